@@ -1,0 +1,76 @@
+"""Verdicts and what stands behind them. Four axes are kept apart: verdict, level, severity, basis."""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+SCHEMA: Final = 1
+
+
+class Verdict(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    WARN = "warn"
+    INFO = "info"
+    NOT_APPLICABLE = "not-applicable"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+WORST_FIRST: Final = (
+    Verdict.ERROR,
+    Verdict.FAIL,
+    Verdict.WARN,
+    Verdict.INFO,
+    Verdict.PASS,
+    Verdict.INCONCLUSIVE,
+    Verdict.NOT_APPLICABLE,
+)
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where it was seen: the scenario, the byte offset in the decoded body, and the bytes there (escaped, bounded)."""
+
+    scenario: str
+    note: str | None = None
+    offset: int | None = None
+    excerpt: str | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One check's answer, with all that a reader needs to believe it and to act on it.
+
+    `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked.
+    """
+
+    id: str
+    group: str
+    verdict: Verdict
+    level: str
+    severity: str
+    basis: str
+    statement: str
+    actual: str
+    expected: str | None = None
+    evidence: list[Evidence] = []
+    reproduce: str | None = None
+    fix: str | None = None
+    reference: str | None = None
+    breaks: str | None = None
+    needs: str | None = None
+
+
+class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`checks.json`."""
+
+    schema: int = SCHEMA
+    target: str
+    dialect: str | None
+    position: str
+    streamgauge: str
+    started: str
+    strict: bool
+    requests: int
+    summary: dict[str, int]
+    results: list[CheckResult]

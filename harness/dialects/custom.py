@@ -1,0 +1,47 @@
+"""Shared by the shapes that application code invents: how they are asked, and how they word an error."""
+
+from typing import Any
+
+import msgspec
+
+from harness.dialects.base import Ask, Delta, Kind
+from harness.eventstream import Event
+
+
+def get(prompt: str) -> Ask:
+    """`GET ?message=`, as EventSource needs it."""
+    return Ask("GET", None, {"message": prompt})
+
+
+def post(prompt: str) -> Ask:
+    """`POST {"message": ...}`."""
+    return Ask("POST", {"message": prompt}, {})
+
+
+def decode(text: str) -> Any:
+    """The JSON value in `text`, or UNDECODABLE."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return UNDECODABLE
+
+
+class _Undecodable:
+    """Marks text that is not JSON; None would mean the JSON value null."""
+
+
+UNDECODABLE = _Undecodable()
+
+
+def error_of(event: Event, payload: Any) -> Delta | None:
+    """An error that application shapes agree on: `event: error`, or an object with an `error` key."""
+    if event.type == "error":
+        return Delta(Kind.ERROR, value=payload if isinstance(payload, dict) else {"message": event.data})
+    if isinstance(payload, dict) and payload.get("error"):
+        return Delta(Kind.ERROR, value=payload["error"])
+    return None
+
+
+def done_of(event: Event) -> Delta | None:
+    """An end marker that application shapes agree on: `event: done` or `data: [DONE]`."""
+    return Delta(Kind.DONE) if event.type == "done" or event.data == "[DONE]" else None

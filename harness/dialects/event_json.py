@@ -1,0 +1,38 @@
+"""`event: token | done | error`, each with a JSON object (guide S4; guide S0's error-event form)."""
+
+from harness.dialects import custom
+from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.eventstream import Event
+
+_TEXT_KEYS = ("token", "text", "content", "delta")
+
+
+class EventJson:
+    name = "event-json"
+    summary = "application shape: event: token / done / error, each with a JSON object"
+    media = Media.SSE
+    json_payload = True
+    terminal = "event: done"
+
+    def read(self, event: Event) -> list[Delta]:
+        payload = custom.decode(event.data)
+        if error := custom.error_of(event, payload):
+            return [error]
+        if done := custom.done_of(event):
+            return [done]
+        if event.type == "ping":
+            return [Delta(Kind.PING)]
+        if not isinstance(payload, dict):
+            return [Delta(Kind.META, value="not a JSON object")]
+        for key in _TEXT_KEYS:
+            if isinstance(payload.get(key), str):
+                return [Delta(Kind.CONTENT, payload[key])]
+        return [Delta(Kind.META)]
+
+    def sniff(self, event: Event) -> str | None:
+        if event.type in ("token", "error", "done") and isinstance(custom.decode(event.data), dict):
+            return f"the first event is named {event.type!r} and carries a JSON object"
+        return None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> Ask:  # noqa: ARG002 - nowhere to put them
+        return custom.get(prompt)

@@ -1,0 +1,29 @@
+"""`data: "token"` as a JSON string, ended by `data: [DONE]` (guide S1, GET)."""
+
+from harness.dialects import custom
+from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.eventstream import Event
+
+
+class JsonString:
+    name = "json-string"
+    summary = 'application shape: data: "token" as a JSON string, then data: [DONE]'
+    media = Media.SSE
+    json_payload = True
+    terminal = "data: [DONE]"
+
+    def read(self, event: Event) -> list[Delta]:
+        if done := custom.done_of(event):
+            return [done]
+        payload = custom.decode(event.data)
+        if error := custom.error_of(event, payload):
+            return [error]
+        if isinstance(payload, str):
+            return [Delta(Kind.CONTENT, payload)]
+        return [Delta(Kind.META, value="not a JSON string")]
+
+    def sniff(self, event: Event) -> str | None:
+        return "the first payload is a JSON string" if isinstance(custom.decode(event.data), str) else None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> Ask:  # noqa: ARG002 - nowhere to put them
+        return custom.get(prompt)

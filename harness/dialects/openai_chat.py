@@ -1,0 +1,86 @@
+"""OpenAI Chat Completions, and everything that speaks it. Source: the API reference, chat.completion.chunk."""
+
+from typing import Any
+
+import msgspec
+
+from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.eventstream import Event
+
+SENTINEL = "[DONE]"
+_REASONING_KEYS = (
+    "reasoning_content",
+    "reasoning",
+)  # DeepSeek and older vLLM; OpenRouter, Ollama and newer vLLM
+
+
+class OpenAIChat:
+    name = "openai-chat"
+    summary = "OpenAI Chat Completions: data: {chat.completion.chunk}, then data: [DONE]"
+    media = Media.SSE
+    json_payload = True
+    terminal = "data: [DONE]"
+
+    def read(self, event: Event) -> list[Delta]:
+        if event.data == SENTINEL:
+            return [Delta(Kind.DONE)]
+        try:
+            payload = msgspec.json.decode(event.data)
+        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+            return [Delta(Kind.META, value=f"not JSON: {error}")]
+        if not isinstance(payload, dict):
+            return [Delta(Kind.META, value="not a JSON object")]
+        if payload.get("error"):
+            return [Delta(Kind.ERROR, value=payload["error"])]
+        deltas: list[Delta] = []
+        choices = payload.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            if isinstance(choice, dict):
+                deltas += _read_choice(choice)
+        if isinstance(payload.get("usage"), dict):
+            deltas.append(Delta(Kind.USAGE, value=payload["usage"]))
+        return deltas or [Delta(Kind.META)]
+
+    def sniff(self, event: Event) -> str | None:
+        for mark in ('"chat.completion.chunk"', '"prompt_filter_results"'):
+            if mark in event.data:
+                return f"the first event contains {mark}"
+        if '"choices"' in event.data and '"delta"' in event.data:
+            return 'the first event has "choices" with a "delta"'
+        return None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> Ask:
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "user", "content": prompt}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if max_tokens is not None:
+            body["max_tokens"] = max_tokens
+        return Ask("POST", body, {})
+
+
+def _read_choice(choice: dict[str, Any]) -> list[Delta]:
+    delta = choice.get("delta")
+    deltas: list[Delta] = []
+    if isinstance(delta, dict):
+        for key in _REASONING_KEYS:
+            if isinstance(delta.get(key), str) and delta[key]:
+                deltas.append(Delta(Kind.REASONING, delta[key]))
+                break
+        content = delta.get("content")
+        if isinstance(content, list):  # Mistral sends an array of parts
+            content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        text = content if isinstance(content, str) else ""
+        if isinstance(delta.get("refusal"), str):
+            text += delta["refusal"]
+        if text:
+            deltas.append(Delta(Kind.CONTENT, text))
+        for call in delta.get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+                deltas.append(Delta(Kind.TOOL, function["arguments"]))
+    if choice.get("finish_reason"):
+        deltas.append(Delta(Kind.FINISH, value=str(choice["finish_reason"])))
+    return deltas

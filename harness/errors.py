@@ -1,0 +1,44 @@
+"""Errors, arranged by who has to act.
+
+StreamgaugeError
+├── UsageError       the caller: a flag, file or URL that cannot be understood (exit 2)
+├── CannotMeasure    nobody is wrong yet: the endpoint is not there, is no stream, sent no data (exit 3)
+└── LimitExceeded    the endpoint: a line, event, body or head larger than the harness will buffer
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the shell gets from every command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    CANNOT_MEASURE = 3
+    INTERRUPTED = 130
+
+
+class StreamgaugeError(Exception):
+    """Base: `message` says what was expected and what came, `hint` what to do about it."""
+
+    exit_code = ExitCode.CANNOT_MEASURE
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(StreamgaugeError):
+    """The command line, a target file or another input of the caller's cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class CannotMeasure(StreamgaugeError):  # noqa: N818 - a finding, not a fault
+    """There is nothing to measure: no connection, no stream, or no data in it."""
+
+
+class LimitExceeded(StreamgaugeError):  # noqa: N818 - names the limit
+    """The endpoint sent more in one piece than the harness is willing to hold."""

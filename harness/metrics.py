@@ -1,0 +1,334 @@
+"""The vocabulary as code: one definition each (design section 4), over records alone.
+
+`METRICS` is the table that the README and every report print; the functions below compute what it says.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+from statistics import median
+from typing import Final, NamedTuple
+
+import msgspec
+
+from harness.histogram import RELATIVE_ERROR, Histogram
+from harness.record import StreamRecord
+from harness.slo import Slo
+from harness.stream import Outcome
+from harness.units import MS, SECOND, ns_to_ms
+
+STALL_FLOOR_NS: Final = 500 * MS
+STALL_FACTOR: Final = 10
+
+
+class Metric(NamedTuple):
+    """A row of the metric table."""
+
+    name: str
+    definition: str
+    absent: str
+
+
+METRICS: Final = (
+    Metric(
+        "ttft",
+        "arrival of the first event with generated text (content, reasoning or tool arguments) − start",
+        "no token came",
+    ),
+    Metric("ttfb", "first response byte − start", "no answer"),
+    Metric("headers", "end of the response head − start", "no answer"),
+    Metric("ttfe", "first event of any kind − start", "no event"),
+    Metric("ttfat", "first non-reasoning text − start", "no answer text"),
+    Metric("ttst", "second token event − first", "fewer than 2 token events"),
+    Metric(
+        "itl",
+        "gaps between successive token events, pooled over streams; 0 inside one read, counted as coalesced",
+        "fewer than 2 token events",
+    ),
+    Metric(
+        "tpot",
+        "per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
+        "fewer than 2 tokens",
+    ),
+    Metric("e2e", "end of the stream (end marker, else last byte) − start", "no answer"),
+    Metric(
+        "client_lag",
+        "user-space read − kernel arrival, per read: the error this client would have added",
+        "no kernel stamps",
+    ),
+    Metric("output_tokens_per_s", "output tokens / measured window", "no token came"),
+    Metric(
+        "goodput",
+        "share of streams that are ok and meet every SLO; failed ones count, streams cut by the end of the run do not",
+        "no stream ended",
+    ),
+    Metric(
+        "stall",
+        "a gap between token events above max(10 × the stream's median gap, 500 ms)",
+        "fewer than 2 token events",
+    ),
+    Metric(
+        "ttft_any_chunk",
+        "first chunk of any content, role included − start (vLLM bench's TTFT)",
+        "no chunk came",
+    ),
+    Metric("tpot_incl_first", "e2e / output tokens (guidellm's TPOT)", "no token came"),
+    Metric(
+        "itl_request_mean",
+        "per stream: mean gap between token events (aiperf's and guidellm's ITL)",
+        "fewer than 2 token events",
+    ),
+)
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """Milliseconds. Percentiles are nearest-rank: a value that was measured, never an average of two."""
+
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+    count: int
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """Whether the client could have distorted the figures, with the rule and the numbers it was applied to."""
+
+    verdict: str
+    rule: str
+    reasons: list[str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """`summary` of run.json. A distribution without data is null."""
+
+    streams: dict[str, int]
+    window_s: float
+    ttft_ms: Distribution | None
+    ttfb_ms: Distribution | None
+    headers_ms: Distribution | None
+    ttfat_ms: Distribution | None
+    itl_ms: Distribution | None
+    tpot_ms: Distribution | None
+    e2e_ms: Distribution | None
+    client_lag_ms: Distribution | None
+    connect_ms: Distribution | None
+    ttft_any_chunk_ms: Distribution | None
+    tpot_incl_first_ms: Distribution | None
+    itl_request_mean_ms: Distribution | None
+    output_tokens: int
+    token_events: int
+    tokens_source: str | None
+    output_tokens_per_s: float | None
+    events_per_s: float | None
+    streams_per_s: float | None
+    coalesced_share: float | None
+    stalls: int
+    goodput: float | None
+    slos: list[str]
+    stamp_source: str | None
+    unstamped_reads: int
+    validity: Validity
+
+
+def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
+    """Exact percentiles of durations in ns, as ms; None without data."""
+    ordered = sorted(values_ns)
+    if not ordered:
+        return None
+
+    def rank(q: float) -> float:
+        return ns_to_ms(ordered[max(math.ceil(q * len(ordered)), 1) - 1])
+
+    return Distribution(
+        ns_to_ms(sum(ordered) / len(ordered)),
+        rank(0.5),
+        rank(0.9),
+        rank(0.95),
+        rank(0.99),
+        ns_to_ms(ordered[-1]),
+        len(ordered),
+    )
+
+
+def pooled(histogram: Histogram) -> Distribution | None:
+    """The same from a histogram, within its relative error; mean, max and count are exact."""
+    if not histogram.count:
+        return None
+    p50, p90, p95, p99 = (ns_to_ms(histogram.quantile(q) or 0) for q in (0.5, 0.9, 0.95, 0.99))
+    maximum = ns_to_ms(histogram.maximum or 0)
+    return Distribution(ns_to_ms(histogram.total / histogram.count), p50, p90, p95, p99, maximum, histogram.count)
+
+
+def ttft_ns(record: StreamRecord) -> int | None:
+    """First token event − start."""
+    return record.reads.at_ns[record.token_reads[0]] if record.token_reads else None
+
+
+def gaps_ns(record: StreamRecord) -> list[int]:
+    """Gaps between successive token events."""
+    times = record.token_ns
+    return [after - before for before, after in itertools.pairwise(times)]
+
+
+def tpot_ns(record: StreamRecord) -> float | None:
+    """(last token − first token) / (output tokens − 1)."""
+    times = record.token_ns
+    if len(times) < 2 or record.output_tokens is None or record.output_tokens < 2:
+        return None
+    return (times[-1] - times[0]) / (record.output_tokens - 1)
+
+
+def stalls_ns(record: StreamRecord) -> list[int]:
+    """The gaps of this stream that count as stalls."""
+    gaps = gaps_ns(record)
+    if not gaps:
+        return []
+    limit = max(STALL_FACTOR * median(gaps), STALL_FLOOR_NS)
+    return [gap for gap in gaps if gap > limit]
+
+
+def coalesced(record: StreamRecord) -> int:
+    """Token events that arrived in the same read as the one before: their gap says nothing about the server."""
+    return sum(before == after for before, after in zip(record.token_reads, record.token_reads[1:], strict=False))
+
+
+class Totals:
+    """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams."""
+
+    def __init__(self, slos: Iterable[Slo] = ()) -> None:
+        self.slos = list(slos)
+        self.streams: Counter[str] = Counter()
+        self.itl = Histogram()
+        self.lag = Histogram()
+        self.values: dict[str, list[float]] = {}
+        self.output_tokens = self.token_events = self.events = self.coalesced = self.stalls = self.unstamped = 0
+        self.reads = 0
+        self.good = 0
+        self.sources: set[str] = set()
+        self.stamps: set[str] = set()
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+
+    def add(self, record: StreamRecord) -> None:
+        """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok."""
+        self.streams[record.outcome.value] += 1
+        closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
+        self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
+        self.last_ns = closed if self.last_ns is None else max(self.last_ns, closed)
+        times = record.token_ns
+        gaps = gaps_ns(record)
+        self.itl.add(gaps)
+        self.reads += len(record.reads.at_ns)
+        self.unstamped += record.unstamped_reads
+        if record.stamp_source != "user":
+            self.lag.add(record.reads.lag_ns)
+        if record.stamp_source:
+            self.stamps.add(record.stamp_source)
+        if record.tokens_source:
+            self.sources.add(record.tokens_source)
+        self.token_events += len(times)
+        self.events += record.events
+        self.output_tokens += record.output_tokens or 0
+        self.coalesced += coalesced(record)
+        self.stalls += len(stalls_ns(record))
+        if record.outcome is Outcome.OK and all(slo.met_by(per_stream(record)) for slo in self.slos if slo.per_stream):
+            self.good += 1
+        for name, value in per_stream(record).items():
+            if value is not None:
+                self.values.setdefault(name, []).append(value)
+
+    def of(self, name: str) -> Distribution | None:
+        """The distribution of one per-stream metric."""
+        return distribution(self.values.get(name, ()))
+
+    def summary(self) -> Summary:
+        """Everything added so far."""
+        window_ns = (self.last_ns or 0) - (self.first_ns or 0)
+        seconds = window_ns / SECOND
+
+        def rate(count: int) -> float | None:
+            return round(count / seconds, 3) if count and seconds > 0 else None
+
+        judged = sum(n for outcome, n in self.streams.items() if outcome != Outcome.INCOMPLETE)
+        return Summary(
+            streams=dict(self.streams),
+            window_s=round(seconds, 3),
+            ttft_ms=self.of("ttft"),
+            ttfb_ms=self.of("ttfb"),
+            headers_ms=self.of("headers"),
+            ttfat_ms=self.of("ttfat"),
+            itl_ms=pooled(self.itl),
+            tpot_ms=self.of("tpot"),
+            e2e_ms=self.of("e2e"),
+            client_lag_ms=pooled(self.lag),
+            connect_ms=self.of("connect"),
+            ttft_any_chunk_ms=self.of("ttft_any_chunk"),
+            tpot_incl_first_ms=self.of("tpot_incl_first"),
+            itl_request_mean_ms=self.of("itl_request_mean"),
+            output_tokens=self.output_tokens,
+            token_events=self.token_events,
+            tokens_source=" and ".join(sorted(self.sources)) or None,
+            output_tokens_per_s=rate(self.output_tokens),
+            events_per_s=rate(self.events),
+            streams_per_s=rate(sum(self.streams.values())),
+            coalesced_share=round(self.coalesced / self.itl.count, 4) if self.itl.count else None,
+            stalls=self.stalls,
+            goodput=round(self.good / judged, 4) if judged else None,
+            slos=[str(slo) for slo in self.slos],
+            stamp_source=self.stamps.pop() if len(self.stamps) == 1 else ("mixed" if self.stamps else None),
+            unstamped_reads=self.unstamped,
+            validity=validity(pooled(self.lag), self.unstamped, self.reads, self.of("ttft")),
+        )
+
+
+def per_stream(record: StreamRecord) -> dict[str, float | None]:
+    """Every per-stream metric in ns."""
+    gaps = gaps_ns(record)
+    return {
+        "ttft": ttft_ns(record),
+        "ttfb": record.first_byte_ns,
+        "headers": record.headers_ns,
+        "ttfe": record.first_event_ns,
+        "ttfat": record.first_answer_ns,
+        "ttst": gaps[0] if gaps else None,
+        "tpot": tpot_ns(record),
+        "e2e": record.end_ns,
+        "connect": record.connect_ns,
+        "ttft_any_chunk": record.first_chunk_ns,
+        "tpot_incl_first": record.end_ns / record.output_tokens if record.end_ns and record.output_tokens else None,
+        "itl_request_mean": sum(gaps) / len(gaps) if gaps else None,
+        "itl": max(gaps) if gaps else None,
+    }
+
+
+VALIDITY_RULE: Final = (
+    "INVALID when client lag p99 is above 50 ms, or above 10 ms without kernel stamps; SUSPECT when it is above 5 ms, "
+    "or when more than 1 % of the reads carry no kernel stamp; VALID otherwise"
+)
+
+
+def validity(lag: Distribution | None, unstamped: int, reads: int, ttft: Distribution | None) -> Validity:
+    """Judge the client by its own lag. The kernel's stamps make a late read harmless until reads coalesce."""
+    if ttft is None:
+        return Validity("NO DATA", VALIDITY_RULE, ["no token arrived, so there is nothing to distort"])
+    reasons = []
+    verdict = "VALID"
+    if reads and unstamped / reads > 0.01:
+        reasons.append(f"{unstamped:,} of {reads:,} reads carry no kernel stamp: their times are the client's own")
+        verdict = "SUSPECT"
+    if lag is not None and lag.p99 > 5:
+        reasons.append(f"client lag p99 is {lag.p99:.1f} ms: the client fell behind its own sockets")
+        verdict = "INVALID" if lag.p99 > 50 else "SUSPECT"
+    if not reasons and lag is not None:
+        reasons.append(f"client lag p99 is {lag.p99:.2f} ms over {lag.count:,} reads")
+    return Validity(verdict, VALIDITY_RULE, reasons)
+
+
+__all__ = [
+    "METRICS", "RELATIVE_ERROR", "Distribution", "Metric", "Summary", "Totals", "Validity", "coalesced",
+    "distribution", "gaps_ns", "per_stream", "pooled", "stalls_ns", "tpot_ns", "ttft_ns", "validity",
+]  # fmt: skip

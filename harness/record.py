@@ -1,0 +1,155 @@
+"""The stream record: what one stream was, in a form that every metric, verdict and report can be recomputed from.
+
+A token's time is the time of the read that completed its event, so the record stores reads once and, for each
+token event, the index of its read. Two tokens of one read share it: that is coalescing, and it shows.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from harness.dialects.base import Kind
+from harness.stream import Outcome, Transcript
+
+SCHEMA: Final = 1
+MAX_READS: Final = 200_000
+
+
+class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Each read: arrival relative to `start_ns`, client lag, size on the wire; parallel arrays."""
+
+    at_ns: list[int]
+    lag_ns: list[int]
+    bytes: list[int]
+
+
+class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
+    `connect_ns` and `tls_ns`, which are durations. What did not happen is absent.
+    """
+
+    schema: int = SCHEMA
+    id: str
+    outcome: Outcome
+    detail: str | None = None
+    scenario: str | None = None
+    worker: int | None = None
+    method: str
+    url: str
+    dialect: str | None = None
+    status: int | None = None
+    start_ns: int
+    intended_ns: int | None = None
+    reused: bool = False
+    connect_ns: int | None = None
+    tls_ns: int | None = None
+    sent_ns: int | None = None
+    first_byte_ns: int | None = None
+    headers_ns: int | None = None
+    first_event_ns: int | None = None
+    first_chunk_ns: int | None = None
+    first_answer_ns: int | None = None
+    end_ns: int | None = None
+    closed_ns: int | None = None
+    events: int = 0
+    comments: int = 0
+    reads: Reads = msgspec.field(default_factory=lambda: Reads([], [], []))
+    token_reads: list[int] = []
+    token_chars: int = 0
+    output_tokens: int | None = None
+    tokens_source: str | None = None
+    finish_reason: str | None = None
+    stamp_source: str | None = None
+    unstamped_reads: int = 0
+    wire_bytes: int = 0
+
+    @property
+    def token_ns(self) -> list[int]:
+        """Arrival of each token event, ns since `start_ns`."""
+        at = self.reads.at_ns
+        return [at[read] for read in self.token_reads]
+
+
+def record_of(
+    transcript: Transcript,
+    stream_id: str,
+    *,
+    url: str,
+    scenario: str | None = None,
+    intended_ns: int | None = None,
+    worker: int | None = None,
+) -> StreamRecord:
+    """The record of an interpreted stream. `url` must already be masked."""
+    capture = transcript.capture
+    start = capture.start_ns
+
+    def since(at: int | None) -> int | None:
+        return None if at is None else at - start
+
+    events, deltas = transcript.events, transcript.deltas
+    tokens: list[int] = []
+    chars = 0
+    last = -1
+    for index, delta in deltas:
+        if delta.is_token:
+            chars += len(delta.text)
+            if index != last:
+                tokens.append(events[index].read)
+            last = index
+    answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
+    done = transcript.first(Kind.DONE) or transcript.first(Kind.ERROR)
+    last_byte = capture.reads[-1].t_ns if capture.reads else None
+    usage_tokens = _usage_tokens(transcript)
+    finish = transcript.first(Kind.FINISH)
+    reads = capture.reads
+    return StreamRecord(
+        id=stream_id,
+        outcome=transcript.outcome,
+        detail=transcript.detail,
+        scenario=scenario,
+        worker=worker,
+        method=capture.method,
+        url=url,
+        dialect=transcript.dialect.name if transcript.dialect else None,
+        status=capture.head.status if capture.head else None,
+        start_ns=start,
+        intended_ns=intended_ns,
+        reused=capture.reused,
+        connect_ns=capture.connect_ns,
+        tls_ns=capture.tls_ns,
+        sent_ns=since(capture.sent_ns),
+        first_byte_ns=since(capture.first_byte_ns),
+        headers_ns=since(capture.headers_ns),
+        first_event_ns=since(transcript.time_of(events[0])) if events else None,
+        first_chunk_ns=since(transcript.time_of(events[deltas[0].event])) if deltas else None,
+        first_answer_ns=since(transcript.time_of(events[answer.event])) if answer else None,
+        end_ns=since(transcript.time_of(events[done.event]) if done else last_byte),
+        closed_ns=since(capture.end_ns),
+        events=len(events),
+        comments=transcript.comments,
+        reads=Reads(
+            [read.t_ns - start for read in reads[:MAX_READS]],
+            [read.user_ns - read.t_ns for read in reads[:MAX_READS]],
+            [read.size for read in reads[:MAX_READS]],
+        ),
+        token_reads=[read for read in tokens if read < MAX_READS],
+        token_chars=chars,
+        output_tokens=usage_tokens if usage_tokens is not None else (len(tokens) or None),
+        tokens_source="usage" if usage_tokens is not None else ("token events" if tokens else None),
+        finish_reason=finish.delta.value if finish else None,
+        stamp_source=capture.stamp_source,
+        unstamped_reads=sum(not read.stamped for read in reads),
+        wire_bytes=sum(read.size for read in reads),
+    )
+
+
+def _usage_tokens(transcript: Transcript) -> int | None:
+    """What the server says it generated, under the name that OpenAI or Anthropic gives it."""
+    usage: Any = None
+    for _, delta in transcript.deltas:
+        if delta.kind is Kind.USAGE:
+            usage = delta.value
+    for key in ("completion_tokens", "output_tokens"):
+        if isinstance(usage, dict) and isinstance(usage.get(key), int) and usage[key] > 0:
+            return int(usage[key])
+    return None

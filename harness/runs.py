@@ -1,0 +1,135 @@
+"""The run directory: `run.json`, `streams.jsonl` and the verdict files. Written here, read by every report.
+
+Records are appended as whole lines, one `write` each, to a file opened O_APPEND: several processes of one machine can
+share it, and a killed one loses at most the record it was writing. Everything else is replaced atomically.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from harness import __version__
+from harness.errors import UsageError
+from harness.metrics import Summary
+from harness.record import StreamRecord
+
+SCHEMA: Final = 1
+STREAMS: Final = "streams.jsonl"
+RUN: Final = "run.json"
+CHECKS: Final = "checks.json"
+CANCELLATION: Final = "cancellation.json"
+DIAGNOSIS: Final = "diagnosis.json"
+
+T = TypeVar("T")
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where the client ran."""
+
+    system: str
+    python: str
+    cpus: int | None
+
+
+class RunFile(msgspec.Struct, kw_only=True):
+    """`run.json`: the manifest and, when the run has ended, its summary."""
+
+    schema: int = SCHEMA
+    streamgauge: str = __version__
+    command: str
+    target: str
+    dialect: str | None = None
+    started: str
+    ended: str | None = None
+    status: str = "running"
+    settings: dict[str, Any] = {}
+    machine: Machine | None = None
+    caveats: list[str] = []
+    summary: Summary | None = None
+
+
+def this_machine() -> Machine:
+    """The machine this process runs on."""
+    return Machine(f"{platform.system()} {platform.release()}", sys.version.split()[0], os.cpu_count())
+
+
+def prepare(directory: Path) -> Path:
+    """Make the run directory, early, so that a long run cannot fail at its end. Raises UsageError when it cannot."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in (STREAMS, RUN, CHECKS, CANCELLATION, DIAGNOSIS):
+            (directory / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {directory}: {error.strerror}", "choose another directory with --out"
+        ) from None
+    return directory
+
+
+def write(path: Path, value: msgspec.Struct) -> None:
+    """Replace a JSON file atomically: a reader sees the old or the new one, never half."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    temporary.replace(path)
+
+
+def read(path: Path, kind: type[T]) -> T | None:
+    """A file of the run directory, or None when it is not there. Raises UsageError on one that does not fit."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, OSError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
+
+
+class RecordWriter:
+    """Appends records to `streams.jsonl`; safe to share between the processes of one machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._fd = os.open(directory / STREAMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._encoder = msgspec.json.Encoder()
+
+    def add(self, record: StreamRecord) -> None:
+        """Write one record. Raises OSError when the disk is full."""
+        os.write(self._fd, self._encoder.encode(record) + b"\n")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class RecordReader:
+    """Reads `streams.jsonl` without loading it whole; `torn` counts lines that could not be read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / STREAMS
+        self._decoder = msgspec.json.Decoder(StreamRecord)
+        self._offset = 0
+        self.torn = 0
+
+    def __iter__(self) -> Iterator[StreamRecord]:
+        yield from self.new()
+        if self._path.exists() and self._path.stat().st_size > self._offset:
+            self.torn += 1
+
+    def new(self) -> Iterator[StreamRecord]:
+        """The records written since the last call; an unfinished last line waits for the next."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                try:
+                    yield self._decoder.decode(line)
+                except msgspec.DecodeError:
+                    self.torn += 1

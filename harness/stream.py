@@ -1,0 +1,298 @@
+"""One stream, from captured bytes to its outcome: cut, interpreted, read in a dialect.
+
+`StreamReader` takes pieces as they come (a scenario may have to act on the fifth token); `interpret` takes a
+finished capture. Both give a Transcript, which is what checks and records are made from.
+"""
+
+import codecs
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from harness import dialects
+from harness.dialects.base import Delta, Dialect, Kind, Media
+from harness.encoding import Decoder, Identity, decoder_for
+from harness.errors import LimitExceeded
+from harness.eventstream import Event, Interpreter, Lexer, Line
+from harness.wire import Capture, End, Head
+
+SSE_TYPE: Final = "text/event-stream"
+_SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbfdata:")
+
+
+class Outcome(StrEnum):
+    """How a stream ended. Only `ok` is success: a 200 with an error inside, or without its end marker, is not."""
+
+    OK = "ok"
+    HTTP_ERROR = "http_error"
+    ERROR_EVENT = "error_event"
+    TRUNCATED = "truncated"
+    PROTOCOL_ERROR = "protocol_error"
+    CONNECT_ERROR = "connect_error"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CANCELLED = "cancelled"
+    INCOMPLETE = "incomplete"
+
+
+class Found(NamedTuple):
+    """A delta and the index of the event it was found in."""
+
+    event: int
+    delta: Delta
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A stream as understood: `lines` and `body` only where they were asked for."""
+
+    capture: Capture
+    outcome: Outcome = Outcome.INCOMPLETE
+    detail: str | None = None
+    dialect: Dialect | None = None
+    dialect_rule: str | None = None
+    is_stream: bool = False
+    body: bytes = b""
+    lines: list[Line] = field(default_factory=list)
+    pending: Line | None = None
+    undispatched: bool = False
+    events: list[Event] = field(default_factory=list)
+    deltas: list[Found] = field(default_factory=list)
+    comments: int = 0
+    retry_ms: int | None = None
+
+    @property
+    def tokens(self) -> list[tuple[Event, str]]:
+        """The token events (design section 4): each with all of its generated text."""
+        out: list[tuple[Event, str]] = []
+        last = -1
+        for index, delta in self.deltas:
+            if delta.is_token:
+                if index == last:
+                    out[-1] = (out[-1][0], out[-1][1] + delta.text)
+                else:
+                    out.append((self.events[index], delta.text))
+                last = index
+        return out
+
+    @property
+    def text(self) -> str:
+        """The answer: all content deltas joined."""
+        return "".join(found.delta.text for found in self.deltas if found.delta.kind is Kind.CONTENT)
+
+    def first(self, kind: Kind) -> Found | None:
+        """The first delta of a kind."""
+        return next((found for found in self.deltas if found.delta.kind is kind), None)
+
+    def time_of(self, event: Event) -> int:
+        """Arrival of the read that completed `event`, epoch ns."""
+        return self.capture.reads[event.read].t_ns
+
+
+class _Cutter(Protocol):
+    """Body bytes in, events out."""
+
+    def feed(self, data: bytes, read: int) -> list[Event]: ...
+    def finish(self, read: int) -> list[Event]: ...
+
+
+class _SseCutter:
+    def __init__(self, transcript: Transcript, keep: bool) -> None:
+        self._lexer = Lexer()
+        self._interpreter = Interpreter()
+        self._transcript = transcript
+        self._keep = keep
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        lines = self._lexer.feed(data, read)
+        if self._keep:
+            self._transcript.lines += lines
+        events = []
+        for line in lines:
+            if line.is_comment:
+                self._transcript.comments += 1
+            if event := self._interpreter.feed(line):
+                events.append(event)
+        return events
+
+    def finish(self, read: int) -> list[Event]:
+        # The standard discards what the body's end leaves undispatched; the checks still want to see it.
+        self._transcript.pending = self._lexer.finish(read)
+        self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
+        self._transcript.retry_ms = self._interpreter.retry_ms
+        return []
+
+
+class _TextCutter:
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._offset = 0
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        text = self._decoder.decode(data)
+        start, self._offset = self._offset, self._offset + len(data)
+        return [Event("text", text, "", start, self._offset, read)] if text else []
+
+    def finish(self, read: int) -> list[Event]:
+        rest = self._decoder.decode(b"", final=True)
+        return [Event("text", rest, "", self._offset, self._offset, read)] if rest else []
+
+
+class StreamReader:
+    """Reads one response body incrementally. `keep` keeps lines and body for checks and `--show-wire`."""
+
+    def __init__(self, capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> None:
+        self.transcript = Transcript(capture)
+        self.token_events = 0
+        self._asked = dialect
+        self._keep = keep
+        self._decoder: Decoder = Identity()
+        self._cutter: _Cutter | None = None
+        self._body: list[bytes] = []
+        self._failure: str | None = None
+        self._started = False
+
+    def feed(self, read: int, data: bytes) -> None:
+        """Take one piece of the body (after transfer decoding). Bad data ends the stream as a protocol error."""
+        if self._failure is not None:
+            return
+        try:
+            if not self._started:
+                self._decoder = decoder_for(self._head.get("content-encoding"))
+            text = self._decoder.feed(data)
+            if not text:
+                self._started = True
+                return
+            if self._keep:
+                self._body.append(text)
+            if self._cutter is None:
+                self._choose_cutter(text)
+            if self._cutter is not None:
+                self._take(self._cutter.feed(text, read))
+        except (ValueError, LimitExceeded) as error:
+            self._failure = str(error)
+        self._started = True
+
+    def finish(self) -> Transcript:
+        """Judge the stream by its capture, which must have ended."""
+        transcript, capture = self.transcript, self.transcript.capture
+        if self._cutter is not None:
+            self._take(self._cutter.finish(max(len(capture.reads) - 1, 0)))
+        transcript.body = b"".join(self._body)
+        transcript.outcome, transcript.detail = self._judge()
+        return transcript
+
+    @property
+    def _head(self) -> Head:
+        head = self.transcript.capture.head
+        if head is None:
+            raise ValueError("a body needs a response head before it")
+        return head
+
+    def _choose_cutter(self, first: bytes) -> None:
+        head = self._head
+        media = head.media_type
+        if self._asked is not None:
+            wants_sse = self._asked.media is Media.SSE
+        else:
+            # The label may be wrong and the body right: the checks report the label, the reader goes by the body.
+            wants_sse = media == SSE_TYPE or first.lstrip(b"\r\n").startswith(_SSE_STARTS)
+        if head.status != 200:
+            return
+        if wants_sse:
+            if media != SSE_TYPE and not first.lstrip(b"\r\n").startswith(_SSE_STARTS):
+                return
+            self._cutter = _SseCutter(self.transcript, self._keep)
+        elif self._asked is not None or media == "text/plain":
+            self._cutter = _TextCutter()
+            self.transcript.dialect = self._asked or dialects.by_name("plain-text")
+            self.transcript.dialect_rule = None if self._asked else "Content-Type is text/plain"
+        self.transcript.is_stream = self._cutter is not None
+
+    def _take(self, events: list[Event]) -> None:
+        transcript = self.transcript
+        for event in events:
+            if transcript.dialect is None:
+                if self._asked is not None:
+                    transcript.dialect = self._asked
+                elif event.data:
+                    transcript.dialect, transcript.dialect_rule = dialects.detect(event)
+                else:
+                    transcript.events.append(event)
+                    continue
+            index = len(transcript.events)
+            transcript.events.append(event)
+            is_token = False
+            for delta in transcript.dialect.read(event):
+                transcript.deltas.append(Found(index, delta))
+                is_token = is_token or delta.is_token
+            self.token_events += is_token
+
+    def _judge(self) -> tuple[Outcome, str | None]:
+        transcript, capture = self.transcript, self.transcript.capture
+        head, end = capture.head, capture.end
+        if end is End.CANCELLED:
+            return Outcome.CANCELLED, capture.detail
+        if end in (End.INTERRUPTED, None):
+            return Outcome.INCOMPLETE, capture.detail
+        if capture.sent_ns is None:
+            return Outcome.CONNECT_ERROR, capture.detail
+        if end is End.TIMEOUT:
+            return (Outcome.STALLED if self.token_events else Outcome.TIMEOUT), capture.detail
+        if end in (End.MALFORMED, End.TOO_LARGE):
+            return Outcome.PROTOCOL_ERROR, capture.detail
+        if head is None:
+            return Outcome.TRUNCATED, capture.detail or "the connection was closed before any answer"
+        if head.status != 200:
+            return Outcome.HTTP_ERROR, f"HTTP {head.status} {head.reason}".rstrip()
+        if self._failure is not None:
+            return Outcome.PROTOCOL_ERROR, self._failure
+        if capture.body and not transcript.is_stream and self._started and self._cutter is None:
+            return (
+                Outcome.PROTOCOL_ERROR,
+                f"Content-Type {head.get('content-type')!r} and the body is no event stream",
+            )
+        if error := transcript.first(Kind.ERROR):
+            return Outcome.ERROR_EVENT, _message_of(error.delta.value)
+        if transcript.first(Kind.DONE):
+            # The content is complete; how the transport ended after it is for the checks to judge.
+            return (
+                Outcome.OK,
+                None if end is End.COMPLETE else f"after the end marker: {capture.detail or end}",
+            )
+        if end is not End.COMPLETE:
+            return Outcome.TRUNCATED, capture.detail
+        if not self.token_events:
+            return Outcome.TRUNCATED, "the stream ended without a single token"
+        if transcript.dialect is not None and transcript.dialect.terminal is not None:
+            return (
+                Outcome.TRUNCATED,
+                f"the stream ended without its end marker ({transcript.dialect.terminal})",
+            )
+        return Outcome.OK, None
+
+
+def _message_of(error: object) -> str:
+    if isinstance(error, dict):
+        for key in ("message", "detail", "title", "code", "type"):
+            if isinstance(error.get(key), str):
+                return str(error[key])[:500]
+    return str(error)[:500]
+
+
+def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
+    """Read a finished capture; `dialect` None detects it."""
+    reader = StreamReader(capture, dialect, keep=keep)
+    body = capture.body
+    index, count = 0, len(body)
+    while index < count:
+        read, data = body[index]
+        index += 1
+        if index < count and body[index][0] == read:
+            parts = [data]
+            while index < count and body[index][0] == read:
+                parts.append(body[index][1])
+                index += 1
+            data = b"".join(parts)
+        reader.feed(read, data)
+    return reader.finish()

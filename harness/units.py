@@ -1,0 +1,62 @@
+"""The one place where integers in nanoseconds meet text."""
+
+import re
+from typing import Final
+
+from harness.errors import UsageError
+
+MS: Final = 1_000_000
+SECOND: Final = 1_000_000_000
+
+_SCALE: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": MS,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+
+
+def parse_duration(text: str, what: str = "duration") -> int:
+    """Nanoseconds of `200ms`, `1.5s`, `2m30s` or `0`. Raises UsageError on anything else."""
+    stripped = text.strip()
+    if stripped == "0":
+        return 0
+    parts = _DURATION.findall(stripped)
+    if not parts or "".join(number + unit for number, unit in parts) != stripped:
+        raise UsageError(
+            f"{what} {text!r} is not a duration",
+            "write a number and a unit: 200ms, 1.5s, 2m30s (a bare 0 is allowed)",
+        )
+    return sum(round(float(number) * _SCALE[unit]) for number, unit in parts)
+
+
+def ns_to_ms(value_ns: int | float) -> float:
+    """Milliseconds with the three decimals that a kernel stamp supports."""
+    return round(value_ns / MS, 3)
+
+
+def show_ms(value_ns: int | float | None) -> str:
+    """A duration for people: `0.31 ms`, `204 ms`, `2.30 s`; `-` where there is none."""
+    if value_ns is None:
+        return "-"
+    ms = value_ns / MS
+    if abs(ms) < 9.995:
+        return f"{ms:.2f} ms"
+    if abs(ms) < 99.95:
+        return f"{ms:.1f} ms"
+    if abs(ms) < 9_999.5:
+        return f"{ms:.0f} ms"
+    return f"{ms / 1000:.2f} s"
+
+
+def show_bytes(count: int) -> str:
+    """A size for people, exact below 10 KiB because buffer sizes are recognised by their digits."""
+    if count < 10 * 1024:
+        return f"{count:,} B"
+    if count < 1024 * 1024:
+        return f"{count / 1024:.1f} KiB"
+    return f"{count / (1024 * 1024):.1f} MiB"

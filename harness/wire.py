@@ -1,0 +1,115 @@
+"""What the socket gave: reads with their arrival times, and one exchange as it was captured.
+
+Everything after this file works on these values alone, so a test (or a replay) can make them by hand.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Read(NamedTuple):
+    """One `recvmsg`: arrival at the kernel and in user space (epoch ns), size on the wire in bytes.
+
+    `stamped` is False where the kernel gave no stamp; then `t_ns` is `user_ns`.
+    """
+
+    t_ns: int
+    user_ns: int
+    size: int
+    stamped: bool = True
+
+
+class Framing(StrEnum):
+    """How the end of the body is known (RFC 9112 section 6.3)."""
+
+    CHUNKED = "chunked"
+    LENGTH = "content-length"
+    CLOSE = "close-delimited"
+    NONE = "no body"
+
+
+class End(StrEnum):
+    """Why reading stopped."""
+
+    COMPLETE = "complete"
+    CLOSED = "closed"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too large"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True, frozen=True)
+class Head:
+    """A response head as it was on the wire: header names keep their case, order and repetition."""
+
+    status: int
+    reason: str
+    http_version: str
+    headers: tuple[tuple[str, str], ...]
+
+    def get(self, name: str) -> str | None:
+        """All values of a header joined by a comma, or None when it is absent."""
+        values = self.all(name)
+        return ", ".join(values) if values else None
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        wanted = name.lower()
+        return [value for key, value in self.headers if key.lower() == wanted]
+
+    @property
+    def media_type(self) -> str | None:
+        """The essence of Content-Type, lower case, without parameters."""
+        values = self.all("content-type")
+        return values[0].split(";", 1)[0].strip().lower() if values else None
+
+
+@dataclass(slots=True)
+class Capture:
+    """One exchange: when each step happened (epoch ns), every read, and the body piece by piece.
+
+    `body` holds `(read index, bytes)` after transfer decoding and before content decoding. `wire` is the raw
+    response, one item a read, kept only on request. `connect_ns` and `tls_ns` are durations, absent on reuse.
+    """
+
+    start_ns: int
+    method: str = "GET"
+    url: str = ""
+    request: bytes = b""
+    reused: bool = False
+    connect_ns: int | None = None
+    tls_ns: int | None = None
+    sent_ns: int | None = None
+    reads: list[Read] = field(default_factory=list)
+    wire: list[bytes] | None = None
+    head: Head | None = None
+    head_read: int | None = None
+    framing: Framing | None = None
+    body: list[tuple[int, bytes]] = field(default_factory=list)
+    chunks: int = 0
+    trailing: bytes = b""
+    end: End | None = None
+    end_ns: int | None = None
+    detail: str | None = None
+
+    @property
+    def first_byte_ns(self) -> int | None:
+        """Arrival of the first response byte."""
+        return self.reads[0].t_ns if self.reads else None
+
+    @property
+    def headers_ns(self) -> int | None:
+        """Arrival of the byte that completed the response head."""
+        return None if self.head_read is None else self.reads[self.head_read].t_ns
+
+    @property
+    def stamp_source(self) -> str | None:
+        """`kernel` when every read carries a kernel stamp, `user` when none does, else `mixed`."""
+        if not self.reads:
+            return None
+        stamped = sum(read.stamped for read in self.reads)
+        return "kernel" if stamped == len(self.reads) else "mixed" if stamped else "user"
