@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from harness.histogram import RELATIVE_ERROR, Histogram
+from harness.histogram import Histogram
 from harness.record import StreamRecord
 from harness.slo import Slo
 from harness.stream import Outcome
@@ -241,6 +241,19 @@ class Totals:
             if value is not None:
                 self.values.setdefault(name, []).append(value)
 
+    def meets(self, slo: Slo) -> bool:
+        """Whether the run meets an objective; without data it does not. Without a percentile, every stream must."""
+        if slo.metric == "error_rate":
+            judged = self.judged
+            return judged > 0 and 1 - self.streams[Outcome.OK] / judged < slo.limit
+        values = pooled(self.itl) if slo.metric == "itl" else self.of(slo.metric)
+        return values is not None and getattr(values, slo.percentile or "max") * MS < slo.limit
+
+    @property
+    def judged(self) -> int:
+        """Streams that ended by themselves: all but those that the end of the run cut."""
+        return sum(n for outcome, n in self.streams.items() if outcome != Outcome.INCOMPLETE)
+
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
         return distribution(self.values.get(name, ()))
@@ -253,7 +266,7 @@ class Totals:
         def rate(count: int) -> float | None:
             return round(count / seconds, 3) if count and seconds > 0 else None
 
-        judged = sum(n for outcome, n in self.streams.items() if outcome != Outcome.INCOMPLETE)
+        judged = self.judged
         return Summary(
             streams=dict(self.streams),
             window_s=round(seconds, 3),
@@ -326,9 +339,3 @@ def validity(lag: Distribution | None, unstamped: int, reads: int, ttft: Distrib
     if not reasons and lag is not None:
         reasons.append(f"client lag p99 is {lag.p99:.2f} ms over {lag.count:,} reads")
     return Validity(verdict, VALIDITY_RULE, reasons)
-
-
-__all__ = [
-    "METRICS", "RELATIVE_ERROR", "Distribution", "Metric", "Summary", "Totals", "Validity", "coalesced",
-    "distribution", "gaps_ns", "per_stream", "pooled", "stalls_ns", "tpot_ns", "ttft_ns", "validity",
-]  # fmt: skip

@@ -1,0 +1,88 @@
+"""`streamgauge cancel`: does it stop when the user leaves?"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness import runs
+from harness.cancellation import CancellationFile, CancelRow
+from harness.cancelling import run_matrix
+from harness.cli.console import err, out, safe
+from harness.cli.options import with_target
+from harness.client import StreamClient, settle
+from harness.errors import ExitCode, UsageError
+from harness.target import Target
+from harness.truth import Mock
+
+
+@with_target
+def cancel(
+    target: Target,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write cancellation.json into a run directory.")
+    ] = None,
+) -> None:
+    """Leave streams early, and measure when the upstream notices and what it generated for nobody.
+
+    The endpoint must have the mock provider as its upstream; --mock names the mock's own address.
+
+    Examples:
+
+      streamgauge cancel http://localhost:8080/v1/chat/completions --mock http://127.0.0.1:9000
+
+      streamgauge cancel http://localhost:5000/api/chat --body ask.json --mock http://127.0.0.1:9000 --out runs/a
+
+    Exit codes: 0 every close reached the upstream, 1 one did not (or took over 10 s), 2 usage, 3 could not measure.
+    """
+    if target.mock is None:
+        raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
+    with StreamClient(insecure=target.insecure) as client, Mock(target.mock) as mock:
+        mock.clock()
+        target = settle(client, target)
+        with err.status("starting ...") as status:
+            rows = run_matrix(client, target, mock, target.masked_url, lambda text: status.update(safe(text)))
+    print_rows(rows)
+    if out_dir is not None:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        runs.write(out_dir / runs.CANCELLATION, file_of(target, rows))
+        out.print(f"wrote {out_dir / runs.CANCELLATION}")
+    if any(row.verdict == "fail" for row in rows):
+        raise typer.Exit(ExitCode.FAILED)
+    if all(row.verdict == "inconclusive" for row in rows):
+        raise typer.Exit(ExitCode.CANNOT_MEASURE)
+
+
+def file_of(target: Target, rows: list[CancelRow]) -> CancellationFile:
+    """`cancellation.json` of these rows."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return CancellationFile(target=target.masked_url, mock=target.mock or "", started=started, rows=rows)
+
+
+def print_rows(rows: list[CancelRow]) -> None:
+    """The matrix as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for column in ("phase", "close", "verdict"):
+        table.add_column(column)
+    for column in ("propagation", "± clock", "tokens received", "wasted"):
+        table.add_column(column, justify="right")
+    table.add_column("upstream saw")
+    colours = {"pass": "green", "warn": "yellow", "fail": "red"}
+    for row in rows:
+        colour = colours.get(row.verdict, "cyan")
+        table.add_row(
+            row.phase,
+            row.method,
+            f"[{colour}]{row.verdict}[/{colour}]",
+            "never" if row.propagation_ms is None else f"{row.propagation_ms:.2f} ms",
+            "-" if row.clock_error_ms is None else f"{row.clock_error_ms:.2f} ms",
+            str(row.tokens_received),
+            "-" if row.wasted_tokens is None else str(row.wasted_tokens),
+            safe(f"{row.upstream_kind or '-'} (ended {row.upstream_end or 'not yet'})"),
+        )
+    out.print(table)
+    for row in rows:
+        if row.note:
+            out.print(f"[bold]{row.phase}, {row.method}:[/bold] {safe(row.note)}")

@@ -1,0 +1,31 @@
+"""Printing for people: results to standard output, progress and errors to standard error."""
+
+import re
+import sys
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
+
+out: Final = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def safe(text: object) -> str:
+    """Text from an endpoint made harmless for a terminal: control characters as escapes, no markup."""
+    return escape(_CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
+
+
+def facts(rows: list[tuple[str, str]]) -> Table:
+    """Two aligned columns without lines; the values may hold markup."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,172 @@
+"""The options that say what is under test, the same for every command that takes a URL."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from harness import dialects
+from harness.errors import UsageError
+from harness.target import Target, check_url, load_target
+from harness.units import SECOND, parse_duration
+
+_PANEL: Final = "Target"
+
+Url = Annotated[str | None, typer.Argument(metavar="URL", help="The endpoint. May hold {{prompt}} in its query.")]
+TargetFile = Annotated[
+    Path | None,
+    typer.Option("--target", metavar="FILE", help="A TOML file with the target's options.", rich_help_panel=_PANEL),
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Add a header; repeatable.", rich_help_panel=_PANEL),
+]
+Body = Annotated[
+    Path | None,
+    typer.Option(
+        "--body",
+        metavar="FILE",
+        help="JSON to send; the prompt goes where it says {{prompt}}, else into the last user message or 'message'.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option("--method", metavar="VERB", help="HTTP method; by shape if not given.", rich_help_panel=_PANEL),
+]
+DialectName = Annotated[
+    str,
+    typer.Option(
+        "--dialect",
+        metavar="NAME",
+        help=f"How text is wrapped: {dialects.AUTO}, {', '.join(d.name for d in dialects.DIALECTS)}.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key-env",
+        metavar="VAR",
+        help="Environment variable that holds the key; sent as a bearer token, never written down.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model to ask for.", rich_help_panel=_PANEL)]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-tokens", metavar="N", min=1, help="Cap on the answer's length.", rich_help_panel=_PANEL),
+]
+Prompt = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="What to ask.", rich_help_panel=_PANEL)]
+MockUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--mock",
+        metavar="URL",
+        help="The mock provider that the endpoint has as its upstream: turns on what needs truth on both sides.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Accept any TLS certificate.", rich_help_panel=_PANEL, show_default=False)
+]
+
+_OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
+    "url": (Url, None),
+    "target_file": (TargetFile, None),
+    "header": (Header, None),
+    "body": (Body, None),
+    "method": (Method, None),
+    "dialect": (DialectName, dialects.AUTO),
+    "api_key_env": (ApiKeyEnv, None),
+    "model": (Model, None),
+    "max_tokens": (MaxTokens, None),
+    "prompt": (Prompt, None),
+    "mock": (MockUrl, None),
+    "insecure": (Insecure, False),
+}
+
+
+def with_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the target options; it gets them as one `target`, its first parameter."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in _OPTIONS}
+        command(target_from(**chosen), **given)
+
+    own = [p for name, p in inspect.signature(command).parameters.items() if name != "target"]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _OPTIONS.items()
+    ]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    run.__signature__ = inspect.Signature([shared[0], *own, *shared[1:]])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in [*shared, *own]}
+    return run
+
+
+def target_from(
+    *,
+    url: str | None = None,
+    target_file: Path | None = None,
+    header: list[str] | None = None,
+    body: Path | None = None,
+    method: str | None = None,
+    dialect: str = dialects.AUTO,
+    api_key_env: str | None = None,
+    model: str | None = None,
+    max_tokens: int | None = None,
+    prompt: str | None = None,
+    mock: str | None = None,
+    insecure: bool = False,
+) -> Target:
+    """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
+    if target_file is None and url is None:
+        raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
+    base = load_target(target_file) if target_file else Target(url=url or "")
+    headers = {**base.headers, **dict(_header(text) for text in header or [])}
+    key_env = api_key_env or base.api_key_env
+    if key_env:
+        key = os.environ.get(key_env)
+        if not key:
+            raise UsageError(f"the environment variable {key_env} is not set", "export it, or drop --api-key-env")
+        headers["Authorization"] = f"Bearer {key}"
+    target = Target(
+        url=check_url(url or base.url),
+        method=(method or base.method or "").upper() or None,
+        headers=headers,
+        body=_read(body) if body else base.body,
+        dialect=dialect if dialect != dialects.AUTO else base.dialect,
+        model=model or base.model,
+        max_tokens=max_tokens or base.max_tokens,
+        prompt=prompt or base.prompt,
+        api_key_env=key_env,
+        mock=check_url(mock).rstrip("/") if mock else base.mock,
+        insecure=insecure or base.insecure,
+    )
+    target.reader()  # an unknown dialect is the caller's mistake: say so before any request
+    return target
+
+
+def seconds(text: str, option: str) -> float:
+    """A duration option in seconds. Raises UsageError that names the option."""
+    return parse_duration(text, option) / SECOND
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or any(c in text for c in "\r\n") or not text.isprintable():
+        raise UsageError(f"--header {text!r} is not a header", "write it as 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--body {path} cannot be read: {error}") from None

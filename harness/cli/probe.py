@@ -1,0 +1,129 @@
+"""`streamgauge probe`: one stream, looked at closely."""
+
+from collections import Counter
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+
+from harness.cli.console import facts, out, safe
+from harness.cli.options import seconds, with_target
+from harness.client import StreamClient, not_a_stream, settle
+from harness.errors import ExitCode
+from harness.metrics import Distribution, distribution, gaps_ns, tpot_ns, ttft_ns
+from harness.record import record_of
+from harness.stream import Outcome, Transcript
+from harness.target import Target
+from harness.timeline import marks, reads
+from harness.units import SECOND, show_bytes, show_ms
+
+_READS_SHOWN: Final = 12
+_WIRE_SHOWN: Final = 16 * 1024
+
+
+@with_target
+def probe(
+    target: Target,
+    show_wire: Annotated[bool, typer.Option("--show-wire", help="Print each read's bytes with its time.")] = False,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="Give up after this long.")] = "120s",
+) -> None:
+    """Open one stream and print its timeline, reads, rates and the client's own lag.
+
+    Examples:
+
+      streamgauge probe http://localhost:8080/v1/chat/completions
+
+      streamgauge probe "https://example.com/api/chat/stream?message=hello" --show-wire
+
+    Exit codes: 0 the stream was ok, 1 it was not, 2 usage, 3 there was no stream to look at.
+    """
+    limit_s = seconds(timeout, "--timeout")
+    with StreamClient(insecure=target.insecure, read_timeout_s=limit_s) as client:
+        way = settle(client, target, limit_s)
+        transcript = client.run(way.request(), dialect=way.reader(), deadline_s=limit_s)
+    if show_wire:
+        _print_wire(transcript)
+    if not transcript.is_stream:
+        raise not_a_stream(transcript)
+    _print_timeline(transcript, way)
+    if transcript.outcome is not Outcome.OK:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _print_timeline(transcript: Transcript, target: Target) -> None:
+    record = record_of(transcript, "probe", url=target.masked_url)
+    outcome = transcript.outcome
+    colour = "green" if outcome is Outcome.OK else "red"
+    out.print(f"[bold]{safe(transcript.capture.method)} {safe(target.masked_url)}[/bold]")
+    name = transcript.dialect.name if transcript.dialect else "unknown"
+    why = f" ({transcript.dialect_rule})" if transcript.dialect_rule else ""
+    out.print(f"[{colour}]{outcome}[/{colour}]  {safe(transcript.detail or '')}\n")
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("at", justify="right")
+    table.add_column("what")
+    table.add_column("", overflow="fold")
+    for mark in marks(transcript):
+        table.add_row(show_ms(mark.at_ns), mark.what, safe(mark.note))
+    out.print(table)
+
+    gaps = gaps_ns(record)
+    itl = distribution(gaps)
+    tpot = tpot_ns(record)
+    source = f"by {record.tokens_source}" if record.tokens_source else "none came"
+    tokens = f"{record.output_tokens or 0} ({source}) in {len(record.token_reads)} events"
+    rows = [
+        ("dialect", safe(name + why)),
+        ("TTFT", show_ms(ttft_ns(record))),
+        (
+            "ITL",
+            _spread(itl) if itl else "- (fewer than 2 tokens)",
+        ),
+        ("TPOT", show_ms(tpot)),
+        (
+            "tokens",
+            tokens,
+        ),
+        ("rate", f"{SECOND / tpot:,.1f} tokens/s after the first" if tpot else "-"),
+        ("finish reason", safe(record.finish_reason or "-")),
+    ]
+    out.print()
+    out.print(facts(rows))
+    _print_reads(transcript)
+
+
+def _spread(values: Distribution) -> str:
+    return f"p50 {values.p50:.2f} ms, p99 {values.p99:.2f} ms, max {values.max:.2f} ms"
+
+
+def _print_reads(transcript: Transcript) -> None:
+    rows = reads(transcript)
+    per_read = Counter(row.tokens for row in rows if row.tokens)
+    shape = ", ".join(f"{count} with {tokens}" for tokens, count in sorted(per_read.items()))
+    lags = distribution(row.lag_ns for row in rows if row.lag_ns is not None)
+    lag = f"p50 {lags.p50:.3f} ms, max {lags.max:.3f} ms" if lags else "- (no kernel stamps: times are user space's)"
+    out.print()
+    out.print(facts([("tokens per read", shape or "-"), ("client lag", lag)]))
+    out.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("read", "at", "lag", "size", "events", "tokens"):
+        table.add_column(column, justify="right")
+    for index, row in enumerate(rows[:_READS_SHOWN]):
+        lag_text = show_ms(row.lag_ns)
+        table.add_row(str(index), show_ms(row.at_ns), lag_text, show_bytes(row.size), str(row.events), str(row.tokens))
+    out.print(table)
+    if len(rows) > _READS_SHOWN:
+        out.print(f"... and {len(rows) - _READS_SHOWN} more reads")
+
+
+def _print_wire(transcript: Transcript) -> None:
+    capture = transcript.capture
+    left = _WIRE_SHOWN
+    for read, data in zip(capture.reads, capture.wire or [], strict=False):
+        out.print(f"[bold]--- {show_ms(read.t_ns - capture.start_ns)}, {show_bytes(read.size)}[/bold]")
+        out.print(safe(data[:left].decode("utf-8", "backslashreplace").replace("\r\n", "\\r\n")))
+        left -= len(data)
+        if left <= 0:
+            out.print(f"[bold]... the rest is left out (more than {show_bytes(_WIRE_SHOWN)})[/bold]")
+            break
+    out.print()

@@ -1,0 +1,173 @@
+"""One stream at a time: send a request, read the answer, say how it went. A fault of the endpoint's is an outcome."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from harness.dialects.base import Dialect
+from harness.errors import CannotMeasure
+from harness.secrets import mask_url
+from harness.stream import Outcome, StreamReader, Transcript, interpret
+from harness.target import RequestSpec, Target
+from harness.transport.http1 import CaptureTransport, Close, Exchange
+from harness.wire import Capture, End
+
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 60.0
+
+OnToken = Callable[[StreamReader], Close | None]
+"""Called after the head and after each read that brought token events; what it returns closes the stream."""
+
+
+class StreamClient:
+    """A client with one idle connection kept per origin. Not for use by two threads or greenlets at once.
+
+    `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` the whole stream.
+    """
+
+    def __init__(
+        self,
+        *,
+        insecure: bool = False,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        tls = httpx.create_ssl_context(verify=False) if insecure else None
+        self._transport = CaptureTransport(tls)
+        self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
+        self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
+        self.last: Capture | None = None
+        self._exchange: Exchange | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.close()
+
+    def run(
+        self,
+        spec: RequestSpec,
+        *,
+        dialect: Dialect | None = None,
+        keep: bool = True,
+        deadline_s: float | None = None,
+        on_token: OnToken | None = None,
+        leave_after: tuple[float, Close] | None = None,
+    ) -> Transcript:
+        """Make one exchange and read it to its end. `keep` keeps the wire, the body and its lines for inspection.
+
+        `leave_after` closes so many seconds after the request was sent, whatever has come by then.
+        Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
+        `cut` then gives what had come so far.
+        """
+        capture = self.last = Capture(0, wire=[] if keep else None)
+        self._exchange = None
+        request = httpx.Request(
+            spec.method,
+            spec.url,
+            headers=spec.headers,
+            content=spec.body,
+            extensions={
+                "capture": capture,
+                "http_version_asked": spec.http_version,
+                "timeout": self._timeout,
+                "leave_after": leave_after,
+            },
+        )
+        deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        try:
+            response = self._http.send(request, stream=True)
+        except (httpx.TransportError, httpx.InvalidURL, httpx.RemoteProtocolError) as error:
+            capture.detail = capture.detail or str(error)
+            return interpret(capture, dialect, keep=keep)
+        exchange: Exchange = response.extensions["exchange"]
+        self._exchange = exchange
+        if on_token is None:
+            exchange.drain(deadline)
+            return interpret(capture, dialect, keep=keep)
+        return _follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline)
+
+    def cut(self, dialect: Dialect | None = None) -> Transcript | None:
+        """After an interruption: end the exchange in progress and give what it had brought; None if there was none."""
+        capture = self.last
+        if capture is None or (capture.end is not None and capture.end is not End.INTERRUPTED):
+            return None
+        if self._exchange is not None:
+            self._exchange.interrupt()
+        return interpret(capture, dialect) if capture.start_ns else None
+
+
+def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
+    """Interpret while reading, so that the caller can act on a token."""
+    body = exchange.capture.body
+    done, tokens = 0, -1
+    while True:
+        for read, data in body[done:]:
+            reader.feed(read, data)
+        done = len(body)
+        if reader.token_events > tokens:
+            tokens = reader.token_events
+            how = on_token(reader)
+            if how is not None:
+                exchange.leave(how)
+                break
+        if not exchange.step(deadline) and done == len(body):
+            break
+    return reader.finish()
+
+
+def settle(client: StreamClient, target: Target, deadline_s: float = 30.0) -> Target:
+    """Find out how an endpoint wants to be asked, when the command line leaves it open.
+
+    Raises CannotMeasure when it cannot be reached. When no way gives a stream the likeliest is kept, and the
+    commands report what it answered.
+    """
+    ways = target.alternatives()
+    if len(ways) == 1:
+        return ways[0]
+    for way in ways:
+        transcript = client.run(way.request(), deadline_s=deadline_s, on_token=_leave_at_first_token)
+        if transcript.outcome is Outcome.CONNECT_ERROR:
+            raise unreachable(transcript)
+        if transcript.is_stream:
+            return way
+    return ways[0]
+
+
+def _leave_at_first_token(reader: StreamReader) -> Close | None:
+    return Close.FIN if reader.token_events else None
+
+
+def unreachable(transcript: Transcript) -> CannotMeasure:
+    """The error for an endpoint that could not be connected to."""
+    return CannotMeasure(
+        transcript.detail or "the endpoint cannot be reached", "is it running, and are host and port right?"
+    )
+
+
+def not_a_stream(transcript: Transcript) -> CannotMeasure:
+    """The error for an endpoint that answered, but with no stream in it: what came, and what to try."""
+    head = transcript.capture.head
+    if transcript.outcome is Outcome.CONNECT_ERROR:
+        return unreachable(transcript)
+    if head is None:
+        return CannotMeasure(transcript.detail or "the endpoint gave no answer", "raise --timeout if it is just slow")
+    body = transcript.body or b"".join(data for _, data in transcript.capture.body)
+    excerpt = body[:200].decode("utf-8", "replace")
+    hint = f"the body begins: {excerpt!r}" if excerpt else "the body is empty"
+    if head.status in (401, 403):
+        hint += "; pass a credential with --api-key-env NAME or --header"
+    elif head.status in (400, 404, 405, 415, 422):
+        hint += "; is the path right? Say how to ask with --body FILE, --method or --dialect"
+    what = transcript.detail or transcript.outcome.value
+    return CannotMeasure(f"no stream came from {mask_url(transcript.capture.url)}: {what}", hint)

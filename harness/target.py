@@ -1,0 +1,218 @@
+"""The endpoint under test: how to address it, ask it for a stream, and put a prompt where it will find it."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from harness import __version__, dialects
+from harness.dialects.base import Ask, Dialect
+from harness.errors import UsageError
+from harness.secrets import mask_headers, mask_url
+
+PLACEHOLDER: Final = "{{prompt}}"
+DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
+DEFAULT_MODEL: Final = "gpt-4o-mini"
+PROMPT_NAMES: Final = ("message", "prompt", "input", "query", "question", "text", "q")
+
+_PATHS: Final = ((re.compile(r"/chat/completions/?$"), "openai-chat"),)
+_BASE_HEADERS: Final = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"streamgauge/{__version__}",
+}
+
+
+class RequestSpec(NamedTuple):
+    """One request, complete. `prompt` is None where the request has no place for one."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+    http_version: str = "1.1"
+    prompt: str | None = None
+
+    @property
+    def masked_url(self) -> str:
+        return mask_url(self.url)
+
+    def curl(self) -> str:
+        """A command line that repeats this request, secrets masked."""
+        words = ["curl", "-sN"]
+        if self.http_version == "1.0":
+            words.append("--http1.0")
+        if self.method == "HEAD":
+            words.append("--head")
+        elif self.method != ("GET" if self.body is None else "POST"):
+            words += ["-X", self.method]
+        for name, value in mask_headers(self.headers).items():
+            if name.lower() != "user-agent":
+                words += ["-H", f"{name}: {value}"]
+        if self.body is not None:
+            words += ["--data-binary", self.body.decode("utf-8", "replace")]
+        words.append(self.masked_url)
+        return shlex.join(words)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An endpoint and how it is asked. The fields are also the keys of a target file (TOML)."""
+
+    url: str
+    method: str | None = None
+    headers: dict[str, str] = {}
+    body: str | None = None
+    dialect: str = dialects.AUTO
+    model: str = DEFAULT_MODEL
+    max_tokens: int | None = None
+    prompt: str = DEFAULT_PROMPT
+    api_key_env: str | None = None
+    mock: str | None = None
+    insecure: bool = False
+
+    def reader(self) -> Dialect | None:
+        """The dialect asked for, or None to detect it. Raises UsageError on an unknown name."""
+        return None if self.dialect == dialects.AUTO else dialects.by_name(self.dialect)
+
+    @property
+    def masked_url(self) -> str:
+        return mask_url(self.url)
+
+    @property
+    def settled(self) -> bool:
+        """Whether method and place of the prompt follow from what was given, without asking the endpoint."""
+        told = self.method or self.body or self.reader()
+        return bool(told or _dialect_by_path(self.url)) or _query_place(self.url) is not None
+
+    def alternatives(self) -> "list[Target]":
+        """The ways in which this endpoint may want to be asked, likeliest first; only one when it is settled."""
+        if self.settled:
+            return [self]
+        return [
+            msgspec.structs.replace(self, method="POST", body=json.dumps({"message": PLACEHOLDER})),
+            msgspec.structs.replace(self, method="GET", url=_with_query(self.url, {"message": PLACEHOLDER})),
+        ]
+
+    def request(
+        self,
+        prompt: str | None = None,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        method: str | None = None,
+        body: bytes | None = None,
+        http_version: str = "1.1",
+    ) -> RequestSpec:
+        """The request for `prompt`. `headers` adds, replaces or (None) removes; `method` and `body` override."""
+        text = self.prompt if prompt is None else prompt
+        url, own_body, placed = self._place(text)
+        asked = method or self.method or ("GET" if own_body is None else "POST")
+        content = body if body is not None else (own_body.encode() if own_body is not None else None)
+        merged: dict[str, str] = dict(_BASE_HEADERS)
+        if content is not None:
+            merged["Content-Type"] = "application/json"
+        for extra in (self.headers, headers or {}):
+            for name, value in extra.items():
+                for known in [key for key in merged if key.lower() == name.lower()]:
+                    del merged[known]
+                if value is not None:
+                    merged[name] = value
+        return RequestSpec(asked, url, merged, content, http_version, text if placed else None)
+
+    def _place(self, prompt: str) -> tuple[str, str | None, bool]:
+        """URL and body with the prompt put in, and whether there was a place for it."""
+        if PLACEHOLDER in self.url or quote(PLACEHOLDER) in self.url:
+            filled = quote(prompt, safe="")
+            return self.url.replace(quote(PLACEHOLDER), filled).replace(PLACEHOLDER, filled), self.body, True
+        if self.body is not None:
+            body, placed = _fill_body(self.body, prompt)
+            return self.url, body, placed
+        dialect = self.reader() or _dialect_by_path(self.url)
+        place = _query_place(self.url)
+        if place is not None and (dialect is None or dialect.ask("", "", None).method == "GET"):
+            return _with_query(self.url, {place: prompt} if place else {}), None, bool(place)
+        if dialect is None:
+            return self.url, None, False
+        ask: Ask = dialect.ask(prompt, self.model, self.max_tokens)
+        if self.method == "GET" and ask.body is not None:
+            ask = Ask("GET", None, {"message": prompt})
+        body_text = None if ask.body is None else json.dumps(ask.body, ensure_ascii=False)
+        return _with_query(self.url, ask.query), body_text, True
+
+
+def directive(**keys: str | int | None) -> str:
+    """The text that the mock obeys wherever it finds it in a prompt: `[[mock id=ab12 tokens=40]]`."""
+    return "[[mock " + " ".join(f"{key}={value}" for key, value in keys.items() if value is not None) + "]]"
+
+
+def load_target(path: Path) -> Target:
+    """A target file. Raises UsageError that says what is wrong with it and what it may hold."""
+    known = ", ".join(field.name for field in msgspec.structs.fields(Target))
+    try:
+        target = msgspec.toml.decode(path.read_bytes(), type=Target)
+    except OSError as error:
+        raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
+    return target
+
+
+def check_url(url: str) -> str:
+    """The URL, with http:// added where the scheme is missing. Raises UsageError on what cannot be requested."""
+    full = url if "://" in url else f"http://{url}"
+    parts = urlsplit(full)
+    try:
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or any(character.isspace() for character in full):
+        raise UsageError(f"{url!r} is not a URL that can be requested", "write for example http://localhost:8080/chat")
+    return full if parts.path else urlunsplit(parts._replace(path="/"))
+
+
+def _dialect_by_path(url: str) -> Dialect | None:
+    path = urlsplit(url).path
+    return next((dialects.by_name(name) for pattern, name in _PATHS if pattern.search(path)), None)
+
+
+def _query_place(url: str) -> str | None:
+    """The query parameter that carries the prompt; empty when there is a query without one, None without a query."""
+    names = [name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)]
+    if not names:
+        return None
+    return next((name for name in names if name.lower() in PROMPT_NAMES), "")
+
+
+def _with_query(url: str, changes: Mapping[str, str]) -> str:
+    if not changes:
+        return url
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in changes]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *changes.items()], quote_via=quote)))
+
+
+def _fill_body(template: str, prompt: str) -> tuple[str, bool]:
+    """Put the prompt at the placeholder, else where a chat or application body usually has it."""
+    if PLACEHOLDER in template:
+        return template.replace(PLACEHOLDER, json.dumps(prompt, ensure_ascii=False)[1:-1]), True
+    try:
+        body: Any = json.loads(template)
+    except ValueError:
+        return template, False
+    if not isinstance(body, dict):
+        return template, False
+    messages = body.get("messages")
+    if isinstance(messages, list):
+        for message in reversed(messages):
+            if isinstance(message, dict) and message.get("role") == "user":
+                message["content"] = prompt
+                return json.dumps(body, ensure_ascii=False), True
+    for name in PROMPT_NAMES:
+        if isinstance(body.get(name), str):
+            body[name] = prompt
+            return json.dumps(body, ensure_ascii=False), True
+    return template, False

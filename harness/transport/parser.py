@@ -1,0 +1,116 @@
+"""Response bytes in, head and body pieces out, into a Capture. No socket: a list of reads will do."""
+
+from typing import Final
+
+import httptools
+
+from harness.wire import Capture, End, Framing, Head
+
+MAX_HEAD_BYTES: Final = 256 * 1024
+MAX_BODY_BYTES: Final = 1024 * 1024 * 1024
+MAX_PIECES: Final = 5_000_000
+
+
+class ResponseParser:
+    """Feeds one response into `capture`; `done` turns True when nothing more belongs to it.
+
+    Informational (1xx) responses are skipped. The parser is llhttp in its strict mode, so what it refuses is a
+    protocol error of the endpoint's (RFC 9112).
+    """
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self.done = False
+        self.keep_alive = False
+        self._http = httptools.HttpResponseParser(self)
+        self._read = 0
+        self._reason = b""
+        self._headers: list[tuple[str, str]] = []
+        self._bytes = 0
+        self._body_bytes = 0
+
+    def feed(self, data: bytes, read: int) -> None:
+        """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
+        self._read = read
+        self._bytes += len(data)
+        try:
+            self._http.feed_data(data)
+        except httptools.HttpParserError as error:
+            if self.done:
+                self.capture.trailing = data[-64:]
+                self.keep_alive = False
+            else:
+                self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {error} (within {self._bytes:,} bytes)")
+        if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
+            self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
+        elif self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
+            self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
+
+    def eof(self) -> None:
+        """The peer closed its side."""
+        capture = self.capture
+        if self.done:
+            return
+        if capture.head is None:
+            got = f"after {self._bytes:,} bytes of a head" if self._bytes else "without an answer"
+            self._end(End.CLOSED, f"the connection was closed {got}")
+        elif capture.framing is Framing.CLOSE:
+            self._end(End.COMPLETE, None)
+        elif capture.framing is Framing.CHUNKED:
+            self._end(End.CLOSED, "the connection was closed before the final chunk: the body is incomplete")
+        else:
+            length = capture.head.get("content-length")
+            self._end(End.CLOSED, f"the connection was closed after {self._body_bytes:,} of {length} body bytes")
+
+    def _end(self, end: End, detail: str | None) -> None:
+        self.done = True
+        self.capture.end = end
+        self.capture.detail = detail
+
+    # httptools calls these by name.
+
+    def on_message_begin(self) -> None:
+        if self.done:
+            raise httptools.HttpParserError("bytes after the end of the response")
+        self._headers = []
+        self._reason = b""
+
+    def on_status(self, status: bytes) -> None:
+        self._reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        status = self._http.get_status_code()
+        if status < 200 and status != 101:
+            return
+        version = self._http.get_http_version()
+        head = Head(status, self._reason.decode("latin-1"), version, tuple(self._headers))
+        capture = self.capture
+        capture.head = head
+        capture.head_read = self._read
+        connection = (head.get("connection") or "").lower()
+        self.keep_alive = "close" not in connection and (version != "1.0" or "keep-alive" in connection)
+        if capture.method == "HEAD" or status in (204, 304):
+            capture.framing = Framing.NONE
+            self.keep_alive = False  # whatever follows a HEAD's head would be read as the next answer
+            self._end(End.COMPLETE, None)
+        elif "chunked" in (head.get("transfer-encoding") or "").lower():
+            capture.framing = Framing.CHUNKED
+        elif head.get("content-length") is not None:
+            capture.framing = Framing.LENGTH
+        else:
+            capture.framing = Framing.CLOSE
+            self.keep_alive = False
+
+    def on_chunk_header(self) -> None:
+        self.capture.chunks += 1
+
+    def on_body(self, data: bytes) -> None:
+        self.capture.body.append((self._read, data))
+        self._body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        if self.capture.head is not None and not self.done:
+            self._end(End.COMPLETE, None)

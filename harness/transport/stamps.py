@@ -1,0 +1,60 @@
+"""Arrival stamps from the Linux kernel (SO_TIMESTAMPNS), so that a busy client does not report its own delay.
+
+The kernel stamps each segment as it arrives (CLOCK_REALTIME) and hands the stamp out beside the data. `recvmsg` on a
+TCP socket returns the stamp of the last segment it took from; see socket(7) and timestamping.rst section 1.1.
+"""
+
+import socket
+import struct
+import sys
+import time
+from typing import Final
+
+from harness.wire import Read
+
+# Not in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on every 64-bit Linux.
+SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@qq")
+_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+_SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
+
+RECV_BYTES: Final = 64 * 1024
+
+_keeper: socket.socket | None = None
+
+
+def enable(sock: socket.socket) -> bool:
+    """Ask the kernel to stamp this socket's arrivals; False where it cannot."""
+    if not _SUPPORTED:
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def prime() -> None:
+    """Turn stamping on in the kernel before the first stream needs it.
+
+    The kernel does so by deferred work when the first socket asks, and off again when the last one is gone; the first
+    segments after that carry no stamp. One socket kept open for the life of the process avoids it.
+    """
+    global _keeper
+    if _keeper is None and _SUPPORTED:
+        _keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        enable(_keeper)
+
+
+def receive(sock: socket.socket) -> tuple[bytes, Read]:
+    """One `recvmsg` and its read. Empty bytes mean the peer has closed. Raises what the socket raises."""
+    data, ancillary, _, _ = sock.recvmsg(RECV_BYTES, _ANCILLARY)
+    user_ns = time.time_ns()
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+            stamp = seconds * 1_000_000_000 + nanoseconds
+            # A clock set between arrival and read could put the stamp into the future; then it is of no use.
+            if stamp <= user_ns:
+                return data, Read(stamp, user_ns, len(data))
+    return data, Read(user_ns, user_ns, len(data), stamped=False)

@@ -1,0 +1,147 @@
+"""The mock's ledger, read through its control API: what the upstream really did, and when."""
+
+import time
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from harness.errors import CannotMeasure
+
+PINGS: Final = 9
+
+T = TypeVar("T")
+
+
+class Writes(msgspec.Struct, frozen=True):
+    """Each write to the socket: epoch ns, bytes, and the index of the token it carried (None for none)."""
+
+    t_ns: list[int]
+    bytes: list[int]
+    token: list[int | None]
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """How the mock saw its client leave: `tokens_after` were produced after it had seen it."""
+
+    t_ns: int
+    kind: str
+    tokens_before: int
+    tokens_after: int
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream request as the mock lived it; times in epoch ns of the mock's clock."""
+
+    seq: int
+    id: str
+    method: str
+    path: str
+    dialect: str | None = None
+    arrival_ns: int
+    head_ns: int | None = None
+    writes: Writes
+    tokens_planned: int | None = None
+    tokens_written: int = 0
+    write_blocked_ns: int = 0
+    disconnect: Disconnect | None = None
+    end_ns: int | None = None
+    end: str | None = None
+    status: int | None = None
+    faults: list[str] = []
+
+    def token_ns(self) -> list[int]:
+        """When each token was first written."""
+        seen: dict[int, int] = {}
+        for at, token in zip(self.writes.t_ns, self.writes.token, strict=True):
+            if token is not None:
+                seen.setdefault(token, at)
+        return [seen[token] for token in sorted(seen)]
+
+
+class Offset(msgspec.Struct, frozen=True):
+    """Mock clock − our clock, and how far off that estimate can be; both in ns."""
+
+    offset_ns: int
+    error_ns: int
+
+
+class _Streams(msgspec.Struct):
+    streams: list[LedgerEntry]
+
+
+class _Clock(msgspec.Struct):
+    realtime_ns: int
+
+
+class Mock:
+    """A client of one mock's control API. Raises CannotMeasure when it cannot be reached or answers oddly."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=10.0, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def entries(self, stream_id: str, wait_s: float = 0.0) -> list[LedgerEntry]:
+        """Every upstream request that carried this id, oldest first; waits up to `wait_s` for the last to end."""
+        path = f"/_mock/streams/{quote(stream_id, safe='')}"
+        response = self._ask("GET", path, {"wait": f"{wait_s:g}"} if wait_s else {}, wait_s)
+        if response.status_code == 404:
+            return []
+        return self._decode(response, _Streams).streams
+
+    def recent(self, limit: int = 1000) -> list[dict[str, object]]:
+        """Summaries of the latest streams, oldest first."""
+        response = self._ask("GET", "/_mock/streams", {"limit": str(limit)})
+        return list(self._decode(response, dict[str, list[dict[str, object]]])["streams"])
+
+    def release(self, stream_id: str, upto: int) -> None:
+        """Let a lockstep stream write its steps 0 to `upto` − 1."""
+        path = f"/_mock/streams/{quote(stream_id, safe='')}/release"
+        self._decode(self._ask("POST", path, {"upto": str(upto)}), dict[str, object])
+
+    def clock(self) -> Offset:
+        """Estimate the mock's clock: the fastest of several pings bounds the error by half its round trip."""
+        best: Offset | None = None
+        for _ in range(PINGS):
+            before = time.time_ns()
+            remote = self._decode(self._ask("GET", "/_mock/clock", {}), _Clock).realtime_ns
+            after = time.time_ns()
+            half = (after - before) // 2
+            if best is None or half < best.error_ns:
+                best = Offset(remote - (before + half), half)
+        assert best is not None
+        return best
+
+    def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> httpx.Response:
+        try:
+            return self._http.request(method, path, params=params, timeout=10.0 + wait_s)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise CannotMeasure(
+                f"the mock's control API at {self.url} cannot be reached: {error}",
+                "start one with `streamgauge mock`, and give its address with --mock",
+            ) from None
+
+    def _decode(self, response: httpx.Response, kind: type[T]) -> T:
+        try:
+            if response.status_code != 200:
+                raise ValueError(f"HTTP {response.status_code}: {response.text[:200]}")
+            return msgspec.json.decode(response.content, type=kind)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise CannotMeasure(
+                f"{self.url} does not answer as a mock's control API: {error}",
+                "--mock takes the address that `streamgauge mock` prints",
+            ) from None
