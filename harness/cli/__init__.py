@@ -7,6 +7,7 @@ import typer
 from harness import __version__
 from harness.cli.console import err, safe
 from harness.cli.cancel import cancel
+from harness.cli.diagnose import diagnose
 from harness.cli.load import load
 from harness.cli.probe import probe
 from harness.errors import ExitCode, StreamgaugeError
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(probe)
 app.command()(load)
 app.command()(cancel)
+app.command()(diagnose)
 
 
 def _version(value: bool) -> None:

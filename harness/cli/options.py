@@ -91,22 +91,28 @@ _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
 }
 
 
-def with_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the target options; it gets them as one `target`, its first parameter."""
+def with_target(command: Callable[..., None], url: Any = Url) -> Callable[..., None]:
+    """Give a command the target options; it gets them as one `target`, its first parameter.
+
+    `url` is how the command takes the address: the first argument, unless it has its own name for it.
+    """
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
         chosen = {name: given.pop(name) for name in _OPTIONS}
         command(target_from(**chosen), **given)
 
-    own = [p for name, p in inspect.signature(command).parameters.items() if name != "target"]
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "target"
+    ]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _OPTIONS.items()
+        for name, (annotation, default) in {**_OPTIONS, "url": (url, None)}.items()
     ]
-    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     run.__signature__ = inspect.Signature([shared[0], *own, *shared[1:]])  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in [*shared, *own]}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shared, *own]}
     return run
 
 
