@@ -1,0 +1,4 @@
+"""The mock provider: a streaming LLM server whose every byte, pause and failure is known.
+
+It imports nothing from `harness`, so that a mistake in one half of a measurement can't cancel out in the other.
+"""

@@ -1,0 +1,205 @@
+"""Puts a stream together: items, the dialect's bytes, the faults at their levels, the framing of the body."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mock_provider.dialects.base import Ask, Dialect, Encoder
+from mock_provider.faults.base import Answer
+from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
+from mock_provider.plan import Plan
+from mock_provider.stream import BEFORE_FIRST, Action, Close, Event, Framing, Head, Item, Kind, Pause, Write
+from mock_provider.text import token_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One request with its plan; what hooks of faults may ask about it (see faults.base.Facts)."""
+
+    request: Request
+    dialect: Dialect
+    ask: Ask
+    plan: Plan
+    encoder: Encoder
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens planned; None for an endless stream."""
+        return self.plan.tokens
+
+    @property
+    def accepts_gzip(self) -> bool:
+        """Whether the client offered gzip."""
+        return self.request.accepts_gzip()
+
+    @property
+    def origin(self) -> str | None:
+        """The request's Origin field."""
+        return self.request.headers.get("origin")
+
+    def encode(self, item: Item) -> bytes:
+        """The dialect's bytes for an item that a fault invents."""
+        return self.encoder.encode(item)
+
+    def error_reply(self, status: int, message: str) -> tuple[str, bytes]:
+        """Content type and body of the dialect's error before a stream."""
+        return self.dialect.error(status, message, param=None, code=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What the player needs: the actions, and the bytes that break a silence (None: nothing does)."""
+
+    actions: Iterator[Action]
+    heartbeat: bytes | None
+    status: int | None  # None: nothing is ever answered
+
+
+def compose(stream: Stream) -> Composition:
+    """The actions of a streamed answer, with the plan's faults."""
+    plan = stream.plan
+    for fault, arg in plan.faults:
+        if fault.answer is not None:
+            return _answered(fault.answer(arg, stream), stream)
+
+    items = _items(stream)
+    for fault, arg in plan.faults:
+        if fault.items is not None:
+            items = fault.items(items, arg, stream)
+    events = _encode(items, stream.encoder)
+    for fault, arg in plan.faults:
+        if fault.events is not None:
+            events = fault.events(events, arg, stream)
+    heartbeat = stream.encode(Item(Kind.COMMENT, BEFORE_FIRST, "heartbeat"))
+    for fault, _ in plan.faults:
+        if fault.line is not None:
+            events = _rewritten(events, fault.line)
+            heartbeat = fault.line(heartbeat)
+    for fault, arg in plan.faults:
+        if fault.body is not None:
+            events = fault.body(events, arg, stream)
+            heartbeat = b""  # a body that is held or coded has no place to slip one in
+
+    head = stream_head(stream)
+    for fault, arg in plan.faults:
+        if fault.head is not None:
+            fault.head(head, arg, stream)
+    actions = _framed(head, events, silent=plan.script == "silent")
+    for fault, arg in plan.faults:
+        if fault.wire is not None:
+            actions = fault.wire(actions, arg, stream)
+    if heartbeat and head.framing is Framing.CHUNKED:
+        heartbeat = chunk(heartbeat)
+    return Composition(actions, heartbeat or None, head.status)
+
+
+def compose_whole(stream: Stream) -> Composition:
+    """The actions of a non-streamed answer: everything at the end, with its length."""
+    plan = stream.plan
+    for fault, arg in plan.faults:
+        if fault.answer is not None:
+            return _answered(fault.answer(arg, stream), stream)
+    tokens = plan.tokens or 0
+    source = token_texts(plan.text, plan.seed)
+    body = stream.dialect.whole(stream.ask, plan, [next(source) for _ in range(tokens)])
+    head = Head(200, [("Content-Type", "application/json"), ("X-Request-Id", request_id())], Framing.LENGTH)
+    for fault, arg in plan.faults:
+        if fault.head is not None:
+            fault.head(head, arg, stream)
+    head.replace("Content-Length", str(len(body)))
+    _connection_field(head, stream.request)
+    data = head_bytes(head.status, head.headers) + body
+    actions: Iterator[Action] = iter((Write(Kind.HEAD, tokens, data, tokens - 1 if tokens else None),))
+    if plan.script == "silent":
+        actions = iter((Pause(None),))
+    for fault, arg in plan.faults:
+        if fault.wire is not None:
+            actions = fault.wire(actions, arg, stream)
+    return Composition(actions, None, head.status)
+
+
+def request_id() -> str:
+    """A fresh request id."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+def stream_head(stream: Stream) -> Head:
+    """The head of a clean stream; to HTTP/1.0, a body that ends with the connection (RFC 9112 section 6.1)."""
+    chunked = stream.request.http_version == "1.1"
+    head = Head(200, framing=Framing.CHUNKED if chunked else Framing.CLOSE)
+    head.headers = [
+        ("Content-Type", stream.dialect.content_type),
+        *stream.dialect.headers,
+        ("X-Accel-Buffering", "no"),
+        ("X-Request-Id", request_id()),
+    ]
+    if chunked:
+        head.headers.append(("Transfer-Encoding", "chunked"))
+    _connection_field(head, stream.request)
+    return head
+
+
+def _connection_field(head: Head, request: Request) -> None:
+    if not request.keep_alive or head.framing is Framing.CLOSE:
+        head.replace("Connection", "close")
+
+
+def _items(stream: Stream) -> Iterator[Item]:
+    plan = stream.plan
+    for kind in stream.dialect.start:
+        yield Item(kind, BEFORE_FIRST)
+    for index, text in enumerate(token_texts(plan.text, plan.seed)):
+        if index == plan.tokens:
+            break
+        yield Item(Kind.TOKEN, index, text, index)
+    for kind in (*stream.dialect.end(stream.ask), Kind.END):
+        yield Item(kind, index)
+
+
+def _encode(items: Iterator[Item], encoder: Encoder) -> Iterator[Event]:
+    encode = encoder.encode
+    for item in items:
+        # The end has no bytes of its own, but a step: lockstep holds it, and what faults hold back comes with it.
+        data = encode(item) if item.kind is not Kind.END else b""
+        yield Event(item.kind, item.step, data, item.token)
+
+
+def _rewritten(events: Iterator[Event], line: Callable[[bytes], bytes]) -> Iterator[Event]:
+    for event in events:
+        yield event._replace(data=line(event.data))
+
+
+def _framed(head: Head, events: Iterator[Event], *, silent: bool) -> Iterator[Action]:
+    if head.framing is Framing.LENGTH:
+        held = list(events)  # finite: the fault that asks for this needs it
+        body = b"".join(event.data for event in held)
+        step = held[-1].step if held else BEFORE_FIRST
+        token = max((event.token for event in held if event.token is not None), default=None)
+        head.replace("Transfer-Encoding", None)
+        head.replace("Content-Length", str(len(body)))
+        yield Write(Kind.HEAD, step, head_bytes(head.status, head.headers))
+        yield Write(Kind.TOKEN, step, body, token)
+        return
+    yield Write(Kind.HEAD, BEFORE_FIRST, head_bytes(head.status, head.headers))
+    chunked = head.framing is Framing.CHUNKED
+    step = BEFORE_FIRST
+    for kind, step, data, token in events:
+        if silent and step > BEFORE_FIRST:
+            yield Pause(None)
+            return
+        # An empty chunk would end the body.
+        if data:
+            yield Write(kind, step, b"%x\r\n%b\r\n" % (len(data), data) if chunked else data, token)
+    if silent:
+        yield Pause(None)
+    yield Write(Kind.END, step, LAST_CHUNK if chunked else b"")
+    if not chunked:
+        yield Close(reset=False, kind="complete")
+
+
+def _answered(answer: Answer, stream: Stream) -> Composition:
+    head = Head(answer.status, [("Content-Type", answer.content_type), *answer.headers], Framing.LENGTH)
+    head.headers += [("X-Request-Id", request_id()), ("Content-Length", str(len(answer.body)))]
+    _connection_field(head, stream.request)
+    data = head_bytes(head.status, head.headers) + answer.body
+    return Composition(iter((Write(Kind.HEAD, BEFORE_FIRST, data),)), None, head.status)

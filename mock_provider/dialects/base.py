@@ -1,0 +1,127 @@
+"""What a dialect must provide: its routes, its reading of a request, its bytes for each item, its errors."""
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from mock_provider.http import Request
+from mock_provider.plan import Plan
+from mock_provider.stream import Item, Kind
+
+MESSAGE = "the upstream model failed while it was generating"
+
+
+class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)
+    """A request that gets no stream; `kind` lets a server-wide fault swallow exactly one sort of check."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: Literal["malformed", "invalid", "media-type", "auth"] = "invalid",
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind, self.param, self.code = status, message, kind, param, code
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request asks for, whatever the dialect."""
+
+    prompt: str
+    stream: bool = True
+    model: str = "mock-1"
+    max_tokens: int | None = None
+    include_usage: bool = False
+
+
+class Encoder(Protocol):
+    """The bytes of the items of one response."""
+
+    def encode(self, item: Item) -> bytes:
+        """One complete event, blank line included."""
+
+
+class Dialect(ABC):
+    """One way of speaking; an instance is stateless and shared."""
+
+    name: ClassVar[str]
+    routes: ClassVar[tuple[tuple[str, str], ...]]  # (method, path)
+    content_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-cache"),)
+    # What faults may need: "sse" lines, "json" payloads, each an "object", "openai" chunks, a "marker" of success,
+    # an "error" of its own, "raw" text on data lines.
+    features: ClassVar[frozenset[str]]
+    start: ClassVar[tuple[Kind, ...]] = ()
+    heartbeat_ns: ClassVar[int | None] = None  # of silence before a comment; None: none unless asked for
+
+    @abstractmethod
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+        """What `request` asks for; Refusal before any byte of a stream if it can't be served."""
+
+    @abstractmethod
+    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+        """A fresh encoder for one response."""
+
+    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002 (some endings depend on the request)
+        """The kinds of item that follow the last token of a success."""
+        return (Kind.DONE,)
+
+    def whole(self, ask: Ask, plan: Plan, texts: list[str]) -> bytes:
+        """The body of a non-streaming answer, for dialects whose `read` can ask for one."""
+        raise NotImplementedError(f"{self.name} has only streams")
+
+    def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
+        """Content type and body of an error answer before the stream: RFC 9457 unless the vendor has a shape."""
+        problem: dict[str, Any] = {"type": "about:blank", "status": status, "detail": message}
+        if param is not None:
+            problem["param"] = param
+        if code is not None:
+            problem["code"] = code
+        return "application/problem+json", json.dumps(problem).encode()
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The request body as a JSON object; Refusal if the type, the JSON or the shape is wrong."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        message = f"expected Content-Type application/json, got {media_type!r}"
+        raise Refusal(415, message, kind="media-type", code="unsupported_media_type")
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the body is not valid JSON: {error}", kind="malformed", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, f"expected a JSON object, got {type(body).__name__}", code="invalid_type")
+    return body
+
+
+def message_field(body: dict[str, Any]) -> Ask:
+    """`{"message": "..."}`, the body of the application shapes."""
+    message = body.get("message")
+    if not isinstance(message, str):
+        raise Refusal(400, 'expected a string in "message"', param="message", code="invalid_type")
+    if not message.strip():
+        raise Refusal(400, '"message" is blank', param="message", code="blank")
+    return Ask(message)
+
+
+def message_argument(request: Request, *, required: bool) -> Ask:
+    """`?message=...`, the query of the application shapes."""
+    message = request.argument("message")
+    if message is None and not required:
+        return Ask("")
+    if message is None or not message.strip():
+        raise Refusal(400, 'expected a non-blank query argument "message"', param="message", code="blank")
+    return Ask(message)
+
+
+def data_lines(text: str) -> bytes:
+    """`text` as `data:` lines, one for each of its lines (WHATWG event streams end a line at LF, CR or CRLF)."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    # surrogateescape: lone bytes, which only faults put into a text, come out as they are.
+    return b"".join(b"data: %b\n" % line.encode("utf-8", "surrogateescape") for line in lines)

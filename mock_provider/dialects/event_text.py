@@ -1,0 +1,42 @@
+"""`POST /chat/stream`: `event: token` as TypedResults.ServerSentEvents writes it (guide S0, conformance.md D.7)."""
+
+from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, data_lines, json_object, message_field
+from mock_provider.http import Request
+from mock_provider.plan import Plan
+from mock_provider.stream import Item, Kind
+
+
+class EventText(Dialect):
+    """Stateless: the dialect is its own encoder. The end of the body is the only end there is."""
+
+    name = "event-text"
+    routes = (("POST", "/chat/stream"),)
+    headers = (
+        ("Cache-Control", "no-cache,no-store"),
+        ("Pragma", "no-cache"),
+        ("Content-Encoding", "identity"),
+    )
+    features = frozenset({"sse", "raw", "error"})
+
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+        """The field `message` of a JSON body."""
+        return message_field(json_object(request))
+
+    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+        """Nothing depends on the request."""
+        return self
+
+    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+        """No marker."""
+        return ()
+
+    def encode(self, item: Item) -> bytes:
+        """Field order as SseFormatter writes it: event, data, blank line; LF only."""
+        if item.kind is Kind.TOKEN:
+            return b"event: token\n%b\n" % data_lines(item.text)
+        if item.kind is Kind.ERROR:
+            return b"event: error\n%b\n" % data_lines(item.text or MESSAGE)
+        return f": {item.text}\n\n".encode()
+
+
+DIALECT = EventText()

@@ -1,0 +1,37 @@
+"""`GET /api/chat/stream?message=`: each token a JSON string, then `[DONE]` (guide S1, conformance.md D.7)."""
+
+import json
+
+from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, message_argument
+from mock_provider.http import Request
+from mock_provider.plan import Plan
+from mock_provider.stream import Item, Kind
+
+
+class JsonString(Dialect):
+    """Stateless: the dialect is its own encoder."""
+
+    name = "json-string"
+    routes = (("GET", "/api/chat/stream"),)
+    features = frozenset({"sse", "json", "marker", "error"})
+
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+        """The query argument `message`."""
+        return message_argument(request, required=True)
+
+    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+        """Nothing depends on the request."""
+        return self
+
+    def encode(self, item: Item) -> bytes:
+        """A JSON string; the guide has no error event, so the name of the next guide's is used."""
+        if item.kind is Kind.TOKEN:
+            return f"data: {json.dumps(item.text)}\n\n".encode()
+        if item.kind is Kind.DONE:
+            return b"data: [DONE]\n\n"
+        if item.kind is Kind.ERROR:
+            return f"event: error\ndata: {json.dumps({'message': item.text or MESSAGE})}\n\n".encode()
+        return f": {item.text}\n\n".encode()
+
+
+DIALECT = JsonString()

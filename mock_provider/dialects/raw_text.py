@@ -1,0 +1,35 @@
+"""`GET /stream`: `data: text` and nothing else (guide S2, conformance.md D.7)."""
+
+from mock_provider.dialects.base import Ask, Dialect, Encoder, data_lines, message_argument
+from mock_provider.http import Request
+from mock_provider.plan import Plan
+from mock_provider.stream import Item, Kind
+
+
+class RawText(Dialect):
+    """Stateless: the dialect is its own encoder. No marker and no error of its own."""
+
+    name = "raw-text"
+    routes = (("GET", "/stream"),)
+    features = frozenset({"sse", "raw"})
+
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+        """The optional query argument `message`; the guide's endpoint takes none."""
+        return message_argument(request, required=False)
+
+    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+        """Nothing depends on the request."""
+        return self
+
+    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+        """No marker."""
+        return ()
+
+    def encode(self, item: Item) -> bytes:
+        """Several `data:` lines for text with line breaks, which the guide forgets."""
+        if item.kind is Kind.TOKEN:
+            return b"%b\n" % data_lines(item.text)
+        return f": {item.text}\n\n".encode()
+
+
+DIALECT = RawText()

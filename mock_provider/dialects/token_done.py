@@ -1,0 +1,37 @@
+"""`POST /api/chat/stream`: `{"token":"...","done":false}`, at last `true` (guide S1, conformance.md D.7)."""
+
+import json
+
+from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object, message_field
+from mock_provider.http import Request
+from mock_provider.plan import Plan
+from mock_provider.stream import Item, Kind
+
+
+class TokenDone(Dialect):
+    """Stateless: the dialect is its own encoder."""
+
+    name = "token-done"
+    routes = (("POST", "/api/chat/stream"),)
+    features = frozenset({"sse", "json", "object", "marker", "error"})
+
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+        """The field `message` of a JSON body."""
+        return message_field(json_object(request))
+
+    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+        """Nothing depends on the request."""
+        return self
+
+    def encode(self, item: Item) -> bytes:
+        """One object; the guide has no error event, so the name of the next guide's is used."""
+        if item.kind is Kind.TOKEN:
+            return f'data: {{"token":{json.dumps(item.text)},"done":false}}\n\n'.encode()
+        if item.kind is Kind.DONE:
+            return b'data: {"token":"","done":true}\n\n'
+        if item.kind is Kind.ERROR:
+            return f"event: error\ndata: {json.dumps({'message': item.text or MESSAGE})}\n\n".encode()
+        return f": {item.text}\n\n".encode()
+
+
+DIALECT = TokenDone()

@@ -1,0 +1,39 @@
+"""The faults there are; a new one is an entry in its group, a new group a file and a line here."""
+
+from mock_provider.faults import (
+    coding,
+    ending,
+    errors,
+    framing,
+    http,
+    openai,
+    payload,
+    security,
+    server,
+    tcp,
+    timing,
+)
+from mock_provider.faults.base import ActiveFault, Fault, parse_spec
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for group in (
+        framing.FAULTS,
+        payload.FAULTS,
+        openai.FAULTS,
+        ending.FAULTS,
+        errors.FAULTS,
+        timing.FAULTS,
+        coding.FAULTS,
+        http.FAULTS,
+        tcp.FAULTS,
+        security.FAULTS,
+        server.FAULTS,
+    )
+    for fault in group
+}
+
+
+def parse(spec: str) -> ActiveFault:
+    """One fault as written in a directive or a flag; ValueError lists what is accepted."""
+    return parse_spec(spec, FAULTS)

@@ -1,0 +1,152 @@
+"""What a fault is: a name, what it does, what it should trip, and a hook at the level where it happens."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol
+
+from mock_provider.durations import parse_duration
+from mock_provider.stream import Action, Event, Head, Item
+
+Level = Literal["text", "event", "timing", "http", "tcp", "security"]
+Takes = Literal["", "count", "duration", "duration@count", "status", "bytes", "type"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """What stands after the colon and the @; None where nothing was given."""
+
+    count: int | None = None
+    duration_ns: int | None = None
+    word: str | None = None
+
+
+class Facts(Protocol):
+    """What a hook may know of the stream it changes."""
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens planned; None for an endless stream."""
+
+    @property
+    def accepts_gzip(self) -> bool:
+        """Whether the client offered gzip."""
+
+    @property
+    def origin(self) -> str | None:
+        """The request's Origin field."""
+
+    def encode(self, item: Item) -> bytes:
+        """The dialect's bytes for an item that a fault invents."""
+
+    def error_reply(self, status: int, message: str) -> tuple[str, bytes]:
+        """Content type and body of the dialect's error before a stream."""
+
+
+class Answer(NamedTuple):
+    """A whole answer in place of the stream."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Items = Callable[[Iterator[Item], Arg, Facts], Iterator[Item]]
+Events = Callable[[Iterator[Event], Arg, Facts], Iterator[Event]]
+Actions = Callable[[Iterator[Action], Arg, Facts], Iterator[Action]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A defect; its hooks are applied in the order items, events, lines, body, head, wire.
+
+    `needs` are features of the dialect or the request without which it can't exist, `text` the kind of token text
+    without which it can't be seen, `trips` the checks it should make fail or warn (empty: legal, or not seen by one).
+    """
+
+    name: str
+    sentence: str
+    level: Level
+    trips: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset({"stream"})
+    takes: Takes = ""
+    text: str | None = None
+    server_wide: bool = False  # acts before a directive could be read, so only a flag can set it
+    items: Items | None = None
+    events: Events | None = None
+    line: Callable[[bytes], bytes] | None = None  # rewrites the bytes of each event, heartbeats included
+    body: Events | None = None  # cuts, holds or codes the bytes, blind to events
+    head: Callable[[Head, Arg, Facts], None] | None = None
+    wire: Actions | None = None
+    answer: Callable[[Arg, Facts], Answer] | None = None
+
+    @property
+    def usage(self) -> str:
+        """How it is written."""
+        if self.takes == "duration@count":
+            return f"{self.name}[:DURATION][@COUNT]"
+        return f"{self.name}[:{self.takes.upper()}]" if self.takes else self.name
+
+
+class ActiveFault(NamedTuple):
+    """A fault with its argument."""
+
+    fault: Fault
+    arg: Arg
+
+
+_SPEC = re.compile(r"(?P<name>[a-z0-9-]+)(?::(?P<value>[^@]+))?(?:@(?P<count>.+))?", re.ASCII)
+MOST_TOKENS = 1_000_000
+
+
+def parse_spec(spec: str, faults: dict[str, Fault]) -> ActiveFault:
+    """`name`, `name:value`, `name:value@count` or `name@count`; ValueError says what is accepted."""
+    match = _SPEC.fullmatch(spec)
+    if match is None or match["name"] not in faults:
+        raise ValueError(f"unknown fault {spec!r}; expected one of {', '.join(faults)}")
+    fault, value, count = faults[match["name"]], match["value"], match["count"]
+    if count is not None and fault.takes != "duration@count":
+        raise ValueError(f"{fault.name} takes no @; it is written {fault.usage}")
+    arg = Arg(count=_count(count, fault) if count is not None else None)
+    if value is None:
+        return ActiveFault(fault, arg)
+    match fault.takes:
+        case "duration" | "duration@count":
+            return ActiveFault(fault, replace(arg, duration_ns=parse_duration(value)))
+        case "count":
+            return ActiveFault(fault, replace(arg, count=_count(value, fault)))
+        case "bytes":
+            size = _count(value, fault)
+            if size == 0:
+                raise ValueError(f"{fault.name}: expected at least 1 byte")
+            return ActiveFault(fault, replace(arg, count=size))
+        case "status":
+            if not re.fullmatch(r"[45]\d\d", value, re.ASCII):
+                raise ValueError(f"{fault.name}: expected an error status of 400 to 599, got {value!r}")
+            return ActiveFault(fault, replace(arg, count=int(value)))
+        case "type":
+            # It is written into a header field: nothing that could end it.
+            if not re.fullmatch(r"[\w.+*/;=-]+", value, re.ASCII):
+                raise ValueError(f"{fault.name}: expected a media type such as text/plain, got {value!r}")
+            return ActiveFault(fault, replace(arg, word=value))
+        case "":
+            raise ValueError(f"{fault.name} takes no argument, got {value!r}")
+
+
+def _count(text: str, fault: Fault) -> int:
+    if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) > MOST_TOKENS:
+        raise ValueError(f"{fault.name}: expected a whole number of 0 to {MOST_TOKENS}, got {text!r}")
+    return int(text)
+
+
+def middle(tokens: int | None) -> int:
+    """The token that a fault of the middle strikes: the first of the second half, the fourth of an endless stream."""
+    return 3 if tokens is None else tokens // 2
+
+
+def strike(arg: Arg, facts: Facts) -> int:
+    """How many tokens precede the fault: as asked, but never more than there are, else half."""
+    if arg.count is None:
+        return middle(facts.tokens)
+    return arg.count if facts.tokens is None else min(arg.count, facts.tokens)

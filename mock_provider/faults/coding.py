@@ -1,0 +1,129 @@
+"""Bodies that are held back, cut elsewhere, or compressed on the way out."""
+
+import zlib
+from collections.abc import Iterator
+
+from mock_provider.faults.base import Arg, Facts, Fault
+from mock_provider.stream import BEFORE_FIRST, Event, Head, Kind
+
+GZIP_WINDOW = 31  # zlib's number for the gzip format with the largest window
+BLOCK_BYTES = 4_096  # nginx's and most stdio's page-sized buffer
+
+
+def _held_to_the_end(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    held, token, step = bytearray(), None, BEFORE_FIRST
+    for event in source:
+        held += event.data
+        step = event.step
+        token = token if event.token is None else event.token
+    yield Event(Kind.TOKEN, step, bytes(held), token)
+
+
+def _one_behind(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    held = next(source, None)
+    for event in source:
+        assert held is not None
+        yield held._replace(step=event.step)
+        held = event
+    if held is not None:
+        yield held
+
+
+def _blocks(source: Iterator[Event], arg: Arg, _facts: Facts) -> Iterator[Event]:
+    size = arg.count if arg.count is not None else BLOCK_BYTES
+    held = bytearray()
+    ends: list[tuple[int, int]] = []  # (offset in `held` at which a token is complete, token)
+    step = BEFORE_FIRST
+    for event in source:
+        held += event.data
+        step = event.step
+        if event.token is not None:
+            ends.append((len(held), event.token))
+        while len(held) >= size:
+            token = max((token for end, token in ends if end <= size), default=None)
+            ends = [(end - size, token) for end, token in ends if end > size]
+            yield Event(Kind.TOKEN, step, bytes(held[:size]), token)
+            del held[:size]
+    if held:
+        yield Event(Kind.TOKEN, step, bytes(held), ends[-1][1] if ends else None)
+
+
+def _gzip_head(head: Head, _arg: Arg, facts: Facts) -> None:
+    if facts.accepts_gzip:
+        head.replace("Content-Encoding", "gzip")
+        head.headers.append(("Vary", "Accept-Encoding"))
+
+
+def _gzip_flush(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
+    if not facts.accepts_gzip:
+        yield from source
+        return
+    compressor = zlib.compressobj(wbits=GZIP_WINDOW)
+    step = BEFORE_FIRST
+    for event in source:
+        step = event.step
+        if event.data:
+            yield event._replace(data=compressor.compress(event.data) + compressor.flush(zlib.Z_SYNC_FLUSH))
+    yield Event(Kind.COMMENT, step, compressor.flush())
+
+
+def _gzip_no_flush(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
+    if not facts.accepts_gzip:
+        yield from source
+        return
+    compressor = zlib.compressobj(wbits=GZIP_WINDOW)
+    token, step = None, BEFORE_FIRST
+    for event in source:
+        step = event.step
+        token = token if event.token is None else event.token
+        # Bytes come out whenever the compressor's own buffer is full; which tokens they complete can't be told.
+        yield Event(Kind.COMMENT, step, compressor.compress(event.data))
+    yield Event(Kind.TOKEN, step, compressor.flush(), token)
+
+
+FAULTS = (
+    Fault(
+        name="no-flush",
+        sentence="everything after the head is held until the end",
+        level="timing",
+        trips=("flush.incremental", "flush.lockstep"),
+        needs=frozenset({"stream", "finite"}),
+        body=_held_to_the_end,
+    ),
+    Fault(
+        name="one-behind",
+        sentence="each event is written only when the next one exists",
+        level="timing",
+        trips=("flush.no-one-behind", "flush.lockstep"),
+        body=_one_behind,
+    ),
+    Fault(
+        name="block",
+        sentence=f"the body is written in blocks of BYTES (default {BLOCK_BYTES})",
+        level="timing",
+        trips=("flush.lockstep", "flush.incremental"),
+        takes="bytes",
+        body=_blocks,
+    ),
+    Fault(
+        name="gzip-flush",
+        sentence="gzip for a client that offers it, flushed after each event (legal)",
+        level="http",
+        trips=("headers.no-content-encoding",),
+        head=_gzip_head,
+        body=_gzip_flush,
+    ),
+    Fault(
+        name="gzip-no-flush",
+        sentence="gzip for a client that offers it, flushed only at the end",
+        level="http",
+        trips=(
+            "headers.no-content-encoding",
+            "flush.compression-flushes",
+            "flush.incremental",
+            "flush.lockstep",
+        ),
+        head=_gzip_head,
+        body=_gzip_no_flush,
+    ),
+)

@@ -1,0 +1,96 @@
+"""Failures that are told, well or badly."""
+
+from collections.abc import Iterator
+
+from mock_provider.faults.base import Answer, Arg, Facts, Fault, strike
+from mock_provider.stream import Item, Kind
+
+ERROR = frozenset({"stream", "error"})
+ERROR_TEXT = "Error: the upstream model failed while it was generating"
+RETRY_AFTER_S = 1
+
+
+def error_after(source: Iterator[Item], arg: Arg, facts: Facts, text: str = "") -> Iterator[Item]:
+    """The tokens up to the strike, then the dialect's own error, then the end of the body."""
+    struck = strike(arg, facts)
+    for item in source:
+        if item.step >= struck:
+            yield Item(Kind.ERROR, item.step, text)
+            return
+        yield item
+
+
+def _error_then_done(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    struck = strike(arg, facts)
+    failed = False
+    for item in source:
+        if item.step < struck:
+            yield item
+            continue
+        if not failed:
+            yield Item(Kind.ERROR, item.step)
+            failed = True
+        if item.kind is Kind.DONE:
+            yield item
+
+
+def _error_as_content(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    struck = strike(arg, facts)
+    failed = False
+    for item in source:
+        if item.step < struck:
+            yield item
+            continue
+        if not failed:
+            yield Item(Kind.TOKEN, item.step, ERROR_TEXT)
+            failed = True
+        if item.kind is not Kind.TOKEN:
+            yield item
+
+
+def _status(arg: Arg, facts: Facts) -> Answer:
+    status = arg.count if arg.count is not None else 500
+    message = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
+    content_type, body = facts.error_reply(status, message)
+    headers = (("Retry-After", str(RETRY_AFTER_S)),) if status in (429, 503) else ()
+    return Answer(status, content_type, body, headers)
+
+
+FAULTS = (
+    Fault(
+        name="error-event",
+        sentence="after COUNT tokens (default half) the dialect's own error, then a clean end without the marker",
+        level="event",
+        trips=("termination.explicit-end",),
+        needs=ERROR,
+        takes="count",
+        items=error_after,
+    ),
+    Fault(
+        name="error-then-done",
+        sentence="after COUNT tokens the dialect's own error, and then the success marker all the same",
+        level="event",
+        trips=("errors.no-success-after-error", "termination.single-terminal"),
+        needs=ERROR | {"marker", "finite"},
+        takes="count",
+        items=_error_then_done,
+    ),
+    Fault(
+        name="error-as-content",
+        sentence="after COUNT tokens an error comes as if it were a token, then a successful end",
+        level="event",
+        trips=("errors.distinguishable-from-content", "errors.mid-stream-event"),
+        needs=frozenset({"stream", "finite"}),
+        takes="count",
+        items=_error_as_content,
+    ),
+    Fault(
+        name="status",
+        sentence="an error status (default 500) with the dialect's error body; 429 and 503 carry Retry-After",
+        level="http",
+        trips=("http.status-200",),
+        needs=frozenset(),
+        takes="status",
+        answer=_status,
+    ),
+)

@@ -1,0 +1,158 @@
+"""Lines and events of the stream that are not as they should be, whatever their payload."""
+
+import re
+from collections.abc import Iterator
+
+from mock_provider.faults.base import Arg, Facts, Fault, middle
+from mock_provider.faults.edit import add_line, before_middle_token, every_token, middle_token
+from mock_provider.stream import Event, Kind
+
+SSE = frozenset({"stream", "sse"})
+JSON = SSE | {"json"}
+_COLON_SPACE = re.compile(rb"^(data|event|id|retry): ", re.MULTILINE)
+_DATA_LINES = re.compile(rb"^data: .*\n", re.MULTILINE)
+_BOM = b"\xef\xbb\xbf"
+COMMENT_EVERY = 4  # tokens
+
+
+def _bom_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    first = next(source, None)
+    if first is not None:
+        yield first._replace(data=_BOM + first.data)
+    yield from source
+
+
+def _comments(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    for event in source:
+        if event.token is not None and event.token % COMMENT_EVERY == 0:
+            yield Event(Kind.COMMENT, event.step, b": keep-alive\n\n")
+        yield event
+
+
+def _merged(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
+    struck = middle(facts.tokens)
+    for event in source:
+        if event.token == struck:
+            following = next(source, None)
+            if following is None:
+                yield event
+                return
+            both = event.data[:-1] + b"".join(_DATA_LINES.findall(following.data)) + b"\n"
+            yield following._replace(data=both, kind=Kind.TOKEN)
+        else:
+            yield event
+
+
+FAULTS = (
+    Fault(
+        name="crlf",
+        sentence="every line ends with CRLF",
+        level="text",
+        trips=("framing.line-endings",),
+        needs=SSE,
+        line=lambda data: data.replace(b"\n", b"\r\n"),
+    ),
+    Fault(
+        name="cr",
+        sentence="every line ends with CR alone",
+        level="text",
+        trips=("framing.line-endings",),
+        needs=SSE,
+        line=lambda data: data.replace(b"\n", b"\r"),
+    ),
+    Fault(
+        name="no-space",
+        sentence="no space follows the colon of a field",
+        level="text",
+        trips=("framing.space-after-colon",),
+        needs=SSE,
+        line=lambda data: _COLON_SPACE.sub(rb"\1:", data),
+    ),
+    Fault(
+        name="double-space",
+        sentence="two spaces follow the colon of a field",
+        level="text",
+        trips=("framing.space-after-colon",),
+        needs=SSE,
+        line=lambda data: _COLON_SPACE.sub(rb"\1:  ", data),
+    ),
+    Fault(
+        name="bom",
+        sentence="a byte order mark opens the stream (legal, one is ignored)",
+        level="text",
+        trips=("framing.no-bom",),
+        needs=SSE,
+        events=_bom_first,
+    ),
+    Fault(
+        name="bom-mid",
+        sentence="a byte order mark precedes the middle token's event",
+        level="text",
+        trips=("framing.no-bom", "framing.known-fields"),
+        needs=SSE,
+        events=middle_token(lambda data: _BOM + data),
+    ),
+    Fault(
+        name="unknown-field",
+        sentence="each token's event has a field that no event stream knows",
+        level="text",
+        trips=("framing.known-fields",),
+        needs=SSE,
+        events=every_token(add_line(b"trace: 1")),
+    ),
+    Fault(
+        name="comment-heartbeats",
+        sentence=f"a comment precedes every {COMMENT_EVERY}th token (legal)",
+        level="text",
+        needs=SSE,
+        events=_comments,
+    ),
+    Fault(
+        name="merged-events",
+        sentence="two payloads share one event block",
+        level="text",
+        trips=("framing.no-merged-events", "text.json-valid"),
+        needs=JSON,
+        events=_merged,
+    ),
+    Fault(
+        name="rewrapped",
+        sentence="a relay has wrapped each line again (data: data: ...)",
+        level="text",
+        trips=("framing.no-rewrapped-lines",),
+        needs=SSE,
+        line=lambda data: re.sub(rb"^(?=.)", b"data: ", data, flags=re.MULTILINE),
+    ),
+    Fault(
+        name="empty-data",
+        sentence="an event with empty data precedes the middle token",
+        level="text",
+        trips=("framing.no-empty-data",),
+        needs=JSON,
+        events=before_middle_token(lambda _: b"data: \n\n"),
+    ),
+    Fault(
+        name="metadata-only",
+        sentence="a block with an event name and no data precedes the middle token",
+        level="text",
+        trips=("framing.no-metadata-only-blocks",),
+        needs=SSE,
+        events=before_middle_token(lambda _: b"event: ping\n\n"),
+    ),
+    Fault(
+        name="id-nul",
+        sentence="the middle token's event has an id with a NUL",
+        level="text",
+        trips=("framing.id-retry-valid",),
+        needs=SSE,
+        events=middle_token(add_line(b"id: a\0b")),
+    ),
+    Fault(
+        name="retry-bad",
+        sentence="the middle token's event has a retry that is not a number",
+        level="text",
+        trips=("framing.id-retry-valid",),
+        needs=SSE,
+        events=middle_token(add_line(b"retry: soon")),
+    ),
+)

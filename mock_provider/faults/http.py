@@ -1,0 +1,126 @@
+"""Response heads that are wrong, and answers that are no stream at all."""
+
+from mock_provider.faults.base import Answer, Arg, Facts, Fault
+from mock_provider.stream import Framing, Head
+
+HTML = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a page, not a stream.</p>\n"
+
+
+def _html(_arg: Arg, _facts: Facts) -> Answer:
+    return Answer(200, "text/html; charset=utf-8", HTML)
+
+
+def _wrong_type(head: Head, arg: Arg, _facts: Facts) -> None:
+    head.replace("Content-Type", arg.word or "text/plain")
+
+
+def _no_type(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.replace("Content-Type", None)
+
+
+def _two_types(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.headers.append(("Content-Type", "application/json"))
+
+
+def _content_length(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.framing = Framing.LENGTH
+
+
+def _cache_public(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.replace("Cache-Control", "public, max-age=3600")
+
+
+def _no_accel(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.replace("X-Accel-Buffering", None)
+
+
+def _constant_id(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.replace("X-Request-Id", "req_000000000000000000000000")
+
+
+def _no_id(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.replace("X-Request-Id", None)
+
+
+def _close_delimited(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.framing = Framing.CLOSE
+    head.replace("Transfer-Encoding", None)
+    head.replace("Connection", "close")
+
+
+FAULTS = (
+    Fault(
+        name="html-200",
+        sentence="status 200 with an HTML page instead of the stream",
+        level="http",
+        trips=("headers.content-type",),
+        needs=frozenset(),
+        answer=_html,
+    ),
+    Fault(
+        name="wrong-content-type",
+        sentence="the stream is labelled TYPE (default text/plain)",
+        level="http",
+        trips=("headers.content-type",),
+        takes="type",
+        head=_wrong_type,
+    ),
+    Fault(
+        name="no-content-type",
+        sentence="the stream has no Content-Type",
+        level="http",
+        trips=("headers.content-type",),
+        head=_no_type,
+    ),
+    Fault(
+        name="two-content-types",
+        sentence="a second Content-Type says application/json",
+        level="http",
+        trips=("headers.content-type", "headers.no-duplicates"),
+        head=_two_types,
+    ),
+    Fault(
+        name="content-length",
+        sentence="the stream is collected and sent whole with its Content-Length",
+        level="http",
+        trips=("http.no-content-length", "flush.incremental", "flush.lockstep"),
+        needs=frozenset({"stream", "finite"}),
+        head=_content_length,
+    ),
+    Fault(
+        name="cache-public",
+        sentence="Cache-Control allows everybody to keep the stream",
+        level="http",
+        trips=("headers.cache-control",),
+        head=_cache_public,
+    ),
+    Fault(
+        name="no-accel-header",
+        sentence="X-Accel-Buffering is missing",
+        level="http",
+        trips=("headers.x-accel-buffering",),
+        head=_no_accel,
+    ),
+    Fault(
+        name="constant-request-id",
+        sentence="every stream has the same request id",
+        level="http",
+        trips=("headers.request-id",),
+        head=_constant_id,
+    ),
+    Fault(
+        name="no-request-id",
+        sentence="the stream has no request id",
+        level="http",
+        trips=("headers.request-id",),
+        head=_no_id,
+    ),
+    Fault(
+        name="close-delimited",
+        sentence="neither Transfer-Encoding nor Content-Length on HTTP/1.1: the connection's end is the body's",
+        level="http",
+        trips=("http.chunked-framing",),
+        needs=frozenset({"stream", "http/1.1"}),
+        head=_close_delimited,
+    ),
+)

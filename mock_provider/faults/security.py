@@ -1,0 +1,58 @@
+"""What must not be told to a client, or allowed to a page."""
+
+from collections.abc import Iterator
+
+from mock_provider.faults.base import Arg, Facts, Fault
+from mock_provider.faults.errors import ERROR, error_after
+from mock_provider.stream import Head, Item
+
+CANARY = "sk-canary-5f3a9c1e7b2d4860"
+SECRET = f"401 from https://llm.internal.example/v1: Incorrect API key provided: {CANARY}"
+STACK_TRACE = (
+    "System.Net.Http.HttpRequestException: Connection refused (llm.internal.example:443)\n"
+    "   at System.Net.Http.HttpConnectionPool.ConnectAsync()\n"
+    "   at Relay.ChatService.StreamAsync() in /src/Relay/ChatService.cs:line 42"
+)
+
+
+def _secret(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    return error_after(source, arg, facts, SECRET)
+
+
+def _stack_trace(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    return error_after(source, arg, facts, STACK_TRACE)
+
+
+def _cors(head: Head, _arg: Arg, facts: Facts) -> None:
+    if facts.origin is not None and facts.origin.isprintable():
+        head.headers.append(("Access-Control-Allow-Origin", facts.origin))
+        head.headers.append(("Access-Control-Allow-Credentials", "true"))
+
+
+FAULTS = (
+    Fault(
+        name="secret-in-error",
+        sentence="after COUNT tokens (default half) an error that quotes an API key and an internal URL",
+        level="security",
+        trips=("security.no-secret-leak", "security.no-raw-provider-error", "termination.explicit-end"),
+        needs=ERROR,
+        takes="count",
+        items=_secret,
+    ),
+    Fault(
+        name="stack-trace",
+        sentence="after COUNT tokens (default half) an error that quotes a stack trace",
+        level="security",
+        trips=("security.no-stack-trace", "security.no-raw-provider-error", "termination.explicit-end"),
+        needs=ERROR,
+        takes="count",
+        items=_stack_trace,
+    ),
+    Fault(
+        name="cors-wild",
+        sentence="any Origin is reflected, with credentials allowed",
+        level="security",
+        trips=("security.cors-no-wildcard-credentials",),
+        head=_cors,
+    ),
+)

@@ -1,0 +1,79 @@
+"""Silences: before the head, before the first token, in the middle, after the end."""
+
+from collections.abc import Iterator
+
+from mock_provider.faults.base import Arg, Facts, Fault, strike
+from mock_provider.stream import Action, Kind, Pause, Write
+
+LATE_CLOSE_NS = 10_000_000_000  # beyond the 5 s at which termination.closes-after-terminal fails
+
+
+def _late_close(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Action]:
+    for action in source:
+        if isinstance(action, Write) and action.kind is Kind.END:
+            yield Pause(arg.duration_ns if arg.duration_ns is not None else LATE_CLOSE_NS, quiet=True)
+        yield action
+
+
+def _stall(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
+    struck, stalled = strike(arg, facts), False
+    for action in source:
+        if not stalled and isinstance(action, Write) and action.step >= struck:
+            yield Pause(arg.duration_ns)
+            stalled = True
+        yield action
+
+
+def _silent(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    head = next(source)
+    yield head
+    yield Pause(None, quiet=True)
+
+
+def _no_answer(_source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    yield Pause(None, quiet=True)
+
+
+FAULTS = (
+    Fault(
+        name="stall",
+        sentence="silence of DURATION (default for ever) after COUNT tokens (default half); heartbeats go on",
+        level="timing",
+        trips=(
+            "termination.explicit-end",
+            "flush.lockstep",
+            "liveness.heartbeat-idle-15s",
+            "errors.upstream-timeout",
+        ),
+        takes="duration@count",
+        wire=_stall,
+    ),
+    Fault(
+        name="silent",
+        sentence="the head, then nothing for ever",
+        level="timing",
+        trips=(
+            "termination.explicit-end",
+            "flush.lockstep",
+            "liveness.heartbeat-before-first-token",
+            "errors.upstream-timeout",
+        ),
+        wire=_silent,
+    ),
+    Fault(
+        name="no-answer",
+        sentence="the request is read and nothing is ever answered",
+        level="timing",
+        trips=("errors.upstream-timeout", "flush.headers-early"),
+        needs=frozenset(),
+        wire=_no_answer,
+    ),
+    Fault(
+        name="late-close",
+        sentence="the body stays open for DURATION (default 10s) after the last event",
+        level="timing",
+        trips=("termination.closes-after-terminal",),
+        takes="duration",
+        wire=_late_close,
+    ),
+)

@@ -1,0 +1,249 @@
+"""What the server saw and did, stream by stream: the truth that measurements are compared with."""
+
+import asyncio
+from array import array
+from collections import Counter, deque
+from typing import Any, Literal
+
+PROMPT_LIMIT = 2_000  # characters kept
+WRITES_LIMIT = 100_000  # writes kept per stream: 2 MB; those beyond are only counted
+_NO_TOKEN = -1  # inside the compact array only; None in every answer
+
+DisconnectKind = Literal["fin", "rst"]
+EndKind = Literal["complete", "disconnected", "fault"]
+
+
+class Entry:
+    """One upstream request; times are CLOCK_REALTIME nanoseconds taken right before the write."""
+
+    __slots__ = (
+        "arrival_ns",
+        "dialect",
+        "disconnect_kind",
+        "disconnect_ns",
+        "end",
+        "end_ns",
+        "faults",
+        "head_ns",
+        "http_version",
+        "id",
+        "method",
+        "path",
+        "prompt",
+        "script",
+        "seq",
+        "status",
+        "tokens_before",
+        "tokens_planned",
+        "tokens_written",
+        "write_blocked_ns",
+        "write_bytes",
+        "write_tokens",
+        "writes_dropped",
+        "writes_ns",
+    )
+
+    def __init__(
+        self,
+        *,
+        seq: int,
+        id: str,  # noqa: A002 (the field's name in the API)
+        method: str,
+        path: str,
+        dialect: str,
+        http_version: str,
+        prompt: str,
+        faults: list[str],
+        script: str,
+        tokens_planned: int | None,
+        arrival_ns: int,
+    ) -> None:
+        self.seq, self.id, self.method, self.path, self.dialect = seq, id, method, path, dialect
+        self.http_version, self.prompt, self.faults, self.script = (
+            http_version,
+            prompt[:PROMPT_LIMIT],
+            faults,
+            script,
+        )
+        self.tokens_planned, self.arrival_ns = tokens_planned, arrival_ns
+        self.status: int | None = None
+        self.head_ns: int | None = None
+        self.writes_ns = array("q")
+        self.write_bytes = array("q")
+        self.write_tokens = array("q")
+        self.writes_dropped = 0
+        self.tokens_written = 0  # produced, whether or not a client was still there to read them
+        self.write_blocked_ns = 0
+        self.disconnect_ns: int | None = None
+        self.disconnect_kind: DisconnectKind | None = None
+        self.tokens_before = 0
+        self.end: EndKind | None = None
+        self.end_ns: int | None = None
+
+    def wrote(self, t_ns: int, size: int, token: int | None) -> None:
+        """One write of `size` bytes, completing token `token`."""
+        if len(self.writes_ns) >= WRITES_LIMIT:
+            self.writes_dropped += 1
+            return
+        self.writes_ns.append(t_ns)
+        self.write_bytes.append(size)
+        self.write_tokens.append(_NO_TOKEN if token is None else token)
+
+    def disconnected(self, t_ns: int, kind: DisconnectKind) -> None:
+        """The client left; the first sign of it counts."""
+        if self.disconnect_ns is None:
+            self.disconnect_ns, self.disconnect_kind, self.tokens_before = t_ns, kind, self.tokens_written
+
+    def summary(self) -> dict[str, Any]:
+        """All but the writes."""
+        disconnect = None
+        if self.disconnect_ns is not None:
+            disconnect = {
+                "t_ns": self.disconnect_ns,
+                "kind": self.disconnect_kind,
+                "tokens_before": self.tokens_before,
+                "tokens_after": self.tokens_written - self.tokens_before,
+            }
+        return {
+            "seq": self.seq,
+            "id": self.id,
+            "method": self.method,
+            "path": self.path,
+            "dialect": self.dialect,
+            "http_version": self.http_version,
+            "prompt": self.prompt,
+            "faults": self.faults,
+            "script": self.script,
+            "arrival_ns": self.arrival_ns,
+            "head_ns": self.head_ns,
+            "status": self.status,
+            "tokens_planned": self.tokens_planned,
+            "tokens_written": self.tokens_written,
+            "write_blocked_ns": self.write_blocked_ns,
+            "disconnect": disconnect,
+            "end_ns": self.end_ns,
+            "end": self.end,
+        }
+
+    def full(self) -> dict[str, Any]:
+        """With the writes, as three arrays of equal length and the number of writes that are not in them."""
+        return self.summary() | {
+            "writes": {
+                "t_ns": self.writes_ns.tolist(),
+                "bytes": self.write_bytes.tolist(),
+                "token": [None if token == _NO_TOKEN else token for token in self.write_tokens],
+                "dropped": self.writes_dropped,
+            }
+        }
+
+
+class Ledger:
+    """The newest `size` entries, oldest dropped first, findable by id."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: deque[Entry] = deque()
+        self._by_id: dict[str, list[Entry]] = {}
+        self._waiters: dict[str, list[asyncio.Event]] = {}
+        self._seq = 0
+
+    def open(
+        self,
+        *,
+        id: str,  # noqa: A002
+        method: str,
+        path: str,
+        dialect: str,
+        http_version: str,
+        prompt: str,
+        faults: list[str],
+        script: str,
+        tokens_planned: int | None,
+        arrival_ns: int,
+    ) -> Entry:
+        """A new entry with the next sequence number."""
+        self._seq += 1
+        entry = Entry(
+            seq=self._seq,
+            id=id,
+            method=method,
+            path=path,
+            dialect=dialect,
+            http_version=http_version,
+            prompt=prompt,
+            faults=faults,
+            script=script,
+            tokens_planned=tokens_planned,
+            arrival_ns=arrival_ns,
+        )
+        if len(self._entries) >= self._size:
+            self._forget(self._entries.popleft())
+        self._entries.append(entry)
+        self._by_id.setdefault(entry.id, []).append(entry)
+        self._wake(entry.id)
+        return entry
+
+    def close(self, entry: Entry, t_ns: int, end: EndKind) -> None:
+        """The stream is over."""
+        entry.end, entry.end_ns = end, t_ns
+        self._wake(entry.id)
+
+    def find(self, stream_id: str) -> list[Entry]:
+        """Every entry of one id, oldest first: more than one when an application retried."""
+        return list(self._by_id.get(stream_id, ()))
+
+    def newest(self, limit: int, since: int) -> list[Entry]:
+        """The newest `limit` entries with a sequence number above `since`, oldest first."""
+        found = [entry for entry in self._entries if entry.seq > since]
+        return found[-limit:] if limit else []
+
+    def totals(self) -> dict[str, Any]:
+        """Counts over the entries that are kept."""
+        ends = Counter(entry.end for entry in self._entries)
+        return {
+            "streams": len(self._entries),
+            "seen": self._seq,
+            "active": ends[None],
+            "complete": ends["complete"],
+            "disconnected": ends["disconnected"],
+            "fault": ends["fault"],
+            "tokens_written": sum(entry.tokens_written for entry in self._entries),
+        }
+
+    def reset(self) -> None:
+        """Forget every entry; running streams go on unrecorded. Sequence numbers go on."""
+        self._entries.clear()
+        self._by_id.clear()
+
+    async def ended(self, stream_id: str, timeout_s: float) -> None:
+        """Returns when the newest entry of `stream_id` exists and has ended, or after `timeout_s`."""
+        event = asyncio.Event()
+        self._waiters.setdefault(stream_id, []).append(event)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._is_over(stream_id):
+                    event.clear()
+                    await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            waiters = self._waiters[stream_id]
+            waiters.remove(event)
+            if not waiters:
+                del self._waiters[stream_id]
+
+    def _is_over(self, stream_id: str) -> bool:
+        entries = self._by_id.get(stream_id)
+        return bool(entries) and entries is not None and entries[-1].end is not None
+
+    def _wake(self, stream_id: str) -> None:
+        for event in self._waiters.get(stream_id, ()):
+            event.set()
+
+    def _forget(self, entry: Entry) -> None:
+        entries = self._by_id.get(entry.id)
+        if entries is None:
+            return
+        entries.remove(entry)
+        if not entries:
+            del self._by_id[entry.id]

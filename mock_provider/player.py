@@ -1,0 +1,230 @@
+"""Plays the actions of one stream onto its connection, each at its absolute deadline.
+
+A deadline counts from the request's arrival, so a late write never delays the next one. The player knows three
+reasons to wait (the clock, a closed lockstep gate, a full socket) and one callback, `_run`, that continues after any.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from mock_provider.config import OnDisconnect
+from mock_provider.gates import Gate
+from mock_provider.ledger import DisconnectKind, EndKind, Entry
+from mock_provider.stream import Action, Close, Kind, Pause, Write
+from mock_provider.timing import Timeline
+
+# libuv's timers tick in milliseconds: what is due within half of one is due now.
+TICK_NS = 500_000
+# Writes in one go before other streams get their turn.
+BURST = 64
+# An endless stream that is produced for nobody must stop some time.
+GHOST_TOKENS = 100_000
+
+
+class Outlet(Protocol):
+    """Where the bytes go."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the peer does not take more bytes at present."""
+
+    def send(self, data: bytes) -> None:
+        """Write at once; what the kernel does not take is kept. OSError when the peer has gone."""
+
+    def close(self, *, reset: bool) -> None:
+        """FIN or RST."""
+
+
+class Player:
+    """Drives one stream from its arrival to its end, and keeps its ledger entry."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        outlet: Outlet,
+        entry: Entry,
+        actions: Iterator[Action],
+        timeline: Timeline,
+        gate: Gate | None,
+        heartbeat: bytes | None,
+        heartbeat_ns: int | None,
+        arrival_monotonic_ns: int,
+        status: int | None,
+        on_disconnect: OnDisconnect,
+        on_end: Callable[["Player", EndKind], None],
+    ) -> None:
+        self._loop, self._outlet, self._entry, self._actions = loop, outlet, entry, actions
+        self._timeline, self._gate, self._heartbeat = timeline, gate, heartbeat
+        self._heartbeat_ns = heartbeat_ns if heartbeat is not None else None
+        self._zero_ns = arrival_monotonic_ns  # pauses move it
+        self._hold_ns = 0  # nothing before this time, monotonic
+        self._status, self._on_disconnect, self._on_end = status, on_disconnect, on_end
+        self._action: Action | None = None
+        self._timer: asyncio.Handle | None = None
+        self._spoke_ns = arrival_monotonic_ns
+        self._blocked_since_ns: int | None = None
+        self._ghost = False  # plays on although nobody listens
+        self._ended = False
+        if gate is not None:
+            gate.waiting.append(self._released)
+
+    @property
+    def entry(self) -> Entry:
+        """The stream's ledger entry."""
+        return self._entry
+
+    def start(self) -> None:
+        """Write what is due at once, and wait for the rest."""
+        self._run()
+
+    def resume(self) -> None:
+        """The socket takes bytes again."""
+        if self._blocked_since_ns is not None:
+            self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
+            self._blocked_since_ns = None
+            self._run()
+
+    def disconnected(self, kind: DisconnectKind, *, gone: bool) -> None:
+        """The client has left; `gone` when not even writing is possible any more."""
+        if self._ended:
+            return
+        self._entry.disconnected(time.time_ns(), kind)
+        if self._blocked_since_ns is not None:
+            self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
+            self._blocked_since_ns = None
+        waits_for_ever = isinstance(self._action, Pause)
+        if self._on_disconnect == "stop" or waits_for_ever:
+            self._finish("disconnected")
+        elif gone:
+            self._ghost = True
+            if self._timer is None:
+                self._timer = self._loop.call_soon(self._run)
+
+    def stop(self) -> None:
+        """The server is going down."""
+        if not self._ended:
+            self._finish("fault")
+
+    def _run(self) -> None:
+        if self._ended:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for _ in range(BURST):
+            action = self._action
+            if action is None:
+                action = self._action = next(self._actions, None)
+                if action is None:
+                    self._finish("complete" if self._entry.disconnect_ns is None else "disconnected")
+                    return
+            if isinstance(action, Write):
+                if not self._is_due(action.step):
+                    return
+                if not self._ghost and self._outlet.blocked:
+                    if self._blocked_since_ns is None:
+                        self._blocked_since_ns = time.monotonic_ns()
+                    return
+                self._action = None
+                self._write(action)
+            elif isinstance(action, Pause):
+                if action.quiet:
+                    self._heartbeat_ns = None
+                if action.duration_ns is None:
+                    self._wait(None)
+                    return
+                self._action = None
+                self._hold_ns = time.monotonic_ns() + action.duration_ns
+                self._zero_ns += action.duration_ns
+            else:
+                if self._hold_ns > time.monotonic_ns() + TICK_NS:
+                    self._wait(self._hold_ns - time.monotonic_ns())
+                    return
+                self._close(action)
+            if self._ended:
+                return
+        self._timer = self._loop.call_soon(self._run)
+
+    def _is_due(self, step: int) -> bool:
+        """Whether `step` may be written; if not, something that will call `_run` again is set up."""
+        now_ns = time.monotonic_ns()
+        deadline_ns = self._hold_ns
+        if self._gate is None or self._ghost:
+            deadline_ns = max(deadline_ns, self._zero_ns + self._timeline.offset_ns(step))
+        elif step >= self._gate.released:
+            self._wait(None)  # the gate's release calls `_run`
+            return False
+        if deadline_ns - now_ns <= TICK_NS:
+            return True
+        self._wait(deadline_ns - now_ns)
+        return False
+
+    def _wait(self, delay_ns: int | None) -> None:
+        """Call `_run` after `delay_ns`, or earlier for a heartbeat; None waits for something else to call it."""
+        if self._heartbeat_ns is not None and not self._ghost and self._entry.head_ns is not None:
+            silence_ns = self._spoke_ns + self._heartbeat_ns - time.monotonic_ns()
+            if delay_ns is None or silence_ns < delay_ns:
+                self._timer = self._loop.call_later(max(silence_ns, 0) / 1e9, self._beat)
+                return
+        if delay_ns is not None:
+            self._timer = self._loop.call_later(delay_ns / 1e9, self._run)
+
+    def _beat(self) -> None:
+        self._timer = None
+        if self._ended or self._ghost or self._heartbeat is None or self._heartbeat_ns is None:
+            self._run()
+            return
+        if not self._outlet.blocked and time.monotonic_ns() - self._spoke_ns >= self._heartbeat_ns - TICK_NS:
+            self._send(self._heartbeat, None)
+        else:
+            self._spoke_ns = max(self._spoke_ns, time.monotonic_ns() - self._heartbeat_ns + 1_000_000)
+        if not self._ended:
+            self._run()
+
+    def _write(self, action: Write) -> None:
+        entry = self._entry
+        if action.token is not None:
+            entry.tokens_written = max(entry.tokens_written, action.token + 1)
+        if self._ghost:
+            if entry.tokens_planned is None and entry.tokens_written - entry.tokens_before >= GHOST_TOKENS:
+                self._finish("disconnected")
+            return
+        if not action.data:
+            return
+        if action.kind is Kind.HEAD:
+            entry.head_ns, entry.status = time.time_ns(), self._status
+        self._send(action.data, action.token)
+
+    def _send(self, data: bytes, token: int | None) -> None:
+        self._spoke_ns = time.monotonic_ns()
+        self._entry.wrote(time.time_ns(), len(data), token)
+        try:
+            self._outlet.send(data)
+        except OSError:
+            self.disconnected("rst", gone=True)
+
+    def _close(self, action: Close) -> None:
+        if self._ghost:
+            self._finish("disconnected")
+            return
+        self._outlet.close(reset=action.reset)
+        self._finish("fault" if action.kind == "fault" else "complete")
+
+    def _released(self) -> None:
+        # Not from within the release: its caller's answer comes first.
+        if self._timer is None or self._heartbeat_ns is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_soon(self._run)
+
+    def _finish(self, end: EndKind) -> None:
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gate is not None and self._released in self._gate.waiting:
+            self._gate.waiting.remove(self._released)
+        self._on_end(self, end)

@@ -1,0 +1,455 @@
+"""A reverse proxy that buffers as badly as it is told to: the known-bad subject. Without knobs it passes through.
+
+One connection to the upstream for each request. A client's FIN becomes a FIN upstream, its RST an RST, at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes, json_reply
+
+VIA = "1.1 streamgauge-proxy"
+# Fields that belong to one connection (RFC 9110 section 7.6.1).
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+    }
+)
+BODY_LIMIT = 16 * 1_048_576  # bytes of a request
+PIPELINE_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """Where to, and what to hold back; ValueError for an upstream that is not an http URL or a knob below 1."""
+
+    upstream: str
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free port
+    hold_bytes: int | None = None  # write only when so many bytes have come
+    hold_ms: int | None = None  # write only when the oldest byte held has waited so many milliseconds
+    until_close: bool = False  # write everything when the upstream has finished
+    one_behind: bool = False  # write each piece when the next one comes
+    ignore_abort: bool = False  # go on reading the upstream when the client has left
+    gzip_no_flush: bool = False  # compress for clients that offer gzip, flushing only at the end
+    strip_accel: bool = False  # remove X-Accel-Buffering
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.upstream)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"upstream: expected an http:// URL, got {self.upstream!r}")
+        for name, value in (("hold-bytes", self.hold_bytes), ("hold-ms", self.hold_ms)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
+
+
+class Proxy:
+    """The listening side; `start` and `stop` belong to one event loop."""
+
+    def __init__(self, config: ProxyConfig) -> None:
+        self.config = config
+        self.connections: set[ClientSide] = set()
+        self.upstreams: set[UpstreamSide] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the base URL. OSError when the port can't be had."""
+        self._listener = await asyncio.get_running_loop().create_server(
+            lambda: ClientSide(self), self.config.host, self.config.port, backlog=4_096
+        )
+        host, port = self._listener.sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Close the port and cut every connection."""
+        if self._listener is not None:
+            self._listener.close()
+        for client in list(self.connections):
+            client.transport.abort()
+        for upstream in list(self.upstreams):
+            upstream.transport.abort()
+        await asyncio.sleep(0)
+
+
+class ClientSide(asyncio.Protocol):
+    """One client connection; answers one request at a time."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self._parser = httptools.HttpRequestParser(self)
+        self._requests: deque[Request] = deque()
+        self._upstream: UpstreamSide | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._keep_alive = True
+        self._open = False
+        self._begin()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self._open = True
+        self.proxy.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError:
+            self._keep_alive = False
+            self._answer(400, "not a valid HTTP request")
+            return
+        self._next()
+
+    def eof_received(self) -> bool:
+        """The client's FIN, handed on."""
+        self._leave(reset=False)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        self._open = False
+        self.proxy.connections.discard(self)
+        self._leave(reset=isinstance(error, OSError))
+
+    def pause_writing(self) -> None:
+        """Back-pressure goes upstream."""
+        if self._upstream is not None:
+            self._upstream.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It ends."""
+        if self._upstream is not None:
+            self._upstream.transport.resume_reading()
+
+    def on_message_begin(self) -> None:
+        """First byte of a request."""
+        self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The blank line."""
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._body += body
+        if len(self._body) > BODY_LIMIT:
+            raise ValueError("body too large")
+
+    def on_message_complete(self) -> None:
+        """The request is here."""
+        if len(self._requests) >= PIPELINE_LIMIT:
+            raise ValueError("too many pipelined requests")
+        self._requests.append(
+            Request(
+                method=self._parser.get_method().decode("latin-1"),
+                target=self._target.decode("latin-1"),
+                http_version=self._parser.get_http_version(),
+                headers=self._headers,
+                body=bytes(self._body),
+                arrival_ns=0,
+                arrival_monotonic_ns=0,
+                keep_alive=self._parser.should_keep_alive(),
+            )
+        )
+
+    def write(self, data: bytes) -> None:
+        """To the client, if it is there."""
+        if self._open:
+            self.transport.write(data)
+
+    def finished(self, *, reusable: bool, reset: bool = False) -> None:
+        """The answer is over; a broken one breaks this connection the same way."""
+        self._upstream = None
+        if not self._open:
+            return
+        if reset:
+            self._open = False
+            reset_connection(self.transport)
+        elif reusable and self._keep_alive:
+            asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self._open = False
+            self.transport.close()
+
+    def _leave(self, *, reset: bool) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.client_left(reset=reset)
+
+    def _next(self) -> None:
+        if self._open and self._upstream is None and self._connecting is None and self._requests:
+            self._connecting = asyncio.get_running_loop().create_task(self._forward(self._requests.popleft()))
+
+    async def _forward(self, request: Request) -> None:
+        self._keep_alive = request.keep_alive
+        parts = urlsplit(self.proxy.config.upstream)
+        host = parts.hostname or ""  # the config has checked that there is one
+        try:
+            _, upstream = await asyncio.get_running_loop().create_connection(
+                lambda: UpstreamSide(self, request), host, parts.port or 80
+            )
+        except OSError as error:
+            self._answer(502, f"the upstream {self.proxy.config.upstream} can't be reached: {error}")
+            return
+        finally:
+            self._connecting = None
+        self._upstream = upstream
+        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
+        headers = [pair for pair in headers if pair[0] not in ("host", "content-length", "via")]
+        headers += [("Host", parts.netloc), ("Via", VIA), ("Connection", "close")]
+        if request.body or "content-length" in request.headers:
+            headers.append(("Content-Length", str(len(request.body))))
+        lines = [f"{request.method} {parts.path.rstrip('/')}{request.target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        upstream.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + request.body)
+
+    def _answer(self, status: int, message: str) -> None:
+        reply = json_reply(status, {"error": {"message": message}})
+        fields = [
+            ("Content-Type", reply.content_type),
+            ("Content-Length", str(len(reply.body))),
+            ("Via", VIA),
+        ]
+        if not self._keep_alive:
+            fields.append(("Connection", "close"))
+        self.write(head_bytes(status, fields) + reply.body)
+        self.finished(reusable=True)
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+
+
+class UpstreamSide(asyncio.Protocol):
+    """One answer of the upstream on its way to the client."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, client: ClientSide, request: Request) -> None:
+        self._client: ClientSide | None = client
+        self._proxy = client.proxy
+        self._request = request
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[str, str]] = []
+        self._chunked = False
+        self._complete = False
+        self._holder: Holder | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected to the upstream."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self._proxy.upstreams.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._break(reset=False)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The upstream has closed: the end of a body without a length, a break of any other."""
+        self._proxy.upstreams.discard(self)
+        if self._complete:
+            return
+        if self._ends_with_connection() and error is None:
+            self.on_message_complete()
+        else:
+            self._break(reset=error is not None)
+
+    def client_left(self, *, reset: bool) -> None:
+        """The client has left: so do we, the same way, unless told to ignore it."""
+        self._client = None
+        if self._holder is not None:
+            self._holder.discard()
+        if self._proxy.config.ignore_abort:
+            self.transport.resume_reading()
+            return
+        if reset:
+            reset_connection(self.transport)
+        else:
+            close_with_fin(self.transport)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field."""
+        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """The head goes on at once; only bodies are held."""
+        status = self._parser.get_status_code()
+        if status < 200:  # interim: not forwarded
+            self._headers = []
+            return
+        config = self._proxy.config
+        dropped = HOP_BY_HOP | ({"x-accel-buffering"} if config.strip_accel else frozenset())
+        names = {name.lower() for name, _ in self._headers}
+        compress = config.gzip_no_flush and self._request.accepts_gzip() and "content-encoding" not in names
+        if compress:
+            dropped |= {"content-length"}
+        bodyless = status in (204, 304) or self._request.method == "HEAD"
+        headers = [pair for pair in self._headers if pair[0].lower() not in dropped]
+        headers.append(("Via", VIA))
+        if compress:
+            headers.append(("Content-Encoding", "gzip"))
+        has_length = "content-length" in names and not compress
+        if not has_length and not bodyless and self._request.http_version == "1.1":
+            self._chunked = True
+            headers.append(("Transfer-Encoding", "chunked"))
+        if not self._request.keep_alive or (not has_length and not self._chunked and not bodyless):
+            headers.append(("Connection", "close"))
+        self._reusable = has_length or self._chunked or bodyless
+        self._holder = Holder(config, self._write, compress=compress)
+        if self._client is not None:
+            self._client.write(head_bytes(status, headers))
+        if self._request.method == "HEAD":
+            self.on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._holder is not None and self._client is not None:
+            self._holder.feed(body)
+
+    def on_message_complete(self) -> None:
+        """The end of the answer."""
+        if self._complete or self._holder is None:
+            return
+        self._complete = True
+        if self._client is not None:
+            self._holder.finish()
+            if self._chunked:
+                self._client.write(LAST_CHUNK)
+            self._client.finished(reusable=self._reusable)
+            self._client = None
+        self.transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._client is not None and data:
+            self._client.write(chunk(data) if self._chunked else data)
+
+    def _ends_with_connection(self) -> bool:
+        names = {name.lower() for name, _ in self._headers}
+        return self._holder is not None and not names & {"content-length", "transfer-encoding"}
+
+    def _break(self, *, reset: bool) -> None:
+        self._complete = True
+        client, self._client = self._client, None
+        self.transport.abort()
+        if self._holder is not None:
+            self._holder.discard()
+        if client is None:
+            return
+        if self._holder is None:
+            client._answer(502, "the upstream closed without an answer")
+        else:
+            client.finished(reusable=False, reset=reset)
+
+
+class Holder:
+    """Decides when bytes of a body go on; `write` gets them."""
+
+    def __init__(self, config: ProxyConfig, write: Callable[[bytes], None], *, compress: bool) -> None:
+        self._config = config
+        self._write = write
+        self._held = bytearray()
+        self._timer: asyncio.TimerHandle | None = None
+        self._compressor = zlib.compressobj(wbits=31) if compress else None
+
+    def feed(self, data: bytes) -> None:
+        """One piece from the upstream."""
+        if self._compressor is not None:
+            data = self._compressor.compress(data)
+        config = self._config
+        if config.until_close:
+            self._held += data
+        elif config.one_behind:
+            self._flush()
+            self._held += data
+        elif config.hold_bytes is None and config.hold_ms is None:
+            self._write(data)
+        else:
+            self._held += data
+            if config.hold_bytes is not None and len(self._held) >= config.hold_bytes:
+                self._flush()
+            elif config.hold_ms is not None and self._timer is None and self._held:
+                self._timer = asyncio.get_running_loop().call_later(config.hold_ms / 1_000, self._flush)
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if self._compressor is not None:
+            self._held += self._compressor.flush()
+        self._flush()
+
+    def discard(self) -> None:
+        """Nobody wants what is held."""
+        self._held.clear()
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        data = bytes(self._held)
+        self._held.clear()
+        if data:
+            self._write(data)
+
+
+def reset_connection(transport: asyncio.Transport) -> None:
+    """Close with an RST, dropping what is unsent."""
+    handle = transport.get_extra_info("socket")
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def close_with_fin(transport: asyncio.Transport) -> None:
+    """Close, FIN first: a bare close with unread bytes would send an RST instead."""
+    handle = transport.get_extra_info("socket")
+    if sys.platform != "win32":
+        # The loop's own socket object can't shut down; a duplicate of its descriptor can.
+        # OSError: the peer was faster.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_WR)
+    transport.abort()
+
+
+if __name__ == "__main__":
+    from mock_provider.cli import proxy_app
+
+    proxy_app(prog_name="python -m mock_provider.proxy")

@@ -1,0 +1,56 @@
+"""Token texts: deterministic from (kind, seed) on every machine, so that a stream can be predicted byte for byte."""
+
+from collections.abc import Iterator
+
+_ASCII = (
+    " the stream carries each token as soon as it exists and a reader sees the words arrive one after another with"
+    " a small gap between them because nothing on the path holds bytes back until a buffer fills or a timer fires"
+)
+_UNICODE = (
+    " caf\u00e9 na\u00efve stra\u00dfe \u65e5\u672c\u8a9e \u0434\u0430 \u20ac \U0001f30d \U0001f469\u200d\U0001f4bb"
+)
+
+
+def _words(sentence: str) -> tuple[str, ...]:
+    return tuple(f" {word}" for word in sentence.split())
+
+
+# What `text=` accepts. Each kind is the alphabet of its tokens; every token is non-empty.
+_ALPHABETS: dict[str, tuple[str, ...]] = {
+    "ascii": _words(_ASCII),
+    "unicode": _words(_UNICODE),
+    # LF only: a raw-text event stream can't tell CR from LF, so a CR would not survive a correct encoder.
+    "newlines": (" one\n", "\n", "\n\n", " two\nthree", "\nfour", " five\n\nsix\n", " seven"),
+    "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
+    "separators": (" a\u2028b", "\u2029", " c\u0085d", "\x0b", " e\x0cf", "g"),
+    "injection": (
+        " x\n\ndata: [DONE]\n\n",
+        " y\nevent: done\ndata: {}\n\n",
+        "\nid: 7\nretry: 1\n",
+        "data: forged",
+        ": comment",
+        "[DONE]",
+        '","done":true,"x":"',
+    ),
+    "big": (" " + "0123456789abcdef" * 6_400, " small"),  # 100 KiB: above the 64 KiB that line readers allow
+}
+KINDS = tuple(_ALPHABETS)
+
+
+def token_texts(kind: str, seed: int) -> Iterator[str]:
+    """Endless token texts; the first walks the alphabet from its start so that short streams show every case."""
+    alphabet = _ALPHABETS[kind]
+    size = len(alphabet)
+    if kind != "ascii":
+        index = seed
+        while True:
+            yield alphabet[index % size]
+            index += 1
+    # Knuth's MMIX generator: identical everywhere, unlike the standard library's, whose methods may change.
+    state = (seed * 2 + 1) & 0xFFFF_FFFF_FFFF_FFFF
+    first = True
+    while True:
+        state = (state * 6364136223846793005 + 1442695040888963407) & 0xFFFF_FFFF_FFFF_FFFF
+        word = alphabet[(state >> 33) % size]
+        yield word.lstrip().capitalize() if first else word
+        first = False

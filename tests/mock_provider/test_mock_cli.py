@@ -1,0 +1,70 @@
+"""The commands, as a person or a script runs them."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from mock_provider.faults import FAULTS
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("what", "arguments"),
+    [("mock provider", ["mock_provider"]), ("buffering proxy", ["mock_provider.proxy", "http://127.0.0.1:9"])],
+)
+def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str], number: signal.Signals) -> None:
+    command = [sys.executable, "-m", *arguments, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline()
+        match = re.fullmatch(rf"{what} listening on (http://127\.0\.0\.1:\d+)\n", first)
+        assert match
+        assert httpx.get(f"{match[1]}/health").status_code == (200 if what == "mock provider" else 502)
+        process.send_signal(number)
+        rest, errors = process.stdout.read(), process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
+    assert "Ctrl-C ends it." in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["mock_provider", "--ttft", "soon"], "ttft: expected a duration"),
+        (["mock_provider", "--fault", "gremlins"], "unknown fault 'gremlins'"),
+        (["mock_provider", "--tokens", "-1"], "tokens: expected 0 or more"),
+        (["mock_provider", "--text", "klingon"], "text: expected one of"),
+        (["mock_provider", "--port", "70000"], "port: expected"),
+        (["mock_provider", "--on-disconnect", "ask"], "on-disconnect"),
+        (["mock_provider.proxy", "nowhere"], "expected an http:// URL"),
+        (["mock_provider.proxy", "http://127.0.0.1:9", "--hold-bytes", "0"], "hold-bytes: expected 1 or more"),
+    ],
+)
+def test_a_bad_flag_is_one_message_and_exit_2(arguments: list[str], named: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_one_message_and_exit_3() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("mock_provider", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 3
+    assert "can't listen" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_faults_names_them_all() -> None:
+    done = run("mock_provider", "--list-faults")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in FAULTS)

@@ -1,0 +1,425 @@
+"""Each fault on the wire: exactly that, and otherwise the bytes of the clean stream."""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from mock_wire import Answer, exchange, request_bytes, steady
+
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+from mock_provider.faults import FAULTS
+from mock_provider.faults.errors import ERROR_TEXT
+from mock_provider.faults.http import HTML
+from mock_provider.faults.security import CANARY
+
+Chunks = list[bytes]
+# Chunks of the clean OpenAI stream of six tokens: role, tokens, finish, usage, [DONE].
+T0, MIDDLE, FINISH, USAGE, DONE = 1, 4, 7, 8, 9
+COMMENT = b": keep-alive\n\n"
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`expect` makes the faulty chunks from the clean ones."""
+
+    spec: str
+    expect: Callable[[Chunks], Chunks]
+    dialect: str = "openai-chat"
+    end: str = "fin"
+    whole: bool = True
+    rest: Callable[[Chunks], bytes] = lambda _: b""
+
+    @property
+    def name(self) -> str:
+        return self.spec.partition(":")[0].partition("@")[0]
+
+
+def each(change: Callable[[bytes], bytes]) -> Callable[[Chunks], Chunks]:
+    return lambda chunks: [change(chunk) for chunk in chunks]
+
+
+def tokens_only(change: Callable[[bytes], bytes]) -> Callable[[Chunks], Chunks]:
+    return lambda chunks: [change(c) if T0 <= i < FINISH else c for i, c in enumerate(chunks)]
+
+
+def at(index: int, change: Callable[[bytes], bytes]) -> Callable[[Chunks], Chunks]:
+    return lambda chunks: [change(c) if i == index else c for i, c in enumerate(chunks)]
+
+
+def insert(index: int, *new: bytes) -> Callable[[Chunks], Chunks]:
+    return lambda chunks: [*chunks[:index], *new, *chunks[index:]]
+
+
+def payload(change: Callable[[dict], dict]) -> Callable[[bytes], bytes]:
+    def edit(chunk: bytes) -> bytes:
+        if b"[DONE]" in chunk:
+            return chunk
+        value = change(json.loads(chunk[6:]))
+        return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
+
+    return edit
+
+
+def error_chunk(message: str = "the upstream model failed while it was generating") -> bytes:
+    error = {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+    return b"data: " + json.dumps(error, separators=(",", ":")).encode() + b"\n\n"
+
+
+def pretty(chunk: bytes) -> bytes:
+    lines = json.dumps(json.loads(chunk[6:]), indent=2).splitlines()
+    return "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
+
+
+def cumulative(chunks: Chunks) -> Chunks:
+    text, out = "", []
+    for index, chunk in enumerate(chunks):
+        if T0 <= index < FINISH:
+            text += json.loads(chunk[6:])["choices"][0]["delta"]["content"]
+            out.append(content(chunk, json.dumps(text)))
+        else:
+            out.append(chunk)
+    return out
+
+
+def content(chunk: bytes, literal: str) -> bytes:
+    value = json.loads(chunk[6:])
+    old = json.dumps(value["choices"][0]["delta"]["content"])
+    return chunk.replace(f'"content":{old}'.encode(), f'"content":{literal}'.encode("utf-8", "surrogateescape"))
+
+
+def unescaped(chunk: bytes) -> bytes:
+    if b"[DONE]" in chunk:
+        return chunk
+    value = json.dumps(json.loads(chunk[6:]), ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + value.encode() + b"\n\n"
+
+
+def split_utf8(chunks: Chunks) -> Chunks:
+    # With this seed the middle token is " caf\u00e9", whose last character loses its second byte to the next.
+    first = content(chunks[MIDDLE], '" caf\udcc3"')
+    second = content(chunks[MIDDLE + 1], '"\udca9 na\\u00efve"')
+    return [*chunks[:MIDDLE], first, second, *chunks[MIDDLE + 2 :]]
+
+
+def split_writes(chunks: Chunks) -> Chunks:
+    out = []
+    for chunk in map(unescaped, chunks):
+        cut = next((i + 1 for i, byte in enumerate(chunk) if byte >= 0xC2), None)
+        out += [chunk] if cut is None else [chunk[:cut], chunk[cut:]]
+    return out
+
+
+def error_as_content(chunks: Chunks) -> Chunks:
+    error = content(chunks[T0], json.dumps(ERROR_TEXT))
+    usage = chunks[USAGE].replace(b'"completion_tokens":6', b'"completion_tokens":3')
+    return [*chunks[:3], error, chunks[FINISH], usage.replace(b'"total_tokens":10', b'"total_tokens":7'), chunks[DONE]]
+
+
+def pasted(chunk: bytes) -> bytes:
+    return b"data: " + chunk[6:].replace(b"\ndata: ", b"\n")
+
+
+def blocks(size: int) -> Callable[[Chunks], Chunks]:
+    def cut(chunks: Chunks) -> Chunks:
+        body = b"".join(chunks)
+        return [body[i : i + size] for i in range(0, len(body), size)]
+
+    return cut
+
+
+def same(chunks: Chunks) -> Chunks:
+    return chunks
+
+
+def up_to(count: int, *more: bytes) -> Callable[[Chunks], Chunks]:
+    return lambda chunks: [*chunks[:count], *more]
+
+
+# What `check_body` compares: the chunks, with the head as in the clean stream.
+CASES = [
+    Case("crlf", each(lambda c: c.replace(b"\n", b"\r\n"))),
+    Case("cr", each(lambda c: c.replace(b"\n", b"\r"))),
+    Case("cr", each(lambda c: c.replace(b"\n", b"\r")), dialect="event-text"),
+    Case("no-space", each(lambda c: c.replace(b"data: ", b"data:", 1))),
+    Case(
+        "no-space", each(lambda c: c.replace(b"event: ", b"event:").replace(b"data: ", b"data:")), dialect="event-json"
+    ),
+    Case("double-space", each(lambda c: c.replace(b"data: ", b"data:  ", 1))),
+    Case("bom", at(0, lambda c: BOM + c)),
+    Case("bom-mid", at(MIDDLE, lambda c: BOM + c)),
+    Case("unknown-field", tokens_only(lambda c: c[:-1] + b"trace: 1\n\n")),
+    Case("comment-heartbeats", lambda c: [c[0], COMMENT, *c[1:5], COMMENT, *c[5:]]),
+    Case("merged-events", lambda c: [*c[:4], c[4][:-1] + c[5], *c[6:]]),
+    Case(
+        "merged-events",
+        lambda c: [*c[:3], c[3][:-1] + c[4].removeprefix(b"event: token\n"), *c[5:]],
+        dialect="event-json",
+    ),
+    Case("rewrapped", each(lambda c: b"data: " + c)),
+    Case(
+        "rewrapped",
+        each(lambda c: b"data: event: " + c[7:].replace(b"\ndata: ", b"\ndata: data: ")),
+        dialect="event-json",
+    ),
+    Case("empty-data", insert(MIDDLE, b"data: \n\n")),
+    Case("metadata-only", insert(MIDDLE, b"event: ping\n\n")),
+    Case("id-nul", at(MIDDLE, lambda c: c[:-1] + b"id: a\0b\n\n")),
+    Case("retry-bad", at(MIDDLE, lambda c: c[:-1] + b"retry: soon\n\n")),
+    Case("pretty-json", tokens_only(pretty)),
+    Case("bad-json", at(MIDDLE, lambda c: c[:-3] + b"\n\n")),
+    Case("bad-json", at(3, lambda c: c[:-3] + b"\n\n"), dialect="json-string"),
+    Case("utf8-invalid", at(MIDDLE, lambda c: c.replace(b'"},"finish', b'\xff"},"finish'))),
+    Case("utf8-invalid", at(3, lambda c: c + b"\xff"), dialect="plain-text"),
+    Case("split-utf8", split_utf8),
+    Case("split-utf8-writes", split_writes),
+    Case("cumulative", cumulative),
+    Case("raw-separators", each(unescaped)),
+    Case("raw-newline", each(pasted), dialect="raw-text"),
+    Case("injection-raw", each(pasted), dialect="raw-text"),
+    Case("finish-null", at(FINISH, lambda c: c.replace(b'"stop"', b"null"))),
+    Case("finish-twice", lambda c: insert(FINISH, c[FINISH])(c)),
+    Case("changed-id", lambda c: [x.replace(b"ID", b"IDx") if i >= MIDDLE else x for i, x in enumerate(c)]),
+    Case("usage-missing", lambda c: c[:USAGE] + c[DONE:]),
+    Case("usage-zero", at(USAGE, payload(lambda v: v | {"usage": dict.fromkeys(v["usage"], 0)}))),
+    Case("empty-choices", lambda c: insert(MIDDLE, payload(lambda v: v | {"choices": []})(c[MIDDLE]))(c)),
+    Case("wrong-object", each(lambda c: c.replace(b"chat.completion.chunk", b"chat.completion"))),
+    Case("error-null-key", each(payload(lambda v: v | {"error": None}))),
+    Case("no-terminal", up_to(DONE)),
+    Case("no-terminal", up_to(6), dialect="token-done"),
+    Case("double-terminal", lambda c: [*c, c[DONE]]),
+    Case("content-after-terminal", lambda c: [*c, content(c[T0], '" afterthought"')]),
+    Case("no-final-blank", at(DONE, lambda c: c[:-1])),
+    Case("error-event:2", up_to(T0 + 2, error_chunk())),
+    Case(
+        "error-event",
+        lambda c: [
+            *c[:3],
+            b"event: error\n" + b'data: {"message": "the upstream model failed while it was generating"}\n\n',
+        ],
+        dialect="event-json",
+    ),
+    Case("error-then-done:2", lambda c: [*c[:3], error_chunk(), c[DONE]]),
+    Case("error-as-content:2", error_as_content),
+    Case("stall:20ms@2", same),
+    Case("stall@2", up_to(T0 + 2), end="open", whole=False),
+    Case("silent", up_to(0), end="open", whole=False),
+    Case("late-close:20ms", same),
+    Case("no-flush", lambda c: [b"".join(c)]),
+    Case("one-behind", same),
+    Case("block:100", blocks(100), dialect="event-json"),
+    Case(
+        "truncated-chunk:2",
+        up_to(2),
+        dialect="event-json",  # whose chunks have the same size every time
+        whole=False,
+        rest=lambda c: framed(c[2])[: len(framed(c[2])) // 2],
+    ),
+    Case("no-final-chunk", same, whole=False),
+    Case(
+        "bad-chunk-size",
+        up_to(3),
+        dialect="event-json",
+        whole=False,
+        rest=lambda c: b"zz\r\n" + framed(c[3]).partition(b"\r\n")[2] + b"".join(map(framed, c[4:])) + b"0\r\n\r\n",
+    ),
+    Case("rst:2", up_to(T0 + 2), end="rst", whole=False),
+    Case("fin:2", up_to(T0 + 2), end="fin", whole=False),
+    Case("fin", up_to(3), end="fin", whole=False, dialect="plain-text"),
+]
+
+
+def framed(chunk: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+
+
+def play(mock: MockServer, dialect: str, prompt: str, *headers: str) -> Answer:
+    return exchange(mock.url, request_bytes(dialect, prompt, headers=("Connection: close", *headers)), silence_s=0.3)
+
+
+def clean_and_faulty(mock: MockServer, dialect: str, spec: str, *headers: str) -> tuple[Answer, Answer]:
+    """Both with the same seed and text, and prompts of four words, which the usage counts."""
+    text = FAULTS[re.split("[:@,]", spec)[0]].text or "ascii"
+    clean = play(mock, dialect, f"one [[mock seed=5 text={text}]]", *headers)
+    faulty = play(mock, dialect, f"[[mock seed=5 text={text} fault={spec}]]", *headers)
+    assert (clean.end, clean.whole) == ("fin", True)
+    return clean, faulty
+
+
+def steady_chunks(answer: Answer) -> Chunks:
+    return [steady(chunk) for chunk in answer.chunks]
+
+
+def steady_head(answer: Answer) -> list[str]:
+    return steady("\n".join(answer.head).encode()).decode().split("\n")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.spec}-{case.dialect}")
+def test_fault_changes_exactly_this_of_the_body(mock: MockServer, case: Case) -> None:
+    clean, faulty = clean_and_faulty(mock, case.dialect, case.spec)
+    chunks = steady_chunks(clean)
+    assert steady_chunks(faulty) == case.expect(chunks)
+    assert (faulty.end, faulty.whole, steady(faulty.rest)) == (case.end, case.whole, case.rest(chunks))
+    assert steady_head(faulty) == steady_head(clean)
+
+
+HEADS: dict[str, tuple[list[str], list[str]]] = {  # fields removed from the clean head, fields added
+    "wrong-content-type": (["Content-Type: text/event-stream"], ["Content-Type: text/plain"]),
+    "wrong-content-type:application/json": (["Content-Type: text/event-stream"], ["Content-Type: application/json"]),
+    "no-content-type": (["Content-Type: text/event-stream"], []),
+    "two-content-types": ([], ["Content-Type: application/json"]),
+    "cache-public": (["Cache-Control: no-cache"], ["Cache-Control: public, max-age=3600"]),
+    "no-accel-header": (["X-Accel-Buffering: no"], []),
+    "constant-request-id": ([], []),
+    "no-request-id": (["X-Request-Id: req_ID"], []),
+    "cors-wild": (
+        [],
+        ["Access-Control-Allow-Origin: https://evil.example", "Access-Control-Allow-Credentials: true"],
+    ),
+    "content-length": (["Transfer-Encoding: chunked"], ["Content-Length: BODY"]),
+    "close-delimited": (["Transfer-Encoding: chunked"], []),
+    "gzip-flush": ([], ["Content-Encoding: gzip", "Vary: Accept-Encoding"]),
+    "gzip-no-flush": ([], ["Content-Encoding: gzip", "Vary: Accept-Encoding"]),
+}
+
+
+@pytest.mark.parametrize("spec", HEADS)
+def test_fault_changes_exactly_this_of_the_head(mock: MockServer, spec: str) -> None:
+    clean, faulty = clean_and_faulty(mock, "openai-chat", spec, "Origin: https://evil.example", "Accept-Encoding: gzip")
+    removed, added = HEADS[spec]
+    added = [field.replace("BODY", str(len(clean.body))) for field in added]
+    assert sorted(steady_head(faulty)) == sorted([f for f in steady_head(clean) if f not in removed] + added)
+    assert faulty.end == "fin"
+    body = faulty.body
+    if spec.startswith("gzip"):
+        body = gzip.decompress(body)
+    assert steady(body) == steady(clean.body)
+
+
+def test_constant_request_id_is_constant(mock: MockServer) -> None:
+    answers = [play(mock, "raw-text", "[[mock fault=constant-request-id]]") for _ in range(2)]
+    assert answers[0].header("x-request-id") == answers[1].header("x-request-id") != []
+
+
+def test_gzip_with_flush_decodes_chunk_by_chunk(mock: MockServer) -> None:
+    clean, faulty = clean_and_faulty(mock, "openai-chat", "gzip-flush", "Accept-Encoding: gzip")
+    decoder = zlib.decompressobj(31)
+    decoded = [steady(decoder.decompress(chunk)) for chunk in faulty.chunks]
+    assert decoded == [*steady_chunks(clean), b""]
+
+
+def test_gzip_without_flush_holds_the_text_until_the_end(mock: MockServer) -> None:
+    _, faulty = clean_and_faulty(mock, "openai-chat", "gzip-no-flush", "Accept-Encoding: gzip")
+    assert zlib.decompressobj(31).decompress(b"".join(faulty.chunks[:-1])) == b""
+
+
+@pytest.mark.parametrize("spec", ["gzip-flush", "gzip-no-flush"])
+def test_gzip_needs_a_client_that_offers_it(mock: MockServer, spec: str) -> None:
+    clean, faulty = clean_and_faulty(mock, "openai-chat", spec, "Accept-Encoding: br, gzip;q=0")
+    assert steady_head(faulty) == steady_head(clean)
+    assert steady_chunks(faulty) == steady_chunks(clean)
+
+
+def test_content_length_comes_with_the_whole_body(mock: MockServer) -> None:
+    _, faulty = clean_and_faulty(mock, "openai-chat", "content-length")
+    assert faulty.header("content-length") == [str(len(faulty.rest))]
+
+
+def test_no_answer_reads_and_says_nothing(mock: MockServer) -> None:
+    answer = play(mock, "raw-text", "[[mock fault=no-answer]]")
+    assert (answer.status, answer.end) == (0, "open")
+
+
+def test_accept_close_closes_without_a_byte(mock: MockServer) -> None:
+    answer = play(mock, "raw-text", "[[mock fault=accept-close]]")
+    assert (answer.status, answer.end) == (0, "fin")
+
+
+def test_html_in_place_of_a_stream(mock: MockServer) -> None:
+    answer = play(mock, "openai-chat", "[[mock fault=html-200]]")
+    assert (answer.status, answer.header("content-type"), answer.rest) == (200, ["text/html; charset=utf-8"], HTML)
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(400, []), (429, ["1"]), (500, []), (503, ["1"])])
+def test_status_has_the_dialects_error_body(mock: MockServer, status: int, retry_after: list[str]) -> None:
+    answer = play(mock, "openai-chat", f"[[mock fault=status:{status}]]")
+    assert (answer.status, answer.header("retry-after")) == (status, retry_after)
+    assert set(json.loads(answer.rest)["error"]) == {"message", "type", "param", "code"}
+    problem = play(mock, "event-json", f"[[mock fault=status:{status}]]")
+    assert (problem.status, problem.header("content-type")) == (status, ["application/problem+json"])
+    assert json.loads(problem.rest)["status"] == status
+
+
+@pytest.mark.parametrize(("spec", "quoted"), [("secret-in-error:2", CANARY), ("stack-trace:2", "\\n   at System.Net")])
+def test_error_that_tells_too_much(mock: MockServer, spec: str, quoted: str) -> None:
+    clean, faulty = clean_and_faulty(mock, "openai-chat", spec)
+    assert steady_chunks(faulty)[:-1] == steady_chunks(clean)[:3]
+    assert faulty.chunks[-1].startswith(b'data: {"error":{"message":')
+    assert quoted.encode() in faulty.chunks[-1]
+    assert (faulty.whole, faulty.end) == (True, "fin")
+
+
+# Faults of the whole server: what is sent, and the first line and content type that answer it.
+BAD_JSON = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 4\r\n\r\n{,,}"
+NO_PROMPT = b"POST /plain HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+WRONG_METHOD = b"GET /v1/chat/completions HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "status"),
+    [("ok-on-bad-json", BAD_JSON, 400), ("no-validation", NO_PROMPT, 400), ("no-allow", WRONG_METHOD, 405)],
+)
+def test_server_wide_fault(mock: MockServer, name: str, request_: bytes, status: int) -> None:
+    right = exchange(mock.url, request_)
+    assert right.status == status
+    with MockServer(MockConfig(tokens=2, ttft="0", itl="0", faults=(name,))) as faulty:
+        wrong = exchange(faulty.url, request_)
+    if name == "no-allow":
+        assert (right.header("allow"), wrong.status, wrong.header("allow")) == (["POST"], 405, [])
+    else:
+        assert (wrong.status, wrong.whole) == (200, True)
+
+
+def test_a_server_wide_fault_is_refused_in_a_directive(mock: MockServer) -> None:
+    answer = play(mock, "openai-chat", "[[mock fault=no-allow]]")
+    assert (answer.status, b"--fault no-allow" in answer.rest) == (400, True)
+
+
+def test_a_fault_that_a_dialect_cannot_show(mock: MockServer) -> None:
+    answer = play(mock, "raw-text", "[[mock fault=finish-null]]")
+    assert answer.status == 400
+    assert b"finish-null needs openai" in answer.rest
+    with MockServer(MockConfig(tokens=6, ttft="0", itl="0", faults=("finish-null", "crlf"))) as server:
+        # A flag speaks to all dialects: where it can't apply it doesn't.
+        answer = play(server, "raw-text", "x")
+        assert answer.chunks[0].endswith(b"\r\n\r\n")
+
+
+def test_an_endless_stream_cannot_be_held_to_its_end(mock: MockServer) -> None:
+    answer = play(mock, "raw-text", "[[mock script=endless fault=no-flush]]")
+    assert (answer.status, b"needs finite" in answer.rest) == (400, True)
+
+
+def test_faults_compose(mock: MockServer) -> None:
+    clean, faulty = clean_and_faulty(mock, "openai-chat", "crlf,no-terminal,wrong-content-type,fin:4")
+    assert steady_chunks(faulty) == [chunk.replace(b"\n", b"\r\n") for chunk in steady_chunks(clean)[: T0 + 4]]
+    assert faulty.header("content-type") == ["text/plain"]
+
+
+def test_every_fault_is_exercised_here() -> None:
+    exercised = {case.name for case in CASES} | {spec.partition(":")[0] for spec in HEADS}
+    exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace"}
+    exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
+    assert exercised == set(FAULTS)
+
+
+def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
+    for fault in FAULTS.values():
+        hooks = (fault.items, fault.events, fault.line, fault.body, fault.head, fault.wire, fault.answer)
+        assert fault.sentence
+        assert fault.server_wide != any(hooks)

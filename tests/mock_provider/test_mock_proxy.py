@@ -1,0 +1,174 @@
+"""The buffering proxy: harmless without knobs, and bad in exactly the way a knob says."""
+
+import socket
+import struct
+import time
+import zlib
+from uuid import uuid4
+
+import httpx
+import pytest
+from mock_wire import ROUTES, connect, exchange, parse, read_to_end, read_until, request_bytes, steady, wait_for
+
+from mock_provider.embedded import BufferingProxy, MockServer
+
+BASE = "[[mock seed=3 tokens=6 ttft=10ms itl=10ms"
+
+
+def entry(control: httpx.Client, stream_id: str) -> dict:
+    return control.get(f"/streams/{stream_id}", params={"wait": 5}).json()["streams"][-1]
+
+
+def reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@pytest.mark.parametrize("dialect", ROUTES)
+def test_without_knobs_it_passes_everything_through(mock: MockServer, dialect: str) -> None:
+    request = request_bytes(dialect, f"{BASE}]]")
+    direct = exchange(mock.url, request)
+    with BufferingProxy(upstream=mock.url) as proxy:
+        proxied = exchange(proxy.url, request)
+    assert [steady(chunk) for chunk in proxied.chunks] == [steady(chunk) for chunk in direct.chunks]
+    assert (proxied.status, proxied.whole, proxied.end) == (200, True, "fin")
+    assert proxied.header("via") == ["1.1 streamgauge-proxy"]
+    assert proxied.header("x-accel-buffering") == ["no"]
+    assert proxied.header("transfer-encoding") == ["chunked"]
+
+
+def test_lockstep_passes_through_and_not_one_behind(mock: MockServer, control: httpx.Client) -> None:
+    for one_behind in (False, True):
+        stream_id = f"p-{uuid4().hex[:8]}"
+        prompt = f"[[mock id={stream_id} script=lockstep tokens=3]]"
+        with BufferingProxy(upstream=mock.url, one_behind=one_behind) as proxy, connect(proxy.url) as client:
+            client.sendall(request_bytes("json-string", prompt))
+            data = read_until(client, b"\r\n\r\n")
+            control.post(f"/streams/{stream_id}/release", params={"upto": 1})
+            if one_behind:
+                assert read_to_end(client, data, silence_s=0.2) == (data, "open")
+            else:
+                data = read_until(client, b"data: ", data)
+            control.post(f"/streams/{stream_id}/release", params={"upto": 4})
+            answer = parse(*read_to_end(client, data))
+        assert (answer.whole, len(answer.chunks)) == (True, 4)
+
+
+def test_until_close_makes_one_piece(mock: MockServer) -> None:
+    request = request_bytes("event-json", f"{BASE}]]")
+    with BufferingProxy(upstream=mock.url, until_close=True) as proxy:
+        answer = exchange(proxy.url, request)
+    assert answer.chunks == [exchange(mock.url, request).body]
+
+
+def test_hold_bytes_holds_that_many(mock: MockServer) -> None:
+    request = request_bytes("event-json", f"{BASE}]]")
+    with BufferingProxy(upstream=mock.url, hold_bytes=100) as proxy:
+        answer = exchange(proxy.url, request)
+    assert answer.body == exchange(mock.url, request).body
+    assert all(len(chunk) >= 100 for chunk in answer.chunks[:-1])
+
+
+def test_hold_ms_coalesces(mock: MockServer) -> None:
+    request = request_bytes("event-json", f"{BASE}]]")
+    with BufferingProxy(upstream=mock.url, hold_ms=40) as proxy:
+        answer = exchange(proxy.url, request)
+    direct = exchange(mock.url, request)
+    assert answer.body == direct.body
+    assert len(answer.chunks) < len(direct.chunks)
+
+
+def test_gzip_without_flush_holds_what_a_client_offers_to_take(mock: MockServer) -> None:
+    request = request_bytes("event-json", f"{BASE}]]", headers=("Connection: close", "Accept-Encoding: gzip"))
+    with BufferingProxy(upstream=mock.url, gzip_no_flush=True) as proxy:
+        answer = exchange(proxy.url, request)
+        plain = exchange(proxy.url, request_bytes("event-json", f"{BASE}]]"))
+    assert answer.header("content-encoding") == ["gzip"]
+    assert zlib.decompress(answer.body, 31) == plain.body
+    assert zlib.decompressobj(31).decompress(b"".join(answer.chunks[:-1])) == b""
+    assert plain.header("content-encoding") == []
+
+
+def test_strip_accel(mock: MockServer) -> None:
+    with BufferingProxy(upstream=mock.url, strip_accel=True) as proxy:
+        assert exchange(proxy.url, request_bytes("raw-text", "x")).header("x-accel-buffering") == []
+
+
+@pytest.mark.parametrize("kind", ["fin", "rst"])
+def test_a_clients_abort_goes_upstream_as_it_is(mock: MockServer, control: httpx.Client, kind: str) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    with BufferingProxy(upstream=mock.url) as proxy:
+        client = connect(proxy.url)
+        client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} script=silent]]"))
+        read_until(client, b"\r\n\r\n")
+        if kind == "rst":
+            reset(client)
+        else:
+            client.close()
+        gone = entry(control, stream_id)
+    assert (gone["end"], gone["disconnect"]["kind"]) == ("disconnected", kind)
+
+
+def test_ignore_abort_reads_to_the_end(mock: MockServer, control: httpx.Client) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    with BufferingProxy(upstream=mock.url, ignore_abort=True) as proxy:
+        with connect(proxy.url) as client:
+            client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} tokens=10 itl=10ms]]"))
+            read_until(client, b"data: ")
+        done = entry(control, stream_id)
+    assert (done["end"], done["disconnect"], done["tokens_written"]) == ("complete", None, 10)
+
+
+@pytest.mark.parametrize(("fault", "end"), [("rst:2", "rst"), ("fin:2", "fin"), ("truncated-chunk:2", "fin")])
+def test_a_broken_answer_stays_broken(mock: MockServer, fault: str, end: str) -> None:
+    with BufferingProxy(upstream=mock.url) as proxy:
+        answer = exchange(proxy.url, request_bytes("json-string", f"{BASE} fault={fault}]]"))
+    assert (answer.whole, answer.end) == (False, end)
+    assert len(answer.chunks) >= 2
+
+
+def test_keep_alive_and_whole_answers(mock: MockServer) -> None:
+    with BufferingProxy(upstream=mock.url) as proxy, httpx.Client(base_url=proxy.url) as client:
+        for _ in range(3):
+            assert client.get("/health").json() == {"status": "ok"}
+            assert client.head("/stream").status_code == 405
+            assert client.get("/stream", params={"message": "x"}).text.startswith("data: ")
+
+
+def test_a_dead_upstream_is_a_502() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with BufferingProxy(upstream=f"http://127.0.0.1:{port}") as proxy:
+        response = httpx.get(proxy.url)
+    assert response.status_code == 502
+    assert "can't be reached" in response.json()["error"]["message"]
+
+
+def test_an_upstream_that_closes_without_an_answer_is_a_502(mock: MockServer) -> None:
+    with BufferingProxy(upstream=mock.url) as proxy:
+        assert exchange(proxy.url, request_bytes("raw-text", "[[mock fault=accept-close]]")).status == 502
+
+
+def test_back_pressure_reaches_the_upstream(mock: MockServer, control: httpx.Client) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+        client.sendall(request_bytes("plain-text", f"[[mock id={stream_id} tokens=600 text=big]]"))
+
+        def stuck() -> bool:
+            counts = []
+            for _ in range(2):
+                time.sleep(0.1)
+                counts.append(control.get(f"/streams/{stream_id}").json()["streams"][-1]["tokens_written"])
+            return counts[0] == counts[1]
+
+        wait_for(lambda: control.get(f"/streams/{stream_id}").status_code == 200)
+        wait_for(stuck)
+        read_to_end(client)
+        assert entry(control, stream_id)["write_blocked_ns"] > 0
+
+
+@pytest.mark.parametrize("wrong", [{"upstream": "ftp://x"}, {"upstream": "x"}, {"upstream": "http://x", "hold_ms": 0}])
+def test_a_bad_knob_is_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        BufferingProxy(**wrong)
