@@ -42,6 +42,11 @@ class StreamClient:
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
 
+    @classmethod
+    def to(cls, target: Target) -> Self:
+        """A client with the target's own settings."""
+        return cls(insecure=target.insecure, read_timeout_s=target.timeout_s)
+
     def __enter__(self) -> Self:
         return self
 
@@ -126,7 +131,7 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
     return reader.finish()
 
 
-def settle(client: StreamClient, target: Target, deadline_s: float = 30.0) -> Target:
+def settle(client: StreamClient, target: Target) -> Target:
     """Find out how an endpoint wants to be asked, when the command line leaves it open.
 
     Raises CannotMeasure when it cannot be reached. When no way gives a stream the likeliest is kept, and the
@@ -136,7 +141,7 @@ def settle(client: StreamClient, target: Target, deadline_s: float = 30.0) -> Ta
     if len(ways) == 1:
         return ways[0]
     for way in ways:
-        transcript = client.run(way.request(), deadline_s=deadline_s, on_token=_leave_at_first_token)
+        transcript = client.run(way.request(), on_token=_leave_at_first_token)
         if transcript.outcome is Outcome.CONNECT_ERROR:
             raise unreachable(transcript)
         if transcript.is_stream:

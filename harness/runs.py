@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness import __version__
+from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.record import StreamRecord
@@ -24,6 +25,7 @@ RUN: Final = "run.json"
 CHECKS: Final = "checks.json"
 CANCELLATION: Final = "cancellation.json"
 DIAGNOSIS: Final = "diagnosis.json"
+REPORTS: Final = ("report.html", "report.md", "junit.xml")
 
 T = TypeVar("T")
 
@@ -51,6 +53,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     machine: Machine | None = None
     caveats: list[str] = []
     summary: Summary | None = None
+    truth: Comparison | None = None
 
 
 def this_machine() -> Machine:
@@ -59,10 +62,13 @@ def this_machine() -> Machine:
 
 
 def prepare(directory: Path) -> Path:
-    """Make the run directory, early, so that a long run cannot fail at its end. Raises UsageError when it cannot."""
+    """Make the run directory, early, so that a long run cannot fail at its end. Raises UsageError when it cannot.
+
+    What an earlier load left in it goes; the verdicts of other commands stay, so that one report can show all.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (STREAMS, RUN, CHECKS, CANCELLATION, DIAGNOSIS):
+        for name in (STREAMS, RUN, *REPORTS):
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(

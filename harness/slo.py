@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from harness.errors import UsageError
-from harness.units import parse_duration, show_ms
+from harness.units import MS, parse_duration
 
 METRIC_NAMES: Final = ("ttft", "ttfb", "headers", "ttfe", "ttfat", "ttst", "tpot", "e2e", "itl", "error_rate")
 _GRAMMAR: Final = re.compile(r"\s*(\w+)\s*(mean|p50|p90|p95|p99|max)?\s*<\s*(\S+)\s*")
@@ -35,7 +35,7 @@ class Slo(NamedTuple):
         return value is not None and value < self.limit
 
     def __str__(self) -> str:
-        limit = f"{self.limit:.2%}" if self.metric == "error_rate" else show_ms(self.limit)
+        limit = f"{self.limit * 100:g}%" if self.metric == "error_rate" else f"{self.limit / MS:g}ms"
         return " ".join(part for part in (self.metric, self.percentile, "<", limit) if part)
 
 

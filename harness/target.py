@@ -14,6 +14,7 @@ from harness import __version__, dialects
 from harness.dialects.base import Ask, Dialect
 from harness.errors import UsageError
 from harness.secrets import mask_headers, mask_url
+from harness.units import SECOND, parse_duration
 
 PLACEHOLDER: Final = "{{prompt}}"
 DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
@@ -74,6 +75,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     api_key_env: str | None = None
     mock: str | None = None
     insecure: bool = False
+    timeout: str = "60s"
 
     def reader(self) -> Dialect | None:
         """The dialect asked for, or None to detect it. Raises UsageError on an unknown name."""
@@ -82,6 +84,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def masked_url(self) -> str:
         return mask_url(self.url)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long silence is borne, in seconds. Raises UsageError when it is no duration."""
+        return parse_duration(self.timeout, "--timeout") / SECOND
 
     @property
     def settled(self) -> bool:

@@ -72,6 +72,10 @@ class _Streams(msgspec.Struct):
     streams: list[LedgerEntry]
 
 
+class _Summaries(msgspec.Struct):
+    streams: list[dict[str, object]]
+
+
 class _Clock(msgspec.Struct):
     realtime_ns: int
 
@@ -106,7 +110,7 @@ class Mock:
     def recent(self, limit: int = 1000) -> list[dict[str, object]]:
         """Summaries of the latest streams, oldest first."""
         response = self._ask("GET", "/_mock/streams", {"limit": str(limit)})
-        return list(self._decode(response, dict[str, list[dict[str, object]]])["streams"])
+        return self._decode(response, _Summaries).streams
 
     def release(self, stream_id: str, upto: int) -> None:
         """Let a lockstep stream write its steps 0 to `upto` − 1."""

@@ -43,7 +43,7 @@ class StreamingUser(User):
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
-        self.client = StreamClient(insecure=self.target.insecure)
+        self.client = StreamClient.to(self.target)
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.

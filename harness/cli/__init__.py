@@ -5,12 +5,16 @@ import sys
 import typer
 
 from harness import __version__
-from harness.cli.console import err, safe
 from harness.cli.cancel import cancel
+from harness.cli.check import check
+from harness.cli.console import err, safe
+from harness.cli.demo import demo
 from harness.cli.diagnose import diagnose
 from harness.cli.load import load
 from harness.cli.probe import probe
+from harness.cli.report import report
 from harness.errors import ExitCode, StreamgaugeError
+from mock_provider.cli import mock_command, proxy_command
 
 app = typer.Typer(
     name="streamgauge",
@@ -21,10 +25,10 @@ app = typer.Typer(
     help="Measure and check streaming LLM endpoints (Server-Sent Events).",
     epilog="Exit codes: 0 passed, 1 a check or threshold failed, 2 usage, 3 could not measure, 130 interrupted.",
 )
-app.command()(probe)
-app.command()(load)
-app.command()(cancel)
-app.command()(diagnose)
+for _command in (probe, check, load, cancel, diagnose, report, demo):
+    app.command()(_command)
+app.command("mock", rich_help_panel="Servers")(mock_command)
+app.command("proxy", rich_help_panel="Servers")(proxy_command)
 
 
 def _version(value: bool) -> None:

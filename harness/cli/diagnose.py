@@ -47,7 +47,7 @@ def diagnose(
     paths = [diagnosing.Path("via", target)]
     if direct is not None:
         paths.append(diagnosing.Path("direct", msgspec.structs.replace(target, url=check_url(direct))))
-    with StreamClient(insecure=target.insecure) as client:
+    with StreamClient.to(target) as client:
         paths = [path._replace(target=settle(client, path.target)) for path in paths]
         mock = Mock(target.mock) if target.mock else None
         with err.status("starting ...") as status:

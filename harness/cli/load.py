@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import typer
@@ -21,10 +22,14 @@ from harness import runs
 from harness.cli.console import err, facts, out, safe
 from harness.cli.options import seconds, with_target
 from harness.client import StreamClient, not_a_stream, settle
+from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure, ExitCode, UsageError
 from harness.metrics import Distribution, Summary, Totals
-from harness.slo import parse_slo
+from harness.slo import Slo, parse_slo
 from harness.target import Target
+from harness.truth import Mock
+
+LOG: Final = "locust.log"
 
 _TARGET_ENV: Final = "STREAMGAUGE_TARGET"
 _REFRESH_S: Final = 0.5
@@ -64,13 +69,49 @@ def load(
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed, 2 usage, 3 no token came, 130 interrupted: what had
     been measured is kept and reported.
     """
-    slos = [parse_slo(text) for text in slo or []]
-    length_s = seconds(duration, "--duration")
-    locustfile = _locustfile(scenario)
-    directory = runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}")
-    with StreamClient(insecure=target.insecure) as client:
+    plan = Plan(
+        users=users,
+        length_s=seconds(duration, "--duration"),
+        spawn_rate=spawn_rate,
+        processes=processes,
+        slos=[parse_slo(text) for text in slo or []],
+        locustfile=_locustfile(scenario),
+        directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),
+    )
+    totals, interrupted = run_load(target, plan)
+    for path in _render(plan.directory):
+        out.print(f"wrote {path}")
+    if interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if not totals.token_events:
+        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
+    missed = [item for item in plan.slos if not totals.meets(item)]
+    for item in missed:
+        err.print(f"[red]SLO missed:[/red] {safe(item)}")
+    if missed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+class Plan(NamedTuple):
+    """What to run, and where its records go."""
+
+    users: int
+    length_s: float
+    directory: Path
+    locustfile: Path
+    spawn_rate: float | None = None
+    processes: int = 1
+    slos: Sequence[Slo] = ()
+
+
+def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
+    """Ask once to see that there is a stream, then run Locust; the totals, and whether the run was interrupted.
+
+    Raises CannotMeasure when the endpoint gives no stream.
+    """
+    with StreamClient.to(target) as client:
         target = settle(client, target)
-        first = client.run(target.request(), dialect=target.reader(), deadline_s=60)
+        first = client.run(target.request(), dialect=target.reader(), deadline_s=max(plan.length_s, target.timeout_s))
         if not first.is_stream:
             raise not_a_stream(first)
     run = runs.RunFile(
@@ -79,50 +120,54 @@ def load(
         dialect=first.dialect.name if first.dialect else None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         settings={
-            "users": users,
-            "duration_s": length_s,
-            "spawn_rate": spawn_rate,
-            "processes": processes,
-            "scenario": locustfile.stem,
-            "slos": [str(item) for item in slos],
+            "users": plan.users,
+            "duration_s": plan.length_s,
+            "spawn_rate": plan.spawn_rate,
+            "processes": plan.processes,
+            "scenario": plan.locustfile.stem,
+            "slos": [str(item) for item in plan.slos],
         },
         machine=runs.this_machine(),
     )
-    runs.write(directory / runs.RUN, run)
+    runs.write(plan.directory / runs.RUN, run)
+    totals = Totals(plan.slos)
+    interrupted = _drive(target, plan, totals)
+    run.summary = totals.summary()
+    run.status = "interrupted" if interrupted else "complete"
+    run.ended = datetime.now(UTC).isoformat(timespec="seconds")
+    if target.mock is not None:
+        run.truth = _truth(target.mock, plan.directory)
+    runs.write(plan.directory / runs.RUN, run)
+    print_summary(run.summary)
+    if run.truth is not None:
+        _print_truth(run.truth)
+    return totals, interrupted
+
+
+def _locust_command(target: Target, plan: Plan) -> list[str]:
+    spawn_rate = plan.spawn_rate or plan.users
     command = [
-        sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--host", target.url,
-        "--users", str(users), "--spawn-rate", f"{spawn_rate or users:g}", "--run-time", f"{max(round(length_s), 1)}s",
-        "--run-dir", str(directory), "--only-summary", "--exit-code-on-error", "0",
+        sys.executable, "-m", "locust", "-f", str(plan.locustfile), "--headless", "--only-summary",
+        "--host", target.url, "--users", str(plan.users), "--spawn-rate", f"{spawn_rate:g}",
+        "--run-time", f"{max(round(plan.length_s), 1)}s", "--run-dir", str(plan.directory), "--exit-code-on-error", "0",
     ]  # fmt: skip
-    if processes > 1:
-        command += ["--processes", str(processes)]
-    totals = Totals(slos)
-    interrupted = _drive(command, target, directory, totals, length_s, users)
-    _finish(directory, run, totals, interrupted)
-    if interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if not totals.token_events:
-        raise CannotMeasure("no token came in the whole run", f"see {directory / 'locust.log'} and the outcomes above")
-    missed = [item for item in slos if not totals.meets(item)]
-    for item in missed:
-        err.print(f"[red]SLO missed:[/red] {safe(item)}")
-    if missed:
-        raise typer.Exit(ExitCode.FAILED)
+    return command + (["--processes", str(plan.processes)] if plan.processes > 1 else [])
 
 
-def _drive(command: list[str], target: Target, directory: Path, totals: Totals, length_s: float, users: int) -> bool:
+def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
     """Run Locust to its end and show what its processes record meanwhile; True when interrupted."""
     environment = {**os.environ, _TARGET_ENV: msgspec.json.encode(target).decode()}
-    reader = runs.RecordReader(directory)
-    with (directory / "locust.log").open("wb") as log, _terminate_as_interrupt():
+    reader = runs.RecordReader(plan.directory)
+    log_path = plan.directory / LOG
+    with log_path.open("wb") as log, _terminate_as_interrupt():
         # A session of its own: Ctrl-C reaches Locust once, from here, and not from the terminal as well.
         child = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            _locust_command(target, plan), env=environment, stdout=log, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         interrupted = False
         try:
-            _watch(child, reader, totals, length_s, users)
+            _watch(child, reader, totals, plan)
         except KeyboardInterrupt:
             interrupted = True
             err.print("stopping: what has been measured is kept ...")
@@ -133,15 +178,13 @@ def _drive(command: list[str], target: Target, directory: Path, totals: Totals, 
                 child.wait()
     for record in reader.new():
         totals.add(record)
-    if child.returncode not in (0, None) and not interrupted and not totals.streams:
-        tail = (directory / "locust.log").read_text(errors="replace").strip().splitlines()[-3:]
-        raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {directory / 'locust.log'}")
+    if not totals.streams and not interrupted:
+        tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
+        raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {log_path}")
     return interrupted
 
 
-def _watch(
-    child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: Totals, length_s: float, users: int
-) -> None:
+def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: Totals, plan: Plan) -> None:
     began = time.monotonic()
     printed = began
     with Live(console=err, refresh_per_second=4, transient=True) if err.is_terminal else _no_live() as live:
@@ -151,10 +194,10 @@ def _watch(
                 totals.add(record)
             elapsed = time.monotonic() - began
             if live is not None:
-                live.update(_live_table(totals, elapsed, length_s, users))
+                live.update(_live_table(totals, elapsed, plan))
             elif time.monotonic() - printed >= _LINE_EVERY_S:
                 printed = time.monotonic()
-                err.print(_line(totals, elapsed, length_s))
+                err.print(_line(totals, elapsed, plan))
 
 
 @contextmanager
@@ -185,16 +228,33 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
-def _finish(directory: Path, run: runs.RunFile, totals: Totals, interrupted: bool) -> None:
-    from reports.render import render
+def _render(directory: Path) -> list[Path]:
+    from reports.render import render  # drawing takes a second to import
 
-    run.summary = totals.summary()
-    run.status = "interrupted" if interrupted else "complete"
-    run.ended = datetime.now(UTC).isoformat(timespec="seconds")
-    runs.write(directory / runs.RUN, run)
-    print_summary(run.summary)
-    for path in render(directory):
-        out.print(f"wrote {path}")
+    return render(directory)
+
+
+def _truth(mock_url: str, directory: Path) -> Comparison:
+    """Join the run's records with the mock's ledger."""
+    with Mock(mock_url) as mock:
+        records = list(islice((r for r in runs.RecordReader(directory) if r.token_reads), MAX_JOINED))
+        known = {}
+        for record in records:
+            if entries := mock.entries(record.id):
+                known[record.id] = Ledgered(entries[-1].arrival_ns, entries[-1].token_ns())
+    return compare(records, known)
+
+
+def _print_truth(truth: Comparison) -> None:
+    out.print()
+    if truth.ttft_error_ms is None:
+        out.print("The mock's ledger knows none of these streams: is it the endpoint's upstream?")
+        return
+    error = truth.ttft_error_ms
+    line = f"TTFT reported - true: p50 {error.p50:+.2f} ms, p99 {error.p99:+.2f} ms over {truth.streams:,} streams"
+    if truth.itl_ms is not None and truth.true_itl_ms is not None:
+        line += f"; ITL p50 {truth.itl_ms.p50:.2f} ms, true {truth.true_itl_ms.p50:.2f} ms"
+    out.print(facts([("against the ledger", line)]))
 
 
 def _locustfile(scenario: str) -> Path:
@@ -209,20 +269,21 @@ def _locustfile(scenario: str) -> Path:
     return path
 
 
-def _live_table(totals: Totals, elapsed: float, length_s: float, users: int) -> Table:
+def _live_table(totals: Totals, elapsed: float, plan: Plan) -> Table:
     summary = totals.summary()
-    table = Table(title=f"{min(elapsed, length_s):.0f} of {length_s:.0f} s, {users} users", title_justify="left")
+    title = f"{min(elapsed, plan.length_s):.0f} of {plan.length_s:.0f} s, {plan.users} users"
+    table = Table(title=title, title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
     table.add_row(*_cells(summary))
     return table
 
 
-def _line(totals: Totals, elapsed: float, length_s: float) -> str:
+def _line(totals: Totals, elapsed: float, plan: Plan) -> str:
     names = ("streams", "failed", "TTFT p50", "p95", "ITL p50", "p99", "tokens/s")
     cells = _cells(totals.summary())
     shown = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
-    return f"{elapsed:.0f}/{length_s:.0f} s: {shown}"
+    return f"{elapsed:.0f}/{plan.length_s:.0f} s: {shown}"
 
 
 def _cells(summary: Summary) -> list[str]:

@@ -74,6 +74,10 @@ MockUrl = Annotated[
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Accept any TLS certificate.", rich_help_panel=_PANEL, show_default=False)
 ]
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="DURATION", help="Silence to wait through; 60s.", rich_help_panel=_PANEL),
+]
 
 _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
     "url": (Url, None),
@@ -88,6 +92,7 @@ _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
     "prompt": (Prompt, None),
     "mock": (MockUrl, None),
     "insecure": (Insecure, False),
+    "timeout": (Timeout, None),
 }
 
 
@@ -130,6 +135,7 @@ def target_from(
     prompt: str | None = None,
     mock: str | None = None,
     insecure: bool = False,
+    timeout: str | None = None,
 ) -> Target:
     """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
     if target_file is None and url is None:
@@ -154,8 +160,12 @@ def target_from(
         api_key_env=key_env,
         mock=check_url(mock).rstrip("/") if mock else base.mock,
         insecure=insecure or base.insecure,
+        timeout=timeout or base.timeout,
     )
-    target.reader()  # an unknown dialect is the caller's mistake: say so before any request
+    # Mistakes of the caller's are said before any request.
+    target.reader()
+    if target.timeout_s <= 0:
+        raise UsageError("--timeout must be more than 0", "write for example 30s")
     return target
 
 

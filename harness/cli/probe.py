@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from harness.cli.console import facts, out, safe
-from harness.cli.options import seconds, with_target
+from harness.cli.options import with_target
 from harness.client import StreamClient, not_a_stream, settle
 from harness.errors import ExitCode
 from harness.metrics import Distribution, distribution, gaps_ns, tpot_ns, ttft_ns
@@ -17,6 +17,7 @@ from harness.target import Target
 from harness.timeline import marks, reads
 from harness.units import SECOND, show_bytes, show_ms
 
+DEADLINE_S: Final = 600.0
 _READS_SHOWN: Final = 12
 _WIRE_SHOWN: Final = 16 * 1024
 
@@ -25,7 +26,6 @@ _WIRE_SHOWN: Final = 16 * 1024
 def probe(
     target: Target,
     show_wire: Annotated[bool, typer.Option("--show-wire", help="Print each read's bytes with its time.")] = False,
-    timeout: Annotated[str, typer.Option(metavar="DURATION", help="Give up after this long.")] = "120s",
 ) -> None:
     """Open one stream and print its timeline, reads, rates and the client's own lag.
 
@@ -37,10 +37,9 @@ def probe(
 
     Exit codes: 0 the stream was ok, 1 it was not, 2 usage, 3 there was no stream to look at.
     """
-    limit_s = seconds(timeout, "--timeout")
-    with StreamClient(insecure=target.insecure, read_timeout_s=limit_s) as client:
-        way = settle(client, target, limit_s)
-        transcript = client.run(way.request(), dialect=way.reader(), deadline_s=limit_s)
+    with StreamClient.to(target) as client:
+        way = settle(client, target)
+        transcript = client.run(way.request(), dialect=way.reader(), deadline_s=DEADLINE_S)
     if show_wire:
         _print_wire(transcript)
     if not transcript.is_stream:

@@ -1,0 +1,71 @@
+# On a fresh Debian or Ubuntu machine with python3 and make, each target installs what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test e2e lint typecheck format lock clean nginx
+
+help:
+	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
+	@echo "make test       run all tests (installs nginx when it is missing and you are root)"
+	@echo "make lint       ruff: rules and formatting"
+	@echo "make typecheck  mypy --strict"
+	@echo "make format     let ruff rewrite the files"
+	@echo "make lock       pin the dependencies again, with hashes"
+
+demo: $(VENV)/.base
+	$(BIN)/streamgauge demo --out runs/demo
+
+test: $(VENV)/.dev nginx
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Debian keeps ensurepip in a package of its own; without it a venv comes without pip.
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || if [ "$$(id -u)" = 0 ]; \
+		then apt-get update -qq && apt-get install -y -qq python3-venv; \
+		else echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing the pinned dependencies into $(VENV) ..."
+	$(PIP) --require-hashes -r requirements/build.txt
+	$(PIP) --require-hashes -r requirements/base.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.base
+	@echo "installing what tests and linters need ..."
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The tests that want a real nginx skip, and say so, where it cannot be installed.
+nginx:
+	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& echo "installing nginx for the tests ..." && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; } || \
+		echo "nginx is not installed: its tests will be skipped"
+
+# Universal pins (every Python from 3.11 on), hashes, and no index address.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
+lock: | $(BIN)/python
+	$(PIP) uv
+	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
+	$(BIN)/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+	echo "setuptools>=77" | $(BIN)/$(LOCK) - --output-file requirements/build.txt
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,213 @@
+"""What checks judge: everything that was observed of one endpoint, scenario by scenario. Values only.
+
+Case ──► Observed (one request of a scenario) ──► Transcript, the request as a curl line, the upstream's own record
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from harness.conformance.leaks import mask
+from harness.conformance.result import Evidence
+from harness.dialects.base import Dialect, Kind, Media
+from harness.eventstream import Line
+from harness.stream import Transcript
+from harness.wire import Head
+
+EXCERPT_BYTES: Final = 160
+_BEFORE: Final = 40
+
+
+class Position(StrEnum):
+    """Where the harness stands (design section 1)."""
+
+    DIRECT = "direct"
+    SANDWICH = "sandwich"
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Upstream:
+    """One upstream request as the mock provider recorded it; times in epoch ns on the harness's clock."""
+
+    arrival_ns: int
+    tokens_planned: int | None = None
+    tokens_written: int = 0
+    end_ns: int | None = None
+    disconnect_ns: int | None = None
+    disconnect_kind: str | None = None
+    tokens_after: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Step:
+    """One release of a lockstep stream: `released` tokens in all, `seen` by the client when the step ended."""
+
+    released: int
+    seen: int
+    timed_out: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Observed:
+    """One request and what came of it. `url` and `curl` have their secrets masked.
+
+    `upstream` is None where there is no mock, empty where the mock saw no request. `said` is the text that the
+    mock was asked to stream.
+    """
+
+    scenario: str
+    transcript: Transcript
+    variant: str | None = None
+    method: str = "GET"
+    url: str = ""
+    request_body: bytes | None = None
+    prompt: str = ""
+    curl: str = ""
+    origin: str | None = None
+    offers_gzip: bool = False
+    upstream: tuple[Upstream, ...] | None = None
+    said: str | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How evidence names it."""
+        return f"{self.scenario} ({self.variant})" if self.variant else self.scenario
+
+    @property
+    def head(self) -> Head | None:
+        return self.transcript.capture.head
+
+    @property
+    def status(self) -> int | None:
+        head = self.head
+        return None if head is None else head.status
+
+    @property
+    def is_event_stream(self) -> bool:
+        """A 200 whose body was read as events."""
+        transcript = self.transcript
+        return transcript.is_stream and (transcript.dialect is None or transcript.dialect.media is Media.SSE)
+
+    @property
+    def streams(self) -> bool:
+        """A 200 whose body was read as a stream, of events or of plain text."""
+        return self.transcript.is_stream
+
+    @property
+    def answered(self) -> bool:
+        """At least a response head came."""
+        return self.transcript.capture.head is not None
+
+    @property
+    def failed_by_error(self) -> bool:
+        """The stream reported an error: what a success owes is not owed then."""
+        return self.transcript.first(Kind.ERROR) is not None
+
+    def how_it_went(self) -> str:
+        """A few words for messages."""
+        transcript = self.transcript
+        if self.head is None:
+            return transcript.detail or transcript.outcome.value
+        answer = f"HTTP {self.head.status}, Content-Type {printable(self.head.get('content-type') or 'absent', 80)}"
+        return f"{answer}, {transcript.outcome.value}" if self.status == 200 else answer
+
+    def at(self, offset: int, note: str | None = None) -> Evidence:
+        """Evidence that quotes the decoded body around `offset`."""
+        return Evidence(self.label, note, offset, excerpt(self.transcript.body, offset))
+
+    def note(self, note: str) -> Evidence:
+        """Evidence without a place in the body."""
+        return Evidence(self.label, mask(printable(note, 300)))
+
+    def header(self, name: str) -> Evidence:
+        """Evidence that quotes every occurrence of a header."""
+        values = self.head.all(name) if self.head else []
+        return self.note("; ".join(f"{name}: {value}" for value in values) if values else f"no {name} header")
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks."""
+
+    observed: list[Observed] = field(default_factory=list)
+    method: str = "GET"
+    dialect: Dialect | None = None
+    position: Position = Position.DIRECT
+    public: bool = False
+    has_credential: bool = False
+
+    def of(self, scenarios: Sequence[str]) -> list[Observed]:
+        """The observations of some scenarios, in that order."""
+        return [one for name in scenarios for one in self.observed if one.scenario == name]
+
+    @property
+    def dialect_name(self) -> str | None:
+        return None if self.dialect is None else self.dialect.name
+
+
+@dataclass(slots=True)
+class Block:
+    """The lines between two blank lines, blank lines excluded; `closed` when a blank line ended it."""
+
+    lines: list[Line]
+    closed: bool
+
+    @property
+    def offset(self) -> int:
+        return self.lines[0].offset
+
+    @property
+    def fields(self) -> list[Line]:
+        """The lines that are not comments."""
+        return [line for line in self.lines if not line.is_comment]
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of one field, in order."""
+        return [line.value for line in self.lines if line.field == name]
+
+
+def blocks(transcript: Transcript) -> Iterator[Block]:
+    """The body cut at its blank lines; bytes without a line end at the end of the body belong to the last block."""
+    lines: list[Line] = []
+    for line in transcript.lines:
+        if line.raw:
+            lines.append(line)
+        elif lines:
+            yield Block(lines, True)
+            lines = []
+    if transcript.pending is not None and transcript.pending.raw:
+        lines.append(transcript.pending)
+    if lines:
+        yield Block(lines, False)
+
+
+def excerpt(body: bytes, offset: int) -> str:
+    """At most EXCERPT_BYTES of `body` around `offset`, escaped and with secrets masked."""
+    start = max(0, min(offset, len(body)) - _BEFORE)
+    # Not in the middle of a character: that would show an invalid byte that is not there.
+    while start > 0 and start < len(body) and body[start] & 0xC0 == 0x80:
+        start -= 1
+    piece = body[start : start + EXCERPT_BYTES]
+    text = mask(_visible(piece.decode("utf-8", "surrogateescape")))
+    return f"{'…' if start else ''}{text}{'…' if start + EXCERPT_BYTES < len(body) else ''}"
+
+
+def printable(text: str, limit: int = EXCERPT_BYTES) -> str:
+    """`text` bounded and without control characters, for messages that quote the endpoint."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return _visible(cut)
+
+
+def _visible(text: str) -> str:
+    # Not \n and \u2028: those are what JSON writes, and whether the wire held the escape or the character matters.
+    return "".join(char if char.isprintable() else _name(ord(char)) for char in text)
+
+
+def _name(code: int) -> str:
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control pictures: ␊ ␍ ␉
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"<0x{code - 0xDC00:02X}>"
+    return f"<U+{code:04X}>"

@@ -1,0 +1,168 @@
+"""custom.*: the shapes that application code invents."""
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+from harness.conformance.applies import custom, speaks
+from harness.conformance.cases import Case, Observed, blocks, printable
+from harness.conformance.checks.framing import data_prefix_every_line
+from harness.conformance.payloads import NotJson, is_sentinel, kind_of, parse
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+)
+from harness.conformance.result import Verdict
+from harness.conformance.scenarios import HAPPY
+from harness.dialects.base import Kind
+from harness.eventstream import Event
+from harness.wire import Framing
+
+MAX_NAMES: Final = 12
+_STABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
+
+
+def succeeded(seen: Observed) -> bool:
+    """An event stream without an error in it."""
+    return seen.is_event_stream and not seen.failed_by_error
+
+
+def _kinds(seen: Observed) -> dict[int, set[Kind]]:
+    kinds: dict[int, set[Kind]] = {}
+    for index, delta in seen.transcript.deltas:
+        kinds.setdefault(index, set()).add(delta.kind)
+    return kinds
+
+
+@per_stream("custom.consistent-shape", reads=HAPPY, applies=custom, expected="one JSON shape for all content events")
+def consistent_shape(seen: Observed, case: Case) -> Finding | None:
+    if case.dialect is not None and not case.dialect.json_payload:
+        return not_applicable("the payloads are text")
+    kinds = _kinds(seen)
+    shaped: list[tuple[Event, str]] = []
+    for index, event in enumerate(seen.transcript.events):
+        value = parse(event.data)
+        known = kinds.get(index, set()) & {Kind.DONE, Kind.ERROR, Kind.PING}
+        # What is no JSON has its own check; what stands before the first content is a start event.
+        if isinstance(value, NotJson) or known or (not shaped and Kind.CONTENT not in kinds.get(index, set())):
+            continue
+        shaped.append((event, _shape(value)))
+    if not shaped:
+        return None
+    usual = Counter(shape for _, shape in shaped).most_common(1)[0][0]
+    odd = [(event, shape) for event, shape in shaped if shape != usual]
+    if odd:
+        return unmet(
+            f"{len(odd):,} of {len(shaped):,} events are {odd[0][1]} instead of {usual}", seen.at(odd[0][0].offset)
+        )
+    return met(f"every content event is {usual}")
+
+
+def _shape(value: Any) -> str:
+    if not isinstance(value, dict):
+        return kind_of(value)
+    keys = ", ".join(f"{printable(str(key), 20)}: {kind_of(value[key])}" for key in sorted(value)[:8])
+    return f"{{{keys}}}"
+
+
+@per_stream(
+    "custom.token-done-shape",
+    reads=HAPPY,
+    applies=speaks("token-done"),
+    wants=succeeded,
+    expected='{"token": string, "done": boolean}, done true on the last event only',
+)
+def token_done_shape(seen: Observed, _case: Case) -> Finding | None:
+    payloads = [(event, value) for event in seen.transcript.events if isinstance(value := parse(event.data), dict)]
+    if not payloads:
+        return None
+    for event, value in payloads:
+        if kind_of(value.get("token")) != "string" and value.get("done") is not True:
+            return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset))
+        if kind_of(value.get("done")) != "boolean":
+            return unmet(f"done is {kind_of(value.get('done'))}", seen.at(event.offset))
+    done = [event for event, value in payloads if value["done"]]
+    if not done:
+        return unmet("no event has done: true", seen.at(len(seen.transcript.body)))
+    if len(done) > 1 or done[0] is not payloads[-1][0]:
+        what = f"done: true comes {len(done)} times" if len(done) > 1 else "events follow done: true"
+        return unmet(what, seen.at(done[0].offset))
+    return met("done: true once, last")
+
+
+@per_stream(
+    "custom.explicit-done-event",
+    reads=HAPPY,
+    applies=custom,
+    wants=succeeded,
+    expected="an end marker that clients can parse: done: true, event: done with data, or [DONE] among text",
+)
+def explicit_done_event(seen: Observed, case: Case) -> Finding:
+    # A named event without data is dispatched to nobody, so it never shows among the events.
+    for block in blocks(seen.transcript):
+        if b"done" in block.values(b"event") and not block.values(b"data"):
+            return warn("event: done has no data, so no client sees it", seen.at(block.offset))
+    done = seen.transcript.first(Kind.DONE)
+    if done is None:
+        why = "the stream just ends"
+        evidence = seen.at(len(seen.transcript.body))
+        # Chunked, a client that looks can still tell a cut from an end; at the end of a connection nobody can.
+        if seen.transcript.capture.framing is Framing.CHUNKED:
+            return unmet(f"{why}: only the transfer coding tells its end from a cut", evidence)
+        return fail(f"{why}: its end and a cut look the same", evidence)
+    event = seen.transcript.events[done.event]
+    if is_sentinel(event.data) and event.type == "message" and case.dialect is not None and case.dialect.json_payload:
+        return warn("[DONE] among JSON payloads: clients that parse every payload break", seen.at(event.offset))
+    return met(f"the end is marked by {printable(event.data, 40)}")
+
+
+@per_stream(
+    "custom.event-names-stable",
+    reads=(*HAPPY, "mid-error"),
+    applies=custom,
+    expected="a few lower-case event names, and content events all named or all unnamed",
+)
+def event_names_stable(seen: Observed, _case: Case) -> Finding:
+    events = seen.transcript.events
+    names = {event.type for event in events}
+    for event in events:
+        if not _STABLE_NAME.fullmatch(event.type):
+            return unmet(f"an event is called {printable(event.type, 40)!r}", seen.at(event.offset))
+    if len(names) > MAX_NAMES:
+        return unmet(f"{len(names)} different event names", seen.at(0))
+    kinds = _kinds(seen)
+    content = {event.type for index, event in enumerate(events) if Kind.CONTENT in kinds.get(index, set())}
+    if "message" in content and len(content) > 1:
+        odd = next(event for event in events if event.type != "message")
+        return unmet("content comes in named and in unnamed events", seen.at(odd.offset))
+    return met(f"event names: {', '.join(sorted(names))}" if events else "no events")
+
+
+@whole_case(
+    "custom.raw-text-hazard",
+    reads=(*HAPPY, "newlines"),
+    applies=custom,
+    expected="JSON payloads, or proof that text with line breaks arrives and that the end is marked",
+)
+def raw_text_hazard(case: Case) -> Finding:
+    if case.dialect is not None and case.dialect.json_payload:
+        return met("payloads are JSON")
+    seen = next((one for one in case.of(HAPPY) if one.is_event_stream), None)
+    if seen is None:
+        return not_applicable("no event stream came")
+    proofs = [data_prefix_every_line(one, case) for one in case.of(("newlines",)) if one.is_event_stream]
+    lines_safe = any(_passes(proof) for proof in proofs)
+    if lines_safe and _passes(explicit_done_event(seen, case)):
+        return met("text with line breaks arrives, and the end is marked")
+    lacking = "it has no end marker" if lines_safe else "line breaks and errors have no safe place in it"
+    return unmet(f"tokens are sent as raw text: {lacking}", seen.at(0))
+
+
+def _passes(finding: Finding | None) -> bool:
+    return finding is not None and finding.verdict is Verdict.PASS

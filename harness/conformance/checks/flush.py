@@ -1,0 +1,133 @@
+"""flush.*: whether tokens travel when they are made."""
+
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from harness.conformance.cases import Case, Observed, Step
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import (
+    Finding,
+    inconclusive,
+    info,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+)
+from harness.conformance.scenarios import HAPPY, MOCK
+from harness.units import MS, SECOND, show_bytes, show_ms
+
+MIN_EVENTS: Final = 10
+MIN_DURATION_NS: Final = SECOND
+BURST_NS: Final = 50 * MS
+BURST_SHARE: Final = 0.9
+MIN_ARRIVALS: Final = 5
+PACED_NS: Final = 20 * MS
+LONGER: Final = f"{MOCK}; or a prompt with a longer answer"
+
+
+def streams(seen: Observed) -> bool:
+    return seen.streams
+
+
+def _times(seen: Observed) -> list[int]:
+    return [seen.transcript.time_of(event) for event, _ in seen.transcript.tokens]
+
+
+@per_stream(
+    "flush.lockstep",
+    reads=("lockstep",),
+    wants=lambda seen: seen.answered,
+    expected="each token arrives before the next one is released",
+)
+def lockstep(seen: Observed, _case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    if not seen.steps:
+        return inconclusive(f"no step could be made: {seen.how_it_went()}", MOCK)
+    late = [step for step in seen.steps if step.timed_out]
+    if not late:
+        return met(f"{len(seen.steps):,} of {len(seen.steps):,} tokens arrived before the next was released")
+    last = late[-1]
+    actual = (
+        f"{last.released:,} tokens were released and {last.seen:,} arrived in time (`diagnose` measures the buffer)"
+    )
+    return unmet(actual, *(seen.note(_tell(step)) for step in seen.steps[:4]))
+
+
+def _tell(step: Step) -> str:
+    return f"{step.released} released, {step.seen} arrived{', timed out' if step.timed_out else ''}"
+
+
+@per_stream(
+    "flush.no-one-behind",
+    reads=("lockstep",),
+    wants=lambda seen: bool(seen.steps),
+    expected="a token arrives without the next one having to push it",
+)
+def no_one_behind(seen: Observed, _case: Case) -> Finding:
+    late = [step for step in seen.steps if step.timed_out]
+    # With two steps in hand, exactly the newest token missing each time is the pattern; a buffer lets more go missing.
+    if len(late) > 1 and all(step.seen == step.released - 1 for step in late):
+        evidence = (seen.note(_tell(step)) for step in late[:3])
+        return unmet("each token arrives only when the next one is sent", *evidence)
+    return met("no token waits for the next" if not late else "tokens are held, but not one behind")
+
+
+@per_stream("flush.incremental", reads=HAPPY, wants=streams, expected="content that arrives over time")
+def incremental(seen: Observed, _case: Case) -> Finding | None:
+    times = _times(seen)
+    capture = seen.transcript.capture
+    if len(times) < MIN_EVENTS:
+        return inconclusive(f"only {len(times)} content events, {MIN_EVENTS} are needed", LONGER)
+    total = times[-1] - capture.start_ns
+    if total < MIN_DURATION_NS:
+        return inconclusive(f"the whole answer took {show_ms(total)}, 1 s is needed", LONGER)
+    share = sum(times[-1] - at <= BURST_NS for at in times) / len(times)
+    first = times[0] - capture.start_ns
+    evidence = seen.note(f"first content after {show_ms(first)} of {show_ms(total)}, {len(set(times))} arrival times")
+    if share > BURST_SHARE:
+        return unmet(f"{share:.0%} of the events came in the last 50 ms", evidence)
+    if len(set(times)) < MIN_ARRIVALS:
+        return unmet(f"{len(times):,} events came in {len(set(times))} bursts", evidence)
+    if first > total / 2:
+        return info(f"the first content came after {first / total:.0%} of the time", evidence)
+    return met(f"{len(set(times)):,} arrivals over {show_ms(times[-1] - times[0])}")
+
+
+@per_stream(
+    "flush.compression-flushes",
+    reads=("gzip",),
+    wants=streams,
+    expected="each event flushed through the compressor",
+)
+def compression_flushes(seen: Observed, case: Case) -> Finding:
+    coding = (seen.head.get("content-encoding") or "identity").strip().lower() if seen.head else "identity"
+    if coding in ("", "identity"):
+        return not_applicable("the stream is not compressed")
+    plain = next((one for one in case.of(HAPPY) if one.streams), None)
+    arrivals, tokens = len(set(_times(seen))), len(_times(seen))
+    usual = len(set(_times(plain))) if plain is not None else 0
+    if usual < MIN_ARRIVALS:
+        return inconclusive("the stream is too short, or bunched without compression too", LONGER)
+    evidence = seen.note(f"{tokens:,} tokens in {arrivals} arrivals; {usual} arrivals without compression")
+    if arrivals <= max(1, usual // 5):
+        return unmet(f"the compressor holds tokens: {tokens:,} came in {arrivals} bursts", evidence)
+    return met(f"{tokens:,} tokens in {arrivals:,} arrivals")
+
+
+@per_stream("flush.burstiness", reads=HAPPY, wants=streams, expected="events spread over reads")
+def burstiness(seen: Observed, case: Case) -> Finding:
+    times = _times(seen)
+    if len(times) < 2:
+        return inconclusive("fewer than two content events", LONGER)
+    gaps = [after - before for before, after in pairwise(times)]
+    coalesced = sum(gap == 0 for gap in gaps) / len(gaps)
+    size = len(seen.transcript.body) // max(1, len(seen.transcript.events))
+    told = f"{coalesced:.0%} of the events share a read with the one before; gaps p50 {show_ms(median(gaps))}"
+    told += f", max {show_ms(max(gaps))}; {show_bytes(size)} an event"
+    span = times[-1] - seen.transcript.capture.start_ns
+    paced = case.position == "sandwich" and span / len(times) >= PACED_NS
+    return (warn if coalesced > BURST_SHARE and paced else info)(told)

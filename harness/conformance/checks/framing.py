@@ -1,0 +1,268 @@
+"""framing.*: the lines of the event stream, https://html.spec.whatwg.org/multipage/server-sent-events.html 9.2.6."""
+
+from collections import Counter
+from typing import Final
+
+from harness.conformance.applies import json_payloads, sse
+from harness.conformance.cases import Case, Observed, blocks, printable
+from harness.conformance.payloads import NotJson, is_sentinel, parse
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    info,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    worst,
+)
+from harness.conformance.result import Verdict
+from harness.conformance.scenarios import MOCK, PLAIN
+from harness.eventstream import Line
+from harness.units import show_bytes
+from harness.wire import End
+
+FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
+BOM: Final = b"\xef\xbb\xbf"
+LONG_LINE: Final = 64 * 1024
+TOO_LONG_LINE: Final = 1024 * 1024
+LONG_ID: Final = 1024
+SHORT_RETRY_MS: Final = 500
+LONG_RETRY_MS: Final = 300_000
+_ENDINGS: Final = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
+
+
+def _show(raw: bytes) -> str:
+    return repr(printable(raw.decode("utf-8", "replace"), 60))
+
+
+def _data_lines(seen: Observed) -> list[Line]:
+    return [line for line in seen.transcript.lines if line.field == b"data"]
+
+
+@per_stream(
+    "framing.known-fields",
+    reads=(*PLAIN, "mid-error", "newlines"),
+    applies=sse,
+    expected="only the fields data, event, id and retry, and comments",
+)
+def known_fields(seen: Observed, _case: Case) -> Finding:
+    # A BOM in front of a field name has its own check; the name behind it is what is judged here.
+    unknown = [
+        line
+        for line in seen.transcript.lines
+        if line.field is not None and line.field not in FIELDS and not line.raw.startswith(BOM)
+    ]
+    if not unknown:
+        return met("every line is a known field or a comment")
+    first = unknown[0]
+    more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
+    return unmet(f"the line {_show(first.raw)} is ignored by every parser{more}", seen.at(first.offset))
+
+
+@per_stream(
+    "framing.event-terminated",
+    reads=(*PLAIN, "mid-error"),
+    applies=sse,
+    expected="a blank line after every event, the last one included",
+)
+def event_terminated(seen: Observed, _case: Case) -> Finding | None:
+    transcript = seen.transcript
+    if transcript.capture.end in (End.CANCELLED, End.INTERRUPTED, None):
+        return None
+    if not transcript.undispatched:
+        return met("the body ends with a blank line")
+    last = [block for block in blocks(transcript) if not block.closed]
+    offset = last[-1].offset if last else len(transcript.body)
+    lost = _show(last[-1].lines[-1].raw) if last else "an event"
+    return unmet(f"the body ends inside an event: parsers discard {lost}", seen.at(offset))
+
+
+@per_stream("framing.no-merged-events", reads=PLAIN, applies=json_payloads, expected="one payload in each event")
+def no_merged_events(seen: Observed, _case: Case) -> Finding:
+    for block in blocks(seen.transcript):
+        values = [value.decode("utf-8", "replace") for value in block.values(b"data")]
+        if len(values) < 2 or not isinstance(parse("\n".join(values)), NotJson):
+            continue
+        if all(is_sentinel(value) or not isinstance(parse(value), NotJson) for value in values):
+            return unmet(f"{len(values)} payloads share one event: joined they are not JSON", seen.at(block.offset))
+    return met("no event holds two payloads")
+
+
+@per_stream(
+    "framing.data-prefix-every-line",
+    reads=("newlines", *PLAIN),
+    applies=sse,
+    expected="a data: prefix on every line of a text, or JSON escapes",
+)
+def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
+    for block in blocks(seen.transcript):
+        data_seen = False
+        for line in block.fields:
+            if line.field == b"data":
+                data_seen = True
+            elif data_seen and b":" not in line.raw:
+                return unmet(f"the line {_show(line.raw)} of a longer text has no data: prefix", seen.at(line.offset))
+    if "\n" not in seen.transcript.text:
+        return inconclusive("no token with a line break came", MOCK)
+    if seen.said is not None and seen.transcript.text != seen.said:
+        return unmet("the text with line breaks did not arrive as it was sent", seen.at(0))
+    return met("text with line breaks arrives whole")
+
+
+@per_stream(
+    "framing.no-rewrapped-lines",
+    reads=PLAIN,
+    applies=sse,
+    expected="no payload that is itself a line of an event stream",
+)
+def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
+    is_json = case.dialect is None or case.dialect.json_payload
+    # A text token may well begin with a colon, so for text only what cannot be prose counts.
+    prefixes = (b"data:", b"event:", b":") if is_json else (b"data:", b"event:")
+    wrapped = [line for line in _data_lines(seen) if line.value.lstrip(b" ").startswith(prefixes)]
+    if not wrapped:
+        return met("no payload looks like a line of an event stream")
+    actual = f"the payload {_show(wrapped[0].value)} is a line that was wrapped again"
+    evidence = seen.at(wrapped[0].offset)
+    return info(actual, evidence) if not is_json and len(wrapped) == 1 else unmet(actual, evidence)
+
+
+@per_stream(
+    "framing.single-line-json", reads=PLAIN, applies=json_payloads, expected="each JSON payload on one data line"
+)
+def single_line_json(seen: Observed, _case: Case) -> Finding:
+    for block in blocks(seen.transcript):
+        values = block.values(b"data")
+        if len(values) > 1 and not isinstance(parse(b"\n".join(values)), NotJson):
+            return unmet(f"a JSON payload is spread over {len(values)} data lines", seen.at(block.offset))
+    return met("each payload is on one line")
+
+
+@per_stream("framing.line-endings", reads=PLAIN, applies=sse, expected="LF after every line")
+def line_endings(seen: Observed, _case: Case) -> Finding | None:
+    lines = [line for line in seen.transcript.lines if line.terminator]
+    counts = Counter(_ENDINGS[line.terminator] for line in lines)
+    if not counts:
+        return None
+    if set(counts) == {"LF"}:
+        return met("LF throughout")
+    first = next(line for line in lines if line.terminator != b"\n")
+    mixture = ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
+    if len(counts) > 1:
+        return unmet(f"the line ends are mixed: {mixture}", seen.at(first.offset + len(first.raw)))
+    return unmet(f"every line ends with {next(iter(counts))}", seen.at(first.offset + len(first.raw)))
+
+
+@per_stream("framing.no-bom", reads=PLAIN, applies=sse, expected="no U+FEFF at the start of the body or of a line")
+def no_bom(seen: Observed, _case: Case) -> Finding:
+    # The lexer has removed a legal one; any that begins a line now makes that line's field unknown.
+    for line in seen.transcript.lines:
+        if line.raw.startswith(BOM):
+            return fail(
+                "a line begins with U+FEFF, so its field is unknown and the event is lost", seen.at(line.offset)
+            )
+    if seen.transcript.body.startswith(BOM):
+        return unmet("the body begins with U+FEFF (legal, and some clients lose the first event)", seen.at(0))
+    return met("no U+FEFF")
+
+
+@per_stream("framing.space-after-colon", reads=PLAIN, applies=sse, expected="exactly one space after data:")
+def space_after_colon(seen: Observed, case: Case) -> Finding:
+    with_value = [line for line in _data_lines(seen) if line.raw.partition(b":")[2]]
+    bare = [line for line in with_value if not line.raw.startswith(b"data: ")]
+    if bare:
+        return unmet(f"no space after data: on {len(bare):,} of {len(with_value):,} lines", seen.at(bare[0].offset))
+    is_json = case.dialect is None or case.dialect.json_payload
+    wide = [line for line in with_value if line.raw.startswith(b"data:  ")] if is_json else []
+    if wide:
+        return unmet(f"more than one space after data: on {len(wide):,} lines", seen.at(wide[0].offset))
+    return met("one space after data:")
+
+
+@per_stream("framing.no-empty-data", reads=PLAIN, applies=sse, expected="no event with an empty payload")
+def no_empty_data(seen: Observed, case: Case) -> Finding:
+    empty = [event for event in seen.transcript.events if not event.data]
+    if not empty:
+        return met("no event is empty")
+    actual = f"{len(empty):,} events have an empty payload"
+    is_json = case.dialect is None or case.dialect.json_payload
+    return (unmet if is_json else info)(actual, seen.at(empty[0].offset))
+
+
+@per_stream(
+    "framing.no-metadata-only-blocks", reads=PLAIN, applies=sse, expected="data in every block that is not a comment"
+)
+def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
+    for block in blocks(seen.transcript):
+        names = {line.field for line in block.fields} & FIELDS
+        if block.closed and names and b"data" not in names:
+            listed = ", ".join(sorted(name.decode() for name in names if name))
+            return unmet(f"a block has only {listed} and no data", seen.at(block.offset))
+    return met("every block has data")
+
+
+@per_stream(
+    "framing.id-retry-valid",
+    reads=PLAIN,
+    applies=sse,
+    expected="unique ids of short ASCII without NUL; retry of ASCII digits",
+)
+def id_retry_valid(seen: Observed, _case: Case) -> Finding:
+    found: list[Finding] = []
+    known: set[bytes] = set()
+    for line in seen.transcript.lines:
+        if line.field == b"id":
+            if problem := _id_problem(line.value, known):
+                found.append(Finding(problem[0], problem[1], (seen.at(line.offset),)))
+            else:
+                found.append(met("ids and retry values are valid"))
+            known.add(line.value)
+        elif line.field == b"retry":
+            if problem := _retry_problem(line.value):
+                found.append(Finding(problem[0], problem[1], (seen.at(line.offset),)))
+            else:
+                found.append(met("ids and retry values are valid"))
+    return worst(found, not_applicable("the stream has neither id nor retry"))
+
+
+def _id_problem(value: bytes, known: set[bytes]) -> tuple[Verdict, str] | None:
+    if b"\0" in value:
+        return Verdict.FAIL, "an id holds NUL: parsers ignore it"
+    if value and value in known:
+        return Verdict.FAIL, f"the id {_show(value)} stands on more than one event"
+    if not value.isascii() or len(value) > LONG_ID:
+        return Verdict.WARN, f"the id {_show(value)} is not short ASCII: sending it back costs a preflight"
+    return None
+
+
+def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
+    if not value.isdigit():
+        return Verdict.FAIL, f"retry is {_show(value)}: parsers ignore it"
+    milliseconds = int(value[:18])
+    if not SHORT_RETRY_MS <= milliseconds <= LONG_RETRY_MS:
+        return Verdict.WARN, f"retry is {milliseconds:,} ms (sensible: 500 ms to 5 minutes)"
+    return None
+
+
+@per_stream(
+    "framing.event-size-64k",
+    reads=("big", *PLAIN),
+    applies=sse,
+    expected="lines of at most 64 KiB, or a whole big event",
+)
+def event_size_64k(seen: Observed, _case: Case) -> Finding:
+    if seen.said is not None and len(seen.said) > LONG_LINE:
+        if seen.transcript.text == seen.said:
+            return met(f"a token of {show_bytes(len(seen.said))} arrives whole")
+        got = show_bytes(len(seen.transcript.text))
+        return fail(f"of a text of {show_bytes(len(seen.said))} {got} arrived: {seen.how_it_went()}", seen.at(0))
+    longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)
+    if longest is None or len(longest.raw) <= LONG_LINE:
+        return inconclusive("no big event came", MOCK)
+    judged = fail if len(longest.raw) > TOO_LONG_LINE else warn
+    return judged(
+        f"a line has {show_bytes(len(longest.raw))}: line readers with small limits break", seen.at(longest.offset)
+    )

@@ -1,0 +1,374 @@
+"""openai-chat.*: Chat Completions chunks, https://platform.openai.com/docs/api-reference/chat/streaming."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from harness.conformance.applies import openai_chat
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.payloads import NotJson, kind_of, parse
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    info,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+    worst,
+)
+from harness.conformance.result import Evidence
+from harness.conformance.scenarios import HAPPY, MOCK
+from harness.dialects.base import Kind
+from harness.dialects.openai_chat import SENTINEL
+from harness.eventstream import Event
+
+REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+ERROR_KEYS: Final = ("message", "type", "param", "code")
+_TYPES: Final = (
+    ("id", "string"),
+    ("object", "string"),
+    ("created", "number"),
+    ("model", "string"),
+    ("choices", "array"),
+)
+
+
+class Chunk(NamedTuple):
+    """An event and the JSON object in it."""
+
+    event: Event
+    value: dict[str, Any]
+
+    @property
+    def choices(self) -> list[dict[str, Any]]:
+        found = self.value.get("choices")
+        return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+
+    @property
+    def is_filter(self) -> bool:
+        """Azure's prompt filter chunk, which is no completion chunk."""
+        return "prompt_filter_results" in self.value
+
+    def __str__(self) -> str:
+        return printable(self.event.data, 60)
+
+
+def chunks(seen: Observed) -> Iterator[Chunk]:
+    """The payloads of a stream that are objects and no pure errors."""
+    for event in seen.transcript.events:
+        value = parse(event.data)
+        if isinstance(value, dict) and not ("error" in value and "choices" not in value):
+            yield Chunk(event, value)
+
+
+def succeeded(seen: Observed) -> bool:
+    """An event stream without an error in it."""
+    return seen.is_event_stream and not seen.failed_by_error
+
+
+@per_stream(
+    "openai-chat.chunk-shape",
+    reads=HAPPY,
+    applies=openai_chat,
+    expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
+)
+def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
+    first_delta: dict[str, Any] | None = None
+    count = 0
+    for chunk in chunks(seen):
+        if chunk.is_filter:
+            continue
+        count += 1
+        evidence = seen.at(chunk.event.offset)
+        if problem := _shape_problem(chunk):
+            return unmet(problem, evidence)
+        for choice in chunk.choices:
+            if first_delta is None and isinstance(choice.get("delta"), dict):
+                first_delta = choice["delta"]
+    if first_delta is None:
+        return unmet("no chunk has a choice with a delta", seen.at(0)) if count else None
+    if first_delta.get("role") != "assistant":
+        return warn("the first delta has no role assistant", seen.at(0))
+    return met(f"{count:,} chunks have the right shape")
+
+
+def _shape_problem(chunk: Chunk) -> str | None:
+    for key, kind in _TYPES:
+        if kind_of(chunk.value.get(key)) != kind:
+            return f"/{key} is {kind_of(chunk.value[key])}, not {kind}" if key in chunk.value else f"/{key} is missing"
+    if chunk.value["object"] != "chat.completion.chunk":
+        return f'/object is "{printable(chunk.value["object"], 40)}"'
+    for choice in chunk.value["choices"]:
+        if not isinstance(choice, dict) or kind_of(choice.get("index")) != "number":
+            return "/choices/0/index is missing"
+        if not isinstance(choice.get("delta"), dict) and "content_filter_offsets" not in choice:
+            return "/choices/0/delta is missing"
+    return None
+
+
+@whole_case(
+    "openai-chat.constant-id",
+    reads=HAPPY,
+    applies=openai_chat,
+    expected="one id and one created in a response, another id in the next response",
+)
+def constant_id(case: Case) -> Finding:
+    found: list[Finding] = []
+    first_ids: list[str] = []
+    seen_chunks = [(seen, [c for c in chunks(seen) if not c.is_filter]) for seen in case.of(HAPPY)]
+    for seen, of_stream in seen_chunks:
+        for key in ("id", "created"):
+            values = {str(chunk.value.get(key)) for chunk in of_stream}
+            if len(values) > 1:
+                odd = next(c for c in of_stream if c.value.get(key) != of_stream[0].value.get(key))
+                found.append(unmet(f"{key} takes {len(values)} values in one response", seen.at(odd.event.offset)))
+        if of_stream:
+            first_ids.append(str(of_stream[0].value.get("id")))
+    if len(first_ids) > 1 and len(set(first_ids)) < len(first_ids):
+        found.append(fail(f"two responses have the id {printable(first_ids[0], 40)}"))
+    if not first_ids:
+        return inconclusive("no chunk came", MOCK)
+    return worst(found, met("constant within a response, different between responses"))
+
+
+@per_stream(
+    "openai-chat.finish-reason",
+    reads=HAPPY,
+    applies=openai_chat,
+    wants=succeeded,
+    expected="one known finish_reason for each choice, null before it, no content after it",
+)
+def finish_reason(seen: Observed, _case: Case) -> Finding | None:
+    finished: dict[Any, Evidence] = {}
+    open_choices: dict[Any, Evidence] = {}
+    lenient: list[Finding] = []
+    for chunk in chunks(seen):
+        for choice in chunk.choices:
+            evidence = seen.at(chunk.event.offset)
+            index = choice.get("index", 0)
+            index = index if isinstance(index, int) else 0
+            open_choices.setdefault(index, evidence)
+            reason = choice.get("finish_reason")
+            delta = choice.get("delta")
+            content = delta.get("content") if isinstance(delta, dict) else None
+            if index in finished and (content or reason):
+                what = "content" if content else "a second finish_reason"
+                return unmet(f"{what} follows the finish_reason", evidence)
+            if "finish_reason" not in choice and "content_filter_offsets" not in choice:
+                lenient.append(warn("finish_reason is absent where it should be null", evidence))
+            if reason == "":
+                return unmet('finish_reason is "" where it should be null', evidence)
+            if reason is None:
+                continue
+            if reason not in REASONS:
+                return unmet(f"finish_reason is {printable(str(reason), 40)!r}", evidence)
+            finished[index] = evidence
+            if content:
+                lenient.append(warn("content shares a chunk with finish_reason", evidence))
+    if not open_choices:
+        return None
+    missing = [index for index in open_choices if index not in finished]
+    if missing:
+        return unmet(f"choice {missing[0]} ends without a finish_reason", seen.at(len(seen.transcript.body)))
+    return worst(lenient, met("each choice ends with one finish_reason"))
+
+
+@per_stream(
+    "openai-chat.usage-chunk",
+    reads=HAPPY,
+    applies=openai_chat,
+    wants=succeeded,
+    expected="one chunk with choices [] and usage before [DONE], when include_usage asked for it",
+)
+def usage_chunk(seen: Observed, _case: Case) -> Finding:
+    asked = b'"include_usage"' in (seen.request_body or b"")
+    found = [chunk for chunk in chunks(seen) if isinstance(chunk.value.get("usage"), dict)]
+    if not asked:
+        return (
+            info("usage is sent without being asked for", seen.at(found[0].event.offset))
+            if found
+            else not_applicable("the request does not ask for usage")
+        )
+    if not found:
+        return unmet("include_usage was asked for, and no usage came", seen.at(len(seen.transcript.body)))
+    last = found[-1]
+    evidence = seen.at(last.event.offset)
+    usage = last.value["usage"]
+    if not usage.get("completion_tokens") or not usage.get("prompt_tokens"):
+        return unmet("usage counts no tokens", evidence)
+    done = seen.transcript.first(Kind.DONE)
+    if done is not None and seen.transcript.events[done.event].offset < last.event.offset:
+        return unmet("usage follows [DONE]", evidence)
+    if last.value.get("choices"):
+        return warn("usage shares a chunk with choices", evidence)
+    if len(found) > 1:
+        return warn(f"usage stands on {len(found):,} chunks", evidence)
+    return met("one usage chunk")
+
+
+@per_stream(
+    "openai-chat.empty-choices-only-usage",
+    reads=HAPPY,
+    applies=openai_chat,
+    expected="choices is empty on the usage chunk only",
+)
+def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
+    count = 0
+    for chunk in chunks(seen):
+        count += 1
+        if not isinstance(chunk.value.get("choices"), list):
+            return fail("choices is null or missing", seen.at(chunk.event.offset))
+        if not chunk.value["choices"] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
+            return unmet("choices is empty on a chunk without usage", seen.at(chunk.event.offset))
+    return met("no other chunk has empty choices") if count else None
+
+
+@per_stream(
+    "openai-chat.tool-call-deltas",
+    reads=HAPPY,
+    applies=openai_chat,
+    expected="an integer index on each tool call delta; id and name once, on the first",
+)
+def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
+    ids: dict[int, str] = {}
+    repeated: list[Finding] = []
+    for chunk, call in _tool_calls(seen):
+        evidence = seen.at(chunk.event.offset)
+        index = call.get("index")
+        if not isinstance(index, int):
+            return unmet("a tool call delta has no index", evidence)
+        call_id = call.get("id")
+        if index not in ids:
+            if not isinstance(call_id, str) or not call_id:
+                return unmet(f"the first delta of tool call {index} has no id", evidence)
+            ids[index] = call_id
+        elif call_id and call_id != ids[index]:
+            return unmet(f"two tool calls share the index {index}", evidence)
+        elif call_id:
+            repeated.append(warn(f"the id of tool call {index} is repeated", evidence))
+    return worst(repeated, met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
+
+
+@per_stream(
+    "openai-chat.tool-args-json", reads=HAPPY, applies=openai_chat, expected="joined arguments that are valid JSON"
+)
+def tool_args_json(seen: Observed, _case: Case) -> Finding:
+    arguments: dict[int, str] = defaultdict(str)
+    last: Evidence | None = None
+    for chunk, call in _tool_calls(seen):
+        function = call.get("function")
+        index = call.get("index")
+        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+            arguments[index if isinstance(index, int) else 0] += function["arguments"]
+            last = seen.at(chunk.event.offset)
+    for index, text in arguments.items():
+        if isinstance(problem := parse(text), NotJson):
+            return unmet(
+                f"the arguments of tool call {index} are not JSON: {printable(problem)}", *([last] if last else [])
+            )
+    return met("arguments are JSON") if arguments else not_applicable("no tool was called")
+
+
+def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
+    for chunk in chunks(seen):
+        for choice in chunk.choices:
+            delta = choice.get("delta")
+            calls = delta.get("tool_calls") if isinstance(delta, dict) else None
+            for call in calls if isinstance(calls, list) else ():
+                if isinstance(call, dict):
+                    yield chunk, call
+
+
+@per_stream(
+    "openai-chat.no-null-error-key", reads=HAPPY, applies=openai_chat, expected="no error key on a successful chunk"
+)
+def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
+    count = 0
+    for event in seen.transcript.events:
+        value = parse(event.data)
+        if not isinstance(value, dict):
+            continue
+        count += 1
+        if "error" not in value:
+            continue
+        if value["error"] is None:
+            return unmet("a chunk has error: null", seen.at(event.offset))
+        if value.get("choices"):
+            return fail("a chunk has both choices and an error", seen.at(event.offset))
+    return met("no error key") if count else None
+
+
+@per_stream(
+    "openai-chat.done-sentinel",
+    reads=HAPPY,
+    applies=openai_chat,
+    wants=succeeded,
+    expected="data: [DONE] once, as the last event",
+)
+def done_sentinel(seen: Observed, _case: Case) -> Finding:
+    events = seen.transcript.events
+    exact = [event for event in events if event.data == SENTINEL]
+    if not exact:
+        alike = [event for event in events if event.data.strip(' "\t').upper() == SENTINEL]
+        if alike and alike[0].data.strip() == SENTINEL:
+            return warn("there is white space around [DONE]", seen.at(alike[0].offset))
+        if alike:
+            return unmet(f"the sentinel is written {printable(alike[0].data, 20)}", seen.at(alike[0].offset))
+        return unmet(
+            f"no [DONE]: {seen.transcript.detail or 'the stream just ends'}", seen.at(len(seen.transcript.body))
+        )
+    if len(exact) > 1:
+        return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset))
+    if events[-1] is not exact[0]:
+        return unmet("events follow [DONE]", seen.at(exact[0].end))
+    if exact[0].type != "message" or exact[0].id:
+        return unmet("[DONE] carries an event name or an id", seen.at(exact[0].offset))
+    return met("[DONE] once, last")
+
+
+@whole_case(
+    "openai-chat.error-shape",
+    reads=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
+    applies=openai_chat,
+    expected='{"error": {"message", "type", "param", "code"}}',
+)
+def error_shape(case: Case) -> Finding:
+    found: list[Finding] = []
+    for seen in case.observed:
+        if seen.status is not None and seen.status >= 400 and seen.method == "POST":
+            found.append(_judge_error(seen, parse(seen.transcript.body), 0))
+        for index, delta in seen.transcript.deltas:
+            if delta.kind is Kind.ERROR:
+                event = seen.transcript.events[index]
+                found.append(_judge_error(seen, parse(event.data), event.offset))
+    return worst(found, inconclusive("no error was seen", MOCK))
+
+
+def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
+    error = value.get("error") if isinstance(value, dict) else None
+    if not isinstance(error, dict):
+        return unmet(f"{seen.label}: the error has no error object: {printable(str(value), 80)}", seen.at(offset))
+    missing = [key for key in ERROR_KEYS if key not in error]
+    if "message" in missing or "type" in missing:
+        return unmet(f"{seen.label}: the error object has no {' and no '.join(missing)}", seen.at(offset))
+    return met("errors have OpenAI's shape")
+
+
+@per_stream(
+    "openai-chat.stream-flag-honoured",
+    reads=("no-stream",),
+    applies=openai_chat,
+    wants=lambda seen: seen.answered,
+    expected="one chat.completion as application/json for stream: false",
+)
+def stream_flag_honoured(seen: Observed, _case: Case) -> Finding:
+    if seen.streams:
+        return unmet("stream: false gets a stream", seen.header("Content-Type"))
+    value = parse(seen.transcript.body)
+    if seen.status == 200 and isinstance(value, dict) and value.get("object") == "chat.completion":
+        return met("stream: false gets one chat.completion")
+    return unmet(f"stream: false gets {seen.how_it_went()}", seen.at(0))

@@ -1,0 +1,107 @@
+"""termination.*: how a stream ends."""
+
+from typing import Final
+
+from harness.conformance.cases import Case, Observed
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+)
+from harness.conformance.scenarios import HAPPY, PLAIN
+from harness.dialects.base import Kind
+from harness.stream import Outcome
+from harness.units import SECOND, show_ms
+from harness.wire import End
+
+SOON_NS: Final = SECOND
+LATE_NS: Final = 5 * SECOND
+
+
+def streams(seen: Observed) -> bool:
+    return seen.streams
+
+
+def opened(seen: Observed) -> bool:
+    """A 200 that is a stream, or that never became anything."""
+    return seen.streams or (seen.status == 200 and not seen.transcript.body)
+
+
+@per_stream("termination.explicit-end", reads=HAPPY, wants=opened, expected="the dialect's end marker")
+def explicit_end(seen: Observed, _case: Case) -> Finding:
+    transcript = seen.transcript
+    marker = transcript.dialect.terminal if transcript.dialect else None
+    if transcript.first(Kind.DONE):
+        return met("the end marker came")
+    end = seen.at(len(transcript.body))
+    if seen.failed_by_error:
+        return unmet(f"an error came in place of the end: {transcript.detail}", end)
+    if transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT):
+        return unmet(f"the stream never ends: {transcript.detail}", end)
+    if not transcript.tokens:
+        return unmet(f"the stream is empty: {transcript.detail or 'it just ends'}", end)
+    if marker is None:
+        return not_applicable("the dialect has no end marker (see custom.explicit-done-event)")
+    return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end)
+
+
+@per_stream("termination.single-terminal", reads=PLAIN, wants=streams, expected="one end marker, and nothing after it")
+def single_terminal(seen: Observed, _case: Case) -> Finding:
+    transcript = seen.transcript
+    done = [found.event for found in transcript.deltas if found.delta.kind is Kind.DONE]
+    if not done:
+        return not_applicable("no end marker came (see termination.explicit-end)")
+    if len(done) > 1:
+        return unmet(f"{len(done)} end markers", seen.at(transcript.events[done[1]].offset))
+    if seen.failed_by_error:
+        return unmet("both an error and the marker of success", seen.at(transcript.events[done[0]].offset))
+    later = [
+        found for found in transcript.deltas if found.event > done[0] and (found.delta.is_token or found.delta.value)
+    ]
+    if later:
+        return unmet(f"{later[0].delta.kind} follows the end marker", seen.at(transcript.events[later[0].event].offset))
+    return met("one end marker")
+
+
+@per_stream(
+    "termination.closes-after-terminal", reads=PLAIN, wants=streams, expected="the body ends within 1 s of the marker"
+)
+def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
+    transcript = seen.transcript
+    done = transcript.first(Kind.DONE)
+    capture = transcript.capture
+    if done is None:
+        return not_applicable("no end marker came (see termination.explicit-end)")
+    if capture.end_ns is None or capture.end is End.CANCELLED:
+        return None
+    waited = max(0, capture.end_ns - transcript.time_of(transcript.events[done.event]))
+    evidence = seen.note(f"{show_ms(waited)} between the marker and the end of the body")
+    if capture.end is End.TIMEOUT or waited > LATE_NS:
+        return fail(f"the body was still open {show_ms(waited)} after the marker", evidence)
+    if waited > SOON_NS:
+        return unmet(f"the body ended {show_ms(waited)} after the marker", evidence)
+    return met(f"it ended {show_ms(waited)} after the marker")
+
+
+@per_stream(
+    "termination.truncation-distinguishable",
+    reads=("mid-rst",),
+    wants=streams,
+    expected="an error event, or at least an unclean end of the transport",
+)
+def truncation_distinguishable(seen: Observed, _case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    transcript = seen.transcript
+    if transcript.first(Kind.DONE):
+        return unmet("the upstream died and the client is told of success", seen.at(len(transcript.body)))
+    if seen.failed_by_error:
+        return met("an error event tells of it")
+    if transcript.capture.end in (End.RESET, End.CLOSED):
+        return warn("only the transport tells of it: most SDKs ignore that", seen.note(transcript.capture.detail or ""))
+    return unmet("the upstream died and the stream ends as if it were complete", seen.at(len(transcript.body)))

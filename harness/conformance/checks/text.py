@@ -1,0 +1,172 @@
+"""text.*: what the user reads, from bytes to words."""
+
+import re
+from itertools import pairwise
+from typing import Final
+
+from harness.conformance.applies import custom, json_payloads
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.payloads import NotJson, is_sentinel, parse
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+)
+from harness.conformance.scenarios import HAPPY, MOCK, PLAIN
+from harness.dialects.base import Kind
+
+MIN_CUMULATIVE: Final = 8
+CUMULATIVE_SHARE: Final = 0.8
+REPLACEMENT: Final = "\ufffd".encode()
+# Pairs and other escapes are consumed first, so what the group catches stands alone.
+_SURROGATES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+# Raw in the body; what JSON escapes of them look like.
+SEPARATORS: Final = {"U+2028": "\u2028", "U+2029": "\u2029", "U+0085": "\u0085", "VT": "\v", "FF": "\f"}
+_ESCAPED: Final = re.compile(rb"\\u(?:2028|2029|0085|000[bBcC])|\\f")
+FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
+
+
+def streams(seen: Observed) -> bool:
+    """Plain text counts too."""
+    return seen.streams
+
+
+@per_stream(
+    "text.utf8-valid",
+    reads=("unicode", *PLAIN),
+    wants=streams,
+    expected="valid UTF-8, no character cut in two or replaced by U+FFFD",
+)
+def utf8_valid(seen: Observed, case: Case) -> Finding:
+    body = seen.transcript.body
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # The last bytes of a stream that was cut off say nothing about the endpoint's encoder.
+        if not (
+            error.end == len(body) and error.reason == "unexpected end of data" and seen.transcript.outcome != "ok"
+        ):
+            return unmet(f"byte {error.start:,} is not UTF-8: {error.reason}", seen.at(error.start))
+    if case.dialect is not None and case.dialect.json_payload:
+        lone = next((match for match in _SURROGATES.finditer(body) if match[1]), None)
+        if lone is not None:
+            return unmet("half of a surrogate pair is escaped: a character was cut in two", seen.at(lone.start()))
+    if (at := body.find(REPLACEMENT)) >= 0:
+        judged = warn if seen.said is None else unmet
+        return judged("U+FFFD came: a character was lost on the way", seen.at(at))
+    if seen.said is not None and seen.transcript.text != seen.said:
+        return unmet(f"the text differs from what was sent: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
+    if body.isascii() and seen.transcript.text.isascii():
+        return inconclusive("only ASCII came", MOCK)
+    return met("text beyond ASCII arrives intact")
+
+
+@per_stream(
+    "text.newline-roundtrip",
+    reads=("newlines",),
+    wants=streams,
+    expected="the text that the upstream sent, line breaks included",
+)
+def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
+    return _roundtrip(seen, "line breaks")
+
+
+@per_stream(
+    "text.whitespace-roundtrip",
+    reads=("whitespace",),
+    wants=streams,
+    expected="the text that the upstream sent, white space included",
+)
+def whitespace_roundtrip(seen: Observed, _case: Case) -> Finding | None:
+    return _roundtrip(seen, "white space")
+
+
+def _roundtrip(seen: Observed, what: str) -> Finding | None:
+    if seen.said is None:
+        return None
+    if not seen.upstream:
+        return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
+    if seen.transcript.text == seen.said:
+        return met(f"text with {what} arrives as it was sent")
+    return unmet(f"the text with {what} changed: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
+
+
+def _difference(got: str, sent: str) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(got, sent, strict=False)) if a != b), min(len(got), len(sent)))
+    ours, theirs = printable(got[at : at + 20]) or "the end", printable(sent[at : at + 20]) or "the end"
+    return f"at character {at:,} {ours!r} instead of {theirs!r}"
+
+
+@per_stream(
+    "text.unicode-line-separators-escaped",
+    reads=("separators", *PLAIN),
+    applies=json_payloads,
+    expected=r"\u2028 and its like as JSON escapes",
+)
+def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
+    body = seen.transcript.body
+    found = [(at, name) for name, char in SEPARATORS.items() if (at := body.find(char.encode())) >= 0]
+    if found:
+        at, name = min(found)
+        return unmet(f"{name} stands raw in a payload: clients that iterate over lines tear it", seen.at(at))
+    if seen.said is not None and seen.transcript.text != seen.said:
+        return fail(f"a separator was lost: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
+    if not _ESCAPED.search(body):
+        return inconclusive("no such character came", MOCK)
+    return met("they are escaped")
+
+
+@per_stream(
+    "text.json-valid",
+    reads=(*PLAIN, "mid-error"),
+    applies=json_payloads,
+    expected="one strict JSON value in each payload",
+)
+def json_valid(seen: Observed, _case: Case) -> Finding | None:
+    checked = 0
+    for number, event in enumerate(seen.transcript.events, 1):
+        if not event.data or is_sentinel(event.data):  # empty payloads have their own check
+            continue
+        checked += 1
+        value = parse(event.data)
+        if isinstance(value, NotJson):
+            return unmet(f"the payload of event {number:,} is not JSON: {printable(value)}", seen.at(event.offset))
+    return met(f"{checked:,} payloads are JSON") if checked else None
+
+
+@per_stream("text.delta-not-cumulative", reads=HAPPY, wants=streams, expected="only new text in each event")
+def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
+    texts = [
+        found.delta.text for found in seen.transcript.deltas if found.delta.kind is Kind.CONTENT and found.delta.text
+    ]
+    if len(texts) < MIN_CUMULATIVE:
+        return inconclusive(f"only {len(texts)} content events came, {MIN_CUMULATIVE} are needed", "a longer answer")
+    grown = sum(len(new) > len(old) and new.startswith(old) for old, new in pairwise(texts))
+    if grown >= CUMULATIVE_SHARE * (len(texts) - 1):
+        second = seen.transcript.tokens[1][0]
+        return fail(f"{grown:,} of {len(texts) - 1:,} events repeat the text so far", seen.at(second.offset))
+    return met("each event brings new text")
+
+
+@per_stream(
+    "text.concat-equals-final", reads=HAPPY, applies=custom, expected="a final text that equals the joined deltas"
+)
+def concat_equals_final(seen: Observed, _case: Case) -> Finding:
+    done = seen.transcript.first(Kind.DONE)
+    payload = parse(seen.transcript.events[done.event].data) if done else None
+    final = (
+        next((payload[key] for key in FINAL_TEXT_KEYS if payload.get(key)), None) if isinstance(payload, dict) else None
+    )
+    if done is None or not isinstance(final, str):
+        return not_applicable("the stream ends without a snapshot of the whole text")
+    if final == seen.transcript.text:
+        return met("the final text equals the joined deltas")
+    event = seen.transcript.events[done.event]
+    return unmet(f"the final text differs: {_difference(seen.transcript.text, final)}", seen.at(event.offset))

@@ -1,0 +1,32 @@
+"""What a secret looks like: found by a check, and masked in everything that is quoted."""
+
+import re
+from typing import Final, NamedTuple
+
+
+class Secret(NamedTuple):
+    """A kind of secret and how it is recognised."""
+
+    name: str
+    pattern: re.Pattern[str]
+
+
+# Each demands enough random-looking characters that prose about keys ("sk-...", "Bearer token") does not match.
+SECRETS: Final = (
+    Secret("an API key", re.compile(r"\bsk-[A-Za-z0-9_-]{12,}")),
+    Secret("a bearer token", re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)),
+    Secret("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    Secret("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")),
+    Secret("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"]+:[^\s/@\"]+@", re.IGNORECASE)),
+    Secret(
+        "a connection string",
+        re.compile(r"\b(?:AccountKey|SharedAccessKey|Password|Pwd|api[_-]?key)\s*=\s*[^\s;\"&]{6,}", re.IGNORECASE),
+    ),
+)
+
+
+def mask(text: str) -> str:
+    """`text` with every secret reduced to its first characters."""
+    for _, pattern in SECRETS:
+        text = pattern.sub(lambda match: f"{match[0][:6]}***", text)
+    return text

@@ -1,0 +1,42 @@
+"""JSON as checks need it: strict, and never raising on what an endpoint sent."""
+
+from typing import Any, Final
+
+import msgspec
+
+from harness.dialects.openai_chat import SENTINEL
+
+
+class NotJson(str):
+    """Why a text is not JSON."""
+
+
+def parse(text: str | bytes) -> Any:
+    """The JSON value in `text`, or NotJson with the parser's message."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError) as error:
+        return NotJson(error)
+    except RecursionError:
+        return NotJson("it is nested too deeply")
+
+
+def is_sentinel(text: str) -> bool:
+    """`[DONE]`, the one payload of JSON dialects that is not JSON."""
+    return text.strip() == SENTINEL
+
+
+JSON_TYPES: Final = ("application/json", "application/problem+json")
+
+
+def kind_of(value: Any) -> str:
+    """The JSON name of a value's type."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"

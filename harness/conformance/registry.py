@@ -1,0 +1,255 @@
+"""How a check is declared, and how its findings become one result.
+
+A check is a small function with a decorator that names its catalogue id and the scenarios it reads:
+
+    @per_stream("framing.no-bom", reads=PLAIN, applies=sse, expected="no U+FEFF")
+    def no_bom(seen: Observed, case: Case) -> Finding | None: ...
+
+Per-stream checks see one observation at a time and the worst finding wins; whole-case checks see all of them.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.catalogue import Entry, entries
+from harness.conformance.leaks import mask
+from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
+from harness.conformance.scenarios import MOCK, SCENARIOS, STREAM
+from harness.errors import UsageError
+
+MAX_EVIDENCE: Final = 6
+_BY_LEVEL: Final = {"MUST": Verdict.FAIL, "SHOULD": Verdict.WARN, "MAY": Verdict.INFO}
+
+
+class Finding(NamedTuple):
+    """What a check says of what it saw. `verdict` None is an unmet requirement, judged by its level."""
+
+    verdict: Verdict | None
+    actual: str
+    evidence: tuple[Evidence, ...] = ()
+    needs: str | None = None
+
+
+def met(actual: str, *evidence: Evidence) -> Finding:
+    return Finding(Verdict.PASS, actual, evidence)
+
+
+def unmet(actual: str, *evidence: Evidence) -> Finding:
+    """MUST fails, SHOULD warns, MAY informs."""
+    return Finding(None, actual, evidence)
+
+
+def fail(actual: str, *evidence: Evidence) -> Finding:
+    """A failure whatever the level: the catalogue says so."""
+    return Finding(Verdict.FAIL, actual, evidence)
+
+
+def warn(actual: str, *evidence: Evidence) -> Finding:
+    return Finding(Verdict.WARN, actual, evidence)
+
+
+def info(actual: str, *evidence: Evidence) -> Finding:
+    return Finding(Verdict.INFO, actual, evidence)
+
+
+def not_applicable(why: str) -> Finding:
+    return Finding(Verdict.NOT_APPLICABLE, why)
+
+
+def inconclusive(why: str, needs: str) -> Finding:
+    """Not testable with what there is; `needs` says what would make it so."""
+    return Finding(Verdict.INCONCLUSIVE, why, (), needs)
+
+
+def worst(findings: Iterable[Finding], otherwise: Finding) -> Finding:
+    """The most severe of several findings about one thing; `otherwise` when there are none."""
+    ranked = sorted(findings, key=lambda finding: _rank(finding.verdict))
+    return ranked[0] if ranked else otherwise
+
+
+def _rank(verdict: Verdict | None) -> int:
+    return WORST_FIRST.index(Verdict.FAIL if verdict is None else verdict)
+
+
+Applies = Callable[[Case], str | None]
+PerStream = Callable[[Observed, Case], Finding | None]
+WholeCase = Callable[[Case], Finding]
+Wants = Callable[[Observed], bool]
+
+
+@dataclass(slots=True, frozen=True)
+class Check:
+    """An implemented requirement."""
+
+    entry: Entry
+    reads: tuple[str, ...]
+    expected: str
+    applies: Applies
+    findings: Callable[[Case], list[tuple[Observed | None, Finding]]]
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def needs_mock(self) -> bool:
+        """None of its scenarios is possible without the mock."""
+        return all(SCENARIOS[name].mock for name in self.reads)
+
+
+CHECKS: Final[dict[str, Check]] = {}
+
+
+def always(_case: Case) -> str | None:
+    """Applies to every endpoint."""
+    return None
+
+
+def is_event_stream(seen: Observed) -> bool:
+    return seen.is_event_stream
+
+
+def per_stream(
+    check_id: str,
+    *,
+    reads: Sequence[str],
+    expected: str,
+    applies: Applies = always,
+    wants: Wants = is_event_stream,
+) -> Callable[[PerStream], PerStream]:
+    """Declare a check of single observations; those that `wants` refuses, or that give None, say nothing."""
+
+    def declare(function: PerStream) -> PerStream:
+        def findings(case: Case) -> list[tuple[Observed | None, Finding]]:
+            usable = [seen for seen in case.of(reads) if wants(seen)]
+            found = [(seen, finding) for seen in usable if (finding := function(seen, case)) is not None]
+            return list(found) or [(None, _nothing_seen(case, reads))]
+
+        _register(check_id, tuple(reads), expected, applies, findings)
+        return function
+
+    return declare
+
+
+def whole_case(
+    check_id: str, *, reads: Sequence[str], expected: str, applies: Applies = always
+) -> Callable[[WholeCase], WholeCase]:
+    """Declare a check that compares observations; it is called only when one of its scenarios was run."""
+
+    def declare(function: WholeCase) -> WholeCase:
+        def findings(case: Case) -> list[tuple[Observed | None, Finding]]:
+            seen = case.of(reads)
+            return [(seen[0], function(case)) if seen else (None, _nothing_seen(case, reads))]
+
+        _register(check_id, tuple(reads), expected, applies, findings)
+        return function
+
+    return declare
+
+
+def _register(
+    check_id: str,
+    reads: tuple[str, ...],
+    expected: str,
+    applies: Applies,
+    findings: Callable[[Case], list[tuple[Observed | None, Finding]]],
+) -> None:
+    if check_id in CHECKS:
+        raise ValueError(f"two checks are called {check_id}")
+    unknown = [name for name in reads if name not in SCENARIOS]
+    if unknown:
+        raise ValueError(f"{check_id} reads scenarios that do not exist: {', '.join(unknown)}")
+    CHECKS[check_id] = Check(entries()[check_id], reads, expected, applies, findings)
+
+
+def _nothing_seen(case: Case, reads: Sequence[str]) -> Finding:
+    seen = case.of(reads)
+    if seen:
+        went = "; ".join(f"{one.label}: {one.how_it_went()}" for one in seen[:3])
+        return inconclusive(f"nothing to judge in {went}", STREAM)
+    if all(SCENARIOS[name].mock for name in reads):
+        return inconclusive("not tried: it takes control of the upstream", MOCK)
+    return inconclusive(f"not tried: no {' or '.join(reads)} request was made", STREAM)
+
+
+def select(only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Check]:
+    """The checks whose id or group matches `only` (all when empty) and not `skip`, in the catalogue's order.
+
+    Raises UsageError on a pattern that matches none.
+    """
+    ordered = [CHECKS[check_id] for check_id in entries() if check_id in CHECKS]
+    for pattern in (*only, *skip):
+        if not any(_matches(check, pattern) for check in ordered):
+            names = [*CHECKS, *{check.entry.group for check in ordered}]
+            near = difflib.get_close_matches(pattern, names, n=1)
+            raise UsageError(
+                f"no check matches {pattern!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
+                "give an id, a group or a glob such as 'framing.*'; --list prints them all",
+            )
+    return [
+        check
+        for check in ordered
+        if (not only or any(_matches(check, pattern) for pattern in only))
+        and not any(_matches(check, pattern) for pattern in skip)
+    ]
+
+
+def _matches(check: Check, pattern: str) -> bool:
+    return check.entry.group == pattern or fnmatchcase(check.id, pattern)
+
+
+def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
+    """Every check's answer."""
+    return [_judge_one(case, check) for check in checks]
+
+
+def _judge_one(case: Case, check: Check) -> CheckResult:
+    try:
+        reason = check.applies(case)
+        found: list[tuple[Observed | None, Finding]] = [(None, not_applicable(reason or ""))]
+        if reason is None:
+            found = check.findings(case)
+    except Exception as error:  # whatever a hostile endpoint provoked is ours, and must not hide the other checks
+        ours = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
+        found = [(None, ours)]
+    return _result(check, found)
+
+
+def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> CheckResult:
+    entry = check.entry
+    found = sorted(found, key=lambda pair: _rank(pair[1].verdict))
+    seen, top = found[0]
+    verdict = _BY_LEVEL[entry.level] if top.verdict is None else top.verdict
+    same = [pair for pair in found[1:] if pair[1].verdict == top.verdict]
+    evidence = [item for _, finding in (found[0], *same) for item in finding.evidence][:MAX_EVIDENCE]
+    actual = top.actual
+    told = verdict in (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+    if told and (also := [other.label for other, _ in same if other is not None]):
+        actual += f" (also in {', '.join(also)})"
+    return CheckResult(
+        id=entry.id,
+        group=entry.group,
+        verdict=verdict,
+        level=entry.level,
+        severity=entry.severity,
+        basis=entry.basis,
+        statement=entry.statement,
+        actual=mask(actual),
+        expected=check.expected,
+        evidence=evidence,
+        reproduce=seen.curl or None if seen is not None else None,
+        fix=entry.fix,
+        reference=entry.reference,
+        breaks=entry.breaks,
+        needs=top.needs,
+    )
+
+
+def failed(results: Iterable[CheckResult], *, strict: bool) -> list[CheckResult]:
+    """The results that make a run fail: under `strict` warnings too. A check that broke is never a pass."""
+    bad = {Verdict.FAIL, Verdict.ERROR} | ({Verdict.WARN} if strict else set())
+    return [result for result in results if result.verdict in bad]

@@ -1,0 +1,241 @@
+"""The first five seconds of a reader: a verdict, its reasons, and the key figures."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from harness.cancellation import CancelRow
+from harness.conformance.result import Verdict
+from harness.metrics import Distribution, Summary
+from harness.stream import Outcome
+from reports.load import Run
+from reports.streams import NEUTRAL
+from reports.text import ABSENT, clean, ms, number, percent, plural
+
+
+class Level(StrEnum):
+    """How much a finding asks of the reader."""
+
+    GOOD = "good"
+    NOTE = "note"
+    WARN = "warn"
+    BAD = "bad"
+
+
+_WORDS: Final = {
+    Level.GOOD: "No problem found",
+    Level.NOTE: "No problem found",
+    Level.WARN: "Worth a look",
+    Level.BAD: "Problems found",
+}
+_ORDER: Final = (Level.GOOD, Level.NOTE, Level.WARN, Level.BAD)
+_CANCEL_LEVELS: Final = {"pass": Level.GOOD, "fail": Level.BAD, "error": Level.BAD, "warn": Level.WARN}
+
+
+class Finding(NamedTuple):
+    """One sentence of the verdict."""
+
+    level: Level
+    text: str
+
+
+class Tile(NamedTuple):
+    """One key figure; `part` is the section it belongs to."""
+
+    part: str
+    label: str
+    value: str
+    note: str = ""
+    level: Level = Level.NOTE
+
+
+class Headline(NamedTuple):
+    """The verdict and what it rests on, worst first."""
+
+    level: Level
+    words: str
+    findings: list[Finding]
+    tiles: list[Tile]
+
+
+def headline(run: Run) -> Headline:
+    """The whole run in a line and a row of tiles."""
+    findings = [*_checks(run), *_load(run), *_cancellation(run), *_diagnosis(run)]
+    findings.sort(key=lambda finding: -_ORDER.index(finding.level))
+    level = findings[0].level if findings else Level.NOTE
+    words = _WORDS[level] if any(f.level is not Level.NOTE for f in findings) else "Nothing to judge"
+    tiles = [*_load_tiles(run.summary), *_check_tiles(run), *_cancel_tiles(run), *_diagnosis_tiles(run)]
+    return Headline(level, words, findings, tiles)
+
+
+def check_counts(run: Run) -> dict[str, int]:
+    """Checks by verdict, in the order of the verdicts; only those that occur. Counted, not copied from the file."""
+    results = run.checks.results if run.checks else []
+    counts = {verdict.value: sum(result.verdict is verdict for result in results) for verdict in Verdict}
+    return {verdict: count for verdict, count in counts.items() if count}
+
+
+def unsuccessful(summary: Summary) -> int:
+    """Streams that failed: neither ok, nor left by us, nor cut by the end of the run."""
+    return sum(count for outcome, count in summary.streams.items() if outcome not in NEUTRAL)
+
+
+def worst_delay(run: Run) -> CancelRow | None:
+    """The abandoned stream that upstream noticed last."""
+    rows = run.cancellation.rows if run.cancellation else []
+    return max(
+        (row for row in rows if row.propagation_ms is not None), key=lambda row: row.propagation_ms or 0.0, default=None
+    )
+
+
+def wasted(run: Run) -> int | None:
+    """Tokens written for nobody, over all rows that know."""
+    rows = run.cancellation.rows if run.cancellation else []
+    known = [row.wasted_tokens for row in rows if row.wasted_tokens is not None]
+    return sum(known) if known else None
+
+
+def _checks(run: Run) -> list[Finding]:
+    if run.checks is None:
+        return []
+    counts = check_counts(run)
+    total = len(run.checks.results)
+    findings = []
+    if failed := counts.get(Verdict.FAIL, 0):
+        findings.append(Finding(Level.BAD, f"{plural(failed, 'check')} of {total} failed"))
+    if broken := counts.get(Verdict.ERROR, 0):
+        findings.append(Finding(Level.BAD, f"{plural(broken, 'check')} could not be run: an error of the harness"))
+    if warned := counts.get(Verdict.WARN, 0):
+        level = Level.BAD if run.checks.strict else Level.WARN
+        findings.append(Finding(level, plural(warned, "check warns", "checks warn")))
+    if not findings:
+        passed = counts.get(Verdict.PASS, 0)
+        findings.append(
+            Finding(Level.GOOD, f"{plural(passed, 'check')} of {total} passed, none failed")
+            if passed
+            else Finding(Level.WARN, f"none of {plural(total, 'check')} could be decided")
+        )
+    if open_ := counts.get(Verdict.INCONCLUSIVE, 0):
+        findings.append(Finding(Level.NOTE, plural(open_, "check is inconclusive", "checks are inconclusive")))
+    return findings
+
+
+def _load(run: Run) -> list[Finding]:
+    summary = run.summary
+    findings = []
+    if run.manifest and run.manifest.summary is None and (run.streams or run.manifest.command == "load"):
+        findings.append(Finding(Level.WARN, f"the run did not finish (status: {clean(run.manifest.status)})"))
+    elif run.manifest and run.manifest.status == "interrupted":
+        findings.append(Finding(Level.WARN, "the run was interrupted: what was measured until then is reported"))
+    if summary is None:
+        return findings
+    total = sum(summary.streams.values())
+    if failed := unsuccessful(summary):
+        findings.append(
+            Finding(Level.BAD, f"{failed:,} of {plural(total, 'stream')} failed ({percent(failed / total)})")
+        )
+    elif total:
+        findings.append(Finding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
+    if summary.slos and summary.goodput is not None:
+        level = Level.GOOD if summary.goodput == 1 else Level.WARN
+        findings.append(Finding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}"))
+    if summary.stalls:
+        findings.append(Finding(Level.WARN, plural(summary.stalls, "stall")))
+    if summary.validity.verdict not in ("VALID", "NO DATA"):
+        level = Level.BAD if summary.validity.verdict == "INVALID" else Level.WARN
+        findings.append(Finding(level, f"the timings are {clean(summary.validity.verdict)}: see the caveats"))
+    return findings
+
+
+def _cancellation(run: Run) -> list[Finding]:
+    rows = run.cancellation.rows if run.cancellation else []
+    if not rows:
+        return []
+    findings = []
+    if unseen := sum(not row.seen for row in rows):
+        findings.append(Finding(Level.BAD, f"{unseen} of {plural(len(rows), 'abandoned stream')} went on unnoticed"))
+    worst = max((_cancel_level(row) for row in rows), key=_ORDER.index)
+    late = sum(row.seen and _cancel_level(row) is worst for row in rows)
+    if worst in (Level.WARN, Level.BAD) and late:
+        findings.append(Finding(worst, f"{late} of {plural(len(rows), 'cancellation')} took effect late or not fully"))
+    if not findings:
+        findings.append(Finding(Level.GOOD, f"{plural(len(rows), 'cancellation')} reached upstream"))
+    return findings
+
+
+def _cancel_level(row: CancelRow) -> Level:
+    return _CANCEL_LEVELS.get(row.verdict.lower(), Level.NOTE)
+
+
+def _diagnosis(run: Run) -> list[Finding]:
+    if run.diagnosis is None:
+        return []
+    if run.diagnosis.buffered:
+        hop = clean(run.diagnosis.hop)
+        return [Finding(Level.BAD, f"tokens are held back ({run.diagnosis.pattern.value}): {hop}")]
+    return [Finding(Level.GOOD, f"delivery is {run.diagnosis.pattern.value}")]
+
+
+def _of(dist: Distribution | None, field: str) -> str:
+    return ms(getattr(dist, field)) if dist else ABSENT
+
+
+def _load_tiles(summary: Summary | None) -> list[Tile]:
+    if summary is None:
+        return []
+    ttft, itl = summary.ttft_ms, summary.itl_ms
+    total, failed = sum(summary.streams.values()), unsuccessful(summary)
+    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in _by_outcome(summary))
+    slos = "; ".join(summary.slos) if summary.slos else "share of streams ok; no SLO given"
+    return [
+        Tile("load", "TTFT p50", _of(ttft, "p50"), "time to first token"),
+        Tile("load", "TTFT p95", _of(ttft, "p95"), "1 in 20 waited longer"),
+        Tile("load", "TTFT p99", _of(ttft, "p99"), f"slowest {_of(ttft, 'max')}"),
+        Tile("load", "ITL p50", _of(itl, "p50"), "gap between tokens"),
+        Tile("load", "ITL p99", _of(itl, "p99"), f"longest {_of(itl, 'max')}"),
+        Tile("load", "Tokens/s", number(summary.output_tokens_per_s), f"{summary.output_tokens:,} output tokens"),
+        Tile("load", "Failed streams", f"{failed:,} of {total:,}", ended, Level.BAD if failed else Level.GOOD),
+        Tile("load", "Goodput", percent(summary.goodput), slos),
+    ]
+
+
+def _by_outcome(summary: Summary) -> list[tuple[str, int]]:
+    return sorted(summary.streams.items(), key=lambda item: (item[0] != Outcome.OK, -item[1], item[0]))
+
+
+def _check_tiles(run: Run) -> list[Tile]:
+    if run.checks is None:
+        return []
+    counts = check_counts(run)
+    failed = counts.get(Verdict.FAIL, 0) + counts.get(Verdict.ERROR, 0)
+    warned = counts.get(Verdict.WARN, 0)
+    rest = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if verdict != Verdict.FAIL)
+    level = Level.BAD if failed or (warned and run.checks.strict) else Level.WARN if warned else Level.GOOD
+    value = f"{counts[Verdict.FAIL]} failed" if Verdict.FAIL in counts else "0 failed"
+    return [Tile("checks", "Checks", value, rest, level)]
+
+
+def _cancel_tiles(run: Run) -> list[Tile]:
+    if run.cancellation is None:
+        return []
+    rows, worst = run.cancellation.rows, worst_delay(run)
+    unseen = sum(not row.seen for row in rows)
+    where = f"{worst.phase}, {worst.method}, {worst.path}" if worst else "no delay is known"
+    lost = wasted(run)
+    return [
+        Tile(
+            "cancellation",
+            "Cancel, worst delay",
+            "never seen" if unseen else ms(worst.propagation_ms if worst else None),
+            f"{unseen} of {len(rows)} never seen upstream" if unseen else where,
+            Level.BAD if unseen else Level.NOTE,
+        ),
+        Tile("cancellation", "Wasted tokens", number(lost), f"over {plural(len(rows), 'abandoned stream')}"),
+    ]
+
+
+def _diagnosis_tiles(run: Run) -> list[Tile]:
+    if run.diagnosis is None:
+        return []
+    found = run.diagnosis
+    note = found.hop if found.buffered else "tokens arrive as written"
+    return [Tile("diagnosis", "Delivery", found.pattern.value, note, Level.BAD if found.buffered else Level.GOOD)]

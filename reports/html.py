@@ -1,0 +1,71 @@
+"""report.html: one self-contained file. Autoescaping is on, and every string passes `clean` on its way out."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.conformance.result import WORST_FIRST, CheckResult, Verdict
+from reports import tables
+from reports.caveats import caveats
+from reports.figures import draw_all
+from reports.headline import check_counts, headline
+from reports.load import Run
+from reports.text import ABSENT, clean, ms
+
+_LOUD: Final = frozenset({Verdict.ERROR, Verdict.FAIL, Verdict.WARN})
+
+
+class Group(NamedTuple):
+    """The checks of one group, worst first."""
+
+    name: str
+    results: list[CheckResult]
+
+
+def html_report(run: Run) -> str:
+    """The page. The same run gives the same bytes."""
+    environment = Environment(
+        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["ms"] = ms
+    # Drawn by us; matplotlib escapes the text in it.
+    figures = {
+        section: [(drawing, Markup(drawing.svg)) for drawing in drawn] for section, drawn in draw_all(run).items()
+    }
+    results = run.checks.results if run.checks else []
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        top=headline(run),
+        figures=figures,
+        caveats=caveats(run),
+        tables=tables,
+        counts=check_counts(run),
+        loud=[r for r in _worst_first(results) if r.verdict in _LOUD],
+        quiet=[
+            (verdict, grouped([r for r in results if r.verdict is verdict]))
+            for verdict in (Verdict.INFO, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE, Verdict.PASS)
+        ],
+        version=run.manifest.streamgauge if run.manifest else (run.checks.streamgauge if run.checks else None),
+    )
+
+
+def grouped(results: Iterable[CheckResult]) -> list[Group]:
+    """Checks by group, groups in order of name."""
+    ordered = sorted(results, key=lambda r: (r.group, WORST_FIRST.index(r.verdict), r.id))
+    return [Group(name, list(members)) for name, members in groupby(ordered, key=lambda r: r.group)]
+
+
+def _worst_first(results: Iterable[CheckResult]) -> list[CheckResult]:
+    return sorted(results, key=lambda r: (WORST_FIRST.index(r.verdict), r.group, r.id))
+
+
+def _finalize(value: Any) -> Any:
+    if value is None:
+        return ABSENT
+    if isinstance(value, Markup):
+        return value
+    return clean(value) if isinstance(value, str) else value

@@ -1,0 +1,102 @@
+"""A run directory, read. Every file of it is optional; what is missing makes its section disappear, not the report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from harness import runs
+from harness.buffering import DiagnosisFile
+from harness.cancellation import CancellationFile
+from harness.conformance.result import ChecksFile
+from harness.errors import UsageError
+from harness.metrics import Summary
+from harness.runs import RunFile
+from harness.slo import Slo, parse_slo
+from reports.streams import Streams, collect
+
+_HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a report can be made from. `recomputed`: the summary comes from the records, not from run.json."""
+
+    manifest: RunFile | None
+    summary: Summary | None
+    recomputed: bool
+    unread_slos: list[str]
+    streams: Streams | None
+    checks: ChecksFile | None
+    cancellation: CancellationFile | None
+    diagnosis: DiagnosisFile | None
+
+    @property
+    def target(self) -> str:
+        """The endpoint, from whichever file names it."""
+        if self.manifest:
+            return self.manifest.target
+        if self.checks:
+            return self.checks.target
+        if self.cancellation:
+            return self.cancellation.target
+        if self.streams and self.streams.url:
+            return self.streams.url
+        return self.diagnosis.paths[-1].url if self.diagnosis and self.diagnosis.paths else "unknown target"
+
+    @property
+    def dialect(self) -> str | None:
+        if self.manifest and self.manifest.dialect:
+            return self.manifest.dialect
+        if self.checks and self.checks.dialect:
+            return self.checks.dialect
+        return ", ".join(self.streams.dialects) if self.streams and self.streams.dialects else None
+
+    @property
+    def started(self) -> str | None:
+        for part in (self.manifest, self.checks, self.cancellation, self.diagnosis):
+            if part is not None:
+                return part.started
+        return None
+
+
+def load(directory: Path) -> Run:
+    """Read `directory`. Raises UsageError when it is not there or holds no file of a run."""
+    if not directory.exists():
+        raise UsageError(f"run directory {directory} does not exist", _HINT)
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is a file, not a run directory", _HINT)
+    manifest = runs.read(directory / runs.RUN, RunFile)
+    slos, unread = _objectives(manifest)
+    streams = collect(directory, slos)
+    summary = manifest.summary if manifest else None
+    recomputed = summary is None and streams is not None and streams.count > 0
+    if recomputed and streams is not None:
+        summary = streams.totals.summary()
+    run = Run(
+        manifest=manifest,
+        summary=summary,
+        recomputed=recomputed,
+        unread_slos=unread if recomputed else [],
+        streams=streams,
+        checks=runs.read(directory / runs.CHECKS, ChecksFile),
+        cancellation=runs.read(directory / runs.CANCELLATION, CancellationFile),
+        diagnosis=runs.read(directory / runs.DIAGNOSIS, DiagnosisFile),
+    )
+    if not any((run.manifest, run.streams, run.checks, run.cancellation, run.diagnosis)):
+        names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))
+        raise UsageError(f"{directory} holds no run: none of {names} is there, or all are empty", _HINT)
+    return run
+
+
+def _objectives(manifest: RunFile | None) -> tuple[list[Slo], list[str]]:
+    """The objectives the run was started with, and those that cannot be read: the run is still worth a report."""
+    given: Any = manifest.settings.get("slos") if manifest else None
+    slos, unread = [], []
+    for text in given if isinstance(given, list) else []:
+        # An objective prints its limit as `500 ms`; the grammar knows `500ms`.
+        metric, _, limit = str(text).partition("<")
+        try:
+            slos.append(parse_slo(f"{metric}<{limit.replace(' ', '')}"))
+        except UsageError:
+            unread.append(str(text))
+    return slos, unread

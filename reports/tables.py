@@ -1,0 +1,219 @@
+"""The tables that the page and the Markdown report share: plain strings, made once."""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from harness.metrics import METRICS, Distribution, Summary, distribution
+from harness.stream import Outcome
+from harness.units import MS
+from reports.load import Run
+from reports.text import ABSENT, ms_cell, number, percent, plural
+
+_ROWS = (
+    ("ttft", "ttft_ms"),
+    ("ttfb", "ttfb_ms"),
+    ("headers", "headers_ms"),
+    ("ttfat", "ttfat_ms"),
+    ("itl", "itl_ms"),
+    ("tpot", "tpot_ms"),
+    ("e2e", "e2e_ms"),
+    ("connect", "connect_ms"),
+    ("client_lag", "client_lag_ms"),
+    ("ttft_any_chunk", "ttft_any_chunk_ms"),
+    ("tpot_incl_first", "tpot_incl_first_ms"),
+    ("itl_request_mean", "itl_request_mean_ms"),
+)
+_FAILURES_SHOWN = 12
+_SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization", "cookie", "x-api-key"})
+
+
+class Table(NamedTuple):
+    """`numeric` counts the right-aligned columns at the end."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    numeric: int = 0
+
+
+def distributions(summary: Summary) -> Table:
+    """Every distribution of the summary, in ms."""
+    rows = []
+    for name, field in _ROWS:
+        dist: Distribution | None = getattr(summary, field)
+        cells = [ms_cell(getattr(dist, part) if dist else None) for part in ("mean", "p50", "p90", "p95", "p99", "max")]
+        rows.append([name, *cells, f"{dist.count:,}" if dist else ABSENT])
+    return Table(["ms", "mean", "p50", "p90", "p95", "p99", "max", "count"], rows, 7)
+
+
+def truth(run: Run) -> Table | None:
+    """What was reported beside what the mock's ledger says it did."""
+    if run.manifest is None or run.manifest.truth is None:
+        return None
+    found = run.manifest.truth
+    rows = [
+        [name, *(ms_cell(getattr(dist, part) if dist else None) for part in ("p50", "p95", "p99", "max"))]
+        for name, dist in (
+            ("ttft, reported", found.ttft_ms),
+            ("ttft, true", found.true_ttft_ms),
+            ("ttft error, stream by stream", found.ttft_error_ms),
+            ("itl, reported", found.itl_ms),
+            ("itl, true", found.true_itl_ms),
+        )
+    ]
+    return Table([f"ms, over {plural(found.streams, 'stream')}", "p50", "p95", "p99", "max"], rows, 4)
+
+
+def rates(summary: Summary) -> Table:
+    """Throughput and the rest of the summary."""
+    per_event = summary.output_tokens / summary.token_events if summary.token_events else None
+    return Table(
+        ["measure", "value"],
+        [
+            ["measured window", f"{summary.window_s:,.1f} s"],
+            ["output tokens", number(summary.output_tokens or None)],
+            ["tokens counted from", summary.tokens_source or ABSENT],
+            ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
+            ["output tokens/s", number(summary.output_tokens_per_s)],
+            ["events/s", number(summary.events_per_s)],
+            ["streams/s", ABSENT if summary.streams_per_s is None else f"{summary.streams_per_s:,.2f}"],
+            ["goodput", percent(summary.goodput)],
+            ["objectives", "; ".join(summary.slos) or ABSENT],
+            ["coalesced gaps", percent(summary.coalesced_share)],
+            ["stalls", f"{summary.stalls:,}"],
+        ],
+        1,
+    )
+
+
+def outcomes(summary: Summary) -> Table:
+    """Streams by how they ended."""
+    total = sum(summary.streams.values())
+    known = [outcome.value for outcome in Outcome]
+    order = sorted(summary.streams.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known))
+    return Table(["outcome", "streams", "share"], [[name, f"{n:,}", percent(n / total)] for name, n in order if n], 2)
+
+
+def failures(run: Run) -> Table | None:
+    """What the failed streams had to say, commonest first."""
+    if run.streams is None or not run.streams.failures:
+        return None
+    return Table(
+        ["outcome", "status", "detail", "streams"],
+        [
+            [one.outcome, str(one.status or ABSENT), one.detail or ABSENT, f"{count:,}"]
+            for one, count in sorted(run.streams.failures.items(), key=lambda item: (-item[1], item[0].outcome))
+        ][:_FAILURES_SHOWN],
+        1,
+    )
+
+
+def scenarios(run: Run) -> Table | None:
+    """The same measures by scenario, when there is more than one to compare."""
+    frame = run.streams.table if run.streams else pd.DataFrame()
+    if frame.empty or frame["scenario"].nunique(dropna=True) < 2:
+        return None
+    rows = []
+    for name, group in frame.groupby("scenario"):
+        ttft = distribution(value * MS for value in group["ttft_ms"].dropna())
+        ok = float((group["outcome"] == Outcome.OK.value).mean())
+        cells = [ms_cell(getattr(ttft, part) if ttft else None) for part in ("p50", "p95", "p99")]
+        rows.append([str(name), f"{len(group):,}", percent(ok), *cells])
+    return Table(["scenario", "streams", "ok", "ttft p50, ms", "ttft p95, ms", "ttft p99, ms"], rows, 5)
+
+
+def cancellation(run: Run) -> Table | None:
+    """Every abandoned stream."""
+    if run.cancellation is None:
+        return None
+    rows = []
+    for row in run.cancellation.rows:
+        delay = ms_cell(row.propagation_ms) if row.seen or row.propagation_ms is not None else "never seen"
+        if row.propagation_ms is not None and row.clock_error_ms is not None:
+            delay += f" ± {ms_cell(row.clock_error_ms)}"
+        end = " / ".join(part for part in (row.upstream_end, row.upstream_kind) if part) or ABSENT
+        rows.append(
+            [
+                row.path, row.phase, row.method, row.verdict, end, row.note or ABSENT, delay,
+                f"{row.tokens_received:,}", number(row.wasted_tokens), number(row.upstream_requests),
+            ]
+        )  # fmt: skip
+    columns = ["path", "phase", "method", "verdict", "upstream end", "note", "delay, ms", "received"]
+    return Table([*columns, "wasted", "requests"], rows, 4)
+
+
+def paths(run: Run) -> Table | None:
+    """How each path of the diagnosis delivers."""
+    if run.diagnosis is None:
+        return None
+    return Table(
+        ["path", "address", "class", "block, bytes", "window, ms", "ttft, ms", "itl p50, ms", "tokens", "groups"],
+        [
+            [
+                path.label, path.url, path.pattern.value, number(path.size_bytes), ms_cell(path.window_ms),
+                ms_cell(path.ttft_ms), ms_cell(path.itl_p50_ms), f"{path.tokens:,}", f"{path.groups:,}",
+            ]
+            for path in run.diagnosis.paths
+        ],
+        6,
+    )  # fmt: skip
+
+
+def headers(run: Run) -> Table | None:
+    """Response headers of the paths side by side: a hop shows itself by what it adds and takes away."""
+    found = run.diagnosis.paths if run.diagnosis else []
+    names = sorted({name.lower() for path in found for name in path.headers})
+    if not names:
+        return None
+    lowered = [{name.lower(): value for name, value in path.headers.items()} for path in found]
+    rows = [
+        [name, *("(hidden)" if name in _SECRET_HEADERS and name in one else one.get(name, ABSENT) for one in lowered)]
+        for name in names
+    ]
+    return Table(["header", *(path.label for path in found)], rows)
+
+
+def definitions() -> Table:
+    """The vocabulary."""
+    return Table(["metric", "definition", "absent when"], [[one.name, one.definition, one.absent] for one in METRICS])
+
+
+def manifest(run: Run) -> Table:
+    """What was run, where, with which settings."""
+    rows = [["target", run.target], ["dialect", run.dialect or ABSENT]]
+    if one := run.manifest:
+        rows += [
+            ["command", one.command],
+            ["status", one.status],
+            ["started", one.started],
+            ["ended", one.ended or ABSENT],
+            ["streamgauge", one.streamgauge],
+        ]
+        if one.machine:
+            cpus = ABSENT if one.machine.cpus is None else str(one.machine.cpus)
+            rows += [["client machine", f"{one.machine.system}, Python {one.machine.python}, CPUs: {cpus}"]]
+        rows += [[f"setting: {name}", _setting(value)] for name, value in one.settings.items()]
+    if run.checks:
+        rows += [
+            ["checks: position", run.checks.position],
+            ["checks: started", run.checks.started],
+            ["checks: requests", f"{run.checks.requests:,}"],
+            ["checks: strict", "yes" if run.checks.strict else "no"],
+        ]
+    if run.cancellation:
+        rows += [["cancel: mock", run.cancellation.mock], ["cancel: started", run.cancellation.started]]
+    if run.diagnosis:
+        rows += [["diagnose: position", run.diagnosis.position], ["diagnose: started", run.diagnosis.started]]
+    return Table(["", ""], rows)
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_setting(item) for item in value) or ABSENT
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_setting(item)}" for key, item in value.items()) or ABSENT
+    return str(value)

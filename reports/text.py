@@ -1,0 +1,86 @@
+"""Values and foreign text as a reader may see them. What the endpoint sent is data, never markup."""
+
+import re
+from typing import Final
+
+from harness.units import MS, show_ms
+
+ABSENT: Final = "–"
+LONGEST: Final = 4_000
+
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# C0 and C1 controls but for tab and newline; bidirectional overrides, which make text read as what it is not;
+# surrogates and non-characters, which no XML document may hold.
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~$])")
+
+
+def clean(text: str) -> str:
+    """`text` without escape sequences and control characters, bounded in length."""
+    kept = _UNPRINTABLE.sub("", _ANSI.sub("", text[: 4 * LONGEST]))
+    return kept if len(kept) <= LONGEST else kept[:LONGEST] + " … (cut)"
+
+
+def label(text: str, longest: int = 34) -> str:
+    """Text inside a figure: one short line, in characters that the bundled font has."""
+    line = " ".join(clean(text).split())
+    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    return "".join(c if ord(c) < 0x250 or c in "…–−→·" else "?" for c in line)
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with their unit, for tiles and sentences."""
+    return ABSENT if value is None else show_ms(value * MS)
+
+
+def ms_cell(value: float | None) -> str:
+    """Milliseconds for a table whose head names the unit."""
+    if value is None:
+        return ABSENT
+    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def number(value: float | None) -> str:
+    """A count or rate."""
+    if value is None:
+        return ABSENT
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.1f}"
+
+
+def percent(value: float | None) -> str:
+    """A share. One that is not quite all, or not quite none, is never rounded to look so."""
+    if value is None:
+        return ABSENT
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= value < 1:
+        return "> 99.9 %"
+    return f"{value:.0%}"[:-1] + " %" if value in (0, 1) else f"{value:.1%}"[:-1] + " %"
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 stream`, `1,200 streams`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def md(text: str) -> str:
+    """Foreign text in Markdown: one line, nothing in it active, safe in a table cell."""
+    line = " ".join(clean(text).split())
+    return _MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def md_code(text: str) -> str:
+    """Foreign text as a Markdown code span, safe in a table cell."""
+    line = " ".join(clean(text).split())
+    if not line:
+        return ABSENT
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
+
+
+def md_block(text: str) -> str:
+    """Foreign text as a fenced Markdown block."""
+    kept = clean(text)
+    fence = "`" * max(max((len(run) for run in re.findall("`+", kept)), default=0) + 1, 3)
+    return f"{fence}\n{kept}\n{fence}"

@@ -1,0 +1,98 @@
+"""Real servers for the end-to-end tests: the mock provider in a thread, nginx from Debian as a child process."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+_NGINX_CONF = """
+daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
+  uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
+  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; {extra} }} }}
+}}
+"""
+
+RECOMMENDED = "proxy_buffering off; proxy_http_version 1.1; proxy_read_timeout 3600s;"
+USUAL = ""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def mock() -> Iterator[str]:
+    """The address of a mock provider with its defaults."""
+    with MockServer(MockConfig(tokens=20, ttft="20ms", itl="2ms")) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def nginx(mock: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Starts a real nginx in front of the mock with the given lines in its location block; gives its address."""
+    if NGINX is None:
+        pytest.skip("nginx is not installed (apt-get install nginx-light)")
+    started: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def start(extra: str) -> str:
+        if extra not in started:
+            directory = tmp_path_factory.mktemp("nginx")
+            port = free_port()
+            conf = directory / "nginx.conf"
+            conf.write_text(_NGINX_CONF.format(dir=directory, port=port, upstream=mock, extra=extra))
+            assert NGINX is not None
+            process = subprocess.Popen([NGINX, "-e", str(directory / "early.log"), "-c", str(conf)])
+            _wait_for(port, process)
+            started[extra] = f"http://127.0.0.1:{port}", process
+        return started[extra][0]
+
+    yield start
+    for _, process in started.values():
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(200):
+        assert process.poll() is None, "the server ended at once"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nothing listens on port {port}")
+
+
+@pytest.fixture
+def streamgauge() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs the command as the shell would; no run may end in a traceback."""
+
+    def run(*arguments: str | Path, timeout: float = 100) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
+        )
+        assert "Traceback" not in done.stderr + done.stdout, done.stderr
+        return done
+
+    return run
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line that runs streamgauge with this interpreter."""
+    return [sys.executable, "-c", "from harness.cli import main; main()", *map(str, arguments)]

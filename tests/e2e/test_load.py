@@ -1,0 +1,160 @@
+"""Load under real Locust, joined with the ledger of the mock that it ran against."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import httpx
+import pytest
+
+from harness.record import StreamRecord
+from harness.runs import RecordReader
+from harness.truth import Mock
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+from tests.e2e.conftest import command, free_port
+
+Run = Callable[..., "CompletedProcess[str]"]
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def paced() -> Iterator[str]:
+    """A mock of its own for each test, so that its ledger holds this run alone."""
+    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
+        yield server.url
+
+
+def records(directory: Path) -> list[StreamRecord]:
+    reader = RecordReader(directory)
+    found = list(reader)
+    assert reader.torn == 0
+    return found
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
+    streamgauge: Run, paced: str, tmp_path: Path, processes: int
+) -> None:
+    done = streamgauge(
+        "load", paced + CHAT, "--users", "6", "--duration", "4s", "--processes", str(processes),
+        "--mock", paced, "--out", tmp_path,
+    )  # fmt: skip
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    found = records(tmp_path)
+    with Mock(paced) as mock:
+        ledger = {record.id: mock.entries(record.id) for record in found}
+        streams = mock.recent(10_000)
+    assert done.returncode == 0, done.stderr
+    assert run["status"] == "complete"
+    assert run["summary"]["streams"]["ok"] > 6
+    assert run["summary"]["ttft_ms"]["count"] == sum(bool(record.token_reads) for record in found)
+    assert len({record.worker for record in found}) == processes
+    # One more stream at the mock: the one that load starts with, to see that the endpoint streams.
+    assert len(streams) == len(found) + 1
+    assert all(len(entries) == 1 for entries in ledger.values())
+    assert all(
+        len(record.token_reads) == ledger[record.id][0].tokens_written for record in found if record.outcome == "ok"
+    )
+
+
+def test_what_is_reported_agrees_with_the_ledger_of_the_same_run(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    streamgauge("load", paced + CHAT, "--users", "5", "--duration", "4s", "--mock", paced, "--out", tmp_path)
+
+    truth = json.loads((tmp_path / "run.json").read_text())["truth"]
+    assert truth["streams"] == truth["ttft_error_ms"]["count"] > 10
+    # The start lies before the arrival at the mock and the arrival here after its write: never less than the truth.
+    assert truth["ttft_ms"]["p50"] >= truth["true_ttft_ms"]["p50"]
+    assert truth["itl_ms"]["count"] <= truth["true_itl_ms"]["count"]
+    assert truth["itl_ms"]["p50"] == pytest.approx(truth["true_itl_ms"]["p50"], rel=0.25)
+
+
+def test_ctrl_c_keeps_and_reports_what_was_measured(paced: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("load", paced + CHAT, "--users", "4", "--duration", "60s", "--out", tmp_path),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    reader = RecordReader(tmp_path)
+    seen = 0
+    for _ in range(300):
+        seen += sum(record.outcome == "ok" for record in reader.new())
+        if seen >= 8:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert seen >= 8
+    assert process.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert run["status"] == "interrupted"
+    assert run["summary"]["streams"]["ok"] >= 8
+    assert run["summary"]["ttft_ms"]["count"] >= 8
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert len(records(tmp_path)) == sum(run["summary"]["streams"].values())
+
+
+def test_a_missed_slo_fails_and_a_met_one_does_not(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    common = ("load", paced + CHAT, "--users", "2", "--duration", "2s", "--out", tmp_path)
+
+    met = streamgauge(*common, "--slo", "ttft p50 < 20s", "--slo", "error_rate < 1%")
+    missed = streamgauge(*common, "--slo", "ttft p50 < 1ms")
+
+    assert (met.returncode, missed.returncode) == (0, 1)
+    assert "SLO missed" in missed.stderr
+    assert json.loads((tmp_path / "run.json").read_text())["summary"]["goodput"] == 0
+
+
+def test_the_scenario_file_runs_under_plain_locust(paced: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "locust", "-f", "scenarios/chat.py", "--host", paced, "--headless", "--users", "2",
+            "--spawn-rate", "2", "--run-time", "3s", "--run-dir", str(tmp_path / "run"),
+        ],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert len(records(tmp_path / "run")) > 2
+    assert "/v1/chat/completions" in done.stdout + done.stderr
+
+
+def test_the_scenario_file_has_locusts_web_ui(paced: str, tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "locust", "-f", "scenarios/chat.py", "--host", paced, "--web-host", "127.0.0.1",
+            "--web-port", str(port), "--run-dir", str(tmp_path / "run"),
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        page = None
+        for _ in range(200):
+            try:
+                page = httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        assert page is not None
+        assert page.status_code == 200
+        httpx.post(
+            f"http://127.0.0.1:{port}/swarm", data={"user_count": "2", "spawn_rate": "2", "host": paced}, timeout=10
+        ).raise_for_status()
+        for _ in range(100):
+            stats = httpx.get(f"http://127.0.0.1:{port}/stats/requests", timeout=5).json()
+            if any(row["name"] == CHAT and row["num_requests"] for row in stats["stats"]):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(stats)
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -1,0 +1,70 @@
+"""junit.xml, read back with a real XML parser."""
+
+import xml.etree.ElementTree as ET
+
+from report_builders import EVERY_VERDICT, HOSTILE, check, checks_file
+
+from harness.conformance.result import Verdict
+from reports.junit import junit_xml
+
+
+def cases(strict: bool) -> tuple[ET.Element, dict[str, ET.Element]]:
+    root = ET.fromstring(junit_xml(checks_file(EVERY_VERDICT, strict=strict)))
+    return root, {case.attrib["name"]: case for case in root.iter("testcase")}
+
+
+def kinds(case: ET.Element) -> list[str]:
+    return [child.tag for child in case]
+
+
+def test_each_verdict_becomes_its_kind_of_result() -> None:
+    root, by_name = cases(strict=False)
+
+    assert {name: kinds(case) for name, case in by_name.items()} == {
+        "framing.good": [],
+        "framing.bad": ["failure"],
+        "framing.soft": ["system-out"],
+        "framing.fact": ["system-out"],
+        "framing.none": ["skipped"],
+        "framing.open": ["skipped"],
+        "framing.broken": ["error"],
+    }
+    assert {case.attrib["classname"] for case in by_name.values()} == {"streamgauge.framing"}
+    for element in (root, root.find("testsuite")):
+        assert element is not None
+        counts = {name: element.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
+        assert counts == {"tests": "7", "failures": "1", "errors": "1", "skipped": "2"}
+
+
+def test_strict_makes_a_warning_a_failure() -> None:
+    root, by_name = cases(strict=True)
+
+    assert kinds(by_name["framing.soft"]) == ["failure"]
+    assert root.attrib["failures"] == "2"
+
+
+def test_a_failure_carries_what_a_log_reader_needs() -> None:
+    failure = cases(strict=False)[1]["framing.bad"].find("failure")
+
+    assert failure is not None
+    assert failure.attrib["message"] == "the actual of bad"
+    for part in ("requirement: ", "expected: two newlines", "byte 1,207", "reproduce: curl", "fix: write"):
+        assert part in (failure.text or "")
+
+
+def test_a_skip_says_why_and_what_would_help() -> None:
+    skipped = cases(strict=False)[1]["framing.open"].find("skipped")
+
+    assert skipped is not None
+    assert skipped.attrib["message"] == "inconclusive: the actual of open (needs --mock URL)"
+
+
+def test_hostile_text_survives_as_text() -> None:
+    hostile = HOSTILE + "\ufffe\uffff"
+    text = junit_xml(checks_file([check("x", Verdict.FAIL, actual=hostile, statement=hostile, group=hostile)]))
+
+    failure = next(ET.fromstring(text).iter("failure"))
+
+    assert "<script>alert(1)</script> ]]> red" in failure.attrib["message"]
+    assert "\x1b" not in text
+    assert "\x00" not in text
