@@ -73,8 +73,8 @@ class DiagnosisFile(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(NamedTuple):
     """One paced stream as delivered. Times are ns since the request was sent; parallel lists.
 
-    `arrived_ns` and `read` are per token; `read_ns` and `read_bytes` per read that brought body bytes. `emitted_ns` is
-    when the upstream wrote each token, None where nobody knows.
+    `arrived_ns` and `read` are per token; `read_ns` and `read_bytes` per read that brought body bytes, which is what
+    `read` counts. `emitted_ns` is when the upstream wrote each token, None where nobody knows.
     """
 
     arrived_ns: list[int]
@@ -110,9 +110,10 @@ def delivery_of(transcript: Transcript, emitted_ns: list[int] | None, itl_ns: in
     sizes: dict[int, int] = {}
     for read, data in capture.body:
         sizes[read] = sizes.get(read, 0) + len(data)
+    at_read = {read: index for index, read in enumerate(sizes)}
     return Delivery(
         [transcript.time_of(event) - zero for event, _ in transcript.tokens],
-        [event.read for event, _ in transcript.tokens],
+        [at_read.get(event.read, len(sizes) - 1) for event, _ in transcript.tokens],
         [capture.reads[read].t_ns - zero for read in sizes],
         list(sizes.values()),
         None if emitted_ns is None else [at - zero for at in emitted_ns],

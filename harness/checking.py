@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -122,6 +123,7 @@ def observe(
         position=Position.DIRECT if mock is None else Position.SANDWICH,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
+        endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
         dialect=target.reader(),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)
@@ -262,6 +264,11 @@ class _Runner:
         played = lockstep.play(self._client, spec, self.dialect, self._mock, stream_id, tokens, timeout_s)
         observed = self._observed(scenario, spec, stream_id, played.transcript)
         observed.steps = tuple(Step(step.released, step.seen, step.timed_out) for step in played.log)
+        if not played.passed and not played.one_behind:
+            keys: Keys = {"script": "lockstep", "tokens": lockstep.MEASURE_TOKENS, "ttft": "0", "itl": "0"}
+            again, again_id = self._request(keys)
+            assert again_id is not None
+            observed.held_bytes = lockstep.measure_buffer(self._client, again, self.dialect, self._mock, again_id)
         yield observed
 
     # One exchange.
@@ -339,12 +346,9 @@ class _Runner:
         gone = entry.disconnect
         return Upstream(
             arrival_ns=entry.arrival_ns - self._offset_ns,
-            tokens_planned=entry.tokens_planned,
             tokens_written=entry.tokens_written,
             end_ns=None if entry.end_ns is None else entry.end_ns - self._offset_ns,
             disconnect_ns=None if gone is None else gone.t_ns - self._offset_ns,
-            disconnect_kind=None if gone is None else gone.kind,
-            tokens_after=0 if gone is None else gone.tokens_after,
         )
 
 

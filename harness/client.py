@@ -10,7 +10,7 @@ import httpx
 from harness.dialects.base import Dialect
 from harness.errors import CannotMeasure
 from harness.secrets import mask_url
-from harness.stream import Outcome, StreamReader, Transcript, interpret
+from harness.stream import Outcome, StreamReader, Transcript, by_read, interpret
 from harness.target import RequestSpec, Target
 from harness.transport.http1 import CaptureTransport, Close, Exchange
 from harness.wire import Capture, End
@@ -90,9 +90,13 @@ class StreamClient:
             },
         )
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        request.extensions["deadline"] = deadline
         try:
             response = self._http.send(request, stream=True)
-        except (httpx.TransportError, httpx.InvalidURL, httpx.RemoteProtocolError) as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            if capture.head is not None and capture.end is End.CANCELLED:
+                # httpx refused the head (a Location that is no URL) and closed: that was not our leaving.
+                capture.end, capture.detail = End.MALFORMED, str(error)
             capture.detail = capture.detail or str(error)
             return interpret(capture, dialect, keep=keep)
         exchange: Exchange = response.extensions["exchange"]
@@ -117,7 +121,7 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
     body = exchange.capture.body
     done, tokens = 0, -1
     while True:
-        for read, data in body[done:]:
+        for read, data in by_read(body[done:]):
             reader.feed(read, data)
         done = len(body)
         if reader.token_events > tokens:

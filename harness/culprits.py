@@ -16,17 +16,19 @@ class Culprit(NamedTuple):
     fix: Fix
 
 
-CULPRITS: Final = (
-    Culprit(
-        "nginx",
-        "server",
-        "nginx",
-        "nginx buffers answers by default (proxy_buffering on) and before 1.29.7 speaks HTTP/1.0 to the upstream",
-        Fix(
-            "the location block with proxy_pass in nginx.conf",
-            ["proxy_buffering off;", "proxy_http_version 1.1;", 'proxy_set_header Connection "";'],
-        ),
+NGINX: Final = Culprit(
+    "nginx",
+    "server",
+    "nginx",
+    "nginx buffers answers by default (proxy_buffering on) and before 1.29.7 speaks HTTP/1.0 to the upstream",
+    Fix(
+        "the location block with proxy_pass in nginx.conf",
+        ["proxy_buffering off;", "proxy_http_version 1.1;", 'proxy_set_header Connection "";'],
     ),
+)
+
+CULPRITS: Final = (
+    NGINX,
     Culprit(
         "Apache httpd",
         "server",

@@ -147,7 +147,7 @@ def _agree(shape: Shape, held: Lockstep) -> Shape:
     if shape.pattern is Pattern.PASS_THROUGH and held.one_behind:
         return shape._replace(pattern=Pattern.ONE_BEHIND, evidence=[told, *shape.evidence])
     if shape.pattern is Pattern.PASS_THROUGH:
-        shape = shape._replace(pattern=Pattern.BLOCK_BUFFERED, size_bytes=held.bytes_held)
+        shape = shape._replace(pattern=Pattern.BLOCK_BUFFERED)
     return shape._replace(evidence=[told, *shape.evidence])
 
 
@@ -245,4 +245,7 @@ def _fixes(shape: Shape, culprit: culprits.Culprit | None, at_source: bool) -> l
         return [culprits.COMPRESSION_FIX]
     if at_source:
         return [culprits.APP_FIXES[1]]
-    return [culprit.fix if culprit else culprits.CULPRITS[0].fix, culprits.APP_FIXES[0]]
+    if culprit is not None and culprit.name != "nginx":
+        return [culprit.fix]
+    # The commonest culprit, and the only one that obeys a header of the application's.
+    return [culprits.NGINX.fix, culprits.APP_FIXES[0]]

@@ -21,22 +21,35 @@ class Identity:
 
 
 class Zlib:
-    """gzip and deflate; bounded, because a few kilobytes can inflate to gigabytes."""
+    """gzip and deflate; bounded, because a few kilobytes can inflate to gigabytes.
+
+    A gzip body may be several members in a row (RFC 1952 section 2.2), each ended to flush it.
+    """
 
     def __init__(self, max_bytes: int = MAX_DECODED_BYTES) -> None:
-        self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: the header says whether gzip or zlib
+        self._inflate = _inflater()
         self._left = max_bytes
         self._max = max_bytes
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            out = self._inflate.decompress(data, self._left + 1)
-        except zlib.error as error:
-            raise ValueError(f"the body is not valid gzip or deflate data ({error})") from None
-        if len(out) > self._left:
-            raise LimitExceeded(f"the compressed body inflates to more than {self._max:,} bytes")
-        self._left -= len(out)
-        return out
+        parts: list[bytes] = []
+        while data:
+            if self._inflate.eof:
+                self._inflate = _inflater()
+            try:
+                out = self._inflate.decompress(data, self._left + 1)
+            except zlib.error as error:
+                raise ValueError(f"the body is not valid gzip or deflate data ({error})") from None
+            if len(out) > self._left:
+                raise LimitExceeded(f"the compressed body inflates to more than {self._max:,} bytes")
+            self._left -= len(out)
+            parts.append(out)
+            data = self._inflate.unused_data
+        return b"".join(parts)
+
+
+def _inflater() -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: the header says whether gzip or zlib
 
 
 def decoder_for(content_encoding: str | None) -> Decoder:

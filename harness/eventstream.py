@@ -111,6 +111,8 @@ class Lexer:
         for match in _LINE_END.finditer(data):
             at, after = match.span()
             raw = self._take() + data[start:at] if self._parts else data[start:at]
+            if len(raw) > self._max:
+                raise self._too_long()
             line = Line(self._offset, raw, data[at:after], read)
             lines.append(line)
             self._offset = line.end
@@ -130,10 +132,13 @@ class Lexer:
         self._parts.append(data)
         self._pending += len(data)
         if self._pending > self._max:
-            raise LimitExceeded(
-                f"a line of the event stream is longer than {self._max:,} bytes (it starts at byte {self._offset:,})",
-                "a line this long breaks most clients: send the content in smaller events",
-            )
+            raise self._too_long()
+
+    def _too_long(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"a line of the event stream is longer than {self._max:,} bytes (it starts at byte {self._offset:,})",
+            "a line this long breaks most clients: send the content in smaller events",
+        )
 
     def _take(self) -> bytes:
         raw = b"".join(self._parts)
@@ -184,7 +189,7 @@ class Interpreter:
             if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():  # bytes.isdigit is ASCII digits only, as the standard asks
-            self.retry_ms = int(value[:18])
+            self.retry_ms = int(value.lstrip(b"0")[:18] or b"0")
         return None
 
     def _dispatch(self, line: Line) -> Event | None:

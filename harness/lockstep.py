@@ -5,6 +5,7 @@ is how long a step is waited for. What had been released when data came at last 
 """
 
 import threading
+import time
 from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -19,6 +20,10 @@ from harness.truth import Mock
 TOKENS: Final = 8
 STEP_TIMEOUT_S: Final = 2.0
 MAX_FAILED_STEPS: Final = 2
+MEASURE_TOKENS: Final = 4096
+MEASURE_STEP_S: Final = 0.25
+SETTLE_S: Final = 0.1
+DEADLINE_S: Final = 60.0
 
 
 class Step(NamedTuple):
@@ -52,12 +57,9 @@ class Lockstep(NamedTuple):
         return bool(late) and all(step.seen == step.released - 1 for step in late)
 
     @property
-    def bytes_held(self) -> int | None:
-        """Body bytes of the first burst after a step that timed out; None when nothing came at all."""
-        for step in self.log:
-            if not step.timed_out and step.bytes_seen:
-                return step.bytes_seen
-        return None
+    def first_burst(self) -> int | None:
+        """Body bytes there were when the first token had come; None when none came before the last release."""
+        return next((step.bytes_seen for step in self.log if step.seen), None)
 
     def describe(self) -> str:
         """The outcome in a sentence."""
@@ -95,6 +97,34 @@ def play(
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> Lockstep:
     """The same for a request that already carries the directive."""
+    steps = [(step, step_timeout_s) for step in range(1, tokens + 1)]
+    return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
+
+
+def measure_buffer(
+    client: StreamClient, spec: RequestSpec, dialect: Dialect | None, mock: Mock, stream_id: str
+) -> int | None:
+    """Body bytes that a path which failed lockstep lets go of at once: its buffer. None when nothing came early.
+
+    `spec` must ask for a lockstep stream of MEASURE_TOKENS tokens. Releases double, so any buffer is found in a dozen.
+    """
+    steps = [(2**power, MEASURE_STEP_S) for power in range(MEASURE_TOKENS.bit_length())]
+    return _play(client, spec, dialect, mock, stream_id, MEASURE_TOKENS, steps, len(steps), once=True).first_burst
+
+
+def _play(
+    client: StreamClient,
+    spec: RequestSpec,
+    dialect: Dialect | None,
+    mock: Mock,
+    stream_id: str,
+    tokens: int,
+    steps: list[tuple[int, float]],
+    failures: int,
+    *,
+    once: bool = False,
+) -> Lockstep:
+    """Release up to each step's token and wait its time for that token; `once` stops when the first data comes."""
     seen = threading.Condition()
     progress = {"tokens": 0, "bytes": 0, "ended": 0}
 
@@ -108,7 +138,7 @@ def play(
     answer: list[Transcript] = []
 
     def read() -> None:
-        answer.append(client.run(spec, dialect=dialect, deadline_s=step_timeout_s * (tokens + 5), on_token=on_token))
+        answer.append(client.run(spec, dialect=dialect, deadline_s=DEADLINE_S, on_token=on_token))
         with seen:
             progress["ended"] = 1
             seen.notify()
@@ -117,12 +147,15 @@ def play(
     thread.start()
     log: list[Step] = []
     try:
-        for step in range(1, tokens + 1):
+        for step, wait_s in steps:
             mock.release(stream_id, step)
             with seen:
-                seen.wait_for(partial(_arrived, progress, step), step_timeout_s)
+                seen.wait_for(partial(_arrived, progress, 1 if once else step), wait_s)
+            if once and progress["tokens"]:
+                time.sleep(SETTLE_S)  # a flush of several segments comes in several reads
+            with seen:
                 log.append(Step(step, progress["tokens"], progress["tokens"] < step, progress["bytes"]))
-            if progress["ended"] or sum(item.timed_out for item in log) >= MAX_FAILED_STEPS:
+            if progress["ended"] or sum(item.timed_out for item in log) >= failures or (once and progress["tokens"]):
                 break
     finally:
         mock.release(stream_id, tokens + 1)

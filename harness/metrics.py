@@ -51,7 +51,7 @@ METRICS: Final = (
         "per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
         "fewer than 2 tokens",
     ),
-    Metric("e2e", "end of the stream (end marker, else last byte) − start", "no answer"),
+    Metric("e2e", "end of the stream (end marker, else last byte) − start", "no answer, or cut by the client"),
     Metric(
         "client_lag",
         "user-space read − kernel arrival, per read: the error this client would have added",
@@ -301,6 +301,8 @@ class Totals:
 def per_stream(record: StreamRecord) -> dict[str, float | None]:
     """Every per-stream metric in ns."""
     gaps = gaps_ns(record)
+    # A stream that we cut has no end of its own.
+    end_ns = None if record.outcome in (Outcome.CANCELLED, Outcome.INCOMPLETE) else record.end_ns
     return {
         "ttft": ttft_ns(record),
         "ttfb": record.first_byte_ns,
@@ -309,10 +311,10 @@ def per_stream(record: StreamRecord) -> dict[str, float | None]:
         "ttfat": record.first_answer_ns,
         "ttst": gaps[0] if gaps else None,
         "tpot": tpot_ns(record),
-        "e2e": record.end_ns,
+        "e2e": end_ns,
         "connect": record.connect_ns,
         "ttft_any_chunk": record.first_chunk_ns,
-        "tpot_incl_first": record.end_ns / record.output_tokens if record.end_ns and record.output_tokens else None,
+        "tpot_incl_first": end_ns / record.output_tokens if end_ns and record.output_tokens else None,
         "itl_request_mean": sum(gaps) / len(gaps) if gaps else None,
         "itl": max(gaps) if gaps else None,
     }

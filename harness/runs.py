@@ -90,7 +90,7 @@ def read(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
 
 
@@ -103,7 +103,10 @@ class RecordWriter:
 
     def add(self, record: StreamRecord) -> None:
         """Write one record. Raises OSError when the disk is full."""
-        os.write(self._fd, self._encoder.encode(record) + b"\n")
+        line = self._encoder.encode(record) + b"\n"
+        # A disk with less room than the line takes a part and says so only when asked for the rest.
+        while line:
+            line = line[os.write(self._fd, line) :]
 
     def close(self) -> None:
         os.close(self._fd)
@@ -137,5 +140,5 @@ class RecordReader:
                 self._offset += len(line)
                 try:
                     yield self._decoder.decode(line)
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, UnicodeDecodeError):
                     self.torn += 1

@@ -16,6 +16,8 @@ from harness.units import MS, parse_duration
 METRIC_NAMES: Final = ("ttft", "ttfb", "headers", "ttfe", "ttfat", "ttst", "tpot", "e2e", "itl", "error_rate")
 _GRAMMAR: Final = re.compile(r"\s*(\w+)\s*(mean|p50|p90|p95|p99|max)?\s*<\s*(\S+)\s*")
 
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
 
 class Slo(NamedTuple):
     """One objective. `limit` is ns, or a fraction for error_rate."""
@@ -50,7 +52,7 @@ def parse_slo(text: str) -> Slo:
         raise UsageError(f"SLO {text!r} names an unknown metric {metric!r}", hint)
     if metric == "error_rate":
         number = limit.removesuffix("%")
-        if percentile or not number.replace(".", "", 1).isdigit():
+        if percentile or not _NUMBER.fullmatch(number):
             raise UsageError(f"SLO {text!r}: error_rate takes a percentage", hint)
         return Slo(metric, None, float(number) / (100 if limit.endswith("%") else 1))
     return Slo(metric, percentile, float(parse_duration(limit, f"the limit of SLO {text!r}")))

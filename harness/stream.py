@@ -5,6 +5,7 @@ finished capture. Both give a Transcript, which is what checks and records are m
 """
 
 import codecs
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
@@ -17,7 +18,9 @@ from harness.eventstream import Event, Interpreter, Lexer, Line
 from harness.wire import Capture, End, Head
 
 SSE_TYPE: Final = "text/event-stream"
-_SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbfdata:")
+_SSE_STARTS: Final = tuple(
+    bom + name for bom in (b"", b"\xef\xbb\xbf") for name in (b"data:", b"event:", b"id:", b"retry:", b":")
+)
 
 
 class Outcome(StrEnum):
@@ -151,6 +154,10 @@ class StreamReader:
         self._body: list[bytes] = []
         self._failure: str | None = None
         self._started = False
+        # Until the body's beginning says what it is: the pieces that wait, and their first bytes.
+        self._early: list[tuple[int, bytes]] = []
+        self._first = b""
+        self._chosen = False
 
     def feed(self, read: int, data: bytes) -> None:
         """Take one piece of the body (after transfer decoding). Bad data ends the stream as a protocol error."""
@@ -165,9 +172,11 @@ class StreamReader:
                 return
             if self._keep:
                 self._body.append(text)
-            if self._cutter is None:
-                self._choose_cutter(text)
-            if self._cutter is not None:
+            if not self._chosen:
+                self._early.append((read, text))
+                self._first = (self._first + text).lstrip(b"\r\n")
+                self._choose_cutter()
+            elif self._cutter is not None:
                 self._take(self._cutter.feed(text, read))
         except (ValueError, LimitExceeded) as error:
             self._failure = str(error)
@@ -176,6 +185,8 @@ class StreamReader:
     def finish(self) -> Transcript:
         """Judge the stream by its capture, which must have ended."""
         transcript, capture = self.transcript, self.transcript.capture
+        if self._early:
+            self._choose_cutter(final=True)
         if self._cutter is not None:
             self._take(self._cutter.finish(max(len(capture.reads) - 1, 0)))
         transcript.body = b"".join(self._body)
@@ -189,25 +200,30 @@ class StreamReader:
             raise ValueError("a body needs a response head before it")
         return head
 
-    def _choose_cutter(self, first: bytes) -> None:
-        head = self._head
+    def _choose_cutter(self, *, final: bool = False) -> None:
+        """Decide how the body is cut, or wait when too little has come to tell; `final` decides by what there is."""
+        head, transcript, asked = self._head, self.transcript, self._asked
         media = head.media_type
-        if self._asked is not None:
-            wants_sse = self._asked.media is Media.SSE
-        else:
-            # The label may be wrong and the body right: the checks report the label, the reader goes by the body.
-            wants_sse = media == SSE_TYPE or first.lstrip(b"\r\n").startswith(_SSE_STARTS)
         if head.status != 200:
-            return
-        if wants_sse:
-            if media != SSE_TYPE and not first.lstrip(b"\r\n").startswith(_SSE_STARTS):
-                return
-            self._cutter = _SseCutter(self.transcript, self._keep)
-        elif self._asked is not None or media == "text/plain":
+            pass
+        elif asked is not None and asked.media is Media.TEXT:
             self._cutter = _TextCutter()
-            self.transcript.dialect = self._asked or dialects.by_name("plain-text")
-            self.transcript.dialect_rule = None if self._asked else "Content-Type is text/plain"
-        self.transcript.is_stream = self._cutter is not None
+            transcript.dialect = asked
+        elif media == SSE_TYPE or self._first.startswith(_SSE_STARTS):
+            # The label may be wrong and the body right: the checks report the label, the reader goes by the body.
+            self._cutter = _SseCutter(transcript, self._keep)
+        elif not final and any(start.startswith(self._first) for start in _SSE_STARTS):
+            return
+        elif asked is None and media == "text/plain":
+            self._cutter = _TextCutter()
+            transcript.dialect = dialects.by_name("plain-text")
+            transcript.dialect_rule = "Content-Type is text/plain"
+        self._chosen = True
+        transcript.is_stream = self._cutter is not None
+        early, self._early = self._early, []
+        if self._cutter is not None:
+            for read, data in early:
+                self._take(self._cutter.feed(data, read))
 
     def _take(self, events: list[Event]) -> None:
         transcript = self.transcript
@@ -247,7 +263,7 @@ class StreamReader:
             return Outcome.HTTP_ERROR, f"HTTP {head.status} {head.reason}".rstrip()
         if self._failure is not None:
             return Outcome.PROTOCOL_ERROR, self._failure
-        if capture.body and not transcript.is_stream and self._started and self._cutter is None:
+        if self._chosen and self._cutter is None:
             return (
                 Outcome.PROTOCOL_ERROR,
                 f"Content-Type {head.get('content-type')!r} and the body is no event stream",
@@ -283,7 +299,13 @@ def _message_of(error: object) -> str:
 def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
     """Read a finished capture; `dialect` None detects it."""
     reader = StreamReader(capture, dialect, keep=keep)
-    body = capture.body
+    for read, data in by_read(capture.body):
+        reader.feed(read, data)
+    return reader.finish()
+
+
+def by_read(body: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """The pieces of a body, those of one read joined: a read is what arrived, the HTTP chunks in it are not."""
     index, count = 0, len(body)
     while index < count:
         read, data = body[index]
@@ -294,5 +316,4 @@ def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = 
                 parts.append(body[index][1])
                 index += 1
             data = b"".join(parts)
-        reader.feed(read, data)
-    return reader.finish()
+        yield read, data

@@ -21,6 +21,7 @@ DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
 DEFAULT_MODEL: Final = "gpt-4o-mini"
 PROMPT_NAMES: Final = ("message", "prompt", "input", "query", "question", "text", "q")
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PATHS: Final = ((re.compile(r"/chat/completions/?$"), "openai-chat"),)
 _BASE_HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -56,7 +57,7 @@ class RequestSpec(NamedTuple):
             if name.lower() != "user-agent":
                 words += ["-H", f"{name}: {value}"]
         if self.body is not None:
-            words += ["--data-binary", self.body.decode("utf-8", "replace")]
+            words += ["--data-raw", self.body.decode("utf-8", "replace")]
         words.append(self.masked_url)
         return shlex.join(words)
 
@@ -170,9 +171,10 @@ def load_target(path: Path) -> Target:
 
 def check_url(url: str) -> str:
     """The URL, with http:// added where the scheme is missing. Raises UsageError on what cannot be requested."""
-    full = url if "://" in url else f"http://{url}"
-    parts = urlsplit(full)
+    full = url if _SCHEME.match(url) else f"http://{url}"
+    parts = urlsplit("")
     try:
+        parts = urlsplit(full)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False

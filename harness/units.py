@@ -1,6 +1,7 @@
 """The one place where integers in nanoseconds meet text."""
 
 import re
+from fractions import Fraction
 from typing import Final
 
 from harness.errors import UsageError
@@ -17,7 +18,7 @@ _SCALE: Final = {
     "m": 60 * SECOND,
     "h": 3600 * SECOND,
 }
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_DURATION: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str, what: str = "duration") -> int:
@@ -31,7 +32,7 @@ def parse_duration(text: str, what: str = "duration") -> int:
             f"{what} {text!r} is not a duration",
             "write a number and a unit: 200ms, 1.5s, 2m30s (a bare 0 is allowed)",
         )
-    return sum(round(float(number) * _SCALE[unit]) for number, unit in parts)
+    return sum(round(Fraction(number) * _SCALE[unit]) for number, unit in parts)
 
 
 def ns_to_ms(value_ns: int | float) -> float:

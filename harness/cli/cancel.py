@@ -43,7 +43,7 @@ def cancel(
         mock.clock()
         target = settle(client, target)
         with err.status("starting ...") as status:
-            rows = run_matrix(client, target, mock, target.masked_url, lambda text: status.update(safe(text)))
+            rows = run_matrix(client, target, mock, "endpoint", lambda text: status.update(safe(text)))
     print_rows(rows)
     if out_dir is not None:
         out_dir.mkdir(parents=True, exist_ok=True)

@@ -31,12 +31,9 @@ class Upstream:
     """One upstream request as the mock provider recorded it; times in epoch ns on the harness's clock."""
 
     arrival_ns: int
-    tokens_planned: int | None = None
     tokens_written: int = 0
     end_ns: int | None = None
     disconnect_ns: int | None = None
-    disconnect_kind: str | None = None
-    tokens_after: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,6 +66,7 @@ class Observed:
     upstream: tuple[Upstream, ...] | None = None
     said: str | None = None
     steps: tuple[Step, ...] = ()
+    held_bytes: int | None = None
 
     @property
     def label(self) -> str:
@@ -137,6 +135,7 @@ class Case:
     position: Position = Position.DIRECT
     public: bool = False
     has_credential: bool = False
+    endpoint_is_mock: bool = False
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

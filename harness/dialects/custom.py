@@ -22,7 +22,7 @@ def decode(text: str) -> Any:
     """The JSON value in `text`, or UNDECODABLE."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return UNDECODABLE
 
 
@@ -43,5 +43,9 @@ def error_of(event: Event, payload: Any) -> Delta | None:
 
 
 def done_of(event: Event) -> Delta | None:
-    """An end marker that application shapes agree on: `event: done` or `data: [DONE]`."""
-    return Delta(Kind.DONE) if event.type == "done" or event.data == "[DONE]" else None
+    """An end marker that application shapes agree on: `event: done`, or `data: [DONE]` in an event without a name.
+
+    A model may well say "[DONE]"; in an event named token it is text.
+    """
+    marked = event.type == "done" or (event.type == "message" and event.data == "[DONE]")
+    return Delta(Kind.DONE) if marked else None

@@ -1,4 +1,4 @@
-"""`event: token` with the text itself: TypedResults.ServerSentEvents (guide S0). Line breaks become several data lines."""
+"""`event: token` with the text itself: TypedResults.ServerSentEvents (guide S0); a line break makes a new data line."""
 
 from harness.dialects import custom
 from harness.dialects.base import Ask, Delta, Kind, Media

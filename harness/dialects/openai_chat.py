@@ -26,7 +26,7 @@ class OpenAIChat:
             return [Delta(Kind.DONE)]
         try:
             payload = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             return [Delta(Kind.META, value=f"not JSON: {error}")]
         if not isinstance(payload, dict):
             return [Delta(Kind.META, value="not a JSON object")]
@@ -71,13 +71,16 @@ def _read_choice(choice: dict[str, Any]) -> list[Delta]:
                 break
         content = delta.get("content")
         if isinstance(content, list):  # Mistral sends an array of parts
-            content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
+            content = "".join(
+                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+            )
         text = content if isinstance(content, str) else ""
         if isinstance(delta.get("refusal"), str):
             text += delta["refusal"]
         if text:
             deltas.append(Delta(Kind.CONTENT, text))
-        for call in delta.get("tool_calls") or ():
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict) and isinstance(function.get("arguments"), str):
                 deltas.append(Delta(Kind.TOOL, function["arguments"]))

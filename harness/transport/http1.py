@@ -38,6 +38,7 @@ class Connection:
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._notified = False
 
     def start_tls(self, context: ssl.SSLContext, hostname: str) -> None:
         """Handshake. Raises ssl.SSLError, OSError or TimeoutError."""
@@ -67,6 +68,9 @@ class Connection:
         """The plaintext of one read (under TLS possibly of several, when a record spans them) and its stamp."""
         if self._tls is None:
             return stamps.receive(self._sock)
+        if self._notified:  # the peer's close_notify came along with the last data; it may keep TCP open for ours
+            now_ns = time.time_ns()
+            return b"", Read(now_ns, now_ns, 0, stamped=False)
         while True:
             data, read = stamps.receive(self._sock)
             if not data:
@@ -89,6 +93,7 @@ class Connection:
             except ssl.SSLZeroReturnError:
                 part = b""
             if not part:  # the peer's close_notify
+                self._notified = True
                 return b"".join(parts) or None
             parts.append(part)
         self._flush()  # a TLS 1.3 key update asks for an answer
@@ -141,13 +146,15 @@ class Exchange(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         body = self.capture.body
+        more = True
         while True:
             while self._returned < len(body):
                 self._returned += 1
                 yield body[self._returned - 1][1]
-            if not self.step():
+            if not more:
                 self.raise_for_end()
                 return
+            more = self.step()  # the read that ends the response may bring the last of the body
 
     def step(self, deadline_s: float | None = None) -> bool:
         """Do one read; False when the response has ended, for whatever reason (see `capture.end`)."""
@@ -280,6 +287,7 @@ class CaptureTransport(httpx.BaseTransport):
         capture = request.extensions.get("capture") or Capture(0)
         version = request.extensions.get("http_version_asked", "1.1")
         timeout = request.extensions.get("timeout", {})
+        deadline = request.extensions.get("deadline")
         payload = _request_bytes(request, version)
         capture.method = request.method
         capture.url = str(request.url)
@@ -291,7 +299,7 @@ class CaptureTransport(httpx.BaseTransport):
             connection = self._reuse(pool, capture) or self._connect(origin, capture, timeout.get("connect"))
             connection.settimeout(timeout.get("write"))
             connection.send(payload)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _connect_error(error, origin, capture) from error
         capture.sent_ns = time.time_ns()
         exchange = Exchange(connection, capture, timeout.get("read"))
@@ -299,7 +307,7 @@ class CaptureTransport(httpx.BaseTransport):
         if leave := request.extensions.get("leave_after"):
             exchange.leave_at(time.monotonic() + leave[0], leave[1])
         try:
-            while capture.head is None and exchange.step():
+            while capture.head is None and exchange.step(deadline):
                 pass
         except BaseException:
             exchange.interrupt()
@@ -363,7 +371,9 @@ def _request_bytes(request: httpx.Request, version: str) -> bytes:
     return b"\r\n".join(head) + b"\r\n\r\n" + request.read()
 
 
-def _connect_error(error: OSError, origin: tuple[str, str, int], capture: Capture) -> httpx.TransportError:
+def _connect_error(
+    error: OSError | UnicodeError, origin: tuple[str, str, int], capture: Capture
+) -> httpx.TransportError:
     """Map what a socket or TLS raised to httpx's exceptions, and note it in the capture."""
     where = f"{origin[1]}:{origin[2]}"
     capture.end_ns = time.time_ns()
@@ -378,6 +388,8 @@ def _connect_error(error: OSError, origin: tuple[str, str, int], capture: Captur
         capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
     elif isinstance(error, socket.gaierror):
         capture.detail = f"the host name {origin[1]!r} cannot be resolved: {error.strerror}"
+    elif isinstance(error, UnicodeError):
+        capture.detail = f"the host name {origin[1]!r} is not a valid one: {error}"
     else:
         capture.detail = f"cannot connect to {where}: {error.strerror or error}"
     return httpx.ConnectError(capture.detail)

@@ -41,6 +41,9 @@ class ResponseParser:
                 self.keep_alive = False
             else:
                 self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {error} (within {self._bytes:,} bytes)")
+        except httptools.HttpParserUpgrade:
+            # 101: what follows is another protocol, so the answer ends here, and the connection with it.
+            self.keep_alive = False
         if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
         elif self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
@@ -79,6 +82,8 @@ class ResponseParser:
         self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.capture.head is not None:
+            return  # a trailer: nobody asks for them, and nothing bounds them
         self._headers.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
@@ -96,7 +101,7 @@ class ResponseParser:
             capture.framing = Framing.NONE
             self.keep_alive = False  # whatever follows a HEAD's head would be read as the next answer
             self._end(End.COMPLETE, None)
-        elif "chunked" in (head.get("transfer-encoding") or "").lower():
+        elif (head.get("transfer-encoding") or "").lower().endswith("chunked"):  # RFC 9112 6.3: only as the last one
             capture.framing = Framing.CHUNKED
         elif head.get("content-length") is not None:
             capture.framing = Framing.LENGTH

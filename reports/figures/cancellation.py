@@ -17,7 +17,8 @@ def draw(run: Run) -> list[Drawing]:
         return []
     rows = pd.DataFrame(
         {
-            "kind": [label(f"{row.path} · {row.phase} · {row.method}", 44) for row in run.cancellation.rows],
+            # Kind first: what is cut off a long label may be the path, which is mostly the same in all.
+            "kind": [label(f"{row.phase} · {row.method} · {row.path}", 44) for row in run.cancellation.rows],
             "seen": [row.seen for row in run.cancellation.rows],
             "delay": pd.Series([row.propagation_ms for row in run.cancellation.rows], dtype="float64"),
             "wasted": pd.Series([row.wasted_tokens for row in run.cancellation.rows], dtype="float64"),
@@ -63,7 +64,7 @@ def _bars(axes: Axes, values: "pd.Series[float]", told: list[str], colour: str, 
             text, (0 if pd.isna(value) else float(value), row), xytext=(5, 0), textcoords="offset points",
             va="center", color=RED if never and never[row] else INK,
         )  # fmt: skip
-    axes.set_xlim(0, max(top, 1e-3) * 1.22)
+    axes.set_xlim(0, (top or 1.0) * 1.22)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(PLAIN)

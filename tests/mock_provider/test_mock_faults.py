@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from mock_wire import Answer, exchange, request_bytes, steady
 
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
@@ -16,6 +15,7 @@ from mock_provider.faults import FAULTS
 from mock_provider.faults.errors import ERROR_TEXT
 from mock_provider.faults.http import HTML
 from mock_provider.faults.security import CANARY
+from tests.mock_provider.mock_wire import Answer, exchange, request_bytes, steady
 
 Chunks = list[bytes]
 # Chunks of the clean OpenAI stream of six tokens: role, tokens, finish, usage, [DONE].

@@ -8,9 +8,19 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from mock_wire import ROUTES, connect, exchange, parse, read_to_end, read_until, request_bytes, steady, wait_for
 
 from mock_provider.embedded import BufferingProxy, MockServer
+from tests.mock_provider.mock_wire import (
+    ROUTES,
+    connect,
+    exchange,
+    parse,
+    read_to_end,
+    read_until,
+    request_bytes,
+    steady,
+    wait_for,
+)
 
 BASE = "[[mock seed=3 tokens=6 ttft=10ms itl=10ms"
 

@@ -82,6 +82,8 @@ def token_done_shape(seen: Observed, _case: Case) -> Finding | None:
     payloads = [(event, value) for event in seen.transcript.events if isinstance(value := parse(event.data), dict)]
     if not payloads:
         return None
+    if not any("done" in value for _, value in payloads) and any(is_sentinel(e.data) for e in seen.transcript.events):
+        return not_applicable("the tokens are objects without done, ended by [DONE]")
     for event, value in payloads:
         if kind_of(value.get("token")) != "string" and value.get("done") is not True:
             return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset))

@@ -51,9 +51,8 @@ def lockstep(seen: Observed, _case: Case) -> Finding | None:
     if not late:
         return met(f"{len(seen.steps):,} of {len(seen.steps):,} tokens arrived before the next was released")
     last = late[-1]
-    actual = (
-        f"{last.released:,} tokens were released and {last.seen:,} arrived in time (`diagnose` measures the buffer)"
-    )
+    buffer = f"; data flows in blocks of {seen.held_bytes:,} bytes" if seen.held_bytes else ""
+    actual = f"{last.released:,} tokens were released and {last.seen:,} arrived in time{buffer}"
     return unmet(actual, *(seen.note(_tell(step)) for step in seen.steps[:4]))
 
 

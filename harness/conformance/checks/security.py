@@ -31,6 +31,7 @@ TRACES: Final = (
     ("a JavaScript stack trace", re.compile(r"\bat (?:[\w.<>]+ )?\(?(?:file://|/|node:)[^\s)]+:\d+:\d+\)?")),
     ("a source file's path", re.compile(r"(?:/[\w.-]+)+\.(?:cs|py|go|java|ts|rb|rs):(?:line )?\d+")),
 )
+_CONTROL_EVENTS: Final = ("done", "error")
 _EXPECTED_FIELDS: Final = frozenset({b"data", b"event"})
 
 
@@ -136,7 +137,7 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     text = seen.transcript.text
     if case.dialect is not None and case.dialect.terminal is None:
         # Where no end marker is agreed on, a token that looks like one is text like any other.
-        text = "".join(event.data for event in seen.transcript.events)
+        text = "".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS)
     if text == seen.said:
         return met("it arrives as text")
     got, sent = len(text), len(seen.said)

@@ -94,7 +94,9 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
     wants=streams,
     expected="an error event, or at least an unclean end of the transport",
 )
-def truncation_distinguishable(seen: Observed, _case: Case) -> Finding | None:
+def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
+    if case.endpoint_is_mock:
+        return not_applicable("the endpoint is the mock itself: it has no upstream that could die")
     if doubt := joined(seen):
         return doubt
     transcript = seen.transcript

@@ -1,0 +1,99 @@
+"""The five guides' endpoints as real ASP.NET Core programs, in the sandwich: what the harness says of each.
+
+They are not part of the project: STREAMGAUGE_ASPNET names the folder that holds their `run` script.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness import checking
+from harness.cancelling import run_matrix
+from harness.client import StreamClient, settle
+from harness.conformance.registry import select
+from harness.conformance.result import Verdict
+from harness.target import Target
+from harness.truth import Mock
+from tests.e2e.conftest import free_port
+
+FOLDER = os.environ.get("STREAMGAUGE_ASPNET")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="STREAMGAUGE_ASPNET does not name the guides' programs")
+
+PACE = checking.Pace(tokens=16, ttft="5ms", itl="5ms")
+
+
+@pytest.fixture(scope="module")
+def guides(mock: str) -> Iterator[str]:
+    """The guides' endpoints with the mock as their model."""
+    assert FOLDER is not None
+    port = free_port()
+    process = subprocess.Popen(
+        [str(Path(FOLDER) / "run"), "guides"],
+        env={**os.environ, "UPSTREAM": f"{mock}/v1", "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the guides' programs ended at once"
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/", timeout=2)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("route", "dialect", "fails"),
+    [
+        ("/s0/chat/stream", "event-text", {"http.validation-before-stream", "errors.mid-stream-event"}),
+        ("/s1/api/chat/stream", "token-done", {"http.validation-before-stream", "errors.mid-stream-event"}),
+        ("/s1/api/chat/stream?message=x", "json-string", {"http.validation-before-stream", "errors.mid-stream-event"}),
+        ("/s3/api/chat/stream?prompt=x", "token-done", {"errors.mid-stream-event"}),
+        ("/s4/api/chat/stream", "event-json", {"http.validation-before-stream", "errors.mid-stream-event"}),
+        (
+            "/s2/relay",
+            "raw-text",
+            {
+                "http.validation-before-stream",
+                "framing.known-fields",
+                "framing.data-prefix-every-line",
+                "text.newline-roundtrip",
+                "termination.truncation-distinguishable",
+                "errors.pre-stream-status",
+                "errors.mid-stream-event",
+                "errors.distinguishable-from-content",
+                "cancel.upstream-aborted",
+                "cancel.before-first-token",
+                "security.sse-injection",
+            },
+        ),
+    ],
+)
+def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
+    mock: str, guides: str, route: str, dialect: str, fails: set[str]
+) -> None:
+    with StreamClient() as client, Mock(mock) as control:
+        target = settle(client, Target(url=guides + route))
+        checks = checking.check(client, target, select(), mock=control, pace=PACE)
+
+    assert checks.dialect == dialect
+    assert {one.id for one in checks.results if one.verdict is Verdict.FAIL} == fails
+    assert not [one.id for one in checks.results if one.verdict is Verdict.ERROR]
+
+
+def test_cancelling_reaches_the_model_where_the_token_is_threaded_through(mock: str, guides: str) -> None:
+    with StreamClient() as client, Mock(mock) as control:
+        target = settle(client, Target(url=f"{guides}/s0/chat/stream"))
+        rows = run_matrix(client, target, control, "endpoint")
+
+    assert {row.verdict for row in rows} == {"pass"}

@@ -1,0 +1,236 @@
+"""Examples for termination, errors, cancel, flush, liveness and security."""
+
+import zlib
+
+from harness.conformance.cases import Position, Step, Upstream
+from harness.units import MS, SECOND
+from harness.wire import End
+from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers
+
+examples = Examples()
+add, bodies = examples.add, examples.bodies
+
+TOKEN = b'data: {"token":"a","done":false}\n\n'
+LAST = b'data: {"token":"","done":true}\n\n'
+ERROR = b'event: error\ndata: {"message":"the model failed"}\n\n'
+RAW = b"data: Hello\n\ndata:  world\n\n"
+CHAT_ERROR = b'data: {"error":{"message":"x","type":"y","param":null,"code":null}}\n\n'
+CHAT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+SEEN = (Upstream(arrival_ns=START_NS),)
+
+# termination
+
+bodies(
+    "termination.explicit-end",
+    {"pass": [TOKEN + LAST], "fail": [TOKEN, TOKEN + ERROR, b""], "not-applicable": [RAW]},
+)
+add("termination.explicit-end", "fail", Tape(body=TOKEN, end=End.TIMEOUT, detail="no byte came for 30 s"))
+add("termination.explicit-end", "fail", Tape(body=RAW, end=End.TIMEOUT, detail="no byte came for 30 s"))
+bodies(
+    "termination.single-terminal",
+    {
+        "pass": [TOKEN + LAST, TOKEN + LAST + b": bye\n\n"],
+        "fail": [TOKEN + LAST + LAST, TOKEN + LAST + TOKEN, TOKEN + ERROR + LAST],
+        "not-applicable": [RAW, TOKEN],
+    },
+)
+ENDED = ((10.0, TOKEN), (20.0, LAST))
+add("termination.closes-after-terminal", "pass", Tape(timed=ENDED))
+add("termination.closes-after-terminal", "warn", Tape(timed=ENDED, end_ms=2500))
+add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=6000))
+add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=900, end=End.TIMEOUT))
+add("termination.closes-after-terminal", "not-applicable", Tape(body=RAW))
+DIED = {"scenario": "mid-rst", "upstream": SEEN}
+check = "termination.truncation-distinguishable"
+add(check, "pass", Tape(body=TOKEN + ERROR, **DIED))  # type: ignore[arg-type]
+add(check, "warn", Tape(body=TOKEN, end=End.CLOSED, **DIED))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=TOKEN, **DIED))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=TOKEN + LAST, **DIED))  # type: ignore[arg-type]
+add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-rst", upstream=()))
+add(check, "inconclusive", Tape(body=TOKEN))
+
+# errors
+
+
+def refusal(body: bytes, media: str = "application/json", *, status: int = 400, scenario: str = "bad-json") -> Tape:
+    return Tape(scenario=scenario, status=status, body=body, headers=headers(content_type=media), upstream=SEEN)
+
+
+add("errors.machine-readable", "pass", refusal(b'{"error":{"message":"x","type":"y"}}'))
+add("errors.machine-readable", "pass", refusal(b'{"type":"about:blank","title":"x"}'), Tape(body=TOKEN + ERROR))
+add("errors.machine-readable", "warn", refusal(b"bad request", "text/plain"))
+add("errors.machine-readable", "warn", refusal(b"", "text/plain"))
+add("errors.machine-readable", "warn", Tape(body=TOKEN + b"event: error\ndata: oops\n\n"))
+add("errors.machine-readable", "fail", refusal(b"<html>", "text/html"))
+add("errors.machine-readable", "inconclusive", Tape(body=TOKEN + LAST))
+bodies(
+    "errors.no-success-after-error",
+    {
+        "pass": [TOKEN + ERROR, CHAT + CHAT_ERROR],
+        "warn": [CHAT + CHAT_ERROR + b"data: [DONE]\n\n"],
+        "fail": [TOKEN + ERROR + LAST],
+        "inconclusive": [TOKEN + LAST],
+    },
+)
+bodies(
+    "errors.distinguishable-from-content",
+    {
+        "pass": [TOKEN + ERROR],
+        "fail": [RAW + b"data: Error: the model failed\n\n", RAW + b"data: [ERROR] timeout\n\n"],
+        "inconclusive": [TOKEN + LAST, RAW + b"data: Errors are human\n\n"],
+    },
+)
+FAILED = {"scenario": "mid-error", "upstream": SEEN}
+check = "errors.mid-stream-event"
+add(check, "pass", Tape(body=TOKEN + ERROR, **FAILED))  # type: ignore[arg-type]
+add(check, "warn", Tape(body=TOKEN, end=End.RESET, **FAILED))  # type: ignore[arg-type]
+add(check, "warn", Tape(body=TOKEN + ERROR + TOKEN, **FAILED))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=TOKEN, **FAILED))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=TOKEN + LAST, **FAILED))  # type: ignore[arg-type]
+add(check, "inconclusive", Tape(body=TOKEN + ERROR, scenario="mid-error", upstream=()))
+PRE = {"scenario": "pre-error", "variant": "upstream status 500", "upstream": SEEN}
+check = "errors.pre-stream-status"
+add(check, "pass", refusal(b"{}", status=502, scenario="pre-error"))
+add(check, "warn", refusal(b"{}", status=429, scenario="pre-error"))
+add(check, "warn", Tape(body=ERROR, **PRE))  # type: ignore[arg-type]
+add(check, "fail", refusal(b"<p>", "text/html", status=500, scenario="pre-error"))
+add(check, "fail", Tape(body=b"", **PRE))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=LAST, **PRE))  # type: ignore[arg-type]
+
+# cancel
+
+
+def left(scenario: str, *upstream: Upstream, end: End = End.CANCELLED) -> Tape:
+    return Tape(scenario=scenario, body=TOKEN * 5, end=end, end_ms=100, upstream=upstream)
+
+
+def seen_after(ms: int) -> Upstream:
+    return Upstream(arrival_ns=START_NS, tokens_written=9, disconnect_ns=START_NS + (100 + ms) * MS)
+
+
+TO_THE_END = Upstream(arrival_ns=START_NS, tokens_written=300, end_ns=START_NS + 9 * SECOND)
+for check, scenario, quick, slow in (
+    ("cancel.upstream-aborted", "cancel-mid", 5, 11_000),
+    ("cancel.before-first-token", "cancel-early", 2_000, 3_500),
+):
+    add(check, "pass", left(scenario, seen_after(quick)))
+    add(check, "fail", left(scenario, seen_after(slow)))
+    add(check, "fail", left(scenario, TO_THE_END))
+    add(check, "fail", left(scenario, Upstream(arrival_ns=START_NS, tokens_written=7)))
+    add(check, "inconclusive", left(scenario))
+    add(check, "inconclusive", left(scenario, Upstream(arrival_ns=START_NS, end_ns=START_NS + 50 * MS)))
+    add(check, "inconclusive", left(scenario, seen_after(5), end=End.COMPLETE))
+    add(check, "inconclusive", Tape(body=TOKEN))
+add("cancel.upstream-aborted", "warn", left("cancel-mid", seen_after(2_000)))
+
+# flush
+
+
+def stepped(*steps: tuple[int, int, bool]) -> Tape:
+    return Tape(scenario="lockstep", body=TOKEN, upstream=SEEN, steps=tuple(Step(*step) for step in steps))
+
+
+IN_STEP = stepped((1, 1, False), (2, 2, False), (3, 3, False))
+BEHIND = stepped((1, 0, True), (2, 1, True))
+HELD = stepped((1, 0, True), (2, 0, True))
+for check, one_behind, held in (("flush.lockstep", "fail", "fail"), ("flush.no-one-behind", "fail", "pass")):
+    add(check, "pass", IN_STEP)
+    add(check, one_behind, BEHIND)
+    add(check, held, HELD)
+    add(check, "inconclusive", Tape(body=TOKEN))
+add("flush.lockstep", "inconclusive", Tape(scenario="lockstep", body=TOKEN, upstream=()))
+add("flush.lockstep", "inconclusive", stepped())
+
+
+def paced(count: int, gap_ms: float, first_ms: float = 20, **more: object) -> Tape:
+    return Tape(timed=tuple((first_ms + gap_ms * n, TOKEN) for n in range(count)), **more)  # type: ignore[arg-type]
+
+
+add("flush.incremental", "pass", paced(40, 30))
+add("flush.incremental", "fail", paced(40, 0, first_ms=1300))
+add("flush.incremental", "fail", Tape(timed=((20.0, TOKEN * 20), (1500.0, TOKEN * 20))))
+add("flush.incremental", "info", paced(40, 20, first_ms=1000))
+add("flush.incremental", "inconclusive", paced(40, 1))
+add("flush.incremental", "inconclusive", paced(5, 500))
+add("flush.burstiness", "info", paced(10, 30), position=Position.SANDWICH)
+add("flush.burstiness", "warn", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))), position=Position.SANDWICH)
+add("flush.burstiness", "info", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))))
+add("flush.burstiness", "inconclusive", paced(1, 30))
+
+
+def zipped(count: int, *, flush: bool) -> Tape:
+    """The same stream through a compressor that is flushed after each event, or only at the end."""
+    compressor = zlib.compressobj(wbits=31)
+    timed = []
+    for n in range(count):
+        data = compressor.compress(TOKEN) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
+        timed.append((20.0 + 30 * n, data))
+    timed.append((20.0 + 30 * count, compressor.flush()))
+    told = headers(content_encoding="gzip")
+    return Tape(scenario="gzip", timed=tuple(pair for pair in timed if pair[1]), headers=told, offers_gzip=True)
+
+
+add("flush.compression-flushes", "pass", paced(10, 30), zipped(10, flush=True))
+add("flush.compression-flushes", "fail", paced(10, 30), zipped(10, flush=False))
+add("flush.compression-flushes", "inconclusive", paced(1, 30), zipped(10, flush=False))
+add("flush.compression-flushes", "not-applicable", paced(10, 30), Tape(scenario="gzip", body=TOKEN))
+
+# liveness
+
+bodies(
+    "liveness.heartbeat-is-comment",
+    {
+        "pass": [b": ka\n\n" + TOKEN, b'event: token\ndata: {"token":"a"}\n\nevent: ping\ndata: {}\n\n'],
+        "warn": [TOKEN + b"data: \n\n" + TOKEN],
+        "not-applicable": [TOKEN],
+    },
+)
+bodies(
+    "liveness.heartbeat-shape-safe",
+    {
+        "pass": [b": ka\n\n" + TOKEN, b"id: 1\n: ka\n" + TOKEN],
+        "warn": [b"id: 1\n" + TOKEN + b": ka\n\n" + TOKEN, b": ka\n\n" * 301 + TOKEN],
+        "not-applicable": [TOKEN],
+    },
+)
+
+# security
+
+KEY = b"sk-canary-5f3a9c1e7b2d4860"
+add("security.no-secret-leak", "pass", Tape(body=TOKEN + b'data: {"token":"write sk-... here","done":true}\n\n'))
+add("security.no-secret-leak", "fail", Tape(body=TOKEN + b'event: error\ndata: {"message":"bad key ' + KEY + b'"}\n\n'))
+add("security.no-secret-leak", "fail", Tape(body=b"data: sk-canary-5f3\n\ndata: a9c1e7b2d4860\n\n"))
+add("security.no-secret-leak", "fail", refusal(b'{"error":"postgres://app:hunter2@db.internal/x"}'))
+add("security.no-secret-leak", "fail", Tape(body=TOKEN, headers=headers(x_debug="Bearer abcdefghijklmnop0123")))
+add("security.no-stack-trace", "pass", refusal(b'{"title":"bad request"}'))
+for trace in (
+    b'{"detail":"System.InvalidOperationException: x\\n   at App.Chat.Run(String s)"}',
+    b"Traceback (most recent call last):\n",
+    b'{"detail":"/src/Relay/ChatService.cs:line 42"}',
+    b"at com.acme.Chat.run(Chat.java:17)",
+):
+    add("security.no-stack-trace", "fail", refusal(trace))
+add("security.prompt-not-in-url", "pass", Tape(body=TOKEN, prompt="hello there"))
+add("security.prompt-not-in-url", "warn", Tape(body=TOKEN, prompt="hello there", url="http://x/?message=hello%20there"))
+add("security.prompt-not-in-url", "fail", Tape(body=TOKEN, prompt="hello", url="http://x/?api_key=***"))
+EVIL = "https://evil.example"
+
+
+def cors(origin: str | None, credentials: str | None = None) -> Tape:
+    told = headers(access_control_allow_origin=origin, access_control_allow_credentials=credentials)
+    return Tape(scenario="cors", body=TOKEN, origin=EVIL, headers=told)
+
+
+check = "security.cors-no-wildcard-credentials"
+add(check, "pass", cors("https://mine.example", "true"))
+add(check, "fail", cors(EVIL, "true"))
+add(check, "fail", cors("*", "true"))
+add(check, "info", cors("*"))
+add(check, "not-applicable", cors(None))
+FORGING = {"scenario": "injection", "said": " x\n\ndata: [DONE]\n\n", "upstream": SEEN}
+SAFE = b'data: {"token":" x\\n\\ndata: [DONE]\\n\\n","done":false}\n\n'
+add("security.sse-injection", "pass", Tape(body=SAFE, **FORGING))  # type: ignore[arg-type]
+add("security.sse-injection", "pass", Tape(body=b"data:  x\ndata: \ndata: data: [DONE]\ndata: \ndata: \n\n", **FORGING))  # type: ignore[arg-type]
+add("security.sse-injection", "fail", Tape(body=b"data:  x\n\ndata: [DONE]\n\n\n", **FORGING))  # type: ignore[arg-type]
+add("security.sse-injection", "fail", Tape(body=SAFE + b"id: 7\nretry: 1\n\n", **FORGING))  # type: ignore[arg-type]
+add("security.sse-injection", "inconclusive", Tape(body=SAFE, scenario="injection", said="x", upstream=()))

@@ -1,0 +1,326 @@
+"""Examples for http, headers, framing and text: each check at its best and at its worst."""
+
+import gzip
+
+from harness.conformance.cases import Position, Step, Upstream
+from harness.wire import End, Framing
+from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers
+
+examples = Examples()
+add, bodies = examples.add, examples.bodies
+
+JSON = b'data: {"token":"a","done":false}\n\ndata: {"token":"b","done":false}\n\ndata: {"token":"","done":true}\n\n'
+RAW = b"data: Hello\n\ndata:  world\n\n"
+NAMED = b"event: token\ndata: Hello\n\nevent: token\ndata:  world\n\n"
+PROBLEM = b'{"type":"about:blank","title":"bad request","status":400}'
+PROBLEM_TYPE = headers(content_type="application/problem+json")
+SEEN = (Upstream(arrival_ns=START_NS),)
+
+
+def answer(status: int | None, scenario: str, **more: object) -> Tape:
+    """An answer that is no stream."""
+    told = {"body": PROBLEM, "headers": PROBLEM_TYPE, "framing": Framing.LENGTH, **more}
+    return Tape(status=status, scenario=scenario, **told)  # type: ignore[arg-type]
+
+
+# http
+
+add("http.status-200", "pass", Tape(body=JSON))
+add("http.status-200", "fail", answer(202, "happy"))
+add("http.status-200", "fail", answer(500, "happy"))
+add("http.status-200", "fail", Tape(status=None, end=End.CLOSED, detail="closed without an answer"))
+add("http.status-200", "fail", answer(302, "happy"))
+add("http.status-200", "inconclusive", answer(302, "happy", headers=headers(location="/there")))
+add("http.status-200", "inconclusive", answer(404, "happy"))
+
+add("http.method-not-allowed", "pass", answer(405, "wrong-method", headers=headers(allow="POST"), method="GET"))
+add("http.method-not-allowed", "warn", answer(405, "wrong-method", method="GET"))
+add("http.method-not-allowed", "warn", answer(404, "wrong-method", method="GET"))
+add("http.method-not-allowed", "fail", answer(500, "wrong-method", method="GET"))
+add("http.method-not-allowed", "fail", answer(200, "wrong-method", method="GET"))
+add("http.method-not-allowed", "not-applicable", Tape(scenario="wrong-method", method="GET", body=JSON))
+add("http.method-not-allowed", "not-applicable", answer(400, "wrong-method", method="GET"))
+
+add("http.head-no-body", "pass", Tape(scenario="head", method="HEAD", framing=Framing.NONE))
+add("http.head-no-body", "fail", Tape(scenario="head", method="HEAD", framing=Framing.NONE, body=b"<p>"))
+add("http.head-no-body", "fail", Tape(scenario="head", method="HEAD", status=None, end=End.TIMEOUT, detail="no answer"))
+add(
+    "http.head-no-body", "fail", Tape(scenario="head", method="HEAD", framing=Framing.NONE, upstream=SEEN),
+    position=Position.SANDWICH,
+)  # fmt: skip
+
+add("http.bad-json-400", "pass", answer(400, "bad-json", variant="an array"), answer(415, "text-plain"))
+add("http.bad-json-400", "info", answer(400, "bad-json"), Tape(scenario="text-plain", body=JSON))
+add("http.bad-json-400", "fail", answer(500, "bad-json"))
+add("http.bad-json-400", "fail", Tape(scenario="bad-json", body=JSON))
+add("http.bad-json-400", "fail", answer(400, "bad-json", headers=headers()))
+add("http.bad-json-400", "not-applicable", answer(400, "bad-json"), method="GET")
+add("http.bad-json-400", "inconclusive", Tape(body=JSON))
+
+add("http.validation-before-stream", "pass", answer(400, "invalid", variant="a blank prompt"))
+add("http.validation-before-stream", "fail", Tape(scenario="invalid", body=b'event: error\ndata: {"message":"x"}\n\n'))
+add("http.validation-before-stream", "fail", answer(500, "invalid"))
+
+CHALLENGE = headers(www_authenticate="Bearer")
+add("http.unauthenticated-401", "pass", answer(401, "no-auth", headers=headers(www_authenticate="Bearer", content_type="application/json")), has_credential=True)  # fmt: skip  # noqa: E501
+add("http.unauthenticated-401", "pass", answer(403, "no-auth"), has_credential=True)
+add("http.unauthenticated-401", "warn", answer(401, "no-auth"), has_credential=True)
+add("http.unauthenticated-401", "fail", Tape(scenario="no-auth", body=JSON), has_credential=True)
+add("http.unauthenticated-401", "fail", answer(302, "no-auth"), has_credential=True)
+add("http.unauthenticated-401", "not-applicable", Tape(body=JSON))
+add("http.unauthenticated-401", "not-applicable", Tape(body=JSON), has_credential=True, public=True)
+
+ACCEPTED = tuple(
+    Tape(scenario="accept", variant=f"Accept: {value}", body=JSON) for value in ("text/event-stream", "*/*")
+)
+add("http.accept-negotiation", "pass", *ACCEPTED, answer(406, "accept", variant="Accept: application/json"))
+add("http.accept-negotiation", "warn", *ACCEPTED, answer(406, "accept", variant="no Accept"))
+add("http.accept-negotiation", "info", *ACCEPTED, answer(500, "accept", variant="Accept: application/json"))
+
+add("http.chunked-framing", "pass", Tape(body=JSON))
+add("http.chunked-framing", "fail", Tape(body=JSON, end=End.CLOSED, detail="closed before the final chunk"))
+add("http.chunked-framing", "fail", Tape(body=JSON, end=End.RESET))
+add("http.chunked-framing", "fail", Tape(body=JSON, end=End.MALFORMED, detail="bad chunk size"))
+add("http.chunked-framing", "fail", Tape(body=JSON, trailing=b"more"))
+add("http.chunked-framing", "warn", Tape(body=JSON, framing=Framing.CLOSE, headers=headers(transfer_encoding=None)))
+
+add("http.no-content-length", "pass", Tape(body=JSON))
+add("http.no-content-length", "fail", Tape(body=JSON, headers=headers(content_length="99", transfer_encoding=None)))
+add("http.no-content-length", "fail", Tape(body=JSON, headers=headers(content_length="99")))
+
+OLD = {"scenario": "http10", "http_version": "1.0", "framing": Framing.CLOSE}
+add("http.http10-no-chunked", "pass", Tape(body=JSON, headers=headers(transfer_encoding=None), **OLD))  # type: ignore[arg-type]
+add("http.http10-no-chunked", "warn", Tape(body=JSON, **OLD))  # type: ignore[arg-type]
+add("http.http10-no-chunked", "info", answer(505, "http10"))
+
+# headers
+
+for value, verdict in (
+    ("text/event-stream", "pass"),
+    ("text/event-stream; charset=UTF-8", "pass"),
+    ("text/event-stream;", "pass"),
+    ("text/event-stream; charset=windows-1252", "warn"),
+    ("text/plain", "fail"),
+    ("application/json", "fail"),
+    (None, "fail"),
+):
+    add("headers.content-type", verdict, Tape(body=JSON, headers=headers(content_type=value)))
+add("headers.content-type", "fail", Tape(body=JSON, headers=(*headers(), ("Content-Type", "application/json"))))
+add("headers.content-type", "fail", Tape(body=b"<!doctype html>", headers=headers()))
+add("headers.content-type", "pass", Tape(body=b"Hi", headers=headers(content_type="text/plain; charset=utf-8")))
+
+for value, verdict in (
+    ("no-cache", "pass"),
+    ("no-store, no-transform", "pass"),
+    (None, "warn"),
+    ("private", "warn"),
+    ("public, no-cache", "fail"),
+    ("max-age=60", "fail"),
+    ("no-cache, max-age=0", "pass"),
+):
+    add("headers.cache-control", verdict, Tape(body=JSON, headers=headers(cache_control=value)))
+add("headers.cache-control", "fail", Tape(body=JSON, headers=headers(age="5")))
+
+add("headers.x-accel-buffering", "pass", Tape(body=JSON))
+add("headers.x-accel-buffering", "fail", Tape(body=JSON, headers=headers(x_accel_buffering="yes")))
+add("headers.x-accel-buffering", "warn", Tape(body=JSON, headers=headers(x_accel_buffering=None)))
+add(
+    "headers.x-accel-buffering", "not-applicable",
+    Tape(body=JSON, headers=headers(x_accel_buffering=None, via="1.1 p")),
+    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 1, False),), upstream=SEEN),
+)  # fmt: skip
+
+GZIPPED = gzip.compress(JSON, mtime=0)
+add("headers.no-content-encoding", "pass", Tape(body=JSON, scenario="gzip", offers_gzip=True))
+add("headers.no-content-encoding", "info", Tape(body=JSON, headers=headers(content_encoding="identity")))
+add("headers.no-content-encoding", "fail", Tape(body=GZIPPED, headers=headers(content_encoding="gzip")))
+add(
+    "headers.no-content-encoding", "warn",
+    Tape(body=GZIPPED, scenario="gzip", offers_gzip=True, headers=headers(content_encoding="gzip")),
+)  # fmt: skip
+
+add("headers.no-duplicates", "pass", Tape(body=JSON))
+add("headers.no-duplicates", "fail", Tape(body=JSON, headers=(*headers(), ("content-type", "text/plain"))))
+add("headers.no-duplicates", "warn", Tape(body=JSON, headers=(*headers(), ("cache-control", "no-store"))))
+
+LIMITED = {"content_type": "application/json"}
+add("headers.retry-after", "pass", answer(429, "pre-error", headers=headers(retry_after="7", **LIMITED)))
+add("headers.retry-after", "warn", answer(503, "pre-error"))
+add("headers.retry-after", "fail", answer(429, "pre-error", headers=headers(retry_after="soon", **LIMITED)))
+add("headers.retry-after", "fail", answer(429, "pre-error", headers=headers(retry_after="99999999", **LIMITED)))
+add(
+    "headers.retry-after",
+    "fail",
+    answer(429, "pre-error", headers=headers(retry_after="Mon, 01 Jan 2001 00:00:00 GMT")),
+)
+add("headers.retry-after", "not-applicable", Tape(body=JSON))
+
+
+def identified(scenario: str, value: str | None) -> Tape:
+    return Tape(body=JSON, scenario=scenario, headers=headers(x_request_id=value))
+
+
+add("headers.request-id", "pass", identified("happy", "a"), identified("happy-2", "b"))
+add("headers.request-id", "info", identified("happy", None), identified("happy-2", None))
+add("headers.request-id", "warn", identified("happy", "a"), identified("happy-2", "a"))
+
+# framing
+
+bodies(
+    "framing.known-fields",
+    {
+        "pass": [JSON, RAW, b": note\n" + JSON],
+        "fail": [b"error: x\n" + RAW, b"Data: x\n\n" + RAW, b" data: x\n\n" + RAW, b"lost text\n" + RAW],
+    },
+)
+bodies(
+    "framing.event-terminated",
+    {"pass": [JSON, RAW], "fail": [JSON[:-1], JSON[:-2], RAW + b"data: cut", RAW + b"event: x\n"]},
+)
+bodies(
+    "framing.no-merged-events",
+    {
+        "pass": [JSON, b'data: {"token":\ndata: "a"}\n\n' + JSON],
+        "fail": [
+            JSON + b'data: {"token":"a"}\ndata: {"token":"b"}\n\n',
+            JSON + b'data: {"token":"a"}\ndata: [DONE]\n\n',
+        ],
+        "not-applicable": [RAW],
+    },
+)
+bodies(
+    "framing.data-prefix-every-line",
+    {
+        "pass": [b"data: one\ndata: two\n\n", b'data: "one\\ntwo"\n\ndata: [DONE]\n\n'],
+        "fail": [b"data: one\ntwo\n\n", b"data: a\n\ndata: one\n\ttwo\n\n"],
+        "inconclusive": [RAW, JSON],
+    },
+)
+add(
+    "framing.data-prefix-every-line", "fail",
+    Tape(scenario="newlines", body=b"data: one\ndata: two\n\n", said="one\ntwo\n", upstream=SEEN),
+)  # fmt: skip
+bodies(
+    "framing.no-rewrapped-lines",
+    {
+        "pass": [JSON, RAW, b"data: : a colon\n\n" + RAW],
+        "info": [b"data: data: x\n\n" + RAW],
+        "fail": [b"data: data: x\n\ndata: event: y\n\n", JSON + b"data: : keep-alive\n\n"],
+    },
+)
+bodies(
+    "framing.single-line-json",
+    {"pass": [JSON], "warn": [b'data: {"token":\ndata: "a", "done": false}\n\n' + JSON], "not-applicable": [RAW]},
+)
+bodies(
+    "framing.line-endings",
+    {
+        "pass": [JSON, RAW],
+        "warn": [RAW.replace(b"\n", b"\r\n"), RAW.replace(b"\n", b"\r"), RAW + b"data: x\r\n\r\n"],
+    },
+)
+BOM = b"\xef\xbb\xbf"
+bodies("framing.no-bom", {"pass": [JSON], "warn": [BOM + JSON], "fail": [BOM + BOM + RAW, RAW + BOM + RAW]})
+bodies(
+    "framing.space-after-colon",
+    {"pass": [JSON, RAW], "warn": [JSON.replace(b": {", b":{"), JSON.replace(b": {", b":  {"), b"data:Hello\n\n"]},
+)
+bodies(
+    "framing.no-empty-data",
+    {
+        "pass": [JSON],
+        "warn": [JSON + b"data: \n\n", JSON + b"data:\n\n", JSON + b"data\n\n"],
+        "info": [RAW + b"data:\n\n"],
+    },
+)
+bodies(
+    "framing.no-metadata-only-blocks",
+    {
+        "pass": [JSON, b": ka\n\n" + JSON],
+        "warn": [JSON + b"event: ping\n\n", b"retry: 3000\n\n" + JSON, RAW + b"id: 1\n\n"],
+    },
+)
+bodies(
+    "framing.id-retry-valid",
+    {
+        "pass": [b"id: 1\n" + RAW + b"id: 2\n" + RAW, b"retry: 3000\n" + RAW],
+        "fail": [b"id: a\0b\n" + RAW, b"retry: soon\n" + RAW, b"retry:\n" + RAW, b"id: 1\n" + RAW + b"id: 1\n" + RAW],
+        "warn": ["id: é\n".encode() + RAW, b"id: " + b"a" * 1100 + b"\n" + RAW, b"retry: 100\n" + RAW],
+        "not-applicable": [RAW],
+    },
+)
+BIG = b"data: " + b"x" * 70_000 + b"\n\n"
+bodies(
+    "framing.event-size-64k",
+    {"inconclusive": [RAW], "warn": [RAW + BIG], "fail": [b"data: " + b"x" * 1_100_000 + b"\n\n"]},
+)
+add("framing.event-size-64k", "pass", Tape(scenario="big", body=BIG, said="x" * 70_000, upstream=SEEN))
+add("framing.event-size-64k", "fail", Tape(scenario="big", body=BIG[:-9], said="x" * 70_000, upstream=SEEN))
+
+# text
+
+bodies(
+    "text.utf8-valid",
+    {
+        "pass": ["data: café 🌍\n\n".encode(), b'data: {"token":"\\ud83c\\udf0d","done":true}\n\n'],
+        "fail": [b"data: \xff\n\n", b"data: \xc3\n\ndata: \xa9\n\n", JSON + b'data: {"token":"\\ud83c"}\n\n'],
+        "warn": ["data: caf\ufffd\n\n".encode()],
+        "inconclusive": [RAW, b'data: {"token":"\\\\ud83c","done":true}\n\n'],
+    },
+)
+add(
+    "text.utf8-valid", "fail", Tape(scenario="unicode", body="data: caf\ufffd\n\n".encode(), said="café", upstream=SEEN)
+)
+add("text.utf8-valid", "fail", Tape(scenario="unicode", body=b"data: caf\n\n", said="café", upstream=SEEN))
+for check, said, wire, broken in (
+    ("text.newline-roundtrip", "a\nb", b"data: a\ndata: b\n\n", b"data: a\nb\n\n"),
+    ("text.whitespace-roundtrip", " a", b"data:  a\n\n", b"data: a\n\n"),
+):
+    scenario = "newlines" if "newline" in check else "whitespace"
+    add(check, "pass", Tape(scenario=scenario, body=wire, said=said, upstream=SEEN))
+    add(check, "fail", Tape(scenario=scenario, body=broken, said=said, upstream=SEEN))
+    add(check, "inconclusive", Tape(scenario=scenario, body=wire, said=said, upstream=()))
+    add(check, "inconclusive", Tape(body=RAW))
+bodies(
+    "text.unicode-line-separators-escaped",
+    {
+        "pass": [b'data: {"token":"\\u2028","done":false}\n\n' + JSON],
+        "warn": ['data: {"token":"a\u2028b","done":false}\n\n'.encode() + JSON],
+        "inconclusive": [JSON],
+        "not-applicable": ["data: a\u2028\n\n".encode()],
+    },
+)
+add(
+    "text.unicode-line-separators-escaped", "fail",
+    Tape(scenario="separators", body=b'data: {"token":"ab","done":false}\n\n', said="a\u2028b", upstream=SEEN),
+)  # fmt: skip
+bodies(
+    "text.json-valid",
+    {
+        "pass": [JSON, JSON + b"data: [DONE]\n\n"],
+        "fail": [
+            JSON + b"data: {'token': 'a'}\n\n",
+            JSON + b'data: {"token": NaN}\n\n',
+            JSON + b'data: {"token":"a",}\n\n',
+            JSON + b"data: " + b"[" * 100_000 + b"\n\n",
+        ],
+        "not-applicable": [RAW],
+    },
+)
+bodies(
+    "text.delta-not-cumulative",
+    {
+        "pass": [b"".join(b"data: w%d\n\n" % n for n in range(10))],
+        "fail": [b"".join(b"data: " + b"ab" * n + b"\n\n" for n in range(1, 11))],
+        "inconclusive": [RAW],
+    },
+)
+DELTAS = b'event: token\ndata: {"token":"He"}\n\nevent: token\ndata: {"token":"llo"}\n\n'
+bodies(
+    "text.concat-equals-final",
+    {
+        "pass": [DELTAS + b'event: done\ndata: {"text":"Hello"}\n\n'],
+        "fail": [DELTAS + b'event: done\ndata: {"text":"Help"}\n\n'],
+        "not-applicable": [DELTAS + b"event: done\ndata: {}\n\n", RAW],
+    },
+)

@@ -1,0 +1,125 @@
+"""Every check, proven both ways, on tapes."""
+
+import random
+from collections import defaultdict
+
+import pytest
+
+from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance.catalogue import entries
+from harness.conformance.registry import CHECKS, judge
+from harness.conformance.result import CheckResult, Verdict
+from harness.conformance.scenarios import SCENARIOS
+from harness.wire import End
+from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_wire
+from tests.harness.conformance.tapes import Example, Tape
+
+EXAMPLES = [*tapes_wire.examples.all, *tapes_dialects.examples.all, *tapes_behaviour.examples.all]
+CHUNKED = [
+    one
+    for one in EXAMPLES
+    if one.check.startswith(("framing.", "text.", "openai-chat.", "custom."))
+    and all(tape.timed is None and len(tape.body) < 10_000 and tape.scenario != "no-stream" for tape in one.tapes)
+]
+
+
+def named(example: Example) -> str:
+    return f"{example.check}-{example.verdict}"
+
+
+def answer(example: Example, piece: int | None = None) -> CheckResult:
+    (result,) = judge(example.case(piece), [CHECKS[example.check]])
+    return result
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_verdict(example: Example) -> None:
+    """The check says what its tape was written to make it say."""
+    result = answer(example)
+
+    assert result.verdict is example.verdict, result.actual
+    assert result.actual
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3])
+@pytest.mark.parametrize("example", CHUNKED, ids=named)
+def test_verdict_does_not_depend_on_how_the_bytes_are_cut(example: Example, piece: int) -> None:
+    """Bytes that arrive one, two or three at a time mean the same."""
+    whole, cut = answer(example), answer(example, piece)
+
+    assert (cut.verdict, cut.actual, cut.evidence) == (whole.verdict, whole.actual, whole.evidence)
+
+
+def test_every_check_is_proven_both_ways() -> None:
+    """A check that was never seen to pass, or never seen to object, proves nothing."""
+    verdicts = defaultdict(set)
+    for example in EXAMPLES:
+        verdicts[example.check].add(example.verdict)
+    objecting = {Verdict.FAIL, Verdict.WARN}
+
+    # flush.burstiness reports figures, so its best is `info`.
+    never_passed = {name for name in CHECKS if not verdicts[name] & {Verdict.PASS}} - {"flush.burstiness"}
+    never_objected = {name for name in CHECKS if not verdicts[name] & (objecting | {Verdict.INFO})}
+    assert never_passed == set()
+    assert never_objected == set()
+
+
+def test_every_check_is_in_the_catalogue_and_reads_scenarios_that_exist() -> None:
+    """The registry refuses others when it is filled; this says so for what is there."""
+    assert CHECKS.keys() <= entries().keys()
+    assert len(CHECKS) >= 45
+    assert all(set(check.reads) <= SCENARIOS.keys() for check in CHECKS.values())
+    assert all(check.expected for check in CHECKS.values())
+
+
+def test_every_catalogue_entry_is_unique_and_complete() -> None:
+    """The catalogue is the source of what users read."""
+    assert len(entries()) == 124
+    assert all(entry.fix and entry.statement and entry.detect for entry in entries().values())
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.verdict is Verdict.INCONCLUSIVE], ids=named)
+def test_an_inconclusive_check_says_what_would_make_it_testable(example: Example) -> None:
+    """No dead end: `needs` names the flag or the position."""
+    assert answer(example).needs
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_findings_can_be_printed(example: Example) -> None:
+    """No control character of the endpoint's reaches a result, and excerpts are bounded."""
+    result = answer(example)
+
+    assert result.actual.isprintable()
+    for item in result.evidence:
+        assert (item.note or "").isprintable()
+        assert (item.excerpt or "").isprintable()
+        assert len(item.excerpt or "") <= 1300
+        assert tapes_behaviour.KEY.decode() not in f"{item}"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_hostile_bytes_break_no_check(seed: int) -> None:
+    """Whatever comes, every check gives a verdict of its own, never `error`."""
+    source = random.Random(seed)
+    pool = [tape.body for example in EXAMPLES for tape in example.tapes if tape.body and len(tape.body) < 2_000]
+    body = bytearray(b"".join(source.choices(pool, k=4)))
+    for _ in range(source.randrange(30)):
+        body[source.randrange(len(body))] = source.randrange(256)
+    scenarios = list(SCENARIOS)
+    tapes = tuple(
+        Tape(
+            body=bytes(body),
+            scenario=scenario,
+            end=source.choice([End.COMPLETE, End.CLOSED, End.TIMEOUT, End.RESET]),
+            dialect=source.choice([None, "openai-chat", "token-done", "event-json", "json-string", "raw-text"]),
+            status=source.choice([200, 200, 200, 400, 429, None]),
+            said="x",
+        )
+        for scenario in scenarios
+    )
+    dialect = source.choice(["openai-chat", "token-done", "event-json", "json-string", "raw-text", "plain-text"])
+    example = Example("", Verdict.PASS, tapes, {"dialect": dialect, "has_credential": True})
+
+    results = judge(example.case(source.choice([None, 1, 7])), CHECKS.values())
+
+    assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []

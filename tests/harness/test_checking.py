@@ -1,0 +1,234 @@
+"""The runner against the embedded mock: clean shapes find nothing, every fault is found."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from harness import checking
+from harness.client import StreamClient
+from harness.conformance.cases import Case
+from harness.conformance.registry import CHECKS, judge, select
+from harness.conformance.result import CheckResult, Verdict
+from harness.errors import CannotMeasure
+from harness.target import Target
+from harness.truth import Mock
+from mock_provider import dialects as mock_dialects
+from mock_provider import text as mock_text
+from mock_provider.config import MockConfig
+from mock_provider.embedded import BufferingProxy, MockServer
+from mock_provider.faults import FAULTS
+
+SHAPES = {
+    "openai-chat": "/v1/chat/completions",
+    "json-string": "/api/chat/stream?message=x",
+    "token-done": "/api/chat/stream",
+    "event-text": "/chat/stream",
+    "raw-text": "/stream?message=x",
+    "event-json": "/api/chat/events?message=x",
+    "plain-text": "/plain?message=x",
+}
+PACE = checking.Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=0.3)
+FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+
+# What a shape owes to its own definition, however well it is served. All are warnings.
+IN_THE_URL = {"security.prompt-not-in-url"}
+INHERENT = {
+    "openai-chat": set[str](),
+    "json-string": IN_THE_URL | {"custom.explicit-done-event"},
+    "token-done": set[str](),
+    "event-text": {"custom.explicit-done-event", "custom.raw-text-hazard", "errors.machine-readable"},
+    "raw-text": IN_THE_URL | {"custom.explicit-done-event", "custom.raw-text-hazard"},
+    "event-json": IN_THE_URL,
+    "plain-text": IN_THE_URL,
+}
+# Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
+LEGAL = {"comment-heartbeats", "split-utf8-writes", "no-answer"}
+LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
+# The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
+NO_STREAM = {"silent", "no-answer", "accept-close", "html-200", "status"}
+ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4"}
+# Where a shape cannot show a fault, or shows it elsewhere, and why.
+ELSEWHERE = {
+    ("double-space", "event-text"): "text.whitespace-roundtrip",  # in raw text the second space is content
+    ("double-space", "raw-text"): "text.whitespace-roundtrip",
+}
+INVISIBLE = {
+    ("split-utf8", "plain-text"),  # without events there is nothing that a character could be split over
+    ("wrong-content-type", "plain-text"),  # its default, text/plain, is the right one
+    *(("late-close", shape) for shape in ("event-text", "raw-text", "plain-text")),  # no marker to be late after
+    *(("ok-on-bad-json", shape) for shape in SHAPES if "?" in SHAPES[shape]),  # GET has no body
+    ("no-allow", "token-done"),  # GET is served on this path too, so it is no wrong method
+}
+
+
+@pytest.fixture
+def client() -> Iterator[StreamClient]:
+    with StreamClient(read_timeout_s=0.7) as made:
+        yield made
+
+
+def observe(client: StreamClient, base: str, shape: str, patterns: Sequence[str], mock_url: str | None = None) -> Case:
+    """The scenarios that some checks read."""
+    target = Target(url=base + SHAPES[shape], dialect=shape)
+    with Mock(mock_url or base) as mock:
+        return checking.observe(client, target, select(patterns), mock=mock, pace=PACE)
+
+
+def findings(case: Case, patterns: Sequence[str]) -> dict[str, CheckResult]:
+    """What the checks object to."""
+    return {one.id: one for one in judge(case, select(patterns)) if one.verdict in FOUND}
+
+
+@pytest.fixture(scope="module")
+def clean_mock() -> Iterator[MockServer]:
+    with MockServer(MockConfig(tokens=16, ttft="1ms", itl="1ms")) as mock:
+        yield mock
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_clean_shape_has_no_findings_beyond_its_own_nature(
+    client: StreamClient, clean_mock: MockServer, shape: str
+) -> None:
+    """No fail at all, and only the warnings that the shape itself deserves."""
+    target = Target(url=clean_mock.url + SHAPES[shape], dialect=shape)
+
+    with Mock(clean_mock.url) as mock:
+        checks = checking.check(client, target, select(), mock=mock, pace=PACE)
+
+    bad = {one.id: one.actual for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)}
+    warned = {one.id for one in checks.results if one.verdict is Verdict.WARN}
+    assert bad == {}
+    assert warned == INHERENT[shape]
+    assert checks.position == "sandwich"
+    assert checks.dialect == shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_clean_shape_is_recognised_without_being_told(
+    client: StreamClient, clean_mock: MockServer, shape: str
+) -> None:
+    """Detection and declaration lead to the same verdicts."""
+    method = "POST" if shape in ("openai-chat", "token-done", "event-text") else "GET"
+    body = '{"messages":[{"role":"user","content":"{{prompt}}"}],"message":"{{prompt}}","stream":true}'
+    target = Target(url=clean_mock.url + SHAPES[shape], method=method, body=body if method == "POST" else None)
+
+    checks = checking.check(client, target, select(("framing", "text", "custom", "termination", "headers")))
+
+    assert checks.dialect == shape
+    assert [one.id for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)] == []
+
+
+# What takes waiting, or all scenarios, is shown in two shapes, one with an end marker and one without.
+SLOW = {
+    "stall", "late-close", "silent", "no-answer", "one-behind", "no-flush", "block", "content-length", "gzip-no-flush",
+    "secret-in-error", "comment-heartbeats", "split-utf8-writes",
+}  # fmt: skip
+# Plain text has no events, so whether an error stands alone depends on how its bytes fall into reads.
+TIMED = {("error-as-content", "plain-text")}
+PAIRS = [
+    (name, shape)
+    for name, fault in FAULTS.items()
+    for shape in mock_dialects.DIALECTS
+    if fault.needs <= shape.features | {"stream", "finite", "http/1.1"}
+    for shape in [shape.name]
+    if (name not in SLOW or shape in ("token-done", "raw-text")) and (name, shape) not in TIMED
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), PAIRS, ids=lambda value: value)
+def test_every_fault_is_found(client: StreamClient, name: str, shape: str) -> None:
+    """A server with a fault trips the check that the fault is made for."""
+    trips = [check for check in FAULTS[name].trips if check in CHECKS]
+    patterns = [ELSEWHERE[name, shape]] if (name, shape) in ELSEWHERE else trips or LOOKED_AT
+    config = MockConfig(faults=(ARGUMENTS.get(name, name),), tokens=16, ttft="1ms", itl="1ms")
+
+    with MockServer(config) as mock:
+        case = observe(client, mock.url, shape, patterns)
+
+    found = findings(case, patterns)
+    if name in LEGAL or (name, shape) in INVISIBLE:
+        assert {one.id for one in found.values() if one.verdict is not Verdict.INFO} <= INHERENT[shape]
+    else:
+        assert found, [(one.id, one.verdict, one.actual) for one in judge(case, select(patterns))]
+    assert case.observed[0].streams is (name not in NO_STREAM or (name, shape) == ("html-200", "plain-text"))
+
+
+@pytest.mark.parametrize(
+    ("knob", "wanted"),
+    [
+        ({"one_behind": True}, {"flush.lockstep", "flush.no-one-behind"}),
+        ({"until_close": True}, {"flush.lockstep"}),
+        ({"hold_bytes": 4096}, {"flush.lockstep"}),
+        ({"ignore_abort": True}, {"cancel.before-first-token"}),
+        ({}, set()),
+    ],
+    ids=str,
+)
+def test_a_proxy_in_between_is_judged_by_what_it_does(
+    client: StreamClient, clean_mock: MockServer, knob: dict[str, object], wanted: set[str]
+) -> None:
+    """The sandwich: harness, proxy, mock; only the right checks object."""
+    patterns = ["flush.lockstep", "flush.no-one-behind", "cancel.before-first-token"]
+    if "ignore_abort" not in knob:
+        patterns = patterns[:2]
+
+    with BufferingProxy(upstream=clean_mock.url, **knob) as proxy:  # type: ignore[arg-type]
+        case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
+
+    assert findings(case, patterns).keys() == wanted
+
+
+@pytest.mark.parametrize("name", ["silent", "accept-close", "html-200", "status"])
+def test_an_endpoint_without_a_stream_is_one_message(client: StreamClient, name: str) -> None:
+    """Not fifty failures."""
+    config = MockConfig(faults=(name,))
+
+    with MockServer(config) as mock, pytest.raises(CannotMeasure):
+        checking.check(client, Target(url=mock.url + SHAPES["openai-chat"]), select())
+
+
+def test_nothing_listens(client: StreamClient) -> None:
+    """The message names the address."""
+    with pytest.raises(CannotMeasure, match="cannot connect"):
+        checking.check(client, Target(url="http://127.0.0.1:1/v1/chat/completions"), select())
+
+
+def test_credentials_are_left_out_and_spoilt_and_never_shown(client: StreamClient) -> None:
+    """The probes without them are refused; no result quotes them."""
+    key = "sk-very-secret-0123456789"
+    headers = {"Authorization": f"Bearer {key}"}
+    with MockServer(MockConfig(api_key=key, tokens=4, ttft="1ms", itl="1ms")) as mock:
+        target = Target(url=mock.url + SHAPES["openai-chat"], headers=headers)
+        checks = checking.check(client, target, select(("http", "security")))
+
+    by_id = {one.id: one for one in checks.results}
+    assert by_id["http.unauthenticated-401"].verdict is Verdict.PASS
+    assert key not in str(checks)
+
+
+def test_only_what_the_selected_checks_read_is_requested(client: StreamClient, clean_mock: MockServer) -> None:
+    """One check of the happy path takes two requests, not thirty."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"])
+
+    checks = checking.check(client, target, select(("http.status-200",)))
+
+    assert checks.requests == 2
+
+
+def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:
+    """Each scenario is announced, and the count ends at its total."""
+    told: list[tuple[str, int, int]] = []
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"])
+
+    checking.check(client, target, select(("framing",)), progress=lambda *step: told.append(step))
+
+    assert told[0][1:] == (0, 1)
+    assert told[-1][1] == told[-1][2]
+
+
+@pytest.mark.parametrize("kind", checking.TEXTS)
+def test_the_texts_that_the_mock_is_asked_for_are_the_mocks(kind: str) -> None:
+    """Stated on both sides, so compared here."""
+    source = mock_text.token_texts(kind, 0)
+
+    assert checking.TEXTS[kind] == tuple(next(source) for _ in checking.TEXTS[kind])

@@ -1,0 +1,286 @@
+"""The vocabulary on hand-made tapes: exact numbers."""
+
+import json
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.histogram import RELATIVE_ERROR
+from harness.metrics import (
+    METRICS,
+    Distribution,
+    Totals,
+    coalesced,
+    distribution,
+    gaps_ns,
+    per_stream,
+    pooled,
+    stalls_ns,
+    tpot_ns,
+    ttft_ns,
+    validity,
+)
+from harness.record import Reads, StreamRecord, record_of
+from harness.slo import parse_slo
+from harness.stream import Outcome, interpret
+from tests.harness.tapes import MS, SSE_HEAD, START_NS, play
+
+
+def chunk(**delta: str) -> bytes:
+    payload = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]}
+    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+TAPE = [
+    (10 * MS, SSE_HEAD),
+    (20 * MS, chunk(role="assistant", content="")),
+    (200 * MS, chunk(reasoning="hm")),
+    (220 * MS, chunk(content="a") + chunk(content="b")),
+    (260 * MS, chunk(content="c")),
+    (300 * MS, b'data: {"choices":[],"usage":{"completion_tokens":13}}\n\n' + DONE),
+]
+
+
+def of_tape() -> StreamRecord:
+    return record_of(interpret(play(TAPE)), "s1", url="http://test/")
+
+
+def made(
+    *token_ms: float,
+    start_ms: float = 0,
+    outcome: Outcome = Outcome.OK,
+    tokens: int | None = None,
+    lag_ns: int = 0,
+    stamps: str = "kernel",
+    closed_ms: float | None = None,
+) -> StreamRecord:
+    """A record with one read a token at these times."""
+    at = [round(ms * MS) for ms in token_ms]
+    closed = at[-1] if at else 0
+    return StreamRecord(
+        id="s", outcome=outcome, method="GET", url="u", start_ns=START_NS + round(start_ms * MS),
+        reads=Reads(at, [lag_ns] * len(at), [1] * len(at)), token_reads=list(range(len(at))),
+        output_tokens=tokens or len(at) or None, tokens_source="token events" if at else None,
+        first_byte_ns=at[0] if at else None, end_ns=at[-1] if at else None, stamp_source=stamps if at else None,
+        unstamped_reads=0 if stamps == "kernel" else len(at), events=len(at),
+        closed_ns=closed if closed_ms is None else round(closed_ms * MS),
+    )  # fmt: skip
+
+
+def test_ttft_is_the_first_token_and_not_the_role_chunk() -> None:
+    values = per_stream(of_tape())
+    assert ttft_ns(of_tape()) == values["ttft"] == 200 * MS
+    assert values["ttft_any_chunk"] == 20 * MS
+    assert values["ttfat"] == 220 * MS
+
+
+def test_two_tokens_of_one_read_have_a_gap_of_zero_and_are_counted_as_coalesced() -> None:
+    assert gaps_ns(of_tape()) == [20 * MS, 0, 40 * MS]
+    assert coalesced(of_tape()) == 1
+
+
+def test_tpot_divides_by_the_tokens_that_the_server_counted() -> None:
+    assert tpot_ns(of_tape()) == 60 * MS / 12
+
+
+def test_every_metric_of_a_stream() -> None:
+    assert per_stream(of_tape()) == {
+        "ttft": 200 * MS,
+        "ttfb": 10 * MS,
+        "headers": 10 * MS,
+        "ttfe": 20 * MS,
+        "ttfat": 220 * MS,
+        "ttst": 20 * MS,
+        "tpot": 5 * MS,
+        "e2e": 300 * MS,
+        "connect": None,
+        "ttft_any_chunk": 20 * MS,
+        "tpot_incl_first": 300 * MS / 13,
+        "itl_request_mean": 20 * MS,
+        "itl": 40 * MS,
+    }
+
+
+def test_absent_is_none_and_never_zero() -> None:
+    assert set(per_stream(made()).values()) == {None}
+    one = per_stream(made(5))
+    assert (one["ttft"], one["ttst"], one["tpot"], one["itl"], one["itl_request_mean"]) == (5 * MS, *[None] * 4)
+    assert tpot_ns(made(5, 6, tokens=1)) is None
+
+
+def test_a_stall_is_above_ten_medians_and_half_a_second() -> None:
+    assert stalls_ns(made(0, 10, 20, 520.001)) == [500_001_000]
+    assert stalls_ns(made(0, 10, 20, 520)) == []
+    assert stalls_ns(made(0, 100, 200, 1200)) == []
+    assert stalls_ns(made(0, 100, 200, 1200.001)) == [1_000_001_000]
+    assert stalls_ns(made(0)) == []
+
+
+def test_a_distribution_is_nearest_rank() -> None:
+    assert distribution([n * MS for n in range(1, 101)]) == Distribution(50.5, 50, 90, 95, 99, 100, 100)
+    assert distribution([3 * MS, MS]) == Distribution(2, 1, 3, 3, 3, 3, 2)
+    assert distribution([]) is None
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=60))
+def test_a_percentile_was_measured(values: list[int]) -> None:
+    found = distribution(values)
+    assert found is not None
+    measured = {round(value / MS, 3) for value in values}
+    assert {found.p50, found.p90, found.p95, found.p99, found.max} <= measured
+    assert found.p50 <= found.p90 <= found.p95 <= found.p99 <= found.max
+
+
+def test_the_pooled_itl_agrees_with_the_exact_one() -> None:
+    draw = random.Random(7)
+    gaps = [draw.randrange(1, 10**9) for _ in range(5000)]
+    totals = Totals()
+    totals.itl.add(gaps)
+    exact, found = distribution(gaps), pooled(totals.itl)
+    assert exact is not None
+    assert found is not None
+    for name in ("p50", "p90", "p95", "p99"):
+        assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=RELATIVE_ERROR * 1.001)
+    assert (found.mean, found.max, found.count) == (exact.mean, exact.max, exact.count)
+
+
+def test_a_run_is_the_sum_of_its_streams() -> None:
+    totals = Totals()
+    totals.add(made(100, 110, 120))
+    totals.add(made(100, 130, start_ms=870, closed_ms=130))
+    totals.add(made(50, start_ms=500, outcome=Outcome.TRUNCATED))
+    summary = totals.summary()
+
+    assert summary.streams == {"ok": 2, "truncated": 1}
+    assert summary.window_s == 1.0
+    assert (summary.output_tokens, summary.token_events) == (6, 6)
+    assert (summary.output_tokens_per_s, summary.events_per_s, summary.streams_per_s) == (6, 6, 3)
+    assert summary.ttft_ms == Distribution(83.333, 100, 100, 100, 100, 100, 3)
+    assert summary.itl_ms is not None
+    assert (summary.itl_ms.count, summary.itl_ms.max) == (3, 30)
+    assert summary.tpot_ms == Distribution(20, 10, 30, 30, 30, 30, 2)
+    assert (summary.stamp_source, summary.tokens_source) == ("kernel", "token events")
+    assert summary.goodput == 0.6667
+
+
+def test_a_summary_can_be_asked_for_twice() -> None:
+    totals = Totals()
+    totals.add(made(1, 2))
+    assert totals.summary() == totals.summary()
+    assert totals.summary().stamp_source == "kernel"
+
+
+def test_the_order_of_the_streams_does_not_matter() -> None:
+    records = [made(10, 20, 40), made(5, start_ms=90), of_tape(), made(outcome=Outcome.TIMEOUT, start_ms=3)]
+    forward, backward = Totals([parse_slo("ttft < 1s")]), Totals([parse_slo("ttft < 1s")])
+    for record in records:
+        forward.add(record)
+    for record in reversed(records):
+        backward.add(record)
+    assert msgspec.to_builtins(forward.summary()) == msgspec.to_builtins(backward.summary())
+
+
+def test_nothing_measured_is_all_absent() -> None:
+    summary = Totals([parse_slo("ttft < 1s")]).summary()
+    written = msgspec.to_builtins(summary)
+    assert {name for name, value in written.items() if value is None} == {
+        "ttft_ms", "ttfb_ms", "headers_ms", "ttfat_ms", "itl_ms", "tpot_ms", "e2e_ms", "client_lag_ms", "connect_ms",
+        "ttft_any_chunk_ms", "tpot_incl_first_ms", "itl_request_mean_ms", "tokens_source", "output_tokens_per_s",
+        "events_per_s", "streams_per_s", "coalesced_share", "goodput", "stamp_source",
+    }  # fmt: skip
+    assert summary.validity.verdict == "NO DATA"
+
+
+def test_goodput_counts_failures_against_it_and_leaves_out_what_the_run_cut() -> None:
+    totals = Totals([parse_slo("ttft < 100ms"), parse_slo("error_rate < 50%")])
+    totals.add(made(50, 60))
+    totals.add(made(100, 110))
+    totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
+    totals.add(made(50, 60, outcome=Outcome.INCOMPLETE))
+    assert totals.summary().goodput == 0.3333
+    assert totals.judged == 3
+
+
+def test_a_stream_without_the_value_is_not_good() -> None:
+    totals = Totals([parse_slo("tpot < 1s")])
+    totals.add(made(50))
+    assert totals.summary().goodput == 0
+
+
+def test_an_objective_is_judged_over_the_run() -> None:
+    totals = Totals()
+    for ttft in range(1, 101):
+        totals.add(made(ttft, ttft + 10))
+    totals.add(made(outcome=Outcome.TIMEOUT))
+
+    assert totals.meets(parse_slo("ttft p95 < 96ms"))
+    assert not totals.meets(parse_slo("ttft p95 < 95ms"))
+    assert not totals.meets(parse_slo("ttft < 100ms"))
+    assert totals.meets(parse_slo("ttft < 101ms"))
+    assert totals.meets(parse_slo("itl p50 < 10.1ms"))
+    assert totals.meets(parse_slo("error_rate < 1%"))
+    assert not totals.meets(parse_slo("error_rate < 0.99%"))
+
+
+def test_an_objective_without_data_is_not_met() -> None:
+    totals = Totals()
+    assert not totals.meets(parse_slo("ttft < 1h"))
+    assert not totals.meets(parse_slo("itl < 1h"))
+    assert not totals.meets(parse_slo("error_rate < 100%"))
+    totals.add(made(5))
+    assert not totals.meets(parse_slo("tpot mean < 1h"))
+
+
+def test_the_share_of_coalesced_tokens_is_of_all_gaps() -> None:
+    totals = Totals()
+    totals.add(of_tape())
+    assert totals.summary().coalesced_share == 0.3333
+
+
+def lag(p99: float) -> Distribution:
+    return Distribution(0, 0, 0, 0, p99, p99, 10)
+
+
+TTFT = distribution([MS])
+
+
+@pytest.mark.parametrize(
+    ("p99", "unstamped", "expected"),
+    [(5, 0, "VALID"), (5.1, 0, "SUSPECT"), (50, 0, "SUSPECT"), (50.1, 0, "INVALID"), (0, 10, "VALID"),
+     (0, 11, "SUSPECT"), (60, 500, "INVALID")],
+)  # fmt: skip
+def test_the_client_judges_itself_by_its_lag_and_its_stamps(p99: float, unstamped: int, expected: str) -> None:
+    found = validity(lag(p99), unstamped, 1000, TTFT)
+    assert found.verdict == expected
+    assert found.reasons
+
+
+def test_without_a_token_there_is_nothing_to_judge() -> None:
+    assert validity(lag(500), 0, 10, None).verdict == "NO DATA"
+
+
+def test_lag_without_kernel_stamps_is_absent() -> None:
+    totals = Totals()
+    totals.add(made(1, 2, 3, stamps="user"))
+    summary = totals.summary()
+    assert summary.client_lag_ms is None
+    assert (summary.stamp_source, summary.unstamped_reads, summary.validity.verdict) == ("user", 3, "SUSPECT")
+
+
+def test_mixed_stamps_are_called_so() -> None:
+    totals = Totals()
+    totals.add(made(1, stamps="user"))
+    totals.add(made(1))
+    assert totals.summary().stamp_source == "mixed"
+
+
+def test_each_metric_is_defined_once_and_says_when_it_is_absent() -> None:
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names)
+    assert all(metric.definition and metric.absent for metric in METRICS)
+    # Every per-stream value that the harness computes is in the table that the reports print.
+    assert set(per_stream(made())) - {"connect"} <= set(names)

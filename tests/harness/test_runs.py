@@ -1,0 +1,174 @@
+"""The run directory while it is written, torn and shared."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import runs
+from harness.errors import UsageError
+from harness.record import StreamRecord
+from harness.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
+from harness.stream import Outcome
+
+
+def record(stream_id: str) -> StreamRecord:
+    return StreamRecord(id=stream_id, outcome=Outcome.OK, method="GET", url="u", start_ns=1)
+
+
+def ids(reader: RecordReader) -> list[str]:
+    return [item.id for item in reader.new()]
+
+
+def test_a_reader_follows_a_writer(tmp_path: Path) -> None:
+    reader = RecordReader(tmp_path)
+    assert ids(reader) == []
+
+    writer = RecordWriter(tmp_path)
+    writer.add(record("a"))
+    writer.add(record("b"))
+    assert ids(reader) == ["a", "b"]
+    assert ids(reader) == []
+
+    writer.add(record("c"))
+    writer.close()
+    assert ids(reader) == ["c"]
+    assert reader.torn == 0
+
+
+def test_an_unfinished_last_line_waits_for_its_rest(tmp_path: Path) -> None:
+    line = msgspec.json.encode(record("a")) + b"\n"
+    reader = RecordReader(tmp_path)
+    with (tmp_path / STREAMS).open("ab", buffering=0) as file:
+        file.write(line[:20])
+        assert ids(reader) == []
+        file.write(line[20:])
+        assert ids(reader) == ["a"]
+    assert reader.torn == 0
+
+
+def test_a_torn_last_line_is_counted_and_costs_nothing_else(tmp_path: Path) -> None:
+    line = msgspec.json.encode(record("a")) + b"\n"
+    (tmp_path / STREAMS).write_bytes(line + line + line[:-1])
+    reader = RecordReader(tmp_path)
+    assert [item.id for item in reader] == ["a", "a"]
+    assert reader.torn == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b'{"id": "x", "outc', b"\0\0\0\0", b'{"id":"\xff"}', b"", b'{"id":"x"}', b"[" * 100_000]
+)
+def test_a_torn_line_in_the_middle_is_counted_and_skipped(tmp_path: Path, damage: bytes) -> None:
+    line = msgspec.json.encode(record("a")) + b"\n"
+    (tmp_path / STREAMS).write_bytes(line + damage + b"\n" + line)
+    reader = RecordReader(tmp_path)
+    assert [item.id for item in reader] == ["a", "a"]
+    assert reader.torn == 1
+
+
+def test_no_file_is_no_records(tmp_path: Path) -> None:
+    reader = RecordReader(tmp_path)
+    assert list(reader) == []
+    assert reader.torn == 0
+
+
+_APPEND = """
+import sys
+from pathlib import Path
+from harness.record import Reads, StreamRecord
+from harness.runs import RecordWriter
+from harness.stream import Outcome
+name, count, size = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+writer = RecordWriter(Path(sys.argv[1]))
+sys.stdin.readline()
+for n in range(count):
+    reads = Reads(list(range(size)), [n] * size, [1] * size)
+    try:
+        writer.add(StreamRecord(id=f"{name}{n}", outcome=Outcome.OK, method="GET", url="u", start_ns=1, reads=reads))
+    except OSError as error:
+        print(n, error.strerror)
+        break
+"""
+
+
+def appender(directory: Path, name: str, count: int, size: int, prelude: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", prelude + _APPEND, str(directory), name, str(count), str(size)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_two_processes_that_append_at_once_keep_every_line_whole(tmp_path: Path) -> None:
+    writers = [appender(tmp_path, name, 400, 2000) for name in "ab"]  # lines of ~20 KB, above any pipe's atomic size
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+        assert writer.returncode == 0
+
+    reader = RecordReader(tmp_path)
+    found = [item.id for item in reader]
+    assert reader.torn == 0
+    assert sorted(found) == sorted(f"{name}{n}" for name in "ab" for n in range(400))
+    for name in "ab":
+        assert [item for item in found if item.startswith(name)] == [f"{name}{n}" for n in range(400)]
+
+
+def test_a_full_disk_is_reported_with_the_record_that_did_not_fit(tmp_path: Path) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+    said, _ = appender(tmp_path, "a", 100, 100, limit).communicate("go\n")
+    failed = int(said.split()[0])
+
+    reader = RecordReader(tmp_path)
+    assert [item.id for item in reader] == [f"a{n}" for n in range(failed)]
+    assert reader.torn == 1
+
+
+def manifest(status: str = "running") -> RunFile:
+    return RunFile(command="load", target="http://h/", started="now", status=status)
+
+
+def test_a_file_of_the_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    runs.write(tmp_path / RUN, manifest())
+    assert runs.read(tmp_path / RUN, RunFile) == manifest()
+    assert runs.read(tmp_path / "nothing.json", RunFile) is None
+
+
+def test_a_file_is_replaced_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / RUN
+    runs.write(path, manifest())
+    with path.open("rb") as old:
+        runs.write(path, manifest("complete"))
+        # Whoever had the old file open still reads all of the old one: it was replaced, not overwritten.
+        assert msgspec.json.decode(old.read(), type=RunFile).status == "running"
+    assert (runs.read(path, RunFile) or manifest()).status == "complete"
+    assert [item.name for item in tmp_path.iterdir()] == [RUN]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"command": 5}', b'{"command":"\xff"}'])
+def test_a_file_that_does_not_fit_is_a_usage_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / RUN).write_bytes(content)
+    with pytest.raises(UsageError, match=RUN):
+        runs.read(tmp_path / RUN, RunFile)
+
+
+def test_preparing_removes_an_earlier_load_and_keeps_the_verdicts(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "run"
+    runs.prepare(directory)
+    for name in (STREAMS, RUN, runs.CHECKS, runs.DIAGNOSIS):
+        (directory / name).write_text("{}")
+
+    assert runs.prepare(directory) == directory
+    assert sorted(item.name for item in directory.iterdir()) == sorted([runs.CHECKS, runs.DIAGNOSIS])
+
+
+def test_a_place_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match="cannot write to") as caught:
+            runs.prepare(place)
+        assert "--out" in (caught.value.hint or "")

@@ -1,0 +1,238 @@
+"""The endpoint, how it is asked, and where the prompt goes."""
+
+import json
+import shlex
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.target import DEFAULT_PROMPT, Target, check_url, directive, load_target
+
+HARD = 'a "b" \\ ü\u2028 {{x}} & = ?\n[[mock id=1]]'
+PROMPTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NASTY = st.sampled_from(["'; rm -rf / #", "$(id)", "`id`", "@/etc/passwd", "-o/tmp/x", "a\nb"]) | PROMPTS
+
+
+def query(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+@given(PROMPTS)
+def test_a_placeholder_in_the_url_takes_the_prompt_encoded(prompt: str) -> None:
+    for url in ("http://h/ask?text={{prompt}}&n=1", "http://h/ask?text=%7B%7Bprompt%7D%7D&n=1"):
+        spec = Target(url=url).request(prompt)
+        assert query(spec.url) == {"text": prompt, "n": "1"}
+        assert (spec.method, spec.body, spec.prompt) == ("GET", None, prompt)
+
+
+@given(PROMPTS)
+def test_a_placeholder_in_the_body_takes_the_prompt_as_json(prompt: str) -> None:
+    spec = Target(url="http://h/", body='{"deep": [{"q": "x {{prompt}} y"}]}').request(prompt)
+    assert json.loads(spec.body or b"") == {"deep": [{"q": f"x {prompt} y"}]}
+    assert (spec.method, spec.prompt) == ("POST", prompt)
+    assert spec.headers["Content-Type"] == "application/json"
+
+
+def test_the_last_user_message_takes_the_prompt() -> None:
+    body = {
+        "messages": [
+            {"role": "user", "content": "old"},
+            {"role": "assistant", "content": "hm"},
+            {"role": "user", "content": "new"},
+            {"role": "tool", "content": "x"},
+        ],
+        "message": "untouched",
+    }
+    spec = Target(url="http://h/", body=json.dumps(body)).request(HARD)
+    sent = json.loads(spec.body or b"")
+    assert [message["content"] for message in sent["messages"]] == ["old", "hm", HARD, "x"]
+    assert sent["message"] == "untouched"
+
+
+@pytest.mark.parametrize("name", ["message", "prompt", "input", "query", "question", "text", "q"])
+def test_an_application_field_takes_the_prompt(name: str) -> None:
+    spec = Target(url="http://h/", body=json.dumps({name: "old", "n": 1})).request(HARD)
+    assert json.loads(spec.body or b"") == {name: HARD, "n": 1}
+    assert spec.prompt == HARD
+
+
+@pytest.mark.parametrize("body", ["hello", "[1]", '{"n": 1}', '{"message": 5}', '{"messages": [{"role": "system"}]}'])
+def test_a_body_without_a_place_is_sent_as_it_is_and_says_so(body: str) -> None:
+    spec = Target(url="http://h/", body=body).request(HARD)
+    assert (spec.body, spec.prompt) == (body.encode(), None)
+
+
+@pytest.mark.parametrize("name", ["message", "Prompt", "q"])
+def test_a_query_parameter_takes_the_prompt(name: str) -> None:
+    spec = Target(url=f"http://h/a?v=1&{name}=old").request(HARD)
+    assert query(spec.url) == {"v": "1", name: HARD}
+    assert (spec.method, spec.body, spec.prompt) == ("GET", None, HARD)
+
+
+def test_a_query_without_a_prompt_parameter_is_left_alone() -> None:
+    spec = Target(url="http://h/a?v=1").request(HARD)
+    assert (spec.url, spec.method, spec.prompt) == ("http://h/a?v=1", "GET", None)
+
+
+def test_a_path_can_tell_the_dialect() -> None:
+    spec = Target(url="http://h/v1/chat/completions", model="m", max_tokens=9).request(HARD)
+    sent = json.loads(spec.body or b"")
+    assert (sent["messages"], sent["model"], sent["max_tokens"]) == ([{"role": "user", "content": HARD}], "m", 9)
+
+
+def test_a_path_that_tells_the_dialect_keeps_its_query() -> None:
+    spec = Target(url="http://h/v1/chat/completions?api-version=1").request(HARD)
+    assert query(spec.url) == {"api-version": "1"}
+    assert json.loads(spec.body or b"")["messages"][0]["content"] == HARD
+
+
+def test_a_dialect_tells_how_to_ask() -> None:
+    asked = Target(url="http://h/s", dialect="json-string").request(HARD)
+    posted = Target(url="http://h/s", dialect="token-done").request(HARD)
+    assert (asked.method, query(asked.url)) == ("GET", {"message": HARD})
+    assert (posted.method, json.loads(posted.body or b"")) == ("POST", {"message": HARD})
+
+
+def test_get_with_a_dialect_that_posts_asks_in_the_query() -> None:
+    spec = Target(url="http://h/s", dialect="token-done", method="GET").request(HARD)
+    assert (spec.method, spec.body, query(spec.url)) == ("GET", None, {"message": HARD})
+
+
+def test_the_prompt_of_the_target_is_used_when_none_is_given() -> None:
+    assert Target(url="http://h/?q=").request().prompt == DEFAULT_PROMPT
+    assert Target(url="http://h/?q=", prompt="mine").request().prompt == "mine"
+    assert Target(url="http://h/?q=").request("").prompt == ""
+
+
+def test_a_bare_url_can_be_asked_in_two_ways_and_a_settled_one_in_one() -> None:
+    bare = Target(url="http://h/stream")
+    post, get = [way.request(HARD) for way in bare.alternatives()]
+    assert (post.method, json.loads(post.body or b"")) == ("POST", {"message": HARD})
+    assert (get.method, query(get.url)) == ("GET", {"message": HARD})
+
+    for settled in (
+        Target(url="http://h/stream?v=1"),
+        Target(url="http://h/stream", method="GET"),
+        Target(url="http://h/stream", body="x"),
+        Target(url="http://h/stream", dialect="raw-text"),
+        Target(url="http://h/v1/chat/completions"),
+    ):
+        assert settled.alternatives() == [settled]
+
+
+def test_headers_replace_in_any_case_add_and_remove() -> None:
+    target = Target(url="http://h/?q=", headers={"accept": "*/*", "X-A": "1"})
+    headers = target.request("p", headers={"x-a": "2", "Accept-Encoding": None, "X-B": "3"}).headers
+    assert headers["accept"] == "*/*"
+    assert headers["x-a"] == "2"
+    assert headers["X-B"] == "3"
+    assert not {"Accept", "X-A", "Accept-Encoding"} & headers.keys()
+
+
+def test_method_and_body_can_be_overridden() -> None:
+    spec = Target(url="http://h/?q=").request("p", method="DELETE", body=b"\xff")
+    assert (spec.method, spec.body) == ("DELETE", b"\xff")
+
+
+def test_a_curl_line_repeats_the_request_with_its_secrets_masked() -> None:
+    target = Target(
+        url="http://u:hunter2@h/v1/chat/completions?key=hunter2", headers={"Authorization": "Bearer hunter2"}
+    )
+    line = target.request("hello").curl()
+    assert "hunter2" not in line
+    words = shlex.split(line)
+    assert words[0] == "curl"
+    assert words[-1] == "http://h/v1/chat/completions?key=***"
+    assert "Authorization: ***" in words
+
+
+@given(NASTY, NASTY)
+def test_a_curl_line_is_safe_in_a_shell(prompt: str, header: str) -> None:
+    spec = Target(url="http://h/s", body="{{prompt}}", headers={"X-Note": header}).request(prompt)
+    words = shlex.split(spec.curl())
+    body = words[words.index("--data-raw") + 1]  # --data-raw: an @ at the start is no file name
+    assert body == (spec.body or b"").decode()
+    assert f"X-Note: {header}" in words
+    assert words[-1] == "http://h/s"
+
+
+def test_a_curl_line_says_method_and_version_only_where_curl_would_not_guess_them() -> None:
+    target = Target(url="http://h/?q=")
+    assert "-X" not in target.request("p").curl()
+    assert "-X" not in Target(url="http://h/", body="x").request("p").curl()
+    assert "-X PUT" in target.request("p", method="PUT").curl()
+    assert "--head" in target.request("p", method="HEAD").curl()
+    assert "--http1.0" in target.request("p", http_version="1.0").curl()
+
+
+def test_the_directive_leaves_out_what_is_none() -> None:
+    assert directive(id="a", tokens=4, fault=None) == "[[mock id=a tokens=4]]"
+
+
+def test_a_target_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text('url = "http://h/"\nmax_tokens = 5\n[headers]\nX-A = "1"\n')
+    assert load_target(path) == Target(url="http://h/", max_tokens=5, headers={"X-A": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('url = "http://h/"\nurll = "x"', "urll"),
+        ('url = "http://h/"\nmax_tokens = "5"', "max_tokens"),
+        ('model = "m"', "url"),
+        ("url = ", ""),
+        ("", "url"),
+    ],
+)
+def test_a_target_file_that_cannot_be_used_says_why_and_what_it_may_hold(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_target(path)
+    assert str(path) in caught.value.message
+    assert said in caught.value.message
+    assert "api_key_env" in (caught.value.hint or "")
+
+
+def test_a_target_file_that_is_no_text_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_bytes(b'url = "\xff"')
+    for name in ("t.toml", "missing.toml"):
+        with pytest.raises(UsageError, match=name):
+            load_target(tmp_path / name)
+
+
+def test_an_unknown_dialect_in_a_target_is_a_usage_error() -> None:
+    assert Target(url="http://h/").reader() is None
+    with pytest.raises(UsageError, match="unknown dialect"):
+        Target(url="http://h/", dialect="nope").reader()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h/p", "http://h/p"),
+        ("localhost:8080/chat", "http://localhost:8080/chat"),
+        ("h", "http://h/"),
+        ("https://h?x=1", "https://h/?x=1"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+        ("h/p?next=http://x", "http://h/p?next=http://x"),
+        ("HTTP://h/", "HTTP://h/"),
+    ],
+)
+def test_a_url_is_completed(url: str, expected: str) -> None:
+    assert check_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://", "ftp://h/", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1", "http://h/a b", "/p"],
+)
+def test_what_cannot_be_requested_is_a_usage_error_that_quotes_it(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_url(url)
+    assert repr(url) in caught.value.message

@@ -1,0 +1,13 @@
+"""The README says what the code says, and stays short enough to be read."""
+
+from tests.readme import README, rewritten
+
+
+def test_the_generated_parts_of_the_readme_are_those_the_code_gives() -> None:
+    text = README.read_text(encoding="utf-8")
+
+    assert rewritten(text) == text, "run: python -m tests.readme"
+
+
+def test_the_readme_is_a_page_and_not_a_manual() -> None:
+    assert 100 <= len(README.read_text(encoding="utf-8").splitlines()) <= 150
