@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import typer
-from report_builders import full_run
 from typer.testing import CliRunner
 
 from harness.cli.report import report
 from harness.errors import UsageError
+from tests.reports.report_builders import full_run
 
 app = typer.Typer()
 app.command()(report)

@@ -2,10 +2,9 @@
 
 import xml.etree.ElementTree as ET
 
-from report_builders import EVERY_VERDICT, HOSTILE, check, checks_file
-
 from harness.conformance.result import Verdict
 from reports.junit import junit_xml
+from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file
 
 
 def cases(strict: bool) -> tuple[ET.Element, dict[str, ET.Element]]:

@@ -7,7 +7,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_builders import (
+
+from harness import runs
+from harness.comparison import Ledgered, compare
+from harness.errors import UsageError
+from harness.stream import Outcome
+from harness.units import MS
+from reports.render import render
+from reports.text import ms, ms_cell
+from tests.reports.report_builders import (
     EVERY_VERDICT,
     HOSTILE,
     cancel_row,
@@ -21,14 +29,6 @@ from report_builders import (
     summary_of,
     write_streams,
 )
-
-from harness import runs
-from harness.comparison import Ledgered, compare
-from harness.errors import UsageError
-from harness.stream import Outcome
-from harness.units import MS
-from reports.render import render
-from reports.text import ms, ms_cell
 
 VOID = {"meta", "br", "path", "use", "link", "img", "input"}
 SECTIONS = {"load", "checks", "cancellation", "diagnosis", "caveats", "definitions", "manifest"}

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from report_builders import stream, write_streams
 
 from harness.stream import Outcome
 from harness.units import MS
 from reports.streams import MAX_LANES, TICKS_PER_LANE, Streams, collect
+from tests.reports.report_builders import stream, write_streams
 
 
 def condensed(directory: Path, *records: object) -> Streams:
