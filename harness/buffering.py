@@ -156,8 +156,6 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
         return Shape(Pattern.UNKNOWN, None, None, len(groups), ["fewer than two tokens came"])
     emission = fast.emitted_ns
     said = f"{tokens} tokens arrived in {len(groups)} bursts"
-    if len(groups) >= _PASSING_SHARE * tokens:
-        return _single(fast, slow, groups, said)
     if len(groups) == 1:
         span = emission[-1] - emission[0] if emission else None
         why = f"{said}, after the upstream had written for {show_ms(span)}" if span else said
@@ -167,6 +165,8 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
         held = sum(fast.read_bytes[: fast.read[groups[0] - 1] + 1]) if fast.read else None
         why = f"the first {groups[0]} tokens arrived together, every later one by itself"
         return Shape(Pattern.FIRST_BYTE_HELD, held, None, len(groups), [why])
+    if len(groups) >= _PASSING_SHARE * tokens:
+        return _single(fast, slow, groups, said)
     return _held(fast, slow, groups, said)
 
 

@@ -251,8 +251,9 @@ class Totals:
 
     @property
     def judged(self) -> int:
-        """Streams that ended by themselves: all but those that the end of the run cut."""
-        return sum(n for outcome, n in self.streams.items() if outcome != Outcome.INCOMPLETE)
+        """Streams that ended by themselves: all but those that we left or that the end of the run cut."""
+        ours = (Outcome.INCOMPLETE, Outcome.CANCELLED)
+        return sum(n for outcome, n in self.streams.items() if outcome not in ours)
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""

@@ -270,6 +270,9 @@ class StreamReader:
             )
         if error := transcript.first(Kind.ERROR):
             return Outcome.ERROR_EVENT, _message_of(error.delta.value)
+        if not self.token_events and not transcript.first(Kind.FINISH) and end is End.COMPLETE:
+            # An end marker alone is how many relays hide that the upstream failed before its first token.
+            return Outcome.TRUNCATED, "the stream ended without a single token"
         if transcript.first(Kind.DONE):
             # The content is complete; how the transport ended after it is for the checks to judge.
             return (
@@ -278,8 +281,6 @@ class StreamReader:
             )
         if end is not End.COMPLETE:
             return Outcome.TRUNCATED, capture.detail
-        if not self.token_events:
-            return Outcome.TRUNCATED, "the stream ended without a single token"
         if transcript.dialect is not None and transcript.dialect.terminal is not None:
             return (
                 Outcome.TRUNCATED,

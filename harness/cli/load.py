@@ -111,7 +111,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
     """
     with StreamClient.to(target) as client:
         target = settle(client, target)
-        first = client.run(target.request(), dialect=target.reader(), deadline_s=max(plan.length_s, target.timeout_s))
+        first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
         if not first.is_stream:
             raise not_a_stream(first)
     run = runs.RunFile(

@@ -20,6 +20,7 @@ from harness.transport.parser import ResponseParser
 from harness.wire import Capture, End, Read
 
 DEFAULT_TIMEOUT_S: Final = 30.0
+_DRAIN_READS: Final = 256  # a peer that floods is not waited out
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
 
 
@@ -125,8 +126,9 @@ class Connection:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RST)
             else:
                 self._sock.setblocking(False)
-                while self._sock.recv(stamps.RECV_BYTES):
-                    pass
+                for _ in range(_DRAIN_READS):
+                    if not self._sock.recv(stamps.RECV_BYTES):
+                        break
         except OSError:
             pass
         self._sock.close()

@@ -20,7 +20,7 @@ _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 RECV_BYTES: Final = 64 * 1024
 
-_keeper: socket.socket | None = None
+_keeper: int | None = None
 
 
 def enable(sock: socket.socket) -> bool:
@@ -42,8 +42,9 @@ def prime() -> None:
     """
     global _keeper
     if _keeper is None and _SUPPORTED:
-        _keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        enable(_keeper)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        enable(sock)
+        _keeper = sock.detach()  # a bare descriptor: nobody is to close it, and nothing is to warn of that at exit
 
 
 def receive(sock: socket.socket) -> tuple[bytes, Read]:

@@ -105,9 +105,10 @@ def held_first(tokens: int) -> Delivery:
     return deliver(FAST, [max(at, (tokens - 1) * FAST) + MS for at in written(FAST)])
 
 
-def test_a_first_burst_before_a_steady_rest_is_a_first_byte_held() -> None:
-    shape = shape_of(held_first(60))
-    assert (shape.pattern, shape.size_bytes) == (Pattern.FIRST_BYTE_HELD, 60 * SIZE)
+@pytest.mark.parametrize("tokens", [20, 60])
+def test_a_first_burst_before_a_steady_rest_is_a_first_byte_held(tokens: int) -> None:
+    shape = shape_of(held_first(tokens))
+    assert (shape.pattern, shape.size_bytes) == (Pattern.FIRST_BYTE_HELD, tokens * SIZE)
 
 
 def test_a_first_burst_of_two_tokens_is_a_hiccup() -> None:

@@ -195,12 +195,13 @@ def test_nothing_measured_is_all_absent() -> None:
     assert summary.validity.verdict == "NO DATA"
 
 
-def test_goodput_counts_failures_against_it_and_leaves_out_what_the_run_cut() -> None:
+def test_goodput_counts_failures_against_it_and_leaves_out_what_we_cut() -> None:
     totals = Totals([parse_slo("ttft < 100ms"), parse_slo("error_rate < 50%")])
     totals.add(made(50, 60))
     totals.add(made(100, 110))
     totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
     totals.add(made(50, 60, outcome=Outcome.INCOMPLETE))
+    totals.add(made(50, 60, outcome=Outcome.CANCELLED))
     assert totals.summary().goodput == 0.3333
     assert totals.judged == 3
 

@@ -139,3 +139,10 @@ def test_what_is_absent_is_not_written() -> None:
     written = msgspec.json.decode(msgspec.json.encode(record([])))
     assert "output_tokens" not in written
     assert None not in written.values()
+
+
+def test_two_deltas_of_one_event_are_one_token_event_with_all_their_text() -> None:
+    choices = [{"delta": {"reasoning": "hm", "content": "a"}}, {"delta": {"content": "bc"}}]
+    event = b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": choices}).encode() + b"\n\n"
+    made = record([(MS, SSE_HEAD), (5 * MS, event), (9 * MS, DONE)])
+    assert (made.token_reads, made.output_tokens, made.token_chars) == ([1], 1, 5)

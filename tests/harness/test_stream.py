@@ -24,6 +24,16 @@ def test_a_stream_with_its_end_marker_is_ok() -> None:
     assert transcript.is_stream
 
 
+@pytest.mark.parametrize("body", [LAST, b"data: [DONE]\n\n"])
+def test_an_end_marker_without_a_token_is_no_success(body: bytes) -> None:
+    assert stream(body).outcome is Outcome.TRUNCATED
+
+
+def test_a_finish_reason_explains_an_answer_without_a_token() -> None:
+    refused = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{},"finish_reason":"content_filter"}]}\n\n'
+    assert stream(refused, b"data: [DONE]\n\n").outcome is Outcome.OK
+
+
 def test_a_dialect_without_an_end_marker_is_ok_at_the_end_of_the_body() -> None:
     assert stream(b"data: hello\n\n").outcome is Outcome.OK
 
