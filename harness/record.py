@@ -28,7 +28,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     `connect_ns` and `tls_ns`, which are durations. What did not happen is absent.
     """
 
-    schema: int = SCHEMA
+    schema: int
     id: str
     outcome: Outcome
     detail: str | None = None
@@ -103,6 +103,7 @@ def record_of(
     finish = transcript.first(Kind.FINISH)
     reads = capture.reads
     return StreamRecord(
+        schema=SCHEMA,
         id=stream_id,
         outcome=transcript.outcome,
         detail=transcript.detail,

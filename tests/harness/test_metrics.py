@@ -23,7 +23,7 @@ from harness.metrics import (
     ttft_ns,
     validity,
 )
-from harness.record import Reads, StreamRecord, record_of
+from harness.record import SCHEMA, Reads, StreamRecord, record_of
 from harness.slo import parse_slo
 from harness.stream import Outcome, interpret
 from tests.harness.tapes import MS, SSE_HEAD, START_NS, play
@@ -62,6 +62,7 @@ def made(
     at = [round(ms * MS) for ms in token_ms]
     closed = at[-1] if at else 0
     return StreamRecord(
+        schema=SCHEMA,
         id="s", outcome=outcome, method="GET", url="u", start_ns=START_NS + round(start_ms * MS),
         reads=Reads(at, [lag_ns] * len(at), [1] * len(at)), token_reads=list(range(len(at))),
         output_tokens=tokens or len(at) or None, tokens_source="token events" if at else None,

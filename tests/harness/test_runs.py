@@ -1,5 +1,6 @@
 """The run directory while it is written, torn and shared."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,13 @@ import pytest
 
 from harness import runs
 from harness.errors import UsageError
-from harness.record import StreamRecord
+from harness.record import SCHEMA, StreamRecord
 from harness.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
 from harness.stream import Outcome
 
 
 def record(stream_id: str) -> StreamRecord:
-    return StreamRecord(id=stream_id, outcome=Outcome.OK, method="GET", url="u", start_ns=1)
+    return StreamRecord(schema=SCHEMA, id=stream_id, outcome=Outcome.OK, method="GET", url="u", start_ns=1)
 
 
 def ids(reader: RecordReader) -> list[str]:
@@ -77,7 +78,7 @@ def test_no_file_is_no_records(tmp_path: Path) -> None:
 _APPEND = """
 import sys
 from pathlib import Path
-from harness.record import Reads, StreamRecord
+from harness.record import SCHEMA, Reads, StreamRecord
 from harness.runs import RecordWriter
 from harness.stream import Outcome
 name, count, size = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -86,7 +87,8 @@ sys.stdin.readline()
 for n in range(count):
     reads = Reads(list(range(size)), [n] * size, [1] * size)
     try:
-        writer.add(StreamRecord(id=f"{name}{n}", outcome=Outcome.OK, method="GET", url="u", start_ns=1, reads=reads))
+        known = dict(outcome=Outcome.OK, method="GET", url="u", start_ns=1, reads=reads)
+        writer.add(StreamRecord(schema=SCHEMA, id=f"{name}{n}", **known))
     except OSError as error:
         print(n, error.strerror)
         break
@@ -172,3 +174,11 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None
         with pytest.raises(UsageError, match="cannot write to") as caught:
             runs.prepare(place)
         assert "--out" in (caught.value.hint or "")
+
+
+def test_every_line_says_which_schema_it_follows(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path)
+    writer.add(record("a"))
+    writer.close()
+
+    assert json.loads((tmp_path / STREAMS).read_text())["schema"] == SCHEMA

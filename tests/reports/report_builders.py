@@ -7,7 +7,7 @@ from harness.buffering import DiagnosisFile, Fix, PathFinding, Pattern
 from harness.cancellation import CancellationFile, CancelRow
 from harness.conformance.result import CheckResult, ChecksFile, Evidence, Verdict
 from harness.metrics import Summary, Totals
-from harness.record import Reads, StreamRecord
+from harness.record import SCHEMA, Reads, StreamRecord
 from harness.runs import RunFile
 from harness.slo import parse_slo
 from harness.stream import Outcome
@@ -32,6 +32,7 @@ def stream(
     at = [int((ttft_ms + itl_ms * read) * MS) for read in range(-(-tokens // per_read))]
     end = at[-1] + MS if at else None
     return StreamRecord(
+        schema=SCHEMA,
         id=f"s{number}",
         outcome=outcome,
         detail=detail,
