@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test e2e lint typecheck format lock clean nginx
+.PHONY: help demo test e2e bench-mock fuzz-mock lint typecheck format lock clean nginx
 
 help:
 	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
 	@echo "make test       run all tests (installs nginx when it is missing and you are root)"
+	@echo "make bench-mock what a token of the mock costs, and how late it is, beside other servers"
+	@echo "make fuzz-mock  hostile traffic against the mock for 30 s"
 	@echo "make lint       ruff: rules and formatting"
 	@echo "make typecheck  mypy --strict"
 	@echo "make format     let ruff rewrite the files"
@@ -19,6 +21,12 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev nginx
 	$(BIN)/python -m pytest -q
+
+bench-mock: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.mock
+
+fuzz-mock: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.hostile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

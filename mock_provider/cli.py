@@ -1,20 +1,27 @@
 """The commands `mock` and `proxy`: flags in, a server in the foreground until Ctrl-C."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mock_provider.config import MockConfig, OnDisconnect
+from mock_provider.config import MockConfig, OnDisconnect, QueuePolicy
 from mock_provider.control import fault_list
 from mock_provider.dialects import DIALECTS
+from mock_provider.listening import Listening
 from mock_provider.loop import new_event_loop
+from mock_provider.profiles import PROFILES
 from mock_provider.proxy import Proxy, ProxyConfig
 from mock_provider.server import Server
+from mock_provider.workers import Place, run_workers
 
 EXIT_USAGE = 2
 EXIT_NO_PORT = 3
@@ -30,14 +37,20 @@ def mock_command(
     ),
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8080,
     tokens: Annotated[int, typer.Option(help="Tokens of a stream.")] = 32,
-    ttft: Annotated[str, typer.Option(help="Time from a request's arrival to its first token.")] = "50ms",
-    itl: Annotated[str, typer.Option(help="Time between tokens.")] = "10ms",
-    seed: Annotated[int, typer.Option(help="Seed of the token texts.")] = 0,
+    ttft: Annotated[str, typer.Option(help="Time to the first token: 200ms, or a model: gamma(200ms,2).")] = "50ms",
+    itl: Annotated[str, typer.Option(help="Time between tokens: 20ms, or a model: lognormal(20ms,0.5).")] = "10ms",
+    seed: Annotated[int, typer.Option(help="Seed of texts, ids, delays and rates.")] = 0,
     text: Annotated[str, typer.Option(help="Kind of token text: ascii, unicode, newlines, ...")] = "ascii",
     heartbeat: Annotated[str | None, typer.Option(help="Silence after which a comment is sent; 0 for never.")] = None,
+    reasoning: Annotated[int, typer.Option(help="Tokens of reasoning before each answer that can have them.")] = 0,
+    tools: Annotated[int, typer.Option(help="Tool calls in place of text, where a dialect has them.")] = 0,
+    profile: Annotated[
+        str | None,
+        typer.Option(help=f"Whose deviations OpenAI Chat Completions shows: {', '.join(PROFILES)}."),
+    ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="Fault of every stream whose dialect can have it, as in a directive; repeatable."),
+        typer.Option(help="Fault of every stream whose dialect can have it, or of some, as in rst:5@10%; repeatable."),
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Model to accept; repeatable; without any, all are.")] = None,
     api_key: Annotated[
@@ -52,6 +65,37 @@ def mock_command(
         Literal["stop", "continue"], typer.Option(help="What a stream does when its client leaves.")
     ] = "stop",
     ledger_size: Annotated[int, typer.Option(help="Streams the ledger keeps.")] = 10_000,
+    tokens_per_event: Annotated[int, typer.Option(help="Tokens that one event carries.")] = 1,
+    events_per_write: Annotated[int, typer.Option(help="Events that one write carries.")] = 1,
+    prefill: Annotated[str, typer.Option(help="Time that each word of a prompt adds to the first token.")] = "0",
+    trace: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: recorded times, CSV or a run's streams.jsonl, for trace=NAME; repeatable."),
+    ] = None,
+    replay: Annotated[str | None, typer.Option(help="Trace of the streams that name none.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Streams served at once; without it, all.")] = None,
+    queue: Annotated[int | None, typer.Option(help="Requests that may wait for a slot, others get 429.")] = None,
+    queue_policy: Annotated[
+        Literal["queue", "reject"], typer.Option(help="What a request does when every slot is taken.")
+    ] = "queue",
+    prefill_rate: Annotated[float | None, typer.Option(help="Prompt words read a second.")] = None,
+    itl_per_active: Annotated[str, typer.Option(help="Time that each active stream adds to every gap.")] = "0",
+    knee: Annotated[int | None, typer.Option(help="Active streams beyond which throughput collapses.")] = None,
+    collapse: Annotated[
+        float, typer.Option(help="Share by which each stream beyond the knee lengthens every gap.")
+    ] = 0.0,
+    uds: Annotated[str | None, typer.Option(help="Unix socket to listen on in place of host and port.")] = None,
+    tls: Annotated[str | None, typer.Option(help="self-signed: TLS with a certificate of a fresh CA.")] = None,
+    tls_ca: Annotated[str | None, typer.Option(help="File that gets that CA, for clients to trust.")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="Certificate chain for TLS, PEM; needs --tls-key.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="Its private key, PEM.")] = None,
+    drain: Annotated[
+        str,
+        typer.Option(help="What the end means to running streams: cut, finish, or a time after which they are cut."),
+    ] = "cut",
+    request_timeout: Annotated[str, typer.Option(help="From a request's first byte to its last.")] = "30s",
+    idle_timeout: Annotated[str, typer.Option(help="For a connection without a request.")] = "75s",
+    workers: Annotated[int, typer.Option(help="Processes that share the port; the control API shows them as one.")] = 1,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Print every fault and exit.")] = False,
 ) -> None:
     """Run a streaming LLM provider whose timing, bytes and failures are known.
@@ -69,27 +113,65 @@ def mock_command(
         print_faults()
         return
     try:
+        listening = Listening(
+            uds=uds,
+            tls=tls,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            drain=drain,
+            request_timeout=request_timeout,
+            idle_timeout=idle_timeout,
+        )
+        if workers < 1:
+            raise ValueError(f"workers: expected 1 or more, got {workers}")
+        if workers > 1 and uds is not None:
+            raise ValueError("workers: several need a TCP port, a Unix socket can't be shared")
         config = MockConfig(
             host=host,
             port=port,
+            listening=listening,
             tokens=tokens,
             ttft=ttft,
             itl=itl,
             seed=seed,
             text=text,
             heartbeat=heartbeat,
+            reasoning=reasoning,
+            tools=tools,
+            profile=profile,
             faults=tuple(fault or ()),
             models=tuple(model or ()),
             api_key=api_key,
             control_token=control_token,
             on_disconnect=_on_disconnect(on_disconnect),
             ledger_size=ledger_size,
+            tokens_per_event=tokens_per_event,
+            events_per_write=events_per_write,
+            prefill=prefill,
+            traces=tuple(trace or ()),
+            replay=replay,
+            slots=slots,
+            queue=queue,
+            queue_policy=_queue_policy(queue_policy),
+            prefill_rate=prefill_rate,
+            itl_per_active=itl_per_active,
+            knee=knee,
+            collapse=collapse,
         )
-    except ValueError as error:
+        listening.prepare(host)
+        server = Server(config)
+    except (ValueError, OSError) as error:
         typer.echo(f"streamgauge mock: {error}", err=True)
         raise typer.Exit(EXIT_USAGE) from None
-    server = Server(config)
-    serve("mock provider", server.start, server.stop, _mock_hints)
+
+    def hints(url: str) -> str:
+        return _mock_hints(url, listening)
+
+    if workers == 1:
+        serve("mock provider", server.start, server.stop, hints, server.drain)
+    else:
+        _serve_workers(config, workers, hints)
 
 
 @proxy_app.command()
@@ -108,6 +190,12 @@ def proxy_command(
         bool, typer.Option("--gzip-no-flush", help="Compress if offered, flushing only at the end.")
     ] = False,
     strip_accel: Annotated[bool, typer.Option("--strip-accel", help="Remove X-Accel-Buffering.")] = False,
+    strip_heartbeats: Annotated[
+        bool, typer.Option("--strip-heartbeats", help="Remove the comments of event streams.")
+    ] = False,
+    cut_idle_ms: Annotated[
+        int | None, typer.Option(help="Close when the upstream has been silent for so many milliseconds.")
+    ] = None,
 ) -> None:
     """Run a reverse proxy that buffers as badly as it is told to; without a flag it passes everything through.
 
@@ -129,6 +217,8 @@ def proxy_command(
             ignore_abort=ignore_abort,
             gzip_no_flush=gzip_no_flush,
             strip_accel=strip_accel,
+            strip_heartbeats=strip_heartbeats,
+            cut_idle_ms=cut_idle_ms,
         )
     except ValueError as error:
         typer.echo(f"streamgauge proxy: {error}", err=True)
@@ -155,45 +245,96 @@ def serve(
     start: Callable[[], Awaitable[str]],
     stop: Callable[[], Awaitable[None]],
     hints: Callable[[str], str],
+    drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Run a server until SIGINT or SIGTERM; exit 3 when its port can't be had."""
-
-    async def main() -> None:
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-        url = await start()
-        # typer.echo flushes: whoever started this reads the port from the first line.
-        typer.echo(f"{what} listening on {url}")
-        typer.echo(hints(url))
-        await ended.wait()
-        await stop()
-
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(main())
+            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints)))
     except OSError as error:
-        typer.echo(f"{what}: can't listen: {error.strerror or error}; choose another --port, or 0", err=True)
-        raise typer.Exit(EXIT_NO_PORT) from None
+        _no_port(what, error)
+
+
+async def _run_server(
+    start: Callable[[], Awaitable[str]],
+    stop: Callable[[], Awaitable[None]],
+    drain: Callable[[], Awaitable[None]] | None,
+    started: Callable[[str], None],
+) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    started(await start())
+    await ended.wait()
+    if drain is not None:
+        # A second signal cuts the draining short.
+        ended.clear()
+        pending = {asyncio.ensure_future(drain()), asyncio.ensure_future(ended.wait())}
+        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+    await stop()
+
+
+def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:
+    async def serve_one(place: Place, port: int, started: Callable[[str], None]) -> None:
+        server = Server(replace(config, port=port), place)
+        await _run_server(server.start, server.stop, server.drain, started)
+
+    def started(url: str) -> None:
+        _say_listening("mock provider", url, hints)
+
+    try:
+        with TemporaryDirectory(prefix="streamgauge-mock-") as folder:
+            code = run_workers(count, config.host, config.port, Path(folder), serve_one, started, new_event_loop)
+    except OSError as error:
+        _no_port("mock provider", error)
+    if code:
+        raise typer.Exit(code)
+
+
+def _say_listening(what: str, url: str, hints: Callable[[str], str]) -> None:
+    # typer.echo flushes: whoever started this reads the port from the first line.
+    typer.echo(f"{what} listening on {url}")
+    typer.echo(hints(url))
+
+
+def _no_port(what: str, error: OSError) -> NoReturn:
+    typer.echo(f"{what}: can't listen: {error.strerror or error}; choose another --port, or 0", err=True)
+    raise typer.Exit(EXIT_NO_PORT)
 
 
 def _on_disconnect(value: str) -> OnDisconnect:
     return "continue" if value == "continue" else "stop"
 
 
-def _mock_hints(url: str) -> str:
+def _queue_policy(value: str) -> QueuePolicy:
+    return "reject" if value == "reject" else "queue"
+
+
+def _mock_hints(url: str, listening: Listening) -> str:
+    curl = "curl"
+    if listening.tls is not None:
+        curl += f" --cacert {listening.ca_path()}"
+    if listening.uds is not None:
+        curl += f" --unix-socket {listening.uds}"
+        url = "http://mock" if listening.context is None else "https://localhost"
     routes = [f"  {method:<5}{path:<23}{dialect.name}" for dialect in DIALECTS for method, path in dialect.routes]
     return "\n".join(
         [
+            *([f"  clients find the CA in {listening.ca_path()}"] if listening.tls is not None else []),
             *routes,
             "  GET  /v1/models, /health",
-            "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/clock, /_mock/faults",
+            "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/export, /_mock/clock, /_mock/faults",
             "  POST /_mock/streams/ID/release?upto=K, /_mock/reset",
             "Try:",
-            f"  curl -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
+            f"  {curl} -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
             """    -d '{"stream":true,"messages":[{"role":"user","content":"Hi [[mock id=a1 itl=200ms]]"}]}'""",
-            f"  curl {url}/_mock/streams/a1",
+            f"  {curl} {url}/_mock/streams/a1",
             "Ctrl-C ends it.",
         ]
     )

@@ -3,13 +3,16 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from mock_provider.dialects.base import Ask, Dialect, Encoder
+from mock_provider.bursts import batched, grouped
+from mock_provider.dialects.base import PARTS, Ask, Dialect, Encoder
 from mock_provider.faults.base import Answer
+from mock_provider.faults.errors import status_answer
 from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
 from mock_provider.plan import Plan
+from mock_provider.speech import spoken, whole_parts
 from mock_provider.stream import BEFORE_FIRST, Action, Close, Event, Framing, Head, Item, Kind, Pause, Write
-from mock_provider.text import token_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def compose(stream: Stream) -> Composition:
             return _answered(fault.answer(arg, stream), stream)
 
     items = _items(stream)
+    if plan.tokens_per_event > 1:
+        items = grouped(items, plan.tokens_per_event)
     for fault, arg in plan.faults:
         if fault.items is not None:
             items = fault.items(items, arg, stream)
@@ -75,6 +80,10 @@ def compose(stream: Stream) -> Composition:
         if fault.line is not None:
             events = _rewritten(events, fault.line)
             heartbeat = fault.line(heartbeat)
+    newline = stream.dialect.newline
+    if newline != b"\n":
+        events = _rewritten(events, lambda data: data.replace(b"\n", newline))
+        heartbeat = heartbeat.replace(b"\n", newline)
     for fault, arg in plan.faults:
         if fault.body is not None:
             events = fault.body(events, arg, stream)
@@ -88,9 +97,11 @@ def compose(stream: Stream) -> Composition:
     for fault, arg in plan.faults:
         if fault.wire is not None:
             actions = fault.wire(actions, arg, stream)
+    if plan.events_per_write > 1:
+        actions = batched(actions, plan.events_per_write)
     if heartbeat and head.framing is Framing.CHUNKED:
         heartbeat = chunk(heartbeat)
-    return Composition(actions, heartbeat or None, head.status)
+    return Composition(_ahead(actions) if not plan.faults else actions, heartbeat or None, head.status)
 
 
 def compose_whole(stream: Stream) -> Composition:
@@ -100,8 +111,7 @@ def compose_whole(stream: Stream) -> Composition:
         if fault.answer is not None:
             return _answered(fault.answer(arg, stream), stream)
     tokens = plan.tokens or 0
-    source = token_texts(plan.text, plan.seed)
-    body = stream.dialect.whole(stream.ask, plan, [next(source) for _ in range(tokens)])
+    body = stream.dialect.whole(stream.ask, plan, whole_parts(spoken(plan)))
     head = Head(200, [("Content-Type", "application/json"), ("X-Request-Id", request_id())], Framing.LENGTH)
     for fault, arg in plan.faults:
         if fault.head is not None:
@@ -116,6 +126,11 @@ def compose_whole(stream: Stream) -> Composition:
         if fault.wire is not None:
             actions = fault.wire(actions, arg, stream)
     return Composition(actions, None, head.status)
+
+
+def compose_refused(stream: Stream) -> Composition:
+    """429 in the dialect's shape, when the queue for a slot is full."""
+    return _answered(status_answer(429, stream), stream)
 
 
 def request_id() -> str:
@@ -148,20 +163,29 @@ def _items(stream: Stream) -> Iterator[Item]:
     plan = stream.plan
     for kind in stream.dialect.start:
         yield Item(kind, BEFORE_FIRST)
-    for index, text in enumerate(token_texts(plan.text, plan.seed)):
-        if index == plan.tokens:
-            break
-        yield Item(Kind.TOKEN, index, text, index)
+    has_parts = not PARTS.isdisjoint(stream.dialect.features)
+    for item in spoken(plan):
+        if has_parts or item.kind is Kind.TOKEN:
+            yield item
     for kind in (*stream.dialect.end(stream.ask), Kind.END):
-        yield Item(kind, index)
+        yield Item(kind, plan.tokens or 0)
 
 
 def _encode(items: Iterator[Item], encoder: Encoder) -> Iterator[Event]:
     encode = encoder.encode
+    held: Item | None = None
     for item in items:
         # The end has no bytes of its own, but a step: lockstep holds it, and what faults hold back comes with it.
         data = encode(item) if item.kind is not Kind.END else b""
-        yield Event(item.kind, item.step, data, item.token)
+        if held is not None and data:
+            # A token that the dialect says together with what follows it: due when the token is.
+            late = item if item.token is not None else held
+            yield Event(item.kind, late.step, data, late.token)
+            held = None
+        elif data or item.kind is Kind.END:
+            yield Event(item.kind, item.step, data, item.token)
+        elif item.token is not None:
+            held = item
 
 
 def _rewritten(events: Iterator[Event], line: Callable[[bytes], bytes]) -> Iterator[Event]:
@@ -195,6 +219,17 @@ def _framed(head: Head, events: Iterator[Event], *, silent: bool) -> Iterator[Ac
     yield Write(Kind.END, step, LAST_CHUNK if chunked else b"")
     if not chunked:
         yield Close(reset=False, kind="complete")
+
+
+def _ahead(actions: Iterator[Action]) -> Iterator[Action]:
+    """The same, made some at a time: between two tokens of a stream come those of others, and caches forget."""
+
+    def batches() -> Iterator[list[Action]]:
+        yield list(islice(actions, 2))  # the start is not delayed
+        while batch := list(islice(actions, 16)):
+            yield batch
+
+    return chain.from_iterable(batches())
 
 
 def _answered(answer: Answer, stream: Stream) -> Composition:

@@ -1,12 +1,18 @@
 """What a mock server does when neither flag nor directive says otherwise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from mock_provider import faults, text, timing
+from mock_provider.capacity import Limits
 from mock_provider.durations import parse_duration
+from mock_provider.listening import Listening
+from mock_provider.profiles import PROFILES
+from mock_provider.speech import MOST_CALLS
 
 OnDisconnect = Literal["stop", "continue"]
+QueuePolicy = Literal["queue", "reject"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +24,17 @@ class MockConfig:
 
     host: str = "127.0.0.1"
     port: int = 0  # 0: any free port
+    listening: Listening = field(default_factory=Listening)
     tokens: int = 32
     ttft: str = "50ms"
     itl: str = "10ms"
     seed: int = 0
     text: str = "ascii"
     heartbeat: str | None = None  # None: what the dialect does by itself
+    # These three, too, only where the dialect can say such a thing.
+    reasoning: int = 0  # tokens before the answer
+    tools: int = 0  # calls instead of text
+    profile: str | None = None  # of OpenAI Chat Completions, see `profiles`
     # Applied to every stream of a dialect they can apply to; a directive's own faults are added to them.
     faults: tuple[str, ...] = ()
     models: tuple[str, ...] = ()  # empty: every model name is accepted
@@ -31,12 +42,31 @@ class MockConfig:
     control_token: str | None = None
     on_disconnect: OnDisconnect = "stop"
     ledger_size: int = 10_000
+    tokens_per_event: int = 1
+    events_per_write: int = 1
+    prefill: str = "0"  # a token of the prompt
+    traces: tuple[str, ...] = ()  # NAME=FILE
+    replay: str | None = None  # the trace of streams that name none
+    # Limits of the capacity model, see `capacity`.
+    slots: int | None = None
+    queue: int | None = None
+    queue_policy: QueuePolicy = "queue"
+    prefill_rate: float | None = None
+    itl_per_active: str = "0"
+    knee: int | None = None
+    collapse: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port: expected 0 to 65535, got {self.port}")
         if self.tokens < 0:
             raise ValueError(f"tokens: expected 0 or more, got {self.tokens}")
+        if self.reasoning < 0:
+            raise ValueError(f"reasoning: expected 0 or more, got {self.reasoning}")
+        if not 0 <= self.tools <= MOST_CALLS:
+            raise ValueError(f"tools: expected 0 to {MOST_CALLS}, got {self.tools}")
+        if self.profile is not None and self.profile not in PROFILES:
+            raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {self.profile!r}")
         if self.ledger_size < 1:
             raise ValueError(f"ledger-size: expected 1 or more, got {self.ledger_size}")
         if self.text not in text.KINDS:
@@ -48,13 +78,63 @@ class MockConfig:
                 timing.parse_delay(value)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        if self.heartbeat is not None:
+        durations = {"heartbeat": self.heartbeat, "prefill": self.prefill, "itl-per-active": self.itl_per_active}
+        for name, duration in durations.items():
             try:
-                parse_duration(self.heartbeat)
+                parse_duration(duration or "0")
             except ValueError as error:
-                raise ValueError(f"heartbeat: {error}") from None
+                raise ValueError(f"{name}: {error}") from None
+        self._check_counts()
         for spec in self.faults:
             try:
                 faults.parse(spec)
             except ValueError as error:
                 raise ValueError(f"fault: {error}") from None
+
+    def _check_counts(self) -> None:
+        least_one = {
+            "tokens-per-event": self.tokens_per_event,
+            "events-per-write": self.events_per_write,
+            "slots": self.slots,
+            "knee": self.knee,
+        }
+        for name, count in least_one.items():
+            if count is not None and count < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {count}")
+        if self.queue is not None and self.queue < 0:
+            raise ValueError(f"queue: expected 0 or more, got {self.queue}")
+        if self.queue_policy not in ("queue", "reject"):
+            raise ValueError(f"queue-policy: expected queue or reject, got {self.queue_policy!r}")
+        if self.slots is None and (self.queue is not None or self.queue_policy == "reject"):
+            raise ValueError("queue, queue-policy: expected slots as well; without them nothing ever waits")
+        if self.queue_policy == "reject" and self.queue:
+            raise ValueError(f"queue: expected none with queue-policy reject, got {self.queue}")
+        if self.prefill_rate is not None and not 0 < self.prefill_rate < float("inf"):
+            raise ValueError(f"prefill-rate: expected tokens a second above 0, got {self.prefill_rate}")
+        if not 0 <= self.collapse <= 1_000:
+            raise ValueError(f"collapse: expected 0 to 1000, got {self.collapse}")
+        if self.collapse and self.knee is None:
+            raise ValueError("collapse: expected a knee as well, from which on it grows")
+        if self.replay is not None and self.replay not in self.trace_files():
+            raise ValueError(f"replay: expected the name of a trace, got {self.replay!r}")
+
+    def trace_files(self) -> dict[str, Path]:
+        """The traces by name; ValueError for one that is not written NAME=FILE."""
+        files: dict[str, Path] = {}
+        for spec in self.traces:
+            name, equals, path = spec.partition("=")
+            if not name or not equals or not path:
+                raise ValueError(f"trace: expected NAME=FILE, got {spec!r}")
+            files[name] = Path(path)
+        return files
+
+    def limits(self) -> Limits:
+        """The capacity model that these settings describe."""
+        return Limits(
+            slots=self.slots,
+            queue=0 if self.queue_policy == "reject" else self.queue,
+            prefill_rate=self.prefill_rate,
+            itl_per_active_ns=parse_duration(self.itl_per_active),
+            knee=self.knee,
+            collapse=self.collapse,
+        )

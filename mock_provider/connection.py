@@ -6,12 +6,12 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from mock_provider.http import Reply, Request, head_bytes, json_reply
+from mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from mock_provider.ledger import EndKind
 from mock_provider.player import Player
 
@@ -28,14 +28,19 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.x with one client, and tells the running stream how that client is."""
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: "Server", *, private: bool = False) -> None:
         self._server = server
+        self.private = private  # another worker asks, see `workers`
+        self._since_ns = time.monotonic_ns()  # of waiting for a request, for its rest, or for the close
+        self._reading = False  # in the middle of a request
+        self._queued_bytes = 0
+        self._writable = asyncio.Event()
         self._requests: deque[Request] = deque()
         self._player: Player | None = None
         self._task: asyncio.Task[None] | None = None
         self._request: Request | None = None  # the one being answered
         self._open = False
-        self._blocked = False
+        self.blocked = False  # the peer does not take more bytes at present
         self._eof = False
         self._refused: Reply | None = None
         self._begin_message()
@@ -47,12 +52,17 @@ class Connection(asyncio.Protocol):
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         # Any queued byte blocks: the ledger's write times must not be those of a queue.
-        self._transport.set_write_buffer_limits(high=0)
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        # uvloop's TLS pauses at the limit, not beyond it.
+        self._transport.set_write_buffer_limits(high=1 if self._tls else 0, low=0)
         self._socket = transport.get_extra_info("socket")
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._fd = self._socket.fileno()
-        peer = transport.get_extra_info("peername")  # None when the client has left already
-        self.peer_host = str(peer[0]) if peer else ""
+        if self._socket.family == getattr(socket, "AF_UNIX", None):
+            self.peer_host = "127.0.0.1"  # a Unix socket is this machine
+        else:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer = transport.get_extra_info("peername")  # None when the client has left already
+            self.peer_host = str(peer[0]) if peer else ""
         self._parser = httptools.HttpRequestParser(self)
         self._open = True
         self._server.connections.add(self)
@@ -81,12 +91,14 @@ class Connection(asyncio.Protocol):
         self._eof = True
         if self._player is not None:
             self._player.disconnected("fin", gone=False)
-        return self._player is not None or self._task is not None
+        # TLS has no half-close.
+        return not self._tls and (self._player is not None or self._task is not None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone; `error` tells an RST from a FIN."""
         self._open = False
         self._server.connections.discard(self)
+        self._writable.set()
         if self._task is not None:
             self._task.cancel()
         if self._player is not None:
@@ -94,11 +106,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The kernel takes no more bytes."""
-        self._blocked = True
+        self.blocked = True
+        self._writable.clear()
 
     def resume_writing(self) -> None:
         """It does again."""
-        self._blocked = False
+        self.blocked = False
+        self._writable.set()
         if self._player is not None:
             self._player.resume()
 
@@ -107,6 +121,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """First byte of a request."""
         self._begin_message()
+        self._reading, self._since_ns = True, time.monotonic_ns()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -126,13 +141,15 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._body += body
-        if len(self._body) > BODY_LIMIT:
+        if self._queued_bytes + len(self._body) > BODY_LIMIT:
             self._refuse(413, f"the body has more than {BODY_LIMIT} bytes")
 
     def on_message_complete(self) -> None:
         """The request is here: this is its arrival."""
         if len(self._requests) >= PIPELINE_LIMIT:
             self._refuse(400, f"more than {PIPELINE_LIMIT} pipelined requests")
+        self._reading = False
+        self._queued_bytes += len(self._body)
         self._requests.append(
             Request(
                 method=self._parser.get_method().decode("latin-1"),
@@ -148,11 +165,6 @@ class Connection(asyncio.Protocol):
 
     # What the server does with it
 
-    @property
-    def blocked(self) -> bool:
-        """Whether the peer does not take more bytes at present."""
-        return self._blocked
-
     def send(self, data: bytes) -> None:
         """Write with one system call now, past the loop's own queue, unless bytes are waiting there already.
 
@@ -161,7 +173,7 @@ class Connection(asyncio.Protocol):
         """
         if not self._open:
             raise BrokenPipeError("the connection is closed")
-        if not self._transport.get_write_buffer_size():
+        if not self._tls and not self.blocked:  # with a limit of 0 bytes, that is whenever bytes are waiting
             try:
                 sent = os.write(self._fd, data)
             except BlockingIOError:
@@ -175,7 +187,7 @@ class Connection(asyncio.Protocol):
         """FIN, after what is queued, or RST, instead of it."""
         if not self._open:
             return
-        self._open = False
+        self._open, self._since_ns = False, time.monotonic_ns()
         if reset:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
             self._transport.abort()
@@ -188,6 +200,29 @@ class Connection(asyncio.Protocol):
             self._player.stop()
         self._open = False
         self._transport.abort()
+
+    def tend(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
+        """Called now and then: a peer that sends no request, or not the rest of one, is not waited for for ever."""
+        waited_ns = now_ns - self._since_ns
+        if not self._open:
+            if waited_ns > idle_ns:  # it does not take the end of its answer
+                self._transport.abort()
+        elif self._request is not None:
+            return
+        elif self._reading and waited_ns > request_ns:
+            message = f"the request was not complete after {request_ns / 1e9:g} s"
+            self._write_reply(json_reply(408, {"error": {"message": message}}), head_only=False, keep_alive=False)
+            self.close(reset=False)
+        elif not self._reading and waited_ns > idle_ns:
+            self.close(reset=False)
+
+    def drain(self) -> None:
+        """No more requests: close now, or when what runs has ended."""
+        self._requests.clear()
+        if self._request is None:
+            self.close(reset=False)
+        else:
+            self._request.keep_alive = False
 
     def play(self, player: Player) -> None:
         """Let `player` answer the current request."""
@@ -205,6 +240,7 @@ class Connection(asyncio.Protocol):
         elif self._eof or request is None or not request.keep_alive:
             self.close(reset=False)
         else:
+            self._since_ns = time.monotonic_ns()
             asyncio.get_running_loop().call_soon(self._next)
 
     def reply(self, reply: Reply) -> None:
@@ -215,6 +251,7 @@ class Connection(asyncio.Protocol):
         keep_alive = request.keep_alive and not self._eof
         self._write_reply(reply, head_only=request.method == "HEAD", keep_alive=keep_alive)
         if keep_alive:
+            self._since_ns = time.monotonic_ns()
             asyncio.get_running_loop().call_soon(self._next)
         else:
             self.close(reset=False)
@@ -231,9 +268,35 @@ class Connection(asyncio.Protocol):
 
         self._task = asyncio.get_running_loop().create_task(finish())
 
+    def export(self, lines: AsyncIterator[bytes]) -> None:
+        """Answer the current request with NDJSON, no faster than the client reads."""
+
+        async def run() -> None:
+            request = self._request
+            assert request is not None
+            chunked = request.http_version == "1.1"
+            head = [("Content-Type", "application/x-ndjson")]
+            head.append(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close"))
+            self._transport.write(head_bytes(200, head))
+            async for line in lines:
+                self._transport.write(chunk(line) if chunked else line)
+                # A turn for the streams; they matter more.
+                await (self._writable.wait() if self.blocked else asyncio.sleep(0))
+            self._transport.write(LAST_CHUNK if chunked else b"")
+            self._task = None
+            self._request = None
+            if chunked and request.keep_alive and not self._eof:
+                self._since_ns = time.monotonic_ns()
+                self._next()
+            else:
+                self.close(reset=False)
+
+        self._task = asyncio.get_running_loop().create_task(run())
+
     def _next(self) -> None:
         if self._open and self._request is None and self._requests:
             self._request = self._requests.popleft()
+            self._queued_bytes -= len(self._request.body)
             self._server.handle(self._request, self)
 
     def _write_reply(self, reply: Reply, *, head_only: bool, keep_alive: bool) -> None:

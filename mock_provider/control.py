@@ -2,9 +2,10 @@
 
 import hmac
 import ipaddress
+import json
 import re
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from mock_provider.faults import FAULTS
@@ -20,6 +21,7 @@ _LISTINGS = {
     "/_mock/clock": "GET",
     "/_mock/streams": "GET",
     "/_mock/summary": "GET",
+    "/_mock/export": "GET",
     "/_mock/faults": "GET",
     "/_mock/reset": "POST",
 }
@@ -35,15 +37,19 @@ class Control:
     def __init__(self, ledger: Ledger, gates: Gates, token: str | None) -> None:
         self._ledger, self._gates, self._token = ledger, gates, token
 
-    def handle(self, request: Request, peer_host: str) -> Reply | Coroutine[Any, Any, Reply]:
-        """The reply to `request` from `peer_host`."""
-        refusal = self._refuse_stranger(request, peer_host)
+    def handle(
+        self, request: Request, peer_host: str, *, trusted: bool = False
+    ) -> Reply | Coroutine[Any, Any, Reply] | AsyncIterator[bytes]:
+        """The reply to `request` from `peer_host`, or the lines of an NDJSON answer."""
+        refusal = None if trusted else self._refuse_stranger(request, peer_host)
         if refusal is not None:
             return refusal
         try:
             stream_path = _STREAM_PATH.fullmatch(request.path)
             if stream_path is not None:
                 return self._stream(request, stream_path[1], release=stream_path[2] is not None)
+            if request.path == "/_mock/export" and request.method == "GET":
+                return self._export(_integer(request, "since", 0))
             return self._listing(request)
         except _ArgumentError as error:
             return _error(400, str(error))
@@ -81,6 +87,10 @@ class Control:
         limit, since = _integer(request, "limit", 100), _integer(request, "since", 0)
         streams = [entry.summary() for entry in self._ledger.newest(limit, since)]
         return json_reply(200, {"schema": SCHEMA, "streams": streams})
+
+    async def _export(self, since: int) -> AsyncIterator[bytes]:
+        for entry in self._ledger.after(since):
+            yield json.dumps(entry.full()).encode() + b"\n"
 
     def _stream(self, request: Request, stream_id: str, *, release: bool) -> Reply | Coroutine[Any, Any, Reply]:
         if release:

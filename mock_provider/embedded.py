@@ -105,6 +105,8 @@ class BufferingProxy(_Background):
         ignore_abort: bool = False,
         gzip_no_flush: bool = False,
         strip_accel: bool = False,
+        strip_heartbeats: bool = False,
+        cut_idle_ms: int | None = None,
     ) -> None:
         self.config = ProxyConfig(
             upstream=upstream,
@@ -117,6 +119,8 @@ class BufferingProxy(_Background):
             ignore_abort=ignore_abort,
             gzip_no_flush=gzip_no_flush,
             strip_accel=strip_accel,
+            strip_heartbeats=strip_heartbeats,
+            cut_idle_ms=cut_idle_ms,
         )
         proxy = Proxy(self.config)
         super().__init__("buffering-proxy", proxy.start, proxy.stop)

@@ -24,6 +24,7 @@ class Request:
     keep_alive: bool
     path: str = field(init=False)
     query: dict[str, list[str]] = field(init=False)
+    places: dict[str, str] = field(init=False, default_factory=dict)  # what a route's placeholders stand for
 
     def __post_init__(self) -> None:
         try:

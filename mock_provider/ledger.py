@@ -3,11 +3,15 @@
 import asyncio
 from array import array
 from collections import Counter, deque
+from collections.abc import Callable
+from itertools import count
 from typing import Any, Literal
 
 PROMPT_LIMIT = 2_000  # characters kept
-WRITES_LIMIT = 100_000  # writes kept per stream: 2 MB; those beyond are only counted
-_NO_TOKEN = -1  # inside the compact array only; None in every answer
+WRITES_LIMIT = 100_000  # writes kept per stream: 1.6 MB; those beyond are only counted
+# Writes kept in all: 256 MB. For more, the oldest entries are forgotten before the ring is full.
+WRITES_BUDGET = 16_000_000
+_GRANT = 256  # writes that a stream gets room for at a time
 
 DisconnectKind = Literal["fin", "rst"]
 EndKind = Literal["complete", "disconnected", "fault"]
@@ -24,23 +28,25 @@ class Entry:
         "end",
         "end_ns",
         "faults",
+        "grant",
         "head_ns",
         "http_version",
         "id",
         "method",
         "path",
         "prompt",
+        "room",
         "script",
         "seq",
+        "slot_ns",
         "status",
         "tokens_before",
         "tokens_planned",
         "tokens_written",
         "write_blocked_ns",
-        "write_bytes",
-        "write_tokens",
         "writes_dropped",
         "writes_ns",
+        "writes_what",
     )
 
     def __init__(
@@ -67,11 +73,13 @@ class Entry:
         )
         self.tokens_planned, self.arrival_ns = tokens_planned, arrival_ns
         self.status: int | None = None
+        self.slot_ns = arrival_ns  # when its slot was given; later than the arrival if it queued
         self.head_ns: int | None = None
         self.writes_ns = array("q")
-        self.write_bytes = array("q")
-        self.write_tokens = array("q")
+        self.writes_what = array("Q")  # bytes << 32 | token + 1
         self.writes_dropped = 0
+        self.room = 0  # writes that may be kept
+        self.grant: Callable[[Entry], bool] | None = None  # asks for more room; None: there is none
         self.tokens_written = 0  # produced, whether or not a client was still there to read them
         self.write_blocked_ns = 0
         self.disconnect_ns: int | None = None
@@ -82,12 +90,11 @@ class Entry:
 
     def wrote(self, t_ns: int, size: int, token: int | None) -> None:
         """One write of `size` bytes, completing token `token`."""
-        if len(self.writes_ns) >= WRITES_LIMIT:
+        if len(self.writes_ns) >= self.room and (self.grant is None or not self.grant(self)):
             self.writes_dropped += 1
             return
         self.writes_ns.append(t_ns)
-        self.write_bytes.append(size)
-        self.write_tokens.append(_NO_TOKEN if token is None else token)
+        self.writes_what.append(size << 32 if token is None else size << 32 | token + 1)
 
     def disconnected(self, t_ns: int, kind: DisconnectKind) -> None:
         """The client left; the first sign of it counts."""
@@ -115,6 +122,7 @@ class Entry:
             "faults": self.faults,
             "script": self.script,
             "arrival_ns": self.arrival_ns,
+            "slot_ns": self.slot_ns,
             "head_ns": self.head_ns,
             "status": self.status,
             "tokens_planned": self.tokens_planned,
@@ -130,8 +138,8 @@ class Entry:
         return self.summary() | {
             "writes": {
                 "t_ns": self.writes_ns.tolist(),
-                "bytes": self.write_bytes.tolist(),
-                "token": [None if token == _NO_TOKEN else token for token in self.write_tokens],
+                "bytes": [what >> 32 for what in self.writes_what],
+                "token": [(what & 0xFFFF_FFFF) - 1 if what & 0xFFFF_FFFF else None for what in self.writes_what],
                 "dropped": self.writes_dropped,
             }
         }
@@ -140,12 +148,14 @@ class Entry:
 class Ledger:
     """The newest `size` entries, oldest dropped first, findable by id."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, *, next_seq: Callable[[], int] | None = None, budget: int = WRITES_BUDGET) -> None:
+        self._size, self._budget = size, budget
+        self._granted = 0  # writes of all entries
+        self._next_seq = next_seq or count(1).__next__
         self._entries: deque[Entry] = deque()
         self._by_id: dict[str, list[Entry]] = {}
         self._waiters: dict[str, list[asyncio.Event]] = {}
-        self._seq = 0
+        self._seen = 0
 
     def open(
         self,
@@ -162,9 +172,9 @@ class Ledger:
         arrival_ns: int,
     ) -> Entry:
         """A new entry with the next sequence number."""
-        self._seq += 1
+        self._seen += 1
         entry = Entry(
-            seq=self._seq,
+            seq=self._next_seq(),
             id=id,
             method=method,
             path=path,
@@ -176,6 +186,7 @@ class Ledger:
             tokens_planned=tokens_planned,
             arrival_ns=arrival_ns,
         )
+        entry.grant = self._grant
         if len(self._entries) >= self._size:
             self._forget(self._entries.popleft())
         self._entries.append(entry)
@@ -194,15 +205,19 @@ class Ledger:
 
     def newest(self, limit: int, since: int) -> list[Entry]:
         """The newest `limit` entries with a sequence number above `since`, oldest first."""
-        found = [entry for entry in self._entries if entry.seq > since]
+        found = self.after(since)
         return found[-limit:] if limit else []
+
+    def after(self, since: int) -> list[Entry]:
+        """The entries with a sequence number above `since`, oldest first."""
+        return [entry for entry in self._entries if entry.seq > since]
 
     def totals(self) -> dict[str, Any]:
         """Counts over the entries that are kept."""
         ends = Counter(entry.end for entry in self._entries)
         return {
             "streams": len(self._entries),
-            "seen": self._seq,
+            "seen": self._seen,
             "active": ends[None],
             "complete": ends["complete"],
             "disconnected": ends["disconnected"],
@@ -212,6 +227,9 @@ class Ledger:
 
     def reset(self) -> None:
         """Forget every entry; running streams go on unrecorded. Sequence numbers go on."""
+        for entry in self._entries:
+            entry.grant = None
+        self._granted = 0
         self._entries.clear()
         self._by_id.clear()
 
@@ -240,7 +258,20 @@ class Ledger:
         for event in self._waiters.get(stream_id, ()):
             event.set()
 
+    def _grant(self, entry: Entry) -> bool:
+        if entry.room >= WRITES_LIMIT:
+            return False
+        while self._granted + _GRANT > self._budget:
+            if self._entries[0] is entry:
+                return False
+            self._forget(self._entries.popleft())
+        self._granted += _GRANT
+        entry.room = min(entry.room + _GRANT, WRITES_LIMIT)
+        return True
+
     def _forget(self, entry: Entry) -> None:
+        self._granted -= -(-entry.room // _GRANT) * _GRANT
+        entry.grant = None
         entries = self._by_id.get(entry.id)
         if entries is None:
             return

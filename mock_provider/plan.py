@@ -1,14 +1,18 @@
 """The resolved plan of one stream: what the directive asks, and the server's defaults where it asks nothing."""
 
-import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from mock_provider import faults, timing
+from mock_provider import faults, identity, timing
 from mock_provider.config import MockConfig
 from mock_provider.directive import Directive, DirectiveError, Script
 from mock_provider.durations import parse_duration
 from mock_provider.faults.base import ActiveFault
+from mock_provider.profiles import PROFILES, Profile
+from mock_provider.speech import Speech, Tool, until_stop
 from mock_provider.timing.base import Delay
+from mock_provider.timing.fixed import Fixed
+from mock_provider.timing.trace import Trace, replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,12 @@ class Plan:
     faults: tuple[ActiveFault, ...]
     text: str
     heartbeat_ns: int | None  # None: no heartbeats
-    finish: str
+    finish: str  # stop, length, tool_calls, content_filter, or what is asked: a dialect uses its own word for it
+    tokens_per_event: int = 1
+    events_per_write: int = 1
+    prefill_ns: int = 0  # of the whole prompt
+    speech: Speech
+    profile: Profile | None  # None: the dialect's own ways
 
 
 def resolve(
@@ -34,6 +43,12 @@ def resolve(
     features: frozenset[str],
     dialect_heartbeat_ns: int | None,
     max_tokens: int | None,
+    ordinal: int = 0,
+    prompt_tokens: int = 0,
+    traces: Mapping[str, Trace] | None = None,
+    calls: int | None = None,
+    tools: tuple[Tool, ...] = (),
+    profile: str | None = None,
 ) -> Plan:
     """The plan of a request whose dialect and protocol have `features`.
 
@@ -43,8 +58,20 @@ def resolve(
     script = directive.script or "play"
     if script != "endless":
         features |= {"finite"}
-    tokens = directive.tokens if directive.tokens is not None else config.tokens
-    finish = directive.finish or "stop"
+    tokens, ttft, itl = directive.tokens, directive.ttft, directive.itl
+    replayed = directive.trace or config.replay
+    if replayed is not None:
+        if traces is None or replayed not in traces:
+            known = ", ".join(traces or ()) or "none; give some with --trace NAME=FILE"
+            raise DirectiveError(f"mock directive: trace: there is no {replayed!r}; there are {known}")
+        row = traces[replayed].take()
+        tokens = tokens if tokens is not None else len(row.gaps_ns) + 1
+        ttft, itl = ttft or Fixed(row.ttft_ns), itl or replay(row)
+    if tokens is None:
+        tokens = config.tokens
+    speech = _speech(directive, config, features, tokens, calls)._replace(tools=tools)
+    tokens += speech.reasoning
+    finish = directive.finish or ("tool_calls" if speech.calls else "stop")
     if max_tokens is not None and (script == "endless" or tokens > max_tokens):
         tokens, script, finish = (
             max_tokens,
@@ -55,6 +82,13 @@ def resolve(
     if script == "endless" and "stream" not in features:
         raise DirectiveError('mock directive: script=endless needs "stream": true, or max_tokens')
 
+    named = directive.profile or profile or config.profile
+    chosen = PROFILES[named] if named is not None and "profile" in features else None
+    if chosen is not None:
+        features -= chosen.lacks
+
+    if speech.calls:
+        features |= {"tool-calls"}
     active = [fault for fault in map(faults.parse, config.faults) if fault.fault.needs <= features]
     for asked in directive.fault:
         missing = asked.fault.needs - features
@@ -70,21 +104,71 @@ def resolve(
             )
         active.append(asked)
 
-    shown = next((fault.fault.text for fault in active if fault.fault.text is not None), None)
+    stream_id = directive.id or identity.stream_id(ordinal)
+    seed = directive.seed if directive.seed is not None else config.seed
+    struck = tuple(fault for index, fault in enumerate(active) if _strikes(fault, index, seed, stream_id))
+    shown = next((fault.fault.text for fault in struck if fault.fault.text is not None), None)
     heartbeat_ns = dialect_heartbeat_ns
+    if chosen is not None and chosen.heartbeat_ns is not None:
+        heartbeat_ns = chosen.heartbeat_ns
     if config.heartbeat is not None:
         heartbeat_ns = parse_duration(config.heartbeat)
     if directive.heartbeat is not None:
         heartbeat_ns = directive.heartbeat
+    prefill_ns = directive.prefill if directive.prefill is not None else parse_duration(config.prefill)
     return Plan(
-        id=directive.id or f"stream-{secrets.token_hex(8)}",
+        id=stream_id,
         tokens=None if script == "endless" else tokens,
-        ttft=directive.ttft or timing.parse_delay(config.ttft),
-        itl=directive.itl or timing.parse_delay(config.itl),
-        seed=directive.seed if directive.seed is not None else config.seed,
+        ttft=ttft or timing.parse_delay(config.ttft),
+        itl=itl or timing.parse_delay(config.itl),
+        seed=seed,
         script=script,
-        faults=tuple(active),
+        faults=struck,
         text=directive.text or shown or config.text,
         heartbeat_ns=heartbeat_ns or None,  # 0 turns heartbeats off
         finish=finish,
+        tokens_per_event=directive.tokens_per_event or config.tokens_per_event,
+        events_per_write=directive.events_per_write or config.events_per_write,
+        prefill_ns=prefill_ns * prompt_tokens,
+        speech=speech,
+        profile=chosen,
     )
+
+
+def _speech(
+    directive: Directive, config: MockConfig, features: frozenset[str], tokens: int, calls: int | None
+) -> Speech:
+    """What the answer's `tokens` are; `calls` as in `dialects.base.Ask`."""
+    reasoning = 0
+    if "reasoning" in features:
+        reasoning = directive.reasoning if directive.reasoning is not None else config.reasoning
+    if calls == 0 or "tools" not in features:
+        wanted = 0
+    elif directive.tools is not None:
+        wanted = directive.tools
+        if wanted > tokens:
+            raise DirectiveError(f"mock directive: tools={wanted} needs tokens={wanted} or more, got {tokens}")
+        if wanted and "finite" not in features:
+            raise DirectiveError("mock directive: tools needs an end, which script=endless has not")
+    else:
+        wanted = min(config.tools or calls or 0, tokens) if "finite" in features else 0
+    return Speech(reasoning, tokens if wanted else 0, wanted, refuses=directive.answer == "refusal")
+
+
+def stopped(plan: Plan, stop: tuple[str, ...], finish: str | None) -> Plan:
+    """The plan that ends before the first of the `stop` texts; `finish` is the directive's finish reason."""
+    if not stop or plan.speech.calls:
+        return plan
+    cut = until_stop(plan, stop)
+    if cut is None:
+        return plan
+    tokens, last = cut
+    script: Script = "play" if plan.script == "endless" else plan.script
+    speech = plan.speech._replace(last=last)
+    return replace(plan, tokens=tokens, script=script, speech=speech, finish=finish or "stop")
+
+
+def _strikes(fault: ActiveFault, index: int, seed: int, stream_id: str) -> bool:
+    """Whether a fault with a rate falls on this stream; `index` keeps two faults from falling on the same ones."""
+    percent = fault.arg.percent
+    return percent is None or identity.fraction(seed, stream_id, f"fault {index}") * 100 < percent

@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from mock_provider.capacity import Capacity, Seat
 from mock_provider.config import OnDisconnect
 from mock_provider.gates import Gate
 from mock_provider.ledger import DisconnectKind, EndKind, Entry
 from mock_provider.stream import Action, Close, Kind, Pause, Write
+from mock_provider.timers import Timer, Timers
 from mock_provider.timing import Timeline
 
-# libuv's timers tick in milliseconds: what is due within half of one is due now.
-TICK_NS = 500_000
+_HEAD = Kind.HEAD  # an enum's member costs a lookup
 # Writes in one go before other streams get their turn.
 BURST = 64
 # An endless stream that is produced for nobody must stop some time.
@@ -44,11 +45,13 @@ class Player:
         self,
         *,
         loop: asyncio.AbstractEventLoop,
+        timers: Timers,
         outlet: Outlet,
         entry: Entry,
         actions: Iterator[Action],
         timeline: Timeline,
         gate: Gate | None,
+        capacity: Capacity | None,
         heartbeat: bytes | None,
         heartbeat_ns: int | None,
         arrival_monotonic_ns: int,
@@ -56,18 +59,23 @@ class Player:
         on_disconnect: OnDisconnect,
         on_end: Callable[["Player", EndKind], None],
     ) -> None:
-        self._loop, self._outlet, self._entry, self._actions = loop, outlet, entry, actions
+        self._loop, self._timers, self._outlet, self._entry, self._actions = loop, timers, outlet, entry, actions
         self._timeline, self._gate, self._heartbeat = timeline, gate, heartbeat
         self._heartbeat_ns = heartbeat_ns if heartbeat is not None else None
         self._zero_ns = arrival_monotonic_ns  # pauses move it
         self._hold_ns = 0  # nothing before this time, monotonic
         self._status, self._on_disconnect, self._on_end = status, on_disconnect, on_end
         self._action: Action | None = None
-        self._timer: asyncio.Handle | None = None
+        self._timer: Timer | asyncio.Handle | None = None
         self._spoke_ns = arrival_monotonic_ns
         self._blocked_since_ns: int | None = None
         self._ghost = False  # plays on although nobody listens
         self._ended = False
+        # Only the clock decides when the next write is due.
+        self._steady = gate is None and self._heartbeat_ns is None
+        self._capacity = capacity
+        self._seat: Seat | None = None
+        self._queued = False
         if gate is not None:
             gate.waiting.append(self._released)
 
@@ -77,7 +85,11 @@ class Player:
         return self._entry
 
     def start(self) -> None:
-        """Write what is due at once, and wait for the rest."""
+        """Write what is due at once, and wait for the rest; first of all for a slot, where they are limited."""
+        if self._capacity is not None:
+            # Not from within the end of the stream that leaves: a queue of a thousand would nest as deep.
+            self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._seated))
+            self._queued = not self._seat.taken
         self._run()
 
     def resume(self) -> None:
@@ -96,7 +108,7 @@ class Player:
             self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
             self._blocked_since_ns = None
         waits_for_ever = isinstance(self._action, Pause)
-        if self._on_disconnect == "stop" or waits_for_ever:
+        if self._on_disconnect == "stop" or waits_for_ever or self._queued:
             self._finish("disconnected")
         elif gone:
             self._ghost = True
@@ -108,12 +120,20 @@ class Player:
         if not self._ended:
             self._finish("fault")
 
+    def _seated(self) -> None:
+        if not self._ended:
+            self._queued = False
+            self._zero_ns = time.monotonic_ns()
+            self._entry.slot_ns = time.time_ns()
+            self._run()
+
     def _run(self) -> None:
-        if self._ended:
+        if self._ended or self._queued:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        now_ns = time.monotonic_ns()
         for _ in range(BURST):
             action = self._action
             if action is None:
@@ -122,14 +142,14 @@ class Player:
                     self._finish("complete" if self._entry.disconnect_ns is None else "disconnected")
                     return
             if isinstance(action, Write):
-                if not self._is_due(action.step):
+                if not self._is_due(action.step, now_ns):
                     return
                 if not self._ghost and self._outlet.blocked:
                     if self._blocked_since_ns is None:
-                        self._blocked_since_ns = time.monotonic_ns()
+                        self._blocked_since_ns = now_ns
                     return
                 self._action = None
-                self._write(action)
+                self._write(action, now_ns)
             elif isinstance(action, Pause):
                 if action.quiet:
                     self._heartbeat_ns = None
@@ -137,69 +157,100 @@ class Player:
                     self._wait(None)
                     return
                 self._action = None
-                self._hold_ns = time.monotonic_ns() + action.duration_ns
+                self._hold_ns = now_ns + action.duration_ns
                 self._zero_ns += action.duration_ns
             else:
-                if self._hold_ns > time.monotonic_ns() + TICK_NS:
-                    self._wait(self._hold_ns - time.monotonic_ns())
+                if self._hold_ns > now_ns:
+                    self._wait(self._hold_ns)
                     return
                 self._close(action)
             if self._ended:
                 return
         self._timer = self._loop.call_soon(self._run)
 
-    def _is_due(self, step: int) -> bool:
+    def _is_due(self, step: int, now_ns: int) -> bool:
         """Whether `step` may be written; if not, something that will call `_run` again is set up."""
-        now_ns = time.monotonic_ns()
         deadline_ns = self._hold_ns
         if self._gate is None or self._ghost:
-            deadline_ns = max(deadline_ns, self._zero_ns + self._timeline.offset_ns(step))
+            due_ns = self._zero_ns + self._timeline.offset_ns(step)
+            if due_ns > deadline_ns:
+                deadline_ns = due_ns
         elif step >= self._gate.released:
             self._wait(None)  # the gate's release calls `_run`
             return False
-        if deadline_ns - now_ns <= TICK_NS:
+        if deadline_ns <= now_ns:
             return True
-        self._wait(deadline_ns - now_ns)
+        self._wait(deadline_ns)
         return False
 
-    def _wait(self, delay_ns: int | None) -> None:
-        """Call `_run` after `delay_ns`, or earlier for a heartbeat; None waits for something else to call it."""
+    def _wait(self, deadline_ns: int | None) -> None:
+        """Call `_run` at `deadline_ns`, or earlier for a heartbeat; None waits for something else to call it."""
         if self._heartbeat_ns is not None and not self._ghost and self._entry.head_ns is not None:
-            silence_ns = self._spoke_ns + self._heartbeat_ns - time.monotonic_ns()
-            if delay_ns is None or silence_ns < delay_ns:
-                self._timer = self._loop.call_later(max(silence_ns, 0) / 1e9, self._beat)
+            beat_ns = self._spoke_ns + self._heartbeat_ns
+            if deadline_ns is None or beat_ns < deadline_ns:
+                self._timer = self._timers.at(beat_ns, self._beat)
                 return
-        if delay_ns is not None:
-            self._timer = self._loop.call_later(delay_ns / 1e9, self._run)
+        if deadline_ns is not None:
+            self._timer = self._timers.at(deadline_ns, self._tick if self._steady else self._run)
+
+    def _tick(self) -> None:
+        """`_run`, for what a load is made of: one write is due, nothing is in its way, another comes later."""
+        action, entry, timers = self._action, self._entry, self._timers
+        self._timer = None
+        if self._ghost or self._outlet.blocked or type(action) is not Write:
+            self._run()
+            return
+        kind, _, data, token = action
+        if token is None or kind is _HEAD or not data:
+            self._run()
+            return
+        if token >= entry.tokens_written:
+            entry.tokens_written = token + 1
+        entry.wrote(time.time_ns(), len(data), token)
+        self._action = None
+        try:
+            self._outlet.send(data)
+        except OSError:
+            self.disconnected("rst", gone=True)
+            return
+        self._action = action = next(self._actions, None)
+        if type(action) is Write:
+            due_ns = self._zero_ns + self._timeline.offset_ns(action.step)
+            if due_ns > timers.now_ns:
+                self._timer = timers.at(due_ns, self._tick)
+                return
+        self._run()
 
     def _beat(self) -> None:
         self._timer = None
         if self._ended or self._ghost or self._heartbeat is None or self._heartbeat_ns is None:
             self._run()
             return
-        if not self._outlet.blocked and time.monotonic_ns() - self._spoke_ns >= self._heartbeat_ns - TICK_NS:
-            self._send(self._heartbeat, None)
+        now_ns = time.monotonic_ns()
+        if not self._outlet.blocked and now_ns - self._spoke_ns >= self._heartbeat_ns:
+            self._send(self._heartbeat, None, now_ns)
         else:
-            self._spoke_ns = max(self._spoke_ns, time.monotonic_ns() - self._heartbeat_ns + 1_000_000)
+            self._spoke_ns = max(self._spoke_ns, now_ns - self._heartbeat_ns + 1_000_000)
         if not self._ended:
             self._run()
 
-    def _write(self, action: Write) -> None:
+    def _write(self, action: Write, now_ns: int) -> None:
         entry = self._entry
-        if action.token is not None:
-            entry.tokens_written = max(entry.tokens_written, action.token + 1)
+        kind, _, data, token = action
+        if token is not None and token >= entry.tokens_written:
+            entry.tokens_written = token + 1
         if self._ghost:
             if entry.tokens_planned is None and entry.tokens_written - entry.tokens_before >= GHOST_TOKENS:
                 self._finish("disconnected")
             return
-        if not action.data:
+        if not data:
             return
-        if action.kind is Kind.HEAD:
+        if kind is Kind.HEAD:
             entry.head_ns, entry.status = time.time_ns(), self._status
-        self._send(action.data, action.token)
+        self._send(data, token, now_ns)
 
-    def _send(self, data: bytes, token: int | None) -> None:
-        self._spoke_ns = time.monotonic_ns()
+    def _send(self, data: bytes, token: int | None, now_ns: int) -> None:
+        self._spoke_ns = now_ns
         self._entry.wrote(time.time_ns(), len(data), token)
         try:
             self._outlet.send(data)
@@ -227,4 +278,6 @@ class Player:
             self._timer = None
         if self._gate is not None and self._released in self._gate.waiting:
             self._gate.waiting.remove(self._released)
+        if self._capacity is not None and self._seat is not None:
+            self._capacity.leave(self._seat)
         self._on_end(self, end)

@@ -52,12 +52,18 @@ class ProxyConfig:
     ignore_abort: bool = False  # go on reading the upstream when the client has left
     gzip_no_flush: bool = False  # compress for clients that offer gzip, flushing only at the end
     strip_accel: bool = False  # remove X-Accel-Buffering
+    strip_heartbeats: bool = False  # remove comment lines from event streams
+    cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"upstream: expected an http:// URL, got {self.upstream!r}")
-        for name, value in (("hold-bytes", self.hold_bytes), ("hold-ms", self.hold_ms)):
+        for name, value in (
+            ("hold-bytes", self.hold_bytes),
+            ("hold-ms", self.hold_ms),
+            ("cut-idle-ms", self.cut_idle_ms),
+        ):
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected 1 or more, got {value}")
 
@@ -270,15 +276,19 @@ class UpstreamSide(asyncio.Protocol):
         self._chunked = False
         self._complete = False
         self._holder: Holder | None = None
+        self._comments: CommentFilter | None = None
+        self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected to the upstream."""
         # uvloop's transports are no subclasses of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
         self._proxy.upstreams.add(self)
+        self._heard()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer."""
+        self._heard()
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -287,6 +297,8 @@ class UpstreamSide(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The upstream has closed: the end of a body without a length, a break of any other."""
         self._proxy.upstreams.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
         if self._complete:
             return
         if self._ends_with_connection() and error is None:
@@ -328,7 +340,11 @@ class UpstreamSide(asyncio.Protocol):
         headers.append(("Via", VIA))
         if compress:
             headers.append(("Content-Encoding", "gzip"))
-        has_length = "content-length" in names and not compress
+        values = {name.lower(): value for name, value in self._headers}
+        if config.strip_heartbeats and values.get("content-type", "").startswith("text/event-stream"):
+            self._comments = CommentFilter()
+            headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+        has_length = "content-length" in names and not compress and self._comments is None
         if not has_length and not bodyless and self._request.http_version == "1.1":
             self._chunked = True
             headers.append(("Transfer-Encoding", "chunked"))
@@ -343,7 +359,9 @@ class UpstreamSide(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._holder is not None and self._client is not None:
+        if self._comments is not None:
+            body = self._comments.feed(body)
+        if self._holder is not None and self._client is not None and body:
             self._holder.feed(body)
 
     def on_message_complete(self) -> None:
@@ -358,6 +376,15 @@ class UpstreamSide(asyncio.Protocol):
             self._client.finished(reusable=self._reusable)
             self._client = None
         self.transport.close()
+
+    def _heard(self) -> None:
+        """The upstream is alive: the time of its silence starts anew."""
+        cut_ms = self._proxy.config.cut_idle_ms
+        if cut_ms is None:
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(cut_ms / 1_000, lambda: self._break(reset=False))
 
     def _write(self, data: bytes) -> None:
         if self._client is not None and data:
@@ -379,6 +406,41 @@ class UpstreamSide(asyncio.Protocol):
             client._answer(502, "the upstream closed without an answer")
         else:
             client.finished(reusable=False, reset=reset)
+
+
+class CommentFilter:
+    """Event streams without their comments: lines that begin with a colon, and the blank line after such a line."""
+
+    def __init__(self) -> None:
+        self._fresh = True  # at the beginning of a line
+        self._dropping = False  # inside a comment
+        self._spare = False  # after a comment that stood alone: the blank line is its own
+        self._event = False  # inside an event
+        # An LF at the beginning of a piece belongs to the CR that ended the last one, and shares its fate.
+        self._cr = self._cr_kept = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What of `data` goes on."""
+        kept = bytearray()
+        if self._cr and data[:1] == b"\n":
+            kept += data[:1] if self._cr_kept else b""
+            data = data[1:]
+        self._cr = data.endswith(b"\r")
+        for line in data.splitlines(keepends=True):
+            blank = self._fresh and line in (b"\n", b"\r\n", b"\r")
+            if self._fresh and not blank:
+                self._dropping = line.startswith(b":")
+            if blank:
+                keep = self._event or not self._spare
+                self._spare = self._event = False
+            else:
+                keep = not self._dropping
+                self._spare, self._event = self._spare or self._dropping, self._event or keep
+            if keep:
+                kept += line
+            self._cr_kept = keep
+            self._fresh = line.endswith((b"\n", b"\r"))
+        return bytes(kept)
 
 
 class Holder:

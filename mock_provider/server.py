@@ -3,80 +3,135 @@
 import asyncio
 import hmac
 import time
+from collections.abc import AsyncIterator
 
 from mock_provider import faults
-from mock_provider.compose import Stream, compose, compose_whole, request_id
+from mock_provider.capacity import Capacity, Limits
+from mock_provider.compose import Stream, compose, compose_refused, compose_whole, request_id
 from mock_provider.config import MockConfig
 from mock_provider.connection import Connection
 from mock_provider.control import Control
 from mock_provider.dialects import DIALECTS
 from mock_provider.dialects.base import Ask, Dialect, Refusal
-from mock_provider.directive import DirectiveError, find_directive
+from mock_provider.directive import Directive, DirectiveError, read_directive
 from mock_provider.gates import Gates
 from mock_provider.http import Reply, Request, json_reply
 from mock_provider.ledger import EndKind, Ledger
-from mock_provider.plan import resolve
+from mock_provider.listening import forget_socket, listen
+from mock_provider.listings import LISTINGS, Listing
+from mock_provider.plan import resolve, stopped
 from mock_provider.player import Player
-from mock_provider.timing import Timeline
+from mock_provider.routes import Routes
+from mock_provider.text import count_tokens
+from mock_provider.timers import Timers
+from mock_provider.timing import Timeline, trace, unchanged
+from mock_provider.workers import Place
 
-_DIALECT_ROUTES: dict[str, dict[str, Dialect]] = {}
+_ROUTES: Routes[Dialect] = Routes()
 for _dialect in DIALECTS:
     for _method, _path in _dialect.routes:
-        _DIALECT_ROUTES.setdefault(_path, {})[_method] = _dialect
-_FIXED_ROUTES = {"/health": "GET", "/v1/models": "GET"}
+        _ROUTES.add(_method, _path, _dialect)
 
 
 class Server:
     """One mock provider; `start` and `stop` belong to one event loop."""
 
-    def __init__(self, config: MockConfig) -> None:
+    def __init__(self, config: MockConfig, place: Place | None = None) -> None:
         self._config = config
         self._server_faults = frozenset(faults.parse(spec).fault.name for spec in config.faults)
-        self._ledger = Ledger(config.ledger_size)
+        self._place = place
+        self._ledger = Ledger(config.ledger_size, next_seq=place.next_seq if place is not None else None)
         self._gates = Gates()
+        limits = config.limits()
+        self._capacity = Capacity(limits) if limits != Limits() else None
+        self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
+        self._ordinal = 0  # of the last request for a stream
         self._control = Control(self._ledger, self._gates, config.control_token)
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.AbstractServer] = []
+        self._tending: asyncio.Task[None] | None = None
         self.connections: set[Connection] = set()
 
     async def start(self) -> str:
         """Listen; returns the base URL. OSError when the port can't be had."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Connection(self), self._config.host, self._config.port, backlog=4_096
+        self._timers = Timers(loop)
+        listening = self._config.listening
+        if listening.context is None:
+            listening.prepare(self._config.host)
+        listener, url = await listen(
+            lambda: Connection(self), self._config.host, self._config.port, listening, shared=self._place is not None
         )
-        host, port = self._listener.sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._listeners.append(listener)
+        if self._place is not None:
+            private = await loop.create_unix_server(lambda: Connection(self, private=True), self._place.socket)
+            self._listeners.append(private)
+        self._tending = loop.create_task(self._tend())
+        return url
+
+    async def drain(self) -> None:
+        """Take no new requests, and give running streams the time that `--drain` allows."""
+        drain_ns = self._config.listening.drain_ns
+        if drain_ns == 0:
+            return
+        self._listeners[0].close()
+        for connection in list(self.connections):
+            connection.drain()
+        end_ns = time.monotonic_ns() + drain_ns if drain_ns is not None else None
+        while self.connections and (end_ns is None or time.monotonic_ns() < end_ns):
+            await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         """Close the port and cut every connection."""
-        if self._listener is not None:
-            self._listener.close()
+        if self._tending is not None:
+            self._tending.cancel()
+        for listener in self._listeners:
+            listener.close()
+        forget_socket(self._config.listening)
         for connection in list(self.connections):
             connection.stop()
+        self._timers.close()
         await asyncio.sleep(0)
+
+    async def _tend(self) -> None:
+        listening = self._config.listening
+        pause_s = min(1.0, listening.request_ns / 2e9, listening.idle_ns / 2e9)
+        while True:
+            await asyncio.sleep(max(pause_s, 0.01))
+            now_ns = time.monotonic_ns()
+            for connection in list(self.connections):
+                connection.tend(now_ns, listening.request_ns, listening.idle_ns)
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request, now or in time."""
         if request.path.startswith("/_mock/"):
-            answer = self._control.handle(request, connection.peer_host)
+            answer = self._control.handle(request, connection.peer_host, trusted=connection.private)
+            if self._place is not None and not connection.private:
+                answer = self._place.merged(request, answer)
             if isinstance(answer, Reply):
                 connection.reply(answer)
+            elif isinstance(answer, AsyncIterator):
+                connection.export(answer)
             else:
                 connection.reply_later(answer)
             return
-        methods = _DIALECT_ROUTES.get(request.path)
-        if methods is not None and request.method in methods:
-            self._stream(request, methods[request.method], connection)
+        found = _ROUTES.find(request.path)
+        if found is None:
+            connection.reply(self._other(request, None))
             return
-        connection.reply(self._other(request, list(methods) if methods is not None else None))
+        methods, request.places = found
+        if request.method in methods:
+            self._stream(request, methods[request.method].variant(request), connection)
+        else:
+            connection.reply(self._other(request, list(methods)))
 
     def _other(self, request: Request, allowed: list[str] | None) -> Reply:
-        if request.path in _FIXED_ROUTES:
-            allowed = [_FIXED_ROUTES[request.path]]
+        listing = LISTINGS.get(request.path)
+        if listing is not None:
+            allowed = ["GET"]
             if request.method in allowed:
-                return self._health() if request.path == "/health" else self._models(request)
+                return self._list(request, listing)
         if allowed is None:
-            known = ", ".join([*_DIALECT_ROUTES, *_FIXED_ROUTES])
+            known = ", ".join([*_ROUTES.paths, *LISTINGS])
             message = f"no such path: {request.path[:200]}; there are {known} and /_mock/"
             return json_reply(404, {"error": {"message": message, "type": "not_found"}})
         message = f"{request.method} is not allowed here; use {' or '.join(allowed)}"
@@ -85,35 +140,37 @@ class Server:
             reply.headers.append(("Allow", ", ".join(allowed)))
         return reply
 
-    def _health(self) -> Reply:
-        return json_reply(200, {"status": "ok"})
+    def _list(self, request: Request, listing: Listing) -> Reply:
+        if listing.dialect is not None:
+            try:
+                self._authenticate(request, listing.dialect)
+            except Refusal as refusal:
+                return _refusal_reply(refusal, listing.dialect)
+        return json_reply(200, listing.body(self._config.models or ("mock-1",)))
 
-    def _models(self, request: Request) -> Reply:
-        try:
-            self._authenticate(request)
-        except Refusal as refusal:
-            return _refusal_reply(refusal, _DIALECT_ROUTES["/v1/chat/completions"]["POST"])
-        models = self._config.models or ("mock-1",)
-        data = [{"id": model, "object": "model", "created": 0, "owned_by": "mock_provider"} for model in models]
-        return json_reply(200, {"object": "list", "data": data})
-
-    def _authenticate(self, request: Request) -> None:
-        if self._config.api_key is None:
-            return
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(key.encode(), self._config.api_key.encode()):
+    def _authenticate(self, request: Request, dialect: Dialect) -> None:
+        key = self._config.api_key
+        if key is not None and not hmac.compare_digest(dialect.credential(request).encode(), key.encode()):
             raise Refusal(401, "missing or wrong API key", kind="auth", code="invalid_api_key")
 
     def _stream(self, request: Request, dialect: Dialect, connection: Connection) -> None:
+        self._ordinal += 1
         try:
-            self._authenticate(request)
+            self._authenticate(request, dialect)
             ask = self._read(request, dialect)
             stream = self._planned(request, dialect, ask)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
         plan = stream.plan
-        composition = compose(stream) if ask.stream else compose_whole(stream)
+        capacity = self._capacity
+        if capacity is not None and capacity.full:
+            composition, capacity = compose_refused(stream), None
+        else:
+            composition = compose(stream) if ask.stream else compose_whole(stream)
+        prefill_ns = plan.prefill_ns
+        if capacity is not None:
+            prefill_ns += capacity.limits.prefill_ns(count_tokens(ask.prompt))
         entry = self._ledger.open(
             id=plan.id,
             method=request.method,
@@ -133,10 +190,19 @@ class Server:
 
         player = Player(
             loop=asyncio.get_running_loop(),
+            timers=self._timers,
             outlet=connection,
             entry=entry,
             actions=composition.actions,
-            timeline=Timeline(plan.ttft, plan.itl, plan.seed),
+            timeline=Timeline(
+                plan.ttft,
+                plan.itl,
+                plan.seed,
+                plan.id,
+                prefill_ns=prefill_ns,
+                stretch=capacity.stretch if capacity is not None else unchanged,
+            ),
+            capacity=capacity,
             gate=self._gates.get(plan.id) if plan.script == "lockstep" else None,
             heartbeat=composition.heartbeat,
             heartbeat_ns=plan.heartbeat_ns,
@@ -162,17 +228,41 @@ class Server:
             features |= {"stream"}
         if request.http_version == "1.1":
             features |= {"http/1.1"}
+        if dialect.newline == b"\n":
+            features |= {"lf"}
         try:
+            directive = read_directive(ask.prompt, request.headers)
+            _check_expressible(directive, dialect)
             plan = resolve(
-                find_directive(ask.prompt),
+                directive,
                 self._config,
                 features=features,
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
                 max_tokens=ask.max_tokens,
+                ordinal=self._ordinal,
+                prompt_tokens=count_tokens(ask.prompt),
+                traces=self._traces,
+                calls=ask.calls,
+                tools=ask.tools,
+                profile=dialect.profile,
             )
+            plan = stopped(plan, ask.stop, directive.finish)
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
         return Stream(request, dialect, ask, plan, dialect.encoder(ask, plan))
+
+
+def _check_expressible(directive: Directive, dialect: Dialect) -> None:
+    asked = {
+        "reasoning": directive.reasoning,
+        "tools": directive.tools,
+        "refusal": directive.answer == "refusal",
+        "profile": directive.profile,
+    }
+    for feature, wanted in asked.items():
+        if wanted and feature not in dialect.features:
+            able = ", ".join(other.name for other in DIALECTS if feature in other.features)
+            raise DirectiveError(f"mock directive: {dialect.name} has no {feature}; expected one of {able}")
 
 
 def _refusal_reply(refusal: Refusal, dialect: Dialect) -> Reply:

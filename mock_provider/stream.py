@@ -17,14 +17,40 @@ class Kind(Enum):
     """What a piece of the stream is."""
 
     HEAD = "head"  # status line and header fields
+    PRELUDE = "prelude"  # what a dialect says before its start (Azure's filter results)
     START = "start"  # what a dialect says before the first token (OpenAI's role chunk)
-    TOKEN = "token"
+    OPEN = "open"  # a part begins (a tool call's id and name)
+    TOKEN = "token"  # of whatever part
+    CLOSE = "close"  # a part has ended
     FINISH = "finish"
     USAGE = "usage"
     DONE = "done"  # the success marker
     ERROR = "error"
     COMMENT = "comment"
     END = "end"  # the last chunk of the body
+
+
+class PartKind(Enum):
+    """What a run of tokens is."""
+
+    REASONING = "reasoning"
+    TEXT = "text"
+    REFUSAL = "refusal"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run of tokens of one kind; of a tool call the tokens are pieces of its JSON arguments."""
+
+    kind: PartKind
+    index: int = 0  # among the parts of the answer
+    call: int = 0  # among its tool calls
+    id: str = ""  # of a tool call: hex digits, to which a dialect adds its prefix
+    name: str = ""  # of the tool
+
+
+TEXT = Part(PartKind.TEXT)
 
 
 class Item(NamedTuple):
@@ -34,6 +60,8 @@ class Item(NamedTuple):
     step: int
     text: str = ""
     token: int | None = None
+    part: Part = TEXT  # of OPEN, TOKEN and CLOSE
+    size: int = 1  # tokens in it, `token` being the last of them
 
 
 class Event(NamedTuple):
@@ -60,7 +88,7 @@ class Write(NamedTuple):
 class Pause(NamedTuple):
     """Say nothing for `duration_ns`, None being for ever; what follows is delayed by as much.
 
-    `quiet` silences the dialect's own heartbeats as well.
+    `quiet` silences the dialect's own heartbeats as well. A negative duration takes an earlier delay back.
     """
 
     duration_ns: int | None

@@ -37,6 +37,11 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
 KINDS = tuple(_ALPHABETS)
 
 
+def count_tokens(prompt: str) -> int:
+    """Tokens of a prompt; there is no tokenizer here, so a token is a word."""
+    return len(prompt.split())
+
+
 def token_texts(kind: str, seed: int) -> Iterator[str]:
     """Endless token texts; the first walks the alphabet from its start so that short streams show every case."""
     alphabet = _ALPHABETS[kind]

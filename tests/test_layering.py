@@ -56,7 +56,7 @@ THIRD_PARTY = {
     "procedures": {"msgspec"},
     "programs": {"msgspec", "rich", "typer"},
     "scenarios": {"locust", "gevent", "msgspec", "rich"},
-    "mock": {"httptools", "uvloop", "typer", "rich"},
+    "mock": {"httptools", "trustme", "uvloop", "typer", "rich"},
     "reports": {"pandas", "matplotlib", "jinja2", "markupsafe", "msgspec", "numpy"},
 }
 

@@ -1,5 +1,16 @@
 """What a dialect must provide: its routes, its reading of a request, its bytes for each item, its errors."""
 
+# How a dialect says more than text. An answer is a row of parts (stream.Part): perhaps reasoning, then text, a refusal
+# or tool calls. Its items: OPEN (part begins), TOKEN (`item.part` says of what kind, `item.text` what), CLOSE (part
+# ended); a part has at least one token, an empty answer has no part. Between `start` and `end` nothing else comes.
+# - A TOKEN is one event; START, OPEN and CLOSE may be several; b"" says nothing. What a dialect says only whole
+#   (Gemini's function call): b"" for each TOKEN, everything at CLOSE; it is then due with the part's last token.
+# - A tool call's TOKENs are pieces of its JSON arguments; `part.name`, `part.id` (hex: add your prefix), `part.call`.
+# - Put "reasoning", "tools", "refusal" into `features` if you can say it; who asks the others is refused for you.
+# - `read` sets Ask.tools (speech.Tool: name and an argument's name) and Ask.calls (see there; `speech.calls_for`).
+# - `plan.finish` is stop, length, tool_calls or content_filter, or what the directive says: use your vendor's word.
+# - `whole` gets the parts (speech.Spoken: part, pieces, text); ids and times come from `identity`, nothing else.
+
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -7,9 +18,14 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from mock_provider.http import Request
 from mock_provider.plan import Plan
+from mock_provider.speech import Spoken, Tool
 from mock_provider.stream import Item, Kind
 
 MESSAGE = "the upstream model failed while it was generating"
+
+
+# Without any of these features a dialect has one part, of text, and gets no OPEN and CLOSE.
+PARTS = frozenset({"reasoning", "tools", "refusal"})
 
 
 class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)
@@ -37,13 +53,16 @@ class Ask:
     model: str = "mock-1"
     max_tokens: int | None = None
     include_usage: bool = False
+    tools: tuple[Tool, ...] = ()  # that may be called, in the order in which they are
+    calls: int | None = None  # tool calls without a directive for them; 0: none even if it asks, None: it decides
+    stop: tuple[str, ...] = ()  # texts before which the answer ends
 
 
 class Encoder(Protocol):
     """The bytes of the items of one response."""
 
     def encode(self, item: Item) -> bytes:
-        """One complete event, blank line included."""
+        """One complete event, blank line included; see above for when none or several."""
 
 
 class Dialect(ABC):
@@ -54,10 +73,21 @@ class Dialect(ABC):
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-cache"),)
     # What faults may need: "sse" lines, "json" payloads, each an "object", "openai" chunks, a "marker" of success,
-    # an "error" of its own, "raw" text on data lines.
+    # an "error" of its own, "raw" text on data lines. What it can say: "reasoning", "tools", "refusal".
     features: ClassVar[frozenset[str]]
     start: ClassVar[tuple[Kind, ...]] = ()
+    profile: ClassVar[str | None] = None  # see `profiles`; a directive's goes before it
     heartbeat_ns: ClassVar[int | None] = None  # of silence before a comment; None: none unless asked for
+    newline: ClassVar[bytes] = b"\n"  # encoders and faults write LF; this is what the vendor's wire has
+
+    def variant(self, request: Request) -> "Dialect":  # noqa: ARG002 (of few vendors)
+        """The dialect that answers `request`, where a vendor's query chooses between framings."""
+        return self
+
+    def credential(self, request: Request) -> str:
+        """The API key that `request` shows, empty when there is none."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key if scheme.lower() == "bearer" else ""
 
     @abstractmethod
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:
@@ -71,7 +101,7 @@ class Dialect(ABC):
         """The kinds of item that follow the last token of a success."""
         return (Kind.DONE,)
 
-    def whole(self, ask: Ask, plan: Plan, texts: list[str]) -> bytes:
+    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
         """The body of a non-streaming answer, for dialects whose `read` can ask for one."""
         raise NotImplementedError(f"{self.name} has only streams")
 
@@ -125,3 +155,8 @@ def data_lines(text: str) -> bytes:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     # surrogateescape: lone bytes, which only faults put into a text, come out as they are.
     return b"".join(b"data: %b\n" % line.encode("utf-8", "surrogateescape") for line in lines)
+
+
+def typed_event(value: dict[str, Any]) -> bytes:
+    """An event whose name repeats the `type` of its payload, as several vendors have it."""
+    return f"event: {value['type']}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

@@ -1,68 +1,115 @@
-"""OpenAI Chat Completions (conformance.md D.1): role, content, finish, usage on request, `[DONE]`."""
+"""OpenAI Chat Completions (conformance.md D.1): role, content, finish, usage on request, `[DONE]`.
+
+Its deviations at other vendors are a `profiles.Profile`. `n` above 1 is refused: one stream has one answer here.
+"""
 
 import json
-import secrets
-import time
-from typing import Any
+from typing import Any, ClassVar
 
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, Refusal, json_object
+from mock_provider.dialects.base import MESSAGE, PARTS, Ask, Dialect, Encoder, Refusal, json_object
+from mock_provider.dialects.openai_request import (
+    at_least,
+    chosen_model,
+    content_text,
+    error_body,
+    read_tools,
+    typed,
+    wrong_type,
+)
 from mock_provider.http import Request
+from mock_provider.identity import created_s, hex_id
 from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from mock_provider.profiles import OPENAI
+from mock_provider.speech import Spoken
+from mock_provider.stream import Item, Kind, Part, PartKind
+from mock_provider.text import count_tokens
+
+_MOST_STOPS = 4
+_UNFILTERED = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
 
 
 class OpenAIChat(Dialect):
     """`POST /v1/chat/completions`, streamed and whole."""
 
     name = "openai-chat"
-    routes = (("POST", "/v1/chat/completions"),)
-    features = frozenset({"sse", "json", "object", "openai", "marker", "error"})
-    start = (Kind.START,)
+    routes: ClassVar[tuple[tuple[str, str], ...]] = (("POST", "/v1/chat/completions"),)
+    features = PARTS | {"sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile"}
+    start = (Kind.PRELUDE, Kind.START)
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:
         """Validates what OpenAI validates of the fields that are used here."""
         body = json_object(request)
-        model = _field(body, "model", str, "mock-1")
-        if models and model not in models:
-            message = f"The model `{model}` does not exist; expected one of {', '.join(models)}"
-            raise Refusal(404, message, param="model", code="model_not_found")
-        options = _field(body, "stream_options", dict, {})
+        model = chosen_model(body, models)
+        options = typed(body, "stream_options", dict, {})
+        stream = typed(body, "stream", bool, False)
+        if options and not stream:
+            message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+            raise Refusal(400, message, param="stream_options")
+        if (at_least(body, "n", 1) or 1) > 1:
+            raise Refusal(400, "this mock gives one choice: expected n = 1", param="n", code="unsupported_value")
+        messages = _messages(body)
+        tools, calls = read_tools(body, nested=True, answered=messages[-1]["role"] == "tool")
+        limit = at_least(body, "max_completion_tokens", 1)
         return Ask(
-            prompt=_prompt(body.get("messages")),
-            stream=_field(body, "stream", bool, False),
+            prompt=_prompt(messages),
+            stream=stream,
             model=model,
-            max_tokens=_limit(body),
-            include_usage=_field(options, "include_usage", bool, False),
+            max_tokens=limit if limit is not None else at_least(body, "max_tokens", 1),
+            include_usage=typed(options, "include_usage", bool, False, "stream_options."),
+            tools=tools,
+            calls=calls,
+            stop=_stops(body),
         )
 
     def encoder(self, ask: Ask, plan: Plan) -> Encoder:
         """Chunks that share one id and one creation time."""
+        if plan.profile is not None and plan.profile.shared_finish:
+            return SharedFinishEncoder(ask, plan)
         return ChunkEncoder(ask, plan)
 
     def end(self, ask: Ask) -> tuple[Kind, ...]:
         """The usage chunk comes only when `stream_options.include_usage` asks for it."""
         return (Kind.FINISH, Kind.USAGE, Kind.DONE) if ask.include_usage else (Kind.FINISH, Kind.DONE)
 
-    def whole(self, ask: Ask, plan: Plan, texts: list[str]) -> bytes:
+    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
         """A `chat.completion` object."""
-        message = {"role": "assistant", "content": "".join(texts), "refusal": None}
+        profile = plan.profile or OPENAI
+        said = {kind: "".join(part.text for part in parts if part.part.kind is kind) for kind in PartKind}
+        calls = [
+            {**_call(part.part), "function": {"name": part.part.name, "arguments": part.text}}
+            for part in parts
+            if part.part.kind is PartKind.TOOL
+        ]
+        silent = calls or said[PartKind.REFUSAL]
+        message: dict[str, Any] = {"role": "assistant", "content": None if silent else said[PartKind.TEXT]}
+        message["refusal"] = said[PartKind.REFUSAL] or None
+        if said[PartKind.REASONING]:
+            message[profile.reasoning_key] = said[PartKind.REASONING]
+        if calls:
+            message["tool_calls"] = calls
+        choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": plan.finish}
         completion = {
-            "id": _response_id(),
+            "id": _response_id(plan),
             "object": "chat.completion",
-            "created": int(time.time()),
+            "created": created_s(plan.seed, plan.id),
             "model": ask.model,
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": plan.finish}],
-            "usage": _usage(ask, len(texts)),
+            "choices": [choice],
+            "usage": _usage(
+                ask,
+                sum(len(part.pieces) for part in parts),
+                sum(len(part.pieces) for part in parts if part.part.kind is PartKind.REASONING),
+            ),
         }
+        if profile.content_filter:
+            completion["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": _UNFILTERED}]
+            choice["content_filter_results"] = _UNFILTERED
+        if profile.provider is not None:
+            completion["provider"] = profile.provider
         return json.dumps(completion).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
         """`{"error":{"message","type","param","code"}}`."""
-        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(status)
-        if kind is None:
-            kind = "invalid_request_error" if status < 500 else "server_error"
-        value = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-        return "application/json", json.dumps(value).encode()
+        return error_body(status, message, param=param, code=code)
 
 
 class ChunkEncoder:
@@ -71,111 +118,176 @@ class ChunkEncoder:
     def __init__(self, ask: Ask, plan: Plan) -> None:
         self._ask = ask
         self._finish = plan.finish
-        self._tokens = 0
+        self._profile = plan.profile or OPENAI
+        self._silent = plan.speech.calls > 0
+        self._tokens = self._reasoning = 0
         # Compact separators and this key order are OpenAI's own.
-        opening = json.dumps(
-            {
-                "id": _response_id(),
-                "object": "chat.completion.chunk",
-                "created": int(time.time()),
-                "model": ask.model,
-                "choices": 0,
-            },
-            separators=(",", ":"),
-        ).removesuffix("0}")
-        self._opening = f"data: {opening}"
-        usage = ',"usage":null' if ask.include_usage else ""
-        self._token_prefix = f'{self._opening}[{{"index":0,"delta":{{"content":'
-        self._token_suffix = f'}},"finish_reason":null}}]{usage}}}\n\n'
-        self._usage_suffix = f"{usage}}}\n\n"
+        fields: dict[str, Any] = {"id": _response_id(plan)}
+        if self._profile.provider is not None:
+            fields["provider"] = self._profile.provider
+        fields |= {
+            "object": "chat.completion.chunk",
+            "created": created_s(plan.seed, plan.id),
+            "model": ask.model,
+            "choices": 0,
+        }
+        self._opening = f"data: {_compact(fields).removesuffix('0}')}"
+        usage = ',"usage":null' if ask.include_usage and not self._profile.usage_on_finish else ""
+        filtered = f',"content_filter_results":{_compact(_UNFILTERED)}' if self._profile.content_filter else ""
+        self._choice_suffix = f"{filtered}}}]"
+        self._chunk_suffix = f"{usage}}}\n\n"
+        self._delta_prefix = f'{self._opening}[{{"index":0,"delta":{{'
+        self._delta_suffix = f'}},"finish_reason":null{self._choice_suffix}{self._chunk_suffix}'
 
     def encode(self, item: Item) -> bytes:
-        """One chunk, or the marker."""
+        """One chunk, the marker, or nothing."""
         kind = item.kind
         if kind is Kind.TOKEN:
-            self._tokens += 1
-            return f"{self._token_prefix}{json.dumps(item.text)}{self._token_suffix}".encode()
+            self._tokens += item.size
+            return f"{self._delta_prefix}{self._delta(item)}{self._delta_suffix}".encode()
+        if kind is Kind.OPEN:
+            if item.part.kind is not PartKind.TOOL:
+                return b""
+            call = {"index": item.part.call, **_call(item.part)}
+            return f'{self._delta_prefix}"tool_calls":{_compact([call])}{self._delta_suffix}'.encode()
+        if kind is Kind.CLOSE:
+            return b""
+        if kind is Kind.PRELUDE:
+            return self._prelude()
         if kind is Kind.START:
-            return self._choice({"role": "assistant", "content": ""}, None)
+            content = "null" if self._silent else '""'
+            return f'{self._delta_prefix}"role":"assistant","content":{content}{self._delta_suffix}'.encode()
         if kind is Kind.FINISH:
-            return self._choice({}, self._finish)
+            return self._finish_chunk("")
         if kind is Kind.USAGE:
-            usage = json.dumps(_usage(self._ask, self._tokens), separators=(",", ":"))
-            return f'{self._opening}[],"usage":{usage}}}\n\n'.encode()
+            if self._profile.usage_on_finish:
+                return b""
+            return f'{self._opening}[],"usage":{self._usage()}}}\n\n'.encode()
         if kind is Kind.DONE:
             return b"data: [DONE]\n\n"
         if kind is Kind.ERROR:
-            error = {"message": item.text or MESSAGE, "type": "server_error", "param": None, "code": None}
-            return f"data: {json.dumps({'error': error}, separators=(',', ':'))}\n\n".encode()
-        return f": {item.text}\n\n".encode()
+            return self._error(item.text or MESSAGE)
+        return f": {self._profile.comment or item.text}\n\n".encode()
 
-    def _choice(self, delta: dict[str, str], finish: str | None) -> bytes:
-        choice = json.dumps([{"index": 0, "delta": delta, "finish_reason": finish}], separators=(",", ":"))
-        return f"{self._opening}{choice}{self._usage_suffix}".encode()
+    def _delta(self, item: Item) -> str:
+        """What a token adds to the delta object, in the words of its part."""
+        text, kind = json.dumps(item.text), item.part.kind
+        if kind is PartKind.TEXT:
+            return f'"content":{text}'
+        if kind is PartKind.TOOL:
+            return f'"tool_calls":[{{"index":{item.part.call},"function":{{"arguments":{text}}}}}]'
+        if kind is PartKind.REFUSAL:
+            return f'"refusal":{text}'
+        self._reasoning += item.size
+        return f'"{self._profile.reasoning_key}":{text}'
 
+    def _prelude(self) -> bytes:
+        if self._profile.content_filter:
+            results = [{"prompt_index": 0, "content_filter_results": _UNFILTERED}]
+            empty = {"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": results}
+            return f"data: {_compact(empty)}\n\n".encode()
+        return f": {self._profile.comment}\n\n".encode() if self._profile.comment is not None else b""
 
-def _response_id() -> str:
-    return f"chatcmpl-{secrets.token_hex(12)}"
+    def _finish_chunk(self, delta: str) -> bytes:
+        usage = f',"usage":{self._usage()}}}\n\n' if self._profile.usage_on_finish else self._chunk_suffix
+        reason = f'}},"finish_reason":{json.dumps(self._finish)}{self._choice_suffix}'
+        return f"{self._delta_prefix}{delta}{reason}{usage}".encode()
 
+    def _usage(self) -> str:
+        return _compact(_usage(self._ask, self._tokens, self._reasoning))
 
-def _usage(ask: Ask, completion: int) -> dict[str, int]:
-    # No tokenizer here: a token of the prompt is a word of it.
-    prompt = len(ask.prompt.split())
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _field(body: dict[str, Any], name: str, kind: type, default: Any) -> Any:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, kind):
-        message = f"Invalid type for '{name}': expected {kind.__name__}, got {type(value).__name__}"
-        raise Refusal(400, message, param=name, code="invalid_type")
-    return value
-
-
-def _limit(body: dict[str, Any]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = body.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise Refusal(400, f"Invalid type for '{name}': expected int", param=name, code="invalid_type")
-        if value < 1:
-            raise Refusal(400, f"'{name}' must be at least 1, got {value}", param=name, code="integer_below_min_value")
-        return value
-    return None
+    def _error(self, message: str) -> bytes:
+        if self._profile.error_in_chunk:
+            error = _compact({"code": "server_error", "message": message})
+            choice = f'{self._delta_prefix}"content":""}},"finish_reason":"error"{self._choice_suffix}'
+            return f'{choice},"error":{error}}}\n\n'.encode()
+        error = _compact({"message": message, "type": "server_error", "param": None, "code": None})
+        return f'data: {{"error":{error}}}\n\n'.encode()
 
 
-def _prompt(messages: Any) -> str:
+class SharedFinishEncoder(ChunkEncoder):
+    """The last token shares the chunk of the finish reason (Mistral)."""
+
+    def __init__(self, ask: Ask, plan: Plan) -> None:
+        super().__init__(ask, plan)
+        self._last = None if plan.tokens is None else plan.tokens - 1
+        self._held: Item | None = None
+
+    def encode(self, item: Item) -> bytes:
+        """One chunk or nothing; two when something else than the finish follows the last token."""
+        if item.kind is Kind.TOKEN and item.token is not None and item.token == self._last:
+            self._held = item
+            return b""
+        if self._held is None or item.kind is Kind.CLOSE:
+            return super().encode(item)
+        held, self._held = self._held, None
+        if item.kind is Kind.FINISH:
+            self._tokens += held.size
+            return self._finish_chunk(self._delta(held))
+        return super().encode(held) + super().encode(item)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _response_id(plan: Plan) -> str:
+    return f"chatcmpl-{hex_id(plan.seed, plan.id)}"
+
+
+def _call(part: Part) -> dict[str, Any]:
+    return {"id": f"call_{part.id}", "type": "function", "function": {"name": part.name, "arguments": ""}}
+
+
+def _usage(ask: Ask, completion: int, reasoning: int) -> dict[str, Any]:
+    prompt = count_tokens(ask.prompt)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+def _stops(body: dict[str, Any]) -> tuple[str, ...]:
+    value = body.get("stop")
+    stops = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
+        raise wrong_type("stop", "one of a string or array of strings", value)
+    if len(stops) > _MOST_STOPS:
+        message = f"Invalid 'stop': array too long. Expected an array with maximum length {_MOST_STOPS}."
+        raise Refusal(400, message, param="stop", code="array_above_max_length")
+    return tuple(stop for stop in stops if stop)
+
+
+def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] | None = typed(body, "messages", list, None)
+    if messages is None:
+        message = "Missing required parameter: 'messages'."
+        raise Refusal(400, message, param="messages", code="missing_required_parameter")
+    if not messages:
+        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array."
+        raise Refusal(400, message, param="messages", code="empty_array")
+    for index, value in enumerate(messages):
+        if not isinstance(value, dict):
+            raise wrong_type(f"messages[{index}]", "an object", value)
+        if not isinstance(value.get("role"), str):
+            raise wrong_type(f"messages[{index}]", "an object with a role", value)
+    return messages
+
+
+def _prompt(messages: list[dict[str, Any]]) -> str:
     """The text of the last user message, or of the last message when no user speaks."""
-    if not isinstance(messages, list) or not messages:
-        raise Refusal(400, "'messages' must be a non-empty array", param="messages", code="invalid_type")
     texts: list[tuple[str, str]] = []
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise Refusal(400, f"{where} must be an object with a role", param=where, code="invalid_type")
-        texts.append((message["role"], _content(message, where)))
+        role, where = message["role"], f"messages[{index}].content"
+        # An assistant that only called tools has said nothing.
+        texts.append((role, content_text(message.get("content"), where, nullable=role == "assistant")))
     text = next((text for role, text in reversed(texts) if role == "user"), texts[-1][1])
     if not text.strip():
         raise Refusal(400, "the last user message is blank", param="messages", code="invalid_value")
     return text
-
-
-def _content(message: dict[str, Any], where: str) -> str:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        # Parts that are not text (images) are legal and say nothing to a mock.
-        if all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in content):
-            return "".join(part for part in parts if isinstance(part, str))
-    if content is None and message["role"] == "assistant":  # an assistant that only called tools
-        return ""
-    message_text = f"{where}.content must be a string or an array of parts"
-    raise Refusal(400, message_text, param=f"{where}.content", code="invalid_type")
 
 
 DIALECT = OpenAIChat()

@@ -6,12 +6,14 @@ from mock_provider.faults import (
     errors,
     framing,
     http,
+    ndjson,
     openai,
     payload,
     security,
     server,
     tcp,
     timing,
+    tools,
 )
 from mock_provider.faults.base import ActiveFault, Fault, parse_spec
 
@@ -20,7 +22,9 @@ FAULTS: dict[str, Fault] = {
     for group in (
         framing.FAULTS,
         payload.FAULTS,
+        ndjson.FAULTS,
         openai.FAULTS,
+        tools.FAULTS,
         ending.FAULTS,
         errors.FAULTS,
         timing.FAULTS,

@@ -19,6 +19,7 @@ class Arg:
     count: int | None = None
     duration_ns: int | None = None
     word: str | None = None
+    percent: float | None = None  # of the streams; None: all
 
 
 class Facts(Protocol):
@@ -96,12 +97,27 @@ class ActiveFault(NamedTuple):
     arg: Arg
 
 
+# A rate ends with a percent sign, which no position does: `stall:2s@4@10%`.
+_RATE = re.compile(r"(?P<spec>.+)@(?P<percent>\d{1,3}(?:\.\d{1,6})?)%", re.ASCII)
 _SPEC = re.compile(r"(?P<name>[a-z0-9-]+)(?::(?P<value>[^@]+))?(?:@(?P<count>.+))?", re.ASCII)
 MOST_TOKENS = 1_000_000
 
 
 def parse_spec(spec: str, faults: dict[str, Fault]) -> ActiveFault:
-    """`name`, `name:value`, `name:value@count` or `name@count`; ValueError says what is accepted."""
+    """`name`, `name:value`, `name:value@count` or `name@count`, and each with `@P%`; ValueError tells them."""
+    rate = _RATE.fullmatch(spec)
+    if rate is None:
+        return _parse_whole(spec, faults)
+    fault, arg = _parse_whole(rate["spec"], faults)
+    percent = float(rate["percent"])
+    if percent > 100:
+        raise ValueError(f"{fault.name}: expected a rate of 0% to 100%, got {rate['percent']}%")
+    if fault.server_wide:
+        raise ValueError(f"{fault.name} acts before there is a stream, so it takes no rate")
+    return ActiveFault(fault, replace(arg, percent=percent))
+
+
+def _parse_whole(spec: str, faults: dict[str, Fault]) -> ActiveFault:
     match = _SPEC.fullmatch(spec)
     if match is None or match["name"] not in faults:
         raise ValueError(f"unknown fault {spec!r}; expected one of {', '.join(faults)}")

@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from mock_provider.faults.base import Arg, Events, Facts, middle
-from mock_provider.stream import Event, Kind
+from mock_provider.stream import Event, Item, Kind
+
+Piece = TypeVar("Piece", Item, Event)
 
 _DATA_LINE = re.compile(rb"^data: (.*)$", re.MULTILINE)
 
@@ -21,13 +23,21 @@ def every_token(change: Callable[[bytes], bytes]) -> Events:
     return events
 
 
+def with_struck(source: Iterator[Piece], struck: int) -> Iterator[tuple[Piece, bool]]:
+    """Each piece, and whether it is the one that completes token `struck`, alone or with its neighbours."""
+    found = False
+    for piece in source:
+        strikes = not found and piece.token is not None and piece.token >= struck
+        found = found or strikes
+        yield piece, strikes
+
+
 def middle_token(change: Callable[[bytes], bytes]) -> Events:
     """Applies `change` to the bytes of the middle token's event."""
 
     def events(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
-        struck = middle(facts.tokens)
-        for event in source:
-            yield event._replace(data=change(event.data)) if event.token == struck else event
+        for event, strikes in with_struck(source, middle(facts.tokens)):
+            yield event._replace(data=change(event.data)) if strikes else event
 
     return events
 
@@ -36,9 +46,8 @@ def before_middle_token(make: Callable[[bytes], bytes]) -> Events:
     """Inserts an event, made from the middle token's bytes, before that token."""
 
     def events(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
-        struck = middle(facts.tokens)
-        for event in source:
-            if event.token == struck:
+        for event, strikes in with_struck(source, middle(facts.tokens)):
+            if strikes:
                 yield Event(Kind.COMMENT, event.step, make(event.data))
             yield event
 
@@ -50,7 +59,7 @@ def add_line(line: bytes) -> Callable[[bytes], bytes]:
     return lambda data: data[:-1] + line + b"\n\n"
 
 
-def edit_payload(data: bytes, change: Callable[[Any], Any], *, ensure_ascii: bool = True) -> bytes:
+def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
     """Replaces the JSON payload of an event's data line; bytes without one stay as they are."""
 
     def replace(match: re.Match[bytes]) -> bytes:
@@ -58,7 +67,7 @@ def edit_payload(data: bytes, change: Callable[[Any], Any], *, ensure_ascii: boo
             value = json.loads(match[1])
         except ValueError:  # [DONE], raw text
             return match[0]
-        changed = json.dumps(change(value), ensure_ascii=ensure_ascii, separators=(",", ":"))
-        return b"data: " + changed.encode("utf-8", "surrogateescape")
+        changed = json.dumps(change(value), separators=(",", ":"))
+        return b"data: " + changed.encode()
 
     return _DATA_LINE.sub(replace, data, count=1)

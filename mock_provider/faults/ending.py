@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault
+from mock_provider.faults.base import Arg, Facts, Fault, middle, strike
+from mock_provider.faults.edit import with_struck
+from mock_provider.faults.tcp import no_final_chunk
 from mock_provider.stream import Event, Item, Kind
 
 MARKER = frozenset({"stream", "marker"})
@@ -27,7 +29,28 @@ def _afterthought(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[
             yield Event(Kind.TOKEN, event.step, facts.encode(Item(Kind.TOKEN, event.step, AFTERTHOUGHT)))
 
 
-def _no_final_blank(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+def _swapped(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
+    for event, strikes in with_struck(source, middle(facts.tokens)):
+        following = next(source, None) if strikes else None
+        if following is None:
+            yield event
+            continue
+        # Each keeps its time, so the first to come is the one that is not yet due.
+        yield following
+        yield event._replace(step=following.step)
+
+
+def _cut_event(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Event]:
+    struck = strike(arg, facts)
+    for event in source:
+        if event.step >= struck and event.data:
+            yield event._replace(data=event.data[: len(event.data) // 2], token=None)
+            return
+        yield event
+
+
+def unterminated(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    """The last line feed of the body is missing."""
     held: Event | None = None
     for event in source:
         if event.kind is Kind.END:
@@ -70,11 +93,35 @@ FAULTS = (
         events=_afterthought,
     ),
     Fault(
+        name="swapped-events",
+        sentence="the middle token's event comes after the one that should follow it",
+        level="event",
+        trips=("text.concat-equals-final",),
+        events=_swapped,
+    ),
+    Fault(
+        name="cut-mid-event",
+        sentence="after COUNT tokens (default half) half an event, then a clean end of the body",
+        level="event",
+        trips=("framing.event-terminated", "termination.explicit-end", "text.json-valid"),
+        takes="count",
+        body=_cut_event,
+    ),
+    Fault(
+        name="fin-mid-event",
+        sentence="after COUNT tokens (default half) a whole chunk with half an event, then a FIN",
+        level="tcp",
+        trips=("http.chunked-framing", "framing.event-terminated", "termination.explicit-end"),
+        takes="count",
+        body=_cut_event,
+        wire=no_final_chunk,
+    ),
+    Fault(
         name="no-final-blank",
         sentence="the last event lacks the blank line that ends it",
         level="text",
         trips=("framing.event-terminated",),
         needs=frozenset({"stream", "sse", "finite"}),
-        events=_no_final_blank,
+        events=unterminated,
     ),
 )

@@ -41,19 +41,26 @@ def _error_as_content(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterato
         if item.step < struck:
             yield item
             continue
+        if item.kind is Kind.OPEN:
+            yield item
+            continue
         if not failed:
-            yield Item(Kind.TOKEN, item.step, ERROR_TEXT)
+            yield Item(Kind.TOKEN, item.step, ERROR_TEXT, part=item.part)
             failed = True
         if item.kind is not Kind.TOKEN:
             yield item
 
 
-def _status(arg: Arg, facts: Facts) -> Answer:
-    status = arg.count if arg.count is not None else 500
+def status_answer(status: int, facts: Facts) -> Answer:
+    """An error status with the dialect's body; 429 and 503 say when to come back."""
     message = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
     content_type, body = facts.error_reply(status, message)
     headers = (("Retry-After", str(RETRY_AFTER_S)),) if status in (429, 503) else ()
     return Answer(status, content_type, body, headers)
+
+
+def _status(arg: Arg, facts: Facts) -> Answer:
+    return status_answer(arg.count if arg.count is not None else 500, facts)
 
 
 FAULTS = (

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault, middle
-from mock_provider.faults.edit import add_line, before_middle_token, every_token, middle_token
+from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
+from mock_provider.faults.edit import add_line, before_middle_token, every_token, middle_token, with_struck
 from mock_provider.stream import Event, Kind
 
 SSE = frozenset({"stream", "sse"})
@@ -13,6 +13,8 @@ _COLON_SPACE = re.compile(rb"^(data|event|id|retry): ", re.MULTILINE)
 _DATA_LINES = re.compile(rb"^data: .*\n", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 COMMENT_EVERY = 4  # tokens
+COMMENT = b": keep-alive\n\n"
+_LINE = re.compile(rb"^(?=.)", re.MULTILINE)
 
 
 def _bom_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
@@ -22,17 +24,44 @@ def _bom_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Ev
     yield from source
 
 
-def _comments(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+def _heartbeats(beat: bytes) -> Events:
+    """Puts `beat` before every fourth token."""
+
+    def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+        for event in source:
+            if event.token is not None and event.token % COMMENT_EVERY == 0:
+                yield Event(Kind.COMMENT, event.step, beat)
+            yield event
+
+    return events
+
+
+def _ids(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
     for event in source:
-        if event.token is not None and event.token % COMMENT_EVERY == 0:
-            yield Event(Kind.COMMENT, event.step, b": keep-alive\n\n")
-        yield event
+        if event.token is None:
+            yield event
+        else:
+            yield event._replace(data=add_line(b"id: %d" % event.token)(event.data))
+
+
+def _id_in_force(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Event]:
+    """One id with the first event, which the comments that follow must not turn into events."""
+    first = next(source, None)
+    if first is not None:
+        yield first._replace(data=add_line(b"id: 1")(first.data))
+    yield from _heartbeats(COMMENT)(source, arg, facts)
+
+
+def _retry_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    first = next(source, None)
+    if first is not None:
+        yield first._replace(data=b"retry: 3000\n" + first.data)
+    yield from source
 
 
 def _merged(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
-    struck = middle(facts.tokens)
-    for event in source:
-        if event.token == struck:
+    for event, strikes in with_struck(source, middle(facts.tokens)):
+        if strikes:
             following = next(source, None)
             if following is None:
                 yield event
@@ -49,7 +78,7 @@ FAULTS = (
         sentence="every line ends with CRLF",
         level="text",
         trips=("framing.line-endings",),
-        needs=SSE,
+        needs=SSE | {"lf"},
         line=lambda data: data.replace(b"\n", b"\r\n"),
     ),
     Fault(
@@ -105,7 +134,58 @@ FAULTS = (
         sentence=f"a comment precedes every {COMMENT_EVERY}th token (legal)",
         level="text",
         needs=SSE,
-        events=_comments,
+        events=_heartbeats(COMMENT),
+    ),
+    Fault(
+        name="heartbeat-data",
+        sentence=f"an event with empty data precedes every {COMMENT_EVERY}th token as a heartbeat",
+        level="event",
+        trips=("framing.no-empty-data", "liveness.heartbeat-is-comment", "liveness.heartbeat-shape-safe"),
+        needs=JSON,
+        events=_heartbeats(b"data:\n\n"),
+    ),
+    Fault(
+        name="heartbeat-event",
+        sentence=f"a block with an event name and no data precedes every {COMMENT_EVERY}th token as a heartbeat",
+        level="event",
+        trips=("framing.no-metadata-only-blocks", "liveness.heartbeat-is-comment"),
+        needs=SSE,
+        events=_heartbeats(b"event: ping\n\n"),
+    ),
+    Fault(
+        name="heartbeat-glued",
+        sentence=f"a comment without a blank line precedes every {COMMENT_EVERY}th token's event (legal)",
+        level="text",
+        needs=SSE,
+        events=_heartbeats(b": keep-alive\n"),
+    ),
+    Fault(
+        name="heartbeat-after-id",
+        sentence="the first event has an id, and comments follow while it is in force (legal)",
+        level="text",
+        needs=SSE,
+        events=_id_in_force,
+    ),
+    Fault(
+        name="comments-anywhere",
+        sentence="a comment precedes every line, within events too (legal)",
+        level="text",
+        needs=SSE,
+        line=lambda data: _LINE.sub(b": note\n", data),
+    ),
+    Fault(
+        name="ids",
+        sentence="each token's event has its index for an id (legal)",
+        level="text",
+        needs=SSE,
+        events=_ids,
+    ),
+    Fault(
+        name="retry",
+        sentence="the first event sets a reconnection time of 3 s (legal)",
+        level="text",
+        needs=SSE,
+        events=_retry_first,
     ),
     Fault(
         name="merged-events",
@@ -121,7 +201,7 @@ FAULTS = (
         level="text",
         trips=("framing.no-rewrapped-lines",),
         needs=SSE,
-        line=lambda data: re.sub(rb"^(?=.)", b"data: ", data, flags=re.MULTILINE),
+        line=lambda data: _LINE.sub(b"data: ", data),
     ),
     Fault(
         name="empty-data",

@@ -22,6 +22,13 @@ def _two_types(head: Head, _arg: Arg, _facts: Facts) -> None:
     head.headers.append(("Content-Type", "application/json"))
 
 
+def _double(head: Head, _arg: Arg, _facts: Facts) -> None:
+    # Two codings would be another fault: a body that can't be read.
+    coding = ("Transfer-Encoding", "Content-Encoding", "Connection")
+    fields = [pair for pair in head.headers if pair[0] not in coding]
+    head.headers += fields
+
+
 def _content_length(head: Head, _arg: Arg, _facts: Facts) -> None:
     head.framing = Framing.LENGTH
 
@@ -42,7 +49,8 @@ def _no_id(head: Head, _arg: Arg, _facts: Facts) -> None:
     head.replace("X-Request-Id", None)
 
 
-def _close_delimited(head: Head, _arg: Arg, _facts: Facts) -> None:
+def close_delimited(head: Head, _arg: Arg, _facts: Facts) -> None:
+    """The body ends with the connection."""
     head.framing = Framing.CLOSE
     head.replace("Transfer-Encoding", None)
     head.replace("Connection", "close")
@@ -78,6 +86,13 @@ FAULTS = (
         level="http",
         trips=("headers.content-type", "headers.no-duplicates"),
         head=_two_types,
+    ),
+    Fault(
+        name="double-headers",
+        sentence="every field comes twice with the same value, but for those that code the body",
+        level="http",
+        trips=("headers.no-duplicates",),
+        head=_double,
     ),
     Fault(
         name="content-length",
@@ -121,6 +136,6 @@ FAULTS = (
         level="http",
         trips=("http.chunked-framing",),
         needs=frozenset({"stream", "http/1.1"}),
-        head=_close_delimited,
+        head=close_delimited,
     ),
 )

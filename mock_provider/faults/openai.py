@@ -8,6 +8,7 @@ from mock_provider.faults.edit import before_middle_token, edit_payload
 from mock_provider.stream import Event, Item, Kind
 
 OPENAI = frozenset({"stream", "openai"})
+USAGE = OPENAI | {"usage-chunk"}
 
 
 def _chunks(change: Callable[[dict[str, Any]], dict[str, Any]], *kinds: Kind) -> Events:
@@ -24,8 +25,16 @@ def _finish_null(chunk: dict[str, Any]) -> dict[str, Any]:
     return chunk | {"choices": [choice | {"finish_reason": None} for choice in chunk["choices"]]}
 
 
+def _finish_wrong(chunk: dict[str, Any]) -> dict[str, Any]:
+    return chunk | {"choices": [choice | {"finish_reason": "done"} for choice in chunk["choices"]]}
+
+
 def _zero_usage(chunk: dict[str, Any]) -> dict[str, Any]:
-    return chunk | {"usage": dict.fromkeys(chunk["usage"], 0)}
+    return chunk | {"usage": _zero(chunk["usage"])}
+
+
+def _zero(counts: dict[str, Any]) -> dict[str, Any]:
+    return {name: _zero(count) if isinstance(count, dict) else 0 for name, count in counts.items()}
 
 
 def _twice(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
@@ -41,7 +50,11 @@ def _other_id(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Even
         if event.step < struck:
             yield event
         else:
-            yield event._replace(data=edit_payload(event.data, lambda chunk: chunk | {"id": f"{chunk['id']}x"}))
+            yield event._replace(data=edit_payload(event.data, _renamed))
+
+
+def _renamed(chunk: dict[str, Any]) -> dict[str, Any]:
+    return chunk | {"id": f"{chunk['id']}x"} if "id" in chunk else chunk  # an error has none
 
 
 def _without_usage(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
@@ -56,6 +69,14 @@ FAULTS = (
         trips=("openai-chat.finish-reason",),
         needs=OPENAI,
         events=_chunks(_finish_null, Kind.FINISH),
+    ),
+    Fault(
+        name="finish-wrong",
+        sentence='the finish chunk\'s finish_reason is "done", which the API does not know',
+        level="event",
+        trips=("openai-chat.finish-reason",),
+        needs=OPENAI,
+        events=_chunks(_finish_wrong, Kind.FINISH),
     ),
     Fault(
         name="finish-twice",
@@ -78,7 +99,7 @@ FAULTS = (
         sentence="no usage chunk comes although the request asked for it",
         level="event",
         trips=("openai-chat.usage-chunk",),
-        needs=OPENAI,
+        needs=USAGE,
         items=_without_usage,
     ),
     Fault(
@@ -86,7 +107,7 @@ FAULTS = (
         sentence="the usage chunk counts zero tokens",
         level="event",
         trips=("openai-chat.usage-chunk",),
-        needs=OPENAI,
+        needs=USAGE,
         events=_chunks(_zero_usage, Kind.USAGE),
     ),
     Fault(

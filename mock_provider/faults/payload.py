@@ -5,15 +5,19 @@ import re
 from collections.abc import Iterator
 
 from mock_provider.faults.base import Arg, Facts, Fault, middle
-from mock_provider.faults.edit import edit_payload, every_token, middle_token
+from mock_provider.faults.edit import every_token, middle_token, with_struck
 from mock_provider.stream import Event, Item, Kind
 
 STREAM = frozenset({"stream"})
 SSE = STREAM | {"sse"}
 JSON = SSE | {"json"}
+ANY_JSON = STREAM | {"json"}  # framed as an event stream or otherwise
 RAW = SSE | {"raw"}
 # A JSON encoder escapes a lone byte (a surrogate of PEP 383) like this; the second half of a pair is not one.
 _LONE_BYTE = re.compile(rb"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
+# A run of escaped characters, or some other escape, which is stepped over so that its end is no beginning.
+_ESCAPES = re.compile(rb"((?:\\u[0-9a-f]{4})+)|\\.")
+OVERSIZED_BYTES = 65_536  # what line readers of the usual kind allow
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -22,8 +26,20 @@ def _lone_bytes(data: bytes) -> bytes:
 
 
 def _unescaped(data: bytes) -> bytes:
-    """JSON with its non-ASCII characters as UTF-8 instead of escapes."""
-    return edit_payload(data, lambda value: value, ensure_ascii=False)
+    """JSON with its non-ASCII characters as UTF-8 instead of escapes, whatever frames it."""
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        if match[1] is None:
+            return match[0]
+        text = json.loads(b'"%b"' % match[1])
+        return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
+
+    return _ESCAPES.sub(plain, data)
+
+
+def _cut_short(data: bytes) -> bytes:
+    payload = data.rstrip(b"\n")
+    return payload[:-1] + data[len(payload) :]
 
 
 def _pretty(data: bytes) -> bytes:
@@ -32,10 +48,20 @@ def _pretty(data: bytes) -> bytes:
     return opening + "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
 
 
+def _two_lines(data: bytes) -> bytes:
+    """The object begins on a line of its own; a newline between JSON's tokens is white space."""
+    return data.replace(b"data: {", b"data: {\ndata: ", 1)
+
+
 def _with_bad_byte(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
-    struck = middle(facts.tokens)
-    for item in source:
-        yield item._replace(text=item.text + "\udcff") if item.token == struck else item
+    for item, strikes in with_struck(source, middle(facts.tokens)):
+        yield item._replace(text=item.text + "\udcff") if strikes else item
+
+
+def _oversized(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    size = arg.count if arg.count is not None else OVERSIZED_BYTES
+    for item, strikes in with_struck(source, middle(facts.tokens)):
+        yield item._replace(text=item.text + "x" * size) if strikes else item
 
 
 def _split_character(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
@@ -75,6 +101,8 @@ def _split_writes(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator
 def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
     text = ""
     for item in source:
+        if item.kind is Kind.OPEN:
+            text = ""
         if item.kind is Kind.TOKEN:
             text += item.text
             yield item._replace(text=text)
@@ -82,10 +110,10 @@ def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
             yield item
 
 
-def _unprefixed(data: bytes) -> bytes:
+def _pasted(data: bytes, newline: bytes = b"\n") -> bytes:
     """Only the first line of the text has its field name, as if it had been pasted in."""
     opening, prefix, text = data.partition(b"data: ")
-    return opening + prefix + text.replace(b"\ndata: ", b"\n")
+    return opening + prefix + text.replace(b"\ndata: ", newline)
 
 
 FAULTS = (
@@ -98,12 +126,28 @@ FAULTS = (
         events=every_token(_pretty),
     ),
     Fault(
+        name="multi-line-data",
+        sentence="each JSON payload comes on two data lines (legal)",
+        level="text",
+        trips=("framing.single-line-json",),
+        needs=JSON | {"object"},
+        events=every_token(_two_lines),
+    ),
+    Fault(
+        name="oversized-event",
+        sentence=f"the middle token is longer by BYTES (default {OVERSIZED_BYTES})",
+        level="text",
+        trips=("framing.event-size-64k",),
+        takes="bytes",
+        items=_oversized,
+    ),
+    Fault(
         name="bad-json",
         sentence="the middle token's payload lacks its last character",
         level="text",
         trips=("text.json-valid",),
-        needs=JSON,
-        events=middle_token(lambda data: data.removesuffix(b"\n\n")[:-1] + b"\n\n"),
+        needs=ANY_JSON,
+        events=middle_token(_cut_short),
     ),
     Fault(
         name="utf8-invalid",
@@ -143,7 +187,7 @@ FAULTS = (
         sentence="U+2028, U+2029 and U+0085 stand unescaped in JSON (legal)",
         level="text",
         trips=("text.unicode-line-separators-escaped",),
-        needs=JSON,
+        needs=ANY_JSON,
         text="separators",
         line=_unescaped,
     ),
@@ -154,7 +198,7 @@ FAULTS = (
         trips=("framing.data-prefix-every-line", "text.newline-roundtrip", "framing.known-fields"),
         needs=RAW,
         text="newlines",
-        events=every_token(_unprefixed),
+        events=every_token(_pasted),
     ),
     Fault(
         name="injection-raw",
@@ -163,6 +207,42 @@ FAULTS = (
         trips=("security.sse-injection",),
         needs=RAW,
         text="injection",
-        events=every_token(_unprefixed),
+        events=every_token(_pasted),
+    ),
+    Fault(
+        name="injection-cr",
+        sentence="token text that forges events with CR alone, which a check for LF does not see",
+        level="security",
+        trips=("security.sse-injection",),
+        needs=RAW,
+        text="injection",
+        events=every_token(lambda data: _pasted(data, b"\r")),
+    ),
+    Fault(
+        name="injection-crlf",
+        sentence="token text that forges events with CRLF",
+        level="security",
+        trips=("security.sse-injection",),
+        needs=RAW,
+        text="injection",
+        events=every_token(lambda data: _pasted(data, b"\r\n")),
+    ),
+    Fault(
+        name="injection-json",
+        sentence="token text that forges events breaks out of JSON strings whose line breaks are not escaped",
+        level="security",
+        trips=("security.sse-injection", "text.json-valid", "framing.known-fields"),
+        needs=JSON,
+        text="injection",
+        events=every_token(lambda data: data.replace(b"\\n", b"\n")),
+    ),
+    Fault(
+        name="injection-quote",
+        sentence="token text that forges members of a JSON object, because its quotes are not escaped",
+        level="security",
+        trips=("security.sse-injection", "text.json-valid"),
+        needs=ANY_JSON | {"object"},
+        text="injection",
+        events=every_token(lambda data: data.replace(b'\\"', b'"')),
     ),
 )

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault, middle, strike
-from mock_provider.stream import Action, Close, Kind, Write
+from mock_provider.faults.base import Actions, Arg, Facts, Fault, middle, strike
+from mock_provider.faults.http import close_delimited
+from mock_provider.stream import BEFORE_FIRST, Action, Close, Kind, Pause, Write
 
 CHUNKED = frozenset({"stream", "http/1.1"})
+DRIP_NS = 1_000_000
 
 
 def _closed_after(source: Iterator[Action], arg: Arg, facts: Facts, *, reset: bool) -> Iterator[Action]:
@@ -37,7 +39,8 @@ def _truncated(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Act
         yield action
 
 
-def _no_final_chunk(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+def no_final_chunk(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    """A FIN where the last chunk would come."""
     for action in source:
         if isinstance(action, Write) and action.kind is Kind.END:
             yield Close(reset=False)
@@ -52,6 +55,68 @@ def _bad_size(source: Iterator[Action], _arg: Arg, facts: Facts) -> Iterator[Act
             _, line_end, rest = action.data.partition(b"\r\n")
             yield action._replace(data=b"zz" + line_end + rest)
             done = True
+        else:
+            yield action
+
+
+def _rst_at(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Action]:
+    left = arg.count if arg.count is not None else 1
+    for action in source:
+        if isinstance(action, Write) and len(action.data) >= left:
+            yield action._replace(data=action.data[:left], token=action.token if len(action.data) == left else None)
+            yield Close(reset=True)
+            return
+        if isinstance(action, Write):
+            left -= len(action.data)
+        yield action
+
+
+def _pieces(write: Write, size: int) -> Iterator[Write]:
+    """A write of at most `size` bytes after the other; the last one completes the token."""
+    data = write.data
+    last = max(0, (len(data) - 1) // size * size)
+    for start in range(0, last, size):
+        yield write._replace(data=data[start : start + size], token=None)
+    yield write._replace(data=data[last:])
+
+
+def _small_writes(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Action]:
+    size = arg.count if arg.count is not None else 1
+    for action in source:
+        if isinstance(action, Write):
+            yield from _pieces(action, size)
+        else:
+            yield action
+
+
+def _drip(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
+    struck = strike(arg, facts)
+    # Quiet, because a heartbeat between two bytes would be one more fault.
+    apart = Pause(arg.duration_ns if arg.duration_ns is not None else DRIP_NS, quiet=True)
+    for action in source:
+        if not isinstance(action, Write) or action.step < struck:
+            yield action
+            continue
+        for piece in _pieces(action, 1):
+            yield piece
+            yield apart
+
+
+def _interim(head: bytes) -> Actions:
+    """Puts an interim response before the first write."""
+
+    def actions(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+        # Not Kind.HEAD: in the ledger, the status and its time are those of the final head.
+        yield Write(Kind.COMMENT, BEFORE_FIRST, head)
+        yield from source
+
+    return actions
+
+
+def _http10(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    for action in source:
+        if isinstance(action, Write) and action.kind is Kind.HEAD:
+            yield action._replace(data=action.data.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
         else:
             yield action
 
@@ -76,7 +141,7 @@ FAULTS = (
         level="tcp",
         trips=("http.chunked-framing",),
         needs=CHUNKED,
-        wire=_no_final_chunk,
+        wire=no_final_chunk,
     ),
     Fault(
         name="bad-chunk-size",
@@ -101,6 +166,51 @@ FAULTS = (
         trips=("http.chunked-framing", "termination.explicit-end"),
         takes="count",
         wire=_fin,
+    ),
+    Fault(
+        name="rst-at",
+        sentence="an RST after BYTES of the response (default 1), status line and fields included",
+        level="tcp",
+        trips=("http.chunked-framing", "termination.explicit-end", "http.status-200"),
+        takes="bytes",
+        wire=_rst_at,
+    ),
+    Fault(
+        name="write-every",
+        sentence="no write has more than BYTES (default 1), so boundaries fall anywhere (legal)",
+        level="tcp",
+        takes="bytes",
+        wire=_small_writes,
+    ),
+    Fault(
+        name="drip",
+        sentence="after COUNT tokens (default half) the bytes come one by one, DURATION (default 1ms) apart",
+        level="timing",
+        trips=("flush.lockstep", "flush.burstiness"),
+        takes="duration@count",
+        wire=_drip,
+    ),
+    Fault(
+        name="100-first",
+        sentence="a 100 Continue that nobody expected precedes the head (legal)",
+        level="http",
+        needs=CHUNKED,
+        wire=_interim(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ),
+    Fault(
+        name="103-first",
+        sentence="a 103 Early Hints precedes the head (legal)",
+        level="http",
+        needs=CHUNKED,
+        wire=_interim(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"),
+    ),
+    Fault(
+        name="http10",
+        sentence="the answer to HTTP/1.1 says HTTP/1.0: the connection's end is the body's (legal)",
+        level="http",
+        needs=CHUNKED,
+        head=close_delimited,
+        wire=_http10,
     ),
     Fault(
         name="accept-close",

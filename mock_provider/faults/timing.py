@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mock_provider.faults.base import Arg, Facts, Fault, strike
 from mock_provider.stream import Action, Kind, Pause, Write
 
+LATE_EVENT_NS = 1_000_000_000
 LATE_CLOSE_NS = 10_000_000_000  # beyond the 5 s at which termination.closes-after-terminal fails
 
 
@@ -22,6 +23,24 @@ def _stall(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]
             yield Pause(arg.duration_ns)
             stalled = True
         yield action
+
+
+def _quiet_stall(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
+    for action in _stall(source, arg, facts):
+        yield action._replace(quiet=True) if isinstance(action, Pause) else action
+
+
+def _late(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
+    struck, done = strike(arg, facts), False
+    delay_ns = arg.duration_ns if arg.duration_ns is not None else LATE_EVENT_NS
+    for action in source:
+        strikes = not done and isinstance(action, Write) and action.step >= struck
+        if strikes:
+            yield Pause(delay_ns)
+        yield action
+        if strikes:
+            yield Pause(-delay_ns)  # what follows is due as if nothing had happened
+            done = True
 
 
 def _silent(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
@@ -47,6 +66,27 @@ FAULTS = (
         ),
         takes="duration@count",
         wire=_stall,
+    ),
+    Fault(
+        name="stall-quiet",
+        sentence="silence of DURATION (default for ever) after COUNT tokens (default half), without heartbeats",
+        level="timing",
+        trips=(
+            "termination.explicit-end",
+            "flush.lockstep",
+            "liveness.heartbeat-idle-15s",
+            "errors.upstream-timeout",
+        ),
+        takes="duration@count",
+        wire=_quiet_stall,
+    ),
+    Fault(
+        name="late-event",
+        sentence="the event after COUNT tokens (default half) is DURATION (default 1s) late; the next keep their times",
+        level="timing",
+        trips=("flush.lockstep", "flush.burstiness"),
+        takes="duration@count",
+        wire=_late,
     ),
     Fault(
         name="silent",

@@ -1,38 +1,64 @@
 """When each step of a stream is due, as an offset from the request's arrival.
 
-Step k (k = 0 .. tokens-1) is token k, at ttft + k gaps; step `tokens` is the end of the stream, because a model's
-end-of-sequence token takes a decoding step as well. A model of delays is one file and one line in `MODELS`.
+Step k (k = 0 .. tokens-1) is token k, at prefill + ttft + k gaps; step `tokens` is the end of the stream, because a
+model's end-of-sequence token takes a decoding step as well. A model of delays is one file and one line in `MODELS`.
 """
 
+import re
 from collections.abc import Callable
-from random import Random
 
-from mock_provider.timing import fixed
+from mock_provider import identity
+from mock_provider.timing import fixed, gamma, lognormal, normal, uniform
 from mock_provider.timing.base import Delay
 
 MODELS: dict[str, Callable[[list[str]], Delay]] = {
     "fixed": fixed.parse,
+    "uniform": uniform.parse,
+    "normal": normal.parse,
+    "lognormal": lognormal.parse,
+    "gamma": gamma.parse,
 }
+
+_MODEL = re.compile(r"([a-z]+)\(([^()]*)\)", re.ASCII)
 
 
 def parse_delay(text: str) -> Delay:
-    """`200ms`, or `model:argument:...`; ValueError says what is accepted."""
-    name, *arguments = text.split(":")
-    if not arguments:
-        return fixed.parse([text])
-    if name not in MODELS:
-        raise ValueError(f"expected a duration such as 200ms, or a model ({', '.join(MODELS)}), got {text!r}")
-    return MODELS[name](arguments)
+    """`200ms`, or `model(argument,...)`; ValueError says what is accepted."""
+    match = _MODEL.fullmatch(text.strip())
+    if match is None or match[1] not in MODELS:
+        try:
+            return fixed.parse([text])
+        except ValueError as error:
+            raise ValueError(f"{error}, or a model ({', '.join(MODELS)}) as in lognormal(20ms,0.5)") from None
+    return MODELS[match[1]]([argument.strip() for argument in match[2].split(",")])
+
+
+def unchanged(gap_ns: int) -> int:
+    """The gap of a server whose load costs nothing."""
+    return gap_ns
 
 
 class Timeline:
-    """Offsets of the steps of one stream; ask for them in rising order."""
+    """Offsets of the steps of one stream, drawn from its seed and id; ask for them in rising order.
 
-    def __init__(self, ttft: Delay, itl: Delay, seed: int) -> None:
-        self._itl = itl
-        self._random = Random(seed)
+    `stretch` turns a drawn gap into the one that the load at its beginning allows (see `capacity`).
+    """
+
+    def __init__(
+        self,
+        ttft: Delay,
+        itl: Delay,
+        seed: int,
+        stream: str = "",
+        *,
+        prefill_ns: int = 0,
+        stretch: Callable[[int], int] = unchanged,
+    ) -> None:
+        self._itl, self._stretch = itl, stretch
+        # Two generators: how often ttft draws must not shift the gaps.
+        self._random = identity.generator(seed, stream, "itl")
         self._step = 0
-        self._offset_ns = ttft.draw_ns(self._random)
+        self._offset_ns = prefill_ns + ttft.draw_ns(identity.generator(seed, stream, "ttft"))
 
     def offset_ns(self, step: int) -> int:
         """Nanoseconds from arrival to step `step`; a step before the first token (-1) is due at once."""
@@ -40,5 +66,5 @@ class Timeline:
             return 0
         while self._step < step:
             self._step += 1
-            self._offset_ns += self._itl.draw_ns(self._random)
+            self._offset_ns += self._stretch(self._itl.draw_ns(self._random))
         return self._offset_ns

@@ -18,7 +18,7 @@ class Fixed:
 
 
 def parse(arguments: list[str]) -> Fixed:
-    """`fixed:200ms`, or plain `200ms`."""
+    """`fixed(200ms)`, or plain `200ms`."""
     if len(arguments) != 1:
-        raise ValueError(f"expected one duration, as in fixed:200ms, got {len(arguments)}")
+        raise ValueError(f"expected one duration, as in fixed(200ms), got {len(arguments)}")
     return Fixed(parse_duration(arguments[0]))

@@ -42,11 +42,14 @@ INHERENT = {
     "plain-text": IN_THE_URL,
 }
 # Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
-LEGAL = {"comment-heartbeats", "split-utf8-writes", "no-answer"}
+LEGAL = {
+    "comment-heartbeats", "split-utf8-writes", "no-answer", "heartbeat-glued", "heartbeat-after-id",
+    "comments-anywhere", "ids", "retry", "write-every", "100-first", "103-first", "http10",
+}  # fmt: skip
 LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
 # The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
 NO_STREAM = {"silent", "no-answer", "accept-close", "html-200", "status"}
-ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4"}
+ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300"}
 # Where a shape cannot show a fault, or shows it elsewhere, and why.
 ELSEWHERE = {
     ("double-space", "event-text"): "text.whitespace-roundtrip",  # in raw text the second space is content
@@ -57,6 +60,9 @@ INVISIBLE = {
     ("wrong-content-type", "plain-text"),  # its default, text/plain, is the right one
     *(("late-close", shape) for shape in ("event-text", "raw-text", "plain-text")),  # no marker to be late after
     *(("ok-on-bad-json", shape) for shape in SHAPES if "?" in SHAPES[shape]),  # GET has no body
+    *(("swapped-events", shape) for shape in SHAPES),  # only a snapshot of the whole text tells
+    ("oversized-event", "plain-text"),  # no event, no size of one
+    ("cut-mid-event", "plain-text"),  # half a token is text as well
     ("no-allow", "token-done"),  # GET is served on this path too, so it is no wrong method
 }
 
@@ -129,7 +135,7 @@ PAIRS = [
     (name, shape)
     for name, fault in FAULTS.items()
     for shape in mock_dialects.DIALECTS
-    if fault.needs <= shape.features | {"stream", "finite", "http/1.1"}
+    if shape.name in SHAPES and fault.needs <= shape.features | {"stream", "finite", "http/1.1", "lf"}
     for shape in [shape.name]
     if (name not in SLOW or shape in ("token-done", "raw-text")) and (name, shape) not in TIMED
 ]

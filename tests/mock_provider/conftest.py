@@ -1,12 +1,16 @@
 """One mock server for all tests that need no flags of their own."""
 
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +23,18 @@ def mock() -> Iterator[MockServer]:
 def control(mock: MockServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"{mock.url}/_mock") as client:
         yield client
+
+
+@pytest.fixture
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test whose client looks up another name than loopback's: telemetry, sign-in, a default host."""
+    asked: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def recorded(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:
+        asked.append(str(host))
+        return look_up(host if asked[-1] in LOOPBACK else "127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", recorded)
+    yield
+    assert set(asked) <= LOOPBACK

@@ -12,6 +12,8 @@ from tests.mock_provider.mock_wire import ROUTES, exchange, request_bytes, stead
 
 CHUNK = 'data: {"id":"chatcmpl-ID","object":"chat.completion.chunk","created":0,"model":"mock-1","choices":'
 
+DETAILS = '"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}'
+
 
 def choice(delta: str, finish: str) -> bytes:
     return f'{CHUNK}[{{"index":0,"delta":{delta},"finish_reason":{finish}}}],"usage":null}}\n\n'.encode()
@@ -25,7 +27,7 @@ CLEAN = {
         choice('{"content":"\\n"}', "null"),
         choice('{"content":"\\n\\n"}', "null"),
         choice("{}", '"stop"'),
-        f'{CHUNK}[],"usage":{{"prompt_tokens":4,"completion_tokens":3,"total_tokens":7}}}}\n\n'.encode(),
+        f'{CHUNK}[],"usage":{{"prompt_tokens":4,"completion_tokens":3,"total_tokens":7,{DETAILS}}}}}\n\n'.encode(),
         b"data: [DONE]\n\n",
     ],
     "json-string": [b'data: " one\\n"\n\n', b'data: "\\n"\n\n', b'data: "\\n\\n"\n\n', b"data: [DONE]\n\n"],
@@ -167,7 +169,7 @@ def test_wrong_method_is_405_with_allow(mock: MockServer, method: str, path: str
 
 
 def test_unknown_path_is_404_json(mock: MockServer) -> None:
-    response = httpx.get(f"{mock.url}/v2/chat")
+    response = httpx.get(f"{mock.url}/v9/chat")
     assert (response.status_code, "error" in response.json()) == (404, True)
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_provider.config import MockConfig
-from mock_provider.directive import Directive, DirectiveError, Script, find_directive
+from mock_provider.directive import Directive, DirectiveError, Script, find_directive, read_directive
 from mock_provider.durations import parse_duration
 from mock_provider.faults import FAULTS, parse
+from mock_provider.profiles import PROFILES
 from mock_provider.text import KINDS, token_texts
 from mock_provider.timing import Timeline, parse_delay
 from mock_provider.timing.fixed import Fixed
@@ -25,6 +26,10 @@ KEYS = {
     "script": st.sampled_from(get_args(Script)),
     "text": st.sampled_from(KINDS),
     "heartbeat": st.integers(0, 3_600_000),
+    "reasoning": st.integers(0, 1_000_000),
+    "tools": st.integers(0, 100),
+    "answer": st.sampled_from(["text", "refusal"]),
+    "profile": st.sampled_from(sorted(PROFILES)),
     "finish": st.from_regex(r"[a-z_]{1,32}", fullmatch=True),
     "fault": st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4),
 }
@@ -76,7 +81,7 @@ def test_the_last_directive_counts() -> None:
         ("ttft=2h", "200ms"),
         ("ttft=61m", "at most"),
         ("itl=gauss:1ms", "fixed"),
-        ("itl=fixed:1ms:2ms", "one duration"),
+        ("itl=fixed(1ms,2ms)", "one duration"),
         ("id=a/b", "A-Z"),
         ("script=dance", "lockstep"),
         ("text=klingon", "unicode"),
@@ -86,6 +91,11 @@ def test_the_last_directive_counts() -> None:
         ("fault=gremlins", "no-terminal"),
         ("fault=crlf:3", "no argument"),
         ("fault=crlf@3", "no @"),
+        ("fault=crlf@101%", "0% to 100%"),
+        ("fault=no-allow@5%", "takes no rate"),
+        ("fault=stall:2s@4@x%", "whole number"),
+        ("trace=a/b", "A-Z"),
+        ("events_per_write=0", "1 to"),
         ("fault=rst:x", "whole number"),
         ("fault=status:200", "400 to 599"),
         ("fault=stall:x", "duration"),
@@ -105,6 +115,31 @@ def test_fault_arguments() -> None:
     assert (arg.duration_ns, arg.count) == (2_000_000_000, 3)
     assert parse("stall@3").arg.duration_ns is None
     assert parse("wrong-content-type:text/plain").arg.word == "text/plain"
+    rated = parse("stall:2s@4@2.5%").arg
+    assert (rated.duration_ns, rated.count, rated.percent) == (2_000_000_000, 4, 2.5)
+    assert (parse("rst@10%").arg.count, parse("rst:5@10%").arg.count) == (None, 5)
+
+
+def test_header_fields_speak_where_the_prompt_is_silent() -> None:
+    headers = {"x-mock-directive": "tokens=5 seed=2 fault=bom", "x-mock-fault": "rst:5, crlf"}
+    found = read_directive("[[mock tokens=3 fault=no-space]]", headers)
+    assert (found.tokens, found.seed) == (3, 2)
+    assert [active.fault.name for active in found.fault] == ["bom", "rst", "crlf", "no-space"]
+    assert read_directive("hi", {}) == Directive()
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"x-mock-fault": "gremlins"}, "unknown fault"),
+        ({"x-mock-fault": "crlf tokens=3"}, "unknown fault"),
+        ({"x-mock-directive": "speed=9"}, "id, tokens"),
+        ({"x-mock-directive": "tokens=1 " * 600}, "4000"),
+    ],
+)
+def test_a_header_field_is_refused_as_a_directive_is(headers: dict[str, str], named: str) -> None:
+    with pytest.raises(DirectiveError, match=named):
+        read_directive("hi", headers)
 
 
 def test_durations() -> None:

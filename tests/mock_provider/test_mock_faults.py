@@ -6,16 +6,18 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
+import httpx
 import pytest
 
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS
+from mock_provider.faults import FAULTS, ndjson
 from mock_provider.faults.errors import ERROR_TEXT
 from mock_provider.faults.http import HTML
 from mock_provider.faults.security import CANARY
-from tests.mock_provider.mock_wire import Answer, exchange, request_bytes, steady
+from tests.mock_provider.mock_wire import Answer, connect, exchange, read_to_end, request_bytes, steady
 
 Chunks = list[bytes]
 # Chunks of the clean OpenAI stream of six tokens: role, tokens, finish, usage, [DONE].
@@ -34,6 +36,7 @@ class Case:
     end: str = "fin"
     whole: bool = True
     rest: Callable[[Chunks], bytes] = lambda _: b""
+    more: str = ""  # keys of both directives, with a space before
 
     @property
     def name(self) -> str:
@@ -121,8 +124,8 @@ def error_as_content(chunks: Chunks) -> Chunks:
     return [*chunks[:3], error, chunks[FINISH], usage.replace(b'"total_tokens":10', b'"total_tokens":7'), chunks[DONE]]
 
 
-def pasted(chunk: bytes) -> bytes:
-    return b"data: " + chunk[6:].replace(b"\ndata: ", b"\n")
+def pasted(chunk: bytes, newline: bytes = b"\n") -> bytes:
+    return b"data: " + chunk[6:].replace(b"\ndata: ", newline)
 
 
 def blocks(size: int) -> Callable[[Chunks], Chunks]:
@@ -137,10 +140,75 @@ def same(chunks: Chunks) -> Chunks:
     return chunks
 
 
+def before_every_fourth(new: bytes) -> Callable[[Chunks], Chunks]:
+    return lambda c: [c[0], new, *c[1:5], new, *c[5:]]
+
+
+def swapped(chunks: Chunks) -> Chunks:
+    return [*chunks[:MIDDLE], chunks[MIDDLE + 1], chunks[MIDDLE], *chunks[MIDDLE + 2 :]]
+
+
+def noted(chunk: bytes) -> bytes:
+    return b"".join(b": note\n" + line + b"\n" for line in chunk.splitlines() if line) + b"\n"
+
+
+def half(chunk: bytes) -> bytes:
+    return chunk[: len(chunk) // 2]
+
+
+def tool_deltas(change: Callable[[dict], None]) -> Callable[[Chunks], Chunks]:
+    def edit(value: dict) -> dict:
+        for choice in value["choices"]:
+            for call in choice["delta"].get("tool_calls", []):
+                change(call)
+        return value
+
+    return each(payload(edit))
+
+
+def with_id() -> Callable[[dict], None]:
+    ids: dict[int, str] = {}
+
+    def change(call: dict) -> None:
+        call["id"] = ids.setdefault(call["index"], call.get("id", ""))
+
+    return change
+
+
 def up_to(count: int, *more: bytes) -> Callable[[Chunks], Chunks]:
     return lambda chunks: [*chunks[:count], *more]
 
 
+TOOLS = " id=same tools=2"
+MORE_CASES = [
+    Case("heartbeat-data", before_every_fourth(b"data:\n\n")),
+    Case("heartbeat-event", before_every_fourth(b"event: ping\n\n")),
+    Case("heartbeat-glued", before_every_fourth(b": keep-alive\n")),
+    Case("heartbeat-after-id", lambda c: at(0, lambda x: x[:-1] + b"id: 1\n\n")(before_every_fourth(COMMENT)(c))),
+    Case("comments-anywhere", each(noted)),
+    Case("comments-anywhere", each(noted), dialect="event-text"),
+    Case("ids", lambda c: [x[:-1] + b"id: %d\n\n" % (i - 1) if T0 <= i < FINISH else x for i, x in enumerate(c)]),
+    Case("retry", at(0, lambda c: b"retry: 3000\n" + c)),
+    Case("multi-line-data", tokens_only(lambda c: b"data: {\ndata: " + c[7:])),
+    Case("oversized-event:70000", at(3, lambda c: c[:-2] + b"x" * 70_000 + b"\n\n"), dialect="raw-text"),
+    Case("oversized-event", at(3, lambda c: c + b"x" * 65_536), dialect="plain-text"),
+    Case("injection-cr", each(lambda c: pasted(c, b"\r")), dialect="raw-text"),
+    Case("injection-crlf", each(lambda c: pasted(c, b"\r\n")), dialect="raw-text"),
+    Case("injection-json", tokens_only(lambda c: c.replace(b"\\n", b"\n"))),
+    Case("injection-quote", tokens_only(lambda c: c.replace(b'\\"', b'"'))),
+    Case("swapped-events", swapped),
+    Case("finish-wrong", at(FINISH, lambda c: c.replace(b'"stop"', b'"done"'))),
+    Case("cut-mid-event:2", lambda c: [*c[:2], half(c[2])], dialect="event-json"),
+    Case("fin-mid-event:2", lambda c: [*c[:2], half(c[2])], dialect="event-json", whole=False),
+    Case("stall-quiet:20ms@2", same),
+    Case("stall-quiet@2", up_to(T0 + 2), end="open", whole=False),
+    Case("late-event:20ms@2", same),
+    Case("drip:10us@3", same),
+    Case("write-every:7", same),
+    Case("tool-no-index", tool_deltas(lambda call: call.pop("index")), more=TOOLS),
+    Case("tool-id-repeated", lambda c: tool_deltas(with_id())(c), more=TOOLS),
+    Case("tool-bad-json", each(lambda c: c.replace(b'\\"}"}', b'\\""}')), more=TOOLS),
+]
 # What `check_body` compares: the chunks, with the head as in the clean stream.
 CASES = [
     Case("crlf", each(lambda c: c.replace(b"\n", b"\r\n"))),
@@ -186,7 +254,9 @@ CASES = [
     Case("finish-twice", lambda c: insert(FINISH, c[FINISH])(c)),
     Case("changed-id", lambda c: [x.replace(b"ID", b"IDx") if i >= MIDDLE else x for i, x in enumerate(c)]),
     Case("usage-missing", lambda c: c[:USAGE] + c[DONE:]),
-    Case("usage-zero", at(USAGE, payload(lambda v: v | {"usage": dict.fromkeys(v["usage"], 0)}))),
+    Case(
+        "usage-zero", at(USAGE, lambda c: c.partition(b'"usage"')[0] + re.sub(rb":\d+", b":0", c[c.find(b'"usage"') :]))
+    ),
     Case("empty-choices", lambda c: insert(MIDDLE, payload(lambda v: v | {"choices": []})(c[MIDDLE]))(c)),
     Case("wrong-object", each(lambda c: c.replace(b"chat.completion.chunk", b"chat.completion"))),
     Case("error-null-key", each(payload(lambda v: v | {"error": None}))),
@@ -242,11 +312,11 @@ def play(mock: MockServer, dialect: str, prompt: str, *headers: str) -> Answer:
     return exchange(mock.url, request_bytes(dialect, prompt, headers=("Connection: close", *headers)), silence_s=0.3)
 
 
-def clean_and_faulty(mock: MockServer, dialect: str, spec: str, *headers: str) -> tuple[Answer, Answer]:
+def clean_and_faulty(mock: MockServer, dialect: str, spec: str, *headers: str, more: str = "") -> tuple[Answer, Answer]:
     """Both with the same seed and text, and prompts of four words, which the usage counts."""
     text = FAULTS[re.split("[:@,]", spec)[0]].text or "ascii"
-    clean = play(mock, dialect, f"one [[mock seed=5 text={text}]]", *headers)
-    faulty = play(mock, dialect, f"[[mock seed=5 text={text} fault={spec}]]", *headers)
+    clean = play(mock, dialect, f"one [[mock seed=5{more} text={text}]]", *headers)
+    faulty = play(mock, dialect, f"[[mock seed=5{more} text={text} fault={spec}]]", *headers)
     assert (clean.end, clean.whole) == ("fin", True)
     return clean, faulty
 
@@ -259,9 +329,9 @@ def steady_head(answer: Answer) -> list[str]:
     return steady("\n".join(answer.head).encode()).decode().split("\n")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.spec}-{case.dialect}")
+@pytest.mark.parametrize("case", CASES + MORE_CASES, ids=lambda case: f"{case.spec}-{case.dialect}")
 def test_fault_changes_exactly_this_of_the_body(mock: MockServer, case: Case) -> None:
-    clean, faulty = clean_and_faulty(mock, case.dialect, case.spec)
+    clean, faulty = clean_and_faulty(mock, case.dialect, case.spec, more=case.more)
     chunks = steady_chunks(clean)
     assert steady_chunks(faulty) == case.expect(chunks)
     assert (faulty.end, faulty.whole, steady(faulty.rest)) == (case.end, case.whole, case.rest(chunks))
@@ -281,6 +351,11 @@ HEADS: dict[str, tuple[list[str], list[str]]] = {  # fields removed from the cle
         [],
         ["Access-Control-Allow-Origin: https://evil.example", "Access-Control-Allow-Credentials: true"],
     ),
+    "double-headers": (
+        [],
+        ["Content-Type: text/event-stream", "Cache-Control: no-cache", "X-Accel-Buffering: no", "X-Request-Id: req_ID"],
+    ),
+    "http10": (["HTTP/1.1 200 OK", "Transfer-Encoding: chunked"], ["HTTP/1.0 200 OK"]),
     "content-length": (["Transfer-Encoding: chunked"], ["Content-Length: BODY"]),
     "close-delimited": (["Transfer-Encoding: chunked"], []),
     "gzip-flush": ([], ["Content-Encoding: gzip", "Vary: Accept-Encoding"]),
@@ -412,10 +487,11 @@ def test_faults_compose(mock: MockServer) -> None:
 
 
 def test_every_fault_is_exercised_here() -> None:
-    exercised = {case.name for case in CASES} | {spec.partition(":")[0] for spec in HEADS}
-    exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace"}
+    exercised = {case.name for case in CASES + MORE_CASES} | {spec.partition(":")[0] for spec in HEADS}
+    exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
+    exercised |= {"100-first", "103-first"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
-    assert exercised == set(FAULTS)
+    assert exercised == set(FAULTS) - {fault.name for fault in ndjson.FAULTS}  # see test_mock_vendor_faults
 
 
 def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
@@ -423,3 +499,104 @@ def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
         hooks = (fault.items, fault.events, fault.line, fault.body, fault.head, fault.wire, fault.answer)
         assert fault.sentence
         assert fault.server_wide != any(hooks)
+
+
+def raw_and_writes(mock: MockServer, stream_id: str, directive: str) -> tuple[bytes, str, dict]:
+    """The bytes of an answer as they came, how they ended, and the ledger's writes."""
+    with connect(mock.url) as client:
+        client.sendall(request_bytes("event-json", f"[[mock id={stream_id} seed=5 {directive}]]"))
+        raw, end = read_to_end(client)
+    streams = httpx.get(f"{mock.url}/_mock/streams/{stream_id}", params={"wait": 5}).json()["streams"]
+    # The request id differs; its length must stay, because faults count bytes.
+    return re.sub(rb"req_[0-9a-f]{24}", b"req_" + b"0" * 24, raw), end, streams[-1]["writes"]
+
+
+@pytest.mark.parametrize("size", [1, 9, 60, 300, 400])
+def test_rst_at_a_byte_cuts_there(mock: MockServer, size: int) -> None:
+    clean, _, _ = raw_and_writes(mock, "rst-at", "tokens=6")
+    faulty, end, writes = raw_and_writes(mock, "rst-at", f"tokens=6 fault=rst-at:{size}")
+    assert (faulty, end) == (clean[:size], "rst")
+    assert sum(writes["bytes"]) == size
+
+
+def test_an_rst_beyond_the_last_byte_never_comes(mock: MockServer) -> None:
+    clean, _, _ = raw_and_writes(mock, "rst-at", "tokens=6")
+    assert raw_and_writes(mock, "rst-at", "tokens=6 fault=rst-at:9999")[:2] == (clean, "fin")
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes"), [("write-every:5", {1, 2, 3, 4, 5}), ("write-every", {1}), ("drip:1us@0", {1})]
+)
+def test_write_boundaries(mock: MockServer, spec: str, sizes: set[int]) -> None:
+    clean, _, whole = raw_and_writes(mock, "cuts", "tokens=3")
+    faulty, end, writes = raw_and_writes(mock, "cuts", f"tokens=3 fault={spec}")
+    assert (faulty, end) == (clean, "fin")
+    head = 0 if spec.startswith("write") else 1  # the drip begins with the first token
+    assert set(writes["bytes"][head:]) <= sizes
+    assert len(writes["bytes"]) > len(whole["bytes"])
+    assert [token for token in writes["token"] if token is not None] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("100-first", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ("103-first", b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"),
+    ],
+)
+def test_an_interim_response_precedes_an_unchanged_answer(mock: MockServer, name: str, first: bytes) -> None:
+    clean, _, _ = raw_and_writes(mock, "interim", "tokens=3")
+    assert raw_and_writes(mock, "interim", f"tokens=3 fault={name}")[0] == first + clean
+
+
+def gaps_ms(writes: dict) -> list[float]:
+    at = [t_ns for t_ns, token in zip(writes["t_ns"], writes["token"], strict=True) if token is not None]
+    return [(later - earlier) / 1e6 for earlier, later in pairwise(at)]
+
+
+def test_one_late_event_delays_no_other(mock: MockServer) -> None:
+    gaps = gaps_ms(raw_and_writes(mock, "late", "tokens=6 itl=20ms fault=late-event:50ms@2")[2])
+    # Due at 0, 20, 40+50, 60, 80, 100: two come with the late one, and the last in its own time.
+    assert gaps[1] == pytest.approx(70, abs=8)
+    assert max(gaps[2:4]) < 8
+    assert gaps[4] == pytest.approx(10, abs=8)
+
+
+def test_a_stall_delays_all_that_follows(mock: MockServer) -> None:
+    gaps = gaps_ms(raw_and_writes(mock, "stall", "tokens=4 itl=20ms fault=stall:50ms@2")[2])
+    assert gaps == pytest.approx([20, 70, 20], abs=8)
+
+
+@pytest.mark.parametrize(("name", "beats"), [("stall", True), ("stall-quiet", False)])
+def test_a_pause_with_and_without_heartbeats(mock: MockServer, name: str, beats: bool) -> None:
+    raw, _, _ = raw_and_writes(mock, "beats", f"tokens=4 heartbeat=20ms fault={name}:90ms@2")
+    assert (b": heartbeat" in raw) is beats
+
+
+def test_a_fault_by_header_is_the_fault_by_directive(mock: MockServer) -> None:
+    by_directive = play(mock, "json-string", "[[mock seed=5 fault=crlf,fin:2]]")
+    by_header = play(mock, "json-string", "hi", "X-Mock-Fault: crlf, fin:2", "X-Mock-Directive: seed=5")
+    assert steady_chunks(by_header) == steady_chunks(by_directive)
+    assert (by_header.end, by_header.whole, len(by_header.chunks)) == ("fin", False, 2)
+    assert play(mock, "json-string", "hi", "X-Mock-Fault: gremlins").status == 400
+
+
+def struck(percent: str, seed: int, count: int = 60) -> list[bool]:
+    config = MockConfig(tokens=2, ttft="0", itl="0", seed=seed, faults=(f"status:503@{percent}",))
+    with MockServer(config) as server:
+        return [play(server, "raw-text", f"[[mock id=n{number}]]").status == 503 for number in range(count)]
+
+
+def test_a_rate_strikes_its_share_and_the_same_streams_every_time() -> None:
+    first = struck("30%", seed=1)
+    assert first == struck("30%", seed=1)
+    assert first != struck("30%", seed=2)
+    assert 8 <= sum(first) <= 28
+    assert (sum(struck("0%", 1, 10)), sum(struck("100%", 1, 10))) == (0, 10)
+
+
+def test_a_fault_strikes_the_event_that_holds_its_token(mock: MockServer) -> None:
+    """The middle token, 3, shares an event with token 2, or with 4 and 5."""
+    for size, event in ((2, 1), (3, 1)):
+        answer = play(mock, "raw-text", f"[[mock tokens=6 tokens_per_event={size} fault=bom-mid]]")
+        assert [chunk.startswith(BOM) for chunk in answer.chunks].index(True) == event

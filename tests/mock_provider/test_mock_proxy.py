@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from mock_provider.embedded import BufferingProxy, MockServer
+from mock_provider.proxy import CommentFilter
 from tests.mock_provider.mock_wire import (
     ROUTES,
     connect,
@@ -176,6 +177,39 @@ def test_back_pressure_reaches_the_upstream(mock: MockServer, control: httpx.Cli
         wait_for(stuck)
         read_to_end(client)
         assert entry(control, stream_id)["write_blocked_ns"] > 0
+
+
+def test_strip_heartbeats_removes_comments_and_nothing_else(mock: MockServer) -> None:
+    prompt = "[[mock seed=3 tokens=4 ttft=60ms itl=60ms heartbeat=15ms]]"
+    with BufferingProxy(upstream=mock.url, strip_heartbeats=True) as proxy:
+        stripped = exchange(proxy.url, request_bytes("json-string", prompt))
+        plain = exchange(proxy.url, request_bytes("plain-text", "[[mock seed=3 tokens=4 itl=0]]"))
+    direct = exchange(mock.url, request_bytes("json-string", prompt))
+    assert b": heartbeat" in direct.body
+    quiet = exchange(mock.url, request_bytes("json-string", "[[mock seed=3 tokens=4 itl=0 ttft=0]]"))
+    assert (stripped.body, stripped.whole) == (quiet.body, True)
+    assert plain.body == exchange(mock.url, request_bytes("plain-text", "[[mock seed=3 tokens=4 itl=0]]")).body
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1_000])
+def test_comments_are_found_however_they_are_cut(size: int) -> None:
+    source = b": one\n\ndata: a\n: two\ndata: b:\n\n:three\r\n\r\ndata: c\r\n\r\n:\n\n\ndata: d\n\n"
+    comments = CommentFilter()
+    kept = b"".join(comments.feed(source[at : at + size]) for at in range(0, len(source), size))
+    assert kept == b"data: a\ndata: b:\n\ndata: c\r\n\r\n\ndata: d\n\n"
+
+
+def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    prompt = f"[[mock id={stream_id} tokens=6 ttft=0 itl=20ms fault=stall@3]]"
+    with BufferingProxy(upstream=mock.url, cut_idle_ms=150) as proxy:
+        answer = exchange(proxy.url, request_bytes("json-string", prompt))
+        assert (answer.whole, answer.end, len(answer.chunks)) == (False, "fin", 3)
+        assert entry(control, stream_id)["end"] == "disconnected"
+        steady_answer = exchange(proxy.url, request_bytes("json-string", "[[mock tokens=6 itl=60ms]]"))
+        assert steady_answer.whole
+        silent = exchange(proxy.url, request_bytes("json-string", "[[mock fault=no-answer]]"))
+        assert silent.status == 502
 
 
 @pytest.mark.parametrize("wrong", [{"upstream": "ftp://x"}, {"upstream": "x"}, {"upstream": "http://x", "hold_ms": 0}])

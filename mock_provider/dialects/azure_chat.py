@@ -1,0 +1,39 @@
+"""Azure OpenAI: Chat Completions under a deployment's path, with `api-version`, `api-key` and filter results."""
+
+import json
+
+from mock_provider.dialects.base import Ask, Refusal
+from mock_provider.dialects.openai_chat import OpenAIChat
+from mock_provider.http import Request
+
+
+class AzureChat(OpenAIChat):
+    """The path names the model; a request without `api-version` has no resource to go to."""
+
+    name = "azure-chat"
+    routes = (("POST", "/openai/deployments/{deployment}/chat/completions"),)
+    profile = "azure"
+
+    def credential(self, request: Request) -> str:
+        """`api-key`, or a token of Entra ID as Bearer."""
+        return request.headers.get("api-key") or super().credential(request)
+
+    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+        """As OpenAI reads it."""
+        if not request.argument("api-version"):
+            raise Refusal(404, "Resource not found", code="404")
+        deployment = request.places["deployment"]
+        if models and deployment not in models:
+            message = "The API deployment for this resource does not exist."
+            raise Refusal(404, message, code="DeploymentNotFound")
+        return super().read(request, ())
+
+    def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
+        """The gateway in front of the models has a shorter shape for what it refuses itself."""
+        if status not in (401, 404):
+            return super().error(status, message, param=param, code=code)
+        value = {"error": {"code": "401" if status == 401 else code, "message": message}}
+        return "application/json", json.dumps(value).encode()
+
+
+DIALECT = AzureChat()

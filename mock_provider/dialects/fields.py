@@ -1,0 +1,109 @@
+"""What several vendors' requests and answers share: typed fields, limits, the newest text, tools, call arguments."""
+
+import json
+from typing import Any
+
+from mock_provider.dialects.base import Refusal
+from mock_provider.speech import Tool
+
+
+def field(body: dict[str, Any], name: str, kind: type, default: Any) -> Any:
+    """`body[name]`, `default` when it is missing or null; Refusal when it is not a `kind` (a bool is no int)."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        message = f"{name}: expected {kind.__name__}, got {type(value).__name__}"
+        raise Refusal(400, message, param=name, code="invalid_type")
+    return value
+
+
+def required(body: dict[str, Any], name: str, kind: type) -> Any:
+    """`body[name]`; Refusal when it is missing, null, blank or empty."""
+    value = field(body, name, kind, None)
+    if value is None:
+        raise Refusal(400, f"{name}: Field required", param=name, code="missing")
+    if kind is not int and not value:
+        raise Refusal(400, f"{name}: must not be empty", param=name, code="empty")
+    return value
+
+
+def limit(body: dict[str, Any], name: str) -> int | None:
+    """A number of tokens of at least 1, None when it is not given."""
+    value: int | None = field(body, name, int, None)
+    if value is not None and value < 1:
+        raise Refusal(400, f"{name}: must be greater than or equal to 1, got {value}", param=name, code="too_small")
+    return value
+
+
+def served(model: str, models: tuple[str, ...], message: str) -> str:
+    """`model`, or a Refusal with 404 and `message` when the server has a list without it."""
+    if models and model not in models:
+        raise Refusal(404, message, param="model", code="model_not_found")
+    return model
+
+
+def newest_text(turns: list[Any], where: str, key: str = "content") -> str:
+    """The text under `key` of the last user turn that has some, or of the last turn when no user speaks."""
+    texts: list[tuple[str, str]] = []
+    for index, turn in enumerate(turns):
+        name = f"{where}.{index}"
+        if not isinstance(turn, dict):
+            raise Refusal(
+                400, f"{name}: expected an object, got {type(turn).__name__}", param=name, code="invalid_type"
+            )
+        role = turn.get("role", "user")
+        if not isinstance(role, str):
+            raise Refusal(400, f"{name}.role: expected a string", param=f"{name}.role", code="invalid_type")
+        texts.append((role, _text(turn.get(key), f"{name}.{key}")))
+    said = (text for role, text in reversed(texts) if role == "user" and text.strip())
+    return next(said, texts[-1][1] if texts else "")
+
+
+def spoken(text: str, where: str) -> str:
+    """`text`, or a Refusal when it is blank."""
+    if not text.strip():
+        raise Refusal(400, f"{where}: text content must be non-empty", param=where, code="blank")
+    return text
+
+
+def _text(content: Any, where: str) -> str:
+    if content is None:  # a turn that only called tools
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        # Parts that are not text (images, tool results) are legal and say nothing to a mock.
+        return "".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    raise Refusal(400, f"{where}: expected a string or an array of parts", param=where, code="invalid_type")
+
+
+def declared_tools(tools: list[Any], where: str, *schemas: str) -> tuple[Tool, ...]:
+    """Tools as `{"name", <one of schemas>: JSON schema}`; the first argument, required ones first, is the one given."""
+    found = []
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
+            name = f"{where}.{index}.name"
+            raise Refusal(400, f"{name}: Field required", param=name, code="missing")
+        schema: dict[str, Any] = next((tool[key] for key in schemas if isinstance(tool.get(key), dict)), {})
+        arguments = [*_list(schema.get("required")), *_list(schema.get("properties"))]
+        found.append(Tool(tool["name"], next((name for name in arguments if isinstance(name, str)), "input")))
+    return tuple(found)
+
+
+def functions(tools: list[Any]) -> list[Any]:
+    """The functions of tools that are wrapped as `{"type":"function","function":{...}}`."""
+    return [tool.get("function") if isinstance(tool, dict) else None for tool in tools]
+
+
+def call_arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call, for a vendor that sends them as an object; empty if a fault has left no JSON."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, dict)) else []

@@ -1,0 +1,113 @@
+"""What OpenAI's two APIs share: fields of requests, tools, errors and ids in the vendor's own words."""
+
+import json
+from typing import Any
+
+from mock_provider.dialects.base import Refusal
+from mock_provider.speech import Tool, calls_for
+
+_JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an object", list: "an array"}
+
+
+def typed(body: dict[str, Any], name: str, kind: type, default: Any, where: str = "") -> Any:
+    """`body[name]`, `default` when it is missing or null; Refusal when it is not a `kind` (a bool is no int)."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise wrong_type(f"{where}{name}", _JSON_TYPES[kind], value)
+    return value
+
+
+def wrong_type(param: str, expected: str, value: Any) -> Refusal:
+    """The refusal of a value whose JSON type is wrong."""
+    got = "null" if value is None else _JSON_TYPES.get(type(value), "a decimal")
+    message = f"Invalid type for '{param}': expected {expected}, but got {got} instead."
+    return Refusal(400, message, param=param, code="invalid_type")
+
+
+def at_least(body: dict[str, Any], name: str, least: int) -> int | None:
+    """A whole number, None when it is not given."""
+    value: int | None = typed(body, name, int, None)
+    if value is not None and value < least:
+        message = (
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but got {value} instead."
+        )
+        raise Refusal(400, message, param=name, code="integer_below_min_value")
+    return value
+
+
+def chosen_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
+    """The model; 404 when the server has a list without it."""
+    model: str = typed(body, "model", str, "mock-1")
+    if models and model not in models:
+        message = f"The model `{model}` does not exist or you do not have access to it."
+        raise Refusal(404, message, param="model", code="model_not_found")
+    return model
+
+
+def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[tuple[Tool, ...], int | None]:
+    """Ask.tools and Ask.calls; `nested`, if a function's fields are under `function` (Chat Completions)."""
+    tools: list[Tool] = []
+    for index, value in enumerate(typed(body, "tools", list, [])):
+        where = f"tools[{index}]"
+        if not isinstance(value, dict):
+            raise wrong_type(where, "an object", value)
+        if value.get("type") != "function":  # a hosted tool: legal, and not called by a mock
+            continue
+        function = typed(value, "function", dict, {}, f"{where}.") if nested else value
+        if nested:
+            where = f"{where}.function"
+        if not isinstance(function.get("name"), str):
+            message = f"Missing required parameter: '{where}.name'."
+            raise Refusal(400, message, param=f"{where}.name", code="missing_required_parameter")
+        tools.append(Tool(function["name"], argument_name(function.get("parameters"))))
+    choice = body.get("tool_choice", "auto")
+    if isinstance(choice, dict):  # one tool by its name
+        function = choice.get("function") if nested else choice
+        name = function.get("name") if isinstance(function, dict) else None
+        tools = [tool for tool in tools if tool.name == name] or tools
+        choice = "required"
+    if choice not in ("auto", "none", "required", None):
+        message = f"Invalid value: {choice!r}. Supported values are: 'none', 'auto', and 'required'."
+        raise Refusal(400, message, param="tool_choice", code="invalid_value")
+    if choice == "required" and not tools:
+        message = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
+        raise Refusal(400, message, param="tool_choice")
+    return tuple(tools), calls_for(tuple(tools), choice or "auto", answered=answered)
+
+
+def argument_name(schema: Any) -> str:
+    """The first property that a tool's JSON schema demands, else the first it has."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    demanded = schema.get("required") if isinstance(schema, dict) else None
+    for names in (demanded, list(properties) if isinstance(properties, dict) else None):
+        if isinstance(names, list) and names and isinstance(names[0], str):
+            return names[0]
+    return "text"
+
+
+def content_text(content: Any, where: str, *, nullable: bool) -> str:
+    """The text of a message's content; parts that are not text (images) are legal and say nothing to a mock."""
+    if isinstance(content, str):
+        return content
+    if content is None and nullable:
+        return ""
+    if not isinstance(content, list):
+        raise wrong_type(where, "one of a string or array of objects", content)
+    texts: list[str] = []
+    for index, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise wrong_type(f"{where}[{index}]", "an object with a type", part)
+        if isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return "".join(texts)
+
+
+def error_body(status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
+    """`{"error":{"message","type","param","code"}}`."""
+    kind = {401: "authentication_error", 429: "rate_limit_error"}.get(status)
+    if kind is None:
+        kind = "invalid_request_error" if status < 500 else "server_error"
+    value = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return "application/json", json.dumps(value).encode()

@@ -1,0 +1,78 @@
+"""Tool calls that can't be put together again; they exist only where the answer has some (directive `tools`)."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mock_provider.faults.base import Arg, Events, Facts, Fault
+from mock_provider.faults.edit import edit_payload
+from mock_provider.stream import Event, Item, Kind, PartKind
+
+CALLS = frozenset({"stream", "tool-calls"})
+OPENAI = CALLS | {"openai"}
+_TOOL_CALLS = b'"tool_calls":['
+
+
+def _each_delta(change: Callable[[dict[str, Any], dict[int, str]], None]) -> Events:
+    """Applies `change` to each piece of a call; it may keep the ids of the calls, by index."""
+
+    def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+        ids: dict[int, str] = {}
+
+        def payload(chunk: dict[str, Any]) -> dict[str, Any]:
+            for choice in chunk["choices"]:
+                for call in choice["delta"]["tool_calls"]:
+                    change(call, ids)
+            return chunk
+
+        for event in source:
+            yield event._replace(data=edit_payload(event.data, payload)) if _TOOL_CALLS in event.data else event
+
+    return events
+
+
+def _without_index(call: dict[str, Any], _ids: dict[int, str]) -> None:
+    del call["index"]
+
+
+def _repeated_id(call: dict[str, Any], ids: dict[int, str]) -> None:
+    call["id"] = ids.setdefault(call["index"], call.get("id", ""))
+
+
+def _broken_arguments(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
+    held: Item | None = None
+    for item in source:
+        if held is not None:
+            yield held._replace(text=held.text[:-1]) if item.kind is Kind.CLOSE else held
+            held = None
+        if item.kind is Kind.TOKEN and item.part.kind is PartKind.TOOL:
+            held = item
+        else:
+            yield item
+
+
+FAULTS = (
+    Fault(
+        name="tool-no-index",
+        sentence="no piece of a tool call says which call it belongs to",
+        level="event",
+        trips=("openai-chat.tool-call-deltas",),
+        needs=OPENAI,
+        events=_each_delta(_without_index),
+    ),
+    Fault(
+        name="tool-id-repeated",
+        sentence="every piece of a tool call repeats the call's id, as if it began anew",
+        level="event",
+        trips=("openai-chat.tool-call-deltas",),
+        needs=OPENAI,
+        events=_each_delta(_repeated_id),
+    ),
+    Fault(
+        name="tool-bad-json",
+        sentence="the arguments of each tool call lack their last character",
+        level="event",
+        trips=("openai-chat.tool-args-json",),
+        needs=CALLS,
+        items=_broken_arguments,
+    ),
+)

@@ -1,0 +1,115 @@
+"""Where a server listens and for how long it is patient: TCP or Unix socket, plain or TLS, drain and timeouts."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import gettempdir
+
+import trustme
+
+from mock_provider.durations import parse_duration
+
+BACKLOG = 4_096
+SELF_SIGNED = "self-signed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """What `--uds`, `--tls*`, `--drain` and the timeouts say; ValueError for what can't be."""
+
+    uds: str | None = None
+    tls: str | None = None  # "self-signed"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None  # where the CA of self-signed is written
+    drain: str = "cut"  # or "finish", or a duration
+    # The usual defaults of servers, and short enough that a slowloris holds little for long.
+    request_timeout: str = "30s"  # from a request's first byte to its last
+    idle_timeout: str = "75s"  # between requests, and for a peer that does not take the end of an answer
+    context: ssl.SSLContext | None = field(init=False, default=None)
+    drain_ns: int | None = field(init=False, default=0)  # None: for as long as streams last
+    request_ns: int = field(init=False, default=0)
+    idle_ns: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        if self.tls not in (None, SELF_SIGNED):
+            raise ValueError(f"tls: expected {SELF_SIGNED}, got {self.tls!r}; for files, use tls-cert and tls-key")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls-cert and tls-key belong together")
+        if self.tls is not None and self.tls_cert is not None:
+            raise ValueError("tls: expected either self-signed or files, got both")
+        if self.tls_ca is not None and self.tls is None:
+            raise ValueError("tls-ca: it is written for --tls self-signed only")
+        for name in ("request", "idle"):
+            try:
+                put(f"{name}_ns", parse_duration(getattr(self, f"{name}_timeout")))
+            except ValueError as error:
+                raise ValueError(f"{name}-timeout: {error}") from None
+        if self.drain == "finish":
+            put("drain_ns", None)
+        elif self.drain != "cut":
+            try:
+                put("drain_ns", parse_duration(self.drain))
+            except ValueError as error:
+                raise ValueError(f"drain: {error}, or finish, or cut") from None
+
+    def ca_path(self) -> Path:
+        """Where the CA certificate of a self-signed server is found."""
+        return Path(self.tls_ca or Path(gettempdir(), f"streamgauge-mock-ca-{os.getpid()}.pem"))
+
+    def prepare(self, host: str) -> None:
+        """Make the TLS context, once, for every worker; writes the CA. OSError for files that can't be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if self.tls_cert is not None and self.tls_key is not None:
+            context.load_cert_chain(self.tls_cert, self.tls_key)
+        elif self.tls is not None:
+            authority = trustme.CA()
+            authority.issue_cert(*_names(host)).configure_cert(context)
+            authority.cert_pem.write_to_path(str(self.ca_path()))
+        else:
+            return
+        # No ALPN h2: this server speaks HTTP/1.
+        context.set_alpn_protocols(["http/1.1"])
+        object.__setattr__(self, "context", context)
+
+
+async def listen(
+    factory: Callable[[], asyncio.Protocol], host: str, port: int, listening: Listening, *, shared: bool = False
+) -> tuple[asyncio.AbstractServer, str]:
+    """The listener and its base URL; `shared` lets other processes listen on the same port."""
+    loop = asyncio.get_running_loop()
+    context = listening.context
+    if listening.uds is not None:
+        server = await loop.create_unix_server(factory, listening.uds, ssl=context, backlog=BACKLOG)
+        return server, f"unix:{listening.uds}"
+    server = await loop.create_server(
+        factory, host, port, ssl=context, backlog=BACKLOG, reuse_port=True if shared else None
+    )
+    host, port = server.sockets[0].getsockname()[:2]
+    scheme = "http" if context is None else "https"
+    return server, f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def forget_socket(listening: Listening) -> None:
+    """Remove the Unix socket's file."""
+    if listening.uds is not None:
+        with contextlib.suppress(OSError):
+            os.unlink(listening.uds)
+
+
+def _names(host: str) -> list[str]:
+    """What a self-signed certificate is for: this machine by its usual names, and the address listened on."""
+    names = ["localhost", "127.0.0.1", "::1", socket.gethostname()]
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_unspecified:
+            return names
+    return names if host in names else [*names, host]

@@ -1,0 +1,139 @@
+"""All deadlines of a loop behind one kernel timer.
+
+A timer of the loop for each token costs as much as the token, and libuv's tick in milliseconds. Here a wake-up serves
+every deadline that has passed. While few wait, the timer is set to the microsecond; while many do, deadlines are
+rounded up to the millisecond, so that they share their wake-ups and their place in the heap: late by up to one, but
+never early.
+"""
+
+import asyncio
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+# From so many waiting streams on, wake-ups are shared.
+MANY = 64
+SHARED_NS = 1_000_000
+
+
+class Timer:
+    """One deadline; it can be called off."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Don't call. The heap drops it when its time comes."""
+        self.callback = None
+
+
+class Timers:
+    """The deadlines of one event loop; times are those of `time.monotonic_ns`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.now_ns = 0  # when the callbacks that run now were woken
+        self._heap: list[int] = []
+        self._due: dict[int, list[Timer]] = {}  # by the times in the heap
+        self._waiting = 0
+        self._alarm: _KernelAlarm | _LoopAlarm
+        try:
+            self._alarm = _KernelAlarm(loop, self._fire)
+        except OSError:
+            self._alarm = _LoopAlarm(loop, self._fire)
+        self._armed_ns: int | None = None  # the deadline that the alarm is set for
+        self._firing = False
+
+    def at(self, deadline_ns: int, callback: Callable[[], None]) -> Timer:
+        """Call `callback` at `deadline_ns`, or as soon as the loop gets to it when that has passed."""
+        timer = Timer(callback)
+        if self._waiting >= MANY:
+            deadline_ns += -deadline_ns % SHARED_NS
+        self._waiting += 1
+        due = self._due.get(deadline_ns)
+        if due is not None:
+            due.append(timer)
+            return timer
+        self._due[deadline_ns] = [timer]
+        heappush(self._heap, deadline_ns)
+        if not self._firing and (self._armed_ns is None or deadline_ns < self._armed_ns):
+            self._arm()
+        return timer
+
+    def close(self) -> None:
+        """Forget every deadline."""
+        self._heap.clear()
+        self._due.clear()
+        self._alarm.close()
+
+    def _arm(self) -> None:
+        self._armed_ns = self._heap[0] if self._heap else None
+        self._alarm.set(self._armed_ns)
+
+    def _fire(self) -> None:
+        # Not refreshed while callbacks run: what comes due meanwhile waits until the sockets have had their turn.
+        self.now_ns = now_ns = time.monotonic_ns()
+        heap = self._heap
+        self._firing = True
+        try:
+            while heap and heap[0] <= now_ns:
+                due = self._due.pop(heappop(heap))
+                self._waiting -= len(due)
+                for timer in due:
+                    if timer.callback is not None:
+                        timer.callback()
+        finally:
+            self._firing = False
+            self._arm()
+
+
+class _KernelAlarm:
+    """timerfd_create(2), by ctypes because Python has it from 3.13 only; OSError where there is none."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        if sys.platform != "linux" or sys.maxsize < 2**32:
+            raise OSError("no timerfd with 64-bit times")
+        library = ctypes.CDLL(None, use_errno=True)
+        self._fd: int = library.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._settime = library.timerfd_settime
+        self._spec = (ctypes.c_int64 * 4)()  # struct itimerspec: interval and value, each in s and ns
+        self._loop = loop
+        loop.add_reader(self._fd, callback)
+
+    def set(self, deadline_ns: int | None) -> None:
+        """Ring once at `deadline_ns`, never for None; either way an old ring is forgotten."""
+        self._spec[2], self._spec[3] = divmod(deadline_ns, 1_000_000_000) if deadline_ns is not None else (0, 0)
+        self._settime(self._fd, 1, self._spec, None)  # 1: TFD_TIMER_ABSTIME
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+
+class _LoopAlarm:
+    """The loop's own timer, where the kernel offers no better."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        self._loop, self._callback = loop, callback
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, deadline_ns: int | None) -> None:
+        """Ring once at `deadline_ns`, never for None."""
+        self.close()
+        if deadline_ns is not None:
+            delay_s = max(0, deadline_ns - time.monotonic_ns()) / 1e9
+            self._handle = self._loop.call_later(delay_s, self._callback)
+
+    def close(self) -> None:
+        """Don't ring."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None

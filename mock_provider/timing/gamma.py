@@ -1,0 +1,27 @@
+"""Delays as the sum of several random steps; shape 1 is the exponential of a Poisson process."""
+
+from dataclasses import dataclass
+from random import Random
+
+from mock_provider.durations import parse_duration
+from mock_provider.timing.base import bounded_ns, positive_number, two
+
+MOST_SHAPE = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma:
+    """Mean `mean_ns`; the deviation is mean / sqrt(shape)."""
+
+    mean_ns: int
+    shape: float
+
+    def draw_ns(self, random: Random) -> int:
+        """As many random numbers as the rejection takes."""
+        return bounded_ns(random.gammavariate(self.shape, 1 / self.shape) * self.mean_ns)
+
+
+def parse(arguments: list[str]) -> Gamma:
+    """`gamma(20ms,2)`: mean, shape."""
+    mean, shape = two(arguments, "gamma(20ms,2)")
+    return Gamma(parse_duration(mean), positive_number(shape, "shape", MOST_SHAPE))

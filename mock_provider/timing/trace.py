@@ -1,0 +1,114 @@
+"""Recorded streams, replayed: the n-th stream that asks for a trace gets its n-th row, round and round.
+
+A file is either CSV, one stream a line as `ttft,gap,gap,...` in milliseconds with an optional header line, or the
+`streams.jsonl` of a run of the harness, of which only the fields `sent_ns`, `reads.at_ns` and `token_reads` are read.
+"""
+
+import csv
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from mock_provider.timing.base import bounded_ns
+
+MOST_ROWS = 100_000
+MOST_GAPS = 4_000_000  # 32 MB in memory
+NS_PER_MS = 1_000_000
+
+
+class Row(NamedTuple):
+    """The times of one recorded stream in nanoseconds; `gaps_ns` has one less than there were token events."""
+
+    ttft_ns: int
+    gaps_ns: Sequence[int]
+
+
+@dataclass(slots=True)
+class Replayed:
+    """The gaps of a row in their order, from the start again when the stream is longer than the recorded one."""
+
+    gaps: Iterator[int]
+
+    def draw_ns(self, random: Random) -> int:  # noqa: ARG002 (the protocol's signature)
+        """The next gap."""
+        return next(self.gaps, 0)
+
+
+def replay(row: Row) -> Replayed:
+    """The delays between the tokens of one stream."""
+    return Replayed(cycle(row.gaps_ns))
+
+
+class Trace:
+    """The rows of one file, handed out in order."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = cycle(rows)
+
+    def take(self) -> Row:
+        """The next stream's row."""
+        return next(self._rows)
+
+
+def load(path: Path) -> Trace:
+    """The trace in a file; ValueError says what is wrong with it."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            start = file.read(1)
+            file.seek(0)
+            rows = _bounded(_records(file) if start == "{" else _csv(file), path)
+    except OSError as error:
+        raise ValueError(f"can't read {path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is neither CSV nor JSON lines: {error}") from None
+    if not rows:
+        raise ValueError(f"{path} has no stream with a token")
+    return Trace(rows)
+
+
+def _bounded(rows: Iterable[Row], path: Path) -> list[Row]:
+    kept: list[Row] = []
+    gaps = 0
+    for row in rows:
+        kept.append(row)
+        gaps += len(row.gaps_ns)
+        if len(kept) > MOST_ROWS or gaps > MOST_GAPS:
+            raise ValueError(f"{path} has more than {MOST_ROWS} streams or {MOST_GAPS} gaps")
+    return kept
+
+
+def _csv(lines: Iterable[str]) -> Iterator[Row]:
+    for number, cells in enumerate(csv.reader(lines), 1):
+        if not cells or (number == 1 and cells[0].strip().startswith("ttft")):
+            continue
+        try:
+            times = [float(cell) * NS_PER_MS for cell in cells if cell.strip()]
+            if not times or not all(0 <= time < float("inf") for time in times):
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                f"line {number}: expected milliseconds of 0 or more, got {','.join(cells)[:80]!r}"
+            ) from None
+        yield Row(bounded_ns(times[0]), array("q", map(bounded_ns, times[1:])))
+
+
+def _records(lines: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            at_ns = record.get("reads", {}).get("at_ns", [])
+            times = [at_ns[read] for read in record.get("token_reads", [])]
+            first = times[0] - record.get("sent_ns", 0) if times else 0
+            gaps = [later - earlier for earlier, later in pairwise(times)]
+            row = Row(bounded_ns(first), array("q", map(bounded_ns, gaps)))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ValueError(f"line {number} is no record of a stream: {error}") from None
+        if times:  # a stream that failed before its first token has nothing to replay
+            yield row

@@ -1,0 +1,239 @@
+"""Hostile traffic against a mock beside one good stream: `make fuzz-mock`.
+
+After it the mock must still run, hold no connection, stream or descriptor more than before, and the good stream must
+have carried exactly its bytes.
+"""
+
+# ruff: noqa: T201 (a script: printing is what it does)
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from random import Random
+from urllib.parse import quote
+
+from mock_provider.dialects import DIALECTS
+from mock_provider.faults import FAULTS
+
+HOLD_S = 1.5  # the longest that an attacker stays once it has said everything
+GRACE_S = 10.0  # in which the mock's timeouts (2 s here) must have cleared everything up
+ROUTES = [route for dialect in DIALECTS for route in dialect.routes]
+ABSURD = (
+    "tokens=99999999999999", "tokens=-1", "itl=1e9s", "ttft=-5ms", "itl=0 script=endless", "script=silent",
+    "script=lockstep", "id=../../etc", "id=" + "x" * 5_000, "seed=" + "9" * 400, "fault=rst:0", "fault=nonsense",
+    "tokens=5 tokens=6", "=", "[[mock",
+    "text=big tokens=200 itl=0", "heartbeat=0.000001ms script=silent", "\x00", "\u2028",
+)  # fmt: skip
+
+
+@dataclass
+class Attack:
+    """What to send, at which pace, and how to leave: "fin", "rst", "half" or "hold"."""
+
+    name: str
+    pieces: list[bytes]
+    gap_s: float = 0.0
+    leave: str = "fin"
+    reads: bool = True
+
+
+def valid(random: Random, directive: str = "") -> bytes:
+    """A request that some dialect takes, or nearly."""
+    method, path = random.choice(ROUTES)
+    prompt = f"hi [[mock {directive}]]" if directive else "hi"
+    value = {"model": "m", "stream": True, "messages": [{"role": "user", "content": prompt}], "message": prompt}
+    body = json.dumps(value).encode() if method == "POST" else b""
+    target = path if body else f"{path}?message={quote(prompt)}"
+    head = f"{method} {target} HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def mutated(random: Random, data: bytes) -> bytes:
+    """The same with some bytes changed, lost or doubled."""
+    changed = bytearray(data)
+    for _ in range(random.randint(1, 8)):
+        at = random.randrange(len(changed))
+        match random.randrange(3):
+            case 0:
+                changed[at] = random.randrange(256)
+            case 1:
+                del changed[at : at + random.randint(1, 20)]
+            case _:
+                changed[at:at] = changed[at : at + random.randint(1, 50)]
+        if not changed:
+            break
+    return bytes(changed)
+
+
+def attack(random: Random) -> Attack:
+    """One of many kinds, from the generator alone."""
+    leave = random.choice(("fin", "rst", "half", "hold"))
+    post = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\n"
+    match random.randrange(14):
+        case 0:
+            return Attack("random bytes", [random.randbytes(random.randint(0, 4_096))], leave=leave)
+        case 1:
+            return Attack("mutated", [mutated(random, valid(random))], leave=leave)
+        case 2:
+            size = random.choice((60_000, 70_000, 500_000))
+            return Attack("huge header", [b"GET / HTTP/1.1\r\nX: " + b"a" * size + b"\r\n\r\n"], leave=leave)
+        case 3:
+            return Attack("many headers", [b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20_000], leave=leave)
+        case 4:
+            return Attack("huge target", [b"GET /" + b"%00" * 40_000 + b" HTTP/1.1\r\n\r\n"], leave=leave)
+        case 5:
+            pieces = [post + b"Content-Length: 999999999999\r\n\r\n", *[b"x" * 65_536] * random.randint(1, 40)]
+            return Attack("endless body", pieces, leave=leave)
+        case 6:
+            pieces = [post + b"Transfer-Encoding: chunked\r\n\r\n", *[b"ffff\r\n" + b"x" * 65_535 + b"\r\n"] * 20]
+            return Attack("endless chunks", pieces, leave=leave)
+        case 7:
+            field = random.choice(
+                (b"Content-Length: -1", b"Content-Length: 5\r\nContent-Length: 6", b"Transfer-Encoding: x",
+                 b"Content-Length: 3\r\nTransfer-Encoding: chunked", b"Expect: 100-continue", b"Upgrade: h2c"),
+            )  # fmt: skip
+            return Attack("bad framing", [post + field + b"\r\n\r\n", b"zz\r\nabc"], leave=leave)
+        case 8:
+            return Attack("slowloris", [bytes([byte]) for byte in valid(random)[:60]], gap_s=0.1, leave="hold")
+        case 9:
+            requests = [valid(random, "tokens=2 itl=0 ttft=0") for _ in range(random.randint(2, 60))]
+            return Attack("pipelining", [b"".join(requests)], leave=leave)
+        case 10:
+            return Attack("absurd directive", [valid(random, random.choice(ABSURD))], leave=leave)
+        case 11:
+            directive = f"tokens=8 itl=1ms ttft=0 fault={random.choice(list(FAULTS))}"
+            return Attack("fault", [valid(random, directive)], leave=leave)
+        case 12:
+            target = random.choice(
+                ("streams?limit=-1", "streams/x?wait=1", "streams/%00", "nothing", "streams/a/release?upto=9", "export")
+            )
+            return Attack("control", [f"GET /_mock/{target} HTTP/1.1\r\n\r\n".encode()], leave=leave)
+        case _:
+            return Attack("never reads", [valid(random, "tokens=60 itl=0 ttft=0 text=big")], leave="rst", reads=False)
+
+
+async def carry_out(port: int, what: Attack) -> None:
+    """One connection; whatever the server does to it is fine."""
+    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            async with asyncio.timeout(8):
+                for piece in what.pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    if what.gap_s:
+                        await asyncio.sleep(what.gap_s)
+                if what.leave == "half":
+                    writer.write_eof()
+                if what.leave in ("half", "hold") or not what.reads:
+                    async with asyncio.timeout(HOLD_S):
+                        while what.reads and await reader.read(65_536):
+                            pass
+                        await asyncio.sleep(0.3)
+                if what.leave == "rst":
+                    handle = writer.get_extra_info("socket")
+                    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        finally:
+            writer.transport.abort() if what.leave == "rst" else writer.close()
+
+
+async def good_stream(port: int, tokens: int, itl: str) -> bytes:
+    """The body of a stream whose bytes are always the same."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    prompt = quote(f"[[mock seed=7 tokens={tokens} ttft=0 itl={itl} text=unicode]]")
+    writer.write(f"GET /stream?message={prompt} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n".encode())
+    data = await reader.read()
+    writer.close()
+    return data.partition(b"\r\n\r\n")[2]
+
+
+async def summary(port: int) -> dict[str, int]:
+    """The ledger's counts."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /_mock/summary HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+    data = await reader.read()
+    writer.close()
+    found: dict[str, int] = json.loads(data.partition(b"\r\n\r\n")[2])
+    return found
+
+
+def descriptors(pid: int) -> int:
+    """How many the process holds."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+async def siege(port: int, pid: int, *, rate: float, seconds: float, seed: int) -> list[str]:
+    """What went wrong; empty when the mock has stood it."""
+    source = Random(seed)
+    tokens = max(1, round(seconds * 50))
+    expected = await good_stream(port, tokens, "0")
+    await asyncio.sleep(0.1)
+    before = descriptors(pid)
+    good = asyncio.create_task(good_stream(port, tokens, "20ms"))
+    start, running, sent = time.monotonic(), set(), 0
+    while (elapsed := time.monotonic() - start) < seconds:
+        while sent < elapsed * rate:
+            task = asyncio.create_task(carry_out(port, attack(source)))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            sent += 1
+        await asyncio.sleep(0.005)
+    await asyncio.gather(*running)
+    wrong = []
+    if (got := await good) != expected:
+        wrong.append(f"the good stream carried {len(got)} bytes, not its {len(expected)}")
+    end = time.monotonic() + GRACE_S
+    # The connection that asks is one of them.
+    while (counts := await summary(port))["active"] or descriptors(pid) > before:
+        if time.monotonic() > end:
+            wrong.append(f"{counts['active']} streams still run; {descriptors(pid)} descriptors, before {before}")
+            break
+        await asyncio.sleep(0.1)
+    print(f"{sent} attacks in {seconds:g} s (seed {seed}), {counts['seen']} streams; {'; '.join(wrong) or 'stood it'}")
+    return wrong
+
+
+def besiege(*, rate: float, seconds: float, seed: int) -> list[str]:
+    """The same with a mock of its own; its exit and its stderr count as well."""
+    command = [sys.executable, "-m", "mock_provider", "--port", "0", "--request-timeout", "2s", "--idle-timeout", "2s"]
+    command += ["--ledger-size", "500"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        match = re.search(r":(\d+)$", process.stdout.readline().strip())
+        assert match is not None
+        try:
+            wrong = asyncio.run(siege(int(match[1]), process.pid, rate=rate, seconds=seconds, seed=seed))
+            if process.poll() is not None:
+                wrong.append(f"the mock has ended with {process.returncode}")
+        finally:
+            process.terminate()
+        if errors := process.stderr.read():
+            wrong.append(f"stderr: {errors[-4_000:]}")
+    return wrong
+
+
+def main() -> None:
+    """30 s of it, unless told otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    arguments = parser.parse_args()
+    wrong = besiege(rate=arguments.rate, seconds=arguments.seconds, seed=arguments.seed)
+    for line in wrong:
+        print(line)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
