@@ -102,7 +102,7 @@ def _one(
     stream_id = _new_id()
     transcript = leave(client, target, stream_id, phase, method)
     upstream = upstream_of(mock.entries(stream_id, wait_s=WAIT_S), offset)
-    return judge(transcript, upstream, path=label, phase=phase.name, method=method.value.upper(), waited_s=WAIT_S)
+    return judge(transcript, upstream, path=label, phase=phase.name, method=method.value.upper())
 
 
 def _new_id() -> str:

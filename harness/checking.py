@@ -14,9 +14,10 @@ from uuid import uuid4
 import msgspec
 
 from harness import __version__, lockstep
+from harness.cancelling import upstream_of
 from harness.client import StreamClient, not_a_stream
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Case, Observed, Position, Step, Upstream
+from harness.conformance.cases import Case, Observed, Position, Step
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import SCENARIOS
@@ -25,7 +26,7 @@ from harness.secrets import is_secret
 from harness.stream import StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
 from harness.transport.http1 import Close
-from harness.truth import LedgerEntry, Mock
+from harness.truth import Mock
 
 DEADLINE_S: Final = 120.0
 PROBE_DEADLINE_S: Final = 15.0
@@ -148,7 +149,7 @@ class _Runner:
         self._target = target
         self._mock = mock
         self._pace = pace
-        self._offset_ns = 0 if mock is None else mock.clock().offset_ns
+        self._offset = None if mock is None else mock.clock()
         self.dialect = target.reader()
 
     def play(self, scenario: str) -> list[Observed]:
@@ -326,9 +327,9 @@ class _Runner:
         variant: str | None = None,
         wait_s: float = 0.0,
     ) -> Observed:
-        upstream: tuple[Upstream, ...] | None = None
-        if self._mock is not None and stream_id is not None:
-            upstream = tuple(self._joined(entry) for entry in self._mock.entries(stream_id, wait_s))
+        upstream = None
+        if self._mock is not None and self._offset is not None and stream_id is not None:
+            upstream = upstream_of(self._mock.entries(stream_id, wait_s), self._offset)
         return Observed(
             scenario=scenario,
             transcript=transcript,
@@ -339,16 +340,6 @@ class _Runner:
             prompt=spec.prompt or "",
             curl=spec.curl(),
             upstream=upstream,
-        )
-
-    def _joined(self, entry: LedgerEntry) -> Upstream:
-        """A ledger entry on our clock."""
-        gone = entry.disconnect
-        return Upstream(
-            arrival_ns=entry.arrival_ns - self._offset_ns,
-            tokens_written=entry.tokens_written,
-            end_ns=None if entry.end_ns is None else entry.end_ns - self._offset_ns,
-            disconnect_ns=None if gone is None else gone.t_ns - self._offset_ns,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from harness.cancellation import Upstream
 from harness.conformance.leaks import mask
 from harness.conformance.result import Evidence
 from harness.dialects.base import Dialect, Kind, Media
@@ -26,16 +27,6 @@ class Position(StrEnum):
     SANDWICH = "sandwich"
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Upstream:
-    """One upstream request as the mock provider recorded it; times in epoch ns on the harness's clock."""
-
-    arrival_ns: int
-    tokens_written: int = 0
-    end_ns: int | None = None
-    disconnect_ns: int | None = None
-
-
 @dataclass(slots=True, frozen=True)
 class Step:
     """One release of a lockstep stream: `released` tokens in all, `seen` by the client when the step ended."""
@@ -49,7 +40,7 @@ class Step:
 class Observed:
     """One request and what came of it. `url` and `curl` have their secrets masked.
 
-    `upstream` is None where there is no mock, empty where the mock saw no request. `said` is the text that the
+    `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the
     mock was asked to stream.
     """
 
@@ -63,7 +54,7 @@ class Observed:
     curl: str = ""
     origin: str | None = None
     offers_gzip: bool = False
-    upstream: tuple[Upstream, ...] | None = None
+    upstream: Upstream | None = None
     said: str | None = None
     steps: tuple[Step, ...] = ()
     held_bytes: int | None = None

@@ -2,16 +2,12 @@
 
 from typing import Final
 
+from harness.cancellation import CancelRow, judge
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
 from harness.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
-from harness.conformance.scenarios import MOCK
-from harness.units import SECOND, show_ms
-from harness.wire import End
 
-PROMPT_NS: Final = SECOND
-LATE_NS: Final = 10 * SECOND
-EARLY_NS: Final = 3 * SECOND
+EARLY_MS: Final = 3_000
 
 
 def anything(_seen: Observed) -> bool:
@@ -26,14 +22,16 @@ def anything(_seen: Observed) -> bool:
     expected="the upstream call is aborted within 1 s",
 )
 def upstream_aborted(seen: Observed, _case: Case) -> Finding:
-    delay, otherwise = _propagation(seen)
-    if delay is None:
-        return otherwise
-    wasted = f"{show_ms(delay)} after the client, {otherwise.actual}"
-    if delay <= PROMPT_NS:
-        return met(f"the upstream call was aborted {wasted}")
-    judged = warn if delay <= LATE_NS else fail
-    return judged(f"the upstream call was aborted only {wasted}", seen.note(f"seen by the mock {wasted}"))
+    if doubt := joined(seen):
+        return doubt
+    row = _row(seen, "mid-stream")
+    if row.propagation_ms is None:
+        return _never(row, seen)
+    told = f"{row.propagation_ms:.1f} ms after the client left; {row.wasted_tokens} tokens were written for nobody"
+    if row.verdict == "pass":
+        return met(f"the upstream call was aborted {told}")
+    judged = warn if row.verdict == "warn" else fail
+    return judged(f"the upstream call was aborted only {told}", seen.note(row.note or told))
 
 
 @per_stream(
@@ -43,31 +41,23 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
     expected="the upstream call is aborted within 3 s, before the first token",
 )
 def before_first_token(seen: Observed, _case: Case) -> Finding:
-    delay, otherwise = _propagation(seen)
-    if delay is None:
-        return otherwise
-    if delay <= EARLY_NS:
-        return met(f"the upstream call was aborted {show_ms(delay)} after the client")
-    return unmet(f"the upstream call was aborted only {show_ms(delay)} after the client", seen.note(otherwise.actual))
-
-
-def _propagation(seen: Observed) -> tuple[int | None, Finding]:
-    """Client close → the mock saw it, and what was wasted; or None and the finding that explains it."""
-    capture = seen.transcript.capture
     if doubt := joined(seen):
-        return None, doubt
-    assert seen.upstream is not None
-    left = capture.end_ns
-    if capture.end is not End.CANCELLED or left is None:
-        why = f"the stream was over before the client could leave: {seen.how_it_went()}"
-        return None, inconclusive(why, "a stream that is not cut short on its way")
-    last = seen.upstream[-1]
-    received = len(seen.transcript.tokens)
-    if last.disconnect_ns is not None:
-        wasted = max(0, last.tokens_written - received)
-        return max(0, last.disconnect_ns - left), met(f"{wasted:,} tokens were produced that nobody read")
-    if last.end_ns is not None and last.end_ns <= left:
-        return None, inconclusive("the upstream was done before the client left: something holds the stream", MOCK)
-    produced = f"{last.tokens_written:,} tokens produced, {received:,} received"
-    how = "went on to its end" if last.end_ns is not None else "still runs"
-    return None, fail(f"the upstream call {how} after the client had left", seen.note(produced))
+        return doubt
+    row = _row(seen, "before the first token")
+    if row.propagation_ms is None:
+        return _never(row, seen)
+    told = f"{row.propagation_ms:.1f} ms after the client left"
+    if row.propagation_ms <= EARLY_MS:
+        return met(f"the upstream call was aborted {told}")
+    return unmet(f"the upstream call was aborted only {told}", seen.note(row.note or told))
+
+
+def _row(seen: Observed, phase: str) -> CancelRow:
+    return judge(seen.transcript, seen.upstream, path=seen.label, phase=phase, method="FIN")
+
+
+def _never(row: CancelRow, seen: Observed) -> Finding:
+    why = row.note or "the upstream never saw the client leave"
+    if row.verdict == "inconclusive":
+        return inconclusive(why, "a stream that is not cut short or held on its way")
+    return fail(why, seen.note(f"{row.wasted_tokens} tokens were written for nobody, {row.tokens_received} received"))

@@ -77,7 +77,9 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
     if capture.body or capture.trailing:
         return fail("HEAD was answered with a body", seen.note(f"{sum(len(data) for _, data in capture.body)} bytes"))
     if seen.upstream:
-        return fail("HEAD started a generation at the upstream", seen.note(f"{len(seen.upstream)} upstream requests"))
+        return fail(
+            "HEAD started a generation at the upstream", seen.note(f"{seen.upstream.requests} upstream requests")
+        )
     part = "" if case.position == "sandwich" else "; whether it starts a generation shows only with --mock"
     return met(f"status {seen.status} without a body{part}")
 

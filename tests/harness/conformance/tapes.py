@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import dialects
-from harness.conformance.cases import Case, Observed, Position, Step, Upstream
+from harness.cancellation import Upstream
+from harness.conformance.cases import Case, Observed, Position, Step
 from harness.conformance.result import Verdict
 from harness.stream import interpret
 from harness.units import MS
@@ -51,7 +52,7 @@ class Tape:
     origin: str | None = None
     offers_gzip: bool = False
     said: str | None = None
-    upstream: tuple[Upstream, ...] | None = None
+    upstream: Upstream | None = None
     steps: tuple[Step, ...] = ()
 
     def play(self, piece: int | None = None) -> Observed:
@@ -130,3 +131,8 @@ def chunk(text: str | None = "Hi", *, finish: str | None = None, **changes: Any)
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     whole = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return whole | changes
+
+
+def ledger(*, end: str | None = None, disconnect_ns: int | None = None, token_ns: list[int] | None = None) -> Upstream:
+    """What the mock's ledger says of one stream."""
+    return Upstream(1, end, disconnect_ns, "fin" if disconnect_ns else None, token_ns or [], 0, 100_000)

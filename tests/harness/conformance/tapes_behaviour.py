@@ -2,10 +2,11 @@
 
 import zlib
 
-from harness.conformance.cases import Position, Step, Upstream
+from harness.cancellation import Upstream
+from harness.conformance.cases import Position, Step
 from harness.units import MS, SECOND
 from harness.wire import End
-from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers
+from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
 
 examples = Examples()
 add, bodies = examples.add, examples.bodies
@@ -16,7 +17,7 @@ ERROR = b'event: error\ndata: {"message":"the model failed"}\n\n'
 RAW = b"data: Hello\n\ndata:  world\n\n"
 CHAT_ERROR = b'data: {"error":{"message":"x","type":"y","param":null,"code":null}}\n\n'
 CHAT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
-SEEN = (Upstream(arrival_ns=START_NS),)
+SEEN = ledger()
 
 # termination
 
@@ -46,7 +47,7 @@ add(check, "pass", Tape(body=TOKEN + ERROR, **DIED))  # type: ignore[arg-type]
 add(check, "warn", Tape(body=TOKEN, end=End.CLOSED, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **DIED))  # type: ignore[arg-type]
-add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-rst", upstream=()))
+add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-rst", upstream=None))
 add(check, "inconclusive", Tape(body=TOKEN))
 
 # errors
@@ -87,7 +88,7 @@ add(check, "warn", Tape(body=TOKEN, end=End.RESET, **FAILED))  # type: ignore[ar
 add(check, "warn", Tape(body=TOKEN + ERROR + TOKEN, **FAILED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN, **FAILED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **FAILED))  # type: ignore[arg-type]
-add(check, "inconclusive", Tape(body=TOKEN + ERROR, scenario="mid-error", upstream=()))
+add(check, "inconclusive", Tape(body=TOKEN + ERROR, scenario="mid-error", upstream=None))
 PRE = {"scenario": "pre-error", "variant": "upstream status 500", "upstream": SEEN}
 check = "errors.pre-stream-status"
 add(check, "pass", refusal(b"{}", status=502, scenario="pre-error"))
@@ -100,15 +101,15 @@ add(check, "fail", Tape(body=LAST, **PRE))  # type: ignore[arg-type]
 # cancel
 
 
-def left(scenario: str, *upstream: Upstream, end: End = End.CANCELLED) -> Tape:
+def left(scenario: str, upstream: Upstream | None = None, end: End = End.CANCELLED) -> Tape:
     return Tape(scenario=scenario, body=TOKEN * 5, end=end, end_ms=100, upstream=upstream)
 
 
 def seen_after(ms: int) -> Upstream:
-    return Upstream(arrival_ns=START_NS, tokens_written=9, disconnect_ns=START_NS + (100 + ms) * MS)
+    return ledger(end="disconnected", disconnect_ns=START_NS + (100 + ms) * MS)
 
 
-TO_THE_END = Upstream(arrival_ns=START_NS, tokens_written=300, end_ns=START_NS + 9 * SECOND)
+TO_THE_END = ledger(end="complete", token_ns=[START_NS + n * SECOND for n in range(9)])
 for check, scenario, quick, slow in (
     ("cancel.upstream-aborted", "cancel-mid", 5, 11_000),
     ("cancel.before-first-token", "cancel-early", 2_000, 3_500),
@@ -116,9 +117,9 @@ for check, scenario, quick, slow in (
     add(check, "pass", left(scenario, seen_after(quick)))
     add(check, "fail", left(scenario, seen_after(slow)))
     add(check, "fail", left(scenario, TO_THE_END))
-    add(check, "fail", left(scenario, Upstream(arrival_ns=START_NS, tokens_written=7)))
+    add(check, "fail", left(scenario, ledger(token_ns=[START_NS + SECOND])))
     add(check, "inconclusive", left(scenario))
-    add(check, "inconclusive", left(scenario, Upstream(arrival_ns=START_NS, end_ns=START_NS + 50 * MS)))
+    add(check, "inconclusive", left(scenario, ledger(end="complete", token_ns=[START_NS + 50 * MS])))
     add(check, "inconclusive", left(scenario, seen_after(5), end=End.COMPLETE))
     add(check, "inconclusive", Tape(body=TOKEN))
 add("cancel.upstream-aborted", "warn", left("cancel-mid", seen_after(2_000)))
@@ -138,7 +139,7 @@ for check, one_behind, held in (("flush.lockstep", "fail", "fail"), ("flush.no-o
     add(check, one_behind, BEHIND)
     add(check, held, HELD)
     add(check, "inconclusive", Tape(body=TOKEN))
-add("flush.lockstep", "inconclusive", Tape(scenario="lockstep", body=TOKEN, upstream=()))
+add("flush.lockstep", "inconclusive", Tape(scenario="lockstep", body=TOKEN, upstream=None))
 add("flush.lockstep", "inconclusive", stepped())
 
 
@@ -233,4 +234,4 @@ add("security.sse-injection", "pass", Tape(body=SAFE, **FORGING))  # type: ignor
 add("security.sse-injection", "pass", Tape(body=b"data:  x\ndata: \ndata: data: [DONE]\ndata: \ndata: \n\n", **FORGING))  # type: ignore[arg-type]
 add("security.sse-injection", "fail", Tape(body=b"data:  x\n\ndata: [DONE]\n\n\n", **FORGING))  # type: ignore[arg-type]
 add("security.sse-injection", "fail", Tape(body=SAFE + b"id: 7\nretry: 1\n\n", **FORGING))  # type: ignore[arg-type]
-add("security.sse-injection", "inconclusive", Tape(body=SAFE, scenario="injection", said="x", upstream=()))
+add("security.sse-injection", "inconclusive", Tape(body=SAFE, scenario="injection", said="x", upstream=None))

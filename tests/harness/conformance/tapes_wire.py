@@ -2,9 +2,9 @@
 
 import gzip
 
-from harness.conformance.cases import Position, Step, Upstream
+from harness.conformance.cases import Position, Step
 from harness.wire import End, Framing
-from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers
+from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
 
 examples = Examples()
 add, bodies = examples.add, examples.bodies
@@ -14,7 +14,7 @@ RAW = b"data: Hello\n\ndata:  world\n\n"
 NAMED = b"event: token\ndata: Hello\n\nevent: token\ndata:  world\n\n"
 PROBLEM = b'{"type":"about:blank","title":"bad request","status":400}'
 PROBLEM_TYPE = headers(content_type="application/problem+json")
-SEEN = (Upstream(arrival_ns=START_NS),)
+SEEN = ledger()
 
 
 def answer(status: int | None, scenario: str, **more: object) -> Tape:
@@ -279,7 +279,7 @@ for check, said, wire, broken in (
     scenario = "newlines" if "newline" in check else "whitespace"
     add(check, "pass", Tape(scenario=scenario, body=wire, said=said, upstream=SEEN))
     add(check, "fail", Tape(scenario=scenario, body=broken, said=said, upstream=SEEN))
-    add(check, "inconclusive", Tape(scenario=scenario, body=wire, said=said, upstream=()))
+    add(check, "inconclusive", Tape(scenario=scenario, body=wire, said=said, upstream=None))
     add(check, "inconclusive", Tape(body=RAW))
 bodies(
     "text.unicode-line-separators-escaped",
