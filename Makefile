@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test e2e bench-mock fuzz-mock lint typecheck format lock clean nginx
+.PHONY: help demo test bench-mock fuzz-mock lint typecheck format lock clean nginx
 
 help:
 	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
@@ -20,7 +20,7 @@ demo: $(VENV)/.base
 	$(BIN)/streamgauge demo --out runs/demo
 
 test: $(VENV)/.dev nginx
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 bench-mock: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.mock
