@@ -168,7 +168,7 @@ def test_every_fault_is_found(client: StreamClient, name: str, shape: str) -> No
         ({"ignore_abort": True}, {"cancel.before-first-token"}),
         ({}, set()),
     ],
-    ids=str,
+    ids=["one-behind", "until-close", "hold-bytes", "ignore-abort", "pass-through"],
 )
 def test_a_proxy_in_between_is_judged_by_what_it_does(
     client: StreamClient, clean_mock: MockServer, knob: dict[str, object], wanted: set[str]
