@@ -55,7 +55,7 @@ def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
     assert run["status"] == "complete"
     assert run["summary"]["streams"]["ok"] > 6
     assert run["summary"]["ttft_ms"]["count"] == sum(bool(record.token_reads) for record in found)
-    assert len({record.worker for record in found}) == processes
+    assert (len({record.worker for record in found}) > 1) is (processes > 1)
     # One more stream at the mock: the one that load starts with, to see that the endpoint streams.
     assert len(streams) == len(found) + 1
     assert all(len(entries) == 1 for entries in ledger.values())
