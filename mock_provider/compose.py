@@ -12,6 +12,7 @@ from mock_provider.faults.errors import status_answer
 from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
 from mock_provider.plan import Plan
 from mock_provider.speech import spoken, whole_parts
+from mock_provider.straight import Repeating, is_straight, token_writes
 from mock_provider.stream import BEFORE_FIRST, Action, Close, Event, Framing, Head, Item, Kind, Pause, Write
 
 
@@ -65,6 +66,11 @@ def compose(stream: Stream) -> Composition:
         if fault.answer is not None:
             return _answered(fault.answer(arg, stream), stream)
 
+    head = stream_head(stream)
+    if isinstance(stream.encoder, Repeating) and head.framing is Framing.CHUNKED and is_straight(plan):
+        heartbeat = stream.encode(Item(Kind.COMMENT, BEFORE_FIRST, "heartbeat"))
+        return Composition(_straight(stream, stream.encoder, head), chunk(heartbeat), head.status)
+
     items = _items(stream)
     if plan.tokens_per_event > 1:
         items = grouped(items, plan.tokens_per_event)
@@ -89,7 +95,6 @@ def compose(stream: Stream) -> Composition:
             events = fault.body(events, arg, stream)
             heartbeat = b""  # a body that is held or coded has no place to slip one in
 
-    head = stream_head(stream)
     for fault, arg in plan.faults:
         if fault.head is not None:
             fault.head(head, arg, stream)
@@ -219,6 +224,20 @@ def _framed(head: Head, events: Iterator[Event], *, silent: bool) -> Iterator[Ac
     yield Write(Kind.END, step, LAST_CHUNK if chunked else b"")
     if not chunked:
         yield Close(reset=False, kind="complete")
+
+
+def _straight(stream: Stream, encoder: Repeating, head: Head) -> Iterator[Action]:
+    """What the layers below would give, for most streams of a load."""
+    encode, end = encoder.encode, stream.plan.tokens or 0
+    yield Write(Kind.HEAD, BEFORE_FIRST, head_bytes(head.status, head.headers))
+    for kind in stream.dialect.start:
+        if data := encode(Item(kind, BEFORE_FIRST)):
+            yield Write(kind, BEFORE_FIRST, chunk(data))
+    yield from token_writes(stream.plan, encoder)
+    for kind in stream.dialect.end(stream.ask):
+        if data := encode(Item(kind, end)):
+            yield Write(kind, end, chunk(data))
+    yield Write(Kind.END, end, LAST_CHUNK)
 
 
 def _ahead(actions: Iterator[Action]) -> Iterator[Action]:

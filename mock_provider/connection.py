@@ -165,6 +165,11 @@ class Connection(asyncio.Protocol):
 
     # What the server does with it
 
+    @property
+    def descriptor(self) -> int | None:
+        """See `player.Outlet`."""
+        return self._fd if self._open and not self._tls and not self.blocked else None
+
     def send(self, data: bytes) -> None:
         """Write with one system call now, past the loop's own queue, unless bytes are waiting there already.
 

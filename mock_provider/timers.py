@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import Protocol
 
 # From so many waiting streams on, wake-ups are shared.
 MANY = 64
@@ -27,9 +28,22 @@ class Timer:
     def __init__(self, callback: Callable[[], None]) -> None:
         self.callback: Callable[[], None] | None = callback
 
+    def __next__(self) -> int:
+        """Call, once."""
+        if self.callback is not None:
+            self.callback()
+        raise StopIteration
+
     def cancel(self) -> None:
         """Don't call. The heap drops it when its time comes."""
         self.callback = None
+
+
+class Beat(Protocol):
+    """What a deadline resumes: it gives the next one, or stops. A generator is one, and the cheapest."""
+
+    def __next__(self) -> int:
+        """Go on; the next deadline. StopIteration when there is none."""
 
 
 class Timers:
@@ -39,7 +53,7 @@ class Timers:
         self._loop = loop
         self.now_ns = 0  # when the callbacks that run now were woken
         self._heap: list[int] = []
-        self._due: dict[int, list[Timer]] = {}  # by the times in the heap
+        self._due: dict[int, list[Beat]] = {}  # by the times in the heap
         self._waiting = 0
         self._alarm: _KernelAlarm | _LoopAlarm
         try:
@@ -52,24 +66,32 @@ class Timers:
     def at(self, deadline_ns: int, callback: Callable[[], None]) -> Timer:
         """Call `callback` at `deadline_ns`, or as soon as the loop gets to it when that has passed."""
         timer = Timer(callback)
-        if self._waiting >= MANY:
-            deadline_ns += -deadline_ns % SHARED_NS
-        self._waiting += 1
-        due = self._due.get(deadline_ns)
-        if due is not None:
-            due.append(timer)
-            return timer
-        self._due[deadline_ns] = [timer]
-        heappush(self._heap, deadline_ns)
-        if not self._firing and (self._armed_ns is None or deadline_ns < self._armed_ns):
-            self._arm()
+        self.follow(deadline_ns, timer)
         return timer
+
+    def follow(self, deadline_ns: int, beat: Beat) -> None:
+        """Resume `beat` at `deadline_ns`, then at each deadline that it gives."""
+        self._waiting += 1
+        if self._add(deadline_ns, beat) and not self._firing:
+            self._arm()
 
     def close(self) -> None:
         """Forget every deadline."""
         self._heap.clear()
         self._due.clear()
         self._alarm.close()
+
+    def _add(self, deadline_ns: int, beat: Beat) -> bool:
+        """Whether the alarm has to be set anew."""
+        if self._waiting > MANY:
+            deadline_ns += -deadline_ns % SHARED_NS
+        due = self._due.get(deadline_ns)
+        if due is not None:
+            due.append(beat)
+            return False
+        self._due[deadline_ns] = [beat]
+        heappush(self._heap, deadline_ns)
+        return self._armed_ns is None or deadline_ns < self._armed_ns
 
     def _arm(self) -> None:
         self._armed_ns = self._heap[0] if self._heap else None
@@ -78,15 +100,15 @@ class Timers:
     def _fire(self) -> None:
         # Not refreshed while callbacks run: what comes due meanwhile waits until the sockets have had their turn.
         self.now_ns = now_ns = time.monotonic_ns()
-        heap = self._heap
+        heap, add = self._heap, self._add
         self._firing = True
         try:
             while heap and heap[0] <= now_ns:
-                due = self._due.pop(heappop(heap))
-                self._waiting -= len(due)
-                for timer in due:
-                    if timer.callback is not None:
-                        timer.callback()
+                for beat in self._due.pop(heappop(heap)):
+                    if deadline_ns := next(beat, 0):
+                        add(deadline_ns, beat)
+                    else:
+                        self._waiting -= 1
         finally:
             self._firing = False
             self._arm()

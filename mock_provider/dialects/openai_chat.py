@@ -112,7 +112,7 @@ class OpenAIChat(Dialect):
         return error_body(status, message, param=param, code=code)
 
 
-class ChunkEncoder:
+class _Chunks:
     """The chunks of one response; what is constant is rendered once."""
 
     def __init__(self, ask: Ask, plan: Plan) -> None:
@@ -205,7 +205,15 @@ class ChunkEncoder:
         return f'data: {{"error":{error}}}\n\n'.encode()
 
 
-class SharedFinishEncoder(ChunkEncoder):
+class ChunkEncoder(_Chunks):
+    """One chunk for each token, always the same for the same text."""
+
+    def said_again(self, size: int) -> None:
+        """See `straight.Repeating`."""
+        self._tokens += size
+
+
+class SharedFinishEncoder(_Chunks):
     """The last token shares the chunk of the finish reason (Mistral)."""
 
     def __init__(self, ask: Ask, plan: Plan) -> None:

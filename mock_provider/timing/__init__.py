@@ -59,11 +59,15 @@ class Timeline:
         self._random = identity.generator(seed, stream, "itl")
         self._step = 0
         self._offset_ns = prefill_ns + ttft.draw_ns(identity.generator(seed, stream, "ttft"))
+        # Known without drawing.
+        self._every_ns = itl.delay_ns if isinstance(itl, fixed.Fixed) and stretch is unchanged else None
 
     def offset_ns(self, step: int) -> int:
         """Nanoseconds from arrival to step `step`; a step before the first token (-1) is due at once."""
         if step < 0:
             return 0
+        if self._every_ns is not None:
+            return self._offset_ns + step * self._every_ns
         while self._step < step:
             self._step += 1
             self._offset_ns += self._stretch(self._itl.draw_ns(self._random))

@@ -1,14 +1,18 @@
 """What the mock is compared with: aiohttp.web, and the least that a uvloop protocol can do.
 
-Both write the frames of a file, one `\\x1e` apart, on a clock that starts when the request says: `/?after=NS`.
+All write the frames of a file, one `\\x1e` apart, on a clock that starts when the request says: `/?after=NS`.
 """
 
 # ruff: noqa: T201 (a script: printing is what it does)
 import asyncio
 import contextlib
 import itertools
+import json
 import re
 import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -19,15 +23,41 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding
 
 
 async def serve_aiohttp(frames: list[bytes], gap_s: float) -> int:
-    """A StreamResponse per request, as an application would write it."""
+    """A StreamResponse per request, with frames that are there."""
 
+    def rendered() -> Iterator[bytes]:
+        yield from itertools.cycle(frames)
+
+    return await _serve_aiohttp(rendered, gap_s)
+
+
+async def serve_same(frames: list[bytes], gap_s: float) -> int:
+    """The same work as the mock's: each event made from its text, each write noted with its time and size."""
+    chunks = [json.loads(frame.removeprefix(b"data: ")) for frame in frames]
+    texts = [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
+    fields = {name: value for name, value in chunks[0].items() if name != "choices"}
+
+    def rendered() -> Iterator[bytes]:
+        times_ns, sizes, tokens = array("q"), array("q"), array("q")
+        for token, text in enumerate(itertools.cycle(texts)):
+            choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+            event = f"data: {json.dumps(fields | {'choices': [choice]})}\n\n".encode()
+            times_ns.append(time.time_ns())
+            sizes.append(len(event))
+            tokens.append(token)
+            yield event
+
+    return await _serve_aiohttp(rendered, gap_s)
+
+
+async def _serve_aiohttp(rendered: Callable[[], Iterator[bytes]], gap_s: float) -> int:
     async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         loop = asyncio.get_running_loop()
         due = loop.time() + int(request.query["after"]) / 1e9
         with contextlib.suppress(ConnectionError):
-            for frame in itertools.cycle(frames):
+            for frame in rendered():
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 await response.write(frame)
                 due += gap_s
@@ -81,7 +111,7 @@ async def serve_bare(frames: list[bytes], gap_s: float) -> int:
 async def main(which: str, path: str, gap_s: float) -> None:
     """Print the port, then serve until killed."""
     frames = Path(path).read_bytes().split(b"\x1e")
-    port = await {"aiohttp": serve_aiohttp, "bare": serve_bare}[which](frames, gap_s)
+    port = await {"aiohttp": serve_aiohttp, "same": serve_same, "bare": serve_bare}[which](frames, gap_s)
     print(f"listening on http://127.0.0.1:{port}", flush=True)
     await asyncio.Event().wait()
 
