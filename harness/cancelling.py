@@ -9,7 +9,7 @@ from harness.client import StreamClient, not_a_stream
 from harness.errors import CannotMeasure
 from harness.stream import Outcome, StreamReader, Transcript
 from harness.target import Target, directive
-from harness.transport.http1 import Close
+from harness.transport.connection import Close
 from harness.truth import LedgerEntry, Mock, Offset
 
 LEAVE_AFTER_TOKENS: Final = 5

@@ -25,7 +25,7 @@ from harness.dialects.base import Media
 from harness.secrets import is_secret
 from harness.stream import StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
-from harness.transport.http1 import Close
+from harness.transport.connection import Close
 from harness.truth import Mock
 
 DEADLINE_S: Final = 120.0

@@ -12,7 +12,9 @@ from harness.errors import CannotMeasure
 from harness.secrets import mask_url
 from harness.stream import Outcome, StreamReader, Transcript, by_read, interpret
 from harness.target import RequestSpec, Target
-from harness.transport.http1 import CaptureTransport, Close, Exchange
+from harness.transport.connection import Close
+from harness.transport.exchange import Exchange, Watch
+from harness.transport.http1 import CaptureTransport
 from harness.wire import Capture, End
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -34,18 +36,18 @@ class StreamClient:
         insecure: bool = False,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
+        watch: Watch | None = None,
     ) -> None:
         tls = httpx.create_ssl_context(verify=False) if insecure else None
-        self._transport = CaptureTransport(tls)
-        self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
+        self._transport = CaptureTransport(tls, watch=watch)
         self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
 
     @classmethod
-    def to(cls, target: Target) -> Self:
-        """A client with the target's own settings."""
-        return cls(insecure=target.insecure, read_timeout_s=target.timeout_s)
+    def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
+        """A client with the target's own settings; `watch` waits for it, as in `harness.transport.exchange`."""
+        return cls(insecure=target.insecure, read_timeout_s=target.timeout_s, watch=watch)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +59,7 @@ class StreamClient:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._http.close()
+        self._transport.close()
 
     def run(
         self,
@@ -92,11 +94,8 @@ class StreamClient:
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         request.extensions["deadline"] = deadline
         try:
-            response = self._http.send(request, stream=True)
+            response = self._transport.handle_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            if capture.head is not None and capture.end is End.CANCELLED:
-                # httpx refused the head (a Location that is no URL) and closed: that was not our leaving.
-                capture.end, capture.detail = End.MALFORMED, str(error)
             capture.detail = capture.detail or str(error)
             return interpret(capture, dialect, keep=keep)
         exchange: Exchange = response.extensions["exchange"]

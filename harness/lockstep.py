@@ -14,7 +14,7 @@ from harness.client import StreamClient
 from harness.dialects.base import Dialect
 from harness.stream import StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
-from harness.transport.http1 import Close
+from harness.transport.connection import Close
 from harness.truth import Mock
 
 TOKENS: Final = 8

@@ -19,6 +19,7 @@ from harness.runs import RecordWriter
 from harness.stream import Outcome, Transcript
 from harness.target import Target, directive
 from harness.units import MS
+from scenarios.hub import watch
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
 DEFAULT_PATH = "/v1/chat/completions"
@@ -43,7 +44,7 @@ class StreamingUser(User):
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
-        self.client = StreamClient.to(self.target)
+        self.client = StreamClient.to(self.target, watch=watch)
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.

@@ -15,7 +15,7 @@ from harness.wire import Read
 # Not in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on every 64-bit Linux.
 SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
-_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 RECV_BYTES: Final = 64 * 1024
@@ -49,13 +49,17 @@ def prime() -> None:
 
 def receive(sock: socket.socket) -> tuple[bytes, Read]:
     """One `recvmsg` and its read. Empty bytes mean the peer has closed. Raises what the socket raises."""
-    data, ancillary, _, _ = sock.recvmsg(RECV_BYTES, _ANCILLARY)
-    user_ns = time.time_ns()
+    data, ancillary, _, _ = sock.recvmsg(RECV_BYTES, ANCILLARY_BYTES)
+    return data, read_of(data, ancillary, time.time_ns())
+
+
+def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int) -> Read:
+    """The read that a `recvmsg` at `user_ns` was."""
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
             stamp = seconds * 1_000_000_000 + nanoseconds
             # A clock set between arrival and read could put the stamp into the future; then it is of no use.
             if stamp <= user_ns:
-                return data, Read(stamp, user_ns, len(data))
-    return data, Read(user_ns, user_ns, len(data), stamped=False)
+                return Read(stamp, user_ns, len(data))
+    return Read(user_ns, user_ns, len(data), stamped=False)

@@ -11,7 +11,7 @@ import pytest
 from harness.cancelling import PHASES, leave, upstream_of
 from harness.client import StreamClient
 from harness.target import Target
-from harness.transport.http1 import Close
+from harness.transport.connection import Close
 from harness.truth import Mock
 from tests.e2e.conftest import RECOMMENDED, USUAL
 

@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,8 +13,10 @@ from harness.errors import CannotMeasure
 from harness.record import record_of
 from harness.stream import Outcome, StreamReader
 from harness.target import RequestSpec, Target
-from harness.transport.http1 import Close
+from harness.transport.connection import Close
+from harness.transport.exchange import Watch
 from harness.wire import End, Framing
+from scenarios.hub import watch
 from tests.harness.tapes import chunk, head
 from tests.harness.wire_server import Do, Step, WireServer
 
@@ -23,13 +26,29 @@ LAST = chunk(b'data: {"token":"","done":true}\n\n')
 END = b"0\r\n\r\n"
 
 
+@pytest.fixture(params=[None, watch], ids=["blocking", "watched"], autouse=True)
+def waits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test waits for the socket in both ways."""
+    global waiting
+    waiting = request.param
+    yield
+    waiting = None
+
+
+waiting: Watch | None = None
+
+
+def a_client(**options: float) -> StreamClient:
+    return StreamClient(watch=waiting, **options)
+
+
 def spec(url: str, method: str = "GET", version: str = "1.1") -> RequestSpec:
     return RequestSpec(method, url, {"Accept": "text/event-stream"}, None, version)
 
 
 def run(*steps: Step, method: str = "GET", **options: float):
     """The transcript of one exchange with a server that plays these steps after the request."""
-    with WireServer([Do.REQUEST, *steps]) as server, StreamClient(**options) as client:
+    with WireServer([Do.REQUEST, *steps]) as server, a_client(**options) as client:
         return client.run(spec(server.url, method))
 
 
@@ -83,7 +102,7 @@ def test_an_answer_to_head_has_no_body() -> None:
         ([head("Content-Length: 2", status="503 Busy") + b"no"], End.COMPLETE, Outcome.HTTP_ERROR),
         ([head("Location: /elsewhere", "Content-Length: 0", status="302 Found")], End.COMPLETE, Outcome.HTTP_ERROR),
         ([head("Location: http://h:port/", "Content-Length: 0", status="302 Found")], End.COMPLETE, Outcome.HTTP_ERROR),
-        ([head("Location: http://h:port/", status="302 Found"), Do.FAREWELL], End.MALFORMED, Outcome.PROTOCOL_ERROR),
+        ([head("Location: http://h:port/", status="302 Found"), Do.CLOSE], End.COMPLETE, Outcome.HTTP_ERROR),
         ([head("Connection: upgrade", "Upgrade: x", status="101 Switching"), Do.FAREWELL], End.COMPLETE,
          Outcome.HTTP_ERROR),
     ],
@@ -101,7 +120,7 @@ def test_a_reset_after_a_token_is_truncated_and_keeps_the_token() -> None:
         if reader.token_events:
             seen.set()
 
-    with WireServer([Do.REQUEST, SSE + TOKEN, seen, Do.RST]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN, seen, Do.RST]) as server, a_client() as client:
         transcript = client.run(spec(server.url), on_token=on_token)
     assert (transcript.capture.end, transcript.outcome, transcript.text) == (End.RESET, Outcome.TRUNCATED, "a")
 
@@ -113,7 +132,7 @@ def test_a_reset_after_the_end_marker_is_ok_and_noted() -> None:
         if reader.token_events == 2:
             seen.set()
 
-    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + TOKEN, seen, Do.RST]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + TOKEN, seen, Do.RST]) as server, a_client() as client:
         transcript = client.run(spec(server.url), on_token=on_token)
     assert transcript.outcome is Outcome.OK
     assert transcript.detail == "after the end marker: the connection was reset by the peer"
@@ -137,7 +156,7 @@ def test_silence_is_a_timeout_before_the_first_token_and_a_stall_after() -> None
     "steps", [[Do.FAREWELL], [head(status="100 Continue"), Do.FAREWELL], [SSE + TOKEN, Do.FAREWELL]]
 )
 def test_a_deadline_ends_the_stream_whatever_had_come(steps: list[Step]) -> None:
-    with WireServer([Do.REQUEST, *steps]) as server, StreamClient(read_timeout_s=60) as client:
+    with WireServer([Do.REQUEST, *steps]) as server, a_client(read_timeout_s=60) as client:
         transcript = client.run(spec(server.url), deadline_s=0.05)
         assert server.farewell() == "fin"
     assert transcript.capture.end is End.TIMEOUT
@@ -147,7 +166,7 @@ def test_a_deadline_ends_the_stream_whatever_had_come(steps: list[Step]) -> None
 @pytest.mark.parametrize(("how", "seen"), [(Close.FIN, "fin"), (Close.RST, "rst")])
 @pytest.mark.parametrize("steps", [[], [SSE], [SSE + TOKEN]])
 def test_leaving_after_a_while_is_seen_by_the_server_as_asked(how: Close, seen: str, steps: list[Step]) -> None:
-    with WireServer([Do.REQUEST, *steps, Do.FAREWELL]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, *steps, Do.FAREWELL]) as server, a_client() as client:
         transcript = client.run(spec(server.url), leave_after=(0.05, how))
         assert server.farewell() == seen
     assert (transcript.outcome, transcript.capture.end) == (Outcome.CANCELLED, End.CANCELLED)
@@ -155,7 +174,7 @@ def test_leaving_after_a_while_is_seen_by_the_server_as_asked(how: Close, seen: 
 
 
 def test_a_stream_that_ends_before_the_leave_is_not_cancelled() -> None:
-    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, a_client() as client:
         assert client.run(spec(server.url), leave_after=(60, Close.RST)).outcome is Outcome.OK
 
 
@@ -169,7 +188,7 @@ def test_on_token_can_leave_at_the_token_it_wants(how: Close, seen: str) -> None
         more.set()
         return how if reader.token_events >= 2 else None
 
-    with WireServer([Do.REQUEST, SSE, more, TOKEN + TOKEN, Do.FAREWELL]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE, more, TOKEN + TOKEN, Do.FAREWELL]) as server, a_client() as client:
         transcript = client.run(spec(server.url), on_token=on_token)
         assert server.farewell() == seen
     assert counts[0] == 0
@@ -180,9 +199,9 @@ def test_on_token_can_leave_at_the_token_it_wants(how: Close, seen: str) -> None
 def test_following_a_stream_gives_what_reading_it_at_the_end_gives() -> None:
     wire = head("Content-Type: text/plain", "Transfer-Encoding: chunked") + chunk(b"one ") + chunk(b"two") + END
     seen: list[int] = []
-    with WireServer([Do.REQUEST, wire]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, wire]) as server, a_client() as client:
         followed = client.run(spec(server.url), on_token=lambda reader: seen.append(reader.token_events))
-    with WireServer([Do.REQUEST, wire]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, wire]) as server, a_client() as client:
         whole = client.run(spec(server.url))
     assert seen[-1] == 1
     assert [text for _, text in followed.tokens] == [text for _, text in whole.tokens] == ["one two"]
@@ -190,7 +209,7 @@ def test_following_a_stream_gives_what_reading_it_at_the_end_gives() -> None:
 
 def test_keep_decides_whether_the_wire_stays() -> None:
     wire = SSE + TOKEN + LAST + END
-    with WireServer([Do.REQUEST, wire, Do.REQUEST, wire]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, wire, Do.REQUEST, wire]) as server, a_client() as client:
         kept, bare = client.run(spec(server.url)), client.run(spec(server.url), keep=False)
     assert kept.capture.wire is not None
     assert b"".join(kept.capture.wire) == wire
@@ -202,7 +221,7 @@ def test_keep_decides_whether_the_wire_stays() -> None:
 def test_nobody_listening_and_no_such_host_are_connect_errors() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with StreamClient() as client:
+    with a_client() as client:
         refused = client.run(spec(f"http://127.0.0.1:{port}/"))
         unknown = client.run(spec("http://nowhere.invalid/"))
         impossible = client.run(spec(f"http://{'a' * 64}.invalid/"))
@@ -215,7 +234,7 @@ def test_nobody_listening_and_no_such_host_are_connect_errors() -> None:
 def test_a_connection_that_is_never_accepted_is_a_connect_error() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
-        with socket.create_connection(address), StreamClient(connect_timeout_s=0.05) as client:
+        with socket.create_connection(address), a_client(connect_timeout_s=0.05) as client:
             transcript = client.run(spec(f"http://127.0.0.1:{address[1]}/"))
     assert transcript.outcome is Outcome.CONNECT_ERROR
     assert "within the connect timeout" in (transcript.detail or "")
@@ -232,7 +251,7 @@ def test_every_read_is_stamped_or_counted_as_unstamped() -> None:
         for ack in acks[: reader.token_events]:
             ack.set()
 
-    with WireServer([Do.REQUEST, SSE, *steps, LAST, END]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE, *steps, LAST, END]) as server, a_client() as client:
         transcript = client.run(spec(server.url), on_token=on_token)
     reads = transcript.capture.reads
     record = record_of(transcript, "s", url="u")
@@ -251,7 +270,7 @@ def test_an_interrupted_stream_keeps_what_had_come() -> None:
         if reader.token_events:
             raise KeyboardInterrupt
 
-    with WireServer([Do.REQUEST, SSE + TOKEN, Do.FAREWELL]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN, Do.FAREWELL]) as server, a_client() as client:
         with pytest.raises(KeyboardInterrupt):
             client.run(spec(server.url), on_token=interrupt)
         cut = client.cut()
@@ -261,21 +280,21 @@ def test_an_interrupted_stream_keeps_what_had_come() -> None:
 
 
 def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:
-    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, a_client() as client:
         assert client.cut() is None
         client.run(spec(server.url))
         assert client.cut() is None
 
 
 def test_a_wrong_dialect_reads_no_end_marker() -> None:
-    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, a_client() as client:
         transcript = client.run(spec(server.url), dialect=dialects.by_name("json-string"))
     assert transcript.outcome is Outcome.TRUNCATED
 
 
 def test_settling_finds_the_way_that_gives_a_stream() -> None:
     refused = head("Content-Length: 0", "Connection: close", status="405 Method Not Allowed")
-    with WireServer([Do.REQUEST, refused], [Do.REQUEST, SSE + TOKEN, Do.FAREWELL]) as server, StreamClient() as client:
+    with WireServer([Do.REQUEST, refused], [Do.REQUEST, SSE + TOKEN, Do.FAREWELL]) as server, a_client() as client:
         settled = settle(client, Target(url=f"http://127.0.0.1:{server.port}/s"))
         assert server.farewell() == "fin"
     assert settled.method == "GET"
@@ -285,7 +304,7 @@ def test_settling_finds_the_way_that_gives_a_stream() -> None:
 def test_settling_without_an_endpoint_cannot_measure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with StreamClient() as client, pytest.raises(CannotMeasure, match="refused"):
+    with a_client() as client, pytest.raises(CannotMeasure, match="refused"):
         settle(client, Target(url=f"http://127.0.0.1:{port}/s"))
 
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 import trustme
 
-from harness.transport.http1 import CaptureTransport, Close
+from harness.transport.connection import Close
+from harness.transport.http1 import CaptureTransport
 from harness.wire import Capture, End
 from tests.harness.tapes import chunk, head
 from tests.harness.wire_server import Do, WireServer

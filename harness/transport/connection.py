@@ -1,0 +1,157 @@
+"""One TCP connection, with or without TLS on top, whose reads carry their kernel stamps."""
+
+import _socket
+import socket
+import ssl
+import struct
+import time
+from enum import StrEnum
+from typing import Final
+
+from harness.transport import stamps
+from harness.wire import Read
+
+_DRAIN_READS: Final = 256  # a peer that floods is not waited out
+_LINGER_RST: Final = struct.pack("ii", 1, 0)
+
+Arrival = tuple[bytes, list[tuple[int, int, bytes]], int]
+"""What one recvmsg gave: the bytes, the ancillary data with the stamp, and the time in user space (epoch ns)."""
+
+
+class Close(StrEnum):
+    """How the client leaves: an orderly close, or an abortive one (SO_LINGER 0)."""
+
+    FIN = "fin"
+    RST = "rst"
+
+
+class Connection:
+    """One TCP connection, with or without TLS on top."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._tls: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._notified = False
+        self._raw: _socket.socket | None = None  # the same descriptor, past what gevent makes of a socket
+
+    def start_tls(self, context: ssl.SSLContext, hostname: str) -> None:
+        """Handshake. Raises ssl.SSLError, OSError or TimeoutError."""
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._sock.recv(stamps.RECV_BYTES)
+                if not data:
+                    raise ConnectionError("the server closed the connection during the TLS handshake") from None
+                self._incoming.write(data)
+            else:
+                self._flush()
+                return
+
+    def send(self, data: bytes) -> None:
+        """Hand all of `data` to the kernel."""
+        if self._tls is None:
+            self._sock.sendall(data)
+        else:
+            self._tls.write(data)
+            self._flush()
+
+    def receive(self) -> tuple[bytes, Read]:
+        """The plaintext of one read (under TLS possibly of several, when a record spans them) and its stamp."""
+        if self._tls is None:
+            return stamps.receive(self._sock)
+        if self._notified:  # the peer's close_notify came along with the last data; it may keep TCP open for ours
+            now_ns = time.time_ns()
+            return b"", Read(now_ns, now_ns, 0, stamped=False)
+        while True:
+            data, read = stamps.receive(self._sock)
+            if not data:
+                return b"", read
+            self._incoming.write(data)
+            plain = self._decrypt()
+            if plain is None:
+                return b"", read
+            if plain:
+                return plain, read
+
+    def watched(self) -> int:
+        """Get ready for `poll`; the descriptor to watch."""
+        self._sock.setblocking(False)
+        if self._raw is None:
+            self._raw = _socket.socket(fileno=self._sock.fileno())
+        return self._raw.fileno()
+
+    def poll(self) -> Arrival | None:
+        """What has arrived, without waiting; None when that is nothing, or only a part of a TLS record."""
+        assert self._raw is not None, "poll comes after watched"
+        if self._notified:
+            return b"", [], time.time_ns()
+        try:
+            data, ancillary, _, _ = self._raw.recvmsg(stamps.RECV_BYTES, stamps.ANCILLARY_BYTES)
+        except BlockingIOError:
+            return None
+        user_ns = time.time_ns()
+        if self._tls is not None and data:
+            self._incoming.write(data)
+            plain = self._decrypt()
+            if plain == b"":
+                return None
+            data = plain or b""
+        return data, ancillary, user_ns
+
+    def _decrypt(self) -> bytes | None:
+        assert self._tls is not None
+        parts: list[bytes] = []
+        while True:
+            try:
+                part = self._tls.read(stamps.RECV_BYTES)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                part = b""
+            if not part:  # the peer's close_notify
+                self._notified = True
+                return b"".join(parts) or None
+            parts.append(part)
+        self._flush()  # a TLS 1.3 key update asks for an answer
+        return b"".join(parts)
+
+    def _flush(self) -> None:
+        if pending := self._outgoing.read():
+            self._sock.sendall(pending)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._sock.settimeout(seconds)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits to be read: an idle connection with something to read has been closed, or is out of step."""
+        self._sock.setblocking(False)
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self, how: Close = Close.FIN) -> None:
+        """Leave. Unread data would turn an orderly close into a reset, so it is read away first."""
+        if self._raw is not None:
+            self._raw.detach()
+            self._raw = None
+        try:
+            if how is Close.RST:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RST)
+            else:
+                self._sock.setblocking(False)
+                for _ in range(_DRAIN_READS):
+                    if not self._sock.recv(stamps.RECV_BYTES):
+                        break
+        except OSError:
+            pass
+        self._sock.close()
