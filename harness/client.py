@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
@@ -81,7 +82,7 @@ class StreamClient:
         self._exchange = None
         request = httpx.Request(
             spec.method,
-            spec.url,
+            _parsed(spec.url),
             headers=spec.headers,
             content=spec.body,
             extensions={
@@ -113,6 +114,12 @@ class StreamClient:
         if self._exchange is not None:
             self._exchange.interrupt()
         return interpret(capture, dialect) if capture.start_ns else None
+
+
+@lru_cache(64)
+def _parsed(url: str) -> httpx.URL:
+    """Every stream of a load has the same."""
+    return httpx.URL(url)
 
 
 def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:

@@ -19,6 +19,8 @@ MAX_EVENT_BYTES: Final = (
     64 * 1024 * 1024
 )  # what System.Net.ServerSentEvents allows; the largest of the clients looked at
 
+_PLAIN_BYTES: Final = 1024 * 1024  # more goes the way that knows the limits
+
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
@@ -84,6 +86,15 @@ class Lexer:
         self._started = False
         self._cr_line: Line | None = None
         self.had_bom = False
+
+    @property
+    def offset(self) -> int | None:
+        """Where the next line begins; None in the middle of one, and while a BOM or the rest of a CRLF may come."""
+        return None if self._parts or self._cr_line is not None or not self._started else self._offset
+
+    def skip(self, size: int) -> None:
+        """Go on behind lines that were cut elsewhere; only where `offset` is known."""
+        self._offset += size
 
     def feed(self, data: bytes, read: int) -> list[Line]:
         """The lines that `data` completes."""
@@ -165,6 +176,11 @@ class Interpreter:
         """True while fields wait for the blank line that would dispatch them."""
         return bool(self._data or self._type)
 
+    @property
+    def plain_id(self) -> str | None:
+        """The last event id; None while fields wait for their blank line, or an id that none has dispatched yet."""
+        return self._id if self._start is None and self._id == self._last_event_id else None
+
     def feed(self, line: Line) -> Event | None:
         """The event that `line` dispatches, if it is the blank line after at least one `data` field."""
         raw = line.raw
@@ -207,3 +223,28 @@ class Interpreter:
             line.offset,
             line.read,
         )
+
+
+def plain_events(lexer: Lexer, interpreter: Interpreter, data: bytes, read: int) -> list[Event] | None:
+    """What the two give for `data`, at a tenth of the cost, if it is nothing but plain events; else None.
+
+    A plain event is one `data` line, perhaps behind an `event` line, all ended by LF: nearly every token of every
+    provider is one.
+    """
+    offset = lexer.offset
+    last_id = interpreter.plain_id
+    if offset is None or last_id is None or not data.endswith(b"\n\n") or b"\r" in data or len(data) > _PLAIN_BYTES:
+        return None
+    events = []
+    for block in data[:-2].split(b"\n\n"):
+        kind, value = "message", block
+        if block.startswith(b"event: "):
+            name, _, value = block.partition(b"\n")
+            kind = name[7:].decode("utf-8", "replace") or kind
+        if not value.startswith(b"data: ") or b"\n" in value:
+            return None
+        end = offset + len(block) + 1
+        events.append(Event(kind, value[6:].decode("utf-8", "replace"), last_id, offset, end, read))
+        offset = end + 1
+    lexer.skip(len(data))
+    return events

@@ -14,7 +14,7 @@ from harness import dialects
 from harness.dialects.base import Delta, Dialect, Kind, Media
 from harness.encoding import Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
-from harness.eventstream import Event, Interpreter, Lexer, Line
+from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events
 from harness.wire import Capture, End, Head
 
 SSE_TYPE: Final = "text/event-stream"
@@ -107,6 +107,10 @@ class _SseCutter:
         self._keep = keep
 
     def feed(self, data: bytes, read: int) -> list[Event]:
+        if not self._keep:
+            plain = plain_events(self._lexer, self._interpreter, data, read)
+            if plain is not None:
+                return plain
         lines = self._lexer.feed(data, read)
         if self._keep:
             self._transcript.lines += lines
@@ -227,20 +231,23 @@ class StreamReader:
 
     def _take(self, events: list[Event]) -> None:
         transcript = self.transcript
+        deltas, found = transcript.deltas, transcript.events
         for event in events:
-            if transcript.dialect is None:
+            dialect = transcript.dialect
+            if dialect is None:
                 if self._asked is not None:
                     transcript.dialect = self._asked
                 elif event.data:
                     transcript.dialect, transcript.dialect_rule = dialects.detect(event)
                 else:
-                    transcript.events.append(event)
+                    found.append(event)
                     continue
-            index = len(transcript.events)
-            transcript.events.append(event)
+                dialect = transcript.dialect
+            index = len(found)
+            found.append(event)
             is_token = False
-            for delta in transcript.dialect.read(event):
-                transcript.deltas.append(Found(index, delta))
+            for delta in dialect.read(event):
+                deltas.append(Found(index, delta))
                 is_token = is_token or delta.is_token
             self.token_events += is_token
 

@@ -20,9 +20,6 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-TOKEN_KINDS = frozenset({Kind.CONTENT, Kind.REASONING, Kind.TOOL})
-
-
 class Delta(NamedTuple):
     """One meaning found in one event. `value` is the finish reason, the usage object or the error object."""
 
@@ -33,7 +30,9 @@ class Delta(NamedTuple):
     @property
     def is_token(self) -> bool:
         """Generated text that a user could see: the design's definition of a token event."""
-        return bool(self.text) and self.kind in TOKEN_KINDS
+        kind = self.kind
+        # By identity: an enum's hash is a function of Python's.
+        return self.text != "" and (kind is Kind.CONTENT or kind is Kind.REASONING or kind is Kind.TOOL)
 
 
 class Media(StrEnum):

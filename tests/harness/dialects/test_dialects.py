@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness import dialects
 from harness.dialects.base import Delta, Dialect, Kind, Media
+from harness.dialects.openai_chat import OpenAIChat
 from harness.errors import UsageError
 from harness.eventstream import Event
 from harness.stream import Outcome
@@ -310,3 +311,21 @@ def test_no_delta_whatever_breaks_openai_chat(payload: Any) -> None:
 def test_no_hostile_text_breaks_a_reader_or_detection(dialect: Dialect, data: str) -> None:
     assert dialect.read(event(data))
     assert dialects.detect(event(data))
+
+
+JSON_VALUE = st.sampled_from([None, "", "x", "\u20ac", 0, 1.5, True, [], ["x"], {}, {"content": "x"}])
+CHUNK_DELTA = st.dictionaries(
+    st.sampled_from(["content", "reasoning_content", "reasoning", "refusal", "tool_calls", "role", "other"]), JSON_VALUE
+)
+CHOICE = st.fixed_dictionaries({}, optional={"delta": CHUNK_DELTA | JSON_VALUE, "finish_reason": JSON_VALUE})
+
+
+@given(
+    st.fixed_dictionaries(
+        {"choices": st.lists(CHOICE, max_size=2) | JSON_VALUE}, optional={"usage": JSON_VALUE, "error": JSON_VALUE}
+    ),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+def test_a_plain_chunk_is_read_as_any_other(chunk: dict[str, Any], separators: tuple[str, str]) -> None:
+    data = json.dumps(chunk, separators=separators)
+    assert OpenAIChat().read(event(data)) == OpenAIChat().read_any(data)

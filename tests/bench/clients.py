@@ -1,0 +1,212 @@
+"""What a streamed token costs a client, and how far its TTFT and ITL are from the truth: `make bench`.
+
+The mock has the first core, each client in turn the second. CPU is that of all processes of a client; the truth is the
+mock's ledger of the same run.
+"""
+
+# ruff: noqa: T201 (a script: printing is what it does)
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import httpx
+import psutil
+
+from harness.comparison import Ledgered, compare
+from harness.record import SCHEMA, Reads, StreamRecord
+from harness.runs import RecordReader
+from harness.stream import Outcome
+from tests.bench.mock import Subject, running
+
+CLIENT_CORE = 1
+TTFT_MS = 200
+WAIT_S = 60
+LOCUST = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
+
+
+class Result(NamedTuple):
+    """One client at one load."""
+
+    cpu_us: float  # per token
+    share: float  # of its core
+    tokens_per_s: float
+    verdict: str
+    path: Path  # where it left what it saw
+
+
+def command(name: str, port: int, streams: int, folder: Path) -> list[str]:
+    """How a client is started."""
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    if name == "C reader":
+        return [str(folder / "reader"), str(port), str(streams), str(folder / "request")]
+    if name == "streamgauge":
+        code = "from harness.cli import main; main()"
+        options = ["--users", str(streams), "--duration", "1h", "--out", str(folder / "run")]
+        return [sys.executable, "-c", code, "load", url, "--mock", f"http://127.0.0.1:{port}", *options]
+    if name == "locust + httpx-sse":
+        users = ["--users", str(streams), "--spawn-rate", str(streams), "--host", url]
+        return [*LOCUST, "-f", "tests/bench/locust_httpx_sse.py", *users]
+    return [sys.executable, "-m", "tests.bench.client_rivals", name, str(port), str(streams), str(folder / "seen")]
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Of all its processes, those that have ended included."""
+    total = 0.0
+    for one in [process, *process.children(recursive=True)]:
+        times = one.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+@contextmanager
+def playing(rate: float, tokens: int) -> Iterator[Subject]:
+    """The mock on its core."""
+    options = ["--port", "0", "--ttft", f"{TTFT_MS}ms", "--itl", f"{1e6 / rate:.0f}us", "--tokens", str(tokens)]
+    with running("mock_provider", *options, "--ledger-size", "1000000", core=0) as mock:
+        yield mock
+
+
+def measure(name: str, mock: Subject, streams: int, seconds: float, folder: Path) -> Result:
+    """Run one client until it has read for so long at full load."""
+    folder.mkdir()
+    body = json.dumps({"stream": True, "messages": [{"role": "user", "content": "hi"}]})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: {len(body)}\r\n\r\n"
+    (folder / "request").write_text(head + body)
+    if name == "C reader":
+        subprocess.run(["cc", "-O2", "-o", str(folder / "reader"), "tests/bench/reader.c"], check=True)
+
+    def totals() -> tuple[int, int]:
+        found = httpx.get(f"{mock.url}/_mock/summary", timeout=WAIT_S).json()
+        return found["active"], found["tokens_written"]
+
+    environment = os.environ | {"SEEN": str(folder / "seen")}
+    with (folder / "log").open("wb") as log:
+        child = subprocess.Popen(
+            ["taskset", "-c", str(CLIENT_CORE), *command(name, int(mock.url.rsplit(":", 1)[1]), streams, folder)],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
+        )  # fmt: skip
+        process = psutil.Process(child.pid)
+        patience = time.monotonic() + WAIT_S
+        while totals()[0] < streams * 0.9 and time.monotonic() < patience:
+            time.sleep(0.2)
+        time.sleep(2)
+        before, (_, wrote), began = cpu_s(process), totals(), time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - began
+        spent, tokens = cpu_s(process) - before, totals()[1] - wrote
+        child.send_signal(signal.SIGINT if name.startswith(("streamgauge", "locust")) else signal.SIGTERM)
+        try:
+            child.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            for one in [*process.children(recursive=True), process]:
+                one.kill()
+    verdict = "-"
+    run = folder / "run" / "run.json"
+    if run.exists():
+        verdict = (json.loads(run.read_text()).get("summary") or {}).get("validity", {}).get("verdict", "-")
+    return Result(spent / max(tokens, 1) * 1e6, spent / took, tokens / took, verdict, folder)
+
+
+def records(result: Result) -> list[StreamRecord]:
+    """The complete streams that a client saw."""
+    if (result.path / "run").exists():
+        return [record for record in RecordReader(result.path / "run") if record.outcome is Outcome.OK]
+    seen = result.path / "seen"
+    found = []
+    for line in seen.read_text().splitlines() if seen.exists() else []:
+        told = json.loads(line)
+        at_ns = [t_ns - told["start_ns"] for t_ns in told["token_ns"]]
+        found.append(
+            StreamRecord(
+                schema=SCHEMA, id=told["id"], outcome=Outcome.OK, method="POST", url="", start_ns=told["start_ns"],
+                reads=Reads(at_ns, [0] * len(at_ns), [0] * len(at_ns)), token_reads=list(range(len(at_ns))),
+            )
+        )  # fmt: skip
+    return found
+
+
+def ledger(mock: Subject) -> dict[str, Ledgered]:
+    """What the mock did."""
+    known = {}
+    with httpx.stream("GET", f"{mock.url}/_mock/export", timeout=WAIT_S) as export:
+        for line in export.iter_lines():
+            entry = json.loads(line)
+            writes = entry["writes"]
+            times = [t for t, token in zip(writes["t_ns"], writes["token"], strict=True) if token is not None]
+            known[entry["id"]] = Ledgered(entry["arrival_ns"], times)
+    return known
+
+
+def table(names: list[str], streams: int, rate: float, tokens: int, seconds: float) -> dict[str, Result]:
+    """Measure and print each client at one load."""
+    print(
+        f"\n{streams} streams x {rate:g} tokens/s of {tokens} tokens, true TTFT {TTFT_MS} ms, one core for the client"
+    )
+    print(
+        f"{'':<20}{'CPU/token':>10}{'core':>6}{'tokens/s':>10}  {'TTFT error p50':>15}{'p99':>10}{'ITL p99 error':>15}"
+    )
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            # A mock of its own for each: a late close of one client must not disturb the next.
+            with playing(rate, tokens) as mock:
+                result = results[name] = measure(name, mock, streams, seconds, Path(folder, name.replace(" ", "-")))
+                known, seen = ledger(mock), records(result)
+            seen = [record for record in seen if record.id in known]
+            line = f"{name:<20}{result.cpu_us:>7.1f} us{result.share:>6.0%}{result.tokens_per_s:>10,.0f}  "
+            if name == "C reader" or not seen:
+                print(f"{line}{'-':>15}{'-':>10}{'-':>15}")
+                continue
+            found = compare(seen, known)
+            ttft, itl, true_itl = found.ttft_error_ms, found.itl_ms, found.true_itl_ms
+            assert ttft is not None
+            error = f"{itl.p99 - true_itl.p99:>+12.2f} ms" if itl is not None and true_itl is not None else f"{'-':>15}"
+            print(f"{line}{ttft.p50:>+12.2f} ms{ttft.p99:>+7.2f} ms{error}  {result.verdict}", flush=True)
+    return results
+
+
+def main() -> None:
+    """Cost at 100 streams, accuracy at 400, and how far each client gets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["cost", "accuracy"])
+    parser.add_argument("--rate", type=float, default=50)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--streams", type=int)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--clients", nargs="*")
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {0})
+    everyone = ["streamgauge", "locust + httpx-sse", "aiohttp", "httpx", "openai"]
+    if shutil.which("cc") is not None:
+        everyone.insert(0, "C reader")
+    else:
+        print("there is no cc: without the C reader")
+    names = arguments.clients or everyone
+    if "cost" in arguments.parts:
+        rounds = [
+            table(names, arguments.streams or 100, arguments.rate, 100, arguments.seconds)
+            for _ in range(arguments.rounds)
+        ]
+        if "streamgauge" in names:
+            print("\nstreamgauge / this, by CPU per token:")
+            for name in names:
+                ratio = median(one["streamgauge"].cpu_us / one[name].cpu_us for one in rounds)
+                print(f"  {name:<20}{ratio:>6.2f}")
+            print("  goals: C reader <= 2.50, locust + httpx-sse <= 0.20, aiohttp <= 0.33")
+    if "accuracy" in arguments.parts:
+        table([n for n in names if n != "C reader"], arguments.streams or 400, arguments.rate, 100, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
