@@ -9,6 +9,7 @@ from mock_provider.stream import Event, Item, Kind, PartKind
 
 CALLS = frozenset({"stream", "tool-calls"})
 OPENAI = CALLS | {"openai"}
+TEXT = CALLS | {"call-text"}
 _TOOL_CALLS = b'"tool_calls":['
 
 
@@ -72,7 +73,7 @@ FAULTS = (
         sentence="the arguments of each tool call lack their last character",
         level="event",
         trips=("openai-chat.tool-args-json",),
-        needs=CALLS,
+        needs=TEXT,
         items=_broken_arguments,
     ),
 )
