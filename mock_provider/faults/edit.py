@@ -18,7 +18,7 @@ def every_token(change: Callable[[bytes], bytes]) -> Events:
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
-            is_token = event.kind is Kind.TOKEN or event.token is not None
+            is_token = event.kind is Kind.TOKEN or (event.token is not None and event.kind is not Kind.ERROR)
             yield event._replace(data=change(event.data)) if is_token else event
 
     return events
@@ -81,7 +81,7 @@ def add_line(line: bytes) -> Callable[[bytes], bytes]:
 
 
 def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
-    """Replaces the JSON payload of an event's data line; bytes without one stay as they are."""
+    """Replaces the JSON payload of an event's data lines; bytes without one stay as they are."""
 
     def replace(match: re.Match[bytes]) -> bytes:
         try:
@@ -91,4 +91,4 @@ def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
         changed = json.dumps(change(value), separators=(",", ":"))
         return b"data: " + changed.encode()
 
-    return _DATA_LINE.sub(replace, data, count=1)
+    return _DATA_LINE.sub(replace, data)

@@ -13,11 +13,11 @@ TEXT = CALLS | {"call-text"}
 _TOOL_CALLS = b'"tool_calls":['
 
 
-def _each_delta(change: Callable[[dict[str, Any], dict[int, str]], None]) -> Events:
+def _each_delta(change: Callable[[dict[str, Any], dict[int | None, str]], None]) -> Events:
     """Applies `change` to each piece of a call; it may keep the ids of the calls, by index."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
-        ids: dict[int, str] = {}
+        ids: dict[int | None, str] = {}
 
         def payload(chunk: dict[str, Any]) -> dict[str, Any]:
             for choice in chunk["choices"]:
@@ -31,12 +31,15 @@ def _each_delta(change: Callable[[dict[str, Any], dict[int, str]], None]) -> Eve
     return events
 
 
-def _without_index(call: dict[str, Any], _ids: dict[int, str]) -> None:
-    del call["index"]
+def _without_index(call: dict[str, Any], _ids: dict[int | None, str]) -> None:
+    call.pop("index", None)
 
 
-def _repeated_id(call: dict[str, Any], ids: dict[int, str]) -> None:
-    call["id"] = ids.setdefault(call["index"], call.get("id", ""))
+def _repeated_id(call: dict[str, Any], ids: dict[int | None, str]) -> None:
+    index = call.get("index")  # None where another fault has removed it: the newest call's
+    if "id" in call:
+        ids[index] = call["id"]
+    call["id"] = ids[index]
 
 
 def _broken_arguments(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:

@@ -184,6 +184,11 @@ def bad_json(chunk: bytes) -> bytes:
     return payload[:-1] + chunk[len(payload) :]
 
 
+def broken(clean: Clean, others: list[bytes]) -> list[bytes]:
+    """The middle token without its last character, unlike the others on one line."""
+    return clean.having(others).at(clean.middle, bad_json(clean.chunks[clean.middle]))
+
+
 def merged(clean: Clean) -> list[bytes]:
     data = clean.chunks[clean.middle + 1].partition(b"data: ")[2]
     chunk = clean.chunks[clean.middle][:-1] + b"data: " + data
@@ -259,7 +264,13 @@ def empty_choices(clean: Clean) -> list[bytes]:
 
 
 def null_error(clean: Clean) -> list[bytes]:
-    return clean.each(lambda c: c[:-3] + b',"error":null}\n\n' if c.startswith(b"data: {") else c)
+    return clean.each(
+        lambda c: c[:-3] + b',"error":null}\n\n' if c.startswith(b"data: {") and b'"error":{' not in c else c
+    )
+
+
+def wrong_object(clean: Clean) -> list[bytes]:
+    return clean.payloads(rb'"object":"[^"]*"', b'"object":"chat.completion"')
 
 
 def repeated_ids(clean: Clean) -> list[bytes]:
@@ -303,7 +314,8 @@ class Case:
 
 
 def name_of(spec: str) -> str:
-    return re.split("[:@]", spec)[0]
+    """The name of a fault, or of the first of several."""
+    return re.split("[:@,]", spec)[0]
 
 
 CASES = [
@@ -352,7 +364,7 @@ CASES = [
     Case("usage-missing", lambda c: c.at(-2)),
     Case("usage-zero", zero_usage),
     Case("empty-choices", empty_choices),
-    Case("wrong-object", lambda c: c.payloads(rb'"object":"[^"]*"', b'"object":"chat.completion"')),
+    Case("wrong-object", wrong_object),
     Case("error-null-key", null_error),
     Case("tool-no-index", lambda c: c.payloads(rb'("tool_calls":\[\{)"index":\d,', rb"\1"), more="tools=2"),
     Case("tool-id-repeated", repeated_ids, more="tools=2"),
@@ -397,6 +409,22 @@ CASES = [
     ),
     Case("rst:2", lambda c: c.head(2), end="rst", whole=False),
     Case("fin:2", lambda c: c.head(2), whole=False),
+]
+
+# Faults of which one used to break the other: the vendor, and what both together are.
+TOGETHER = [
+    ("azure", Case("error-event:2,error-null-key", lambda c: null_error(c.having(c.failed())))),
+    ("azure", Case("error-event:2,wrong-object", lambda c: wrong_object(c.having(c.failed())))),
+    ("openrouter", Case("error-event:2,error-null-key", lambda c: null_error(c.having(c.failed())))),
+    ("azure", Case("merged-events,wrong-object", lambda c: wrong_object(c.having(merged(c))))),
+    ("cohere", Case("unknown-field,pretty-json", lambda c: c.tokens(lambda x: add_line(b"trace: 1")(pretty(x))))),
+    ("anthropic", Case("bad-json,pretty-json", lambda c: broken(c, c.tokens(pretty)))),
+    ("ollama-chat", Case("bad-json,spread-lines", lambda c: broken(c, c.tokens(spread)))),
+    # The error cuts off a call, which was to be said whole.
+    ("gemini", Case("unknown-field,error-event:2", lambda c: [c.error(MESSAGE)], more="tools=1")),
+    # The bad byte ends the middle token, or goes to the next one with the tail of what is cut.
+    ("cohere", Case("split-utf8,utf8-invalid", lambda c: c.with_text(HALF, " caf\udcc3\udcff", "\udca9 na\u00efve"))),
+    ("cohere", Case("utf8-invalid,split-utf8", lambda c: c.with_text(HALF, " caf\udcc3", "\udca9\udcff na\u00efve"))),
 ]
 
 HEADS: dict[str, tuple[list[str], list[str]]] = {  # the fields that go, the lines that come
