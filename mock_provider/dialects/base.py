@@ -73,7 +73,8 @@ class Dialect(ABC):
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-cache"),)
     # What faults may need: "sse" lines, "json" payloads, each an "object", "openai" chunks, a "marker" of success,
-    # an "error" of its own, "raw" text on data lines. What it can say: "reasoning", "tools", "refusal".
+    # an "error" of its own, "raw" text on data lines, a tool call's arguments as "call-text" that can break.
+    # What it can say: "reasoning", "tools", "refusal".
     features: ClassVar[frozenset[str]]
     start: ClassVar[tuple[Kind, ...]] = ()
     profile: ClassVar[str | None] = None  # see `profiles`; a directive's goes before it

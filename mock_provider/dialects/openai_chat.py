@@ -33,7 +33,7 @@ class OpenAIChat(Dialect):
 
     name = "openai-chat"
     routes: ClassVar[tuple[tuple[str, str], ...]] = (("POST", "/v1/chat/completions"),)
-    features = PARTS | {"sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile"}
+    features = PARTS | {"sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile", "call-text"}
     start = (Kind.PRELUDE, Kind.START)
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:

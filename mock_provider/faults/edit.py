@@ -14,11 +14,12 @@ _DATA_LINE = re.compile(rb"^data: (.*)$", re.MULTILINE)
 
 
 def every_token(change: Callable[[bytes], bytes]) -> Events:
-    """Applies `change` to the bytes of each token's event."""
+    """Applies `change` to the bytes of each token's event, which may be a finish chunk or a whole tool call, too."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
-            yield event._replace(data=change(event.data)) if event.kind is Kind.TOKEN else event
+            is_token = event.kind is Kind.TOKEN or (event.token is not None and event.kind is not Kind.ERROR)
+            yield event._replace(data=change(event.data)) if is_token else event
 
     return events
 
@@ -30,6 +31,26 @@ def with_struck(source: Iterator[Piece], struck: int) -> Iterator[tuple[Piece, b
         strikes = not found and piece.token is not None and piece.token >= struck
         found = found or strikes
         yield piece, strikes
+
+
+def is_comment(event: Event) -> bool:
+    """Whether it is no event to a reader of the stream: a comment, or nothing."""
+    return not event.data or event.data.startswith(b":")
+
+
+def first_event(change: Callable[[bytes], bytes]) -> Events:
+    """Applies `change` to the bytes of the first event; a comment is none."""
+
+    def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+        for event in source:
+            if is_comment(event):
+                yield event
+                continue
+            yield event._replace(data=change(event.data))
+            break
+        yield from source
+
+    return events
 
 
 def middle_token(change: Callable[[bytes], bytes]) -> Events:
@@ -60,7 +81,7 @@ def add_line(line: bytes) -> Callable[[bytes], bytes]:
 
 
 def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
-    """Replaces the JSON payload of an event's data line; bytes without one stay as they are."""
+    """Replaces the JSON payload of an event's data lines; bytes without one stay as they are."""
 
     def replace(match: re.Match[bytes]) -> bytes:
         try:
@@ -70,4 +91,4 @@ def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
         changed = json.dumps(change(value), separators=(",", ":"))
         return b"data: " + changed.encode()
 
-    return _DATA_LINE.sub(replace, data, count=1)
+    return _DATA_LINE.sub(replace, data)

@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterator
 
 from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
-from mock_provider.faults.edit import add_line, before_middle_token, every_token, middle_token, with_struck
+from mock_provider.faults.edit import (
+    add_line,
+    before_middle_token,
+    every_token,
+    first_event,
+    is_comment,
+    middle_token,
+    with_struck,
+)
 from mock_provider.stream import Event, Kind
 
 SSE = frozenset({"stream", "sse"})
@@ -46,17 +54,13 @@ def _ids(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
 
 def _id_in_force(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Event]:
     """One id with the first event, which the comments that follow must not turn into events."""
-    first = next(source, None)
-    if first is not None:
-        yield first._replace(data=add_line(b"id: 1")(first.data))
+    for event in source:
+        if is_comment(event):
+            yield event
+            continue
+        yield event._replace(data=add_line(b"id: 1")(event.data))
+        break
     yield from _heartbeats(COMMENT)(source, arg, facts)
-
-
-def _retry_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
-    first = next(source, None)
-    if first is not None:
-        yield first._replace(data=b"retry: 3000\n" + first.data)
-    yield from source
 
 
 def _merged(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
@@ -185,7 +189,7 @@ FAULTS = (
         sentence="the first event sets a reconnection time of 3 s (legal)",
         level="text",
         needs=SSE,
-        events=_retry_first,
+        events=first_event(lambda data: b"retry: 3000\n" + data),
     ),
     Fault(
         name="merged-events",

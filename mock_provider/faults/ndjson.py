@@ -10,7 +10,10 @@ NDJSON = frozenset({"stream", "ndjson"})
 
 
 def _indented(data: bytes) -> bytes:
-    return json.dumps(json.loads(data), indent=2).encode() + b"\n"
+    try:
+        return json.dumps(json.loads(data), indent=2).encode() + b"\n"
+    except ValueError:  # another fault has broken it
+        return data
 
 
 FAULTS = (

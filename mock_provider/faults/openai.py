@@ -12,11 +12,14 @@ USAGE = OPENAI | {"usage-chunk"}
 
 
 def _chunks(change: Callable[[dict[str, Any]], dict[str, Any]], *kinds: Kind) -> Events:
-    """Applies `change` to the chunks of some kinds, to all when none is named."""
+    """Applies `change` to the chunks of some kinds, to all when none is named; a bare error is no chunk."""
+
+    def chunk(value: dict[str, Any]) -> dict[str, Any]:
+        return change(value) if "choices" in value else value
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
-            yield (event._replace(data=edit_payload(event.data, change)) if not kinds or event.kind in kinds else event)
+            yield (event._replace(data=edit_payload(event.data, chunk)) if not kinds or event.kind in kinds else event)
 
     return events
 
@@ -132,6 +135,6 @@ FAULTS = (
         level="event",
         trips=("openai-chat.no-null-error-key",),
         needs=OPENAI,
-        events=_chunks(lambda chunk: chunk | {"error": None}),
+        events=_chunks(lambda chunk: chunk if "error" in chunk else chunk | {"error": None}),
     ),
 )

@@ -18,6 +18,7 @@ _LONE_BYTE = re.compile(rb"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])
 # A run of escaped characters, or some other escape, which is stepped over so that its end is no beginning.
 _ESCAPES = re.compile(rb"((?:\\u[0-9a-f]{4})+)|\\.")
 OVERSIZED_BYTES = 65_536  # what line readers of the usual kind allow
+_DATA_LINE = re.compile(rb"^data: (.*)\n", re.MULTILINE)
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -43,9 +44,17 @@ def _cut_short(data: bytes) -> bytes:
 
 
 def _pretty(data: bytes) -> bytes:
-    opening, _, payload = data.removesuffix(b"\n\n").partition(b"data: ")
-    lines = json.dumps(json.loads(payload), indent=2).split("\n")
-    return opening + "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
+    """Each data line that is an object, over several; one that another fault has broken stays as it is."""
+
+    def spread(match: re.Match[bytes]) -> bytes:
+        try:
+            value = json.loads(match[1])
+        except ValueError:
+            return match[0]
+        lines = json.dumps(value, indent=2).split("\n") if isinstance(value, dict) else []
+        return "".join(f"data: {line}\n" for line in lines).encode() or match[0]
+
+    return _DATA_LINE.sub(spread, data)
 
 
 def _two_lines(data: bytes) -> bytes:
@@ -76,12 +85,14 @@ def _split_character(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterato
             yield item._replace(text=carried + item.text)
             carried = None
             continue
-        if done or item.token is None or item.token < struck or item.text.isascii() or item.token + 1 == facts.tokens:
+        if done or item.token is None or item.token < struck or item.token + 1 == facts.tokens:
             yield item
             continue
-        data = item.text.encode()
+        data = item.text.encode("utf-8", "surrogateescape")
         match = _MULTIBYTE.search(data)
-        assert match is not None  # the text is not ASCII
+        if match is None:
+            yield item
+            continue
         cut = match.start() + 1
         yield item._replace(text=data[:cut].decode("utf-8", "surrogateescape"))
         carried, done = data[cut:].decode("utf-8", "surrogateescape"), True

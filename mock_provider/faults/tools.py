@@ -9,14 +9,15 @@ from mock_provider.stream import Event, Item, Kind, PartKind
 
 CALLS = frozenset({"stream", "tool-calls"})
 OPENAI = CALLS | {"openai"}
+TEXT = CALLS | {"call-text"}
 _TOOL_CALLS = b'"tool_calls":['
 
 
-def _each_delta(change: Callable[[dict[str, Any], dict[int, str]], None]) -> Events:
+def _each_delta(change: Callable[[dict[str, Any], dict[int | None, str]], None]) -> Events:
     """Applies `change` to each piece of a call; it may keep the ids of the calls, by index."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
-        ids: dict[int, str] = {}
+        ids: dict[int | None, str] = {}
 
         def payload(chunk: dict[str, Any]) -> dict[str, Any]:
             for choice in chunk["choices"]:
@@ -30,12 +31,15 @@ def _each_delta(change: Callable[[dict[str, Any], dict[int, str]], None]) -> Eve
     return events
 
 
-def _without_index(call: dict[str, Any], _ids: dict[int, str]) -> None:
-    del call["index"]
+def _without_index(call: dict[str, Any], _ids: dict[int | None, str]) -> None:
+    call.pop("index", None)
 
 
-def _repeated_id(call: dict[str, Any], ids: dict[int, str]) -> None:
-    call["id"] = ids.setdefault(call["index"], call.get("id", ""))
+def _repeated_id(call: dict[str, Any], ids: dict[int | None, str]) -> None:
+    index = call.get("index")  # None where another fault has removed it: the newest call's
+    if "id" in call:
+        ids[index] = call["id"]
+    call["id"] = ids[index]
 
 
 def _broken_arguments(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
@@ -72,7 +76,7 @@ FAULTS = (
         sentence="the arguments of each tool call lack their last character",
         level="event",
         trips=("openai-chat.tool-args-json",),
-        needs=CALLS,
+        needs=TEXT,
         items=_broken_arguments,
     ),
 )

@@ -1,0 +1,62 @@
+"""Faults alone and by twos, on streams of whatever can be said: nothing raises while they are composed."""
+
+from itertools import product
+
+import pytest
+
+from mock_provider.compose import Stream, compose
+from mock_provider.config import MockConfig
+from mock_provider.dialects import DIALECTS
+from mock_provider.dialects.base import Ask
+from mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
+from mock_provider.directive import DirectiveError, read_directive
+from mock_provider.faults import FAULTS
+from mock_provider.http import Request
+from mock_provider.plan import resolve
+from mock_provider.stream import Action, Write
+
+BY_NAME = {dialect.name: dialect for dialect in (*DIALECTS, GEMINI_ARRAY)}
+REQUEST = Request("POST", "/", "1.1", {"accept-encoding": "gzip", "origin": "https://e.example"}, b"", 0, 0, True)
+CONFIG = MockConfig(ttft="0", itl="0")
+STREAMS = [
+    ("openai-chat", "profile=mistral tokens=4"),
+    ("openai-chat", "profile=openrouter reasoning=2 tools=2 tokens=4"),
+    ("openai-responses", "reasoning=1 tools=1 tokens=3"),
+    ("anthropic", "reasoning=1 tools=1 tokens=3"),
+    ("gemini", "reasoning=1 tools=1 tokens=3"),
+    ("gemini-array", "reasoning=1 tools=2 tokens=3"),
+    ("ollama-chat", "reasoning=1 tools=2 tokens=3"),
+    ("ollama-generate", "reasoning=1 tokens=3"),
+    ("cohere", "reasoning=1 tools=1 tokens=3"),
+    ("raw-text", "tokens=4"),
+]
+
+
+def actions(name: str, words: str, *faults: str) -> list[Action]:
+    dialect = BY_NAME[name]
+    ask = Ask(f"[[mock id=t {words} fault={','.join(faults)}]]", include_usage=True)
+    plan = resolve(
+        read_directive(ask.prompt, {}),
+        CONFIG,
+        features=dialect.features | {"stream", "http/1.1"} | ({"lf"} if dialect.newline == b"\n" else set()),
+        dialect_heartbeat_ns=None,
+        max_tokens=None,
+    )
+    return list(compose(Stream(REQUEST, dialect, ask, plan, dialect.encoder(ask, plan))).actions)
+
+
+def is_shown(name: str, words: str, fault: str) -> bool:
+    try:
+        actions(name, words, fault)
+    except DirectiveError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("name", "words"), STREAMS, ids=[f"{name} {words}" for name, words in STREAMS])
+def test_no_fault_upsets_a_stream_or_another_fault(name: str, words: str) -> None:
+    shown = [fault for fault in FAULTS.values() if not fault.server_wide and is_shown(name, words, fault.name)]
+    # A head, a connection and a status know nothing of what the body says.
+    said = [fault.name for fault in shown if fault.items or fault.events or fault.line or fault.body]
+    for pair in product(said, repeat=2):
+        assert any(isinstance(action, Write) for action in actions(name, words, *pair)), pair
