@@ -10,6 +10,7 @@ read, and that delay would be ours. If the LF does come, it is swallowed and the
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Final, NamedTuple
 
 from harness.errors import LimitExceeded
@@ -248,3 +249,20 @@ def plain_events(lexer: Lexer, interpreter: Interpreter, data: bytes, read: int)
         offset = end + 1
     lexer.skip(len(data))
     return events
+
+
+def plain_runs(lexer: Lexer, interpreter: Interpreter, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
+    """`plain_events` for many pieces, of which each must be one unnamed plain event, at a third of the cost."""
+    offset = lexer.offset
+    last_id = interpreter.plain_id
+    body = b"".join(pieces)
+    many = len(pieces)
+    if offset is None or last_id is None or b"\r" in body or body.count(b"\n") != 2 * many or len(body) > _PLAIN_BYTES:
+        return None
+    if any(not piece.startswith(b"data: ") or not piece.endswith(b"\n\n") for piece in pieces):
+        return None
+    starts = list(accumulate(map(len, pieces), initial=offset))
+    ends = [start - 1 for start in starts[1:]]
+    data = [piece[6:-2].decode("utf-8", "replace") for piece in pieces]
+    lexer.skip(len(body))
+    return list(map(Event, repeat("message"), data, repeat(last_id), starts, ends, reads))

@@ -8,15 +8,18 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count, repeat
 from typing import Final, NamedTuple, Protocol
 
 from harness import dialects
-from harness.dialects.base import Delta, Dialect, Kind, Media
+from harness.dialects.base import Delta, Dialect, Kind, Media, ReadsRuns
 from harness.encoding import Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
-from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events
+from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events, plain_runs
 from harness.wire import Capture, End, Head
 
+_WINDOW: Final = 64  # pieces that are looked at together; where one is unusual, fewer and fewer
+_FEW: Final = 4
 SSE_TYPE: Final = "text/event-stream"
 _SSE_STARTS: Final = tuple(
     bom + name for bom in (b"", b"\xef\xbb\xbf") for name in (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -122,6 +125,10 @@ class _SseCutter:
                 events.append(event)
         return events
 
+    def feed_many(self, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
+        """The events of pieces that are one plain event each; None, and nothing is taken, if they are not."""
+        return None if self._keep else plain_runs(self._lexer, self._interpreter, pieces, reads)
+
     def finish(self, read: int) -> list[Event]:
         # The standard discards what the body's end leaves undispatched; the checks still want to see it.
         self._transcript.pending = self._lexer.finish(read)
@@ -185,6 +192,46 @@ class StreamReader:
         except (ValueError, LimitExceeded) as error:
             self._failure = str(error)
         self._started = True
+
+    def feed_all(self, body: list[tuple[int, bytes]]) -> None:
+        """Take a whole body."""
+        if len({read for read, _ in body}) < len(body):
+            body = list(by_read(body))
+        for start in range(0, len(body), _WINDOW):
+            self._feed_some(body[start : start + _WINDOW])
+
+    def _feed_some(self, window: list[tuple[int, bytes]]) -> None:
+        if self._feed_run(window):
+            return
+        if len(window) <= _FEW:
+            for read, data in window:
+                self.feed(read, data)
+            return
+        # What is unusual is at the ends, as a rule.
+        half = len(window) // 2
+        self._feed_some(window[:half])
+        self._feed_some(window[half:])
+
+    def _feed_run(self, window: list[tuple[int, bytes]]) -> bool:
+        """Take pieces of which each is one plain event; False, and nothing is taken, if one is not."""
+        transcript, cutter = self.transcript, self._cutter
+        dialect = transcript.dialect
+        if not isinstance(cutter, _SseCutter) or not isinstance(self._decoder, Identity) or self._failure is not None:
+            return False
+        if not isinstance(dialect, ReadsRuns):
+            return False
+        events = cutter.feed_many([data for _, data in window], [read for read, _ in window])
+        if events is None:
+            return False
+        texts = dialect.texts([event.data for event in events])
+        if texts is None:
+            self._take(events)
+            return True
+        first = len(transcript.events)
+        transcript.events += events
+        transcript.deltas += map(Found, count(first), map(Delta, repeat(Kind.CONTENT), texts))
+        self.token_events += len(texts)
+        return True
 
     def finish(self) -> Transcript:
         """Judge the stream by its capture, which must have ended."""
@@ -307,8 +354,7 @@ def _message_of(error: object) -> str:
 def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
     """Read a finished capture; `dialect` None detects it."""
     reader = StreamReader(capture, dialect, keep=keep)
-    for read, data in by_read(capture.body):
-        reader.feed(read, data)
+    reader.feed_all(capture.body)
     return reader.finish()
 
 

@@ -1,7 +1,7 @@
 """What a dialect is: how an endpoint wraps generated text in events, and how it is asked for a stream."""
 
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.eventstream import Event
 
@@ -79,4 +79,13 @@ class Dialect(Protocol):
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> Ask:
         """The smallest request that starts a stream."""
+        ...
+
+
+@runtime_checkable
+class ReadsRuns(Dialect, Protocol):
+    """A dialect that reads many events at once faster than one by one."""
+
+    def texts(self, data: list[str]) -> list[str] | None:
+        """For events whose only delta is CONTENT with some text: their texts. None if one is anything else."""
         ...

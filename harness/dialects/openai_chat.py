@@ -36,6 +36,7 @@ class _PlainChunk(msgspec.Struct, frozen=True, gc=False):
 
 
 _plain = msgspec.json.Decoder(_PlainChunk)
+_plain_run = msgspec.json.Decoder(list[_PlainChunk])
 
 
 class OpenAIChat:
@@ -57,6 +58,18 @@ class OpenAIChat:
             if text:
                 return [Delta(Kind.CONTENT, text)]
         return self.read_any(data)
+
+    def texts(self, data: list[str]) -> list[str] | None:
+        joined = ",".join(data)
+        # Each is an object of its own, or two broken ones could pass as one.
+        if joined.count("},{") != len(data) - 1 or "\n" in joined:
+            return None
+        try:
+            chunks = _plain_run.decode(f"[{joined}]")
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return None
+        texts = [chunk.choices[0].delta.content for chunk in chunks]
+        return texts if len(texts) == len(data) and all(texts) else None
 
     def read_any(self, data: str) -> list[Delta]:
         """The deltas of a chunk of whatever kind; `read` finds the plain ones in a fourth of the time."""

@@ -14,9 +14,6 @@ from harness.wire import Read
 _DRAIN_READS: Final = 256  # a peer that floods is not waited out
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
 
-Arrival = tuple[bytes, list[tuple[int, int, bytes]], int]
-"""What one recvmsg gave: the bytes, the ancillary data with the stamp, and the time in user space (epoch ns)."""
-
 
 class Close(StrEnum):
     """How the client leaves: an orderly close, or an abortive one (SO_LINGER 0)."""
@@ -85,7 +82,7 @@ class Connection:
             self._raw = _socket.socket(fileno=self._sock.fileno())
         return self._raw.fileno()
 
-    def poll(self) -> Arrival | None:
+    def poll(self) -> stamps.Arrival | None:
         """What has arrived, without waiting; None when that is nothing, or only a part of a TLS record."""
         assert self._raw is not None, "poll comes after watched"
         if self._notified:

@@ -8,11 +8,12 @@ from typing import Final, Protocol
 import httpx
 
 from harness.transport import stamps
-from harness.transport.connection import Arrival, Close, Connection
+from harness.transport.connection import Close, Connection
 from harness.transport.parser import ResponseParser
 from harness.wire import Capture, End, Framing, Read
 
 _TICK_S: Final = 1.0
+_WINDOW: Final = 64  # reads that are looked at together: an unusual one makes only so many others slower
 _STORED_BYTES: Final = 4 * 1024 * 1024  # more is looked at, because only the parser knows the limits of a body
 
 
@@ -45,7 +46,7 @@ class Exchange(httpx.SyncByteStream):
         self._leave: tuple[float, Close] | None = None
         self._watch = watch
         self._only_stores = False
-        self._arrived: list[Arrival] = []
+        self._arrived: list[stamps.Arrival] = []
         self._arrived_bytes = 0
         self._deadline_s: float | None = None
         self._heard = 0  # reads until `_heard_s`, when the last tick found new ones
@@ -174,6 +175,19 @@ class Exchange(httpx.SyncByteStream):
     def _digest(self) -> None:
         """Find out what the stored reads mean."""
         arrived, self._arrived, self._arrived_bytes = self._arrived, [], 0
+        capture = self.capture
+        if capture.wire is None:
+            # The last may be the end, which is no chunk.
+            for start in range(0, len(arrived) - 1, _WINDOW):
+                window = arrived[start : min(start + _WINDOW, len(arrived) - 1)]
+                if self._parser.feed_chunks([data for data, _, _ in window], len(capture.reads)):
+                    capture.reads += stamps.reads_of(window)
+                else:
+                    self._look_at(window)
+            arrived = arrived[-1:]
+        self._look_at(arrived)
+
+    def _look_at(self, arrived: list[stamps.Arrival]) -> None:
         for data, ancillary, user_ns in arrived:
             if self._parser.done:
                 self._parser.keep_alive = False  # this came behind the end

@@ -1,5 +1,6 @@
 """Response bytes in, head and body pieces out, into a Capture. No socket: a list of reads will do."""
 
+from itertools import count
 from typing import Final
 
 import httptools
@@ -9,6 +10,7 @@ from harness.wire import Capture, End, Framing, Head
 MAX_HEAD_BYTES: Final = 256 * 1024
 MAX_BODY_BYTES: Final = 1024 * 1024 * 1024
 MAX_PIECES: Final = 5_000_000
+_HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
 class ResponseParser:
@@ -28,6 +30,7 @@ class ResponseParser:
         self._headers: list[tuple[str, str]] = []
         self._bytes = 0
         self._body_bytes = 0
+        self._between_chunks = False
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
@@ -47,7 +50,33 @@ class ResponseParser:
         if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
         elif self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
-            self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
+            self._end_too_large()
+        self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
+
+    def feed_chunks(self, pieces: list[bytes], read: int) -> bool:
+        """What `feed` gives for reads from number `read` on, at a third of the cost, if each is just one whole chunk.
+
+        False, and nothing is taken, if that is not so: then `feed` has to look at them.
+        """
+        joined = b"".join(pieces)
+        if not self._between_chunks or self.done or not joined.endswith(b"\r\n"):
+            return False
+        parts = joined[:-2].split(b"\r\n")
+        sizes, chunks = parts[::2], parts[1::2]
+        if not len(sizes) == len(chunks) == len(pieces) or b"".join(sizes).translate(None, _HEX_DIGITS):
+            return False
+        lengths = [len(chunk) for chunk in chunks]
+        if not all(sizes) or [int(size, 16) for size in sizes] != lengths or 0 in lengths:
+            return False
+        if [len(piece) for piece in pieces] != [len(size) + n + 4 for size, n in zip(sizes, lengths, strict=True)]:
+            return False
+        self._bytes += len(joined)
+        self._body_bytes += sum(lengths)
+        self.capture.chunks += len(chunks)
+        self.capture.body += zip(count(read), chunks, strict=False)
+        if self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
+            self._end_too_large()
+        return True
 
     def eof(self) -> None:
         """The peer closed its side."""
@@ -64,6 +93,9 @@ class ResponseParser:
         else:
             length = capture.head.get("content-length")
             self._end(End.CLOSED, f"the connection was closed after {self._body_bytes:,} of {length} body bytes")
+
+    def _end_too_large(self) -> None:
+        self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
 
     def _end(self, end: End, detail: str | None) -> None:
         self.done = True
@@ -103,6 +135,7 @@ class ResponseParser:
             self._end(End.COMPLETE, None)
         elif (head.get("transfer-encoding") or "").lower().endswith("chunked"):  # RFC 9112 6.3: only as the last one
             capture.framing = Framing.CHUNKED
+            self._between_chunks = True
         elif head.get("content-length") is not None:
             capture.framing = Framing.LENGTH
         else:
@@ -111,6 +144,10 @@ class ResponseParser:
 
     def on_chunk_header(self) -> None:
         self.capture.chunks += 1
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._between_chunks = True
 
     def on_body(self, data: bytes) -> None:
         self.capture.body.append((self._read, data))

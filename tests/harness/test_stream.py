@@ -1,6 +1,7 @@
 """How a stream ended, told from its wire."""
 
 import gzip
+import json
 import zlib
 
 import pytest
@@ -315,3 +316,49 @@ def test_tokens_can_be_acted_on_as_they_come() -> None:
 def test_pieces_of_one_read_are_joined_and_reads_are_not() -> None:
     assert list(by_read([(0, b"a"), (0, b"b"), (1, b"c"), (3, b"d"), (3, b"")])) == [(0, b"ab"), (1, b"c"), (3, b"d")]
     assert list(by_read([])) == []
+
+
+def chat(**delta: object) -> bytes:
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    return f"data: {json.dumps(chunk, separators=(',', ':'), ensure_ascii=False)}\n\n".encode()
+
+
+CHAT_PIECES = st.sampled_from(
+    [
+        chat(content="a"),
+        chat(content="b\n"),
+        chat(content="\u20ac"),
+        chat(content=""),
+        chat(role="assistant"),
+        chat(reasoning_content="r"),
+        chat(content="},{"),
+        b": c\n\n",
+        b"event: x\n" + chat(content="e"),
+        b"data: [DONE]\n\n",
+        b"data: {\n\n",
+        b'data: {"a":"\n\n',
+        b"id: 7\n\n",
+        chat(content="a").replace(b"\n\n", b"\r\n\r\n"),
+        b"data: \xff\n\n",
+        b'data: {"usage":{"completion_tokens":3},"choices":[]}\n\n',
+        b'data: {"error":{"message":"no"}}\n\n',
+    ]
+)
+
+
+@given(st.lists(CHAT_PIECES | st.just(chat(content="word")), max_size=90), st.lists(st.integers(0, 4000), max_size=3))
+def test_a_body_read_at_once_equals_one_read_piece_by_piece(pieces: list[bytes], more: list[int]) -> None:
+    """Runs of plain tokens are read together; nothing may tell the difference."""
+    joined = cut(b"".join(pieces), more)
+    for tape in ([(0, SSE_HEAD), *((MS, piece) for piece in pieces)], [(0, SSE_HEAD), *((MS, p) for p in joined)]):
+        capture = play(tape)
+        single = StreamReader(capture)
+        for index, data in by_read(capture.body):
+            single.feed(index, data)
+        assert _facts(interpret(capture)) == _facts(single.finish())
+
+
+def test_two_broken_chunks_are_not_taken_for_whole_ones() -> None:
+    broken = [b'data: {"choices":[{"delta":{"content":"a\n\n', b'data: b"}}]}\n\n']
+    transcript = interpret(play([(0, SSE_HEAD), (1, chat(content="x")), *((2, piece) for piece in broken * 8)]))
+    assert transcript.text == "x"

@@ -219,3 +219,63 @@ def test_any_cut_gives_the_same_answer(parts: list[bytes], points: list[int], fr
 def test_no_bytes_break_it_and_every_capture_ends(noise: bytes, points: list[int], after_head: bool) -> None:
     wire = (head("Transfer-Encoding: chunked") if after_head else b"") + noise
     assert play([(n, piece) for n, piece in enumerate(cut(wire, points))] or [(0, b"")]).end is not None
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            chunk(b"data: x\n\n"),
+            chunk(b"a"),
+            chunk(b"\r\n"),
+            chunk(b"x\r\ny"),
+            b"0\r\n\r\n",
+            b"5\r\nab",
+            b"cde\r\n",
+            b"1\r\n",
+            b"0x1\r\na\r\n",
+            b"1_0\r\n" + b"a" * 16 + b"\r\n",
+            b"+1\r\na\r\n",
+            b"1;e=1\r\na\r\n",
+            b"01\r\na\r\n",
+            b"A\r\n0123456789\r\n",
+            b"\r\n",
+            b"2\r\na\r\n",
+            b"zz\r\n",
+            chunk(b"a") + chunk(b"b"),
+            b"1 \r\na\r\n",
+            b"\r\na\r\n",
+        ]
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(PIECES, PIECES)
+def test_whole_chunks_taken_together_are_what_they_are_one_by_one(first: list[bytes], then: list[bytes]) -> None:
+    single, together = Capture(0), Capture(0)
+    one, many = ResponseParser(single), ResponseParser(together)
+    opening = head("Transfer-Encoding: chunked")
+    for parser in (one, many):
+        for number, piece in enumerate([opening, *first]):
+            if not parser.done:
+                parser.feed(piece, number)
+    begin = 1 + len(first)
+    if not many.done and many.feed_chunks(then, begin):
+        for number, piece in enumerate(then, begin):
+            one.feed(piece, number)
+    assert (together.body, together.chunks, together.end) == (single.body, single.chunks, single.end)
+    # What follows is understood in the same way.
+    for parser in (one, many):
+        if not parser.done:
+            parser.feed(chunk(b"z") + b"0\r\n\r\n", 99)
+    assert (together.body, together.end, together.detail) == (single.body, single.end, single.detail)
+
+
+def test_nearly_every_read_of_a_stream_is_taken_together() -> None:
+    capture = Capture(0)
+    parser = ResponseParser(capture)
+    parser.feed(head("Transfer-Encoding: chunked"), 0)
+    assert parser.feed_chunks([chunk(b"data: a\n\n"), chunk(b"data: b\n\n")], 1)
+    assert capture.body == [(1, b"data: a\n\n"), (2, b"data: b\n\n")]
+    assert not parser.feed_chunks([b"0\r\n\r\n"], 3)
