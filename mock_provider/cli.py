@@ -25,6 +25,7 @@ from mock_provider.workers import Place, run_workers
 
 EXIT_USAGE = 2
 EXIT_NO_PORT = 3
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -250,7 +251,7 @@ def serve(
     """Run a server until SIGINT or SIGTERM; exit 3 when its port can't be had."""
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints)))
+            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
     except OSError as error:
         _no_port(what, error)
 
@@ -260,10 +261,11 @@ async def _run_server(
     stop: Callable[[], Awaitable[None]],
     drain: Callable[[], Awaitable[None]] | None,
     started: Callable[[str], None],
+    numbers: tuple[signal.Signals, ...],
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, ended.set)
     # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
     gc.freeze()
@@ -283,7 +285,7 @@ async def _run_server(
 def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:
     async def serve_one(place: Place, port: int, started: Callable[[str], None]) -> None:
         server = Server(replace(config, port=port), place)
-        await _run_server(server.start, server.stop, server.drain, started)
+        await _run_server(server.start, server.stop, server.drain, started, (signal.SIGTERM,))
 
     def started(url: str) -> None:
         _say_listening("mock provider", url, hints)

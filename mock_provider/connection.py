@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._requests: deque[Request] = deque()
         self._player: Player | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._request: Request | None = None  # the one being answered
         self._open = False
         self.blocked = False  # the peer does not take more bytes at present
@@ -269,16 +269,18 @@ class Connection(asyncio.Protocol):
     def reply_later(self, coroutine: Coroutine[Any, Any, Reply]) -> None:
         """Answer the current request when `coroutine` is done; it is cancelled if the client leaves first."""
 
-        async def finish() -> None:
-            try:
-                reply = await coroutine
-            finally:
-                self._task = None
-            self.reply(reply)
+        def finish(task: asyncio.Task[Reply]) -> None:
+            self._task = None
+            if task.cancelled():
+                return
+            error = task.exception()
+            failed = json_reply(500, {"error": {"message": f"the control API failed: {error!r}"}})
+            self.reply(task.result() if error is None else failed)
 
-        self._task = asyncio.get_running_loop().create_task(finish())
+        task = self._task = asyncio.get_running_loop().create_task(coroutine)
+        task.add_done_callback(finish)
 
-    def export(self, lines: AsyncIterator[bytes]) -> None:
+    def export(self, pieces: AsyncIterator[bytes]) -> None:
         """Answer the current request with NDJSON, no faster than the client reads."""
 
         async def run() -> None:
@@ -288,10 +290,14 @@ class Connection(asyncio.Protocol):
             head = [("Content-Type", "application/x-ndjson")]
             head.append(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close"))
             self._transport.write(head_bytes(200, head))
-            async for line in lines:
-                self._transport.write(chunk(line) if chunked else line)
-                # A turn for the streams; they matter more.
-                await (self._writable.wait() if self.blocked else asyncio.sleep(0))
+            try:
+                async for piece in pieces:
+                    self._transport.write(chunk(piece) if chunked else piece)
+                    # A turn for the streams; they matter more.
+                    await (self._writable.wait() if self.blocked else asyncio.sleep(0))
+            except (OSError, EOFError):  # another worker has gone: the client must not take this for all
+                self._transport.abort()
+                return
             self._transport.write(LAST_CHUNK if chunked else b"")
             self._task = None
             self._request = None
