@@ -56,6 +56,13 @@ class Server:
         """Listen; returns the base URL. OSError when the port can't be had."""
         loop = asyncio.get_running_loop()
         self._timers = Timers(loop)
+        try:
+            return await self._listen(loop)
+        except OSError:
+            self._timers.close()
+            raise
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> str:
         listening = self._config.listening
         if listening.context is None:
             listening.prepare(self._config.host)
