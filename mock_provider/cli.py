@@ -25,6 +25,7 @@ from mock_provider.workers import Place, run_workers
 
 EXIT_USAGE = 2
 EXIT_NO_PORT = 3
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -64,7 +65,7 @@ def mock_command(
     on_disconnect: Annotated[
         Literal["stop", "continue"], typer.Option(help="What a stream does when its client leaves.")
     ] = "stop",
-    ledger_size: Annotated[int, typer.Option(help="Streams the ledger keeps.")] = 10_000,
+    ledger_size: Annotated[int, typer.Option(help="Streams the ledger keeps, in each worker.")] = 10_000,
     tokens_per_event: Annotated[int, typer.Option(help="Tokens that one event carries.")] = 1,
     events_per_write: Annotated[int, typer.Option(help="Events that one write carries.")] = 1,
     prefill: Annotated[str, typer.Option(help="Time that each word of a prompt adds to the first token.")] = "0",
@@ -73,8 +74,10 @@ def mock_command(
         typer.Option(help="NAME=FILE: recorded times, CSV or a run's streams.jsonl, for trace=NAME; repeatable."),
     ] = None,
     replay: Annotated[str | None, typer.Option(help="Trace of the streams that name none.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Streams served at once; without it, all.")] = None,
-    queue: Annotated[int | None, typer.Option(help="Requests that may wait for a slot, others get 429.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Streams served at once by each worker; without it, all.")] = None,
+    queue: Annotated[
+        int | None, typer.Option(help="Requests that may wait for a worker's slots; others get 429.")
+    ] = None,
     queue_policy: Annotated[
         Literal["queue", "reject"], typer.Option(help="What a request does when every slot is taken.")
     ] = "queue",
@@ -107,7 +110,7 @@ def mock_command(
 
     streamgauge mock --port 8080 --fault no-terminal --fault crlf
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 a bad flag, 3 the port can't be had.
+    Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 a worker failed, 2 a bad flag, 3 the port can't be had.
     """
     if list_faults:
         print_faults()
@@ -169,7 +172,8 @@ def mock_command(
         return _mock_hints(url, listening)
 
     if workers == 1:
-        serve("mock provider", server.start, server.stop, hints, server.drain)
+        remedy = "choose another --port, or 0" if uds is None else "choose another --uds"
+        serve("mock provider", server.start, server.stop, hints, server.drain, remedy)
     else:
         _serve_workers(config, workers, hints)
 
@@ -246,13 +250,14 @@ def serve(
     stop: Callable[[], Awaitable[None]],
     hints: Callable[[str], str],
     drain: Callable[[], Awaitable[None]] | None = None,
+    remedy: str = "choose another --port, or 0",
 ) -> None:
     """Run a server until SIGINT or SIGTERM; exit 3 when its port can't be had."""
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints)))
+            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
     except OSError as error:
-        _no_port(what, error)
+        _cannot_listen(what, error, remedy)
 
 
 async def _run_server(
@@ -260,10 +265,11 @@ async def _run_server(
     stop: Callable[[], Awaitable[None]],
     drain: Callable[[], Awaitable[None]] | None,
     started: Callable[[str], None],
+    numbers: tuple[signal.Signals, ...],
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, ended.set)
     # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
     gc.freeze()
@@ -283,7 +289,7 @@ async def _run_server(
 def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:
     async def serve_one(place: Place, port: int, started: Callable[[str], None]) -> None:
         server = Server(replace(config, port=port), place)
-        await _run_server(server.start, server.stop, server.drain, started)
+        await _run_server(server.start, server.stop, server.drain, started, (signal.SIGTERM,))
 
     def started(url: str) -> None:
         _say_listening("mock provider", url, hints)
@@ -292,7 +298,7 @@ def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) 
         with TemporaryDirectory(prefix="streamgauge-mock-") as folder:
             code = run_workers(count, config.host, config.port, Path(folder), serve_one, started, new_event_loop)
     except OSError as error:
-        _no_port("mock provider", error)
+        _cannot_listen("mock provider", error, "choose another --port, or 0")
     if code:
         raise typer.Exit(code)
 
@@ -303,8 +309,8 @@ def _say_listening(what: str, url: str, hints: Callable[[str], str]) -> None:
     typer.echo(hints(url))
 
 
-def _no_port(what: str, error: OSError) -> NoReturn:
-    typer.echo(f"{what}: can't listen: {error.strerror or error}; choose another --port, or 0", err=True)
+def _cannot_listen(what: str, error: OSError, remedy: str) -> NoReturn:
+    typer.echo(f"{what}: can't listen: {error.strerror or error}; {remedy}", err=True)
     raise typer.Exit(EXIT_NO_PORT)
 
 
@@ -323,7 +329,8 @@ def _mock_hints(url: str, listening: Listening) -> str:
     if listening.uds is not None:
         curl += f" --unix-socket {listening.uds}"
         url = "http://mock" if listening.context is None else "https://localhost"
-    routes = [f"  {method:<5}{path:<23}{dialect.name}" for dialect in DIALECTS for method, path in dialect.routes]
+    width = max(len(path) for dialect in DIALECTS for _, path in dialect.routes) + 2
+    routes = [f"  {method:<5}{path:<{width}}{dialect.name}" for dialect in DIALECTS for method, path in dialect.routes]
     return "\n".join(
         [
             *([f"  clients find the CA in {listening.ca_path()}"] if listening.tls is not None else []),

@@ -3,33 +3,39 @@
 import asyncio
 import os
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import httptools
 
+from mock_provider.closing import reset_connection
 from mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from mock_provider.ledger import EndKind
 from mock_provider.player import Player
 
-if TYPE_CHECKING:
-    from mock_provider.server import Server
-
 HEAD_LIMIT = 65_536  # bytes of request line and header fields
 BODY_LIMIT = 16 * 1_048_576  # bytes
 PIPELINE_LIMIT = 16  # requests that wait behind a running one
-# Closing with this set sends an RST and drops what is unsent (socket(7), SO_LINGER).
-LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class Service(Protocol):
+    """Whose connections these are."""
+
+    @property
+    def connections(self) -> "set[Connection]":
+        """Those that are open."""
+
+    def handle(self, request: Request, connection: "Connection") -> None:
+        """Answer one request, now or in time."""
 
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.x with one client, and tells the running stream how that client is."""
 
-    def __init__(self, server: "Server", *, private: bool = False) -> None:
-        self._server = server
+    def __init__(self, service: Service, *, private: bool = False) -> None:
+        self._service = service
         self.private = private  # another worker asks, see `workers`
         self._since_ns = time.monotonic_ns()  # of waiting for a request, for its rest, or for the close
         self._reading = False  # in the middle of a request
@@ -37,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._requests: deque[Request] = deque()
         self._player: Player | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._request: Request | None = None  # the one being answered
         self._open = False
         self.blocked = False  # the peer does not take more bytes at present
@@ -65,7 +71,7 @@ class Connection(asyncio.Protocol):
             self.peer_host = str(peer[0]) if peer else ""
         self._parser = httptools.HttpRequestParser(self)
         self._open = True
-        self._server.connections.add(self)
+        self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
@@ -97,7 +103,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone; `error` tells an RST from a FIN."""
         self._open = False
-        self._server.connections.discard(self)
+        self._service.connections.discard(self)
         self._writable.set()
         if self._task is not None:
             self._task.cancel()
@@ -194,8 +200,7 @@ class Connection(asyncio.Protocol):
             return
         self._open, self._since_ns = False, time.monotonic_ns()
         if reset:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
-            self._transport.abort()
+            reset_connection(self._transport)
         else:
             self._transport.close()
 
@@ -264,16 +269,18 @@ class Connection(asyncio.Protocol):
     def reply_later(self, coroutine: Coroutine[Any, Any, Reply]) -> None:
         """Answer the current request when `coroutine` is done; it is cancelled if the client leaves first."""
 
-        async def finish() -> None:
-            try:
-                reply = await coroutine
-            finally:
-                self._task = None
-            self.reply(reply)
+        def finish(task: asyncio.Task[Reply]) -> None:
+            self._task = None
+            if task.cancelled():
+                return
+            error = task.exception()
+            failed = json_reply(500, {"error": {"message": f"the control API failed: {error!r}"}})
+            self.reply(task.result() if error is None else failed)
 
-        self._task = asyncio.get_running_loop().create_task(finish())
+        task = self._task = asyncio.get_running_loop().create_task(coroutine)
+        task.add_done_callback(finish)
 
-    def export(self, lines: AsyncIterator[bytes]) -> None:
+    def export(self, pieces: AsyncIterator[bytes]) -> None:
         """Answer the current request with NDJSON, no faster than the client reads."""
 
         async def run() -> None:
@@ -283,10 +290,14 @@ class Connection(asyncio.Protocol):
             head = [("Content-Type", "application/x-ndjson")]
             head.append(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close"))
             self._transport.write(head_bytes(200, head))
-            async for line in lines:
-                self._transport.write(chunk(line) if chunked else line)
-                # A turn for the streams; they matter more.
-                await (self._writable.wait() if self.blocked else asyncio.sleep(0))
+            try:
+                async for piece in pieces:
+                    self._transport.write(chunk(piece) if chunked else piece)
+                    # A turn for the streams; they matter more.
+                    await (self._writable.wait() if self.blocked else asyncio.sleep(0))
+            except (OSError, EOFError):  # another worker has gone: the client must not take this for all
+                self._transport.abort()
+                return
             self._transport.write(LAST_CHUNK if chunked else b"")
             self._task = None
             self._request = None
@@ -302,7 +313,7 @@ class Connection(asyncio.Protocol):
         if self._open and self._request is None and self._requests:
             self._request = self._requests.popleft()
             self._queued_bytes -= len(self._request.body)
-            self._server.handle(self._request, self)
+            self._service.handle(self._request, self)
 
     def _write_reply(self, reply: Reply, *, head_only: bool, keep_alive: bool) -> None:
         headers = [

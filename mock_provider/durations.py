@@ -3,7 +3,8 @@
 import re
 
 _UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
-_PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m)", re.ASCII)
+# Digits are bounded, because a float of some hundreds is infinite, and that has no integer.
+_PATTERN = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(ns|us|ms|s|m)", re.ASCII)
 # One hour: longer than any stream worth mocking, short enough for a timer on every platform.
 LONGEST_NS = 3_600_000_000_000
 

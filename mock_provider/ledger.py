@@ -1,17 +1,19 @@
 """What the server saw and did, stream by stream: the truth that measurements are compared with."""
 
 import asyncio
+import json
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Literal
 
-PROMPT_LIMIT = 2_000  # characters kept
+PROMPT_LIMIT = 2_000  # characters kept, of a path as well
 WRITES_LIMIT = 100_000  # writes kept per stream: 1.6 MB; those beyond are only counted
 # Writes kept in all: 256 MB. For more, the oldest entries are forgotten before the ring is full.
 WRITES_BUDGET = 16_000_000
 _GRANT = 256  # writes that a stream gets room for at a time
+_PIECE = 4_096  # writes turned into JSON at a time
 
 DisconnectKind = Literal["fin", "rst"]
 EndKind = Literal["complete", "disconnected", "fault"]
@@ -64,7 +66,7 @@ class Entry:
         tokens_planned: int | None,
         arrival_ns: int,
     ) -> None:
-        self.seq, self.id, self.method, self.path, self.dialect = seq, id, method, path, dialect
+        self.seq, self.id, self.method, self.path, self.dialect = seq, id, method, path[:PROMPT_LIMIT], dialect
         self.http_version, self.prompt, self.faults, self.script = (
             http_version,
             prompt[:PROMPT_LIMIT],
@@ -133,16 +135,33 @@ class Entry:
             "end": self.end,
         }
 
-    def full(self) -> dict[str, Any]:
-        """With the writes, as three arrays of equal length and the number of writes that are not in them."""
-        return self.summary() | {
-            "writes": {
-                "t_ns": self.writes_ns.tolist(),
-                "bytes": [what >> 32 for what in self.writes_what],
-                "token": [(what & 0xFFFF_FFFF) - 1 if what & 0xFFFF_FFFF else None for what in self.writes_what],
-                "dropped": self.writes_dropped,
-            }
-        }
+    def pieces(self) -> Iterator[str]:
+        """All of it as JSON, the writes as three arrays of equal length and the number of those not in them.
+
+        A long stream comes in pieces, each made in about a millisecond: a hundred thousand writes at once would stop
+        every other stream for sixty. What is written meanwhile is left out.
+        """
+        count, dropped = len(self.writes_ns), self.writes_dropped
+        text = json.dumps(self.summary()).removesuffix("}") + ', "writes": {'
+        for name, part in (("t_ns", self._times), ("bytes", self._sizes), ("token", self._tokens)):
+            text += f'"{name}": ['
+            for start in range(0, count, _PIECE):
+                values = part(slice(start, min(start + _PIECE, count)))
+                text += (", " if start else "") + json.dumps(values)[1:-1]
+                if count > _PIECE:
+                    yield text
+                    text = ""
+            text += "], "
+        yield f'{text}"dropped": {dropped}}}}}'
+
+    def _times(self, span: slice) -> list[int]:
+        return self.writes_ns[span].tolist()
+
+    def _sizes(self, span: slice) -> list[int]:
+        return [what >> 32 for what in self.writes_what[span]]
+
+    def _tokens(self, span: slice) -> list[int | None]:
+        return [(what & 0xFFFF_FFFF) - 1 if what & 0xFFFF_FFFF else None for what in self.writes_what[span]]
 
 
 class Ledger:
@@ -251,8 +270,8 @@ class Ledger:
                 del self._waiters[stream_id]
 
     def _is_over(self, stream_id: str) -> bool:
-        entries = self._by_id.get(stream_id)
-        return bool(entries) and entries is not None and entries[-1].end is not None
+        entries = self.find(stream_id)
+        return bool(entries) and entries[-1].end is not None
 
     def _wake(self, stream_id: str) -> None:
         for event in self._waiters.get(stream_id, ()):

@@ -1,18 +1,20 @@
 """The resolved plan of one stream: what the directive asks, and the server's defaults where it asks nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mock_provider import faults, identity, timing
+from mock_provider import faults, identity, text, timing
 from mock_provider.config import MockConfig
 from mock_provider.directive import Directive, DirectiveError, Script
 from mock_provider.durations import parse_duration
-from mock_provider.faults.base import ActiveFault
+from mock_provider.faults.base import MOST_TOKENS, ActiveFault
 from mock_provider.profiles import PROFILES, Profile
 from mock_provider.speech import Speech, Tool, until_stop
 from mock_provider.timing.base import Delay
 from mock_provider.timing.fixed import Fixed
 from mock_provider.timing.trace import Trace, replay
+
+MOST_WHOLE = 64 * 1_048_576  # characters of an answer that is not streamed: it is made in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def resolve(
 
     stream_id = directive.id or identity.stream_id(ordinal)
     seed = directive.seed if directive.seed is not None else config.seed
-    struck = tuple(fault for index, fault in enumerate(active) if _strikes(fault, index, seed, stream_id))
+    struck = _once(fault for index, fault in enumerate(active) if _strikes(fault, index, seed, stream_id))
     shown = next((fault.fault.text for fault in struck if fault.fault.text is not None), None)
     heartbeat_ns = dialect_heartbeat_ns
     if chosen is not None and chosen.heartbeat_ns is not None:
@@ -115,6 +117,10 @@ def resolve(
         heartbeat_ns = parse_duration(config.heartbeat)
     if directive.heartbeat is not None:
         heartbeat_ns = directive.heartbeat
+    kind = directive.text or shown or config.text
+    most = min(MOST_TOKENS, MOST_WHOLE // text.longest(kind))
+    if "stream" not in features and tokens > most:
+        raise DirectiveError(f"mock directive: a whole answer of {kind} text has at most {most} tokens, got {tokens}")
     prefill_ns = directive.prefill if directive.prefill is not None else parse_duration(config.prefill)
     return Plan(
         id=stream_id,
@@ -124,7 +130,7 @@ def resolve(
         seed=seed,
         script=script,
         faults=struck,
-        text=directive.text or shown or config.text,
+        text=kind,
         heartbeat_ns=heartbeat_ns or None,  # 0 turns heartbeats off
         finish=finish,
         tokens_per_event=directive.tokens_per_event or config.tokens_per_event,
@@ -166,6 +172,15 @@ def stopped(plan: Plan, stop: tuple[str, ...], finish: str | None) -> Plan:
     script: Script = "play" if plan.script == "endless" else plan.script
     speech = plan.speech._replace(last=last)
     return replace(plan, tokens=tokens, script=script, speech=speech, finish=finish or "stop")
+
+
+def _once(struck: Iterable[ActiveFault]) -> tuple[ActiveFault, ...]:
+    """Each fault that takes no argument once: again it would be another fault, and some double with every time."""
+    kept: list[ActiveFault] = []
+    for active in struck:
+        if active.fault.takes or all(active.fault is not other.fault for other in kept):
+            kept.append(active)
+    return tuple(kept)
 
 
 def _strikes(fault: ActiveFault, index: int, seed: int, stream_id: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator
+from itertools import count
 
 from mock_provider import faults
 from mock_provider.capacity import Capacity, Limits
@@ -45,7 +46,7 @@ class Server:
         limits = config.limits()
         self._capacity = Capacity(limits) if limits != Limits() else None
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
-        self._ordinal = 0  # of the last request for a stream
+        self._next_ordinal = place.next_ordinal if place is not None else count(1).__next__  # of requests for streams
         self._control = Control(self._ledger, self._gates, config.control_token)
         self._listeners: list[asyncio.AbstractServer] = []
         self._tending: asyncio.Task[None] | None = None
@@ -55,6 +56,13 @@ class Server:
         """Listen; returns the base URL. OSError when the port can't be had."""
         loop = asyncio.get_running_loop()
         self._timers = Timers(loop)
+        try:
+            return await self._listen(loop)
+        except OSError:
+            self._timers.close()
+            raise
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> str:
         listening = self._config.listening
         if listening.context is None:
             listening.prepare(self._config.host)
@@ -154,11 +162,11 @@ class Server:
             raise Refusal(401, "missing or wrong API key", kind="auth", code="invalid_api_key")
 
     def _stream(self, request: Request, dialect: Dialect, connection: Connection) -> None:
-        self._ordinal += 1
+        ordinal = self._next_ordinal()
         try:
             self._authenticate(request, dialect)
             ask = self._read(request, dialect)
-            stream = self._planned(request, dialect, ask)
+            stream = self._planned(request, dialect, ask, ordinal)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
@@ -222,7 +230,7 @@ class Server:
                 return Ask("")
             raise
 
-    def _planned(self, request: Request, dialect: Dialect, ask: Ask) -> Stream:
+    def _planned(self, request: Request, dialect: Dialect, ask: Ask, ordinal: int) -> Stream:
         features = dialect.features
         if ask.stream:
             features |= {"stream"}
@@ -239,7 +247,7 @@ class Server:
                 features=features,
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
                 max_tokens=ask.max_tokens,
-                ordinal=self._ordinal,
+                ordinal=ordinal,
                 prompt_tokens=count_tokens(ask.prompt),
                 traces=self._traces,
                 calls=ask.calls,

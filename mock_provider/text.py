@@ -42,6 +42,11 @@ def count_tokens(prompt: str) -> int:
     return len(prompt.split())
 
 
+def longest(kind: str) -> int:
+    """Characters of the longest token of a kind."""
+    return max(map(len, _ALPHABETS[kind]))
+
+
 def token_texts(kind: str, seed: int) -> Iterator[str]:
     """Endless token texts; the first walks the alphabet from its start so that short streams show every case."""
     alphabet = _ALPHABETS[kind]

@@ -3,8 +3,8 @@
 The kernel spreads connections over the workers (SO_REUSEPORT), so a request for `/_mock/` reaches any of them. That
 one asks each of the others over a Unix socket that only the user can open, and merges. Every part is as its worker
 sees it when asked: there is no common snapshot, but a stream that has ended for its client has ended in every answer,
-sequence numbers are drawn from one counter, and an answered release or reset has reached every worker. What a worker
-limits, such as `--slots` and `--ledger-size`, it limits for itself.
+sequence numbers and ids are drawn from common counters, and an answered release or reset has reached every worker.
+What a worker limits, such as `--slots` and `--ledger-size`, it limits for itself.
 """
 
 import asyncio
@@ -14,16 +14,19 @@ import os
 import signal
 import socket
 import sys
+import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mock_provider.http import Reply, Request, json_reply
 
 _LOCAL = frozenset({"/_mock/clock", "/_mock/faults"})  # the same everywhere
 _READ_BYTES = 65_536
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class Place:
     folder: Path
     index: int
     count: int
-    next_seq: Callable[[], int]
+    next_seq: Callable[[], int]  # of ledger entries
+    next_ordinal: Callable[[], int]  # of requests for streams
 
     @property
     def socket(self) -> str:
@@ -47,46 +51,36 @@ class Place:
         if isinstance(own, AsyncIterator):
             return self._export(request, own)
         if isinstance(own, Reply):
-            unknown = own.status == 404 and request.path.startswith("/_mock/streams/")
-            if request.path in _LOCAL or (own.status != 200 and not unknown):
-                return own
-            return self._merge(request, own)
-        return self._merge_ended(request, own)
+            return own if request.path in _LOCAL or own.status != 200 else self._merge(request, own)
+        own.close()  # about one stream: this worker is asked like the others
+        return self._merge_stream(request) if request.argument("wait") is None else self._merge_ended(request)
 
     def _others(self) -> list[str]:
         return [_socket(self.folder, index) for index in range(self.count) if index != self.index]
 
     async def _merge(self, request: Request, own: Reply) -> Reply:
         others = await asyncio.gather(*(_ask(path, request.method, request.target) for path in self._others()))
-        replies = [reply for reply in (own, *others) if reply.status == 200]
-        if not replies:
-            return own
-        values = [json.loads(reply.body) for reply in replies]
-        return json_reply(200, _merge_values(values, int(request.argument("limit") or 100)))
+        return _merged([own, *others], int(request.argument("limit") or 100))
 
-    async def _merge_ended(self, request: Request, own: Coroutine[Any, Any, Reply]) -> Reply:
+    async def _merge_stream(self, request: Request) -> Reply:
+        paths = [self.socket, *self._others()]
+        return _merged(await asyncio.gather(*(_ask(path, "GET", request.path) for path in paths)), 0)
+
+    async def _merge_ended(self, request: Request) -> Reply:
         """Whoever has the stream answers when it has ended; the others would wait for it until their time is up."""
-        asked: set[asyncio.Task[Reply]] = {asyncio.ensure_future(own)}
-        asked |= {asyncio.ensure_future(_ask(path, request.method, request.target)) for path in self._others()}
-        last = json_reply(404, {})
+        paths = [self.socket, *self._others()]
+        asked = {asyncio.ensure_future(_ask(path, request.method, request.target)) for path in paths}
         try:
             while asked:
                 done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-                for reply in (task.result() for task in done):
-                    if last.status != 200:
-                        last = reply
-                    if reply.status == 200 and json.loads(reply.body)["streams"][-1]["end"] is not None:
-                        return await self._merge_now(request, reply)
-            return await self._merge_now(request, last) if last.status == 200 else last
+                if any(_has_ended(task.result()) for task in done):
+                    reply = await self._merge_stream(request)
+                    if _has_ended(reply):  # else it is a retry, on another worker, that is waited for
+                        return reply
+            return await self._merge_stream(request)
         finally:
             for task in asked:
                 task.cancel()
-
-    async def _merge_now(self, request: Request, fallback: Reply) -> Reply:
-        paths = [_socket(self.folder, index) for index in range(self.count)]
-        replies = await asyncio.gather(*(_ask(path, "GET", request.path) for path in paths))
-        values = [json.loads(reply.body) for reply in replies if reply.status == 200]
-        return json_reply(200, _merge_values(values, 0)) if values else fallback
 
     async def _export(self, request: Request, own: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for line in own:
@@ -101,13 +95,18 @@ def _socket(folder: Path, index: int) -> str:
 
 
 async def _ask(path: str, method: str, target: str) -> Reply:
-    reader, writer = await asyncio.open_unix_connection(path)
+    """What another worker answers, or 503 when it has gone."""
     try:
-        writer.write(f"{method} {target} HTTP/1.0\r\n\r\n".encode("latin-1"))
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    finally:
-        writer.close()
-    return Reply(int(head.split(b" ", 2)[1]), body)
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            writer.write(f"{method} {target} HTTP/1.0\r\n\r\n".encode("latin-1"))
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+    except OSError:
+        head, body = b"", b""
+    status = head.split(b" ", 2)[1:2]
+    return Reply(int(status[0]), body) if status else json_reply(503, {"error": {"message": "a worker has gone"}})
 
 
 async def _pieces(path: str, target: str) -> AsyncIterator[bytes]:
@@ -119,6 +118,18 @@ async def _pieces(path: str, target: str) -> AsyncIterator[bytes]:
             yield piece
     finally:
         writer.close()
+
+
+def _has_ended(reply: Reply) -> bool:
+    """Whether the newest stream in an answer has."""
+    return reply.status == 200 and json.loads(reply.body)["streams"][-1]["end"] is not None
+
+
+def _merged(replies: list[Reply], limit: int) -> Reply:
+    """One reply; without one of the workers, that it can't be given, as a part would be taken for the whole."""
+    gone = [reply for reply in replies if reply.status == 503]
+    values = [json.loads(reply.body) for reply in replies if reply.status == 200]
+    return json_reply(200, _merge_values(values, limit)) if values and not gone else [*gone, *replies][0]
 
 
 def _merge_values(values: list[dict[str, Any]], limit: int) -> dict[str, Any]:
@@ -148,56 +159,93 @@ def run_workers(
     started: Callable[[str], None],
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> int:
-    """Fork `count` workers that `serve`, tell when all have `started`, wait for their end; the exit code."""
+    """Fork `count` workers that `serve`, tell when all have `started`, wait for their end; the exit code.
+
+    A worker obeys SIGTERM alone: Ctrl-C goes to every process of a terminal, and is handed on once.
+    """
     if sys.platform == "win32":
         raise OSError("there is no fork on Windows: run one worker")
-    counter = multiprocessing.get_context("fork").Value("Q", 0)
+    next_seq, next_ordinal = _counter(), _counter()
+    children: set[int] = set()
+    stopping = False
 
-    def next_seq() -> int:
-        with counter.get_lock():
-            counter.value += 1
-            return int(counter.value)
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
 
     with _reserved(host, port) as bound:
         ready, tell = os.pipe()
-        children = set()
+        lives, life = os.pipe()  # that nobody writes into: it ends with this process, however that ends
+        # Held back until all are there: a signal in between would miss those that are not.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for index in range(count):
             child = os.fork()
             if child == 0:
                 os.close(ready)
-                place = Place(folder, index, count, next_seq)
-                code = 1
-                try:
-                    with asyncio.Runner(loop_factory=loop_factory) as runner:
-                        runner.run(serve(place, bound, lambda url: _tell(tell, url)))
-                    code = 0
-                finally:
-                    sys.stderr.flush()
-                    os._exit(code)
+                os.close(life)
+                place = Place(folder, index, count, next_seq, next_ordinal)
+                _work(serve(place, bound, lambda url: _tell(tell, url)), lives, loop_factory)
             children.add(child)
         os.close(tell)
-        stopping = False
-
-        def stop(*_: object) -> None:
-            nonlocal stopping
-            stopping = True
-            for child in children:
-                os.kill(child, signal.SIGTERM)
-
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
+        os.close(lives)
+        for number in _SIGNALS:
+            signal.signal(number, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         urls = [line for line in _lines(ready, count) if line]
         if len(urls) == count:
             started(urls[0])
-        worst = 0
+        failure = 0
         while children:
             child, status = os.wait()
             children.discard(child)
-            worst = max(worst, os.waitstatus_to_exitcode(status), key=abs)
-            if not stopping:  # one that ends by itself takes the others with it: half a server misleads
-                worst = worst or 1
+            code = os.waitstatus_to_exitcode(status)
+            # One that ends by itself takes the others with it: half a server misleads.
+            if not stopping:
+                failure = max(code, 1)
                 stop()
-        return abs(worst)
+            elif code not in (0, -signal.SIGTERM):
+                failure = failure or max(code, 1)
+        os.close(life)
+        return failure
+
+
+def _work(
+    serving: Coroutine[Any, Any, None], lives: int, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> NoReturn:
+    """What a forked worker does; it ends with its parent at the latest."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        threading.Thread(target=_end_with, args=(lives,), daemon=True).start()
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serving)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _end_with(lives: int) -> None:
+    os.read(lives, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _counter() -> Callable[[], int]:
+    """Counts from 1, over all processes that are forked from this one."""
+    counter = multiprocessing.get_context("fork").Value("Q", 0)
+
+    def following() -> int:
+        with counter.get_lock():
+            counter.value += 1
+            return int(counter.value)
+
+    return following
 
 
 def _tell(pipe: int, url: str) -> None:
@@ -217,8 +265,13 @@ def _lines(pipe: int, count: int) -> list[str]:
 def _reserved(host: str, port: int) -> Iterator[int]:
     """A port that every worker can share; bound but not listening, so that it takes no connection itself."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as alone:
+        # Without SO_REUSEPORT first, or a port that another server shares with its own workers would do.
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind((host, port))
+        port = int(alone.getsockname()[1])
     with socket.socket(family) as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind((host, port))
-        yield int(reserved.getsockname()[1])
+        yield port

@@ -1,20 +1,32 @@
 """What several vendors' requests and answers share: typed fields, limits, the newest text, tools, call arguments."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from mock_provider.dialects.base import Refusal
 from mock_provider.speech import Tool
 
 
-def field(body: dict[str, Any], name: str, kind: type, default: Any) -> Any:
-    """`body[name]`, `default` when it is missing or null; Refusal when it is not a `kind` (a bool is no int)."""
+def wrong_type(name: str, kind: type, value: Any) -> Refusal:
+    """The refusal of a field that is not a `kind`, for vendors without words of their own."""
+    message = f"{name}: expected {kind.__name__}, got {type(value).__name__}"
+    return Refusal(400, message, param=name, code="invalid_type")
+
+
+def field(
+    body: dict[str, Any],
+    name: str,
+    kind: type,
+    default: Any,
+    refuse: Callable[[str, type, Any], Refusal] = wrong_type,
+) -> Any:
+    """`body[name]`, `default` when it is missing or null; `refuse` says that it is not a `kind` (a bool is no int)."""
     value = body.get(name)
     if value is None:
         return default
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        message = f"{name}: expected {kind.__name__}, got {type(value).__name__}"
-        raise Refusal(400, message, param=name, code="invalid_type")
+        raise refuse(name, kind, value)
     return value
 
 
@@ -79,16 +91,22 @@ def _text(content: Any, where: str) -> str:
 
 
 def declared_tools(tools: list[Any], where: str, *schemas: str) -> tuple[Tool, ...]:
-    """Tools as `{"name", <one of schemas>: JSON schema}`; the first argument, required ones first, is the one given."""
+    """Tools as `{"name", <one of schemas>: JSON schema}`."""
     found = []
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
             name = f"{where}.{index}.name"
             raise Refusal(400, f"{name}: Field required", param=name, code="missing")
-        schema: dict[str, Any] = next((tool[key] for key in schemas if isinstance(tool.get(key), dict)), {})
-        arguments = [*_list(schema.get("required")), *_list(schema.get("properties"))]
-        found.append(Tool(tool["name"], next((name for name in arguments if isinstance(name, str)), "input")))
+        schema = next((tool[key] for key in schemas if isinstance(tool.get(key), dict)), None)
+        found.append(Tool(tool["name"], argument_name(schema)))
     return tuple(found)
+
+
+def argument_name(schema: Any) -> str:
+    """The first property that a tool's JSON schema demands, else the first it has."""
+    parts = [schema.get("required"), schema.get("properties")] if isinstance(schema, dict) else []
+    names = [name for part in parts if isinstance(part, (list, dict)) for name in part if isinstance(name, str)]
+    return names[0] if names else "input"
 
 
 def functions(tools: list[Any]) -> list[Any]:
@@ -103,7 +121,3 @@ def call_arguments(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, dict)) else []

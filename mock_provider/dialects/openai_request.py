@@ -4,19 +4,19 @@ import json
 from typing import Any
 
 from mock_provider.dialects.base import Refusal
+from mock_provider.dialects.fields import argument_name, field, served
 from mock_provider.speech import Tool, calls_for
 
 _JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an object", list: "an array"}
 
 
 def typed(body: dict[str, Any], name: str, kind: type, default: Any, where: str = "") -> Any:
-    """`body[name]`, `default` when it is missing or null; Refusal when it is not a `kind` (a bool is no int)."""
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise wrong_type(f"{where}{name}", _JSON_TYPES[kind], value)
-    return value
+    """`fields.field`, refused in OpenAI's words."""
+
+    def refuse(name: str, kind: type, value: Any) -> Refusal:
+        return wrong_type(f"{where}{name}", _JSON_TYPES[kind], value)
+
+    return field(body, name, kind, default, refuse)
 
 
 def wrong_type(param: str, expected: str, value: Any) -> Refusal:
@@ -40,10 +40,7 @@ def at_least(body: dict[str, Any], name: str, least: int) -> int | None:
 def chosen_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
     """The model; 404 when the server has a list without it."""
     model: str = typed(body, "model", str, "mock-1")
-    if models and model not in models:
-        message = f"The model `{model}` does not exist or you do not have access to it."
-        raise Refusal(404, message, param="model", code="model_not_found")
-    return model
+    return served(model, models, f"The model `{model}` does not exist or you do not have access to it.")
 
 
 def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[tuple[Tool, ...], int | None]:
@@ -75,16 +72,6 @@ def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[t
         message = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
         raise Refusal(400, message, param="tool_choice")
     return tuple(tools), calls_for(tuple(tools), choice or "auto", answered=answered)
-
-
-def argument_name(schema: Any) -> str:
-    """The first property that a tool's JSON schema demands, else the first it has."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    demanded = schema.get("required") if isinstance(schema, dict) else None
-    for names in (demanded, list(properties) if isinstance(properties, dict) else None):
-        if isinstance(names, list) and names and isinstance(names[0], str):
-            return names[0]
-    return "text"
 
 
 def content_text(content: Any, where: str, *, nullable: bool) -> str:

@@ -1,14 +1,18 @@
 """The commands, as a person or a script runs them."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
 from mock_provider.faults import FAULTS
 
 
@@ -62,6 +66,27 @@ def test_a_port_in_use_is_one_message_and_exit_3() -> None:
     assert done.returncode == 3
     assert "can't listen" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_socket_that_cannot_be_is_one_message_and_exit_3(tmp_path: Path) -> None:
+    done = run("mock_provider", "--uds", str(tmp_path / "nowhere" / "x.sock"))
+    assert done.returncode == 3
+    assert "choose another --uds" in done.stderr
+    assert "--port" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts /proc/self/fd")
+def test_a_server_that_cannot_listen_keeps_no_descriptor() -> None:
+    def attempt(port: int) -> int:
+        with pytest.raises(OSError, match="in use"):
+            MockServer(MockConfig(port=port)).start()
+        return len(os.listdir("/proc/self/fd"))
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        first = attempt(taken.getsockname()[1])
+        assert attempt(taken.getsockname()[1]) == first
 
 
 def test_list_faults_names_them_all() -> None:

@@ -108,6 +108,17 @@ def test_whole_completion(mock: MockServer) -> None:
     assert value["usage"]["completion_tokens"] == 3
 
 
+@pytest.mark.parametrize(
+    ("directive", "fields"),
+    [("script=endless", {"max_tokens": 10**12}), ("tokens=1000000 text=big", {}), ("tokens=600 text=big", None)],
+)
+def test_a_whole_answer_fits_in_memory(mock: MockServer, directive: str, fields: dict | None) -> None:
+    request = request_bytes("openai-chat", f"[[mock {directive}]]", stream=False, **(fields or {}))
+    answer = exchange(mock.url, request)
+    assert answer.status == (200 if fields is None else 400)
+    assert fields is None or b"a whole answer of" in answer.rest
+
+
 GOOD = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
 
 

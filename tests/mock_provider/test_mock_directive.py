@@ -80,6 +80,7 @@ def test_the_last_directive_counts() -> None:
         ("ttft=fast", "200ms"),
         ("ttft=2h", "200ms"),
         ("ttft=61m", "at most"),
+        (f"ttft={'9' * 400}s", "expected a duration"),
         ("itl=gauss:1ms", "fixed"),
         ("itl=fixed(1ms,2ms)", "one duration"),
         ("id=a/b", "A-Z"),

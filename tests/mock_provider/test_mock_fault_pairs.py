@@ -10,10 +10,12 @@ from mock_provider.dialects import DIALECTS
 from mock_provider.dialects.base import Ask
 from mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
 from mock_provider.directive import DirectiveError, read_directive
+from mock_provider.embedded import MockServer
 from mock_provider.faults import FAULTS
 from mock_provider.http import Request
 from mock_provider.plan import resolve
-from mock_provider.stream import Action, Write
+from mock_provider.stream import Action, Pause, Write
+from tests.mock_provider.mock_wire import exchange, request_bytes
 
 BY_NAME = {dialect.name: dialect for dialect in (*DIALECTS, GEMINI_ARRAY)}
 REQUEST = Request("POST", "/", "1.1", {"accept-encoding": "gzip", "origin": "https://e.example"}, b"", 0, 0, True)
@@ -60,3 +62,22 @@ def test_no_fault_upsets_a_stream_or_another_fault(name: str, words: str) -> Non
     said = [fault.name for fault in shown if fault.items or fault.events or fault.line or fault.body]
     for pair in product(said, repeat=2):
         assert any(isinstance(action, Write) for action in actions(name, words, *pair)), pair
+
+
+def body(words: str, *faults: str) -> list[bytes]:
+    """The writes of a stream after its head, which has a random request id."""
+    return [one.data for one in actions("openai-chat", words, *faults) if isinstance(one, Write)][1:]
+
+
+def test_a_fault_without_an_argument_comes_once() -> None:
+    once = body("tokens=2", "double-terminal")
+    assert body("tokens=2", *["double-terminal"] * 20) == once
+    pauses = [one for one in actions("openai-chat", "tokens=4", "stall:1ms@1", "stall:2ms@2") if isinstance(one, Pause)]
+    assert [pause.duration_ns for pause in pauses] == [1_000_000, 2_000_000]
+
+
+def test_a_fault_of_the_server_and_of_the_directive_comes_once() -> None:
+    with MockServer(MockConfig(tokens=2, ttft="0", itl="0", faults=("crlf",))) as server:
+        data = exchange(server.url, request_bytes("raw-text", "[[mock fault=crlf]]")).body
+    assert b"\r\n" in data
+    assert b"\r\r\n" not in data

@@ -17,7 +17,7 @@ import pytest
 
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
-from mock_provider.ledger import WRITES_LIMIT, Entry, Ledger
+from mock_provider.ledger import PROMPT_LIMIT, WRITES_LIMIT, Entry, Ledger
 from mock_provider.listening import Listening
 from tests.bench.hostile import besiege
 from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end, read_until, request_bytes, wait_for
@@ -174,12 +174,78 @@ def test_a_wait_ends_with_the_stream_on_whatever_worker() -> None:
                 assert time.monotonic() - before < 10
 
 
+def children(process: subprocess.Popen[str]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
 def test_a_worker_that_dies_ends_the_server() -> None:
     with command("--workers", "2") as (process, url):
         assert httpx.get(f"{url}/health").status_code == 200
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
-        assert process.wait(5) != 0
+        os.kill(children(process)[0], signal.SIGKILL)
+        assert process.wait(5) == 1
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    with command("--workers", "2") as (process, _):
+        workers = children(process)
+        process.kill()
+        wait_for(lambda: not any(Path(f"/proc/{pid}/fd/0").exists() for pid in workers))
+
+
+def test_one_ctrl_c_for_the_whole_terminal_does_not_cut_the_draining() -> None:
+    with command("--workers", "2", "--drain", "finish", "--itl", "50ms", "--tokens", "10") as (process, url):
+        with connect(url) as client:
+            client.sendall(request_bytes("raw-text", "hello"))
+            head = read_until(client, b"data: ")
+            for pid in (*children(process), process.pid):
+                os.kill(pid, signal.SIGINT)
+            assert parse(*read_to_end(client, head)).whole
+        assert process.wait(5) == 0
+
+
+def test_workers_do_not_share_the_port_of_another_server() -> None:
+    with command("--workers", "2") as (_, url):
+        port = url.rpartition(":")[2]
+        line = [sys.executable, "-m", "mock_provider", "--workers", "2", "--port", port]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "can't listen" in done.stderr
+
+
+def test_ids_of_the_mocks_own_differ_between_workers() -> None:
+    with command("--workers", "3", "--ttft", "0", "--tokens", "1") as (_, url):
+        for _ in range(9):
+            assert exchange(url, request_bytes("raw-text", "hello")).whole
+        listed = httpx.get(f"{url}/_mock/streams").json()["streams"]
+        assert [entry["id"] for entry in listed] == [f"stream-{n}" for n in range(1, 10)]
+
+
+def test_a_wait_is_for_the_newest_stream_of_an_id_on_whatever_worker() -> None:
+    with command("--workers", "2", "--ttft", "0", "--itl", "0", "--tokens", "2") as (_, url):
+        for n in range(6):
+            assert exchange(url, request_bytes("raw-text", f"[[mock id=r{n}]]")).whole
+            with connect(url) as client:
+                client.sendall(request_bytes("raw-text", f"[[mock id=r{n} script=silent]]"))
+                read_until(client, b"\r\n\r\n")
+                before = time.monotonic()
+                answer = httpx.get(f"{url}/_mock/streams/r{n}", params={"wait": 0.3}).json()
+                assert [entry["end"] for entry in answer["streams"]] == ["complete", None]
+                assert time.monotonic() - before >= 0.3
+
+
+def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
+    with command("--workers", "2") as (process, url):
+        first, second = children(process)
+        os.kill(process.pid, signal.SIGSTOP)  # it would end the other
+        try:
+            os.kill(first, signal.SIGKILL)
+            for path in ("summary", "streams/x", "streams/x?wait=0.1"):
+                assert httpx.get(f"{url}/_mock/{path}").status_code == 503
+            with pytest.raises(httpx.RemoteProtocolError):
+                httpx.get(f"{url}/_mock/export")
+        finally:
+            os.kill(second, signal.SIGTERM)
+            os.kill(process.pid, signal.SIGCONT)
 
 
 # Timeouts and bounds
@@ -233,8 +299,20 @@ def test_one_stream_is_bounded() -> None:
     for token in range(WRITES_LIMIT + 5):
         entry.wrote(token, 1 << 20, token)
     assert (len(entry.writes_ns), entry.writes_dropped) == (WRITES_LIMIT, 5)
-    writes = entry.full()["writes"]
+    pieces = list(entry.pieces())
+    assert max(map(len, pieces)) < 100_000  # none takes long to make
+    writes = json.loads("".join(pieces))["writes"]
+    assert writes["t_ns"] == list(range(WRITES_LIMIT))
+    assert {len(writes[name]) for name in ("bytes", "token")} == {WRITES_LIMIT}
     assert (writes["bytes"][-1], writes["token"][-1], writes["dropped"]) == (1 << 20, WRITES_LIMIT - 1, 5)
+
+
+def test_a_path_is_bounded() -> None:
+    with MockServer(MockConfig(tokens=1, ttft="0")) as server:
+        body = {"contents": [{"parts": [{"text": "[[mock id=long-path]]"}]}]}
+        httpx.post(f"{server.url}/v1beta/models/{'m' * 50_000}:generateContent", json=body).raise_for_status()
+        entry = httpx.get(f"{server.url}/_mock/streams/long-path").json()["streams"][0]
+    assert len(entry["path"]) == PROMPT_LIMIT
 
 
 # Export

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from mock_provider.embedded import BufferingProxy, MockServer
-from mock_provider.proxy import CommentFilter
+from mock_provider.proxy.comments import CommentFilter
 from tests.mock_provider.mock_wire import (
     ROUTES,
     connect,
@@ -212,7 +212,33 @@ def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:
         assert silent.status == 502
 
 
-@pytest.mark.parametrize("wrong", [{"upstream": "ftp://x"}, {"upstream": "x"}, {"upstream": "http://x", "hold_ms": 0}])
+def test_garbage_behind_a_request_leaves_the_upstream(mock: MockServer, control: httpx.Client) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+        client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} script=silent]]", headers=()))
+        data = read_until(client, b"\r\n\r\n")
+        client.sendall(b"\0\0\r\n\r\n")
+        rest, how = read_to_end(client, data)
+        assert (rest.count(b"HTTP/1.1 "), how) == (1, "fin")
+        assert entry(control, stream_id)["end"] == "disconnected"
+
+
+def test_an_endless_head_is_refused(mock: MockServer) -> None:
+    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 40_000)
+        assert b" 400 " in read_until(client, b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"upstream": "ftp://x"},
+        {"upstream": "x"},
+        {"upstream": "http://x", "hold_ms": 0},
+        {"upstream": "http://x", "port": 65_536},
+        {"upstream": "http://x:65536"},
+    ],
+)
 def test_a_bad_knob_is_refused(wrong: dict) -> None:
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"expected|out of range"):
         BufferingProxy(**wrong)

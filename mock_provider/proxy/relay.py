@@ -1,24 +1,20 @@
-"""A reverse proxy that buffers as badly as it is told to: the known-bad subject. Without knobs it passes through.
+"""The two sides of the proxy: requests go upstream as they come, answers come back by way of a `Holder`.
 
 One connection to the upstream for each request. A client's FIN becomes a FIN upstream, its RST an RST, at once.
 """
 
 import asyncio
-import contextlib
-import os
-import socket
-import struct
-import sys
-import zlib
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
+from mock_provider.closing import close_with_fin, reset_connection
 from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes, json_reply
+from mock_provider.proxy.comments import CommentFilter
+from mock_provider.proxy.config import ProxyConfig
+from mock_provider.proxy.holding import Holder
 
 VIA = "1.1 streamgauge-proxy"
 # Fields that belong to one connection (RFC 9110 section 7.6.1).
@@ -34,38 +30,9 @@ HOP_BY_HOP = frozenset(
         "expect",
     }
 )
+HEAD_LIMIT = 65_536  # bytes of a request's line and fields
 BODY_LIMIT = 16 * 1_048_576  # bytes of a request
 PIPELINE_LIMIT = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyConfig:
-    """Where to, and what to hold back; ValueError for an upstream that is not an http URL or a knob below 1."""
-
-    upstream: str
-    host: str = "127.0.0.1"
-    port: int = 0  # 0: any free port
-    hold_bytes: int | None = None  # write only when so many bytes have come
-    hold_ms: int | None = None  # write only when the oldest byte held has waited so many milliseconds
-    until_close: bool = False  # write everything when the upstream has finished
-    one_behind: bool = False  # write each piece when the next one comes
-    ignore_abort: bool = False  # go on reading the upstream when the client has left
-    gzip_no_flush: bool = False  # compress for clients that offer gzip, flushing only at the end
-    strip_accel: bool = False  # remove X-Accel-Buffering
-    strip_heartbeats: bool = False  # remove comment lines from event streams
-    cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.upstream)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"upstream: expected an http:// URL, got {self.upstream!r}")
-        for name, value in (
-            ("hold-bytes", self.hold_bytes),
-            ("hold-ms", self.hold_ms),
-            ("cut-idle-ms", self.cut_idle_ms),
-        ):
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
 
 
 class Proxy:
@@ -126,7 +93,11 @@ class ClientSide(asyncio.Protocol):
             pass
         except httptools.HttpParserError:
             self._keep_alive = False
-            self._answer(400, "not a valid HTTP request")
+            if self._upstream is not None:  # in the middle of its answer there is no place for ours
+                self._leave(reset=False)
+                self.finished(reusable=False)
+            else:
+                self._answer(400, "not a valid HTTP request")
             return
         self._next()
 
@@ -158,10 +129,12 @@ class ClientSide(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
         self._target += url
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """The blank line."""
@@ -256,8 +229,14 @@ class ClientSide(asyncio.Protocol):
         self.write(head_bytes(status, fields) + reply.body)
         self.finished(reusable=True)
 
+    def _count(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEAD_LIMIT:
+            raise ValueError("head too large")
+
     def _begin(self) -> None:
         self._target = b""
+        self._head_size = 0
         self._headers: dict[str, str] = {}
         self._body = bytearray()
 
@@ -406,112 +385,3 @@ class UpstreamSide(asyncio.Protocol):
             client._answer(502, "the upstream closed without an answer")
         else:
             client.finished(reusable=False, reset=reset)
-
-
-class CommentFilter:
-    """Event streams without their comments: lines that begin with a colon, and the blank line after such a line."""
-
-    def __init__(self) -> None:
-        self._fresh = True  # at the beginning of a line
-        self._dropping = False  # inside a comment
-        self._spare = False  # after a comment that stood alone: the blank line is its own
-        self._event = False  # inside an event
-        # An LF at the beginning of a piece belongs to the CR that ended the last one, and shares its fate.
-        self._cr = self._cr_kept = False
-
-    def feed(self, data: bytes) -> bytes:
-        """What of `data` goes on."""
-        kept = bytearray()
-        if self._cr and data[:1] == b"\n":
-            kept += data[:1] if self._cr_kept else b""
-            data = data[1:]
-        self._cr = data.endswith(b"\r")
-        for line in data.splitlines(keepends=True):
-            blank = self._fresh and line in (b"\n", b"\r\n", b"\r")
-            if self._fresh and not blank:
-                self._dropping = line.startswith(b":")
-            if blank:
-                keep = self._event or not self._spare
-                self._spare = self._event = False
-            else:
-                keep = not self._dropping
-                self._spare, self._event = self._spare or self._dropping, self._event or keep
-            if keep:
-                kept += line
-            self._cr_kept = keep
-            self._fresh = line.endswith((b"\n", b"\r"))
-        return bytes(kept)
-
-
-class Holder:
-    """Decides when bytes of a body go on; `write` gets them."""
-
-    def __init__(self, config: ProxyConfig, write: Callable[[bytes], None], *, compress: bool) -> None:
-        self._config = config
-        self._write = write
-        self._held = bytearray()
-        self._timer: asyncio.TimerHandle | None = None
-        self._compressor = zlib.compressobj(wbits=31) if compress else None
-
-    def feed(self, data: bytes) -> None:
-        """One piece from the upstream."""
-        if self._compressor is not None:
-            data = self._compressor.compress(data)
-        config = self._config
-        if config.until_close:
-            self._held += data
-        elif config.one_behind:
-            self._flush()
-            self._held += data
-        elif config.hold_bytes is None and config.hold_ms is None:
-            self._write(data)
-        else:
-            self._held += data
-            if config.hold_bytes is not None and len(self._held) >= config.hold_bytes:
-                self._flush()
-            elif config.hold_ms is not None and self._timer is None and self._held:
-                self._timer = asyncio.get_running_loop().call_later(config.hold_ms / 1_000, self._flush)
-
-    def finish(self) -> None:
-        """The body is complete."""
-        if self._compressor is not None:
-            self._held += self._compressor.flush()
-        self._flush()
-
-    def discard(self) -> None:
-        """Nobody wants what is held."""
-        self._held.clear()
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        data = bytes(self._held)
-        self._held.clear()
-        if data:
-            self._write(data)
-
-
-def reset_connection(transport: asyncio.Transport) -> None:
-    """Close with an RST, dropping what is unsent."""
-    handle = transport.get_extra_info("socket")
-    handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def close_with_fin(transport: asyncio.Transport) -> None:
-    """Close, FIN first: a bare close with unread bytes would send an RST instead."""
-    handle = transport.get_extra_info("socket")
-    if sys.platform != "win32":
-        # The loop's own socket object can't shut down; a duplicate of its descriptor can.
-        # OSError: the peer was faster.
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_WR)
-    transport.abort()
-
-
-if __name__ == "__main__":
-    from mock_provider.cli import proxy_app
-
-    proxy_app(prog_name="python -m mock_provider.proxy")

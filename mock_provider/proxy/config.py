@@ -1,0 +1,40 @@
+"""What the proxy is told to do."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """Where to, and what to hold back; ValueError for an upstream that is not an http URL or a knob below 1."""
+
+    upstream: str
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free port
+    hold_bytes: int | None = None  # write only when so many bytes have come
+    hold_ms: int | None = None  # write only when the oldest byte held has waited so many milliseconds
+    until_close: bool = False  # write everything when the upstream has finished
+    one_behind: bool = False  # write each piece when the next one comes
+    ignore_abort: bool = False  # go on reading the upstream when the client has left
+    gzip_no_flush: bool = False  # compress for clients that offer gzip, flushing only at the end
+    strip_accel: bool = False  # remove X-Accel-Buffering
+    strip_heartbeats: bool = False  # remove comment lines from event streams
+    cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.upstream)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"upstream: expected an http:// URL, got {self.upstream!r}")
+        try:
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"upstream: {error}, got {self.upstream!r}") from None
+        if not 0 <= self.port <= 65_535:
+            raise ValueError(f"port: expected 0 to 65535, got {self.port}")
+        for name, value in (
+            ("hold-bytes", self.hold_bytes),
+            ("hold-ms", self.hold_ms),
+            ("cut-idle-ms", self.cut_idle_ms),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
