@@ -12,7 +12,7 @@ from itertools import count, repeat
 from typing import Final, NamedTuple, Protocol
 
 from harness import dialects
-from harness.dialects.base import Delta, Dialect, Kind, Media, ReadsRuns
+from harness.dialects.base import Delta, Dialect, Kind, Media
 from harness.encoding import Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
 from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events, plain_runs
@@ -216,9 +216,7 @@ class StreamReader:
         """Take pieces of which each is one plain event; False, and nothing is taken, if one is not."""
         transcript, cutter = self.transcript, self._cutter
         dialect = transcript.dialect
-        if not isinstance(cutter, _SseCutter) or not isinstance(self._decoder, Identity) or self._failure is not None:
-            return False
-        if not isinstance(dialect, ReadsRuns):
+        if dialect is None or type(cutter) is not _SseCutter or type(self._decoder) is not Identity or self._failure:
             return False
         events = cutter.feed_many([data for _, data in window], [read for read, _ in window])
         if events is None:

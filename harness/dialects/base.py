@@ -1,7 +1,7 @@
 """What a dialect is: how an endpoint wraps generated text in events, and how it is asked for a stream."""
 
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from harness.eventstream import Event
 
@@ -73,6 +73,10 @@ class Dialect(Protocol):
         """The deltas in one event; an event that cannot be understood is one META delta with the reason as value."""
         ...
 
+    def texts(self, data: list[str]) -> list[str] | None:
+        """For events whose only delta is CONTENT with some text: their texts, read together. None if one is not so."""
+        ...
+
     def sniff(self, event: Event) -> str | None:
         """Why this first event looks like this dialect, or None when it does not."""
         ...
@@ -82,10 +86,9 @@ class Dialect(Protocol):
         ...
 
 
-@runtime_checkable
-class ReadsRuns(Dialect, Protocol):
-    """A dialect that reads many events at once faster than one by one."""
+class OneByOne:
+    """For dialects that have no faster way to read many events than one after the other."""
 
-    def texts(self, data: list[str]) -> list[str] | None:
-        """For events whose only delta is CONTENT with some text: their texts. None if one is anything else."""
-        ...
+    def texts(self, data: list[str]) -> list[str] | None:  # noqa: ARG002 (the protocol's signature)
+        """See `Dialect.texts`."""
+        return None

@@ -1,13 +1,13 @@
 """`event: token | done | error`, each with a JSON object (guide S4; guide S0's error-event form)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
 from harness.eventstream import Event
 
 _TEXT_KEYS = ("token", "text", "content", "delta")
 
 
-class EventJson:
+class EventJson(OneByOne):
     name = "event-json"
     summary = "application shape: event: token / done / error, each with a JSON object"
     media = Media.SSE

@@ -1,11 +1,11 @@
 """`data: "token"` as a JSON string, ended by `data: [DONE]` (guide S1, GET)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
 from harness.eventstream import Event
 
 
-class JsonString:
+class JsonString(OneByOne):
     name = "json-string"
     summary = 'application shape: data: "token" as a JSON string, then data: [DONE]'
     media = Media.SSE

@@ -1,11 +1,11 @@
 """`data: {"token": "...", "done": false}`, ended by `"done": true` (guide S1, POST) or by `[DONE]` (guide S3)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
 from harness.eventstream import Event
 
 
-class TokenDone:
+class TokenDone(OneByOne):
     name = "token-done"
     summary = 'application shape: data: {"token": "...", "done": false}, then "done": true'
     media = Media.SSE
