@@ -1,0 +1,104 @@
+"""Waiting in gevent's hub, with real sockets; nothing is monkey-patched here."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+
+from scenarios.hub import MANY, watch
+
+
+class Reader:
+    """Reads up to a full stop; says when it has waited long enough."""
+
+    def __init__(self, patience_s: float | None = 60.0) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.seen = b""
+        self.ticks = 0
+        self._patience_s = patience_s
+
+    def take(self) -> bool:
+        self.seen += self.ours.recv(100)
+        return not self.seen.endswith(b".")
+
+    def tick(self) -> float | None:
+        self.ticks += 1
+        return self._patience_s
+
+    def wait(self) -> None:
+        watch(self.ours.fileno(), self.take, self.tick)
+
+
+@pytest.fixture
+def readers() -> Iterator[Callable[..., Reader]]:
+    made: list[Reader] = []
+
+    def make(*arguments: float | None) -> Reader:
+        made.append(Reader(*arguments))
+        return made[-1]
+
+    yield make
+    for reader in made:
+        reader.ours.close()
+        reader.theirs.close()
+
+
+@pytest.mark.parametrize("count", [1, MANY - 1, MANY, 3 * MANY])
+def test_each_waits_for_its_own_end(readers: Callable[..., Reader], count: int) -> None:
+    every = [readers() for _ in range(count)]
+    waiting = [gevent.spawn(reader.wait) for reader in every]
+    for text in (b"a", b"b", b"c."):
+        gevent.sleep(0.002)
+        for reader in every:
+            reader.theirs.sendall(text)
+    gevent.joinall(waiting, raise_error=True)
+    assert [reader.seen for reader in every] == [b"abc."] * count
+
+
+def test_none_from_tick_ends_the_wait(readers: Callable[..., Reader]) -> None:
+    reader = readers(None)
+    reader.wait()
+    assert (reader.seen, reader.ticks) == (b"", 1)
+
+
+def test_tick_is_called_again_after_the_time_it_asks_for(readers: Callable[..., Reader]) -> None:
+    reader = readers(0.001)
+    waiting = gevent.spawn(reader.wait)
+    while reader.ticks < 3:
+        gevent.sleep(0.001)
+    reader.theirs.sendall(b".")
+    waiting.join()
+    assert reader.seen == b"."
+
+
+def test_a_killed_waiter_leaves_nothing_behind(readers: Callable[..., Reader]) -> None:
+    killed, other = readers(), readers()
+    greenlets = [gevent.spawn(reader.wait) for reader in (killed, other)]
+    gevent.sleep(0)
+    greenlets[0].kill()
+    killed.theirs.sendall(b"late")
+    other.theirs.sendall(b"x.")
+    greenlets[1].join()
+    assert (killed.seen, other.seen) == (b"", b"x.")
+
+
+def test_one_end_may_end_another_wait(readers: Callable[..., Reader]) -> None:
+    """What a finished greenlet does runs while the others are still being looked at."""
+    every = [readers() for _ in range(MANY * 2)]
+    waiting = [gevent.spawn(reader.wait) for reader in every]
+
+    def first() -> None:
+        every[0].wait()
+        for greenlet in waiting[1:]:
+            greenlet.kill(block=False)
+
+    waiting[0].kill()
+    waiting[0] = gevent.spawn(first)
+    gevent.sleep(0)
+    for reader in every:
+        reader.theirs.sendall(b".")
+    gevent.joinall(waiting)
+    assert every[0].seen == b"."
+    assert all(greenlet.dead for greenlet in waiting)
