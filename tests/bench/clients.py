@@ -23,7 +23,7 @@ from typing import NamedTuple
 import httpx
 import psutil
 
-from harness.comparison import Ledgered, compare
+from harness.comparison import Comparison, Ledgered, compare
 from harness.record import SCHEMA, Reads, StreamRecord
 from harness.runs import RecordReader
 from harness.stream import Outcome
@@ -32,6 +32,7 @@ from tests.bench.mock import Subject, running
 CLIENT_CORE = 1
 TTFT_MS = 200
 WAIT_S = 60
+LADDER = (5, 10, 25, 50, 100, 200, 400, 600, 800, 1_000)
 LOCUST = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
 
 
@@ -148,6 +149,39 @@ def ledger(mock: Subject) -> dict[str, Ledgered]:
     return known
 
 
+def error_of(result: Result, known: dict[str, Ledgered]) -> Comparison | None:
+    """Reported against true; None where a client tells nothing."""
+    seen = [record for record in records(result) if record.id in known]
+    return compare(seen, known) if seen else None
+
+
+def holds(found: Comparison | None) -> bool:
+    """Whether TTFT and ITL are right: the goal at 400 streams."""
+    if found is None or found.ttft_error_ms is None or found.itl_ms is None or found.true_itl_ms is None:
+        return False
+    itl = found.itl_ms.p99 - found.true_itl_ms.p99
+    return abs(found.ttft_error_ms.p50) < 0.5 and found.ttft_error_ms.p99 < 3 and abs(itl) < 3
+
+
+def limit(names: list[str], rate: float, seconds: float) -> None:
+    """The highest load at which each client is right."""
+    print(
+        f"\nThe most streams x {rate:g} tokens/s at which TTFT is right within 0.5 ms (p50) and 3 ms (p99), and ITL p99 too:"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            best = "none"
+            for streams in LADDER:
+                with playing(rate, 100) as mock:
+                    path = Path(folder, f"{name.replace(' ', '-')}-{streams}")
+                    result = measure(name, mock, streams, seconds, path)
+                    found = error_of(result, ledger(mock))
+                if not holds(found):
+                    break
+                best = f"{streams} streams, {result.tokens_per_s:,.0f} tokens/s, {result.share:.0%} of its core"
+            print(f"  {name:<20}{best}", flush=True)
+
+
 def table(names: list[str], streams: int, rate: float, tokens: int, seconds: float) -> dict[str, Result]:
     """Measure and print each client at one load."""
     print(
@@ -162,13 +196,11 @@ def table(names: list[str], streams: int, rate: float, tokens: int, seconds: flo
             # A mock of its own for each: a late close of one client must not disturb the next.
             with playing(rate, tokens) as mock:
                 result = results[name] = measure(name, mock, streams, seconds, Path(folder, name.replace(" ", "-")))
-                known, seen = ledger(mock), records(result)
-            seen = [record for record in seen if record.id in known]
+                found = error_of(result, ledger(mock))
             line = f"{name:<20}{result.cpu_us:>7.1f} us{result.share:>6.0%}{result.tokens_per_s:>10,.0f}  "
-            if name == "C reader" or not seen:
+            if found is None:
                 print(f"{line}{'-':>15}{'-':>10}{'-':>15}")
                 continue
-            found = compare(seen, known)
             ttft, itl, true_itl = found.ttft_error_ms, found.itl_ms, found.true_itl_ms
             assert ttft is not None
             error = f"{itl.p99 - true_itl.p99:>+12.2f} ms" if itl is not None and true_itl is not None else f"{'-':>15}"
@@ -179,7 +211,7 @@ def table(names: list[str], streams: int, rate: float, tokens: int, seconds: flo
 def main() -> None:
     """Cost at 100 streams, accuracy at 400, and how far each client gets."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["cost", "accuracy"])
+    parser.add_argument("parts", nargs="*", default=["cost", "accuracy", "limit"])
     parser.add_argument("--rate", type=float, default=50)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--streams", type=int)
@@ -206,6 +238,8 @@ def main() -> None:
             print("  goals: C reader <= 2.50, locust + httpx-sse <= 0.20, aiohttp <= 0.33")
     if "accuracy" in arguments.parts:
         table([n for n in names if n != "C reader"], arguments.streams or 400, arguments.rate, 100, arguments.seconds)
+    if "limit" in arguments.parts:
+        limit([n for n in names if n != "C reader"], arguments.rate, arguments.seconds)
 
 
 if __name__ == "__main__":
