@@ -166,7 +166,7 @@ def holds(found: Comparison | None) -> bool:
 def limit(names: list[str], rate: float, seconds: float) -> None:
     """The highest load at which each client is right."""
     print(
-        f"\nThe most streams x {rate:g} tokens/s at which TTFT is right within 0.5 ms (p50) and 3 ms (p99), and ITL p99 too:"
+        f"\nThe most streams x {rate:g} tokens/s with TTFT right to 0.5 ms (p50) and 3 ms (p99), and ITL p99 to 3 ms:"
     )
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
