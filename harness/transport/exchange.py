@@ -13,7 +13,8 @@ from harness.transport.parser import ResponseParser
 from harness.wire import Capture, End, Framing, Read
 
 _TICK_S: Final = 1.0
-_WINDOW: Final = 64  # reads that are looked at together: an unusual one makes only so many others slower
+_WINDOW: Final = 64  # reads that are looked at together; where one is unusual, fewer and fewer
+_FEW: Final = 4
 _STORED_BYTES: Final = 4 * 1024 * 1024  # more is looked at, because only the parser knows the limits of a body
 
 
@@ -179,15 +180,22 @@ class Exchange(httpx.SyncByteStream):
         if capture.wire is None:
             # The last may be the end, which is no chunk.
             for start in range(0, len(arrived) - 1, _WINDOW):
-                window = arrived[start : min(start + _WINDOW, len(arrived) - 1)]
-                if self._parser.feed_chunks([data for data, _, _ in window], len(capture.reads)):
-                    capture.reads += stamps.reads_of(window)
-                else:
-                    self._look_at(window)
+                self._look_at(arrived[start : min(start + _WINDOW, len(arrived) - 1)])
             arrived = arrived[-1:]
-        self._look_at(arrived)
+        self._look_at_each(arrived)
 
     def _look_at(self, arrived: list[stamps.Arrival]) -> None:
+        capture = self.capture
+        if self._parser.feed_chunks([data for data, _, _ in arrived], len(capture.reads)):
+            capture.reads += stamps.reads_of(arrived)
+        elif len(arrived) <= _FEW:
+            self._look_at_each(arrived)
+        else:
+            half = len(arrived) // 2
+            self._look_at(arrived[:half])
+            self._look_at(arrived[half:])
+
+    def _look_at_each(self, arrived: list[stamps.Arrival]) -> None:
         for data, ancillary, user_ns in arrived:
             if self._parser.done:
                 self._parser.keep_alive = False  # this came behind the end

@@ -1,6 +1,5 @@
 """Response bytes in, head and body pieces out, into a Capture. No socket: a list of reads will do."""
 
-from itertools import count
 from typing import Final
 
 import httptools
@@ -54,7 +53,7 @@ class ResponseParser:
         self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
 
     def feed_chunks(self, pieces: list[bytes], read: int) -> bool:
-        """What `feed` gives for reads from number `read` on, at a third of the cost, if each is just one whole chunk.
+        """What `feed` gives for reads from number `read` on, at a third of the cost, if each is just whole chunks.
 
         False, and nothing is taken, if that is not so: then `feed` has to look at them.
         """
@@ -63,17 +62,18 @@ class ResponseParser:
             return False
         parts = joined[:-2].split(b"\r\n")
         sizes, chunks = parts[::2], parts[1::2]
-        if not len(sizes) == len(chunks) == len(pieces) or b"".join(sizes).translate(None, _HEX_DIGITS):
+        if len(sizes) != len(chunks) or not all(sizes) or b"".join(sizes).translate(None, _HEX_DIGITS):
             return False
         lengths = [len(chunk) for chunk in chunks]
-        if not all(sizes) or [int(size, 16) for size in sizes] != lengths or 0 in lengths:
+        if [int(size, 16) for size in sizes] != lengths or 0 in lengths:
             return False
-        if [len(piece) for piece in pieces] != [len(size) + n + 4 for size, n in zip(sizes, lengths, strict=True)]:
+        reads = _reads_of_chunks(pieces, read, [len(size) + n + 4 for size, n in zip(sizes, lengths, strict=True)])
+        if reads is None:
             return False
         self._bytes += len(joined)
         self._body_bytes += sum(lengths)
         self.capture.chunks += len(chunks)
-        self.capture.body += zip(count(read), chunks, strict=False)
+        self.capture.body += zip(reads, chunks, strict=True)
         if self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
         return True
@@ -156,3 +156,21 @@ class ResponseParser:
     def on_message_complete(self) -> None:
         if self.capture.head is not None and not self.done:
             self._end(End.COMPLETE, None)
+
+
+def _reads_of_chunks(pieces: list[bytes], read: int, sizes: list[int]) -> list[int] | None:
+    """The read of each chunk, given their sizes on the wire; None where a chunk spans two reads."""
+    if len(sizes) == len(pieces):
+        return list(range(read, read + len(pieces))) if [len(piece) for piece in pieces] == sizes else None
+    reads = []
+    end = 0  # of the pieces so far
+    at = 0
+    each = iter(sizes)
+    for number, piece in enumerate(pieces, read):
+        end += len(piece)
+        while at < end:
+            at += next(each)
+            reads.append(number)
+        if at > end:
+            return None
+    return reads
