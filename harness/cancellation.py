@@ -59,6 +59,15 @@ class Upstream(NamedTuple):
     tokens_after: int
     error_ns: int
 
+    def finished_before(self, close_ns: int) -> bool:
+        """Whether there was nothing left to cancel."""
+        return self.end == "complete" and bool(self.token_ns) and self.token_ns[-1] <= close_ns
+
+
+def wasted_tokens(upstream: Upstream, close_ns: int) -> int:
+    """What the upstream generated for nobody: tokens written after the client had closed, or not written any more."""
+    return sum(at > close_ns for at in upstream.token_ns) + upstream.tokens_after
+
 
 def judge(transcript: Transcript, upstream: Upstream | None, *, path: str, phase: str, method: str) -> CancelRow:
     """One row of the matrix from what the client did and what the upstream's ledger says."""
@@ -86,9 +95,9 @@ def judge(transcript: Transcript, upstream: Upstream | None, *, path: str, phase
         return row("inconclusive", f"the stream ended before it could be cancelled: {transcript.detail or ''}".strip())
     if upstream is None:
         return row("inconclusive", "the request never reached the mock: is the mock the endpoint's upstream?")
-    wasted = sum(at > close_ns for at in upstream.token_ns) + upstream.tokens_after
+    wasted = wasted_tokens(upstream, close_ns)
     if upstream.disconnect_ns is None:
-        if upstream.end == "complete" and upstream.token_ns and upstream.token_ns[-1] <= close_ns:
+        if upstream.finished_before(close_ns):
             return row("inconclusive", "the upstream had finished before the client left", None, 0)
         how = "ran to its end" if upstream.end == "complete" else "still ran when the harness stopped waiting"
         return row("fail", f"the upstream never saw the client leave and {how}", None, wasted)

@@ -20,6 +20,8 @@ from harness.units import MS, SECOND, ns_to_ms
 
 STALL_FLOOR_NS: Final = 500 * MS
 STALL_FACTOR: Final = 10
+LATE_NS: Final = 10 * MS
+"""An arrival that starts this long after its time is late: peers aim at less (inference-perf's schedule delay)."""
 
 
 class Metric(NamedTuple):
@@ -52,6 +54,13 @@ METRICS: Final = (
         "fewer than 2 tokens",
     ),
     Metric("e2e", "end of the stream (end marker, else last byte) − start", "no answer, or cut by the client"),
+    Metric("schedule_delay", "actual − intended start of a stream of an open loop", "closed loop"),
+    Metric(
+        "ttft_intended",
+        "ttft from the intended start: what a user who came on time waited (coordinated omission)",
+        "closed loop, or no token came",
+    ),
+    Metric("e2e_intended", "e2e from the intended start", "closed loop, or no e2e"),
     Metric(
         "client_lag",
         "user-space read − kernel arrival, per read: the error this client would have added",
@@ -132,6 +141,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     stamp_source: str | None
     unstamped_reads: int
     validity: Validity
+    schedule_delay_ms: Distribution | None = None
+    ttft_intended_ms: Distribution | None = None
+    e2e_intended_ms: Distribution | None = None
+    warmup_streams: int = 0
 
 
 def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
@@ -166,6 +179,11 @@ def pooled(histogram: Histogram) -> Distribution | None:
 def ttft_ns(record: StreamRecord) -> int | None:
     """First token event − start."""
     return record.reads.at_ns[record.token_reads[0]] if record.token_reads else None
+
+
+def schedule_delay_ns(record: StreamRecord) -> int | None:
+    """Actual − intended start; None in a closed loop."""
+    return None if record.intended_ns is None else record.start_ns - record.intended_ns
 
 
 def gaps_ns(record: StreamRecord) -> list[int]:
@@ -212,9 +230,21 @@ class Totals:
         self.stamps: set[str] = set()
         self.first_ns: int | None = None
         self.last_ns: int | None = None
+        self.warmup = self.late = self.started = 0
+        self.first_intended_ns: int | None = None
 
     def add(self, record: StreamRecord) -> None:
-        """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok."""
+        """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok.
+
+        One that started in the warm-up is only counted, and whether it was late.
+        """
+        self.started += 1
+        self.late += (schedule_delay_ns(record) or 0) > LATE_NS
+        if record.intended_ns is not None:
+            self.first_intended_ns = min(record.intended_ns, self.first_intended_ns or record.intended_ns)
+        if record.warmup:
+            self.warmup += 1
+            return
         self.streams[record.outcome.value] += 1
         closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
@@ -296,6 +326,10 @@ class Totals:
             stamp_source=next(iter(self.stamps)) if len(self.stamps) == 1 else ("mixed" if self.stamps else None),
             unstamped_reads=self.unstamped,
             validity=validity(pooled(self.lag), self.unstamped, self.reads, self.of("ttft")),
+            schedule_delay_ms=self.of("schedule_delay"),
+            ttft_intended_ms=self.of("ttft_intended"),
+            e2e_intended_ms=self.of("e2e_intended"),
+            warmup_streams=self.warmup,
         )
 
 
@@ -304,8 +338,9 @@ def per_stream(record: StreamRecord) -> dict[str, float | None]:
     gaps = gaps_ns(record)
     # A stream that we cut has no end of its own.
     end_ns = None if record.outcome in (Outcome.CANCELLED, Outcome.INCOMPLETE) else record.end_ns
+    first_ns, delay_ns = ttft_ns(record), schedule_delay_ns(record)
     return {
-        "ttft": ttft_ns(record),
+        "ttft": first_ns,
         "ttfb": record.first_byte_ns,
         "headers": record.headers_ns,
         "ttfe": record.first_event_ns,
@@ -318,6 +353,9 @@ def per_stream(record: StreamRecord) -> dict[str, float | None]:
         "tpot_incl_first": end_ns / record.output_tokens if end_ns and record.output_tokens else None,
         "itl_request_mean": sum(gaps) / len(gaps) if gaps else None,
         "itl": max(gaps) if gaps else None,
+        "schedule_delay": delay_ns,
+        "ttft_intended": None if first_ns is None or delay_ns is None else first_ns + delay_ns,
+        "e2e_intended": None if end_ns is None or delay_ns is None else end_ns + delay_ns,
     }
 
 

@@ -25,7 +25,8 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
-    `connect_ns` and `tls_ns`, which are durations. What did not happen is absent.
+    `connect_ns` and `tls_ns`, which are durations. What did not happen is absent. `intended_ns` is when an open loop
+    wanted the stream to start; `warmup` marks one that started before the figures begin.
     """
 
     schema: int
@@ -40,6 +41,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: int | None = None
     start_ns: int
     intended_ns: int | None = None
+    warmup: bool = False
     reused: bool = False
     connect_ns: int | None = None
     tls_ns: int | None = None
@@ -77,6 +79,7 @@ def record_of(
     url: str,
     scenario: str | None = None,
     intended_ns: int | None = None,
+    warmup: bool = False,
     worker: int | None = None,
 ) -> StreamRecord:
     """The record of an interpreted stream. `url` must already be masked."""
@@ -115,6 +118,7 @@ def record_of(
         status=capture.head.status if capture.head else None,
         start_ns=start,
         intended_ns=intended_ns,
+        warmup=warmup,
         reused=capture.reused,
         connect_ns=capture.connect_ns,
         tls_ns=capture.tls_ns,

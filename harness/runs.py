@@ -14,9 +14,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness import __version__
+from harness.abandonment import Abandonment
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
+from harness.openloop import OpenLoop
 from harness.record import StreamRecord
 
 SCHEMA: Final = 1
@@ -54,6 +56,8 @@ class RunFile(msgspec.Struct, kw_only=True):
     caveats: list[str] = []
     summary: Summary | None = None
     truth: Comparison | None = None
+    open_loop: OpenLoop | None = None
+    abandonment: Abandonment | None = None
 
 
 def this_machine() -> Machine:

@@ -35,6 +35,18 @@ def parse_duration(text: str, what: str = "duration") -> int:
     return sum(round(Fraction(number) * _SCALE[unit]) for number, unit in parts)
 
 
+LONGEST_NS: Final = 7 * 24 * 3600 * SECOND
+"""Longer than any run; a wait above it is a slip of the keyboard."""
+
+
+def parse_bounded(text: str, what: str) -> int:
+    """Nanoseconds of a duration of at most a week. Raises UsageError on anything else."""
+    value = parse_duration(text, what)
+    if value > LONGEST_NS:
+        raise UsageError(f"{what} {text!r} is longer than a week", "write for example 30s, 10m or 2h")
+    return value
+
+
 def ns_to_ms(value_ns: int | float) -> float:
     """Milliseconds with the three decimals that a kernel stamp supports."""
     return round(value_ns / MS, 3)

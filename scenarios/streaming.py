@@ -1,9 +1,11 @@
 """The user that scenarios derive from: streams through the capture transport, writes a record for each stream."""
 
 import gc
+import itertools
 import os
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,15 +14,19 @@ from uuid import uuid4
 import gevent
 import msgspec
 from locust import User, events
+from locust.exception import StopUser
 
-from harness.client import StreamClient
+from harness.client import OnToken, StreamClient
 from harness.metrics import ttft_ns
 from harness.record import StreamRecord, record_of
 from harness.runs import RecordWriter
-from harness.stream import Outcome, Transcript
+from harness.stream import Outcome, StreamReader, Transcript
 from harness.target import Target, directive
-from harness.units import MS
+from harness.transport.connection import Close
+from harness.units import MS, SECOND
+from harness.workload import Leave
 from scenarios.hub import watch
+from scenarios.run import WORKLOAD, began_ns, is_over
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
 DEFAULT_PATH = "/v1/chat/completions"
@@ -48,46 +54,79 @@ class StreamingUser(User):
 
     abstract = True
     _writer: RecordWriter | None = None
+    _numbers: Iterator[int] = itertools.count()
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
         self.client = StreamClient.to(self.target, watch=watch)
+        self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
+        self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
+        self._asked = itertools.count()
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
-        gevent.sleep(random.random())
+        gevent.sleep(self._random.random())
+
+    def wait_time(self) -> float:
+        """Seconds between two tasks: the think time."""
+        return WORKLOAD.think.draw_s(self._random) if WORKLOAD.think else 0.0
 
     def on_stop(self) -> None:
         self.client.close()
 
     def stream(self, prompt: str | None = None) -> StreamRecord:
-        """Ask once, read to the end, record it, and tell Locust: response time is TTFT, or the time to failure."""
-        stream_id = uuid4().hex[:12]
-        text = self.target.prompt if prompt is None else prompt
-        if self.target.mock:
-            text = f"{text} {directive(id=stream_id)}"
-        spec = self.target.request(text)
-        try:
-            transcript = self.client.run(spec, dialect=self.reader, keep=False)
-        except BaseException:
-            # The run ends while the stream does not: what had come is still a record.
-            if partial := self.client.cut(self.reader):
-                self._record(partial, stream_id)
-            raise
-        record = self._record(transcript, stream_id)
-        self._report(record)
+        """Ask once, read to the end, and record it; the user stops when the run is over."""
+        if is_over():
+            raise StopUser
+        record = self.ask(self.client, prompt, name=f"{self._name}/{next(self._asked)}")
         if record.outcome is Outcome.CONNECT_ERROR:
             gevent.sleep(0.5)  # an endpoint that is down must not turn users into a busy loop
         return record
 
-    def _record(self, transcript: Transcript, stream_id: str) -> StreamRecord:
+    def ask(
+        self,
+        client: StreamClient,
+        prompt: str | None = None,
+        *,
+        name: str,
+        intended_ns: int | None = None,
+        output_tokens: int | None = None,
+    ) -> StreamRecord:
+        """One stream, recorded and told to Locust: response time is TTFT, or the time to failure.
+
+        `name` decides whether it is left early: the same for the same seed and name.
+        """
+        stream_id = uuid4().hex[:12]
+        target = self.target
+        if output_tokens is not None:
+            target = msgspec.structs.replace(target, max_tokens=output_tokens or None)
+        text = target.prompt if prompt is None else prompt
+        if target.mock:
+            text = f"{text} {directive(id=stream_id, tokens=output_tokens)}"
+        spec = target.request(text)
+        on_token, leave_after = _leaving(WORKLOAD.leave(name))
+        try:
+            transcript = client.run(spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after)
+        except BaseException:
+            # The run ends while the stream does not: what had come is still a record.
+            if partial := client.cut(self.reader):
+                self._record(partial, stream_id, intended_ns)
+            raise
+        record = self._record(transcript, stream_id, intended_ns)
+        self._report(record)
+        return record
+
+    def _record(self, transcript: Transcript, stream_id: str, intended_ns: int | None) -> StreamRecord:
+        start_ns = transcript.capture.start_ns if intended_ns is None else intended_ns
         record = record_of(
             transcript,
             stream_id,
             url=self.target.masked_url,
             scenario=type(self).__name__,
+            intended_ns=intended_ns,
+            warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
         )
         cls = StreamingUser
@@ -100,7 +139,7 @@ class StreamingUser(User):
 
     def _report(self, record: StreamRecord) -> None:
         first = ttft_ns(record)
-        failed = record.outcome is not Outcome.OK
+        failed = record.outcome not in (Outcome.OK, Outcome.CANCELLED)
         elapsed_ns = record.closed_ns if failed or first is None else first
         self.environment.events.request.fire(
             request_type="STREAM",
@@ -111,6 +150,20 @@ class StreamingUser(User):
             context={},
             start_time=time.time(),
         )
+
+
+def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:
+    """What the client is told of a user who leaves."""
+    if leave is None:
+        return None, None
+    if leave.after_ns is not None:
+        return None, (leave.after_ns / SECOND, Close.FIN)
+    tokens = leave.tokens or 1
+
+    def enough(reader: StreamReader) -> Close | None:
+        return Close.FIN if reader.token_events >= tokens else None
+
+    return enough, None
 
 
 def _target(host: str | None) -> Target:

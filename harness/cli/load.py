@@ -1,43 +1,55 @@
-"""`streamgauge load`: users under Locust, records from every process in one run directory."""
+"""`streamgauge load`: a load model under Locust, records from every process in one run directory."""
 
 import importlib.util
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from harness import runs
+from harness.abort import parse_abort
 from harness.cli.console import err, out, safe
+from harness.cli.load_model import with_workload
 from harness.cli.loading import LOG, Plan, run_load
-from harness.cli.options import seconds, with_target
+from harness.cli.options import with_target
 from harness.errors import CannotMeasure, ExitCode, UsageError
 from harness.slo import parse_slo
 from harness.target import Target
+from harness.workload import Workload
 
 
 @with_target
+@with_workload
 def load(
     target: Target,
-    users: Annotated[int, typer.Option("--users", "-u", metavar="N", min=1, help="Concurrent users.")] = 10,
-    duration: Annotated[str, typer.Option("--duration", "-d", metavar="DURATION", help="How long to run.")] = "30s",
-    spawn_rate: Annotated[
-        float | None,
-        typer.Option(metavar="N", min=0.01, help="Users started a second; all in the first second if not given."),
-    ] = None,
-    processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
+    workload: Workload,
     slo: Annotated[
         list[str] | None,
         typer.Option(metavar="'METRIC < LIMIT'", help="An objective, as 'ttft p95 < 500ms'; repeatable."),
     ] = None,
+    max_errors: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop the run when so many streams have failed.")
+    ] = None,
+    abort_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'METRIC > LIMIT for WINDOW'",
+            help="Stop the run when this holds over the last WINDOW, as 'ttft p95 > 2s for 10s'; repeatable.",
+        ),
+    ] = None,
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="A file of scenarios/ without .py, or a path to a locustfile.")
-    ] = "chat",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A file of scenarios/ without .py, or a path to a locustfile; chat, or open for an open loop.",
+        ),
+    ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
 ) -> None:
-    """Load an endpoint with users and measure TTFT, ITL and throughput from kernel arrival stamps.
+    """Load an endpoint with users or arrivals and measure TTFT, ITL and throughput from kernel arrival stamps.
 
     Examples:
 
@@ -45,23 +57,32 @@ def load(
 
       streamgauge load --target target.toml --users 200 --processes 2 --slo "ttft p95 < 500ms" --slo "error_rate < 1%"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed, 2 usage, 3 no token came, 130 interrupted: what had
-    been measured is kept and reported.
+      streamgauge load http://localhost:8080/chat --rate 20/s --duration 1m --warmup 10s --max-streams 500
+
+      streamgauge load http://localhost:8080/chat --stages 50:30s,200:1m --abort-if "ttft p95 > 2s for 10s"
+
+      streamgauge load http://localhost:8080/chat --abandon 10%@tokens:5..50 --mock http://127.0.0.1:9000
+
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came,
+    130 interrupted. What had been measured is kept and reported.
     """
+    files = [_locustfile(scenario or ("open" if workload.is_open else "chat"))]
     plan = Plan(
-        users=users,
-        length_s=seconds(duration, "--duration"),
-        spawn_rate=spawn_rate,
-        processes=processes,
+        workload=workload,
         slos=[parse_slo(text) for text in slo or []],
-        locustfile=_locustfile(scenario),
+        max_errors=max_errors,
+        abort_rules=[parse_abort(text) for text in abort_if or []],
+        locustfiles=[*files, _locustfile("stages")] if workload.stages else files,
         directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),
     )
-    totals, interrupted = run_load(target, plan)
+    totals, ended = run_load(target, plan)
     for path in _render(plan.directory):
         out.print(f"wrote {path}")
-    if interrupted:
+    if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
+    if ended.stopped:
+        err.print(f"[red]stopped:[/red] {safe(ended.stopped)}")
+        raise typer.Exit(ExitCode.FAILED)
     if not totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
     missed = [item for item in plan.slos if not totals.meets(item)]
@@ -69,6 +90,9 @@ def load(
         err.print(f"[red]SLO missed:[/red] {safe(item)}")
     if missed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+_SCENARIOS: Final = ("chat", "open")
 
 
 def _render(directory: Path) -> list[Path]:
@@ -84,6 +108,6 @@ def _locustfile(scenario: str) -> Path:
     folders = list(spec.submodule_search_locations or []) if spec else []
     path = Path(folders[0]) / f"{scenario}.py" if folders else Path("scenarios") / f"{scenario}.py"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.py") if p.stem not in ("__init__", "streaming")))
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.py") if p.stem in _SCENARIOS))
         raise UsageError(f"no scenario {scenario!r}", f"there are: {known}; or give a path that ends in .py")
     return path

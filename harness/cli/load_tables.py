@@ -1,16 +1,22 @@
 """What a load run looks like in the terminal: while it runs, and as a summary."""
 
+from typing import Final
+
 from rich.table import Table
 
+from harness.abandonment import Abandonment
 from harness.cli.console import facts, out, safe
 from harness.comparison import Comparison
 from harness.metrics import Distribution, Summary, Totals
+from harness.openloop import OpenLoop
+
+_OPEN_LOOP: Final = ("ttft_intended", "e2e_intended", "schedule_delay")
 
 
-def live_table(totals: Totals, elapsed: float, users: int, length_s: float) -> Table:
+def live_table(totals: Totals, elapsed: float, model: str, length_s: float) -> Table:
     """The run so far."""
     summary = totals.summary()
-    title = f"{min(elapsed, length_s):.0f} of {length_s:.0f} s, {users} users"
+    title = f"{min(elapsed, length_s):.0f} of {length_s:.0f} s, {safe(model)}"
     table = Table(title=title, title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
@@ -51,9 +57,11 @@ def print_summary(summary: Summary) -> None:
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
         table.add_column(name, justify="right")
-    for name in ("ttft", "itl", "tpot", "e2e", "client_lag"):
+    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag"):
         values: Distribution | None = getattr(summary, f"{name}_ms")
         if values is None:
+            if name in _OPEN_LOOP:
+                continue
             table.add_row(name, *["-"] * 7)
         else:
             cells = [f"{getattr(values, column):,.2f}" for column in ("mean", "p50", "p90", "p95", "p99", "max")]
@@ -64,6 +72,8 @@ def print_summary(summary: Summary) -> None:
     colour = {"VALID": "green", "SUSPECT": "yellow", "INVALID": "red"}.get(summary.validity.verdict, "yellow")
     objectives = safe("; ".join(summary.slos)) or "no SLO given: every stream that is ok"
     reasons = safe("; ".join(summary.validity.reasons))
+    if summary.warmup_streams:
+        outcomes = f"{outcomes or 'none'} ({summary.warmup_streams:,} of the warm-up left out)"
     rows = [
         ("streams", outcomes or "none"),
         ("throughput", f"{rate} over {summary.window_s:.1f} s"),
@@ -72,6 +82,31 @@ def print_summary(summary: Summary) -> None:
     ]
     out.print()
     out.print(facts(rows))
+
+
+def print_open_loop(found: OpenLoop) -> None:
+    """What became of the schedule."""
+    rates = "" if found.achieved_per_s is None else f", {found.achieved_per_s:,.1f}/s of {found.planned_per_s:,.1f}/s"
+    line = f"{found.started:,} of {found.planned:,} arrivals started{rates}; "
+    line += f"{found.late:,} late, {found.dropped:,} dropped"
+    out.print(facts([("open loop", line)]))
+    if found.closed:
+        out.print(f"[yellow]open loop became closed[/yellow] at {found.max_streams:,} streams (--max-streams)")
+
+
+def print_abandonment(found: Abandonment) -> None:
+    """What the upstream did for the users who left."""
+    line = f"{found.streams:,} streams left by their users after {found.received_tokens:,} token events"
+    if found.joined:
+        line += (
+            f"; of {found.joined:,} in the ledger {found.seen:,} seen as disconnected, {found.unnoticed:,} unnoticed, "
+            f"{found.finished:,} finished before; {found.wasted_tokens:,} tokens wasted"
+        )
+    if found.propagation_ms is not None:
+        delay = found.propagation_ms
+        line += f"; noticed after p50 {delay.p50:.2f} ms, p99 {delay.p99:.2f} ms"
+        line += f" (clocks ± {found.clock_error_ms:.2f} ms)"
+    out.print(facts([("abandoned", line)]))
 
 
 def print_truth(truth: Comparison) -> None:

@@ -1,5 +1,6 @@
 """Runs Locust as a child process, watches the records that its processes write, and sums them up."""
 
+import math
 import os
 import signal
 import subprocess
@@ -16,38 +17,73 @@ import msgspec
 from rich.live import Live
 
 from harness import runs
-from harness.cli.console import err
-from harness.cli.load_tables import line, live_table, print_summary, print_truth
+from harness.abandonment import Abandonment, abandonment
+from harness.abort import AbortRule, AbortWatch
+from harness.cancelling import upstream_of
+from harness.cli.console import err, safe
+from harness.cli.load_tables import (
+    line,
+    live_table,
+    print_abandonment,
+    print_open_loop,
+    print_summary,
+    print_truth,
+)
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure
 from harness.metrics import Totals
+from harness.openloop import OpenLoop, judge
 from harness.slo import Slo
+from harness.stream import Outcome
 from harness.target import Target
 from harness.truth import Mock
+from harness.units import SECOND
+from harness.workload import Workload
 
 LOG: Final = "locust.log"
 
 _TARGET_ENV: Final = "STREAMGAUGE_TARGET"
+_WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"
+_NEUTRAL: Final = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
 _STOP_WAIT_S: Final = 15.0
+_LEDGER_WAIT_S: Final = 10.0
+"""For upstreams that go on after their user has left: what they write meanwhile is waste that has to be counted."""
+_GRACE_S: Final = 5.0
+"""After the processes should have ended the run themselves."""
 
 
 class Plan(NamedTuple):
-    """What to run, and where its records go."""
+    """What to run, when to give up on it, and where its records go."""
 
-    users: int
-    length_s: float
+    workload: Workload
     directory: Path
-    locustfile: Path
-    spawn_rate: float | None = None
-    processes: int = 1
+    locustfiles: Sequence[Path]
     slos: Sequence[Slo] = ()
+    max_errors: int | None = None
+    abort_rules: Sequence[AbortRule] = ()
+
+    @property
+    def length_s(self) -> float:
+        return self.workload.length_ns / SECOND
 
 
-def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
-    """Ask once to see that there is a stream, then run Locust; the totals, and whether the run was interrupted.
+class Ended(NamedTuple):
+    """How a run ended before its time: by Ctrl-C, or because a limit was passed."""
+
+    interrupted: bool = False
+    stopped: str | None = None
+    at_ns: int | None = None
+
+    @property
+    def status(self) -> str:
+        return "interrupted" if self.interrupted else f"stopped: {self.stopped}" if self.stopped else "complete"
+
+
+def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
+    """Ask once to see that there is a stream, then run Locust; the totals, and how the run ended.
 
     Raises CannotMeasure when the endpoint gives no stream.
     """
@@ -62,43 +98,81 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
         dialect=first.dialect.name if first.dialect else None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         settings={
-            "users": plan.users,
-            "duration_s": plan.length_s,
-            "spawn_rate": plan.spawn_rate,
-            "processes": plan.processes,
-            "scenario": plan.locustfile.stem,
+            "load": plan.workload.model,
+            **_settings(plan.workload),
+            "scenario": plan.locustfiles[0].stem,
             "slos": [str(item) for item in plan.slos],
+            "max_errors": plan.max_errors,
+            "abort_if": [str(item) for item in plan.abort_rules],
         },
         machine=runs.this_machine(),
     )
     runs.write(plan.directory / runs.RUN, run)
     totals = Totals(plan.slos)
-    interrupted = _drive(target, plan, totals)
+    ended = _drive(target, plan, totals)
     run.summary = totals.summary()
-    run.status = "interrupted" if interrupted else "complete"
+    run.status = ended.status
     run.ended = datetime.now(UTC).isoformat(timespec="seconds")
+    run.open_loop = _open_loop(plan.workload, totals, ended)
+    if run.open_loop is not None and run.open_loop.caveat:
+        run.caveats.append(run.open_loop.caveat)
     if target.mock is not None:
         run.truth = _truth(target.mock, plan.directory)
+    if plan.workload.abandon is not None:
+        run.abandonment = _abandoned(target.mock, plan.directory)
     runs.write(plan.directory / runs.RUN, run)
     print_summary(run.summary)
+    if run.open_loop is not None:
+        print_open_loop(run.open_loop)
+    if run.abandonment is not None:
+        print_abandonment(run.abandonment)
     if run.truth is not None:
         print_truth(run.truth)
-    return totals, interrupted
+    return totals, ended
+
+
+def _settings(workload: Workload) -> dict[str, Any]:
+    """The load model as the manifest shows it: what was not asked for is left out."""
+    settings = {
+        "users": None if workload.is_open or workload.stages else workload.users,
+        "duration_s": workload.length_ns / SECOND,
+        "warmup_s": workload.warmup_ns / SECOND or None,
+        "drain_s": workload.drain_ns / SECOND or None,
+        "spawn_rate": workload.spawn_rate,
+        "processes": workload.processes,
+        "seed": workload.seed,
+        "max_streams": workload.max_streams,
+        "think": msgspec.to_builtins(workload.think),
+        "abandon": msgspec.to_builtins(workload.abandon),
+        "replay": workload.replay,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _locust_command(target: Target, plan: Plan) -> list[str]:
-    spawn_rate = plan.spawn_rate or plan.users
+    workload = plan.workload
     command = [
-        sys.executable, "-m", "locust", "-f", str(plan.locustfile), "--headless", "--only-summary",
-        "--host", target.url, "--users", str(plan.users), "--spawn-rate", f"{spawn_rate:g}",
-        "--run-time", f"{max(round(plan.length_s), 1)}s", "--run-dir", str(plan.directory), "--exit-code-on-error", "0",
+        sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", target.url,
+        "--run-dir", str(plan.directory), "--exit-code-on-error", "0", "-f", ",".join(map(str, plan.locustfiles)),
     ]  # fmt: skip
-    return command + (["--processes", str(plan.processes)] if plan.processes > 1 else [])
+    if not workload.stages:  # those are a shape, which Locust does not mix with --users
+        users = workload.processes if workload.is_open else workload.users
+        # The processes end the run themselves, to the millisecond; Locust counts whole seconds.
+        longest_s = math.ceil((workload.length_ns + workload.drain_ns) / SECOND + _GRACE_S)
+        command += ["--users", str(users), "--spawn-rate", f"{workload.spawn_rate or users:g}"]
+        command += ["--run-time", f"{longest_s}s"]
+    if workload.processes > 1:
+        command += ["--processes", str(workload.processes)]
+    return command
 
 
-def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
-    """Run Locust to its end and show what its processes record meanwhile; True when interrupted."""
-    environment = {**os.environ, _TARGET_ENV: msgspec.json.encode(target).decode()}
+def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
+    """Run Locust to its end and show what its processes record meanwhile."""
+    environment = {
+        **os.environ,
+        _TARGET_ENV: msgspec.json.encode(target).decode(),
+        _WORKLOAD_ENV: msgspec.json.encode(plan.workload).decode(),
+    }
     reader = runs.RecordReader(plan.directory)
     log_path = plan.directory / LOG
     with log_path.open("wb") as log, _terminate_as_interrupt():
@@ -107,11 +181,14 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
             _locust_command(target, plan), env=environment, stdout=log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        interrupted = False
+        ended = Ended()
         try:
-            _watch(child, reader, totals, plan)
+            if reason := _watch(child, reader, totals, plan):
+                ended = Ended(stopped=reason, at_ns=time.time_ns())
+                err.print(f"stopping, {safe(reason)}: what has been measured is kept ...")
+                _stop(child)
         except KeyboardInterrupt:
-            interrupted = True
+            ended = Ended(interrupted=True, at_ns=time.time_ns())
             err.print("stopping: what has been measured is kept ...")
             _stop(child)
         finally:
@@ -120,26 +197,49 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
                 child.wait()
     for record in reader.new():
         totals.add(record)
-    if not totals.streams and not interrupted:
+    if not totals.started and not ended.interrupted:
         tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
         raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {log_path}")
-    return interrupted
+    return ended
 
 
-def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: Totals, plan: Plan) -> None:
+def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: Totals, plan: Plan) -> str | None:
+    """Follow the run to its end, or until a limit is passed: the reason to stop it."""
     began = time.monotonic()
+    watches = [AbortWatch(rule) for rule in plan.abort_rules]
+    failed = 0
     printed = began
     with Live(console=err, refresh_per_second=4, transient=True) if err.is_terminal else _no_live() as live:
         while child.poll() is None:
             time.sleep(_REFRESH_S)
             for record in reader.new():
                 totals.add(record)
+                failed += record.outcome not in _NEUTRAL
+                for watch in watches:
+                    watch.add(record)
+            if plan.max_errors is not None and failed >= plan.max_errors:
+                return f"{failed:,} streams failed (--max-errors {plan.max_errors})"
+            for watch in watches:
+                if reason := watch.tripped(time.time_ns()):
+                    return reason
             elapsed = time.monotonic() - began
             if live is not None:
-                live.update(live_table(totals, elapsed, plan.users, plan.length_s))
+                live.update(live_table(totals, elapsed, plan.workload.model, plan.length_s))
             elif time.monotonic() - printed >= _LINE_EVERY_S:
                 printed = time.monotonic()
                 err.print(line(totals, elapsed, plan.length_s))
+    return None
+
+
+def _open_loop(workload: Workload, totals: Totals, ended: Ended) -> OpenLoop | None:
+    """What became of the schedule, up to the moment when the run was cut short if it was."""
+    if not workload.is_open:
+        return None
+    length_ns = workload.length_ns
+    if ended.at_ns is not None and totals.first_intended_ns is not None:
+        length_ns = min(max(ended.at_ns - totals.first_intended_ns, 0), length_ns)
+    planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
+    return judge(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
 
 
 @contextmanager
@@ -179,3 +279,19 @@ def _truth(mock_url: str, directory: Path) -> Comparison:
             if entries := mock.entries(record.id):
                 known[record.id] = Ledgered(entries[-1].arrival_ns, entries[-1].token_ns())
     return compare(records, known)
+
+
+def _abandoned(mock_url: str | None, directory: Path) -> Abandonment | None:
+    """What became of the streams that users left; with a mock, joined with its ledger."""
+    if mock_url is None:
+        return abandonment(runs.RecordReader(directory), {})
+    left = (record.id for record in runs.RecordReader(directory) if record.outcome is Outcome.CANCELLED)
+    known = {}
+    until_s = time.monotonic() + _LEDGER_WAIT_S
+    with Mock(mock_url) as mock:
+        offset = mock.clock()
+        for stream_id in islice(left, MAX_JOINED):
+            wait_s = max(until_s - time.monotonic(), 0)
+            if upstream := upstream_of(mock.entries(stream_id, wait_s=wait_s), offset):
+                known[stream_id] = upstream
+    return abandonment(runs.RecordReader(directory), known)

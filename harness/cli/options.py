@@ -12,7 +12,6 @@ import typer
 from harness import dialects
 from harness.errors import UsageError
 from harness.target import Target, check_url, load_target
-from harness.units import SECOND, parse_duration
 
 _PANEL: Final = "Target"
 
@@ -167,11 +166,6 @@ def target_from(
     if target.timeout_s <= 0:
         raise UsageError("--timeout must be more than 0", "write for example 30s")
     return target
-
-
-def seconds(text: str, option: str) -> float:
-    """A duration option in seconds. Raises UsageError that names the option."""
-    return parse_duration(text, option) / SECOND
 
 
 def _header(text: str) -> tuple[str, str]:

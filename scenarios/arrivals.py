@@ -1,0 +1,89 @@
+"""The user of an open loop: it starts streams when the schedule says so, whether or not earlier ones have ended."""
+
+import time
+from typing import Any
+
+import gevent
+from gevent.pool import Pool
+from locust import task
+from locust.exception import StopUser
+
+from harness.client import StreamClient
+from harness.schedule import Arrival, shared
+from harness.units import SECOND
+from scenarios.hub import watch
+from scenarios.run import WORKLOAD, began_ns
+from scenarios.streaming import StreamingUser
+
+
+class ArrivalsUser(StreamingUser):
+    """One per process; each arrival runs in a greenlet of its own. `arrive` is what one of them does."""
+
+    abstract = True
+    _started = False
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._idle: list[StreamClient] = []
+
+    def on_start(self) -> None:
+        """Nothing to spread: the schedule does."""
+
+    def on_stop(self) -> None:
+        for client in self._idle:
+            client.close()
+        super().on_stop()
+
+    @task
+    def follow_schedule(self) -> None:
+        worker = self.environment.runner.worker_index
+        # When a process dies, Locust moves its users to the others, which have schedules of their own.
+        if ArrivalsUser._started or not 0 <= worker < WORKLOAD.processes:
+            raise StopUser
+        ArrivalsUser._started = True
+        began = began_ns()
+        end = began + WORKLOAD.length_ns
+        running = Pool(WORKLOAD.cap(worker))
+        try:
+            for arrival in shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes):
+                intended = began + arrival.at_ns
+                _sleep_until(intended)
+                if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
+                    break  # what is left of the schedule is dropped: the run has ended
+                running.spawn(self._serve, arrival, intended)
+            running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
+        finally:
+            running.kill()
+        raise StopUser
+
+    def arrive(self, client: StreamClient, arrival: Arrival, intended_ns: int) -> None:
+        """Ask for one stream and record it."""
+        self.ask(
+            client,
+            _padded(self.target.prompt, arrival.prompt_tokens),
+            name=str(arrival.number),
+            intended_ns=intended_ns,
+            output_tokens=arrival.output_tokens,
+        )
+
+    def _serve(self, arrival: Arrival, intended_ns: int) -> None:
+        client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
+        try:
+            self.arrive(client, arrival, intended_ns)
+        finally:
+            self._idle.append(client)
+
+
+def _seconds_to(at_ns: int) -> float:
+    return max(at_ns - time.time_ns(), 0) / SECOND
+
+
+def _sleep_until(at_ns: int) -> None:
+    while (left_s := _seconds_to(at_ns)) > 0:
+        gevent.sleep(left_s)
+
+
+def _padded(prompt: str, tokens: int | None) -> str:
+    """The prompt, with words added until there is about one for each token."""
+    missing = (tokens or 0) - len(prompt.split())
+    return prompt + " river" * missing if missing > 0 else prompt

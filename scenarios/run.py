@@ -1,0 +1,76 @@
+"""The run that a process takes part in: what it was asked for, and the moment it began, the same in every process."""
+
+import os
+import time
+from typing import Any, Final
+
+import gevent
+import msgspec
+from gevent.event import AsyncResult
+from locust import events
+from locust.runners import MasterRunner, WorkerRunner
+
+from harness.units import LONGEST_NS, MS, SECOND
+from harness.workload import Workload
+
+WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
+LEAD_NS: Final = 500 * MS
+"""From the announcement of an open loop's start to its first arrival: for users to be spawned in every process."""
+
+_POLL_S: Final = 0.1
+_BEGIN: Final = "streamgauge_begin"
+
+
+def _given() -> Workload:
+    text = os.environ.get(WORKLOAD_ENV)
+    return msgspec.json.decode(text, type=Workload) if text else Workload(length_ns=LONGEST_NS)
+
+
+WORKLOAD: Final = _given()
+
+_began: "AsyncResult" = AsyncResult()
+
+
+def began_ns() -> int:
+    """When the run began (epoch ns); waits until this process has been told."""
+    return int(_began.get())
+
+
+def is_over() -> bool:
+    """Whether no stream may start any more."""
+    return time.time_ns() >= began_ns() + WORKLOAD.length_ns
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _listen(runner: Any = None, **_: Any) -> None:
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(_BEGIN, lambda msg, **_: _begin(msg.data["at_ns"]))
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def _announce(environment: Any, **_: Any) -> None:
+    """Decide the beginning in the process that leads, before it spawns a user anywhere."""
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner):
+        return
+    at_ns = time.time_ns() + (LEAD_NS if WORKLOAD.is_open else 0)
+    if isinstance(runner, MasterRunner):
+        runner.send_message(_BEGIN, {"at_ns": at_ns})
+    _begin(at_ns)
+    gevent.spawn(_end_when_drained, runner)
+
+
+def _begin(at_ns: int) -> None:
+    # In Locust's web UI one process may run several tests.
+    _began.set(at_ns)
+
+
+def _end_when_drained(runner: Any) -> None:
+    """End the run when its time is up: streams that still run have the drain time, unless all users stop sooner."""
+    if WORKLOAD.length_ns == LONGEST_NS:
+        return  # Locust's own options decide
+    end_ns = began_ns() + WORKLOAD.length_ns
+    gevent.sleep(max(end_ns - time.time_ns(), 0) / SECOND)
+    while time.time_ns() < end_ns + WORKLOAD.drain_ns and runner.user_count:
+        gevent.sleep(_POLL_S)
+    runner.quit()

@@ -1,0 +1,16 @@
+"""The users of `--stages` over time, for any scenario: `locust -f scenarios/chat.py,scenarios/stages.py`."""
+
+from locust import LoadTestShape
+
+from harness.schedule import users_at
+from harness.units import SECOND
+from scenarios.run import WORKLOAD
+
+
+class Stages(LoadTestShape):
+    """The first stage's users also warm up; the last's stay until the run ends."""
+
+    def tick(self) -> tuple[int, float]:
+        elapsed_ns = round(self.get_run_time() * SECOND) - WORKLOAD.warmup_ns  # type: ignore[no-untyped-call]
+        users = users_at(WORKLOAD.stages, max(elapsed_ns, 0)) or WORKLOAD.stages[-1].users
+        return users, WORKLOAD.spawn_rate or users
