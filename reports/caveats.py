@@ -55,9 +55,9 @@ def _completeness(run: Run) -> list[str]:
             f"{plural(streams.count if streams else 0, 'record')} that had been written."
         )
         lines += [f"The objective {text!r} could not be read: goodput leaves it out." for text in run.unread_slos]
-    elif run.summary and streams and sum(run.summary.streams.values()) != streams.count:
+    elif run.summary and streams and _summarised(run.summary) != streams.count:
         lines.append(
-            f"run.json summarises {plural(sum(run.summary.streams.values()), 'stream')}, streams.jsonl holds "
+            f"run.json summarises {plural(_summarised(run.summary), 'stream')}, streams.jsonl holds "
             f"{streams.count:,}: the numbers are from the former, the figures from the latter."
         )
     elif run.summary and streams is None:
@@ -65,6 +65,10 @@ def _completeness(run: Run) -> list[str]:
     if streams and streams.stride > 1:
         lines.append(f"TTFT figures are drawn from every {streams.stride}th of {plural(streams.count, 'stream')}.")
     return lines
+
+
+def _summarised(summary: Summary) -> int:
+    return sum(summary.streams.values()) + summary.warmup_streams
 
 
 def _timing(summary: Summary) -> list[str]:

@@ -126,6 +126,10 @@ def _load(run: Run) -> list[Finding]:
         findings.append(Finding(Level.WARN, f"the run did not finish (status: {clean(run.manifest.status)})"))
     elif run.manifest and run.manifest.status == "interrupted":
         findings.append(Finding(Level.WARN, "the run was interrupted: what was measured until then is reported"))
+    elif run.manifest and run.manifest.status.startswith("stopped"):
+        findings.append(Finding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
+    if run.manifest and run.manifest.open_loop and run.manifest.open_loop.closed:
+        findings.append(Finding(Level.WARN, "the open loop became a closed one: see the caveats"))
     if summary is None:
         return findings
     total = sum(summary.streams.values())

@@ -152,7 +152,7 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
             failure = Failure(record.outcome.value, record.status, record.detail or "")
             if failure in failures or len(failures) < MAX_FAILURE_KINDS:
                 failures[failure] += 1
-        if count % stride == 0:
+        if count % stride == 0 and not record.warmup:
             rows.append((count, record.start_ns, record.outcome.value, record.scenario, ttft_ns(record), record.end_ns))
             if len(rows) >= MAX_ROWS:
                 stride *= 2

@@ -18,12 +18,16 @@ _ROWS = (
     ("itl", "itl_ms"),
     ("tpot", "tpot_ms"),
     ("e2e", "e2e_ms"),
+    ("schedule_delay", "schedule_delay_ms"),
+    ("ttft_intended", "ttft_intended_ms"),
+    ("e2e_intended", "e2e_intended_ms"),
     ("connect", "connect_ms"),
     ("client_lag", "client_lag_ms"),
     ("ttft_any_chunk", "ttft_any_chunk_ms"),
     ("tpot_incl_first", "tpot_incl_first_ms"),
     ("itl_request_mean", "itl_request_mean_ms"),
 )
+_OPEN_LOOP_ONLY = frozenset({"schedule_delay", "ttft_intended", "e2e_intended"})
 _FAILURES_SHOWN = 12
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization", "cookie", "x-api-key"})
 
@@ -41,6 +45,8 @@ def distributions(summary: Summary) -> Table:
     rows = []
     for name, field in _ROWS:
         dist: Distribution | None = getattr(summary, field)
+        if dist is None and name in _OPEN_LOOP_ONLY:
+            continue
         cells = [ms_cell(getattr(dist, part) if dist else None) for part in ("mean", "p50", "p90", "p95", "p99", "max")]
         rows.append([name, *cells, f"{dist.count:,}" if dist else ABSENT])
     return Table(["ms", "mean", "p50", "p90", "p95", "p99", "max", "count"], rows, 7)
@@ -64,6 +70,47 @@ def truth(run: Run) -> Table | None:
     return Table([f"ms, over {plural(found.streams, 'stream')}", "p50", "p95", "p99", "max"], rows, 4)
 
 
+def open_loop(run: Run) -> Table | None:
+    """What became of the schedule."""
+    if run.manifest is None or run.manifest.open_loop is None:
+        return None
+    found = run.manifest.open_loop
+    return Table(
+        ["open loop", "value"],
+        [
+            ["arrivals", found.model],
+            ["planned until the end", f"{found.planned:,}"],
+            ["started", f"{found.started:,}"],
+            [f"late, by more than {found.late_limit_ms:g} ms", f"{found.late:,}"],
+            ["dropped: never started", f"{found.dropped:,}"],
+            ["planned rate", ABSENT if found.planned_per_s is None else f"{found.planned_per_s:,.2f}/s"],
+            ["achieved rate", ABSENT if found.achieved_per_s is None else f"{found.achieved_per_s:,.2f}/s"],
+            ["streams open at most", number(found.max_streams)],
+        ],
+        1,
+    )
+
+
+def abandonment(run: Run) -> Table | None:
+    """What became of the streams that users left."""
+    if run.manifest is None or run.manifest.abandonment is None:
+        return None
+    found = run.manifest.abandonment
+    rows = [["left by their users", f"{found.streams:,}"], ["token events received", f"{found.received_tokens:,}"]]
+    if found.joined:
+        rows += [
+            ["known to the mock's ledger", f"{found.joined:,}"],
+            ["seen as disconnected upstream", f"{found.seen:,}"],
+            ["finished before the user left", f"{found.finished:,}"],
+            ["never noticed", f"{found.unnoticed:,}"],
+            ["tokens wasted: generated after the user had left", f"{found.wasted_tokens:,}"],
+            ["clocks differ by at most, ms", ms_cell(found.clock_error_ms)],
+        ]
+    if delay := found.propagation_ms:
+        rows += [[f"noticed after, {part}, ms", ms_cell(getattr(delay, part))] for part in ("p50", "p95", "p99", "max")]
+    return Table(["abandonment", "value"], rows, 1)
+
+
 def rates(summary: Summary) -> Table:
     """Throughput and the rest of the summary."""
     per_event = summary.output_tokens / summary.token_events if summary.token_events else None
@@ -81,6 +128,7 @@ def rates(summary: Summary) -> Table:
             ["objectives", "; ".join(summary.slos) or ABSENT],
             ["coalesced gaps", percent(summary.coalesced_share)],
             ["stalls", f"{summary.stalls:,}"],
+            ["streams of the warm-up, left out", f"{summary.warmup_streams:,}"],
         ],
         1,
     )

@@ -11,13 +11,14 @@ from locust.exception import StopUser
 from harness.client import StreamClient
 from harness.schedule import Arrival, shared
 from harness.units import SECOND
+from scenarios.alarm import Alarm
 from scenarios.hub import watch
 from scenarios.run import WORKLOAD, began_ns
-from scenarios.streaming import StreamingUser
+from scenarios.streaming import Asking, StreamingUser
 
 
 class ArrivalsUser(StreamingUser):
-    """One per process; each arrival runs in a greenlet of its own. `arrive` is what one of them does."""
+    """One per process; each arrival runs in a greenlet of its own. `arrive` says what one of them asks."""
 
     abstract = True
     _started = False
@@ -43,44 +44,42 @@ class ArrivalsUser(StreamingUser):
         ArrivalsUser._started = True
         began = began_ns()
         end = began + WORKLOAD.length_ns
+        alarm = Alarm()
         running = Pool(WORKLOAD.cap(worker))
         try:
             for arrival in shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes):
                 intended = began + arrival.at_ns
-                _sleep_until(intended)
+                asking = self.arrive(arrival, intended)
+                alarm.sleep_until(intended)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
                     break  # what is left of the schedule is dropped: the run has ended
-                running.spawn(self._serve, arrival, intended)
+                running.spawn(self._serve, asking)
+                gevent.sleep(0)  # the stream starts before the next one is prepared
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
             running.kill()
+            alarm.close()
         raise StopUser
 
-    def arrive(self, client: StreamClient, arrival: Arrival, intended_ns: int) -> None:
-        """Ask for one stream and record it."""
-        self.ask(
-            client,
+    def arrive(self, arrival: Arrival, intended_ns: int) -> Asking:
+        """What to ask at this arrival; called before its time."""
+        return self.prepare(
             _padded(self.target.prompt, arrival.prompt_tokens),
             name=str(arrival.number),
             intended_ns=intended_ns,
             output_tokens=arrival.output_tokens,
         )
 
-    def _serve(self, arrival: Arrival, intended_ns: int) -> None:
+    def _serve(self, asking: Asking) -> None:
         client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
         try:
-            self.arrive(client, arrival, intended_ns)
+            self.ask(client, asking)
         finally:
             self._idle.append(client)
 
 
 def _seconds_to(at_ns: int) -> float:
     return max(at_ns - time.time_ns(), 0) / SECOND
-
-
-def _sleep_until(at_ns: int) -> None:
-    while (left_s := _seconds_to(at_ns)) > 0:
-        gevent.sleep(left_s)
 
 
 def _padded(prompt: str, tokens: int | None) -> str:

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from harness.metrics import ttft_ns
 from harness.record import StreamRecord, record_of
 from harness.runs import RecordWriter
 from harness.stream import Outcome, StreamReader, Transcript
-from harness.target import Target, directive
+from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
 from harness.units import MS, SECOND
 from harness.workload import Leave
@@ -47,6 +47,15 @@ def _spare_the_collector(**_: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+class Asking(NamedTuple):
+    """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
+
+    stream_id: str
+    spec: RequestSpec
+    leave: Leave | None
+    intended_ns: int | None
 
 
 class StreamingUser(User):
@@ -80,24 +89,15 @@ class StreamingUser(User):
         """Ask once, read to the end, and record it; the user stops when the run is over."""
         if is_over():
             raise StopUser
-        record = self.ask(self.client, prompt, name=f"{self._name}/{next(self._asked)}")
+        record = self.ask(self.client, self.prepare(prompt, name=f"{self._name}/{next(self._asked)}"))
         if record.outcome is Outcome.CONNECT_ERROR:
             gevent.sleep(0.5)  # an endpoint that is down must not turn users into a busy loop
         return record
 
-    def ask(
-        self,
-        client: StreamClient,
-        prompt: str | None = None,
-        *,
-        name: str,
-        intended_ns: int | None = None,
-        output_tokens: int | None = None,
-    ) -> StreamRecord:
-        """One stream, recorded and told to Locust: response time is TTFT, or the time to failure.
-
-        `name` decides whether it is left early: the same for the same seed and name.
-        """
+    def prepare(
+        self, prompt: str | None = None, *, name: str, intended_ns: int | None = None, output_tokens: int | None = None
+    ) -> Asking:
+        """One stream to ask for. `name` decides whether it is left early: the same for the same seed and name."""
         stream_id = uuid4().hex[:12]
         target = self.target
         if output_tokens is not None:
@@ -105,27 +105,32 @@ class StreamingUser(User):
         text = target.prompt if prompt is None else prompt
         if target.mock:
             text = f"{text} {directive(id=stream_id, tokens=output_tokens)}"
-        spec = target.request(text)
-        on_token, leave_after = _leaving(WORKLOAD.leave(name))
+        return Asking(stream_id, target.request(text), WORKLOAD.leave(name), intended_ns)
+
+    def ask(self, client: StreamClient, asking: Asking) -> StreamRecord:
+        """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
+        on_token, leave_after = _leaving(asking.leave)
         try:
-            transcript = client.run(spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after)
+            transcript = client.run(
+                asking.spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after
+            )
         except BaseException:
             # The run ends while the stream does not: what had come is still a record.
             if partial := client.cut(self.reader):
-                self._record(partial, stream_id, intended_ns)
+                self._record(partial, asking)
             raise
-        record = self._record(transcript, stream_id, intended_ns)
+        record = self._record(transcript, asking)
         self._report(record)
         return record
 
-    def _record(self, transcript: Transcript, stream_id: str, intended_ns: int | None) -> StreamRecord:
-        start_ns = transcript.capture.start_ns if intended_ns is None else intended_ns
+    def _record(self, transcript: Transcript, asking: Asking) -> StreamRecord:
+        start_ns = transcript.capture.start_ns if asking.intended_ns is None else asking.intended_ns
         record = record_of(
             transcript,
-            stream_id,
+            asking.stream_id,
             url=self.target.masked_url,
             scenario=type(self).__name__,
-            intended_ns=intended_ns,
+            intended_ns=asking.intended_ns,
             warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
         )

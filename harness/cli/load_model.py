@@ -75,7 +75,8 @@ Drain = Annotated[
     str, _option(metavar="DURATION", help="Time after the end in which running streams may finish; else they are cut.")
 ]
 Seed = Annotated[
-    int, _option(metavar="N", min=0, max=999_999_999, help="Draws schedule, pauses and who leaves; same seed, same run.")
+    int,
+    _option(metavar="N", min=0, max=999_999_999, help="Draws schedule, pauses and who leaves."),
 ]
 AbandonText = Annotated[
     str | None,
