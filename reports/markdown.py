@@ -27,14 +27,8 @@ def markdown_report(run: Run) -> str:
         parts.append(_table(Table(["key figure", "value", ""], [[t.label, t.value, t.note] for t in top.tiles])))
     if run.summary:
         parts += ["## Load", _table(tables.distributions(run.summary), code=1), _table(tables.outcomes(run.summary))]
-        for extra in (
-            tables.failures(run),
-            tables.scenarios(run),
-            tables.truth(run),
-            tables.open_loop(run),
-            tables.abandonment(run),
-        ):
-            if extra:
+        for make in (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.abandonment):
+            if extra := make(run):
                 parts.append(_table(extra))
         parts.append(_table(tables.rates(run.summary)))
     elif run.streams:

@@ -1,4 +1,4 @@
-"""Sleeping to the microsecond in gevent: the timers of libev tick in milliseconds, and would bunch an open loop's starts."""
+"""Sleeping to the microsecond in gevent: libev's timers tick in milliseconds, which bunches an open loop's starts."""
 
 import ctypes
 import os

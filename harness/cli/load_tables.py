@@ -34,7 +34,7 @@ def line(totals: Totals, elapsed: float, length_s: float) -> str:
 
 def _cells(summary: Summary) -> list[str]:
     total = sum(summary.streams.values())
-    failed = total - summary.streams.get("ok", 0) - summary.streams.get("incomplete", 0)
+    failed = total - sum(summary.streams.get(outcome, 0) for outcome in ("ok", "cancelled", "incomplete"))
     rate = f"{summary.output_tokens_per_s:,.0f}" if summary.output_tokens_per_s else "-"
     return [
         f"{total:,}",
