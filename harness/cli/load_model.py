@@ -164,7 +164,7 @@ def workload_from(
     if parsed:
         length_ns = warmup_ns + sum(stage.length_ns for stage in parsed)
     elif trace is not None and duration is None:
-        length_ns = trace[-1].at_ns + 1
+        length_ns = trace[-1].at_ns + SECOND  # the last arrival may be late, but is not dropped at once
     else:
         length_ns = warmup_ns + parse_bounded(duration or DEFAULT_DURATION, "--duration")
     if length_ns <= (warmup_ns if replay is None or duration else 0):

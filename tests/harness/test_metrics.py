@@ -103,6 +103,9 @@ def test_every_metric_of_a_stream() -> None:
         "tpot_incl_first": 300 * MS / 13,
         "itl_request_mean": 20 * MS,
         "itl": 40 * MS,
+        "schedule_delay": None,
+        "ttft_intended": None,
+        "e2e_intended": None,
     }
 
 
@@ -192,6 +195,7 @@ def test_nothing_measured_is_all_absent() -> None:
         "ttft_ms", "ttfb_ms", "headers_ms", "ttfat_ms", "itl_ms", "tpot_ms", "e2e_ms", "client_lag_ms", "connect_ms",
         "ttft_any_chunk_ms", "tpot_incl_first_ms", "itl_request_mean_ms", "tokens_source", "output_tokens_per_s",
         "events_per_s", "streams_per_s", "coalesced_share", "goodput", "stamp_source",
+        "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 
@@ -286,3 +290,46 @@ def test_each_metric_is_defined_once_and_says_when_it_is_absent() -> None:
     assert all(metric.definition and metric.absent for metric in METRICS)
     # Every per-stream value that the harness computes is in the table that the reports print.
     assert set(per_stream(made())) - {"connect"} <= set(names)
+
+
+def late(record: StreamRecord, delay_ms: float, *, warmup: bool = False) -> StreamRecord:
+    """The same stream, wanted so much earlier."""
+    intended_ns = record.start_ns - round(delay_ms * MS)
+    return msgspec.structs.replace(record, intended_ns=intended_ns, warmup=warmup)
+
+
+def test_latency_from_the_intended_start_holds_the_wait_before_it() -> None:
+    totals = Totals()
+    for delay_ms in (0, 2_000):
+        totals.add(late(made(50, 100), delay_ms))
+    summary = totals.summary()
+    assert summary.schedule_delay_ms is not None
+    assert summary.schedule_delay_ms.max == 2_000
+    assert summary.ttft_ms is not None
+    assert summary.ttft_ms.max == 50
+    assert summary.ttft_intended_ms is not None
+    assert summary.ttft_intended_ms.max == 2_050
+    assert summary.e2e_intended_ms is not None
+    assert summary.e2e_intended_ms.max == 2_100
+    assert (totals.started, totals.late) == (2, 1)
+
+
+def test_a_start_is_late_from_ten_milliseconds_on() -> None:
+    totals = Totals()
+    for delay_ms in (0, 9.9, 10, 10.1):
+        totals.add(late(made(50), delay_ms))
+    assert totals.late == 1
+
+
+def test_the_warm_up_is_counted_and_left_out() -> None:
+    totals = Totals([parse_slo("ttft < 100ms")])
+    totals.add(late(made(9_000), 50, warmup=True))
+    totals.add(made(50, 60, start_ms=10_000))
+    summary = totals.summary()
+    assert summary.warmup_streams == 1
+    assert summary.streams == {"ok": 1}
+    assert summary.ttft_ms is not None
+    assert summary.ttft_ms.max == 50
+    assert summary.goodput == 1
+    assert summary.window_s == 0.06
+    assert (totals.started, totals.late) == (2, 1)  # the schedule has no warm-up

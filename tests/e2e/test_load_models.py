@@ -1,0 +1,169 @@
+"""Load models under real Locust: judged by the schedule, by counts and by the mock's ledger, never by a clock."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from harness.record import StreamRecord
+from harness.runs import RecordReader
+from harness.schedule import Rate, arrivals
+from harness.stream import Outcome
+from harness.truth import Mock
+from harness.units import MS, SECOND
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+
+Run = Callable[..., "CompletedProcess[str]"]
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def paced() -> Iterator[str]:
+    """A mock of its own for each test: a stream takes 250 ms."""
+    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
+        yield server.url
+
+
+def records(directory: Path) -> list[StreamRecord]:
+    return sorted(RecordReader(directory), key=lambda record: record.intended_ns or record.start_ns)
+
+
+def manifest(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "run.json").read_text())
+    return found
+
+
+def seen_by(mock_url: str) -> int:
+    """Streams in the ledger, but for the one that load starts with."""
+    with Mock(mock_url) as mock:
+        return len(mock.recent(10_000)) - 1
+
+
+def test_two_processes_follow_one_schedule(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    done = streamgauge(
+        "load", paced + CHAT, "--rate", "40/s", "--duration", "3s", "--warmup", "1s", "--drain", "10s",
+        "--seed", "7", "--processes", "2", "--out", tmp_path,
+    )  # fmt: skip
+
+    found, run = records(tmp_path), manifest(tmp_path)
+    schedule = [arrival.at_ns for arrival in arrivals(Rate(40), 4 * SECOND, seed=7)]
+    intended = [record.intended_ns or 0 for record in found]
+    assert done.returncode == 0, done.stderr
+    assert [at - intended[0] for at in intended] == [at - schedule[0] for at in schedule]
+    assert len({record.worker for record in found}) == 2
+    assert all(record.start_ns >= (record.intended_ns or 0) for record in found)
+    assert {record.outcome for record in found} == {Outcome.OK}  # the drain let the last ones end
+    assert len({record.id for record in found}) == len(found) == seen_by(paced) == 160
+    began = intended[0] - schedule[0]
+    warm = sum(at - began < SECOND for at in intended)
+    assert run["summary"]["warmup_streams"] == warm > 0
+    assert run["summary"]["ttft_ms"]["count"] == run["summary"]["ttft_intended_ms"]["count"] == 160 - warm
+    assert (run["open_loop"]["planned"], run["open_loop"]["started"], run["open_loop"]["dropped"]) == (160, 160, 0)
+    assert "open loop" in done.stdout
+
+
+def test_a_stalled_server_shows_only_from_the_intended_start(streamgauge: Run, tmp_path: Path) -> None:
+    """Each of two streams takes over 2 s; without them ending, 20 arrivals a second wait and then are dropped."""
+    with MockServer(MockConfig(tokens=5, ttft="10ms", itl="1ms", faults=("stall:2s@2",))) as server:
+        done = streamgauge(
+            "load", server.url + CHAT, "--rate", "20/s", "--duration", "5s", "--drain", "10s", "--max-streams", "2",
+            "--out", tmp_path,
+        )  # fmt: skip
+        seen = seen_by(server.url)
+
+    found, run = records(tmp_path), manifest(tmp_path)
+    loop, summary = run["open_loop"], run["summary"]
+    assert done.returncode == 0, done.stderr
+    assert len(found) == seen == loop["started"]
+    assert loop["started"] + loop["dropped"] == loop["planned"] == 100
+    assert loop["dropped"] > 50
+    assert loop["late"] == sum(record.start_ns - (record.intended_ns or 0) > 10 * MS for record in found) > 0
+    assert max(_open_at_once(found)) == 2
+    assert summary["ttft_intended_ms"]["max"] - summary["ttft_ms"]["max"] > 1_000
+    assert summary["e2e_ms"]["p50"] > 2_000
+    assert any("became a closed one" in caveat for caveat in run["caveats"])
+    assert "open loop became closed" in done.stdout
+    assert "became a closed one" in (tmp_path / "report.md").read_text()
+
+
+def _open_at_once(found: list[StreamRecord]) -> Iterator[int]:
+    moments = [(record.start_ns, 1) for record in found]
+    moments += [(record.start_ns + (record.closed_ns or 0), -1) for record in found]
+    count = 0
+    for _, change in sorted(moments):
+        count += change
+        yield count
+
+
+def test_users_who_leave_are_cancelled_and_the_ledger_saw_them_go(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    done = streamgauge(
+        "load", paced + CHAT, "--rate", "30/s", "--duration", "3s", "--drain", "10s", "--seed", "3",
+        "--abandon", "50%@tokens:2..4", "--mock", paced, "--out", tmp_path,
+    )  # fmt: skip
+
+    found, run = records(tmp_path), manifest(tmp_path)
+    outcomes = Counter(record.outcome for record in found)
+    left = [record for record in found if record.outcome is Outcome.CANCELLED]
+    with Mock(paced) as mock:
+        ends = Counter(mock.entries(record.id)[-1].disconnect is not None for record in left)
+    story = run["abandonment"]
+    assert done.returncode == 0, done.stderr
+    assert set(outcomes) == {Outcome.OK, Outcome.CANCELLED}
+    assert 25 <= outcomes[Outcome.CANCELLED] <= 65
+    assert all(len(record.token_reads) >= 2 for record in left)
+    assert story["streams"] == story["joined"] == len(left)
+    assert story["seen"] == ends[True] > 0
+    assert story["seen"] + story["finished"] + story["unnoticed"] == len(left)
+    assert story["propagation_ms"]["count"] == story["seen"]
+    assert run["summary"]["goodput"] == 1  # who leaves is no failure
+    assert "abandoned" in done.stdout
+    assert "seen as disconnected upstream" in (tmp_path / "report.md").read_text()
+
+
+def test_a_trace_is_replayed_with_its_lengths(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("timestamp,prompt_tokens,output_tokens\n" + "".join(f"{n / 10},30,{n + 1}\n" for n in range(10)))
+    run_dir = tmp_path / "run"
+
+    done = streamgauge("load", paced + CHAT, "--replay", trace, "--drain", "10s", "--mock", paced, "--out", run_dir)
+
+    found = records(run_dir)
+    intended = [record.intended_ns or 0 for record in found]
+    assert done.returncode == 0, done.stderr
+    assert [at - intended[0] for at in intended] == [n * 100 * MS for n in range(10)]
+    assert [len(record.token_reads) for record in found] == list(range(1, 11))
+
+
+def test_stages_change_the_number_of_users(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    done = streamgauge("load", paced + CHAT, "--stages", "1:3s,6:3s", "--think-time", "exp(1ms)", "--out", tmp_path)
+
+    found = records(tmp_path)
+    assert done.returncode == 0, done.stderr
+    at_once = list(_open_at_once(found))
+    assert at_once[:4] == [1, 0, 1, 0]
+    assert max(at_once) == 6
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (("--max-errors", "5"), "--max-errors 5"),
+        (("--abort-if", "error_rate > 10% for 1s"), "error_rate > 10% for 1s"),
+    ],
+)
+def test_a_limit_stops_the_run_and_says_so(streamgauge: Run, tmp_path: Path, limit: tuple[str, str], said: str) -> None:
+    with MockServer(MockConfig(tokens=3, ttft="1ms", itl="1ms", faults=("rst:2@50%",))) as server:
+        done = streamgauge("load", server.url + CHAT, "--rate", "20/s", "--duration", "10m", *limit, "--out", tmp_path)
+
+    run = manifest(tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "stopped" in done.stderr
+    assert run["status"].startswith("stopped: ")
+    assert said in run["status"]
+    assert run["open_loop"]["planned"] < 12_000
+    assert "the run was stopped" in (tmp_path / "report.md").read_text()
