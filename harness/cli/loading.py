@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -162,8 +163,17 @@ def _locust_command(target: Target, plan: Plan) -> list[str]:
         command += ["--users", str(users), "--spawn-rate", f"{workload.spawn_rate or users:g}"]
         command += ["--run-time", f"{longest_s}s"]
     if workload.processes > 1:
-        command += ["--processes", str(workload.processes)]
+        # Two loads on one machine must not meet at Locust's default port, nor strangers at any.
+        port = str(_free_port())
+        command += ["--processes", str(workload.processes), "--master-bind-host", "127.0.0.1"]
+        command += ["--master-bind-port", port, "--master-host", "127.0.0.1", "--master-port", port]
     return command
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
