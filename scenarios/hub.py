@@ -51,6 +51,8 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
     finally:
         collector.remove(descriptor, waiting)
         timer.close()
+        # It names itself: a cycle that would keep the whole stream until a collection, which then stops all the others.
+        del time_is_up
 
 
 class Waiting(NamedTuple):

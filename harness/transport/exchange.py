@@ -241,6 +241,7 @@ class Exchange(httpx.SyncByteStream):
             capture.end_ns = time.time_ns()
             self._connection.close(how)
             self._connection = None
+            self._parser.release()
 
     def leave_at(self, when_s: float, how: Close) -> None:
         """Close at that time of the monotonic clock if the response has not ended by then, answered or not."""
@@ -288,6 +289,7 @@ class Exchange(httpx.SyncByteStream):
         capture = self.capture
         if connection is None:
             return
+        self._parser.release()
         if capture.end_ns is None:
             # A complete response ended with its last byte; anything else ended when we stopped waiting.
             complete = capture.end is End.COMPLETE and capture.reads

@@ -1,6 +1,8 @@
 """Waiting in gevent's hub, with real sockets; nothing is monkey-patched here."""
 
+import gc
 import socket
+import weakref
 from collections.abc import Callable, Iterator
 
 import gevent
@@ -102,3 +104,20 @@ def test_one_end_may_end_another_wait(readers: Callable[..., Reader]) -> None:
     gevent.joinall(waiting)
     assert every[0].seen == b"."
     assert all(greenlet.dead for greenlet in waiting)
+
+
+def test_a_wait_that_is_over_keeps_nothing() -> None:
+    """A cycle would keep the stream until a collection, and that stops every other stream for its time."""
+    reader = Reader()
+    kept = weakref.ref(reader)
+    reader.theirs.sendall(b".")
+    gc.collect()
+    gc.disable()
+    try:
+        reader.wait()
+        reader.ours.close()
+        reader.theirs.close()
+        del reader
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -1,5 +1,8 @@
 """Response bytes to head, pieces and end, however they are cut."""
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -279,3 +282,16 @@ def test_nearly_every_read_of_a_stream_is_taken_together() -> None:
     assert parser.feed_chunks([chunk(b"data: a\n\n"), chunk(b"data: b\n\n")], 1)
     assert capture.body == [(1, b"data: a\n\n"), (2, b"data: b\n\n")]
     assert not parser.feed_chunks([b"0\r\n\r\n"], 3)
+
+
+def test_a_parser_that_is_released_keeps_nothing() -> None:
+    parser = ResponseParser(Capture(0))
+    parser.feed(LENGTH, 0)
+    kept = weakref.ref(parser)
+    gc.disable()
+    try:
+        parser.release()
+        del parser
+        assert kept() is None
+    finally:
+        gc.enable()
