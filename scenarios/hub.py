@@ -33,7 +33,8 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
     done = Waiter(hub)
     timer = hub.loop.timer(wait_s)
 
-    def time_is_up() -> None:
+    # It gets itself as an argument: naming itself it would be a cycle, which keeps the whole stream until a collection.
+    def time_is_up(again: Callable[..., None]) -> None:
         nonlocal timer
         wait_s = tick()
         if wait_s is None:
@@ -41,18 +42,16 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
             return
         timer.close()
         timer = hub.loop.timer(wait_s)
-        timer.start(time_is_up)
+        timer.start(again, again)
 
     waiting = Waiting(take, done)
     collector.add(descriptor, waiting)
-    timer.start(time_is_up)
+    timer.start(time_is_up, time_is_up)
     try:
         done.get()
     finally:
         collector.remove(descriptor, waiting)
         timer.close()
-        # It names itself: a cycle that would keep the whole stream until a collection, which then stops all the others.
-        del time_is_up
 
 
 class Waiting(NamedTuple):

@@ -118,6 +118,7 @@ def test_a_wait_that_is_over_keeps_nothing() -> None:
         reader.ours.close()
         reader.theirs.close()
         del reader
+        gevent.sleep(0.001)  # the hub lets go of what it has just done
         assert kept() is None
     finally:
         gc.enable()
