@@ -10,8 +10,15 @@ from rich.table import Table
 
 _PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
 
-out: Final = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+
+def _console(*, stderr: bool) -> Console:
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _PIPE_WIDTH
+    # Without `emoji`, as rich would make one of the `:x:` in somebody's text.
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
+
+
+out: Final = _console(stderr=False)
+err: Final = _console(stderr=True)
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

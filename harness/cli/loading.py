@@ -39,7 +39,7 @@ from harness.slo import Slo
 from harness.stream import Outcome
 from harness.target import Target
 from harness.truth import Mock
-from harness.units import SECOND
+from harness.units import MS, SECOND
 from harness.workload import Workload
 
 LOG: Final = "locust.log"
@@ -52,6 +52,8 @@ _LINE_EVERY_S: Final = 5.0
 _STOP_WAIT_S: Final = 15.0
 _LEDGER_WAIT_S: Final = 10.0
 """For upstreams that go on after their user has left: what they write meanwhile is waste that has to be counted."""
+_LAST_MOMENT_NS: Final = 100 * MS
+"""Before a run is cut short: who was to arrive in it cannot be blamed for not being there."""
 _GRACE_S: Final = 5.0
 """After the processes should have ended the run themselves."""
 
@@ -247,7 +249,7 @@ def _open_loop(workload: Workload, totals: Totals, ended: Ended) -> OpenLoop | N
         return None
     length_ns = workload.length_ns
     if ended.at_ns is not None and totals.first_intended_ns is not None:
-        length_ns = min(max(ended.at_ns - totals.first_intended_ns, 0), length_ns)
+        length_ns = min(max(ended.at_ns - _LAST_MOMENT_NS - totals.first_intended_ns, 0), length_ns)
     planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
     return judge(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
 
