@@ -3,7 +3,7 @@
 The same transport and the same decoding; only what happens between a readable socket and the stored read differs.
 """
 
-# ruff: noqa: T201, E402 (a script: printing is what it does; gevent patches before anything else is imported)
+# ruff: noqa: T201 (a script: printing is what it does; gevent patches before anything else is imported)
 import sys
 
 if len(sys.argv) > 1:
