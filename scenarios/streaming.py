@@ -16,11 +16,12 @@ from locust import User, events
 from harness.client import StreamClient
 from harness.metrics import ttft_ns
 from harness.record import StreamRecord, record_of
-from harness.runs import RecordWriter
+from harness.runs import Recorder
 from harness.stream import Outcome, Transcript
 from harness.target import Target, directive
 from harness.units import MS
 from scenarios.hub import watch
+from scenarios.shipping import Shipper, shipper
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
 DEFAULT_PATH = "/v1/chat/completions"
@@ -43,17 +44,27 @@ def _spare_the_collector(**_: Any) -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
+def _end(**_: Any) -> None:
+    """Tells a process that ends in order from one that was killed."""
+    if StreamingUser.recorder is not None:
+        StreamingUser.recorder.end()
+
+
 class StreamingUser(User):
     """One user with one connection. `stream` is what a task calls."""
 
     abstract = True
-    _writer: RecordWriter | None = None
+    recorder: Recorder | Shipper | None = None  # one a process
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
         self.client = StreamClient.to(self.target, watch=watch)
+        if StreamingUser.recorder is None:
+            StreamingUser.recorder = shipper() or Recorder(Path(environment.parsed_options.run_dir))
+        self._recorder = StreamingUser.recorder
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
@@ -69,12 +80,15 @@ class StreamingUser(User):
         if self.target.mock:
             text = f"{text} {directive(id=stream_id)}"
         spec = self.target.request(text)
+        self._recorder.start()
         try:
             transcript = self.client.run(spec, dialect=self.reader, keep=False)
         except BaseException:
             # The run ends while the stream does not: what had come is still a record.
             if partial := self.client.cut(self.reader):
                 self._record(partial, stream_id)
+            else:
+                self._recorder.forget()
             raise
         record = self._record(transcript, stream_id)
         self._report(record)
@@ -90,12 +104,7 @@ class StreamingUser(User):
             scenario=type(self).__name__,
             worker=os.getpid(),
         )
-        cls = StreamingUser
-        if cls._writer is None:
-            directory = Path(self.environment.parsed_options.run_dir)
-            directory.mkdir(parents=True, exist_ok=True)
-            cls._writer = RecordWriter(directory)
-        cls._writer.add(record)
+        self._recorder.add(record)
         return record
 
     def _report(self, record: StreamRecord) -> None:

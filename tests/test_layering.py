@@ -18,14 +18,14 @@ LAYERS = {
     "values": ["harness", "harness.errors", "harness.units", "harness.wire", "harness.secrets"],
     "protocol": [
         "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
-        "harness.record", "harness.histogram",
+        "harness.record", "harness.histogram", "harness.clocks", "harness.shipping",
     ],
     "judgement": [
         "harness.metrics", "harness.slo", "harness.buffering", "harness.cancellation", "harness.comparison",
         "harness.culprits", "harness.timeline", "harness.conformance", "harness.conformance.*",
     ],
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth"],
-    "store": ["harness.runs"],
+    "store": ["harness.runs", "harness.accounts"],
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking"],
     "programs": ["harness.cli", "harness.cli.*"],
     "scenarios": ["scenarios", "scenarios.*"],

@@ -9,6 +9,7 @@ import typer
 
 from harness import runs
 from harness.cli.console import err, out, safe
+from harness.cli.distributed import Cluster, count_processes, with_cluster
 from harness.cli.loading import LOG, Plan, run_load
 from harness.cli.options import seconds, with_target
 from harness.errors import CannotMeasure, ExitCode, UsageError
@@ -16,6 +17,7 @@ from harness.slo import parse_slo
 from harness.target import Target
 
 
+@with_cluster
 @with_target
 def load(
     target: Target,
@@ -25,7 +27,9 @@ def load(
         float | None,
         typer.Option(metavar="N", min=0.01, help="Users started a second; all in the first second if not given."),
     ] = None,
-    processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
+    processes: Annotated[
+        int, typer.Option(metavar="P", help="Processes that share the users; -1 for one for each CPU.")
+    ] = 1,
     slo: Annotated[
         list[str] | None,
         typer.Option(metavar="'METRIC < LIMIT'", help="An objective, as 'ttft p95 < 500ms'; repeatable."),
@@ -36,6 +40,7 @@ def load(
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Load an endpoint with users and measure TTFT, ITL and throughput from kernel arrival stamps.
 
@@ -45,14 +50,21 @@ def load(
 
       streamgauge load --target target.toml --users 200 --processes 2 --slo "ttft p95 < 500ms" --slo "error_rate < 1%"
 
+      streamgauge load http://10.0.0.9/v1/chat/completions --users 2000 --master --expect-workers 2 --bind 0.0.0.0
+
+      streamgauge load --worker 10.0.0.5 --processes -1   (on each of the other machines)
+
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed, 2 usage, 3 no token came, 130 interrupted: what had
     been measured is kept and reported.
     """
+    if cluster is not None and scenario.endswith(".py"):
+        raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
     plan = Plan(
         users=users,
         length_s=seconds(duration, "--duration"),
         spawn_rate=spawn_rate,
-        processes=processes,
+        processes=count_processes(processes),
+        cluster=cluster,
         slos=[parse_slo(text) for text in slo or []],
         locustfile=_locustfile(scenario),
         directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),

@@ -16,22 +16,27 @@ import msgspec
 from rich.live import Live
 
 from harness import runs
-from harness.cli.console import err
+from harness.accounts import clock_lines, losses, read_accounts
+from harness.cli.console import err, safe
+from harness.cli.distributed import Cluster, locust_options
 from harness.cli.load_tables import line, live_table, print_summary, print_truth
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure
 from harness.metrics import Totals
 from harness.slo import Slo
-from harness.target import Target
+from harness.target import Target, without_key
 from harness.truth import Mock
 
 LOG: Final = "locust.log"
 
 _TARGET_ENV: Final = "STREAMGAUGE_TARGET"
+_SHIP_ENV: Final = "STREAMGAUGE_SHIP"
+_SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
 _STOP_WAIT_S: Final = 15.0
+_SHIPPED_WAIT_S: Final = 600.0  # for workers on other machines to send what they still have
 
 
 class Plan(NamedTuple):
@@ -44,6 +49,7 @@ class Plan(NamedTuple):
     spawn_rate: float | None = None
     processes: int = 1
     slos: Sequence[Slo] = ()
+    cluster: Cluster | None = None
 
 
 def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
@@ -51,6 +57,8 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
 
     Raises CannotMeasure when the endpoint gives no stream.
     """
+    if plan.cluster is not None:
+        without_key(target)  # what may not be sent is said before anything is
     with StreamClient.to(target) as client:
         target = settle(client, target)
         first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
@@ -66,6 +74,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
             "duration_s": plan.length_s,
             "spawn_rate": plan.spawn_rate,
             "processes": plan.processes,
+            "expect_workers": plan.cluster.workers if plan.cluster else None,
             "scenario": plan.locustfile.stem,
             "slos": [str(item) for item in plan.slos],
         },
@@ -75,12 +84,18 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
     totals = Totals(plan.slos)
     interrupted = _drive(target, plan, totals)
     run.summary = totals.summary()
+    run.workers = read_accounts(plan.directory)
+    run.caveats += losses(run.workers)
     run.status = "interrupted" if interrupted else "complete"
     run.ended = datetime.now(UTC).isoformat(timespec="seconds")
     if target.mock is not None:
         run.truth = _truth(target.mock, plan.directory)
     runs.write(plan.directory / runs.RUN, run)
     print_summary(run.summary)
+    for text in clock_lines(run.workers):
+        err.print(safe(text))
+    for text in losses(run.workers):
+        err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     if run.truth is not None:
         print_truth(run.truth)
     return totals, interrupted
@@ -93,12 +108,19 @@ def _locust_command(target: Target, plan: Plan) -> list[str]:
         "--host", target.url, "--users", str(plan.users), "--spawn-rate", f"{spawn_rate:g}",
         "--run-time", f"{max(round(plan.length_s), 1)}s", "--run-dir", str(plan.directory), "--exit-code-on-error", "0",
     ]  # fmt: skip
-    return command + (["--processes", str(plan.processes)] if plan.processes > 1 else [])
+    return command + locust_options(plan.cluster, plan.processes)
 
 
 def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
     """Run Locust to its end and show what its processes record meanwhile; True when interrupted."""
     environment = {**os.environ, _TARGET_ENV: msgspec.json.encode(target).decode()}
+    stop_wait_s = _STOP_WAIT_S
+    if plan.cluster is not None:
+        # The master makes no stream itself, so it need not know the key either.
+        environment[_TARGET_ENV] = msgspec.json.encode(without_key(target)).decode()
+        environment |= {_SHIP_ENV: "1", _SCENARIOS_ENV: plan.locustfile.stem}
+        stop_wait_s = _SHIPPED_WAIT_S
+        err.print(f"waiting for {plan.cluster.workers} workers; on each machine: {safe(plan.cluster.join_command)}")
     reader = runs.RecordReader(plan.directory)
     log_path = plan.directory / LOG
     with log_path.open("wb") as log, _terminate_as_interrupt():
@@ -113,7 +135,7 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> bool:
         except KeyboardInterrupt:
             interrupted = True
             err.print("stopping: what has been measured is kept ...")
-            _stop(child)
+            _stop(child, stop_wait_s)
         finally:
             if child.poll() is None:
                 child.kill()
@@ -161,10 +183,10 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _stop(child: "subprocess.Popen[bytes]") -> None:
+def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
     child.send_signal(signal.SIGINT)
     try:
-        child.wait(_STOP_WAIT_S)
+        child.wait(wait_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
