@@ -183,6 +183,9 @@ class Receiver:
         settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
         data = {"version": __version__, "settings": settings}
         self._runner.send_message(JOB, data, client_id=msg.node_id)
+        # Locust has numbered who asked as if it were a worker; load is divided by the numbers, so they have no holes.
+        if self._runner.worker_indexes.pop(msg.node_id, None) is not None:
+            self._runner.worker_index_max -= 1
 
     def _take(self, msg: Any, **_: Any) -> None:
         at_ns = time.time_ns()
@@ -249,15 +252,6 @@ def _connect(environment: Any, runner: Any = None, **_: Any) -> None:
         Receiver(runner, Path(environment.parsed_options.run_dir))
     elif isinstance(runner, WorkerRunner):
         _shipper = Shipper(runner)
-        gevent.spawn_later(1, _introduce, _shipper)
-
-
-def _introduce(ship: Shipper) -> None:
-    clock = ship._clock
-    known = (
-        f"its clock − ours {ns_to_ms(clock.offset_ns):+.3f} ms ± {ns_to_ms(clock.error_ns):.3f} ms" if clock else "-"
-    )
-    say(f"worker {ship.worker} is with the master; {known}")
 
 
 def say(text: str) -> None:
