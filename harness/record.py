@@ -26,6 +26,9 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
     `connect_ns` and `tls_ns`, which are durations. What did not happen is absent.
+
+    `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
+    epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
     """
 
     schema: int

@@ -102,7 +102,7 @@ class Shipper:
         while not self._closed and (now_ns := time.monotonic_ns()) < began_ns + _LONGEST_WAIT_NS:
             if now_ns - max(self._heard_ns, began_ns) > _SILENT_NS:
                 return
-            if now_ns - said_ns > SECOND:
+            if self._outbox.waiting and now_ns - said_ns > SECOND:
                 said_ns = now_ns
                 say(f"waiting for the master to take {self._outbox.waiting:,} records")
             gevent.sleep(_TICK_S)
