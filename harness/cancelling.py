@@ -6,11 +6,12 @@ from uuid import uuid4
 
 from harness.cancellation import CancelRow, Upstream, judge
 from harness.client import StreamClient, not_a_stream
+from harness.clocks import Offset
 from harness.errors import CannotMeasure
 from harness.stream import Outcome, StreamReader, Transcript
 from harness.target import Target, directive
 from harness.transport.connection import Close
-from harness.truth import LedgerEntry, Mock, Offset
+from harness.truth import LedgerEntry, Mock
 
 LEAVE_AFTER_TOKENS: Final = 5
 EARLY_LEAVE_S: Final = 0.5

@@ -16,7 +16,7 @@ from harness.target import RequestSpec, Target
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.http1 import CaptureTransport
-from harness.wire import Capture, End
+from harness.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
@@ -98,22 +98,30 @@ class StreamClient:
             response = self._transport.handle_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)
-            return interpret(capture, dialect, keep=keep)
+            return self._given(interpret(capture, dialect, keep=keep))
         exchange: Exchange = response.extensions["exchange"]
         self._exchange = exchange
         if on_token is None:
             exchange.drain(deadline)
-            return interpret(capture, dialect, keep=keep)
-        return _follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline)
+            return self._given(interpret(capture, dialect, keep=keep))
+        return self._given(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
-        """After an interruption: end the exchange in progress and give what it had brought; None if there was none."""
+        """After an interruption: end the exchange in progress and give what it had brought; None if there was none.
+
+        One that had ended, but whose caller was stopped before it got the transcript, is given whole.
+        """
         capture = self.last
-        if capture is None or (capture.end is not None and capture.end is not End.INTERRUPTED):
+        if capture is None:
             return None
         if self._exchange is not None:
             self._exchange.interrupt()
         return interpret(capture, dialect) if capture.start_ns else None
+
+    def _given(self, transcript: Transcript) -> Transcript:
+        """What the caller has got is no longer there to be cut."""
+        self.last = None
+        return transcript
 
 
 @lru_cache(64)

@@ -19,10 +19,11 @@ from harness.buffering import (
     shape_of,
 )
 from harness.client import StreamClient, not_a_stream
+from harness.clocks import Offset
 from harness.lockstep import Lockstep, run_lockstep
 from harness.stream import Transcript
 from harness.target import Target, directive
-from harness.truth import Mock, Offset
+from harness.truth import Mock
 from harness.units import MS, ns_to_ms, show_bytes, show_ms
 from harness.wire import Head
 

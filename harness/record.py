@@ -27,6 +27,9 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
     `connect_ns` and `tls_ns`, which are durations. What did not happen is absent. `intended_ns` is when an open loop
     wanted the stream to start; `warmup` marks one that started before the figures begin.
+
+    `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
+    epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
     """
 
     schema: int

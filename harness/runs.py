@@ -15,6 +15,7 @@ import msgspec
 
 from harness import __version__
 from harness.abandonment import Abandonment
+from harness.accounts import Account, AccountFile, clear_accounts
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
@@ -58,6 +59,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     truth: Comparison | None = None
     open_loop: OpenLoop | None = None
     abandonment: Abandonment | None = None
+    workers: list[Account] = []
 
 
 def this_machine() -> Machine:
@@ -74,6 +76,7 @@ def prepare(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         for name in (STREAMS, RUN, *REPORTS):
             (directory / name).unlink(missing_ok=True)
+        clear_accounts(directory)
     except OSError as error:
         raise UsageError(
             f"cannot write to {directory}: {error.strerror}", "choose another directory with --out"
@@ -107,13 +110,42 @@ class RecordWriter:
 
     def add(self, record: StreamRecord) -> None:
         """Write one record. Raises OSError when the disk is full."""
-        line = self._encoder.encode(record) + b"\n"
-        # A disk with less room than the line takes a part and says so only when asked for the rest.
-        while line:
-            line = line[os.write(self._fd, line) :]
+        self.add_lines(self._encoder.encode(record) + b"\n")
+
+    def add_lines(self, lines: bytes) -> None:
+        """Write records that another process encoded, whole lines. Raises OSError when the disk is full."""
+        # A disk with less room than the lines take takes a part and says so only when asked for the rest.
+        while lines:
+            lines = lines[os.write(self._fd, lines) :]
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class Recorder:
+    """The records of this process, and the account of what it started: what tells a killed process's losses."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._writer = RecordWriter(directory)
+        self._account = AccountFile.of_this_process(directory)
+
+    def start(self) -> None:
+        """A stream is about to be asked for."""
+        self._account.start()
+
+    def add(self, record: StreamRecord) -> None:
+        """Write the record of a stream that was started. Raises OSError when the disk is full."""
+        self._writer.add(record)
+        self._account.record()
+
+    def forget(self) -> None:
+        """The stream ended before its request was sent: there is nothing to record."""
+        self._account.forget()
+
+    def end(self) -> None:
+        """The process ends in order."""
+        self._account.end()
 
 
 class RecordReader:

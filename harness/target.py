@@ -1,6 +1,7 @@
 """The endpoint under test: how to address it, ask it for a stream, and put a prompt where it will find it."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import msgspec
 from harness import __version__, dialects
 from harness.dialects.base import Ask, Dialect
 from harness.errors import UsageError
-from harness.secrets import mask_headers, mask_url
+from harness.secrets import is_secret, mask_headers, mask_url
 from harness.units import SECOND, parse_duration
 
 PLACEHOLDER: Final = "{{prompt}}"
@@ -167,6 +168,34 @@ def load_target(path: Path) -> Target:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
     return target
+
+
+def with_key(target: Target) -> Target:
+    """The target with the key from this machine's environment. Raises UsageError when the variable is not set."""
+    if not target.api_key_env:
+        return target
+    key = os.environ.get(target.api_key_env)
+    if not key:
+        raise UsageError(
+            f"the environment variable {target.api_key_env} is not set", "export it, or drop --api-key-env"
+        )
+    return msgspec.structs.replace(target, headers={**target.headers, "Authorization": f"Bearer {key}"})
+
+
+def without_key(target: Target) -> Target:
+    """The target as it may leave this machine. Raises UsageError on a secret that is not named by --api-key-env."""
+    headers = dict(target.headers)
+    if target.api_key_env:
+        headers.pop("Authorization", None)
+    if secret := next((name for name in headers if is_secret(name)), None):
+        raise UsageError(
+            f"the header {secret} looks like a secret, and workers are sent no secrets",
+            "name the variable that holds the key with --api-key-env: each worker takes it from its own environment",
+        )
+    parts = urlsplit(target.url)
+    if parts.username or any(is_secret(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise UsageError("the URL holds a secret, and workers are sent no secrets", "use --api-key-env instead")
+    return msgspec.structs.replace(target, headers=headers)
 
 
 def check_url(url: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from harness.clocks import Offset, better, of_round_trip
 from harness.errors import CannotMeasure
 
 PINGS: Final = 9
@@ -59,13 +60,6 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
             if token is not None:
                 seen.setdefault(token, at)
         return [seen[token] for token in sorted(seen)]
-
-
-class Offset(msgspec.Struct, frozen=True):
-    """Mock clock − our clock, and how far off that estimate can be; both in ns."""
-
-    offset_ns: int
-    error_ns: int
 
 
 class _Streams(msgspec.Struct):
@@ -125,10 +119,7 @@ class Mock:
         for _ in range(PINGS):
             before = time.time_ns()
             remote = self._decode(self._ask("GET", "/_mock/clock", {}), _Clock).realtime_ns
-            after = time.time_ns()
-            half = (after - before) // 2
-            if best is None or half < best.error_ns:
-                best = Offset(remote - (before + half), half)
+            best = better(best, of_round_trip(before, remote, time.time_ns()))
         assert best is not None
         return best
 

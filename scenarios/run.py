@@ -12,6 +12,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from harness.units import LONGEST_NS, MS, SECOND
 from harness.workload import Workload
+from scenarios.shipping import shipper
 
 WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
 LEAD_NS: Final = 500 * MS
@@ -44,7 +45,7 @@ def is_over() -> bool:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _listen(runner: Any = None, **_: Any) -> None:
     if isinstance(runner, WorkerRunner):
-        runner.register_message(_BEGIN, lambda msg, **_: _begin(msg.data["at_ns"]))
+        runner.register_message(_BEGIN, lambda msg, **_: _begin(msg.data["at_ns"] - _offset_ns()))
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -58,6 +59,12 @@ def _announce(environment: Any, **_: Any) -> None:
         runner.send_message(_BEGIN, {"at_ns": at_ns})
     _begin(at_ns)
     gevent.spawn(_end_when_drained, runner)
+
+
+def _offset_ns() -> int:
+    """The master's clock − this one, where the master is another machine."""
+    there = shipper()
+    return there.offset_ns if there is not None else 0
 
 
 def _begin(at_ns: int) -> None:

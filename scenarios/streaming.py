@@ -19,7 +19,7 @@ from locust.exception import StopUser
 from harness.client import OnToken, StreamClient
 from harness.metrics import ttft_ns
 from harness.record import StreamRecord, record_of
-from harness.runs import RecordWriter
+from harness.runs import Recorder
 from harness.stream import Outcome, StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
@@ -27,6 +27,7 @@ from harness.units import MS, SECOND
 from harness.workload import Leave
 from scenarios.hub import watch
 from scenarios.run import WORKLOAD, began_ns, is_over
+from scenarios.shipping import Shipper, shipper
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
 DEFAULT_PATH = "/v1/chat/completions"
@@ -49,6 +50,13 @@ def _spare_the_collector(**_: Any) -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
+def _end(**_: Any) -> None:
+    """Tells a process that ends in order from one that was killed."""
+    if StreamingUser.recorder is not None:
+        StreamingUser.recorder.end()
+
+
 class Asking(NamedTuple):
     """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
 
@@ -62,7 +70,7 @@ class StreamingUser(User):
     """One user with one connection. `stream` is what a task calls."""
 
     abstract = True
-    _writer: RecordWriter | None = None
+    recorder: Recorder | Shipper | None = None  # one a process
     _numbers: Iterator[int] = itertools.count()
 
     def __init__(self, environment: Any) -> None:
@@ -73,6 +81,9 @@ class StreamingUser(User):
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
+        if StreamingUser.recorder is None:
+            StreamingUser.recorder = shipper() or Recorder(Path(environment.parsed_options.run_dir))
+        self._recorder = StreamingUser.recorder
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
@@ -110,6 +121,7 @@ class StreamingUser(User):
     def ask(self, client: StreamClient, asking: Asking) -> StreamRecord:
         """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
         on_token, leave_after = _leaving(asking.leave)
+        self._recorder.start()
         try:
             transcript = client.run(
                 asking.spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after
@@ -118,6 +130,8 @@ class StreamingUser(User):
             # The run ends while the stream does not: what had come is still a record.
             if partial := client.cut(self.reader):
                 self._record(partial, asking)
+            else:
+                self._recorder.forget()
             raise
         record = self._record(transcript, asking)
         self._report(record)
@@ -134,12 +148,7 @@ class StreamingUser(User):
             warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
         )
-        cls = StreamingUser
-        if cls._writer is None:
-            directory = Path(self.environment.parsed_options.run_dir)
-            directory.mkdir(parents=True, exist_ok=True)
-            cls._writer = RecordWriter(directory)
-        cls._writer.add(record)
+        self._recorder.add(record)
         return record
 
     def _report(self, record: StreamRecord) -> None:

@@ -19,6 +19,7 @@ LAYERS = {
     "protocol": [
         "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
         "harness.record", "harness.histogram", "harness.schedule", "harness.replay", "harness.workload",
+        "harness.clocks", "harness.shipping",
     ],
     "judgement": [
         "harness.metrics", "harness.slo", "harness.buffering", "harness.cancellation", "harness.comparison",
@@ -26,7 +27,7 @@ LAYERS = {
         "harness.conformance", "harness.conformance.*",
     ],
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth"],
-    "store": ["harness.runs"],
+    "store": ["harness.runs", "harness.accounts"],
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking"],
     "programs": ["harness.cli", "harness.cli.*"],
     "scenarios": ["scenarios", "scenarios.*"],

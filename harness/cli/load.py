@@ -5,11 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from harness import runs
 from harness.abort import parse_abort
 from harness.cli.console import err, out, safe
+from harness.cli.distributed import Cluster, with_cluster
 from harness.cli.load_model import with_workload
 from harness.cli.loading import LOG, Plan, run_load
 from harness.cli.options import with_target
@@ -19,6 +21,7 @@ from harness.target import Target
 from harness.workload import Workload
 
 
+@with_cluster
 @with_target
 @with_workload
 def load(
@@ -48,6 +51,7 @@ def load(
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Load an endpoint with users or arrivals and measure TTFT, ITL and throughput from kernel arrival stamps.
 
@@ -63,12 +67,21 @@ def load(
 
       streamgauge load http://localhost:8080/chat --abandon 10%@tokens:5..50 --mock http://127.0.0.1:9000
 
+      streamgauge load http://10.0.0.9/v1/chat/completions --users 2000 --master --expect-workers 2 --bind 0.0.0.0
+
+      streamgauge load --worker 10.0.0.5 --processes -1   (on each of the other machines)
+
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came,
     130 interrupted. What had been measured is kept and reported.
     """
+    if cluster is not None:
+        if (scenario or "").endswith(".py"):
+            raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
+        workload = msgspec.structs.replace(workload, processes=cluster.workers)
     files = [_locustfile(scenario or ("open" if workload.is_open else "chat"))]
     plan = Plan(
         workload=workload,
+        cluster=cluster,
         slos=[parse_slo(text) for text in slo or []],
         max_errors=max_errors,
         abort_rules=[parse_abort(text) for text in abort_if or []],

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from harness.cli.distributed import count_processes
 from harness.errors import UsageError
 from harness.schedule import MAX_USERS, count, parse_rate, parse_stages
 from harness.units import SECOND, parse_bounded
@@ -86,7 +87,9 @@ AbandonText = Annotated[
         help="Close a share of the streams early, as users do: 10%@tokens:5..50 or 10%@2s..5s.",
     ),
 ]
-Processes = Annotated[int, _option(metavar="P", min=1, help="Processes that share the users or the arrivals.")]
+Processes = Annotated[
+    int, _option(metavar="P", help="Processes that share the users or the arrivals; -1 for one for each CPU.")
+]
 
 _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
     "duration": (Duration, None),
@@ -146,6 +149,7 @@ def workload_from(
     max_streams: int | None = None,
 ) -> Workload:
     """The load model that the options ask for. Raises UsageError on what cannot be read or does not go together."""
+    processes = count_processes(processes)
     is_open = rate is not None or replay is not None
     loop = "--rate" if rate is not None else "--replay"
     _exclusive("--rate", rate, {"--replay": replay})

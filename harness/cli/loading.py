@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,10 @@ from rich.live import Live
 from harness import runs
 from harness.abandonment import Abandonment, abandonment
 from harness.abort import AbortRule, AbortWatch
+from harness.accounts import clock_lines, losses, read_accounts
 from harness.cancelling import upstream_of
 from harness.cli.console import err, safe
+from harness.cli.distributed import Cluster, locust_options
 from harness.cli.load_tables import (
     line,
     live_table,
@@ -37,7 +38,7 @@ from harness.metrics import Totals
 from harness.openloop import OpenLoop, judge
 from harness.slo import Slo
 from harness.stream import Outcome
-from harness.target import Target
+from harness.target import Target, without_key
 from harness.truth import Mock
 from harness.units import MS, SECOND
 from harness.workload import Workload
@@ -46,10 +47,13 @@ LOG: Final = "locust.log"
 
 _TARGET_ENV: Final = "STREAMGAUGE_TARGET"
 _WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"
+_SHIP_ENV: Final = "STREAMGAUGE_SHIP"
+_SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"
 _NEUTRAL: Final = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
 _STOP_WAIT_S: Final = 15.0
+_SHIPPED_WAIT_S: Final = 600.0  # for workers on other machines to send what they still have
 _LEDGER_WAIT_S: Final = 10.0
 """For upstreams that go on after their user has left: what they write meanwhile is waste that has to be counted."""
 _LAST_MOMENT_NS: Final = 100 * MS
@@ -67,6 +71,7 @@ class Plan(NamedTuple):
     slos: Sequence[Slo] = ()
     max_errors: int | None = None
     abort_rules: Sequence[AbortRule] = ()
+    cluster: Cluster | None = None
 
     @property
     def length_s(self) -> float:
@@ -90,6 +95,8 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
 
     Raises CannotMeasure when the endpoint gives no stream.
     """
+    if plan.cluster is not None:
+        without_key(target)  # what may not be sent is said before anything is
     with StreamClient.to(target) as client:
         target = settle(client, target)
         first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
@@ -103,6 +110,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         settings={
             "load": plan.workload.model,
             **_settings(plan.workload),
+            **({"expect_workers": plan.cluster.workers} if plan.cluster else {}),
             "scenario": plan.locustfiles[0].stem,
             "slos": [str(item) for item in plan.slos],
             "max_errors": plan.max_errors,
@@ -115,6 +123,8 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     ended = _drive(target, plan, totals)
     run.summary = totals.summary()
     run.status = ended.status
+    run.workers = read_accounts(plan.directory)
+    run.caveats += losses(run.workers)
     run.ended = datetime.now(UTC).isoformat(timespec="seconds")
     run.open_loop = _open_loop(plan.workload, totals, ended)
     if run.open_loop is not None and run.open_loop.caveat:
@@ -129,6 +139,10 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         print_open_loop(run.open_loop)
     if run.abandonment is not None:
         print_abandonment(run.abandonment)
+    for text in clock_lines(run.workers):
+        err.print(safe(text))
+    for text in losses(run.workers):
+        err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     if run.truth is not None:
         print_truth(run.truth)
     return totals, ended
@@ -164,18 +178,7 @@ def _locust_command(target: Target, plan: Plan) -> list[str]:
         longest_s = math.ceil((workload.length_ns + workload.drain_ns) / SECOND + _GRACE_S)
         command += ["--users", str(users), "--spawn-rate", f"{workload.spawn_rate or users:g}"]
         command += ["--run-time", f"{longest_s}s"]
-    if workload.processes > 1:
-        # Two loads on one machine must not meet at Locust's default port, nor strangers at any.
-        port = str(_free_port())
-        command += ["--processes", str(workload.processes), "--master-bind-host", "127.0.0.1"]
-        command += ["--master-bind-port", port, "--master-host", "127.0.0.1", "--master-port", port]
-    return command
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return command + locust_options(plan.cluster, workload.processes)
 
 
 def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
@@ -185,6 +188,13 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
         _TARGET_ENV: msgspec.json.encode(target).decode(),
         _WORKLOAD_ENV: msgspec.json.encode(plan.workload).decode(),
     }
+    stop_wait_s = _STOP_WAIT_S
+    if plan.cluster is not None:
+        # The master makes no stream itself, so it need not know the key either.
+        environment[_TARGET_ENV] = msgspec.json.encode(without_key(target)).decode()
+        environment |= {_SHIP_ENV: "1", _SCENARIOS_ENV: ",".join(path.stem for path in plan.locustfiles)}
+        stop_wait_s = _SHIPPED_WAIT_S
+        err.print(f"waiting for {plan.cluster.workers} workers; on each machine: {safe(plan.cluster.join_command)}")
     reader = runs.RecordReader(plan.directory)
     log_path = plan.directory / LOG
     with log_path.open("wb") as log, _terminate_as_interrupt():
@@ -198,11 +208,11 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
             if reason := _watch(child, reader, totals, plan):
                 ended = Ended(stopped=reason, at_ns=time.time_ns())
                 err.print(f"stopping, {safe(reason)}: what has been measured is kept ...")
-                _stop(child)
+                _stop(child, stop_wait_s)
         except KeyboardInterrupt:
             ended = Ended(interrupted=True, at_ns=time.time_ns())
             err.print("stopping: what has been measured is kept ...")
-            _stop(child)
+            _stop(child, stop_wait_s)
         finally:
             if child.poll() is None:
                 child.kill()
@@ -273,10 +283,10 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _stop(child: "subprocess.Popen[bytes]") -> None:
+def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
     child.send_signal(signal.SIGINT)
     try:
-        child.wait(_STOP_WAIT_S)
+        child.wait(wait_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +10,7 @@ import typer
 
 from harness import dialects
 from harness.errors import UsageError
-from harness.target import Target, check_url, load_target
+from harness.target import Target, check_url, load_target, with_key
 
 _PANEL: Final = "Target"
 
@@ -141,25 +140,21 @@ def target_from(
         raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
     base = load_target(target_file) if target_file else Target(url=url or "")
     headers = {**base.headers, **dict(_header(text) for text in header or [])}
-    key_env = api_key_env or base.api_key_env
-    if key_env:
-        key = os.environ.get(key_env)
-        if not key:
-            raise UsageError(f"the environment variable {key_env} is not set", "export it, or drop --api-key-env")
-        headers["Authorization"] = f"Bearer {key}"
-    target = Target(
-        url=check_url(url or base.url),
-        method=(method or base.method or "").upper() or None,
-        headers=headers,
-        body=_read(body) if body else base.body,
-        dialect=dialect if dialect != dialects.AUTO else base.dialect,
-        model=model or base.model,
-        max_tokens=max_tokens or base.max_tokens,
-        prompt=prompt or base.prompt,
-        api_key_env=key_env,
-        mock=check_url(mock).rstrip("/") if mock else base.mock,
-        insecure=insecure or base.insecure,
-        timeout=timeout or base.timeout,
+    target = with_key(
+        Target(
+            url=check_url(url or base.url),
+            method=(method or base.method or "").upper() or None,
+            headers=headers,
+            body=_read(body) if body else base.body,
+            dialect=dialect if dialect != dialects.AUTO else base.dialect,
+            model=model or base.model,
+            max_tokens=max_tokens or base.max_tokens,
+            prompt=prompt or base.prompt,
+            api_key_env=api_key_env or base.api_key_env,
+            mock=check_url(mock).rstrip("/") if mock else base.mock,
+            insecure=insecure or base.insecure,
+            timeout=timeout or base.timeout,
+        )
     )
     # Mistakes of the caller's are said before any request.
     target.reader()

@@ -1,9 +1,10 @@
 """One stream at a time: whatever the endpoint does is an outcome."""
 
+import select
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -277,6 +278,24 @@ def test_an_interrupted_stream_keeps_what_had_come() -> None:
         assert server.farewell() == "fin"
     assert cut is not None
     assert (cut.outcome, cut.text) == (Outcome.INCOMPLETE, "a")
+
+
+def test_a_stream_that_ended_just_before_the_interruption_is_whole() -> None:
+    def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
+        while tick() is not None and take():
+            select.select([descriptor], [], [], 1)
+        ended.append(client.last is not None and client.last.end is not None)
+        if ended[-1]:
+            raise KeyboardInterrupt
+
+    ended: list[bool] = []
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient(watch=watch) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.run(spec(server.url))
+        cut = client.cut()
+    assert ended[-1]
+    assert cut is not None
+    assert cut.outcome is Outcome.OK
 
 
 def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:

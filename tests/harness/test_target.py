@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.target import DEFAULT_PROMPT, Target, check_url, directive, load_target
+from harness.target import DEFAULT_PROMPT, Target, check_url, directive, load_target, with_key, without_key
 
 HARD = 'a "b" \\ ü\u2028 {{x}} & = ?\n[[mock id=1]]'
 PROMPTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -236,3 +236,27 @@ def test_what_cannot_be_requested_is_a_usage_error_that_quotes_it(url: str) -> N
     with pytest.raises(UsageError) as caught:
         check_url(url)
     assert repr(url) in caught.value.message
+
+
+def test_a_key_is_taken_from_the_environment_and_does_not_leave_with_the_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OUR_KEY", "s3cret")
+    named = Target(url="http://h/", api_key_env="OUR_KEY", headers={"X-Team": "a"})
+    full = with_key(named)
+    assert full.headers == {"X-Team": "a", "Authorization": "Bearer s3cret"}
+    assert without_key(full) == named
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(url="http://h/", headers={"X-Api-Key": "1"}),
+        Target(url="http://h/", headers={"Authorization": "Bearer 1"}),
+        Target(url="http://h/?key=1"),
+        Target(url="http://user:word@h/"),
+    ],
+)
+def test_a_target_with_another_secret_in_it_may_not_leave(target: Target) -> None:
+    with pytest.raises(UsageError, match="workers are sent no secrets"):
+        without_key(target)

@@ -1,0 +1,112 @@
+"""Asks a master for its job and becomes a Locust worker of it: what `streamgauge load --worker` runs.
+
+The master's settings come over Locust's connection, which is neither encrypted nor authenticated. So no secret is in
+them, the scenario is one that is installed here, and a key is used only if this worker was told its variable's name.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import gevent
+import msgspec
+from locust.exception import RPCError
+from locust.rpc import zmqrpc
+from locust.rpc.protocol import Message
+
+from harness import __version__
+from harness.errors import CannotMeasure, StreamgaugeError, UsageError
+from harness.target import Target, with_key
+from scenarios.shipping import JOB, PREFIX, say
+from scenarios.streaming import TARGET_ENV
+
+SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"  # names of files in this folder, by comma
+_WAIT_S: Final = 120.0
+_ASK_AGAIN_S: Final = 1.0
+
+
+def main() -> None:
+    """Never returns: the process becomes Locust, or ends with a message."""
+    parser = argparse.ArgumentParser(prog="python -m scenarios.worker")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--api-key-env")
+    given = parser.parse_args()
+    try:
+        settings = _settings(_ask(given.host, given.port), given.api_key_env)
+        files = _files(settings.get(SCENARIOS_ENV, ""))
+    except StreamgaugeError as error:
+        say(f"error: {error.message}\n  {error.hint or ''}".rstrip())
+        sys.exit(error.exit_code)
+    command = [
+        sys.executable, "-m", "locust", "-f", ",".join(files), "--worker", "--headless", "--loglevel", "WARNING",
+        "--master-host", given.host, "--master-port", str(given.port), "--exit-code-on-error", "0",
+    ]  # fmt: skip
+    if given.processes != 1:
+        command += ["--processes", str(given.processes)]
+    os.execve(sys.executable, command, {**os.environ, **settings})
+
+
+def _ask(host: str, port: int) -> Any:
+    """The master's job. Raises CannotMeasure when none answers."""
+    name = f"{socket.gethostname()}_{uuid4().hex}"
+    say(f"asking the master at {host}:{port} for its settings")
+    try:
+        client = zmqrpc.Client(host, port, name)  # type: ignore[no-untyped-call]
+    except (RPCError, OSError) as error:
+        raise UsageError(f"{host}:{port} cannot be connected to: {error}", "write --worker HOST or HOST:PORT") from None
+    answer = None
+    with gevent.Timeout(_WAIT_S, False):
+        while answer is None:
+            # Asked again: a master that has just opened its port forgets what it does not know yet.
+            client.send(Message(JOB, None, name))  # type: ignore[no-untyped-call]
+            with gevent.Timeout(_ASK_AGAIN_S, False):
+                answer = client.recv()  # type: ignore[no-untyped-call]
+    client.close(linger=0)  # type: ignore[no-untyped-call]
+    if answer is None:
+        raise CannotMeasure(
+            f"no master answered at {host}:{port} within {_WAIT_S:.0f} s",
+            "start `streamgauge load URL --master --bind 0.0.0.0` there, and see that the port is open",
+        )
+    return answer.data
+
+
+def _settings(data: Any, api_key_env: str | None) -> dict[str, str]:
+    """The environment for Locust, with the key of this machine put in. Raises UsageError on what cannot be used."""
+    try:
+        job = msgspec.convert(data, _Job)
+        target = msgspec.json.decode(job.settings[TARGET_ENV], type=Target)
+    except (msgspec.ValidationError, msgspec.DecodeError, KeyError) as error:
+        raise UsageError(f"the master's settings cannot be read: {error}", "is it a streamgauge master?") from None
+    if job.version != __version__:
+        raise UsageError(f"the master is streamgauge {job.version}, this is {__version__}", "install the same on both")
+    if target.api_key_env and target.api_key_env != api_key_env:
+        raise UsageError(
+            f"the master's endpoint needs the key in ${target.api_key_env}, which is never sent",
+            f"export it here and start the worker with --api-key-env {target.api_key_env}",
+        )
+    # Nothing but our own variables: a master must not be able to set PATH or PYTHONPATH here.
+    ours = {name: value for name, value in job.settings.items() if name.startswith(PREFIX)}
+    return {**ours, TARGET_ENV: msgspec.json.encode(with_key(target)).decode()}
+
+
+def _files(names: str) -> list[str]:
+    folder = Path(__file__).parent
+    found = [folder / f"{name}.py" for name in names.split(",")]
+    if not all(path.is_file() and path.parent == folder for path in found):
+        raise UsageError(f"the master asks for the scenarios {names!r}", "they must be installed here too")
+    return [str(path) for path in found]
+
+
+class _Job(msgspec.Struct):
+    version: str
+    settings: dict[str, str]
+
+
+if __name__ == "__main__":
+    main()
