@@ -16,7 +16,7 @@ from harness.target import RequestSpec, Target
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.http1 import CaptureTransport
-from harness.wire import Capture, End
+from harness.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
@@ -43,6 +43,7 @@ class StreamClient:
         self._transport = CaptureTransport(tls, watch=watch)
         self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
         self.last: Capture | None = None
+        self._given = False
         self._exchange: Exchange | None = None
 
     @classmethod
@@ -78,6 +79,7 @@ class StreamClient:
         Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
         `cut` then gives what had come so far.
         """
+        self._given = False
         capture = self.last = Capture(0, wire=[] if keep else None)
         self._exchange = None
         request = httpx.Request(
@@ -98,19 +100,23 @@ class StreamClient:
             response = self._transport.handle_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)
-            return interpret(capture, dialect, keep=keep)
+            return self._give(interpret(capture, dialect, keep=keep))
         exchange: Exchange = response.extensions["exchange"]
         self._exchange = exchange
         if on_token is None:
             exchange.drain(deadline)
-            return interpret(capture, dialect, keep=keep)
-        return _follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline)
+            return self._give(interpret(capture, dialect, keep=keep))
+        return self._give(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
+
+    def _give(self, transcript: Transcript) -> Transcript:
+        self._given = True
+        return transcript
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
         """After an interruption: end the exchange in progress and give what it had brought; None if there was none."""
         capture = self.last
-        if capture is None or (capture.end is not None and capture.end is not End.INTERRUPTED):
-            return None
+        if capture is None or self._given:
+            return None  # one that has ended may still not have been given: its reader was interrupted just then
         if self._exchange is not None:
             self._exchange.interrupt()
         return interpret(capture, dialect) if capture.start_ns else None
