@@ -3,7 +3,7 @@
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -277,6 +277,22 @@ def test_an_interrupted_stream_keeps_what_had_come() -> None:
         assert server.farewell() == "fin"
     assert cut is not None
     assert (cut.outcome, cut.text) == (Outcome.INCOMPLETE, "a")
+
+
+def test_a_stream_that_had_ended_when_its_reader_was_interrupted_is_not_lost() -> None:
+    def watch_and_interrupt(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
+        watch(descriptor, take, tick)
+        raise KeyboardInterrupt
+
+    with (
+        WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server,
+        StreamClient(read_timeout_s=10, watch=watch_and_interrupt) as client,
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            client.run(spec(server.url))
+        cut = client.cut()
+    assert cut is not None
+    assert cut.outcome is Outcome.OK
 
 
 def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:
