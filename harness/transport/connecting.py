@@ -134,6 +134,8 @@ def connect_error(
     capture.end = End.RESET
     if isinstance(error, ssl.SSLCertVerificationError):
         capture.detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
+    elif isinstance(error, ssl.SSLError) and "no application protocol" in str(error).lower():
+        capture.detail = f"{where} does not offer HTTP/2: leave --http2 away"
     elif isinstance(error, ssl.SSLError):
         capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
     elif isinstance(error, socket.gaierror):

@@ -24,9 +24,8 @@ from harness.transport.parser import MAX_BODY_BYTES, MAX_PIECES
 from harness.wire import Capture, End, Framing, Head
 
 _RST_STREAM: Final = 0x3  # RFC 9113 section 6.4
-_MAX_STREAMS: Final = (
-    500  # servers end a connection after some (nginx 1,000) by GOAWAY, and httpcore the stream with it
-)
+# Servers end a connection by GOAWAY after so many streams (nginx: 1,000), and httpcore gives up the last one with it.
+_MAX_STREAMS: Final = 500
 _HOP_BY_HOP: Final = frozenset({b"host", b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
@@ -91,7 +90,7 @@ class _Stream(httpcore.NetworkStream):
         connector.start_tls(self.connection, server_hostname or "", capture, self._connect_ends_s, ssl_context)
         if self.connection.alpn != "h2":
             self.connection.close()
-            raise ConnectionError("the server does not offer HTTP/2 (ALPN has no h2): leave --http2 away")
+            raise ConnectionError("it does not offer HTTP/2 (ALPN has no h2): leave --http2 away")
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -210,6 +209,7 @@ class Http2Exchange(httpx.SyncByteStream):
 
     def fail(self, error: BaseException) -> None:
         """Note how reading ended. Raises again what is not about the stream: an interruption, or a mistake of ours."""
+        hint = "" if self.capture.head else " (does the endpoint speak HTTP/2 on this port?)"
         if isinstance(error, _Stop):
             if self._leave is not None and time.monotonic() >= self._leave[0]:
                 self.leave(self._leave[1])
@@ -219,13 +219,15 @@ class Http2Exchange(httpx.SyncByteStream):
             what = "byte" if self.capture.head else "answer"
             self._end(End.TIMEOUT, f"no {what} came within the read timeout")
         elif isinstance(error, httpcore.RemoteProtocolError):
-            self._end(*_ended_by(error.args[0] if error.args else None))
+            end, detail = _ended_by(error.args[0] if error.args else None)
+            self._end(end, detail + (hint if end in (End.CLOSED, End.MALFORMED) else ""))
         elif isinstance(error, ssl.SSLError):
             self._end(End.MALFORMED, f"TLS failed while reading: {error.reason or error}")
         elif isinstance(error, httpcore.NetworkError):
-            self._end(End.RESET, f"the connection broke: {error}")
+            cause = error.__cause__
+            why = cause.strerror if isinstance(cause, OSError) else None
+            self._end(End.RESET, f"the connection broke: {why or error}{hint}")
         elif isinstance(error, h2.exceptions.ProtocolError | httpcore.ProtocolError):
-            hint = "" if self.capture.head else " (does the endpoint speak it on this port?)"
             self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{hint}")
         else:
             self.interrupt()
@@ -397,7 +399,7 @@ def _ended_by(event: object) -> tuple[End, str]:
     if isinstance(event, h2.events.ConnectionTerminated):
         return End.CLOSED, f"the server ended the connection: {_name(event.error_code)} (GOAWAY)"
     if event == "Server disconnected":
-        return End.CLOSED, "the connection was closed before the end of the stream: the body is incomplete"
+        return End.CLOSED, "the connection was closed before the end of the stream"
     return End.MALFORMED, f"the answer is not valid HTTP/2: {event}"
 
 
