@@ -57,7 +57,7 @@ class Connector:
         self.unix_socket = unix_socket
 
     def proxy_for(self, url: httpx.URL) -> Proxy | None:
-        """The proxy that `url` goes through. Raises httpx.ConnectError when it cannot be used."""
+        """The proxy that `url` goes through. Raises UnusableProxy (an OSError)."""
         return self._proxies.proxy_for(url) if self._proxies and self.unix_socket is None else None
 
     def connect(
@@ -88,7 +88,7 @@ class Connector:
             stamps.enable(sock)
             connection = Connection(sock)
             if proxy and tunnel:
-                with _closing_on_error(connection):
+                with closing_on_error(connection):
                     began = time.monotonic_ns()
                     _tunnel(sock, proxy, origin.where.encode("idna"), ends_s)
                     capture.tunnel_ns = time.monotonic_ns() - began
@@ -104,7 +104,7 @@ class Connector:
     ) -> None:
         """The handshake, timed. Closes the connection when it fails."""
         began = time.monotonic_ns()
-        with _closing_on_error(connection):
+        with closing_on_error(connection):
             connection.start_tls(context or self.tls or tls_context(), host, ends_s)
         capture.tls_ns = time.monotonic_ns() - began
 
@@ -220,7 +220,8 @@ def _tunnel(sock: socket.socket, proxy: Proxy, target: bytes, ends_s: float | No
 
 
 @contextlib.contextmanager
-def _closing_on_error(connection: Connection) -> Iterator[None]:
+def closing_on_error(connection: Connection) -> Iterator[None]:
+    """Whoever opened a connection closes it when what follows fails."""
     try:
         yield
     except BaseException:

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from harness.transport import stamps
-from harness.transport.connecting import Connector, Origin, connect_error, earlier, origin_of
+from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier, origin_of
 from harness.transport.connection import Connection, left_of
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.proxies import Proxy
@@ -38,20 +38,21 @@ class CaptureTransport(httpx.BaseTransport):
         version = request.extensions.get("http_version_asked", "1.1")
         timeout = request.extensions.get("timeout", {})
         deadline = request.extensions.get("deadline")
-        proxy = self._connector.proxy_for(request.url)
-        payload = _request_bytes(request, version, proxy)
         capture.method = request.method
         capture.url = str(request.url)
-        capture.request = payload
         capture.start_ns = time.time_ns()
         origin = origin_of(request.url)
         pool = self._idle.setdefault(origin, [])
+        proxy: Proxy | None = None
         try:
+            proxy = self._connector.proxy_for(request.url)
+            payload = capture.request = _request_bytes(request, version, proxy)
             connection = self._reuse(pool, capture) or self._connector.connect(
                 origin, capture, proxy, timeout.get("connect"), deadline
             )
-            connection.settimeout(left_of(earlier(timeout.get("write"), deadline)))
-            connection.send(payload)
+            with closing_on_error(connection):
+                connection.settimeout(left_of(earlier(timeout.get("write"), deadline)))
+                connection.send(payload)
         except (OSError, UnicodeError) as error:
             raise connect_error(error, origin, capture, proxy, self._connector.unix_socket) from error
         capture.sent_ns = time.time_ns()

@@ -21,6 +21,7 @@ from harness.transport import stamps
 from harness.transport.connecting import Connector, Origin, connect_error, earlier, origin_of
 from harness.transport.connection import Close, Connection, left_of
 from harness.transport.parser import MAX_BODY_BYTES, MAX_PIECES
+from harness.transport.proxies import Proxy
 from harness.wire import Capture, End, Framing, Head
 
 _RST_STREAM: Final = 0x3  # RFC 9113 section 6.4
@@ -263,6 +264,7 @@ class Http2Transport(httpx.BaseTransport):
         self.current: Http2Exchange | None = None
         self._origin: Origin | None = None
         self._url = httpx.URL("")
+        self._proxy: Proxy | None = None
         self._pool: httpcore.ConnectionPool | None = None
         self._connection: Connection | None = None
         self._streams = 0
@@ -274,7 +276,7 @@ class Http2Transport(httpx.BaseTransport):
         capture: Capture = request.extensions.get("capture") or Capture(0)
         timeout = request.extensions.get("timeout", {})
         deadline_s = request.extensions.get("deadline")
-        self._url = request.url
+        self._url, self._proxy = request.url, None
         body = request.read()
         headers = [(name.lower(), value) for name, value in request.headers.raw if name.lower() not in _HOP_BY_HOP]
         host = request.headers["host"].encode("ascii")
@@ -313,8 +315,7 @@ class Http2Transport(httpx.BaseTransport):
         except (OSError, UnicodeError) as error:
             self._drop()
             if capture.sent_ns is None:
-                proxy = self.connector.proxy_for(request.url)
-                raise connect_error(error, origin, capture, proxy, self.connector.unix_socket) from error
+                raise connect_error(error, origin, capture, self._proxy, self.connector.unix_socket) from error
             exchange.fail(error)
         except BaseException as error:
             exchange.fail(error)
@@ -340,9 +341,9 @@ class Http2Transport(httpx.BaseTransport):
             self._connection.close()
             self._streams, self.current.capture.reused = 1, False
         ends_s = earlier(timeout_s, self.current.ends_s)
-        proxy = self.connector.proxy_for(self._url)
+        self._proxy = self.connector.proxy_for(self._url)
         # A proxy that is not tunnelled would speak HTTP/1.1 itself.
-        self._connection = self.connector.open(self._origin, self.current.capture, proxy, ends_s, tunnel=True)
+        self._connection = self.connector.open(self._origin, self.current.capture, self._proxy, ends_s, tunnel=True)
         return _Stream(self, self._connection, ends_s)
 
     def leave(self, how: Close) -> None:

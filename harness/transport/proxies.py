@@ -28,6 +28,10 @@ class Proxy(NamedTuple):
         return [b"Proxy-Authorization: " + self.authorization] if self.authorization else []
 
 
+class UnusableProxy(ConnectionError):  # noqa: N818 - a finding, not a fault
+    """The environment names a proxy that is no URL, or of a kind that is not spoken here."""
+
+
 class Proxies:
     """Which proxy a URL goes through. Loopback addresses never go through one, whatever the environment says."""
 
@@ -40,7 +44,7 @@ class Proxies:
         return cls(get_environment_proxies())
 
     def proxy_for(self, url: httpx.URL) -> Proxy | None:
-        """None for a direct connection. Raises httpx.ConnectError on a proxy that cannot be used."""
+        """None for a direct connection. Raises UnusableProxy."""
         if not self._patterns or is_loopback(url.host):
             return None
         found = next((proxy for pattern, proxy in self._patterns if pattern.matches(url)), None)
@@ -66,9 +70,9 @@ def _parsed(text: str) -> Proxy:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
-        raise httpx.ConnectError("the proxy in the environment is not a URL (see HTTP_PROXY, HTTPS_PROXY)") from None
+        raise UnusableProxy("the proxy in the environment is not a URL (see HTTP_PROXY, HTTPS_PROXY)") from None
     if url.scheme != "http" or not url.host:
-        raise httpx.ConnectError(
+        raise UnusableProxy(
             f"the environment names a {url.scheme or 'nameless'} proxy, and only http:// proxies can be used: "
             "unset it, or add the host to NO_PROXY"
         )

@@ -159,10 +159,12 @@ def test_a_proxy_that_refuses_is_named_without_its_password(answer: bytes, words
 
 @pytest.mark.parametrize("scheme", ["socks5", "https"])
 def test_a_kind_of_proxy_that_cannot_be_used_is_an_outcome_and_says_so(scheme: str) -> None:
+    capture = Capture(0)
     with through(f"{scheme}://user:hunter2@127.0.0.1:1") as client:
         with pytest.raises(httpx.ConnectError, match=f"a {scheme} proxy.*NO_PROXY") as caught:
-            client.get(f"http://{NAME}/")
+            client.get(f"http://{NAME}/", extensions={"capture": capture})
         assert "hunter2" not in str(caught.value)
+    assert (capture.end, capture.sent_ns) == (End.RESET, None)
 
 
 def test_loopback_and_no_proxy_are_reached_directly_and_the_most_specific_entry_counts() -> None:
