@@ -34,6 +34,7 @@ PHASES: Final = (
     Phase("mid-stream", "50ms", LEAVE_AFTER_TOKENS),
 )
 METHODS: Final = (Close.FIN, Close.RST)
+METHODS_HTTP2: Final = (Close.RST_STREAM, *METHODS)
 
 Progress = Callable[[str], None]
 
@@ -46,7 +47,7 @@ def run_matrix(
     offset = mock.clock()
     rows = []
     for phase in PHASES:
-        for method in METHODS:
+        for method in METHODS_HTTP2 if target.http2 else METHODS:
             progress(f"{label}: {phase.name}, {method.value.upper()}")
             rows.append(_one(client, target, mock, offset, label, phase, method))
     return rows

@@ -1,5 +1,6 @@
 """One stream at a time: send a request, read the answer, say how it went. A fault of the endpoint's is an outcome."""
 
+import ssl
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,13 +14,19 @@ from harness.errors import CannotMeasure
 from harness.secrets import mask_url
 from harness.stream import Outcome, StreamReader, Transcript, by_read, interpret
 from harness.target import RequestSpec, Target
+from harness.transport.connecting import Connector
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.http1 import CaptureTransport
+from harness.transport.http2 import Http2Exchange, Http2Transport
+from harness.transport.proxies import Proxies
+from harness.transport.tls import tls_context
 from harness.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
+
+AnyExchange = Exchange | Http2Exchange
 
 OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events; what it returns closes the stream."""
@@ -28,27 +35,40 @@ OnToken = Callable[[StreamReader], Close | None]
 class StreamClient:
     """A client with one idle connection kept per origin. Not for use by two threads or greenlets at once.
 
+    Proxies of the environment are used as httpx would, but never for loopback addresses.
     `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` the whole stream.
     """
 
     def __init__(
         self,
         *,
-        insecure: bool = False,
+        tls: ssl.SSLContext | None = None,
+        http2: bool = False,
+        unix_socket: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
         watch: Watch | None = None,
     ) -> None:
-        tls = httpx.create_ssl_context(verify=False) if insecure else None
-        self._transport = CaptureTransport(tls, watch=watch)
+        connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket)
+        self._transport: CaptureTransport | Http2Transport = (
+            Http2Transport(connector) if http2 else CaptureTransport(connector=connector, watch=watch)
+        )
         self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
         self.last: Capture | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: AnyExchange | None = None
 
     @classmethod
     def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
         """A client with the target's own settings; `watch` waits for it, as in `harness.transport.exchange`."""
-        return cls(insecure=target.insecure, read_timeout_s=target.timeout_s, watch=watch)
+        return cls(
+            tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
+            if target.url.startswith("https")
+            else None,
+            http2=target.http2,
+            unix_socket=target.unix_socket,
+            read_timeout_s=target.timeout_s,
+            watch=watch,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +119,7 @@ class StreamClient:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)
             return self._given(interpret(capture, dialect, keep=keep))
-        exchange: Exchange = response.extensions["exchange"]
+        exchange: AnyExchange = response.extensions["exchange"]
         self._exchange = exchange
         if on_token is None:
             exchange.drain(deadline)
@@ -130,7 +150,7 @@ def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
+def _follow(exchange: AnyExchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
     """Interpret while reading, so that the caller can act on a token."""
     body = exchange.capture.body
     done, tokens = 0, -1

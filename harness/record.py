@@ -25,8 +25,9 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
-    `connect_ns` and `tls_ns`, which are durations. What did not happen is absent. `intended_ns` is when an open loop
-    wanted the stream to start; `warmup` marks one that started before the figures begin.
+    `dns_ns`, `connect_ns`, `tunnel_ns` and `tls_ns`, which are durations. What did not happen is absent.
+    `intended_ns` is when an open loop wanted the stream to start; `warmup` marks one that started before the figures
+    begin.
 
     `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
     epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
@@ -46,7 +47,9 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     intended_ns: int | None = None
     warmup: bool = False
     reused: bool = False
+    dns_ns: int | None = None
     connect_ns: int | None = None
+    tunnel_ns: int | None = None
     tls_ns: int | None = None
     sent_ns: int | None = None
     first_byte_ns: int | None = None
@@ -123,7 +126,9 @@ def record_of(
         intended_ns=intended_ns,
         warmup=warmup,
         reused=capture.reused,
+        dns_ns=capture.dns_ns,
         connect_ns=capture.connect_ns,
+        tunnel_ns=capture.tunnel_ns,
         tls_ns=capture.tls_ns,
         sent_ns=since(capture.sent_ns),
         first_byte_ns=since(capture.first_byte_ns),

@@ -13,6 +13,7 @@ import msgspec
 
 from harness import __version__, dialects
 from harness.dialects.base import Ask, Dialect
+from harness.encoding import SUPPORTED
 from harness.errors import UsageError
 from harness.secrets import is_secret, mask_headers, mask_url
 from harness.units import SECOND, parse_duration
@@ -40,6 +41,7 @@ class RequestSpec(NamedTuple):
     body: bytes | None
     http_version: str = "1.1"
     prompt: str | None = None
+    curl_options: tuple[str, ...] = ()
 
     @property
     def masked_url(self) -> str:
@@ -47,7 +49,7 @@ class RequestSpec(NamedTuple):
 
     def curl(self) -> str:
         """A command line that repeats this request, secrets masked."""
-        words = ["curl", "-sN"]
+        words = ["curl", "-sN", *self.curl_options]
         if self.http_version == "1.0":
             words.append("--http1.0")
         if self.method == "HEAD":
@@ -77,6 +79,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     api_key_env: str | None = None
     mock: str | None = None
     insecure: bool = False
+    ca: str | None = None
+    cert: str | None = None
+    http2: bool = False
+    unix_socket: str | None = None
+    compressed: bool = False
     timeout: str = "60s"
 
     def reader(self) -> Dialect | None:
@@ -122,6 +129,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         asked = method or self.method or ("GET" if own_body is None else "POST")
         content = body if body is not None else (own_body.encode() if own_body is not None else None)
         merged: dict[str, str] = dict(_BASE_HEADERS)
+        if self.compressed:
+            merged["Accept-Encoding"] = ", ".join(SUPPORTED)
         if content is not None:
             merged["Content-Type"] = "application/json"
         for extra in (self.headers, headers or {}):
@@ -130,7 +139,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                     del merged[known]
                 if value is not None:
                     merged[name] = value
-        return RequestSpec(asked, url, merged, content, http_version, text if placed else None)
+        return RequestSpec(
+            asked, url, merged, content, http_version, text if placed else None, self._curl_options(http_version)
+        )
+
+    def _curl_options(self, http_version: str) -> tuple[str, ...]:
+        """How curl is told to connect as this target is."""
+        options = []
+        if self.http2 and http_version != "1.0":
+            options.append("--http2" if self.url.startswith("https") else "--http2-prior-knowledge")
+        for name, value in (("--cacert", self.ca), ("--cert", self.cert), ("--unix-socket", self.unix_socket)):
+            options += [name, value] if value else []
+        return (*options, *(["--insecure"] if self.insecure else []), *(["--compressed"] if self.compressed else []))
 
     def _place(self, prompt: str) -> tuple[str, str | None, bool]:
         """URL and body with the prompt put in, and whether there was a place for it."""

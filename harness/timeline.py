@@ -33,11 +33,17 @@ def marks(transcript: Transcript) -> list[Mark]:
     start = capture.start_ns
     found: list[Mark] = []
     at = 0
+    if capture.dns_ns is not None:
+        at += capture.dns_ns
+        found.append(Mark(at, "resolved", f"the name look-up took {capture.dns_ns / 1e6:.2f} ms"))
     if capture.connect_ns is not None:
         at += capture.connect_ns
-        found.append(Mark(at, "connected", f"TCP took {capture.connect_ns / 1e6:.2f} ms"))
+        found.append(Mark(at, "connected", f"that took {capture.connect_ns / 1e6:.2f} ms"))
     elif capture.reused:
         found.append(Mark(0, "connected", "an idle connection was reused"))
+    if capture.tunnel_ns is not None:
+        at += capture.tunnel_ns
+        found.append(Mark(at, "tunnel open", f"the proxy took {capture.tunnel_ns / 1e6:.2f} ms"))
     if capture.tls_ns is not None:
         at += capture.tls_ns
         found.append(Mark(at, "TLS ready", f"the handshake took {capture.tls_ns / 1e6:.2f} ms"))

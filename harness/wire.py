@@ -21,11 +21,12 @@ class Read(NamedTuple):
 
 
 class Framing(StrEnum):
-    """How the end of the body is known (RFC 9112 section 6.3)."""
+    """How the end of the body is known (RFC 9112 section 6.3; for HTTP/2 RFC 9113 section 8.1)."""
 
     CHUNKED = "chunked"
     LENGTH = "content-length"
     CLOSE = "close-delimited"
+    STREAM = "END_STREAM"
     NONE = "no body"
 
 
@@ -73,7 +74,8 @@ class Capture:
     """One exchange: when each step happened (epoch ns), every read, and the body piece by piece.
 
     `body` holds `(read index, bytes)` after transfer decoding and before content decoding. `wire` is the raw
-    response, one item a read, kept only on request. `connect_ns` and `tls_ns` are durations, absent on reuse.
+    response, one item a read, kept only on request. `dns_ns` (absent for an address, and for a Unix socket),
+    `connect_ns`, `tunnel_ns` (a proxy's answer to CONNECT) and `tls_ns` are durations, absent on reuse.
     """
 
     start_ns: int
@@ -81,7 +83,9 @@ class Capture:
     url: str = ""
     request: bytes = b""
     reused: bool = False
+    dns_ns: int | None = None
     connect_ns: int | None = None
+    tunnel_ns: int | None = None
     tls_ns: int | None = None
     sent_ns: int | None = None
     reads: list[Read] = field(default_factory=list)

@@ -51,9 +51,9 @@ MAY_IMPORT = {
 # Third-party packages by layer; standard library modules are free but for IO below.
 THIRD_PARTY = {
     "values": set(),
-    "protocol": {"msgspec"},
+    "protocol": {"msgspec", "brotli", "zstandard"},
     "judgement": {"msgspec"},
-    "io": {"httpx", "httptools", "msgspec"},
+    "io": {"httpx", "httpcore", "h2", "httptools", "msgspec"},
     "store": {"msgspec"},
     "procedures": {"msgspec"},
     "programs": {"msgspec", "rich", "typer"},

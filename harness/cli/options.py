@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from harness import dialects
+from harness.encoding import SUPPORTED
 from harness.errors import UsageError
 from harness.target import Target, check_url, load_target, with_key
+from harness.transport.tls import tls_context
 
 _PANEL: Final = "Target"
 
@@ -72,6 +74,38 @@ MockUrl = Annotated[
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Accept any TLS certificate.", rich_help_panel=_PANEL, show_default=False)
 ]
+Ca = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", help="Believe this authority only (PEM).", rich_help_panel=_PANEL),
+]
+Cert = Annotated[
+    str | None,
+    typer.Option("--cert", metavar="FILE[:KEY]", help="Certificate to show the server (PEM).", rich_help_panel=_PANEL),
+]
+Http2 = Annotated[
+    bool,
+    typer.Option(
+        "--http2",
+        help="HTTP/2: by ALPN over https, by prior knowledge over http. No falling back.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+UnixSocket = Annotated[
+    Path | None,
+    typer.Option(
+        "--unix-socket", metavar="PATH", help="Connect here; the URL still says what for.", rich_help_panel=_PANEL
+    ),
+]
+Compressed = Annotated[
+    bool,
+    typer.Option(
+        "--compressed",
+        help=f"Ask for {', '.join(SUPPORTED)}; without it, for none.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
 Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="DURATION", help="Silence to wait through; 60s.", rich_help_panel=_PANEL),
@@ -90,6 +124,11 @@ _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
     "prompt": (Prompt, None),
     "mock": (MockUrl, None),
     "insecure": (Insecure, False),
+    "ca": (Ca, None),
+    "cert": (Cert, None),
+    "http2": (Http2, False),
+    "unix_socket": (UnixSocket, None),
+    "compressed": (Compressed, False),
     "timeout": (Timeout, None),
 }
 
@@ -133,6 +172,11 @@ def target_from(
     prompt: str | None = None,
     mock: str | None = None,
     insecure: bool = False,
+    ca: Path | None = None,
+    cert: str | None = None,
+    http2: bool = False,
+    unix_socket: Path | None = None,
+    compressed: bool = False,
     timeout: str | None = None,
 ) -> Target:
     """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
@@ -153,11 +197,18 @@ def target_from(
             api_key_env=api_key_env or base.api_key_env,
             mock=check_url(mock).rstrip("/") if mock else base.mock,
             insecure=insecure or base.insecure,
+            ca=str(ca) if ca else base.ca,
+            cert=cert or base.cert,
+            http2=http2 or base.http2,
+            unix_socket=str(unix_socket) if unix_socket else base.unix_socket,
+            compressed=compressed or base.compressed,
             timeout=timeout or base.timeout,
         )
     )
     # Mistakes of the caller's are said before any request.
     target.reader()
+    if target.ca or target.cert:
+        tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
     if target.timeout_s <= 0:
         raise UsageError("--timeout must be more than 0", "write for example 30s")
     return target

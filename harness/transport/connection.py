@@ -15,15 +15,29 @@ _DRAIN_READS: Final = 256  # a peer that floods is not waited out
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
 
 
+def left_of(ends_s: float | None) -> float | None:
+    """Seconds until then, for a socket's timeout. Raises TimeoutError when it is over."""
+    if ends_s is None:
+        return None
+    left_s = ends_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
+
+
 class Close(StrEnum):
-    """How the client leaves: an orderly close, or an abortive one (SO_LINGER 0)."""
+    """How the client leaves: an orderly close, an abortive one (SO_LINGER 0), or HTTP/2's, which ends the stream alone.
+
+    Over HTTP/1.1, where a connection carries one stream, the last is an orderly close.
+    """
 
     FIN = "fin"
     RST = "rst"
+    RST_STREAM = "rst_stream"
 
 
 class Connection:
-    """One TCP connection, with or without TLS on top."""
+    """One TCP connection (or Unix socket), with or without TLS on top."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -33,13 +47,14 @@ class Connection:
         self._notified = False
         self._raw: _socket.socket | None = None  # the same descriptor, past what gevent makes of a socket
 
-    def start_tls(self, context: ssl.SSLContext, hostname: str) -> None:
-        """Handshake. Raises ssl.SSLError, OSError or TimeoutError."""
+    def start_tls(self, context: ssl.SSLContext, hostname: str, ends_s: float | None = None) -> None:
+        """Handshake, over by `ends_s` of the monotonic clock. Raises ssl.SSLError, OSError or TimeoutError."""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
+                self._sock.settimeout(left_of(ends_s))
                 self._flush()
                 data = self._sock.recv(stamps.RECV_BYTES)
                 if not data:
@@ -48,6 +63,16 @@ class Connection:
             else:
                 self._flush()
                 return
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS layer, where there is one."""
+        return self._tls
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that the TLS handshake agreed on (RFC 7301)."""
+        return None if self._tls is None else self._tls.selected_alpn_protocol()
 
     def send(self, data: bytes) -> None:
         """Hand all of `data` to the kernel."""
@@ -64,6 +89,8 @@ class Connection:
         if self._notified:  # the peer's close_notify came along with the last data; it may keep TCP open for ours
             now_ns = time.time_ns()
             return b"", Read(now_ns, now_ns, 0, stamped=False)
+        timeout_s = self._sock.gettimeout()
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             data, read = stamps.receive(self._sock)
             if not data:
@@ -74,6 +101,7 @@ class Connection:
                 return b"", read
             if plain:
                 return plain, read
+            self._sock.settimeout(left_of(ends_s))  # parts of a record are not news: they don't restart the timeout
 
     def watched(self) -> int:
         """Get ready for `poll`; the descriptor to watch."""

@@ -5,7 +5,6 @@ token; a client that busy measures its own queue. Here the loop per read is: rec
 authentication and TLS configuration stay httpx's. One transport belongs to one thread or greenlet.
 """
 
-import socket
 import ssl
 import time
 from typing import Final
@@ -13,9 +12,11 @@ from typing import Final
 import httpx
 
 from harness.transport import stamps
-from harness.transport.connection import Connection
+from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier, origin_of
+from harness.transport.connection import Connection, left_of
 from harness.transport.exchange import Exchange, Watch
-from harness.wire import Capture, End
+from harness.transport.proxies import Proxy
+from harness.wire import Capture
 
 DEFAULT_TIMEOUT_S: Final = 30.0
 
@@ -23,10 +24,12 @@ DEFAULT_TIMEOUT_S: Final = 30.0
 class CaptureTransport(httpx.BaseTransport):
     """The transport. A caller that wants the Capture of a failed exchange too passes one as `extensions["capture"]`."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, *, watch: Watch | None = None) -> None:
-        self._tls = tls
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, watch: Watch | None = None
+    ) -> None:
+        self._connector = connector or Connector(tls)
         self._watch = watch
-        self._idle: dict[tuple[str, str, int], list[Connection]] = {}
+        self._idle: dict[Origin, list[Connection]] = {}
         stamps.prime()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -35,19 +38,23 @@ class CaptureTransport(httpx.BaseTransport):
         version = request.extensions.get("http_version_asked", "1.1")
         timeout = request.extensions.get("timeout", {})
         deadline = request.extensions.get("deadline")
-        payload = _request_bytes(request, version)
         capture.method = request.method
         capture.url = str(request.url)
-        capture.request = payload
         capture.start_ns = time.time_ns()
-        origin = _origin(request.url)
+        origin = origin_of(request.url)
         pool = self._idle.setdefault(origin, [])
+        proxy: Proxy | None = None
         try:
-            connection = self._reuse(pool, capture) or self._connect(origin, capture, timeout.get("connect"))
-            connection.settimeout(timeout.get("write"))
-            connection.send(payload)
+            proxy = self._connector.proxy_for(request.url)
+            payload = capture.request = _request_bytes(request, version, proxy)
+            connection = self._reuse(pool, capture) or self._connector.connect(
+                origin, capture, proxy, timeout.get("connect"), deadline
+            )
+            with closing_on_error(connection):
+                connection.settimeout(left_of(earlier(timeout.get("write"), deadline)))
+                connection.send(payload)
         except (OSError, UnicodeError) as error:
-            raise _connect_error(error, origin, capture) from error
+            raise connect_error(error, origin, capture, proxy, self._connector.unix_socket) from error
         capture.sent_ns = time.time_ns()
         exchange = Exchange(connection, capture, timeout.get("read"), self._watch)
         exchange.keep_in(pool)
@@ -85,57 +92,16 @@ class CaptureTransport(httpx.BaseTransport):
             connection.close()
         return None
 
-    def _connect(self, origin: tuple[str, str, int], capture: Capture, timeout_s: float | None) -> Connection:
-        scheme, host, port = origin
-        began = time.monotonic_ns()
-        sock = socket.create_connection((host, port), timeout=timeout_s)
-        capture.connect_ns = time.monotonic_ns() - began
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stamps.enable(sock)
-        connection = Connection(sock)
-        if scheme == "https":
-            began = time.monotonic_ns()
-            if self._tls is None:
-                self._tls = httpx.create_ssl_context()
-            try:
-                connection.start_tls(self._tls, host)
-            except BaseException:
-                connection.close()
-                raise
-            capture.tls_ns = time.monotonic_ns() - began
-        return connection
 
+def _request_bytes(request: httpx.Request, version: str, proxy: Proxy | None) -> bytes:
+    """The request as it goes out: httpx's headers in their order and case, the body whole.
 
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
-
-
-def _request_bytes(request: httpx.Request, version: str) -> bytes:
-    """The request as it goes out: httpx's headers in their order and case, the body whole."""
-    head = [request.method.encode("ascii") + b" " + request.url.raw_path + b" HTTP/" + version.encode("ascii")]
-    head += [name + b": " + value for name, value in request.headers.raw]
+    To a proxy the target is in absolute form (RFC 9112 section 3.2.2), unless it is tunnelled past it.
+    """
+    url, fields = request.url, [name + b": " + value for name, value in request.headers.raw]
+    target = url.raw_path
+    if proxy is not None and url.scheme == "http":
+        target = b"http://" + url.netloc + target
+        fields += proxy.fields
+    head = [request.method.encode("ascii") + b" " + target + b" HTTP/" + version.encode("ascii"), *fields]
     return b"\r\n".join(head) + b"\r\n\r\n" + request.read()
-
-
-def _connect_error(
-    error: OSError | UnicodeError, origin: tuple[str, str, int], capture: Capture
-) -> httpx.TransportError:
-    """Map what a socket or TLS raised to httpx's exceptions, and note it in the capture."""
-    where = f"{origin[1]}:{origin[2]}"
-    capture.end_ns = time.time_ns()
-    if isinstance(error, TimeoutError):
-        capture.end = End.TIMEOUT
-        capture.detail = f"no connection to {where} within the connect timeout"
-        return httpx.ConnectTimeout(capture.detail)
-    capture.end = End.RESET
-    if isinstance(error, ssl.SSLCertVerificationError):
-        capture.detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
-    elif isinstance(error, ssl.SSLError):
-        capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
-    elif isinstance(error, socket.gaierror):
-        capture.detail = f"the host name {origin[1]!r} cannot be resolved: {error.strerror}"
-    elif isinstance(error, UnicodeError):
-        capture.detail = f"the host name {origin[1]!r} is not a valid one: {error}"
-    else:
-        capture.detail = f"cannot connect to {where}: {error.strerror or error}"
-    return httpx.ConnectError(capture.detail)

@@ -19,6 +19,7 @@ from harness.transport.exchange import Watch
 from harness.wire import End, Framing
 from scenarios.hub import watch
 from tests.harness.tapes import chunk, head
+from tests.harness.test_encoding import encoder
 from tests.harness.wire_server import Do, Step, WireServer
 
 SSE = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
@@ -340,3 +341,26 @@ def test_what_is_no_stream_says_what_came_and_what_to_try(answer: bytes, said: s
     error = not_a_stream(run(answer))
     assert said in (error.hint or "")
     assert "no stream came from" in error.message
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_each_token_of_a_compressed_body_has_the_time_of_the_read_that_completed_it(coding: str) -> None:
+    """The server holds the second token back, but for a byte, until the client has had its first token."""
+    compress, finish = encoder(coding)
+    first, second = (compress(b'data: {"token":"a","done":false}\n\n') for _ in range(2))
+    seen = threading.Event()
+    coded = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", f"Content-Encoding: {coding}")
+    last = compress(b'data: {"token":"","done":true}\n\n') + finish()
+    script = [Do.REQUEST, coded + chunk(first), chunk(second[:1]), seen, chunk(second[1:]), chunk(last) + END]
+
+    def on_token(reader: StreamReader) -> None:
+        if reader.token_events:
+            seen.set()
+
+    with WireServer(script) as server, a_client() as client:
+        target = Target(url=server.url, dialect="token-done", compressed=True)
+        transcript = client.run(target.request(), dialect=target.reader(), on_token=on_token, deadline_s=20)
+    assert transcript.outcome is Outcome.OK
+    assert b"\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n" in server.requests[0]
+    assert len(transcript.tokens) == 2
+    assert transcript.tokens[0][0].read < transcript.tokens[1][0].read

@@ -260,3 +260,11 @@ def test_a_key_is_taken_from_the_environment_and_does_not_leave_with_the_target(
 def test_a_target_with_another_secret_in_it_may_not_leave(target: Target) -> None:
     with pytest.raises(UsageError, match="workers are sent no secrets"):
         without_key(target)
+
+
+def test_a_curl_line_connects_as_the_target_does() -> None:
+    target = Target(url="https://h/", http2=True, ca="a.pem", cert="c.pem:k.pem", unix_socket="/run/s", compressed=True)
+    line = target.request("p").curl()
+    assert line.startswith("curl -sN --http2 --cacert a.pem --cert c.pem:k.pem --unix-socket /run/s --compressed -H ")
+    assert "--http2-prior-knowledge" in Target(url="http://h/", http2=True).request("p").curl()
+    assert "--insecure" in Target(url="https://h/", insecure=True).request("p").curl()

@@ -1,0 +1,243 @@
+"""HTTP/2 against nginx in front of the mock, and against a server that breaks off."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import NamedTuple
+from uuid import uuid4
+
+import pytest
+import trustme
+
+from harness.client import StreamClient
+from harness.errors import UsageError
+from harness.stream import Outcome, StreamReader
+from harness.target import Target, directive
+from harness.transport.connection import Close
+from harness.transport.tls import tls_context
+from harness.truth import Mock
+from harness.wire import End, Framing
+from tests.e2e.conftest import NGINX, _wait_for, free_port
+from tests.e2e.h2_server import CONF, H2Server
+
+CHAT = "/v1/chat/completions"
+EVENT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+Run = Callable[..., "CompletedProcess[str]"]
+
+
+class Front(NamedTuple):
+    """Where nginx listens, and the files of its authority."""
+
+    plain: str
+    tls: str
+    old: str
+    directory: Path
+
+    @property
+    def ca(self) -> str:
+        return str(self.directory / "ca.pem")
+
+
+@pytest.fixture(scope="module")
+def front(mock: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    if NGINX is None:
+        pytest.skip("nginx is not installed (apt-get install nginx-light)")
+    directory = tmp_path_factory.mktemp("h2")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    server = authority.issue_cert("127.0.0.1", "localhost")
+    server.private_key_pem.write_to_path(directory / "key.pem")
+    (directory / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in server.cert_chain_pems))
+    member = authority.issue_cert("member@example.org")
+    member.private_key_and_cert_chain_pem.write_to_path(directory / "member.pem")
+    plain, tls, old = free_port(), free_port(), free_port()
+    conf = directory / "nginx.conf"
+    conf.write_text(CONF.format(dir=directory, plain=plain, tls=tls, old=old, upstream=mock))
+    process = subprocess.Popen([NGINX, "-e", str(directory / "early.log"), "-c", str(conf)])
+    _wait_for(old, process)
+    yield Front(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}", f"https://127.0.0.1:{old}", directory)
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("scheme", ["plain", "tls"])
+def test_a_stream_over_http2_is_captured_like_any_other(front: Front, mock: str, scheme: str) -> None:
+    target = Target(url=getattr(front, scheme) + CHAT, http2=True, ca=front.ca)
+    stream_id = uuid4().hex[:12]
+    with StreamClient.to(target) as client:
+        first = client.run(target.request(f"a {directive(id=stream_id, tokens=30, itl='5ms')}"), deadline_s=30)
+        second = client.run(target.request("again"), deadline_s=30)
+
+    capture = first.capture
+    assert (first.outcome, second.outcome) == (Outcome.OK, Outcome.OK)
+    assert capture.head is not None
+    assert (capture.head.http_version, capture.framing, capture.end) == ("2", Framing.STREAM, End.COMPLETE)
+    assert (capture.reused, second.capture.reused) == (False, True)
+    assert (capture.tls_ns is not None, second.capture.tls_ns) == (scheme == "tls", None)
+    assert sum(not read.stamped for read in capture.reads) <= 1, "kernel stamps are missing"
+    assert capture.sent_ns is not None
+    assert capture.start_ns < capture.sent_ns < capture.reads[0].user_ns
+    arrived = [first.time_of(event) for event, _ in first.tokens]
+    with Mock(mock) as ledger:
+        written = ledger.entries(stream_id)[0].token_ns()
+    assert len(arrived) == len(written) == 30
+    # One clock: a token cannot be here before it was written.
+    assert all(there <= here for there, here in zip(written, arrived, strict=True))
+    assert len(set(arrived)) > 3, "tokens written apart came in one read"
+
+
+@pytest.mark.parametrize("how", [Close.RST_STREAM, Close.FIN, Close.RST])
+def test_leaving_reaches_the_upstream_and_the_client_goes_on(front: Front, mock: str, how: Close) -> None:
+    target = Target(url=front.tls + CHAT, http2=True, ca=front.ca)
+    stream_id = uuid4().hex[:12]
+
+    def enough(reader: StreamReader) -> Close | None:
+        return how if reader.token_events >= 3 else None
+
+    with StreamClient.to(target) as client, Mock(mock) as ledger:
+        left = client.run(
+            target.request(f"a {directive(id=stream_id, tokens=300, itl='10ms')}"), on_token=enough, deadline_s=30
+        )
+        entry = ledger.entries(stream_id, wait_s=10)[0]
+        after = client.run(target.request("again"), deadline_s=30)
+    assert (left.outcome, after.outcome) == (Outcome.CANCELLED, Outcome.OK)
+    assert entry.end == "disconnected"
+    assert entry.disconnect is not None
+    assert len(entry.token_ns()) < 300
+
+
+def test_a_deadline_ends_a_stream_and_a_time_to_leave_leaves_it_before_its_first_token(front: Front) -> None:
+    target = Target(url=front.plain + CHAT, http2=True)
+    slow = target.request(f"a {directive(tokens=5, ttft='20s')}")
+    with StreamClient.to(target) as client:
+        assert client.run(slow, deadline_s=0.2).capture.end is End.TIMEOUT
+        assert client.run(slow, leave_after=(0.2, Close.RST_STREAM), deadline_s=30).outcome is Outcome.CANCELLED
+
+
+def test_a_server_without_http2_is_named_and_not_measured_over_http1(front: Front, mock: str) -> None:
+    for url, words in ((front.old, "does not offer HTTP/2"), (mock, "does the endpoint speak HTTP/2")):
+        target = Target(url=url + CHAT, http2=True, ca=front.ca)
+        with StreamClient.to(target) as client:
+            transcript = client.run(target.request())
+        assert transcript.outcome is not Outcome.OK
+        assert words in (transcript.detail or "")
+
+
+def test_a_client_certificate_is_shown(front: Front) -> None:
+    answers = []
+    for cert in (None, str(front.directory / "member.pem")):
+        target = Target(url=front.old + "/members", ca=front.ca, cert=cert, dialect="openai-chat")
+        with StreamClient.to(target) as client:
+            answers.append(client.run(target.request()).outcome)
+    assert answers == [Outcome.HTTP_ERROR, Outcome.OK]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ca": "nowhere.pem"}, "nowhere.pem cannot be read"),
+        ({"ca": "{dir}/nginx.conf"}, "no certificate"),
+        ({"cert": "nowhere.pem"}, "nowhere.pem cannot be read"),
+        ({"cert": "{dir}/member.pem:{dir}/key.pem"}, "does not belong"),
+        ({"cert": "{dir}/ca.pem:{dir}/nginx.conf"}, "no certificate and key"),
+        ({"insecure": True, "ca": "{dir}/ca.pem"}, "give one of them|one authority"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named(front: Front, options: dict[str, str | bool], words: str) -> None:
+    given = {
+        name: value.format(dir=front.directory) if isinstance(value, str) else value for name, value in options.items()
+    }
+    with pytest.raises(UsageError, match=words):
+        tls_context(**given)  # type: ignore[arg-type]
+
+
+def _resets(server: H2Server, stream: int) -> None:
+    server.head(stream)
+    server.h2.send_data(stream, EVENT)
+    server.h2.reset_stream(stream, error_code=2)
+    server.flush()
+
+
+def _goes_away(server: H2Server, stream: int) -> None:
+    server.head(stream)
+    server.h2.send_data(stream, EVENT)
+    server.flush()
+    server.h2.close_connection(error_code=11)
+    server.flush()
+
+
+def _hangs_up(server: H2Server, stream: int) -> None:
+    server.head(stream)
+    server.h2.send_data(stream, EVENT)
+    server.flush()
+    server.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("script", "end", "words"),
+    [
+        (_resets, End.RESET, "INTERNAL_ERROR (RST_STREAM)"),
+        (_goes_away, End.CLOSED, "ENHANCE_YOUR_CALM (GOAWAY)"),
+        (_hangs_up, End.CLOSED, "before the end of the stream"),
+    ],
+)
+def test_each_way_of_breaking_off_has_its_name(script: Callable[[H2Server, int], None], end: End, words: str) -> None:
+    with H2Server(script) as server:
+        target = Target(url=server.url, http2=True)
+        with StreamClient.to(target) as client:
+            transcript = client.run(target.request(), deadline_s=20)
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.capture.end is end
+    assert words in (transcript.detail or "")
+    assert len(transcript.tokens) == 1
+
+
+def test_pieces_of_one_read_share_its_time_and_leaving_sends_cancel() -> None:
+    def script(server: H2Server, stream: int) -> None:
+        server.head(stream)
+        for _ in range(4):
+            server.h2.send_data(stream, EVENT)
+        server.flush()
+
+    with H2Server(script) as server:
+        target = Target(url=server.url, http2=True)
+        with StreamClient.to(target) as client:
+            transcript = client.run(
+                target.request(), on_token=lambda r: Close.RST_STREAM if r.token_events >= 4 else None, deadline_s=20
+            )
+    assert [event.read for event, _ in transcript.tokens] == [transcript.tokens[0][0].read] * 4
+    assert server.resets == [8]  # CANCEL, RFC 9113 section 7
+
+
+def test_a_load_under_locust_speaks_http2(streamgauge: Run, front: Front, mock: str, tmp_path: Path) -> None:
+    done = streamgauge(
+        "load", front.tls + CHAT, "--http2", "--ca", front.ca, "--users", "4", "--duration", "2s", "--mock", mock,
+        "--out", tmp_path,
+    )  # fmt: skip
+    records = [json.loads(line) for line in (tmp_path / "streams.jsonl").read_text().splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert {record["outcome"] for record in records} <= {"ok", "incomplete"}
+    assert any(record.get("reused") for record in records)
+    assert "kernel" in {record.get("stamp_source") for record in records}
+
+
+def test_a_patched_process_reads_two_streams_at_once(front: Front) -> None:
+    """gevent's sockets under httpcore: greenlets that wait must not hold each other up."""
+    program = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "import gevent, sys\n"
+        "from harness.client import StreamClient\n"
+        "from harness.target import Target, directive\n"
+        "target = Target(url=sys.argv[1], http2=True, ca=sys.argv[2])\n"
+        "def one():\n"
+        "    with StreamClient.to(target) as client:\n"
+        "        return client.run(target.request(directive(tokens=20, itl='10ms')), deadline_s=30).capture\n"
+        "a, b = [job.get() for job in [gevent.spawn(one), gevent.spawn(one)]]\n"
+        "print(a.end, b.end, max(a.start_ns, b.start_ns) < min(a.end_ns, b.end_ns))\n"
+    )
+    command = [sys.executable, "-c", program, front.tls + CHAT, front.ca]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["complete", "complete", "True"], done.stderr
