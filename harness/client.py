@@ -16,7 +16,7 @@ from harness.target import RequestSpec, Target
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.http1 import CaptureTransport
-from harness.wire import Capture, End
+from harness.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
@@ -42,7 +42,7 @@ class StreamClient:
         tls = httpx.create_ssl_context(verify=False) if insecure else None
         self._transport = CaptureTransport(tls, watch=watch)
         self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
-        self.last: Capture | None = None
+        self._capture: Capture | None = None  # of the exchange that has not been returned yet
         self._exchange: Exchange | None = None
 
     @classmethod
@@ -78,7 +78,7 @@ class StreamClient:
         Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
         `cut` then gives what had come so far.
         """
-        capture = self.last = Capture(0, wire=[] if keep else None)
+        capture = self._capture = Capture(0, wire=[] if keep else None)
         self._exchange = None
         request = httpx.Request(
             spec.method,
@@ -98,18 +98,25 @@ class StreamClient:
             response = self._transport.handle_request(request)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)
-            return interpret(capture, dialect, keep=keep)
-        exchange: Exchange = response.extensions["exchange"]
-        self._exchange = exchange
-        if on_token is None:
-            exchange.drain(deadline)
-            return interpret(capture, dialect, keep=keep)
-        return _follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline)
+            transcript = interpret(capture, dialect, keep=keep)
+        else:
+            exchange: Exchange = response.extensions["exchange"]
+            self._exchange = exchange
+            if on_token is None:
+                exchange.drain(deadline)
+                transcript = interpret(capture, dialect, keep=keep)
+            else:
+                transcript = _follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline)
+        self._capture = None
+        return transcript
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
-        """After an interruption: end the exchange in progress and give what it had brought; None if there was none."""
-        capture = self.last
-        if capture is None or (capture.end is not None and capture.end is not End.INTERRUPTED):
+        """After an interruption: end the exchange in progress and give what it had brought; None if there was none.
+
+        A stream can have ended and its greenlet be killed before it runs again: that is one too, and whole.
+        """
+        capture = self._capture
+        if capture is None:
             return None
         if self._exchange is not None:
             self._exchange.interrupt()

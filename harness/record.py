@@ -26,7 +26,8 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
     `connect_ns` and `tls_ns`, which are durations. What did not happen is absent. `intended_ns` is when an open loop
-    wanted the stream to start; `warmup` marks one that started before the figures begin.
+    wanted the stream to start; `warmup` marks one that started before the figures begin. `asked_prompt_tokens` is the
+    prompt's length as this client counts it (see run.json: settings), `usage_prompt_tokens` as the server does.
     """
 
     schema: int
@@ -60,6 +61,9 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     token_chars: int = 0
     output_tokens: int | None = None
     tokens_source: str | None = None
+    asked_prompt_tokens: int | None = None
+    asked_output_tokens: int | None = None
+    usage_prompt_tokens: int | None = None
     finish_reason: str | None = None
     stamp_source: str | None = None
     unstamped_reads: int = 0
@@ -81,6 +85,8 @@ def record_of(
     intended_ns: int | None = None,
     warmup: bool = False,
     worker: int | None = None,
+    asked_prompt_tokens: int | None = None,
+    asked_output_tokens: int | None = None,
 ) -> StreamRecord:
     """The record of an interpreted stream. `url` must already be masked."""
     capture = transcript.capture
@@ -102,7 +108,7 @@ def record_of(
     answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
     done = transcript.first(Kind.DONE) or transcript.first(Kind.ERROR)
     last_byte = capture.reads[-1].t_ns if capture.reads else None
-    usage_tokens = _usage_tokens(transcript)
+    usage_tokens = _usage(transcript, "completion_tokens", "output_tokens")
     finish = transcript.first(Kind.FINISH)
     reads = capture.reads
     return StreamRecord(
@@ -141,6 +147,9 @@ def record_of(
         token_chars=chars,
         output_tokens=usage_tokens if usage_tokens is not None else (len(tokens) or None),
         tokens_source="usage" if usage_tokens is not None else ("token events" if tokens else None),
+        asked_prompt_tokens=asked_prompt_tokens,
+        asked_output_tokens=asked_output_tokens,
+        usage_prompt_tokens=_usage(transcript, "prompt_tokens", "input_tokens"),
         finish_reason=finish.delta.value if finish else None,
         stamp_source=capture.stamp_source,
         unstamped_reads=sum(not read.stamped for read in reads),
@@ -148,13 +157,13 @@ def record_of(
     )
 
 
-def _usage_tokens(transcript: Transcript) -> int | None:
-    """What the server says it generated, under the name that OpenAI or Anthropic gives it."""
+def _usage(transcript: Transcript, *names: str) -> int | None:
+    """A count that the server gives, under the name that OpenAI or Anthropic has for it."""
     usage: Any = None
     for _, delta in transcript.deltas:
         if delta.kind is Kind.USAGE:
             usage = delta.value
-    for key in ("completion_tokens", "output_tokens"):
+    for key in names:
         if isinstance(usage, dict) and isinstance(usage.get(key), int) and usage[key] > 0:
             return int(usage[key])
     return None

@@ -9,6 +9,7 @@ from locust import task
 from locust.exception import StopUser
 
 from harness.client import StreamClient
+from harness.prompts import Prompt
 from harness.schedule import Arrival, shared
 from harness.units import SECOND
 from scenarios.alarm import Alarm
@@ -63,12 +64,12 @@ class ArrivalsUser(StreamingUser):
 
     def arrive(self, arrival: Arrival, intended_ns: int) -> Asking:
         """What to ask at this arrival; called before its time."""
-        return self.prepare(
-            _padded(self.target.prompt, arrival.prompt_tokens),
-            name=str(arrival.number),
-            intended_ns=intended_ns,
-            output_tokens=arrival.output_tokens,
-        )
+        prompt = self.prompt(arrival.number)
+        if arrival.prompt_tokens is not None:
+            prompt = Prompt(_padded(self.target.prompt, arrival.prompt_tokens), prompt_tokens=arrival.prompt_tokens)
+        if arrival.output_tokens:
+            prompt = prompt._replace(output_tokens=arrival.output_tokens)
+        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
     def _serve(self, asking: Asking) -> None:
         client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)

@@ -1,9 +1,10 @@
 """One stream at a time: whatever the endpoint does is an outcome."""
 
+import select
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -277,6 +278,27 @@ def test_an_interrupted_stream_keeps_what_had_come() -> None:
         assert server.farewell() == "fin"
     assert cut is not None
     assert (cut.outcome, cut.text) == (Outcome.INCOMPLETE, "a")
+
+
+def test_a_stream_that_ended_before_its_reader_was_interrupted_is_whole() -> None:
+    head_is_here = threading.Event()
+
+    def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
+        reading = True
+        while reading:
+            select.select([descriptor], [], [], tick())
+            reading = take()
+        if head_is_here.is_set():
+            raise KeyboardInterrupt  # as in a greenlet that is killed before its turn comes
+        head_is_here.set()
+
+    script = [Do.REQUEST, SSE, head_is_here, TOKEN + LAST + END]
+    with WireServer(script) as server, StreamClient(watch=watch) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.run(spec(server.url))
+        cut = client.cut()
+    assert cut is not None
+    assert (cut.outcome, cut.text) == (Outcome.OK, "a")
 
 
 def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:
