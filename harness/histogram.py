@@ -5,9 +5,20 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 RELATIVE_ERROR: Final = 0.005
 _GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA: Final = math.log(_GAMMA)
+
+
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A histogram as it travels: bucket index to count, and what is exact beside it."""
+
+    buckets: dict[int, int]
+    zeros: int = 0
+    total: int = 0
+    maximum: int | None = None
 
 
 class Histogram:
@@ -19,6 +30,19 @@ class Histogram:
         self.count = 0
         self.total = 0
         self.maximum: int | None = None
+
+    @classmethod
+    def of(cls, counts: Counts) -> "Histogram":
+        """The histogram that `counts` was taken from."""
+        histogram = cls()
+        histogram.buckets.update(counts.buckets)
+        histogram.zeros, histogram.total, histogram.maximum = counts.zeros, counts.total, counts.maximum
+        histogram.count = counts.zeros + sum(counts.buckets.values())
+        return histogram
+
+    def counts(self) -> Counts:
+        """What to send or store."""
+        return Counts(dict(self.buckets), self.zeros, self.total, self.maximum)
 
     def add(self, values: Iterable[int]) -> None:
         """Count each value; negative ones (a stamp before its predecessor) count as zero."""

@@ -27,7 +27,8 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
     `dns_ns`, `connect_ns`, `tunnel_ns` and `tls_ns`, which are durations. What did not happen is absent.
     `intended_ns` is when an open loop wanted the stream to start; `warmup` marks one that started before the figures
-    begin.
+    begin. `asked_prompt_tokens` is the prompt's length as this client counts it (see run.json: settings),
+    `usage_prompt_tokens` as the server does.
 
     `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
     epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
@@ -66,6 +67,9 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     token_chars: int = 0
     output_tokens: int | None = None
     tokens_source: str | None = None
+    asked_prompt_tokens: int | None = None
+    asked_output_tokens: int | None = None
+    usage_prompt_tokens: int | None = None
     finish_reason: str | None = None
     stamp_source: str | None = None
     unstamped_reads: int = 0
@@ -87,6 +91,8 @@ def record_of(
     intended_ns: int | None = None,
     warmup: bool = False,
     worker: int | None = None,
+    asked_prompt_tokens: int | None = None,
+    asked_output_tokens: int | None = None,
 ) -> StreamRecord:
     """The record of an interpreted stream. `url` must already be masked."""
     capture = transcript.capture
@@ -108,7 +114,7 @@ def record_of(
     answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
     done = transcript.first(Kind.DONE) or transcript.first(Kind.ERROR)
     last_byte = capture.reads[-1].t_ns if capture.reads else None
-    usage_tokens = _usage_tokens(transcript)
+    usage_tokens = _usage(transcript, "completion_tokens", "output_tokens")
     finish = transcript.first(Kind.FINISH)
     reads = capture.reads
     return StreamRecord(
@@ -149,6 +155,9 @@ def record_of(
         token_chars=chars,
         output_tokens=usage_tokens if usage_tokens is not None else (len(tokens) or None),
         tokens_source="usage" if usage_tokens is not None else ("token events" if tokens else None),
+        asked_prompt_tokens=asked_prompt_tokens,
+        asked_output_tokens=asked_output_tokens,
+        usage_prompt_tokens=_usage(transcript, "prompt_tokens", "input_tokens"),
         finish_reason=finish.delta.value if finish else None,
         stamp_source=capture.stamp_source,
         unstamped_reads=sum(not read.stamped for read in reads),
@@ -156,13 +165,13 @@ def record_of(
     )
 
 
-def _usage_tokens(transcript: Transcript) -> int | None:
-    """What the server says it generated, under the name that OpenAI or Anthropic gives it."""
+def _usage(transcript: Transcript, *names: str) -> int | None:
+    """A count that the server gives, under the name that OpenAI or Anthropic has for it."""
     usage: Any = None
     for _, delta in transcript.deltas:
         if delta.kind is Kind.USAGE:
             usage = delta.value
-    for key in ("completion_tokens", "output_tokens"):
+    for key in names:
         if isinstance(usage, dict) and isinstance(usage.get(key), int) and usage[key] > 0:
             return int(usage[key])
     return None

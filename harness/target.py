@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -21,6 +21,9 @@ from harness.units import SECOND, parse_duration
 PLACEHOLDER: Final = "{{prompt}}"
 DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
 DEFAULT_MODEL: Final = "gpt-4o-mini"
+LIMIT_NAMES: Final = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "maxOutputTokens", "num_predict",
+)  # fmt: skip
 PROMPT_NAMES: Final = ("message", "prompt", "input", "query", "question", "text", "q")
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -122,10 +125,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         method: str | None = None,
         body: bytes | None = None,
         http_version: str = "1.1",
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        max_tokens: int | None = None,
     ) -> RequestSpec:
-        """The request for `prompt`. `headers` adds, replaces or (None) removes; `method` and `body` override."""
+        """The request for `prompt`. `headers` adds, replaces or (None) removes; `method` and `body` override.
+
+        `messages` go in the place of the prompt, and `max_tokens` in that of the target's own. Raises UsageError when
+        the request has no place for one of them, but for a length that a mock upstream is told by directive.
+        """
         text = self.prompt if prompt is None else prompt
         url, own_body, placed = self._place(text)
+        if messages is not None or max_tokens is not None:
+            own_body = _fitted(own_body, messages, max_tokens, told_otherwise=self.mock is not None)
         asked = method or self.method or ("GET" if own_body is None else "POST")
         content = body if body is not None else (own_body.encode() if own_body is not None else None)
         merged: dict[str, str] = dict(_BASE_HEADERS)
@@ -274,3 +285,38 @@ def _fill_body(template: str, prompt: str) -> tuple[str, bool]:
             body[name] = prompt
             return json.dumps(body, ensure_ascii=False), True
     return template, False
+
+
+def _fitted(
+    body: str | None, messages: Sequence[Mapping[str, Any]] | None, max_tokens: int | None, *, told_otherwise: bool
+) -> str | None:
+    """The body with these messages, and the answer's length where it says one or where chat endpoints take it."""
+    try:
+        given: Any = json.loads(body) if body else None
+    except ValueError:
+        given = None
+    fields = given if isinstance(given, dict) else {}
+    takes_messages = isinstance(fields.get("messages"), list)
+    if messages is not None:
+        if not takes_messages:
+            raise UsageError(
+                "the prompts are messages, but the request has no list of messages to put them in",
+                "give prompts that are text, or --body FILE that has messages",
+            )
+        fields["messages"] = list(messages)
+    if max_tokens is not None:
+        # Gemini and Ollama have it one level down.
+        inner = [fields.get(name) for name in ("generationConfig", "options")]
+        limits = [
+            (each, name) for each in (fields, *inner) if isinstance(each, dict) for name in LIMIT_NAMES if name in each
+        ]
+        if takes_messages and not limits:
+            limits = [(fields, LIMIT_NAMES[0])]
+        for each, name in limits:
+            each[name] = max_tokens
+        if not limits and not told_otherwise:
+            raise UsageError(
+                "the request has no field for the answer's length",
+                f"drop --output-tokens, or give --body FILE with one of {', '.join(LIMIT_NAMES)}",
+            )
+    return json.dumps(fields, ensure_ascii=False) if fields else body

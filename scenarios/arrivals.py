@@ -63,12 +63,9 @@ class ArrivalsUser(StreamingUser):
 
     def arrive(self, arrival: Arrival, intended_ns: int) -> Asking:
         """What to ask at this arrival; called before its time."""
-        return self.prepare(
-            _padded(self.target.prompt, arrival.prompt_tokens),
-            name=str(arrival.number),
-            intended_ns=intended_ns,
-            output_tokens=arrival.output_tokens,
-        )
+        lengths = {"prompt_tokens": arrival.prompt_tokens, "output_tokens": arrival.output_tokens or None}
+        prompt = self.prompts.take(arrival.number, **lengths)
+        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
     def _serve(self, asking: Asking) -> None:
         client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
@@ -80,9 +77,3 @@ class ArrivalsUser(StreamingUser):
 
 def _seconds_to(at_ns: int) -> float:
     return max(at_ns - time.time_ns(), 0) / SECOND
-
-
-def _padded(prompt: str, tokens: int | None) -> str:
-    """The prompt, with words added until there is about one for each token."""
-    missing = (tokens or 0) - len(prompt.split())
-    return prompt + " river" * missing if missing > 0 else prompt

@@ -18,6 +18,7 @@ from locust.exception import StopUser
 
 from harness.client import OnToken, StreamClient
 from harness.metrics import ttft_ns
+from harness.prompts import Prompt, PromptPlan, PromptSource, source
 from harness.record import StreamRecord, record_of
 from harness.runs import Recorder
 from harness.stream import Outcome, StreamReader, Transcript
@@ -25,11 +26,13 @@ from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
 from harness.units import MS, SECOND
 from harness.workload import Leave
+from scenarios import live
 from scenarios.hub import watch
 from scenarios.run import WORKLOAD, began_ns, is_over
 from scenarios.shipping import Shipper, shipper
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
+PROMPTS_ENV = "STREAMGAUGE_PROMPTS"  # a PromptPlan as JSON
 DEFAULT_PATH = "/v1/chat/completions"
 
 
@@ -64,6 +67,7 @@ class Asking(NamedTuple):
     spec: RequestSpec
     leave: Leave | None
     intended_ns: int | None
+    prompt: Prompt
 
 
 class StreamingUser(User):
@@ -72,6 +76,8 @@ class StreamingUser(User):
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
     _numbers: Iterator[int] = itertools.count()
+    _prompts: PromptSource | None = None
+    _turns = itertools.count()
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -84,6 +90,8 @@ class StreamingUser(User):
         if StreamingUser.recorder is None:
             StreamingUser.recorder = shipper() or Recorder(Path(environment.parsed_options.run_dir))
         self._recorder = StreamingUser.recorder
+        if StreamingUser._prompts is None:  # before any stream, for a long file takes a while to read
+            StreamingUser._prompts = source(_plan(self.target))
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
@@ -105,18 +113,27 @@ class StreamingUser(User):
             gevent.sleep(0.5)  # an endpoint that is down must not turn users into a busy loop
         return record
 
-    def prepare(
-        self, prompt: str | None = None, *, name: str, intended_ns: int | None = None, output_tokens: int | None = None
-    ) -> Asking:
+    @property
+    def prompts(self) -> PromptSource:
+        """Where the prompts of this run come from."""
+        prompts = StreamingUser._prompts
+        assert prompts is not None
+        return prompts
+
+    def prompt(self) -> Prompt:
+        """The next one. The processes of a run take turns: none asks what another does."""
+        turn = next(StreamingUser._turns) * self.prompts.plan.processes
+        return self.prompts.take(turn + max(self.environment.runner.worker_index, 0))
+
+    def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Asking:
         """One stream to ask for. `name` decides whether it is left early: the same for the same seed and name."""
         stream_id = uuid4().hex[:12]
-        target = self.target
-        if output_tokens is not None:
-            target = msgspec.structs.replace(target, max_tokens=output_tokens or None)
-        text = target.prompt if prompt is None else prompt
-        if target.mock:
-            text = f"{text} {directive(id=stream_id, tokens=output_tokens)}"
-        return Asking(stream_id, target.request(text), WORKLOAD.leave(name), intended_ns)
+        prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
+        sent = prompt
+        if self.target.mock:
+            sent = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
+        spec = self.target.request(sent.text, messages=sent.messages, max_tokens=sent.output_tokens)
+        return Asking(stream_id, spec, WORKLOAD.leave(name), intended_ns, prompt)
 
     def ask(self, client: StreamClient, asking: Asking) -> StreamRecord:
         """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
@@ -147,8 +164,11 @@ class StreamingUser(User):
             intended_ns=asking.intended_ns,
             warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
+            asked_prompt_tokens=asking.prompt.prompt_tokens,
+            asked_output_tokens=asking.prompt.output_tokens,
         )
         self._recorder.add(record)
+        live.seen(record)
         return record
 
     def _report(self, record: StreamRecord) -> None:
@@ -186,3 +206,9 @@ def _target(host: str | None) -> Target:
     if not host:
         raise SystemExit("no endpoint: pass --host URL")
     return Target(url=host if urlsplit(host).path.strip("/") else host.rstrip("/") + DEFAULT_PATH)
+
+
+def _plan(target: Target) -> PromptPlan:
+    if given := os.environ.get(PROMPTS_ENV):
+        return msgspec.json.decode(given, type=PromptPlan)
+    return PromptPlan(text=target.prompt)

@@ -15,7 +15,9 @@ from harness.cli.distributed import Cluster, with_cluster
 from harness.cli.load_model import with_workload
 from harness.cli.loading import LOG, Plan, run_load
 from harness.cli.options import with_target
+from harness.cli.prompt_options import with_prompts
 from harness.errors import CannotMeasure, ExitCode, UsageError
+from harness.prompts import PromptPlan, source
 from harness.slo import parse_slo
 from harness.target import Target
 from harness.workload import Workload
@@ -24,9 +26,11 @@ from harness.workload import Workload
 @with_cluster
 @with_target
 @with_workload
+@with_prompts
 def load(
     target: Target,
     workload: Workload,
+    prompts: PromptPlan,
     slo: Annotated[
         list[str] | None,
         typer.Option(metavar="'METRIC < LIMIT'", help="An objective, as 'ttft p95 < 500ms'; repeatable."),
@@ -71,6 +75,8 @@ def load(
 
       streamgauge load --worker 10.0.0.5 --processes -1   (on each of the other machines)
 
+      streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
+
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came,
     130 interrupted. What had been measured is kept and reported.
     """
@@ -86,6 +92,9 @@ def load(
         max_errors=max_errors,
         abort_rules=[parse_abort(text) for text in abort_if or []],
         locustfiles=[*files, _locustfile("stages")] if workload.stages else files,
+        prompts=source(
+            msgspec.structs.replace(prompts, text=target.prompt, seed=workload.seed, processes=workload.processes)
+        ),
         directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),
     )
     totals, ended = run_load(target, plan)

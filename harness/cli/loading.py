@@ -31,11 +31,13 @@ from harness.cli.load_tables import (
     print_summary,
     print_truth,
 )
+from harness.cli.prompt_options import check_place
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure
 from harness.metrics import Totals
 from harness.openloop import OpenLoop, judge
+from harness.prompts import PromptSource
 from harness.slo import Slo
 from harness.stream import Outcome
 from harness.target import Target, without_key
@@ -50,6 +52,7 @@ _WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"
 _SHIP_ENV: Final = "STREAMGAUGE_SHIP"
 _SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"
 _NEUTRAL: Final = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
+_PROMPTS_ENV: Final = "STREAMGAUGE_PROMPTS"
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
 _STOP_WAIT_S: Final = 15.0
@@ -68,6 +71,7 @@ class Plan(NamedTuple):
     workload: Workload
     directory: Path
     locustfiles: Sequence[Path]
+    prompts: PromptSource
     slos: Sequence[Slo] = ()
     max_errors: int | None = None
     abort_rules: Sequence[AbortRule] = ()
@@ -93,12 +97,14 @@ class Ended(NamedTuple):
 def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     """Ask once to see that there is a stream, then run Locust; the totals, and how the run ended.
 
-    Raises CannotMeasure when the endpoint gives no stream.
+    Raises CannotMeasure when the endpoint gives no stream, and UsageError when it cannot be asked as planned.
     """
     if plan.cluster is not None:
         without_key(target)  # what may not be sent is said before anything is
     with StreamClient.to(target) as client:
         target = settle(client, target)
+        replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
+        check_place(target, plan.prompts, with_length=any(arrival.output_tokens for arrival in replayed))
         first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
         if not first.is_stream:
             raise not_a_stream(first)
@@ -112,6 +118,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
             **_settings(plan.workload),
             **({"expect_workers": plan.cluster.workers} if plan.cluster else {}),
             "scenario": plan.locustfiles[0].stem,
+            "prompts": plan.prompts.plan.settings(),
             "slos": [str(item) for item in plan.slos],
             "max_errors": plan.max_errors,
             "abort_if": [str(item) for item in plan.abort_rules],
@@ -187,6 +194,7 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
         **os.environ,
         _TARGET_ENV: msgspec.json.encode(target).decode(),
         _WORKLOAD_ENV: msgspec.json.encode(plan.workload).decode(),
+        _PROMPTS_ENV: msgspec.json.encode(plan.prompts.plan).decode(),
     }
     stop_wait_s = _STOP_WAIT_S
     if plan.cluster is not None:

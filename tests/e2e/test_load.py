@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import httpx
 import pytest
 
+from harness.metrics import Totals
 from harness.record import StreamRecord
 from harness.runs import RecordReader
 from harness.truth import Mock
@@ -126,35 +128,90 @@ def test_the_scenario_file_runs_under_plain_locust(paced: str, tmp_path: Path) -
     assert "/v1/chat/completions" in done.stdout + done.stderr
 
 
-def test_the_scenario_file_has_locusts_web_ui(paced: str, tmp_path: Path) -> None:
-    port = free_port()
+@pytest.mark.parametrize("processes", [1, 2])
+def test_locusts_web_ui_shows_the_streams_that_are_recorded(paced: str, tmp_path: Path, processes: int) -> None:
+    port, master = free_port(), str(free_port())
+    ui = f"http://127.0.0.1:{port}"
+    distributed = ["--processes", str(processes), "--master-bind-port", master, "--master-port", master]
     process = subprocess.Popen(
         [
             sys.executable, "-m", "locust", "-f", "scenarios/chat.py", "--host", paced, "--web-host", "127.0.0.1",
             "--web-port", str(port), "--run-dir", str(tmp_path / "run"),
+            *(distributed if processes > 1 else []),
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    try:
-        page = None
-        for _ in range(200):
+
+    def until(enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Poll as the page does."""
+        stats: dict[str, Any] = {}
+        for _ in range(300):
             try:
-                page = httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
-                break
+                stats = httpx.get(f"{ui}/stats/requests", timeout=5).json()
+                if enough(stats):
+                    return stats
             except httpx.TransportError:
-                time.sleep(0.1)
-        assert page is not None
-        assert page.status_code == 200
-        httpx.post(
-            f"http://127.0.0.1:{port}/swarm", data={"user_count": "2", "spawn_rate": "2", "host": paced}, timeout=10
-        ).raise_for_status()
-        for _ in range(100):
-            stats = httpx.get(f"http://127.0.0.1:{port}/stats/requests", timeout=5).json()
-            if any(row["name"] == CHAT and row["num_requests"] for row in stats["stats"]):
-                break
+                assert process.poll() is None, "Locust ended"
             time.sleep(0.1)
-        else:
-            raise AssertionError(stats)
+        raise AssertionError(stats)
+
+    def row(stats: dict[str, Any]) -> dict[str, Any]:
+        (table,) = stats["extended_stats"]
+        return table["data"][0] if table["data"] else {"streams": 0, "tokens_per_s": None}
+
+    try:
+        until(lambda stats: stats["state"] == "ready" and stats.get("worker_count", 1) == processes)
+        page = httpx.get(ui, timeout=5).text
+        httpx.post(f"{ui}/swarm", data={"user_count": "2", "spawn_rate": "2", "host": paced}, timeout=10)
+        running = until(lambda stats: row(stats)["streams"] > 4 and bool(row(stats)["tokens_per_s"]))
+        httpx.post(f"{ui}/stop", timeout=20).raise_for_status()
+        run = tmp_path / "run"
+        stopped = until(lambda stats: stats["state"] == "stopped" and row(stats)["streams"] == len(records(run)))
     finally:
         process.terminate()
         process.wait(20)
+
+    found = records(tmp_path / "run")
+    assert "extended_tabs" in page
+    assert "TTFT p50 (ms)" in page
+    assert any(each["name"] == CHAT and each["num_requests"] for each in running["stats"])
+    assert row(stopped)["name"] == "ChatUser"
+    assert row(stopped)["ok"] == sum(record.outcome == "ok" for record in found) > 4
+    assert len({record.worker for record in found}) == processes
+    totals = Totals()
+    for record in found:
+        totals.add(record)
+    summary = totals.summary()
+    assert summary.ttft_ms is not None
+    assert summary.itl_ms is not None
+    assert row(stopped)["ttft_p50_ms"] == pytest.approx(summary.ttft_ms.p50, rel=0.01)
+    assert row(stopped)["itl_p99_ms"] == pytest.approx(summary.itl_ms.p99, rel=0.01)
+
+
+def test_prompts_and_answers_have_the_lengths_that_were_asked_for(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    done = streamgauge(
+        "load", paced + CHAT, "--users", "4", "--duration", "3s", "--processes", "2", "--out", tmp_path,
+        "--prompt-tokens", "U(20,60)", "--output-tokens", "U(3,9)", "--prefix-tokens", "10*2", "--nonce",
+    )  # fmt: skip
+
+    found = [record for record in records(tmp_path) if record.outcome == "ok"]
+    assert done.returncode == 0, done.stderr
+    assert len(found) > 8
+    assert len({record.worker for record in found}) == 2
+    # The mock counts words, and says so in its usage: the other end's view of both lengths.
+    assert [record.usage_prompt_tokens for record in found] == [record.asked_prompt_tokens for record in found]
+    assert [record.output_tokens for record in found] == [record.asked_output_tokens for record in found]
+    assert len({record.asked_prompt_tokens for record in found}) > 4
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["prompts"]["prompt_tokens"] == "U(20,60)"
+
+
+def test_a_load_that_cannot_be_asked_as_planned_does_not_begin(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    (tmp_path / "app.json").write_text('{"message": "{{prompt}}"}')
+    done = streamgauge(
+        "load", paced + CHAT, "--body", tmp_path / "app.json", "--output-tokens", "5", "--out", tmp_path / "run"
+    )
+    without_place = streamgauge("load", paced + "/chat?x=1", "--nonce", "--out", tmp_path / "run")
+    assert (done.returncode, without_place.returncode) == (2, 2)
+    assert "no field for the answer's length" in done.stderr
+    assert "no place for a prompt" in without_place.stderr
+    assert not list((tmp_path / "run").iterdir())

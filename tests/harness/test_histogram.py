@@ -3,11 +3,12 @@
 import math
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.histogram import RELATIVE_ERROR, Histogram
+from harness.histogram import RELATIVE_ERROR, Counts, Histogram
 
 VALUES = st.lists(st.integers(0, 10**13), min_size=1, max_size=200)
 QUANTILE = st.floats(0, 1)
@@ -68,3 +69,11 @@ def test_merging_an_empty_one_changes_nothing() -> None:
     empty = Histogram()
     empty.merge(filled([0, 7]))
     assert vars(histogram) == vars(empty) == vars(filled([0, 7]))
+
+
+@given(VALUES, VALUES)
+def test_one_that_travelled_as_json_can_be_merged_like_any_other(here: list[int], there: list[int]) -> None:
+    sent = msgspec.json.decode(msgspec.json.encode(filled(there).counts()), type=Counts)
+    merged = filled(here)
+    merged.merge(Histogram.of(sent))
+    assert merged.counts() == filled(here + there).counts()

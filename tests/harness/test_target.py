@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -268,3 +269,48 @@ def test_a_curl_line_connects_as_the_target_does() -> None:
     assert line.startswith("curl -sN --http2 --cacert a.pem --cert c.pem:k.pem --unix-socket /run/s --compressed -H ")
     assert "--http2-prior-knowledge" in Target(url="http://h/", http2=True).request("p").curl()
     assert "--insecure" in Target(url="https://h/", insecure=True).request("p").curl()
+
+
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Rivers?"}]
+
+
+def sent(target: Target, **asked: Any) -> Any:
+    return json.loads(target.request(**asked).body or b"null")
+
+
+@pytest.mark.parametrize("body", [None, json.dumps({"messages": [], "stream": True, "top_p": 1})])
+def test_messages_and_a_length_go_where_chat_endpoints_take_them(body: str | None) -> None:
+    target = Target(url="http://h/v1/chat/completions", body=body, max_tokens=5)
+    found = sent(target, messages=MESSAGES, max_tokens=77)
+    assert (found["messages"], found["max_tokens"]) == (MESSAGES, 77)
+    assert found["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"messages": [], "max_completion_tokens": 1}, {"messages": [], "max_completion_tokens": 77}),
+        ({"input": "{{prompt}}", "max_output_tokens": 1}, {"input": "Hi", "max_output_tokens": 77}),
+        (
+            {"contents": "{{prompt}}", "generationConfig": {"maxOutputTokens": 1, "topK": 2}},
+            {"contents": "Hi", "generationConfig": {"maxOutputTokens": 77, "topK": 2}},
+        ),
+        ({"prompt": "", "options": {"num_predict": 1}}, {"prompt": "Hi", "options": {"num_predict": 77}}),
+    ],
+)
+def test_a_length_goes_into_the_field_that_the_body_has_for_it(body: Any, expected: Any) -> None:
+    assert sent(Target(url="http://h/x", body=json.dumps(body)), prompt="Hi", max_tokens=77) == expected
+
+
+@pytest.mark.parametrize("body", [None, '{"message": "{{prompt}}"}', "not json {{prompt}}", "[1]"])
+def test_what_has_no_place_in_the_request_is_a_usage_error(body: str | None) -> None:
+    target = Target(url="http://h/chat", method="POST", body=body)
+    with pytest.raises(UsageError, match="no list of messages"):
+        target.request(messages=MESSAGES)
+    with pytest.raises(UsageError, match="no field for the answer's length"):
+        target.request(max_tokens=7)
+
+
+def test_a_mock_upstream_is_told_the_length_otherwise() -> None:
+    target = Target(url="http://h/chat", body='{"message": "{{prompt}}"}', mock="http://m")
+    assert sent(target, prompt="Hi", max_tokens=7) == {"message": "Hi"}
