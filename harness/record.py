@@ -25,7 +25,9 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
-    `connect_ns` and `tls_ns`, which are durations. What did not happen is absent.
+    `connect_ns`, `tls_ns`, `handshake_ns` (the round trip of TCP's handshake as the kernel measured it) and
+    `loop_late_ns` (how late the client's event loop ran at worst before the first token), which are durations. What
+    did not happen is absent.
     """
 
     schema: int
@@ -43,6 +45,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     reused: bool = False
     connect_ns: int | None = None
     tls_ns: int | None = None
+    handshake_ns: int | None = None
     sent_ns: int | None = None
     first_byte_ns: int | None = None
     headers_ns: int | None = None
@@ -62,6 +65,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     stamp_source: str | None = None
     unstamped_reads: int = 0
     wire_bytes: int = 0
+    loop_late_ns: int | None = None
 
     @property
     def token_ns(self) -> list[int]:
@@ -118,6 +122,7 @@ def record_of(
         reused=capture.reused,
         connect_ns=capture.connect_ns,
         tls_ns=capture.tls_ns,
+        handshake_ns=capture.handshake_ns,
         sent_ns=since(capture.sent_ns),
         first_byte_ns=since(capture.first_byte_ns),
         headers_ns=since(capture.headers_ns),

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,9 +19,11 @@ from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.record import StreamRecord
+from harness.workers import WorkerRow, latest
 
 SCHEMA: Final = 1
 STREAMS: Final = "streams.jsonl"
+WORKERS: Final = "workers.jsonl"
 RUN: Final = "run.json"
 CHECKS: Final = "checks.json"
 CANCELLATION: Final = "cancellation.json"
@@ -68,7 +71,7 @@ def prepare(directory: Path) -> Path:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (STREAMS, RUN, *REPORTS):
+        for name in (STREAMS, WORKERS, RUN, *REPORTS):
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
@@ -92,6 +95,22 @@ def read(path: Path, kind: type[T]) -> T | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
+
+
+def append_worker(directory: Path, row: WorkerRow) -> None:
+    """Add a row to `workers.jsonl`; a full disk costs the row and not the run."""
+    with suppress(OSError), (directory / WORKERS).open("ab", buffering=0) as file:
+        file.write(msgspec.json.encode(row) + b"\n")
+
+
+def workers(directory: Path) -> list[WorkerRow]:
+    """What each client process last said of itself; a line that cannot be read is left out."""
+    rows = []
+    with suppress(OSError), (directory / WORKERS).open("rb") as file:
+        for line in file:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                rows.append(msgspec.json.decode(line, type=WorkerRow))
+    return latest(rows)
 
 
 class RecordWriter:

@@ -73,7 +73,8 @@ class Capture:
     """One exchange: when each step happened (epoch ns), every read, and the body piece by piece.
 
     `body` holds `(read index, bytes)` after transfer decoding and before content decoding. `wire` is the raw
-    response, one item a read, kept only on request. `connect_ns` and `tls_ns` are durations, absent on reuse.
+    response, one item a read, kept only on request. `connect_ns`, `tls_ns` and `handshake_ns` (TCP's own round trip)
+    are durations, absent on reuse.
     """
 
     start_ns: int
@@ -83,6 +84,7 @@ class Capture:
     reused: bool = False
     connect_ns: int | None = None
     tls_ns: int | None = None
+    handshake_ns: int | None = None
     sent_ns: int | None = None
     reads: list[Read] = field(default_factory=list)
     wire: list[bytes] | None = None

@@ -71,7 +71,7 @@ def load(directory: Path) -> Run:
     summary = manifest.summary if manifest else None
     recomputed = summary is None and streams is not None and streams.count > 0
     if recomputed and streams is not None:
-        summary = streams.totals.summary()
+        summary = streams.totals.summary(runs.workers(directory))
     run = Run(
         manifest=manifest,
         summary=summary,
@@ -93,10 +93,8 @@ def _objectives(manifest: RunFile | None) -> tuple[list[Slo], list[str]]:
     given: Any = manifest.settings.get("slos") if manifest else None
     slos, unread = [], []
     for text in given if isinstance(given, list) else []:
-        # An objective prints its limit as `500 ms`; the grammar knows `500ms`.
-        metric, _, limit = str(text).partition("<")
         try:
-            slos.append(parse_slo(f"{metric}<{limit.replace(' ', '')}"))
+            slos.append(parse_slo(str(text)))
         except UsageError:
             unread.append(str(text))
     return slos, unread

@@ -20,6 +20,7 @@ from harness.runs import RecordWriter
 from harness.stream import Outcome, Transcript
 from harness.target import Target, directive
 from harness.units import MS
+from scenarios.heartbeat import Heartbeat
 from scenarios.hub import watch
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
@@ -48,12 +49,18 @@ class StreamingUser(User):
 
     abstract = True
     _writer: RecordWriter | None = None
+    _heartbeat: Heartbeat | None = None
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
         self.client = StreamClient.to(self.target, watch=watch)
+        self.directory = Path(environment.parsed_options.run_dir)
+        cls = StreamingUser
+        if cls._heartbeat is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            cls._heartbeat = Heartbeat(self.directory)
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
@@ -91,10 +98,12 @@ class StreamingUser(User):
             worker=os.getpid(),
         )
         cls = StreamingUser
+        if cls._heartbeat is not None and record.token_reads:
+            first = record.token_reads[0]
+            read_ns = record.start_ns + record.reads.at_ns[first] + record.reads.lag_ns[first]
+            record.loop_late_ns = cls._heartbeat.worst_ns(record.start_ns, read_ns)
         if cls._writer is None:
-            directory = Path(self.environment.parsed_options.run_dir)
-            directory.mkdir(parents=True, exist_ok=True)
-            cls._writer = RecordWriter(directory)
+            cls._writer = RecordWriter(self.directory)
         cls._writer.add(record)
         return record
 

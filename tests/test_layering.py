@@ -18,11 +18,11 @@ LAYERS = {
     "values": ["harness", "harness.errors", "harness.units", "harness.wire", "harness.secrets"],
     "protocol": [
         "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
-        "harness.record", "harness.histogram",
+        "harness.record", "harness.histogram", "harness.workers",
     ],
     "judgement": [
         "harness.metrics", "harness.slo", "harness.buffering", "harness.cancellation", "harness.comparison",
-        "harness.culprits", "harness.timeline", "harness.conformance", "harness.conformance.*",
+        "harness.culprits", "harness.timeline", "harness.validity", "harness.conformance", "harness.conformance.*",
     ],
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth"],
     "store": ["harness.runs"],

@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from harness.cli.console import facts, out, safe
+from harness.cli.slos import slo_table
 from harness.comparison import Comparison
 from harness.metrics import Distribution, Summary, Totals
 
@@ -51,7 +52,7 @@ def print_summary(summary: Summary) -> None:
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
         table.add_column(name, justify="right")
-    for name in ("ttft", "itl", "tpot", "e2e", "client_lag"):
+    for name in ("ttft", "itl", "tpot", "e2e", "client_lag", "ttft_bound"):
         values: Distribution | None = getattr(summary, f"{name}_ms")
         if values is None:
             table.add_row(name, *["-"] * 7)
@@ -72,6 +73,9 @@ def print_summary(summary: Summary) -> None:
     ]
     out.print()
     out.print(facts(rows))
+    if summary.slo_results:
+        out.print()
+        out.print(slo_table(summary.slo_results))
 
 
 def print_truth(truth: Comparison) -> None:

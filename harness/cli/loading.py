@@ -74,7 +74,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
     runs.write(plan.directory / runs.RUN, run)
     totals = Totals(plan.slos)
     interrupted = _drive(target, plan, totals)
-    run.summary = totals.summary()
+    run.summary = totals.summary(runs.workers(plan.directory))
     run.status = "interrupted" if interrupted else "complete"
     run.ended = datetime.now(UTC).isoformat(timespec="seconds")
     if target.mock is not None:

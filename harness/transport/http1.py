@@ -90,6 +90,7 @@ class CaptureTransport(httpx.BaseTransport):
         began = time.monotonic_ns()
         sock = socket.create_connection((host, port), timeout=timeout_s)
         capture.connect_ns = time.monotonic_ns() - began
+        capture.handshake_ns = stamps.handshake_ns(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stamps.enable(sock)
         connection = Connection(sock)
