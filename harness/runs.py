@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness import __version__
+from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
@@ -28,6 +29,8 @@ RUN: Final = "run.json"
 CHECKS: Final = "checks.json"
 CANCELLATION: Final = "cancellation.json"
 DIAGNOSIS: Final = "diagnosis.json"
+CALIBRATION: Final = "calibration.json"
+CALIBRATION_RUN: Final = "calibration"  # the run directory behind it
 REPORTS: Final = ("report.html", "report.md", "junit.xml")
 
 T = TypeVar("T")
@@ -57,6 +60,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     caveats: list[str] = []
     summary: Summary | None = None
     truth: Comparison | None = None
+    calibration: Calibration | None = None
 
 
 def this_machine() -> Machine:
@@ -95,6 +99,19 @@ def read(path: Path, kind: type[T]) -> T | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
+
+
+def calibration(path: Path | None, directory: Path) -> Calibration | None:
+    """The error floor in `path` (a file, or a directory that holds one), else the one in the run directory, if any.
+
+    Raises UsageError when `path` is given and holds none.
+    """
+    if path is None:
+        return read(directory / CALIBRATION, Calibration)
+    found = read(path / CALIBRATION if path.is_dir() else path, Calibration)
+    if found is None:
+        raise UsageError(f"{path} holds no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
+    return found
 
 
 def append_worker(directory: Path, row: WorkerRow) -> None:

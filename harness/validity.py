@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from harness.record import StreamRecord
+from harness.stream import Outcome
 from harness.units import MS
 
 LATE_READ_NS: Final = MS
@@ -118,7 +119,8 @@ def _arrival_bound_ns(record: StreamRecord) -> int | None:
     reads, first = record.reads, record.token_reads[0]
     at, lag, late = reads.at_ns[first], reads.lag_ns[first], record.loop_late_ns
     stamped = lag > 0 or record.stamp_source == "kernel"
-    followed = record.token_reads[1:2] == [first] or record.end_ns == at
+    ended = record.end_ns == at and record.outcome not in (Outcome.CANCELLED, Outcome.INCOMPLETE)
+    followed = ended or record.token_reads[1:2] == [first]
     if stamped and not followed:
         return 0  # the last segment of the read is the token's own, and its stamp exact
     # The read before this one left the socket empty: what is in this one came after it.

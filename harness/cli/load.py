@@ -38,6 +38,10 @@ def load(
     scenario: Annotated[
         str, typer.Option(metavar="NAME", help="A file of scenarios/ without .py, or a path to a locustfile.")
     ] = "chat",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Show this client's error floor, which calibrate wrote; --out's if there."),
+    ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
@@ -48,19 +52,23 @@ def load(
 
       streamgauge load http://localhost:8080/v1/chat/completions --users 50 --duration 30s --out runs/first
 
+      streamgauge calibrate --users 50 --out runs/first   (before it: shows the client's own error beside the figures)
+
       streamgauge load --target target.toml --users 200 --processes 2 --slo "ttft p95 < 500ms" --slo "error_rate < 1%"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed, 2 usage, 3 no token came, or an SLO had no data, 130 interrupted: what had
-    been measured is kept and reported.
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed, 2 usage, 3 no token came, or an SLO had no data,
+    130 interrupted: what had been measured is kept and reported.
     """
+    directory = runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}")
     plan = Plan(
         users=users,
         length_s=seconds(duration, "--duration"),
         spawn_rate=spawn_rate,
         processes=processes,
         slos=[parse_slo(text) for text in slo or []],
-        locustfile=_locustfile(scenario),
-        directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),
+        locustfile=locustfile(scenario),
+        directory=directory,
+        calibration=runs.calibration(calibration, directory),
     )
     totals, interrupted = run_load(target, plan)
     for path in _render(plan.directory):
@@ -78,7 +86,8 @@ def _render(directory: Path) -> list[Path]:
     return render(directory)
 
 
-def _locustfile(scenario: str) -> Path:
+def locustfile(scenario: str) -> Path:
+    """The file of a scenario of ours, or the path itself. Raises UsageError when there is none."""
     if scenario.endswith(".py"):
         return Path(scenario)
     spec = importlib.util.find_spec("scenarios")  # found, not imported: importing it would be fine, locust would not

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from harness.calibration import Calibration, beyond, told
 from harness.cli.console import facts, out, safe
 from harness.cli.slos import slo_table
 from harness.comparison import Comparison
@@ -89,3 +90,12 @@ def print_truth(truth: Comparison) -> None:
     if truth.itl_ms is not None and truth.true_itl_ms is not None:
         line += f"; ITL p50 {truth.itl_ms.p50:.2f} ms, true {truth.true_itl_ms.p50:.2f} ms"
     out.print(facts([("against the ledger", line)]))
+
+
+def print_floor(floor: Calibration, summary: Summary, users: int) -> None:
+    """The client's error floor, and whether it covers this run."""
+    out.print()
+    out.print("[bold]error floor of this client[/bold]")
+    out.print(facts([(name, safe(value)) for name, value in told(floor)]))
+    if why := beyond(floor, summary, users):
+        out.print(f"The floor does not cover this run: {why}.")

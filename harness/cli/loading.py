@@ -16,8 +16,9 @@ import msgspec
 from rich.live import Live
 
 from harness import runs
+from harness.calibration import Calibration
 from harness.cli.console import err
-from harness.cli.load_tables import line, live_table, print_summary, print_truth
+from harness.cli.load_tables import line, live_table, print_floor, print_summary, print_truth
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     spawn_rate: float | None = None
     processes: int = 1
     slos: Sequence[Slo] = ()
+    calibration: Calibration | None = None
 
 
 def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
@@ -70,6 +72,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
             "slos": [str(item) for item in plan.slos],
         },
         machine=runs.this_machine(),
+        calibration=plan.calibration,
     )
     runs.write(plan.directory / runs.RUN, run)
     totals = Totals(plan.slos)
@@ -83,6 +86,8 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, bool]:
     print_summary(run.summary)
     if run.truth is not None:
         print_truth(run.truth)
+    if run.calibration is not None:
+        print_floor(run.calibration, run.summary, plan.users)
     return totals, interrupted
 
 
