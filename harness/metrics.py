@@ -3,8 +3,8 @@
 `METRICS` is the table that the README and every report print; the functions below compute what it says.
 """
 
-import itertools
 import math
+import operator
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -184,16 +184,19 @@ def ttft_ns(record: StreamRecord) -> int | None:
 
 def gaps_ns(record: StreamRecord) -> list[int]:
     """Gaps between successive token events."""
-    times = record.token_ns
-    return [after - before for before, after in itertools.pairwise(times)]
+    return _gaps(record.token_ns)
+
+
+def _gaps(times: list[int]) -> list[int]:
+    return list(map(operator.sub, times[1:], times))
 
 
 def tpot_ns(record: StreamRecord) -> float | None:
     """(last token − first token) / (output tokens − 1)."""
-    times = record.token_ns
-    if len(times) < 2 or record.output_tokens is None or record.output_tokens < 2:
+    tokens, at = record.token_reads, record.reads.at_ns
+    if len(tokens) < 2 or record.output_tokens is None or record.output_tokens < 2:
         return None
-    return (times[-1] - times[0]) / (record.output_tokens - 1)
+    return (at[tokens[-1]] - at[tokens[0]]) / (record.output_tokens - 1)
 
 
 def stalls_ns(record: StreamRecord) -> list[int]:
@@ -211,7 +214,15 @@ def _stalls(gaps: list[int]) -> list[int]:
 
 def coalesced(record: StreamRecord) -> int:
     """Token events that arrived in the same read as the one before: their gap says nothing about the server."""
-    return sum(before == after for before, after in zip(record.token_reads, record.token_reads[1:], strict=False))
+    return len(record.token_reads) - len(set(record.token_reads))
+
+
+class Timing(NamedTuple):
+    """What adding a stream computes on its way, for those who want it next: token arrivals, gaps and stalls, all ns."""
+
+    tokens: list[int]
+    gaps: list[int]
+    stalls: list[int]
 
 
 class Totals:
@@ -237,14 +248,15 @@ class Totals:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
 
-    def add(self, record: StreamRecord) -> None:
+    def add(self, record: StreamRecord) -> Timing:
         """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok."""
         self.streams[record.outcome.value] += 1
         closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
         self.last_ns = closed if self.last_ns is None else max(self.last_ns, closed)
         times = record.token_ns
-        gaps = gaps_ns(record)
+        gaps = _gaps(times)
+        stalls = _stalls(gaps)
         self.itl.add(gaps)
         self.reads += len(record.reads.at_ns)
         self.unstamped += record.unstamped_reads
@@ -259,7 +271,7 @@ class Totals:
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
         self.merged += merged_tokens(record)
-        self.stalls += len(_stalls(gaps))
+        self.stalls += len(stalls)
         values = per_stream(record, gaps)
         if record.outcome is Outcome.OK and all(slo.met_by(values) for slo in self.slos if slo.per_stream):
             self.good += 1
@@ -274,6 +286,7 @@ class Totals:
                 self._keep("ttft_bound", bound)
         if record.intended_ns is not None:
             self._keep("start_delay", record.start_ns - record.intended_ns)
+        return Timing(times, gaps, stalls)
 
     def _keep(self, name: str, value: float) -> None:
         self.values.setdefault(name, array("d")).append(value)

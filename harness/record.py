@@ -70,8 +70,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def token_ns(self) -> list[int]:
         """Arrival of each token event, ns since `start_ns`."""
-        at = self.reads.at_ns
-        return [at[read] for read in self.token_reads]
+        return list(map(self.reads.at_ns.__getitem__, self.token_reads))
 
 
 def record_of(

@@ -20,6 +20,7 @@ from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.record import StreamRecord
+from harness.stream import Outcome
 from harness.workers import WorkerRow, latest
 
 SCHEMA: Final = 1
@@ -146,6 +147,29 @@ class RecordWriter:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """When a stream ran and how it ended, epoch ns: a fraction of the cost of a whole record to read."""
+
+    outcome: Outcome
+    start_ns: int
+    end_ns: int | None = None
+    closed_ns: int | None = None
+
+    @property
+    def left_ns(self) -> int:
+        """When the client was done with it."""
+        return self.start_ns + (self.closed_ns or self.end_ns or 0)
+
+
+def outlines(directory: Path) -> Iterator[Outline]:
+    """The outline of every record that can be read."""
+    decoder = msgspec.json.Decoder(Outline)
+    with suppress(FileNotFoundError), (directory / STREAMS).open("rb") as file:
+        for line in file:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                yield decoder.decode(line)
 
 
 class RecordReader:

@@ -128,13 +128,14 @@ def parse_slo(text: str) -> Slo:
     if position >= len(words) or words[position][0] not in comparisons:
         refuse(position, " or ".join(comparisons))
     op = words[position][0]
-    if position + 1 >= len(words):
-        refuse(position + 1, _limit_of(metric))
-    limit = _limit(metric, words[position + 1][0])
+    given, after = words[position + 1][0] if position + 1 < len(words) else "", position + 2
+    if after < len(words) and _NUMBER.fullmatch(given) and not words[after][0][0].isdigit():
+        given, after = given + words[after][0], after + 1  # people write `500 ms` too
+    limit = _limit(metric, given)
     if limit is None:
         refuse(position + 1, _limit_of(metric))
-    if position + 2 < len(words):
-        refuse(position + 2, "nothing more")
+    if after < len(words):
+        refuse(after, "nothing more")
     return Slo(metric, percentile, limit, op)
 
 

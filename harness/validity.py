@@ -136,4 +136,6 @@ def _arrival_bound_ns(record: StreamRecord) -> int | None:
 def merged_tokens(record: StreamRecord) -> int:
     """Token events that shared a read with the one before while that read was late: their gap of 0 may be ours."""
     lag, tokens = record.reads.lag_ns, record.token_reads
+    if len(set(tokens)) == len(tokens):
+        return 0
     return sum(before == after and lag[after] > LATE_READ_NS for before, after in pairwise(tokens))

@@ -11,7 +11,7 @@ from harness.conformance.result import ChecksFile
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.runs import RunFile
-from harness.slo import Slo, parse_slo
+from harness.slo import Slo, SloResult, parse_slo
 from reports.streams import Streams, collect
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
@@ -29,6 +29,11 @@ class Run:
     checks: ChecksFile | None
     cancellation: CancellationFile | None
     diagnosis: DiagnosisFile | None
+
+    @property
+    def slos(self) -> list[SloResult]:
+        """What became of the objectives."""
+        return self.summary.slo_results if self.summary else []
 
     @property
     def target(self) -> str:

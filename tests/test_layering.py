@@ -21,8 +21,9 @@ LAYERS = {
         "harness.record", "harness.histogram", "harness.workers",
     ],
     "judgement": [
-        "harness.metrics", "harness.slo", "harness.calibration", "harness.buffering", "harness.cancellation",
-        "harness.comparison", "harness.culprits", "harness.timeline", "harness.validity", "harness.conformance", "harness.conformance.*",
+        "harness.metrics", "harness.slo", "harness.validity", "harness.calibration", "harness.buffering",
+        "harness.cancellation", "harness.comparison", "harness.culprits", "harness.timeline", "harness.conformance",
+        "harness.conformance.*",
     ],
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth"],
     "store": ["harness.runs"],
