@@ -71,7 +71,7 @@ class Histogram:
         values = self._waiting
         if not values:
             return
-        positive = [value for value in values if value > 0]
+        positive = values if min(values) > 0 else [value for value in values if value > 0]
         self._buckets.update(map(math.ceil, map(mul, map(math.log, positive), repeat(_PER_LOG))))
         self._positive += len(positive)
         self._zeros += len(values) - len(positive)

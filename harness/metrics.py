@@ -6,7 +6,7 @@
 import math
 import operator
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final, NamedTuple
@@ -217,6 +217,10 @@ def coalesced(record: StreamRecord) -> int:
     return len(record.token_reads) - len(set(record.token_reads))
 
 
+def _floats() -> "array[float]":
+    return array("d")
+
+
 class Timing(NamedTuple):
     """What adding a stream computes on its way, for those who want it next: token arrivals, gaps and stalls, all ns."""
 
@@ -237,7 +241,7 @@ class Totals:
         self.streams: Counter[str] = Counter()
         self.itl = Histogram()
         self.lag = Histogram()
-        self.values: dict[str, array[float]] = {}
+        self.values: defaultdict[str, array[float]] = defaultdict(_floats)
         self._sorted: dict[str, int] = {}  # how many of the values are in order already
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.events = self.coalesced = self.stalls = self.unstamped = 0
@@ -275,21 +279,19 @@ class Totals:
         values = per_stream(record, gaps)
         if record.outcome is Outcome.OK and all(slo.met_by(values) for slo in self.slos if slo.per_stream):
             self.good += 1
+        kept = self.values
         for name, value in values.items():
             if value is not None:
-                self._keep(name, value)
+                kept[name].append(value)
         if times:
             bound = ttft_bound_ns(record)
             if bound is None:
                 self.unbounded += 1
             else:
-                self._keep("ttft_bound", bound)
+                kept["ttft_bound"].append(bound)
         if record.intended_ns is not None:
-            self._keep("start_delay", record.start_ns - record.intended_ns)
+            kept["start_delay"].append(record.start_ns - record.intended_ns)
         return Timing(times, gaps, stalls)
-
-    def _keep(self, name: str, value: float) -> None:
-        self.values.setdefault(name, array("d")).append(value)
 
     def judge(self, slo: Slo) -> SloResult:
         """An objective over the whole run. Without a statistic, the slowest stream decides."""
@@ -333,7 +335,7 @@ class Totals:
 
     def _ordered(self, name: str) -> Sequence[float]:
         """The values of one metric in order. They stay so, and the next time only what has come since is merged in."""
-        values = self.values.get(name, array("d"))
+        values = self.values[name]
         if self._sorted.get(name) != len(values):
             values = self.values[name] = array("d", sorted(values))
             self._sorted[name] = len(values)

@@ -32,7 +32,7 @@ CANCELLATION: Final = "cancellation.json"
 DIAGNOSIS: Final = "diagnosis.json"
 CALIBRATION: Final = "calibration.json"
 CALIBRATION_RUN: Final = "calibration"  # the run directory behind it
-REPORTS: Final = ("report.html", "report.md", "junit.xml")
+REPORTS: Final = ("report.html", "report.md", "junit.xml", "streams.parquet")
 
 T = TypeVar("T")
 

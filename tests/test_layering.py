@@ -58,7 +58,7 @@ THIRD_PARTY = {
     "programs": {"msgspec", "rich", "typer"},
     "scenarios": {"locust", "gevent", "msgspec", "rich"},
     "mock": {"httptools", "trustme", "uvloop", "typer", "rich"},
-    "reports": {"pandas", "matplotlib", "jinja2", "markupsafe", "msgspec", "numpy"},
+    "reports": {"pandas", "matplotlib", "pyarrow", "jinja2", "markupsafe", "msgspec", "numpy"},
 }
 
 PURE = {"values", "protocol", "judgement"}
