@@ -65,13 +65,18 @@ class Slo(NamedTuple):
     def show(self, value: float) -> str:
         """A value in the unit of the limit."""
         if self.metric in LATENCIES:
-            return f"{value / MS:.15g}ms"
+            return f"{_plain(value / MS, 6)}ms"
         if self.metric in SHARES:
-            return f"{value * 100:.12g}%"
-        return f"{value:.15g}"
+            return f"{_plain(value * 100, 9)}%"
+        return _plain(value, 9)
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.metric, self.percentile, self.op, self.show(self.limit)) if part)
+
+
+def _plain(value: float, decimals: int) -> str:
+    """Without an exponent, which the grammar does not have, and without idle zeros."""
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 class Verdict(StrEnum):
@@ -101,7 +106,7 @@ def _rounded(slo: Slo, value: float) -> str:
     """Short, but never on the wrong side of the limit for having been rounded."""
     step = MS / 100 if slo.metric in LATENCIES else 1e-4 if slo.metric in SHARES else 0.1
     short = round(value / step) * step
-    return slo.show(round(short if slo.holds(short) == slo.holds(value) else value, 12))
+    return slo.show(short if slo.holds(short) == slo.holds(value) else value)
 
 
 def parse_slo(text: str) -> Slo:
