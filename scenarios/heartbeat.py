@@ -32,14 +32,15 @@ class Heartbeat:
 
     def worst_ns(self, start_ns: int, end_ns: int) -> int:
         """How late the loop ran at worst between two times (epoch ns)."""
-        worst = 0
+        # The tick that is due, and has not come, is a pause that goes on.
+        overdue_ns = time.monotonic_ns() - self._due_ns
+        worst = overdue_ns if overdue_ns > _LATE_NS and time.time_ns() - overdue_ns <= end_ns else 0
         for ended_ns, length_ns in reversed(self._pauses):
             if ended_ns < start_ns:
                 break
             if ended_ns - length_ns <= end_ns:
                 worst = max(worst, length_ns)
-        # The pause that is not over yet: what comes after it would be measured by the next tick.
-        return max(worst, time.monotonic_ns() - self._due_ns)
+        return worst
 
     def _beat(self) -> None:
         next_row_ns = self._began_ns + SECOND
