@@ -48,8 +48,8 @@ def test_what_the_server_wrote_at_once_is_not_held_against_a_punctual_client() -
 
 
 def test_without_a_heartbeat_the_lag_of_the_read_decides() -> None:
-    assert bound_ms(stream((200, 0.9, 5))) == 0.1
-    assert bound_ms(stream((200, 1.1, 5))) == 200
+    assert bound_ms(stream((200, 2.9, 5))) == 0.1
+    assert bound_ms(stream((200, 3.1, 5))) == 200
 
 
 def test_an_end_in_the_same_read_counts_as_company() -> None:
