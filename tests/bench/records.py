@@ -1,6 +1,6 @@
 """A run directory of a million streams, and what a report of it costs: `python -m tests.bench.records [STREAMS]`.
 
-Writes about 1.4 GB to a temporary directory, measures `streamgauge report` (time, memory), and deletes it.
+Writes about 1.9 GB to a temporary directory, measures `streamgauge report` (time, memory), and deletes it.
 """
 
 import os
