@@ -398,7 +398,7 @@ class Totals:
             ttft_bound_ms=bound,
             loop_late_ms=late,
             merged_share=None if merged is None else round(merged, 4),
-            busiest_core=evidence.busiest_core,
+            busiest_core=None if evidence.busiest_core is None else round(evidence.busiest_core, 4),
             slo_results=[self.judge(slo) for slo in self.slos],
         )
 

@@ -54,10 +54,10 @@ class Limit(NamedTuple):
     meaning: str
 
     def show(self, value: float) -> str:
+        share = self.what.startswith("share")
         # A value above its limit must not be rounded down onto it.
-        if self.what.startswith("share"):
-            return f"{value:.1%}" if abs(value - self.suspect) > 1e-3 else f"{value:.4%}"
-        return f"{value:.2f} ms"
+        near = abs(value - self.suspect) < 0.01
+        return f"{value:.{4 if near else 1}%}" if share else f"{value:.{6 if near else 2}f} ms"
 
 
 LIMITS: Final = (

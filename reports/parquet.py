@@ -10,6 +10,7 @@ from harness.errors import UsageError
 from harness.metrics import per_stream
 from harness.record import StreamRecord
 from harness.validity import ttft_bound_ns
+from reports.streams import Records
 
 NAME: Final = "streams.parquet"
 _ROWS: Final = 20_000  # a row group: what is in memory at once
@@ -50,7 +51,7 @@ def write_parquet(directory: Path, *, events: bool = False) -> Path:
     )
     path = directory / NAME
     temporary = path.with_name(f".{NAME}.{os.getpid()}")
-    records = iter(runs.RecordReader(directory))
+    records = iter(Records(directory))
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             while rows := [_row(record, events) for record in islice(records, _ROWS)]:

@@ -70,7 +70,7 @@ class Streams:
     dialects: list[str]
 
 
-class _Records:
+class Records:
     """The readable records of a run directory; a line that decodes but contradicts itself counts as torn."""
 
     def __init__(self, directory: Path) -> None:
@@ -153,7 +153,7 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         first = outline.start_ns if first is None else min(first, outline.start_ns)
         last = max(last, outline.left_ns)
     first = first or 0
-    records, totals = _Records(directory), Totals(slos)
+    records, totals = Records(directory), Totals(slos)
     choice, bins = _Choice(expected), _Bins(first, last)
     failures: Counter[Failure] = Counter()
     dialects: Counter[str] = Counter()

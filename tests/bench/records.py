@@ -89,11 +89,13 @@ def main() -> None:
         command = [sys.executable, "-c", "from harness.cli import main; main()", "report", name]
         subprocess.run(command, check=True, env={**os.environ, "NO_COLOR": "1"})
         took_s = time.monotonic() - began
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         page = (directory / "report.html").stat().st_size
     print(f"{streams:,} streams of {TOKENS} tokens, {size / 1e6:,.0f} MB of records")  # noqa: T201
-    rate, kilobytes = streams / took_s, page / 1e3
-    print(f"report: {took_s:.1f} s, {rate:,.0f} streams/s, {peak:,.0f} MB, page {kilobytes:,.0f} kB")  # noqa: T201
+    print(  # noqa: T201
+        f"report: {took_s:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of CPU, {used.ru_maxrss / 1024:,.0f} MB, "
+        f"page {page / 1e3:,.0f} kB"
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_a_floor_is_measured_kept_and_shown_beside_a_load(streamgauge: Run, mock
     assert "TTFT reported - true" in done.stdout
     assert (done.returncode == 0) is (floor["validity"]["verdict"] == "VALID")
 
-    beside = streamgauge("load", mock + CHAT, "--users", "6", "-d", "1s", "--out", tmp_path)
+    beside = streamgauge("load", mock + CHAT, "--users", "6", "-d", "3s", "--out", tmp_path)
     assert beside.returncode == 0, beside.stderr
     assert "error floor of this client" in beside.stdout
     assert "it was measured at 3 users, this run had 6" in beside.stdout
@@ -68,7 +68,7 @@ def test_what_cannot_be_used_is_said_before_anything_runs(
 def test_an_objective_without_data_cannot_be_measured(streamgauge: Run, mock: str, tmp_path: Path) -> None:
     # A stream of one token has no gap between tokens.
     one = ("--prompt", "[[mock tokens=1]]")
-    done = streamgauge("load", mock + CHAT, *one, "-u", "2", "-d", "1s", "--slo", "itl p99 < 1s", "--out", tmp_path)
+    done = streamgauge("load", mock + CHAT, *one, "-u", "2", "-d", "3s", "--slo", "itl p99 < 1s", "--out", tmp_path)
     assert done.returncode == 3, done.stdout
     assert "no data for the SLO itl p99 < 1000ms" in done.stderr
     assert 'error message="no data"' in (tmp_path / "junit.xml").read_text()

@@ -46,6 +46,9 @@ def test_events_are_lists_beside_the_rest(tmp_path: Path) -> None:
 
 def test_every_record_that_can_be_read_has_a_row(tmp_path: Path) -> None:
     directory = full_run(tmp_path)
+    contradictory = stream(99, tokens=3)
+    contradictory.token_reads = [0, 1, 7]
+    write_streams(directory, [contradictory])
     with (directory / runs.STREAMS).open("ab") as file:
         file.write(b'{"schema":1,"id":"to')
     assert len(pd.read_parquet(write_parquet(directory))) == 31
