@@ -19,10 +19,11 @@ from harness.errors import UsageError
 from harness.histogram import Histogram
 from harness.metrics import distribution, gaps_ns, per_stream, pooled
 from harness.record import StreamRecord
-from harness.slo import METRIC_NAMES
+from harness.slo import LATENCIES
 from harness.stream import Outcome
 from harness.units import MS, SECOND, parse_bounded, show_ms
 
+METRIC_NAMES: Final = (*LATENCIES, "error_rate")
 WINDOW_NS: Final = 10 * SECOND
 
 _GRAMMAR: Final = re.compile(r"\s*(\w+?)(?:\s+(mean|p50|p90|p95|p99|max))?\s*>\s*(\S+)(?:\s+for\s+(\S+))?\s*")

@@ -3,10 +3,11 @@
 `METRICS` is the table that the README and every report print; the functions below compute what it says.
 """
 
-import itertools
 import math
-from collections import Counter
-from collections.abc import Iterable
+import operator
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -14,9 +15,11 @@ import msgspec
 
 from harness.histogram import Histogram
 from harness.record import StreamRecord
-from harness.slo import Slo
+from harness.slo import LATENCIES, Slo, SloResult, judge
 from harness.stream import Outcome
 from harness.units import MS, SECOND, ns_to_ms
+from harness.validity import Evidence, Validity, merged_tokens, ttft_bound_ns, validity
+from harness.workers import WorkerRow, busiest, lateness
 
 STALL_FLOOR_NS: Final = 500 * MS
 STALL_FACTOR: Final = 10
@@ -66,6 +69,11 @@ METRICS: Final = (
         "user-space read − kernel arrival, per read: the error this client would have added",
         "no kernel stamps",
     ),
+    Metric(
+        "ttft_bound",
+        "per stream: how much later than the truth this client may have put its ttft (late send, merged reads)",
+        "no token came",
+    ),
     Metric("output_tokens_per_s", "output tokens / measured window", "no token came"),
     Metric(
         "goodput",
@@ -103,14 +111,6 @@ class Distribution(msgspec.Struct, frozen=True):
     count: int
 
 
-class Validity(msgspec.Struct, frozen=True):
-    """Whether the client could have distorted the figures, with the rule and the numbers it was applied to."""
-
-    verdict: str
-    rule: str
-    reasons: list[str]
-
-
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """`summary` of run.json. A distribution without data is null."""
 
@@ -145,16 +145,30 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ttft_intended_ms: Distribution | None = None
     e2e_intended_ms: Distribution | None = None
     warmup_streams: int = 0
+    ttft_bound_ms: Distribution | None = None
+    loop_late_ms: Distribution | None = None
+    merged_share: float | None = None
+    busiest_core: float | None = None
+    slo_results: list[SloResult] = []
 
 
 def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
     """Exact percentiles of durations in ns, as ms; None without data."""
-    ordered = sorted(values_ns)
+    return _of_sorted(sorted(values_ns))
+
+
+def nearest_rank(ordered: Sequence[float], q: float) -> float:
+    """The quantile `q` of values in order, of which there must be one: a value of theirs, never an average of two."""
+    # 0.999 * 1000 is a little more than 999 in binary, and must not become the next rank.
+    return ordered[max(math.ceil(round(q * len(ordered), 6)), 1) - 1]
+
+
+def _of_sorted(ordered: Sequence[int | float]) -> Distribution | None:
     if not ordered:
         return None
 
     def rank(q: float) -> float:
-        return ns_to_ms(ordered[max(math.ceil(q * len(ordered)), 1) - 1])
+        return ns_to_ms(nearest_rank(ordered, q))
 
     return Distribution(
         ns_to_ms(sum(ordered) / len(ordered)),
@@ -188,22 +202,29 @@ def schedule_delay_ns(record: StreamRecord) -> int | None:
 
 def gaps_ns(record: StreamRecord) -> list[int]:
     """Gaps between successive token events."""
-    times = record.token_ns
-    return [after - before for before, after in itertools.pairwise(times)]
+    return _gaps(record.token_ns)
+
+
+def _gaps(times: list[int]) -> list[int]:
+    return list(map(operator.sub, times[1:], times))
 
 
 def tpot_ns(record: StreamRecord) -> float | None:
     """(last token − first token) / (output tokens − 1)."""
-    times = record.token_ns
-    if len(times) < 2 or record.output_tokens is None or record.output_tokens < 2:
+    tokens, at = record.token_reads, record.reads.at_ns
+    if len(tokens) < 2 or record.output_tokens is None or record.output_tokens < 2:
         return None
-    return (times[-1] - times[0]) / (record.output_tokens - 1)
+    return (at[tokens[-1]] - at[tokens[0]]) / (record.output_tokens - 1)
 
 
 def stalls_ns(record: StreamRecord) -> list[int]:
     """The gaps of this stream that count as stalls."""
-    gaps = gaps_ns(record)
-    if not gaps:
+    return _stalls(gaps_ns(record))
+
+
+def _stalls(gaps: list[int]) -> list[int]:
+    # Most streams have no gap as long as the floor, and a median costs more than looking.
+    if not gaps or max(gaps) <= STALL_FLOOR_NS:
         return []
     limit = max(STALL_FACTOR * median(gaps), STALL_FLOOR_NS)
     return [gap for gap in gaps if gap > limit]
@@ -211,18 +232,36 @@ def stalls_ns(record: StreamRecord) -> list[int]:
 
 def coalesced(record: StreamRecord) -> int:
     """Token events that arrived in the same read as the one before: their gap says nothing about the server."""
-    return sum(before == after for before, after in zip(record.token_reads, record.token_reads[1:], strict=False))
+    return len(record.token_reads) - len(set(record.token_reads))
+
+
+def _floats() -> "array[float]":
+    return array("d")
+
+
+class Timing(NamedTuple):
+    """What adding a stream computes on its way, for those who want it next: token arrivals, gaps and stalls, all ns."""
+
+    tokens: list[int]
+    gaps: list[int]
+    stalls: list[int]
 
 
 class Totals:
-    """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams."""
+    """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams.
+
+    Per-stream values are kept whole, as 8 bytes each, because percentiles are exact over all streams: 14 metrics of a
+    million streams take about 110 MB.
+    """
 
     def __init__(self, slos: Iterable[Slo] = ()) -> None:
         self.slos = list(slos)
         self.streams: Counter[str] = Counter()
         self.itl = Histogram()
         self.lag = Histogram()
-        self.values: dict[str, list[float]] = {}
+        self.values: defaultdict[str, array[float]] = defaultdict(_floats)
+        self._sorted: dict[str, int] = {}  # how many of the values are in order already
+        self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
         self.good = 0
@@ -233,7 +272,7 @@ class Totals:
         self.warmup = self.late = self.started = 0
         self.first_intended_ns: int | None = None
 
-    def add(self, record: StreamRecord) -> None:
+    def add(self, record: StreamRecord) -> Timing:
         """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok.
 
         One that started in the warm-up is only counted, and whether it was late.
@@ -242,15 +281,16 @@ class Totals:
         self.late += (schedule_delay_ns(record) or 0) > LATE_NS
         if record.intended_ns is not None:
             self.first_intended_ns = min(record.intended_ns, self.first_intended_ns or record.intended_ns)
+        times = record.token_ns
+        gaps = _gaps(times)
+        timing = Timing(times, gaps, _stalls(gaps))
         if record.warmup:
             self.warmup += 1
-            return
+            return timing
         self.streams[record.outcome.value] += 1
         closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
         self.last_ns = closed if self.last_ns is None else max(self.last_ns, closed)
-        times = record.token_ns
-        gaps = gaps_ns(record)
         self.itl.add(gaps)
         self.reads += len(record.reads.at_ns)
         self.unstamped += record.unstamped_reads
@@ -264,20 +304,70 @@ class Totals:
         self.events += record.events
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
-        self.stalls += len(stalls_ns(record))
-        if record.outcome is Outcome.OK and all(slo.met_by(per_stream(record)) for slo in self.slos if slo.per_stream):
+        self.merged += merged_tokens(record)
+        self.stalls += len(timing.stalls)
+        values = per_stream(record, gaps)
+        if record.outcome is Outcome.OK and all(slo.met_by(values) for slo in self.slos if slo.per_stream):
             self.good += 1
-        for name, value in per_stream(record).items():
+        kept = self.values
+        for name, value in values.items():
             if value is not None:
-                self.values.setdefault(name, []).append(value)
+                kept[name].append(value)
+        if times:
+            bound = ttft_bound_ns(record)
+            if bound is None:
+                self.unbounded += 1
+            else:
+                kept["ttft_bound"].append(bound)
+        return timing
 
-    def meets(self, slo: Slo) -> bool:
-        """Whether the run meets an objective; without data it does not. Without a percentile, every stream must."""
-        if slo.metric == "error_rate":
-            judged = self.judged
-            return judged > 0 and 1 - self.streams[Outcome.OK] / judged < slo.limit
-        values = pooled(self.itl) if slo.metric == "itl" else self.of(slo.metric)
-        return values is not None and getattr(values, slo.percentile or "max") * MS < slo.limit
+    def judge(self, slo: Slo) -> SloResult:
+        """An objective over the whole run. Without a statistic, the slowest stream decides."""
+        return judge(slo, self._measure(slo))
+
+    def _measure(self, slo: Slo) -> float | None:
+        """In the unit of the objective's limit; None without data."""
+        if slo.metric not in LATENCIES:
+            return self._rates()[slo.metric]
+        statistic = slo.percentile or "max"
+        pool = self.itl if slo.metric == "itl" else None
+        ordered = () if pool else self._ordered(slo.metric)
+        count = pool.count if pool else len(ordered)
+        if not count:
+            return None
+        if statistic == "mean":
+            return (pool.total if pool else math.fsum(ordered)) / count
+        if statistic == "max":
+            return (pool.maximum or 0) if pool else ordered[-1]
+        q = float(statistic[1:]) / 100
+        return pool.quantile(q) if pool else nearest_rank(ordered, q)
+
+    def _rates(self) -> dict[str, float | None]:
+        """What an objective may name beside latencies; shares as fractions, rates per second."""
+        judged, seconds = self.judged, self._window_ns / SECOND
+
+        def rate(count: int) -> float | None:
+            return round(count / seconds, 3) if count and seconds > 0 else None
+
+        return {
+            "error_rate": 1 - self.streams[Outcome.OK] / judged if judged else None,
+            "goodput": self.good / judged if judged else None,
+            "output_tokens_per_s": rate(self.output_tokens),
+            "events_per_s": rate(self.events),
+            "streams_per_s": rate(sum(self.streams.values())),
+        }
+
+    @property
+    def _window_ns(self) -> int:
+        return (self.last_ns or 0) - (self.first_ns or 0)
+
+    def _ordered(self, name: str) -> Sequence[float]:
+        """The values of one metric in order. They stay so, and the next time only what has come since is merged in."""
+        values = self.values[name]
+        if self._sorted.get(name) != len(values):
+            values = self.values[name] = array("d", sorted(values))
+            self._sorted[name] = len(values)
+        return values
 
     @property
     def judged(self) -> int:
@@ -287,20 +377,27 @@ class Totals:
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
-        return distribution(self.values.get(name, ()))
+        return _of_sorted(self._ordered(name))
 
-    def summary(self) -> Summary:
-        """Everything added so far."""
-        window_ns = (self.last_ns or 0) - (self.first_ns or 0)
-        seconds = window_ns / SECOND
-
-        def rate(count: int) -> float | None:
-            return round(count / seconds, 3) if count and seconds > 0 else None
-
-        judged = self.judged
+    def summary(self, workers: Sequence[WorkerRow] = ()) -> Summary:
+        """Everything added so far; `workers` are what the client processes said of themselves."""
+        rates = self._rates()
+        goodput = rates["goodput"]
+        bound, lag, late = self.of("ttft_bound"), pooled(self.lag), pooled(lateness(workers))
+        delay = self.of("schedule_delay")
+        merged = self.merged / self.token_events if self.token_events else None
+        evidence = Evidence(
+            ttft_bound_p99=bound.p99 if bound else None,
+            client_lag_p99=lag.p99 if lag else None,
+            loop_late_p99=late.p99 if late else None,
+            merged_share=merged,
+            unstamped_share=self._unstamped_share,
+            busiest_core=busiest(workers),
+            schedule_delay_p99=delay.p99 if delay else None,
+        )
         return Summary(
             streams=dict(self.streams),
-            window_s=round(seconds, 3),
+            window_s=round(self._window_ns / SECOND, 3),
             ttft_ms=self.of("ttft"),
             ttfb_ms=self.of("ttfb"),
             headers_ms=self.of("headers"),
@@ -308,7 +405,7 @@ class Totals:
             itl_ms=pooled(self.itl),
             tpot_ms=self.of("tpot"),
             e2e_ms=self.of("e2e"),
-            client_lag_ms=pooled(self.lag),
+            client_lag_ms=lag,
             connect_ms=self.of("connect"),
             ttft_any_chunk_ms=self.of("ttft_any_chunk"),
             tpot_incl_first_ms=self.of("tpot_incl_first"),
@@ -316,26 +413,40 @@ class Totals:
             output_tokens=self.output_tokens,
             token_events=self.token_events,
             tokens_source=" and ".join(sorted(self.sources)) or None,
-            output_tokens_per_s=rate(self.output_tokens),
-            events_per_s=rate(self.events),
-            streams_per_s=rate(sum(self.streams.values())),
+            output_tokens_per_s=rates["output_tokens_per_s"],
+            events_per_s=rates["events_per_s"],
+            streams_per_s=rates["streams_per_s"],
             coalesced_share=round(self.coalesced / self.itl.count, 4) if self.itl.count else None,
             stalls=self.stalls,
-            goodput=round(self.good / judged, 4) if judged else None,
+            goodput=None if goodput is None else round(goodput, 4),
             slos=[str(slo) for slo in self.slos],
             stamp_source=next(iter(self.stamps)) if len(self.stamps) == 1 else ("mixed" if self.stamps else None),
             unstamped_reads=self.unstamped,
-            validity=validity(pooled(self.lag), self.unstamped, self.reads, self.of("ttft")),
             schedule_delay_ms=self.of("schedule_delay"),
             ttft_intended_ms=self.of("ttft_intended"),
             e2e_intended_ms=self.of("e2e_intended"),
             warmup_streams=self.warmup,
+            validity=validity(evidence, tokens=self.token_events > 0),
+            ttft_bound_ms=bound,
+            loop_late_ms=late,
+            merged_share=None if merged is None else round(merged, 4),
+            busiest_core=None if evidence.busiest_core is None else round(evidence.busiest_core, 4),
+            slo_results=[self.judge(slo) for slo in self.slos],
+        )
+
+    @property
+    def _unstamped_share(self) -> float | None:
+        """Of all reads, or of the streams whose first token came in such a read, whichever is worse."""
+        if not self.reads:
+            return None
+        return max(
+            self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self._ordered("ttft_bound")), 1)
         )
 
 
-def per_stream(record: StreamRecord) -> dict[str, float | None]:
-    """Every per-stream metric in ns."""
-    gaps = gaps_ns(record)
+def per_stream(record: StreamRecord, gaps: list[int] | None = None) -> dict[str, float | None]:
+    """Every per-stream metric in ns; `gaps` are those of `gaps_ns`, where they are known already."""
+    gaps = gaps_ns(record) if gaps is None else gaps
     # A stream that we cut has no end of its own.
     end_ns = None if record.outcome in (Outcome.CANCELLED, Outcome.INCOMPLETE) else record.end_ns
     first_ns, delay_ns = ttft_ns(record), schedule_delay_ns(record)
@@ -357,26 +468,3 @@ def per_stream(record: StreamRecord) -> dict[str, float | None]:
         "ttft_intended": None if first_ns is None or delay_ns is None else first_ns + delay_ns,
         "e2e_intended": None if end_ns is None or delay_ns is None else end_ns + delay_ns,
     }
-
-
-VALIDITY_RULE: Final = (
-    "INVALID when client lag p99 is above 50 ms; SUSPECT when it is above 5 ms, or when over 1 % of the reads carry "
-    "no kernel stamp (their lag is not known); VALID otherwise"
-)
-
-
-def validity(lag: Distribution | None, unstamped: int, reads: int, ttft: Distribution | None) -> Validity:
-    """Judge the client by its own lag. The kernel's stamps make a late read harmless until reads coalesce."""
-    if ttft is None:
-        return Validity("NO DATA", VALIDITY_RULE, ["no token arrived, so there is nothing to distort"])
-    reasons = []
-    verdict = "VALID"
-    if reads and unstamped / reads > 0.01:
-        reasons.append(f"{unstamped:,} of {reads:,} reads carry no kernel stamp: their times are the client's own")
-        verdict = "SUSPECT"
-    if lag is not None and lag.p99 > 5:
-        reasons.append(f"client lag p99 is {lag.p99:.1f} ms: the client fell behind its own sockets")
-        verdict = "INVALID" if lag.p99 > 50 else "SUSPECT"
-    if not reasons and lag is not None:
-        reasons.append(f"client lag p99 is {lag.p99:.2f} ms over {lag.count:,} reads")
-    return Validity(verdict, VALIDITY_RULE, reasons)

@@ -25,10 +25,11 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
-    `dns_ns`, `connect_ns`, `tunnel_ns` and `tls_ns`, which are durations. What did not happen is absent.
-    `intended_ns` is when an open loop wanted the stream to start; `warmup` marks one that started before the figures
-    begin. `asked_prompt_tokens` is the prompt's length as this client counts it (see run.json: settings),
-    `usage_prompt_tokens` as the server does.
+    `dns_ns`, `connect_ns`, `tunnel_ns`, `tls_ns`, `handshake_ns` (the round trip of TCP's handshake as the kernel
+    measured it) and `loop_late_ns` (how late the client's event loop ran at worst before the first token), which are
+    durations. What did not happen is absent. `intended_ns` is when an open loop wanted the stream to start; `warmup`
+    marks one that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this client counts
+    it (see run.json: settings), `usage_prompt_tokens` as the server does.
 
     `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
     epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
@@ -52,6 +53,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     connect_ns: int | None = None
     tunnel_ns: int | None = None
     tls_ns: int | None = None
+    handshake_ns: int | None = None
     sent_ns: int | None = None
     first_byte_ns: int | None = None
     headers_ns: int | None = None
@@ -74,12 +76,12 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     stamp_source: str | None = None
     unstamped_reads: int = 0
     wire_bytes: int = 0
+    loop_late_ns: int | None = None
 
     @property
     def token_ns(self) -> list[int]:
         """Arrival of each token event, ns since `start_ns`."""
-        at = self.reads.at_ns
-        return [at[read] for read in self.token_reads]
+        return list(map(self.reads.at_ns.__getitem__, self.token_reads))
 
 
 def record_of(
@@ -136,6 +138,7 @@ def record_of(
         connect_ns=capture.connect_ns,
         tunnel_ns=capture.tunnel_ns,
         tls_ns=capture.tls_ns,
+        handshake_ns=capture.handshake_ns,
         sent_ns=since(capture.sent_ns),
         first_byte_ns=since(capture.first_byte_ns),
         headers_ns=since(capture.headers_ns),

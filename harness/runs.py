@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,19 +17,25 @@ import msgspec
 from harness import __version__
 from harness.abandonment import Abandonment
 from harness.accounts import Account, AccountFile, clear_accounts
+from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.openloop import OpenLoop
 from harness.record import StreamRecord
+from harness.stream import Outcome
+from harness.workers import WorkerRow, latest
 
 SCHEMA: Final = 1
 STREAMS: Final = "streams.jsonl"
+WORKERS: Final = "workers.jsonl"
 RUN: Final = "run.json"
 CHECKS: Final = "checks.json"
 CANCELLATION: Final = "cancellation.json"
 DIAGNOSIS: Final = "diagnosis.json"
-REPORTS: Final = ("report.html", "report.md", "junit.xml")
+CALIBRATION: Final = "calibration.json"
+CALIBRATION_RUN: Final = "calibration"  # the run directory behind it
+REPORTS: Final = ("report.html", "report.md", "junit.xml", "streams.parquet")
 
 T = TypeVar("T")
 
@@ -60,6 +67,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     open_loop: OpenLoop | None = None
     abandonment: Abandonment | None = None
     workers: list[Account] = []
+    calibration: Calibration | None = None
 
 
 def this_machine() -> Machine:
@@ -74,7 +82,7 @@ def prepare(directory: Path) -> Path:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (STREAMS, RUN, *REPORTS):
+        for name in (STREAMS, WORKERS, RUN, *REPORTS):
             (directory / name).unlink(missing_ok=True)
         clear_accounts(directory)
     except OSError as error:
@@ -99,6 +107,35 @@ def read(path: Path, kind: type[T]) -> T | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
+
+
+def calibration(path: Path | None, directory: Path) -> Calibration | None:
+    """The error floor in `path` (a file, or a directory that holds one), else the one in the run directory, if any.
+
+    Raises UsageError when `path` is given and holds none.
+    """
+    if path is None:
+        return read(directory / CALIBRATION, Calibration)
+    found = read(path / CALIBRATION if path.is_dir() else path, Calibration)
+    if found is None:
+        raise UsageError(f"{path} holds no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
+    return found
+
+
+def append_worker(directory: Path, row: WorkerRow) -> None:
+    """Add a row to `workers.jsonl`; a full disk costs the row and not the run."""
+    with suppress(OSError), (directory / WORKERS).open("ab", buffering=0) as file:
+        file.write(msgspec.json.encode(row) + b"\n")
+
+
+def workers(directory: Path) -> list[WorkerRow]:
+    """What each client process last said of itself; a line that cannot be read is left out."""
+    rows = []
+    with suppress(OSError), (directory / WORKERS).open("rb") as file:
+        for line in file:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                rows.append(msgspec.json.decode(line, type=WorkerRow))
+    return latest(rows)
 
 
 class RecordWriter:
@@ -146,6 +183,29 @@ class Recorder:
     def end(self) -> None:
         """The process ends in order."""
         self._account.end()
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """When a stream ran and how it ended, epoch ns: a fraction of the cost of a whole record to read."""
+
+    outcome: Outcome
+    start_ns: int
+    end_ns: int | None = None
+    closed_ns: int | None = None
+
+    @property
+    def left_ns(self) -> int:
+        """When the client was done with it."""
+        return self.start_ns + (self.closed_ns or self.end_ns or 0)
+
+
+def outlines(directory: Path) -> Iterator[Outline]:
+    """The outline of every record that can be read."""
+    decoder = msgspec.json.Decoder(Outline)
+    with suppress(FileNotFoundError), (directory / STREAMS).open("rb") as file:
+        for line in file:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                yield decoder.decode(line)
 
 
 class RecordReader:

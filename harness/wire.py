@@ -75,7 +75,8 @@ class Capture:
 
     `body` holds `(read index, bytes)` after transfer decoding and before content decoding. `wire` is the raw
     response, one item a read, kept only on request. `dns_ns` (absent for an address, and for a Unix socket),
-    `connect_ns`, `tunnel_ns` (a proxy's answer to CONNECT) and `tls_ns` are durations, absent on reuse.
+    `connect_ns`, `tunnel_ns` (a proxy's answer to CONNECT), `tls_ns` and `handshake_ns` (TCP's own round trip) are
+    durations, absent on reuse.
     """
 
     start_ns: int
@@ -87,6 +88,7 @@ class Capture:
     connect_ns: int | None = None
     tunnel_ns: int | None = None
     tls_ns: int | None = None
+    handshake_ns: int | None = None
     sent_ns: int | None = None
     reads: list[Read] = field(default_factory=list)
     wire: list[bytes] | None = None

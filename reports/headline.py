@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from harness.cancellation import CancelRow
 from harness.conformance.result import Verdict
 from harness.metrics import Distribution, Summary
+from harness.slo import Verdict as SloVerdict
 from harness.stream import Outcome
 from reports.load import Run
 from reports.streams import NEUTRAL
@@ -142,6 +143,12 @@ def _load(run: Run) -> list[Finding]:
     if summary.slos and summary.goodput is not None:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
         findings.append(Finding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}"))
+    open_ = [one for one in summary.slo_results if one.verdict is not SloVerdict.MET]
+    for one in open_:
+        found = f"missed: measured {clean(one.measured)}" if one.measured else "could not be judged: no data"
+        findings.append(Finding(Level.BAD, f"objective {clean(one.slo)} {found}"))
+    if summary.slo_results and not open_:
+        findings.append(Finding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
     if summary.stalls:
         findings.append(Finding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):

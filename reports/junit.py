@@ -1,16 +1,49 @@
-"""junit.xml, for CI systems that show tests: a check is a test case, its group the class."""
+"""junit.xml, for CI systems that show tests: a check or an objective is a test case."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from typing import Final
 
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
+from harness.slo import SloResult
+from harness.slo import Verdict as SloVerdict
 from reports.text import clean
 
 _SKIPPED: Final = frozenset({Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE})
 
 
-def junit_xml(checks: ChecksFile) -> str:
-    """The checks as JUnit XML. `warn` passes with output, or fails when the run was strict."""
+def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = ()) -> str:
+    """Checks and objectives as JUnit XML, a suite each. `warn` passes with output, or fails when the run was strict."""
+    suites = ([_checks(checks)] if checks else []) + ([_slos(slos)] if slos else [])
+    root = ET.Element("testsuites", name="streamgauge")
+    for total in ("tests", "failures", "errors", "skipped"):
+        root.set(total, str(sum(int(suite.get(total, "0")) for suite in suites)))
+    root.extend(suites)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _slos(slos: Sequence[SloResult]) -> ET.Element:
+    """No data is an error, not a pass."""
+    suite = ET.Element("testsuite", name="streamgauge.slo")
+    kinds = {SloVerdict.MISSED: "failure", SloVerdict.NO_DATA: "error"}
+    for one in slos:
+        case = ET.SubElement(suite, "testcase", classname="streamgauge.slo", name=clean(one.slo), time="0")
+        measured = f"measured {one.measured}" if one.measured else "no data"
+        if kind := kinds.get(one.verdict):
+            ET.SubElement(case, kind, message=clean(measured), type=one.verdict.value)
+        else:
+            ET.SubElement(case, "system-out").text = clean(measured)
+    suite.attrib |= {
+        "tests": str(len(slos)),
+        "failures": str(sum(one.verdict is SloVerdict.MISSED for one in slos)),
+        "errors": str(sum(one.verdict is SloVerdict.NO_DATA for one in slos)),
+        "skipped": "0",
+    }
+    return suite
+
+
+def _checks(checks: ChecksFile) -> ET.Element:
     suite = ET.Element("testsuite", name="streamgauge")
     properties = ET.SubElement(suite, "properties")
     for name, value in (
@@ -45,10 +78,7 @@ def junit_xml(checks: ChecksFile) -> str:
         "skipped": str(counts["skipped"]),
     }
     suite.attrib |= tally
-    root = ET.Element("testsuites", {"name": "streamgauge", **tally})
-    root.append(suite)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    return suite
 
 
 def _kind(result: CheckResult, strict: bool) -> str | None:

@@ -11,7 +11,7 @@ from harness.conformance.result import ChecksFile
 from harness.errors import UsageError
 from harness.metrics import Summary
 from harness.runs import RunFile
-from harness.slo import Slo, parse_slo
+from harness.slo import Slo, SloResult, parse_slo
 from reports.streams import Streams, collect
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
@@ -29,6 +29,11 @@ class Run:
     checks: ChecksFile | None
     cancellation: CancellationFile | None
     diagnosis: DiagnosisFile | None
+
+    @property
+    def slos(self) -> list[SloResult]:
+        """What became of the objectives."""
+        return self.summary.slo_results if self.summary else []
 
     @property
     def target(self) -> str:
@@ -71,7 +76,7 @@ def load(directory: Path) -> Run:
     summary = manifest.summary if manifest else None
     recomputed = summary is None and streams is not None and streams.count > 0
     if recomputed and streams is not None:
-        summary = streams.totals.summary()
+        summary = streams.totals.summary(runs.workers(directory))
     run = Run(
         manifest=manifest,
         summary=summary,
@@ -93,10 +98,8 @@ def _objectives(manifest: RunFile | None) -> tuple[list[Slo], list[str]]:
     given: Any = manifest.settings.get("slos") if manifest else None
     slos, unread = [], []
     for text in given if isinstance(given, list) else []:
-        # An objective prints its limit as `500 ms`; the grammar knows `500ms`.
-        metric, _, limit = str(text).partition("<")
         try:
-            slos.append(parse_slo(f"{metric}<{limit.replace(' ', '')}"))
+            slos.append(parse_slo(str(text)))
         except UsageError:
             unread.append(str(text))
     return slos, unread

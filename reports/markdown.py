@@ -26,8 +26,12 @@ def markdown_report(run: Run) -> str:
     if top.tiles:
         parts.append(_table(Table(["key figure", "value", ""], [[t.label, t.value, t.note] for t in top.tiles])))
     if run.summary:
-        parts += ["## Load", _table(tables.distributions(run.summary), code=1), _table(tables.outcomes(run.summary))]
-        for make in (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.abandonment):
+        parts.append("## Load")
+        if slos := tables.slos(run):
+            parts.append(_table(slos, code=1))
+        parts += [_table(tables.distributions(run.summary), code=1), _table(tables.outcomes(run.summary))]
+        extras = (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.abandonment, tables.floor)
+        for make in extras:
             if extra := make(run):
                 parts.append(_table(extra))
         parts.append(_table(tables.rates(run.summary)))

@@ -15,7 +15,7 @@ from reports.markdown import markdown_report
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
     ("report.html", html_report),
     ("report.md", markdown_report),
-    ("junit.xml", lambda run: junit_xml(run.checks) if run.checks else None),
+    ("junit.xml", lambda run: junit_xml(run.checks, run.slos) if run.checks or run.slos else None),
 )
 
 

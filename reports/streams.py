@@ -1,7 +1,7 @@
-"""What the figures draw, gathered from the records in two passes and bounded memory.
+"""What the figures draw, gathered from the records in bounded memory.
 
-The first pass accumulates the totals and chooses which streams to show; the second, which knows the run's span,
-fills the time bins and keeps the chosen lanes. No stream's event times outlive the record they came in.
+A first look takes only the outline of each stream, to know the run's span; one full pass then accumulates the totals,
+fills the time bins and keeps the lanes of the timeline. No stream's event times outlive the record they came in.
 """
 
 import heapq
@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.metrics import Totals, gaps_ns, stalls_ns, ttft_ns
+from harness.metrics import Timing, Totals, ttft_ns
 from harness.record import StreamRecord
-from harness.runs import RecordReader
+from harness.runs import RecordReader, outlines
 from harness.slo import Slo
 from harness.stream import Outcome
 from harness.units import MS, SECOND
@@ -28,6 +28,7 @@ MAX_BINS: Final = 120
 # What cannot be told apart on a lane is drawn once.
 TICKS_PER_LANE: Final = 300
 MAX_FAILURE_KINDS: Final = 200
+_BATCH: Final = 50_000
 
 # Not a failure of the endpoint's: we left, or the run ended.
 NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
@@ -69,7 +70,7 @@ class Streams:
     dialects: list[str]
 
 
-class _Records:
+class Records:
     """The readable records of a run directory; a line that decodes but contradicts itself counts as torn."""
 
     def __init__(self, directory: Path) -> None:
@@ -90,61 +91,78 @@ class _Records:
 
 
 class _Choice:
-    """Which streams the timeline shows: failures, the slowest first tokens, the longest stalls, and some others."""
+    """Which streams the timeline shows: failures, the slowest first tokens, the longest stalls, and some others.
 
-    def __init__(self) -> None:
-        self._slowest: list[tuple[int, int]] = []
-        self._stalled: list[tuple[int, int]] = []
-        self._failed: dict[str, list[int]] = {}
-        self._seen = 0
+    Each is condensed when it is seen, so nothing has to be read twice; `count` is how many there will be.
+    """
 
-    def see(self, index: int, record: StreamRecord) -> None:
-        self._seen += 1
+    def __init__(self, count: int) -> None:
+        self._all = count <= MAX_LANES  # then slowest of a few says nothing
+        self._every = max(count // (4 * MAX_LANES), 1)
+        self._slowest: list[tuple[int, int, Lane]] = []
+        self._stalled: list[tuple[int, int, Lane]] = []
+        self._failed: dict[str, list[tuple[int, Lane]]] = {}
+        self._others: list[tuple[int, Lane]] = []
+
+    def see(self, index: int, record: StreamRecord, timing: Timing) -> None:
         if record.outcome not in NEUTRAL:
             chosen = self._failed.setdefault(record.outcome.value, [])
             if len(chosen) < 4:
-                chosen.append(index)
-        if (ttft := ttft_ns(record)) is not None:
-            _keep_largest(self._slowest, ttft, index)
-        if stalls := stalls_ns(record):
-            _keep_largest(self._stalled, max(stalls), index)
+                chosen.append((index, _lane(record, timing)))
+        elif record.outcome is Outcome.OK and (self._all or index % self._every == 0):
+            self._others.append((index, _lane(record, timing)))
+        if timing.tokens:
+            _keep_largest(self._slowest, timing.tokens[0], index, record, timing)
+        if timing.stalls:
+            _keep_largest(self._stalled, max(timing.stalls), index, record, timing)
 
-    def lanes(self, others: list[int]) -> dict[int, str]:
-        """Index and reason, in the order of the lanes; `others` are streams that ended well."""
-        chosen: dict[int, str] = {}
+    def lanes(self) -> list[Lane]:
+        """In the order in which they are shown."""
+        chosen: dict[int, Lane] = {}
         # One of each kind of failure before a second of any.
         rounds = itertools.zip_longest(*self._failed.values())
-        for index in [i for one in rounds for i in one if i is not None][:8]:
-            chosen[index] = ""  # its outcome says it
-        for stall, index in sorted(self._stalled, reverse=True):
-            chosen.setdefault(index, f"stall {stall / SECOND:.1f} s")
-        if self._seen > MAX_LANES:  # else all are shown, and slowest of a few says nothing
-            for _, index in sorted(self._slowest, reverse=True):
-                chosen.setdefault(index, "slowest first token")
-        rest = [index for index in others if index not in chosen]
-        wanted = max(MAX_LANES - len(chosen), 0)
-        for position in range(min(wanted, len(rest))):
-            chosen[rest[position * len(rest) // min(wanted, len(rest))]] = ""
-        return chosen
+        for index, lane in [found for one in rounds for found in one if found is not None][:8]:
+            chosen[index] = lane  # its outcome says why
+        for stall, index, lane in sorted(self._stalled, reverse=True):
+            chosen.setdefault(index, lane._replace(why=f"stall {stall / SECOND:.1f} s"))
+        if not self._all:
+            for _, index, lane in sorted(self._slowest, reverse=True):
+                chosen.setdefault(index, lane._replace(why="slowest first token"))
+        rest = [found for found in self._others if found[0] not in chosen]
+        wanted = min(max(MAX_LANES - len(chosen), 0), len(rest))
+        for position in range(wanted):
+            index, lane = rest[position * len(rest) // wanted]
+            chosen[index] = lane
+        return list(chosen.values())
 
 
-def _keep_largest(heap: list[tuple[int, int]], value: int, index: int, size: int = 4) -> None:
-    heapq.heappush(heap, (value, index))
-    if len(heap) > size:
-        heapq.heappop(heap)
+def _keep_largest(
+    heap: list[tuple[int, int, Lane]], value: int, index: int, record: StreamRecord, timing: Timing, size: int = 4
+) -> None:
+    if len(heap) < size:
+        heapq.heappush(heap, (value, index, _lane(record, timing)))
+    elif (value, index) > heap[0][:2]:
+        heapq.heapreplace(heap, (value, index, _lane(record, timing)))
 
 
 def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
     """Condense `streams.jsonl`; None when it holds no line at all."""
-    records = _Records(directory)
-    totals, choice = Totals(slos), _Choice()
+    expected, first, last = 0, None, 0
+    for outline in outlines(directory):
+        expected += 1
+        first = outline.start_ns if first is None else min(first, outline.start_ns)
+        last = max(last, outline.left_ns)
+    first = first or 0
+    records, totals = Records(directory), Totals(slos)
+    choice, bins = _Choice(expected), _Bins(first, last)
     failures: Counter[Failure] = Counter()
     dialects: Counter[str] = Counter()
     rows: list[tuple[int, int, str, str | None, float | None, float | None]] = []
     stride, count, url = 1, 0, ""
     for count, record in enumerate(records, 1):
-        totals.add(record)
-        choice.see(count, record)
+        timing = totals.add(record)
+        choice.see(count, record, timing)
+        bins.add(record, timing.tokens)
         url = url or record.url
         if record.dialect:
             dialects[record.dialect] += 1
@@ -159,14 +177,6 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
                 rows = [row for row in rows if row[0] % stride == 0]
     if not count and not records.torn:
         return None
-    first = totals.first_ns or 0
-    chosen = choice.lanes([row[0] for row in rows if row[2] == Outcome.OK])
-    bins = _Bins(first, totals.last_ns or first)
-    kept: dict[int, Lane] = {}
-    for index, record in enumerate(itertools.islice(_Records(directory), count), 1):
-        bins.add(record)
-        if index in chosen:
-            kept[index] = _lane(record, chosen[index])
     return Streams(
         totals=totals,
         count=count,
@@ -176,7 +186,7 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         failures=failures,
         rates=bins.rates(),
         bin_s=bins.width / SECOND,
-        lanes=[kept[index] for index in chosen if index in kept],
+        lanes=choice.lanes(),
         url=url,
         dialects=sorted(dialects),
     )
@@ -194,16 +204,16 @@ def _table(rows: list[tuple[int, int, str, str | None, float | None, float | Non
     )
 
 
-def _lane(record: StreamRecord, why: str) -> Lane:
+def _lane(record: StreamRecord, timing: Timing) -> Lane:
     end = record.end_ns if record.end_ns is not None else record.closed_ns
-    times = record.token_ns
+    times = timing.tokens
     span = max(times[-1] - times[0], 1) if times else 1
     distinct = {(at - times[0]) * TICKS_PER_LANE // span: at for at in reversed(times)}
-    longest = max(gaps_ns(record), default=0)
+    longest = max(timing.gaps, default=0)
     return Lane(
         id=record.id,
         outcome=record.outcome.value,
-        why=why if why or longest < 500 * MS else f"gap {longest / SECOND:.1f} s",
+        why="" if longest < 500 * MS else f"gap {longest / SECOND:.1f} s",
         headers=None if record.headers_ns is None else record.headers_ns / MS,
         tokens=[at / MS for at in sorted(distinct.values())],
         end=None if end is None else end / MS,
@@ -220,19 +230,26 @@ class _Bins:
         self.width = next(width for width in steps if self.span / width <= MAX_BINS)
         self.bins = int(self.span // self.width) + 1
         self.tokens = np.zeros(self.bins)
+        self._at: list[float] = []  # counted together: an array of fifty costs as much as one of fifty thousand
+        self._weights: list[float] = []
         self.open_ns = np.zeros(self.bins)
         self.steps = np.zeros(self.bins + 1)
 
-    def add(self, record: StreamRecord) -> None:
+    def add(self, record: StreamRecord, tokens: list[int]) -> None:
         """A token event weighs as many tokens as the stream had for each of its events."""
-        start = float(record.start_ns - self.first)
-        if record.token_reads:
-            at = np.asarray(record.token_ns, dtype=np.float64) + start
-            where = np.clip(at // self.width, 0, self.bins - 1).astype(np.int64)
-            weight = (record.output_tokens or len(at)) / len(at)
-            self.tokens += np.bincount(where, minlength=self.bins) * weight
-        self._open(start, 1)
-        self._open(start + float(record.closed_ns or record.end_ns or 0), -1)
+        start = record.start_ns - self.first
+        if tokens:
+            self._at += [start + at for at in tokens]
+            self._weights += [(record.output_tokens or len(tokens)) / len(tokens)] * len(tokens)
+            if len(self._at) >= _BATCH:
+                self._count()
+        self._open(float(start), 1)
+        self._open(float(start + (record.closed_ns or record.end_ns or 0)), -1)
+
+    def _count(self) -> None:
+        where = np.clip(np.asarray(self._at, dtype=np.float64) // self.width, 0, self.bins - 1).astype(np.int64)
+        self.tokens += np.bincount(where, weights=self._weights, minlength=self.bins)
+        self._at, self._weights = [], []
 
     def _open(self, at: float, change: int) -> None:
         """A stream counts for the part of its first and last bin that it was open in."""
@@ -241,6 +258,7 @@ class _Bins:
         self.steps[where + 1] += change
 
     def rates(self) -> pd.DataFrame:
+        self._count()
         covered = np.full(self.bins, float(self.width))
         covered[-1] = self.span - (self.bins - 1) * self.width
         full = np.cumsum(self.steps[:-1])

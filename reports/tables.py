@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harness.calibration import beyond, told
 from harness.metrics import METRICS, Distribution, Summary, distribution
 from harness.stream import Outcome
 from harness.units import MS
@@ -23,6 +24,8 @@ _ROWS = (
     ("e2e_intended", "e2e_intended_ms"),
     ("connect", "connect_ms"),
     ("client_lag", "client_lag_ms"),
+    ("ttft_bound", "ttft_bound_ms"),
+    ("loop_late", "loop_late_ms"),
     ("ttft_any_chunk", "ttft_any_chunk_ms"),
     ("tpot_incl_first", "tpot_incl_first_ms"),
     ("itl_request_mean", "itl_request_mean_ms"),
@@ -111,6 +114,25 @@ def abandonment(run: Run) -> Table | None:
     return Table(["abandonment", "value"], rows, 1)
 
 
+def slos(run: Run) -> Table | None:
+    """Each objective beside what was measured."""
+    if not run.slos:
+        return None
+    rows = [[one.slo, one.verdict.value, one.measured or ABSENT] for one in run.slos]
+    return Table(["objective", "verdict", "measured"], rows, 1)
+
+
+def floor(run: Run) -> Table | None:
+    """The client's own error at a known load, and whether that covers this run."""
+    found = run.manifest.calibration if run.manifest else None
+    if found is None or run.summary is None or run.manifest is None:
+        return None
+    users = run.manifest.settings.get("users")
+    why = beyond(found, run.summary, users if isinstance(users, int) else None)
+    rows = [*told(found), ("verdict then", found.validity.verdict), ("covers this run", f"no: {why}" if why else "yes")]
+    return Table(["client's error floor", "measured by calibrate"], [list(row) for row in rows])
+
+
 def rates(summary: Summary) -> Table:
     """Throughput and the rest of the summary."""
     per_event = summary.output_tokens / summary.token_events if summary.token_events else None
@@ -127,6 +149,8 @@ def rates(summary: Summary) -> Table:
             ["goodput", percent(summary.goodput)],
             ["objectives", "; ".join(summary.slos) or ABSENT],
             ["coalesced gaps", percent(summary.coalesced_share)],
+            ["merged by late reads of ours", percent(summary.merged_share)],
+            ["busiest client process, of a core", percent(summary.busiest_core)],
             ["stalls", f"{summary.stalls:,}"],
             ["streams of the warm-up, left out", f"{summary.warmup_streams:,}"],
         ],

@@ -27,6 +27,7 @@ from harness.transport.connection import Close
 from harness.units import MS, SECOND
 from harness.workload import Leave
 from scenarios import live
+from scenarios.heartbeat import Heartbeat
 from scenarios.hub import watch
 from scenarios.run import WORKLOAD, began_ns, is_over
 from scenarios.shipping import Shipper, shipper
@@ -75,6 +76,7 @@ class StreamingUser(User):
 
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
+    _heartbeat: Heartbeat | None = None
     _numbers: Iterator[int] = itertools.count()
     _prompts: PromptSource | None = None
     _turns = itertools.count()
@@ -88,7 +90,10 @@ class StreamingUser(User):
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
         if StreamingUser.recorder is None:
-            StreamingUser.recorder = shipper() or Recorder(Path(environment.parsed_options.run_dir))
+            directory = Path(environment.parsed_options.run_dir)
+            StreamingUser.recorder = shipper() or Recorder(directory)
+            # The run directory of a remote worker's master is on another machine.
+            StreamingUser._heartbeat = Heartbeat(None if shipper() else directory)
         self._recorder = StreamingUser.recorder
         if StreamingUser._prompts is None:  # before any stream, for a long file takes a while to read
             StreamingUser._prompts = source(_plan(self.target))
@@ -167,6 +172,10 @@ class StreamingUser(User):
             asked_prompt_tokens=asking.prompt.prompt_tokens,
             asked_output_tokens=asking.prompt.output_tokens,
         )
+        if self._heartbeat is not None and record.token_reads:
+            first = record.token_reads[0]
+            read_ns = record.start_ns + record.reads.at_ns[first] + record.reads.lag_ns[first]
+            record.loop_late_ns = self._heartbeat.worst_ns(record.start_ns, read_ns)
         self._recorder.add(record)
         live.seen(record)
         return record

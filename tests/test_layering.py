@@ -19,13 +19,13 @@ LAYERS = {
     "protocol": [
         "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
         "harness.record", "harness.histogram", "harness.schedule", "harness.replay", "harness.workload",
-        "harness.clocks", "harness.shipping",
+        "harness.clocks", "harness.shipping", "harness.workers",
         "harness.prompts.lengths", "harness.prompts.words", "harness.prompts.files",
     ],
     "judgement": [
-        "harness.metrics", "harness.slo", "harness.buffering", "harness.cancellation", "harness.comparison",
-        "harness.culprits", "harness.timeline", "harness.abort", "harness.openloop", "harness.abandonment",
-        "harness.live", "harness.conformance", "harness.conformance.*",
+        "harness.metrics", "harness.slo", "harness.validity", "harness.calibration", "harness.buffering",
+        "harness.cancellation", "harness.comparison", "harness.culprits", "harness.timeline", "harness.abort",
+        "harness.openloop", "harness.abandonment", "harness.live", "harness.conformance", "harness.conformance.*",
     ],
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth",
            "harness.prompts", "harness.prompts.tokenizer"],
@@ -61,7 +61,7 @@ THIRD_PARTY = {
     "programs": {"msgspec", "rich", "typer"},
     "scenarios": {"locust", "gevent", "flask", "msgspec", "rich"},
     "mock": {"httptools", "trustme", "uvloop", "typer", "rich"},
-    "reports": {"pandas", "matplotlib", "jinja2", "markupsafe", "msgspec", "numpy"},
+    "reports": {"pandas", "matplotlib", "pyarrow", "jinja2", "markupsafe", "msgspec", "numpy"},
 }
 
 PURE = {"values", "protocol", "judgement"}

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from harness import __version__
+from harness.cli.calibrate import calibrate
 from harness.cli.cancel import cancel
 from harness.cli.check import check
 from harness.cli.console import err, safe
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Measure and check streaming LLM endpoints (Server-Sent Events).",
     epilog="Exit codes: 0 passed, 1 a check or threshold failed, 2 usage, 3 could not measure, 130 interrupted.",
 )
-for _command in (probe, check, load, cancel, diagnose, report, demo):
+for _command in (probe, check, load, calibrate, cancel, diagnose, report, demo):
     app.command()(_command)
 app.command("mock", rich_help_panel="Servers")(mock_command)
 app.command("proxy", rich_help_panel="Servers")(proxy_command)

@@ -1,25 +1,17 @@
 """`streamgauge demo`: the whole tool once, against the mock provider and a proxy that is known to buffer."""
 
-import os
 import shlex
-import signal
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from harness.cli.children import STREAMGAUGE, child
 from harness.cli.console import out
-from harness.errors import CannotMeasure, ExitCode
+from harness.errors import ExitCode
 
-_START_TIMEOUT_S: Final = 15.0
 _HELD_BYTES: Final = 4096
-# The console script may not be on the path, this interpreter is.
-_STREAMGAUGE: Final = (sys.executable, "-c", "from harness.cli import main; main()")
 
 
 def demo(
@@ -38,8 +30,8 @@ def demo(
     Exit codes: 0 every step ended as it should (diagnose finds the proxy that was put there), 1 one did not.
     """
     with (
-        _child("mock", "--ttft", "200ms", "--itl", "20ms", "--tokens", "60") as mock,
-        _child("proxy", mock, "--hold-bytes", str(_HELD_BYTES)) as proxy,
+        child("mock", "--ttft", "200ms", "--itl", "20ms", "--tokens", "60") as mock,
+        child("proxy", mock, "--hold-bytes", str(_HELD_BYTES)) as proxy,
     ):
         endpoint, via = f"{mock}/v1/chat/completions", f"{proxy}/v1/chat/completions"
         steps = [
@@ -76,34 +68,7 @@ def _step(title: str, expected: ExitCode, arguments: list[str]) -> bool:
     """Run one command as a person would; True when it exits as expected."""
     out.print(f"\n[bold]{title}[/bold]")
     out.print(f"[dim]$ streamgauge {shlex.join(arguments)}[/dim]\n")
-    code = subprocess.call([*_STREAMGAUGE, *arguments])
+    code = subprocess.call([*STREAMGAUGE, *arguments])
     if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return code == expected
-
-
-@contextmanager
-def _child(*arguments: str) -> Iterator[str]:
-    """A mock or proxy on a free port in a process of its own; gives its address. Raises CannotMeasure."""
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [*_STREAMGAUGE, *arguments, "--port", "0"],
-            stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
-            env={**os.environ, "NO_COLOR": "1"},
-        )  # fmt: skip
-        assert process.stdout is not None
-        try:
-            first = process.stdout.readline()  # "... listening on http://127.0.0.1:PORT", or the end of a failed start
-            if " listening on " not in first:
-                errors.seek(0)
-                said = errors.read().decode(errors="replace").strip()
-                raise CannotMeasure(f"the {arguments[0]} did not start: {said or first.strip()}")
-            yield first.rpartition(" ")[2].strip()
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_START_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()

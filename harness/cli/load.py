@@ -16,6 +16,7 @@ from harness.cli.load_model import with_workload
 from harness.cli.loading import LOG, Plan, run_load
 from harness.cli.options import with_target
 from harness.cli.prompt_options import with_prompts
+from harness.cli.slos import judge_slos
 from harness.errors import CannotMeasure, ExitCode, UsageError
 from harness.prompts import PromptPlan, source
 from harness.slo import parse_slo
@@ -33,7 +34,11 @@ def load(
     prompts: PromptPlan,
     slo: Annotated[
         list[str] | None,
-        typer.Option(metavar="'METRIC < LIMIT'", help="An objective, as 'ttft p95 < 500ms'; repeatable."),
+        typer.Option(
+            metavar="'METRIC < LIMIT'",
+            help="An objective, as 'ttft p95 < 500ms', 'itl p99.9 <= 80ms', 'error_rate < 1%', 'goodput > 95%' or "
+            "'output_tokens_per_s > 1000'; repeatable.",
+        ),
     ] = None,
     max_errors: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop the run when so many streams have failed.")
@@ -52,6 +57,10 @@ def load(
             help="A file of scenarios/ without .py, or a path to a locustfile; chat, or open for an open loop.",
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Show this client's error floor, which calibrate wrote; --out's if there."),
+    ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
@@ -62,6 +71,8 @@ def load(
     Examples:
 
       streamgauge load http://localhost:8080/v1/chat/completions --users 50 --duration 30s --out runs/first
+
+      streamgauge calibrate --users 50 --out runs/first   (before it: shows the client's own error beside the figures)
 
       streamgauge load --target target.toml --users 200 --processes 2 --slo "ttft p95 < 500ms" --slo "error_rate < 1%"
 
@@ -77,25 +88,27 @@ def load(
 
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came,
-    130 interrupted. What had been measured is kept and reported.
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, or
+    an SLO had no data, 130 interrupted. What had been measured is kept and reported.
     """
     if cluster is not None:
         if (scenario or "").endswith(".py"):
             raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
         workload = msgspec.structs.replace(workload, processes=cluster.workers)
-    files = [_locustfile(scenario or ("open" if workload.is_open else "chat"))]
+    files = [locustfile(scenario or ("open" if workload.is_open else "chat"))]
+    directory = runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}")
     plan = Plan(
         workload=workload,
         cluster=cluster,
         slos=[parse_slo(text) for text in slo or []],
         max_errors=max_errors,
         abort_rules=[parse_abort(text) for text in abort_if or []],
-        locustfiles=[*files, _locustfile("stages")] if workload.stages else files,
+        locustfiles=[*files, locustfile("stages")] if workload.stages else files,
         prompts=source(
             msgspec.structs.replace(prompts, text=target.prompt, seed=workload.seed, processes=workload.processes)
         ),
-        directory=runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"),
+        directory=directory,
+        calibration=runs.calibration(calibration, directory),
     )
     totals, ended = run_load(target, plan)
     for path in _render(plan.directory):
@@ -107,11 +120,7 @@ def load(
         raise typer.Exit(ExitCode.FAILED)
     if not totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
-    missed = [item for item in plan.slos if not totals.meets(item)]
-    for item in missed:
-        err.print(f"[red]SLO missed:[/red] {safe(item)}")
-    if missed:
-        raise typer.Exit(ExitCode.FAILED)
+    judge_slos([totals.judge(item) for item in plan.slos])
 
 
 _SCENARIOS: Final = ("chat", "open")
@@ -123,7 +132,8 @@ def _render(directory: Path) -> list[Path]:
     return render(directory)
 
 
-def _locustfile(scenario: str) -> Path:
+def locustfile(scenario: str) -> Path:
+    """The file of a scenario of ours, or the path itself. Raises UsageError when there is none."""
     if scenario.endswith(".py"):
         return Path(scenario)
     spec = importlib.util.find_spec("scenarios")  # found, not imported: importing it would be fine, locust would not

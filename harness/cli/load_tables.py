@@ -5,7 +5,9 @@ from typing import Final
 from rich.table import Table
 
 from harness.abandonment import Abandonment
+from harness.calibration import Calibration, beyond, told
 from harness.cli.console import facts, out, safe
+from harness.cli.slos import slo_table
 from harness.comparison import Comparison
 from harness.metrics import Distribution, Summary, Totals
 from harness.openloop import OpenLoop
@@ -57,7 +59,7 @@ def print_summary(summary: Summary) -> None:
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
         table.add_column(name, justify="right")
-    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag"):
+    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag", "ttft_bound"):
         values: Distribution | None = getattr(summary, f"{name}_ms")
         if values is None:
             if name in _OPEN_LOOP:
@@ -82,6 +84,9 @@ def print_summary(summary: Summary) -> None:
     ]
     out.print()
     out.print(facts(rows))
+    if summary.slo_results:
+        out.print()
+        out.print(slo_table(summary.slo_results))
 
 
 def print_open_loop(found: OpenLoop) -> None:
@@ -120,3 +125,12 @@ def print_truth(truth: Comparison) -> None:
     if truth.itl_ms is not None and truth.true_itl_ms is not None:
         line += f"; ITL p50 {truth.itl_ms.p50:.2f} ms, true {truth.true_itl_ms.p50:.2f} ms"
     out.print(facts([("against the ledger", line)]))
+
+
+def print_floor(floor: Calibration, summary: Summary, users: int | None) -> None:
+    """The client's error floor, and whether it covers this run."""
+    out.print()
+    out.print("[bold]error floor of this client[/bold]")
+    out.print(facts([(name, safe(value)) for name, value in told(floor)]))
+    if why := beyond(floor, summary, users):
+        out.print(f"The floor does not cover this run: {why}.")

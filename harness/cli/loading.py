@@ -20,6 +20,7 @@ from harness import runs
 from harness.abandonment import Abandonment, abandonment
 from harness.abort import AbortRule, AbortWatch
 from harness.accounts import clock_lines, losses, read_accounts
+from harness.calibration import Calibration
 from harness.cancelling import upstream_of
 from harness.cli.console import err, safe
 from harness.cli.distributed import Cluster, locust_options
@@ -27,6 +28,7 @@ from harness.cli.load_tables import (
     line,
     live_table,
     print_abandonment,
+    print_floor,
     print_open_loop,
     print_summary,
     print_truth,
@@ -76,6 +78,7 @@ class Plan(NamedTuple):
     max_errors: int | None = None
     abort_rules: Sequence[AbortRule] = ()
     cluster: Cluster | None = None
+    calibration: Calibration | None = None
 
     @property
     def length_s(self) -> float:
@@ -124,11 +127,12 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
             "abort_if": [str(item) for item in plan.abort_rules],
         },
         machine=runs.this_machine(),
+        calibration=plan.calibration,
     )
     runs.write(plan.directory / runs.RUN, run)
     totals = Totals(plan.slos)
     ended = _drive(target, plan, totals)
-    run.summary = totals.summary()
+    run.summary = totals.summary(runs.workers(plan.directory))
     run.status = ended.status
     run.workers = read_accounts(plan.directory)
     run.caveats += losses(run.workers)
@@ -152,6 +156,9 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     if run.truth is not None:
         print_truth(run.truth)
+    if run.calibration is not None:
+        users = None if plan.workload.is_open or plan.workload.stages else plan.workload.users
+        print_floor(run.calibration, run.summary, users)
     return totals, ended
 
 

@@ -84,6 +84,7 @@ class Connector:
                 addresses = _look_up(host, port, ends_s)
                 capture.dns_ns = time.monotonic_ns() - began
             sock = _dial(addresses, capture, ends_s)
+            capture.handshake_ns = stamps.handshake_ns(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stamps.enable(sock)
             connection = Connection(sock)

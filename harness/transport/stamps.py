@@ -17,6 +17,8 @@ from harness.wire import Read
 SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+# struct tcp_info of linux/tcp.h: eight bytes, then 32-bit words, of which the 16th is the smoothed round trip in µs.
+_RTT: Final = struct.Struct("@8x60xI")
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 _STAMP: Final = (socket.SOL_SOCKET, SO_TIMESTAMPNS)
@@ -38,6 +40,17 @@ def enable(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def handshake_ns(sock: socket.socket) -> int | None:
+    """The round trip of a new connection's TCP handshake as the kernel measured it; None where it does not say."""
+    if not _SUPPORTED:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.size)
+    except OSError:
+        return None
+    return _RTT.unpack(info)[0] * 1_000 if len(info) == _RTT.size else None
 
 
 def prime() -> None:

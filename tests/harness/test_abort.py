@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.abort import AbortRule, AbortWatch, parse_abort
+from harness.abort import METRIC_NAMES, AbortRule, AbortWatch, parse_abort
 from harness.errors import UsageError
 from harness.record import SCHEMA, Reads, StreamRecord
-from harness.slo import METRIC_NAMES
 from harness.stream import Outcome
 from harness.units import MS, SECOND
 from tests.harness.tapes import START_NS

@@ -30,7 +30,7 @@ def test_a_quantile_is_within_the_stated_error_of_the_nearest_rank(values: list[
 def test_merged_parts_equal_the_whole(values: list[int], at: int) -> None:
     merged = filled(values[:at])
     merged.merge(filled(values[at:]))
-    assert vars(merged) == vars(filled(values))
+    assert merged.counts() == filled(values).counts()
 
 
 @given(VALUES)
@@ -68,7 +68,7 @@ def test_merging_an_empty_one_changes_nothing() -> None:
     histogram.merge(Histogram())
     empty = Histogram()
     empty.merge(filled([0, 7]))
-    assert vars(histogram) == vars(empty) == vars(filled([0, 7]))
+    assert histogram.counts() == empty.counts() == filled([0, 7]).counts()
 
 
 @given(VALUES, VALUES)

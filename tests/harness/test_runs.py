@@ -13,6 +13,9 @@ from harness.errors import UsageError
 from harness.record import SCHEMA, StreamRecord
 from harness.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
 from harness.stream import Outcome
+from harness.units import MS
+from tests.harness.test_validity import stream
+from tests.harness.test_workers import row
 
 
 def record(stream_id: str) -> StreamRecord:
@@ -182,3 +185,28 @@ def test_every_line_says_which_schema_it_follows(tmp_path: Path) -> None:
     writer.close()
 
     assert json.loads((tmp_path / STREAMS).read_text())["schema"] == SCHEMA
+
+
+def test_each_process_is_known_by_its_last_row_and_a_torn_one_is_left_out(tmp_path: Path) -> None:
+    assert runs.workers(tmp_path) == []
+    for one in (row(1, 10), row(2, 10), row(1, 20)):
+        runs.append_worker(tmp_path, one)
+    with (tmp_path / runs.WORKERS).open("ab") as file:
+        file.write(b'{"worker":2,"wall_ns":')
+    assert [(one.worker, one.wall_ns) for one in runs.workers(tmp_path)] == [(1, 20), (2, 10)]
+    runs.prepare(tmp_path)
+    assert runs.workers(tmp_path) == []
+
+
+def test_an_outline_is_the_record_without_its_events(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path)
+    first, second = stream((200, 0.1, 1)), stream((200, 0.1, 1), closed_ns=300 * MS, outcome=Outcome.TRUNCATED)
+    writer.add(first)
+    writer.add(second)
+    writer.close()
+    with (tmp_path / runs.STREAMS).open("ab") as file:
+        file.write(b"{broken}\n")
+    assert [(one.outcome, one.start_ns, one.left_ns) for one in runs.outlines(tmp_path)] == [
+        (Outcome.OK, first.start_ns, first.start_ns + 200 * MS + 1),
+        (Outcome.TRUNCATED, second.start_ns, second.start_ns + 300 * MS),
+    ]

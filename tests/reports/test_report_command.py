@@ -29,5 +29,5 @@ def test_a_missing_directory_is_left_to_the_one_place_that_prints_errors(tmp_pat
 def test_help_has_examples_and_exit_codes() -> None:
     text = CliRunner().invoke(app, ["--help"]).stdout
 
-    assert text.count("streamgauge report") == 2
+    assert text.count("streamgauge report") == 3
     assert "Exit codes" in text

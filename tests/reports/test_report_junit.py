@@ -3,8 +3,10 @@
 import xml.etree.ElementTree as ET
 
 from harness.conformance.result import Verdict
+from harness.metrics import Totals
+from harness.slo import parse_slo
 from reports.junit import junit_xml
-from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file
+from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file, stream
 
 
 def cases(strict: bool) -> tuple[ET.Element, dict[str, ET.Element]]:
@@ -67,3 +69,19 @@ def test_hostile_text_survives_as_text() -> None:
     assert "<script>alert(1)</script> ]]> red" in failure.attrib["message"]
     assert "\x1b" not in text
     assert "\x00" not in text
+
+
+def test_objectives_are_a_suite_of_their_own() -> None:
+    totals = Totals()
+    totals.add(stream(0, tokens=1))
+    slos = [totals.judge(parse_slo(text)) for text in ("ttft p50 < 1s", "ttft p50 < 1ms", "tpot < 1s")]
+    root = ET.fromstring(junit_xml(None, slos))
+
+    assert {case.attrib["name"]: kinds(case) for case in root.iter("testcase")} == {
+        "ttft p50 < 1000ms": ["system-out"],
+        "ttft p50 < 1ms": ["failure"],
+        "tpot < 1000ms": ["error"],
+    }
+    both = ET.fromstring(junit_xml(checks_file(EVERY_VERDICT, strict=False), slos))
+    assert [suite.attrib["name"] for suite in both] == ["streamgauge", "streamgauge.slo"]
+    assert (both.attrib["tests"], both.attrib["failures"], both.attrib["errors"]) == ("10", "2", "2")

@@ -11,6 +11,8 @@ import pytest
 from harness import runs
 from harness.comparison import Ledgered, compare
 from harness.errors import UsageError
+from harness.metrics import Totals
+from harness.slo import parse_slo
 from harness.stream import Outcome
 from harness.units import MS
 from reports.render import render
@@ -402,3 +404,20 @@ def test_reports_import_no_load_engine() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_objective_stands_beside_what_was_measured(tmp_path: Path) -> None:
+    totals = Totals([parse_slo("ttft p95 < 100ms"), parse_slo("error_rate <= 1%")])
+    records = [stream(n) for n in range(10)]
+    for record in records:
+        totals.add(record)
+    write_streams(tmp_path, records)
+    runs.write(tmp_path / runs.RUN, manifest(totals.summary()))
+
+    render(tmp_path)
+
+    text, markdown = page_of(tmp_path).text, (tmp_path / "report.md").read_text()
+    assert "objective ttft p95 < 100ms missed: measured 200ms" in text
+    assert "| `ttft p95 < 100ms` | missed | 200ms |" in markdown
+    assert "| `error_rate <= 1%` | met | 0% |" in markdown
+    assert 'failures="1"' in (tmp_path / "junit.xml").read_text()

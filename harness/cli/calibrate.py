@@ -1,0 +1,98 @@
+"""`streamgauge calibrate`: the error of this client on this machine at a planned load, against the mock's ledger."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from harness import __version__, runs
+from harness.calibration import Calibration, floor_of, told
+from harness.cli.children import child
+from harness.cli.console import err, facts, out, safe
+from harness.cli.load import locustfile
+from harness.cli.loading import Plan, run_load
+from harness.errors import CannotMeasure, ExitCode, UsageError
+from harness.prompts import PromptPlan, source
+from harness.target import DEFAULT_PROMPT, Target
+from harness.units import SECOND, parse_bounded, parse_duration
+from harness.workload import Workload
+
+_PATH: Final = "/v1/chat/completions"
+
+
+def calibrate(
+    users: Annotated[int, typer.Option("--users", "-u", metavar="N", min=1, help="Users of the planned load.")] = 50,
+    itl: Annotated[str, typer.Option(metavar="DURATION", help="Gap between two tokens of a stream.")] = "20ms",
+    tokens: Annotated[int, typer.Option(metavar="N", min=2, help="Tokens of a stream.")] = 100,
+    ttft: Annotated[str, typer.Option(metavar="DURATION", help="Time to the first token.")] = "200ms",
+    duration: Annotated[str, typer.Option("--duration", "-d", metavar="DURATION", help="How long to run.")] = "10s",
+    processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where calibration.json goes; runs/calibration-TIME if not given."),
+    ] = None,
+) -> None:
+    """Measure the error of this client on this machine at a planned load, against a mock whose truth is known.
+
+    Starts a mock of its own, loads it as `load` would, and compares with its ledger. The floor goes to
+    calibration.json in the directory, the run itself to calibration/ beside it. A load with --calibration DIR,
+    or with the same --out, shows the floor beside its figures.
+
+    Examples:
+
+      streamgauge calibrate --users 200 --itl 20ms --tokens 100
+
+      streamgauge calibrate --users 50 --out runs/a && streamgauge load --target target.toml --users 50 --out runs/a
+
+    Exit codes: 0 this client carries the load (VALID), 1 it does not, 2 usage, 3 could not measure, 130 interrupted.
+    """
+    length_ns = parse_bounded(duration, "--duration")
+    length_s = length_ns / SECOND
+    stream_s = (parse_duration(ttft, "--ttft") + (tokens - 1) * parse_duration(itl, "--itl")) / SECOND
+    if length_s < 1.5 * stream_s:
+        raise UsageError(
+            f"a stream of {tokens} tokens takes {stream_s:.1f} s, and --duration is {duration}",
+            f"write --duration {2 * stream_s:.0f}s or more, or fewer --tokens",
+        )
+    directory = out_dir or Path("runs") / f"calibration-{datetime.now():%Y%m%d-%H%M%S}"
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with child("mock", "--ttft", ttft, "--itl", itl, "--tokens", str(tokens)) as mock:
+        plan = Plan(
+            workload=Workload(length_ns=length_ns, users=users, processes=processes),
+            locustfiles=[locustfile("chat")],
+            prompts=source(PromptPlan(text=DEFAULT_PROMPT)),
+            directory=runs.prepare(directory / runs.CALIBRATION_RUN),
+        )
+        _, ended = run_load(Target(url=mock + _PATH, mock=mock), plan)
+    if ended.interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    run = runs.read(plan.directory / runs.RUN, runs.RunFile)
+    if run is None or run.summary is None or run.truth is None or run.truth.ttft_error_ms is None:
+        raise CannotMeasure("no stream could be compared with the ledger", f"see {plan.directory / 'locust.log'}")
+    machine = runs.this_machine()
+    floor = floor_of(
+        run.summary,
+        run.truth,
+        streamgauge=__version__,
+        started=started,
+        machine=f"{machine.system}, Python {machine.python}, CPUs: {machine.cpus}",
+        users=users,
+        processes=processes,
+        ttft=ttft,
+        itl=itl,
+        tokens=tokens,
+    )
+    path = directory / runs.CALIBRATION
+    runs.write(path, floor)
+    _print(floor)
+    out.print(f"wrote {safe(path)}")
+    if floor.validity.verdict != "VALID":
+        err.print(f"[red]This client cannot carry that load:[/red] it is {floor.validity.verdict}")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _print(floor: Calibration) -> None:
+    out.print()
+    out.print("[bold]error floor of this client[/bold]")
+    out.print(facts(told(floor)))

@@ -1,0 +1,43 @@
+"""A mock or a proxy of ours in a process of its own, so that it does not share an interpreter with what measures it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from harness.errors import CannotMeasure
+
+_START_TIMEOUT_S: Final = 15.0
+# The console script may not be on the path, this interpreter is.
+STREAMGAUGE: Final = (sys.executable, "-c", "from harness.cli import main; main()")
+
+
+@contextmanager
+def child(*arguments: str) -> Iterator[str]:
+    """A mock or proxy on a free port in a process of its own; gives its address. Raises CannotMeasure."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [*STREAMGAUGE, *arguments, "--port", "0"],
+            stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()  # "... listening on http://127.0.0.1:PORT", or the end of a failed start
+            if " listening on " not in first:
+                errors.seek(0)
+                said = errors.read().decode(errors="replace").strip()
+                raise CannotMeasure(f"the {arguments[0]} did not start: {said or first.strip()}")
+            yield first.rpartition(" ")[2].strip()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_START_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()

@@ -1,0 +1,37 @@
+"""What became of the objectives of a run: the table, and the exit code."""
+
+from collections.abc import Sequence
+
+import typer
+from rich.table import Table
+
+from harness.cli.console import err, safe
+from harness.errors import CannotMeasure, ExitCode
+from harness.slo import SloResult, Verdict
+
+_COLOURS = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.NO_DATA: "yellow"}
+
+
+def slo_table(results: Sequence[SloResult]) -> Table:
+    """Objective, measured, verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("SLO")
+    table.add_column("measured", justify="right")
+    table.add_column("")
+    for one in results:
+        colour = _COLOURS[one.verdict]
+        table.add_row(safe(one.slo), safe(one.measured or "-"), f"[{colour}]{one.verdict.value}[/{colour}]")
+    return table
+
+
+def judge_slos(results: Sequence[SloResult]) -> None:
+    """Exit with 1 when an objective was missed. Raises CannotMeasure when one had no data: that is not a pass."""
+    missed = [one for one in results if one.verdict is Verdict.MISSED]
+    for one in missed:
+        err.print(f"[red]SLO missed:[/red] {safe(one.slo)} (measured {safe(one.measured)})")
+    if missed:
+        raise typer.Exit(ExitCode.FAILED)
+    if unknown := [one.slo for one in results if one.verdict is Verdict.NO_DATA]:
+        raise CannotMeasure(
+            f"no data for the SLO {'; '.join(unknown)}", "did any stream get that far? See the outcomes"
+        )

@@ -1,0 +1,83 @@
+"""streams.parquet: a row a stream, for pandas, DuckDB or Spark. Needs the extra `streamgauge[parquet]` (pyarrow)."""
+
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from harness import runs
+from harness.errors import UsageError
+from harness.metrics import per_stream
+from harness.record import StreamRecord
+from harness.validity import ttft_bound_ns
+from reports.streams import Records
+
+NAME: Final = "streams.parquet"
+_ROWS: Final = 20_000  # a row group: what is in memory at once
+
+_TEXT: Final = (
+    "id", "outcome", "detail", "scenario", "method", "url", "dialect", "finish_reason", "tokens_source", "stamp_source",
+)  # fmt: skip
+_NUMBERS: Final = (
+    "worker", "status", "start_ns", "intended_ns", "dns_ns", "tunnel_ns", "tls_ns", "handshake_ns", "sent_ns",
+    "closed_ns", "events", "comments", "output_tokens", "token_chars", "unstamped_reads", "wire_bytes", "loop_late_ns",
+    "asked_prompt_tokens", "asked_output_tokens", "usage_prompt_tokens",
+)  # fmt: skip
+_METRICS: Final = (
+    "ttft", "ttfb", "headers", "ttfe", "ttfat", "ttst", "tpot", "e2e", "connect", "ttft_any_chunk", "tpot_incl_first",
+    "itl_request_mean", "itl", "schedule_delay", "ttft_intended", "e2e_intended",
+)  # fmt: skip
+_FLAGS: Final = ("reused", "warmup")
+_LISTS: Final = ("token_at_ns", "read_at_ns", "read_lag_ns", "read_bytes")
+
+
+def write_parquet(directory: Path, *, events: bool = False) -> Path:
+    """Write `streams.parquet` beside the records; `events` adds the arrival of every token and read as lists.
+
+    Times are ns; what did not happen is null. Raises UsageError without pyarrow or without records.
+    """
+    try:
+        import pyarrow as pa  # an extra of 100 MB that most never need
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UsageError("--parquet needs pyarrow", "install it: pip install 'streamgauge[parquet]'") from None
+    if not (directory / runs.STREAMS).exists():
+        raise UsageError(f"{directory} holds no {runs.STREAMS}", "give the directory that load wrote with --out")
+    schema = pa.schema(
+        [(name, pa.string()) for name in _TEXT]
+        + [(name, pa.bool_()) for name in _FLAGS]
+        + [(name, pa.int64()) for name in _NUMBERS]
+        + [(_column(name), pa.float64()) for name in _METRICS]
+        + [("ttft_bound_ns", pa.int64())]
+        + [(name, pa.list_(pa.int64())) for name in _LISTS if events]
+    )
+    path = directory / NAME
+    temporary = path.with_name(f".{NAME}.{os.getpid()}")
+    records = iter(Records(directory))
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            while rows := [_row(record, events) for record in islice(records, _ROWS)]:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _column(metric: str) -> str:
+    # Of one stream there is no pool of gaps: `itl` is its longest.
+    return "itl_max_ns" if metric == "itl" else f"{metric}_ns"
+
+
+def _row(record: StreamRecord, events: bool) -> dict[str, Any]:
+    values = per_stream(record)
+    row: dict[str, Any] = {name: getattr(record, name) for name in (*_TEXT, *_FLAGS, *_NUMBERS)}
+    row["outcome"] = record.outcome.value
+    row |= {_column(name): values[name] for name in _METRICS}
+    row["ttft_bound_ns"] = ttft_bound_ns(record)
+    if events:
+        reads = record.reads
+        row |= zip(_LISTS, (record.token_ns, reads.at_ns, reads.lag_ns, reads.bytes), strict=True)
+    return row
