@@ -110,11 +110,12 @@ class Connection:
             self._raw = _socket.socket(fileno=self._sock.fileno())
         return self._raw.fileno()
 
-    def poll(self) -> stamps.Arrival | None:
+    def poll(self) -> tuple[bytes, Read] | None:
         """What has arrived, without waiting; None when that is nothing, or only a part of a TLS record."""
         assert self._raw is not None, "poll comes after watched"
         if self._notified:
-            return b"", [], time.time_ns()
+            now_ns = time.time_ns()
+            return b"", Read(now_ns, now_ns, 0, stamped=False)
         try:
             data, ancillary, _, _ = self._raw.recvmsg(stamps.RECV_BYTES, stamps.ANCILLARY_BYTES)
         except BlockingIOError:
@@ -126,7 +127,7 @@ class Connection:
             if plain == b"":
                 return None
             data = plain or b""
-        return data, ancillary, user_ns
+        return data, stamps.read_of(data, ancillary, user_ns)
 
     def _decrypt(self) -> bytes | None:
         assert self._tls is not None

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 import httpx
 
-from harness.transport import stamps
 from harness.transport.connection import Close, Connection
 from harness.transport.parser import ResponseParser
 from harness.wire import Capture, End, Framing, Read
@@ -47,7 +46,7 @@ class Exchange(httpx.SyncByteStream):
         self._leave: tuple[float, Close] | None = None
         self._watch = watch
         self._only_stores = False
-        self._arrived: list[stamps.Arrival] = []
+        self._arrived: list[tuple[bytes, Read]] = []
         self._arrived_bytes = 0
         self._deadline_s: float | None = None
         self._heard = 0  # reads until `_heard_s`, when the last tick found new ones
@@ -184,10 +183,10 @@ class Exchange(httpx.SyncByteStream):
             arrived = arrived[-1:]
         self._look_at_each(arrived)
 
-    def _look_at(self, arrived: list[stamps.Arrival]) -> None:
+    def _look_at(self, arrived: list[tuple[bytes, Read]]) -> None:
         capture = self.capture
-        if self._parser.feed_chunks([data for data, _, _ in arrived], len(capture.reads)):
-            capture.reads += stamps.reads_of(arrived)
+        if self._parser.feed_chunks([data for data, _ in arrived], len(capture.reads)):
+            capture.reads += [read for _, read in arrived]
         elif len(arrived) <= _FEW:
             self._look_at_each(arrived)
         else:
@@ -195,12 +194,12 @@ class Exchange(httpx.SyncByteStream):
             self._look_at(arrived[:half])
             self._look_at(arrived[half:])
 
-    def _look_at_each(self, arrived: list[stamps.Arrival]) -> None:
-        for data, ancillary, user_ns in arrived:
+    def _look_at_each(self, arrived: list[tuple[bytes, Read]]) -> None:
+        for data, read in arrived:
             if self._parser.done:
                 self._parser.keep_alive = False  # this came behind the end
                 break
-            self._feed(data, stamps.read_of(data, ancillary, user_ns))
+            self._feed(data, read)
 
     def _feed(self, data: bytes, read: Read) -> None:
         capture = self.capture

@@ -8,7 +8,6 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from harness.wire import Read
@@ -21,12 +20,7 @@ ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "C
 _RTT: Final = struct.Struct("@8x60xI")
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
-_STAMP: Final = (socket.SOL_SOCKET, SO_TIMESTAMPNS)
-
 RECV_BYTES: Final = 64 * 1024
-
-Arrival = tuple[bytes, list[tuple[int, int, bytes]], int]
-"""What one recvmsg gave: the bytes, the ancillary data with the stamp, and the time in user space (epoch ns)."""
 
 _keeper: int | None = None
 
@@ -82,17 +76,3 @@ def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int) 
             if stamp <= user_ns:
                 return Read(stamp, user_ns, len(data))
     return Read(user_ns, user_ns, len(data), stamped=False)
-
-
-def reads_of(arrivals: Sequence[Arrival]) -> list[Read]:
-    """`read_of` for many, at half the cost where each carries its stamp and nothing else."""
-    try:
-        stamps = b"".join([value for _, [(level, kind, value)], _ in arrivals if (level, kind) == _STAMP])
-    except ValueError:
-        stamps = b""
-    if len(stamps) == _TIMESPEC.size * len(arrivals):
-        times = [seconds * 1_000_000_000 + ns for seconds, ns in _TIMESPEC.iter_unpack(stamps)]
-        users = [user_ns for _, _, user_ns in arrivals]
-        if all(map(int.__le__, times, users)):
-            return list(map(Read, times, users, [len(data) for data, _, _ in arrivals]))
-    return [read_of(*arrival) for arrival in arrivals]

@@ -2,14 +2,11 @@
 
 import select
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.transport import stamps
 
@@ -83,45 +80,3 @@ def test_a_socket_that_cannot_be_stamped_is_told() -> None:
 def test_priming_twice_is_harmless() -> None:
     stamps.prime()
     stamps.prime()
-
-
-STAMPED = st.builds(
-    lambda at, late, data: (
-        data,
-        [(socket.SOL_SOCKET, stamps.SO_TIMESTAMPNS, struct.pack("@qq", 1, at))],
-        10**9 + at + late,
-    ),
-    st.integers(0, 999_999_999),
-    st.integers(-5, 100),
-    st.binary(max_size=3),
-)
-ODD = st.sampled_from(
-    [
-        (b"x", [], 5),
-        (b"x", [(socket.SOL_SOCKET, 1, b"abc")], 5),
-        (b"x", [(socket.SOL_SOCKET, stamps.SO_TIMESTAMPNS, b"")], 5),
-    ]
-)
-
-
-@given(st.lists(STAMPED | ODD, max_size=6) | st.lists(STAMPED, max_size=6))
-def test_many_reads_are_what_each_is(arrivals: list[stamps.Arrival]) -> None:
-    assert stamps.reads_of(arrivals) == [stamps.read_of(*arrival) for arrival in arrivals]
-
-
-@linux
-def test_the_kernel_tells_the_round_trip_of_a_new_connection() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        before = time.monotonic_ns()
-        with socket.create_connection(listener.getsockname()) as ours:
-            connect_ns = time.monotonic_ns() - before
-            found = stamps.handshake_ns(ours)
-    assert found is not None
-    assert 0 < found <= connect_ns + 1_000  # the kernel counts whole microseconds
-
-
-@linux
-def test_what_is_no_tcp_socket_has_no_handshake() -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        assert stamps.handshake_ns(one) is None
