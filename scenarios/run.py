@@ -1,6 +1,7 @@
 """The run that a process takes part in: what it was asked for, and the moment it began, the same in every process."""
 
 import os
+import signal
 import time
 from typing import Any, Final
 
@@ -14,11 +15,13 @@ from harness.units import LONGEST_NS, MS, SECOND
 from harness.workload import Workload
 from scenarios.shipping import shipper
 
+PARENT_ENV: Final = "STREAMGAUGE_PARENT"  # process id of the command that runs Locust
 WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
 LEAD_NS: Final = 500 * MS
 """From the announcement of an open loop's start to its first arrival: for users to be spawned in every process."""
 
 _POLL_S: Final = 0.1
+_PARENT_S: Final = 1.0
 _BEGIN: Final = "streamgauge_begin"
 
 
@@ -40,6 +43,21 @@ def began_ns() -> int:
 def is_over() -> bool:
     """Whether no stream may start any more."""
     return time.time_ns() >= began_ns() + WORKLOAD.length_ns
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _end_with_parent(**_: Any) -> None:
+    """A load whose command was killed must not go on: nobody would read its records."""
+    parent = os.environ.get(PARENT_ENV)
+    if parent is None or os.getppid() != int(parent):
+        return  # plain Locust, or one of the processes that Locust itself ends
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            gevent.sleep(_PARENT_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    gevent.spawn(watch)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

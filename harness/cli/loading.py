@@ -50,6 +50,7 @@ from harness.workload import Workload
 LOG: Final = "locust.log"
 
 _TARGET_ENV: Final = "STREAMGAUGE_TARGET"
+_PARENT_ENV: Final = "STREAMGAUGE_PARENT"
 _WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"
 _SHIP_ENV: Final = "STREAMGAUGE_SHIP"
 _SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"
@@ -200,6 +201,7 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
     environment = {
         **os.environ,
         _TARGET_ENV: msgspec.json.encode(target).decode(),
+        _PARENT_ENV: str(os.getpid()),
         _WORKLOAD_ENV: msgspec.json.encode(plan.workload).decode(),
         _PROMPTS_ENV: msgspec.json.encode(plan.prompts.plan).decode(),
     }

@@ -77,6 +77,7 @@ class H2Server:
         try:
             return self.h2.receive_data(data)
         except h2.exceptions.ProtocolError:  # what comes after its own GOAWAY
+            self.h2.clear_outbound_data_buffer()  # a second one, for that
             return []
 
     def _received(self) -> bytes:

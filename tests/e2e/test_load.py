@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from harness.metrics import Totals
@@ -163,10 +164,16 @@ def test_locusts_web_ui_shows_the_streams_that_are_recorded(paced: str, tmp_path
         until(lambda stats: stats["state"] == "ready" and stats.get("worker_count", 1) == processes)
         page = httpx.get(ui, timeout=5).text
         httpx.post(f"{ui}/swarm", data={"user_count": "2", "spawn_rate": "2", "host": paced}, timeout=10)
-        running = until(lambda stats: row(stats)["streams"] > 4 and bool(row(stats)["tokens_per_s"]))
+        until(lambda stats: row(stats)["streams"] > 4 and bool(row(stats)["tokens_per_s"]))
         httpx.post(f"{ui}/stop", timeout=20).raise_for_status()
         run = tmp_path / "run"
-        stopped = until(lambda stats: stats["state"] == "stopped" and row(stats)["streams"] == len(records(run)))
+        stopped = until(
+            lambda stats: (
+                stats["state"] == "stopped"
+                and row(stats)["streams"] == len(records(run))
+                and any(each["name"] == CHAT and each["num_requests"] for each in stats["stats"])
+            )
+        )
     finally:
         process.terminate()
         process.wait(20)
@@ -174,7 +181,6 @@ def test_locusts_web_ui_shows_the_streams_that_are_recorded(paced: str, tmp_path
     found = records(tmp_path / "run")
     assert "extended_tabs" in page
     assert "TTFT p50 (ms)" in page
-    assert any(each["name"] == CHAT and each["num_requests"] for each in running["stats"])
     assert row(stopped)["name"] == "ChatUser"
     assert row(stopped)["ok"] == sum(record.outcome == "ok" for record in found) > 4
     assert len({record.worker for record in found}) == processes
@@ -215,3 +221,17 @@ def test_a_load_that_cannot_be_asked_as_planned_does_not_begin(streamgauge: Run,
     assert "no field for the answer's length" in done.stderr
     assert "no place for a prompt" in without_place.stderr
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_locust_does_not_outlive_a_command_that_is_killed(paced: str, tmp_path: Path) -> None:
+    load = subprocess.Popen(
+        command("load", paced + CHAT, "--users", "1", "--duration", "10m", "--out", tmp_path),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "accounts").is_dir():
+        time.sleep(0.1)
+    (worker,) = psutil.Process(load.pid).children()
+    load.kill()
+    load.wait()
+    worker.wait(20)
+    assert not worker.is_running()
