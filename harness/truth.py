@@ -1,5 +1,6 @@
 """The mock's ledger, read through its control API: what the upstream really did, and when."""
 
+import ssl
 import time
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -10,6 +11,8 @@ import msgspec
 
 from harness.clocks import Offset, better, of_round_trip
 from harness.errors import CannotMeasure
+from harness.target import Target
+from harness.transport.tls import tls_context
 
 PINGS: Final = 9
 
@@ -77,11 +80,19 @@ class _Clock(msgspec.Struct):
 class Mock:
     """A client of one mock's control API. Raises CannotMeasure when it cannot be reached or answers oddly."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """The mock that a target names, believed as the target is. Raises CannotMeasure when it names none."""
+        if target.mock is None:
+            raise CannotMeasure("no mock is known", "name it with --mock URL")
+        tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
+        return cls(target.mock, tls=tls)
+
+    def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Without TLS there is nothing to verify, and loading the certificates takes longer than all the rest.
-        verify = self.url.startswith("https:")
+        verify = tls or self.url.startswith("https:")
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=10.0, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:

@@ -39,7 +39,7 @@ def cancel(
     """
     if target.mock is None:
         raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
-    with StreamClient.to(target) as client, Mock(target.mock) as mock:
+    with StreamClient.to(target) as client, Mock.of(target) as mock:
         mock.clock()
         target = settle(client, target)
         with err.status("starting ...") as status:

@@ -95,7 +95,7 @@ def check(
 def _run(target: Target, selected: list[Check], *, public: bool, strict: bool) -> ChecksFile:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
     with StreamClient.to(target) as client:
-        mock = Mock(target.mock) if target.mock else None
+        mock = Mock.of(target) if target.mock else None
         try:
             if mock is not None:
                 mock.clock()

@@ -49,7 +49,7 @@ def diagnose(
         paths.append(diagnosing.Path("direct", msgspec.structs.replace(target, url=check_url(direct))))
     with StreamClient.to(target) as client:
         paths = [path._replace(target=settle(client, path.target)) for path in paths]
-        mock = Mock(target.mock) if target.mock else None
+        mock = Mock.of(target) if target.mock else None
         with err.status("starting ...") as status:
             found = diagnosing.diagnose(
                 client, paths[0], paths[1] if direct else None, mock, lambda text: status.update(safe(text))

@@ -142,9 +142,9 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     if run.open_loop is not None and run.open_loop.caveat:
         run.caveats.append(run.open_loop.caveat)
     if target.mock is not None:
-        run.truth = _truth(target.mock, plan.directory)
+        run.truth = _truth(target, plan.directory)
     if plan.workload.abandon is not None:
-        run.abandonment = _abandoned(target.mock, plan.directory)
+        run.abandonment = _abandoned(target, plan.directory)
     runs.write(plan.directory / runs.RUN, run)
     print_summary(run.summary)
     if run.open_loop is not None:
@@ -309,9 +309,9 @@ def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
         child.wait()
 
 
-def _truth(mock_url: str, directory: Path) -> Comparison:
+def _truth(target: Target, directory: Path) -> Comparison:
     """Join the run's records with the mock's ledger."""
-    with Mock(mock_url) as mock:
+    with Mock.of(target) as mock:
         records = list(islice((r for r in runs.RecordReader(directory) if r.token_reads), MAX_JOINED))
         known = {}
         for record in records:
@@ -320,14 +320,14 @@ def _truth(mock_url: str, directory: Path) -> Comparison:
     return compare(records, known)
 
 
-def _abandoned(mock_url: str | None, directory: Path) -> Abandonment | None:
+def _abandoned(target: Target, directory: Path) -> Abandonment | None:
     """What became of the streams that users left; with a mock, joined with its ledger."""
-    if mock_url is None:
+    if target.mock is None:
         return abandonment(runs.RecordReader(directory), {})
     left = (record.id for record in runs.RecordReader(directory) if record.outcome is Outcome.CANCELLED)
     known = {}
     until_s = time.monotonic() + _LEDGER_WAIT_S
-    with Mock(mock_url) as mock:
+    with Mock.of(target) as mock:
         offset = mock.clock()
         for stream_id in islice(left, MAX_JOINED):
             wait_s = max(until_s - time.monotonic(), 0)

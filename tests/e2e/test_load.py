@@ -20,6 +20,7 @@ from harness.runs import RecordReader
 from harness.truth import Mock
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
+from mock_provider.listening import Listening
 from tests.e2e.conftest import command, free_port
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -235,3 +236,14 @@ def test_locust_does_not_outlive_a_command_that_is_killed(paced: str, tmp_path: 
     load.wait()
     worker.wait(20)
     assert not worker.is_running()
+
+
+def test_a_mock_behind_tls_is_believed_as_the_target_is(streamgauge: Run, tmp_path: Path) -> None:
+    listening = Listening(tls="self-signed")
+    with MockServer(MockConfig(tokens=5, ttft="20ms", itl="5ms", listening=listening)) as server:
+        url = server.url
+        done = streamgauge(
+            "load", url + CHAT, "--users", "2", "--duration", "1s", "--mock", url, "--insecure", "--out", tmp_path
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run.json").read_text())["truth"]["streams"] > 0
