@@ -27,6 +27,17 @@ class Watch(Protocol):
         """
 
 
+def raise_for_end(capture: Capture) -> None:
+    """What httpx's callers expect of an unfinished response; nothing for one that ended otherwise."""
+    end, detail = capture.end, capture.detail
+    if end is End.TIMEOUT:
+        raise httpx.ReadTimeout(detail or "timeout")
+    if end in (End.CLOSED, End.MALFORMED, End.TOO_LARGE):
+        raise httpx.RemoteProtocolError(detail or end.value)
+    if end in (End.RESET, End.CANCELLED):
+        raise httpx.ReadError(detail or end.value)
+
+
 class Exchange(httpx.SyncByteStream):
     """The body of one response, as httpx iterates it; `drain` is the same without httpx in between.
 
@@ -60,7 +71,7 @@ class Exchange(httpx.SyncByteStream):
                 self._returned += 1
                 yield body[self._returned - 1][1]
             if not more:
-                self.raise_for_end()
+                raise_for_end(self.capture)
                 return
             more = self.step()  # the read that ends the response may bring the last of the body
 
@@ -111,7 +122,7 @@ class Exchange(httpx.SyncByteStream):
             while self.capture.head is None and self.step(deadline_s):
                 pass
 
-    def _be_called(self, watch: "Watch", deadline_s: float | None) -> None:
+    def _be_called(self, watch: Watch, deadline_s: float | None) -> None:
         """Let `watch` call until the head is there, or, when it is, the end."""
         if self._parser.done or self._connection is None:
             self._finish()
@@ -255,16 +266,6 @@ class Exchange(httpx.SyncByteStream):
         """httpx closes a response it is done with."""
         if self._connection is not None:
             self.leave(Close.FIN)
-
-    def raise_for_end(self) -> None:
-        """What httpx's callers expect of an unfinished response."""
-        end, detail = self.capture.end, self.capture.detail
-        if end is End.TIMEOUT:
-            raise httpx.ReadTimeout(detail or "timeout")
-        if end in (End.CLOSED, End.MALFORMED, End.TOO_LARGE):
-            raise httpx.RemoteProtocolError(detail or end.value)
-        if end in (End.RESET, End.CANCELLED):
-            raise httpx.ReadError(detail or end.value)
 
     def keep_in(self, pool: list[Connection]) -> None:
         """Where the connection goes when the response is complete and the peer keeps it open."""

@@ -7,18 +7,15 @@ authentication and TLS configuration stay httpx's. One transport belongs to one 
 
 import ssl
 import time
-from typing import Final
 
 import httpx
 
 from harness.transport import stamps
 from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier, origin_of
 from harness.transport.connection import Connection, left_of
-from harness.transport.exchange import Exchange, Watch
+from harness.transport.exchange import Exchange, Watch, raise_for_end
 from harness.transport.proxies import Proxy
 from harness.wire import Capture
-
-DEFAULT_TIMEOUT_S: Final = 30.0
 
 
 class CaptureTransport(httpx.BaseTransport):
@@ -67,7 +64,7 @@ class CaptureTransport(httpx.BaseTransport):
             raise
         head = capture.head
         if head is None:
-            exchange.raise_for_end()
+            raise_for_end(exchange.capture)
             raise httpx.RemoteProtocolError("no response head")  # pragma: no cover - every end without a head raises
         return httpx.Response(
             head.status,

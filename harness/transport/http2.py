@@ -20,6 +20,7 @@ import httpx
 from harness.transport import stamps
 from harness.transport.connecting import Connector, Origin, connect_error, earlier, origin_of
 from harness.transport.connection import Close, Connection, left_of
+from harness.transport.exchange import raise_for_end
 from harness.transport.parser import MAX_BODY_BYTES, MAX_PIECES
 from harness.transport.proxies import Proxy
 from harness.wire import Capture, End, Framing, Head
@@ -153,7 +154,7 @@ class Http2Exchange(httpx.SyncByteStream):
             for _, data in self.capture.body[given:]:
                 yield data
             given = len(self.capture.body)
-        self.raise_for_end()
+        raise_for_end(self.capture)
 
     def step(self, deadline_s: float | None = None) -> bool:
         """Take one piece of the body; False when the response has ended, for whatever reason (see `capture.end`)."""
@@ -233,16 +234,6 @@ class Http2Exchange(httpx.SyncByteStream):
         else:
             self.interrupt()
             raise error
-
-    def raise_for_end(self) -> None:
-        """What httpx's callers expect of an unfinished response."""
-        end, detail = self.capture.end, self.capture.detail
-        if end is End.TIMEOUT:
-            raise httpx.ReadTimeout(detail or "timeout")
-        if end in (End.CLOSED, End.MALFORMED, End.TOO_LARGE):
-            raise httpx.RemoteProtocolError(detail or end.value)
-        if end in (End.RESET, End.CANCELLED):
-            raise httpx.ReadError(detail or end.value)
 
     def _end(self, end: End, detail: str | None) -> None:
         capture = self.capture
@@ -330,7 +321,7 @@ class Http2Transport(httpx.BaseTransport):
         capture.reads.clear()  # they were the connection's own, see `begin`
         if capture.wire is not None:
             capture.wire.clear()
-        exchange.raise_for_end()
+        raise_for_end(exchange.capture)
         raise httpx.RemoteProtocolError("no response head")  # pragma: no cover - every end without a head raises
 
     def connect(self, timeout_s: float | None) -> httpcore.NetworkStream:

@@ -96,3 +96,10 @@ def streamgauge() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 def command(*arguments: str | Path) -> list[str]:
     """The command line that runs streamgauge with this interpreter."""
     return [sys.executable, "-c", "from harness.cli import main; main()", *map(str, arguments)]
+
+
+@pytest.fixture
+def paced() -> Iterator[str]:
+    """A mock of its own for each test, so that its ledger holds this run alone: a stream takes 250 ms."""
+    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
+        yield server.url

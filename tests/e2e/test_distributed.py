@@ -14,18 +14,10 @@ import pytest
 from harness.accounts import Account, read_accounts
 from harness.runs import RecordReader
 from harness.truth import Mock
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
 from tests.e2e.conftest import command, free_port
 
 CHAT = "/v1/chat/completions"
 Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def paced() -> Iterator[str]:
-    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
-        yield server.url
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -25,13 +25,6 @@ from tests.e2e.conftest import command, free_port
 
 Run = Callable[..., "CompletedProcess[str]"]
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture
-def paced() -> Iterator[str]:
-    """A mock of its own for each test, so that its ledger holds this run alone."""
-    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
-        yield server.url
 
 
 def records(directory: Path) -> list[StreamRecord]:

@@ -22,13 +22,6 @@ Run = Callable[..., "CompletedProcess[str]"]
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
-def paced() -> Iterator[str]:
-    """A mock of its own for each test: a stream takes 250 ms."""
-    with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
-        yield server.url
-
-
 def records(directory: Path) -> list[StreamRecord]:
     return sorted(RecordReader(directory), key=lambda record: record.intended_ns or record.start_ns)
 
