@@ -18,6 +18,7 @@ from harness.cancelling import upstream_of
 from harness.client import StreamClient, not_a_stream
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from harness.conformance.cases import Case, Observed, Position, Step
+from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import SCENARIOS
@@ -80,12 +81,13 @@ def check(
     mock: Mock | None = None,
     public: bool = False,
     strict: bool = False,
+    allowed: Allowed = NOTHING,
     pace: Pace | None = None,
     progress: Progress = lambda *_: None,
 ) -> ChecksFile:
     """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    case = observe(client, target, selected, mock=mock, public=public, pace=pace, progress=progress)
+    case = observe(client, target, selected, mock=mock, public=public, allowed=allowed, pace=pace, progress=progress)
     happy = case.observed[0]
     if not happy.streams:
         raise not_a_stream(happy.transcript)
@@ -115,13 +117,15 @@ def observe(
     *,
     mock: Mock | None = None,
     public: bool = False,
+    allowed: Allowed = NOTHING,
     pace: Pace | None = None,
     progress: Progress = lambda *_: None,
 ) -> Case:
     """Run the scenarios that the selected checks read; only the first one when it gives no stream."""
-    runner = _Runner(client, target, mock, pace or Pace())
+    runner = _Runner(client, target, mock, pace or Pace(), allowed)
     case = Case(
         position=Position.DIRECT if mock is None else Position.SANDWICH,
+        allowed=allowed.opt_ins,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
         endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
@@ -135,7 +139,8 @@ def observe(
         return case
     case.dialect = runner.dialect = target.reader() or happy.transcript.dialect
     wanted = {name for one in selected if one.applies(case) is None for name in one.reads} - {"happy"}
-    todo = [one for one in SCENARIOS.values() if one.name in wanted and not (one.mock and mock is None)]
+    possible = [one for one in SCENARIOS.values() if not one.missing(mock=mock is not None, allowed=allowed.opt_ins)]
+    todo = [one for one in possible if one.name in wanted]
     for done, scenario in enumerate(todo, 1):
         progress(scenario.summary, done, len(todo) + 1)
         case.observed += runner.play(scenario.name)
@@ -144,11 +149,12 @@ def observe(
 
 
 class _Runner:
-    def __init__(self, client: StreamClient, target: Target, mock: Mock | None, pace: Pace) -> None:
+    def __init__(self, client: StreamClient, target: Target, mock: Mock | None, pace: Pace, allowed: Allowed) -> None:
         self._client = client
         self._target = target
         self._mock = mock
         self._pace = pace
+        self._allowed = allowed
         self._offset = None if mock is None else mock.clock()
         self.dialect = target.reader()
 

@@ -1,5 +1,6 @@
 """`streamgauge check`: does it speak the protocol?"""
 
+import os
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -12,11 +13,13 @@ from harness import checking, runs
 from harness.cli.console import err, out, safe
 from harness.cli.options import with_target
 from harness.client import StreamClient, settle
+from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
 from harness.conformance.registry import CHECKS, Check, failed, select
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.errors import ExitCode, UsageError
 from harness.target import Target
 from harness.truth import Mock
+from harness.units import SECOND, parse_bounded
 
 _MARKS: Final = {
     Verdict.PASS: ("green", "✓"),
@@ -27,6 +30,7 @@ _MARKS: Final = {
     Verdict.INCONCLUSIVE: ("magenta", "?"),
     Verdict.ERROR: ("red", "E"),
 }
+_OPT_INS: Final = "What it may cost"
 _TOLD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 
 
@@ -36,8 +40,10 @@ def _list(wanted: bool) -> None:
     for group, members in groupby(select(), key=lambda check: check.entry.group):
         out.print(f"[bold]{group}[/bold]")
         for check in members:
-            mock = "  [cyan](needs --mock)[/cyan]" if check.needs_mock else ""
-            out.print(f"  {check.id:<42} {check.entry.level:<6} {safe(check.entry.statement)}{mock}")
+            needs = ["--mock"] if check.needs_mock else []
+            needs += [opt_in.flag for opt_in in check.opt_ins]
+            told = f"  [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
+            out.print(f"  {check.id:<42} {check.entry.level:<6} {safe(check.entry.statement)}{told}")
     out.print(f"\n{len(CHECKS)} checks")
     raise typer.Exit
 
@@ -53,6 +59,56 @@ def check(
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the run too.")] = False,
+    long: Annotated[
+        bool,
+        typer.Option(
+            "--long",
+            help="Allow checks that wait: for heartbeats in a minute of silence, for a dead upstream to be given up."
+            " A handful of requests; as long as --max-duration says.",
+            rich_help_panel=_OPT_INS,
+            show_default=False,
+        ),
+    ] = False,
+    max_duration: Annotated[
+        str | None,
+        typer.Option(
+            "--max-duration",
+            metavar="DURATION",
+            help=f"With --long: the longest that one wait may take; {LONG_NS // SECOND}s.",
+            rich_help_panel=_OPT_INS,
+        ),
+    ] = None,
+    allow_load: Annotated[
+        bool,
+        typer.Option(
+            "--allow-load",
+            help="Allow checks that open many streams at once, to find the limits: some --max-streams at a time,"
+            " a few times over; up to a minute.",
+            rich_help_panel=_OPT_INS,
+            show_default=False,
+        ),
+    ] = False,
+    max_streams: Annotated[
+        int | None,
+        typer.Option(
+            "--max-streams",
+            metavar="N",
+            min=2,
+            max=1000,
+            help=f"With --allow-load: how many streams at once; {MAX_STREAMS}.",
+            rich_help_panel=_OPT_INS,
+        ),
+    ] = None,
+    second_key: Annotated[
+        str | None,
+        typer.Option(
+            "--second-key",
+            metavar="VAR",
+            help="Environment variable that holds a second user's key, for what one user may not do to another:"
+            " a few requests; it goes where the first key goes and is never written down.",
+            rich_help_panel=_OPT_INS,
+        ),
+    ] = None,
     public: Annotated[
         bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
     ] = False,
@@ -75,6 +131,8 @@ def check(
 
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --only flush --only 'cancel.*'
 
+      streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --long --allow-load
+
     Exit codes: 0 no check failed, 1 one did, 2 usage, 3 there was no stream to check.
     """
     selected = select(only or (), skip or ())
@@ -84,7 +142,8 @@ def check(
     for file in (junit, json_file):
         if file is not None and not file.parent.is_dir():
             raise UsageError(f"cannot write {file}: its directory does not exist")
-    checks = _run(target, selected, public=public, strict=strict)
+    allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
+    checks = _run(target, selected, public=public, strict=strict, allowed=allowed)
     _print_results(checks, verbose=verbose)
     _write(checks, junit, json_file, out_dir)
     stale = _print_verdict(checks, expected)
@@ -92,7 +151,28 @@ def check(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _run(target: Target, selected: list[Check], *, public: bool, strict: bool) -> ChecksFile:
+def _allowed(
+    long: bool, max_duration: str | None, allow_load: bool, max_streams: int | None, second_key: str | None
+) -> Allowed:
+    """What the flags permit. Raises UsageError on one that has no effect, and on a variable that is not set."""
+    if max_duration is not None and not long:
+        raise UsageError("--max-duration bounds the waits of --long, which is not given", "add --long")
+    if max_streams is not None and not allow_load:
+        raise UsageError("--max-streams bounds what --allow-load allows, which is not given", "add --allow-load")
+    long_ns = parse_bounded(max_duration, "--max-duration") if max_duration is not None else LONG_NS
+    if long_ns <= 0:
+        raise UsageError("--max-duration must be more than 0", "write for example 90s")
+    key = None if second_key is None else os.environ.get(second_key)
+    if second_key is not None and not key:
+        raise UsageError(f"the environment variable {second_key} is not set", "export it, or drop --second-key")
+    return Allowed(
+        long_ns=long_ns if long else None,
+        streams=(max_streams or MAX_STREAMS) if allow_load else None,
+        second_key=key,
+    )
+
+
+def _run(target: Target, selected: list[Check], *, public: bool, strict: bool, allowed: Allowed) -> ChecksFile:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
     with StreamClient.to(target) as client:
         mock = Mock.of(target) if target.mock else None
@@ -108,6 +188,7 @@ def _run(target: Target, selected: list[Check], *, public: bool, strict: bool) -
                     mock=mock,
                     public=public,
                     strict=strict,
+                    allowed=allowed,
                     progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
                 )
         finally:

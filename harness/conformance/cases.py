@@ -10,6 +10,7 @@ from typing import Final
 
 from harness.cancellation import Upstream
 from harness.conformance.leaks import mask
+from harness.conformance.optins import OptIn
 from harness.conformance.result import Evidence
 from harness.dialects.base import Dialect, Kind, Media
 from harness.eventstream import Line
@@ -124,6 +125,7 @@ class Case:
     method: str = "GET"
     dialect: Dialect | None = None
     position: Position = Position.DIRECT
+    allowed: frozenset[OptIn] = frozenset()
     public: bool = False
     has_credential: bool = False
     endpoint_is_mock: bool = False

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.cases import Case, Observed, Position, printable
 from harness.conformance.catalogue import Entry, entries
 from harness.conformance.leaks import mask
+from harness.conformance.optins import OptIn
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import MOCK, SCENARIOS, STREAM
 from harness.errors import UsageError
@@ -100,6 +101,11 @@ class Check:
         """None of its scenarios is possible without the mock."""
         return all(SCENARIOS[name].mock for name in self.reads)
 
+    @property
+    def opt_ins(self) -> list[OptIn]:
+        """The permissions without which none of its scenarios is played."""
+        return [one for one in OptIn if all(one in SCENARIOS[name].opt_in for name in self.reads)]
+
 
 CHECKS: Final[dict[str, Check]] = {}
 
@@ -171,8 +177,14 @@ def _nothing_seen(case: Case, reads: Sequence[str]) -> Finding:
     if seen:
         went = "; ".join(f"{one.label}: {one.how_it_went()}" for one in seen[:3])
         return inconclusive(f"nothing to judge in {went}", STREAM)
-    if all(SCENARIOS[name].mock for name in reads):
-        return inconclusive("not tried: it takes control of the upstream", MOCK)
+    mock = case.position is Position.SANDWICH
+    missing = [SCENARIOS[name].missing(mock=mock, allowed=case.allowed) for name in reads]
+    if missing and all(missing):
+        needs = min(missing, key=len)  # the way that asks least
+        why = [opt_in.costs for opt_in in OptIn if opt_in in needs]
+        if MOCK in needs:
+            why.insert(0, "it takes control of the upstream")
+        return inconclusive(f"not tried: {', and '.join(why)}", "; and ".join(needs))
     return inconclusive(f"not tried: no {' or '.join(reads)} request was made", STREAM)
 
 

@@ -2,16 +2,27 @@
 
 from typing import Final, NamedTuple
 
+from harness.conformance.optins import OptIn
+
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 
 class Scenario(NamedTuple):
-    """A kind of request; one scenario may make several, told apart by their variant."""
+    """A kind of request; one scenario may make several, told apart by their variant.
+
+    `opt_in` are the permissions without which it is not played.
+    """
 
     name: str
     summary: str
     mock: bool = False
+    opt_in: tuple[OptIn, ...] = ()
+
+    def missing(self, *, mock: bool, allowed: frozenset[OptIn]) -> list[str]:
+        """What has to be given before it can be played; empty when it can."""
+        missing = [MOCK] if self.mock and not mock else []
+        return missing + [opt_in.value for opt_in in self.opt_in if opt_in not in allowed]
 
 
 SCENARIOS: Final = {

@@ -1,0 +1,56 @@
+"""What a check may cost beyond a few short requests, and what the caller allowed."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from harness.units import SECOND
+
+LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up
+MAX_STREAMS: Final = 20
+
+
+class OptIn(StrEnum):
+    """Permissions, written as the flags that give them."""
+
+    LONG = "--long"
+    LOAD = "--allow-load"
+    SECOND_KEY = "--second-key NAME_OF_ENV"
+
+    @property
+    def flag(self) -> str:
+        """The flag without its value."""
+        return self.value.partition(" ")[0]
+
+    @property
+    def costs(self) -> str:
+        """What it lets happen, in a few words."""
+        return _COSTS[self]
+
+
+_COSTS: Final = {
+    OptIn.LONG: "it takes minutes of waiting",
+    OptIn.LOAD: "it sends many requests at once",
+    OptIn.SECOND_KEY: "it needs a second user",
+}
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Allowed:
+    """The caller's permissions: `long_ns` bounds a single wait, `streams` how many are open at once; None forbids.
+
+    `second_key` is the second user's credential; it is in no representation of this.
+    """
+
+    long_ns: int | None = None
+    streams: int | None = None
+    second_key: str | None = field(default=None, repr=False)
+
+    @property
+    def opt_ins(self) -> frozenset[OptIn]:
+        """The same as flags, without the values."""
+        given = {OptIn.LONG: self.long_ns, OptIn.LOAD: self.streams, OptIn.SECOND_KEY: self.second_key}
+        return frozenset(opt_in for opt_in, value in given.items() if value is not None)
+
+
+NOTHING: Final = Allowed()
