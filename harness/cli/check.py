@@ -1,7 +1,6 @@
 """`streamgauge check`: does it speak the protocol?"""
 
 import os
-from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,29 +8,21 @@ from typing import Annotated, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from harness import checking, runs
+from harness import checking
+from harness.cli.check_files import write_files
+from harness.cli.check_output import print_results, print_verdict
 from harness.cli.console import err, out, safe
 from harness.cli.options import with_target
 from harness.client import StreamClient, settle
 from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
 from harness.conformance.registry import CHECKS, Check, failed, select
-from harness.conformance.result import CheckResult, ChecksFile, Verdict
+from harness.conformance.result import ChecksFile
 from harness.errors import ExitCode, UsageError
 from harness.target import Target
 from harness.truth import Mock
 from harness.units import SECOND, parse_bounded
 
-_MARKS: Final = {
-    Verdict.PASS: ("green", "✓"),
-    Verdict.FAIL: ("red", "✗"),
-    Verdict.WARN: ("yellow", "!"),
-    Verdict.INFO: ("cyan", "i"),
-    Verdict.NOT_APPLICABLE: ("dim", "-"),
-    Verdict.INCONCLUSIVE: ("magenta", "?"),
-    Verdict.ERROR: ("red", "E"),
-}
 _OPT_INS: Final = "What it may cost"
-_TOLD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 
 
 def _list(wanted: bool) -> None:
@@ -144,9 +135,9 @@ def check(
             raise UsageError(f"cannot write {file}: its directory does not exist")
     allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
     checks = _run(target, selected, public=public, strict=strict, allowed=allowed)
-    _print_results(checks, verbose=verbose)
-    _write(checks, junit, json_file, out_dir)
-    stale = _print_verdict(checks, expected)
+    print_results(checks, verbose=verbose)
+    write_files(checks, junit, json_file, out_dir)
+    stale = print_verdict(checks, expected)
     if stale or any(result.id not in expected for result in failed(checks.results, strict=strict)):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -206,67 +197,3 @@ def _read_expected(path: Path) -> frozenset[str]:
     if unknown:
         raise UsageError(f"{path} names no check: {unknown[0]!r}", "one id a line, # begins a comment; see --list")
     return frozenset(ids)
-
-
-def _print_results(checks: ChecksFile, *, verbose: bool) -> None:
-    dialect = checks.dialect or "no known dialect"
-    out.print(f"[bold]{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position")
-    for group, members in groupby(checks.results, key=lambda result: result.group):
-        results = list(members)
-        shown = [result for result in results if verbose or result.verdict in _TOLD]
-        counts = Counter(result.verdict for result in results)
-        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-        out.print(f"\n[bold]{group}[/bold]  [dim]{told}[/dim]")
-        for result in shown:
-            _print_result(result)
-
-
-def _print_result(result: CheckResult) -> None:
-    colour, mark = _MARKS[result.verdict]
-    out.print(
-        f"  [{colour}]{mark} {result.id}[/{colour}]  [dim]{result.level}, {result.severity}, {result.basis}[/dim]"
-    )
-    if result.verdict not in _TOLD:
-        out.print(f"      {safe(result.actual)}")
-        if result.needs:
-            out.print(f"      needs: {safe(result.needs)}")
-        return
-    rows = [("requirement", result.statement), ("expected", result.expected), ("actual", result.actual)]
-    for item in result.evidence:
-        at = f"{item.scenario}, byte {item.offset:,}" if item.offset is not None else item.scenario
-        rows.append(("evidence", f"{at}: {item.excerpt or item.note or ''}"))
-    rows += [("reproduce", result.reproduce), ("breaks", result.breaks), ("fix", result.fix)]
-    for name, text in rows:
-        if text:
-            out.print(f"      [bold]{name:<12}[/bold] {safe(text)}")
-
-
-def _write(checks: ChecksFile, junit: Path | None, json_file: Path | None, out_dir: Path | None) -> None:
-    try:
-        if out_dir is not None:
-            out_dir.mkdir(parents=True, exist_ok=True)
-            runs.write(out_dir / runs.CHECKS, checks)
-        if json_file is not None:
-            runs.write(json_file, checks)
-        if junit is not None:
-            from reports.junit import junit_xml  # reports are loaded only where they are asked for
-
-            junit.write_text(junit_xml(checks), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
-
-
-def _print_verdict(checks: ChecksFile, expected: frozenset[str]) -> list[str]:
-    """The closing lines; returns the expected failures that pass now."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in checks.summary.items() if count)
-    out.print(f"\n{checks.requests} requests, {len(checks.results)} checks: {counts}")
-    open_ones = Counter(result.needs for result in checks.results if result.verdict is Verdict.INCONCLUSIVE)
-    if open_ones:
-        out.print(f"[magenta]{open_ones.total()} could not be tested.[/magenta] What would make them testable:")
-        for needs, count in open_ones.most_common():
-            out.print(f"  {count:>3}  {safe(needs)}")
-    passing = {result.id for result in checks.results if result.verdict in (Verdict.PASS, Verdict.INFO)}
-    stale = sorted(expected & passing)
-    for check_id in stale:
-        out.print(f"[red]{check_id} is listed as an expected failure, and passes: remove it from the list[/red]")
-    return stale
