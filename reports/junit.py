@@ -100,7 +100,8 @@ def _story(result: CheckResult) -> str:
         lines.append(f"evidence: {seen.scenario}{where}" + (f": {seen.note}" if seen.note else ""))
         if seen.excerpt:
             lines.append(f"  {seen.excerpt}")
-    for name in ("reproduce", "fix", "reference"):
-        if value := getattr(result, name):
-            lines.append(f"{name}: {value}")
+    if result.reproduce:
+        lines.append(f"reproduce: {result.reproduce}")
+    lines += [f"fix: {line}" for line in result.advice]
+    lines += [f"reference: {reference}" for reference in result.references]
     return "\n".join(clean(line) for line in lines)

@@ -86,10 +86,8 @@ def _finding(result: CheckResult) -> str:
             facts.append(md_code(seen.excerpt))
     if result.breaks:
         facts.append(f"**Breaks:** {md(result.breaks)}")
-    if result.fix:
-        facts.append(f"**Fix:** {md(result.fix)}")
-    if result.reference:
-        facts.append(f"**Reference:** {md(result.reference)}")
+    facts += [f"**Fix:** {md(line)}" for line in result.advice]
+    facts += [f"**Reference:** {md(reference)}" for reference in result.references]
     body = "\n".join(f"- {fact}" for fact in facts)
     return f"{head}\n\n{body}" + (f"\n\n{md_block(result.reproduce)}" if result.reproduce else "")
 

@@ -28,13 +28,13 @@ _OPT_INS: Final = "What it may cost"
 def _list(wanted: bool) -> None:
     if not wanted:
         return
-    for group, members in groupby(select(), key=lambda check: check.entry.group):
+    for group, members in groupby(select(), key=lambda check: check.group):
         out.print(f"[bold]{group}[/bold]")
         for check in members:
             needs = ["--mock"] if check.needs_mock else []
             needs += [opt_in.flag for opt_in in check.opt_ins]
             told = f"  [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
-            out.print(f"  {check.id:<42} {check.entry.level:<6} {safe(check.entry.statement)}{told}")
+            out.print(f"  {check.id:<42} {check.requirement.level:<6} {safe(check.requirement.statement)}{told}")
     out.print(f"\n{len(CHECKS)} checks")
     raise typer.Exit
 

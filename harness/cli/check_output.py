@@ -47,7 +47,8 @@ def _print_result(result: CheckResult) -> None:
     for item in result.evidence:
         at = f"{item.scenario}, byte {item.offset:,}" if item.offset is not None else item.scenario
         rows.append(("evidence", f"{at}: {item.excerpt or item.note or ''}"))
-    rows += [("reproduce", result.reproduce), ("breaks", result.breaks), ("fix", result.fix)]
+    rows += [("reproduce", result.reproduce), ("breaks", result.breaks)]
+    rows += [("fix", line) for line in result.advice]
     for name, text in rows:
         if text:
             out.print(f"      [bold]{name:<12}[/bold] {safe(text)}")

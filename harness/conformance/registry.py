@@ -1,8 +1,18 @@
 """How a check is declared, and how its findings become one result.
 
-A check is a small function with a decorator that names its catalogue id and the scenarios it reads:
+A check is a small function with a decorator that holds its requirement and names the scenarios it reads:
 
-    @per_stream("framing.no-bom", reads=PLAIN, applies=sse, expected="no U+FEFF")
+    @per_stream(
+        Requirement(
+            "framing.no-bom", MUST, Severity.HIGH, Basis.COMPAT,
+            "No event stream begins with a byte order mark.",
+            references=("WHATWG HTML 9.2.6, interpreting an event stream",),
+            fix=Fix("Encode without a mark.", aspnet="new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)"),
+        ),
+        reads=PLAIN,
+        applies=sse,
+        expected="no U+FEFF",
+    )
     def no_bom(seen: Observed, case: Case) -> Finding | None: ...
 
 Per-stream checks see one observation at a time and the worst finding wins; whole-case checks see all of them.
@@ -15,15 +25,16 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from harness.conformance.cases import Case, Observed, Position, printable
-from harness.conformance.catalogue import Entry, entries
+from harness.conformance.catalogue import entries
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
+from harness.conformance.requirement import GROUPS, Level, Requirement
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import MOCK, SCENARIOS, STREAM
 from harness.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
-_BY_LEVEL: Final = {"MUST": Verdict.FAIL, "SHOULD": Verdict.WARN, "MAY": Verdict.INFO}
+_BY_LEVEL: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
 
 
 class Finding(NamedTuple):
@@ -45,7 +56,7 @@ def unmet(actual: str, *evidence: Evidence) -> Finding:
 
 
 def fail(actual: str, *evidence: Evidence) -> Finding:
-    """A failure whatever the level: the catalogue says so."""
+    """A failure whatever the level."""
     return Finding(Verdict.FAIL, actual, evidence)
 
 
@@ -86,7 +97,7 @@ Wants = Callable[[Observed], bool]
 class Check:
     """An implemented requirement."""
 
-    entry: Entry
+    requirement: Requirement
     reads: tuple[str, ...]
     expected: str
     applies: Applies
@@ -94,7 +105,11 @@ class Check:
 
     @property
     def id(self) -> str:
-        return self.entry.id
+        return self.requirement.id
+
+    @property
+    def group(self) -> str:
+        return self.requirement.group
 
     @property
     def needs_mock(self) -> bool:
@@ -120,7 +135,7 @@ def is_event_stream(seen: Observed) -> bool:
 
 
 def per_stream(
-    check_id: str,
+    requirement: Requirement | str,
     *,
     reads: Sequence[str],
     expected: str,
@@ -135,14 +150,14 @@ def per_stream(
             found = [(seen, finding) for seen in usable if (finding := function(seen, case)) is not None]
             return list(found) or [(None, _nothing_seen(case, reads))]
 
-        _register(check_id, tuple(reads), expected, applies, findings)
+        _register(function.__module__, requirement, tuple(reads), expected, applies, findings)
         return function
 
     return declare
 
 
 def whole_case(
-    check_id: str, *, reads: Sequence[str], expected: str, applies: Applies = always
+    requirement: Requirement | str, *, reads: Sequence[str], expected: str, applies: Applies = always
 ) -> Callable[[WholeCase], WholeCase]:
     """Declare a check that compares observations; it is called only when one of its scenarios was run."""
 
@@ -151,25 +166,31 @@ def whole_case(
             seen = case.of(reads)
             return [(seen[0], function(case)) if seen else (None, _nothing_seen(case, reads))]
 
-        _register(check_id, tuple(reads), expected, applies, findings)
+        _register(function.__module__, requirement, tuple(reads), expected, applies, findings)
         return function
 
     return declare
 
 
 def _register(
-    check_id: str,
+    module: str,
+    requirement: Requirement | str,
     reads: tuple[str, ...],
     expected: str,
     applies: Applies,
     findings: Callable[[Case], list[tuple[Observed | None, Finding]]],
 ) -> None:
+    if isinstance(requirement, str):
+        requirement = entries()[requirement]
+    check_id = requirement.id
     if check_id in CHECKS:
         raise ValueError(f"two checks are called {check_id}")
+    if module.rpartition(".")[2] != requirement.group.replace("-", "_"):
+        raise ValueError(f"{check_id} does not belong into {module}")
     unknown = [name for name in reads if name not in SCENARIOS]
-    if unknown:
-        raise ValueError(f"{check_id} reads scenarios that do not exist: {', '.join(unknown)}")
-    CHECKS[check_id] = Check(entries()[check_id], reads, expected, applies, findings)
+    if unknown or not reads:
+        raise ValueError(f"{check_id} reads scenarios that do not exist: {', '.join(unknown) or 'none is named'}")
+    CHECKS[check_id] = Check(requirement, reads, expected, applies, findings)
 
 
 def _nothing_seen(case: Case, reads: Sequence[str]) -> Finding:
@@ -189,14 +210,15 @@ def _nothing_seen(case: Case, reads: Sequence[str]) -> Finding:
 
 
 def select(only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Check]:
-    """The checks whose id or group matches `only` (all when empty) and not `skip`, in the catalogue's order.
+    """The checks whose id or group matches `only` (all when empty) and not `skip`, in the order of GROUPS.
 
     Raises UsageError on a pattern that matches none.
     """
-    ordered = [CHECKS[check_id] for check_id in entries() if check_id in CHECKS]
+    groups = list(GROUPS)
+    ordered = sorted(CHECKS.values(), key=lambda check: groups.index(check.group))
     for pattern in (*only, *skip):
         if not any(_matches(check, pattern) for check in ordered):
-            names = [*CHECKS, *{check.entry.group for check in ordered}]
+            names = [*CHECKS, *{check.group for check in ordered}]
             near = difflib.get_close_matches(pattern, names, n=1)
             raise UsageError(
                 f"no check matches {pattern!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
@@ -211,7 +233,7 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Check]:
 
 
 def _matches(check: Check, pattern: str) -> bool:
-    return check.entry.group == pattern or fnmatchcase(check.id, pattern)
+    return check.group == pattern or fnmatchcase(check.id, pattern)
 
 
 def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
@@ -232,10 +254,10 @@ def _judge_one(case: Case, check: Check) -> CheckResult:
 
 
 def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> CheckResult:
-    entry = check.entry
+    rule = check.requirement
     found = sorted(found, key=lambda pair: _rank(pair[1].verdict))
     seen, top = found[0]
-    verdict = _BY_LEVEL[entry.level] if top.verdict is None else top.verdict
+    verdict = _BY_LEVEL[rule.level] if top.verdict is None else top.verdict
     same = [pair for pair in found[1:] if pair[1].verdict == top.verdict]
     evidence = [item for _, finding in (found[0], *same) for item in finding.evidence][:MAX_EVIDENCE]
     actual = top.actual
@@ -243,20 +265,21 @@ def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> Check
     if told and (also := [other.label for other, _ in same if other is not None]):
         actual += f" (also in {', '.join(also)})"
     return CheckResult(
-        id=entry.id,
-        group=entry.group,
+        id=rule.id,
+        group=rule.group,
         verdict=verdict,
-        level=entry.level,
-        severity=entry.severity,
-        basis=entry.basis,
-        statement=entry.statement,
+        level=rule.level.value,
+        severity=rule.severity.value,
+        basis=rule.basis.value,
+        statement=rule.statement,
         actual=mask(actual),
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,
-        fix=entry.fix,
-        reference=entry.reference,
-        breaks=entry.breaks,
+        fix=rule.fix.generic if rule.fix else None,
+        fixes=rule.fix.by_stack if rule.fix else {},
+        references=list(rule.references),
+        breaks=rule.breaks,
         needs=top.needs,
     )
 

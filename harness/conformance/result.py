@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from harness.conformance.requirement import STACKS
+
 SCHEMA: Final = 1
 
 
@@ -41,7 +43,8 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
 class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One check's answer, with all that a reader needs to believe it and to act on it.
 
-    `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked.
+    `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked;
+    `fixes` holds beside the general `fix` what to paste, by stack.
     """
 
     id: str
@@ -56,9 +59,16 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     evidence: list[Evidence] = []
     reproduce: str | None = None
     fix: str | None = None
-    reference: str | None = None
+    fixes: dict[str, str] = {}
+    references: list[str] = []
     breaks: str | None = None
     needs: str | None = None
+
+    @property
+    def advice(self) -> list[str]:
+        """The general fix, then one line for each stack."""
+        by_stack = [f"{STACKS.get(stack, stack)}: {text}" for stack, text in self.fixes.items()]
+        return [*([self.fix] if self.fix else []), *by_stack]
 
 
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):

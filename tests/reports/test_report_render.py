@@ -276,7 +276,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     )
     everything = {
         "id": hostile, "group": hostile, "statement": hostile, "actual": hostile, "expected": hostile,
-        "fix": hostile, "reproduce": hostile, "reference": hostile, "breaks": hostile, "needs": hostile,
+        "fix": hostile, "reproduce": hostile, "references": [hostile],
+        "fixes": {hostile: hostile}, "breaks": hostile, "needs": hostile,
     }  # fmt: skip
     runs.write(
         tmp_path / runs.CHECKS,

@@ -1,12 +1,7 @@
-"""The checks, one file a group. Importing this package declares them all."""
+"""The checks, one file a group. Importing this package declares them all; a new file is found by itself."""
 
 from importlib import import_module
-from typing import Final
+from pkgutil import iter_modules
 
-GROUPS: Final = (
-    "http", "headers", "framing", "text", "openai_chat", "custom", "termination", "errors", "cancel", "flush",
-    "liveness", "security",
-)  # fmt: skip
-
-for _group in GROUPS:
-    import_module(f"{__name__}.{_group}")
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,138 @@
+"""What a check demands, in words: the entry that stands beside each check's code, and that `--list` prints.
+
+Four axes are kept apart: the verdict is a run's, the level, the severity and the basis are the requirement's.
+"""
+
+import re
+from dataclasses import KW_ONLY, dataclass, fields
+from enum import StrEnum
+from typing import Final
+
+
+class Level(StrEnum):
+    """What an unmet requirement is: MUST fails, SHOULD warns, MAY informs."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+MUST: Final = Level.MUST
+SHOULD: Final = Level.SHOULD
+MAY: Final = Level.MAY
+
+
+class Severity(StrEnum):
+    """How much harm an unmet requirement does, whatever its level."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Basis(StrEnum):
+    """Why it is demanded. Only SPEC and DIALECT are violations of something written down."""
+
+    SPEC = "spec"  # a standard: WHATWG HTML, an RFC
+    DIALECT = "dialect"  # a vendor's documented protocol
+    GUIDE = "guide"  # what the guides to streaming APIs ask of applications
+    COMPAT = "compat"  # legal, and breaks clients in wide use
+    OPS = "ops"  # legal, and hurts in operation
+
+
+# In the order in which they are printed. Each is a module of `checks`, with `_` for `-`.
+GROUPS: Final = {
+    "http": "methods, status codes and request bodies",
+    "headers": "the head of the answer",
+    "framing": "the bytes of an event stream",
+    "text": "what the user reads, from bytes to words",
+    "openai-chat": "OpenAI's Chat Completions",
+    "openai-responses": "OpenAI's Responses",
+    "anthropic": "Anthropic's Messages",
+    "gemini": "Google's Gemini",
+    "ollama": "Ollama's NDJSON",
+    "cohere": "Cohere's Chat",
+    "custom": "the shapes that application code invents",
+    "termination": "how a stream ends",
+    "errors": "how a failure is told",
+    "cancel": "whether work stops when the reader leaves",
+    "flush": "whether tokens leave when they are made",
+    "liveness": "whether a silent stream can be told from a dead one",
+    "resume": "whether a stream can be taken up again",
+    "limits": "what happens at the edges of size, time and number",
+    "security": "what must not leak or be let in",
+}
+
+STACKS: Final = {
+    "aspnet": "ASP.NET Core",
+    "nginx": "nginx",
+    "apache": "Apache httpd",
+    "caddy": "Caddy",
+    "haproxy": "HAProxy",
+    "envoy": "Envoy",
+    "iis": "IIS",
+    "cloudflare": "Cloudflare",
+    "node": "Node.js",
+    "python": "Python",
+    "go": "Go",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Fix:
+    """What to change: `generic` in a sentence, and by stack the line or setting that one can paste."""
+
+    generic: str
+    aspnet: str | None = None
+    nginx: str | None = None
+    apache: str | None = None
+    caddy: str | None = None
+    haproxy: str | None = None
+    envoy: str | None = None
+    iis: str | None = None
+    cloudflare: str | None = None
+    node: str | None = None
+    python: str | None = None
+    go: str | None = None
+
+    @property
+    def by_stack(self) -> dict[str, str]:
+        """The stacks with a text of their own, in the order of STACKS."""
+        return {stack: text for stack in STACKS if (text := getattr(self, stack)) is not None}
+
+
+assert [field.name for field in fields(Fix)] == ["generic", *STACKS]
+
+_ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(slots=True, frozen=True)
+class Requirement:
+    """One requirement, `group.name`. `statement` is one sentence that says what must hold; `references` name where
+    that is written; `breaks` says who suffers, where that is known.
+
+    Raises ValueError when a part is missing or the id belongs to no group: at import, so that it can't be shipped.
+    """
+
+    id: str
+    level: Level
+    severity: Severity
+    basis: Basis
+    statement: str
+    _: KW_ONLY
+    references: tuple[str, ...]
+    fix: Fix | None
+    breaks: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id) or self.group not in GROUPS:
+            raise ValueError(f"{self.id!r} is no id of a check: group.name, the group one of {', '.join(GROUPS)}")
+        if isinstance(self.references, str) or not self.references or not all(self.references):
+            raise ValueError(f"{self.id} needs references: a tuple of where the rule is written")
+        if not self.statement.endswith("."):
+            raise ValueError(f"the statement of {self.id} is no sentence: {self.statement!r}")
+
+    @property
+    def group(self) -> str:
+        return self.id.partition(".")[0]

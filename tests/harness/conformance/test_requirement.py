@@ -1,0 +1,70 @@
+"""A declaration that is wrong is refused when its module is imported, so that it can't be shipped."""
+
+from typing import Any
+
+import pytest
+
+from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance.cases import Case, Observed
+from harness.conformance.registry import CHECKS, Finding, met, per_stream, whole_case
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+
+
+def requirement(check_id: str = "framing.something-new", **changes: Any) -> Requirement:
+    given: dict[str, Any] = {"statement": "It holds.", "references": ("A standard",), "fix": Fix("Do it.")} | changes
+    return Requirement(check_id, MUST, Severity.LOW, Basis.SPEC, given.pop("statement"), **given)
+
+
+def declare(rule: Requirement, *, module: str = "harness.conformance.checks.framing", reads: Any = ("happy",)) -> None:
+    """What the decorator does to a check of that module."""
+
+    def check(_seen: Observed, _case: Case) -> Finding:
+        return met("it holds")
+
+    check.__module__ = module
+    per_stream(rule, reads=reads, expected="it")(check)
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        ({"check_id": "something-new"}, "no id of a check"),
+        ({"check_id": "nonsense.something-new"}, "no id of a check"),
+        ({"check_id": "framing.Something_new"}, "no id of a check"),
+        ({"references": ()}, "references"),
+        ({"references": ("",)}, "references"),
+        ({"references": "A standard"}, "references"),
+        ({"statement": ""}, "no sentence"),
+        ({"statement": "no full stop"}, "no sentence"),
+    ],
+)
+def test_a_requirement_is_complete(bad: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        requirement(**bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        ({"rule": CHECKS["framing.no-bom"].requirement}, "two checks are called framing.no-bom"),
+        ({"rule": requirement(), "module": "harness.conformance.checks.text"}, "does not belong into"),
+        ({"rule": requirement(), "reads": ("happy", "unheard-of")}, "scenarios that do not exist: unheard-of"),
+        ({"rule": requirement(), "reads": ()}, "none is named"),
+    ],
+)
+def test_a_check_is_declared_once_where_it_belongs(bad: dict[str, Any], complaint: str) -> None:
+    before = dict(CHECKS)
+
+    with pytest.raises(ValueError, match=complaint):
+        declare(**bad)
+
+    assert before == CHECKS
+
+
+def test_a_check_of_the_whole_case_is_refused_alike() -> None:
+    with pytest.raises(ValueError, match="does not belong into"):
+        whole_case(requirement(), reads=("happy",), expected="it")(lambda _case: met("it holds"))
+
+
+def test_the_stacks_of_a_fix_come_in_one_order() -> None:
+    assert list(Fix("Do it.", nginx="b", aspnet="a").by_stack.items()) == [("aspnet", "a"), ("nginx", "b")]
