@@ -210,6 +210,8 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     hint = f"the body begins: {excerpt!r}" if excerpt else "the body is empty"
     if head.status in (401, 403):
         hint += "; pass a credential with --api-key-env NAME or --header"
+    elif 300 <= head.status < 400 and (elsewhere := head.get("location")):
+        hint += f"; it has moved to {elsewhere[:500]!r}: is that the URL to measure?"
     elif head.status in (400, 404, 405, 415, 422):
         hint += "; is the path right? Say how to ask with --body FILE, --method or --dialect"
     what = transcript.detail or transcript.outcome.value

@@ -20,6 +20,9 @@ MAX_EVENT_BYTES: Final = (
     64 * 1024 * 1024
 )  # what System.Net.ServerSentEvents allows; the largest of the clients looked at
 
+MAX_RETRY_MS: Final = 10**18  # any more is told as this: a number of a million digits is nobody's time
+_RETRY_DIGITS: Final = 18
+
 _PLAIN_BYTES: Final = 1024 * 1024  # more goes the way that knows the limits
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -206,7 +209,8 @@ class Interpreter:
             if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():  # bytes.isdigit is ASCII digits only, as the standard asks
-            self.retry_ms = int(value.lstrip(b"0")[:18] or b"0")
+            digits = value.lstrip(b"0")
+            self.retry_ms = int(digits or b"0") if len(digits) <= _RETRY_DIGITS else MAX_RETRY_MS
         return None
 
     def _dispatch(self, line: Line) -> Event | None:
