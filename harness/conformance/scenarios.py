@@ -1,4 +1,4 @@
-"""The requests that feed the checks. What each one is for, and what it takes; `harness/checking.py` makes them."""
+"""The requests that feed the checks. What each one is for, and what it takes; `harness/plays/` makes them."""
 
 from typing import Final, NamedTuple
 

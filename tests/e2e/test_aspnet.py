@@ -17,6 +17,7 @@ from harness.cancelling import run_matrix
 from harness.client import StreamClient, settle
 from harness.conformance.registry import select
 from harness.conformance.result import Verdict
+from harness.plays.base import Pace
 from harness.target import Target
 from harness.truth import Mock
 from tests.e2e.conftest import free_port
@@ -24,7 +25,7 @@ from tests.e2e.conftest import free_port
 FOLDER = os.environ.get("STREAMGAUGE_ASPNET")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="STREAMGAUGE_ASPNET does not name the guides' programs")
 
-PACE = checking.Pace(tokens=16, ttft="5ms", itl="5ms")
+PACE = Pace(tokens=16, ttft="5ms", itl="5ms")
 
 
 @pytest.fixture(scope="module")

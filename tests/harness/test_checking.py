@@ -10,6 +10,8 @@ from harness.conformance.cases import Case
 from harness.conformance.registry import CHECKS, judge, select
 from harness.conformance.result import CheckResult, Verdict
 from harness.errors import CannotMeasure
+from harness.plays.base import Pace
+from harness.plays.texts import TEXTS
 from harness.target import Target
 from harness.truth import Mock
 from mock_provider import dialects as mock_dialects
@@ -27,7 +29,7 @@ SHAPES = {
     "event-json": "/api/chat/events?message=x",
     "plain-text": "/plain?message=x",
 }
-PACE = checking.Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=0.3)
+PACE = Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=0.3)
 FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 
 # What a shape owes to its own definition, however well it is served. All are warnings.
@@ -232,9 +234,9 @@ def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:
     assert told[-1][1] == told[-1][2]
 
 
-@pytest.mark.parametrize("kind", checking.TEXTS)
+@pytest.mark.parametrize("kind", TEXTS)
 def test_the_texts_that_the_mock_is_asked_for_are_the_mocks(kind: str) -> None:
     """Stated on both sides, so compared here."""
     source = mock_text.token_texts(kind, 0)
 
-    assert checking.TEXTS[kind] == tuple(next(source) for _ in checking.TEXTS[kind])
+    assert TEXTS[kind] == tuple(next(source) for _ in TEXTS[kind])

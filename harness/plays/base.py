@@ -1,0 +1,135 @@
+"""What a play is, and what it has to work with: requests with directives in them, streams, probes, observations.
+
+    @play("gzip")
+    def gzip(run: Runner, scenario: str) -> Iterator[Observed]:
+        yield run.ask(scenario, headers={"Accept-Encoding": "gzip"})
+
+A play makes every request of one scenario, or of several alike that it is registered for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from harness import lockstep
+from harness.cancelling import upstream_of
+from harness.client import StreamClient
+from harness.clocks import Offset
+from harness.conformance.cases import Observed
+from harness.conformance.optins import Allowed
+from harness.conformance.scenarios import SCENARIOS
+from harness.dialects.base import Dialect
+from harness.stream import StreamReader, Transcript
+from harness.target import RequestSpec, Target, directive
+from harness.transport.connection import Close
+from harness.truth import Mock
+
+DEADLINE_S: Final = 120.0
+PROBE_DEADLINE_S: Final = 15.0
+
+Keys = Mapping[str, str | int]
+"""What a directive says beyond its id."""
+
+NO_KEYS: Final[Keys] = MappingProxyType({})
+
+
+class Pace(NamedTuple):
+    """The mock's ordinary stream: long enough for flush.incremental to tell a burst from a flow."""
+
+    tokens: int = 40
+    ttft: str = "50ms"
+    itl: str = "30ms"
+    step_timeout_s: float = lockstep.STEP_TIMEOUT_S
+
+
+class Runner(NamedTuple):
+    """What a play asks with. `mock` and `offset` are None where the upstream is not ours; `dialect` is to be detected
+    while it is None."""
+
+    client: StreamClient
+    target: Target
+    mock: Mock | None
+    offset: Offset | None
+    pace: Pace
+    allowed: Allowed
+    dialect: Dialect | None
+
+    def request(
+        self, keys: Keys = NO_KEYS, *, headers: Mapping[str, str | None] | None = None
+    ) -> tuple[RequestSpec, str | None]:
+        """The request, and the id of its directive: only with a mock, whose ordinary pace the keys replace."""
+        if self.mock is None:
+            return self.target.request(headers=headers), None
+        stream_id = uuid4().hex[:12]
+        told: dict[str, str | int] = {"id": stream_id, "tokens": self.pace.tokens}
+        told |= {"ttft": self.pace.ttft, "itl": self.pace.itl, **keys}
+        return self.target.request(f"{self.target.prompt} {directive(**told)}", headers=headers), stream_id
+
+    def ask(
+        self,
+        scenario: str,
+        keys: Keys = NO_KEYS,
+        *,
+        variant: str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Observed:
+        """A stream, read to its end."""
+        spec, stream_id = self.request(keys, headers=headers)
+        transcript = self.client.run(spec, dialect=self.dialect, deadline_s=DEADLINE_S)
+        return self.observed(scenario, spec, stream_id, transcript, variant=variant)
+
+    def probe(self, scenario: str, spec: RequestSpec, stream_id: str | None, *, variant: str | None = None) -> Observed:
+        """An answer of which the head and the first token tell enough."""
+        transcript = self.client.run(spec, dialect=None, deadline_s=PROBE_DEADLINE_S, on_token=_first_token)
+        return self.observed(scenario, spec, stream_id, transcript, variant=variant)
+
+    def observed(
+        self,
+        scenario: str,
+        spec: RequestSpec,
+        stream_id: str | None,
+        transcript: Transcript,
+        *,
+        variant: str | None = None,
+        wait_s: float = 0.0,
+    ) -> Observed:
+        """A request and what came of it, joined with the mock's ledger; `wait_s` is how long its end is waited for."""
+        upstream = None
+        if self.mock is not None and self.offset is not None and stream_id is not None:
+            upstream = upstream_of(self.mock.entries(stream_id, wait_s), self.offset)
+        return Observed(
+            scenario=scenario,
+            transcript=transcript,
+            variant=variant,
+            method=spec.method,
+            url=spec.masked_url,
+            request_body=spec.body,
+            prompt=spec.prompt or "",
+            curl=spec.curl(),
+            upstream=upstream,
+        )
+
+
+Play = Callable[[Runner, str], Iterator[Observed]]
+
+PLAYS: Final[dict[str, Play]] = {}
+
+
+def play(*scenarios: str) -> Callable[[Play], Play]:
+    """Register the function that makes the requests of these scenarios."""
+
+    def register(function: Play) -> Play:
+        for scenario in scenarios:
+            if scenario in PLAYS or scenario not in SCENARIOS:
+                raise ValueError(
+                    f"two plays are called {scenario}, or harness/conformance/scenarios.py has no such one"
+                )
+            PLAYS[scenario] = function
+        return function
+
+    return register
+
+
+def _first_token(reader: StreamReader) -> Close | None:
+    return Close.FIN if reader.token_events else None
