@@ -156,6 +156,8 @@ class Connection:
     @property
     def idle(self) -> bool:
         """Nothing waits to be read: an idle connection with something to read has been closed, or is out of step."""
+        if self._notified:
+            return False
         self._sock.setblocking(False)
         try:
             self._sock.recv(1, socket.MSG_PEEK)

@@ -8,8 +8,7 @@ from typing import Final, Protocol
 import httpx
 
 from harness.transport.connection import Close, Connection
-from harness.transport.parser import ResponseParser
-from harness.wire import Capture, End, Framing, Read
+from harness.wire import Capture, End, Read
 
 _TICK_S: Final = 1.0
 _WINDOW: Final = 64  # reads that are looked at together; where one is unusual, fewer and fewer
@@ -25,6 +24,36 @@ class Watch(Protocol):
 
         Return when `take` has returned False or `tick` None.
         """
+
+
+class Parser(Protocol):
+    """What the bytes of one response mean: it fills the capture, and ends it."""
+
+    done: bool
+    keep_alive: bool
+    leaves: Close  # how a client of this protocol leaves a response that it does not want
+    doubt: str  # said with a connection that broke, where the peer may not speak this protocol at all
+
+    def feed(self, data: bytes, read: int) -> None:
+        """Take the bytes of read number `read`."""
+
+    def plain(self, data: bytes) -> bool:
+        """Whether the bytes of a read can wait: more of the body, no end, and nothing that wants an answer."""
+
+    def feed_plain(self, pieces: list[bytes], read: int) -> bool:
+        """What `feed` does, for reads from number `read` on; False, and nothing is taken, where it has to do it."""
+
+    def eof(self) -> None:
+        """The peer closed its side."""
+
+    def outgoing(self) -> bytes:
+        """What has to be sent now."""
+
+    def cancel(self) -> bytes:
+        """What ends this response and leaves the connection; nothing where only closing that does."""
+
+    def release(self) -> None:
+        """Take no more."""
 
 
 def raise_for_end(capture: Capture) -> None:
@@ -46,17 +75,21 @@ class Exchange(httpx.SyncByteStream):
     """
 
     def __init__(
-        self, connection: Connection, capture: Capture, timeout_s: float | None, watch: Watch | None = None
+        self,
+        connection: Connection,
+        capture: Capture,
+        parser: Parser,
+        timeout_s: float | None,
+        watch: Watch | None = None,
     ) -> None:
         self.capture = capture
         self._connection: Connection | None = connection
-        self._parser = ResponseParser(capture)
+        self._parser = parser
         self._timeout_s = timeout_s
         self._returned = 0
         self._pool: list[Connection] | None = None
         self._leave: tuple[float, Close] | None = None
         self._watch = watch
-        self._only_stores = False
         self._arrived: list[tuple[bytes, Read]] = []
         self._arrived_bytes = 0
         self._deadline_s: float | None = None
@@ -101,10 +134,7 @@ class Exchange(httpx.SyncByteStream):
             self._broke(error)
             return False
         self._feed(data, read)
-        if self._parser.done:
-            self._finish()
-            return False
-        return True
+        return self._goes_on()
 
     def drain(self, deadline_s: float | None = None) -> None:
         """Read to the end; `deadline_s` is on the monotonic clock."""
@@ -147,18 +177,26 @@ class Exchange(httpx.SyncByteStream):
             return True
         self._arrived.append(arrival)
         data = arrival[0]
-        size = len(data)
-        self._arrived_bytes += size
-        # A chunked body ends with two line ends (RFC 9112 section 7.1), of which the last read may bring only some.
-        if size >= 4 and data[-4:] != b"\r\n\r\n" and self._only_stores and self._arrived_bytes < _STORED_BYTES:
+        self._arrived_bytes += len(data)
+        if self._parser.plain(data) and self._arrived_bytes < _STORED_BYTES:
             return True
         headless = self.capture.head is None
         self._digest()
+        return self._goes_on() and not (headless and self.capture.head is not None)
+
+    def _goes_on(self) -> bool:
+        """Answer what wants an answer; False when the response has ended."""
+        assert self._connection is not None
+        if answer := self._parser.outgoing():
+            try:
+                self._connection.send(answer)
+            except OSError as error:
+                self._broke(error)
+                return False
         if self._parser.done:
             self._finish()
             return False
-        self._only_stores = self.capture.framing is Framing.CHUNKED
-        return not (headless and self.capture.head is not None)
+        return True
 
     def _tick(self) -> float | None:
         """Seconds until this wants to be called again; None when the time is over."""
@@ -171,8 +209,7 @@ class Exchange(httpx.SyncByteStream):
             self._heard, self._heard_s = self._count, now_s
         elif self._arrived:
             self._digest()  # the end may have come together with something behind it
-            if self._parser.done:
-                self._finish()
+            if not self._goes_on():
                 return None
         waits = [_TICK_S, *(end - now_s for end in ends)]
         if self._timeout_s is not None:
@@ -196,7 +233,7 @@ class Exchange(httpx.SyncByteStream):
 
     def _look_at(self, arrived: list[tuple[bytes, Read]]) -> None:
         capture = self.capture
-        if self._parser.feed_chunks([data for data, _ in arrived], len(capture.reads)):
+        if self._parser.feed_plain([data for data, _ in arrived], len(capture.reads)):
             capture.reads += [read for _, read in arrived]
         elif len(arrived) <= _FEW:
             self._look_at_each(arrived)
@@ -233,12 +270,13 @@ class Exchange(httpx.SyncByteStream):
         self._stop(End.TIMEOUT, f"no {what} came for {waited_s:.1f} s")
 
     def _broke(self, error: OSError) -> None:
+        doubt = self._parser.doubt
         if isinstance(error, ssl.SSLError):
             self._stop(End.MALFORMED, f"TLS failed while reading: {error.reason or error}")
-        elif isinstance(error, ConnectionResetError):
-            self._stop(End.RESET, "the connection was reset by the peer")
+        elif isinstance(error, ConnectionResetError | BrokenPipeError):
+            self._stop(End.RESET, f"the connection was reset by the peer{doubt}")
         else:
-            self._stop(End.RESET, f"reading failed: {error.strerror or error}")
+            self._stop(End.RESET, f"the connection broke: {error.strerror or error}{doubt}")
 
     def leave(self, how: Close) -> None:
         """Close before the end, as a user who has seen enough."""
@@ -247,11 +285,25 @@ class Exchange(httpx.SyncByteStream):
         if capture.end is None:
             capture.end = End.CANCELLED
             capture.detail = f"closed by the harness ({how.value.upper()})"
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             capture.end_ns = time.time_ns()
-            self._connection.close(how)
-            self._connection = None
+            farewell = self._parser.cancel() if how is Close.RST_STREAM else b""
+            if not farewell or not self._sent(connection, farewell):
+                connection.close(how)
             self._parser.release()
+
+    def _sent(self, connection: Connection, farewell: bytes) -> bool:
+        """Whether the connection is still there after it, and kept."""
+        if self._pool is None or not self._parser.keep_alive:
+            return False
+        try:
+            connection.settimeout(0)  # it is a few bytes, and this may be the event loop
+            connection.send(farewell)
+        except OSError:
+            return False
+        self._pool.append(connection)
+        return True
 
     def leave_at(self, when_s: float, how: Close) -> None:
         """Close at that time of the monotonic clock if the response has not ended by then, answered or not."""
@@ -265,7 +317,7 @@ class Exchange(httpx.SyncByteStream):
     def close(self) -> None:
         """httpx closes a response it is done with."""
         if self._connection is not None:
-            self.leave(Close.FIN)
+            self.leave(self._parser.leaves)
 
     def keep_in(self, pool: list[Connection]) -> None:
         """Where the connection goes when the response is complete and the peer keeps it open."""
@@ -294,7 +346,7 @@ class Exchange(httpx.SyncByteStream):
             # A complete response ended with its last byte; anything else ended when we stopped waiting.
             complete = capture.end is End.COMPLETE and capture.reads
             capture.end_ns = capture.reads[-1].t_ns if complete else time.time_ns()
-        if capture.end is End.COMPLETE and self._parser.keep_alive and self._pool is not None:
+        if self._parser.done and self._parser.keep_alive and self._pool is not None:
             self._pool.append(connection)
         else:
             connection.close()

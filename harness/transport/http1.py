@@ -14,6 +14,7 @@ from harness.transport import stamps
 from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier, origin_of
 from harness.transport.connection import Connection, left_of
 from harness.transport.exchange import Exchange, Watch, raise_for_end
+from harness.transport.parser import ResponseParser
 from harness.transport.proxies import Proxy
 from harness.wire import Capture
 
@@ -53,7 +54,7 @@ class CaptureTransport(httpx.BaseTransport):
         except (OSError, UnicodeError) as error:
             raise connect_error(error, origin, capture, proxy, self._connector.unix_socket) from error
         capture.sent_ns = time.time_ns()
-        exchange = Exchange(connection, capture, timeout.get("read"), self._watch)
+        exchange = Exchange(connection, capture, ResponseParser(capture), timeout.get("read"), self._watch)
         exchange.keep_in(pool)
         if leave := request.extensions.get("leave_after"):
             exchange.leave_at(time.monotonic() + leave[0], leave[1])

@@ -4,6 +4,7 @@ from typing import Final
 
 import httptools
 
+from harness.transport.connection import Close
 from harness.wire import Capture, End, Framing, Head
 
 MAX_HEAD_BYTES: Final = 256 * 1024
@@ -19,6 +20,9 @@ class ResponseParser:
     protocol error of the endpoint's (RFC 9112).
     """
 
+    leaves = Close.FIN
+    doubt = ""
+
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
         self.done = False
@@ -30,6 +34,7 @@ class ResponseParser:
         self._bytes = 0
         self._body_bytes = 0
         self._between_chunks = False
+        self._chunked = False
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
@@ -56,7 +61,20 @@ class ResponseParser:
         """Take no more. llhttp's callbacks hold this object: a cycle would keep every stream until a collection."""
         del self._http
 
-    def feed_chunks(self, pieces: list[bytes], read: int) -> bool:
+    def plain(self, data: bytes) -> bool:
+        """Whether more of a chunked body is all that this can be."""
+        # It ends with two line ends (RFC 9112 section 7.1), of which the last read may bring only some.
+        return self._chunked and len(data) >= 4 and data[-4:] != b"\r\n\r\n"
+
+    def outgoing(self) -> bytes:
+        """HTTP/1.1 asks for no answer."""
+        return b""
+
+    def cancel(self) -> bytes:
+        """A connection carries one response: only closing it ends that."""
+        return b""
+
+    def feed_plain(self, pieces: list[bytes], read: int) -> bool:
         """What `feed` gives for reads from number `read` on, at a third of the cost, if each is just whole chunks.
 
         False, and nothing is taken, if that is not so: then `feed` has to look at them.
@@ -103,6 +121,7 @@ class ResponseParser:
 
     def _end(self, end: End, detail: str | None) -> None:
         self.done = True
+        self.keep_alive = self.keep_alive and end is End.COMPLETE
         self.capture.end = end
         self.capture.detail = detail
 
@@ -139,7 +158,7 @@ class ResponseParser:
             self._end(End.COMPLETE, None)
         elif (head.get("transfer-encoding") or "").lower().endswith("chunked"):  # RFC 9112 6.3: only as the last one
             capture.framing = Framing.CHUNKED
-            self._between_chunks = True
+            self._chunked = self._between_chunks = True
         elif head.get("content-length") is not None:
             capture.framing = Framing.LENGTH
         else:

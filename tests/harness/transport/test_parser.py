@@ -264,7 +264,7 @@ def test_whole_chunks_taken_together_are_what_they_are_one_by_one(first: list[by
             if not parser.done:
                 parser.feed(piece, number)
     begin = 1 + len(first)
-    if not many.done and many.feed_chunks(then, begin):
+    if not many.done and many.feed_plain(then, begin):
         for number, piece in enumerate(then, begin):
             one.feed(piece, number)
     assert (together.body, together.chunks, together.end) == (single.body, single.chunks, single.end)
@@ -279,9 +279,21 @@ def test_nearly_every_read_of_a_stream_is_taken_together() -> None:
     capture = Capture(0)
     parser = ResponseParser(capture)
     parser.feed(head("Transfer-Encoding: chunked"), 0)
-    assert parser.feed_chunks([chunk(b"data: a\n\n"), chunk(b"data: b\n\n")], 1)
+    assert parser.feed_plain([chunk(b"data: a\n\n"), chunk(b"data: b\n\n")], 1)
     assert capture.body == [(1, b"data: a\n\n"), (2, b"data: b\n\n")]
-    assert not parser.feed_chunks([b"0\r\n\r\n"], 3)
+    assert not parser.feed_plain([b"0\r\n\r\n"], 3)
+
+
+@pytest.mark.parametrize("last", [b"0\r\n\r\n", b"0\r\n\r", b"\n", b"0\r\nX: y\r\n\r\n"])
+def test_a_read_that_may_end_a_chunked_body_is_not_plain_and_nothing_is_before_the_head(last: bytes) -> None:
+    parser = ResponseParser(Capture(0))
+    assert not parser.plain(chunk(b"data: a\n"))
+    parser.feed(head("Transfer-Encoding: chunked"), 0)
+    assert parser.plain(chunk(b"data: a\n"))
+    assert parser.plain(last) is (last == b"0\r\n\r")  # what is missing comes in a read that is too short
+    sized = ResponseParser(Capture(0))
+    sized.feed(head("Content-Length: 100"), 0)
+    assert not sized.plain(chunk(b"data: a\n"))
 
 
 def test_a_parser_that_is_released_keeps_nothing() -> None:
