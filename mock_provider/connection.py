@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 
 import httptools
 
+from mock_provider.arrivals import Arrivals
 from mock_provider.closing import reset_connection
 from mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from mock_provider.ledger import EndKind
@@ -49,6 +50,9 @@ class Connection(asyncio.Protocol):
         self.blocked = False  # the peer does not take more bytes at present
         self._eof = False
         self._refused: Reply | None = None
+        self._arrivals: Arrivals | None = None
+        self._arrival_ns = 0  # of what is being parsed
+        self._broke: OSError | None = None
         self._begin_message()
 
     # Events of the transport
@@ -71,12 +75,18 @@ class Connection(asyncio.Protocol):
             self.peer_host = str(peer[0]) if peer else ""
         self._parser = httptools.HttpRequestParser(self)
         self._open = True
+        if Arrivals.possible(self._transport):
+            self._arrivals = Arrivals(self._transport, self._received, self._ended)
         self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of requests."""
+        """Bytes of requests, which arrived now as far as this process can tell."""
+        self._received(data, time.time_ns())
+
+    def _received(self, data: bytes, arrival_ns: int) -> None:
         if not self._open:
             return
+        self._arrival_ns = arrival_ns
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -100,9 +110,20 @@ class Connection(asyncio.Protocol):
         # TLS has no half-close.
         return not self._tls and (self._player is not None or self._task is not None)
 
+    def _ended(self, error: OSError | None) -> None:
+        if error is None:
+            if not self.eof_received():
+                self._transport.close()
+        else:
+            self._broke = error
+            self._transport.abort()
+
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone; `error` tells an RST from a FIN."""
+        """The socket is gone; an error tells an RST from a FIN."""
+        error = error or self._broke
         self._open = False
+        if self._arrivals is not None:
+            self._arrivals.stop()
         self._service.connections.discard(self)
         self._writable.set()
         if self._task is not None:
@@ -156,6 +177,7 @@ class Connection(asyncio.Protocol):
             self._refuse(400, f"more than {PIPELINE_LIMIT} pipelined requests")
         self._reading = False
         self._queued_bytes += len(self._body)
+        waited_ns = max(time.time_ns() - self._arrival_ns, 0)
         self._requests.append(
             Request(
                 method=self._parser.get_method().decode("latin-1"),
@@ -163,8 +185,8 @@ class Connection(asyncio.Protocol):
                 http_version=self._parser.get_http_version(),
                 headers=self._headers,
                 body=bytes(self._body),
-                arrival_ns=time.time_ns(),
-                arrival_monotonic_ns=time.monotonic_ns(),
+                arrival_ns=self._arrival_ns,
+                arrival_monotonic_ns=time.monotonic_ns() - waited_ns,
                 keep_alive=self._parser.should_keep_alive(),
             )
         )

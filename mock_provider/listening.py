@@ -13,6 +13,7 @@ from tempfile import gettempdir
 
 import trustme
 
+from mock_provider.arrivals import stamp
 from mock_provider.durations import parse_duration
 
 BACKLOG = 4_096
@@ -94,6 +95,8 @@ async def listen(
     server = await loop.create_server(
         factory, host, port, ssl=context, backlog=BACKLOG, reuse_port=True if shared else None
     )
+    for one in server.sockets:
+        stamp(one)
     host, port = server.sockets[0].getsockname()[:2]
     scheme = "http" if context is None else "https"
     return server, f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

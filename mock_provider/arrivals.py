@@ -1,0 +1,96 @@
+"""When the bytes of a request arrived, by the kernel's stamp: what a busy server reads late has not arrived late.
+
+A client measures from its own sending. A ledger that counted from the moment this process got round to reading would
+blame the client for the server's queue. The loop's transports drop the stamp (SO_TIMESTAMPNS, see socket(7)), so a TCP
+connection without TLS is read here, past its transport, which goes on writing and closing.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+# Not in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on every 64-bit Linux.
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@qq")
+_RECV_BYTES: Final = 64 * 1024
+# The transport begins to read before it can be told not to; with this it is not woken for less.
+_NOT_YET: Final = 32 * 1024
+_SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
+
+
+def stamp(listener: socket.socket) -> None:
+    """Have the kernel stamp what arrives on the connections of `listener`, from their first byte on."""
+    if _SUPPORTED and listener.family in (socket.AF_INET, socket.AF_INET6):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+class Arrivals:
+    """Reads one connection. `received` gets bytes and their arrival (epoch ns); `ended` None at FIN, or the error."""
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        received: Callable[[bytes, int], None],
+        ended: Callable[[OSError | None], None],
+    ) -> None:
+        self._transport = transport
+        self._received, self._ended = received, ended
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+        own = transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _NOT_YET)
+        self._loop.call_soon(self._take_over, own)
+
+    @staticmethod
+    def possible(transport: asyncio.Transport) -> bool:
+        """Whether this connection's arrivals are stamped, and its bytes are not those of TLS."""
+        own = transport.get_extra_info("socket")
+        return (
+            _SUPPORTED
+            and transport.get_extra_info("sslcontext") is None
+            and own.family in (socket.AF_INET, socket.AF_INET6)
+            and bool(own.getsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS))
+        )
+
+    def stop(self) -> None:
+        """Read no more; called again, it does nothing."""
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _take_over(self, own: socket.socket) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.pause_reading()
+        # The loop allows one reader a descriptor, and this one's is the transport.
+        self._socket = socket.socket(fileno=os.dup(own.fileno()))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self._loop.add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(_RECV_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.stop()
+            self._ended(error)
+            return
+        if not data:
+            self.stop()
+            self._ended(None)
+            return
+        now_ns = time.time_ns()
+        for level, kind, value in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
+                seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+                # A clock that was set in between could put the stamp into the future.
+                now_ns = min(now_ns, seconds * 1_000_000_000 + nanoseconds)
+        self._received(data, now_ns)

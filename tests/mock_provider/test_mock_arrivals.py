@@ -1,0 +1,127 @@
+"""The arrival of a request is when the kernel got it, not when a busy server came to read it."""
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from mock_provider.arrivals import Arrivals, stamp
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+from mock_provider.loop import new_event_loop
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
+
+
+class Reader(asyncio.Protocol):
+    """Notes what it is told, and what the loop's own transport had read before."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[bytes, int]] = []
+        self.ends: list[OSError | None] = []
+        self.unstamped: list[bytes] = []
+        self.arrivals: Arrivals | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        assert Arrivals.possible(self.transport)
+        self.arrivals = Arrivals(self.transport, lambda data, at: self.got.append((data, at)), self.ends.append)
+
+    def data_received(self, data: bytes) -> None:
+        self.unstamped.append(data)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        assert self.arrivals is not None
+        self.arrivals.stop()
+
+
+class Bench:
+    """A loop that runs only when it is told to, a connection to it, and who reads there."""
+
+    def __init__(self) -> None:
+        self.loop = new_event_loop()
+        self.reader = Reader()
+        self._server = self.loop.run_until_complete(self.loop.create_server(lambda: self.reader, "127.0.0.1", 0))
+        for one in self._server.sockets:
+            stamp(one)
+        self.client = socket.create_connection(self._server.sockets[0].getsockname()[:2])
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Run the loop until then."""
+
+        async def wait() -> None:
+            while not condition():
+                await asyncio.sleep(0.001)
+
+        self.loop.run_until_complete(asyncio.wait_for(wait(), 10))
+
+    def close(self) -> None:
+        self.client.close()
+        self.reader.transport.abort()
+        self._server.close()
+        self.loop.run_until_complete(asyncio.sleep(0.01))
+        self.loop.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def test_bytes_are_stamped_when_they_arrive_and_not_when_they_are_read(bench: Bench) -> None:
+    """From the first ones on, which came before the connection was accepted."""
+    for number in range(3):
+        bench.client.sendall(b"%d" % number)
+        time.sleep(0.05)  # the loop is busy elsewhere
+        resumed_ns = time.time_ns()
+        bench.until(lambda number=number: len(bench.reader.got) > number)
+
+        data, at_ns = bench.reader.got[number]
+        assert data == b"%d" % number
+        assert at_ns < resumed_ns
+    assert bench.reader.unstamped == []
+
+
+def test_a_fin_is_an_end_without_an_error(bench: Bench) -> None:
+    """And what came before it is delivered."""
+    bench.client.sendall(b"last")
+    bench.client.shutdown(socket.SHUT_WR)
+    bench.until(lambda: bench.reader.ends or bench.reader.unstamped)
+
+    assert b"".join(data for data, _ in bench.reader.got) + b"".join(bench.reader.unstamped) == b"last"
+    assert bench.reader.ends in ([None], [])
+
+
+def test_an_rst_is_an_end_with_one(bench: Bench) -> None:
+    """The ledger tells them apart."""
+    bench.client.sendall(b"x")
+    bench.until(lambda: bench.reader.got)
+    bench.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    bench.client.close()
+    bench.until(lambda: bench.reader.ends)
+
+    assert isinstance(bench.reader.ends[0], ConnectionResetError)
+
+
+def test_the_ledger_has_that_arrival() -> None:
+    """Loopback delivers before the sender's call returns, however late the server reads."""
+    with MockServer(MockConfig(tokens=1, ttft="1ms", itl="1ms")) as mock:
+        host, port = mock.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            body = b'{"messages":[{"role":"user","content":"x"}],"stream":true}'
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n" % len(body)
+            before_ns = time.time_ns()
+            client.sendall(head + body)
+            sent_ns = time.time_ns()
+            while b"[DONE]" not in client.recv(65536):
+                pass
+        (entry,) = httpx.get(f"{mock.url}/_mock/streams").json()["streams"]
+
+    assert before_ns <= entry["arrival_ns"] <= sent_ns
