@@ -6,6 +6,8 @@ from harness.cancellation import CancelRow, judge
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
 from harness.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from harness.conformance.sources import guides, issue
 
 EARLY_MS: Final = 3_000
 
@@ -16,7 +18,38 @@ def anything(_seen: Observed) -> bool:
 
 
 @per_stream(
-    "cancel.upstream-aborted",
+    Requirement(
+        "cancel.upstream-aborted",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "When the client leaves in mid-stream, the call to the upstream is aborted within a second.",
+        references=(
+            guides("cancellation reaches the model"),
+            issue("ggml-org/llama.cpp", 24496),
+        ),
+        breaks="tokens are produced and billed, and slots held, for nobody",
+        fix=Fix(
+            "Pass the request's own cancellation into the upstream call.",
+            aspnet=(
+                'app.MapPost("/chat", (ChatBody body, IChatClient chat, CancellationToken ct) => ... '
+                "chat.GetStreamingResponseAsync(body.Message, cancellationToken: ct)); // an iterator takes "
+                "[EnumeratorCancellation] CancellationToken ct"
+            ),
+            nginx="proxy_ignore_client_abort off;",
+            haproxy="option abortonclose",
+            caddy=("Leave flush_interval away: with -1 the upstream's request goes on when the client has left."),
+            python=(
+                "async with client.stream('POST', url, json=body) as upstream: ... # Starlette cancels the generator "
+                "when the client leaves; do not move it into a task of its own"
+            ),
+            node=(
+                "const stop = new AbortController(); res.on('close', () => stop.abort()); fetch(url, { signal: "
+                "stop.signal })"
+            ),
+            go='req, _ := http.NewRequestWithContext(r.Context(), "POST", url, body)',
+        ),
+    ),
     reads=("cancel-mid",),
     wants=anything,
     expected="the upstream call is aborted within 1 s",
@@ -35,7 +68,33 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "cancel.before-first-token",
+    Requirement(
+        "cancel.before-first-token",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "When the client leaves before the first token, the call to the upstream is aborted within 3 s, "
+        "without waiting for a token to be written.",
+        references=(
+            guides("cancellation reaches the model"),
+            issue("BerriAI/litellm", 34374),
+        ),
+        breaks="prefill is the dear part, and a long one is paid for nobody",
+        fix=Fix(
+            "Let the disconnect itself cancel the upstream call, not the first write that fails.",
+            aspnet=(
+                "await chat.GetStreamingResponseAsync(prompt, cancellationToken: http.RequestAborted) // not only a "
+                "check between tokens"
+            ),
+            nginx="proxy_ignore_client_abort off;",
+            haproxy="option abortonclose",
+            python=(
+                "Race the upstream against `await request.is_disconnected()`: a generator that waits for its first "
+                "item is not cancelled by a failing write."
+            ),
+            node="res.on('close', () => stop.abort()); // before the upstream is called",
+        ),
+    ),
     reads=("cancel-early",),
     wants=anything,
     expected="the upstream call is aborted within 3 s, before the first token",

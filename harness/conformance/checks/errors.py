@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.fixes import ASPNET_ERROR_EVENT, ASPNET_PULL_FIRST, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
 from harness.conformance.payloads import NotJson, parse
 from harness.conformance.registry import (
     Finding,
@@ -16,7 +17,18 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, MOCK
+from harness.conformance.sources import (
+    ANTHROPIC,
+    ASPNET_SSE,
+    EVENTSOURCE,
+    INTERPRETING,
+    OPENAI_RESPONSES,
+    guides,
+    issue,
+    rfc,
+)
 from harness.dialects.base import Kind
 from harness.wire import End
 
@@ -45,7 +57,40 @@ def joined(seen: Observed) -> Finding | None:
 
 
 @whole_case(
-    "errors.machine-readable",
+    Requirement(
+        "errors.machine-readable",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "An error is JSON with a code or type and a message for people, both as the body of an error status "
+        "and as the data of an error event.",
+        references=(
+            rfc(9457, "3", "The Problem Details JSON Object"),
+            EVENTSOURCE,
+            guides("a message that the client can act on"),
+        ),
+        breaks=(
+            "clients that must tell what can be retried; browser code that reads the data of an error event, "
+            "where the connection's own error event has none"
+        ),
+        fix=Fix(
+            'Answer every failure through one serializer: {"error": {"code": ..., "message": ...}}, before the '
+            "stream and in it.",
+            aspnet=(
+                "builder.Services.AddProblemDetails(); app.UseExceptionHandler(); app.UseStatusCodePages(); // and "
+                "JSON in the data of event: error"
+            ),
+            nginx=(
+                "proxy_intercept_errors off; error_page 502 504 = @json; location @json { default_type "
+                'application/json; return 502 \'{"error":{"code":"bad_gateway","message":"The model is not '
+                "reachable.\"}}'; }"
+            ),
+            python=(
+                "raise HTTPException(502, {'error': {'code': 'upstream_failed', 'message': 'The model is not "
+                "reachable.'}})"
+            ),
+        ),
+    ),
     reads=(*REFUSALS, *FAULTED, *HAPPY),
     expected="JSON with a type or code and a message",
 )
@@ -79,7 +124,34 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
 
 
 @per_stream(
-    "errors.no-success-after-error",
+    Requirement(
+        "errors.no-success-after-error",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "After an error event no marker of success follows: neither [DONE] nor done: true, message_stop or "
+        "response.completed.",
+        references=(
+            ANTHROPIC,
+            OPENAI_RESPONSES,
+            guides("no silent truncation"),
+        ),
+        breaks=(
+            'clients whose error state is overwritten by "complete"; OpenAI\'s SDKs raise at the error and never '
+            "see the marker"
+        ),
+        fix=Fix(
+            "Write the marker of success on the path of success only, never in a finally block.",
+            aspnet=(
+                'await WriteAsync("data: [DONE]\\n\\n", ct); // the last statement of the try block, not in finally'
+            ),
+            python=("Yield [DONE] as the last statement of the try block; in `except`, yield the error and return."),
+            node=(
+                "try { for await (...) ...; res.write('data: [DONE]\\n\\n'); } catch (e) { /* the error event */ } "
+                "finally { res.end(); }"
+            ),
+        ),
+    ),
     reads=(*FAULTED, *HAPPY),
     wants=streams,
     expected="no end marker after an error",
@@ -97,7 +169,25 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "errors.distinguishable-from-content",
+    Requirement(
+        "errors.distinguishable-from-content",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "An error never arrives as text of the answer: its event name, its error key or its shape sets it "
+        "apart from a token.",
+        references=(
+            guides("errors are events of their own"),
+            INTERPRETING,
+        ),
+        breaks="users and agents take the message of an exception for words of the model",
+        fix=Fix(
+            "Send errors as event: error with a JSON object, never through the function that writes tokens.",
+            aspnet=ASPNET_ERROR_EVENT,
+            python=PYTHON_ERROR_EVENT,
+            node=NODE_ERROR_EVENT,
+        ),
+    ),
     reads=(*FAULTED, *HAPPY),
     wants=streams,
     expected="errors by event name, error key or shape, never as a token",
@@ -116,7 +206,30 @@ def distinguishable_from_content(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "errors.mid-stream-event",
+    Requirement(
+        "errors.mid-stream-event",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "A failure after the first token is told in an error event, which is the last event of the stream.",
+        references=(
+            ANTHROPIC,
+            ASPNET_SSE,
+            guides("an error event after the first token"),
+            issue("vllm-project/vllm", 2694),
+        ),
+        breaks="users take half an answer for a whole one: no SDK that was read here misses the end marker",
+        fix=Fix(
+            "Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
+            aspnet=ASPNET_ERROR_EVENT,
+            python=PYTHON_ERROR_EVENT,
+            node=NODE_ERROR_EVENT,
+            go=(
+                'if err := stream.Err(); err != nil { fmt.Fprint(w, "event: error\\ndata: '
+                '{\\"error\\":{\\"code\\":\\"upstream_failed\\"}}\\n\\n"); rc.Flush(); return }'
+            ),
+        ),
+    ),
     reads=("mid-error",),
     wants=streams,
     expected="an error event as the last event",
@@ -139,7 +252,40 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "errors.pre-stream-status",
+    Requirement(
+        "errors.pre-stream-status",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "An upstream that fails before the first token gives the client an error status, and a 429 keeps its "
+        "Retry-After.",
+        references=(
+            rfc(9110, "15.6", "Server Error 5xx"),
+            rfc(9110, "10.2.3", "Retry-After"),
+            issue("vllm-project/vllm", 40978),
+            issue("ggml-org/llama.cpp", 14566),
+            guides("the status is fixed by the first byte"),
+        ),
+        breaks=(
+            'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned"'
+        ),
+        fix=Fix(
+            "Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",
+            aspnet=ASPNET_PULL_FIRST,
+            python=(
+                "first = await anext(stream) # raises while a status can still be set; then "
+                "StreamingResponse(chain(first, stream), media_type='text/event-stream')"
+            ),
+            node=(
+                "const first = await it.next(); // throws while a status can still be set; only then "
+                "res.writeHead(200, {'Content-Type': 'text/event-stream'})"
+            ),
+            go=(
+                "first, err := stream.Recv(); if err != nil { http.Error(w, body, http.StatusBadGateway); return } "
+                "// before w.WriteHeader(200)"
+            ),
+        ),
+    ),
     reads=("pre-error",),
     wants=answered,
     expected="an error status in place of a stream, Retry-After kept",

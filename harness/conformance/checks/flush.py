@@ -6,6 +6,7 @@ from typing import Final
 
 from harness.conformance.cases import Case, Observed, Step
 from harness.conformance.checks.errors import joined
+from harness.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
 from harness.conformance.registry import (
     Finding,
     inconclusive,
@@ -16,7 +17,9 @@ from harness.conformance.registry import (
     unmet,
     warn,
 )
+from harness.conformance.requirement import MAY, MUST, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, MOCK
+from harness.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from harness.units import MS, SECOND, show_bytes, show_ms
 
 MIN_EVENTS: Final = 10
@@ -37,7 +40,38 @@ def _times(seen: Observed) -> list[int]:
 
 
 @per_stream(
-    "flush.lockstep",
+    Requirement(
+        "flush.lockstep",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "Every token, the first small one and the end marker included, reaches the client before the "
+        "upstream has to produce the next.",
+        references=(
+            guides("every event is flushed"),
+            issue("dotnet/runtime", 121003),
+            issue("dotnet/aspnetcore", 64118),
+            NGINX_PROXY,
+        ),
+        breaks="everybody: the time to the first token becomes the time of the whole answer",
+        fix=Fix(
+            "Flush after each event, and turn off buffering in everything between.",
+            aspnet=(
+                "http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering(); await "
+                "http.Response.Body.FlushAsync(ct); // after each event"
+            ),
+            nginx=NGINX_UNBUFFERED,
+            haproxy=HAPROXY_NO_DELAY,
+            caddy=CADDY_UNBUFFERED,
+            iis=IIS_UNBUFFERED,
+            node="res.write(event); res.flush?.(); // flush exists where the compression middleware is on",
+            python=(
+                "Yield one event at a time from an async generator in StreamingResponse; GZipMiddleware and "
+                "BaseHTTPMiddleware must not wrap the route."
+            ),
+            go='fmt.Fprintf(w, "data: %s\\n\\n", b); http.NewResponseController(w).Flush()',
+        ),
+    ),
     reads=("lockstep",),
     wants=lambda seen: seen.answered,
     expected="each token arrives before the next one is released",
@@ -61,7 +95,27 @@ def _tell(step: Step) -> str:
 
 
 @per_stream(
-    "flush.no-one-behind",
+    Requirement(
+        "flush.no-one-behind",
+        MUST,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "A token is not held until the next one pushes it out.",
+        references=(
+            issue("dotnet/aspnetcore", 55654),
+            PARSING,
+        ),
+        breaks=(
+            "readers see every word late, and the last one only at the end; IIS and decoders that wait for a "
+            "byte after CR do it"
+        ),
+        fix=Fix(
+            "Write the event and its blank line in one call, and flush after the blank line.",
+            aspnet='await response.WriteAsync($"data: {json}\\n\\n", ct); await response.Body.FlushAsync(ct);',
+            iis=IIS_UNBUFFERED,
+            node="res.write(`data: ${json}\\n\\n`); // one call for the whole event",
+        ),
+    ),
     reads=("lockstep",),
     wants=lambda seen: bool(seen.steps),
     expected="a token arrives without the next one having to push it",
@@ -75,7 +129,35 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
     return met("no token waits for the next" if not late else "tokens are held, but not one behind")
 
 
-@per_stream("flush.incremental", reads=HAPPY, wants=streams, expected="content that arrives over time")
+@per_stream(
+    Requirement(
+        "flush.incremental",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "The answer arrives over time, not in one burst at its end.",
+        references=(
+            guides("every event is flushed"),
+            NGINX_PROXY,
+        ),
+        breaks="everybody: a chat that hangs, then dumps everything",
+        fix=Fix(
+            "Flush after each event, and turn off buffering in everything between; `streamgauge diagnose` names "
+            "who holds it.",
+            aspnet=(
+                "http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering(); await "
+                "http.Response.Body.FlushAsync(ct); // after each event"
+            ),
+            nginx=NGINX_UNBUFFERED,
+            caddy=CADDY_UNBUFFERED,
+            iis=IIS_UNBUFFERED,
+            go="http.NewResponseController(w).Flush() // after each event",
+        ),
+    ),
+    reads=HAPPY,
+    wants=streams,
+    expected="content that arrives over time",
+)
 def incremental(seen: Observed, _case: Case) -> Finding | None:
     times = _times(seen)
     capture = seen.transcript.capture
@@ -97,7 +179,36 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "flush.compression-flushes",
+    Requirement(
+        "flush.compression-flushes",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "A stream that is compressed is flushed through the compressor at each event, so that each can be "
+        "decoded on arrival.",
+        references=(
+            "zlib manual, Z_SYNC_FLUSH: https://zlib.net/manual.html#Basic",
+            guides("no compression of the stream"),
+        ),
+        breaks="browsers: they always offer gzip and br, so what works with curl hangs for them",
+        fix=Fix(
+            "Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
+            aspnet=(
+                "services.AddResponseCompression(o => o.MimeTypes = ResponseCompressionDefaults.MimeTypes); // the "
+                "default list lacks text/event-stream: do not add it"
+            ),
+            nginx=("gzip_types text/css application/javascript application/json; # without text/event-stream and *"),
+            caddy="encode @rest gzip # with the matcher: @rest not path /api/chat/*",
+            haproxy="compression type text/html text/plain application/json",
+            node=(
+                "app.use(compression({ filter: (req, res) => res.getHeader('Content-Type') !== 'text/event-stream' }))"
+            ),
+            python=(
+                "Do not add GZipMiddleware to the application that streams, or upgrade Starlette to a release that "
+                "leaves text/event-stream alone."
+            ),
+        ),
+    ),
     reads=("gzip",),
     wants=streams,
     expected="each event flushed through the compressor",
@@ -117,7 +228,27 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
     return met(f"{tokens:,} tokens in {arrivals:,} arrivals")
 
 
-@per_stream("flush.burstiness", reads=HAPPY, wants=streams, expected="events spread over reads")
+@per_stream(
+    Requirement(
+        "flush.burstiness",
+        MAY,
+        Severity.LOW,
+        Basis.GUIDE,
+        "How many events come in one read, and how they are spread over time, is known.",
+        references=(guides("tokens come one by one"),),
+        breaks="interfaces that print in jerks",
+        fix=Fix(
+            "Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
+            aspnet=("await response.Body.FlushAsync(ct); // after each token; Kestrel sets TCP_NODELAY by itself"),
+            haproxy=HAPROXY_NO_DELAY,
+            nginx="tcp_nodelay on;",
+            node="res.socket.setNoDelay(true);",
+        ),
+    ),
+    reads=HAPPY,
+    wants=streams,
+    expected="events spread over reads",
+)
 def burstiness(seen: Observed, case: Case) -> Finding:
     times = _times(seen)
     if len(times) < 2:

@@ -4,6 +4,7 @@ from typing import Final
 
 from harness.conformance.applies import takes_body
 from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.fixes import ASPNET_ERROR_EVENT, PYTHON_ERROR_EVENT
 from harness.conformance.registry import (
     Finding,
     fail,
@@ -17,7 +18,9 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
+from harness.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, PLAIN, STREAM
+from harness.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
 from harness.dialects.base import Media
 from harness.wire import End, Framing
 
@@ -38,7 +41,27 @@ def streams(seen: Observed) -> bool:
     return seen.streams
 
 
-@per_stream("http.status-200", reads=HAPPY, wants=anything, expected="status 200")
+@per_stream(
+    Requirement(
+        "http.status-200",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "A request that is accepted is answered with status 200, not with another 2xx.",
+        references=(
+            EVENTSOURCE,
+            wpt("request-status-error"),
+        ),
+        breaks="browser EventSource closes for good on any other status; so do clients built like it",
+        fix=Fix(
+            "Answer a stream with 200; 202 and 204 are for requests that are not answered with a body.",
+            aspnet="return TypedResults.ServerSentEvents(items); // not Results.Accepted()",
+        ),
+    ),
+    reads=HAPPY,
+    wants=anything,
+    expected="status 200",
+)
 def status_200(seen: Observed, _case: Case) -> Finding:
     head, status = seen.head, seen.status or 0
     if head is None:
@@ -52,7 +75,29 @@ def status_200(seen: Observed, _case: Case) -> Finding:
     return unmet(f"status {status}", seen.note(seen.how_it_went()))
 
 
-@per_stream("http.method-not-allowed", reads=("wrong-method",), wants=answered, expected="405 with an Allow header")
+@per_stream(
+    Requirement(
+        "http.method-not-allowed",
+        SHOULD,
+        Severity.LOW,
+        Basis.SPEC,
+        "A method that the endpoint does not serve is answered with 405 and an Allow header.",
+        references=(rfc(9110, "15.5.6", "405 Method Not Allowed"),),
+        breaks="tools and people who look for the cause: a 200 page hides that the wrong route answers",
+        fix=Fix(
+            "Route by method, and send Allow with 405.",
+            aspnet=(
+                'app.MapPost("/api/chat", ...); app.MapFallbackToFile("{*path:regex(^(?!api/).*$)}", "index.html"); '
+                "// a fallback for everything swallows the 405"
+            ),
+            node=("app.all('/api/chat', (req, res) => res.set('Allow', 'POST').status(405).end()); // after app.post"),
+            go=('mux.HandleFunc("POST /api/chat", chat) // Go 1.22 and later answer 405 with Allow by themselves'),
+        ),
+    ),
+    reads=("wrong-method",),
+    wants=answered,
+    expected="405 with an Allow header",
+)
 def method_not_allowed(seen: Observed, _case: Case) -> Finding:
     status = seen.status or 0
     if status == 405:
@@ -69,7 +114,26 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
     return warn(f"{seen.method} gets {status} instead of 405", seen.note(seen.how_it_went()))
 
 
-@per_stream("http.head-no-body", reads=("head",), wants=anything, expected="a head without body, and no generation")
+@per_stream(
+    Requirement(
+        "http.head-no-body",
+        MAY,
+        Severity.LOW,
+        Basis.SPEC,
+        "HEAD is answered at once, without a body and without a generation.",
+        references=(rfc(9110, "9.3.2", "HEAD"),),
+        breaks="uptime monitors and link previews pay for tokens that nobody reads",
+        fix=Fix(
+            "Serve GET and POST only; where HEAD is served, send the head and stop.",
+            aspnet='app.MapPost("/api/chat", ...); // MapMethods without "HEAD"',
+            node=("app.head('/api/chat', (req, res) => res.sendStatus(405)); // Express sends HEAD to the GET handler"),
+            nginx="if ($request_method = HEAD) { return 405; }",
+        ),
+    ),
+    reads=("head",),
+    wants=anything,
+    expected="a head without body, and no generation",
+)
 def head_no_body(seen: Observed, case: Case) -> Finding:
     capture = seen.transcript.capture
     if seen.head is None:
@@ -85,7 +149,40 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "http.bad-json-400",
+    Requirement(
+        "http.bad-json-400",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "A body that cannot be read, or has the wrong media type, is refused with a 4xx status and without a stream.",
+        references=(
+            rfc(9110, "15.5.1", "400 Bad Request"),
+            rfc(9110, "15.5.16", "415 Unsupported Media Type"),
+            guides("validate before the stream starts"),
+        ),
+        breaks=(
+            "SDKs classify by status, and send broken input again after a 5xx; a body accepted as text/plain can "
+            "be posted by a form on any site"
+        ),
+        fix=Fix(
+            "Parse the body before the head is sent; answer 400 or 422, and 415 for a media type that is not JSON.",
+            aspnet=(
+                'app.MapPost("/api/chat", (ChatBody body, ...) => ...); // binding refuses with 400 and 415; do not '
+                "read the body inside the iterator"
+            ),
+            python=(
+                "def chat(body: ChatBody): ... # a pydantic model: FastAPI answers 422 before the generator starts"
+            ),
+            node=(
+                "app.use(express.json({ type: 'application/json' })); // a parse error reaches the error handler "
+                "with status 400"
+            ),
+            go=(
+                "if err := json.NewDecoder(r.Body).Decode(&in); err != nil { http.Error(w, body, "
+                "http.StatusBadRequest); return }"
+            ),
+        ),
+    ),
     reads=("bad-json", "text-plain"),
     wants=answered,
     applies=takes_body,
@@ -111,7 +208,36 @@ def _claims_stream(seen: Observed) -> bool:
 
 
 @per_stream(
-    "http.validation-before-stream",
+    Requirement(
+        "http.validation-before-stream",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Input that makes no sense, such as a missing or blank prompt, is refused with a 4xx status before "
+        "the stream starts.",
+        references=(
+            rfc(9110, "15.5.21", "422 Unprocessable Content"),
+            issue("fastapi/fastapi", 15917),
+            issue("vllm-project/vllm", 40978),
+            guides("validate before the stream starts"),
+        ),
+        breaks="every SDK: a 200 can be neither retried nor classified",
+        fix=Fix(
+            "Validate in the handler, before the streaming result is created.",
+            aspnet=(
+                "if (string.IsNullOrWhiteSpace(body.Message)) return TypedResults.ValidationProblem(new "
+                'Dictionary<string, string[]> { ["message"] = ["It is blank."] });'
+            ),
+            python=(
+                "message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] # and not inside "
+                "the generator: its body runs after the head"
+            ),
+            node=(
+                "if (!req.body.message?.trim()) return res.status(422).json({ error: { code: 'blank_message', "
+                "message: 'It is blank.' } });"
+            ),
+        ),
+    ),
     reads=("invalid",),
     wants=answered,
     expected="4xx before any event",
@@ -130,7 +256,36 @@ def _has_credential(case: Case) -> str | None:
 
 
 @per_stream(
-    "http.unauthenticated-401",
+    Requirement(
+        "http.unauthenticated-401",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "A request without a valid credential is refused with 401 or 403 before the stream starts, and 401 "
+        "carries WWW-Authenticate.",
+        references=(
+            rfc(9110, "15.5.2", "401 Unauthorized"),
+            rfc(9110, "11.6.1", "WWW-Authenticate"),
+            guides("authenticate before the stream starts"),
+        ),
+        breaks=(
+            "anybody can spend your tokens; fetch and EventSource follow a redirect and choke on the HTML of the "
+            "login page"
+        ),
+        fix=Fix(
+            "Authenticate in front of the handler, and answer an API with a status, never with a redirect to a "
+            "login page.",
+            aspnet=(
+                'app.MapPost("/api/chat", ...).RequireAuthorization(); options.Events.OnRedirectToLogin = c => { '
+                "c.Response.StatusCode = 401; return Task.CompletedTask; };"
+            ),
+            python="raise HTTPException(401, headers={'WWW-Authenticate': 'Bearer'})",
+            node=(
+                "res.set('WWW-Authenticate', 'Bearer').status(401).json({ error: { code: 'unauthenticated', message: "
+                "'A key is needed.' } });"
+            ),
+        ),
+    ),
     reads=("no-auth",),
     wants=answered,
     applies=_has_credential,
@@ -146,7 +301,29 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
 
 
 @whole_case(
-    "http.accept-negotiation",
+    Requirement(
+        "http.accept-negotiation",
+        SHOULD,
+        Severity.LOW,
+        Basis.SPEC,
+        "Accept: text/event-stream, */* and no Accept at all give the same stream; application/json gives "
+        "the stream, JSON or 406.",
+        references=(
+            EVENTSOURCE,
+            wpt("request-accept"),
+            rfc(9110, "12.5.1", "Accept"),
+            rfc(9110, "15.5.7", "406 Not Acceptable"),
+        ),
+        breaks="EventSource sends text/event-stream, openai-python application/json, clients of MCP both",
+        fix=Fix(
+            "Decide by the request's own stream flag, and leave content negotiation out of the streaming route.",
+            aspnet=(
+                "return TypedResults.ServerSentEvents(items); // an IAsyncEnumerable<T> returned as it is becomes a "
+                "JSON array"
+            ),
+            python="return StreamingResponse(events(), media_type='text/event-stream')",
+        ),
+    ),
     reads=("accept",),
     expected="the same answer for text/event-stream, */* and no Accept; a stream, JSON or 406 for application/json",
 )
@@ -164,7 +341,33 @@ def accept_negotiation(case: Case) -> Finding:
 
 
 @per_stream(
-    "http.chunked-framing",
+    Requirement(
+        "http.chunked-framing",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "A stream over HTTP/1.1 is chunked and ends with its zero-size chunk, and one over HTTP/2 with "
+        "END_STREAM; nothing follows.",
+        references=(
+            rfc(9112, "6.3", "Message Body Length"),
+            rfc(9112, "7.1", "Chunked Transfer Coding"),
+            rfc(9112, "8", "Handling Incomplete Messages"),
+            rfc(9113, "8.1", "HTTP Message Framing"),
+            issue("vllm-project/vllm", 2694),
+        ),
+        breaks=(
+            "httpx raises RemoteProtocolError, aiohttp ClientPayloadError, .NET HttpIOException (ResponseEnded); "
+            "browsers reconnect; a body that ends with the connection hides every cut"
+        ),
+        fix=Fix(
+            "Catch failures in the handler, send an error event and return; raise the time limits of what cuts "
+            "the connection.",
+            aspnet=ASPNET_ERROR_EVENT,
+            nginx="proxy_http_version 1.1; proxy_read_timeout 300s;",
+            haproxy="timeout server 300s",
+            python=PYTHON_ERROR_EVENT,
+        ),
+    ),
     reads=PLAIN,
     wants=streams,
     expected="chunked transfer coding, ended by a zero-size chunk",
@@ -186,7 +389,35 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
     return met(f"{capture.framing}, complete")
 
 
-@per_stream("http.no-content-length", reads=PLAIN, wants=streams, expected="no Content-Length")
+@per_stream(
+    Requirement(
+        "http.no-content-length",
+        MUST,
+        Severity.HIGH,
+        Basis.SPEC,
+        "A stream carries no Content-Length: one that does was held until it was complete; and never both "
+        "that and Transfer-Encoding.",
+        references=(
+            rfc(9112, "6.2", "Content-Length"),
+            rfc(9112, "6.3", "Message Body Length"),
+            guides("no output caching or buffering"),
+        ),
+        breaks="nothing can be shown before the end; both headers together invite request smuggling",
+        fix=Fix(
+            "Take out what collects the answer: output caching, response buffering, middleware that reads the "
+            "whole body.",
+            aspnet=(
+                "app.MapPost(...).CacheOutput(p => p.NoCache()); // set no ContentLength: Kestrel chunks by itself"
+            ),
+            nginx="proxy_buffering off; proxy_cache off;",
+            python="Return StreamingResponse, not Response(content=...).",
+            node="Remove res.set('Content-Length', ...) and res.send(); use res.write().",
+        ),
+    ),
+    reads=PLAIN,
+    wants=streams,
+    expected="no Content-Length",
+)
 def no_content_length(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     if head is None or head.get("content-length") is None:
@@ -199,7 +430,22 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "http.http10-no-chunked",
+    Requirement(
+        "http.http10-no-chunked",
+        SHOULD,
+        Severity.LOW,
+        Basis.SPEC,
+        "A request over HTTP/1.0 is answered without Transfer-Encoding, in a body that ends with the connection.",
+        references=(
+            rfc(9112, "6.1", "Transfer-Encoding"),
+            NGINX_PROXY,
+        ),
+        breaks=("nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text"),
+        fix=Fix(
+            "Write no chunks by hand; let the server frame the body by the version of the request.",
+            nginx='proxy_http_version 1.1; proxy_set_header Connection "";',
+        ),
+    ),
     reads=("http10",),
     wants=answered,
     expected="no Transfer-Encoding, and a body that ends with the connection",

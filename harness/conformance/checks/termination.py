@@ -13,7 +13,9 @@ from harness.conformance.registry import (
     unmet,
     warn,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, PLAIN
+from harness.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
 from harness.dialects.base import Kind
 from harness.stream import Outcome
 from harness.units import SECOND, show_ms
@@ -32,7 +34,37 @@ def opened(seen: Observed) -> bool:
     return seen.streams or (seen.status == 200 and not seen.transcript.body)
 
 
-@per_stream("termination.explicit-end", reads=HAPPY, wants=opened, expected="the dialect's end marker")
+@per_stream(
+    Requirement(
+        "termination.explicit-end",
+        MUST,
+        Severity.CRITICAL,
+        Basis.DIALECT,
+        "A stream that succeeds ends with the marker of its dialect, such as [DONE], message_stop, "
+        "response.completed or done: true.",
+        references=(
+            OPENAI_CHAT,
+            OPENAI_RESPONSES,
+            ANTHROPIC,
+            OLLAMA,
+            guides("a marker for the end"),
+        ),
+        breaks=(
+            "openai-python and openai-node end without an error where it is missing (run, read), so a cut looks "
+            "like success"
+        ),
+        fix=Fix(
+            "Write the end marker after the last token, on the path of success only.",
+            aspnet='await Response.WriteAsync("data: [DONE]\\n\\n", ct); // after the loop, not in finally',
+            python="yield 'data: [DONE]\\n\\n'  # after the loop, not in finally",
+            node="res.write('data: [DONE]\\n\\n'); res.end(); // after the loop, not in finally",
+            nginx="proxy_read_timeout 300s; # a stream that pauses longer than this is cut before its marker",
+        ),
+    ),
+    reads=HAPPY,
+    wants=opened,
+    expected="the dialect's end marker",
+)
 def explicit_end(seen: Observed, _case: Case) -> Finding:
     transcript = seen.transcript
     marker = transcript.dialect.terminal if transcript.dialect else None
@@ -50,7 +82,31 @@ def explicit_end(seen: Observed, _case: Case) -> Finding:
     return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end)
 
 
-@per_stream("termination.single-terminal", reads=PLAIN, wants=streams, expected="one end marker, and nothing after it")
+@per_stream(
+    Requirement(
+        "termination.single-terminal",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "There is one end marker, nothing but comments follows it, and a stream holds either the marker of "
+        "success or an error.",
+        references=(
+            OPENAI_CHAT,
+            OPENAI_RESPONSES,
+            ANTHROPIC,
+        ),
+        breaks=("clients that have closed lose what follows; relays take a second marker for the next answer"),
+        fix=Fix(
+            "A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
+            aspnet=(
+                'if (line is "data: [DONE]") break; // in a relay: stop reading, write the marker once after the loop'
+            ),
+        ),
+    ),
+    reads=PLAIN,
+    wants=streams,
+    expected="one end marker, and nothing after it",
+)
 def single_terminal(seen: Observed, _case: Case) -> Finding:
     transcript = seen.transcript
     done = [found.event for found in transcript.deltas if found.delta.kind is Kind.DONE]
@@ -69,7 +125,26 @@ def single_terminal(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "termination.closes-after-terminal", reads=PLAIN, wants=streams, expected="the body ends within 1 s of the marker"
+    Requirement(
+        "termination.closes-after-terminal",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.OPS,
+        "The body ends within 1 s of the end marker.",
+        references=(guides("the handler returns after the last event"),),
+        breaks="clients that read to the end of the body hang; connections and concurrency slots stay held",
+        fix=Fix(
+            "Return from the handler after the marker: stop the heartbeat first, and wait for nothing.",
+            aspnet=(
+                "stop.Cancel(); await heartbeat; // the linked CancellationTokenSource of the heartbeat, before the "
+                "handler returns"
+            ),
+            node="clearInterval(heartbeat); res.end();",
+        ),
+    ),
+    reads=PLAIN,
+    wants=streams,
+    expected="the body ends within 1 s of the marker",
 )
 def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
     transcript = seen.transcript
@@ -89,7 +164,29 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "termination.truncation-distinguishable",
+    Requirement(
+        "termination.truncation-distinguishable",
+        MUST,
+        Severity.CRITICAL,
+        Basis.OPS,
+        "When the upstream dies in mid-stream the client can tell: by an error event or an unclean end of "
+        "the transport, never by a clean end.",
+        references=(
+            rfc(9112, "8", "Handling Incomplete Messages"),
+            issue("vllm-project/vllm", 2694),
+            guides("no silent truncation"),
+        ),
+        breaks="every SDK that was read here takes a clean end for success",
+        fix=Fix(
+            "Turn an upstream that ends without its own end marker into an error event; never write a marker "
+            "that the upstream did not send.",
+            aspnet=(
+                'if (last?.FinishReason is null) throw new IOException("the model\'s stream was cut"); // the OpenAI '
+                ".NET SDK raises nothing when [DONE] is missing"
+            ),
+            nginx=("proxy_http_version 1.1; # over HTTP/1.0 an upstream that dies looks like the end of the answer"),
+        ),
+    ),
     reads=("mid-rst",),
     wants=streams,
     expected="an error event, or at least an unclean end of the transport",
