@@ -3,7 +3,6 @@
 import ssl
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +13,7 @@ from harness.errors import CannotMeasure
 from harness.secrets import mask_url
 from harness.stream import Outcome, StreamReader, Transcript, by_read, interpret
 from harness.target import RequestSpec, Target
+from harness.transport.asking import Asking, destination, fields_of
 from harness.transport.connecting import Connector
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
@@ -53,7 +53,7 @@ class StreamClient:
         self._transport: CaptureTransport | Http2Transport = (
             Http2Transport(connector) if http2 else CaptureTransport(connector=connector, watch=watch)
         )
-        self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s).as_dict()
+        self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self.last: Capture | None = None
         self._exchange: AnyExchange | None = None
 
@@ -100,30 +100,29 @@ class StreamClient:
         """
         capture = self.last = Capture(0, wire=[] if keep else None)
         self._exchange = None
-        request = httpx.Request(
-            spec.method,
-            _parsed(spec.url),
-            headers=spec.headers,
-            content=spec.body,
-            extensions={
-                "capture": capture,
-                "http_version_asked": spec.http_version,
-                "timeout": self._timeout,
-                "leave_after": leave_after,
-            },
-        )
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
-        request.extensions["deadline"] = deadline
         try:
-            response = self._transport.handle_request(request)
+            to = destination(spec.url)
+            asking = Asking(
+                spec.method,
+                to,
+                fields_of(spec.method, to, spec.headers, spec.body),
+                spec.body or b"",
+                spec.http_version,
+                self._connect_timeout_s,
+                self._read_timeout_s,
+                self._read_timeout_s,
+                deadline,
+                leave_after,
+            )
+            exchange = self._exchange = self._transport.begin(asking, capture)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)
             return self._given(interpret(capture, dialect, keep=keep))
-        exchange: AnyExchange = response.extensions["exchange"]
-        self._exchange = exchange
         if on_token is None:
             exchange.drain(deadline)
             return self._given(interpret(capture, dialect, keep=keep))
+        exchange.read_head(deadline)
         return self._given(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
@@ -142,12 +141,6 @@ class StreamClient:
         """What the caller has got is no longer there to be cut."""
         self.last = None
         return transcript
-
-
-@lru_cache(64)
-def _parsed(url: str) -> httpx.URL:
-    """Every stream of a load has the same."""
-    return httpx.URL(url)
 
 
 def _follow(exchange: AnyExchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:

@@ -93,6 +93,7 @@ class Exchange(httpx.SyncByteStream):
         self._arrived: list[tuple[bytes, Read]] = []
         self._arrived_bytes = 0
         self._deadline_s: float | None = None
+        self._until_head = False
         self._heard = 0  # reads until `_heard_s`, when the last tick found new ones
         self._heard_s = 0.0
 
@@ -139,7 +140,7 @@ class Exchange(httpx.SyncByteStream):
     def drain(self, deadline_s: float | None = None) -> None:
         """Read to the end; `deadline_s` is on the monotonic clock."""
         if self._watch is not None:
-            self._be_called(self._watch, deadline_s)
+            self._be_called(self._watch, deadline_s, until_head=False)
         else:
             while self.step(deadline_s):
                 pass
@@ -147,17 +148,17 @@ class Exchange(httpx.SyncByteStream):
     def read_head(self, deadline_s: float | None = None) -> None:
         """Read until the head is there, or the response has ended without one."""
         if self._watch is not None:
-            self._be_called(self._watch, deadline_s)
+            self._be_called(self._watch, deadline_s, until_head=True)
         else:
             while self.capture.head is None and self.step(deadline_s):
                 pass
 
-    def _be_called(self, watch: Watch, deadline_s: float | None) -> None:
-        """Let `watch` call until the head is there, or, when it is, the end."""
+    def _be_called(self, watch: Watch, deadline_s: float | None, *, until_head: bool) -> None:
+        """Let `watch` call until the end, or only until the head is there."""
         if self._parser.done or self._connection is None:
             self._finish()
             return
-        self._deadline_s = deadline_s
+        self._deadline_s, self._until_head = deadline_s, until_head
         self._heard, self._heard_s = self._count, time.monotonic()
         watch(self._connection.watched(), self._take, self._tick)
 
@@ -180,9 +181,8 @@ class Exchange(httpx.SyncByteStream):
         self._arrived_bytes += len(data)
         if self._parser.plain(data) and self._arrived_bytes < _STORED_BYTES:
             return True
-        headless = self.capture.head is None
         self._digest()
-        return self._goes_on() and not (headless and self.capture.head is not None)
+        return self._goes_on() and not (self._until_head and self.capture.head is not None)
 
     def _goes_on(self) -> bool:
         """Answer what wants an answer; False when the response has ended."""

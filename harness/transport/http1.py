@@ -11,7 +11,8 @@ import time
 import httpx
 
 from harness.transport import stamps
-from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier, origin_of
+from harness.transport.asking import Asking
+from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier
 from harness.transport.connection import Connection, left_of
 from harness.transport.exchange import Exchange, Watch, raise_for_end
 from harness.transport.parser import ResponseParser
@@ -32,40 +33,17 @@ class CaptureTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read up to the end of the response head. Raises httpx's transport errors."""
-        capture = request.extensions.get("capture") or Capture(0)
-        version = request.extensions.get("http_version_asked", "1.1")
-        timeout = request.extensions.get("timeout", {})
-        deadline = request.extensions.get("deadline")
-        capture.method = request.method
-        capture.url = str(request.url)
-        capture.start_ns = time.time_ns()
-        origin = origin_of(request.url)
-        pool = self._idle.setdefault(origin, [])
-        proxy: Proxy | None = None
+        asking = Asking.of_httpx(request)
+        exchange = self.begin(asking, request.extensions.get("capture") or Capture(0))
+        capture = exchange.capture
         try:
-            proxy = self._connector.proxy_for(request.url)
-            payload = capture.request = _request_bytes(request, version, proxy)
-            connection = self._reuse(pool, capture) or self._connector.connect(
-                origin, capture, proxy, timeout.get("connect"), deadline
-            )
-            with closing_on_error(connection):
-                connection.settimeout(left_of(earlier(timeout.get("write"), deadline)))
-                connection.send(payload)
-        except (OSError, UnicodeError) as error:
-            raise connect_error(error, origin, capture, proxy, self._connector.unix_socket) from error
-        capture.sent_ns = time.time_ns()
-        exchange = Exchange(connection, capture, ResponseParser(capture), timeout.get("read"), self._watch)
-        exchange.keep_in(pool)
-        if leave := request.extensions.get("leave_after"):
-            exchange.leave_at(time.monotonic() + leave[0], leave[1])
-        try:
-            exchange.read_head(deadline)
+            exchange.read_head(asking.deadline_s)
         except BaseException:
             exchange.interrupt()
             raise
         head = capture.head
         if head is None:
-            raise_for_end(exchange.capture)
+            raise_for_end(capture)
             raise httpx.RemoteProtocolError("no response head")  # pragma: no cover - every end without a head raises
         return httpx.Response(
             head.status,
@@ -73,6 +51,33 @@ class CaptureTransport(httpx.BaseTransport):
             stream=exchange,
             extensions={"capture": capture, "exchange": exchange, "http_version": f"HTTP/{head.http_version}".encode()},
         )
+
+    def begin(self, asking: Asking, capture: Capture) -> Exchange:
+        """Send. Raises httpx's transport errors for a request that could not be."""
+        to, deadline_s = asking.to, asking.deadline_s
+        capture.method = asking.method
+        capture.url = to.text
+        capture.start_ns = time.time_ns()
+        pool = self._idle.setdefault(to.origin, [])
+        proxy: Proxy | None = None
+        try:
+            proxy = self._connector.proxy_for(to.url)
+            payload = capture.request = _request_bytes(asking, proxy)
+            connection = self._reuse(pool, capture) or self._connector.connect(
+                to.origin, capture, proxy, asking.connect_timeout_s, deadline_s
+            )
+            with closing_on_error(connection):
+                connection.settimeout(left_of(earlier(asking.write_timeout_s, deadline_s)))
+                connection.send(payload)
+        except (OSError, UnicodeError) as error:
+            raise connect_error(error, to.origin, capture, proxy, self._connector.unix_socket) from error
+        capture.sent_ns = time.time_ns()
+        exchange = Exchange(connection, capture, ResponseParser(capture), asking.read_timeout_s, self._watch)
+        exchange.keep_in(pool)
+        if asking.leave_after is not None:
+            after_s, how = asking.leave_after
+            exchange.leave_at(time.monotonic() + after_s, how)
+        return exchange
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -91,15 +96,15 @@ class CaptureTransport(httpx.BaseTransport):
         return None
 
 
-def _request_bytes(request: httpx.Request, version: str, proxy: Proxy | None) -> bytes:
-    """The request as it goes out: httpx's headers in their order and case, the body whole.
+def _request_bytes(asking: Asking, proxy: Proxy | None) -> bytes:
+    """The request as it goes out.
 
     To a proxy the target is in absolute form (RFC 9112 section 3.2.2), unless it is tunnelled past it.
     """
-    url, fields = request.url, [name + b": " + value for name, value in request.headers.raw]
-    target = url.raw_path
+    url, target = asking.to.url, asking.to.target
+    fields = [name + b": " + value for name, value in asking.fields]
     if proxy is not None and url.scheme == "http":
         target = b"http://" + url.netloc + target
         fields += proxy.fields
-    head = [request.method.encode("ascii") + b" " + target + b" HTTP/" + version.encode("ascii"), *fields]
-    return b"\r\n".join(head) + b"\r\n\r\n" + request.read()
+    line = b"%b %b HTTP/%b" % (asking.method.encode("ascii"), target, asking.http_version.encode("ascii"))
+    return b"\r\n".join([line, *fields]) + b"\r\n\r\n" + asking.body

@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from harness.transport import stamps
+from harness.transport.asking import Asking
 from harness.transport.connecting import Connector, Origin, connect_error, earlier, origin_of
 from harness.transport.connection import Close, Connection, left_of
 from harness.transport.exchange import raise_for_end
@@ -180,6 +181,9 @@ class Http2Exchange(httpx.SyncByteStream):
             return False
         return True
 
+    def read_head(self, deadline_s: float | None = None) -> None:  # noqa: ARG002 - it is there from the beginning
+        """See `Exchange.read_head`."""
+
     def drain(self, deadline_s: float | None = None) -> None:
         """Read to the end; `deadline_s` is on the monotonic clock."""
         while self.step(deadline_s):
@@ -323,6 +327,20 @@ class Http2Transport(httpx.BaseTransport):
             capture.wire.clear()
         raise_for_end(exchange.capture)
         raise httpx.RemoteProtocolError("no response head")  # pragma: no cover - every end without a head raises
+
+    def begin(self, asking: Asking, capture: Capture) -> Http2Exchange:
+        """Send, and read up to the end of the response head. Raises httpx's transport errors."""
+        timeout = {"connect": asking.connect_timeout_s, "read": asking.read_timeout_s, "write": asking.write_timeout_s}
+        request = httpx.Request(
+            asking.method,
+            asking.to.url,
+            headers=asking.fields,
+            content=asking.body or None,
+            extensions={"timeout": timeout, "deadline": asking.deadline_s, "leave_after": asking.leave_after},
+        )
+        request.extensions["capture"] = capture
+        exchange: Http2Exchange = self.handle_request(request).extensions["exchange"]
+        return exchange
 
     def connect(self, timeout_s: float | None) -> httpcore.NetworkStream:
         """For httpcore: the connection for the current request, before TLS."""
