@@ -6,21 +6,25 @@ directive, so that the mock plays what the scenario needs and its ledger can be 
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from urllib.parse import urlsplit
 
 from harness import __version__
 from harness import plays as _played  # noqa: F401 - importing it registers the plays
 from harness.client import StreamClient, not_a_stream
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Case, Position
-from harness.conformance.optins import NOTHING, Allowed
+from harness.conformance.cases import Case, Observed, Position
+from harness.conformance.optins import NOTHING, Allowed, OptIn
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
-from harness.conformance.scenarios import SCENARIOS
+from harness.conformance.scenarios import SCENARIOS, Scenario
 from harness.plays.base import PLAYS, Pace, Runner
+from harness.plays.together import together
 from harness.secrets import is_secret
 from harness.target import Target
 from harness.truth import Mock
+from harness.units import SECOND
 
 Progress = Callable[[str, int, int], None]
 """What is being tried, and how many scenarios of how many are done."""
@@ -76,7 +80,8 @@ def observe(
 ) -> Case:
     """Run the scenarios that the selected checks read; only the first one when it gives no stream."""
     offset = None if mock is None else mock.clock()
-    runner = Runner(client, target, mock, offset, pace or Pace(), allowed, target.reader())
+    pace = pace or Pace()
+    runner = Runner(client, target, mock, offset, pace, allowed, target.reader())
     case = Case(
         position=Position.DIRECT if mock is None else Position.SANDWICH,
         allowed=allowed.opt_ins,
@@ -84,6 +89,7 @@ def observe(
         has_credential=any(is_secret(name) for name in target.headers),
         endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
         dialect=target.reader(),
+        heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)
     case.observed += PLAYS["happy"](runner, "happy")
@@ -96,8 +102,26 @@ def observe(
     wanted = {name for one in selected if one.applies(case) is None for name in one.reads} - {"happy"}
     possible = [one for one in SCENARIOS.values() if not one.missing(mock=mock is not None, allowed=allowed.opt_ins)]
     todo = [one for one in possible if one.name in wanted]
-    for done, scenario in enumerate(todo, 1):
+    short = [one for one in todo if OptIn.LONG not in one.opt_in]
+    for done, scenario in enumerate(short, 1):
         progress(scenario.summary, done, len(todo) + 1)
         case.observed += PLAYS[scenario.name](runner, scenario.name)
+    case.observed += _overlapped(runner, [one for one in todo if one not in short], progress, len(short) + 1)
     progress("done", len(todo) + 1, len(todo) + 1)
     return case
+
+
+def _overlapped(runner: Runner, scenarios: Sequence[Scenario], progress: Progress, before: int) -> list[Observed]:
+    """The long waits, side by side; `before` is how many scenarios are done."""
+
+    def tell(waited_s: float, done: int) -> None:
+        left = ", ".join(one.summary for one in scenarios)
+        progress(f"{waited_s:.0f} s of waiting: {left}", before + done, before + len(scenarios))
+
+    def played(scenario: Scenario) -> list[Observed]:
+        with runner.beside() as beside:
+            return list(PLAYS[scenario.name](beside, scenario.name))
+
+    if scenarios:
+        tell(0, 0)
+    return list(chain(*together([partial(played, one) for one in scenarios], tell)))

@@ -15,8 +15,10 @@ from harness.conformance.result import Evidence
 from harness.dialects.base import Dialect, Kind, Media
 from harness.eventstream import Line
 from harness.stream import Transcript
+from harness.units import SECOND
 from harness.wire import Head
 
+HEARTBEAT_NS: Final = 15 * SECOND  # WHATWG HTML 9.2.7: "a comment line every 15 seconds or so"
 EXCERPT_BYTES: Final = 160
 _BEFORE: Final = 40
 
@@ -42,7 +44,7 @@ class Observed:
     """One request and what came of it. `url` and `curl` have their secrets masked.
 
     `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the
-    mock was asked to stream.
+    mock was asked to stream, `silence_ns` the longest silence that it was asked for.
     """
 
     scenario: str
@@ -57,6 +59,7 @@ class Observed:
     offers_gzip: bool = False
     upstream: Upstream | None = None
     said: str | None = None
+    silence_ns: int | None = None
     steps: tuple[Step, ...] = ()
     held_bytes: int | None = None
 
@@ -119,7 +122,10 @@ class Observed:
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks."""
+    """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks.
+
+    `heartbeat_ns` is the silence in which a heartbeat is expected.
+    """
 
     observed: list[Observed] = field(default_factory=list)
     method: str = "GET"
@@ -129,6 +135,7 @@ class Case:
     public: bool = False
     has_credential: bool = False
     endpoint_is_mock: bool = False
+    heartbeat_ns: int = HEARTBEAT_NS
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

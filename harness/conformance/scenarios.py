@@ -51,6 +51,9 @@ SCENARIOS: Final = {
         Scenario("mid-error", "the upstream reports an error after some tokens", mock=True),
         Scenario("mid-rst", "the upstream's connection is reset after some tokens", mock=True),
         Scenario("pre-error", "the upstream refuses before the first token", mock=True),
+        Scenario("quiet-middle", "a long silence in mid-stream", mock=True, opt_in=(OptIn.LONG,)),
+        Scenario("quiet-start", "a long silence before the first token", mock=True, opt_in=(OptIn.LONG,)),
+        Scenario("quiet-forever", "an upstream that stops for ever after 3 tokens", mock=True, opt_in=(OptIn.LONG,)),
         Scenario("cancel-mid", "the client leaves after 5 tokens", mock=True),
         Scenario("cancel-early", "the client leaves before the first token", mock=True),
     )

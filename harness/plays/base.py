@@ -8,15 +8,18 @@ A play makes every request of one scenario, or of several alike that it is regis
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import uuid4
+
+import msgspec
 
 from harness import lockstep
 from harness.cancelling import upstream_of
 from harness.client import StreamClient
 from harness.clocks import Offset
-from harness.conformance.cases import Observed
+from harness.conformance.cases import HEARTBEAT_NS, Observed
 from harness.conformance.optins import Allowed
 from harness.conformance.scenarios import SCENARIOS
 from harness.dialects.base import Dialect
@@ -24,6 +27,7 @@ from harness.stream import StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
 from harness.truth import Mock
+from harness.units import SECOND
 
 DEADLINE_S: Final = 120.0
 PROBE_DEADLINE_S: Final = 15.0
@@ -35,12 +39,16 @@ NO_KEYS: Final[Keys] = MappingProxyType({})
 
 
 class Pace(NamedTuple):
-    """The mock's ordinary stream: long enough for flush.incremental to tell a burst from a flow."""
+    """The mock's ordinary stream: long enough for flush.incremental to tell a burst from a flow.
+
+    `heartbeat_s` is the silence in which a heartbeat is expected; the waits that provoke one are multiples of it.
+    """
 
     tokens: int = 40
     ttft: str = "50ms"
     itl: str = "30ms"
     step_timeout_s: float = lockstep.STEP_TIMEOUT_S
+    heartbeat_s: float = HEARTBEAT_NS / SECOND
 
 
 class Runner(NamedTuple):
@@ -54,6 +62,15 @@ class Runner(NamedTuple):
     pace: Pace
     allowed: Allowed
     dialect: Dialect | None
+
+    @contextmanager
+    def beside(self, timeout_s: float | None = None) -> Iterator["Runner"]:
+        """The same with a client of its own, for another thread or (`timeout_s`) another patience with silence."""
+        target = self.target
+        if timeout_s is not None:
+            target = msgspec.structs.replace(target, timeout=f"{round(timeout_s * 1000)}ms")
+        with StreamClient.to(target) as client:
+            yield self._replace(client=client)
 
     def request(
         self, keys: Keys = NO_KEYS, *, headers: Mapping[str, str | None] | None = None

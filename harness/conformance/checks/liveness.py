@@ -1,12 +1,40 @@
-"""liveness.*: what keeps an idle connection alive."""
+"""liveness.*: what keeps an idle connection alive, and what tells it from a dead one."""
 
+from itertools import pairwise
 from typing import Final
 
 from harness.conformance.applies import sse
-from harness.conformance.cases import Case, Observed
-from harness.conformance.registry import Finding, met, not_applicable, per_stream, unmet
+from harness.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+)
+from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import PLAIN
 from harness.dialects.base import Kind
+from harness.stream import Outcome, Transcript
+from harness.units import SECOND, show_ms
+from harness.wire import End
+
+# In heartbeats of 15 s each.
+TOLERANCE: Final = 1.2  # 18 s
+LATEST: Final = 2.0  # 30 s, where the first intermediary cuts
+STALL: Final = 12.0  # 180 s, after which an upstream that says nothing is dead
+
+# How long each bears silence, unless it is configured otherwise.
+BUDGETS: Final = (
+    (30, "CloudFront"),
+    (60, "nginx and AWS's ALB"),
+    (125, "Cloudflare"),
+    (300, "Envoy"),
+    (350, "AWS's NLB"),
+)
 
 MANY: Final = 300
 
@@ -50,3 +78,162 @@ def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
                 return unmet("a comment block while an id is in force: openai-python raises", seen.at(line.offset))
             only_comments = False
     return met("no client that is known breaks on them")
+
+
+def anything(_seen: Observed) -> bool:
+    """An endpoint that is waited for may give nothing at all."""
+    return True
+
+
+_HEARTBEAT_FIX: Final = Fix(
+    "Merge a timer of 15 s with the tokens, in one writer, and write a comment line and a blank line when it fires.",
+    aspnet='await Task.WhenAny(nextToken, timer) in one loop, and Response.WriteAsync(": \\n\\n") when the timer wins;'
+    " TypedResults.ServerSentEvents cannot send comments",
+    nginx="proxy_read_timeout 300s;",
+    node='setInterval(() => res.write(": \\n\\n"), 15000), cleared when the stream ends',
+    python="sse_starlette: EventSourceResponse(..., ping=15)",
+)
+
+
+@per_stream(
+    Requirement(
+        "liveness.heartbeat-idle-15s",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "While no token comes in mid-stream, something is sent at least every 15 s.",
+        references=(
+            "WHATWG HTML 9.2.7: a comment line every 15 seconds or so",
+            "guide S4: an empty comment every 15 s",
+            "dotnet/aspnetcore#65103",
+        ),
+        breaks="CloudFront cuts an idle stream after 30 s, nginx and ALB after 60 s, Cloudflare after 125 s.",
+        fix=_HEARTBEAT_FIX,
+    ),
+    reads=("quiet-middle",),
+    applies=sse,
+    wants=anything,
+    expected="no more than 18 s without a byte while the upstream is silent for 50 s",
+)
+def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    tokens = seen.transcript.tokens
+    if not tokens:
+        return None
+    return _silence(seen, case, seen.transcript.time_of(tokens[0][0]))
+
+
+@per_stream(
+    Requirement(
+        "liveness.heartbeat-before-first-token",
+        SHOULD,
+        Severity.HIGH,
+        Basis.OPS,
+        "While the first token is waited for, something is sent at least every 15 s.",
+        references=("WHATWG HTML 9.2.7: a comment line every 15 seconds or so", "BerriAI/litellm#34374"),
+        breaks="A long prefill or reasoning ends in a 504 of ALB or CloudFront, or in the client's read timeout.",
+        fix=Fix(
+            "Send the head and a first comment after 10 s at the latest, then one every 15 s. It is a choice: after the"
+            " head a failure can no longer be told by its status, only by an error event.",
+            aspnet="await Response.StartAsync(ct) when the timer fires first, then comments by Response.WriteAsync",
+            nginx="proxy_read_timeout 300s;",
+        ),
+    ),
+    reads=("quiet-start",),
+    applies=sse,
+    wants=anything,
+    expected="no more than 18 s without a byte while the first token takes 40 s",
+)
+def heartbeat_before_first_token(seen: Observed, case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    return _silence(seen, case, seen.transcript.capture.sent_ns or seen.transcript.capture.start_ns)
+
+
+def _silence(seen: Observed, case: Case, since_ns: int) -> Finding | None:
+    """The longest gap on the wire since a time, judged by the interval that heartbeats should keep."""
+    transcript = seen.transcript
+    silence_ns = seen.silence_ns
+    if silence_ns is None:
+        return None
+    gap_ns = _longest_gap(transcript, since_ns)
+    told = f"{show_ms(gap_ns)} without a byte"
+    if gap_ns > LATEST * case.heartbeat_ns:
+        scaled = gap_ns * HEARTBEAT_NS // case.heartbeat_ns
+        cut = ", ".join(f"{who} after {limit} s" for limit, who in BUDGETS if limit * SECOND <= scaled)
+        return fail(f"{told}; such a stream is cut by {cut}", seen.note(seen.how_it_went()))
+    if transcript.outcome not in (Outcome.OK, Outcome.ERROR_EVENT):
+        why = printable(transcript.detail or transcript.outcome.value)
+        return fail(f"the stream was given up after {told}: {why}", seen.note(seen.how_it_went()))
+    if gap_ns > TOLERANCE * case.heartbeat_ns:
+        return unmet(told, seen.note(f"{transcript.comments:,} comments"))
+    if silence_ns <= TOLERANCE * case.heartbeat_ns:
+        return inconclusive(f"the silence was only {show_ms(silence_ns)}", "--long with --max-duration 60s or more")
+    if transcript.outcome is Outcome.ERROR_EVENT:
+        why = f"an error ended the silence: {printable(transcript.detail or '')}"
+        return inconclusive(why, "an endpoint that waits longer for its model")
+    return met(f"at most {told} while the upstream was silent for {show_ms(silence_ns)}")
+
+
+def _longest_gap(transcript: Transcript, since_ns: int) -> int:
+    capture = transcript.capture
+    times = [since_ns, *(read.t_ns for read in capture.reads if read.t_ns > since_ns)]
+    if capture.end_ns is not None and capture.end is not End.COMPLETE:
+        times.append(max(capture.end_ns, times[-1]))  # silence at which somebody gave up
+    return max((after - before for before, after in pairwise(times)), default=0)
+
+
+@per_stream(
+    Requirement(
+        "liveness.heartbeat-not-masking-stall",
+        SHOULD,
+        Severity.HIGH,
+        Basis.OPS,
+        "Heartbeats do not run for ever over a dead upstream: an error follows within 180 s.",
+        references=("kimi-code#1798", "Rapid-MLX#1359", "guide S3: a timeout of its own around the model"),
+        breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
+        fix=Fix(
+            "Give each token of the upstream a timeout of its own, and send an error event when it fires.",
+            aspnet="cts.CancelAfter(TimeSpan.FromSeconds(60)) anew before each MoveNextAsync, and event: error on it",
+            python="async with asyncio.timeout(60) around each __anext__",
+        ),
+    ),
+    reads=("quiet-forever",),
+    applies=sse,
+    wants=anything,
+    expected="an error event within 180 s of the last token",
+)
+def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    transcript = seen.transcript
+    tokens = transcript.tokens
+    end_ns = transcript.capture.end_ns
+    if not tokens or end_ns is None:
+        return None
+    last_ns = transcript.time_of(tokens[-1][0])
+    beats = _beats_after(transcript, last_ns)
+    waited = show_ms(end_ns - last_ns)
+    if transcript.outcome is Outcome.ERROR_EVENT:
+        return met(f"an error event came {waited} after the last token")
+    if transcript.capture.end is not End.TIMEOUT:
+        return unmet(f"the stream ended {waited} after the last token, without an error", seen.note(seen.how_it_went()))
+    if not beats:
+        return not_applicable(f"no heartbeat was sent in {waited}, so none can hide the stall")
+    if end_ns - last_ns < STALL * case.heartbeat_ns:
+        return inconclusive(
+            f"{beats:,} heartbeats and no error in {waited}", "--long with --max-duration 200s, or without it"
+        )
+    return fail(f"{beats:,} heartbeats and no error in {waited}", seen.note(f"silent upstream for {waited}"))
+
+
+def _beats_after(transcript: Transcript, since_ns: int) -> int:
+    """Heartbeats, as comments or pings, that came after a time."""
+    reads = transcript.capture.reads
+    comments = sum(line.is_comment and reads[line.read].t_ns > since_ns for line in transcript.lines)
+    pings = sum(
+        found.delta.kind is Kind.PING and transcript.time_of(transcript.events[found.event]) > since_ns
+        for found in transcript.deltas
+    )
+    return comments + pings

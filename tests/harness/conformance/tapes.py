@@ -52,6 +52,7 @@ class Tape:
     origin: str | None = None
     offers_gzip: bool = False
     said: str | None = None
+    silence_ns: int | None = None
     upstream: Upstream | None = None
     steps: tuple[Step, ...] = ()
 
@@ -85,6 +86,7 @@ class Tape:
             offers_gzip=self.offers_gzip,
             upstream=self.upstream,
             said=self.said,
+            silence_ns=self.silence_ns,
             steps=self.steps,
         )
 

@@ -10,10 +10,16 @@ from harness.conformance.registry import CHECKS, judge
 from harness.conformance.result import CheckResult, Verdict
 from harness.conformance.scenarios import SCENARIOS
 from harness.wire import End
-from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_wire
+from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_limits, tapes_wire
 from tests.harness.conformance.tapes import Example, Tape
 
-EXAMPLES = [*tapes_wire.examples.all, *tapes_dialects.examples.all, *tapes_behaviour.examples.all]
+TAPES = (
+    tapes_wire,
+    tapes_dialects,
+    tapes_behaviour,
+    tapes_limits,
+)
+EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 CHUNKED = [
     one
     for one in EXAMPLES

@@ -1,0 +1,48 @@
+"""Silences of the upstream: in mid-stream, before the first token, and for ever. Played only with --long."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from harness.conformance.cases import Observed
+from harness.plays.base import Keys, Runner, play
+from harness.units import MS, SECOND
+
+# In heartbeats of 15 s each: 50 s, 40 s. Longer than the 30 s (CloudFront) at which the first intermediaries cut.
+MIDDLE: Final = 10 / 3
+START: Final = 8 / 3
+SPARE_S: Final = 10.0
+
+
+@play("quiet-middle")
+def quiet_middle(run: Runner, scenario: str) -> Iterator[Observed]:
+    silence_ns = _bounded(run, MIDDLE)
+    yield _ask(run, scenario, silence_ns, {"tokens": 8, "itl": "5ms", "fault": f"stall:{silence_ns // MS}ms@5"})
+
+
+@play("quiet-start")
+def quiet_start(run: Runner, scenario: str) -> Iterator[Observed]:
+    silence_ns = _bounded(run, START)
+    yield _ask(run, scenario, silence_ns, {"tokens": 3, "itl": "5ms", "ttft": f"{silence_ns // MS}ms"})
+
+
+@play("quiet-forever")
+def quiet_forever(run: Runner, scenario: str) -> Iterator[Observed]:
+    assert run.allowed.long_ns is not None
+    patience_s = run.allowed.long_ns / SECOND
+    yield _ask(run, scenario, None, {"tokens": 8, "itl": "5ms", "fault": "stall@3"}, patience_s)
+
+
+def _bounded(run: Runner, heartbeats: float) -> int:
+    assert run.allowed.long_ns is not None
+    return min(round(run.pace.heartbeat_s * heartbeats * SECOND), run.allowed.long_ns)
+
+
+def _ask(run: Runner, scenario: str, silence_ns: int | None, keys: Keys, patience_s: float | None = None) -> Observed:
+    if patience_s is None:
+        patience_s = (silence_ns or 0) / SECOND + SPARE_S
+    spec, stream_id = run.request(keys)
+    with run.beside(timeout_s=patience_s) as patient:
+        transcript = patient.client.run(spec, dialect=run.dialect, deadline_s=patience_s)
+    seen = run.observed(scenario, spec, stream_id, transcript)
+    seen.silence_ns = silence_ns
+    return seen
