@@ -170,11 +170,11 @@ def record_of(
 
 def _usage(transcript: Transcript, *names: str) -> int | None:
     """A count that the server gives, under the name that OpenAI or Anthropic has for it."""
-    usage: Any = None
+    usage: dict[str, Any] = {}
     for _, delta in transcript.deltas:
-        if delta.kind is Kind.USAGE:
-            usage = delta.value
+        if delta.kind is Kind.USAGE and isinstance(delta.value, dict):
+            usage |= delta.value
     for key in names:
-        if isinstance(usage, dict) and isinstance(usage.get(key), int) and usage[key] > 0:
+        if isinstance(usage.get(key), int) and usage[key] > 0:
             return int(usage[key])
     return None

@@ -15,12 +15,14 @@ from harness import dialects
 from harness.dialects.base import Delta, Dialect, Kind, Media
 from harness.encoding import Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
-from harness.eventstream import Event, Interpreter, Lexer, Line, plain_events, plain_runs
+from harness.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, plain_events, plain_runs
 from harness.wire import Capture, End, Head
 
 _WINDOW: Final = 64  # pieces that are looked at together; where one is unusual, fewer and fewer
 _FEW: Final = 4
 SSE_TYPE: Final = "text/event-stream"
+NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_MOST_FIRST_LINE: Final = 64 * 1024  # bytes to wait for, when the first line of a body tells what it is
 _SSE_STARTS: Final = tuple(
     bom + name for bom in (b"", b"\xef\xbb\xbf") for name in (b"data:", b"event:", b"id:", b"retry:", b":")
 )
@@ -135,6 +137,48 @@ class _SseCutter:
         self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
         self._transcript.retry_ms = self._interpreter.retry_ms
         return []
+
+
+class _LineCutter:
+    """NDJSON: each line, ended by LF, is one event. A blank one is none; the last one may lack its LF."""
+
+    def __init__(self, transcript: Transcript, keep: bool) -> None:
+        self._transcript = transcript
+        self._keep = keep
+        self._parts: list[bytes] = []  # of the unfinished line
+        self._pending = 0
+        self._offset = 0
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        *ended, rest = data.split(b"\n")
+        events = []
+        for piece in ended:
+            line = Line(self._offset, b"".join([*self._parts, piece]), b"\n", read)
+            self._parts, self._pending = [], 0
+            self._offset = line.end
+            if self._keep:
+                self._transcript.lines.append(line)
+            events += _line_event(line)
+        if rest:
+            self._parts.append(rest)
+            self._pending += len(rest)
+            if self._pending > MAX_LINE_BYTES:
+                raise LimitExceeded(
+                    f"a line is longer than {MAX_LINE_BYTES:,} bytes (it starts at byte {self._offset:,})",
+                    "a line this long breaks most clients: send the content in smaller objects",
+                )
+        return events
+
+    def finish(self, read: int) -> list[Event]:
+        if not self._parts:
+            return []
+        self._transcript.pending = Line(self._offset, b"".join(self._parts), b"", read)
+        return _line_event(self._transcript.pending)
+
+
+def _line_event(line: Line) -> list[Event]:
+    text = line.raw.decode("utf-8", "replace")
+    return [Event("line", text, "", line.offset, line.offset + len(line.raw), line.read)] if text.strip() else []
 
 
 class _TextCutter:
@@ -258,21 +302,44 @@ class StreamReader:
         elif asked is not None and asked.media is Media.TEXT:
             self._cutter = _TextCutter()
             transcript.dialect = asked
+        elif asked is not None and asked.media is Media.NDJSON:
+            # Also what an event stream begins with: that it is none of what was asked for is for the checks to say.
+            if media in NDJSON_TYPES or self._first.startswith((b"{", *_SSE_STARTS)):
+                self._cutter = _LineCutter(transcript, self._keep)
         elif media == SSE_TYPE or self._first.startswith(_SSE_STARTS):
             # The label may be wrong and the body right: the checks report the label, the reader goes by the body.
             self._cutter = _SseCutter(transcript, self._keep)
-        elif not final and any(start.startswith(self._first) for start in _SSE_STARTS):
+        elif not final and self._may_become_a_stream:
             return
-        elif asked is None and media == "text/plain":
+        elif asked is None and (found := self._first_line()):
+            self._cutter = _LineCutter(transcript, self._keep)
+            transcript.dialect, transcript.dialect_rule = found
+        elif asked is None and (media == "text/plain" or media in NDJSON_TYPES):
             self._cutter = _TextCutter()
             transcript.dialect = dialects.by_name("plain-text")
-            transcript.dialect_rule = "Content-Type is text/plain"
+            unknown = ", and no dialect recognises its first line" if media in NDJSON_TYPES else ""
+            transcript.dialect_rule = f"Content-Type is {media}{unknown}"
         self._chosen = True
         transcript.is_stream = self._cutter is not None
         early, self._early = self._early, []
         if self._cutter is not None:
             for read, data in early:
                 self._take(self._cutter.feed(data, read))
+
+    @property
+    def _may_become_a_stream(self) -> bool:
+        """Whether more bytes are needed to tell."""
+        if self._asked is None and self._first.startswith(b"{"):
+            return b"\n" not in self._first and len(self._first) <= _MOST_FIRST_LINE
+        return any(start.startswith(self._first) for start in _SSE_STARTS)
+
+    def _first_line(self) -> tuple[Dialect, str] | None:
+        """The dialect of lines that the first one speaks; a whole object without a line end is no stream of them."""
+        line, end, _ = self._first[:_MOST_FIRST_LINE].partition(b"\n")
+        labelled = self._head.media_type in NDJSON_TYPES
+        if not line.startswith(b"{") or not (end or labelled):
+            return None
+        return dialects.detect_line(Event("line", line.decode("utf-8", "replace"), "", 0, len(line), 0))
 
     def _take(self, events: list[Event]) -> None:
         transcript = self.transcript

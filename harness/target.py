@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from harness import __version__, dialects
-from harness.dialects.base import Ask, Dialect
+from harness.dialects.base import AUTHORIZATION, Ask, Dialect
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
 from harness.secrets import is_secret, mask_headers, mask_url
@@ -20,14 +20,12 @@ from harness.units import SECOND, parse_duration
 
 PLACEHOLDER: Final = "{{prompt}}"
 DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
-DEFAULT_MODEL: Final = "gpt-4o-mini"
 LIMIT_NAMES: Final = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "maxOutputTokens", "num_predict",
 )  # fmt: skip
 PROMPT_NAMES: Final = ("message", "prompt", "input", "query", "question", "text", "q")
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PATHS: Final = ((re.compile(r"/chat/completions/?$"), "openai-chat"),)
 _BASE_HEADERS: Final = {
     "Accept": "text/event-stream",
     "Accept-Encoding": "identity",
@@ -76,7 +74,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: dict[str, str] = {}
     body: str | None = None
     dialect: str = dialects.AUTO
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     max_tokens: int | None = None
     prompt: str = DEFAULT_PROMPT
     api_key_env: str | None = None
@@ -105,8 +103,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def settled(self) -> bool:
         """Whether method and place of the prompt follow from what was given, without asking the endpoint."""
-        told = self.method or self.body or self.reader()
-        return bool(told or _dialect_by_path(self.url)) or _query_place(self.url) is not None
+        told = self.method or self.body or self._spoken()
+        return bool(told) or _query_place(self.url) is not None
 
     def alternatives(self) -> "list[Target]":
         """The ways in which this endpoint may want to be asked, likeliest first; only one when it is settled."""
@@ -115,6 +113,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [
             msgspec.structs.replace(self, method="POST", body=json.dumps({"message": PLACEHOLDER})),
             msgspec.structs.replace(self, method="GET", url=_with_query(self.url, {"message": PLACEHOLDER})),
+            *(
+                msgspec.structs.replace(self, method="POST", body=json.dumps(self._ask(dialect, PLACEHOLDER).body))
+                for dialect in dialects.DIALECTS
+                if dialect.path and urlsplit(self.url).path.endswith(dialect.path)
+            ),
         ]
 
     def request(
@@ -134,7 +137,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         the request has no place for one of them, but for a length that a mock upstream is told by directive.
         """
         text = self.prompt if prompt is None else prompt
-        url, own_body, placed = self._place(text)
+        url, own_body, own_headers, placed = self._place(text, max_tokens)
         if messages is not None or max_tokens is not None:
             own_body = _fitted(own_body, messages, max_tokens, told_otherwise=self.mock is not None)
         asked = method or self.method or ("GET" if own_body is None else "POST")
@@ -144,7 +147,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             merged["Accept-Encoding"] = ", ".join(SUPPORTED)
         if content is not None:
             merged["Content-Type"] = "application/json"
-        for extra in (self.headers, headers or {}):
+        for extra in (own_headers, self.headers, headers or {}):
             for name, value in extra.items():
                 for known in [key for key in merged if key.lower() == name.lower()]:
                     del merged[known]
@@ -163,25 +166,41 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             options += [name, value] if value else []
         return (*options, *(["--insecure"] if self.insecure else []), *(["--compressed"] if self.compressed else []))
 
-    def _place(self, prompt: str) -> tuple[str, str | None, bool]:
-        """URL and body with the prompt put in, and whether there was a place for it."""
+    def _place(self, prompt: str, max_tokens: int | None) -> tuple[str, str | None, Mapping[str, str], bool]:
+        """URL, body and headers with the prompt put in, and whether there was a place for it."""
+        dialect = self._spoken()
+        ask = Ask("", None, {}) if dialect is None else self._ask(dialect, prompt, max_tokens)
+        headers = ask.headers
         if PLACEHOLDER in self.url or quote(PLACEHOLDER) in self.url:
             filled = quote(prompt, safe="")
-            return self.url.replace(quote(PLACEHOLDER), filled).replace(PLACEHOLDER, filled), self.body, True
+            return self.url.replace(quote(PLACEHOLDER), filled).replace(PLACEHOLDER, filled), self.body, headers, True
+        url = self.url if dialect is None else _at_its_path(self.url, dialect, self.model)
         if self.body is not None:
             body, placed = _fill_body(self.body, prompt)
-            return self.url, body, placed
-        dialect = self.reader() or _dialect_by_path(self.url)
-        place = _query_place(self.url)
-        if place is not None and (dialect is None or dialect.ask("", "", None).method == "GET"):
-            return _with_query(self.url, {place: prompt} if place else {}), None, bool(place)
+            return _with_query(url, {} if ask.body is None else ask.query), body, headers, placed
+        place = _query_place(url)
+        if place is not None and ask.method != "POST":
+            return _with_query(url, {place: prompt} if place else {}), None, headers, bool(place)
         if dialect is None:
-            return self.url, None, False
-        ask: Ask = dialect.ask(prompt, self.model, self.max_tokens)
+            return url, None, headers, False
         if self.method == "GET" and ask.body is not None:
             ask = Ask("GET", None, {"message": prompt})
         body_text = None if ask.body is None else json.dumps(ask.body, ensure_ascii=False)
-        return _with_query(self.url, ask.query), body_text, True
+        return _with_query(url, ask.query), body_text, headers, True
+
+    def _spoken(self) -> Dialect | None:
+        """The dialect to ask in: the one named, else the one that the path tells."""
+        return self.reader() or dialects.at_path(urlsplit(self.url).path)
+
+    def _ask(self, dialect: Dialect, prompt: str, max_tokens: int | None = None) -> Ask:
+        limit = max_tokens if max_tokens is not None else self.max_tokens
+        return dialect.ask(prompt, self.model or dialect.model, limit)
+
+    @property
+    def key_header(self) -> str:
+        """The header in which the endpoint expects its key."""
+        dialect = self._spoken()
+        return AUTHORIZATION if dialect is None else dialect.key_header
 
 
 def directive(**keys: str | int | None) -> str:
@@ -210,14 +229,17 @@ def with_key(target: Target) -> Target:
         raise UsageError(
             f"the environment variable {target.api_key_env} is not set", "export it, or drop --api-key-env"
         )
-    return msgspec.structs.replace(target, headers={**target.headers, "Authorization": f"Bearer {key}"})
+    name = target.key_header
+    return msgspec.structs.replace(
+        target, headers={**target.headers, name: f"Bearer {key}" if name == AUTHORIZATION else key}
+    )
 
 
 def without_key(target: Target) -> Target:
     """The target as it may leave this machine. Raises UsageError on a secret that is not named by --api-key-env."""
     headers = dict(target.headers)
     if target.api_key_env:
-        headers.pop("Authorization", None)
+        headers.pop(target.key_header, None)
     if secret := next((name for name in headers if is_secret(name)), None):
         raise UsageError(
             f"the header {secret} looks like a secret, and workers are sent no secrets",
@@ -243,9 +265,12 @@ def check_url(url: str) -> str:
     return full if parts.path else urlunsplit(parts._replace(path="/"))
 
 
-def _dialect_by_path(url: str) -> Dialect | None:
-    path = urlsplit(url).path
-    return next((dialects.by_name(name) for pattern, name in _PATHS if pattern.search(path)), None)
+def _at_its_path(url: str, dialect: Dialect, model: str | None) -> str:
+    """A URL that names only a host, at the path where the vendor serves the dialect; others as they are."""
+    parts = urlsplit(url)
+    if dialect.path is None or parts.path not in ("", "/"):
+        return url
+    return urlunsplit(parts._replace(path=dialect.path.replace("{model}", quote(model or dialect.model, safe=""))))
 
 
 def _query_place(url: str) -> str | None:
@@ -274,11 +299,12 @@ def _fill_body(template: str, prompt: str) -> tuple[str, bool]:
         return template, False
     if not isinstance(body, dict):
         return template, False
-    messages = body.get("messages")
-    if isinstance(messages, list):
-        for message in reversed(messages):
-            if isinstance(message, dict) and message.get("role") == "user":
-                message["content"] = prompt
+    # Chat and Messages, Responses, Gemini: a list of turns, whose text is a string or a list of parts.
+    for turns, key, text in (("messages", "content", prompt), ("input", "content", prompt),
+                             ("contents", "parts", [{"text": prompt}])):  # fmt: skip
+        for turn in reversed(body[turns]) if isinstance(body.get(turns), list) else ():
+            if isinstance(turn, dict) and turn.get("role") == "user":
+                turn[key] = text
                 return json.dumps(body, ensure_ascii=False), True
     for name in PROMPT_NAMES:
         if isinstance(body.get(name), str):

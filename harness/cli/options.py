@@ -52,7 +52,7 @@ ApiKeyEnv = Annotated[
     typer.Option(
         "--api-key-env",
         metavar="VAR",
-        help="Environment variable that holds the key; sent as a bearer token, never written down.",
+        help="Environment variable that holds the key; sent as the dialect wants it, else as a bearer token, never written down.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -2,11 +2,16 @@
 
 import difflib
 
+from harness.dialects.anthropic import Anthropic
 from harness.dialects.base import Dialect, Media
+from harness.dialects.cohere import Cohere
 from harness.dialects.event_json import EventJson
 from harness.dialects.event_text import EventText
+from harness.dialects.gemini import Gemini
 from harness.dialects.json_string import JsonString
+from harness.dialects.ollama import Ollama, OllamaGenerate
 from harness.dialects.openai_chat import OpenAIChat
+from harness.dialects.openai_responses import OpenAIResponses
 from harness.dialects.plain_text import PlainText
 from harness.dialects.raw_text import RawText
 from harness.dialects.token_done import TokenDone
@@ -16,6 +21,12 @@ from harness.eventstream import Event
 AUTO = "auto"
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
+    OpenAIResponses(),
+    Anthropic(),
+    Gemini(),
+    Cohere(),
+    Ollama(),
+    OllamaGenerate(),
     EventJson(),
     TokenDone(),
     JsonString(),
@@ -44,3 +55,16 @@ def detect(event: Event) -> tuple[Dialect, str]:
         if dialect.media is Media.SSE and (why := dialect.sniff(event)):
             return dialect, why
     raise AssertionError("raw-text takes every event")
+
+
+def detect_line(line: Event) -> tuple[Dialect, str] | None:
+    """The dialect of a body that begins with this line of JSON, and the rule that recognised it."""
+    for dialect in DIALECTS:
+        if dialect.media is Media.NDJSON and (why := dialect.sniff(line)):
+            return dialect, why
+    return None
+
+
+def at_path(path: str) -> Dialect | None:
+    """The dialect that is spoken at a URL's path, where the path alone tells."""
+    return next((dialect for dialect in DIALECTS if dialect.places and dialect.places.search(path)), None)

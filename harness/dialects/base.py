@@ -1,7 +1,10 @@
 """What a dialect is: how an endpoint wraps generated text in events, and how it is asked for a stream."""
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from harness.eventstream import Event
 
@@ -21,7 +24,11 @@ class Kind(StrEnum):
 
 
 class Delta(NamedTuple):
-    """One meaning found in one event. `value` is the finish reason, the usage object or the error object."""
+    """One meaning found in one event. `value` is the finish reason, the error object, or the usage object.
+
+    A usage object has its counts under OpenAI's or Anthropic's names, whatever the vendor calls them; a later one
+    adds to and replaces what earlier ones said.
+    """
 
     kind: Kind
     text: str = ""
@@ -39,15 +46,20 @@ class Media(StrEnum):
     """How the body is cut into events."""
 
     SSE = "text/event-stream"
+    NDJSON = "application/x-ndjson"
     TEXT = "text/plain"
 
 
 class Ask(NamedTuple):
-    """A request for a stream: method, JSON body (None for GET) and query parameters to add."""
+    """A request for a stream: method, JSON body (None for GET), query parameters and headers to add."""
 
     method: str
     body: dict[str, Any] | None
     query: dict[str, str]
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+AUTHORIZATION: Final = "Authorization"
 
 
 class Dialect(Protocol):
@@ -69,6 +81,26 @@ class Dialect(Protocol):
         """The end marker as people would write it, or None when the dialect ends at the end of the body."""
         ...
 
+    @property
+    def path(self) -> str | None:
+        """Where the vendor serves it, with `{model}` for the model's name; None for shapes that may be anywhere."""
+        ...
+
+    @property
+    def places(self) -> re.Pattern[str] | None:
+        """Finds in a URL's path that this dialect, and no other, is spoken there."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """A model to ask for when none is named; empty where nobody asks."""
+        ...
+
+    @property
+    def key_header(self) -> str:
+        """The header that carries an API key; as a bearer token when it is Authorization."""
+        ...
+
     def read(self, event: Event) -> list[Delta]:
         """The deltas in one event; an event that cannot be understood is one META delta with the reason as value."""
         ...
@@ -86,8 +118,13 @@ class Dialect(Protocol):
         ...
 
 
-class OneByOne:
-    """For dialects that have no faster way to read many events than one after the other."""
+class Defaults:
+    """What most dialects have in common: no address of their own, and no faster way than one event after the other."""
+
+    path: str | None = None
+    places: re.Pattern[str] | None = None
+    model = ""
+    key_header = AUTHORIZATION
 
     def texts(self, data: list[str]) -> list[str] | None:  # noqa: ARG002 (the protocol's signature)
         """See `Dialect.texts`."""

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from harness.dialects.base import Ask, Delta, Kind
 from harness.eventstream import Event
 
@@ -16,21 +14,6 @@ def get(prompt: str) -> Ask:
 def post(prompt: str) -> Ask:
     """`POST {"message": ...}`."""
     return Ask("POST", {"message": prompt}, {})
-
-
-def decode(text: str) -> Any:
-    """The JSON value in `text`, or UNDECODABLE."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return UNDECODABLE
-
-
-class _Undecodable:
-    """Marks text that is not JSON; None would mean the JSON value null."""
-
-
-UNDECODABLE = _Undecodable()
 
 
 def error_of(event: Event, payload: Any) -> Delta | None:

@@ -1,13 +1,14 @@
 """`event: token | done | error`, each with a JSON object (guide S4; guide S0's error-event form)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
+from harness.dialects.payload import decode
 from harness.eventstream import Event
 
 _TEXT_KEYS = ("token", "text", "content", "delta")
 
 
-class EventJson(OneByOne):
+class EventJson(Defaults):
     name = "event-json"
     summary = "application shape: event: token / done / error, each with a JSON object"
     media = Media.SSE
@@ -15,7 +16,7 @@ class EventJson(OneByOne):
     terminal = "event: done"
 
     def read(self, event: Event) -> list[Delta]:
-        payload = custom.decode(event.data)
+        payload = decode(event.data)
         if error := custom.error_of(event, payload):
             return [error]
         if done := custom.done_of(event):
@@ -30,7 +31,7 @@ class EventJson(OneByOne):
         return [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:
-        if event.type in ("token", "error", "done") and isinstance(custom.decode(event.data), dict):
+        if event.type in ("token", "error", "done") and isinstance(decode(event.data), dict):
             return f"the first event is named {event.type!r} and carries a JSON object"
         return None
 

@@ -1,11 +1,11 @@
 """`event: token` with the text itself: TypedResults.ServerSentEvents (guide S0); a line break makes a new data line."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
 from harness.eventstream import Event
 
 
-class EventText(OneByOne):
+class EventText(Defaults):
     name = "event-text"
     summary = "TypedResults.ServerSentEvents: event: token with the text itself, ended by the end of the body"
     media = Media.SSE

@@ -1,11 +1,12 @@
 """`data: "token"` as a JSON string, ended by `data: [DONE]` (guide S1, GET)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
+from harness.dialects.payload import decode
 from harness.eventstream import Event
 
 
-class JsonString(OneByOne):
+class JsonString(Defaults):
     name = "json-string"
     summary = 'application shape: data: "token" as a JSON string, then data: [DONE]'
     media = Media.SSE
@@ -15,7 +16,7 @@ class JsonString(OneByOne):
     def read(self, event: Event) -> list[Delta]:
         if done := custom.done_of(event):
             return [done]
-        payload = custom.decode(event.data)
+        payload = decode(event.data)
         if error := custom.error_of(event, payload):
             return [error]
         if isinstance(payload, str):
@@ -23,7 +24,7 @@ class JsonString(OneByOne):
         return [Delta(Kind.META, value="not a JSON string")]
 
     def sniff(self, event: Event) -> str | None:
-        return "the first payload is a JSON string" if isinstance(custom.decode(event.data), str) else None
+        return "the first payload is a JSON string" if isinstance(decode(event.data), str) else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> Ask:  # noqa: ARG002 - nowhere to put them
         return custom.get(prompt)

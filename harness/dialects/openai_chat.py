@@ -1,10 +1,11 @@
 """OpenAI Chat Completions, and everything that speaks it. Source: the API reference, chat.completion.chunk."""
 
+import re
 from typing import Any
 
 import msgspec
 
-from harness.dialects.base import Ask, Delta, Kind, Media
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
 from harness.eventstream import Event
 
 SENTINEL = "[DONE]"
@@ -39,12 +40,15 @@ _plain = msgspec.json.Decoder(_PlainChunk)
 _plain_run = msgspec.json.Decoder(list[_PlainChunk])
 
 
-class OpenAIChat:
+class OpenAIChat(Defaults):
     name = "openai-chat"
     summary = "OpenAI Chat Completions: data: {chat.completion.chunk}, then data: [DONE]"
     media = Media.SSE
     json_payload = True
     terminal = "data: [DONE]"
+    path = "/v1/chat/completions"
+    places = re.compile(r"/chat/completions/?$")
+    model = "gpt-4o-mini"
 
     def read(self, event: Event) -> list[Delta]:
         data = event.data

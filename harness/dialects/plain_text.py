@@ -1,11 +1,11 @@
 """Plain text in HTTP chunks, no event stream at all (guide S2, chunked): each read's text is one event."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
 from harness.eventstream import Event
 
 
-class PlainText(OneByOne):
+class PlainText(Defaults):
     name = "plain-text"
     summary = "plain text sent piece by piece, no events; each piece that arrives counts as one token event"
     media = Media.TEXT

@@ -1,11 +1,11 @@
 """`data: text`, nothing else (guide S2). The last resort of detection: every event stream can be read so."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
 from harness.eventstream import Event
 
 
-class RawText(OneByOne):
+class RawText(Defaults):
     name = "raw-text"
     summary = "application shape: data: text, ended by the end of the body"
     media = Media.SSE

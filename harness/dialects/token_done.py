@@ -1,11 +1,12 @@
 """`data: {"token": "...", "done": false}`, ended by `"done": true` (guide S1, POST) or by `[DONE]` (guide S3)."""
 
 from harness.dialects import custom
-from harness.dialects.base import Ask, Delta, Kind, Media, OneByOne
+from harness.dialects.base import Ask, Defaults, Delta, Kind, Media
+from harness.dialects.payload import decode
 from harness.eventstream import Event
 
 
-class TokenDone(OneByOne):
+class TokenDone(Defaults):
     name = "token-done"
     summary = 'application shape: data: {"token": "...", "done": false}, then "done": true'
     media = Media.SSE
@@ -15,7 +16,7 @@ class TokenDone(OneByOne):
     def read(self, event: Event) -> list[Delta]:
         if done := custom.done_of(event):
             return [done]
-        payload = custom.decode(event.data)
+        payload = decode(event.data)
         if error := custom.error_of(event, payload):
             return [error]
         if not isinstance(payload, dict):
@@ -29,7 +30,7 @@ class TokenDone(OneByOne):
         return deltas or [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:
-        payload = custom.decode(event.data)
+        payload = decode(event.data)
         if event.type == "message" and isinstance(payload, dict) and {"token", "done"} & payload.keys():
             return 'the first payload is an object with "token" or "done"'
         return None

@@ -49,9 +49,15 @@ def read(tape: Tape, then: End | None = End.CLOSED, dialect: Dialect | None = No
     return interpret(play(tape, then), dialect, keep=True)
 
 
-def stream(*events: bytes, then: End | None = End.CLOSED, dialect: Dialect | None = None) -> Transcript:
-    """The transcript of an event stream, one event a read, 10 ms apart, after its head at 0."""
-    return read([(0, SSE_HEAD), *((10 * MS * (n + 1), event) for n, event in enumerate(events))], then, dialect)
+def stream(
+    *events: bytes,
+    then: End | None = End.CLOSED,
+    dialect: Dialect | None = None,
+    media: str = "text/event-stream",
+) -> Transcript:
+    """The transcript of a stream, one event a read, 10 ms apart, after its head at 0."""
+    first = head(f"Content-Type: {media}")
+    return read([(0, first), *((10 * MS * (n + 1), event) for n, event in enumerate(events))], then, dialect)
 
 
 def chunkings(data: bytes) -> Iterator[tuple[str, list[bytes]]]:

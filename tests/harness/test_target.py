@@ -314,3 +314,62 @@ def test_what_has_no_place_in_the_request_is_a_usage_error(body: str | None) -> 
 def test_a_mock_upstream_is_told_the_length_otherwise() -> None:
     target = Target(url="http://h/chat", body='{"message": "{{prompt}}"}', mock="http://m")
     assert sent(target, prompt="Hi", max_tokens=7) == {"message": "Hi"}
+
+
+VENDORS = {
+    "openai-chat": ("/v1/chat/completions", {}, "Authorization"),
+    "openai-responses": ("/v1/responses", {}, "Authorization"),
+    "anthropic": ("/v1/messages", {"anthropic-version": "2023-06-01"}, "x-api-key"),
+    "gemini": ("/v1beta/models/m%2F1:streamGenerateContent", {}, "x-goog-api-key"),
+    "ollama": ("/api/chat", {"Accept": "application/x-ndjson"}, "Authorization"),
+    "ollama-generate": ("/api/generate", {"Accept": "application/x-ndjson"}, "Authorization"),
+    "cohere": ("/v2/chat", {}, "Authorization"),
+}
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_vendor_is_asked_at_its_own_path_with_its_own_headers(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("KEY", "k1")
+    path, headers, key_header = VENDORS[name]
+    target = with_key(Target(url="http://h/", dialect=name, model="m/1", api_key_env="KEY"))
+    spec = target.request(HARD)
+
+    assert urlsplit(spec.url).path == path
+    assert spec.headers | headers == spec.headers
+    assert spec.headers[key_header] == ("Bearer k1" if key_header == "Authorization" else "k1")
+    assert "k1" not in spec.curl()
+    assert without_key(target).headers == {}
+    assert (spec.method, spec.prompt) == ("POST", HARD)
+    assert json.dumps(HARD) in json.dumps(json.loads(spec.body or b""))
+
+
+def test_a_path_of_ones_own_is_kept_and_gemini_s_query_is_completed() -> None:
+    assert urlsplit(Target(url="http://h/own", dialect="anthropic").request().url).path == "/own"
+    spec = Target(url="http://h/v1beta/models/m:streamGenerateContent", body='{"contents":[{"role":"user"}]}').request()
+    assert query(spec.url) == {"alt": "sse"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"contents": [{"role": "user", "parts": [{"text": "old"}]}, {"role": "model", "parts": []}]},
+        {"input": [{"role": "user", "content": "old"}, {"type": "function_call_output"}]},
+        {"input": "old"},
+    ],
+)
+def test_the_turns_of_other_vendors_take_the_prompt(body: dict[str, Any]) -> None:
+    spec = Target(url="http://h/", body=json.dumps(body)).request("new")
+    assert spec.prompt == "new"
+    assert "old" not in (spec.body or b"").decode()
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_every_vendor_can_be_told_the_length_of_an_answer(name: str) -> None:
+    body = json.loads(Target(url="http://h/", dialect=name).request("x", max_tokens=77).body or b"")
+    assert json.dumps(body).count("77") == 1
+
+
+def test_a_path_like_ollama_s_is_asked_its_way_last() -> None:
+    *_, last = Target(url="http://h/api/chat").alternatives()
+    sent = json.loads(last.request("x").body or b"")
+    assert (sent["messages"], sent["stream"]) == ([{"role": "user", "content": "x"}], True)

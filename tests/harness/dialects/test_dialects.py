@@ -15,7 +15,7 @@ from harness.eventstream import Event
 from harness.stream import Outcome
 from tests.harness.tapes import stream
 
-SSE = [dialect for dialect in dialects.DIALECTS if dialect.media is Media.SSE]
+SHAPES = [dialect for dialect in dialects.DIALECTS if dialect.media is Media.SSE and dialect.path is None]
 
 
 def event(data: str, kind: str = "message") -> Event:
@@ -168,12 +168,12 @@ def test_a_shape_with_an_end_marker_is_truncated_without_it(name: str, events: t
     assert dialects.by_name(name).terminal in (transcript.detail or "")
 
 
-@pytest.mark.parametrize("dialect", SSE, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [*SHAPES, OPENAI], ids=lambda dialect: dialect.name)
 def test_the_done_sentinel_ends_every_shape(dialect: Dialect) -> None:
     assert dialect.read(event("[DONE]"))[0].kind is Kind.DONE
 
 
-@pytest.mark.parametrize("dialect", [d for d in SSE if d is not OPENAI], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", SHAPES, ids=lambda dialect: dialect.name)
 def test_application_shapes_agree_on_events_named_done_and_error(dialect: Dialect) -> None:
     assert dialect.read(event("{}", "done"))[0].kind is Kind.DONE
     (error,) = dialect.read(event('{"message":"boom"}', "error"))
@@ -279,10 +279,16 @@ def test_openai_chat_asks_for_usage_and_limits_only_when_told() -> None:
 
 KEYS = st.sampled_from(
     ["choices", "delta", "content", "text", "tool_calls", "function", "arguments", "error", "usage", "token", "done",
-     "refusal", "reasoning", "finish_reason", "object"]
+     "refusal", "reasoning", "finish_reason", "object", "type", "message", "response", "candidates", "parts",
+     "finishReason", "usageMetadata", "content_block", "stop_reason", "incomplete_details", "promptFeedback"]
+)  # fmt: skip
+TYPES = st.sampled_from(
+    ["chat.completion.chunk", "message_start", "content_block_start", "content_block_delta", "message_delta",
+     "text_delta", "error", "response.completed", "response.failed", "response.output_text.delta", "content-start",
+     "content-delta", "tool-call-delta", "tool-plan-delta", "message-end"]
 )  # fmt: skip
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("chat.completion.chunk"),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | TYPES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
