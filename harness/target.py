@@ -174,19 +174,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if PLACEHOLDER in self.url or quote(PLACEHOLDER) in self.url:
             filled = quote(prompt, safe="")
             return self.url.replace(quote(PLACEHOLDER), filled).replace(PLACEHOLDER, filled), self.body, headers, True
-        url = self.url if dialect is None else _at_its_path(self.url, dialect, self.model)
         if self.body is not None:
             body, placed = _fill_body(self.body, prompt)
-            return _with_query(url, {} if ask.body is None else ask.query), body, headers, placed
-        place = _query_place(url)
+            return _with_query(self.url, {} if ask.body is None else ask.query), body, headers, placed
+        place = _query_place(self.url)
         if place is not None and ask.method != "POST":
-            return _with_query(url, {place: prompt} if place else {}), None, headers, bool(place)
+            return _with_query(self.url, {place: prompt} if place else {}), None, headers, bool(place)
         if dialect is None:
-            return url, None, headers, False
+            return self.url, None, headers, False
         if self.method == "GET" and ask.body is not None:
             ask = Ask("GET", None, {"message": prompt})
         body_text = None if ask.body is None else json.dumps(ask.body, ensure_ascii=False)
-        return _with_query(url, ask.query), body_text, headers, True
+        return _with_query(self.url, ask.query), body_text, headers, True
 
     def _spoken(self) -> Dialect | None:
         """The dialect to ask in: the one named, else the one that the path tells."""
@@ -218,6 +217,15 @@ def load_target(path: Path) -> Target:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
     return target
+
+
+def at_its_path(target: Target) -> Target:
+    """A target whose URL names only a host, at the path where the vendor serves its dialect; others as they are."""
+    dialect, parts = target.reader(), urlsplit(target.url)
+    if dialect is None or dialect.path is None or parts.path not in ("", "/"):
+        return target
+    path = dialect.path.replace("{model}", quote(target.model or dialect.model, safe=""))
+    return msgspec.structs.replace(target, url=urlunsplit(parts._replace(path=path)))
 
 
 def with_key(target: Target) -> Target:
@@ -263,14 +271,6 @@ def check_url(url: str) -> str:
     if not valid or any(character.isspace() for character in full):
         raise UsageError(f"{url!r} is not a URL that can be requested", "write for example http://localhost:8080/chat")
     return full if parts.path else urlunsplit(parts._replace(path="/"))
-
-
-def _at_its_path(url: str, dialect: Dialect, model: str | None) -> str:
-    """A URL that names only a host, at the path where the vendor serves the dialect; others as they are."""
-    parts = urlsplit(url)
-    if dialect.path is None or parts.path not in ("", "/"):
-        return url
-    return urlunsplit(parts._replace(path=dialect.path.replace("{model}", quote(model or dialect.model, safe=""))))
 
 
 def _query_place(url: str) -> str | None:

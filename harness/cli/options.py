@@ -11,12 +11,18 @@ import typer
 from harness import dialects
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
-from harness.target import Target, check_url, load_target, with_key
+from harness.target import Target, at_its_path, check_url, load_target, with_key
 from harness.transport.tls import tls_context
 
 _PANEL: Final = "Target"
 
-Url = Annotated[str | None, typer.Argument(metavar="URL", help="The endpoint. May hold {{prompt}} in its query.")]
+Url = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="URL",
+        help="The endpoint. May hold {{prompt}} in its query; with --dialect a vendor's host alone will do.",
+    ),
+]
 TargetFile = Annotated[
     Path | None,
     typer.Option("--target", metavar="FILE", help="A TOML file with the target's options.", rich_help_panel=_PANEL),
@@ -52,7 +58,7 @@ ApiKeyEnv = Annotated[
     typer.Option(
         "--api-key-env",
         metavar="VAR",
-        help="Environment variable that holds the key; sent as the dialect wants it, else as a bearer token, never written down.",
+        help="Environment variable that holds the key; sent in the header the dialect has for it, never written down.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -184,7 +190,7 @@ def target_from(
         raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
     base = load_target(target_file) if target_file else Target(url=url or "")
     headers = {**base.headers, **dict(_header(text) for text in header or [])}
-    target = with_key(
+    asked = at_its_path(
         Target(
             url=check_url(url or base.url),
             method=(method or base.method or "").upper() or None,
@@ -206,7 +212,7 @@ def target_from(
         )
     )
     # Mistakes of the caller's are said before any request.
-    target.reader()
+    target = with_key(asked)
     if target.ca or target.cert:
         tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
     if target.timeout_s <= 0:
