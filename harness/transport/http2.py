@@ -181,7 +181,7 @@ class Http2Exchange(httpx.SyncByteStream):
             return False
         return True
 
-    def read_head(self, deadline_s: float | None = None) -> None:  # noqa: ARG002 - it is there from the beginning
+    def read_head(self, deadline_s: float | None = None) -> None:
         """See `Exchange.read_head`."""
 
     def drain(self, deadline_s: float | None = None) -> None:

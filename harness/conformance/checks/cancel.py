@@ -38,7 +38,7 @@ def anything(_seen: Observed) -> bool:
             ),
             nginx="proxy_ignore_client_abort off;",
             haproxy="option abortonclose",
-            caddy=("Leave flush_interval away: with -1 the upstream's request goes on when the client has left."),
+            caddy="Leave flush_interval away: with -1 the upstream's request goes on when the client has left.",
             python=(
                 "async with client.stream('POST', url, json=body) as upstream: ... # Starlette cancels the generator "
                 "when the client leaves; do not move it into a task of its own"

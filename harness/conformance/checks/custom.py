@@ -18,8 +18,10 @@ from harness.conformance.registry import (
     warn,
     whole_case,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Verdict
 from harness.conformance.scenarios import HAPPY
+from harness.conformance.sources import INTERPRETING, guides
 from harness.dialects.base import Kind
 from harness.eventstream import Event
 from harness.wire import Framing
@@ -40,7 +42,26 @@ def _kinds(seen: Observed) -> dict[int, set[Kind]]:
     return kinds
 
 
-@per_stream("custom.consistent-shape", reads=HAPPY, applies=custom, expected="one JSON shape for all content events")
+@per_stream(
+    Requirement(
+        "custom.consistent-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "All content events of a stream have one JSON shape: a string, or an object with the same keys and types.",
+        references=(guides("one shape for all tokens"),),
+        breaks='clients that read data.token append "undefined"',
+        fix=Fix(
+            "Serialize every token from one type.",
+            aspnet="record TokenEvent(string Token, bool Done); // one record for every token",
+            python="class TokenEvent(BaseModel): token: str; done: bool = False",
+            node="const event = (token, done = false) => `data: ${JSON.stringify({ token, done })}\\n\\n`;",
+        ),
+    ),
+    reads=HAPPY,
+    applies=custom,
+    expected="one JSON shape for all content events",
+)
 def consistent_shape(seen: Observed, case: Case) -> Finding | None:
     if case.dialect is not None and not case.dialect.json_payload:
         return not_applicable("the payloads are text")
@@ -72,7 +93,21 @@ def _shape(value: Any) -> str:
 
 
 @per_stream(
-    "custom.token-done-shape",
+    Requirement(
+        "custom.token-done-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Where events are {token, done}, token is a string, done a boolean, and done is true on the last event only.",
+        references=(guides("token and done"),),
+        breaks="the spinner of the interface never ends, or ends too early",
+        fix=Fix(
+            "Write done: true once, after the last token, and an error event where there was a failure.",
+            aspnet='await Send(new { token = "", done = true }, ct); // once, after the loop, not in finally',
+            python="yield event(token='', done=True)  # once, after the loop, not in finally",
+            node="res.write(event('', true)); res.end(); // once, after the loop, not in finally",
+        ),
+    ),
     reads=HAPPY,
     applies=speaks("token-done"),
     wants=succeeded,
@@ -99,7 +134,31 @@ def token_done_shape(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "custom.explicit-done-event",
+    Requirement(
+        "custom.explicit-done-event",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "The stream ends with a marker that its own clients can parse: done: true, a named event with data, "
+        "or [DONE] among text.",
+        references=(
+            INTERPRETING,
+            guides("a marker for the end"),
+        ),
+        breaks=(
+            "EventSource reconnects at the end and pays for the prompt again; without a marker a cut looks like "
+            "the end; a client that parses all payloads as JSON throws at [DONE]"
+        ),
+        fix=Fix(
+            "Write an end event with a JSON payload after the last token.",
+            aspnet=(
+                'yield return new SseItem<string>("{}", "done"); // event: done needs data: browsers drop an event '
+                "without"
+            ),
+            python="yield 'event: done\\ndata: {}\\n\\n'",
+            node="res.write('event: done\\ndata: {}\\n\\n');",
+        ),
+    ),
     reads=HAPPY,
     applies=custom,
     wants=succeeded,
@@ -125,7 +184,24 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "custom.event-names-stable",
+    Requirement(
+        "custom.event-names-stable",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "Event names are a small fixed set in lower case, and content events are either all named or all unnamed.",
+        references=(
+            INTERPRETING,
+            guides("event names token, done and error"),
+        ),
+        breaks="onmessage gets no named event, and addEventListener('token') no unnamed one",
+        fix=Fix(
+            "Name every event by a constant: token, done, error.",
+            aspnet='return TypedResults.ServerSentEvents(items, eventType: "token");',
+            python="yield f'event: token\\ndata: {json.dumps(payload)}\\n\\n'",
+            node="res.write(`event: token\\ndata: ${JSON.stringify(payload)}\\n\\n`);",
+        ),
+    ),
     reads=(*HAPPY, "mid-error"),
     applies=custom,
     expected="a few lower-case event names, and content events all named or all unnamed",
@@ -147,7 +223,25 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
 
 
 @whole_case(
-    "custom.raw-text-hazard",
+    Requirement(
+        "custom.raw-text-hazard",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Tokens sent as raw text are shown to survive line breaks and to have an end that cannot be a token; "
+        "JSON needs no such proof.",
+        references=(
+            INTERPRETING,
+            guides("JSON in the data field"),
+        ),
+        breaks="line breaks get lost and code collapses; errors and the end of the stream look like text",
+        fix=Fix(
+            "Wrap the token in JSON.",
+            aspnet="yield return new { token = text }; // in place of the string itself",
+            python="yield f'data: {json.dumps({\"token\": text})}\\n\\n'",
+            node="res.write(`data: ${JSON.stringify({ token: text })}\\n\\n`);",
+        ),
+    ),
     reads=(*HAPPY, "newlines"),
     applies=custom,
     expected="JSON payloads, or proof that text with line breaks arrives and that the end is marked",

@@ -145,7 +145,7 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             aspnet=(
                 'await WriteAsync("data: [DONE]\\n\\n", ct); // the last statement of the try block, not in finally'
             ),
-            python=("Yield [DONE] as the last statement of the try block; in `except`, yield the error and return."),
+            python="Yield [DONE] as the last statement of the try block; in `except`, yield the error and return.",
             node=(
                 "try { for await (...) ...; res.write('data: [DONE]\\n\\n'); } catch (e) { /* the error event */ } "
                 "finally { res.end(); }"

@@ -197,7 +197,7 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
                 "services.AddResponseCompression(o => o.MimeTypes = ResponseCompressionDefaults.MimeTypes); // the "
                 "default list lacks text/event-stream: do not add it"
             ),
-            nginx=("gzip_types text/css application/javascript application/json; # without text/event-stream and *"),
+            nginx="gzip_types text/css application/javascript application/json; # without text/event-stream and *",
             caddy="encode @rest gzip # with the matcher: @rest not path /api/chat/*",
             haproxy="compression type text/html text/plain application/json",
             node=(
@@ -239,7 +239,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         breaks="interfaces that print in jerks",
         fix=Fix(
             "Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
-            aspnet=("await response.Body.FlushAsync(ct); // after each token; Kestrel sets TCP_NODELAY by itself"),
+            aspnet="await response.Body.FlushAsync(ct); // after each token; Kestrel sets TCP_NODELAY by itself",
             haproxy=HAPROXY_NO_DELAY,
             nginx="tcp_nodelay on;",
             node="res.socket.setNoDelay(true);",

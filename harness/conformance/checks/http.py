@@ -90,8 +90,8 @@ def status_200(seen: Observed, _case: Case) -> Finding:
                 'app.MapPost("/api/chat", ...); app.MapFallbackToFile("{*path:regex(^(?!api/).*$)}", "index.html"); '
                 "// a fallback for everything swallows the 405"
             ),
-            node=("app.all('/api/chat', (req, res) => res.set('Allow', 'POST').status(405).end()); // after app.post"),
-            go=('mux.HandleFunc("POST /api/chat", chat) // Go 1.22 and later answer 405 with Allow by themselves'),
+            node="app.all('/api/chat', (req, res) => res.set('Allow', 'POST').status(405).end()); // after app.post",
+            go='mux.HandleFunc("POST /api/chat", chat) // Go 1.22 and later answer 405 with Allow by themselves',
         ),
     ),
     reads=("wrong-method",),
@@ -126,7 +126,7 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
         fix=Fix(
             "Serve GET and POST only; where HEAD is served, send the head and stop.",
             aspnet='app.MapPost("/api/chat", ...); // MapMethods without "HEAD"',
-            node=("app.head('/api/chat', (req, res) => res.sendStatus(405)); // Express sends HEAD to the GET handler"),
+            node="app.head('/api/chat', (req, res) => res.sendStatus(405)); // Express sends HEAD to the GET handler",
             nginx="if ($request_method = HEAD) { return 405; }",
         ),
     ),
@@ -440,7 +440,7 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
             rfc(9112, "6.1", "Transfer-Encoding"),
             NGINX_PROXY,
         ),
-        breaks=("nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text"),
+        breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text",
         fix=Fix(
             "Write no chunks by hand; let the server frame the body by the version of the request.",
             nginx='proxy_http_version 1.1; proxy_set_header Connection "";',

@@ -17,6 +17,7 @@ from harness.conformance.registry import (
 )
 from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import PLAIN
+from harness.conformance.sources import ANTHROPIC, AUTHORING, guides, source
 from harness.dialects.base import Kind
 from harness.stream import Outcome, Transcript
 from harness.units import SECOND, show_ms
@@ -39,7 +40,35 @@ BUDGETS: Final = (
 MANY: Final = 300
 
 
-@per_stream("liveness.heartbeat-is-comment", reads=PLAIN, applies=sse, expected="heartbeats as comments or ping events")
+@per_stream(
+    Requirement(
+        "liveness.heartbeat-is-comment",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "What is sent to keep the connection alive is a comment or the dialect's own ping, never an empty or "
+        "made-up token.",
+        references=(
+            AUTHORING,
+            ANTHROPIC,
+            guides("heartbeats are comments"),
+        ),
+        breaks="openai-python raises JSONDecodeError at an empty payload (run); interfaces show an empty message",
+        fix=Fix(
+            "Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
+            aspnet=(
+                'await response.WriteAsync(": keep-alive\\n\\n", ct); await response.Body.FlushAsync(ct); // '
+                "TypedResults.ServerSentEvents cannot send comments"
+            ),
+            node="res.write(': keep-alive\\n\\n');",
+            python="yield ': keep-alive\\n\\n'",
+            go='fmt.Fprint(w, ": keep-alive\\n\\n"); rc.Flush()',
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="heartbeats as comments or ping events",
+)
 def heartbeat_is_comment(seen: Observed, _case: Case) -> Finding:
     transcript = seen.transcript
     empty = [event for event in transcript.events if not event.data.strip()]
@@ -55,7 +84,26 @@ def heartbeat_is_comment(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "liveness.heartbeat-shape-safe",
+    Requirement(
+        "liveness.heartbeat-shape-safe",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "Heartbeats are harmless to SDKs: a single line each, no bare event or retry, no id in force, and "
+        "fewer than 300 lines between two events.",
+        references=(
+            source("openai-python 3.3.1, run", "after an id, a comment and a blank line raise JSONDecodeError"),
+            source("go-openai, read", "more than 300 lines without data raise ErrTooManyEmptyStreamMessages"),
+        ),
+        breaks="openai-python, go-openai and older releases of openai-go end the stream with an error",
+        fix=Fix(
+            "Send no ids in OpenAI's dialects, or end the comment with one line feed only; space heartbeats by "
+            "seconds.",
+            aspnet='await response.WriteAsync(": keep-alive\\n", ct); // one line feed where events carry ids',
+            node="res.write(': keep-alive\\n'); // one line feed where events carry ids",
+            python="yield ': keep-alive\\n'  # one line feed where events carry ids",
+        ),
+    ),
     reads=PLAIN,
     applies=sse,
     expected="heartbeats that break no client: no id in force, at most 300 in a row",

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from harness.conformance.cases import Case, Observed, printable
 from harness.conformance.checks.errors import REFUSALS
+from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
 from harness.conformance.leaks import SECRETS, mask
 from harness.conformance.registry import (
     Finding,
@@ -20,8 +21,10 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Evidence
 from harness.conformance.scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
+from harness.conformance.sources import CORS, PARSING, guides, issue, rfc, wpt
 from harness.secrets import is_secret
 
 TRACES: Final = (
@@ -56,7 +59,28 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
 
 
 @per_stream(
-    "security.no-secret-leak",
+    Requirement(
+        "security.no-secret-leak",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "No API key, credential or connection string stands in any header or event, error messages included.",
+        references=(
+            guides("keys stay on the server"),
+            (
+                "OWASP API Security Top 10 2023, API8 Security Misconfiguration: "
+                "https://owasp.org/API-Security/editions/2023/en/0xa8-security-misconfiguration/"
+            ),
+        ),
+        breaks="whoever sees the answer can use the key: revoke it",
+        fix=Fix(
+            "Map failures to messages of your own, and log the details on the server under the request's id.",
+            aspnet=ASPNET_ERROR_EVENT,
+            python=PYTHON_ERROR_EVENT,
+            node=NODE_ERROR_EVENT,
+            nginx="proxy_hide_header Authorization;",
+        ),
+    ),
     reads=tuple(SCENARIOS),
     wants=answered,
     expected="no key, token or connection string in any header, event or error",
@@ -70,7 +94,27 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "security.no-stack-trace",
+    Requirement(
+        "security.no-stack-trace",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "No answer holds a stack trace, a path of a source file, the name of an exception's type or a "
+        "developer's error page.",
+        references=(
+            guides("a message for the client, the details for the log"),
+            "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
+        ),
+        breaks="it tells an attacker what runs where",
+        fix=Fix(
+            "Turn the developer's error page off in production, and answer failures with a message of your own.",
+            aspnet=(
+                "if (!app.Environment.IsDevelopment()) app.UseExceptionHandler(); // without UseDeveloperExceptionPage"
+            ),
+            python="app = FastAPI(debug=False)",
+            node="NODE_ENV=production # Express prints the stack otherwise",
+        ),
+    ),
     reads=(*REFUSALS, "mid-error", "mid-rst", "wrong-method", *HAPPY),
     wants=answered,
     expected="no stack trace, source path or exception type",
@@ -86,7 +130,31 @@ def no_stack_trace(seen: Observed, _case: Case) -> Finding:
     return met("no stack trace")
 
 
-@whole_case("security.prompt-not-in-url", reads=HAPPY, expected="prompt and credentials outside the URL")
+@whole_case(
+    Requirement(
+        "security.prompt-not-in-url",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "Neither the prompt nor a credential is passed in the URL.",
+        references=(
+            rfc(9110, "17.9", "Disclosure of Personal Information in URIs"),
+            rfc(9110, "9.3.1", "GET"),
+        ),
+        breaks="access logs, histories and Referer headers keep what users typed",
+        fix=Fix(
+            "Take the prompt in the body of a POST, and the credential in a header; stream with fetch in place "
+            "of EventSource.",
+            aspnet=(
+                'app.MapPost("/api/chat", (ChatBody body, ...) => ...); // in place of MapGet with [FromQuery] message'
+            ),
+            python="@app.post('/api/chat')",
+            node="app.post('/api/chat', ...) // in place of app.get with req.query.message",
+        ),
+    ),
+    reads=HAPPY,
+    expected="prompt and credentials outside the URL",
+)
 def prompt_not_in_url(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.of(HAPPY)[:1]:
@@ -99,7 +167,32 @@ def prompt_not_in_url(case: Case) -> Finding:
 
 
 @per_stream(
-    "security.cors-no-wildcard-credentials",
+    Requirement(
+        "security.cors-no-wildcard-credentials",
+        MUST,
+        Severity.HIGH,
+        Basis.SPEC,
+        "Credentials are not allowed to every origin: neither to * nor to whatever Origin was sent.",
+        references=(
+            CORS,
+            wpt("eventsource-cross-origin"),
+        ),
+        breaks="any site can read the stream of a user who is logged in",
+        fix=Fix(
+            "Allow a list of origins, and credentials to those only.",
+            aspnet=(
+                'policy.WithOrigins("https://app.example").AllowCredentials(); // not SetIsOriginAllowed(_ => true)'
+            ),
+            python=(
+                "app.add_middleware(CORSMiddleware, allow_origins=['https://app.example'], allow_credentials=True)"
+            ),
+            node="app.use(cors({ origin: ['https://app.example'], credentials: true }));",
+            nginx=(
+                "add_header Access-Control-Allow-Origin https://app.example; # not $http_origin together with "
+                "Allow-Credentials"
+            ),
+        ),
+    ),
     reads=("cors",),
     wants=answered,
     expected="no wildcard or reflected origin together with credentials",
@@ -119,7 +212,30 @@ def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "security.sse-injection",
+    Requirement(
+        "security.sse-injection",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "Text of a model or a user cannot become a field or an event of the stream.",
+        references=(
+            PARSING,
+            issue("fastapi/fastapi", 15187),
+            "Hono, GHSA-p6xx-57qc-3wxr: https://github.com/advisories/GHSA-p6xx-57qc-3wxr",
+            "h3, GHSA-4hxc-9384-m385: https://github.com/advisories/GHSA-4hxc-9384-m385",
+        ),
+        breaks="a prompt can end the stream, or forge events that the client trusts, tool calls among them",
+        fix=Fix(
+            "Put tokens into JSON; never build a data line from text that may hold a line break.",
+            aspnet=(
+                'await response.WriteAsync($"data: {JsonSerializer.Serialize(new { token })}\\n\\n", ct); // not '
+                '$"data: {token}\\n\\n"'
+            ),
+            python="yield f'data: {json.dumps({\"token\": token})}\\n\\n'  # not f'data: {token}\\n\\n'",
+            node="res.write(`data: ${JSON.stringify({ token })}\\n\\n`); // not `data: ${token}\\n\\n`",
+            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
+        ),
+    ),
     reads=("injection",),
     wants=lambda seen: seen.streams,
     expected="text that looks like event-stream fields arrives as text",

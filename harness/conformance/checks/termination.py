@@ -95,7 +95,7 @@ def explicit_end(seen: Observed, _case: Case) -> Finding:
             OPENAI_RESPONSES,
             ANTHROPIC,
         ),
-        breaks=("clients that have closed lose what follows; relays take a second marker for the next answer"),
+        breaks="clients that have closed lose what follows; relays take a second marker for the next answer",
         fix=Fix(
             "A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
             aspnet=(
@@ -184,7 +184,7 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
                 'if (last?.FinishReason is null) throw new IOException("the model\'s stream was cut"); // the OpenAI '
                 ".NET SDK raises nothing when [DONE] is missing"
             ),
-            nginx=("proxy_http_version 1.1; # over HTTP/1.0 an upstream that dies looks like the end of the answer"),
+            nginx="proxy_http_version 1.1; # over HTTP/1.0 an upstream that dies looks like the end of the answer",
         ),
     ),
     reads=("mid-rst",),
