@@ -18,8 +18,10 @@ from harness.conformance.registry import (
     warn,
     worst,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Verdict
 from harness.conformance.scenarios import MOCK, PLAIN
+from harness.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
 from harness.eventstream import Line
 from harness.units import show_bytes
 from harness.wire import End
@@ -43,7 +45,29 @@ def _data_lines(seen: Observed) -> list[Line]:
 
 
 @per_stream(
-    "framing.known-fields",
+    Requirement(
+        "framing.known-fields",
+        MUST,
+        Severity.HIGH,
+        Basis.SPEC,
+        "Every line that is no comment begins with one of the field names data, event, id and retry, in "
+        "lower case and without a space before it.",
+        references=(
+            INTERPRETING,
+            wpt("format-field-unknown", "format-field-parsing"),
+            issue("ggml-org/llama.cpp", 16104),
+        ),
+        breaks="every parser drops such a line in silence: an error becomes a clean end (openai-python, run)",
+        fix=Fix(
+            "Write errors as event: error with a data line, and text only inside data lines.",
+            aspnet=(
+                'await response.WriteAsync($"event: error\\ndata: {JsonSerializer.Serialize(new { error })}\\n\\n", '
+                'ct); // not $"error: ..."'
+            ),
+            python="yield f'event: error\\ndata: {json.dumps({\"error\": error})}\\n\\n'  # not f'error: ...'",
+            node="res.write(`event: error\\ndata: ${JSON.stringify({ error })}\\n\\n`); // not `error: ...`",
+        ),
+    ),
     reads=(*PLAIN, "mid-error", "newlines"),
     applies=sse,
     expected="only the fields data, event, id and retry, and comments",
@@ -63,7 +87,27 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.event-terminated",
+    Requirement(
+        "framing.event-terminated",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "Every event, the last one included, is closed by a blank line before the body ends.",
+        references=(
+            INTERPRETING,
+            wpt("format-data-before-final-empty-line"),
+        ),
+        breaks=(
+            "every parser discards what was pending: the last token, the usage or the end marker (openai-python "
+            "and httpx-sse, run)"
+        ),
+        fix=Fix(
+            "End every event with two line feeds, the end marker too.",
+            aspnet='await response.WriteAsync("data: [DONE]\\n\\n", ct); // native SSE does it',
+            python="yield 'data: [DONE]\\n\\n'  # two line feeds",
+            node="res.write('data: [DONE]\\n\\n'); // two line feeds",
+        ),
+    ),
     reads=(*PLAIN, "mid-error"),
     applies=sse,
     expected="a blank line after every event, the last one included",
@@ -80,7 +124,29 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
     return unmet(f"the body ends inside an event: parsers discard {lost}", seen.at(offset))
 
 
-@per_stream("framing.no-merged-events", reads=PLAIN, applies=json_payloads, expected="one payload in each event")
+@per_stream(
+    Requirement(
+        "framing.no-merged-events",
+        MUST,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "Two payloads never share one event.",
+        references=(INTERPRETING,),
+        breaks=(
+            "lines of one event are joined: openai-python raises JSONDecodeError (run), openai-node SyntaxError, "
+            "Anthropic's SDK drops both"
+        ),
+        fix=Fix(
+            "Put a blank line after each payload.",
+            aspnet='await response.WriteAsync($"data: {json}\\n\\n", ct); // two line feeds',
+            python="yield f'data: {payload}\\n\\n'  # two line feeds",
+            node="res.write(`data: ${json}\\n\\n`); // two line feeds",
+        ),
+    ),
+    reads=PLAIN,
+    applies=json_payloads,
+    expected="one payload in each event",
+)
 def no_merged_events(seen: Observed, _case: Case) -> Finding:
     for block in blocks(seen.transcript):
         values = [value.decode("utf-8", "replace") for value in block.values(b"data")]
@@ -92,7 +158,28 @@ def no_merged_events(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.data-prefix-every-line",
+    Requirement(
+        "framing.data-prefix-every-line",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "Text with line breaks has a data: prefix on each of its lines, or is escaped as JSON.",
+        references=(
+            INTERPRETING,
+            wpt("format-newlines"),
+        ),
+        breaks="everything after the line break is lost, and code collapses; the same hole lets text forge events",
+        fix=Fix(
+            "Put tokens into JSON, or write one data line for each line of the text.",
+            aspnet=(
+                'await response.WriteAsync($"data: {JsonSerializer.Serialize(token)}\\n\\n", ct); // native SSE '
+                "prefixes each line of a string"
+            ),
+            python="yield f'data: {json.dumps(token)}\\n\\n'",
+            node="res.write(`data: ${JSON.stringify(token)}\\n\\n`);",
+            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
+        ),
+    ),
     reads=("newlines", *PLAIN),
     applies=sse,
     expected="a data: prefix on every line of a text, or JSON escapes",
@@ -113,7 +200,28 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.no-rewrapped-lines",
+    Requirement(
+        "framing.no-rewrapped-lines",
+        MUST,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "A relay does not wrap lines of an event stream again: no payload begins with data:, event: or a colon.",
+        references=(
+            issue("a2aproject/a2a-python", 540),
+            INTERPRETING,
+        ),
+        breaks="every client that reads JSON raises at the first such payload",
+        fix=Fix(
+            "In a relay, copy the upstream's bytes, or parse its events and write the payloads anew; never put a "
+            "prefix before a raw line.",
+            aspnet=(
+                "await foreach (var item in SseParser.Create(upstream).EnumerateAsync(ct)) await "
+                'response.WriteAsync($"data: {item.Data}\\n\\n", ct);'
+            ),
+            python="async for chunk in upstream.aiter_raw(): yield chunk  # not f'data: {line}'",
+            node="upstream.body.pipe(res); // not `data: ${line}`",
+        ),
+    ),
     reads=PLAIN,
     applies=sse,
     expected="no payload that is itself a line of an event stream",
@@ -131,7 +239,24 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.single-line-json", reads=PLAIN, applies=json_payloads, expected="each JSON payload on one data line"
+    Requirement(
+        "framing.single-line-json",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "A JSON payload stands on one data line; several are legal, but some clients read line by line.",
+        references=(INTERPRETING,),
+        breaks="go-openai, hand-written readers and shell pipelines parse each line by itself",
+        fix=Fix(
+            "Serialize without indentation.",
+            aspnet="builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.WriteIndented = false);",
+            python="json.dumps(payload)  # without indent=",
+            node="JSON.stringify(payload) // without the third argument",
+        ),
+    ),
+    reads=PLAIN,
+    applies=json_payloads,
+    expected="each JSON payload on one data line",
 )
 def single_line_json(seen: Observed, _case: Case) -> Finding:
     for block in blocks(seen.transcript):
@@ -141,7 +266,29 @@ def single_line_json(seen: Observed, _case: Case) -> Finding:
     return met("each payload is on one line")
 
 
-@per_stream("framing.line-endings", reads=PLAIN, applies=sse, expected="LF after every line")
+@per_stream(
+    Requirement(
+        "framing.line-endings",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "Lines end with a line feed throughout; CR LF and CR are legal, but some clients do not know them.",
+        references=(
+            PARSING,
+            wpt("format-newlines"),
+        ),
+        breaks="readers that split at two line feeds never fire at CR LF; openai-go does not know CR alone",
+        fix=Fix(
+            "Write \\n yourself, not the line end of the platform.",
+            aspnet='await writer.WriteAsync("\\n"); // not WriteLineAsync, not Environment.NewLine',
+            python="yield f'data: {payload}\\n\\n'  # not os.linesep",
+            node="res.write('\\n'); // not os.EOL",
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="LF after every line",
+)
 def line_endings(seen: Observed, _case: Case) -> Finding | None:
     lines = [line for line in seen.transcript.lines if line.terminator]
     counts = Counter(_ENDINGS[line.terminator] for line in lines)
@@ -156,7 +303,32 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
     return unmet(f"every line ends with {next(iter(counts))}", seen.at(first.offset + len(first.raw)))
 
 
-@per_stream("framing.no-bom", reads=PLAIN, applies=sse, expected="no U+FEFF at the start of the body or of a line")
+@per_stream(
+    Requirement(
+        "framing.no-bom",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "No byte order mark stands in the stream; one at its very start is legal, but costs some clients the "
+        "first event.",
+        references=(
+            PARSING,
+            wpt("format-bom", "format-bom-2"),
+        ),
+        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (run)",
+        fix=Fix(
+            "Encode as UTF-8 without a mark.",
+            aspnet=(
+                "new StreamWriter(response.Body, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) // "
+                "Encoding.UTF8 writes a mark"
+            ),
+            python="text.encode('utf-8')  # not 'utf-8-sig'",
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="no U+FEFF at the start of the body or of a line",
+)
 def no_bom(seen: Observed, _case: Case) -> Finding:
     # The lexer has removed a legal one; any that begins a line now makes that line's field unknown.
     for line in seen.transcript.lines:
@@ -169,7 +341,31 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
     return met("no U+FEFF")
 
 
-@per_stream("framing.space-after-colon", reads=PLAIN, applies=sse, expected="exactly one space after data:")
+@per_stream(
+    Requirement(
+        "framing.space-after-colon",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "One space follows the colon of a data line; none is legal, but some clients ask for it, and raw "
+        "text loses its own first space.",
+        references=(
+            INTERPRETING,
+            wpt("format-leading-space"),
+            issue("openai/openai-python", 498),
+        ),
+        breaks='go-openai, python-genai and hand-written readers look for "data: "; words run together in raw text',
+        fix=Fix(
+            'Write "data: " with a space, always.',
+            aspnet='$"data: {json}\\n\\n" // with the space',
+            python="f'data: {payload}\\n\\n'  # with the space",
+            node="`data: ${json}\\n\\n` // with the space",
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="exactly one space after data:",
+)
 def space_after_colon(seen: Observed, case: Case) -> Finding:
     with_value = [line for line in _data_lines(seen) if line.raw.partition(b":")[2]]
     bare = [line for line in with_value if not line.raw.startswith(b"data: ")]
@@ -182,7 +378,30 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
     return met("one space after data:")
 
 
-@per_stream("framing.no-empty-data", reads=PLAIN, applies=sse, expected="no event with an empty payload")
+@per_stream(
+    Requirement(
+        "framing.no-empty-data",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "No event has an empty payload; a bare data: is legal, and is dispatched as an empty message.",
+        references=(
+            INTERPRETING,
+            wpt("format-field-data"),
+            guides("skip empty updates"),
+        ),
+        breaks="openai-python raises JSONDecodeError (run), openai-node SyntaxError",
+        fix=Fix(
+            "Skip empty tokens, and send a comment to keep the connection alive.",
+            aspnet="if (string.IsNullOrEmpty(update.Text)) continue; // not IsNullOrWhiteSpace: spaces are text",
+            python="if not token: continue",
+            node="if (token === '') continue;",
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="no event with an empty payload",
+)
 def no_empty_data(seen: Observed, case: Case) -> Finding:
     empty = [event for event in seen.transcript.events if not event.data]
     if not empty:
@@ -193,7 +412,33 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.no-metadata-only-blocks", reads=PLAIN, applies=sse, expected="data in every block that is not a comment"
+    Requirement(
+        "framing.no-metadata-only-blocks",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "No block has only event, id or retry and no data; it is legal, and dispatched to nobody.",
+        references=(
+            INTERPRETING,
+            wpt("format-field-event", "format-field-id"),
+        ),
+        breaks=(
+            "openai-python raises JSONDecodeError at a retry alone and at a ping without data, httpx-sse gives "
+            "an empty event (both run)"
+        ),
+        fix=Fix(
+            "Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",
+            aspnet=(
+                'yield return new SseItem<string>(json, "token") { EventId = id, ReconnectionInterval = '
+                "TimeSpan.FromSeconds(3) };"
+            ),
+            python="yield f'retry: 3000\\nid: {n}\\ndata: {payload}\\n\\n'",
+            node="res.write(`retry: 3000\\nid: ${n}\\ndata: ${json}\\n\\n`);",
+        ),
+    ),
+    reads=PLAIN,
+    applies=sse,
+    expected="data in every block that is not a comment",
 )
 def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
     for block in blocks(seen.transcript):
@@ -205,7 +450,28 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "framing.id-retry-valid",
+    Requirement(
+        "framing.id-retry-valid",
+        MUST,
+        Severity.LOW,
+        Basis.SPEC,
+        "Ids hold no NUL and differ from event to event, and fit a request header; retry is a number in ASCII digits.",
+        references=(
+            LAST_EVENT_ID,
+            INTERPRETING,
+            wpt("format-field-id-null", "format-field-retry-bogus"),
+        ),
+        breaks=(
+            "browsers ignore the field, and resume at the wrong place or not at all; a long or strange id needs "
+            "a CORS preflight"
+        ),
+        fix=Fix(
+            "Use a short ASCII counter as the id, and milliseconds in digits as retry.",
+            aspnet='new SseItem<string>(json) { EventId = $"{n}", ReconnectionInterval = TimeSpan.FromSeconds(3) }',
+            python="f'id: {n}\\nretry: 3000\\n'",
+            node="`id: ${n}\\nretry: 3000\\n`",
+        ),
+    ),
     reads=PLAIN,
     applies=sse,
     expected="unique ids of short ASCII without NUL; retry of ASCII digits",
@@ -248,7 +514,29 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
 
 
 @per_stream(
-    "framing.event-size-64k",
+    Requirement(
+        "framing.event-size-64k",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "No line is longer than 64 KiB; longer ones are legal, but common readers have a limit there.",
+        references=(
+            "Go, bufio.MaxScanTokenSize: https://pkg.go.dev/bufio#pkg-constants",
+            issue("openai/openai-go", 368),
+            PARSING,
+        ),
+        breaks=(
+            "Go's bufio.Scanner and older releases of openai-go stop at 64 KiB, readline in aiohttp at 64 or 128 KiB"
+        ),
+        fix=Fix(
+            "Split long text into several events, and send files by reference.",
+            go="scanner.Buffer(make([]byte, 0, 64*1024), 32<<20) // in a Go client or relay",
+            aspnet=(
+                "foreach (var part in token.Chunk(8192)) await Send(new string(part), ct); // split at a Rune, not "
+                "inside a surrogate pair"
+            ),
+        ),
+    ),
     reads=("big", *PLAIN),
     applies=sse,
     expected="lines of at most 64 KiB, or a whole big event",

@@ -6,6 +6,7 @@ from typing import Final
 
 from harness.conformance.cases import Case, Observed, printable
 from harness.conformance.checks.http import answered, streams
+from harness.conformance.fixes import NGINX_UNBUFFERED
 from harness.conformance.registry import (
     Finding,
     fail,
@@ -19,7 +20,9 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, PLAIN, SCENARIOS
+from harness.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
 from harness.dialects.base import Media
 from harness.stream import SSE_TYPE
 
@@ -34,7 +37,30 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
 
 
 @per_stream(
-    "headers.content-type",
+    Requirement(
+        "headers.content-type",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "An event stream has one Content-Type, text/event-stream, with no charset but utf-8, and its body is "
+        "no HTML page; NDJSON has application/x-ndjson.",
+        references=(
+            EVENTSOURCE,
+            wpt("format-mime-bogus", "format-mime-trailing-semicolon", "format-utf-8"),
+            OLLAMA,
+        ),
+        breaks="browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it",
+        fix=Fix(
+            "Set Content-Type before the first byte, and keep catch-all routes away from the API.",
+            aspnet=(
+                'http.Response.ContentType = "text/event-stream"; // before the first write; '
+                "TypedResults.ServerSentEvents does it"
+            ),
+            python="StreamingResponse(events(), media_type='text/event-stream')",
+            node="res.writeHead(200, { 'Content-Type': 'text/event-stream' });",
+            go='w.Header().Set("Content-Type", "text/event-stream") // before the first write',
+        ),
+    ),
     reads=PLAIN,
     wants=answered,
     expected=f"exactly one Content-Type, the dialect's ({SSE_TYPE} for events), charset absent or utf-8",
@@ -59,7 +85,35 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
     return met(values[0])
 
 
-@per_stream("headers.cache-control", reads=HAPPY, wants=streams, expected="no-cache or no-store")
+@per_stream(
+    Requirement(
+        "headers.cache-control",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "Cache-Control forbids the reuse of a stream: it holds no-cache or no-store, and neither public nor "
+        "a lifetime.",
+        references=(
+            EVENTSOURCE,
+            rfc(9111, "5.2.2", "Response Directives"),
+            guides("Cache-Control: no-cache"),
+        ),
+        breaks="caches and browsers give an old answer again; compressors on the way hold tokens",
+        fix=Fix(
+            "Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
+            aspnet=(
+                'http.Response.Headers.CacheControl = "no-cache, no-store, no-transform"; // native SSE sends '
+                "no-cache,no-store"
+            ),
+            nginx='proxy_cache off; add_header Cache-Control "no-cache, no-store, no-transform";',
+            python="StreamingResponse(events(), headers={'Cache-Control': 'no-cache, no-store, no-transform'})",
+            node="res.set('Cache-Control', 'no-cache, no-store, no-transform');",
+        ),
+    ),
+    reads=HAPPY,
+    wants=streams,
+    expected="no-cache or no-store",
+)
 def cache_control(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     value = (head.get("cache-control") or "").lower() if head else ""
@@ -74,7 +128,34 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
     )
 
 
-@per_stream("headers.x-accel-buffering", reads=HAPPY, wants=streams, expected="X-Accel-Buffering: no")
+@per_stream(
+    Requirement(
+        "headers.x-accel-buffering",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "The answer carries X-Accel-Buffering: no, so that an nginx with its default settings passes it on at once.",
+        references=(
+            ("nginx, proxy_buffering: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering"),
+            guides("X-Accel-Buffering: no"),
+        ),
+        breaks=(
+            "behind nginx and ingress controllers built on it, the time to the first token becomes the time of "
+            "the whole answer"
+        ),
+        fix=Fix(
+            "Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
+            aspnet='http.Response.Headers["X-Accel-Buffering"] = "no"; // native SSE does not set it',
+            nginx=NGINX_UNBUFFERED,
+            python="StreamingResponse(events(), headers={'X-Accel-Buffering': 'no'})",
+            node="res.set('X-Accel-Buffering', 'no');",
+            go='w.Header().Set("X-Accel-Buffering", "no")',
+        ),
+    ),
+    reads=HAPPY,
+    wants=streams,
+    expected="X-Accel-Buffering: no",
+)
 def x_accel_buffering(seen: Observed, case: Case) -> Finding:
     head = seen.head
     value = (head.get("x-accel-buffering") or "").lower() if head else ""
@@ -92,7 +173,35 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "headers.no-content-encoding",
+    Requirement(
+        "headers.no-content-encoding",
+        SHOULD,
+        Severity.HIGH,
+        Basis.OPS,
+        "The stream is not compressed, even for a client that offers to take compression.",
+        references=(
+            rfc(9110, "8.4", "Content-Encoding"),
+            rfc(9110, "12.5.5", "Vary"),
+            guides("no compression of the stream"),
+        ),
+        breaks=(
+            "tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens "
+            "tells what they are"
+        ),
+        fix=Fix(
+            "Leave text/event-stream out of the media types that are compressed.",
+            aspnet=(
+                "services.AddResponseCompression(o => o.MimeTypes = ResponseCompressionDefaults.MimeTypes); // the "
+                "default list lacks text/event-stream: do not add it"
+            ),
+            nginx="gzip_types text/css application/javascript application/json; # without text/event-stream and *",
+            caddy="encode @rest gzip # with the matcher: @rest not path /api/chat/*",
+            apache="SetEnvIf Request_URI ^/api/chat no-gzip",
+            node=(
+                "app.use(compression({ filter: (req, res) => res.getHeader('Content-Type') !== 'text/event-stream' }));"
+            ),
+        ),
+    ),
     reads=(*HAPPY, "gzip"),
     wants=streams,
     expected="no Content-Encoding, even when compression is offered",
@@ -111,7 +220,28 @@ def no_content_encoding(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "headers.no-duplicates",
+    Requirement(
+        "headers.no-duplicates",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.SPEC,
+        "Content-Type, Cache-Control, Content-Encoding and Access-Control-Allow-Origin each come once.",
+        references=(
+            rfc(9110, "5.3", "Field Order"),
+            CORS,
+        ),
+        breaks=(
+            "browsers refuse two values of Access-Control-Allow-Origin; httpx joins them with a comma, and the "
+            "media type no longer matches"
+        ),
+        fix=Fix(
+            "Set each header in one place, and drop the proxy's copy or the application's.",
+            aspnet='http.Response.Headers.CacheControl = "no-cache"; // not Headers.Append',
+            nginx="proxy_hide_header Cache-Control; add_header Cache-Control no-cache;",
+            node="res.set('Cache-Control', 'no-cache'); // not res.append",
+            go='w.Header().Set("Cache-Control", "no-cache") // not Add',
+        ),
+    ),
     reads=PLAIN,
     wants=answered,
     expected="one each of Content-Type, Cache-Control, Content-Encoding and Access-Control-Allow-Origin",
@@ -127,7 +257,36 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
     return met("each at most once")
 
 
-@whole_case("headers.retry-after", reads=tuple(SCENARIOS), expected="whole seconds or a near HTTP date on 429 and 503")
+@whole_case(
+    Requirement(
+        "headers.retry-after",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.SPEC,
+        "A 429 or 503 says in Retry-After, as seconds or a date within a day, when to try again.",
+        references=(
+            rfc(6585, "4", "429 Too Many Requests"),
+            rfc(9110, "10.2.3", "Retry-After"),
+        ),
+        breaks="the SDKs of OpenAI and Anthropic read it; without it they come back at times of their own",
+        fix=Fix(
+            "Send Retry-After with every 429 and 503, and pass on that of the upstream.",
+            aspnet=(
+                "options.OnRejected = (c, _) => { c.HttpContext.Response.Headers.RetryAfter = "
+                'c.Lease.TryGetMetadata(MetadataName.RetryAfter, out var t) ? $"{(int)t.TotalSeconds}" : "1"; return '
+                "default; }; // without it the rate limiter sends none"
+            ),
+            nginx=(
+                "limit_req_status 429; error_page 429 = @busy; location @busy { add_header Retry-After 1 always; "
+                "return 429; }"
+            ),
+            python="raise HTTPException(429, headers={'Retry-After': '1'})",
+            node="res.set('Retry-After', '1').sendStatus(429);",
+        ),
+    ),
+    reads=tuple(SCENARIOS),
+    expected="whole seconds or a near HTTP date on 429 and 503",
+)
 def retry_after(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.observed:
@@ -155,7 +314,33 @@ def _retry_seconds(value: str, now_ns: int | None) -> float | None:
         return None
 
 
-@whole_case("headers.request-id", reads=HAPPY, expected="a request identifier that differs between requests")
+@whole_case(
+    Requirement(
+        "headers.request-id",
+        SHOULD,
+        Severity.LOW,
+        Basis.GUIDE,
+        "The answer carries an identifier of the request, such as x-request-id or traceparent, which is "
+        "another one each time.",
+        references=(
+            "W3C Trace Context: https://www.w3.org/TR/trace-context/",
+            guides("log the request id"),
+        ),
+        breaks="a complaint of a user cannot be found in the logs",
+        fix=Fix(
+            "Return in a header the identifier under which the request is logged.",
+            aspnet=(
+                'http.Response.Headers["x-request-id"] = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier;'
+            ),
+            nginx="add_header x-request-id $request_id always;",
+            envoy="always_set_request_id_in_response: true",
+            haproxy="http-response set-header x-request-id %[unique-id] # with unique-id-format set",
+            node="res.set('x-request-id', crypto.randomUUID());",
+        ),
+    ),
+    reads=HAPPY,
+    expected="a request identifier that differs between requests",
+)
 def request_id(case: Case) -> Finding:
     seen = [one for one in case.of(HAPPY) if one.head is not None]
     ids = [(name, value) for one in seen if (name := _id_header(one)) and one.head and (value := one.head.get(name))]

@@ -17,7 +17,19 @@ from harness.conformance.registry import (
     unmet,
     warn,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY, MOCK, PLAIN
+from harness.conformance.sources import (
+    COHERE,
+    INTERPRETING,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    PARSING,
+    guides,
+    issue,
+    rfc,
+    wpt,
+)
 from harness.dialects.base import Kind
 
 MIN_CUMULATIVE: Final = 8
@@ -39,7 +51,33 @@ def streams(seen: Observed) -> bool:
 
 
 @per_stream(
-    "text.utf8-valid",
+    Requirement(
+        "text.utf8-valid",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "The stream is UTF-8, and no character is cut in two between events or replaced by U+FFFD.",
+        references=(
+            PARSING,
+            wpt("format-utf-8"),
+            rfc(8259, "8.2", "Unicode Characters"),
+            issue("ggml-org/llama.cpp", 4036),
+        ),
+        breaks=(
+            "openai-python and anthropic-sdk-python raise UnicodeDecodeError (run); browsers and httpx-sse show U+FFFD"
+        ),
+        fix=Fix(
+            "Decode each upstream with one incremental decoder, and cut text between characters.",
+            aspnet=(
+                "var decoder = Encoding.UTF8.GetDecoder(); // one for each upstream stream, not "
+                "Encoding.UTF8.GetString(chunk)"
+            ),
+            python=(
+                "decoder = codecs.getincrementaldecoder('utf-8')()  # one for each upstream stream, not chunk.decode()"
+            ),
+            node="const decoder = new TextDecoder(); decoder.decode(chunk, { stream: true });",
+        ),
+    ),
     reads=("unicode", *PLAIN),
     wants=streams,
     expected="valid UTF-8, no character cut in two or replaced by U+FFFD",
@@ -69,7 +107,25 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
 
 
 @per_stream(
-    "text.newline-roundtrip",
+    Requirement(
+        "text.newline-roundtrip",
+        MUST,
+        Severity.CRITICAL,
+        Basis.GUIDE,
+        "The joined tokens equal the text of the upstream, every kind of line break included.",
+        references=(
+            INTERPRETING,
+            guides("line breaks in tokens"),
+        ),
+        breaks="Markdown and code collapse in every interface",
+        fix=Fix(
+            "Put tokens into JSON.",
+            aspnet='await response.WriteAsync($"data: {JsonSerializer.Serialize(token)}\\n\\n", ct);',
+            python="yield f'data: {json.dumps(token)}\\n\\n'",
+            node="res.write(`data: ${JSON.stringify(token)}\\n\\n`);",
+            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
+        ),
+    ),
     reads=("newlines",),
     wants=streams,
     expected="the text that the upstream sent, line breaks included",
@@ -79,7 +135,25 @@ def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "text.whitespace-roundtrip",
+    Requirement(
+        "text.whitespace-roundtrip",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "White space at the ends of tokens and tokens of nothing but white space arrive; only empty ones are left out.",
+        references=(
+            INTERPRETING,
+            wpt("format-leading-space"),
+            guides("skip empty updates"),
+        ),
+        breaks="words run together, and indentation is lost",
+        fix=Fix(
+            'Write "data: " with its space, test for empty rather than blank, and trim nothing.',
+            aspnet="if (string.IsNullOrEmpty(token)) continue; // not IsNullOrWhiteSpace, no Trim()",
+            python="if token == '': continue  # not `if not token.strip()`",
+            node="if (token === '') continue; // not token.trim()",
+        ),
+    ),
     reads=("whitespace",),
     wants=streams,
     expected="the text that the upstream sent, white space included",
@@ -105,7 +179,35 @@ def _difference(got: str, sent: str) -> str:
 
 
 @per_stream(
-    "text.unicode-line-separators-escaped",
+    Requirement(
+        "text.unicode-line-separators-escaped",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "U+2028, U+2029, U+0085, VT and FF stand as escapes in JSON payloads; raw they are legal, but tear "
+        "lines in some clients.",
+        references=(
+            PARSING,
+            issue("florimondmanca/httpx-sse", 34),
+            issue("modelcontextprotocol/python-sdk", 1356),
+        ),
+        breaks=(
+            "readers built on str.splitlines or httpx's iter_lines: httpx-sse before 0.4.2, python-genai, ollama-python"
+        ),
+        fix=Fix(
+            "Escape them, or escape all that is not ASCII.",
+            aspnet=(
+                "JsonSerializer.Serialize(token) // the default encoder escapes them: do not use "
+                "UnsafeRelaxedJsonEscaping"
+            ),
+            python="json.dumps(payload)  # with the default ensure_ascii=True",
+            node=(
+                "JSON.stringify(payload).replace(/[\\u0085\\u2028\\u2029]/g, c => '\\\\u' + "
+                "c.charCodeAt(0).toString(16).padStart(4, '0'))"
+            ),
+            go="json.Marshal(v) // escapes U+2028 and U+2029 by itself, not U+0085",
+        ),
+    ),
     reads=("separators", *PLAIN),
     applies=json_payloads,
     expected=r"\u2028 and its like as JSON escapes",
@@ -124,7 +226,24 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "text.json-valid",
+    Requirement(
+        "text.json-valid",
+        MUST,
+        Severity.CRITICAL,
+        Basis.DIALECT,
+        "In a JSON dialect every payload is one complete JSON value by the standard, the [DONE] sentinel excepted.",
+        references=(
+            rfc(8259, "2", "JSON Grammar"),
+            OPENAI_CHAT,
+        ),
+        breaks="every client that reads JSON raises, and the rest of the stream is lost",
+        fix=Fix(
+            "Serialize each payload in one call, errors too.",
+            aspnet='$"data: {JsonSerializer.Serialize(payload)}\\n\\n" // errors too',
+            python="json.dumps(payload, allow_nan=False)  # not str(payload)",
+            node="JSON.stringify(payload)",
+        ),
+    ),
     reads=(*PLAIN, "mid-error"),
     applies=json_payloads,
     expected="one strict JSON value in each payload",
@@ -141,7 +260,26 @@ def json_valid(seen: Observed, _case: Case) -> Finding | None:
     return met(f"{checked:,} payloads are JSON") if checked else None
 
 
-@per_stream("text.delta-not-cumulative", reads=HAPPY, wants=streams, expected="only new text in each event")
+@per_stream(
+    Requirement(
+        "text.delta-not-cumulative",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Each event brings only new text, not the text so far.",
+        references=(guides("append semantics"),),
+        breaks='clients that append show "HHeHel"; the bytes grow with the square of the length',
+        fix=Fix(
+            "Send the update's own text.",
+            aspnet="yield return update.Text; // not builder.ToString()",
+            python="yield delta  # not ''.join(parts)",
+            node="send(delta); // not send(text += delta)",
+        ),
+    ),
+    reads=HAPPY,
+    wants=streams,
+    expected="only new text in each event",
+)
 def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
     texts = [
         found.delta.text for found in seen.transcript.deltas if found.delta.kind is Kind.CONTENT and found.delta.text
@@ -156,7 +294,30 @@ def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "text.concat-equals-final", reads=HAPPY, applies=custom, expected="a final text that equals the joined deltas"
+    Requirement(
+        "text.concat-equals-final",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Where the stream ends with the whole text, that text equals the joined tokens.",
+        references=(
+            OPENAI_RESPONSES,
+            COHERE,
+        ),
+        breaks="interfaces that swap the text at the end; logs that differ from what was shown",
+        fix=Fix(
+            "Build the final text from the very tokens that were sent, untrimmed.",
+            aspnet=(
+                "all.Append(token); await Send(token, ct); ... await Send(new { text = all.ToString(), done = true "
+                "}, ct); // no Trim()"
+            ),
+            python="''.join(sent)  # no strip()",
+            node="sent.join('') // no trim()",
+        ),
+    ),
+    reads=HAPPY,
+    applies=custom,
+    expected="a final text that equals the joined deltas",
 )
 def concat_equals_final(seen: Observed, _case: Case) -> Finding:
     done = seen.transcript.first(Kind.DONE)
