@@ -20,8 +20,10 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Evidence
 from harness.conformance.scenarios import HAPPY, MOCK
+from harness.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
 from harness.dialects.base import Kind
 from harness.dialects.openai_chat import SENTINEL
 from harness.eventstream import Event
@@ -71,7 +73,29 @@ def succeeded(seen: Observed) -> bool:
 
 
 @per_stream(
-    "openai-chat.chunk-shape",
+    Requirement(
+        "openai-chat.chunk-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every payload is a chat.completion.chunk with id, created, model and choices, each choice with "
+        "index, delta and finish_reason, and the first delta names the role.",
+        references=(OPENAI_CHAT,),
+        breaks="typed SDKs (Go, Rust, .NET, Java), and whatever adds up choices by index",
+        fix=Fix(
+            "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
+            "role first.",
+            aspnet=(
+                "[JsonIgnore(Condition = JsonIgnoreCondition.Never)] public string? FinishReason { get; init; } // "
+                "nulls are written"
+            ),
+            python="chunk.model_dump_json()  # without exclude_none",
+            node=(
+                "JSON.stringify({ id, object: 'chat.completion.chunk', created, model, choices: [{ index: 0, delta, "
+                "finish_reason: null }] })"
+            ),
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
@@ -111,7 +135,24 @@ def _shape_problem(chunk: Chunk) -> str | None:
 
 
 @whole_case(
-    "openai-chat.constant-id",
+    Requirement(
+        "openai-chat.constant-id",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "All chunks of an answer have the same id and created, and another answer has another id.",
+        references=(
+            OPENAI_CHAT,
+            source("Ollama, read", "ids of its OpenAI route are chatcmpl-0 to chatcmpl-998"),
+        ),
+        breaks="interfaces and tracers that tell messages apart by id",
+        fix=Fix(
+            "Make the id once for each request, with enough randomness.",
+            aspnet='var id = $"chatcmpl-{Guid.NewGuid():N}"; // once, before the loop',
+            python="id = f'chatcmpl-{uuid4().hex}'  # once, before the loop",
+            node="const id = `chatcmpl-${crypto.randomUUID()}`; // once, before the loop",
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     expected="one id and one created in a response, another id in the next response",
@@ -136,7 +177,28 @@ def constant_id(case: Case) -> Finding:
 
 
 @per_stream(
-    "openai-chat.finish-reason",
+    Requirement(
+        "openai-chat.finish-reason",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Each choice has one finish_reason of the documented set, null in every chunk before it, and no text after it.",
+        references=(
+            OPENAI_CHAT,
+            issue("vllm-project/vllm", 35705),
+            issue("ollama/ollama", 4357),
+        ),
+        breaks=(
+            "agents never stop, or stop at the first token where an empty string stands for null; parsers of "
+            "enums raise"
+        ),
+        fix=Fix(
+            "Send null until the end, then one chunk with the reason, after the last text.",
+            aspnet='string? finishReason = null; // not ""',
+            python="finish_reason: str | None = None  # not ''",
+            node="finish_reason: null // until the last chunk",
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     wants=succeeded,
@@ -178,7 +240,28 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "openai-chat.usage-chunk",
+    Requirement(
+        "openai-chat.usage-chunk",
+        MUST,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "With stream_options.include_usage one more chunk, without choices and with the usage, comes before "
+        "[DONE], and no other chunk has usage.",
+        references=(
+            (
+                "OpenAI API reference, stream_options: "
+                "https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options"
+            ),
+            issue("vllm-project/vllm", 54947),
+        ),
+        breaks="accounts show no cost; LangChain's usage_metadata is None",
+        fix=Fix(
+            "Ask the upstream for usage, and pass its last chunk on.",
+            aspnet="yield return chunk; // also when chunk.Choices.Count == 0",
+            python="stream_options={'include_usage': True}  # and no `if not chunk.choices: continue` in the relay",
+            node="stream_options: { include_usage: true } // and pass on chunks without choices",
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     wants=succeeded,
@@ -211,7 +294,24 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "openai-chat.empty-choices-only-usage",
+    Requirement(
+        "openai-chat.empty-choices-only-usage",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "Only the chunk with the usage has an empty choices list.",
+        references=(
+            issue("streamlit/streamlit", 8084),
+            OPENAI_CHAT,
+        ),
+        breaks="every application that reads choices[0]: IndexError",
+        fix=Fix(
+            "Keep the connection alive with comments, not with empty chunks.",
+            aspnet='await response.WriteAsync(": keep-alive\\n\\n", ct); // not a chunk with choices []',
+            python="yield ': keep-alive\\n\\n'",
+            node="res.write(': keep-alive\\n\\n');",
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     expected="choices is empty on the usage chunk only",
@@ -228,7 +328,31 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "openai-chat.tool-call-deltas",
+    Requirement(
+        "openai-chat.tool-call-deltas",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Each delta of a tool call has the integer index of its call, and id, type and function.name come "
+        "once, in the call's first delta.",
+        references=(
+            OPENAI_CHAT,
+            issue("ollama/ollama", 7881),
+            issue("openai/openai-python", 2806),
+        ),
+        breaks=(
+            "code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
+            '"get_weatherget_weather"'
+        ),
+        fix=Fix(
+            "Number the calls of an answer from 0; send id and name with the first delta of each.",
+            python=(
+                "{'index': n, 'id': call_id, 'type': 'function', 'function': {'name': name, 'arguments': ''}}  # "
+                "then only index and arguments"
+            ),
+            node="{ index: n, function: { arguments: part } } // id, type and name in the first delta only",
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     expected="an integer index on each tool call delta; id and name once, on the first",
@@ -254,7 +378,26 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
 
 
 @per_stream(
-    "openai-chat.tool-args-json", reads=HAPPY, applies=openai_chat, expected="joined arguments that are valid JSON"
+    Requirement(
+        "openai-chat.tool-args-json",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "The joined arguments of each tool call are a JSON value, {} where there are none.",
+        references=(
+            OPENAI_CHAT,
+            rfc(8259, "2", "JSON Grammar"),
+        ),
+        breaks="every agent framework: the call cannot be made",
+        fix=Fix(
+            "Pass the fragments of arguments on as they come.",
+            python="arguments = call.function.arguments or '{}'  # a str of JSON, not a dict and not str(dict)",
+            node="arguments: JSON.stringify(args ?? {})",
+        ),
+    ),
+    reads=HAPPY,
+    applies=openai_chat,
+    expected="joined arguments that are valid JSON",
 )
 def tool_args_json(seen: Observed, _case: Case) -> Finding:
     arguments: dict[int, str] = defaultdict(str)
@@ -284,7 +427,25 @@ def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
 
 
 @per_stream(
-    "openai-chat.no-null-error-key", reads=HAPPY, applies=openai_chat, expected="no error key on a successful chunk"
+    Requirement(
+        "openai-chat.no-null-error-key",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.COMPAT,
+        "A chunk of a success has no error key, not even null.",
+        references=(source("openai-go, read", "the key alone makes a StreamError"),),
+        breaks="openai-go ends the stream with an error",
+        fix=Fix(
+            "Leave the key out where there is no error.",
+            aspnet="[JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public Error? Error { get; init; }",
+            python="chunk.model_dump_json(exclude={'error'})",
+            node="JSON.stringify({ ...chunk, error: undefined })",
+            go='Error *Error `json:"error,omitempty"`',
+        ),
+    ),
+    reads=HAPPY,
+    applies=openai_chat,
+    expected="no error key on a successful chunk",
 )
 def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
     count = 0
@@ -303,7 +464,32 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
 
 
 @per_stream(
-    "openai-chat.done-sentinel",
+    Requirement(
+        "openai-chat.done-sentinel",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "A stream that succeeds ends with data: [DONE], once, as the last event, without a name or an id.",
+        references=(
+            OPENAI_CHAT,
+            issue("vllm-project/vllm", 40978),
+            guides("[DONE]"),
+        ),
+        breaks=(
+            "openai-python takes a stream without it for complete (run); openai-node knows no other spelling; "
+            "go-openai waits for it"
+        ),
+        fix=Fix(
+            "Write exactly data: [DONE] and a blank line after the last chunk.",
+            aspnet=(
+                'await response.WriteAsync("data: [DONE]\\n\\n", ct); // in native SSE: yield the string, which is not '
+                "made JSON"
+            ),
+            python="yield 'data: [DONE]\\n\\n'",
+            node="res.write('data: [DONE]\\n\\n');",
+            go='fmt.Fprint(w, "data: [DONE]\\n\\n")',
+        ),
+    ),
     reads=HAPPY,
     applies=openai_chat,
     wants=succeeded,
@@ -331,7 +517,33 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
 
 
 @whole_case(
-    "openai-chat.error-shape",
+    Requirement(
+        "openai-chat.error-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        'An error is {"error": {"message", "type", "param", "code"}}, in the body of a refusal and as a '
+        "payload in mid-stream.",
+        references=(
+            OPENAI_ERRORS,
+            issue("vllm-project/vllm", 19650),
+            issue("huggingface/text-generation-inference", 2668),
+            source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
+        ),
+        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (run)",
+        fix=Fix(
+            "Send the error object under the key error, as data, with or without event: error.",
+            aspnet=(
+                'new { error = new { message, type = "server_error", param = (string?)null, code = "upstream_failed" '
+                "} }"
+            ),
+            python=(
+                "{'error': {'message': message, 'type': 'server_error', 'param': None, 'code': 'upstream_failed'}}  "
+                "# FastAPI's own {'detail': ...} is another shape"
+            ),
+            node="{ error: { message, type: 'server_error', param: null, code: 'upstream_failed' } }",
+        ),
+    ),
     reads=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
     applies=openai_chat,
     expected='{"error": {"message", "type", "param", "code"}}',
@@ -359,7 +571,26 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
 
 
 @per_stream(
-    "openai-chat.stream-flag-honoured",
+    Requirement(
+        "openai-chat.stream-flag-honoured",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "stream: true gives an event stream; stream: false or none gives one JSON chat.completion.",
+        references=(
+            (
+                "OpenAI API reference, stream: "
+                "https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream"
+            ),
+        ),
+        breaks="SDKs parse by the flag, not by the media type",
+        fix=Fix(
+            "Choose the kind of the answer by the flag, before anything is sent.",
+            aspnet="return body.Stream ? Results.Stream(...) : Results.Json(completion);",
+            python="return StreamingResponse(...) if body.stream else JSONResponse(completion)",
+            node="req.body.stream === true ? stream(res) : res.json(completion);",
+        ),
+    ),
     reads=("no-stream",),
     applies=openai_chat,
     wants=lambda seen: seen.answered,
