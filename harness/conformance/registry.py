@@ -25,7 +25,6 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from harness.conformance.cases import Case, Observed, Position, printable
-from harness.conformance.catalogue import entries
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
 from harness.conformance.requirement import GROUPS, Level, Requirement
@@ -135,7 +134,7 @@ def is_event_stream(seen: Observed) -> bool:
 
 
 def per_stream(
-    requirement: Requirement | str,
+    requirement: Requirement,
     *,
     reads: Sequence[str],
     expected: str,
@@ -157,7 +156,7 @@ def per_stream(
 
 
 def whole_case(
-    requirement: Requirement | str, *, reads: Sequence[str], expected: str, applies: Applies = always
+    requirement: Requirement, *, reads: Sequence[str], expected: str, applies: Applies = always
 ) -> Callable[[WholeCase], WholeCase]:
     """Declare a check that compares observations; it is called only when one of its scenarios was run."""
 
@@ -174,14 +173,12 @@ def whole_case(
 
 def _register(
     module: str,
-    requirement: Requirement | str,
+    requirement: Requirement,
     reads: tuple[str, ...],
     expected: str,
     applies: Applies,
     findings: Callable[[Case], list[tuple[Observed | None, Finding]]],
 ) -> None:
-    if isinstance(requirement, str):
-        requirement = entries()[requirement]
     check_id = requirement.id
     if check_id in CHECKS:
         raise ValueError(f"two checks are called {check_id}")

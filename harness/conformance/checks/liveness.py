@@ -17,7 +17,7 @@ from harness.conformance.registry import (
 )
 from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import PLAIN
-from harness.conformance.sources import ANTHROPIC, AUTHORING, guides, source
+from harness.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
 from harness.dialects.base import Kind
 from harness.stream import Outcome, Transcript
 from harness.units import SECOND, show_ms
@@ -151,9 +151,9 @@ _HEARTBEAT_FIX: Final = Fix(
         Basis.GUIDE,
         "While no token comes in mid-stream, something is sent at least every 15 s.",
         references=(
-            "WHATWG HTML 9.2.7: a comment line every 15 seconds or so",
-            "guide S4: an empty comment every 15 s",
-            "dotnet/aspnetcore#65103",
+            AUTHORING,
+            guides("an empty comment every 15 s"),
+            issue("dotnet/aspnetcore", 65103),
         ),
         breaks="CloudFront cuts an idle stream after 30 s, nginx and ALB after 60 s, Cloudflare after 125 s.",
         fix=_HEARTBEAT_FIX,
@@ -179,7 +179,7 @@ def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
         Severity.HIGH,
         Basis.OPS,
         "While the first token is waited for, something is sent at least every 15 s.",
-        references=("WHATWG HTML 9.2.7: a comment line every 15 seconds or so", "BerriAI/litellm#34374"),
+        references=(AUTHORING, issue("BerriAI/litellm", 34374)),
         breaks="A long prefill or reasoning ends in a 504 of ALB or CloudFront, or in the client's read timeout.",
         fix=Fix(
             "Send the head and a first comment after 10 s at the latest, then one every 15 s. It is a choice: after the"
@@ -239,7 +239,7 @@ def _longest_gap(transcript: Transcript, since_ns: int) -> int:
         Severity.HIGH,
         Basis.OPS,
         "Heartbeats do not run for ever over a dead upstream: an error follows within 180 s.",
-        references=("kimi-code#1798", "Rapid-MLX#1359", "guide S3: a timeout of its own around the model"),
+        references=("kimi-code#1798", "Rapid-MLX#1359", guides("a timeout of its own around the model")),
         breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
         fix=Fix(
             "Give each token of the upstream a timeout of its own, and send an error event when it fires.",
