@@ -5,6 +5,7 @@ finished capture. Both give a Transcript, which is what checks and records are m
 """
 
 import codecs
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -91,6 +92,22 @@ class Transcript:
     def first(self, kind: Kind) -> Found | None:
         """The first delta of a kind."""
         return next((found for found in self.deltas if found.delta.kind is kind), None)
+
+    def read_of(self, offset: int) -> int | None:
+        """The index of the read that brought the byte at `offset` of `body`, or of its line's end where the body was
+        compressed; None where there is no such byte.
+        """
+        if not 0 <= offset < len(self.body):
+            return None
+        if sum(len(data) for _, data in self.capture.body) == len(self.body):
+            end = 0
+            for read, data in self.capture.body:
+                end += len(data)
+                if offset < end:
+                    return read
+        lines = [*self.lines, *([self.pending] if self.pending is not None else [])]
+        at = bisect_right(lines, offset, key=lambda line: line.offset)
+        return lines[at - 1].read if at else None
 
     def time_of(self, event: Event) -> int:
         """Arrival of the read that completed `event`, epoch ns."""

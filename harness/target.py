@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -202,6 +202,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return AUTHORIZATION if dialect is None else dialect.key_header
 
 
+AnyTarget = TypeVar("AnyTarget", bound=Target)
+
+
 def directive(**keys: str | int | None) -> str:
     """The text that the mock obeys wherever it finds it in a prompt: `[[mock id=ab12 tokens=40]]`."""
     return "[[mock " + " ".join(f"{key}={value}" for key, value in keys.items() if value is not None) + "]]"
@@ -219,7 +222,7 @@ def load_target(path: Path) -> Target:
     return target
 
 
-def at_its_path(target: Target) -> Target:
+def at_its_path(target: AnyTarget) -> AnyTarget:
     """A target whose URL names only a host, at the path where the vendor serves its dialect; others as they are."""
     dialect, parts = target.reader(), urlsplit(target.url)
     if dialect is None or dialect.path is None or parts.path not in ("", "/"):
@@ -228,7 +231,7 @@ def at_its_path(target: Target) -> Target:
     return msgspec.structs.replace(target, url=urlunsplit(parts._replace(path=path)))
 
 
-def with_key(target: Target) -> Target:
+def with_key(target: AnyTarget) -> AnyTarget:
     """The target with the key from this machine's environment. Raises UsageError when the variable is not set."""
     if not target.api_key_env:
         return target

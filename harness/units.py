@@ -73,3 +73,8 @@ def show_bytes(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count / 1024:.1f} KiB"
     return f"{count / (1024 * 1024):.1f} MiB"
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 stream`, `1,200 streams`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -4,8 +4,9 @@ from harness.conformance.result import Verdict
 from harness.histogram import RELATIVE_ERROR
 from harness.metrics import Summary
 from harness.runs import SCHEMA
+from harness.units import plural
 from reports.load import Run
-from reports.text import clean, percent, plural
+from reports.text import clean, percent
 
 ENOUGH_FOR_P99 = 100
 

@@ -8,9 +8,10 @@ from harness.conformance.result import Verdict
 from harness.metrics import Distribution, Summary
 from harness.slo import Verdict as SloVerdict
 from harness.stream import Outcome
+from harness.units import plural
 from reports.load import Run
 from reports.streams import NEUTRAL
-from reports.text import ABSENT, clean, ms, number, percent, plural
+from reports.text import ABSENT, clean, ms, number, percent
 
 
 class Level(StrEnum):

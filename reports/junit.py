@@ -4,18 +4,43 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
+from harness.conformance.registry import failed
+from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.slo import SloResult
 from harness.slo import Verdict as SloVerdict
+from harness.units import show_ms
 from reports.text import clean
 
+_SUITE: Final = "streamgauge"
+_STALE: Final = "the baseline lists it as accepted, and it is met now: drop it, or run --update-baseline"
 _SKIPPED: Final = frozenset({Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE})
 
 
 def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = ()) -> str:
     """Checks and objectives as JUnit XML, a suite each. `warn` passes with output, or fails when the run was strict."""
-    suites = ([_checks(checks)] if checks else []) + ([_slos(slos)] if slos else [])
-    root = ET.Element("testsuites", name="streamgauge")
+    suites = []
+    if checks is not None:
+        failing = [result.id for result in failed(checks.results, strict=checks.strict)]
+        row = TargetChecks(name=checks.target, target=checks.target, checks=checks, failing=failing)
+        suites.append(_checks(row, checks, _SUITE))
+    if slos:
+        suites.append(_slos(slos))
+    return _document(suites)
+
+
+def report_junit(report: ChecksReport) -> str:
+    """A run of `check` as JUnit XML: a suite for each target; what does not fail the run is no failure here either."""
+    several = len(report.targets) > 1
+    suites = []
+    for row in report.targets:
+        name = f"{_SUITE} {clean(row.name)}" if several else _SUITE
+        suites.append(_unmeasured(row, name) if row.checks is None else _checks(row, row.checks, name))
+    return _document(suites)
+
+
+def _document(suites: Sequence[ET.Element]) -> str:
+    root = ET.Element("testsuites", name=_SUITE)
     for total in ("tests", "failures", "errors", "skipped"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in suites)))
     root.extend(suites)
@@ -34,19 +59,16 @@ def _slos(slos: Sequence[SloResult]) -> ET.Element:
             ET.SubElement(case, kind, message=clean(measured), type=one.verdict.value)
         else:
             ET.SubElement(case, "system-out").text = clean(measured)
-    suite.attrib |= {
-        "tests": str(len(slos)),
-        "failures": str(sum(one.verdict is SloVerdict.MISSED for one in slos)),
-        "errors": str(sum(one.verdict is SloVerdict.NO_DATA for one in slos)),
-        "skipped": "0",
-    }
+    missed, without = (sum(one.verdict is kind for one in slos) for kind in (SloVerdict.MISSED, SloVerdict.NO_DATA))
+    suite.attrib |= _tally(len(slos), missed, without, 0)
     return suite
 
 
-def _checks(checks: ChecksFile) -> ET.Element:
-    suite = ET.Element("testsuite", name="streamgauge")
+def _checks(row: TargetChecks, checks: ChecksFile, name: str) -> ET.Element:
+    suite = ET.Element("testsuite", name=name)
     properties = ET.SubElement(suite, "properties")
-    for name, value in (
+    for label, value in (
+        ("name", row.name if row.name != checks.target else None),
         ("target", checks.target),
         ("dialect", checks.dialect),
         ("position", checks.position),
@@ -54,39 +76,52 @@ def _checks(checks: ChecksFile) -> ET.Element:
         ("started", checks.started),
     ):
         if value is not None:
-            ET.SubElement(properties, "property", name=name, value=clean(value))
+            ET.SubElement(properties, "property", name=label, value=clean(value))
     counts = {"failure": 0, "error": 0, "skipped": 0}
     for result in checks.results:
         case = ET.SubElement(
-            suite, "testcase", classname=f"streamgauge.{clean(result.group)}", name=clean(result.id), time="0"
-        )  # fmt: skip
-        kind = _kind(result, checks.strict)
+            suite, "testcase", classname=f"{name}.{clean(result.group)}", name=clean(result.id), time="0"
+        )
+        kind = _kind(result, row)
         if kind == "skipped":
             reason = f"{result.verdict.value}: {result.actual}" + (f" (needs {result.needs})" if result.needs else "")
-            ET.SubElement(case, "skipped", message=clean(reason))
+            accepted = f"accepted by the baseline: {result.actual}"
+            told = reason if result.verdict in _SKIPPED else accepted
+            ET.SubElement(case, "skipped", message=clean(told))
+        elif result.id in row.stale:
+            ET.SubElement(case, "failure", message=_STALE, type="stale").text = clean(result.actual)
         elif kind:
             child = ET.SubElement(case, kind, message=clean(result.actual), type=f"{result.level} {result.severity}")
             child.text = _story(result)
-        elif result.verdict in (Verdict.WARN, Verdict.INFO):
+        elif result.verdict not in (Verdict.PASS, *_SKIPPED):
             ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{_story(result)}"
         if kind:
             counts[kind] += 1
-    tally = {
-        "tests": str(len(checks.results)),
-        "failures": str(counts["failure"]),
-        "errors": str(counts["error"]),
-        "skipped": str(counts["skipped"]),
-    }
-    suite.attrib |= tally
+    suite.attrib |= _tally(len(checks.results), counts["failure"], counts["error"], counts["skipped"])
     return suite
 
 
-def _kind(result: CheckResult, strict: bool) -> str | None:
-    if result.verdict is Verdict.ERROR:
-        return "error"
-    if result.verdict is Verdict.FAIL or (strict and result.verdict is Verdict.WARN):
+def _unmeasured(row: TargetChecks, name: str) -> ET.Element:
+    """No data is an error, not a pass."""
+    suite = ET.Element("testsuite", name=name)
+    case = ET.SubElement(suite, "testcase", classname=name, name="can be measured", time="0")
+    why = clean(row.reason or "")
+    ET.SubElement(case, "error", message=why, type="not measured").text = clean(row.hint or "")
+    suite.attrib |= _tally(1, 0, 1, 0)
+    return suite
+
+
+def _tally(tests: int, failures: int, errors: int, skipped: int) -> dict[str, str]:
+    return {"tests": str(tests), "failures": str(failures), "errors": str(errors), "skipped": str(skipped)}
+
+
+def _kind(result: CheckResult, row: TargetChecks) -> str | None:
+    """How the check counts. An accepted finding is skipped: a passed one would hide it, and it does not fail."""
+    if result.id in row.failing:
+        return "error" if result.verdict is Verdict.ERROR else "failure"
+    if result.id in row.stale:
         return "failure"
-    return "skipped" if result.verdict in _SKIPPED else None
+    return "skipped" if result.verdict in _SKIPPED or result.id in row.accepted else None
 
 
 def _story(result: CheckResult) -> str:
@@ -97,6 +132,7 @@ def _story(result: CheckResult) -> str:
     lines.append(f"actual: {result.actual}")
     for seen in result.evidence:
         where = f" at byte {seen.offset:,}" if seen.offset is not None else ""
+        where += f", arrived at {show_ms(seen.arrival_ns)}" if seen.arrival_ns is not None else ""
         lines.append(f"evidence: {seen.scenario}{where}" + (f": {seen.note}" if seen.note else ""))
         if seen.excerpt:
             lines.append(f"  {seen.excerpt}")

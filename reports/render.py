@@ -1,11 +1,10 @@
 """From a run directory to its reports. Nothing but the directory is read, so a report can be made again at any time."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from harness.errors import UsageError
+from harness.files import replace_file
 from reports.html import html_report
 from reports.junit import junit_xml
 from reports.load import Run, load
@@ -26,16 +25,6 @@ def render(directory: Path) -> list[Path]:
     for name, make in OUTPUTS:
         text = make(run)
         if text is not None:
-            written.append(_replace(directory / name, text))
+            replace_file(directory / name, text.encode())
+            written.append(directory / name)
     return written
-
-
-def _replace(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
-    return path

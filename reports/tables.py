@@ -7,9 +7,9 @@ import pandas as pd
 from harness.calibration import beyond, told
 from harness.metrics import METRICS, Distribution, Summary, distribution
 from harness.stream import Outcome
-from harness.units import MS
+from harness.units import MS, plural
 from reports.load import Run
-from reports.text import ABSENT, ms_cell, number, percent, plural
+from reports.text import ABSENT, ms_cell, number, percent
 
 _ROWS = (
     ("ttft", "ttft_ms"),

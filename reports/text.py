@@ -58,11 +58,6 @@ def percent(value: float | None) -> str:
     return f"{value:.0%}"[:-1] + " %" if value in (0, 1) else f"{value:.1%}"[:-1] + " %"
 
 
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """`1 stream`, `1,200 streams`."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
-
-
 def md(text: str) -> str:
     """Foreign text in Markdown: one line, nothing in it active, safe in a table cell."""
     line = " ".join(clean(text).split())

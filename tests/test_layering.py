@@ -15,7 +15,7 @@ PACKAGES = ("harness", "scenarios", "mock_provider", "reports")
 
 # The most specific pattern of a module decides, so a new module that none covers fails the test.
 LAYERS = {
-    "values": ["harness", "harness.errors", "harness.units", "harness.wire", "harness.secrets"],
+    "values": ["harness", "harness.errors", "harness.units", "harness.wire", "harness.secrets", "harness.files"],
     "protocol": [
         "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
         "harness.record", "harness.histogram", "harness.schedule", "harness.replay", "harness.workload",
@@ -27,11 +27,11 @@ LAYERS = {
         "harness.cancellation", "harness.comparison", "harness.culprits", "harness.timeline", "harness.abort",
         "harness.openloop", "harness.abandonment", "harness.live", "harness.conformance", "harness.conformance.*",
     ],
-    "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.truth",
-           "harness.prompts", "harness.prompts.tokenizer"],
-    "store": ["harness.runs", "harness.accounts"],
+    "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.subject",
+           "harness.truth", "harness.prompts", "harness.prompts.tokenizer"],
+    "store": ["harness.runs", "harness.accounts", "harness.baselines"],
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking",
-                   "harness.plays", "harness.plays.*"],
+                   "harness.side_by_side", "harness.plays", "harness.plays.*"],
     "programs": ["harness.cli", "harness.cli.*"],
     "scenarios": ["scenarios", "scenarios.*"],
     "mock": ["mock_provider", "mock_provider.*"],

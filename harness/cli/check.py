@@ -5,24 +5,28 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from harness import checking
-from harness.cli.check_files import write_files
-from harness.cli.check_output import print_results, print_verdict
+from harness.baselines import read_baseline, read_expected_failures, write_baseline
+from harness.cli.check_files import Files
+from harness.cli.check_output import print_report
 from harness.cli.console import err, out, safe
-from harness.cli.options import with_target
-from harness.client import StreamClient, settle
+from harness.cli.options import with_subjects
+from harness.conformance.gate import Accepted, parse_fail_on, renewed
 from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
-from harness.conformance.registry import CHECKS, Check, failed, select
-from harness.conformance.result import ChecksFile
-from harness.errors import ExitCode, UsageError
-from harness.target import Target
-from harness.truth import Mock
+from harness.conformance.registry import CHECKS, select
+from harness.conformance.report import ChecksReport
+from harness.errors import CannotMeasure, UsageError
+from harness.files import must_be_writable
+from harness.side_by_side import JOBS, Asked, check_all, rejudged
+from harness.subject import Subject
 from harness.units import SECOND, parse_bounded
 
 _OPT_INS: Final = "What it may cost"
+_FILES: Final = "Files"
+_GATE: Final = "What fails the run"
 
 
 def _list(wanted: bool) -> None:
@@ -39,9 +43,9 @@ def _list(wanted: bool) -> None:
     raise typer.Exit
 
 
-@with_target
+@with_subjects
 def check(
-    target: Target,
+    subjects: list[Subject],
     list_checks: Annotated[  # noqa: ARG001 - acted on by its callback
         bool, typer.Option("--list", callback=_list, is_eager=True, help="Print every check and leave.")
     ] = False,
@@ -49,7 +53,45 @@ def check(
         list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the run too.")] = False,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="RULE",
+            help="fail: an unmet MUST (the default); warn: an unmet SHOULD too; never; or critical, high, medium, low:"
+            " whatever finding is so severe. Repeatable.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="The same as --fail-on warn.", rich_help_panel=_GATE, show_default=False),
+    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accepted findings, by target and check; one that is listed and met now fails the run.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--update-baseline",
+            help="Write what fails now into --baseline, and drop what is met.",
+            rich_help_panel=_GATE,
+            show_default=False,
+        ),
+    ] = False,
+    expected_failures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A baseline in its plain form: ids, one a line, for every target.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None,
     long: Annotated[
         bool,
         typer.Option(
@@ -104,14 +146,21 @@ def check(
         bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also write checks.json into a run directory.")
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets that are checked at a time.")] = JOBS,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="All results as JSON.", rich_help_panel=_FILES)
     ] = None,
-    expected_failures: Annotated[
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JUnit XML, for the tests tab of a CI.", rich_help_panel=_FILES)
+    ] = None,
+    out_dir: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ids, one a line, that may fail; one that passes now fails the run."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="checks.json into a run directory, for `report`; several targets each get a directory in it.",
+            rich_help_panel=_FILES,
+        ),
     ] = None,
 ) -> None:
     """Check an endpoint against the event-stream standard, its dialect, and what popular clients need.
@@ -120,26 +169,60 @@ def check(
 
       streamgauge check http://localhost:8080/v1/chat/completions --junit report.xml
 
+      streamgauge check --targets targets.toml --baseline accepted.toml --fail-on high --json checks.json
+
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --only flush --only 'cancel.*'
 
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --long --allow-load
 
-    Exit codes: 0 no check failed, 1 one did, 2 usage, 3 there was no stream to check.
+    Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,
+    3 there was no stream to check.
     """
     selected = select(only or (), skip or ())
     if not selected:
         raise UsageError("--skip leaves no check to run", "--list prints them all")
-    expected = _read_expected(expected_failures) if expected_failures else frozenset[str]()
-    for file in (junit, json_file):
-        if file is not None and not file.parent.is_dir():
-            raise UsageError(f"cannot write {file}: its directory does not exist")
-    allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
-    checks = _run(target, selected, public=public, strict=strict, allowed=allowed)
-    print_results(checks, verbose=verbose)
-    write_files(checks, junit, json_file, out_dir)
-    stale = print_verdict(checks, expected)
-    if stale or any(result.id not in expected for result in failed(checks.results, strict=strict)):
-        raise typer.Exit(ExitCode.FAILED)
+    if update_baseline and baseline is None:
+        raise UsageError("--update-baseline needs the file that it writes", "name it with --baseline FILE")
+    rule = parse_fail_on([*(fail_on or ()), *(["warn"] if strict else [])])
+    files = Files(json_file, junit, out_dir)
+    files.prepare()
+    accepted = _accepted(baseline, expected_failures, update=update_baseline)
+    asked = Asked(selected, rule, _allowed(long, max_duration, allow_load, max_streams, second_key), None, accepted)
+    if public:
+        subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
+    report = _run(subjects, asked, jobs)
+    if update_baseline and baseline is not None and not report.interrupted:
+        # Judged again by what is accepted from now on, so that every file tells the same.
+        accepted = _renew(baseline, accepted, subjects, asked, report)
+        report = rejudged(report, subjects, asked._replace(baseline=accepted))
+    print_report(report, verbose=verbose)
+    files.write(report)
+    if not report.measured and not report.interrupted and len(subjects) == 1:
+        raise CannotMeasure(report.targets[0].reason or "", report.targets[0].hint)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _accepted(baseline: Path | None, expected_failures: Path | None, *, update: bool) -> list[Accepted]:
+    """What both kinds of file accept; the one that is to be written need not exist yet."""
+    accepted = [] if expected_failures is None else read_expected_failures(expected_failures, CHECKS)
+    if baseline is not None and not (update and not baseline.exists()):
+        accepted += read_baseline(baseline, CHECKS)
+    if update and baseline is not None:
+        must_be_writable(baseline)
+    return accepted
+
+
+def _renew(
+    path: Path, accepted: list[Accepted], subjects: list[Subject], asked: Asked, report: ChecksReport
+) -> list[Accepted]:
+    """Write the baseline as this run would have it, and give it."""
+    for subject, row in zip(subjects, report.targets, strict=True):
+        if row.checks is not None:
+            accepted = renewed(accepted, subject.names, row.checks.results, asked.fail_on)
+    write_baseline(path, accepted)
+    err.print(f"{path} accepts {len(accepted)} finding{'s' * (len(accepted) != 1)}")
+    return accepted
 
 
 def _allowed(
@@ -163,37 +246,17 @@ def _allowed(
     )
 
 
-def _run(target: Target, selected: list[Check], *, public: bool, strict: bool, allowed: Allowed) -> ChecksFile:
+def _run(subjects: list[Subject], asked: Asked, jobs: int) -> ChecksReport:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
-    with StreamClient.to(target) as client:
-        mock = Mock.of(target) if target.mock else None
-        try:
-            if mock is not None:
-                mock.clock()
-            with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-                task = bar.add_task("finding out how to ask", total=1)
-                return checking.check(
-                    client,
-                    settle(client, target),
-                    selected,
-                    mock=mock,
-                    public=public,
-                    strict=strict,
-                    allowed=allowed,
-                    progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
-                )
-        finally:
-            if mock is not None:
-                mock.close()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks = [bar.add_task(_doing(subject, "waiting", len(subjects)), total=1) for subject in subjects]
+
+        def progress(index: int, what: str, done: int, total: int) -> None:
+            told = _doing(subjects[index], what, len(subjects))
+            bar.update(tasks[index], description=told, completed=done, total=total)
+
+        return check_all(subjects, asked, jobs=jobs, progress=progress)
 
 
-def _read_expected(path: Path) -> frozenset[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--expected-failures {path} cannot be read: {error}") from None
-    ids = [text for line in lines if (text := line.partition("#")[0].strip())]
-    unknown = [check_id for check_id in ids if check_id not in CHECKS]
-    if unknown:
-        raise UsageError(f"{path} names no check: {unknown[0]!r}", "one id a line, # begins a comment; see --list")
-    return frozenset(ids)
+def _doing(subject: Subject, what: str, count: int) -> str:
+    return what if count == 1 else f"{safe(subject.label)}: {what}"

@@ -1,23 +1,69 @@
 """The files that `check` writes on request: each replaced at once, so that nobody reads half of one."""
 
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from harness import runs
-from harness.conformance.result import ChecksFile
+from harness.conformance.report import ChecksReport
 from harness.errors import UsageError
+from harness.files import must_be_writable, replace_file
 
 
-def write_files(checks: ChecksFile, junit: Path | None, json_file: Path | None, out_dir: Path | None) -> None:
-    """Write what was asked for. Raises UsageError on what cannot be written."""
+class Files(NamedTuple):
+    """Where each kind of file goes; None for one that is not wanted."""
+
+    json: Path | None = None
+    junit: Path | None = None
+    out_dir: Path | None = None
+
+    def prepare(self) -> None:
+        """Raise UsageError before any request where a file could not be written at the end."""
+        wanted = [path for path in self[:-1] if path is not None]
+        for path in wanted:
+            must_be_writable(path)
+        if len({path.resolve() for path in wanted}) < len(wanted):
+            raise UsageError("two of the files to write are the same", "give each a name of its own")
+
+    def write(self, report: ChecksReport) -> None:
+        """Write what is wanted. Raises UsageError on what cannot be written."""
+        for path, make in self._texts():
+            replace_file(path, make(report).encode())
+        if self.out_dir is not None:
+            _write_runs(self.out_dir, report)
+
+    def _texts(self) -> Iterator[tuple[Path, Callable[[ChecksReport], str]]]:
+        # Reports are loaded only where they are asked for.
+        if self.json is not None:
+            yield self.json, json_text
+        if self.junit is not None:
+            from reports.junit import report_junit
+
+            yield self.junit, report_junit
+
+
+def json_text(report: ChecksReport) -> str:
+    """The report as JSON, for people and for programs."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+
+
+def _write_runs(directory: Path, report: ChecksReport) -> None:
+    """`checks.json` where `report` looks for it; one of several targets has a run directory of its own."""
+    several = len(report.targets) > 1
     try:
-        if out_dir is not None:
-            out_dir.mkdir(parents=True, exist_ok=True)
-            runs.write(out_dir / runs.CHECKS, checks)
-        if json_file is not None:
-            runs.write(json_file, checks)
-        if junit is not None:
-            from reports.junit import junit_xml  # reports are loaded only where they are asked for
-
-            junit.write_text(junit_xml(checks), encoding="utf-8")
+        for number, row in enumerate(report.targets, 1):
+            if row.checks is not None:
+                own = directory / _slug(number, row.name) if several else directory
+                own.mkdir(parents=True, exist_ok=True)
+                runs.write(own / runs.CHECKS, row.checks)
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
+
+
+def _slug(number: int, name: str) -> str:
+    """A directory's name: the number keeps two alike apart."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", name.removeprefix("https://").removeprefix("http://")).strip("-")
+    return f"{number}-{words[:60]}"

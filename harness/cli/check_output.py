@@ -1,13 +1,18 @@
-"""What `check` prints: the findings of each group with what stands behind them, then what is open and why."""
+"""What `check` prints: findings with what stands behind them, a matrix of several targets, what is open and why."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from harness.cli.console import out, safe
-from harness.conformance.result import CheckResult, ChecksFile, Verdict
+from rich.table import Table
 
-_MARKS: Final = {
+from harness.cli.console import out, safe
+from harness.conformance.report import ChecksReport, TargetChecks
+from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Evidence, Verdict
+from harness.units import plural, show_ms
+
+MARKS: Final = {
     Verdict.PASS: ("green", "✓"),
     Verdict.FAIL: ("red", "✗"),
     Verdict.WARN: ("yellow", "!"),
@@ -19,52 +24,228 @@ _MARKS: Final = {
 _TOLD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 
 
-def print_results(checks: ChecksFile, *, verbose: bool) -> None:
-    """Print every group: findings in full, and with `verbose` what was met or not tested too."""
+def print_report(report: ChecksReport, *, verbose: bool) -> None:
+    """Print one target's results by group, or those of several by check with a matrix; then what it comes to."""
+    if len(report.targets) == 1:
+        row = report.targets[0]
+        if row.checks is None:
+            return
+        _print_head(row, row.checks)
+        _print_groups(row, row.checks.results, verbose=verbose)
+    else:
+        _print_by_check(report.targets)
+        _print_matrix(report.targets, verbose=verbose)
+    _print_open(report.measured)
+    for row in report.targets:
+        _print_standing(row, several=len(report.targets) > 1)
+    _print_conclusion(report)
+
+
+def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
+    named = f"{safe(row.name)}  " if row.name != row.target else ""
     dialect = checks.dialect or "no known dialect"
-    out.print(f"[bold]{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position")
-    for group, members in groupby(checks.results, key=lambda result: result.group):
-        results = list(members)
-        shown = [result for result in results if verbose or result.verdict in _TOLD]
-        counts = Counter(result.verdict for result in results)
-        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-        out.print(f"\n[bold]{group}[/bold]  [dim]{told}[/dim]")
+    out.print(f"[bold]{named}{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position")
+
+
+def _print_groups(row: TargetChecks, results: Sequence[CheckResult], *, verbose: bool) -> None:
+    told = False
+    asked: set[str] = set()
+    for group, members in groupby(results, key=lambda result: result.group):
+        of_group = list(members)
+        shown = [result for result in of_group if verbose or result.verdict in _TOLD]
+        if shown or told:
+            out.print()  # what is told in full stands apart, the rest is a table
+        told = bool(shown)
+        out.print(f"[bold]{group:<18}[/bold][dim]{_counted(of_group)}[/dim]")
         for result in shown:
-            _print_result(result)
+            _print_result(result, asked, accepted=result.id in row.accepted)
 
 
-def _print_result(result: CheckResult) -> None:
-    colour, mark = _MARKS[result.verdict]
-    out.print(
-        f"  [{colour}]{mark} {result.id}[/{colour}]  [dim]{result.level}, {result.severity}, {result.basis}[/dim]"
-    )
+def _print_by_check(rows: Sequence[TargetChecks]) -> None:
+    """Each finding once, with the targets that have it."""
+    found: dict[str, list[tuple[TargetChecks, CheckResult]]] = {}
+    for row in rows:
+        for result in row.checks.results if row.checks is not None else ():
+            if result.verdict in _TOLD:
+                found.setdefault(result.id, []).append((row, result))
+    asked: set[str] = set()
+    for same in found.values():
+        same.sort(key=lambda pair: WORST_FIRST.index(pair[1].verdict))
+        first = same[0][1]
+        out.print(_headline(first))
+        _print_rows(_rows(("requirement", first.statement), ("expected", first.expected)))
+        for row, result in same:
+            colour, mark = MARKS[result.verdict]
+            accepted = "  [dim]accepted by the baseline[/dim]" if result.id in row.accepted else ""
+            out.print(f"      [{colour}]{mark}[/{colour}] [bold]{safe(row.name)}[/bold]{accepted}")
+            told = [*_rows(("actual", result.actual)), *_evidence(result), *_reproduce(result, asked)]
+            _print_rows(told, indent=8)
+        _print_rows(_fixes(first))
+        out.print()
+
+
+def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
+    """Checks by targets: those with a finding anywhere, or all with `verbose`."""
+    by_check: dict[str, dict[int, CheckResult]] = {}
+    for number, row in enumerate(rows):
+        for result in row.checks.results if row.checks is not None else ():
+            by_check.setdefault(result.id, {})[number] = result
+    shown = {
+        check: cells
+        for check, cells in by_check.items()
+        if verbose or any(result.verdict in (*_TOLD, Verdict.INFO) for result in cells.values())
+    }
+    table = Table(box=None, padding=(0, 1), pad_edge=False, show_header=True, header_style="bold")
+    table.add_column("check", no_wrap=True)
+    for number in range(1, len(rows) + 1):
+        table.add_column(str(number), justify="center", no_wrap=True)
+    for check, cells in shown.items():
+        table.add_row(check, *(_cell(rows[number], cells.get(number)) for number in range(len(rows))))
+    if shown:
+        out.print(table)
+        used = {result.verdict for cells in shown.values() for result in cells.values()}
+        legend = [f"[{MARKS[one][0]}]{MARKS[one][1]}[/{MARKS[one][0]}] {one}" for one in WORST_FIRST if one in used]
+        out.print(f"\n{'  '.join(legend)}  [dim]( ) accepted by the baseline[/dim]\n")
+    for number, row in enumerate(rows, 1):
+        if row.checks is None:
+            out.print(f"[bold]{number:>2}[/bold]  {safe(row.name)}  [red]not measured: {safe(row.reason)}[/red]")
+            if row.hint:
+                out.print(f"    {safe(row.hint)}")
+        else:
+            dialect = row.checks.dialect or "no known dialect"
+            out.print(
+                f"[bold]{number:>2}[/bold]  {safe(row.name)}  [dim]{safe(dialect)}, {row.checks.position}:"
+                f" {_counted(row.checks.results)}[/dim]"
+            )
+
+
+def _cell(row: TargetChecks, result: CheckResult | None) -> str:
+    if result is None:
+        return "[dim]·[/dim]"
+    colour, mark = MARKS[result.verdict]
+    return f"[dim]({mark})[/dim]" if result.id in row.accepted else f"[{colour}]{mark}[/{colour}]"
+
+
+def _print_result(result: CheckResult, asked: set[str], *, accepted: bool) -> None:
+    out.print(_headline(result) + ("  [dim]accepted by the baseline[/dim]" if accepted else ""))
     if result.verdict not in _TOLD:
         out.print(f"      {safe(result.actual)}")
         if result.needs:
             out.print(f"      needs: {safe(result.needs)}")
         return
-    rows = [("requirement", result.statement), ("expected", result.expected), ("actual", result.actual)]
+    _print_rows(
+        [
+            *_rows(("requirement", result.statement), ("expected", result.expected), ("actual", result.actual)),
+            *_evidence(result),
+            *_reproduce(result, asked),
+            *_fixes(result),
+        ]
+    )
+
+
+def _headline(result: CheckResult) -> str:
+    colour, mark = MARKS[result.verdict]
+    return f"  [{colour}]{mark} {result.id}[/{colour}]  [dim]{result.level}, {result.severity}, {result.basis}[/dim]"
+
+
+def _evidence(result: CheckResult) -> Iterator[tuple[str, str]]:
+    """Where and when it was seen, and on a row of their own the quoted bytes, so that they can be read and copied."""
     for item in result.evidence:
-        at = f"{item.scenario}, byte {item.offset:,}" if item.offset is not None else item.scenario
-        rows.append(("evidence", f"{at}: {item.excerpt or item.note or ''}"))
-    rows += [("reproduce", result.reproduce), ("breaks", result.breaks)]
-    rows += [("fix", line) for line in result.advice]
-    for name, text in rows:
-        if text:
-            out.print(f"      [bold]{name:<12}[/bold] {safe(text)}")
+        note = f": {item.note}" if item.note else ""
+        yield "evidence", safe(f"{item.scenario}{place(item)}{note}")
+        if item.excerpt:
+            yield " ", _quoted(item.excerpt, item.mark)
 
 
-def print_verdict(checks: ChecksFile, expected: frozenset[str]) -> list[str]:
-    """Print the closing lines; returns the expected failures that pass now."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in checks.summary.items() if count)
-    out.print(f"\n{checks.requests} requests, {len(checks.results)} checks: {counts}")
-    open_ones = Counter(result.needs for result in checks.results if result.verdict is Verdict.INCONCLUSIVE)
-    if open_ones:
-        out.print(f"[magenta]{open_ones.total()} could not be tested.[/magenta] What would make them testable:")
-        for needs, count in open_ones.most_common():
-            out.print(f"  {count:>3}  {safe(needs)}")
-    passing = {result.id for result in checks.results if result.verdict in (Verdict.PASS, Verdict.INFO)}
-    stale = sorted(expected & passing)
-    for check_id in stale:
-        out.print(f"[red]{check_id} is listed as an expected failure, and passes: remove it from the list[/red]")
-    return stale
+def place(item: Evidence) -> str:
+    """Where and when, in words; empty where neither is known."""
+    words = f", byte {item.offset:,}" if item.offset is not None else ""
+    return words + (f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else "")
+
+
+def _quoted(text: str, mark: int | None) -> str:
+    """The excerpt, the byte at the offset in reverse."""
+    if mark is None:
+        return safe(text)
+    return f"{safe(text[:mark])}[reverse]{safe(text[mark])}[/reverse]{safe(text[mark + 1 :])}"
+
+
+def _rows(*rows: tuple[str, str | None]) -> list[tuple[str, str]]:
+    """The rows that say something."""
+    return [(name, safe(text)) for name, text in rows if text]
+
+
+def _reproduce(result: CheckResult, asked: set[str]) -> list[tuple[str, str]]:
+    """The request, in full only the first time: most findings come from the same one."""
+    if result.reproduce in asked:
+        return _rows(("reproduce", "the same request as above"))
+    asked.add(result.reproduce or "")
+    return _rows(("reproduce", result.reproduce))
+
+
+def _fixes(result: CheckResult) -> list[tuple[str, str]]:
+    return _rows(("breaks", result.breaks), *(("fix", advice) for advice in result.advice))
+
+
+def _print_rows(rows: Iterable[tuple[str, str]], indent: int = 6) -> None:
+    last = None
+    for name, shown in rows:
+        label = "" if name == last else name
+        out.print(f"{' ' * indent}[bold]{label:<12}[/bold] {shown}")
+        last = name
+
+
+def _print_open(measured: Sequence[ChecksFile]) -> None:
+    """What could not be tested, by what would make it testable; a check that is open on several targets counts once."""
+    needs = dict.fromkeys(
+        (result.id, result.needs)
+        for checks in measured
+        for result in checks.results
+        if result.verdict is Verdict.INCONCLUSIVE
+    )
+    if not needs:
+        return
+    by_need = Counter(need for _, need in needs)
+    out.print(
+        f"\n[magenta]{plural(len({check for check, _ in needs}), 'check')} could not be tested.[/magenta] It takes:"
+    )
+    for need, count in by_need.most_common():
+        out.print(f"  {count:>3}  {safe(need)}")
+
+
+def _print_standing(row: TargetChecks, *, several: bool) -> None:
+    of = f" of {safe(row.name)}" if several else ""
+    if row.accepted:
+        out.print(f"[dim]{plural(len(row.accepted), 'finding')}{of} accepted by the baseline[/dim]")
+    for check in row.stale:
+        out.print(f"[red]{check}{of} is listed as accepted, and is met now: drop it, or run --update-baseline[/red]")
+
+
+def _print_conclusion(report: ChecksReport) -> None:
+    """One line to look for: passed or failed, by which rule, and where."""
+    measured = report.measured
+    requests = sum(checks.requests for checks in measured)
+    results = [result for checks in measured for result in checks.results]
+    rows = report.targets
+    whole = f"{plural(requests, 'request')}, {plural(len(results), 'check')}"
+    if len(rows) > 1:
+        whole += f" over {len(measured)} of {plural(len(rows), 'target')}"
+    out.print(f"\n{whole}: {_counted(results)}")
+    failing = sum(len(row.failing) for row in rows)
+    stale = sum(len(row.stale) for row in rows)
+    why = [
+        *([f"{plural(failing, 'finding')} (--fail-on {report.fail_on})"] if failing else []),
+        *([f"{plural(stale, 'stale entry', 'stale entries')} of the baseline"] if stale else []),
+        *([f"{plural(len(rows) - len(measured), 'target')} not measured"] if len(measured) < len(rows) else []),
+    ]
+    if report.interrupted:
+        out.print("[red]interrupted[/red]")
+    elif why:
+        out.print(f"[bold red]failed[/bold red]: {', '.join(why)}")
+    else:
+        out.print("[bold green]passed[/bold green]")
+
+
+def _counted(results: Sequence[CheckResult]) -> str:
+    counts = Counter(result.verdict for result in results)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from harness import dialects
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
-from harness.target import Target, at_its_path, check_url, load_target, with_key
+from harness.subject import Subject, load_subjects
+from harness.target import AnyTarget, Target, at_its_path, check_url, load_target, with_key
 from harness.transport.tls import tls_context
 
 _PANEL: Final = "Target"
@@ -23,9 +25,26 @@ Url = Annotated[
         help="The endpoint. May hold {{prompt}} in its query; with --dialect a vendor's host alone will do.",
     ),
 ]
+Urls = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="URL...",
+        help="The endpoints, side by side. May hold {{prompt}} in their query; with --dialect a vendor's host will do.",
+    ),
+]
 TargetFile = Annotated[
     Path | None,
     typer.Option("--target", metavar="FILE", help="A TOML file with the target's options.", rich_help_panel=_PANEL),
+]
+TargetsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--targets",
+        "--target",
+        metavar="FILE",
+        help="A TOML file with a target's options, or with several as \\[[target]] tables.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Header = Annotated[
     list[str] | None,
@@ -139,35 +158,69 @@ _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
 }
 
 
+_SUBJECT_OPTIONS: Final = {
+    "urls": (Urls, None),
+    "targets_file": (TargetsFile, None),
+    **{name: option for name, option in _OPTIONS.items() if name not in ("url", "target_file")},
+}
+
+
 def with_target(command: Callable[..., None], url: Any = Url) -> Callable[..., None]:
     """Give a command the target options; it gets them as one `target`, its first parameter.
 
     `url` is how the command takes the address: the first argument, unless it has its own name for it.
     """
+    return _with_options(command, {**_OPTIONS, "url": (url, None)}, target_from)
+
+
+def with_subjects(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the target options for any number of targets; it gets a list of subjects, its first parameter."""
+    return _with_options(command, _SUBJECT_OPTIONS, subjects_from)
+
+
+def _with_options(
+    command: Callable[..., None], options: dict[str, tuple[Any, Any]], gather: Callable[..., Any]
+) -> Callable[..., None]:
+    """The command with these options as well; what `gather` makes of them is its first argument."""
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in _OPTIONS}
-        command(target_from(**chosen), **given)
+        chosen = {name: given.pop(name) for name in options}
+        command(gather(**chosen), **given)
 
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name != "target"
+        for parameter in list(inspect.signature(command).parameters.values())[1:]
     ]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in {**_OPTIONS, "url": (url, None)}.items()
+        for name, (annotation, default) in options.items()
     ]
     run.__signature__ = inspect.Signature([shared[0], *own, *shared[1:]])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shared, *own]}
     return run
 
 
-def target_from(
-    *,
+def target_from(*, url: str | None = None, target_file: Path | None = None, **options: Any) -> Target:
+    """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
+    if target_file is None and url is None:
+        raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
+    base = load_target(target_file) if target_file else Target(url="")
+    return _overlaid(base, url, **options)
+
+
+def subjects_from(*, urls: list[str] | None = None, targets_file: Path | None = None, **options: Any) -> list[Subject]:
+    """Every target that file and URLs name, with the options over each. Raises UsageError as `target_from` does."""
+    if targets_file is None and not urls:
+        raise UsageError("no endpoint given", "pass one URL or more, or --targets FILE that holds them")
+    listed = [_overlaid(one, None, **options) for one in (load_subjects(targets_file) if targets_file else [])]
+    given = [_overlaid(Subject(url=""), url, **options) for url in dict.fromkeys(urls or [])]
+    return listed + given
+
+
+def _overlaid(
+    base: AnyTarget,
     url: str | None = None,
-    target_file: Path | None = None,
     header: list[str] | None = None,
     body: Path | None = None,
     method: str | None = None,
@@ -184,14 +237,12 @@ def target_from(
     unix_socket: Path | None = None,
     compressed: bool = False,
     timeout: str | None = None,
-) -> Target:
-    """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
-    if target_file is None and url is None:
-        raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
-    base = load_target(target_file) if target_file else Target(url=url or "")
+) -> AnyTarget:
+    """The target with options over it."""
     headers = {**base.headers, **dict(_header(text) for text in header or [])}
     asked = at_its_path(
-        Target(
+        msgspec.structs.replace(
+            base,
             url=check_url(url or base.url),
             method=(method or base.method or "").upper() or None,
             headers=headers,

@@ -108,7 +108,14 @@ class Observed:
 
     def at(self, offset: int, note: str | None = None) -> Evidence:
         """Evidence that quotes the decoded body around `offset`."""
-        return Evidence(self.label, note, offset, excerpt(self.transcript.body, offset))
+        text, mark = excerpt(self.transcript.body, offset)
+        return Evidence(self.label, note, offset, text, self.arrival_ns(offset), mark)
+
+    def arrival_ns(self, offset: int) -> int | None:
+        """When the byte at `offset` of the decoded body had arrived, from the start; None where none is there."""
+        read = self.transcript.read_of(offset)
+        capture = self.transcript.capture
+        return None if read is None else capture.reads[read].t_ns - capture.start_ns
 
     def note(self, note: str) -> Evidence:
         """Evidence without a place in the body."""
@@ -182,21 +189,42 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
         yield Block(lines, False)
 
 
-def excerpt(body: bytes, offset: int) -> str:
-    """At most EXCERPT_BYTES of `body` around `offset`, escaped and with secrets masked."""
+def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
+    """At most EXCERPT_BYTES of `body` around `offset`, escaped and with secrets masked; and the character of that text
+    which shows the byte at `offset`, None where there is none.
+    """
     start = max(0, min(offset, len(body)) - _BEFORE)
     # Not in the middle of a character: that would show an invalid byte that is not there.
     while start > 0 and start < len(body) and body[start] & 0xC0 == 0x80:
         start -= 1
-    piece = body[start : start + EXCERPT_BYTES]
-    text = mask(_visible(piece.decode("utf-8", "surrogateescape")))
-    return f"{'…' if start else ''}{text}{'…' if start + EXCERPT_BYTES < len(body) else ''}"
+    text = visible(body[start : start + EXCERPT_BYTES])
+    masked = mask(text)
+    mark = place_of(text, body[start:offset])
+    if mark is not None and masked[: mark + 1] != text[: mark + 1]:
+        mark = None
+    lead = "…" if start else ""
+    tail = "…" if start + EXCERPT_BYTES < len(body) else ""
+    return f"{lead}{masked}{tail}", None if mark is None else len(lead) + mark
+
+
+def place_of(text: str, before: bytes) -> int | None:
+    """The character of visible `text` that follows `before`, the bytes it begins with; the whole one, if amid it."""
+    for cut in range(min(4, len(before) + 1)):
+        shown = visible(before[: len(before) - cut])
+        if text.startswith(shown):
+            return len(shown) if len(shown) < len(text) else None
+    return None
 
 
 def printable(text: str, limit: int = EXCERPT_BYTES) -> str:
     """`text` bounded and without control characters, for messages that quote the endpoint."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return _visible(cut)
+
+
+def visible(data: bytes) -> str:
+    """Bytes as text in which every control character and every byte that is no UTF-8 can be seen."""
+    return _visible(data.decode("utf-8", "surrogateescape"))
 
 
 def _visible(text: str) -> str:

@@ -32,12 +32,18 @@ WORST_FIRST: Final = (
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where it was seen: the scenario, the byte offset in the decoded body, and the bytes there (escaped, bounded)."""
+    """Where it was seen: the scenario, the byte offset in the decoded body, and the bytes there (escaped, bounded).
+
+    `mark` is the character of the excerpt that shows the byte at the offset, `arrival_ns` when that byte had arrived,
+    from the start of its request.
+    """
 
     scenario: str
     note: str | None = None
     offset: int | None = None
     excerpt: str | None = None
+    arrival_ns: int | None = None
+    mark: int | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

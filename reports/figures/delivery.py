@@ -3,9 +3,10 @@
 from matplotlib.figure import Figure
 
 from harness.buffering import PathFinding
+from harness.units import plural
 from reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, svg
 from reports.load import Run
-from reports.text import ABSENT, clean, ms, plural
+from reports.text import ABSENT, clean, ms
 
 _MAX_STEPS = 600
 _MAX_PATHS = 8

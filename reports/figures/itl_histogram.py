@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.histogram import RELATIVE_ERROR
-from harness.units import MS
+from harness.units import MS, plural
 from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, SHARES, Drawing, at_line, log_axis, svg
 from reports.load import Run
-from reports.text import ms, percent, plural
+from reports.text import ms, percent
 
 _BARS = 56
 

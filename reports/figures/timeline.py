@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.stream import Outcome
+from harness.units import plural
 from reports.figures.canvas import BLUE, FAINT, GREY, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, marks, svg
 from reports.load import Run
 from reports.streams import Lane
-from reports.text import label, ms, plural
+from reports.text import label, ms
 
 _COLOURS = {Outcome.OK: BLUE, Outcome.CANCELLED: GREY, Outcome.INCOMPLETE: GREY, Outcome.STALLED: ORANGE}
 

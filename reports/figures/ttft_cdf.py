@@ -3,9 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from harness.units import plural
 from reports.figures.canvas import BLUE, HALF, INK, ORANGE, PLAIN, SHARES, Drawing, at_line, log_axis, svg
 from reports.load import Run
-from reports.text import ms, plural
+from reports.text import ms
 
 _STEPS = 400
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reports.text import LONGEST, clean, label, md, md_block, md_code, ms, ms_cell, number, percent, plural
+from harness.units import plural
+from reports.text import LONGEST, clean, label, md, md_block, md_code, ms, ms_cell, number, percent
 
 
 def test_clean_removes_what_can_act_and_keeps_the_words() -> None:

@@ -1,0 +1,33 @@
+"""Writing a file so that a reader sees the old or the new one, and never half of it."""
+
+import os
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace `path`, or write into it where it is a pipe or a device. Raises UsageError when it cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
+
+
+def must_be_writable(path: Path) -> None:
+    """Raise UsageError early where a file could not be written at the end of a run."""
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a directory", "name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: its directory does not exist", "make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: permission denied", "name a file that you may write")

@@ -1,0 +1,155 @@
+"""Checks several targets at once, each in a thread with a client of its own; one that cannot be reached is one row."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from harness import __version__, checking
+from harness.client import StreamClient, settle
+from harness.conformance.gate import Accepted, FailOn, stand
+from harness.conformance.optins import NOTHING, Allowed
+from harness.conformance.registry import Check
+from harness.conformance.report import ChecksReport, TargetChecks
+from harness.conformance.result import ChecksFile, Verdict
+from harness.errors import CannotMeasure, LimitExceeded
+from harness.plays.base import Pace
+from harness.subject import Subject
+from harness.truth import Mock
+
+JOBS: Final = 10
+
+Progress = Callable[[int, str, int, int], None]
+"""Which target, what is being tried with it, and how many scenarios of how many are done."""
+
+
+class Asked(NamedTuple):
+    """What is asked of every target."""
+
+    selected: Sequence[Check]
+    fail_on: FailOn = FailOn()
+    allowed: Allowed = NOTHING
+    pace: Pace | None = None
+    baseline: Sequence[Accepted] = ()
+
+
+def measure(subject: Subject, asked: Asked, progress: checking.Progress = lambda *_: None) -> ChecksFile:
+    """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
+    with ExitStack() as stack:
+        client = stack.enter_context(StreamClient.to(subject))
+        mock = stack.enter_context(Mock.of(subject)) if subject.mock else None
+        if mock is not None:
+            mock.clock()
+        progress("finding out how to ask", 0, 1)
+        return checking.check(
+            client,
+            settle(client, subject),
+            asked.selected,
+            mock=mock,
+            public=subject.public,
+            strict=Verdict.WARN in asked.fail_on.verdicts,
+            allowed=asked.allowed,
+            pace=asked.pace,
+            progress=progress,
+        )
+
+
+def judged(subject: Subject, asked: Asked, checks: ChecksFile) -> TargetChecks:
+    """The results of a target with what they mean for the run."""
+    standing = stand(checks.results, asked.fail_on, asked.baseline, subject.names)
+    return TargetChecks(
+        name=subject.label,
+        target=subject.masked_url,
+        checks=checks,
+        failing=standing.failing,
+        accepted=standing.accepted,
+        stale=standing.stale,
+        file=subject.file,
+        line=subject.line,
+    )
+
+
+def rejudged(report: ChecksReport, subjects: Sequence[Subject], asked: Asked) -> ChecksReport:
+    """The same results under another rule or baseline."""
+    rows = [
+        row if row.checks is None else judged(subject, asked, row.checks)
+        for subject, row in zip(subjects, report.targets, strict=True)
+    ]
+    return msgspec.structs.replace(report, fail_on=asked.fail_on.text, targets=rows)
+
+
+def unmeasured(subject: Subject, reason: str, hint: str | None = None) -> TargetChecks:
+    """The row of a target that gave nothing to judge."""
+    return TargetChecks(
+        name=subject.label,
+        target=subject.masked_url,
+        reason=reason,
+        hint=hint,
+        file=subject.file,
+        line=subject.line,
+    )
+
+
+def check_all(
+    subjects: Sequence[Subject], asked: Asked, *, jobs: int = JOBS, progress: Progress = lambda *_: None
+) -> ChecksReport:
+    """Check the targets, `jobs` at a time, and report them in their order.
+
+    A KeyboardInterrupt ends the run early: targets that are done keep their results, the others say why they have none.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    rows: dict[int, TargetChecks] = {}
+    interrupted = False
+    try:
+        for index, row in _finished(subjects, asked, min(jobs, len(subjects)), progress):
+            rows[index] = row
+    except KeyboardInterrupt:
+        interrupted = True
+    return ChecksReport(
+        streamgauge=__version__,
+        started=started,
+        fail_on=asked.fail_on.text,
+        interrupted=interrupted,
+        targets=[rows.get(index) or unmeasured(one, "interrupted") for index, one in enumerate(subjects)],
+    )
+
+
+def _finished(
+    subjects: Sequence[Subject], asked: Asked, jobs: int, progress: Progress
+) -> Iterator[tuple[int, TargetChecks]]:
+    """The rows as they get ready."""
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, TargetChecks | BaseException]] = queue.SimpleQueue()
+    for index in range(len(subjects)):
+        todo.put(index)
+
+    def work() -> None:
+        while True:
+            try:
+                index = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((index, _row(subjects[index], asked, lambda *step, index=index: progress(index, *step))))
+            except BaseException as error:  # whatever it is, the main thread must hear of it, not wait for ever
+                done.put((index, error))
+
+    # Daemons: Ctrl-C does not wait until every endpoint has answered.
+    for _ in range(jobs):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in subjects:
+        index, row = done.get()
+        if isinstance(row, BaseException):
+            raise row
+        yield index, row
+
+
+def _row(subject: Subject, asked: Asked, progress: checking.Progress) -> TargetChecks:
+    try:
+        return judged(subject, asked, measure(subject, asked, progress))
+    except (CannotMeasure, LimitExceeded) as error:
+        return unmeasured(subject, error.message, error.hint)

@@ -1,0 +1,165 @@
+"""The command `check` as its user runs it: several targets, files, baselines, exit codes."""
+
+import json
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.cli import app
+from harness.errors import CannotMeasure, ExitCode, UsageError
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+
+PATH = "/v1/chat/completions"
+NOBODY = "http://127.0.0.1:1/chat"
+Check = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def clean() -> Iterator[str]:
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms")) as mock:
+        yield mock.url + PATH
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[str]:
+    """One check of framing warns, one of termination fails."""
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=("no-terminal", "bom"))) as mock:
+        yield mock.url + PATH
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Runs `check` on a few quick checks, in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path, only: tuple[str, ...] = ("framing", "termination")) -> Result:
+        narrowed = [word for pattern in only for word in ("--only", pattern)]
+        return CliRunner().invoke(app, ["check", *map(str, arguments), *narrowed])
+
+    return run
+
+
+def test_several_targets_are_one_report(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
+    """What cannot be reached is a row with its reason, not the end of the run."""
+    done = check(clean, faulty, NOBODY, "--json", "all.json", "--junit", "all.xml", "--out", "runs")
+
+    assert done.exit_code == ExitCode.FAILED
+    assert "not measured: cannot connect to 127.0.0.1:1" in done.output
+    assert "termination.explicit-end  ✓  ✗  ·" in done.output
+    assert "failed: 1 finding (--fail-on fail), 1 target not measured" in done.output
+    rows = json.loads((tmp_path / "all.json").read_text())["targets"]
+    assert [(row["target"], row["failing"]) for row in rows] == [
+        (clean, []), (faulty, ["termination.explicit-end"]), (NOBODY, []),
+    ]  # fmt: skip
+    assert rows[2]["checks"] is None
+    suites = ET.parse(tmp_path / "all.xml").getroot().findall("testsuite")
+    assert [(suite.attrib["failures"], suite.attrib["errors"]) for suite in suites] == [
+        ("0", "0"),
+        ("1", "0"),
+        ("0", "1"),
+    ]
+    assert len(list(tmp_path.glob("runs/*/checks.json"))) == 2
+
+
+def test_a_target_that_cannot_be_measured_alone_ends_the_run(check: Check, tmp_path: Path) -> None:
+    """Exit 3; a CI that reads the file sees why."""
+    done = check(NOBODY, "--junit", "one.xml")
+
+    assert isinstance(done.exception, CannotMeasure)
+    error = next(ET.parse(tmp_path / "one.xml").getroot().iter("error"))
+    assert "cannot connect" in error.attrib["message"]
+    assert check(NOBODY, "http://127.0.0.1:2/").exit_code == ExitCode.CANNOT_MEASURE
+
+
+def test_a_file_of_targets(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
+    (tmp_path / "targets.toml").write_text(
+        f'[[target]]\nname = "good"\nurl = "{clean}"\n[[target]]\nname = "bad"\nurl = "{faulty}"\n'
+    )
+
+    done = check("--targets", "targets.toml", "--json", "all.json")
+
+    report = json.loads((tmp_path / "all.json").read_text())
+    assert [(row["name"], row["line"], bool(row["failing"])) for row in report["targets"]] == [
+        ("good", 1, False), ("bad", 4, True),
+    ]  # fmt: skip
+    assert "bad" in done.output
+
+
+def test_a_baseline_from_first_run_to_stale(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
+    """Accept what is known, pass, and fail when it is met."""
+    accept = ("--baseline", "accepted.toml")
+
+    assert check(faulty).exit_code == ExitCode.FAILED
+    written = check(faulty, *accept, "--update-baseline")
+    again = check(faulty, *accept, "--junit", "again.xml")
+    other = check(clean, *accept)
+    (tmp_path / "accepted.toml").write_text((tmp_path / "accepted.toml").read_text().replace(faulty, clean))
+    stale = check(clean, *accept, "--junit", "stale.xml")
+
+    assert [done.exit_code for done in (written, again, other, stale)] == [0, 0, 0, ExitCode.FAILED]
+    assert "1 finding accepted by the baseline" in again.output
+    assert "termination.explicit-end is listed as accepted, and is met now" in stale.output
+    skipped = [case.attrib["message"] for case in ET.parse(tmp_path / "again.xml").getroot().iter("skipped")]
+    assert [text for text in skipped if text.startswith("accepted by the baseline")]
+    assert [case.attrib["type"] for case in ET.parse(tmp_path / "stale.xml").getroot().iter("failure")] == ["stale"]
+
+
+def test_expected_failures_are_a_baseline(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
+    (tmp_path / "expected.txt").write_text("termination.explicit-end\n")
+
+    assert check(faulty, "--expected-failures", "expected.txt").exit_code == ExitCode.OK
+    assert check(clean, "--expected-failures", "expected.txt").exit_code == ExitCode.FAILED
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"), [("fail", 1), ("warn", 1), ("critical", 1), ("never", 0)], ids=lambda value: str(value)
+)
+def test_the_rule_decides_the_exit_code(check: Check, faulty: str, rule: str, code: int) -> None:
+    assert check(faulty, "--fail-on", rule).exit_code == code
+
+
+def test_only_a_warning_passes_unless_the_rule_says_otherwise(check: Check, faulty: str) -> None:
+    codes = [check(faulty, *rule, only=("framing",)).exit_code for rule in ((), ("--strict",), ("--fail-on", "high"))]
+
+    assert codes == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--update-baseline",),
+        ("--baseline", "none.toml"),
+        ("--fail-on", "sometimes"),
+        ("--json", "nowhere/x.json"),
+        ("--json", "."),
+        ("--json", "same", "--junit", "same"),
+        ("--targets", "none.toml"),
+    ],
+    ids=" ".join,
+)
+def test_mistakes_are_told_before_any_request(check: Check, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Nobody listens: a request would end in CannotMeasure."""
+    done = check(NOBODY, *arguments)
+
+    assert isinstance(done.exception, UsageError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_target_there_is_nothing_to_check(check: Check) -> None:
+    assert isinstance(check().exception, UsageError)
+
+
+def test_a_file_is_replaced_or_left_alone(check: Check, clean: str, tmp_path: Path) -> None:
+    """A pipe is written into."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    assert check(clean, "--junit", "pipe", only=("http.status-200",)).exit_code == ExitCode.OK
+    assert os.read(reader, 10).startswith(b"<?xml")
+    os.close(reader)
