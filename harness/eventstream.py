@@ -9,9 +9,10 @@ read, and that delay would be ours. If the LF does come, it is swallowed and the
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from harness.errors import LimitExceeded
 
@@ -62,6 +63,14 @@ class Line:
         """The field value, one space after the colon removed (9.2.6: exactly one U+0020, nothing else)."""
         after = self.raw.partition(b":")[2]
         return after[1:] if after.startswith(b" ") else after
+
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def many(kind: type[T], *columns: Iterable[Any]) -> list[T]:
+    """Named tuples from their columns, as long as the shortest; their own constructor takes three times as long."""
+    return list(map(tuple.__new__, repeat(kind), zip(*columns, strict=False)))
 
 
 class Event(NamedTuple):
@@ -260,18 +269,22 @@ def plain_runs(lexer: Lexer, interpreter: Interpreter, pieces: list[bytes], read
     offset = lexer.offset
     last_id = interpreter.plain_id
     body = b"".join(pieces)
-    if offset is None or last_id is None or b"\r" in body or len(body) > _PLAIN_BYTES:
+    if offset is None or last_id is None or b"\r" in body or len(body) > _PLAIN_BYTES or not body.endswith(b"\n\n"):
         return None
-    if not all(piece.endswith(b"\n\n") for piece in pieces):
+    sizes = [len(block) + 2 for block in body[:-2].split(b"\n\n")]
+    separators = body.count(b"\n\ndata: ")
+    if body.count(b"\n") != 2 * len(sizes) or separators != len(sizes) - 1 or not body.startswith(b"data: "):
         return None
-    blocks = body[:-2].split(b"\n\n")
-    if body.count(b"\n") != 2 * len(blocks) or not all(block.startswith(b"data: ") for block in blocks):
-        return None
-    if len(blocks) > len(pieces):
+    if sizes != list(map(len, pieces)):
+        if not all(piece.endswith(b"\n\n") for piece in pieces):
+            return None
         counts = [piece.count(b"\n\n") for piece in pieces]
         reads = [read for read, count in zip(reads, counts, strict=True) for _ in range(count)]
-    starts = list(accumulate([len(block) + 2 for block in blocks], initial=offset))
+    try:
+        data = body[6:-2].decode().split("\n\ndata: ")
+    except UnicodeDecodeError:  # what is broken is replaced within its own event
+        data = [block[6:].decode("utf-8", "replace") for block in body[:-2].split(b"\n\n")]
+    starts = list(accumulate(sizes, initial=offset))
     ends = [start - 1 for start in starts[1:]]
-    data = [block[6:].decode("utf-8", "replace") for block in blocks]
     lexer.skip(len(body))
-    return list(map(Event, repeat("message"), data, repeat(last_id), starts, ends, reads))
+    return many(Event, repeat("message"), data, repeat(last_id), starts, ends, reads)

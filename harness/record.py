@@ -4,12 +4,13 @@ A token's time is the time of the read that completed its event, so the record s
 token event, the index of its read. Two tokens of one read share it: that is coalescing, and it shows.
 """
 
+from operator import sub
 from typing import Any, Final
 
 import msgspec
 
-from harness.dialects.base import Kind
-from harness.stream import Outcome, Transcript
+from harness.dialects.base import TOKEN_KINDS, Kind
+from harness.stream import Found, Outcome, Transcript
 
 SCHEMA: Final = 1
 MAX_READS: Final = 200_000
@@ -107,18 +108,22 @@ def record_of(
     tokens: list[int] = []
     chars = 0
     last = -1
-    for index, delta in deltas:
-        if delta.is_token:
-            chars += len(delta.text)
+    others: list[Found] = []
+    for found in deltas:
+        index, (kind, text, _) = found
+        if kind is not Kind.CONTENT:
+            others.append(found)
+        if text and kind in TOKEN_KINDS:
+            chars += len(text)
             if index != last:
                 tokens.append(events[index].read)
             last = index
     answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
-    done = transcript.first(Kind.DONE) or transcript.first(Kind.ERROR)
+    done = _first(others, Kind.DONE) or _first(others, Kind.ERROR)
     last_byte = capture.reads[-1].t_ns if capture.reads else None
-    usage_tokens = _usage(transcript, "completion_tokens", "output_tokens")
-    finish = transcript.first(Kind.FINISH)
-    reads = capture.reads
+    usage_tokens = _usage(others, "completion_tokens", "output_tokens")
+    finish = _first(others, Kind.FINISH)
+    arrivals, taken, sizes, stamped = zip(*capture.reads, strict=True) if capture.reads else ((), (), (), ())
     return StreamRecord(
         schema=SCHEMA,
         id=stream_id,
@@ -150,9 +155,9 @@ def record_of(
         events=len(events),
         comments=transcript.comments,
         reads=Reads(
-            [read.t_ns - start for read in reads[:MAX_READS]],
-            [read.user_ns - read.t_ns for read in reads[:MAX_READS]],
-            [read.size for read in reads[:MAX_READS]],
+            [t_ns - start for t_ns in arrivals[:MAX_READS]],
+            list(map(sub, taken[:MAX_READS], arrivals[:MAX_READS])),
+            list(sizes[:MAX_READS]),
         ),
         token_reads=[read for read in tokens if read < MAX_READS],
         token_chars=chars,
@@ -160,18 +165,22 @@ def record_of(
         tokens_source="usage" if usage_tokens is not None else ("token events" if tokens else None),
         asked_prompt_tokens=asked_prompt_tokens,
         asked_output_tokens=asked_output_tokens,
-        usage_prompt_tokens=_usage(transcript, "prompt_tokens", "input_tokens"),
+        usage_prompt_tokens=_usage(others, "prompt_tokens", "input_tokens"),
         finish_reason=finish.delta.value if finish else None,
         stamp_source=capture.stamp_source,
-        unstamped_reads=sum(not read.stamped for read in reads),
-        wire_bytes=sum(read.size for read in reads),
+        unstamped_reads=stamped.count(False),
+        wire_bytes=sum(sizes),
     )
 
 
-def _usage(transcript: Transcript, *names: str) -> int | None:
+def _first(deltas: list[Found], kind: Kind) -> Found | None:
+    return next((found for found in deltas if found.delta.kind is kind), None)
+
+
+def _usage(deltas: list[Found], *names: str) -> int | None:
     """A count that the server gives, under the name that OpenAI or Anthropic has for it."""
     usage: dict[str, Any] = {}
-    for _, delta in transcript.deltas:
+    for _, delta in deltas:
         if delta.kind is Kind.USAGE and isinstance(delta.value, dict):
             usage |= delta.value
     for key in names:

@@ -16,10 +16,10 @@ from harness import dialects
 from harness.dialects.base import Delta, Dialect, Kind, Media
 from harness.encoding import Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
-from harness.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, plain_events, plain_runs
+from harness.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, many, plain_events, plain_runs
 from harness.wire import Capture, End, Head
 
-_WINDOW: Final = 64  # pieces that are looked at together; where one is unusual, fewer and fewer
+_WINDOW: Final = 256  # pieces that are looked at together; where one is unusual, fewer and fewer
 _FEW: Final = 4
 SSE_TYPE: Final = "text/event-stream"
 NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -258,7 +258,11 @@ class StreamReader:
         """Take a whole body."""
         if len({read for read, _ in body}) < len(body):
             body = list(by_read(body))
-        for start in range(0, len(body), _WINDOW):
+        first = 0
+        while first < len(body) and self.transcript.dialect is None:
+            self.feed(*body[first])
+            first += 1
+        for start in range(first, len(body), _WINDOW):
             self._feed_some(body[start : start + _WINDOW])
 
     def _feed_some(self, window: list[tuple[int, bytes]]) -> None:
@@ -282,15 +286,23 @@ class StreamReader:
         events = cutter.feed_many([data for _, data in window], [read for read, _ in window])
         if events is None:
             return False
-        texts = dialect.texts([event.data for event in events])
-        if texts is None:
-            self._take(events)
-            return True
-        first = len(transcript.events)
-        transcript.events += events
-        transcript.deltas += map(Found, count(first), map(Delta, repeat(Kind.CONTENT), texts))
-        self.token_events += len(texts)
+        self._take_run(events, dialect)
         return True
+
+    def _take_run(self, events: list[Event], dialect: Dialect, *, whole: bool = True) -> None:
+        texts = dialect.texts([event.data for event in events])
+        if texts is not None:
+            transcript = self.transcript
+            first = len(transcript.events)
+            transcript.events += events
+            transcript.deltas += many(Found, count(first), many(Delta, repeat(Kind.CONTENT), texts, repeat(None)))
+            self.token_events += len(texts)
+        elif len(events) <= _FEW:
+            self._take(events)
+        else:
+            cut = len(events) - _FEW if whole else len(events) // 2  # the last ones tell of the end, as a rule
+            self._take_run(events[:cut], dialect, whole=False)
+            self._take_run(events[cut:], dialect, whole=False)
 
     def finish(self) -> Transcript:
         """Judge the stream by its capture, which must have ended."""

@@ -23,6 +23,10 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
+# A tuple: it compares by identity first, where an enum's hash is a function of Python's.
+TOKEN_KINDS: Final = (Kind.CONTENT, Kind.REASONING, Kind.TOOL)
+
+
 class Delta(NamedTuple):
     """One meaning found in one event. `value` is the finish reason, the error object, or the usage object.
 
@@ -37,9 +41,7 @@ class Delta(NamedTuple):
     @property
     def is_token(self) -> bool:
         """Generated text that a user could see: the design's definition of a token event."""
-        kind = self.kind
-        # By identity: an enum's hash is a function of Python's.
-        return self.text != "" and (kind is Kind.CONTENT or kind is Kind.REASONING or kind is Kind.TOOL)
+        return self.text != "" and self.kind in TOKEN_KINDS
 
 
 class Media(StrEnum):
