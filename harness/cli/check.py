@@ -1,7 +1,6 @@
 """`streamgauge check`: does it speak the protocol?"""
 
 import os
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from harness.baselines import read_baseline, read_expected_failures, write_baseline
 from harness.cli.check_files import Files
+from harness.cli.check_list import Format, List, ListFormat
 from harness.cli.check_output import print_report
-from harness.cli.console import err, out, safe
+from harness.cli.console import err, safe
 from harness.cli.options import with_subjects
 from harness.conformance.gate import Accepted, parse_fail_on, renewed
 from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
@@ -29,26 +29,11 @@ _FILES: Final = "Files"
 _GATE: Final = "What fails the run"
 
 
-def _list(wanted: bool) -> None:
-    if not wanted:
-        return
-    for group, members in groupby(select(), key=lambda check: check.group):
-        out.print(f"[bold]{group}[/bold]")
-        for check in members:
-            needs = ["--mock"] if check.needs_mock else []
-            needs += [opt_in.flag for opt_in in check.opt_ins]
-            told = f"  [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
-            out.print(f"  {check.id:<42} {check.requirement.level:<6} {safe(check.requirement.statement)}{told}")
-    out.print(f"\n{len(CHECKS)} checks")
-    raise typer.Exit
-
-
 @with_subjects
 def check(
     subjects: list[Subject],
-    list_checks: Annotated[  # noqa: ARG001 - acted on by its callback
-        bool, typer.Option("--list", callback=_list, is_eager=True, help="Print every check and leave.")
-    ] = False,
+    list_checks: List = False,  # noqa: ARG001 - acted on by its callback
+    list_format: Format = ListFormat.TABLE,  # noqa: ARG001 - likewise
     only: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
     ] = None,
@@ -174,6 +159,8 @@ def check(
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --only flush --only 'cancel.*'
 
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --long --allow-load
+
+      streamgauge check --list --format json
 
     Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,
     3 there was no stream to check.

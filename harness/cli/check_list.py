@@ -1,0 +1,76 @@
+"""`check --list`: every check, as a table or as JSON."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import groupby
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.table import Table
+
+from harness.cli.console import out, safe
+from harness.conformance.catalogue import catalogue, entry_of
+from harness.conformance.registry import Check, select
+from harness.conformance.requirement import GROUPS, Level
+from harness.errors import UsageError
+
+_LEVELS: Final = {Level.MUST: "red", Level.SHOULD: "yellow", Level.MAY: "cyan"}
+
+
+class ListFormat(StrEnum):
+    """How the list is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def print_list(checks: Iterable[Check]) -> None:
+    """One table a group, with what each check needs beyond a URL."""
+    listed = list(checks)
+    widest = max(len(check.id) for check in listed)
+    for group, members in groupby(listed, key=lambda check: check.group):
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for width in (widest, 6, 8, 7):
+            table.add_column(width=width, no_wrap=True)
+        table.add_column(overflow="fold")
+        for check in members:
+            rule, needs = check.requirement, entry_of(check).needs
+            told = f" [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
+            level = f"[{_LEVELS[rule.level]}]{rule.level}[/]"
+            table.add_row(check.id, level, rule.severity, rule.basis, safe(rule.statement) + told)
+        out.print(f"[bold]{group}[/bold]: {GROUPS[group]}", table, "", sep="\n")
+    out.print(f"{len(listed)} check{'s' * (len(listed) != 1)}; `streamgauge explain ID` tells all about one")
+
+
+# Both are acted on before the URL is asked for; whichever comes last prints, so that either may stand first.
+def _list(context: typer.Context, wanted: bool) -> None:
+    context.meta["list"] = wanted
+    _print_and_leave(context)
+
+
+def _format(context: typer.Context, wanted: ListFormat) -> ListFormat:
+    context.meta["format"] = wanted
+    _print_and_leave(context)
+    return wanted
+
+
+def _print_and_leave(context: typer.Context) -> None:
+    if not {"list", "format"} <= context.meta.keys():
+        return
+    as_json = context.meta["format"] is ListFormat.JSON
+    if not context.meta["list"]:
+        if as_json:
+            raise UsageError("--format is how --list is written, which is not given", "results go to --json FILE")
+        return
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(catalogue()), indent=1).decode())
+    else:
+        print_list(select())
+    raise typer.Exit
+
+
+List = Annotated[bool, typer.Option("--list", callback=_list, is_eager=True, help="Print every check and leave.")]
+Format = Annotated[
+    ListFormat, typer.Option("--format", callback=_format, is_eager=True, help="With --list: for people, or as JSON.")
+]

@@ -1,0 +1,82 @@
+"""The catalogue of checks as values, for `check --list --format json` and for the pages made from it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from harness import __version__
+from harness.conformance.optins import OptIn
+from harness.conformance.registry import Check, select
+from harness.conformance.requirement import GROUPS
+from harness.conformance.scenarios import SCENARIOS, Scenario
+
+SCHEMA: Final = 1
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A scenario that a check reads. `needs` are the flags without which it is not played."""
+
+    name: str
+    summary: str
+    needs: list[str]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A check in words. `needs` are the flags without which no scenario of its own is played; `fixes` are by stack."""
+
+    id: str
+    group: str
+    level: str
+    severity: str
+    basis: str
+    statement: str
+    expected: str
+    breaks: str | None
+    references: list[str]
+    fix: str | None
+    fixes: dict[str, str]
+    scenarios: list[Step]
+    needs: list[str]
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
+    """Every check there is, in the order of the groups."""
+
+    schema: int = SCHEMA
+    streamgauge: str = __version__
+    groups: dict[str, str]
+    checks: list[Entry]
+
+
+def catalogue() -> Catalogue:
+    """The catalogue of this version."""
+    return Catalogue(groups=dict(GROUPS), checks=[entry_of(check) for check in select()])
+
+
+def entry_of(check: Check) -> Entry:
+    """A check without its code."""
+    rule = check.requirement
+    return Entry(
+        id=rule.id,
+        group=rule.group,
+        level=rule.level.value,
+        severity=rule.severity.value,
+        basis=rule.basis.value,
+        statement=rule.statement,
+        expected=check.expected,
+        breaks=rule.breaks,
+        references=list(rule.references),
+        fix=rule.fix.generic if rule.fix else None,
+        fixes=rule.fix.by_stack if rule.fix else {},
+        scenarios=[_step(SCENARIOS[name]) for name in check.reads],
+        needs=_flags(check.needs_mock, check.opt_ins),
+    )
+
+
+def _step(scenario: Scenario) -> Step:
+    return Step(name=scenario.name, summary=scenario.summary, needs=_flags(scenario.mock, scenario.opt_in))
+
+
+def _flags(mock: bool, opt_ins: Iterable[OptIn]) -> list[str]:
+    return [*(["--mock"] if mock else []), *(opt_in.flag for opt_in in opt_ins)]
