@@ -4,10 +4,8 @@ The happy path goes first: without a stream there is nothing to judge. In sandwi
 directive, so that the mock plays what the scenario needs and its ledger can be joined by id.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
-from itertools import chain
 from urllib.parse import urlsplit
 
 from harness import __version__
@@ -15,19 +13,16 @@ from harness import plays as _played  # noqa: F401 - importing it registers the 
 from harness.client import StreamClient, not_a_stream
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from harness.conformance.cases import Case, Observed, Position
-from harness.conformance.optins import NOTHING, Allowed, OptIn
+from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import SCENARIOS, Scenario
 from harness.plays.base import PLAYS, Pace, Runner
-from harness.plays.together import together
+from harness.plays.floor import Progress, Waiting, perform
 from harness.secrets import is_secret
 from harness.target import Target
 from harness.truth import Mock
 from harness.units import SECOND
-
-Progress = Callable[[str, int, int], None]
-"""What is being tried, and how many scenarios of how many are done."""
 
 
 def check(
@@ -56,7 +51,7 @@ def check(
         streamgauge=__version__,
         started=started,
         strict=strict,
-        requests=len(case.observed),
+        requests=case.requests,
         summary=summary_of(results),
         results=results,
     )
@@ -92,36 +87,33 @@ def observe(
         heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)
+    before = client.exchanges
     case.observed += PLAYS["happy"](runner, "happy")
+    case.requests = client.exchanges - before
     happy = case.observed[0]
     case.method = happy.method
     if not happy.streams:
         return case
     case.dialect = target.reader() or happy.transcript.dialect
     runner = runner._replace(dialect=case.dialect)
-    wanted = {name for one in selected if one.applies(case) is None for name in one.reads} - {"happy"}
-    possible = [one for one in SCENARIOS.values() if not one.missing(mock=mock is not None, allowed=allowed.opt_ins)]
-    todo = [one for one in possible if one.name in wanted]
-    short = [one for one in todo if OptIn.LONG not in one.opt_in]
-    for done, scenario in enumerate(short, 1):
-        progress(scenario.summary, done, len(todo) + 1)
-        case.observed += PLAYS[scenario.name](runner, scenario.name)
-    case.observed += _overlapped(runner, [one for one in todo if one not in short], progress, len(short) + 1)
-    progress("done", len(todo) + 1, len(todo) + 1)
+
+    def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        with client.another() as own:
+            seen = list(PLAYS[scenario.name](runner._replace(client=own, waiting=waiting), scenario.name))
+            counts.append(own.exchanges)
+            return seen
+
+    counts: list[int] = []
+    todo = _to_play(case, selected)
+    case.observed += perform(todo, play, progress, done=1, total=len(todo) + 1)
+    case.requests += sum(counts)
     return case
 
 
-def _overlapped(runner: Runner, scenarios: Sequence[Scenario], progress: Progress, before: int) -> list[Observed]:
-    """The long waits, side by side; `before` is how many scenarios are done."""
-
-    def tell(waited_s: float, done: int) -> None:
-        left = ", ".join(one.summary for one in scenarios)
-        progress(f"{waited_s:.0f} s of waiting: {left}", before + done, before + len(scenarios))
-
-    def played(scenario: Scenario) -> list[Observed]:
-        with runner.beside() as beside:
-            return list(PLAYS[scenario.name](beside, scenario.name))
-
-    if scenarios:
-        tell(0, 0)
-    return list(chain(*together([partial(played, one) for one in scenarios], tell)))
+def _to_play(case: Case, selected: Sequence[Check]) -> list[Scenario]:
+    """The scenarios that the checks read and that can be played, but for the first, in their order."""
+    read = {name for one in selected if one.applies(case) is None for name in one.reads} - {"happy"}
+    mock = case.position is Position.SANDWICH
+    possible = [name for name, one in SCENARIOS.items() if not one.missing(mock=mock, allowed=case.allowed)]
+    wanted = {SCENARIOS[name].part_of or name for name in possible if name in read}
+    return [one for name, one in SCENARIOS.items() if name in wanted]

@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable
+from copy import copy
 from types import TracebackType
 from typing import Final, Self
 
@@ -37,6 +38,7 @@ class StreamClient:
 
     Proxies of the environment are used as httpx would, but never for loopback addresses.
     `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` the whole stream.
+    `exchanges` counts the requests made.
     """
 
     def __init__(
@@ -49,10 +51,10 @@ class StreamClient:
         read_timeout_s: float = READ_TIMEOUT_S,
         watch: Watch | None = None,
     ) -> None:
-        connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket)
-        self._transport: CaptureTransport | Http2Transport = (
-            Http2Transport(connector) if http2 else CaptureTransport(connector=connector, watch=watch)
-        )
+        self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket)
+        self._http2, self._watch = http2, watch
+        self._transport = self._new_transport()
+        self.exchanges = 0
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self.last: Capture | None = None
         self._exchange: AnyExchange | None = None
@@ -69,6 +71,19 @@ class StreamClient:
             read_timeout_s=target.timeout_s,
             watch=watch,
         )
+
+    def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
+        """A client with the same settings and connections of its own, or with another patience with silence."""
+        other = copy(self)
+        other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
+        if read_timeout_s is not None:
+            other._read_timeout_s = read_timeout_s
+        return other
+
+    def _new_transport(self) -> CaptureTransport | Http2Transport:
+        if self._http2:
+            return Http2Transport(self._connector)
+        return CaptureTransport(connector=self._connector, watch=self._watch)
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +114,7 @@ class StreamClient:
         `cut` then gives what had come so far.
         """
         capture = self.last = Capture(0, wire=[] if keep else None)
+        self.exchanges += 1
         self._exchange = None
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         try:

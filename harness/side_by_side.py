@@ -17,6 +17,7 @@ from harness.conformance.registry import Check
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import ChecksFile, Verdict
 from harness.errors import CannotMeasure, LimitExceeded
+from harness.plays import floor
 from harness.plays.base import Pace
 from harness.subject import Subject
 from harness.truth import Mock
@@ -37,7 +38,7 @@ class Asked(NamedTuple):
     baseline: Sequence[Accepted] = ()
 
 
-def measure(subject: Subject, asked: Asked, progress: checking.Progress = lambda *_: None) -> ChecksFile:
+def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_: None) -> ChecksFile:
     """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
     with ExitStack() as stack:
         client = stack.enter_context(StreamClient.to(subject))
@@ -148,7 +149,7 @@ def _finished(
         yield index, row
 
 
-def _row(subject: Subject, asked: Asked, progress: checking.Progress) -> TargetChecks:
+def _row(subject: Subject, asked: Asked, progress: floor.Progress) -> TargetChecks:
     try:
         return judged(subject, asked, measure(subject, asked, progress))
     except (CannotMeasure, LimitExceeded) as error:

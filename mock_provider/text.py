@@ -34,6 +34,11 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
     ),
     "big": (" " + "0123456789abcdef" * 6_400, " small"),  # 100 KiB: above the 64 KiB that line readers allow
 }
+# Every kind that is hard to carry, each behind a token that names it, so that one stream shows what becomes of them
+# all. What may end a stream early comes last.
+EVERYTHING = "everything"
+_HARD = ("whitespace", "unicode", "newlines", "separators", "big", "injection")
+_ALPHABETS[EVERYTHING] = (*(token for kind in _HARD for token in (f"--{kind}--", *_ALPHABETS[kind])), "--end--")
 KINDS = tuple(_ALPHABETS)
 
 

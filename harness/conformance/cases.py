@@ -43,8 +43,9 @@ class Step:
 class Observed:
     """One request and what came of it. `url` and `curl` have their secrets masked.
 
-    `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the
-    mock was asked to stream, `silence_ns` the longest silence that it was asked for.
+    `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the mock was asked
+    to stream; where it was only a part of it, `marks` are the texts before and after. `silence_ns` is the longest
+    silence that it was asked for.
     """
 
     scenario: str
@@ -59,6 +60,7 @@ class Observed:
     offers_gzip: bool = False
     upstream: Upstream | None = None
     said: str | None = None
+    marks: tuple[str, str] | None = None
     silence_ns: int | None = None
     steps: tuple[Step, ...] = ()
     held_bytes: int | None = None
@@ -97,6 +99,35 @@ class Observed:
     def failed_by_error(self) -> bool:
         """The stream reported an error: what a success owes is not owed then."""
         return self.transcript.first(Kind.ERROR) is not None
+
+    @property
+    def heard(self) -> str:
+        """What came of the text that the mock was asked to stream."""
+        return self.part(self.transcript.text)
+
+    def part(self, text: str) -> str:
+        """What stands between the marks in `text`; all of it where there are none."""
+        if self.marks is None:
+            return text
+        _, _, after = text.partition(self.marks[0])
+        return after.partition(self.marks[1])[0]
+
+    @property
+    def differs_at(self) -> int:
+        """The offset of the event in which that text stops being what the mock was asked to stream."""
+        said, heard = self.said or "", self.heard
+        same = first_difference(heard, said)
+        if self.marks is not None:
+            before, mark, _ = self.transcript.text.partition(self.marks[0])
+            same += len(before) + len(mark)
+        offset = 0
+        for index, delta in self.transcript.deltas:
+            if delta.kind is Kind.CONTENT and delta.text:
+                offset = self.transcript.events[index].offset
+                same -= len(delta.text)
+                if same < 0:
+                    break
+        return offset
 
     def how_it_went(self) -> str:
         """A few words for messages."""
@@ -143,6 +174,7 @@ class Case:
     has_credential: bool = False
     endpoint_is_mock: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
+    requests: int = 0
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""
@@ -187,6 +219,12 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
         lines.append(transcript.pending)
     if lines:
         yield Block(lines, False)
+
+
+def first_difference(one: str, other: str) -> int:
+    """The index at which two texts part; the length of the shorter when it begins the other."""
+    at = (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(at, min(len(one), len(other)))
 
 
 def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:

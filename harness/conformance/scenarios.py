@@ -1,5 +1,6 @@
 """The requests that feed the checks. What each one is for, and what it takes; `harness/plays/` makes them."""
 
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from harness.conformance.optins import OptIn
@@ -8,16 +9,28 @@ MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provide
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 
+class Turn(StrEnum):
+    """When a scenario is played."""
+
+    FIRST = "first"  # alone; without a stream in it there is nothing more to do
+    TOGETHER = "together"  # beside others
+    SILENT = "silent"  # beside everything: it waits for minutes, and hardly anything is sent
+    ALONE = "alone"  # because it measures time, or is a load
+    LAST = "last"  # alone, after everything else
+
+
 class Scenario(NamedTuple):
     """A kind of request; one scenario may make several, told apart by their variant.
 
-    `opt_in` are the permissions without which it is not played.
+    `opt_in` are the permissions without which it is not played; `part_of` names the one whose requests show it too.
     """
 
     name: str
     summary: str
     mock: bool = False
     opt_in: tuple[OptIn, ...] = ()
+    turn: Turn = Turn.TOGETHER
+    part_of: str | None = None
 
     def missing(self, *, mock: bool, allowed: frozenset[OptIn]) -> list[str]:
         """What has to be given before it can be played; empty when it can."""
@@ -28,32 +41,43 @@ class Scenario(NamedTuple):
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
-        Scenario("happy", "an ordinary stream"),
-        Scenario("happy-2", "another ordinary stream, to compare with the first"),
-        Scenario("gzip", "an ordinary stream by a client that offers compression"),
-        Scenario("http10", "the same request as HTTP/1.0"),
+        Scenario("happy", "an ordinary stream", turn=Turn.FIRST),
+        Scenario("happy-2", "another ordinary stream, to compare with the first", turn=Turn.LAST),
+        Scenario("gzip", "an ordinary stream by a browser on another site, which offers compression", turn=Turn.ALONE),
+        Scenario("http10", "the same request as HTTP/1.0, without Accept"),
         Scenario("head", "HEAD on the same URL"),
         Scenario("wrong-method", "the method that the endpoint does not serve"),
         Scenario("bad-json", "bodies that are not what the endpoint accepts"),
         Scenario("text-plain", "the valid body labelled text/plain"),
         Scenario("invalid", "a missing and a blank prompt"),
-        Scenario("accept", "four values of Accept"),
+        Scenario("accept", "the same request by a client that accepts only JSON"),
         Scenario("no-auth", "without and with a wrong credential"),
         Scenario("no-stream", "the same request with stream: false"),
-        Scenario("cors", "a foreign Origin, plain and as a preflight"),
-        Scenario("lockstep", "each token is released only after the one before it has arrived", mock=True),
-        Scenario("unicode", "tokens of several bytes a character", mock=True),
-        Scenario("newlines", "tokens with line breaks", mock=True),
-        Scenario("whitespace", "tokens that begin, end or consist of white space", mock=True),
-        Scenario("separators", "tokens with U+2028, U+2029, U+0085, VT and FF", mock=True),
-        Scenario("injection", "tokens that look like event-stream fields", mock=True),
-        Scenario("big", "a token of 100 KiB", mock=True),
+        Scenario("cors", "a preflight from a foreign Origin"),
+        Scenario(
+            "lockstep", "each token is released only after the one before it has arrived", mock=True, turn=Turn.ALONE
+        ),
+        Scenario("texts", "tokens that get lost or misread on the way", mock=True),
+        Scenario("unicode", "tokens of several bytes a character", mock=True, part_of="texts"),
+        Scenario("newlines", "tokens with line breaks", mock=True, part_of="texts"),
+        Scenario("whitespace", "tokens that begin, end or consist of white space", mock=True, part_of="texts"),
+        Scenario("separators", "tokens with U+2028, U+2029, U+0085, VT and FF", mock=True, part_of="texts"),
+        Scenario("injection", "tokens that look like event-stream fields", mock=True, part_of="texts"),
+        Scenario("big", "a token of 100 KiB", mock=True, part_of="texts"),
         Scenario("mid-error", "the upstream reports an error after some tokens", mock=True),
         Scenario("mid-rst", "the upstream's connection is reset after some tokens", mock=True),
         Scenario("pre-error", "the upstream refuses before the first token", mock=True),
-        Scenario("quiet-middle", "a long silence in mid-stream", mock=True, opt_in=(OptIn.LONG,)),
-        Scenario("quiet-start", "a long silence before the first token", mock=True, opt_in=(OptIn.LONG,)),
-        Scenario("quiet-forever", "an upstream that stops for ever after 3 tokens", mock=True, opt_in=(OptIn.LONG,)),
+        Scenario("quiet-middle", "a long silence in mid-stream", mock=True, opt_in=(OptIn.LONG,), turn=Turn.SILENT),
+        Scenario(
+            "quiet-start", "a long silence before the first token", mock=True, opt_in=(OptIn.LONG,), turn=Turn.SILENT
+        ),
+        Scenario(
+            "quiet-forever",
+            "an upstream that stops for ever after 3 tokens",
+            mock=True,
+            opt_in=(OptIn.LONG,),
+            turn=Turn.SILENT,
+        ),
         Scenario("cancel-mid", "the client leaves after 5 tokens", mock=True),
         Scenario("cancel-early", "the client leaves before the first token", mock=True),
     )

@@ -8,12 +8,10 @@ A play makes every request of one scenario, or of several alike that it is regis
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import uuid4
-
-import msgspec
 
 from harness import lockstep
 from harness.cancelling import upstream_of
@@ -23,6 +21,7 @@ from harness.conformance.cases import HEARTBEAT_NS, Observed
 from harness.conformance.optins import Allowed
 from harness.conformance.scenarios import SCENARIOS
 from harness.dialects.base import Dialect
+from harness.plays.floor import Waiting
 from harness.stream import StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
@@ -53,7 +52,8 @@ class Pace(NamedTuple):
 
 class Runner(NamedTuple):
     """What a play asks with. `mock` and `offset` are None where the upstream is not ours; `dialect` is to be detected
-    while it is None."""
+    while it is None. A play that waits without a request under way does so `with run.waiting():`, so that others go on.
+    """
 
     client: StreamClient
     target: Target
@@ -62,15 +62,14 @@ class Runner(NamedTuple):
     pace: Pace
     allowed: Allowed
     dialect: Dialect | None
+    waiting: Waiting = nullcontext
 
     @contextmanager
     def beside(self, timeout_s: float | None = None) -> Iterator["Runner"]:
         """The same with a client of its own, for another thread or (`timeout_s`) another patience with silence."""
-        target = self.target
-        if timeout_s is not None:
-            target = msgspec.structs.replace(target, timeout=f"{round(timeout_s * 1000)}ms")
-        with StreamClient.to(target) as client:
+        with self.client.another(read_timeout_s=timeout_s) as client:
             yield self._replace(client=client)
+        self.client.exchanges += client.exchanges
 
     def request(
         self, keys: Keys = NO_KEYS, *, headers: Mapping[str, str | None] | None = None
@@ -114,7 +113,9 @@ class Runner(NamedTuple):
         """A request and what came of it, joined with the mock's ledger; `wait_s` is how long its end is waited for."""
         upstream = None
         if self.mock is not None and self.offset is not None and stream_id is not None:
-            upstream = upstream_of(self.mock.entries(stream_id, wait_s), self.offset)
+            with self.waiting() if wait_s else nullcontext():
+                entries = self.mock.entries(stream_id, wait_s)
+            upstream = upstream_of(entries, self.offset)
         return Observed(
             scenario=scenario,
             transcript=transcript,

@@ -25,7 +25,8 @@ def wrong_method(run: Runner, scenario: str) -> Iterator[Observed]:
 @play("bad-json")
 def bad_json(run: Runner, scenario: str) -> Iterator[Observed]:
     spec, _ = run.request()
-    for body, variant in ((b'{"message": ', "a cut-off body"), (b"[]", "an array"), (b"", "an empty body")):
+    # JSON of the wrong shape is what `invalid` sends.
+    for body, variant in ((b'{"message": ', "a cut-off body"), (b"", "an empty body")):
         yield run.probe(scenario, spec._replace(body=body), None, variant=variant)
 
 

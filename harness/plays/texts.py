@@ -1,18 +1,21 @@
 """Texts that get lost or misread on the way, which the mock is asked to stream."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from harness.conformance.cases import Observed
 from harness.plays.base import Runner, play
 
-# What the mock streams for `text=KIND` from seed 0: stated here again, because the two sides share no code. A test
-# compares them.
+# What the mock streams for `text=everything` from seed 0: stated here again, because the two sides share no code.
+# A test compares them. What may end a stream early comes last.
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
     "unicode": (" café", " naïve", " straße", " 日本語", " да", " €", " 🌍", " 👩‍💻"),
     "newlines": (" one\n", "\n", "\n\n", " two\nthree", "\nfour", " five\n\nsix\n", " seven"),
-    "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
     "separators": (" a\u2028b", "\u2029", " c\u0085d", "\x0b", " e\x0cf", "g"),
+    "big": (" " + "0123456789abcdef" * 6_400, " small"),
     "injection": (
         " x\n\ndata: [DONE]\n\n",
         " y\nevent: done\ndata: {}\n\n",
@@ -22,13 +25,15 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
         "[DONE]",
         '","done":true,"x":"',
     ),
-    "big": (" " + "0123456789abcdef" * 6_400, " small"),
 }
+MARKS: Final = tuple(f"--{kind}--" for kind in (*TEXTS, "end"))
+"""The tokens that part them: each text stands between two."""
 
 
-@play(*TEXTS)
-def said(run: Runner, scenario: str) -> Iterator[Observed]:
-    pieces = TEXTS[scenario]
-    seen = run.ask(scenario, {"text": scenario, "tokens": len(pieces), "seed": 0, "itl": "1ms"})
-    seen.said = "".join(pieces)
-    yield seen
+@play("texts")
+def texts(run: Runner, scenario: str) -> Iterator[Observed]:
+    """One stream of all of them, observed once for each."""
+    count = len(MARKS) + sum(map(len, TEXTS.values()))
+    whole = run.ask(scenario, {"text": "everything", "tokens": count, "seed": 0, "ttft": "1ms", "itl": "1ms"})
+    for (kind, pieces), marks in zip(TEXTS.items(), pairwise(MARKS), strict=True):
+        yield replace(whole, scenario=kind, said="".join(pieces), marks=marks)

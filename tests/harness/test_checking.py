@@ -1,6 +1,10 @@
 """The runner against the embedded mock: clean shapes find nothing, every fault is found."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,7 +15,7 @@ from harness.conformance.registry import CHECKS, judge, select
 from harness.conformance.result import CheckResult, Verdict
 from harness.errors import CannotMeasure
 from harness.plays.base import Pace
-from harness.plays.texts import TEXTS
+from harness.plays.texts import MARKS, TEXTS
 from harness.target import Target
 from harness.truth import Mock
 from mock_provider import dialects as mock_dialects
@@ -215,12 +219,55 @@ def test_credentials_are_left_out_and_spoilt_and_never_shown(client: StreamClien
 
 
 def test_only_what_the_selected_checks_read_is_requested(client: StreamClient, clean_mock: MockServer) -> None:
-    """One check of the happy path takes two requests, not thirty."""
+    """One check of the happy path takes two requests, not all of them."""
     target = Target(url=clean_mock.url + SHAPES["openai-chat"])
 
     checks = checking.check(client, target, select(("http.status-200",)))
 
     assert checks.requests == 2
+
+
+def test_a_default_run_makes_few_requests(client: StreamClient, clean_mock: MockServer) -> None:
+    """Every check, nothing opted in: under 30, as the mock counts them too."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"], headers={"Authorization": "Bearer sk-0123456789abcdef"})
+
+    with Mock(clean_mock.url) as mock:
+        before = len(mock.recent())
+        checks = checking.check(client, target, select(), mock=mock, pace=PACE)
+        streams = len(mock.recent()) - before
+
+    assert checks.requests < 30
+    assert streams <= checks.requests
+
+
+def test_verdicts_do_not_depend_on_how_busy_the_machine_is(client: StreamClient, clean_mock: MockServer) -> None:
+    """The same with the processors taken by others, and observed in the same order."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"], dialect="openai-chat")
+    patient = PACE._replace(step_timeout_s=10.0)
+
+    def observed() -> tuple[list[str], dict[str, Verdict]]:
+        with Mock(clean_mock.url) as mock:
+            case = checking.observe(client, target, select(), mock=mock, pace=patient)
+        return [seen.label for seen in case.observed], {one.id: one.verdict for one in judge(case, select())}
+
+    alone = observed()
+    with busy(processes=2 * (os.cpu_count() or 1)):
+        beside_others = observed()
+
+    assert beside_others == alone
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Processes that do nothing but count."""
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:
@@ -234,9 +281,9 @@ def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:
     assert told[-1][1] == told[-1][2]
 
 
-@pytest.mark.parametrize("kind", TEXTS)
-def test_the_texts_that_the_mock_is_asked_for_are_the_mocks(kind: str) -> None:
+def test_the_texts_that_the_mock_is_asked_for_are_the_mocks() -> None:
     """Stated on both sides, so compared here."""
-    source = mock_text.token_texts(kind, 0)
+    said = [token for kind, mark in zip(TEXTS, MARKS, strict=False) for token in (mark, *TEXTS[kind])] + [MARKS[-1]]
+    source = mock_text.token_texts("everything", 0)
 
-    assert TEXTS[kind] == tuple(next(source) for _ in TEXTS[kind])
+    assert said == [next(source) for _ in said]

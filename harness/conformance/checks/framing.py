@@ -192,10 +192,10 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 data_seen = True
             elif data_seen and b":" not in line.raw:
                 return unmet(f"the line {_show(line.raw)} of a longer text has no data: prefix", seen.at(line.offset))
-    if "\n" not in seen.transcript.text:
+    if "\n" not in seen.heard:
         return inconclusive("no token with a line break came", MOCK)
-    if seen.said is not None and seen.transcript.text != seen.said:
-        return unmet("the text with line breaks did not arrive as it was sent", seen.at(0))
+    if seen.said is not None and seen.heard != seen.said:
+        return unmet("the text with line breaks did not arrive as it was sent", seen.at(seen.differs_at))
     return met("text with line breaks arrives whole")
 
 
@@ -543,10 +543,12 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
 )
 def event_size_64k(seen: Observed, _case: Case) -> Finding:
     if seen.said is not None and len(seen.said) > LONG_LINE:
-        if seen.transcript.text == seen.said:
+        if seen.heard == seen.said:
             return met(f"a token of {show_bytes(len(seen.said))} arrives whole")
-        got = show_bytes(len(seen.transcript.text))
-        return fail(f"of a text of {show_bytes(len(seen.said))} {got} arrived: {seen.how_it_went()}", seen.at(0))
+        got = show_bytes(len(seen.heard))
+        return fail(
+            f"of a text of {show_bytes(len(seen.said))} {got} arrived: {seen.how_it_went()}", seen.at(seen.differs_at)
+        )
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)
     if longest is None or len(longest.raw) <= LONG_LINE:
         return inconclusive("no big event came", MOCK)

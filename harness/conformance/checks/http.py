@@ -324,12 +324,14 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
             python="return StreamingResponse(events(), media_type='text/event-stream')",
         ),
     ),
-    reads=("accept",),
+    reads=("accept", "gzip", "http10"),
     expected="the same answer for text/event-stream, */* and no Accept; a stream, JSON or 406 for application/json",
 )
 def accept_negotiation(case: Case) -> Finding:
     found: list[Finding] = []
-    for seen in case.of(("accept",)):
+    for seen in case.of(("accept", "gzip", "http10")):
+        if seen.scenario == "http10" and seen.status in (426, 505):
+            continue  # refused for its version
         if seen.head is None:
             found.append(inconclusive(f"{seen.label}: {seen.how_it_went()}", SEE))
         elif "json" in (seen.variant or ""):

@@ -193,11 +193,13 @@ def prompt_not_in_url(case: Case) -> Finding:
             ),
         ),
     ),
-    reads=("cors",),
+    reads=("cors", "gzip"),
     wants=answered,
     expected="no wildcard or reflected origin together with credentials",
 )
-def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding:
+def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
+    if seen.origin is None:
+        return None
     head = seen.head
     origin = head.get("access-control-allow-origin") if head else None
     if origin is None:
@@ -250,11 +252,13 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     if forged:
         name = printable((forged[0].field or b"").decode("utf-8", "replace"), 40)
         return unmet(f"text became the field {name!r}", seen.at(forged[0].offset))
-    text = seen.transcript.text
+    text = seen.heard
     if case.dialect is not None and case.dialect.terminal is None:
         # Where no end marker is agreed on, a token that looks like one is text like any other.
-        text = "".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS)
+        text = seen.part("".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS))
     if text == seen.said:
         return met("it arrives as text")
     got, sent = len(text), len(seen.said)
-    return unmet(f"text was taken for structure: {got:,} of {sent:,} characters arrived as text", seen.at(0))
+    return unmet(
+        f"text was taken for structure: {got:,} of {sent:,} characters arrived as text", seen.at(seen.differs_at)
+    )

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 from harness.conformance.applies import custom, json_payloads
-from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.cases import Case, Observed, first_difference, printable
 from harness.conformance.payloads import NotJson, is_sentinel, parse
 from harness.conformance.registry import (
     Finding,
@@ -99,9 +99,11 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     if (at := body.find(REPLACEMENT)) >= 0:
         judged = warn if seen.said is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
-    if seen.said is not None and seen.transcript.text != seen.said:
-        return unmet(f"the text differs from what was sent: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
-    if body.isascii() and seen.transcript.text.isascii():
+    if seen.said is not None and seen.heard != seen.said:
+        return unmet(
+            f"the text differs from what was sent: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at)
+        )
+    if body.isascii() and seen.heard.isascii():
         return inconclusive("only ASCII came", MOCK)
     return met("text beyond ASCII arrives intact")
 
@@ -167,13 +169,13 @@ def _roundtrip(seen: Observed, what: str) -> Finding | None:
         return None
     if not seen.upstream:
         return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
-    if seen.transcript.text == seen.said:
+    if seen.heard == seen.said:
         return met(f"text with {what} arrives as it was sent")
-    return unmet(f"the text with {what} changed: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
+    return unmet(f"the text with {what} changed: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at))
 
 
 def _difference(got: str, sent: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(got, sent, strict=False)) if a != b), min(len(got), len(sent)))
+    at = first_difference(got, sent)
     ours, theirs = printable(got[at : at + 20]) or "the end", printable(sent[at : at + 20]) or "the end"
     return f"at character {at:,} {ours!r} instead of {theirs!r}"
 
@@ -218,8 +220,8 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
     if found:
         at, name = min(found)
         return unmet(f"{name} stands raw in a payload: clients that iterate over lines tear it", seen.at(at))
-    if seen.said is not None and seen.transcript.text != seen.said:
-        return fail(f"a separator was lost: {_difference(seen.transcript.text, seen.said)}", seen.at(0))
+    if seen.said is not None and seen.heard != seen.said:
+        return fail(f"a separator was lost: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at))
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
     return met("they are escaped")

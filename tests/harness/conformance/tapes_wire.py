@@ -70,12 +70,13 @@ add("http.unauthenticated-401", "fail", answer(302, "no-auth"), has_credential=T
 add("http.unauthenticated-401", "not-applicable", Tape(body=JSON))
 add("http.unauthenticated-401", "not-applicable", Tape(body=JSON), has_credential=True, public=True)
 
-ACCEPTED = tuple(
-    Tape(scenario="accept", variant=f"Accept: {value}", body=JSON) for value in ("text/event-stream", "*/*")
-)
-add("http.accept-negotiation", "pass", *ACCEPTED, answer(406, "accept", variant="Accept: application/json"))
-add("http.accept-negotiation", "warn", *ACCEPTED, answer(406, "accept", variant="no Accept"))
-add("http.accept-negotiation", "info", *ACCEPTED, answer(500, "accept", variant="Accept: application/json"))
+ANY = Tape(scenario="gzip", variant="Accept: */*", body=JSON)
+NONE = Tape(scenario="http10", variant="no Accept", body=JSON)
+add("http.accept-negotiation", "pass", ANY, NONE, answer(406, "accept", variant="Accept: application/json"))
+add("http.accept-negotiation", "pass", ANY, answer(426, "http10", variant="no Accept"))
+add("http.accept-negotiation", "warn", ANY, answer(406, "http10", variant="no Accept"))
+add("http.accept-negotiation", "warn", answer(406, "gzip", variant="Accept: */*"), NONE)
+add("http.accept-negotiation", "info", ANY, NONE, answer(500, "accept", variant="Accept: application/json"))
 
 add("http.chunked-framing", "pass", Tape(body=JSON))
 add("http.chunked-framing", "fail", Tape(body=JSON, end=End.CLOSED, detail="closed before the final chunk"))
