@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import msgspec
+
 from harness import __version__
 from harness import plays as _played  # noqa: F401 - importing it registers the plays
 from harness.client import StreamClient, not_a_stream
@@ -17,6 +19,7 @@ from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import SCENARIOS, Scenario
+from harness.conformance.wirelog import exchanges, hiding
 from harness.plays.base import PLAYS, Pace, Runner
 from harness.plays.floor import Progress, Waiting, perform
 from harness.secrets import is_secret
@@ -43,7 +46,10 @@ def check(
     happy = case.observed[0]
     if not happy.streams:
         raise not_a_stream(happy.transcript)
-    results = judge(case, selected)
+    played = {seen.scenario for seen in case.observed}
+    reads = {one.id: [name for name in one.reads if name in played] for one in selected}
+    results = [msgspec.structs.replace(one, scenarios=reads[one.id]) for one in judge(case, selected)]
+    hide = hiding([*_credentials(target), allowed.second_key or ""])
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
@@ -54,7 +60,14 @@ def check(
         requests=case.requests,
         summary=summary_of(results),
         results=results,
+        exchanges=exchanges(case, results, hide),
     )
+
+
+def _credentials(target: Target) -> list[str]:
+    """The values that must not come back in a report, with and without the name of their scheme."""
+    values = [value for name, value in target.headers.items() if is_secret(name)]
+    return values + [value.partition(" ")[2] for value in values]
 
 
 def summary_of(results: Sequence[CheckResult]) -> dict[str, int]:

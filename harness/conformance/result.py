@@ -50,7 +50,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """One check's answer, with all that a reader needs to believe it and to act on it.
 
     `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked;
-    `fixes` holds beside the general `fix` what to paste, by stack.
+    `fixes` holds beside the general `fix` what to paste, by stack; `scenarios` are the requests that it was judged by.
     """
 
     id: str
@@ -69,6 +69,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     references: list[str] = []
     breaks: str | None = None
     needs: str | None = None
+    scenarios: list[str] = []
 
     @property
     def advice(self) -> list[str]:
@@ -77,8 +78,45 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
         return [*([self.fix] if self.fix else []), *by_stack]
 
 
+class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of a body, or what arrived together: escaped, masked and bounded.
+
+    `cited` are the offsets in it that a check quotes, `marks` the characters of `text` that show them.
+    """
+
+    offset: int
+    size: int
+    text: str
+    arrival_ns: int | None = None
+    read: int | None = None
+    cited: list[int] = []
+    marks: list[int] = []
+
+
+class Exchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A request of a scenario and its answer. Times from its start; `size` in bytes of the decoded body."""
+
+    label: str
+    scenario: str
+    method: str
+    url: str
+    outcome: str
+    reproduce: str | None = None
+    detail: str | None = None
+    status: int | None = None
+    http_version: str | None = None
+    headers: list[tuple[str, str]] = []
+    headers_ns: int | None = None
+    end_ns: int | None = None
+    end: str | None = None
+    framing: str | None = None
+    reads: int = 0
+    size: int = 0
+    rows: list[WireRow] = []
+
+
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`checks.json`."""
+    """`checks.json`: what one target was found to do, and the wire that it was judged by."""
 
     schema: int = SCHEMA
     target: str
@@ -90,3 +128,4 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     summary: dict[str, int]
     results: list[CheckResult]
+    exchanges: list[Exchange] = []

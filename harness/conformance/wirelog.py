@@ -1,0 +1,146 @@
+"""The wire behind a verdict: what each request was answered with, line by line with arrival times, bounded.
+
+Kept are the beginning and the end of each body and what lies around the bytes that a check quotes; every row is escaped
+and masked, so that a report may be passed on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from harness.conformance.cases import Case, Observed, place_of, printable, visible
+from harness.conformance.leaks import mask
+from harness.conformance.result import CheckResult, Exchange, WireRow
+from harness.secrets import MASK, mask_headers
+
+MAX_EXCHANGES: Final = 80
+PER_SCENARIO: Final = 8
+FIRST_ROWS: Final = 16
+LAST_ROWS: Final = 6
+AROUND: Final = 4
+MAX_CITED: Final = 8
+ROW_CHARS: Final = 240
+_BEFORE_CHARS: Final = 60
+
+Hide = Callable[[str], str]
+
+
+def hiding(secrets: Sequence[str]) -> Hide:
+    """What masks these values, and all else that looks like a secret, in a text."""
+    long = sorted({secret for secret in secrets if len(secret) >= 8}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for secret in long:
+            text = text.replace(secret, MASK)
+        return mask(text)
+
+    return hide
+
+
+def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[Exchange]:
+    """The wire of a case, those exchanges first in line for a place that a check quotes."""
+    cited: dict[str, set[int]] = {}
+    for result in results:
+        for item in result.evidence:
+            cited.setdefault(item.scenario, set()).update([] if item.offset is None else [item.offset])
+    kept: list[Observed] = []
+    for _, group in groupby(case.observed, key=lambda seen: seen.scenario):
+        of_scenario = sorted(group, key=lambda seen: seen.label not in cited)[:PER_SCENARIO]
+        kept += of_scenario
+    return [_exchange(seen, sorted(cited.get(seen.label, ()))[:MAX_CITED], hide) for seen in kept[:MAX_EXCHANGES]]
+
+
+def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> Exchange:
+    transcript, capture = seen.transcript, seen.transcript.capture
+    head = capture.head
+
+    def since(t_ns: int | None) -> int | None:
+        return None if t_ns is None else t_ns - capture.start_ns
+
+    return Exchange(
+        label=seen.label,
+        scenario=seen.scenario,
+        method=seen.method,
+        url=seen.url,
+        reproduce=seen.curl or None,
+        outcome=transcript.outcome.value,
+        detail=None if transcript.detail is None else hide(printable(transcript.detail, 300)),
+        status=None if head is None else head.status,
+        http_version=None if head is None else head.http_version,
+        headers=[] if head is None else [
+            (printable(name, 80), hide(printable(mask_headers({name: value})[name], 300)))
+            for name, value in head.headers[:60]
+        ],
+        headers_ns=since(capture.headers_ns),
+        end_ns=since(capture.end_ns),
+        end=None if capture.end is None else capture.end.value,
+        framing=None if capture.framing is None else capture.framing.value,
+        reads=len(capture.reads),
+        size=len(transcript.body),
+        rows=[_row(seen, piece, cited, hide) for piece in _chosen(list(_pieces(seen)), cited)],
+    )  # fmt: skip
+
+
+class _Piece(NamedTuple):
+    start: int
+    end: int
+    read: int | None
+
+
+def _pieces(seen: Observed) -> Iterator[_Piece]:
+    """The body by lines, a blank line with the one before it; where it has none, by what arrived together."""
+    transcript = seen.transcript
+    lines = [*transcript.lines, *([transcript.pending] if transcript.pending is not None else [])]
+    if lines:
+        # A byte order mark is before the first line, and belongs to it.
+        last = _Piece(0, lines[0].end, lines[0].read)
+        for line in lines[1:]:
+            if not line.raw and line.read == last.read:
+                last = last._replace(end=line.end)
+            else:
+                yield last
+                last = _Piece(line.offset, line.end, line.read)
+        yield last
+        return
+    if not transcript.body:
+        return
+    # A piece that the content coding made longer or shorter cannot be told apart in the decoded body.
+    if sum(len(data) for _, data in transcript.capture.body) != len(transcript.body):
+        yield _Piece(0, len(transcript.body), None)
+        return
+    start = 0
+    for read, data in transcript.capture.body:
+        if data:
+            yield _Piece(start, start + len(data), read)
+        start += len(data)
+
+
+def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
+    """The first, the last, and those around what is quoted."""
+    wanted = set(range(FIRST_ROWS)) | set(range(len(pieces) - LAST_ROWS, len(pieces)))
+    for offset in cited:
+        at = next((index for index, piece in enumerate(pieces) if piece.start <= offset < piece.end), len(pieces))
+        wanted |= set(range(at - AROUND, at + AROUND + 1))
+    return [piece for index, piece in enumerate(pieces) if index in wanted]
+
+
+def _row(seen: Observed, piece: _Piece, cited: Sequence[int], hide: Hide) -> WireRow:
+    capture = seen.transcript.capture
+    data = seen.transcript.body[piece.start : piece.end]
+    inside = [offset for offset in cited if piece.start <= offset < piece.end]
+    text = visible(data)
+    shown = hide(text)
+    # What was masked has moved what follows: then the row is marked, and no character in it.
+    marks = [place_of(text, data[: offset - piece.start]) for offset in inside] if shown == text else []
+    known = [mark for mark in marks if mark is not None]
+    start = max(0, known[0] - _BEFORE_CHARS) if known and known[0] > ROW_CHARS - _BEFORE_CHARS else 0
+    end = start + ROW_CHARS
+    return WireRow(
+        offset=piece.start,
+        size=len(data),
+        arrival_ns=None if piece.read is None else capture.reads[piece.read].t_ns - capture.start_ns,
+        read=piece.read,
+        text=f"{'…' if start else ''}{shown[start:end]}{'…' if end < len(shown) else ''}",
+        cited=inside,
+        marks=[mark - start + (start > 0) for mark in known if start <= mark < end],
+    )

@@ -1,0 +1,107 @@
+"""The wire behind a verdict: complete where it is quoted, bounded elsewhere, and without secrets."""
+
+from harness.conformance import wirelog
+from harness.conformance.cases import Case
+from harness.conformance.result import CheckResult, Evidence, Exchange, Verdict
+from harness.conformance.wirelog import exchanges, hiding
+from harness.units import MS
+from tests.harness.conformance.tapes import Tape
+from tests.reports.report_builders import check
+
+LINES = tuple((10.0 * n, b'data: {"n":%d}\n\n' % n) for n in range(200))
+LONG = Tape(timed=LINES)
+
+
+def quoting(tape: Tape, *offsets: int) -> CheckResult:
+    """A finding at these offsets."""
+    return check("bad", Verdict.FAIL, evidence=[tape.play().at(offset) for offset in offsets])
+
+
+def log(tape: Tape, *results: CheckResult, secrets: tuple[str, ...] = ()) -> Exchange:
+    (only,) = exchanges(Case(observed=[tape.play()]), results, hiding(secrets))
+    return only
+
+
+def test_rows_are_lines_with_their_arrival() -> None:
+    rows = log(LONG).rows
+
+    assert [(row.offset, row.arrival_ns, row.text) for row in rows[:2]] == [
+        (0, 0, 'data: {"n":0}␊␊'),
+        (15, 10 * MS, 'data: {"n":1}␊␊'),
+    ]
+
+
+def test_a_long_body_is_bounded_and_whole_around_what_is_quoted() -> None:
+    """The first rows, the last, and the neighbours of the quoted byte, which is marked."""
+    body = b"".join(data for _, data in LINES)
+    offset = body.index(b'"n":100')
+
+    rows = log(LONG, quoting(LONG, offset)).rows
+
+    assert len(rows) == wirelog.FIRST_ROWS + wirelog.LAST_ROWS + 2 * wirelog.AROUND + 1
+    (marked,) = [row for row in rows if row.cited]
+    assert marked.cited == [offset]
+    assert marked.text[marked.marks[0] :].startswith('"n":100')
+    assert rows[-1].offset + rows[-1].size == len(body)
+
+
+def test_a_byte_order_mark_belongs_to_the_first_row() -> None:
+    tape = Tape(body=b"\xef\xbb\xbfdata: x\n\n")
+
+    (row,) = log(tape, quoting(tape, 0)).rows
+
+    assert (row.offset, row.size, row.text, row.marks) == (0, 12, "<U+FEFF>data: x␊␊", [0])
+
+
+def test_a_row_shows_the_quoted_byte_of_a_long_line() -> None:
+    tape = Tape(body=b"data: " + b"x" * 5_000 + b"\xff" + b"y" * 5_000 + b"\n\n")
+
+    (row,) = log(tape, quoting(tape, 5_006)).rows
+
+    assert len(row.text) <= wirelog.ROW_CHARS + 2
+    assert row.text[row.marks[0] :].startswith("<0xFF>")
+
+
+def test_no_secret_is_kept() -> None:
+    """Neither the credential that was sent, wherever it comes back, nor what looks like one."""
+    tape = Tape(
+        body=b"data: you sent hunter2-hunter2 and sk-abcdefghijklmnop\n\n",
+        headers=(("Content-Type", "text/event-stream"), ("Set-Cookie", "s=1"), ("X-Echo", "hunter2-hunter2")),
+    )
+
+    kept = log(tape, quoting(tape, 6), secrets=("hunter2-hunter2", "x"))
+
+    assert "hunter2" not in str(kept)
+    assert "abcdefgh" not in str(kept)
+    assert ("Set-Cookie", "***") in kept.headers
+
+
+def test_an_answer_that_is_no_stream_is_kept_by_what_arrived() -> None:
+    refused = Tape(
+        status=400, headers=(("Content-Type", "application/json"),), timed=((1, b'{"error":'), (2, b'"no"}\n'))
+    )
+
+    rows = log(refused).rows
+
+    assert [(row.offset, row.text, row.arrival_ns) for row in rows] == [(0, '{"error":', MS), (9, '"no"}␊', 2 * MS)]
+
+
+def test_a_connection_that_gave_nothing() -> None:
+    assert log(Tape(status=None)).rows == []
+
+
+def test_what_is_quoted_comes_first_when_there_is_too_much() -> None:
+    """A load check's hundred streams do not crowd out the one that is at fault."""
+    many = [Tape(body=b"data: x\n\n", variant=f"stream {n}") for n in range(50)]
+    finding = check("bad", Verdict.FAIL, evidence=[Evidence("happy (stream 49)")])
+
+    kept = exchanges(Case(observed=[tape.play() for tape in many]), [finding])
+
+    assert len(kept) == wirelog.PER_SCENARIO
+    assert kept[0].label == "happy (stream 49)"
+
+
+def test_hostile_bytes_are_shown_and_never_kept_raw() -> None:
+    tape = Tape(body="data: \x1b]0;title\x07\u202eevil\x00\n\n".encode())
+
+    assert log(tape).rows[0].text == "data: ␛]0;title␇<U+202E>evil␀␊␊"
