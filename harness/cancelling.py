@@ -73,7 +73,7 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
     last = entries[-1]
     gone = last.disconnect
     return Upstream(
-        requests=len(entries),
+        requests=sum(not entry.resumed for entry in entries),
         end=last.end,
         disconnect_ns=gone.t_ns - offset.offset_ns if gone else None,
         disconnect_kind=gone.kind if gone else None,

@@ -55,6 +55,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     end: str | None = None
     status: int | None = None
     faults: list[str] = []
+    resumed: bool = False
 
     def token_ns(self) -> list[int]:
         """When each token was first written."""

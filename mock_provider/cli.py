@@ -78,6 +78,8 @@ def mock_command(
     queue: Annotated[
         int | None, typer.Option(help="Requests that may wait for a worker's slots; others get 429.")
     ] = None,
+    key_slots: Annotated[int | None, typer.Option(help="Streams at once of one API key; others get 429.")] = None,
+    key_rate: Annotated[int | None, typer.Option(help="Requests a minute of one API key; others get 429.")] = None,
     queue_policy: Annotated[
         Literal["queue", "reject"], typer.Option(help="What a request does when every slot is taken.")
     ] = "queue",
@@ -155,6 +157,8 @@ def mock_command(
             traces=tuple(trace or ()),
             replay=replay,
             slots=slots,
+            key_slots=key_slots,
+            key_rate=key_rate,
             queue=queue,
             queue_policy=_queue_policy(queue_policy),
             prefill_rate=prefill_rate,

@@ -41,6 +41,21 @@ class Stream:
         """The request's Origin field."""
         return self.request.headers.get("origin")
 
+    @property
+    def last_event_id(self) -> str | None:
+        """The request's Last-Event-ID field."""
+        return self.request.headers.get("last-event-id")
+
+    @property
+    def user(self) -> str:
+        """Who asks: the API key, empty when none is shown."""
+        return self.dialect.credential(self.request)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it only continues an earlier one."""
+        return self.last_event_id is not None and any(fault.resumes for fault, _ in self.plan.faults)
+
     def encode(self, item: Item) -> bytes:
         """The dialect's bytes for an item that a fault invents."""
         return self.encoder.encode(item)
@@ -63,8 +78,8 @@ def compose(stream: Stream) -> Composition:
     """The actions of a streamed answer, with the plan's faults."""
     plan = stream.plan
     for fault, arg in plan.faults:
-        if fault.answer is not None:
-            return _answered(fault.answer(arg, stream), stream)
+        if fault.answer is not None and (answer := fault.answer(arg, stream)) is not None:
+            return _answered(answer, stream)
 
     head = stream_head(stream)
     if isinstance(stream.encoder, Repeating) and head.framing is Framing.CHUNKED and is_straight(plan):
@@ -113,8 +128,8 @@ def compose_whole(stream: Stream) -> Composition:
     """The actions of a non-streamed answer: everything at the end, with its length."""
     plan = stream.plan
     for fault, arg in plan.faults:
-        if fault.answer is not None:
-            return _answered(fault.answer(arg, stream), stream)
+        if fault.answer is not None and (answer := fault.answer(arg, stream)) is not None:
+            return _answered(answer, stream)
     tokens = plan.tokens or 0
     body = stream.dialect.whole(stream.ask, plan, whole_parts(spoken(plan)))
     head = Head(200, [("Content-Type", "application/json"), ("X-Request-Id", request_id())], Framing.LENGTH)
@@ -133,9 +148,9 @@ def compose_whole(stream: Stream) -> Composition:
     return Composition(actions, None, head.status)
 
 
-def compose_refused(stream: Stream) -> Composition:
-    """429 in the dialect's shape, when the queue for a slot is full."""
-    return _answered(status_answer(429, stream), stream)
+def compose_refused(stream: Stream, status: int) -> Composition:
+    """429, or whatever is wrongly said instead, in the dialect's shape: no slot is free, or a quota is used up."""
+    return _answered(status_answer(status, stream), stream)
 
 
 def request_id() -> str:

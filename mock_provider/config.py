@@ -55,6 +55,9 @@ class MockConfig:
     itl_per_active: str = "0"
     knee: int | None = None
     collapse: float = 0.0
+    # Limits of each API key, see `quota`.
+    key_slots: int | None = None
+    key_rate: int | None = None  # requests a minute
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -96,6 +99,8 @@ class MockConfig:
             "tokens-per-event": self.tokens_per_event,
             "events-per-write": self.events_per_write,
             "slots": self.slots,
+            "key-slots": self.key_slots,
+            "key-rate": self.key_rate,
             "knee": self.knee,
         }
         for name, count in least_one.items():

@@ -37,6 +37,7 @@ class Entry:
         "method",
         "path",
         "prompt",
+        "resumed",
         "room",
         "script",
         "seq",
@@ -76,6 +77,7 @@ class Entry:
         self.tokens_planned, self.arrival_ns = tokens_planned, arrival_ns
         self.status: int | None = None
         self.slot_ns = arrival_ns  # when its slot was given; later than the arrival if it queued
+        self.resumed = False  # it only continues an earlier one
         self.head_ns: int | None = None
         self.writes_ns = array("q")
         self.writes_what = array("Q")  # bytes << 32 | token + 1
@@ -123,6 +125,7 @@ class Entry:
             "prompt": self.prompt,
             "faults": self.faults,
             "script": self.script,
+            "resumed": self.resumed,
             "arrival_ns": self.arrival_ns,
             "slot_ns": self.slot_ns,
             "head_ns": self.head_ns,

@@ -22,11 +22,14 @@ from mock_provider.listening import forget_socket, listen
 from mock_provider.listings import LISTINGS, Listing
 from mock_provider.plan import resolve, stopped
 from mock_provider.player import Player
+from mock_provider.quota import Quota
 from mock_provider.routes import Routes
 from mock_provider.text import count_tokens
 from mock_provider.timers import Timers
 from mock_provider.timing import Timeline, trace, unchanged
 from mock_provider.workers import Place
+
+PROMPT_LIMIT = 500_000  # characters of the newest message
 
 _ROUTES: Routes[Dialect] = Routes()
 for _dialect in DIALECTS:
@@ -39,12 +42,13 @@ class Server:
 
     def __init__(self, config: MockConfig, place: Place | None = None) -> None:
         self._config = config
-        self._server_faults = frozenset(faults.parse(spec).fault.name for spec in config.faults)
+        self._server_faults = {active.fault.name: active.arg for active in map(faults.parse, config.faults)}
         self._place = place
         self._ledger = Ledger(config.ledger_size, next_seq=place.next_seq if place is not None else None)
         self._gates = Gates()
         limits = config.limits()
         self._capacity = Capacity(limits) if limits != Limits() else None
+        self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
         self._next_ordinal = place.next_ordinal if place is not None else count(1).__next__  # of requests for streams
         self._control = Control(self._ledger, self._gates, config.control_token)
@@ -172,8 +176,11 @@ class Server:
             return
         plan = stream.plan
         capacity = self._capacity
-        if capacity is not None and capacity.full:
-            composition, capacity = compose_refused(stream), None
+        user = stream.user
+        admitted = (capacity is None or not capacity.full) and self._quota.admit(user, request.arrival_monotonic_ns)
+        if not admitted:
+            wrong = self._server_faults.get("overload-status")
+            composition, capacity = compose_refused(stream, 429 if wrong is None else wrong.count or 503), None
         else:
             composition = compose(stream) if ask.stream else compose_whole(stream)
         prefill_ns = plan.prefill_ns
@@ -191,9 +198,12 @@ class Server:
             tokens_planned=plan.tokens,
             arrival_ns=request.arrival_ns,
         )
+        entry.resumed = stream.resumed
 
         def ended(player: Player, end: EndKind) -> None:
             self._ledger.close(player.entry, time.time_ns(), end)
+            if admitted:
+                self._quota.leave(user)
             connection.stream_ended(end)
 
         player = Player(
@@ -223,7 +233,11 @@ class Server:
 
     def _read(self, request: Request, dialect: Dialect) -> Ask:
         try:
-            return dialect.read(request, self._config.models)
+            ask = dialect.read(request, self._config.models)
+            if len(ask.prompt) > PROMPT_LIMIT and "no-input-limit" not in self._server_faults:
+                message = f"the prompt has {len(ask.prompt)} characters; there may be {PROMPT_LIMIT}"
+                raise Refusal(400, message, kind="too-long", code="context_length_exceeded")
+            return ask
         except Refusal as refusal:
             swallowed = {"malformed": "ok-on-bad-json", "invalid": "no-validation"}.get(refusal.kind)
             if swallowed in self._server_faults:
@@ -246,7 +260,7 @@ class Server:
                 self._config,
                 features=features,
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
-                max_tokens=ask.max_tokens,
+                max_tokens=None if "ignores-max-tokens" in self._server_faults else ask.max_tokens,
                 ordinal=ordinal,
                 prompt_tokens=count_tokens(ask.prompt),
                 traces=self._traces,

@@ -132,7 +132,7 @@ def calls_for(tools: tuple[Tool, ...], choice: str, *, answered: bool) -> int | 
 def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
     """Each token's part and text, without an end where the last part is text."""
     speech = plan.speech
-    words = token_texts(plan.text, plan.seed)
+    words = token_texts(plan.text, plan.seed, plan.id)
     first = 0
     if speech.reasoning:
         reasoning = Part(PartKind.REASONING)

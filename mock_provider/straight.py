@@ -36,7 +36,7 @@ def is_straight(plan: Plan) -> bool:
 
 def token_writes(plan: Plan, encoder: Repeating) -> Iterator[Write]:
     """The writes of the tokens of a chunked body."""
-    texts = token_texts(plan.text, plan.seed)
+    texts = token_texts(plan.text, plan.seed, plan.id)
     known: dict[str, bytes] = {}
     token = 0
     while plan.tokens is None or token < plan.tokens:

@@ -1,6 +1,7 @@
 """Token texts: deterministic from (kind, seed) on every machine, so that a stream can be predicted byte for byte."""
 
 from collections.abc import Iterator
+from itertools import repeat
 
 _ASCII = (
     " the stream carries each token as soon as it exists and a reader sees the words arrive one after another with"
@@ -39,7 +40,9 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
 EVERYTHING = "everything"
 _HARD = ("whitespace", "unicode", "newlines", "separators", "big", "injection")
 _ALPHABETS[EVERYTHING] = (*(token for kind in _HARD for token in (f"--{kind}--", *_ALPHABETS[kind])), "--end--")
-KINDS = tuple(_ALPHABETS)
+OWN_ID = "id"  # every token is the stream's own id, so that text which strays into another stream shows
+KINDS = (*_ALPHABETS, OWN_ID)
+LONGEST_ID = 64
 
 
 def count_tokens(prompt: str) -> int:
@@ -49,11 +52,13 @@ def count_tokens(prompt: str) -> int:
 
 def longest(kind: str) -> int:
     """Characters of the longest token of a kind."""
-    return max(map(len, _ALPHABETS[kind]))
+    return LONGEST_ID + 1 if kind == OWN_ID else max(map(len, _ALPHABETS[kind]))
 
 
-def token_texts(kind: str, seed: int) -> Iterator[str]:
+def token_texts(kind: str, seed: int, stream_id: str = "") -> Iterator[str]:
     """Endless token texts; the first walks the alphabet from its start so that short streams show every case."""
+    if kind == OWN_ID:
+        yield from repeat(f" {stream_id}")
     alphabet = _ALPHABETS[kind]
     size = len(alphabet)
     if kind != "ascii":

@@ -9,6 +9,7 @@ from mock_provider.faults import (
     ndjson,
     openai,
     payload,
+    resume,
     security,
     server,
     tcp,
@@ -31,6 +32,7 @@ FAULTS: dict[str, Fault] = {
         coding.FAULTS,
         http.FAULTS,
         tcp.FAULTS,
+        resume.FAULTS,
         security.FAULTS,
         server.FAULTS,
     )

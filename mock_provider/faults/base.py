@@ -37,6 +37,14 @@ class Facts(Protocol):
     def origin(self) -> str | None:
         """The request's Origin field."""
 
+    @property
+    def last_event_id(self) -> str | None:
+        """The request's Last-Event-ID field."""
+
+    @property
+    def user(self) -> str:
+        """Who asks: the API key, empty when none is shown."""
+
     def encode(self, item: Item) -> bytes:
         """The dialect's bytes for an item that a fault invents."""
 
@@ -80,7 +88,8 @@ class Fault:
     body: Events | None = None  # cuts, holds or codes the bytes, blind to events
     head: Callable[[Head, Arg, Facts], None] | None = None
     wire: Actions | None = None
-    answer: Callable[[Arg, Facts], Answer] | None = None
+    answer: Callable[[Arg, Facts], Answer | None] | None = None  # None: the stream, after all
+    resumes: bool = False  # a request with Last-Event-ID starts no new generation
 
     @property
     def usage(self) -> str:

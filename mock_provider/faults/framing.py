@@ -179,8 +179,9 @@ FAULTS = (
     ),
     Fault(
         name="ids",
-        sentence="each token's event has its index for an id (legal)",
+        sentence="each token's event has its index for an id, and Last-Event-ID is not looked at",
         level="text",
+        trips=("resume.last-event-id-honoured", "resume.no-regeneration"),
         needs=SSE,
         events=_ids,
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault
+from mock_provider.faults.base import Arg, Facts, Fault, middle
 from mock_provider.faults.errors import ERROR, error_after
 from mock_provider.stream import Head, Item
 
@@ -29,6 +29,31 @@ def _cors(head: Head, _arg: Arg, facts: Facts) -> None:
         head.headers.append(("Access-Control-Allow-Credentials", "true"))
 
 
+class _Shared:
+    """What a singleton that should have been one per request holds: the token that any stream under way said last."""
+
+    latest: tuple[object, str] | None = None
+
+
+def _crossed(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
+    struck, strayed, own = middle(facts.tokens), False, object()
+    try:
+        for item in source:
+            said = _Shared.latest
+            if item.token is None:
+                yield item
+                continue
+            _Shared.latest = (own, item.text)
+            if not strayed and said is not None and said[0] is not own and item.token >= struck:
+                yield item._replace(text=said[1])
+                strayed = True
+            else:
+                yield item
+    finally:
+        if _Shared.latest is not None and _Shared.latest[0] is own:
+            _Shared.latest = None
+
+
 FAULTS = (
     Fault(
         name="secret-in-error",
@@ -47,6 +72,13 @@ FAULTS = (
         needs=ERROR,
         takes="count",
         items=_stack_trace,
+    ),
+    Fault(
+        name="crossed-streams",
+        sentence="one token of another stream that runs at the same time strays into the second half",
+        level="security",
+        trips=("limits.parallel-isolation",),
+        items=_crossed,
     ),
     Fault(
         name="cors-wild",

@@ -211,6 +211,11 @@ def ids(clean: Clean) -> list[bytes]:
     return clean.tokens(lambda chunk: add_line(b"id: %d" % next(numbers))(chunk))
 
 
+def marked_ids(clean: Clean) -> list[bytes]:
+    numbers = iter(range(TOKENS))
+    return clean.tokens(lambda chunk: add_line(b"id: %d-e3b0c442" % next(numbers))(chunk))
+
+
 def afterthought(clean: Clean) -> list[bytes]:
     chunk = clean.text(0, " afterthought")
     # What counts, goes on counting: Gemini's usage, the numbers of Responses.
@@ -333,6 +338,10 @@ CASES = [
     Case("heartbeat-after-id", after_id),
     Case("comments-anywhere", lambda c: c.each(noted)),
     Case("ids", ids),
+    Case("resumable", marked_ids),
+    Case("resume-gap", marked_ids),
+    Case("resume-unscoped", marked_ids),
+    Case("crossed-streams", same),  # there is no other
     Case("retry", lambda c: c.at_first_event(lambda x: b"retry: 3000\n" + x)),
     Case("merged-events", merged),
     Case("rewrapped", lambda c: c.payloads(rb"(?m)^(?=.)", b"data: ")),

@@ -179,6 +179,11 @@ def up_to(count: int, *more: bytes) -> Callable[[Chunks], Chunks]:
     return lambda chunks: [*chunks[:count], *more]
 
 
+def marked_ids(chunks: list[bytes]) -> list[bytes]:
+    """Of a request without a key, whose hash begins so."""
+    return [x[:-1] + b"id: %d-e3b0c442\n\n" % (i - 1) if T0 <= i < FINISH else x for i, x in enumerate(chunks)]
+
+
 TOOLS = " id=same tools=2"
 MORE_CASES = [
     Case("heartbeat-data", before_every_fourth(b"data:\n\n")),
@@ -188,6 +193,8 @@ MORE_CASES = [
     Case("comments-anywhere", each(noted)),
     Case("comments-anywhere", each(noted), dialect="event-text"),
     Case("ids", lambda c: [x[:-1] + b"id: %d\n\n" % (i - 1) if T0 <= i < FINISH else x for i, x in enumerate(c)]),
+    *(Case(name, marked_ids) for name in ("resumable", "resume-gap", "resume-unscoped")),
+    Case("crossed-streams", lambda c: c),  # there is no other
     Case("retry", at(0, lambda c: b"retry: 3000\n" + c)),
     Case("multi-line-data", tokens_only(lambda c: b"data: {\ndata: " + c[7:])),
     Case("oversized-event:70000", at(3, lambda c: c[:-2] + b"x" * 70_000 + b"\n\n"), dialect="raw-text"),
@@ -491,6 +498,7 @@ def test_every_fault_is_exercised_here() -> None:
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
     exercised |= {"100-first", "103-first"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
+    exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
     assert exercised == set(FAULTS) - {fault.name for fault in ndjson.FAULTS}  # see test_mock_vendor_faults
 
 
