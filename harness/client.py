@@ -19,15 +19,13 @@ from harness.transport.connecting import Connector
 from harness.transport.connection import Close
 from harness.transport.exchange import Exchange, Watch
 from harness.transport.http1 import CaptureTransport
-from harness.transport.http2 import Http2Exchange, Http2Transport
+from harness.transport.http2 import Http2Transport
 from harness.transport.proxies import Proxies
 from harness.transport.tls import tls_context
 from harness.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
-
-AnyExchange = Exchange | Http2Exchange
 
 OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events; what it returns closes the stream."""
@@ -51,13 +49,14 @@ class StreamClient:
         read_timeout_s: float = READ_TIMEOUT_S,
         watch: Watch | None = None,
     ) -> None:
-        self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket)
-        self._http2, self._watch = http2, watch
+        self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket, http2=http2)
+        self._kind = Http2Transport if http2 else CaptureTransport
+        self._watch = watch
         self._transport = self._new_transport()
         self.exchanges = 0
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self.last: Capture | None = None
-        self._exchange: AnyExchange | None = None
+        self._exchange: Exchange | None = None
 
     @classmethod
     def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
@@ -80,10 +79,8 @@ class StreamClient:
             other._read_timeout_s = read_timeout_s
         return other
 
-    def _new_transport(self) -> CaptureTransport | Http2Transport:
-        if self._http2:
-            return Http2Transport(self._connector)
-        return CaptureTransport(connector=self._connector, watch=self._watch)
+    def _new_transport(self) -> CaptureTransport:
+        return self._kind(connector=self._connector, watch=self._watch)
 
     def __enter__(self) -> Self:
         return self
@@ -159,7 +156,7 @@ class StreamClient:
         return transcript
 
 
-def _follow(exchange: AnyExchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
+def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
     """Interpret while reading, so that the caller can act on a token."""
     body = exchange.capture.body
     done, tokens = 0, -1

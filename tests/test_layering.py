@@ -56,7 +56,7 @@ THIRD_PARTY = {
     "values": set(),
     "protocol": {"msgspec", "brotli", "zstandard"},
     "judgement": {"msgspec"},
-    "io": {"httpx", "httpcore", "h2", "httptools", "msgspec", "tiktoken", "tokenizers"},
+    "io": {"httpx", "h2", "httptools", "msgspec", "tiktoken", "tokenizers"},
     "store": {"msgspec"},
     "procedures": {"msgspec"},
     "programs": {"msgspec", "rich", "typer"},

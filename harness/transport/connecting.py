@@ -46,13 +46,20 @@ class TunnelRefused(ConnectionError):  # noqa: N818 - a finding, not a fault
 class Connector:
     """Opens connections for one client, each at most as late as its connect timeout and its stream's deadline allow.
 
-    With `unix_socket` every connection goes to that path, and no proxy is asked.
+    With `unix_socket` every connection goes to that path, and no proxy is asked. With `http2` they are for HTTP/2,
+    which TLS has to agree on (ALPN, RFC 9113 section 3.2); without TLS the peer is known to speak it.
     """
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, *, proxies: Proxies | None = None, unix_socket: str | None = None
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        proxies: Proxies | None = None,
+        unix_socket: str | None = None,
+        http2: bool = False,
     ) -> None:
-        self.tls = tls
+        self._tls = tls
+        self._http2 = http2
         self._proxies = proxies
         self.unix_socket = unix_socket
 
@@ -63,14 +70,15 @@ class Connector:
     def connect(
         self, origin: Origin, capture: Capture, proxy: Proxy | None, timeout_s: float | None, deadline_s: float | None
     ) -> Connection:
-        """A connection for HTTP/1.1. Raises OSError (TimeoutError and ssl.SSLError among it) and UnicodeError."""
+        """A connection. Raises OSError (TimeoutError and ssl.SSLError among it) and UnicodeError."""
         ends_s = earlier(timeout_s, deadline_s)
-        connection = self.open(origin, capture, proxy, ends_s, tunnel=origin.scheme == "https")
+        # A proxy that is not tunnelled would speak HTTP/1.1 itself.
+        connection = self._open(origin, capture, proxy, ends_s, tunnel=self._http2 or origin.scheme == "https")
         if origin.scheme == "https":
-            self.start_tls(connection, origin.host, capture, ends_s)
+            self._start_tls(connection, origin.host, capture, ends_s)
         return connection
 
-    def open(
+    def _open(
         self, origin: Origin, capture: Capture, proxy: Proxy | None, ends_s: float | None, *, tunnel: bool
     ) -> Connection:
         """The connection before TLS; `tunnel` asks the proxy, if there is one, for a way through (RFC 9110 9.3.6)."""
@@ -95,19 +103,14 @@ class Connector:
                     capture.tunnel_ns = time.monotonic_ns() - began
         return connection
 
-    def start_tls(
-        self,
-        connection: Connection,
-        host: str,
-        capture: Capture,
-        ends_s: float | None,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
+    def _start_tls(self, connection: Connection, host: str, capture: Capture, ends_s: float | None) -> None:
         """The handshake, timed. Closes the connection when it fails."""
         began = time.monotonic_ns()
         with closing_on_error(connection):
-            connection.start_tls(context or self.tls or tls_context(), host, ends_s)
-        capture.tls_ns = time.monotonic_ns() - began
+            connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
+            capture.tls_ns = time.monotonic_ns() - began
+            if self._http2 and connection.alpn != "h2":
+                raise ConnectionError("it does not offer HTTP/2 (ALPN has no h2): leave --http2 away")
 
 
 def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:

@@ -32,7 +32,14 @@ class Parser(Protocol):
     done: bool
     keep_alive: bool
     leaves: Close  # how a client of this protocol leaves a response that it does not want
-    doubt: str  # said with a connection that broke, where the peer may not speak this protocol at all
+
+    @property
+    def doubt(self) -> str:
+        """Said with a connection that broke, where the peer may not speak this protocol at all."""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the peer has to make room for the rest of the request."""
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`."""
@@ -85,6 +92,7 @@ class Exchange(httpx.SyncByteStream):
         self.capture = capture
         self._connection: Connection | None = connection
         self._parser = parser
+        self._sending = parser.unsent
         self._timeout_s = timeout_s
         self._returned = 0
         self._pool: list[Connection] | None = None
@@ -155,6 +163,8 @@ class Exchange(httpx.SyncByteStream):
 
     def _be_called(self, watch: Watch, deadline_s: float | None, *, until_head: bool) -> None:
         """Let `watch` call until the end, or only until the head is there."""
+        while self._parser.unsent and self.step(deadline_s):  # a loop that serves all cannot wait for one to be sent
+            pass
         if self._parser.done or self._connection is None:
             self._finish()
             return
@@ -193,6 +203,9 @@ class Exchange(httpx.SyncByteStream):
             except OSError as error:
                 self._broke(error)
                 return False
+            if self._sending:
+                self._sending = self._parser.unsent
+                self.capture.sent_ns = time.time_ns()
         if self._parser.done:
             self._finish()
             return False
@@ -289,21 +302,11 @@ class Exchange(httpx.SyncByteStream):
         if connection is not None:
             capture.end_ns = time.time_ns()
             farewell = self._parser.cancel() if how is Close.RST_STREAM else b""
-            if not farewell or not self._sent(connection, farewell):
+            if farewell and _sent(connection, farewell) and self._parser.keep_alive and self._pool is not None:
+                self._pool.append(connection)
+            else:
                 connection.close(how)
             self._parser.release()
-
-    def _sent(self, connection: Connection, farewell: bytes) -> bool:
-        """Whether the connection is still there after it, and kept."""
-        if self._pool is None or not self._parser.keep_alive:
-            return False
-        try:
-            connection.settimeout(0)  # it is a few bytes, and this may be the event loop
-            connection.send(farewell)
-        except OSError:
-            return False
-        self._pool.append(connection)
-        return True
 
     def leave_at(self, when_s: float, how: Close) -> None:
         """Close at that time of the monotonic clock if the response has not ended by then, answered or not."""
@@ -350,3 +353,13 @@ class Exchange(httpx.SyncByteStream):
             self._pool.append(connection)
         else:
             connection.close()
+
+
+def _sent(connection: Connection, farewell: bytes) -> bool:
+    """Whether it went out at once: this may be the event loop, and it is a few bytes."""
+    try:
+        connection.settimeout(0)
+        connection.send(farewell)
+    except OSError:
+        return False
+    return True

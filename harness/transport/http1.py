@@ -14,7 +14,7 @@ from harness.transport import stamps
 from harness.transport.asking import Asking
 from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier
 from harness.transport.connection import Connection, left_of
-from harness.transport.exchange import Exchange, Watch, raise_for_end
+from harness.transport.exchange import Exchange, Parser, Watch, raise_for_end
 from harness.transport.parser import ResponseParser
 from harness.transport.proxies import Proxy
 from harness.wire import Capture
@@ -62,17 +62,17 @@ class CaptureTransport(httpx.BaseTransport):
         proxy: Proxy | None = None
         try:
             proxy = self._connector.proxy_for(to.url)
-            payload = capture.request = _request_bytes(asking, proxy)
+            capture.request = self._written(asking, proxy)
             connection = self._reuse(pool, capture) or self._connector.connect(
                 to.origin, capture, proxy, asking.connect_timeout_s, deadline_s
             )
             with closing_on_error(connection):
                 connection.settimeout(left_of(earlier(asking.write_timeout_s, deadline_s)))
-                connection.send(payload)
+                parser = self._ask(asking, connection, capture)
         except (OSError, UnicodeError) as error:
             raise connect_error(error, to.origin, capture, proxy, self._connector.unix_socket) from error
         capture.sent_ns = time.time_ns()
-        exchange = Exchange(connection, capture, ResponseParser(capture), asking.read_timeout_s, self._watch)
+        exchange = Exchange(connection, capture, parser, asking.read_timeout_s, self._watch)
         exchange.keep_in(pool)
         if asking.leave_after is not None:
             after_s, how = asking.leave_after
@@ -89,22 +89,32 @@ class CaptureTransport(httpx.BaseTransport):
     def _reuse(self, pool: list[Connection], capture: Capture) -> Connection | None:
         while pool:
             connection = pool.pop()
-            if connection.idle:
+            if self._is_open(connection):
                 capture.reused = True
                 return connection
             connection.close()
         return None
 
+    # What HTTP/2 does in another way.
 
-def _request_bytes(asking: Asking, proxy: Proxy | None) -> bytes:
-    """The request as it goes out.
+    def _written(self, asking: Asking, proxy: Proxy | None) -> bytes:
+        """The request as it goes out.
 
-    To a proxy the target is in absolute form (RFC 9112 section 3.2.2), unless it is tunnelled past it.
-    """
-    url, target = asking.to.url, asking.to.target
-    fields = [name + b": " + value for name, value in asking.fields]
-    if proxy is not None and url.scheme == "http":
-        target = b"http://" + url.netloc + target
-        fields += proxy.fields
-    line = b"%b %b HTTP/%b" % (asking.method.encode("ascii"), target, asking.http_version.encode("ascii"))
-    return b"\r\n".join([line, *fields]) + b"\r\n\r\n" + asking.body
+        To a proxy the target is in absolute form (RFC 9112 section 3.2.2), unless it is tunnelled past it.
+        """
+        url, target = asking.to.url, asking.to.target
+        fields = [name + b": " + value for name, value in asking.fields]
+        if proxy is not None and url.scheme == "http":
+            target = b"http://" + url.netloc + target
+            fields += proxy.fields
+        line = b"%b %b HTTP/%b" % (asking.method.encode("ascii"), target, asking.http_version.encode("ascii"))
+        return b"\r\n".join([line, *fields]) + b"\r\n\r\n" + asking.body
+
+    def _ask(self, asking: Asking, connection: Connection, capture: Capture) -> Parser:  # noqa: ARG002
+        """Send the request, or as much of it as the peer has room for; what reads its answer."""
+        connection.send(capture.request)
+        return ResponseParser(capture)
+
+    def _is_open(self, connection: Connection) -> bool:
+        """Whether a kept connection can be used again."""
+        return connection.idle

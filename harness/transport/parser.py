@@ -22,6 +22,7 @@ class ResponseParser:
 
     leaves = Close.FIN
     doubt = ""
+    unsent = False
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture

@@ -1,0 +1,230 @@
+"""Frames in, head and body pieces out, into a Capture: for HTTP/2 what `parser` is for HTTP/1.1. No socket."""
+
+import re
+from typing import Final
+
+import h2.errors
+import h2.events
+import h2.exceptions
+
+from harness.transport.connection import Close
+from harness.transport.http2_session import (
+    HEADER_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_HEADERS_BYTES,
+    WINDOW_BYTES,
+    Fields,
+    Session,
+)
+from harness.transport.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_PIECES
+from harness.wire import Capture, End, Framing, Head
+
+# PING, SETTINGS, empty DATA and all the others that a peer may send without end, RFC 9113 section 10.5.
+MAX_ASIDE_BYTES: Final = 256 * 1024
+_SETTLE_BYTES: Final = WINDOW_BYTES // 8
+_LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
+_STATUS: Final = re.compile("[2-5][0-9][0-9]")
+
+
+class StreamParser:
+    """Asks one request of a session and feeds its response into `capture`.
+
+    A piece of the body is a DATA frame, and it came with the read that completed it. Reads before the one with the
+    head are not the response's: they are left out of the capture.
+    """
+
+    leaves = Close.RST_STREAM
+
+    def __init__(self, capture: Capture, session: Session, fields: Fields, body: bytes = b"") -> None:
+        """Raises h2.exceptions.ProtocolError for a request that HTTP/2 does not allow."""
+        self.capture = capture
+        self.done = False
+        self.keep_alive = False
+        self._session = session
+        self._stream = session.open(fields, ended=not body)
+        self._unsent = session.send(self._stream, body)
+        self._over = False
+        self._read = 0
+        self._bytes = 0
+        self._body_bytes = 0
+        self._frame_bytes = 0  # of DATA that is not empty
+        self._strays = session.stray_bytes
+        self._unsettled = 0
+        self._sized = False
+        self._plain = b""  # what a frame begins with, after its size, that is nothing but more of the body
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the peer has to make room for the rest of the request."""
+        return bool(self._unsent)
+
+    @property
+    def doubt(self) -> str:
+        """For a peer that has sent no frame."""
+        return "" if self._session.heard else " (does the endpoint speak HTTP/2 on this port?)"
+
+    def plain(self, data: bytes) -> bool:
+        """Whether these are whole frames that are nothing but more of the body."""
+        return _is_frame(data, self._plain) or bool(_cut(data, self._plain))
+
+    def feed(self, data: bytes, read: int) -> None:
+        """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
+        if self.feed_plain([data], read):
+            return
+        self._settle()
+        self._read = read
+        self._bytes += len(data)
+        try:
+            for event in self._session.receive(data):
+                self._session.taken(event)
+                if not self.done:
+                    self._take(event)
+            if self._unsent and not self.done:
+                self._unsent = self._session.send(self._stream, self._unsent)
+        except h2.exceptions.DenialOfServiceError:
+            self._end(End.TOO_LARGE, f"the answer has header fields of more than {MAX_HEADERS_BYTES:,} bytes")
+        except h2.exceptions.ProtocolError as error:
+            self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.doubt}")
+        self._check_bounds()
+        self.keep_alive = self._over and not self._unsent and self._session.usable
+        capture = self.capture
+        plain = capture.head is not None and not self.done and not self._sized and self._session.between_frames
+        self._plain = b"\0\0" + self._stream.to_bytes(4) if plain else b""
+
+    def feed_plain(self, pieces: list[bytes], read: int) -> bool:
+        """What `feed` gives for reads from number `read` on, at a fraction of the cost, if all of them are `plain`.
+
+        False, and nothing is taken, if that is not so: then `feed` has to look at them.
+        """
+        body: list[tuple[int, bytes]] = []
+        for number, piece in enumerate(pieces, read):
+            if _is_frame(piece, self._plain):
+                body.append((number, piece[HEADER_BYTES:]))
+            else:
+                parts = _cut(piece, self._plain)
+                if not parts:
+                    return False
+                body += [(number, part) for part in parts]
+        size = sum(len(part) for _, part in body)
+        self._unsettled += size
+        self._body_bytes += size
+        self.capture.body += body
+        self._check_bounds()
+        return True
+
+    def eof(self) -> None:
+        """The peer closed its side."""
+        if self.done:
+            return
+        if self.capture.head is None:
+            self._end(End.CLOSED, f"the connection was closed without an answer{self.doubt}")
+        else:
+            when = " (GOAWAY)" if self._session.leaving else ""
+            self._end(End.CLOSED, f"the connection was closed before the end of the stream{when}")
+
+    def outgoing(self) -> bytes:
+        """Acknowledgements, room for more, and what was left of the request."""
+        if self._unsettled > _SETTLE_BYTES:
+            self._settle()
+        return self._session.outgoing()
+
+    def cancel(self) -> bytes:
+        """RST_STREAM: the connection stays."""
+        if self._over or self.done:
+            return b""
+        self._settle()
+        self._session.reset(self._stream)
+        self._over, self._unsent = True, b""
+        self.keep_alive = self._session.usable
+        return self._session.outgoing()
+
+    def release(self) -> None:
+        """Take no more."""
+        if self.capture.head is None:
+            self._forget_reads(len(self.capture.reads))
+
+    def _settle(self) -> None:
+        size, self._unsettled = self._unsettled, 0
+        self._session.skip(self._stream, size)
+
+    def _take(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.ConnectionTerminated):
+            self._session.leaving = True
+            self._end(End.CLOSED, f"the server ended the connection: {_name(event.error_code)} (GOAWAY)")
+        elif getattr(event, "stream_id", None) != self._stream:
+            return
+        elif isinstance(event, h2.events.DataReceived):
+            if event.data:
+                self.capture.body.append((self._read, bytes(event.data)))
+                self._body_bytes += len(event.data)
+                self._frame_bytes += HEADER_BYTES + (event.flow_controlled_length or 0)
+        elif isinstance(event, h2.events.ResponseReceived):
+            self._begin(event)
+        elif isinstance(event, h2.events.StreamEnded):
+            self._over = True
+            self._end(End.COMPLETE, None)
+        elif isinstance(event, h2.events.StreamReset):
+            self._over = True
+            self._end(End.RESET, f"the stream was reset by the server: {_name(event.error_code)} (RST_STREAM)")
+
+    def _begin(self, event: h2.events.ResponseReceived) -> None:
+        capture = self.capture
+        fields = tuple((bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in event.headers)
+        self._forget_reads(self._read)
+        self._read = capture.head_read = 0
+        status = next((value for name, value in fields if name == ":status"), "")
+        if _STATUS.fullmatch(status) is None:
+            raise h2.exceptions.ProtocolError(f"the status {status!r}")
+        capture.head = Head(int(status), "", "2", tuple(field for field in fields if field[0] != ":status"))
+        capture.framing = Framing.STREAM
+        self._sized = capture.method == "HEAD" or capture.head.get("content-length") is not None
+
+    def _forget_reads(self, before: int) -> None:
+        """What came before the head was the connection's own: SETTINGS, or the rest of a stream that was left."""
+        del self.capture.reads[:before]
+        if self.capture.wire is not None:
+            del self.capture.wire[:before]
+
+    def _check_bounds(self) -> None:
+        strays = self._session.stray_bytes - self._strays
+        aside = self._bytes - self._frame_bytes - strays
+        if self.capture.head is None and aside > MAX_HEAD_BYTES:
+            self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
+        elif aside > MAX_ASIDE_BYTES:
+            self._end(End.TOO_LARGE, f"more than {MAX_ASIDE_BYTES:,} bytes of frames that bring nothing of the body")
+        elif self._body_bytes + strays > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
+            self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
+
+    def _end(self, end: End, detail: str | None) -> None:
+        self._plain = b""
+        if self.done:
+            return
+        self.done = True
+        self.capture.end = end
+        self.capture.detail = detail
+
+
+def _is_frame(data: bytes, plain: bytes) -> bool:
+    """The usual read: one DATA frame."""
+    return data[3:9] == plain and HEADER_BYTES < len(data) == HEADER_BYTES + int.from_bytes(data[:3]) <= _LARGEST
+
+
+def _cut(data: bytes, plain: bytes) -> list[bytes]:
+    """The payloads of DATA frames; none unless all of `data` is frames that begin with `plain` and are not empty."""
+    parts = []
+    at = 0
+    while at < len(data):
+        begin = at + HEADER_BYTES
+        size = int.from_bytes(data[at : at + 3])
+        if data[at + 3 : begin] != plain or not 0 < size <= MAX_FRAME_BYTES or begin + size > len(data):
+            return []
+        at = begin + size
+        parts.append(data[begin:at])
+    return parts
+
+
+def _name(code: h2.errors.ErrorCodes | int | None) -> str:
+    try:
+        return h2.errors.ErrorCodes(code or 0).name
+    except ValueError:
+        return f"error code {code}"
