@@ -29,7 +29,8 @@ def checks() -> str:
     """How many checks there are, by group."""
     groups = Counter(name.partition(".")[0] for name in CHECKS)
     listed = ", ".join(f"{name} {count}" for name, count in sorted(groups.items()))
-    return f"`check` knows {sum(groups.values())} checks ({listed}); `streamgauge check --list` prints them."
+    told = "`check --list` prints them, `explain ID` tells all about one."
+    return f"`check` knows {sum(groups.values())} checks ({listed}). {told}"
 
 
 def metrics() -> str:

@@ -11,6 +11,7 @@ from harness.cli.check import check
 from harness.cli.console import err, safe
 from harness.cli.demo import demo
 from harness.cli.diagnose import diagnose
+from harness.cli.explain import explain
 from harness.cli.load import load
 from harness.cli.probe import probe
 from harness.cli.report import report
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Measure and check streaming LLM endpoints (Server-Sent Events).",
     epilog="Exit codes: 0 passed, 1 a check or threshold failed, 2 usage, 3 could not measure, 130 interrupted.",
 )
-for _command in (probe, check, load, calibrate, cancel, diagnose, report, demo):
+for _command in (probe, check, explain, load, calibrate, cancel, diagnose, report, demo):
     app.command()(_command)
 app.command("mock", rich_help_panel="Servers")(mock_command)
 app.command("proxy", rich_help_panel="Servers")(proxy_command)

@@ -34,11 +34,25 @@ class Severity(StrEnum):
 class Basis(StrEnum):
     """Why it is demanded. Only SPEC and DIALECT are violations of something written down."""
 
-    SPEC = "spec"  # a standard: WHATWG HTML, an RFC
-    DIALECT = "dialect"  # a vendor's documented protocol
-    GUIDE = "guide"  # what the guides to streaming APIs ask of applications
-    COMPAT = "compat"  # legal, and breaks clients in wide use
-    OPS = "ops"  # legal, and hurts in operation
+    SPEC = "spec"
+    DIALECT = "dialect"
+    GUIDE = "guide"
+    COMPAT = "compat"
+    OPS = "ops"
+
+    @property
+    def meaning(self) -> str:
+        """In a few words."""
+        return _BASES[self]
+
+
+_BASES: Final = {
+    Basis.SPEC: "a standard demands it",
+    Basis.DIALECT: "the vendor's documented protocol demands it",
+    Basis.GUIDE: "the published guides to streaming answers ask for it",
+    Basis.COMPAT: "what it forbids is legal, but breaks clients in wide use",
+    Basis.OPS: "what it forbids is legal, but hurts in operation",
+}
 
 
 # In the order in which they are printed. Each is a module of `checks`, with `_` for `-`.

@@ -133,7 +133,7 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         "Two payloads never share one event.",
         references=(INTERPRETING,),
         breaks=(
-            "lines of one event are joined: openai-python raises JSONDecodeError (run), openai-node SyntaxError, "
+            "lines of one event are joined: openai-python raises JSONDecodeError (tried), openai-node SyntaxError, "
             "Anthropic's SDK drops both"
         ),
         fix=Fix(
@@ -315,7 +315,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
             PARSING,
             wpt("format-bom", "format-bom-2"),
         ),
-        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (run)",
+        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (tried)",
         fix=Fix(
             "Encode as UTF-8 without a mark.",
             aspnet=(
@@ -390,7 +390,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
             wpt("format-field-data"),
             guides("skip empty updates"),
         ),
-        breaks="openai-python raises JSONDecodeError (run), openai-node SyntaxError",
+        breaks="openai-python raises JSONDecodeError (tried), openai-node SyntaxError",
         fix=Fix(
             "Skip empty tokens, and send a comment to keep the connection alive.",
             aspnet="if (string.IsNullOrEmpty(update.Text)) continue; // not IsNullOrWhiteSpace: spaces are text",
@@ -424,7 +424,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         ),
         breaks=(
             "openai-python raises JSONDecodeError at a retry alone and at a ping without data, httpx-sse gives "
-            "an empty event (both run)"
+            "an empty event (both tried)"
         ),
         fix=Fix(
             "Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",

@@ -53,7 +53,7 @@ MANY: Final = 300
             ANTHROPIC,
             guides("heartbeats are comments"),
         ),
-        breaks="openai-python raises JSONDecodeError at an empty payload (run); interfaces show an empty message",
+        breaks="openai-python raises JSONDecodeError at an empty payload (tried); interfaces show an empty message",
         fix=Fix(
             "Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
             aspnet=(

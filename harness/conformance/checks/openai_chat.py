@@ -476,7 +476,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
             guides("[DONE]"),
         ),
         breaks=(
-            "openai-python takes a stream without it for complete (run); openai-node knows no other spelling; "
+            "openai-python takes a stream without it for complete (tried); openai-node knows no other spelling; "
             "go-openai waits for it"
         ),
         fix=Fix(
@@ -530,7 +530,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
             issue("huggingface/text-generation-inference", 2668),
             source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
         ),
-        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (run)",
+        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried)",
         fix=Fix(
             "Send the error object under the key error, as data, with or without event: error.",
             aspnet=(

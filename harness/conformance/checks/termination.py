@@ -50,7 +50,7 @@ def opened(seen: Observed) -> bool:
             guides("a marker for the end"),
         ),
         breaks=(
-            "openai-python and openai-node end without an error where it is missing (run, read), so a cut looks "
+            "openai-python and openai-node end without an error where it is missing (tried), so a cut looks "
             "like success"
         ),
         fix=Fix(

@@ -63,9 +63,7 @@ def streams(seen: Observed) -> bool:
             rfc(8259, "8.2", "Unicode Characters"),
             issue("ggml-org/llama.cpp", 4036),
         ),
-        breaks=(
-            "openai-python and anthropic-sdk-python raise UnicodeDecodeError (run); browsers and httpx-sse show U+FFFD"
-        ),
+        breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD",
         fix=Fix(
             "Decode each upstream with one incremental decoder, and cut text between characters.",
             aspnet=(

@@ -1,0 +1,85 @@
+"""How to see a check fail: a fault of the mock's or of the buffering proxy, and the commands that show it."""
+
+from shlex import quote
+from typing import Final, NamedTuple
+
+from harness import dialects
+from harness.conformance.cases import Case
+from harness.conformance.registry import Check
+from mock_provider.dialects import DIALECTS
+from mock_provider.faults import FAULTS
+from mock_provider.faults.base import Fault
+
+PORT: Final = 9000
+_MOCK: Final = f"http://127.0.0.1:{PORT}"
+_PROXY: Final = f"http://127.0.0.1:{PORT + 1}"
+
+# Where each dialect is asked; the first that fits is taken.
+_SHOWN: Final = {
+    "openai-chat": f"{_MOCK}/v1/chat/completions",
+    "token-done": f"{_MOCK}/api/chat/stream",
+    "json-string": f"{_MOCK}/api/chat/stream?message={{{{prompt}}}}",
+    "event-json": f"{_MOCK}/api/chat/events?message={{{{prompt}}}}",
+    "event-text": f"{_MOCK}/chat/stream",
+    "raw-text": f"{_MOCK}/stream?message={{{{prompt}}}}",
+    "openai-responses": f"{_MOCK} --dialect openai-responses",
+    "anthropic": f"{_MOCK} --dialect anthropic",
+    "gemini": f"{_MOCK} --dialect gemini",
+    "ollama": f"{_MOCK} --dialect ollama",
+    "cohere": f"{_MOCK} --dialect cohere",
+}
+# Where the mock calls it otherwise than the reader does.
+_MOCKS_NAME: Final = {"ollama": "ollama-chat"}
+# Given to every stream of the mock at that place, whatever is asked.
+_GIVEN: Final = frozenset({"stream", "finite", "http/1.1", "lf"})
+_ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4", "rst-at": "rst-at:300"}
+
+
+# What only something between client and mock can do wrong.
+_PROXY_FLAGS: Final = {"cancel.upstream-aborted": "--ignore-abort", "cancel.before-first-token": "--ignore-abort"}
+
+
+class Demonstration(NamedTuple):
+    """Each of the `servers` in a shell of its own; then `check` objects."""
+
+    servers: tuple[str, ...]
+    check: str
+
+
+def faults_of(check: Check) -> list[Fault]:
+    """The faults that the check is there to find, the ones that trip little else first."""
+    return sorted((fault for fault in FAULTS.values() if check.id in fault.trips), key=lambda fault: len(fault.trips))
+
+
+def demonstration(check: Check) -> Demonstration | None:
+    """The first fault that can be shown to the check; None when there is none."""
+    if flag := _PROXY_FLAGS.get(check.id):
+        servers = f"streamgauge mock --port {PORT}", f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
+        return Demonstration(servers, _check_command(check, _SHOWN["openai-chat"].replace(_MOCK, _PROXY)))
+    for fault in faults_of(check):
+        for name, address in _SHOWN.items():
+            if _shows(name, fault) and check.applies(Case(dialect=dialects.by_name(name), method="POST")) is None:
+                return Demonstration((_mock_command(fault),), _check_command(check, address))
+    return None
+
+
+def _shows(name: str, fault: Fault) -> bool:
+    shown = next(one for one in DIALECTS if one.name == _MOCKS_NAME.get(name, name))
+    asked = frozenset({"tool-calls"}) if "tools" in shown.features else frozenset()
+    return fault.needs <= shown.features | _GIVEN | asked
+
+
+def _mock_command(fault: Fault) -> str:
+    words = ["streamgauge", "mock", "--port", str(PORT), "--fault", _ARGUMENTS.get(fault.name, fault.name)]
+    words += ["--text", fault.text] if fault.text else []
+    words += ["--tools", "1"] if "tool-calls" in fault.needs else []
+    return " ".join(quote(word) for word in words)
+
+
+def _check_command(check: Check, address: str) -> str:
+    url, _, dialect = address.partition(" ")
+    truth = [f"--mock {_MOCK}"] if check.needs_mock else []
+    flags = [opt_in.value for opt_in in check.opt_ins]
+    return " ".join(
+        ["streamgauge check", quote(url), *([dialect] if dialect else []), *truth, *flags, "--only", check.id]
+    )

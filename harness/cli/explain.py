@@ -1,0 +1,98 @@
+"""`streamgauge explain`: a check in full."""
+
+import difflib
+from typing import Annotated, Final
+
+import typer
+
+from harness.cli.check_list import print_list
+from harness.cli.console import out, safe
+from harness.cli.demonstration import demonstration, faults_of
+from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance.catalogue import entry_of
+from harness.conformance.registry import CHECKS, Check, select
+from harness.conformance.requirement import STACKS, Level
+from harness.errors import UsageError
+
+_NEAREST: Final = 5
+_UNMET: Final = {
+    Level.MUST: "fails",
+    Level.SHOULD: "warns (and fails the run with --strict)",
+    Level.MAY: "is told as information",
+}
+
+
+def explain(
+    what: Annotated[
+        str, typer.Argument(metavar="ID", help="A check's id; of a group, or of a glob that fits several, a list.")
+    ],
+) -> None:
+    """Explain a check: what it demands and why, how it is tested, how to fix it, and how to see it fail.
+
+    Examples:
+
+      streamgauge explain framing.no-bom
+
+      streamgauge explain flush
+
+      streamgauge explain '*.heartbeat-*'
+    """
+    found = [CHECKS[what]] if what in CHECKS else _matching(what)
+    if len(found) == 1:
+        _print(found[0])
+    else:
+        print_list(found)
+
+
+def _matching(what: str) -> list[Check]:
+    try:
+        return select((what,))
+    except UsageError:
+        *others, last = nearest_to(what) or [""]
+        told = f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
+        raise UsageError(
+            f"no check or group is called {what!r}", told or "`streamgauge check --list` prints them all"
+        ) from None
+
+
+def nearest_to(what: str) -> list[str]:
+    """Ids and groups that hold the text or look like it, the likeliest first."""
+    text = what.lower()
+    names = [*dict.fromkeys(check.group for check in CHECKS.values()), *CHECKS]
+    holding = [name for name in names if text in name]
+    alike = difflib.get_close_matches(text, names, n=_NEAREST, cutoff=0.5)
+    ends = {name.partition(".")[2]: name for name in CHECKS}
+    alike += [ends[end] for end in difflib.get_close_matches(text, ends, n=_NEAREST, cutoff=0.5)]
+    return list(dict.fromkeys([*holding, *alike]))[:_NEAREST]
+
+
+def _print(check: Check) -> None:
+    rule, entry = check.requirement, entry_of(check)
+    out.print(f"[bold]{check.id}[/bold]  {rule.level}, {rule.severity}, {rule.basis}")
+    out.print(f"  {safe(rule.statement)}")
+    _section("Why", [f"{rule.basis}: {rule.basis.meaning}", f"unmet, it {_UNMET[rule.level]}"])
+    _section("What breaks", [rule.breaks] if rule.breaks else [])
+    tested = [f"{step.name}: {step.summary}{_needs(step.needs)}" for step in entry.scenarios]
+    _section("How it is tested", [*tested, f"expected: {check.expected}"])
+    if rule.fix is not None:
+        stacks = [f"{STACKS[stack]}: {text}" for stack, text in rule.fix.by_stack.items()]
+        _section("Fix", [rule.fix.generic, *stacks])
+    _section("References", entry.references)
+    _print_demonstration(check)
+
+
+def _print_demonstration(check: Check) -> None:
+    _section("Faults of the mock's that break it", [f"{one.usage}: {one.sentence}" for one in faults_of(check)])
+    if shown := demonstration(check):
+        _section("See it fail", [*(f"{server} &" for server in shown.servers), shown.check])
+
+
+def _section(title: str, lines: list[str]) -> None:
+    if lines:
+        out.print(f"\n[bold]{title}[/bold]")
+        for line in lines:
+            out.print(f"  {safe(line)}")
+
+
+def _needs(flags: list[str]) -> str:
+    return f" (needs {' and '.join(flags)})" if flags else ""

@@ -1,0 +1,134 @@
+"""`check --list` and `explain`: what a user reads of the checks without running one."""
+
+import json
+import shlex
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.cli import app
+from harness.cli.demonstration import demonstration, faults_of
+from harness.cli.explain import nearest_to
+from harness.conformance.registry import CHECKS, Check
+from harness.conformance.requirement import STACKS
+from harness.errors import UsageError
+from mock_provider import faults
+from mock_provider.dialects import DIALECTS
+
+
+def said(*words: str) -> str:
+    """What a command prints, given that it succeeds."""
+    result: Result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*words: str) -> UsageError:
+    """The error of a command that does not understand its arguments."""
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, UsageError), result.output
+    return result.exception
+
+
+def test_the_list_has_every_check_once() -> None:
+    listed = [line.split()[0] for line in said("check", "--list").splitlines() if line.strip()]
+
+    assert sorted(name for name in listed if name in CHECKS) == sorted(CHECKS)
+
+
+@pytest.mark.parametrize("words", [("--list", "--format", "json"), ("--format", "json", "--list")])
+def test_the_list_as_json_says_all_that_is_declared(words: tuple[str, ...]) -> None:
+    """Whichever flag comes first; and no URL is asked for."""
+    listed = json.loads(said("check", *words))
+
+    assert {entry["id"] for entry in listed["checks"]} == CHECKS.keys()
+    for entry in listed["checks"]:
+        check = CHECKS[entry["id"]]
+        assert entry["group"] in listed["groups"]
+        assert entry["statement"] == check.requirement.statement
+        assert [step["name"] for step in entry["scenarios"]] == list(check.reads)
+        assert entry["references"]
+        assert entry["fixes"].keys() <= STACKS.keys()
+
+
+def test_what_a_check_needs_is_in_the_list() -> None:
+    by_id = {entry["id"]: entry["needs"] for entry in json.loads(said("check", "--list", "--format", "json"))["checks"]}
+
+    assert by_id["framing.no-bom"] == []
+    assert by_id["flush.lockstep"] == ["--mock"]
+    assert by_id["liveness.heartbeat-idle-15s"] == ["--mock", "--long"]
+
+
+def test_a_format_without_a_list_is_refused() -> None:
+    """It would have no effect."""
+    assert "--list" in refused("check", "--format", "json").message
+
+
+def test_an_explanation_is_complete() -> None:
+    """Everything that the declaration says, and how to see the check fail."""
+    text = said("explain", "framing.no-bom")
+    check = CHECKS["framing.no-bom"]
+    rule = check.requirement
+
+    assert rule.fix is not None
+    words = [rule.id, rule.level, rule.severity, rule.basis.meaning, rule.statement, rule.breaks, check.expected]
+    words += [rule.fix.generic, *rule.fix.by_stack.values(), *rule.references, "happy: an ordinary stream"]
+    assert [word for word in words if word and word not in text] == []
+    assert "mock --port 9000 --fault bom" in text
+    assert "check http://127.0.0.1:9000/v1/chat/completions --only framing.no-bom" in text
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_can_be_explained(name: str) -> None:
+    assert name in said("explain", name)
+
+
+@pytest.mark.parametrize(
+    ("what", "holds"),
+    [
+        ("flush", lambda check: check.group == "flush"),
+        ("*.heartbeat-*", lambda check: ".heartbeat-" in check.id),
+    ],
+)
+def test_a_group_or_a_glob_gives_a_list(what: str, holds: Callable[[Check], bool]) -> None:
+    text = said("explain", what)
+
+    assert [name for name in CHECKS if name in text] == [name for name, check in CHECKS.items() if holds(check)]
+
+
+@pytest.mark.parametrize(
+    ("what", "nearest"),
+    [
+        ("bom", "framing.no-bom"),
+        ("flush.lockstp", "flush.lockstep"),
+        ("lockstep", "flush.lockstep"),
+        ("no_bom", "framing.no-bom"),
+        ("securty", "security"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones(what: str, nearest: str) -> None:
+    error = refused("explain", what)
+
+    assert what in error.message
+    assert nearest in (error.hint or "")
+    assert nearest_to(what)[0] == nearest
+
+
+def test_a_name_like_no_other_leads_to_the_list() -> None:
+    assert "--list" in (refused("explain", "\x1b[31m").hint or "")
+
+
+@pytest.mark.parametrize("name", [name for name, check in CHECKS.items() if faults_of(check)])
+def test_a_fault_that_breaks_a_check_can_be_shown(name: str) -> None:
+    """The commands name a fault, a dialect and options that there are."""
+    shown = demonstration(CHECKS[name])
+
+    assert shown is not None
+    words = shlex.split(shown.check)
+    assert words[-2:] == ["--only", name]
+    paths = {path for dialect in DIALECTS for _, path in dialect.routes}
+    assert "--dialect" in words or words[2].partition("?")[0].removeprefix("http://127.0.0.1:9000") in paths
+    server = shlex.split(shown.servers[0])
+    if "--fault" in server:
+        faults.parse(server[server.index("--fault") + 1])
