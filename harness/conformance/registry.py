@@ -29,7 +29,8 @@ from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
 from harness.conformance.requirement import GROUPS, Level, Requirement
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
-from harness.conformance.scenarios import MOCK, SCENARIOS, STREAM
+from harness.conformance.scenarios import MOCK, PLAIN, SCENARIOS, STREAM
+from harness.conformance.stacks import for_stacks, stacks_in
 from harness.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
@@ -234,8 +235,9 @@ def _matches(check: Check, pattern: str) -> bool:
 
 
 def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
-    """Every check's answer."""
-    return [_judge_one(case, check) for check in checks]
+    """Every check's answer, with the fixes for the products that the endpoint's headers name, where they name some."""
+    stacks = stacks_in(seen.head for seen in case.of(PLAIN))
+    return [for_stacks(_judge_one(case, check), stacks) for check in checks]
 
 
 def _judge_one(case: Case, check: Check) -> CheckResult:

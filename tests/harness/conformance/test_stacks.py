@@ -1,0 +1,43 @@
+"""A finding shows what to paste into the products that are there."""
+
+import pytest
+
+from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance.registry import CHECKS, judge
+from harness.conformance.requirement import STACKS
+from harness.conformance.stacks import _MARKS
+from tests.harness.conformance.tapes import Example, Tape, Verdict, headers
+
+
+def stacks_shown(**given: str) -> set[str]:
+    """The stacks of the fixes that a finding has, with these headers."""
+    tape = Tape(body=b"data: x\n\n", headers=headers(x_accel_buffering=None, **given))
+    (result,) = judge(Example("", Verdict.WARN, (tape,)).case(), [CHECKS["headers.x-accel-buffering"]])
+    assert result.verdict is Verdict.WARN
+    return set(result.fixes)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"server": "Kestrel"}, {"aspnet"}),
+        ({"server": "nginx/1.27.0"}, {"nginx"}),
+        ({"server": "nginx", "x_powered_by": "ASP.NET"}, {"nginx", "aspnet"}),
+        ({"server": "uvicorn"}, {"python"}),
+        ({"server": "Microsoft-IIS/10.0"}, set()),  # it has no fix of its own here: the general one stands
+    ],
+)
+def test_fixes_are_those_of_the_products_that_the_headers_name(given: dict[str, str], shown: set[str]) -> None:
+    assert stacks_shown(**given) == shown
+
+
+@pytest.mark.parametrize("given", [{}, {"server": "unheard-of"}, {"server": ""}])
+def test_where_no_product_is_known_all_fixes_are_shown(given: dict[str, str]) -> None:
+    fix = CHECKS["headers.x-accel-buffering"].requirement.fix
+
+    assert fix is not None
+    assert stacks_shown(**given) == set(fix.by_stack)
+
+
+def test_every_mark_leads_to_a_stack_that_there_is() -> None:
+    assert {stack for _, _, stack in _MARKS} <= STACKS.keys()
