@@ -1,9 +1,11 @@
 """What each client process says it started and what of it is recorded, so that no stream is lost silently.
 
-A process of this machine rewrites its own file at each start and end of a stream: one `pwrite`, which survives kill -9.
+A process of this machine rewrites its own file at each start and end of a stream: in shared memory, which survives
+kill -9 and takes no system call.
 For a worker on another machine the master keeps the file, from what the worker reports.
 """
 
+import mmap
 import os
 import socket
 import time
@@ -51,7 +53,7 @@ class AccountFile:
         folder = directory / ACCOUNTS
         folder.mkdir(parents=True, exist_ok=True)
         self.account = account
-        self._fd = os.open(folder / f"{account.worker}.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._page = _page(folder / f"{account.worker}.json")
         self.save()
 
     @classmethod
@@ -81,8 +83,17 @@ class AccountFile:
     def save(self) -> None:
         """Write the account as it is now."""
         self.account.seen_ns = time.time_ns()
-        with suppress(OSError):
-            os.pwrite(self._fd, msgspec.json.encode(self.account).ljust(_ROOM), 0)
+        if self._page is not None:
+            self._page[:] = msgspec.json.encode(self.account).ljust(_ROOM)
+
+
+def _page(path: Path) -> mmap.mmap | None:
+    """The file in memory; None where the disk has no room for it."""
+    with suppress(OSError), path.open("w+b") as file:
+        # Room that is only promised would be a SIGBUS at the first write to it.
+        os.posix_fallocate(file.fileno(), 0, _ROOM)
+        return mmap.mmap(file.fileno(), _ROOM)
+    return None
 
 
 def read_accounts(directory: Path) -> list[Account]:

@@ -1,7 +1,9 @@
 """The user of an open loop: it starts streams when the schedule says so, whether or not earlier ones have ended."""
 
 import time
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
 
 import gevent
 from gevent.pool import Pool
@@ -10,11 +12,14 @@ from locust.exception import StopUser
 
 from harness.client import StreamClient
 from harness.schedule import Arrival, shared
-from harness.units import SECOND
+from harness.units import MS, SECOND
 from scenarios.alarm import Alarm
-from scenarios.hub import watch
+from scenarios.hub import expect, watch
 from scenarios.run import WORKLOAD, began_ns
 from scenarios.streaming import Asking, StreamingUser
+
+AHEAD: Final = 64
+ROOM_NS: Final = MS  # there is time to prepare one more
 
 
 class ArrivalsUser(StreamingUser):
@@ -46,20 +51,40 @@ class ArrivalsUser(StreamingUser):
         end = began + WORKLOAD.length_ns
         alarm = Alarm()
         running = Pool(WORKLOAD.cap(worker))
+        prepared = self._prepared(shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes), began)
         try:
-            for arrival in shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes):
-                intended = began + arrival.at_ns
-                asking = self.arrive(arrival, intended)
+            for intended, asking in prepared:
+                expect(intended)
                 alarm.sleep_until(intended)
+                expect(None)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
                     break  # what is left of the schedule is dropped: the run has ended
                 running.spawn(self._serve, asking)
-                gevent.sleep(0)  # the stream starts before the next one is prepared
+                gevent.sleep(0)  # the stream starts before anything else is done
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
+            expect(None)
             running.kill()
             alarm.close()
         raise StopUser
+
+    def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Asking]]:
+        """Each arrival's time and what it asks, prepared while there is nothing to start.
+
+        Preparing takes longer than the gap to the next arrival may be: that would be the client's own rhythm.
+        """
+        ready: deque[tuple[int, Asking]] = deque()
+        more = True
+        while True:
+            while more and len(ready) < AHEAD and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
+                arrival = next(arrivals, None)
+                more = arrival is not None
+                if arrival is not None:
+                    intended_ns = began_ns + arrival.at_ns
+                    ready.append((intended_ns, self.arrive(arrival, intended_ns)))
+            if not ready:
+                return
+            yield ready.popleft()
 
     def arrive(self, arrival: Arrival, intended_ns: int) -> Asking:
         """What to ask at this arrival; called before its time."""

@@ -7,6 +7,7 @@ then both get the stamp of the second. So reads go before what greenlets do with
 """
 
 import select
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,10 @@ from gevent.monkey import get_original
 # With fewer streams than this, each read is worth waking up for.
 MANY = 16
 COLLECT_S = 0.001
+# What a greenlet does with its finished response takes about as long, and waits for a start that is due sooner, unless
+# there are so many of them that they would not get their turn.
+GUARD_NS = 1_000_000
+MOST_WAITING = 16
 
 _epoll: Callable[[], Any] = get_original("select", "epoll")
 
@@ -54,6 +59,11 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
         timer.close()
 
 
+def expect(start_ns: int | None) -> None:
+    """Something is to start then (epoch ns), and on time: what can wait is not begun just before it."""
+    _collector(gevent.get_hub()).expected_ns = start_ns
+
+
 class Waiting(NamedTuple):
     """One response, and the greenlet that waits for its end."""
 
@@ -72,6 +82,7 @@ class Collector:
         self._readable = hub.loop.io(self._epoll.fileno(), 1)
         self._timer = hub.loop.timer(COLLECT_S, COLLECT_S)
         self._readable.start(self._wake)
+        self.expected_ns: int | None = None
 
     def add(self, descriptor: int, waiting: Waiting) -> None:
         """Call `take` while there is something to read, and wake its greenlet once that has returned False."""
@@ -100,14 +111,23 @@ class Collector:
                 if waiting is not None and not waiting.take():
                     self._forget(descriptor)
                     self._finished.append(waiting)
-            if self._finished:
+            if self._finished and not self._held:
                 # One at a time: it decodes a stream and asks for the next one, and meanwhile nothing is read.
                 self._finished.popleft().done.switch(None)
         finally:
-            if self._finished:
-                self._loop.run_callback(self._collect)
-            else:
+            if not self._finished:
                 self._readable.start(self._wake)
+            elif self._held:
+                self._timer.again(self._collect)
+            else:
+                self._loop.run_callback(self._collect)
+
+    @property
+    def _held(self) -> bool:
+        expected_ns = self.expected_ns
+        return (
+            expected_ns is not None and len(self._finished) <= MOST_WAITING and expected_ns - time.time_ns() < GUARD_NS
+        )
 
     def _forget(self, descriptor: int) -> None:
         del self._waiting[descriptor]

@@ -86,6 +86,8 @@ class PromptSource:
     def __init__(self, plan: PromptPlan, entries: list[Entry], writer: Writer, lengths: list[int]) -> None:
         self.plan = plan
         self._entries, self._writer, self._lengths = entries, writer, lengths
+        fixed = not plan.varies and plan.prompt_tokens is None and plan.output_tokens is None
+        self._only = Prompt(plan.text, prompt_tokens=lengths[0]) if fixed else None
         self.has_messages = any(entry.messages is not None for entry in entries)
         self.has_output_tokens = plan.output_tokens is not None or any(entry.output_tokens for entry in entries)
 
@@ -95,6 +97,8 @@ class PromptSource:
         A file is used from its first line on, and again from there.
         """
         plan = self.plan
+        if self._only is not None and prompt_tokens is None and output_tokens is None:
+            return self._only
         rng = Random(f"{plan.seed}/prompt/{ordinal}")
         # Drawn whether used or not: an option more or less does not change what the others give.
         at_prompt, at_output, at_prefix = rng.random(), rng.random(), rng.random()

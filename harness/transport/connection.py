@@ -1,6 +1,7 @@
 """One TCP connection, with or without TLS on top, whose reads carry their kernel stamps."""
 
 import _socket
+import contextlib
 import socket
 import ssl
 import struct
@@ -77,7 +78,12 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Hand all of `data` to the kernel."""
         if self._tls is None:
-            self._sock.sendall(data)
+            if self._raw is not None:
+                # What fits goes without a detour over the event loop.
+                with contextlib.suppress(BlockingIOError):
+                    data = data[self._raw.send(data) :]
+            if data:
+                self._sock.sendall(data)
         else:
             self._tls.write(data)
             self._flush()
@@ -160,7 +166,7 @@ class Connection:
             return False
         self._sock.setblocking(False)
         try:
-            self._sock.recv(1, socket.MSG_PEEK)
+            (self._raw or self._sock).recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:

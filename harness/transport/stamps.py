@@ -18,6 +18,11 @@ _TIMESPEC: Final = struct.Struct("@qq")
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 # struct tcp_info of linux/tcp.h: eight bytes, then 32-bit words, of which the 16th is the smoothed round trip in µs.
 _RTT: Final = struct.Struct("@8x60xI")
+# Looked up for every token.
+_unpack: Final = _TIMESPEC.unpack
+_TIMESPEC_BYTES: Final = _TIMESPEC.size
+_SOL_SOCKET: Final = socket.SOL_SOCKET
+_new: Final = tuple.__new__  # a named tuple's own takes three times as long
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 RECV_BYTES: Final = 64 * 1024
@@ -69,10 +74,10 @@ def receive(sock: socket.socket) -> tuple[bytes, Read]:
 def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int) -> Read:
     """The read that a `recvmsg` at `user_ns` was."""
     for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+        if kind == SO_TIMESTAMPNS and level == _SOL_SOCKET and len(value) == _TIMESPEC_BYTES:
+            seconds, nanoseconds = _unpack(value)
             stamp = seconds * 1_000_000_000 + nanoseconds
             # A clock set between arrival and read could put the stamp into the future; then it is of no use.
             if stamp <= user_ns:
-                return Read(stamp, user_ns, len(data))
+                return _new(Read, (stamp, user_ns, len(data), True))
     return Read(user_ns, user_ns, len(data), stamped=False)

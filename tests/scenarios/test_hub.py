@@ -2,13 +2,14 @@
 
 import gc
 import socket
+import time
 import weakref
 from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
 
-from scenarios.hub import MANY, watch
+from scenarios.hub import MANY, MOST_WAITING, expect, watch
 
 
 class Reader:
@@ -122,3 +123,38 @@ def test_a_wait_that_is_over_keeps_nothing() -> None:
         assert kept() is None
     finally:
         gc.enable()
+
+
+def test_what_has_ended_waits_for_a_start_that_is_due(readers: Callable[..., Reader]) -> None:
+    """What comes is read all the same."""
+    early, other = readers(), readers()
+    order: list[str] = []
+    early_waits = gevent.spawn(lambda: (early.wait(), order.append("ended")))
+    other_waits = gevent.spawn(other.wait)
+    gevent.sleep(0.002)
+    expect(time.time_ns())
+    early.theirs.sendall(b".")
+    other.theirs.sendall(b"read")
+    while other.seen != b"read" or early.seen != b".":
+        gevent.sleep(0.001)
+    order.append("started")
+    expect(None)
+    other.theirs.sendall(b".")
+    gevent.joinall([early_waits, other_waits], raise_error=True)
+    assert order == ["started", "ended"]
+
+
+def test_so_many_that_have_ended_do_not_wait(readers: Callable[..., Reader]) -> None:
+    """Starts that come one behind the other must not keep the ends from their turn."""
+    every = [readers() for _ in range(MOST_WAITING + 1)]
+    waiting = [gevent.spawn(reader.wait) for reader in every]
+    gevent.sleep(0.002)
+    expect(time.time_ns())
+    try:
+        for reader in every:
+            reader.theirs.sendall(b".")
+        gevent.wait(waiting, count=1, timeout=10)
+        assert any(greenlet.ready() for greenlet in waiting)
+    finally:
+        expect(None)
+    gevent.joinall(waiting, raise_error=True)
