@@ -62,7 +62,7 @@ class Limit(NamedTuple):
 
 LIMITS: Final = (
     Limit("ttft_bound_p99", "TTFT error bound p99", 5, 50, "what this client cannot rule out of its own TTFT figures"),
-    Limit("client_lag_p99", "client lag p99", 5, 50, "the client fell behind its own sockets"),
+    Limit("client_lag_p99", "client lag p99", 10, 100, "the client fell behind its own sockets"),
     Limit("loop_late_p99", "event loop lateness p99", 10, 100, "a read can have waited as long"),
     Limit("merged_share", "share of token events merged by late reads", 0.01, 0.2, "their gaps are the client's"),
     Limit("unstamped_share", "share of reads without a kernel stamp", 0.01, None, "their times are the client's own"),

@@ -154,9 +154,9 @@ def test_each_limit_is_exceeded_above_and_not_at_it(limit: Any) -> None:
 
 
 def test_the_reasons_are_those_that_are_exceeded_with_their_numbers() -> None:
-    found = validity(Evidence(ttft_bound_p99=1, client_lag_p99=6, busiest_core=0.95), tokens=True)
+    found = validity(Evidence(ttft_bound_p99=1, client_lag_p99=12, busiest_core=0.95), tokens=True)
     assert [reason.partition(":")[0] for reason in found.reasons] == [
-        "client lag p99 is 6.00 ms",
+        "client lag p99 is 12.00 ms",
         "share of a core that a process used or waited for is 95.0%",
     ]
 
