@@ -97,6 +97,7 @@ def observe(
         has_credential=any(is_secret(name) for name in target.headers),
         endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
         dialect=target.reader(),
+        takes_limit=target.takes_limit,
         heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)

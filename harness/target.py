@@ -106,6 +106,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         told = self.method or self.body or self._spoken()
         return bool(told) or _query_place(self.url) is not None
 
+    @property
+    def takes_limit(self) -> bool:
+        """Whether its requests have a place for the answer's length."""
+        try:
+            return self.request(max_tokens=1).body != self.request(max_tokens=2).body
+        except UsageError:
+            return False
+
     def alternatives(self) -> "list[Target]":
         """The ways in which this endpoint may want to be asked, likeliest first; only one when it is settled."""
         if self.settled:

@@ -30,6 +30,7 @@ from mock_provider.timing import Timeline, trace, unchanged
 from mock_provider.workers import Place
 
 PROMPT_LIMIT = 500_000  # characters of the newest message
+TARGET_LIMIT = 32_768  # bytes of a path with its query
 
 _ROUTES: Routes[Dialect] = Routes()
 for _dialect in DIALECTS:
@@ -234,9 +235,8 @@ class Server:
     def _read(self, request: Request, dialect: Dialect) -> Ask:
         try:
             ask = dialect.read(request, self._config.models)
-            if len(ask.prompt) > PROMPT_LIMIT and "no-input-limit" not in self._server_faults:
-                message = f"the prompt has {len(ask.prompt)} characters; there may be {PROMPT_LIMIT}"
-                raise Refusal(400, message, kind="too-long", code="context_length_exceeded")
+            if "no-input-limit" not in self._server_faults:
+                _check_length(request, ask.prompt)
             return ask
         except Refusal as refusal:
             swallowed = {"malformed": "ok-on-bad-json", "invalid": "no-validation"}.get(refusal.kind)
@@ -272,6 +272,15 @@ class Server:
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
         return Stream(request, dialect, ask, plan, dialect.encoder(ask, plan))
+
+
+def _check_length(request: Request, prompt: str) -> None:
+    if len(request.target) > TARGET_LIMIT:
+        message = f"the URL has {len(request.target)} bytes; there may be {TARGET_LIMIT}"
+        raise Refusal(414, message, kind="too-long", code="uri_too_long")
+    if len(prompt) > PROMPT_LIMIT:
+        message = f"the prompt has {len(prompt)} characters; there may be {PROMPT_LIMIT}"
+        raise Refusal(400, message, kind="too-long", code="context_length_exceeded")
 
 
 def _check_expressible(directive: Directive, dialect: Dialect) -> None:

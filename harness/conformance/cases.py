@@ -45,7 +45,7 @@ class Observed:
 
     `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the mock was asked
     to stream; where it was only a part of it, `marks` are the texts before and after. `silence_ns` is the longest
-    silence that it was asked for.
+    silence that it was asked for, `size` the characters of the prompt, where their number is what is tried.
     """
 
     scenario: str
@@ -62,6 +62,7 @@ class Observed:
     said: str | None = None
     marks: tuple[str, str] | None = None
     silence_ns: int | None = None
+    size: int | None = None
     steps: tuple[Step, ...] = ()
     held_bytes: int | None = None
 
@@ -162,7 +163,8 @@ class Observed:
 class Case:
     """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks.
 
-    `heartbeat_ns` is the silence in which a heartbeat is expected.
+    `heartbeat_ns` is the silence in which a heartbeat is expected, `takes_limit` whether a request can limit the
+    answer's length.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -173,6 +175,7 @@ class Case:
     public: bool = False
     has_credential: bool = False
     endpoint_is_mock: bool = False
+    takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
     requests: int = 0
 

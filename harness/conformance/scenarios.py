@@ -9,6 +9,9 @@ MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provide
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 
+MAX_OUTPUT: Final = 5  # tokens that one scenario allows
+
+
 class Turn(StrEnum):
     """When a scenario is played."""
 
@@ -78,6 +81,18 @@ SCENARIOS: Final = {
             opt_in=(OptIn.LONG,),
             turn=Turn.SILENT,
         ),
+        Scenario("oversize", "prompts of growing length"),
+        Scenario("max-output", f"an answer of at most {MAX_OUTPUT} tokens"),
+        Scenario("saturate", "many long streams at once", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
+        Scenario(
+            "second-user",
+            "another user, while one has many streams",
+            opt_in=(OptIn.LOAD, OptIn.SECOND_KEY),
+            turn=Turn.ALONE,
+            part_of="saturate",
+        ),
+        Scenario("burst", "many short requests in quick succession", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
+        Scenario("canaries", "8 streams at once, each with a word of its own", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
         Scenario("cancel-mid", "the client leaves after 5 tokens", mock=True),
         Scenario("cancel-early", "the client leaves before the first token", mock=True),
     )

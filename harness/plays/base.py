@@ -41,6 +41,7 @@ class Pace(NamedTuple):
     """The mock's ordinary stream: long enough for flush.incremental to tell a burst from a flow.
 
     `heartbeat_s` is the silence in which a heartbeat is expected; the waits that provoke one are multiples of it.
+    `hold_s` is how long each of many streams at once lasts.
     """
 
     tokens: int = 40
@@ -48,6 +49,7 @@ class Pace(NamedTuple):
     itl: str = "30ms"
     step_timeout_s: float = lockstep.STEP_TIMEOUT_S
     heartbeat_s: float = HEARTBEAT_NS / SECOND
+    hold_s: float = 3.0
 
 
 class Runner(NamedTuple):
@@ -72,15 +74,22 @@ class Runner(NamedTuple):
         self.client.exchanges += client.exchanges
 
     def request(
-        self, keys: Keys = NO_KEYS, *, headers: Mapping[str, str | None] | None = None
+        self,
+        keys: Keys = NO_KEYS,
+        *,
+        prompt: str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        max_tokens: int | None = None,
     ) -> tuple[RequestSpec, str | None]:
         """The request, and the id of its directive: only with a mock, whose ordinary pace the keys replace."""
+        text = self.target.prompt if prompt is None else prompt
         if self.mock is None:
-            return self.target.request(headers=headers), None
+            return self.target.request(text, headers=headers, max_tokens=max_tokens), None
         stream_id = uuid4().hex[:12]
         told: dict[str, str | int] = {"id": stream_id, "tokens": self.pace.tokens}
         told |= {"ttft": self.pace.ttft, "itl": self.pace.itl, **keys}
-        return self.target.request(f"{self.target.prompt} {directive(**told)}", headers=headers), stream_id
+        asked = self.target.request(f"{text} {directive(**told)}", headers=headers, max_tokens=max_tokens)
+        return asked, stream_id
 
     def ask(
         self,

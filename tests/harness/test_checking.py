@@ -50,7 +50,7 @@ INHERENT = {
 # Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
 LEGAL = {
     "comment-heartbeats", "split-utf8-writes", "no-answer", "heartbeat-glued", "heartbeat-after-id",
-    "comments-anywhere", "ids", "retry", "write-every", "100-first", "103-first", "http10",
+    "comments-anywhere", "ids", "resumable", "resume-gap", "retry", "write-every", "100-first", "103-first", "http10",
 }  # fmt: skip
 LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
 # The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
@@ -70,6 +70,9 @@ INVISIBLE = {
     ("oversized-event", "plain-text"),  # no event, no size of one
     ("cut-mid-event", "plain-text"),  # half a token is text as well
     ("no-allow", "token-done"),  # GET is served on this path too, so it is no wrong method
+    *(("ignores-max-tokens", shape) for shape in SHAPES if shape != "openai-chat"),  # the others have no such field
+    # They take many requests at once or a second user: test_checking_optins shows them.
+    *((name, shape) for name in ("overload-status", "crossed-streams", "resume-unscoped") for shape in SHAPES),
 }
 
 

@@ -1,5 +1,6 @@
 """What takes waiting, load or a second user, against the embedded mock: each knob and fault flips its check."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from mock_provider.embedded import MockServer
 CHAT, TOKEN_DONE, JSON_STRING = "/v1/chat/completions", "/api/chat/stream", "/api/chat/stream?message=x"
 DIALECTS = {CHAT: "openai-chat", TOKEN_DONE: "token-done", JSON_STRING: "json-string"}
 # Heartbeats are expected every 0.3 s instead of 15 s, and everything that waits for them is as much shorter.
-PACE = Pace(tokens=16, ttft="1ms", itl="1ms", heartbeat_s=0.3)
+PACE = Pace(tokens=16, ttft="1ms", itl="1ms", heartbeat_s=0.3, hold_s=0.6)
 
 
 def results(path: str, patterns: list[str], allowed: Allowed = NOTHING, **config: Any) -> dict[str, CheckResult]:
@@ -35,6 +36,13 @@ def results(path: str, patterns: list[str], allowed: Allowed = NOTHING, **config
 def verdicts(path: str, patterns: list[str], allowed: Allowed = NOTHING, **config: Any) -> dict[str, str]:
     """The same, as words."""
     return {name: one.verdict.value for name, one in results(path, patterns, allowed, **config).items()}
+
+
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[MockServer]:
+    """A clean mock."""
+    with MockServer(MockConfig(tokens=16, ttft="1ms", itl="1ms")) as server:
+        yield server
 
 
 QUIET = ["liveness.heartbeat-idle-15s", "liveness.heartbeat-before-first-token", "liveness.heartbeat-not-masking-stall"]
@@ -66,3 +74,79 @@ def test_what_was_not_allowed_is_inconclusive_and_names_its_flag() -> None:
     found = results(CHAT, QUIET)
 
     assert {(one.verdict.value, one.needs) for one in found.values()} == {("inconclusive", "--long")}
+
+
+LOAD = Allowed(streams=6, second_key="second-user")
+CONCURRENCY, RATE, USER, ISOLATION = (
+    f"limits.{name}" for name in ("concurrency-429", "rate-429", "per-user-not-global", "parallel-isolation")
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "config", "expected"),
+    [
+        (CONCURRENCY, {"slots": 3, "queue_policy": "reject"}, "pass"),
+        (CONCURRENCY, {"key_slots": 3, "faults": ("overload-status",)}, "warn"),
+        (CONCURRENCY, {"key_slots": 3, "faults": ("overload-status:500",)}, "fail"),
+        (CONCURRENCY, {}, "inconclusive"),
+        (RATE, {"key_rate": 5}, "pass"),
+        (RATE, {"key_rate": 5, "faults": ("overload-status",)}, "warn"),
+        (RATE, {"key_rate": 5, "faults": ("overload-status:502",)}, "fail"),
+        (RATE, {}, "inconclusive"),
+        (USER, {"key_slots": 3}, "pass"),
+        (USER, {"slots": 3, "queue_policy": "reject"}, "fail"),
+        (USER, {}, "inconclusive"),
+        (ISOLATION, {}, "pass"),
+        (ISOLATION, {"faults": ("crossed-streams",)}, "fail"),
+    ],
+)
+def test_limits_are_found_by_many_requests(check: str, config: dict[str, Any], expected: str) -> None:
+    """What the mock does when a slot or a quota is used up, and when a token strays."""
+    assert verdicts(CHAT, [check], LOAD, **config) == {check: expected}
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "faults", "expected"),
+    [
+        ("limits.input-size", CHAT, (), "pass"),
+        ("limits.input-size", CHAT, ("no-input-limit",), "warn"),
+        ("limits.input-size", JSON_STRING, (), "pass"),
+        ("limits.input-size", JSON_STRING, ("no-input-limit",), "warn"),
+        ("limits.max-output-honoured", CHAT, (), "pass"),
+        ("limits.max-output-honoured", CHAT, ("ignores-max-tokens",), "fail"),
+        ("limits.max-output-honoured", TOKEN_DONE, ("ignores-max-tokens",), "not-applicable"),
+    ],
+)
+def test_limits_of_a_single_request(check: str, path: str, faults: tuple[str, ...], expected: str) -> None:
+    """Neither takes an opt-in."""
+    assert verdicts(path, [check], faults=faults) == {check: expected}
+
+
+def test_a_load_is_as_large_as_was_allowed(mocked: MockServer) -> None:
+    """Six streams at once, each seen by the mock; and nothing of them without the flag."""
+    for allowed, count in ((LOAD, 6), (NOTHING, 0)):
+        with StreamClient() as client, Mock(mocked.url) as mock:
+            target = Target(url=mocked.url + CHAT)
+            case = checking.observe(client, target, select([CONCURRENCY]), mock=mock, allowed=allowed, pace=PACE)
+        assert len(case.of(["saturate"])) == count
+        assert all(one.upstream for one in case.observed)
+
+
+def test_what_is_printed_of_an_oversized_prompt_is_short(mocked: MockServer) -> None:
+    """A million characters are sent, and no result holds them."""
+    with StreamClient() as client, Mock(mocked.url) as mock:
+        report = checking.check(client, Target(url=mocked.url + CHAT), select(["limits"]), mock=mock, pace=PACE)
+
+    assert len(str(report)) < 40_000
+
+
+def test_the_second_key_is_in_no_result(mocked: MockServer) -> None:
+    """It is sent, and what is quoted of the answers does not show it."""
+    key = "second-user-of-the-test"
+    allowed = Allowed(streams=2, second_key=key)
+    with StreamClient() as client, Mock(mocked.url) as mock:
+        report = checking.check(
+            client, Target(url=mocked.url + CHAT), select(["limits"]), mock=mock, allowed=allowed, pace=PACE
+        )
+
+    assert key not in str(report)

@@ -90,6 +90,13 @@ def test_a_prompt_may_have_so_many_characters(faults: tuple[str, ...], status: i
         assert ask(server, "x" * (PROMPT_LIMIT + 1)).status_code == status
 
 
+@pytest.mark.parametrize(("faults", "status"), [((), 414), (("no-input-limit",), 200)])
+def test_a_url_may_have_so_many_bytes(faults: tuple[str, ...], status: int) -> None:
+    with mock(faults=faults) as server, httpx.Client(verify=False, trust_env=False) as client:
+        answers = [client.get(f"{server.url}{TOKEN_DONE}?message={'x' * size}") for size in (32_000, 33_000)]
+    assert [answer.status_code for answer in answers] == [200, status]
+
+
 @pytest.mark.parametrize(("faults", "tokens"), [((), 3), (("ignores-max-tokens",), 8)])
 def test_the_length_that_the_request_allows(faults: tuple[str, ...], tokens: int) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3, "stream": False}

@@ -53,6 +53,7 @@ class Tape:
     offers_gzip: bool = False
     said: str | None = None
     silence_ns: int | None = None
+    size: int | None = None
     upstream: Upstream | None = None
     steps: tuple[Step, ...] = ()
 
@@ -87,6 +88,7 @@ class Tape:
             upstream=self.upstream,
             said=self.said,
             silence_ns=self.silence_ns,
+            size=self.size,
             steps=self.steps,
         )
 

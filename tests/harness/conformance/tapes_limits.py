@@ -1,8 +1,12 @@
 """Examples for what takes waiting, load, a second user or a file: liveness, resume, limits, and some of security."""
 
+import json
+
+from harness.conformance.cases import Position
+from harness.conformance.optins import OptIn
 from harness.units import SECOND
 from harness.wire import End
-from tests.harness.conformance.tapes import Examples, Tape, ledger
+from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
 
 examples = Examples()
 add = examples.add
@@ -57,3 +61,120 @@ add(check, "fail", silent((10, TOKEN), *beats(15, 200), **over))  # type: ignore
 add(check, "not-applicable", silent((10, TOKEN), **over))  # type: ignore[arg-type]
 add(check, "inconclusive", silent((10, TOKEN), *beats(15, 90), **{**over, "end_ms": 90_000}))  # type: ignore[arg-type]
 add(check, "inconclusive", silent((10, TOKEN), **{**over, "upstream": None}))  # type: ignore[arg-type]
+
+# limits
+
+PROBLEM = b'{"title":"no"}'
+AGAIN = headers(content_type="application/problem+json", retry_after="1")
+NEVER = headers(content_type="application/problem+json")
+
+
+def long(size: int, status: int | None = 200, body: bytes = TOKEN, **more: object) -> Tape:
+    """An answer to a prompt of so many characters."""
+    return Tape(scenario="oversize", variant=f"{size}", size=size, status=status, body=body, **more)  # type: ignore[arg-type]
+
+
+HAPPY = Tape(body=TOKEN + LAST, upstream=SEEN)
+check = "limits.input-size"
+add(check, "pass", long(6_000, 413, PROBLEM))
+add(check, "pass", long(6_000), long(100_000, 400, PROBLEM))
+add(check, "pass", long(6_000, 414, PROBLEM), method="GET")
+add(check, "warn", long(6_000), long(100_000), long(1_000_000))
+add(check, "warn", long(6_000), long(32_000), long(64_000), method="GET")
+add(check, "warn", long(6_000, body=ERROR))
+add(check, "warn", long(6_000, 404, PROBLEM))
+add(check, "warn", long(6_000, None, end=End.RESET))
+add(check, "fail", long(6_000, 500, PROBLEM))
+add(check, "fail", long(6_000, None, end=End.TIMEOUT))
+add(check, "fail", long(6_000, body=b""))
+add(check, "fail", HAPPY, long(6_000), position=Position.SANDWICH)  # the directive at its end was lost
+add(check, "inconclusive", long(6_000), long(100_000))
+add(check, "warn", long(6_000), long(100_000), allowed=frozenset({OptIn.LOAD}))
+add(check, "inconclusive", long(6_000, 429, PROBLEM))
+add(check, "inconclusive", HAPPY)
+
+
+def chat(tokens: int, finish: str | None, usage: int | None = None) -> Tape:
+    """An OpenAI answer to a request that allows 5 tokens."""
+    parts: list[dict[str, object]] = [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}] * tokens
+    parts += [{"index": 0, "delta": {}, "finish_reason": finish}]
+    chunks = [{"object": "chat.completion.chunk", "choices": [part]} for part in parts]
+    if usage is not None:
+        chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": {"completion_tokens": usage}})
+    body = b"".join(f"data: {json.dumps(each)}\n\n".encode() for each in chunks)
+    return Tape(scenario="max-output", body=body + b"data: [DONE]\n\n", dialect="openai-chat")
+
+
+check = "limits.max-output-honoured"
+limited = {"takes_limit": True, "dialect": "openai-chat"}
+add(check, "pass", chat(5, "length"), **limited)
+add(check, "pass", chat(1, "length", usage=5), **limited)
+add(check, "pass", chat(3, "stop"), **limited)
+add(check, "warn", chat(5, "stop"), **limited)
+add(check, "fail", chat(16, "stop"), **limited)
+add(check, "fail", chat(2, "length", usage=9), **limited)
+add(check, "not-applicable", chat(16, "stop"), dialect="openai-chat")
+add(check, "inconclusive", Tape(scenario="max-output", status=400), **limited)
+
+
+def among(number: int, status: int | None = 200, body: bytes = TOKEN + LAST, **more: object) -> Tape:
+    """One of many streams at once."""
+    return Tape(scenario="saturate", variant=f"stream {number}", status=status, body=body, **more)  # type: ignore[arg-type]
+
+
+load = {"allowed": frozenset({OptIn.LOAD})}
+check = "limits.concurrency-429"
+add(check, "pass", among(1), among(2), among(3, 429, PROBLEM, headers=AGAIN), **load)
+add(check, "warn", among(1), among(2, 429, PROBLEM, headers=NEVER), **load)
+add(check, "warn", among(1), among(2, 503, PROBLEM, headers=AGAIN), **load)
+add(check, "warn", among(1), among(2, 403, PROBLEM), **load)
+add(check, "warn", among(1), among(2, body=ERROR), **load)
+add(check, "warn", HAPPY, among(1), among(2, body=b"", timed=((6_000, TOKEN + LAST),)), **load)
+add(check, "fail", among(1), among(2, 500, PROBLEM), **load)
+add(check, "fail", among(1), among(2, None, end=End.RESET), **load)
+add(check, "fail", among(1, body=TOKEN, end=End.RESET), among(2, 429, PROBLEM, headers=AGAIN), **load)
+add(check, "inconclusive", among(1), among(2), **load)
+add(check, "inconclusive", HAPPY)
+
+
+def soon(number: int, status: int | None = 200, body: bytes = TOKEN, **more: object) -> Tape:
+    """One of many requests in quick succession."""
+    return Tape(scenario="burst", variant=f"request {number}", status=status, body=body, **more)  # type: ignore[arg-type]
+
+
+check = "limits.rate-429"
+add(check, "pass", soon(1), soon(2, 429, PROBLEM, headers=AGAIN), **load)
+add(check, "warn", soon(1), soon(2, 429, PROBLEM, headers=NEVER), **load)
+add(check, "warn", soon(1), soon(2, 503, PROBLEM), **load)
+add(check, "warn", soon(1), soon(2, body=ERROR), **load)
+add(check, "fail", soon(1), soon(2, 502, PROBLEM), **load)
+add(check, "inconclusive", soon(1), soon(2), **load)
+add(check, "inconclusive", HAPPY)
+
+check = "limits.per-user-not-global"
+two = {"allowed": frozenset({OptIn.LOAD, OptIn.SECOND_KEY})}
+full = (among(1), among(2, 429, PROBLEM, headers=AGAIN))
+add(check, "pass", *full, Tape(scenario="second-user", body=TOKEN), **two)
+add(check, "fail", *full, Tape(scenario="second-user", status=429, body=PROBLEM), **two)
+add(check, "warn", *full, Tape(scenario="second-user", status=500, body=PROBLEM), **two)
+add(check, "inconclusive", *full, Tape(scenario="second-user", status=401, body=PROBLEM), **two)
+add(check, "inconclusive", among(1), Tape(scenario="second-user", body=TOKEN), **two)
+add(check, "inconclusive", *full, **load)
+
+
+def bird(number: int, *words: str, said: str | None = None, answer_id: str | None = None) -> Tape:
+    """A stream that was asked for its own word."""
+    told = {"token": "", "done": False} | ({"id": answer_id} if answer_id else {})
+    body = b"".join(f"data: {json.dumps(told | {'token': f' {word}'})}\n\n".encode() for word in words)
+    return Tape(scenario="canaries", variant=f"stream {number}", body=body + LAST, said=said or f"bird{number}")
+
+
+check = "limits.parallel-isolation"
+add(check, "pass", bird(1, "bird1", "bird1"), bird(2, "bird2"), **load)
+add(check, "pass", bird(1, "bird1", answer_id="x"), bird(2, "bird2", answer_id="y"), **load)
+add(check, "fail", bird(1, "bird1", "bird2", "bird1"), bird(2, "bird2"), **load)
+add(check, "inconclusive", bird(1), bird(2, "bird2"), **load)
+add(check, "fail", bird(1, "bird1", answer_id="x"), bird(2, "bird2", answer_id="x"), **load)
+add(check, "inconclusive", bird(1, "rivers", "flow"), bird(2, "bird2"), **load)
+add(check, "inconclusive", bird(1, "bird1"), **load)
+add(check, "inconclusive", HAPPY)

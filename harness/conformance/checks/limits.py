@@ -1,0 +1,333 @@
+"""limits.*: what happens at the edges of size, time and number."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from harness.conformance.cases import Case, Observed, Position
+from harness.conformance.optins import OptIn
+from harness.conformance.payloads import parse
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    met,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+    worst,
+)
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import MAX_OUTPUT, MOCK
+from harness.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
+from harness.dialects.base import Kind
+from harness.stream import Outcome
+from harness.units import SECOND, show_ms
+from harness.wire import End
+
+TOO_MANY: Final = rfc(6585, "4", "429 Too Many Requests")
+ASPNET_LIMITS: Final = "https://learn.microsoft.com/aspnet/core/performance/rate-limit"
+LARGEST: Final = 1_000_000
+TOO_LONG: Final = (400, 413, 414, 422, 431)
+REFUSED: Final = (429, 503)
+QUEUED_NS: Final = 5 * SECOND
+MORE_STREAMS: Final = "--allow-load with a larger --max-streams"
+_CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
+_COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count")
+
+
+@whole_case(
+    Requirement(
+        "limits.input-size",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Input above a bound is refused with 400, 413 or 422 (in a URL 414 or 431) before the stream begins.",
+        references=(
+            guides("a prompt has at most 5,000 characters"),
+            rfc(9110, "15.5.14", "413 Content Too Large"),
+            rfc(9110, "15.5.15", "414 URI Too Long"),
+        ),
+        breaks="Anybody can run up the cost, and long prompts fail only in production, where a proxy's limits differ.",
+        fix=Fix(
+            "Bound the prompt, answer 400 or 413 above it, and take prompts in a body rather than in the URL.",
+            aspnet="[StringLength(5000)] on the prompt, and KestrelServerLimits.MaxRequestBodySize",
+            nginx="client_max_body_size 64k;",
+        ),
+    ),
+    reads=("oversize",),
+    expected="a refusal of some length up to 1,000,000 characters",
+)
+def input_size(case: Case) -> Finding:
+    tried = case.of(("oversize",))
+    happy = case.of(("happy",))
+    reached = bool(happy and happy[0].upstream)
+    accepted = 0
+    for seen in tried:
+        size = seen.size or 0
+        if (refused := _refusal_of_size(seen, reached, accepted)) is not None:
+            return refused
+        accepted = size
+    largest = f"{accepted:,} characters were accepted"
+    in_url = case.method == "GET"
+    if accepted < LARGEST and not in_url and case.position is Position.DIRECT and OptIn.LOAD not in case.allowed:
+        return inconclusive(f"{largest}; more was not tried, as a model is paid for what it reads", OptIn.LOAD.value)
+    return unmet(largest, tried[-1].note(f"{tried[-1].how_it_went()} to {largest.removesuffix(' were accepted')}"))
+
+
+def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | None:
+    """What an answer to a long prompt says of the limit; None when the prompt was taken."""
+    size, note = f"{seen.size or 0:,} characters", seen.note(seen.how_it_went())
+    transcript = seen.transcript
+    if seen.status is None:
+        if transcript.capture.end is End.TIMEOUT:
+            return fail(f"{size} were never answered", note)
+        return unmet(f"the connection broke at {size}, without an answer", note)
+    if seen.status in TOO_LONG:
+        return met(f"{seen.status} between {accepted:,} and {size}")
+    if seen.status == 429:
+        return inconclusive("a rate limit came first", "a later run, or a higher rate limit")
+    if seen.status >= 500:
+        return fail(f"{seen.status} at {size}", note)
+    if seen.status == 200 and not transcript.tokens and not transcript.deltas:
+        return fail(f"200 and an empty stream at {size}", note)
+    if not seen.streams:
+        return unmet(f"{seen.status} at {size}, which does not say what is wrong", note)
+    if error := transcript.first(Kind.ERROR):
+        where = seen.at(transcript.events[error.event].offset)
+        return unmet(f"{size} are refused only within the stream, after 200", where)
+    if reached and seen.upstream is None:
+        return fail(f"{size} did not reach the model whole, and nothing says so", note)
+    return None
+
+
+def limitable(case: Case) -> str | None:
+    """Requests that can limit the answer."""
+    return None if case.takes_limit else "the request has no field for the answer's length"
+
+
+@per_stream(
+    Requirement(
+        "limits.max-output-honoured",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "An answer has no more tokens than the request allows, and says that its length ended it.",
+        references=(
+            OPENAI_CHAT,
+            ANTHROPIC,
+            GEMINI,
+            guides("an answer without a bound is a cost without one"),
+        ),
+        breaks="Cost, and clients that show an answer cut short as if it were whole.",
+        fix=Fix(
+            "Pass the limit on to the model, and its finish reason back.",
+            aspnet="ChatOptions.MaxOutputTokens from the request, and ChatResponseUpdate.FinishReason into the answer",
+        ),
+    ),
+    reads=("max-output",),
+    applies=limitable,
+    wants=lambda seen: seen.streams,
+    expected="at most 5 tokens, and a finish reason that says so",
+)
+def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
+    transcript = seen.transcript
+    if transcript.outcome is not Outcome.OK:
+        return None
+    reported = _reported_tokens(seen)
+    count = reported if reported is not None else len(transcript.tokens)
+    finish = next((str(found.delta.value) for found in transcript.deltas if found.delta.kind is Kind.FINISH), None)
+    told = f"{count:,} tokens, finish reason {finish or 'absent'}"
+    if count > MAX_OUTPUT:
+        return fail(f"{told}, where {MAX_OUTPUT} were allowed", seen.note(told))
+    if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
+        return unmet(f"{told}: the answer's length ended it, and it does not say so", seen.note(told))
+    return met(told)
+
+
+def _reported_tokens(seen: Observed) -> int | None:
+    usage: Any = None
+    for found in seen.transcript.deltas:
+        if found.delta.kind is Kind.USAGE:
+            usage = found.delta.value
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage[name] for name in _COUNTS if isinstance(usage.get(name), int)]
+    return counts[0] if counts else None
+
+
+@whole_case(
+    Requirement(
+        "limits.concurrency-429",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Streams above the limit are refused at once with 429 and Retry-After, and those under way are not harmed.",
+        references=(
+            guides("at most 10 streams at once, and 429 for the next"),
+            TOO_MANY,
+            f"ASP.NET Core, where RateLimiterOptions.RejectionStatusCode is 503 by default: {ASPNET_LIMITS}",
+        ),
+        breaks="SDKs retry 503 as a failure of the server; users see an outage where there is a queue.",
+        fix=Fix(
+            "Refuse with 429 and Retry-After before the head of the stream.",
+            aspnet="options.RejectionStatusCode = 429, and Retry-After in options.OnRejected",
+            nginx="limit_conn_status 429; limit_conn per_user 10;",
+        ),
+    ),
+    reads=("saturate",),
+    expected="429 with Retry-After for the streams that are too many, the others whole",
+)
+def concurrency_429(case: Case) -> Finding:
+    seen = case.of(("saturate",))
+    found = [*_refusals(seen), *(finding for one in seen if (finding := _harmed(one)) is not None)]
+    happy = case.of(("happy",))
+    late = [one for one in seen if (_wait_ns(one) or 0) > QUEUED_NS + (_wait_ns(happy[0]) or 0 if happy else 0)]
+    if late:
+        waited = show_ms(max(_wait_ns(one) or 0 for one in late))
+        found.append(warn(f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued")))
+    nothing = inconclusive(f"no limit was met with {len(seen)} streams at once", MORE_STREAMS)
+    return worst(found, nothing)
+
+
+def _refusals(seen: Iterable[Observed]) -> list[Finding]:
+    """Whether those that were turned away were told so in the right way."""
+    found = []
+    for one in seen:
+        note = one.note(one.how_it_went())
+        if one.status == 429:
+            after = one.head.get("retry-after") if one.head else None
+            told = f"429 with Retry-After: {after}" if after else "429 without Retry-After"
+            found.append(met(told, one.header("Retry-After")) if after else unmet(told, note))
+        elif one.status == 503:
+            found.append(warn("503 instead of 429", note))
+        elif one.status is None:
+            found.append(fail(f"no answer: {one.how_it_went()}", note))
+        elif one.status >= 500:
+            found.append(fail(f"{one.status} instead of 429", note))
+        elif one.status != 200:
+            found.append(unmet(f"{one.status} instead of 429", note))
+        elif one.failed_by_error and not one.transcript.tokens:
+            found.append(unmet("a refusal only within the stream, after 200", one.at(0)))
+    return found
+
+
+def _harmed(one: Observed) -> Finding | None:
+    if one.streams and one.transcript.tokens and one.transcript.outcome is not Outcome.OK:
+        how = one.how_it_went()
+        return fail(f"a stream under way was broken: {how}", one.note(how))
+    return None
+
+
+def _wait_ns(one: Observed) -> int | None:
+    tokens = one.transcript.tokens
+    return one.transcript.time_of(tokens[0][0]) - one.transcript.capture.start_ns if tokens else None
+
+
+@whole_case(
+    Requirement(
+        "limits.rate-429",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "Requests above the rate limit are refused with 429 and Retry-After before the stream begins.",
+        references=(guides("a rate limit for each user"), TOO_MANY, rfc(9110, "10.2.3", "Retry-After")),
+        breaks="A client that is not told when to come back comes back at once.",
+        fix=Fix(
+            "Refuse with 429 and Retry-After.",
+            aspnet="AddFixedWindowLimiter or AddTokenBucketLimiter, and Retry-After in options.OnRejected",
+            nginx="limit_req_status 429; limit_req zone=per_user burst=5 nodelay;",
+        ),
+    ),
+    reads=("burst",),
+    expected="429 with Retry-After once the rate is exceeded",
+)
+def rate_429(case: Case) -> Finding:
+    seen = case.of(("burst",))
+    return worst(_refusals(seen), inconclusive(f"no limit was met with {len(seen)} requests", MORE_STREAMS))
+
+
+@whole_case(
+    Requirement(
+        "limits.per-user-not-global",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "Limits are kept for each user: the streams of one do not keep another from being served.",
+        references=(
+            guides("limits for each user"),
+            f"ASP.NET Core, where AddConcurrencyLimiter(name, ...) is one limiter for all: {ASPNET_LIMITS}",
+        ),
+        breaks="One user with many tabs locks out everybody.",
+        fix=Fix(
+            "Key the limiter by user.",
+            aspnet="options.AddPolicy(name, http => RateLimitPartition.GetConcurrencyLimiter(user(http), ...))",
+            nginx="limit_conn_zone $http_authorization zone=per_user:10m;",
+        ),
+    ),
+    reads=("second-user",),
+    expected="a stream for the second user while the first has used up a limit",
+)
+def per_user_not_global(case: Case) -> Finding:
+    first, second = case.of(("saturate",)), case.of(("second-user",))[0]
+    note = second.note(second.how_it_went())
+    if second.status in (401, 403):
+        return inconclusive(f"the second key is refused with {second.status}", "a --second-key that is known there")
+    limited = [one for one in first if one.status in REFUSED]
+    if second.status in REFUSED:
+        running = len(first) - len(limited)
+        return fail(f"{second.status} for the second user, while the first has {running} streams", note)
+    if not limited:
+        return inconclusive(f"the first user met no limit with {len(first)} streams at once", MORE_STREAMS)
+    if not second.streams:
+        return unmet(f"no stream for the second user: {second.how_it_went()}", note)
+    return met(f"the second user was served, while {len(limited)} of the first's {len(first)} streams were refused")
+
+
+@whole_case(
+    Requirement(
+        "limits.parallel-isolation",
+        MUST,
+        Severity.CRITICAL,
+        Basis.OPS,
+        "Streams that run at the same time never mix their content or their ids.",
+        references=(
+            "ASP.NET Core, Use HttpContext: https://learn.microsoft.com/aspnet/core/fundamentals/use-http-context",
+        ),
+        breaks="One user reads another's answer.",
+        fix=Fix(
+            "Keep no state of a request in anything that outlives it.",
+            aspnet="no StringBuilder, Channel or HttpContext in a singleton: register the service as scoped",
+            node="no let at module level that a request writes to",
+            python="no global or class attribute that a request writes to; contextvars where one is needed",
+        ),
+    ),
+    reads=("canaries",),
+    expected="in each of 8 streams its own word, and no other's",
+)
+def parallel_isolation(case: Case) -> Finding:
+    seen = [one for one in case.of(("canaries",)) if one.streams and one.transcript.tokens]
+    words = {one.said: one for one in seen if one.said}
+    if len(words) < 2:
+        return inconclusive("fewer than two streams ran at the same time", "an endpoint that serves two at once")
+    owners: dict[str, Observed] = {}
+    for one in seen:
+        heard = one.transcript.text + "\n" + one.transcript.body.decode("utf-8", "replace")
+        strayed = next((word for word, owner in words.items() if owner is not one and word and word in heard), None)
+        if strayed is not None:
+            at = one.transcript.body.find(strayed.encode())
+            evidence = one.at(at) if at >= 0 else one.note(f"the text contains {strayed}")
+            return unmet(f"{one.label} has text of {words[strayed].label}", evidence)
+        if (own_id := _id_of(one)) is not None and owners.setdefault(own_id, one) is not one:
+            return unmet(f"{one.label} has the id of {owners[own_id].label}", one.at(one.transcript.events[0].offset))
+    silent = [one for word, one in words.items() if word and word not in one.transcript.text]
+    if silent:
+        return inconclusive(f"{len(silent)} of {len(words)} streams did not say their word", MOCK)
+    return met(f"{len(words)} streams at once, each with its own word only")
+
+
+def _id_of(one: Observed) -> str | None:
+    """What the first payload calls its answer."""
+    payload = parse(one.transcript.events[0].data) if one.transcript.events else None
+    value = payload.get("id") if isinstance(payload, dict) else None
+    return value if isinstance(value, str) and value else None

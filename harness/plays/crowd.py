@@ -1,0 +1,129 @@
+"""Many requests at once, and more than fit. Played only with --allow-load, but for the two of a single request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from harness.conformance.cases import Observed
+from harness.conformance.optins import OptIn
+from harness.conformance.scenarios import MAX_OUTPUT
+from harness.dialects.base import Kind
+from harness.plays.base import DEADLINE_S, Keys, Runner, play
+from harness.plays.together import together
+from harness.plays.users import as_second
+
+# Characters of a prompt: above the guides' 5,000; what no chat needs; what nobody should read. In a URL: above 5,000
+# too; above the 8 KiB of Kestrel and nginx; as many as httpx sends.
+BODY_SIZES: Final[Sequence[int]] = (6_000, 100_000, 1_000_000)
+URL_SIZES: Final[Sequence[int]] = (6_000, 32_000, 64_000)
+TOKENS: Final = 40
+ROUNDS: Final = 3  # requests of a burst, as a multiple of the streams allowed
+WORKERS: Final = 4
+CANARIES: Final = 8
+
+Task = Callable[[Runner], list[Observed]]
+
+
+def crowd(run: Runner, tasks: Sequence[Task]) -> Iterator[Observed]:
+    """What the tasks observe side by side, each with a client of its own."""
+    clients = [run.client.another() for _ in tasks]
+    try:
+        runners = [run._replace(client=client) for client in clients]
+        yield from chain(*together([partial(task, own) for task, own in zip(tasks, runners, strict=True)]))
+    finally:
+        for client in clients:
+            run.client.exchanges += client.exchanges
+            client.close()
+
+
+@play("oversize")
+def oversize(run: Runner, scenario: str) -> Iterator[Observed]:
+    shown = run.target.request()
+    if shown.prompt is None:
+        return
+    sizes = URL_SIZES if shown.body is None else BODY_SIZES
+    if shown.body is not None and run.mock is None and OptIn.LOAD not in run.allowed.opt_ins:
+        sizes = sizes[:-1]  # a real model is paid for what it reads
+    for size in sizes:
+        # One letter, because others could take three times their room in a URL.
+        spec, stream_id = run.request({"tokens": 1, "ttft": "0"}, prompt="x" * size)
+        seen = run.probe(scenario, spec, stream_id, variant=f"{size:,} characters")
+        # What is printed has no room for them.
+        short = run.target.request(f"({size:,} characters)")
+        seen.size, seen.prompt, seen.request_body, seen.url, seen.curl = size, "", None, short.masked_url, short.curl()
+        yield seen
+        if not seen.streams:
+            return
+
+
+@play("max-output")
+def max_output(run: Runner, scenario: str) -> Iterator[Observed]:
+    if not run.target.takes_limit:
+        return
+    spec, stream_id = run.request({"itl": "1ms"}, max_tokens=MAX_OUTPUT)
+    transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
+    yield run.observed(scenario, spec, stream_id, transcript)
+
+
+@play("saturate")
+def saturate(run: Runner, scenario: str) -> Iterator[Observed]:
+    count = _streams(run)
+    keys: Keys = {"tokens": TOKENS, "itl": f"{run.pace.hold_s * 1000 / TOKENS:.0f}ms"}
+
+    def first(number: int, own: Runner) -> list[Observed]:
+        return [own.ask(scenario, keys, variant=f"stream {number} of {count}")]
+
+    def second(own: Runner) -> list[Observed]:
+        time.sleep(run.pace.hold_s / 3)  # by now the first user's streams are under way, or refused
+        spec, stream_id = own.request({"tokens": 1, "ttft": "0"}, headers=as_second(run))
+        return [own.probe("second-user", spec, stream_id)]
+
+    tasks: list[Task] = [partial(first, number) for number in range(1, count + 1)]
+    yield from crowd(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
+
+
+@play("burst")
+def burst(run: Runner, scenario: str) -> Iterator[Observed]:
+    count = _streams(run) * ROUNDS
+    numbers = iter(range(1, count + 1))
+    lock, refused = threading.Lock(), threading.Event()
+
+    def worker(own: Runner) -> list[Observed]:
+        made = []
+        while not refused.is_set():
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                break
+            spec, stream_id = own.request({"tokens": 1, "ttft": "0"})
+            seen = own.probe(scenario, spec, stream_id, variant=f"request {number} of {count}")
+            if not seen.streams or seen.transcript.first(Kind.ERROR):
+                refused.set()
+            made.append(seen)
+        return made
+
+    yield from crowd(run, [worker] * WORKERS)
+
+
+@play("canaries")
+def canaries(run: Runner, scenario: str) -> Iterator[Observed]:
+    count = min(CANARIES, _streams(run))
+
+    def one(number: int, own: Runner) -> list[Observed]:
+        canary = f"canary{number}{time.time_ns() % 1_000_000:06d}"
+        prompt = f"Repeat the word {canary} ten times, with spaces between, and say nothing else."
+        spec, stream_id = own.request({"text": "id", "tokens": TOKENS, "itl": "10ms"}, prompt=prompt)
+        transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S)
+        seen = own.observed(scenario, spec, stream_id, transcript, variant=f"stream {number} of {count}")
+        seen.said = stream_id or canary
+        return [seen]
+
+    yield from crowd(run, [partial(one, number) for number in range(1, count + 1)])
+
+
+def _streams(run: Runner) -> int:
+    assert run.allowed.streams is not None
+    return run.allowed.streams
