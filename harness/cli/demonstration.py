@@ -32,11 +32,31 @@ _SHOWN: Final = {
 _MOCKS_NAME: Final = {"ollama": "ollama-chat"}
 # Given to every stream of the mock at that place, whatever is asked.
 _GIVEN: Final = frozenset({"stream", "finite", "http/1.1", "lf"})
-_ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4", "rst-at": "rst-at:300"}
+_ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
 
 
 # What only something between client and mock can do wrong.
 _PROXY_FLAGS: Final = {"cancel.upstream-aborted": "--ignore-abort", "cancel.before-first-token": "--ignore-abort"}
+# What shows with other flags of the mock's than a fault alone.
+_MOCK_FLAGS: Final = {
+    "flush.lockstep": "--fault no-flush",
+    "flush.incremental": "--fault no-flush --itl 50ms",
+    "liveness.heartbeat-is-comment": "--fault heartbeat-data",
+    "liveness.heartbeat-shape-safe": "--fault heartbeat-after-id",
+    "liveness.heartbeat-idle-15s": "--heartbeat 0",
+    "liveness.heartbeat-before-first-token": "--heartbeat 0",
+    "liveness.heartbeat-not-masking-stall": "--heartbeat 15s",
+}
+# What an application shape has by its nature, however well it is served.
+_SHAPES: Final = {
+    "custom.raw-text-hazard": "raw-text",
+    "errors.machine-readable": "event-text",
+    "security.prompt-not-in-url": "raw-text",
+}
+# With these no stream comes, so `check` ends before it judges anything.
+_NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
+# Checks that make the mock fail in a way of their own, which a fault of the whole server's hides.
+_HIDDEN: Final = frozenset({"errors.mid-stream-event"})
 
 
 class Demonstration(NamedTuple):
@@ -52,33 +72,41 @@ def faults_of(check: Check) -> list[Fault]:
 
 
 def demonstration(check: Check) -> Demonstration | None:
-    """The first fault that can be shown to the check; None when there is none."""
+    """How the check can be seen to object; None when nothing here can make it."""
     if flag := _PROXY_FLAGS.get(check.id):
-        servers = f"streamgauge mock --port {PORT}", f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
+        servers = _mock_command(), f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
         return Demonstration(servers, _check_command(check, _SHOWN["openai-chat"].replace(_MOCK, _PROXY)))
-    for fault in faults_of(check):
+    if flags := _MOCK_FLAGS.get(check.id):
+        return Demonstration((_mock_command(flags),), _check_command(check, _SHOWN["openai-chat"]))
+    if shape := _SHAPES.get(check.id):
+        return Demonstration((_mock_command(),), _check_command(check, _SHOWN[shape]))
+    for fault in faults_of(check) if check.id not in _HIDDEN else ():
         for name, address in _SHOWN.items():
             if _shows(name, fault) and check.applies(Case(dialect=dialects.by_name(name), method="POST")) is None:
-                return Demonstration((_mock_command(fault),), _check_command(check, address))
+                return Demonstration((_mock_command(_flags(fault)),), _check_command(check, address))
     return None
 
 
 def _shows(name: str, fault: Fault) -> bool:
     shown = next(one for one in DIALECTS if one.name == _MOCKS_NAME.get(name, name))
     asked = frozenset({"tool-calls"}) if "tools" in shown.features else frozenset()
-    return fault.needs <= shown.features | _GIVEN | asked
+    return fault.name not in _NO_STREAM and fault.needs <= shown.features | _GIVEN | asked
 
 
-def _mock_command(fault: Fault) -> str:
-    words = ["streamgauge", "mock", "--port", str(PORT), "--fault", _ARGUMENTS.get(fault.name, fault.name)]
+def _flags(fault: Fault) -> str:
+    words = ["--fault", _ARGUMENTS.get(fault.name, fault.name)]
     words += ["--text", fault.text] if fault.text else []
     words += ["--tools", "1"] if "tool-calls" in fault.needs else []
     return " ".join(quote(word) for word in words)
 
 
+def _mock_command(flags: str = "") -> str:
+    return f"streamgauge mock --port {PORT} {flags}".strip()
+
+
 def _check_command(check: Check, address: str) -> str:
     url, _, dialect = address.partition(" ")
-    truth = [f"--mock {_MOCK}"] if check.needs_mock else []
+    truth = [f"--mock {_MOCK}"] if check.needs_mock or check.id in _SHAPES else []
     flags = [opt_in.value for opt_in in check.opt_ins]
     return " ".join(
         ["streamgauge check", quote(url), *([dialect] if dialect else []), *truth, *flags, "--only", check.id]

@@ -89,8 +89,8 @@ def heartbeat_is_comment(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "Heartbeats are harmless to SDKs: a single line each, no bare event or retry, no id in force, and "
-        "fewer than 300 lines between two events.",
+        "Comments that keep the connection alive break no SDK: no id is in force when one makes a block of its own, "
+        "and at most 300 follow each other.",
         references=(
             source("openai-python 3.3.1, run", "after an id, a comment and a blank line raise JSONDecodeError"),
             source("go-openai, read", "more than 300 lines without data raise ErrTooManyEmptyStreamMessages"),
