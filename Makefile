@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test bench bench-mock bench-records fuzz-mock lint typecheck format lock clean nginx
+.PHONY: help demo test bench bench-mock bench-records fuzz fuzz-mock lint typecheck format lock clean nginx
 
 help:
 	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench      what a token costs this client, and its error, beside other clients"
 	@echo "make bench-mock what a token of the mock costs, and how late it is, beside other servers"
 	@echo "make bench-records  a report of a million streams: time and memory (2 GB of disk while it runs)"
+	@echo "make fuzz       10 minutes of fuzzing of all that reads what an endpoint sent (SECONDS=60 for less)"
 	@echo "make fuzz-mock  hostile traffic against the mock for 30 s"
 	@echo "make lint       ruff: rules and formatting"
 	@echo "make typecheck  mypy --strict"
@@ -32,6 +33,10 @@ bench-mock: $(VENV)/.dev
 
 bench-records: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.records
+
+SECONDS ?= 600
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 fuzz-mock: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.hostile
@@ -68,6 +73,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.base
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
+	$(PIP) --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
 # The tests that want a real nginx skip, and say so, where it cannot be installed.
 nginx:
 	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -81,6 +90,7 @@ lock: | $(BIN)/python
 	$(PIP) uv
 	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
 	$(BIN)/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+	$(BIN)/$(LOCK) --group fuzz --output-file requirements/fuzz.txt
 	echo "setuptools>=77" | $(BIN)/$(LOCK) - --output-file requirements/build.txt
 
 clean:

@@ -12,6 +12,8 @@ from harness.errors import LimitExceeded
 MAX_DECODED_BYTES: Final = 256 * 1024 * 1024
 SUPPORTED: Final = ("gzip", "deflate", "br", "zstd")
 
+# Every member of a gzip body that ends copies what follows it, so little may follow.
+_ZLIB_PIECE: Final = 4096
 # A block of zstd is at most 128 KB and can be written in 4 bytes (RFC 8878 section 3.1.1.2), and the library has no
 # limit on what one call gives: so it gets little at a time, and goes past the limit by 2 MB at most.
 _ZSTD_PIECE: Final = 64
@@ -53,15 +55,17 @@ class Zlib:
 
     def feed(self, data: bytes) -> bytes:
         parts: list[bytes] = []
-        while data:
-            if self._inflate.eof:
-                self._inflate = _inflater()
-            try:
-                out = self._inflate.decompress(data, self._budget.left + 1)
-            except zlib.error as error:
-                raise ValueError(f"the body is not valid gzip or deflate data ({error})") from None
-            parts.append(self._budget.spend(out))
-            data = self._inflate.unused_data
+        for at in range(0, len(data), _ZLIB_PIECE):
+            piece = data[at : at + _ZLIB_PIECE]
+            while piece:
+                if self._inflate.eof:
+                    self._inflate = _inflater()
+                try:
+                    out = self._inflate.decompress(piece, self._budget.left + 1)
+                except zlib.error as error:
+                    raise ValueError(f"the body is not valid gzip or deflate data ({error})") from None
+                parts.append(self._budget.spend(out))
+                piece = self._inflate.unused_data
         return b"".join(parts)
 
 

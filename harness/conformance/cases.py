@@ -269,6 +269,8 @@ def visible(data: bytes) -> str:
 
 
 def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
     # Not \n and \u2028: those are what JSON writes, and whether the wire held the escape or the character matters.
     return "".join(char if char.isprintable() else _name(ord(char)) for char in text)
 

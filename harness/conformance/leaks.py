@@ -11,13 +11,17 @@ class Secret(NamedTuple):
     pattern: re.Pattern[str]
 
 
-# Each demands enough random-looking characters that prose about keys ("sk-...", "Bearer token") does not match.
+# Each demands enough random-looking characters that prose about keys ("sk-...", "Bearer token") does not match. What
+# something must follow is bounded: without that, a hostile body costs the square of its size.
 SECRETS: Final = (
     Secret("an API key", re.compile(r"\bsk-[A-Za-z0-9_-]{12,}")),
     Secret("a bearer token", re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)),
     Secret("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    Secret("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}")),
-    Secret("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"]+:[^\s/@\"]+@", re.IGNORECASE)),
+    Secret("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,300}\.eyJ[A-Za-z0-9_-]{8,}")),
+    Secret(
+        "a password in a URL",
+        re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"]{1,100}:[^\s/@\"]{1,200}@", re.IGNORECASE),
+    ),
     Secret(
         "a connection string",
         re.compile(r"\b(?:AccountKey|SharedAccessKey|Password|Pwd|api[_-]?key)\s*=\s*[^\s;\"&]{6,}", re.IGNORECASE),

@@ -34,6 +34,7 @@ from harness.conformance.stacks import for_stacks, stacks_in
 from harness.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
+MAX_ACTUAL: Final = 1_000  # characters; what a check says may quote the endpoint
 _BY_LEVEL: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
 
 
@@ -271,7 +272,7 @@ def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> Check
         severity=rule.severity.value,
         basis=rule.basis.value,
         statement=rule.statement,
-        actual=mask(actual),
+        actual=mask(printable(actual, MAX_ACTUAL)),
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,

@@ -27,12 +27,19 @@ from harness.conformance.scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
 from harness.conformance.sources import CORS, PARSING, guides, issue, rfc, wpt
 from harness.secrets import is_secret
 
+# Bounded, as in harness/conformance/leaks.py.
 TRACES: Final = (
-    ("a .NET stack trace", re.compile(r"   at [\w.`<>]+\([^)]*\)|\bSystem\.[\w.]*Exception\b")),
-    ("a Python traceback", re.compile(r"Traceback \(most recent call last\)|\bFile \"[^\"]+\", line \d+")),
-    ("a Java stack trace", re.compile(r"\bat [\w.$]+\([\w]+\.java:\d+\)|\b(?:java|javax)\.[\w.]*Exception\b")),
-    ("a JavaScript stack trace", re.compile(r"\bat (?:[\w.<>]+ )?\(?(?:file://|/|node:)[^\s)]+:\d+:\d+\)?")),
-    ("a source file's path", re.compile(r"(?:/[\w.-]+)+\.(?:cs|py|go|java|ts|rb|rs):(?:line )?\d+")),
+    ("a .NET stack trace", re.compile(r"   at [\w.`<>]{1,300}\([^)]{0,300}\)|\bSystem\.[\w.]{0,100}Exception\b")),
+    ("a Python traceback", re.compile(r"Traceback \(most recent call last\)|\bFile \"[^\"]{1,300}\", line \d+")),
+    (
+        "a Java stack trace",
+        re.compile(r"\bat [\w.$]{1,300}\(\w{1,100}\.java:\d+\)|\b(?:java|javax)\.[\w.]{0,100}Exception\b"),
+    ),
+    (
+        "a JavaScript stack trace",
+        re.compile(r"\bat (?:[\w.<>]{1,200} )?\(?(?:file://|/|node:)[^\s)]{1,300}:\d+:\d+\)?"),
+    ),
+    ("a source file's path", re.compile(r"/[\w.-]{1,100}\.(?:cs|py|go|java|ts|rb|rs):(?:line )?\d+")),
 )
 _CONTROL_EVENTS: Final = ("done", "error")
 _EXPECTED_FIELDS: Final = frozenset({b"data", b"event"})
