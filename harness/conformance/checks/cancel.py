@@ -28,7 +28,7 @@ def anything(_seen: Observed) -> bool:
             guides("cancellation reaches the model"),
             issue("ggml-org/llama.cpp", 24496),
         ),
-        breaks="tokens are produced and billed, and slots held, for nobody",
+        breaks="Tokens are produced and billed, and slots held, for nobody.",
         fix=Fix(
             "Pass the request's own cancellation into the upstream call.",
             aspnet=(
@@ -79,7 +79,7 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
             guides("cancellation reaches the model"),
             issue("BerriAI/litellm", 34374),
         ),
-        breaks="prefill is the dear part, and a long one is paid for nobody",
+        breaks="Prefill is the dear part, and a long one is paid for nobody.",
         fix=Fix(
             "Let the disconnect itself cancel the upstream call, not the first write that fails.",
             aspnet=(

@@ -50,7 +50,7 @@ def _kinds(seen: Observed) -> dict[int, set[Kind]]:
         Basis.GUIDE,
         "All content events of a stream have one JSON shape: a string, or an object with the same keys and types.",
         references=(guides("one shape for all tokens"),),
-        breaks='clients that read data.token append "undefined"',
+        breaks='Clients that read data.token append "undefined".',
         fix=Fix(
             "Serialize every token from one type.",
             aspnet="record TokenEvent(string Token, bool Done); // one record for every token",
@@ -100,7 +100,7 @@ def _shape(value: Any) -> str:
         Basis.GUIDE,
         "Where events are {token, done}, token is a string, done a boolean, and done is true on the last event only.",
         references=(guides("token and done"),),
-        breaks="the spinner of the interface never ends, or ends too early",
+        breaks="The spinner of the interface never ends, or ends too early.",
         fix=Fix(
             "Write done: true once, after the last token, and an error event where there was a failure.",
             aspnet='await Send(new { token = "", done = true }, ct); // once, after the loop, not in finally',
@@ -147,7 +147,7 @@ def token_done_shape(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks=(
             "EventSource reconnects at the end and pays for the prompt again; without a marker a cut looks like "
-            "the end; a client that parses all payloads as JSON throws at [DONE]"
+            "the end; a client that parses all payloads as JSON throws at [DONE]."
         ),
         fix=Fix(
             "Write an end event with a JSON payload after the last token.",
@@ -194,7 +194,7 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
             INTERPRETING,
             guides("event names token, done and error"),
         ),
-        breaks="onmessage gets no named event, and addEventListener('token') no unnamed one",
+        breaks="onmessage gets no named event, and addEventListener('token') no unnamed one.",
         fix=Fix(
             "Name every event by a constant: token, done, error.",
             aspnet='return TypedResults.ServerSentEvents(items, eventType: "token");',
@@ -234,7 +234,7 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
             INTERPRETING,
             guides("JSON in the data field"),
         ),
-        breaks="line breaks get lost and code collapses; errors and the end of the stream look like text",
+        breaks="Line breaks get lost and code collapses; errors and the end of the stream look like text.",
         fix=Fix(
             "Wrap the token in JSON.",
             aspnet="yield return new { token = text }; // in place of the string itself",

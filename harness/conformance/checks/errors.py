@@ -70,8 +70,8 @@ def joined(seen: Observed) -> Finding | None:
             guides("a message that the client can act on"),
         ),
         breaks=(
-            "clients that must tell what can be retried; browser code that reads the data of an error event, "
-            "where the connection's own error event has none"
+            "Clients that must tell what can be retried; browser code that reads the data of an error event, "
+            "where the connection's own error event has none."
         ),
         fix=Fix(
             'Answer every failure through one serializer: {"error": {"code": ..., "message": ...}}, before the '
@@ -137,8 +137,8 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             guides("no silent truncation"),
         ),
         breaks=(
-            'clients whose error state is overwritten by "complete"; OpenAI\'s SDKs raise at the error and never '
-            "see the marker"
+            'Clients whose error state is overwritten by "complete"; OpenAI\'s SDKs raise at the error and never '
+            "see the marker."
         ),
         fix=Fix(
             "Write the marker of success on the path of success only, never in a finally block.",
@@ -180,7 +180,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding:
             guides("errors are events of their own"),
             INTERPRETING,
         ),
-        breaks="users and agents take the message of an exception for words of the model",
+        breaks="Users and agents take the message of an exception for words of the model.",
         fix=Fix(
             "Send errors as event: error with a JSON object, never through the function that writes tokens.",
             aspnet=ASPNET_ERROR_EVENT,
@@ -218,7 +218,7 @@ def distinguishable_from_content(seen: Observed, _case: Case) -> Finding:
             guides("an error event after the first token"),
             issue("vllm-project/vllm", 2694),
         ),
-        breaks="users take half an answer for a whole one: no SDK that was read here misses the end marker",
+        breaks="Users take half an answer for a whole one: no SDK that was read here notices a missing end marker.",
         fix=Fix(
             "Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
             aspnet=ASPNET_ERROR_EVENT,
@@ -267,7 +267,7 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
             guides("the status is fixed by the first byte"),
         ),
         breaks=(
-            'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned"'
+            'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned".'
         ),
         fix=Fix(
             "Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",

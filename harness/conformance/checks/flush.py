@@ -53,7 +53,7 @@ def _times(seen: Observed) -> list[int]:
             issue("dotnet/aspnetcore", 64118),
             NGINX_PROXY,
         ),
-        breaks="everybody: the time to the first token becomes the time of the whole answer",
+        breaks="Everybody: the time to the first token becomes the time of the whole answer.",
         fix=Fix(
             "Flush after each event, and turn off buffering in everything between.",
             aspnet=(
@@ -106,8 +106,8 @@ def _tell(step: Step) -> str:
             PARSING,
         ),
         breaks=(
-            "readers see every word late, and the last one only at the end; IIS and decoders that wait for a "
-            "byte after CR do it"
+            "Readers see every word late, and the last one only at the end; IIS and decoders that wait for a "
+            "byte after CR do it."
         ),
         fix=Fix(
             "Write the event and its blank line in one call, and flush after the blank line.",
@@ -140,7 +140,7 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
             guides("every event is flushed"),
             NGINX_PROXY,
         ),
-        breaks="everybody: a chat that hangs, then dumps everything",
+        breaks="Everybody: a chat that hangs, then dumps everything.",
         fix=Fix(
             "Flush after each event, and turn off buffering in everything between; `streamgauge diagnose` names "
             "who holds it.",
@@ -190,7 +190,7 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
             "zlib manual, Z_SYNC_FLUSH: https://zlib.net/manual.html#Basic",
             guides("no compression of the stream"),
         ),
-        breaks="browsers: they always offer gzip and br, so what works with curl hangs for them",
+        breaks="Browsers: they always offer gzip and br, so what works with curl hangs for them.",
         fix=Fix(
             "Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
             aspnet=(
@@ -236,7 +236,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         Basis.GUIDE,
         "How many events come in one read, and how they are spread over time, is known.",
         references=(guides("tokens come one by one"),),
-        breaks="interfaces that print in jerks",
+        breaks="Interfaces that print in jerks.",
         fix=Fix(
             "Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
             aspnet="await response.Body.FlushAsync(ct); // after each token; Kestrel sets TCP_NODELAY by itself",

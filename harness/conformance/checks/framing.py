@@ -57,7 +57,7 @@ def _data_lines(seen: Observed) -> list[Line]:
             wpt("format-field-unknown", "format-field-parsing"),
             issue("ggml-org/llama.cpp", 16104),
         ),
-        breaks="every parser drops such a line in silence: an error becomes a clean end (openai-python, run)",
+        breaks="Every parser drops such a line in silence: an error becomes a clean end (openai-python, tried).",
         fix=Fix(
             "Write errors as event: error with a data line, and text only inside data lines.",
             aspnet=(
@@ -98,8 +98,8 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
             wpt("format-data-before-final-empty-line"),
         ),
         breaks=(
-            "every parser discards what was pending: the last token, the usage or the end marker (openai-python "
-            "and httpx-sse, run)"
+            "Every parser discards what was pending: the last token, the usage or the end marker (openai-python "
+            "and httpx-sse, run)."
         ),
         fix=Fix(
             "End every event with two line feeds, the end marker too.",
@@ -133,8 +133,8 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         "Two payloads never share one event.",
         references=(INTERPRETING,),
         breaks=(
-            "lines of one event are joined: openai-python raises JSONDecodeError (tried), openai-node SyntaxError, "
-            "Anthropic's SDK drops both"
+            "Lines of one event are joined: openai-python raises JSONDecodeError (tried), openai-node SyntaxError, "
+            "Anthropic's SDK drops both."
         ),
         fix=Fix(
             "Put a blank line after each payload.",
@@ -168,7 +168,7 @@ def no_merged_events(seen: Observed, _case: Case) -> Finding:
             INTERPRETING,
             wpt("format-newlines"),
         ),
-        breaks="everything after the line break is lost, and code collapses; the same hole lets text forge events",
+        breaks="Everything after the line break is lost, and code collapses; the same hole lets text forge events.",
         fix=Fix(
             "Put tokens into JSON, or write one data line for each line of the text.",
             aspnet=(
@@ -210,7 +210,7 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
             issue("a2aproject/a2a-python", 540),
             INTERPRETING,
         ),
-        breaks="every client that reads JSON raises at the first such payload",
+        breaks="Every client that reads JSON raises at the first such payload.",
         fix=Fix(
             "In a relay, copy the upstream's bytes, or parse its events and write the payloads anew; never put a "
             "prefix before a raw line.",
@@ -246,7 +246,7 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
         Basis.COMPAT,
         "A JSON payload stands on one data line; several are legal, but some clients read line by line.",
         references=(INTERPRETING,),
-        breaks="go-openai, hand-written readers and shell pipelines parse each line by itself",
+        breaks="go-openai, hand-written readers and shell pipelines parse each line by itself.",
         fix=Fix(
             "Serialize without indentation.",
             aspnet="builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.WriteIndented = false);",
@@ -277,7 +277,7 @@ def single_line_json(seen: Observed, _case: Case) -> Finding:
             PARSING,
             wpt("format-newlines"),
         ),
-        breaks="readers that split at two line feeds never fire at CR LF; openai-go does not know CR alone",
+        breaks="Readers that split at two line feeds never fire at CR LF; openai-go does not know CR alone.",
         fix=Fix(
             "Write \\n yourself, not the line end of the platform.",
             aspnet='await writer.WriteAsync("\\n"); // not WriteLineAsync, not Environment.NewLine',
@@ -315,7 +315,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
             PARSING,
             wpt("format-bom", "format-bom-2"),
         ),
-        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (tried)",
+        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (tried).",
         fix=Fix(
             "Encode as UTF-8 without a mark.",
             aspnet=(
@@ -354,7 +354,7 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
             wpt("format-leading-space"),
             issue("openai/openai-python", 498),
         ),
-        breaks='go-openai, python-genai and hand-written readers look for "data: "; words run together in raw text',
+        breaks='go-openai, python-genai and hand-written readers look for "data: "; words run together in raw text.',
         fix=Fix(
             'Write "data: " with a space, always.',
             aspnet='$"data: {json}\\n\\n" // with the space',
@@ -390,7 +390,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
             wpt("format-field-data"),
             guides("skip empty updates"),
         ),
-        breaks="openai-python raises JSONDecodeError (tried), openai-node SyntaxError",
+        breaks="openai-python raises JSONDecodeError (tried), openai-node SyntaxError.",
         fix=Fix(
             "Skip empty tokens, and send a comment to keep the connection alive.",
             aspnet="if (string.IsNullOrEmpty(update.Text)) continue; // not IsNullOrWhiteSpace: spaces are text",
@@ -424,7 +424,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         ),
         breaks=(
             "openai-python raises JSONDecodeError at a retry alone and at a ping without data, httpx-sse gives "
-            "an empty event (both tried)"
+            "an empty event (both tried)."
         ),
         fix=Fix(
             "Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",
@@ -462,8 +462,8 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
             wpt("format-field-id-null", "format-field-retry-bogus"),
         ),
         breaks=(
-            "browsers ignore the field, and resume at the wrong place or not at all; a long or strange id needs "
-            "a CORS preflight"
+            "Browsers ignore the field, and resume at the wrong place or not at all; a long or strange id needs "
+            "a CORS preflight."
         ),
         fix=Fix(
             "Use a short ASCII counter as the id, and milliseconds in digits as retry.",
@@ -526,7 +526,7 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
             PARSING,
         ),
         breaks=(
-            "Go's bufio.Scanner and older releases of openai-go stop at 64 KiB, readline in aiohttp at 64 or 128 KiB"
+            "Go's bufio.Scanner and older releases of openai-go stop at 64 KiB, readline in aiohttp at 64 or 128 KiB."
         ),
         fix=Fix(
             "Split long text into several events, and send files by reference.",

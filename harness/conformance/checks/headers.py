@@ -49,7 +49,7 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
             wpt("format-mime-bogus", "format-mime-trailing-semicolon", "format-utf-8"),
             OLLAMA,
         ),
-        breaks="browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it",
+        breaks="Browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it.",
         fix=Fix(
             "Set Content-Type before the first byte, and keep catch-all routes away from the API.",
             aspnet=(
@@ -98,7 +98,7 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
             rfc(9111, "5.2.2", "Response Directives"),
             guides("Cache-Control: no-cache"),
         ),
-        breaks="caches and browsers give an old answer again; compressors on the way hold tokens",
+        breaks="Caches and browsers give an old answer again; compressors on the way hold tokens.",
         fix=Fix(
             "Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
             aspnet=(
@@ -140,8 +140,8 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
             guides("X-Accel-Buffering: no"),
         ),
         breaks=(
-            "behind nginx and ingress controllers built on it, the time to the first token becomes the time of "
-            "the whole answer"
+            "Behind nginx and ingress controllers built on it, the time to the first token becomes the time of "
+            "the whole answer."
         ),
         fix=Fix(
             "Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
@@ -185,8 +185,8 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
             guides("no compression of the stream"),
         ),
         breaks=(
-            "tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens "
-            "tells what they are"
+            "Tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens "
+            "tells what they are."
         ),
         fix=Fix(
             "Leave text/event-stream out of the media types that are compressed.",
@@ -231,8 +231,8 @@ def no_content_encoding(seen: Observed, _case: Case) -> Finding:
             CORS,
         ),
         breaks=(
-            "browsers refuse two values of Access-Control-Allow-Origin; httpx joins them with a comma, and the "
-            "media type no longer matches"
+            "Browsers refuse two values of Access-Control-Allow-Origin; httpx joins them with a comma, and the "
+            "media type no longer matches."
         ),
         fix=Fix(
             "Set each header in one place, and drop the proxy's copy or the application's.",
@@ -268,7 +268,7 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
             rfc(6585, "4", "429 Too Many Requests"),
             rfc(9110, "10.2.3", "Retry-After"),
         ),
-        breaks="the SDKs of OpenAI and Anthropic read it; without it they come back at times of their own",
+        breaks="The SDKs of OpenAI and Anthropic read it; without it they come back at times of their own.",
         fix=Fix(
             "Send Retry-After with every 429 and 503, and pass on that of the upstream.",
             aspnet=(
@@ -326,7 +326,7 @@ def _retry_seconds(value: str, now_ns: int | None) -> float | None:
             "W3C Trace Context: https://www.w3.org/TR/trace-context/",
             guides("log the request id"),
         ),
-        breaks="a complaint of a user cannot be found in the logs",
+        breaks="A complaint of a user cannot be found in the logs.",
         fix=Fix(
             "Return in a header the identifier under which the request is logged.",
             aspnet=(

@@ -52,7 +52,7 @@ def streams(seen: Observed) -> bool:
             EVENTSOURCE,
             wpt("request-status-error"),
         ),
-        breaks="browser EventSource closes for good on any other status; so do clients built like it",
+        breaks="Browser EventSource closes for good on any other status; so do clients built like it.",
         fix=Fix(
             "Answer a stream with 200; 202 and 204 are for requests that are not answered with a body.",
             aspnet="return TypedResults.ServerSentEvents(items); // not Results.Accepted()",
@@ -83,7 +83,7 @@ def status_200(seen: Observed, _case: Case) -> Finding:
         Basis.SPEC,
         "A method that the endpoint does not serve is answered with 405 and an Allow header.",
         references=(rfc(9110, "15.5.6", "405 Method Not Allowed"),),
-        breaks="tools and people who look for the cause: a 200 page hides that the wrong route answers",
+        breaks="Tools and people who look for the cause: a 200 page hides that the wrong route answers.",
         fix=Fix(
             "Route by method, and send Allow with 405.",
             aspnet=(
@@ -122,7 +122,7 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
         Basis.SPEC,
         "HEAD is answered at once, without a body and without a generation.",
         references=(rfc(9110, "9.3.2", "HEAD"),),
-        breaks="uptime monitors and link previews pay for tokens that nobody reads",
+        breaks="Uptime monitors and link previews pay for tokens that nobody reads.",
         fix=Fix(
             "Serve GET and POST only; where HEAD is served, send the head and stop.",
             aspnet='app.MapPost("/api/chat", ...); // MapMethods without "HEAD"',
@@ -162,7 +162,7 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
         ),
         breaks=(
             "SDKs classify by status, and send broken input again after a 5xx; a body accepted as text/plain can "
-            "be posted by a form on any site"
+            "be posted by a form on any site."
         ),
         fix=Fix(
             "Parse the body before the head is sent; answer 400 or 422, and 415 for a media type that is not JSON.",
@@ -221,7 +221,7 @@ def _claims_stream(seen: Observed) -> bool:
             issue("vllm-project/vllm", 40978),
             guides("validate before the stream starts"),
         ),
-        breaks="every SDK: a 200 can be neither retried nor classified",
+        breaks="Every SDK: a 200 can be neither retried nor classified.",
         fix=Fix(
             "Validate in the handler, before the streaming result is created.",
             aspnet=(
@@ -269,8 +269,8 @@ def _has_credential(case: Case) -> str | None:
             guides("authenticate before the stream starts"),
         ),
         breaks=(
-            "anybody can spend your tokens; fetch and EventSource follow a redirect and choke on the HTML of the "
-            "login page"
+            "Anybody can spend your tokens; fetch and EventSource follow a redirect and choke on the HTML of the "
+            "login page."
         ),
         fix=Fix(
             "Authenticate in front of the handler, and answer an API with a status, never with a redirect to a "
@@ -314,7 +314,7 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
             rfc(9110, "12.5.1", "Accept"),
             rfc(9110, "15.5.7", "406 Not Acceptable"),
         ),
-        breaks="EventSource sends text/event-stream, openai-python application/json, clients of MCP both",
+        breaks="EventSource sends text/event-stream, openai-python application/json, clients of MCP both.",
         fix=Fix(
             "Decide by the request's own stream flag, and leave content negotiation out of the streaming route.",
             aspnet=(
@@ -359,7 +359,7 @@ def accept_negotiation(case: Case) -> Finding:
         ),
         breaks=(
             "httpx raises RemoteProtocolError, aiohttp ClientPayloadError, .NET HttpIOException (ResponseEnded); "
-            "browsers reconnect; a body that ends with the connection hides every cut"
+            "browsers reconnect; a body that ends with the connection hides every cut."
         ),
         fix=Fix(
             "Catch failures in the handler, send an error event and return; raise the time limits of what cuts "
@@ -404,7 +404,7 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
             rfc(9112, "6.3", "Message Body Length"),
             guides("no output caching or buffering"),
         ),
-        breaks="nothing can be shown before the end; both headers together invite request smuggling",
+        breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
         fix=Fix(
             "Take out what collects the answer: output caching, response buffering, middleware that reads the "
             "whole body.",
@@ -442,7 +442,7 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
             rfc(9112, "6.1", "Transfer-Encoding"),
             NGINX_PROXY,
         ),
-        breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text",
+        breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text.",
         fix=Fix(
             "Write no chunks by hand; let the server frame the body by the version of the request.",
             nginx='proxy_http_version 1.1; proxy_set_header Connection "";',

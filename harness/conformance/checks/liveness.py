@@ -53,7 +53,7 @@ MANY: Final = 300
             ANTHROPIC,
             guides("heartbeats are comments"),
         ),
-        breaks="openai-python raises JSONDecodeError at an empty payload (tried); interfaces show an empty message",
+        breaks="openai-python raises JSONDecodeError at an empty payload (tried); interfaces show an empty message.",
         fix=Fix(
             "Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
             aspnet=(
@@ -95,7 +95,7 @@ def heartbeat_is_comment(seen: Observed, _case: Case) -> Finding:
             source("openai-python 3.3.1, run", "after an id, a comment and a blank line raise JSONDecodeError"),
             source("go-openai, read", "more than 300 lines without data raise ErrTooManyEmptyStreamMessages"),
         ),
-        breaks="openai-python, go-openai and older releases of openai-go end the stream with an error",
+        breaks="openai-python, go-openai and older releases of openai-go end the stream with an error.",
         fix=Fix(
             "Send no ids in OpenAI's dialects, or end the comment with one line feed only; space heartbeats by "
             "seconds.",

@@ -81,7 +81,7 @@ def succeeded(seen: Observed) -> bool:
         "Every payload is a chat.completion.chunk with id, created, model and choices, each choice with "
         "index, delta and finish_reason, and the first delta names the role.",
         references=(OPENAI_CHAT,),
-        breaks="typed SDKs (Go, Rust, .NET, Java), and whatever adds up choices by index",
+        breaks="Typed SDKs (Go, Rust, .NET, Java), and whatever adds up choices by index.",
         fix=Fix(
             "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
             "role first.",
@@ -145,7 +145,7 @@ def _shape_problem(chunk: Chunk) -> str | None:
             OPENAI_CHAT,
             source("Ollama, read", "ids of its OpenAI route are chatcmpl-0 to chatcmpl-998"),
         ),
-        breaks="interfaces and tracers that tell messages apart by id",
+        breaks="Interfaces and tracers that tell messages apart by id.",
         fix=Fix(
             "Make the id once for each request, with enough randomness.",
             aspnet='var id = $"chatcmpl-{Guid.NewGuid():N}"; // once, before the loop',
@@ -189,8 +189,8 @@ def constant_id(case: Case) -> Finding:
             issue("ollama/ollama", 4357),
         ),
         breaks=(
-            "agents never stop, or stop at the first token where an empty string stands for null; parsers of "
-            "enums raise"
+            "Agents never stop, or stop at the first token where an empty string stands for null; parsers of "
+            "enums raise."
         ),
         fix=Fix(
             "Send null until the end, then one chunk with the reason, after the last text.",
@@ -254,7 +254,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
             ),
             issue("vllm-project/vllm", 54947),
         ),
-        breaks="accounts show no cost; LangChain's usage_metadata is None",
+        breaks="Accounts show no cost; LangChain's usage_metadata is None.",
         fix=Fix(
             "Ask the upstream for usage, and pass its last chunk on.",
             aspnet="yield return chunk; // also when chunk.Choices.Count == 0",
@@ -304,7 +304,7 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
             issue("streamlit/streamlit", 8084),
             OPENAI_CHAT,
         ),
-        breaks="every application that reads choices[0]: IndexError",
+        breaks="Every application that reads choices[0]: IndexError.",
         fix=Fix(
             "Keep the connection alive with comments, not with empty chunks.",
             aspnet='await response.WriteAsync(": keep-alive\\n\\n", ct); // not a chunk with choices []',
@@ -341,8 +341,8 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
             issue("openai/openai-python", 2806),
         ),
         breaks=(
-            "code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
-            '"get_weatherget_weather"'
+            "Code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
+            '"get_weatherget_weather".'
         ),
         fix=Fix(
             "Number the calls of an answer from 0; send id and name with the first delta of each.",
@@ -388,7 +388,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
             OPENAI_CHAT,
             rfc(8259, "2", "JSON Grammar"),
         ),
-        breaks="every agent framework: the call cannot be made",
+        breaks="Every agent framework: the call cannot be made.",
         fix=Fix(
             "Pass the fragments of arguments on as they come.",
             python="arguments = call.function.arguments or '{}'  # a str of JSON, not a dict and not str(dict)",
@@ -434,7 +434,7 @@ def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
         Basis.COMPAT,
         "A chunk of a success has no error key, not even null.",
         references=(source("openai-go, read", "the key alone makes a StreamError"),),
-        breaks="openai-go ends the stream with an error",
+        breaks="openai-go ends the stream with an error.",
         fix=Fix(
             "Leave the key out where there is no error.",
             aspnet="[JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public Error? Error { get; init; }",
@@ -477,7 +477,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks=(
             "openai-python takes a stream without it for complete (tried); openai-node knows no other spelling; "
-            "go-openai waits for it"
+            "go-openai waits for it."
         ),
         fix=Fix(
             "Write exactly data: [DONE] and a blank line after the last chunk.",
@@ -530,7 +530,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
             issue("huggingface/text-generation-inference", 2668),
             source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
         ),
-        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried)",
+        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried).",
         fix=Fix(
             "Send the error object under the key error, as data, with or without event: error.",
             aspnet=(
@@ -583,7 +583,7 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
                 "https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream"
             ),
         ),
-        breaks="SDKs parse by the flag, not by the media type",
+        breaks="SDKs parse by the flag, not by the media type.",
         fix=Fix(
             "Choose the kind of the answer by the flag, before anything is sent.",
             aspnet="return body.Stream ? Results.Stream(...) : Results.Json(completion);",

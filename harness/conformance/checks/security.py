@@ -79,7 +79,7 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
                 "https://owasp.org/API-Security/editions/2023/en/0xa8-security-misconfiguration/"
             ),
         ),
-        breaks="whoever sees the answer can use the key: revoke it",
+        breaks="Whoever sees the answer can use the key: revoke it.",
         fix=Fix(
             "Map failures to messages of your own, and log the details on the server under the request's id.",
             aspnet=ASPNET_ERROR_EVENT,
@@ -112,7 +112,7 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
             guides("a message for the client, the details for the log"),
             "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
         ),
-        breaks="it tells an attacker what runs where",
+        breaks="It tells an attacker what runs where.",
         fix=Fix(
             "Turn the developer's error page off in production, and answer failures with a message of your own.",
             aspnet=(
@@ -148,7 +148,7 @@ def no_stack_trace(seen: Observed, _case: Case) -> Finding:
             rfc(9110, "17.9", "Disclosure of Personal Information in URIs"),
             rfc(9110, "9.3.1", "GET"),
         ),
-        breaks="access logs, histories and Referer headers keep what users typed",
+        breaks="Access logs, histories and Referer headers keep what users typed.",
         fix=Fix(
             "Take the prompt in the body of a POST, and the credential in a header; stream with fetch in place "
             "of EventSource.",
@@ -184,7 +184,7 @@ def prompt_not_in_url(case: Case) -> Finding:
             CORS,
             wpt("eventsource-cross-origin"),
         ),
-        breaks="any site can read the stream of a user who is logged in",
+        breaks="Any site can read the stream of a user who is logged in.",
         fix=Fix(
             "Allow a list of origins, and credentials to those only.",
             aspnet=(
@@ -233,7 +233,7 @@ def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
             "Hono, GHSA-p6xx-57qc-3wxr: https://github.com/advisories/GHSA-p6xx-57qc-3wxr",
             "h3, GHSA-4hxc-9384-m385: https://github.com/advisories/GHSA-4hxc-9384-m385",
         ),
-        breaks="a prompt can end the stream, or forge events that the client trusts, tool calls among them",
+        breaks="A prompt can end the stream, or forge events that the client trusts, tool calls among them.",
         fix=Fix(
             "Put tokens into JSON; never build a data line from text that may hold a line break.",
             aspnet=(

@@ -51,7 +51,7 @@ def opened(seen: Observed) -> bool:
         ),
         breaks=(
             "openai-python and openai-node end without an error where it is missing (tried), so a cut looks "
-            "like success"
+            "like success."
         ),
         fix=Fix(
             "Write the end marker after the last token, on the path of success only.",
@@ -95,7 +95,7 @@ def explicit_end(seen: Observed, _case: Case) -> Finding:
             OPENAI_RESPONSES,
             ANTHROPIC,
         ),
-        breaks="clients that have closed lose what follows; relays take a second marker for the next answer",
+        breaks="Clients that have closed lose what follows; relays take a second marker for the next answer.",
         fix=Fix(
             "A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
             aspnet=(
@@ -132,7 +132,7 @@ def single_terminal(seen: Observed, _case: Case) -> Finding:
         Basis.OPS,
         "The body ends within 1 s of the end marker.",
         references=(guides("the handler returns after the last event"),),
-        breaks="clients that read to the end of the body hang; connections and concurrency slots stay held",
+        breaks="Clients that read to the end of the body hang; connections and concurrency slots stay held.",
         fix=Fix(
             "Return from the handler after the marker: stop the heartbeat first, and wait for nothing.",
             aspnet=(
@@ -176,7 +176,7 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
             issue("vllm-project/vllm", 2694),
             guides("no silent truncation"),
         ),
-        breaks="every SDK that was read here takes a clean end for success",
+        breaks="Every SDK that was read here takes a clean end for success.",
         fix=Fix(
             "Turn an upstream that ends without its own end marker into an error event; never write a marker "
             "that the upstream did not send.",

@@ -63,7 +63,7 @@ def streams(seen: Observed) -> bool:
             rfc(8259, "8.2", "Unicode Characters"),
             issue("ggml-org/llama.cpp", 4036),
         ),
-        breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD",
+        breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD.",
         fix=Fix(
             "Decode each upstream with one incremental decoder, and cut text between characters.",
             aspnet=(
@@ -117,7 +117,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
             INTERPRETING,
             guides("line breaks in tokens"),
         ),
-        breaks="Markdown and code collapse in every interface",
+        breaks="Markdown and code collapse in every interface.",
         fix=Fix(
             "Put tokens into JSON.",
             aspnet='await response.WriteAsync($"data: {JsonSerializer.Serialize(token)}\\n\\n", ct);',
@@ -146,7 +146,7 @@ def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
             wpt("format-leading-space"),
             guides("skip empty updates"),
         ),
-        breaks="words run together, and indentation is lost",
+        breaks="Words run together, and indentation is lost.",
         fix=Fix(
             'Write "data: " with its space, test for empty rather than blank, and trim nothing.',
             aspnet="if (string.IsNullOrEmpty(token)) continue; // not IsNullOrWhiteSpace, no Trim()",
@@ -191,9 +191,7 @@ def _difference(got: str, sent: str) -> str:
             issue("florimondmanca/httpx-sse", 34),
             issue("modelcontextprotocol/python-sdk", 1356),
         ),
-        breaks=(
-            "readers built on str.splitlines or httpx's iter_lines: httpx-sse before 0.4.2, python-genai, ollama-python"
-        ),
+        breaks="Readers built on str.splitlines or iter_lines: httpx-sse before 0.4.2, python-genai, ollama-python.",
         fix=Fix(
             "Escape them, or escape all that is not ASCII.",
             aspnet=(
@@ -236,7 +234,7 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
             rfc(8259, "2", "JSON Grammar"),
             OPENAI_CHAT,
         ),
-        breaks="every client that reads JSON raises, and the rest of the stream is lost",
+        breaks="Every client that reads JSON raises, and the rest of the stream is lost.",
         fix=Fix(
             "Serialize each payload in one call, errors too.",
             aspnet='$"data: {JsonSerializer.Serialize(payload)}\\n\\n" // errors too',
@@ -268,7 +266,7 @@ def json_valid(seen: Observed, _case: Case) -> Finding | None:
         Basis.GUIDE,
         "Each event brings only new text, not the text so far.",
         references=(guides("append semantics"),),
-        breaks='clients that append show "HHeHel"; the bytes grow with the square of the length',
+        breaks='Clients that append show "HHeHel"; the bytes grow with the square of the length.',
         fix=Fix(
             "Send the update's own text.",
             aspnet="yield return update.Text; // not builder.ToString()",
@@ -304,7 +302,7 @@ def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
             OPENAI_RESPONSES,
             COHERE,
         ),
-        breaks="interfaces that swap the text at the end; logs that differ from what was shown",
+        breaks="Interfaces that swap the text at the end; logs that differ from what was shown.",
         fix=Fix(
             "Build the final text from the very tokens that were sent, untrimmed.",
             aspnet=(

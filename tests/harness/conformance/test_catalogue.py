@@ -128,3 +128,4 @@ def test_the_words_are_whole_and_fit_one_line() -> None:
         assert all(text.isprintable() for text in words), check.id
         assert rule.fix.generic.endswith("."), check.id
         assert len(rule.statement) <= 250, check.id
+        assert rule.breaks is None or rule.breaks.endswith("."), check.id
