@@ -27,17 +27,13 @@ class Group(NamedTuple):
 
 def html_report(run: Run) -> str:
     """The page. The same run gives the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters["ms"] = ms
     # Drawn by us; matplotlib escapes the text in it.
     figures = {
         section: [(drawing, Markup(drawing.svg)) for drawing in drawn] for section, drawn in draw_all(run).items()
     }
     results = run.checks.results if run.checks else []
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
         run=run,
         top=headline(run),
         figures=figures,
@@ -51,6 +47,16 @@ def html_report(run: Run) -> str:
         ],
         version=run.manifest.streamgauge if run.manifest else (run.checks.streamgauge if run.checks else None),
     )
+
+
+def page(template: str, **values: Any) -> str:
+    """A self-contained page from one of the templates: everything is escaped, and cleaned of control characters."""
+    environment = Environment(
+        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["ms"] = ms
+    return environment.get_template(template).render(**values)
 
 
 def grouped(results: Iterable[CheckResult]) -> list[Group]:

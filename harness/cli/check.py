@@ -138,6 +138,16 @@ def check(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JUnit XML, for the tests tab of a CI.", rich_help_panel=_FILES)
     ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SARIF 2.1.0, for code scanning.", rich_help_panel=_FILES)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Markdown, for a job summary.", rich_help_panel=_FILES)
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A page: checks and targets, the wire behind each.", rich_help_panel=_FILES),
+    ] = None,
     out_dir: Annotated[
         Path | None,
         typer.Option(
@@ -152,9 +162,9 @@ def check(
 
     Examples:
 
-      streamgauge check http://localhost:8080/v1/chat/completions --junit report.xml
+      streamgauge check http://localhost:8080/v1/chat/completions --junit report.xml --html report.html
 
-      streamgauge check --targets targets.toml --baseline accepted.toml --fail-on high --json checks.json
+      streamgauge check --targets targets.toml --baseline accepted.toml --fail-on high --markdown summary.md
 
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --only flush --only 'cancel.*'
 
@@ -171,7 +181,7 @@ def check(
     if update_baseline and baseline is None:
         raise UsageError("--update-baseline needs the file that it writes", "name it with --baseline FILE")
     rule = parse_fail_on([*(fail_on or ()), *(["warn"] if strict else [])])
-    files = Files(json_file, junit, out_dir)
+    files = Files(json_file, junit, sarif, markdown, html, out_dir)
     files.prepare()
     accepted = _accepted(baseline, expected_failures, update=update_baseline)
     asked = Asked(selected, rule, _allowed(long, max_duration, allow_load, max_streams, second_key), None, accepted)

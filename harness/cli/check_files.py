@@ -18,6 +18,9 @@ class Files(NamedTuple):
 
     json: Path | None = None
     junit: Path | None = None
+    sarif: Path | None = None
+    markdown: Path | None = None
+    html: Path | None = None
     out_dir: Path | None = None
 
     def prepare(self) -> None:
@@ -43,6 +46,18 @@ class Files(NamedTuple):
             from reports.junit import report_junit
 
             yield self.junit, report_junit
+        if self.sarif is not None:
+            from reports.sarif import sarif
+
+            yield self.sarif, sarif
+        if self.markdown is not None:
+            from reports.checks_markdown import checks_markdown
+
+            yield self.markdown, checks_markdown
+        if self.html is not None:
+            from reports.checks_html import checks_html
+
+            yield self.html, checks_html
 
 
 def json_text(report: ChecksReport) -> str:

@@ -42,7 +42,7 @@ TargetsFile = Annotated[
         "--targets",
         "--target",
         metavar="FILE",
-        help="A TOML file with a target's options, or with several as \\[[target]] tables.",
+        help="A TOML file with a target's options, or with a table called target for each of several.",
         rich_help_panel=_PANEL,
     ),
 ]

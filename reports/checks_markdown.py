@@ -1,0 +1,128 @@
+"""Markdown of a `check` run, sized for a job summary or a comment. Whatever comes from the endpoint is escaped."""
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+from harness.conformance.report import ChecksReport, TargetChecks
+from harness.conformance.result import WORST_FIRST, CheckResult, Verdict
+from harness.units import plural, show_ms
+from reports.checks_html import MARKS, conclusion
+from reports.text import clean, md, md_block, md_code
+
+# A comment on GitHub holds 65,536 characters; a job summary 1 MiB.
+MAX_CHARS: Final = 60_000
+_LOUD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
+
+
+def checks_markdown(report: ChecksReport) -> str:
+    """The summary, at most MAX_CHARS long: what does not fit is counted. The same report gives the same bytes."""
+    parts = [f"## Streamgauge: {conclusion(report)[1]}", _targets(report)]
+    if len(report.targets) > 1 and (matrix := _matrix(report)):
+        parts.append(matrix)
+    if needs := _needs(report):
+        parts.append(needs)
+    size = sum(len(part) + 2 for part in parts)
+    told, left = [], 0
+    for finding in _findings(report):
+        if left or size + len(finding) > MAX_CHARS - 200:
+            left += 1
+        else:
+            told.append(finding)
+            size += len(finding) + 2
+    # The findings stand before what could not be tested.
+    at = len(parts) - bool(needs)
+    parts[at:at] = told
+    if left:
+        parts.append(f"{plural(left, 'more finding')}: see the other report files.")
+    return "\n\n".join(parts)[:MAX_CHARS] + "\n"
+
+
+def _targets(report: ChecksReport) -> str:
+    lines = ["| | target | result | checks |", "|---|---|---|---|"]
+    for number, row in enumerate(report.targets, 1):
+        if row.checks is None:
+            lines.append(f"| {number} | {md(row.name)} | not measured | {md(row.reason or '')} |")
+            continue
+        counts = Counter(result.verdict for result in row.checks.results)
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])
+        name = md(row.name) if row.name == row.target else f"{md(row.name)} ({md(row.target)})"
+        lines.append(f"| {number} | {name} | {_standing(row)} | {said} |")
+    return "\n".join(lines)
+
+
+def _standing(row: TargetChecks) -> str:
+    said = [plural(len(row.failing), "finding")] if row.failing else []
+    said += [plural(len(row.stale), "stale entry", "stale entries") + " of the baseline"] if row.stale else []
+    accepted = f" ({len(row.accepted)} accepted)" if row.accepted else ""
+    return (f"**failed**: {', '.join(said)}" if said else "passed") + accepted
+
+
+def _matrix(report: ChecksReport) -> str | None:
+    """The checks with a finding anywhere, by target."""
+    cells: dict[str, dict[int, str]] = {}
+    loud = set()
+    for number, row in enumerate(report.targets):
+        for result in row.checks.results if row.checks else ():
+            mark = MARKS[result.verdict]
+            cells.setdefault(result.id, {})[number] = f"({mark})" if result.id in row.accepted else mark
+            if result.verdict in _LOUD:
+                loud.add(result.id)
+    if not loud:
+        return None
+    count = len(report.targets)
+    lines = ["| check | " + " | ".join(str(n + 1) for n in range(count)) + " |", "|---|" + ":-:|" * count]
+    lines += [
+        f"| {md_code(check)} | " + " | ".join(cells[check].get(n, "·") for n in range(count)) + " |"
+        for check in cells
+        if check in loud
+    ]
+    return "\n".join(lines)
+
+
+def _findings(report: ChecksReport) -> Iterator[str]:
+    """The stale entries, then what fails the run, then the rest; each in a fold of its own."""
+    several = len(report.targets) > 1
+    for row in report.targets:
+        for check in row.stale:
+            yield f"- {md_code(check)} of {md(row.name)} is accepted by the baseline, and met now: drop the entry."
+    found = [(row, one) for row in report.targets if row.checks for one in row.checks.results if one.verdict in _LOUD]
+    for row, result in sorted(found, key=lambda pair: (pair[1].id not in pair[0].failing, _rank(pair[1]))):
+        accepted = " (accepted)" if result.id in row.accepted else ""
+        where = f" · {escape(clean(row.name))}" if several else ""
+        title = f"{MARKS[result.verdict]} <code>{result.id}</code> {result.level}, {result.severity}{where}{accepted}"
+        yield f"<details><summary>{title}</summary>\n\n{_story(result)}\n\n</details>"
+
+
+def _story(result: CheckResult) -> str:
+    lines = [f"**Requirement**: {md(result.statement)}"]
+    lines += [f"**Expected**: {md(result.expected)}"] if result.expected else []
+    lines.append(f"**Actual**: {md(result.actual)}")
+    for item in result.evidence[:3]:
+        place = f", byte {item.offset:,}" if item.offset is not None else ""
+        place += f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else ""
+        note = f": {md(item.note)}" if item.note else ""
+        lines.append(f"**Evidence**: {md(item.scenario)}{place}{note}")
+        lines += [md_block(item.excerpt)] if item.excerpt else []
+    lines += [f"**Fix**: {md(line)}" for line in result.advice]
+    lines += ["**Reproduce**:", md_block(result.reproduce)] if result.reproduce else []
+    return "\n\n".join(lines)
+
+
+def _needs(report: ChecksReport) -> str | None:
+    open_ones = {
+        (result.id, result.needs or "")
+        for checks in report.measured
+        for result in checks.results
+        if result.verdict is Verdict.INCONCLUSIVE
+    }
+    if not open_ones:
+        return None
+    by_need = Counter(need for _, need in sorted(open_ones))
+    head = f"{plural(len({check for check, _ in open_ones}), 'check')} could not be tested. It takes:"
+    return "\n".join([head, "", *(f"- {count}: {md(need)}" for need, count in by_need.most_common())])
+
+
+def _rank(result: CheckResult) -> int:
+    return WORST_FIRST.index(result.verdict)
