@@ -82,9 +82,14 @@ def demonstration(check: Check) -> Demonstration | None:
         return Demonstration((_mock_command(),), _check_command(check, _SHOWN[shape]))
     for fault in faults_of(check) if check.id not in _HIDDEN else ():
         for name, address in _SHOWN.items():
-            if _shows(name, fault) and check.applies(Case(dialect=dialects.by_name(name), method="POST")) is None:
+            if _shows(name, fault) and check.applies(_case(name)) is None:
                 return Demonstration((_mock_command(_flags(fault)),), _check_command(check, address))
     return None
+
+
+def _case(name: str) -> Case:
+    """What would be known of the mock, asked in that dialect."""
+    return Case(dialect=dialects.by_name(name), method="POST", has_credential=True, takes_limit=True)
 
 
 def _shows(name: str, fault: Fault) -> bool:
