@@ -58,6 +58,7 @@ class Upstream(NamedTuple):
     token_ns: list[int]
     tokens_after: int
     error_ns: int
+    path: str | None = None
 
     def finished_before(self, close_ns: int) -> bool:
         """Whether there was nothing left to cancel."""

@@ -80,6 +80,7 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
         token_ns=[at - offset.offset_ns for at in last.token_ns()],
         tokens_after=gone.tokens_after if gone else 0,
         error_ns=offset.error_ns,
+        path=last.path,
     )
 
 

@@ -109,7 +109,7 @@ def observe(
     if not happy.streams:
         return case
     case.dialect = target.reader() or happy.transcript.dialect
-    runner = runner._replace(dialect=case.dialect)
+    runner = runner._replace(dialect=case.dialect, happy=happy)
 
     def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
         with client.another() as own:

@@ -97,6 +97,11 @@ class Observed:
         return self.transcript.capture.head is not None
 
     @property
+    def last_id(self) -> str:
+        """The id of the last event, which a client that reconnects sends; empty when there is none."""
+        return next((event.id for event in reversed(self.transcript.events)), "")
+
+    @property
     def failed_by_error(self) -> bool:
         """The stream reported an error: what a success owes is not owed then."""
         return self.transcript.first(Kind.ERROR) is not None

@@ -93,6 +93,8 @@ SCENARIOS: Final = {
         ),
         Scenario("burst", "many short requests in quick succession", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
         Scenario("canaries", "8 streams at once, each with a word of its own", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
+        Scenario("resume", "a stream that is cut and asked for again, as EventSource does"),
+        Scenario("replay", "another user asks for the rest of a stream that was cut", opt_in=(OptIn.SECOND_KEY,)),
         Scenario("cancel-mid", "the client leaves after 5 tokens", mock=True),
         Scenario("cancel-early", "the client leaves before the first token", mock=True),
     )

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Final
 
-THEMES: Final = ("ordinary", "refusals", "texts", "upstream", "leaving", "lockstepped", "quiet", "crowd")
+THEMES: Final = ("ordinary", "refusals", "texts", "upstream", "leaving", "lockstepped", "quiet", "crowd", "resuming")
 
 for _theme in THEMES:
     import_module(f"{__name__}.{_theme}")

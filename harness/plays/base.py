@@ -65,6 +65,7 @@ class Runner(NamedTuple):
     allowed: Allowed
     dialect: Dialect | None
     waiting: Waiting = nullcontext
+    happy: Observed | None = None
 
     @contextmanager
     def beside(self, timeout_s: float | None = None) -> Iterator["Runner"]:

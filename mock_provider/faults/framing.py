@@ -187,8 +187,9 @@ FAULTS = (
     ),
     Fault(
         name="retry",
-        sentence="the first event sets a reconnection time of 3 s (legal)",
+        sentence="the first event sets a reconnection time of 3 s, after which the model is called again",
         level="text",
+        trips=("resume.no-regeneration",),
         needs=SSE,
         events=first_event(lambda data: b"retry: 3000\n" + data),
     ),

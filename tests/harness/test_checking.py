@@ -38,19 +38,20 @@ FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 
 # What a shape owes to its own definition, however well it is served. All are warnings.
 IN_THE_URL = {"security.prompt-not-in-url"}
+BY_GET = IN_THE_URL | {"resume.no-regeneration"}  # EventSource asks for such a stream again when it is cut
 INHERENT = {
     "openai-chat": set[str](),
-    "json-string": IN_THE_URL | {"custom.explicit-done-event"},
+    "json-string": BY_GET | {"custom.explicit-done-event"},
     "token-done": set[str](),
     "event-text": {"custom.explicit-done-event", "custom.raw-text-hazard", "errors.machine-readable"},
-    "raw-text": IN_THE_URL | {"custom.explicit-done-event", "custom.raw-text-hazard"},
-    "event-json": IN_THE_URL,
+    "raw-text": BY_GET | {"custom.explicit-done-event", "custom.raw-text-hazard"},
+    "event-json": BY_GET,
     "plain-text": IN_THE_URL,
 }
 # Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
 LEGAL = {
     "comment-heartbeats", "split-utf8-writes", "no-answer", "heartbeat-glued", "heartbeat-after-id",
-    "comments-anywhere", "ids", "resumable", "resume-gap", "retry", "write-every", "100-first", "103-first", "http10",
+    "comments-anywhere", "resumable", "write-every", "100-first", "103-first", "http10",
 }  # fmt: skip
 LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
 # The happy path gives no stream: the command says so (exit 3) instead of listing what failed.

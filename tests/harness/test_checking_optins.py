@@ -1,12 +1,17 @@
 """What takes waiting, load or a second user, against the embedded mock: each knob and fault flips its check."""
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 
 from harness import checking
 from harness.client import StreamClient
+from harness.conformance.checks.security import MOCK_WORDS
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import judge, select
 from harness.conformance.result import CheckResult
@@ -36,6 +41,10 @@ def results(path: str, patterns: list[str], allowed: Allowed = NOTHING, **config
 def verdicts(path: str, patterns: list[str], allowed: Allowed = NOTHING, **config: Any) -> dict[str, str]:
     """The same, as words."""
     return {name: one.verdict.value for name, one in results(path, patterns, allowed, **config).items()}
+
+
+SECOND = Allowed(second_key="second-user")
+HONOURED, REGENERATED, SCOPED = "resume.last-event-id-honoured", "resume.no-regeneration", "security.replay-scoped"
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +159,82 @@ def test_the_second_key_is_in_no_result(mocked: MockServer) -> None:
         )
 
     assert key not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "expected"),
+    [
+        (TOKEN_DONE, None, ["not-applicable", "not-applicable", "not-applicable"]),
+        (JSON_STRING, None, ["not-applicable", "warn", "not-applicable"]),
+        (TOKEN_DONE, "resumable", ["pass", "pass", "pass"]),
+        (TOKEN_DONE, "resume-gap", ["fail", "pass", "pass"]),
+        (TOKEN_DONE, "resume-unscoped", ["pass", "pass", "fail"]),
+        (TOKEN_DONE, "ids", ["warn", "fail", "pass"]),
+        (TOKEN_DONE, "retry", ["not-applicable", "fail", "not-applicable"]),
+        (JSON_STRING, "resumable", ["pass", "pass", "pass"]),
+        (CHAT, "resumable", ["pass", "pass", "pass"]),
+    ],
+)
+def test_a_stream_is_taken_up_again(path: str, fault: str | None, expected: list[str]) -> None:
+    """By the user it belongs to, after the last event, without a second generation, or not so."""
+    found = verdicts(path, [HONOURED, REGENERATED, SCOPED], SECOND, faults=(fault,) if fault else ())
+
+    assert found == dict(zip([HONOURED, REGENERATED, SCOPED], expected, strict=True))
+
+
+class Relay(BaseHTTPRequestHandler):
+    """An application in front of the mock, with a path of its own, that passes every answer on as it is."""
+
+    upstream = ""
+
+    def do_POST(self) -> None:
+        """One answer, ended by closing the connection."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with httpx.Client(verify=False, trust_env=False) as client:
+            try:
+                answer = client.post(self.upstream, content=body, headers={"Content-Type": "application/json"})
+            except httpx.TransportError:
+                answer = httpx.Response(502, json={"title": "no answer"})
+        self.send_response(answer.status_code)
+        self.send_header("Content-Type", answer.headers["content-type"])
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+def test_an_application_that_passes_the_models_errors_on(mocked: MockServer) -> None:
+    """The mock's own words arrive by way of another path: the application does not keep them for itself."""
+    handler = type("ToMock", (Relay,), {"upstream": mocked.url + TOKEN_DONE})
+    patterns = ["security.no-raw-provider-error"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, StreamClient() as client, Mock(mocked.url) as mock:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target(url=f"http://127.0.0.1:{server.server_port}/app", method="POST", dialect="token-done")
+        target = msgspec.structs.replace(target, body='{"message":"{{prompt}}"}')
+        (result,) = judge(checking.observe(client, target, select(patterns), mock=mock, pace=PACE), select(patterns))
+        server.shutdown()
+
+    assert result.verdict == "fail"
+    assert result.actual.startswith("the model's own error text stands in the body")
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"), [((), "pass"), (("secret-in-error",), "fail"), (("stack-trace",), "fail")]
+)
+def test_a_providers_words_are_known(faults: tuple[str, ...], expected: str) -> None:
+    """The mock as an application: its own words are its own, those of a provider are not."""
+    check = "security.no-raw-provider-error"
+
+    assert verdicts(TOKEN_DONE, [check], faults=faults) == {check: expected}
+
+
+def test_the_mocks_words_are_the_mocks() -> None:
+    """Stated on both sides, so compared here."""
+    with MockServer(MockConfig()) as server, httpx.Client(verify=False, trust_env=False) as client:
+        heard = [
+            client.post(server.url + TOKEN_DONE, json={"message": f"[[mock tokens=2 ttft=0 itl=0 fault={fault}]]"}).text
+            for fault in ("error-event:1", "status:500")
+        ]
+
+    assert [word in text for word, text in zip(MOCK_WORDS, heard, strict=True)] == [True, True]

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.checks.errors import REFUSALS
+from harness.conformance.applies import custom, resumable
+from harness.conformance.cases import Case, Observed, Position, printable
+from harness.conformance.checks.errors import FAULTED, REFUSALS
+from harness.conformance.checks.resume import Rest, pair, rest_of
 from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
 from harness.conformance.leaks import SECRETS, mask
 from harness.conformance.registry import (
@@ -24,7 +26,8 @@ from harness.conformance.registry import (
 from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Evidence
 from harness.conformance.scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
-from harness.conformance.sources import CORS, PARSING, guides, issue, rfc, wpt
+from harness.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
+from harness.dialects.base import Kind, Media
 from harness.secrets import is_secret
 
 # Bounded, as in harness/conformance/leaks.py.
@@ -269,3 +272,126 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     return unmet(
         f"text was taken for structure: {got:,} of {sent:,} characters arrived as text", seen.at(seen.differs_at)
     )
+
+
+# What only a provider, or a client library of one, says.
+PROVIDER: Final = (
+    ("an organisation's id", re.compile(r"\borg-[A-Za-z0-9]{8,}")),
+    ("a provider's words", re.compile(r"Incorrect API key provided|platform\.openai\.com/|console\.anthropic\.com/")),
+    (
+        "a provider's host",
+        re.compile(
+            r"\bapi\.(?:openai|anthropic)\.com\b|\bgenerativelanguage\.googleapis\.com\b|\.openai\.azure\.com\b"
+        ),
+    ),
+    (
+        "an exception of a client library",
+        re.compile(
+            r"\b(?:ClientResultException|HttpRequestException|RpcException)\b"
+            r"|\b(?:openai|anthropic|httpx|aiohttp|google\.\w+)\.\w+(?:Error|Exception)\b"
+        ),
+    ),
+)
+# What the mock says when it is asked to fail: stated here again, because the two sides share no code. A test compares
+# them.
+MOCK_WORDS: Final = ("the upstream model failed while it was generating", "mock status 500")
+
+
+def application(case: Case) -> str | None:
+    """Endpoints with a shape of their own; one that speaks a provider's dialect passes its errors on, too."""
+    if case.dialect is not None and case.dialect.media is Media.TEXT:
+        return None
+    return custom(case)
+
+
+@per_stream(
+    Requirement(
+        "security.no-raw-provider-error",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "What the model's provider says of a failure, and the exceptions of the library that calls it, stay on the"
+        " server.",
+        references=(
+            guides("no raw exceptions of the provider to the client"),
+            "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
+        ),
+        breaks="It tells organisation ids, names of deployments and parts of prompts.",
+        fix=Fix(
+            "Answer with a message of your own and the request's id, and write the exception to the log.",
+            aspnet=ASPNET_ERROR_EVENT,
+            python=PYTHON_ERROR_EVENT,
+            node=NODE_ERROR_EVENT,
+        ),
+    ),
+    reads=(*REFUSALS, *FAULTED, *HAPPY),
+    applies=application,
+    wants=answered,
+    expected="a message of the application's own",
+)
+def no_raw_provider_error(seen: Observed, case: Case) -> Finding | None:
+    if seen.scenario in HAPPY and not seen.failed_by_error:
+        return None
+    words = MOCK_WORDS if _is_behind(seen, case) else ()
+    # What a model says of its own accord may well be about a provider.
+    for where, text, offset in _errors(seen) if seen.scenario in HAPPY else _texts(seen):
+        for name, pattern in (*(("the model's own error text", re.compile(word)) for word in words), *PROVIDER):
+            if match := pattern.search(text):
+                return unmet(f"{name} stands in {where}", _found(seen, where, text, match, offset))
+    return met("nothing of the provider's")
+
+
+def _errors(seen: Observed) -> Iterator[tuple[str, str, int | None]]:
+    """The error events of a stream, as `_texts` gives everything."""
+    for index, delta in seen.transcript.deltas:
+        if delta.kind is Kind.ERROR:
+            yield "an error event", seen.transcript.events[index].data, None
+
+
+def _is_behind(seen: Observed, case: Case) -> bool:
+    """Whether an application stands between us and the mock: not the mock itself, nor a proxy that passes paths on."""
+    if case.position is not Position.SANDWICH or case.endpoint_is_mock or seen.upstream is None:
+        return False
+    return seen.upstream.path != urlsplit(seen.url).path
+
+
+@whole_case(
+    Requirement(
+        "security.replay-scoped",
+        MUST,
+        Severity.CRITICAL,
+        Basis.OPS,
+        "An event's id continues a stream only for the user to whom it was given.",
+        references=(
+            "frontmcp, a stream replayed to others: https://github.com/advisories/GHSA-84j6-jc92-77jm",
+            LAST_EVENT_ID,
+        ),
+        breaks="Whoever guesses or sees an id reads another user's answer.",
+        fix=Fix(
+            "Keep what can be replayed under the user as well as the id, and answer 404 to anybody else.",
+            aspnet="store.Find(User.FindFirstValue(ClaimTypes.NameIdentifier), lastEventId) ?? Results.NotFound()",
+        ),
+    ),
+    reads=("replay",),
+    applies=resumable,
+    expected="a refusal, or an answer of the second user's own",
+)
+def replay_scoped(case: Case) -> Finding:
+    found = pair(case, "replay")
+    if isinstance(found, Finding):
+        return found
+    cut, again = found
+    note = again.note(f"Last-Event-ID: {cut.last_id}: {again.how_it_went()}")
+    if again.status == 401:
+        return inconclusive("the second key is refused with 401", "a --second-key that is known there")
+    if not again.streams:
+        return met(f"the second user gets {again.how_it_went()}", note)
+    rest = rest_of(cut, again)
+    if rest in (Rest.CONTINUED, Rest.GAP):
+        return unmet("the second user gets the rest of the first user's stream", again.at(0), note)
+    if rest is Rest.REPLAYED:
+        if cut.upstream is None or again.upstream is None:
+            return inconclusive("the second user gets the same text, of the first user's or made anew", MOCK)
+        if again.upstream.requests <= cut.upstream.requests:
+            return unmet("the second user gets the first user's stream again", again.at(0), note)
+    return met("the second user gets a stream of its own")

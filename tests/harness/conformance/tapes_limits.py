@@ -178,3 +178,115 @@ add(check, "fail", bird(1, "bird1", answer_id="x"), bird(2, "bird2", answer_id="
 add(check, "inconclusive", bird(1, "rivers", "flow"), bird(2, "bird2"), **load)
 add(check, "inconclusive", bird(1, "bird1"), **load)
 add(check, "inconclusive", HAPPY)
+
+# resume
+
+WORDS = ("a", "b", "c", "d", "e", "f")
+ALL = "".join(WORDS)
+
+
+def numbered(*at: int, prefix: str = "", words: tuple[str, ...] = WORDS, answer_id: str | None = None) -> bytes:
+    """Some of the words, each with its index for an id."""
+    told = {"done": False} | ({"id": answer_id} if answer_id else {})
+    events = [f"id: {prefix}{index}\ndata: {json.dumps(told | {'token': words[index]})}\n\n" for index in at]
+    return "".join(events).encode()
+
+
+def cut_off(body: bytes, scenario: str = "resume", **more: object) -> Tape:
+    return Tape(scenario=scenario, variant="cut", body=body, end=End.CANCELLED, **more)  # type: ignore[arg-type]
+
+
+def again(body: bytes, status: int = 200, scenario: str = "resume", calls: int = 1, **more: object) -> Tape:
+    upstream = ledger()._replace(requests=calls) if "said" in more else None
+    return Tape(scenario=scenario, variant="again", body=body, status=status, upstream=upstream, **more)  # type: ignore[arg-type]
+
+
+known = {"said": ALL}
+with_mock = {**known, "upstream": SEEN}
+IDS = Tape(body=numbered(*range(6)) + LAST)
+HALF = cut_off(numbered(0, 1, 2))
+HALF_KNOWN = cut_off(numbered(0, 1, 2), **with_mock)
+NAMED = cut_off(numbered(0, 1, 2, prefix="x"))
+OTHERS = ("g", "h", "i", "j", "k", "l")
+check = "resume.last-event-id-honoured"
+add(check, "pass", IDS, HALF, again(numbered(3, 4, 5) + LAST))
+add(check, "pass", IDS, NAMED, again(numbered(4, 5, prefix="x") + LAST))  # such ids need not count up
+add(check, "pass", IDS, HALF_KNOWN, again(numbered(3, 4, 5) + LAST, **known))
+add(check, "warn", IDS, HALF, again(numbered(*range(6)) + LAST))
+add(check, "warn", IDS, HALF_KNOWN, again(numbered(*range(6)) + LAST, **known))
+add(check, "warn", IDS, HALF_KNOWN, again(numbered(2, 3, 4, 5) + LAST, **known))
+add(check, "fail", IDS, HALF, again(numbered(4, 5) + LAST))
+add(check, "fail", IDS, HALF, again(numbered(*range(6), words=OTHERS) + LAST))
+add(check, "fail", IDS, HALF, again(TOKEN + LAST))
+add(check, "fail", IDS, HALF, again(LAST))
+add(check, "fail", IDS, HALF, again(PROBLEM, 400, headers=NEVER))
+add(check, "fail", IDS, HALF_KNOWN, again(numbered(4, 5) + LAST, **known))
+add(check, "fail", IDS, HALF_KNOWN, again(numbered(*range(6), words=OTHERS) + LAST, **known))
+add(check, "fail", IDS, HALF_KNOWN, again(numbered(3, 4, 5, words=OTHERS) + LAST, **known))
+add(check, "info", IDS, HALF, again(b"", 204))
+add(check, "inconclusive", IDS, Tape(scenario="resume", variant="cut", body=numbered(0, 1) + LAST), again(LAST))
+add(check, "not-applicable", HAPPY)
+check = "resume.no-regeneration"
+PLAIN_CUT = cut_off(TOKEN, **with_mock)
+GET = Tape(body=TOKEN + LAST, method="GET")
+add(check, "pass", IDS, HALF_KNOWN, again(numbered(3, 4, 5) + LAST, **known))
+add(check, "pass", GET, PLAIN_CUT, again(b"", 204, calls=1, **known), method="GET")
+add(check, "pass", GET, PLAIN_CUT, again(PROBLEM, 409, calls=1, headers=NEVER, **known), method="GET")
+add(check, "warn", GET, PLAIN_CUT, again(TOKEN + LAST, calls=2, **known), method="GET")
+add(check, "fail", IDS, HALF_KNOWN, again(numbered(*range(6)) + LAST, calls=2, **known))
+add(check, "fail", Tape(body=b"retry: 1000\n" + TOKEN), cut_off(b"retry: 1000\n" + TOKEN, **with_mock),
+    again(TOKEN + LAST, calls=2, **known))  # fmt: skip
+add(check, "inconclusive", GET, cut_off(TOKEN), again(TOKEN + LAST), method="GET")
+add(check, "inconclusive", GET, cut_off(TOKEN, **known), again(TOKEN + LAST, **known), method="GET")
+add(check, "not-applicable", HAPPY)
+first = cut_off(numbered(0, 1, 2, answer_id="one"))
+add(check, "pass", IDS, first, again(numbered(3, 4, answer_id="one") + LAST))
+add(check, "warn", IDS, first, again(numbered(0, 1, answer_id="two") + LAST))
+
+# security
+
+check = "security.replay-scoped"
+two_users = {"scenario": "replay"}
+replayed = cut_off(numbered(0, 1, 2), **two_users)  # type: ignore[arg-type]
+replayed_known = cut_off(numbered(0, 1, 2), **two_users, **with_mock)  # type: ignore[arg-type]
+add(check, "pass", IDS, replayed, again(PROBLEM, 404, headers=NEVER, **two_users))  # type: ignore[arg-type]
+add(check, "pass", IDS, replayed, again(b"", 204, **two_users))  # type: ignore[arg-type]
+add(check, "pass", IDS, replayed, again(numbered(*range(6), words=OTHERS) + LAST, **two_users))  # type: ignore[arg-type]
+add(check, "pass", IDS, replayed_known, again(numbered(*range(6)), calls=2, **two_users, **known))  # type: ignore[arg-type]
+add(check, "fail", IDS, replayed_known, again(numbered(*range(6)), calls=1, **two_users, **known))  # type: ignore[arg-type]
+add(check, "fail", IDS, replayed_known, again(numbered(3, 4, 5), calls=2, **two_users, **known))  # type: ignore[arg-type]
+add(check, "fail", IDS, replayed, again(numbered(3, 4, 5), **two_users))  # type: ignore[arg-type]
+add(check, "inconclusive", IDS, replayed, again(numbered(*range(6)), **two_users))  # type: ignore[arg-type]
+add(check, "inconclusive", IDS, replayed, again(PROBLEM, 401, **two_users))  # type: ignore[arg-type]
+add(check, "inconclusive", IDS)
+add(check, "not-applicable", HAPPY)
+
+check = "security.no-raw-provider-error"
+BEHIND = ledger()._replace(path="/v1/chat/completions")
+
+
+def failed(text: str, **more: object) -> Tape:
+    """An answer that reports a failure in these words."""
+    body = TOKEN + f"event: error\ndata: {json.dumps({'message': text})}\n\n".encode()
+    return Tape(scenario="mid-error", body=body, **more)  # type: ignore[arg-type]
+
+
+add(check, "pass", failed("the answer was cut", upstream=BEHIND), position=Position.SANDWICH)
+add(check, "fail", failed("the upstream model failed while it was generating", upstream=BEHIND),
+    position=Position.SANDWICH)  # fmt: skip
+passed_on = ledger()._replace(path="/chat")
+add(check, "pass", failed("the upstream model failed while it was generating", upstream=passed_on),
+    position=Position.SANDWICH)  # fmt: skip
+add(check, "pass", failed("the upstream model failed while it was generating", upstream=BEHIND),
+    position=Position.SANDWICH, endpoint_is_mock=True)  # fmt: skip
+for text in (
+    "Rate limit reached for gpt-4o in organization org-Ab3dEf6hIj",
+    "Incorrect API key provided: ***",
+    "openai.RateLimitError: 429",
+    "System.ClientModel.ClientResultException: HTTP 429",
+    "POST https://api.openai.com/v1/chat/completions: 503",
+):
+    add(check, "fail", failed(text))
+add(check, "fail", Tape(scenario="pre-error", status=500, body=b"httpx.ReadTimeout: openai.APITimeoutError"))
+add(check, "not-applicable", failed("openai.RateLimitError: 429"), dialect="openai-chat")
+add(check, "inconclusive", HAPPY)

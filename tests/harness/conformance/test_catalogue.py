@@ -96,10 +96,6 @@ TO_COME = {
     "openai-responses.item-lifecycle",
     "openai-responses.sequence-number",
     "openai-responses.single-terminal-last",
-    "resume.last-event-id-honoured",
-    "resume.no-regeneration",
-    "security.no-raw-provider-error",
-    "security.replay-scoped",
     "termination.max-duration",
     "termination.no-eventsource-loop",
 }

@@ -1,0 +1,177 @@
+"""resume.*: whether a stream can be taken up again, and what it costs."""
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from harness.conformance.applies import repeated, resumable
+from harness.conformance.cases import Case, Observed
+from harness.conformance.checks.errors import joined
+from harness.conformance.payloads import parse
+from harness.conformance.registry import Finding, fail, inconclusive, info, met, unmet, whole_case
+from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import MOCK
+from harness.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt
+from harness.stream import Outcome
+
+LONGER: Final = "a stream that lasts longer than its first tokens"
+
+
+class Rest(StrEnum):
+    """What the second answer is to the first, which was cut."""
+
+    NOTHING = "nothing"
+    CONTINUED = "the rest"
+    GAP = "the rest with a gap"
+    REPLAYED = "the same once more"
+    ANOTHER = "another text"
+
+
+def rest_of(cut: Observed, again: Observed) -> Rest:
+    """Judged by the whole text where the mock was asked for it, otherwise by the ids."""
+    had, got = cut.transcript.text, again.transcript.text
+    if not got:
+        return Rest.NOTHING
+    if cut.said is not None and cut.upstream is not None:
+        if had + got == cut.said:
+            return Rest.CONTINUED
+        if len(got) > len(cut.said) - len(had):
+            return Rest.REPLAYED if cut.said.endswith(got) else Rest.ANOTHER
+        return Rest.GAP if cut.said.endswith(got) else Rest.ANOTHER
+    before, after = _by_id(cut), _by_id(again)
+    common = before.keys() & after.keys()
+    if common:
+        return Rest.REPLAYED if all(before[name] == after[name] for name in common) else Rest.ANOTHER
+    if not after:
+        return Rest.ANOTHER
+    return Rest.GAP if _skips(list(before), list(after)) else Rest.CONTINUED
+
+
+def _by_id(seen: Observed) -> dict[str, str]:
+    return {event.id: event.data for event in seen.transcript.events if event.id}
+
+
+def _skips(before: list[str], after: list[str]) -> bool:
+    """Whether ids that counted up by one no longer do."""
+    try:
+        numbers = [int(name) for name in (*before, *after)]
+    except ValueError:
+        return False
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    return len(before) > 1 and set(steps[: len(before) - 1]) == {1} and steps[len(before) - 1] > 1
+
+
+def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
+    """The stream that was cut and the answer to asking again, or why they say nothing."""
+    seen = case.of((scenario,))
+    if len(seen) < 2 or seen[0].transcript.outcome is not Outcome.CANCELLED:
+        how = seen[0].how_it_went() if seen else "it was not asked for"
+        return inconclusive(f"there was no stream to cut: {how}", LONGER)
+    return seen[0], seen[1]
+
+
+@whole_case(
+    Requirement(
+        "resume.last-event-id-honoured",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.SPEC,
+        "Where events have ids, a request with Last-Event-ID is answered with what follows that event, without a gap"
+        " and without what the client has.",
+        references=(
+            LAST_EVENT_ID,
+            EVENTSOURCE,
+            wpt("format-field-id-2"),
+            issue("modelcontextprotocol/csharp-sdk", 208),
+        ),
+        breaks="Users of EventSource see text twice, or miss some.",
+        fix=Fix(
+            "Keep what was sent under its ids for a minute and continue after the one that is asked for; otherwise send"
+            " no ids.",
+            aspnet='if (Request.Headers.TryGetValue("Last-Event-ID", out var last)) // continue after it, or leave'
+            " SseItem.EventId null",
+        ),
+    ),
+    reads=("resume",),
+    applies=resumable,
+    expected="what follows the last event that the client has seen",
+)
+def last_event_id_honoured(case: Case) -> Finding:
+    found = pair(case, "resume")
+    if isinstance(found, Finding):
+        return found
+    cut, again = found
+    note = again.note(f"Last-Event-ID: {cut.last_id}: {again.how_it_went()}")
+    if again.status == 204:
+        return info("204: ids are sent, and a client that uses one is told to stop; send none then", note)
+    if not again.streams:
+        return fail(f"the id is answered with {again.how_it_went()}", note)
+    match rest_of(cut, again):
+        case Rest.CONTINUED:
+            return met("the rest, from the next event on")
+        case Rest.REPLAYED:
+            return unmet("what the client has seen comes again", again.at(0), note)
+        case Rest.GAP:
+            return fail("the rest, with a gap before it", again.at(0), note)
+        case Rest.NOTHING:
+            return fail("an empty stream, where the rest was due", note)
+        case Rest.ANOTHER:
+            return fail("another text than the one that was cut", again.at(0), note)
+
+
+@whole_case(
+    Requirement(
+        "resume.no-regeneration",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "A client that reconnects does not start a second generation, which is paid for, without being told.",
+        references=(
+            EVENTSOURCE,
+            issue("obot-platform/obot", 1857),
+            guides("close the EventSource on an error"),
+        ),
+        breaks="Bills: each connection of an EventSource that is cut lets the model answer from the beginning.",
+        fix=Fix(
+            "Give each prompt a key of its own, and continue or refuse (204 ends the reconnecting) where it is known;"
+            " take prompts by POST, which EventSource does not repeat.",
+            aspnet="an Idempotency-Key looked up in IDistributedCache before the model is called; Results.NoContent()",
+            node="eventSource.onerror = () => eventSource.close()",
+        ),
+    ),
+    reads=("resume",),
+    applies=repeated,
+    expected="no second call of the model when the same is asked for again",
+)
+def no_regeneration(case: Case) -> Finding:
+    found = pair(case, "resume")
+    if isinstance(found, Finding):
+        return found
+    cut, again = found
+    if again.status == 204 or (again.status or 0) >= 400:
+        return met(f"asking again is answered with {again.status}")
+    if cut.upstream is None:
+        return _by_answer(cut, again) if cut.said is None else joined(cut) or inconclusive("no request", MOCK)
+    calls, before = again.upstream.requests if again.upstream else 0, cut.upstream.requests
+    if calls <= before:
+        return met("the model was not called again")
+    told = "the model was called again"
+    invited = cut.last_id or cut.transcript.retry_ms is not None
+    note = again.note(f"{before:,} calls before, {calls:,} after")
+    return fail(f"{told}, although ids or retry invite clients to reconnect", note) if invited else unmet(told, note)
+
+
+def _by_answer(cut: Observed, again: Observed) -> Finding:
+    """Without the model's own account: an answer with another id was made anew."""
+    first, second = (_answer_id(seen) for seen in (cut, again))
+    if first is None or second is None:
+        return inconclusive("whether the model was called again cannot be seen from here", MOCK)
+    if first != second:
+        return unmet(f"the answer has another id: {second[:60]} after {first[:60]}", again.at(0))
+    return met("the answer has the same id")
+
+
+def _answer_id(seen: Observed) -> str | None:
+    payload = parse(seen.transcript.events[0].data) if seen.transcript.events else None
+    value = payload.get("id") if isinstance(payload, dict) else None
+    return value if isinstance(value, str) else None
