@@ -16,6 +16,7 @@ from harness.dialects.base import AUTHORIZATION, Ask, Dialect
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
 from harness.secrets import is_secret, mask_headers, mask_url
+from harness.transport.tls import tls_context
 from harness.units import SECOND, parse_duration
 
 PLACEHOLDER: Final = "{{prompt}}"
@@ -237,6 +238,17 @@ def at_its_path(target: AnyTarget) -> AnyTarget:
         return target
     path = dialect.path.replace("{model}", quote(target.model or dialect.model, safe=""))
     return msgspec.structs.replace(target, url=urlunsplit(parts._replace(path=path)))
+
+
+def ready(target: AnyTarget) -> AnyTarget:
+    """The target as it is asked: its whole URL, and its key. Raises UsageError on whatever of it cannot be used."""
+    mock = check_url(target.mock).rstrip("/") if target.mock else None
+    whole = with_key(at_its_path(msgspec.structs.replace(target, url=check_url(target.url), mock=mock)))
+    if whole.ca or whole.cert:
+        tls_context(insecure=whole.insecure, ca=whole.ca, cert=whole.cert, http2=whole.http2)
+    if whole.timeout_s <= 0:
+        raise UsageError("--timeout must be more than 0", "write for example 30s")
+    return whole
 
 
 def with_key(target: AnyTarget) -> AnyTarget:

@@ -9,7 +9,7 @@ from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.slo import SloResult
 from harness.slo import Verdict as SloVerdict
-from harness.units import show_ms
+from reports.story import story
 from reports.text import clean
 
 _SUITE: Final = "streamgauge"
@@ -92,9 +92,9 @@ def _checks(row: TargetChecks, checks: ChecksFile, name: str) -> ET.Element:
             ET.SubElement(case, "failure", message=_STALE, type="stale").text = clean(result.actual)
         elif kind:
             child = ET.SubElement(case, kind, message=clean(result.actual), type=f"{result.level} {result.severity}")
-            child.text = _story(result)
+            child.text = story(result)
         elif result.verdict not in (Verdict.PASS, *_SKIPPED):
-            ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{_story(result)}"
+            ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{story(result)}"
         if kind:
             counts[kind] += 1
     suite.attrib |= _tally(len(checks.results), counts["failure"], counts["error"], counts["skipped"])
@@ -122,22 +122,3 @@ def _kind(result: CheckResult, row: TargetChecks) -> str | None:
     if result.id in row.stale:
         return "failure"
     return "skipped" if result.verdict in _SKIPPED or result.id in row.accepted else None
-
-
-def _story(result: CheckResult) -> str:
-    """What a reader of a CI log needs, without the page at hand."""
-    lines = [f"requirement: {result.statement} ({result.level}, {result.basis})"]
-    if result.expected:
-        lines.append(f"expected: {result.expected}")
-    lines.append(f"actual: {result.actual}")
-    for seen in result.evidence:
-        where = f" at byte {seen.offset:,}" if seen.offset is not None else ""
-        where += f", arrived at {show_ms(seen.arrival_ns)}" if seen.arrival_ns is not None else ""
-        lines.append(f"evidence: {seen.scenario}{where}" + (f": {seen.note}" if seen.note else ""))
-        if seen.excerpt:
-            lines.append(f"  {seen.excerpt}")
-    if result.reproduce:
-        lines.append(f"reproduce: {result.reproduce}")
-    lines += [f"fix: {line}" for line in result.advice]
-    lines += [f"reference: {reference}" for reference in result.references]
-    return "\n".join(clean(line) for line in lines)

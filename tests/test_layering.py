@@ -33,6 +33,7 @@ LAYERS = {
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking",
                    "harness.side_by_side", "harness.plays", "harness.plays.*"],
     "programs": ["harness.cli", "harness.cli.*"],
+    "plugin": ["harness.pytest_plugin", "harness.pytest_streams"],
     "scenarios": ["scenarios", "scenarios.*"],
     "mock": ["mock_provider", "mock_provider.*"],
     "reports": ["reports", "reports.*"],
@@ -46,6 +47,7 @@ MAY_IMPORT = {
     "store": {"values", "protocol", "judgement", "store"},  # run.json holds the summary, so it knows its type
     "procedures": {"values", "protocol", "judgement", "io", "procedures"},
     "programs": {"values", "protocol", "judgement", "io", "store", "procedures", "programs", "mock"},
+    "plugin": {"values", "protocol", "judgement", "io", "store", "procedures", "plugin", "mock"},
     "scenarios": {"values", "protocol", "judgement", "io", "store", "scenarios"},
     "mock": {"mock"},
     "reports": {"values", "protocol", "judgement", "store", "reports"},
@@ -60,6 +62,7 @@ THIRD_PARTY = {
     "store": {"msgspec"},
     "procedures": {"msgspec"},
     "programs": {"msgspec", "rich", "typer"},
+    "plugin": {"msgspec", "pytest"},
     "scenarios": {"locust", "gevent", "flask", "msgspec", "rich"},
     "mock": {"httptools", "trustme", "uvloop", "typer", "rich"},
     "reports": {"pandas", "matplotlib", "pyarrow", "jinja2", "markupsafe", "msgspec", "numpy"},
@@ -129,7 +132,7 @@ def violations(name: str, source: str) -> list[str]:
         where = f"{name}:{item.line} imports {item.name}"
         if top in PACKAGES:
             other = layer_of(item.name)
-            if layer == "programs" and top in ("reports", "scenarios"):
+            if layer in ("programs", "plugin") and top in ("reports", "scenarios"):
                 if not item.lazy:
                     found.append(f"{where} when it is loaded; programs do so inside the command that needs it")
             elif other not in MAY_IMPORT[layer]:

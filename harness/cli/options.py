@@ -13,8 +13,7 @@ from harness import dialects
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
 from harness.subject import Subject, load_subjects
-from harness.target import AnyTarget, Target, at_its_path, check_url, load_target, with_key
-from harness.transport.tls import tls_context
+from harness.target import AnyTarget, Target, load_target, ready
 
 _PANEL: Final = "Target"
 
@@ -240,10 +239,11 @@ def _overlaid(
 ) -> AnyTarget:
     """The target with options over it."""
     headers = {**base.headers, **dict(_header(text) for text in header or [])}
-    asked = at_its_path(
+    # Mistakes of the caller's are said before any request.
+    return ready(
         msgspec.structs.replace(
             base,
-            url=check_url(url or base.url),
+            url=url or base.url,
             method=(method or base.method or "").upper() or None,
             headers=headers,
             body=_read(body) if body else base.body,
@@ -252,7 +252,7 @@ def _overlaid(
             max_tokens=max_tokens or base.max_tokens,
             prompt=prompt or base.prompt,
             api_key_env=api_key_env or base.api_key_env,
-            mock=check_url(mock).rstrip("/") if mock else base.mock,
+            mock=mock or base.mock,
             insecure=insecure or base.insecure,
             ca=str(ca) if ca else base.ca,
             cert=cert or base.cert,
@@ -262,13 +262,6 @@ def _overlaid(
             timeout=timeout or base.timeout,
         )
     )
-    # Mistakes of the caller's are said before any request.
-    target = with_key(asked)
-    if target.ca or target.cert:
-        tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
-    if target.timeout_s <= 0:
-        raise UsageError("--timeout must be more than 0", "write for example 30s")
-    return target
 
 
 def _header(text: str) -> tuple[str, str]:
