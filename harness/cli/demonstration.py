@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from harness import dialects
 from harness.conformance.cases import Case
+from harness.conformance.optins import OptIn
 from harness.conformance.registry import Check
 from mock_provider.dialects import DIALECTS
 from mock_provider.faults import FAULTS
@@ -46,6 +47,9 @@ _MOCK_FLAGS: Final = {
     "liveness.heartbeat-idle-15s": "--heartbeat 0",
     "liveness.heartbeat-before-first-token": "--heartbeat 0",
     "liveness.heartbeat-not-masking-stall": "--heartbeat 15s",
+    "limits.concurrency-429": "--key-slots 3 --fault overload-status",
+    "limits.rate-429": "--key-rate 5 --fault overload-status",
+    "limits.per-user-not-global": "--slots 3 --queue-policy reject",
 }
 # What an application shape has by its nature, however well it is served.
 _SHAPES: Final = {
@@ -53,6 +57,8 @@ _SHAPES: Final = {
     "errors.machine-readable": "event-text",
     "security.prompt-not-in-url": "raw-text",
 }
+# Groups that tell more when the pace of the streams is theirs.
+_PACED: Final = frozenset({"flush", "limits", "resume"})
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
 # Checks that make the mock fail in a way of their own, which a fault of the whole server's hides.
@@ -111,8 +117,10 @@ def _mock_command(flags: str = "") -> str:
 
 def _check_command(check: Check, address: str) -> str:
     url, _, dialect = address.partition(" ")
-    truth = [f"--mock {_MOCK}"] if check.needs_mock or check.id in _SHAPES else []
-    flags = [opt_in.value for opt_in in check.opt_ins]
-    return " ".join(
-        ["streamgauge check", quote(url), *([dialect] if dialect else []), *truth, *flags, "--only", check.id]
-    )
+    words = ["streamgauge check", quote(url), dialect]
+    if check.needs_mock or check.id in _SHAPES or check.group in _PACED:
+        words.append(f"--mock {_MOCK}")
+    if OptIn.SECOND_KEY in check.opt_ins:
+        words = ["SECOND_KEY=second", *words, "--header 'Authorization: Bearer first' --second-key SECOND_KEY"]
+    words += [opt_in.value for opt_in in check.opt_ins if opt_in is not OptIn.SECOND_KEY]
+    return " ".join(word for word in [*words, "--only", check.id] if word)
