@@ -234,7 +234,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         MAY,
         Severity.LOW,
         Basis.GUIDE,
-        "How many events come in one read, and how they are spread over time, is known.",
+        "Events reach the client spread over many reads and over time, not bunched into few.",
         references=(guides("tokens come one by one"),),
         breaks="Interfaces that print in jerks.",
         fix=Fix(

@@ -417,7 +417,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "No block has only event, id or retry and no data; it is legal, and dispatched to nobody.",
+        "No block has only event, id or retry and no data; such a block is legal, and dispatched to nobody.",
         references=(
             INTERPRETING,
             wpt("format-field-event", "format-field-id"),
@@ -521,7 +521,7 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
         Basis.COMPAT,
         "No line is longer than 64 KiB; longer ones are legal, but common readers have a limit there.",
         references=(
-            "Go, bufio.MaxScanTokenSize: https://pkg.go.dev/bufio#pkg-constants",
+            "Go, bufio.MaxScanTokenSize: https://github.com/golang/go/blob/master/src/bufio/scan.go",
             issue("openai/openai-go", 368),
             PARSING,
         ),

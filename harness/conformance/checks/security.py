@@ -148,7 +148,7 @@ def no_stack_trace(seen: Observed, _case: Case) -> Finding:
         Basis.GUIDE,
         "Neither the prompt nor a credential is passed in the URL.",
         references=(
-            rfc(9110, "17.9", "Disclosure of Personal Information in URIs"),
+            rfc(9110, "17.9", "Disclosure of Sensitive Information in URIs"),
             rfc(9110, "9.3.1", "GET"),
         ),
         breaks="Access logs, histories and Referer headers keep what users typed.",

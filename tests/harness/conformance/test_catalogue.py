@@ -114,6 +114,7 @@ def test_references_can_be_followed() -> None:
     given = {reference for check in CHECKS.values() for reference in check.requirement.references}
 
     assert [reference for reference in given if not named.search(reference)] == []
+    assert len({reference.partition("://")[0] for reference in given}) == len(given), "one page under one name"
 
 
 def test_the_words_are_whole_and_fit_one_line() -> None:
