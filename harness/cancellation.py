@@ -49,7 +49,10 @@ _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 
 
 class Upstream(NamedTuple):
-    """What the upstream's ledger says of one stream; times in epoch ns of our own clock, ± `error_ns`."""
+    """What the upstream's ledger says of one stream; times in epoch ns of our own clock, ± `error_ns`.
+
+    `arrivals_ns` has each request that carried the stream's id, `written_bytes` are of the last.
+    """
 
     requests: int
     end: str | None
@@ -59,6 +62,8 @@ class Upstream(NamedTuple):
     tokens_after: int
     error_ns: int
     path: str | None = None
+    arrivals_ns: tuple[int, ...] = ()
+    written_bytes: int = 0
 
     def finished_before(self, close_ns: int) -> bool:
         """Whether there was nothing left to cancel."""

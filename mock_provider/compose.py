@@ -60,9 +60,9 @@ class Stream:
         """The dialect's bytes for an item that a fault invents."""
         return self.encoder.encode(item)
 
-    def error_reply(self, status: int, message: str) -> tuple[str, bytes]:
+    def error_reply(self, status: int, message: str, *, code: str | None = None) -> tuple[str, bytes]:
         """Content type and body of the dialect's error before a stream."""
-        return self.dialect.error(status, message, param=None, code=None)
+        return self.dialect.error(status, message, param=None, code=code)
 
 
 @dataclass(frozen=True, slots=True)

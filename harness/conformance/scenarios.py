@@ -8,6 +8,8 @@ from harness.conformance.optins import OptIn
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
+CUT_AFTER_TOKENS: Final = 5  # of the upstream's in `mid-cut`
+
 
 MAX_OUTPUT: Final = 5  # tokens that one scenario allows
 
@@ -68,8 +70,11 @@ SCENARIOS: Final = {
         Scenario("injection", "tokens that look like event-stream fields", mock=True, part_of="texts"),
         Scenario("big", "a token of 100 KiB", mock=True, part_of="texts"),
         Scenario("mid-error", "the upstream reports an error after some tokens", mock=True),
-        Scenario("mid-rst", "the upstream's connection is reset after some tokens", mock=True),
+        Scenario("mid-cut", "the upstream's connection ends in the middle of an event", mock=True),
         Scenario("pre-error", "the upstream refuses before the first token", mock=True),
+        Scenario("too-long", "the upstream says that the prompt is too long", mock=True),
+        Scenario("length", "an answer that ends at its length limit", mock=True, part_of="texts"),
+        Scenario("filtered", "an answer that ends at the upstream's content filter", mock=True),
         Scenario("quiet-middle", "a long silence in mid-stream", mock=True, opt_in=(OptIn.LONG,), turn=Turn.SILENT),
         Scenario(
             "quiet-start", "a long silence before the first token", mock=True, opt_in=(OptIn.LONG,), turn=Turn.SILENT
@@ -77,6 +82,13 @@ SCENARIOS: Final = {
         Scenario(
             "quiet-forever",
             "an upstream that stops for ever after 3 tokens",
+            mock=True,
+            opt_in=(OptIn.LONG,),
+            turn=Turn.SILENT,
+        ),
+        Scenario(
+            "quiet-silent",
+            "an upstream that never answers",
             mock=True,
             opt_in=(OptIn.LONG,),
             turn=Turn.SILENT,

@@ -32,6 +32,12 @@ def quiet_forever(run: Runner, scenario: str) -> Iterator[Observed]:
     yield _ask(run, scenario, None, {"tokens": 8, "itl": "5ms", "fault": "stall@3"}, patience_s)
 
 
+@play("quiet-silent")
+def quiet_silent(run: Runner, scenario: str) -> Iterator[Observed]:
+    assert run.allowed.long_ns is not None
+    yield _ask(run, scenario, None, {"fault": "no-answer"}, run.allowed.long_ns / SECOND)
+
+
 def _bounded(run: Runner, heartbeats: float) -> int:
     assert run.allowed.long_ns is not None
     return min(round(run.pace.heartbeat_s * heartbeats * SECOND), run.allowed.long_ns)

@@ -24,10 +24,9 @@ def wrong_method(run: Runner, scenario: str) -> Iterator[Observed]:
 
 @play("bad-json")
 def bad_json(run: Runner, scenario: str) -> Iterator[Observed]:
+    """JSON of the wrong shape is what `invalid` sends."""
     spec, _ = run.request()
-    # JSON of the wrong shape is what `invalid` sends.
-    for body, variant in ((b'{"message": ', "a cut-off body"), (b"", "an empty body")):
-        yield run.probe(scenario, spec._replace(body=body), None, variant=variant)
+    yield run.probe(scenario, spec._replace(body=b'{"message": '), None, variant="a cut-off body")
 
 
 @play("text-plain")

@@ -1,22 +1,37 @@
 """Failures of the upstream, which the mock is asked to play."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from harness.conformance.cases import Observed
+from harness.conformance.scenarios import CUT_AFTER_TOKENS
 from harness.plays.base import Runner, play
+
+# What the mock's error says with `fault=error-lines` and `status-lines`: stated here again, and compared by a test.
+LINES: Final = "the upstream model failed\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
 
 
 @play("mid-error")
 def mid_error(run: Runner, scenario: str) -> Iterator[Observed]:
-    yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": "error-event:5"})
+    yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": "error-lines:5"})
 
 
-@play("mid-rst")
-def mid_rst(run: Runner, scenario: str) -> Iterator[Observed]:
-    yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": "rst:5"})
+@play("mid-cut")
+def mid_cut(run: Runner, scenario: str) -> Iterator[Observed]:
+    yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": f"fin-mid-event:{CUT_AFTER_TOKENS}"})
 
 
 @play("pre-error")
 def pre_error(run: Runner, scenario: str) -> Iterator[Observed]:
     for status in (500, 429):
-        yield run.ask(scenario, {"fault": f"status:{status}"}, variant=f"upstream status {status}")
+        yield run.ask(scenario, {"fault": f"status-lines:{status}"}, variant=f"upstream status {status}")
+
+
+@play("too-long")
+def too_long(run: Runner, scenario: str) -> Iterator[Observed]:
+    yield run.ask(scenario, {"fault": "context-length"})
+
+
+@play("filtered")
+def filtered(run: Runner, scenario: str) -> Iterator[Observed]:
+    yield run.ask(scenario, {"tokens": 6, "itl": "1ms", "finish": "content_filter"})

@@ -48,7 +48,7 @@ class Facts(Protocol):
     def encode(self, item: Item) -> bytes:
         """The dialect's bytes for an item that a fault invents."""
 
-    def error_reply(self, status: int, message: str) -> tuple[str, bytes]:
+    def error_reply(self, status: int, message: str, *, code: str | None = None) -> tuple[str, bytes]:
         """Content type and body of the dialect's error before a stream."""
 
 

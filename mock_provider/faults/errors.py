@@ -1,13 +1,17 @@
 """Failures that are told, well or badly."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mock_provider.faults.base import Answer, Arg, Facts, Fault, strike
-from mock_provider.stream import Item, Kind
+from mock_provider.stream import Event, Item, Kind
 
 ERROR = frozenset({"stream", "error"})
 ERROR_TEXT = "Error: the upstream model failed while it was generating"
 RETRY_AFTER_S = 1
+# A provider's message with everything that ends a line or an event.
+LINES = "the upstream model failed\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
+TOO_LONG = "This model's maximum context length is 128000 tokens; the messages have 200000. Shorten them."
 
 
 def error_after(source: Iterator[Item], arg: Arg, facts: Facts, text: str = "") -> Iterator[Item]:
@@ -18,6 +22,24 @@ def error_after(source: Iterator[Item], arg: Arg, facts: Facts, text: str = "") 
             yield Item(Kind.ERROR, item.step, text)
             return
         yield item
+
+
+def _error_of_lines(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
+    return error_after(source, arg, facts, LINES)
+
+
+def _unframed(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    for event in source:
+        if event.kind is Kind.ERROR:
+            # Raw text has a prefix on each line, JSON has escapes.
+            lines = event.data.split(b"\n")
+            bare = [line[6:] if _repeats(before, line) else line for before, line in pairwise([b"", *lines])]
+            event = event._replace(data=b"\n".join(bare).replace(b"\\r", b"\r").replace(b"\\n", b"\n"))
+        yield event
+
+
+def _repeats(before: bytes, line: bytes) -> bool:
+    return before.startswith(b"data: ") and line.startswith(b"data: ")
 
 
 def _error_then_done(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]:
@@ -51,16 +73,24 @@ def _error_as_content(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterato
             yield item
 
 
-def status_answer(status: int, facts: Facts) -> Answer:
+def status_answer(status: int, facts: Facts, message: str | None = None) -> Answer:
     """An error status with the dialect's body; 429 and 503 say when to come back."""
-    message = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
-    content_type, body = facts.error_reply(status, message)
+    usual = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
+    content_type, body = facts.error_reply(status, message or usual)
     headers = (("Retry-After", str(RETRY_AFTER_S)),) if status in (429, 503) else ()
     return Answer(status, content_type, body, headers)
 
 
 def _status(arg: Arg, facts: Facts) -> Answer:
     return status_answer(arg.count if arg.count is not None else 500, facts)
+
+
+def _status_of_lines(arg: Arg, facts: Facts) -> Answer:
+    return status_answer(arg.count if arg.count is not None else 500, facts, LINES)
+
+
+def _too_long(_arg: Arg, facts: Facts) -> Answer:
+    return Answer(400, *facts.error_reply(400, TOO_LONG, code="context_length_exceeded"))
 
 
 FAULTS = (
@@ -72,6 +102,23 @@ FAULTS = (
         needs=ERROR,
         takes="count",
         items=error_after,
+    ),
+    Fault(
+        name="error-lines",
+        sentence="as error-event, with line breaks and a blank line in the message",
+        level="event",
+        trips=("termination.explicit-end",),
+        needs=ERROR,
+        takes="count",
+        items=_error_of_lines,
+    ),
+    Fault(
+        name="error-unframed",
+        sentence="line breaks in an error's message are written as they are: the rest of it falls out of the event",
+        level="text",
+        trips=("errors.message-framed",),
+        needs=ERROR | {"sse"},
+        events=_unframed,
     ),
     Fault(
         name="error-then-done",
@@ -99,5 +146,22 @@ FAULTS = (
         needs=frozenset(),
         takes="status",
         answer=_status,
+    ),
+    Fault(
+        name="status-lines",
+        sentence="as status, with line breaks and a blank line in the message",
+        level="http",
+        trips=("http.status-200",),
+        needs=frozenset(),
+        takes="status",
+        answer=_status_of_lines,
+    ),
+    Fault(
+        name="context-length",
+        sentence="status 400 and the code context_length_exceeded, as for a prompt that is too long",
+        level="http",
+        trips=("http.status-200",),
+        needs=frozenset(),
+        answer=_too_long,
     ),
 )

@@ -43,6 +43,13 @@ def _late(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
             done = True
 
 
+def _late_head(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    for action in source:
+        if isinstance(action, Write) and action.step < 0:
+            action = action._replace(step=0)
+        yield action
+
+
 def _silent(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
     head = next(source)
     yield head
@@ -87,6 +94,13 @@ FAULTS = (
         trips=("flush.lockstep", "flush.burstiness"),
         takes="duration@count",
         wire=_late,
+    ),
+    Fault(
+        name="late-head",
+        sentence="the head comes with the first token, and nothing before it",
+        level="timing",
+        trips=("flush.headers-early",),
+        wire=_late_head,
     ),
     Fault(
         name="silent",

@@ -51,11 +51,16 @@ INHERENT = {
 # Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
 LEGAL = {
     "comment-heartbeats", "split-utf8-writes", "no-answer", "heartbeat-glued", "heartbeat-after-id",
+<<<<<<< HEAD
     "comments-anywhere", "resumable", "write-every", "100-first", "103-first", "http10",
+=======
+    "comments-anywhere", "ids", "resumable", "resume-gap", "retry", "write-every", "100-first", "103-first", "http10",
+    "late-head",
+>>>>>>> b4f4622 (Checks of errors: length, filter, retries, silence, a message's line breaks, half an event; the upstream is cut in the middle of one)
 }  # fmt: skip
 LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
 # The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
-NO_STREAM = {"silent", "no-answer", "accept-close", "html-200", "status"}
+NO_STREAM = {"silent", "no-answer", "accept-close", "html-200", "status", "status-lines", "context-length"}
 ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300"}
 # Where a shape cannot show a fault, or shows it elsewhere, and why.
 ELSEWHERE = {

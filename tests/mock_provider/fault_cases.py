@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mock_provider.dialects.base import MESSAGE
-from mock_provider.faults.errors import ERROR_TEXT
+from mock_provider.faults.errors import ERROR_TEXT, LINES
 from mock_provider.faults.security import SECRET, STACK_TRACE
 from tests.mock_provider.vendor_wire import PROFILE_NAMES, Vendor
 
@@ -292,6 +292,11 @@ def repeated_ids(clean: Clean) -> list[bytes]:
     return clean.each(lambda chunk: re.sub(pattern, change, chunk))
 
 
+def bare(error: bytes) -> bytes:
+    """With the line breaks that the message has, not their escapes."""
+    return error.replace(b"\\r", b"\r").replace(b"\\n", b"\n")
+
+
 def blocks(clean: Clean) -> list[bytes]:
     body = b"".join(clean.wire)
     return [body[i : i + 100] for i in range(0, len(body), 100)]
@@ -418,6 +423,9 @@ CASES = [
     ),
     Case("rst:2", lambda c: c.head(2), end="rst", whole=False),
     Case("fin:2", lambda c: c.head(2), whole=False),
+    Case("late-head", same),
+    Case("error-lines:2", lambda c: c.failed(LINES)),
+    Case("error-unframed,error-lines:2", lambda c: [*c.head(2), bare(c.error(LINES))]),
 ]
 
 # Faults of which one used to break the other: the vendor, and what both together are.
@@ -464,5 +472,5 @@ RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no-answer": (lambda _: b"", "open"),
     "accept-close": (lambda _: b"", "fin"),
 }
-ANSWERS = {"status", "html-200"}  # instead of a stream
+ANSWERS = {"status", "status-lines", "context-length", "html-200"}  # instead of a stream
 EXPECTED = {name_of(spec) for spec in (*(case.spec for case in CASES), *HEADS, *RAW)} | ANSWERS

@@ -14,7 +14,7 @@ import pytest
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
 from mock_provider.faults import FAULTS, ndjson
-from mock_provider.faults.errors import ERROR_TEXT
+from mock_provider.faults.errors import ERROR_TEXT, LINES
 from mock_provider.faults.http import HTML
 from mock_provider.faults.security import CANARY
 from tests.mock_provider.mock_wire import Answer, connect, exchange, read_to_end, request_bytes, steady
@@ -184,6 +184,7 @@ def marked_ids(chunks: list[bytes]) -> list[bytes]:
     return [x[:-1] + b"id: %d-e3b0c442\n\n" % (i - 1) if T0 <= i < FINISH else x for i, x in enumerate(chunks)]
 
 
+RAW_LINES = b"".join(b"data: %b\n" % line for line in LINES.encode().splitlines()) + b"\n"
 TOOLS = " id=same tools=2"
 MORE_CASES = [
     Case("heartbeat-data", before_every_fourth(b"data:\n\n")),
@@ -210,6 +211,9 @@ MORE_CASES = [
     Case("stall-quiet:20ms@2", same),
     Case("stall-quiet@2", up_to(T0 + 2), end="open", whole=False),
     Case("late-event:20ms@2", same),
+    Case("late-head", same),
+    Case("error-lines:2", up_to(T0 + 2, error_chunk(LINES))),
+    Case("error-lines:2", lambda c: [*c[:2], b"event: error\n" + RAW_LINES], dialect="event-text"),
     Case("drip:10us@3", same),
     Case("write-every:7", same),
     Case("tool-no-index", tool_deltas(lambda call: call.pop("index")), more=TOOLS),
@@ -437,6 +441,28 @@ def test_status_has_the_dialects_error_body(mock: MockServer, status: int, retry
     assert json.loads(problem.rest)["status"] == status
 
 
+def test_an_unframed_error_falls_out_of_its_event(mock: MockServer) -> None:
+    _, json_error = clean_and_faulty(mock, "openai-chat", "error-unframed,error-lines:2")
+    _, raw_error = clean_and_faulty(mock, "event-text", "error-unframed,error-lines:2")
+    first, second, third = "the upstream model failed", "streamgauge-second line", "streamgauge-third line"
+    assert f'"{first}\n{second}\r\n\r\n{third}"'.encode() in json_error.chunks[-1]
+    assert raw_error.chunks[-1] == f"event: error\ndata: {first}\n{second}\n\n{third}\n\n".encode()
+
+
+def test_refusals_of_their_own(mock: MockServer) -> None:
+    broken = play(mock, "openai-chat", "[[mock fault=status-lines:429]]")
+    assert (broken.status, broken.header("retry-after")) == (429, ["1"])
+    assert json.loads(broken.rest)["error"]["message"] == LINES
+    too_long = play(mock, "openai-chat", "[[mock fault=context-length]]")
+    assert (too_long.status, json.loads(too_long.rest)["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_a_late_head_comes_with_the_first_token(mock: MockServer) -> None:
+    play(mock, "raw-text", "[[mock id=late-head ttft=30ms fault=late-head]]")
+    entry = httpx.get(f"{mock.url}/_mock/streams/late-head", params={"wait": 5}).json()["streams"][-1]
+    assert entry["head_ns"] - entry["arrival_ns"] >= 30_000_000
+
+
 @pytest.mark.parametrize(("spec", "quoted"), [("secret-in-error:2", CANARY), ("stack-trace:2", "\\n   at System.Net")])
 def test_error_that_tells_too_much(mock: MockServer, spec: str, quoted: str) -> None:
     clean, faulty = clean_and_faulty(mock, "openai-chat", spec)
@@ -496,7 +522,7 @@ def test_faults_compose(mock: MockServer) -> None:
 def test_every_fault_is_exercised_here() -> None:
     exercised = {case.name for case in CASES + MORE_CASES} | {spec.partition(":")[0] for spec in HEADS}
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
-    exercised |= {"100-first", "103-first"}
+    exercised |= {"100-first", "103-first", "error-unframed", "status-lines", "context-length"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
     exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
     assert exercised == set(FAULTS) - {fault.name for fault in ndjson.FAULTS}  # see test_mock_vendor_faults

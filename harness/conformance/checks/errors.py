@@ -33,7 +33,7 @@ from harness.dialects.base import Kind
 from harness.wire import End
 
 REFUSALS: Final = ("bad-json", "text-plain", "invalid", "no-auth", "pre-error")
-FAULTED: Final = ("mid-error", "mid-rst")
+FAULTED: Final = ("mid-error", "mid-cut")
 _LOOKS_LIKE_ERROR: Final = re.compile(
     r"\s*\[?(?:error|exception|fatal|internal server error|an error (?:has )?occurred)\b\s*[:\]!.-]", re.IGNORECASE
 )

@@ -125,7 +125,7 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
             node="NODE_ENV=production # Express prints the stack otherwise",
         ),
     ),
-    reads=(*REFUSALS, "mid-error", "mid-rst", "wrong-method", *HAPPY),
+    reads=(*REFUSALS, "mid-error", "mid-cut", "wrong-method", *HAPPY),
     wants=answered,
     expected="no stack trace, source path or exception type",
 )

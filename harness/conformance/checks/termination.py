@@ -187,7 +187,7 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
             nginx="proxy_http_version 1.1; # over HTTP/1.0 an upstream that dies looks like the end of the answer",
         ),
     ),
-    reads=("mid-rst",),
+    reads=("mid-cut",),
     wants=streams,
     expected="an error event, or at least an unclean end of the transport",
 )

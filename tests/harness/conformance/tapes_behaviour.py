@@ -41,13 +41,13 @@ add("termination.closes-after-terminal", "warn", Tape(timed=ENDED, end_ms=2500))
 add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=6000))
 add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=900, end=End.TIMEOUT))
 add("termination.closes-after-terminal", "not-applicable", Tape(body=RAW))
-DIED = {"scenario": "mid-rst", "upstream": SEEN}
+DIED = {"scenario": "mid-cut", "upstream": SEEN}
 check = "termination.truncation-distinguishable"
 add(check, "pass", Tape(body=TOKEN + ERROR, **DIED))  # type: ignore[arg-type]
 add(check, "warn", Tape(body=TOKEN, end=End.CLOSED, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **DIED))  # type: ignore[arg-type]
-add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-rst", upstream=None))
+add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-cut", upstream=None))
 add(check, "inconclusive", Tape(body=TOKEN))
 
 # errors

@@ -11,7 +11,7 @@ from harness.conformance.registry import CHECKS, judge
 from harness.conformance.result import CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import SCENARIOS
 from harness.wire import End
-from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_limits, tapes_wire
+from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_limits, tapes_upstream, tapes_wire
 from tests.harness.conformance.tapes import Example, Tape
 
 TAPES = (
@@ -19,6 +19,7 @@ TAPES = (
     tapes_dialects,
     tapes_behaviour,
     tapes_limits,
+    tapes_upstream,
 )
 EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 CHUNKED = [

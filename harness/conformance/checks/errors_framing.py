@@ -1,0 +1,120 @@
+"""errors.*: errors that do not break the event that they come in, nor the one before."""
+
+import re
+from typing import Final
+
+from harness.conformance.applies import sse
+from harness.conformance.cases import Block, Case, Observed, blocks, printable
+from harness.conformance.checks.errors import joined
+from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
+from harness.conformance.payloads import NotJson, parse
+from harness.conformance.registry import Finding, met, not_applicable, per_stream, unmet
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from harness.conformance.sources import INTERPRETING, PARSING, guides
+from harness.dialects.base import Kind
+from harness.eventstream import Line
+
+# The message that the mock's error has in `mid-error` and `pre-error` begins with the first, and goes on after line
+# breaks and a blank line with the others.
+MESSAGE_BEGINS: Final = b"the upstream model failed"
+MESSAGE_GOES_ON: Final = (b"streamgauge-second", b"streamgauge-third")
+# A field's name in the middle of a line, with what errors begin with.
+_GLUED: Final = re.compile(rb"(?<=.)(?:event: ?error|data: ?(?:\{|\[DONE\]|[Ee]rror))")
+_FIELD: Final = re.compile(rb"(?:data|event): ?")
+
+
+@per_stream(
+    Requirement(
+        "errors.message-framed",
+        MUST,
+        Severity.HIGH,
+        Basis.SPEC,
+        "Line breaks in a provider's error message stay inside the event that the message is sent in.",
+        references=(
+            PARSING,
+            guides("an exception's message written into a data line; that of the OpenAI .NET SDK has a blank line"),
+        ),
+        breaks="every parser drops the rest of the message; a hostile one forges events",
+        fix=Fix(
+            "Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",
+            aspnet=ASPNET_ERROR_EVENT,
+            python=PYTHON_ERROR_EVENT,
+            node=NODE_ERROR_EVENT,
+        ),
+    ),
+    reads=("mid-error", "pre-error"),
+    wants=lambda seen: seen.answered,
+    applies=sse,
+    expected="the whole message in one event, or a message of the server's own",
+)
+def message_framed(seen: Observed, _case: Case) -> Finding:
+    if doubt := joined(seen):
+        return doubt
+    if not seen.is_event_stream:
+        return met(f"{seen.label}: status {seen.status}, with no event to break")
+    for block in blocks(seen.transcript):
+        for line in block.lines:
+            if line.field != b"data" and _goes_on(line):
+                stray = printable(line.raw.decode("utf-8", "replace"), 60)
+                return unmet(f"the error's message leaves its event: parsers drop {stray!r}", seen.at(line.offset))
+        late = next((line for line in block.lines if _goes_on(line)), None)
+        if late is not None and not any(MESSAGE_BEGINS in line.raw for line in block.lines):
+            return unmet("a part of the error's message became an event of its own", seen.at(late.offset))
+    return met("no part of the error's message stands outside its event")
+
+
+def _goes_on(line: Line) -> bool:
+    return any(mark in line.raw for mark in MESSAGE_GOES_ON)
+
+
+@per_stream(
+    Requirement(
+        "errors.partial-event-terminated-first",
+        MUST,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "An error that a relay puts into a stream begins an event of its own, also when the upstream was cut in the "
+        "middle of one.",
+        references=(
+            INTERPRETING,
+            "sub2api#1471",
+        ),
+        breaks="every parser: it finds JSON that is not valid where the error should be",
+        fix=Fix(
+            "When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
+            aspnet='await response.WriteAsync("\\n\\nevent: error\\ndata: {...}\\n\\n"); // more blank lines are legal',
+            python="yield '\\n\\n' + error_event # extra blank lines are legal",
+            node="res.write('\\n\\n' + errorEvent); // extra blank lines are legal",
+        ),
+    ),
+    reads=("mid-cut",),
+    wants=lambda seen: seen.streams,
+    applies=sse,
+    expected="an error event that parses",
+)
+def partial_event_terminated_first(seen: Observed, _case: Case) -> Finding:
+    if doubt := joined(seen):
+        return doubt
+    for block in blocks(seen.transcript):
+        if (glued := _glued(block)) is not None:
+            return unmet("what follows the cut is glued to the half event before it", seen.at(glued))
+    if seen.transcript.first(Kind.ERROR):
+        return met("the error is an event of its own")
+    return not_applicable("no error event follows the cut (see termination.truncation-distinguishable)")
+
+
+def _glued(block: Block) -> int | None:
+    """The offset at which an error begins that stands in another event; None where there is none."""
+    for line in block.lines:
+        prefix = _FIELD.match(line.raw)
+        found = _GLUED.search(line.raw, prefix.end() if prefix else 0)
+        if found is not None:
+            return line.offset + found.start()
+    data = [line for line in block.lines if line.field == b"data"]
+    if len(data) < 2 or not data[-1].value.startswith(b"{"):
+        return None
+    whole = parse(b"\n".join(line.value for line in data))
+    alone = parse(data[-1].value)
+    if isinstance(whole, NotJson) and isinstance(alone, dict) and ("error" in alone or "message" in alone):
+        return data[-1].offset
+    return None

@@ -1,0 +1,246 @@
+"""errors.*: what becomes of an upstream that fails in its own ways: length, filter, silence, and asking it again."""
+
+from itertools import pairwise
+from typing import Final
+
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+    worst,
+)
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import CUT_AFTER_TOKENS, HAPPY, MOCK
+from harness.conformance.sources import OPENAI_CHAT, guides, rfc, source
+from harness.dialects.base import Kind
+from harness.units import MS, SECOND, show_ms
+from harness.wire import End
+
+# As vendors write them, in lower case.
+LENGTH_REASONS: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
+FILTER_REASONS: Final = frozenset({"content_filter", "safety", "refusal", "prohibited_content", "blocklist", "spii"})
+TOO_LONG_STATUS: Final = frozenset({400, 413, 422})
+MOST_TRIES: Final = 3
+LEAST_GAP_NS: Final = 100 * MS
+TIMEOUT_HEARTBEATS: Final = 8  # of 15 s: the 120 s that guides give an upstream at most
+
+
+def anything(_seen: Observed) -> bool:
+    """Requests that got no answer count too."""
+    return True
+
+
+def _reason(seen: Observed) -> str | None:
+    """Why the stream says that it ended."""
+    found = seen.transcript.first(Kind.FINISH)
+    return None if found is None else str(found.delta.value)
+
+
+def _has_no_reasons(case: Case) -> bool:
+    """The mock plays a shape that has no place for a reason; an application could still send an error."""
+    return case.endpoint_is_mock and not any(_reason(seen) for seen in case.of(HAPPY))
+
+
+NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays has no place for a reason"
+
+
+@per_stream(
+    Requirement(
+        "errors.context-length",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "A prompt that is too long is refused with 400, and an answer that ends at its length limit says so.",
+        references=(
+            OPENAI_CHAT,
+            rfc(9110, "15.5.1", "400 Bad Request"),
+            guides("context limits"),
+        ),
+        breaks="clients cannot tell a cut answer from a whole one, and ask again what can never be answered",
+        fix=Fix(
+            "Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
+            aspnet=(
+                "if (update.FinishReason == ChatFinishReason.Length) await WriteAsync("
+                '"event: done\\ndata: {\\"reason\\":\\"length\\"}\\n\\n", ct); // before the stream: '
+                "catch (ClientResultException e) when (e.Status == 400) { return Results.Problem(statusCode: 400); }"
+            ),
+            python="except openai.BadRequestError as error: raise HTTPException(400, {'error': {'code': error.code}})",
+        ),
+    ),
+    reads=("too-long", "length"),
+    wants=lambda seen: seen.answered,
+    expected="400 before the stream; a reason such as length, or an error event, at its end",
+)
+def context_length(seen: Observed, case: Case) -> Finding | None:
+    if doubt := joined(seen):
+        return doubt
+    if seen.scenario == "too-long":
+        status = seen.status or 0
+        if status in TOO_LONG_STATUS:
+            return met(f"a prompt that is too long is refused with {status}")
+        return unmet(f"a prompt that is too long becomes {seen.how_it_went()}", seen.note(seen.how_it_went()))
+    reason = _reason(seen)
+    if reason is not None and reason.lower() in LENGTH_REASONS:
+        return met(f"the end of a cut answer says {printable(reason, 40)}")
+    if seen.failed_by_error:
+        return met("an error event says that the answer was cut")
+    if _has_no_reasons(case):
+        return None
+    return _plain_end(seen, reason, "the answer was cut at its length limit")
+
+
+def _plain_end(seen: Observed, reason: str | None, what: str) -> Finding:
+    finish = seen.transcript.first(Kind.FINISH) or seen.transcript.first(Kind.DONE)
+    at = seen.at(seen.transcript.events[finish.event].offset if finish else len(seen.transcript.body))
+    told = f"the client is told {printable(reason, 40)!r}" if reason else "the stream ends as if it were complete"
+    return unmet(f"{what}, and {told}", at)
+
+
+@per_stream(
+    Requirement(
+        "errors.content-filter",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "A stream that a content filter stopped says so, by its finish reason or an error event, and no text follows.",
+        references=(
+            OPENAI_CHAT,
+            guides("content filters end the stream"),
+        ),
+        breaks="a filtered answer looks like a whole one; text that a filter stopped is shown all the same",
+        fix=Fix(
+            "Look at the finish reason of every update: at content_filter send an error event and stop.",
+            aspnet=(
+                "if (update.FinishReason == ChatFinishReason.ContentFilter) { await WriteAsync("
+                '"event: error\\ndata: {\\"error\\":{\\"code\\":\\"content_filter\\"}}\\n\\n", ct); break; }'
+            ),
+            python="if choice.finish_reason == 'content_filter': yield error('content_filter'); return",
+        ),
+    ),
+    reads=("filtered",),
+    wants=lambda seen: seen.answered,
+    expected="the reason content_filter or an error event, and no text after it",
+)
+def content_filter(seen: Observed, case: Case) -> Finding:
+    if doubt := joined(seen):
+        return doubt
+    if (seen.status or 0) >= 400:
+        return met(f"a filtered answer becomes status {seen.status}")
+    transcript, reason = seen.transcript, _reason(seen)
+    told = transcript.first(Kind.ERROR)
+    if told is None and reason is not None and reason.lower() in FILTER_REASONS:
+        told = transcript.first(Kind.FINISH)
+    if told is not None:
+        after = [found for found in transcript.deltas if found.event > told.event and found.delta.is_token]
+        if after:
+            return unmet("text follows the filter's stop", seen.at(transcript.events[after[0].event].offset))
+        return met("the filter's stop is told, and nothing follows")
+    if _has_no_reasons(case):
+        return not_applicable(NO_PLACE)
+    return _plain_end(seen, reason, "a content filter stopped the answer")
+
+
+@whole_case(
+    Requirement(
+        "errors.retry-amplification",
+        SHOULD,
+        Severity.HIGH,
+        Basis.OPS,
+        "One failing request reaches the provider a few times at most, with growing waits, and never again once text "
+        "was delivered.",
+        references=(
+            rfc(9110, "10.2.3", "Retry-After"),
+            source(
+                "OpenAI's SDKs, run", ".NET asks four times, at a 500 within milliseconds; Python and Node three times"
+            ),
+        ),
+        breaks="a provider's overload becomes a storm, failures take seconds longer, and quotas burn",
+        fix=Fix(
+            "Retry in one layer only, and never after the first token; hand 429 with its Retry-After to the client.",
+            aspnet="new OpenAIClientOptions { RetryPolicy = new ClientRetryPolicy(maxRetries: 0) }",
+            python="OpenAI(max_retries=0)",
+            node="new OpenAI({ maxRetries: 0 })",
+            nginx="proxy_next_upstream off;",
+            envoy="Leave retry_policy away on the routes of streams.",
+        ),
+    ),
+    reads=("pre-error", "mid-cut"),
+    expected="1 request, or up to 3 with waits between them; none after text was delivered",
+)
+def retry_amplification(case: Case) -> Finding:
+    found: list[Finding] = []
+    for seen in case.of(("pre-error", "mid-cut")):
+        if seen.upstream is not None:
+            found.append(_tries(seen, seen.upstream.requests, list(seen.upstream.arrivals_ns)))
+    return worst(found, inconclusive("the mock saw none of the requests that it was to refuse", MOCK))
+
+
+def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
+    if tries == 1:
+        return met("each failing request reached the upstream once")
+    gaps = [after - before for before, after in pairwise(arrivals_ns)]
+    waits = ", ".join(show_ms(gap) for gap in gaps[:MOST_TRIES])
+    told = f"{seen.label}: {tries} requests reached the upstream, {waits} apart"
+    evidence = seen.note(told)
+    if seen.scenario == "mid-cut" and len(seen.transcript.tokens) > CUT_AFTER_TOKENS:
+        return fail(f"{told}, and the text of the second follows that of the first", evidence)
+    if tries > MOST_TRIES or any(gap < LEAST_GAP_NS for gap in gaps):
+        return unmet(told, evidence)
+    return met(f"at most {tries} requests reached the upstream, {waits} apart")
+
+
+@per_stream(
+    Requirement(
+        "errors.upstream-timeout",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "An upstream that falls silent ends in a bounded time: with 504 before the stream, with an error event in it.",
+        references=(
+            rfc(9110, "15.6.5", "504 Gateway Timeout"),
+            guides("timeouts for the upstream"),
+            "Rapid-MLX#1359",
+        ),
+        breaks="users who wait for ever; pools of connections that run empty",
+        fix=Fix(
+            "Give every read of the upstream an idle timeout, restarted by each token, and answer it as a failure.",
+            aspnet=(
+                "using var idle = CancellationTokenSource.CreateLinkedTokenSource(ct); idle.CancelAfter(30_000); "
+                "await foreach (var update in stream.WithCancellation(idle.Token)) { idle.CancelAfter(30_000); ... }"
+            ),
+            nginx="proxy_read_timeout 60s; # cuts the stream: the error event has to come from the application",
+            python="httpx.AsyncClient(timeout=httpx.Timeout(10, read=30))",
+        ),
+    ),
+    reads=("quiet-forever", "quiet-silent"),
+    wants=anything,
+    expected="504 before the stream or an error event in it, within 120 s",
+)
+def upstream_timeout(seen: Observed, case: Case) -> Finding:
+    if case.endpoint_is_mock:
+        return not_applicable("the endpoint is the mock itself: it has no upstream that could fall silent")
+    if doubt := joined(seen):
+        return doubt
+    capture = seen.transcript.capture
+    waited = (capture.end_ns or capture.start_ns) - (capture.sent_ns or capture.start_ns)
+    after, end = f"after {waited / SECOND:,.0f} s", seen.at(len(seen.transcript.body))
+    if capture.end is End.TIMEOUT:
+        if waited < TIMEOUT_HEARTBEATS * case.heartbeat_ns * 0.98:
+            least = TIMEOUT_HEARTBEATS * case.heartbeat_ns // SECOND
+            return inconclusive(f"no end {after}, which is too short to judge", f"--max-duration {least}s or more")
+        return unmet(f"{seen.label}: still silent {after}", end)
+    if (seen.status or 0) >= 400:
+        return met(f"{seen.label}: status {seen.status} {after}")
+    if seen.failed_by_error:
+        return met(f"{seen.label}: an error event {after}")
+    if seen.transcript.first(Kind.DONE) or capture.end is End.COMPLETE:
+        return unmet(f"{seen.label}: it ends as if it were complete {after}", end)
+    return warn(f"{seen.label}: only the connection ends, {after}", end)
