@@ -158,9 +158,8 @@ FAULTS = (
     ),
     Fault(
         name="context-length",
-        sentence="status 400 and the code context_length_exceeded, as for a prompt that is too long",
+        sentence="status 400 and the code context_length_exceeded, as for a prompt that is too long (legal)",
         level="http",
-        trips=("http.status-200",),
         needs=frozenset(),
         answer=_too_long,
     ),

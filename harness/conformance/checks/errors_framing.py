@@ -34,7 +34,7 @@ _FIELD: Final = re.compile(rb"(?:data|event): ?")
             PARSING,
             guides("an exception's message written into a data line; that of the OpenAI .NET SDK has a blank line"),
         ),
-        breaks="every parser drops the rest of the message; a hostile one forges events",
+        breaks="Every parser drops the rest of the message; a hostile one forges events.",
         fix=Fix(
             "Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",
             aspnet=ASPNET_ERROR_EVENT,
@@ -79,7 +79,7 @@ def _goes_on(line: Line) -> bool:
             INTERPRETING,
             "sub2api#1471",
         ),
-        breaks="every parser: it finds JSON that is not valid where the error should be",
+        breaks="Every parser: it finds JSON that is not valid where the error should be.",
         fix=Fix(
             "When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
             aspnet='await response.WriteAsync("\\n\\nevent: error\\ndata: {...}\\n\\n"); // more blank lines are legal',

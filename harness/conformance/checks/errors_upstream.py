@@ -64,7 +64,7 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
             rfc(9110, "15.5.1", "400 Bad Request"),
             guides("context limits"),
         ),
-        breaks="clients cannot tell a cut answer from a whole one, and ask again what can never be answered",
+        breaks="Clients cannot tell a cut answer from a whole one, and ask again what can never be answered.",
         fix=Fix(
             "Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
             aspnet=(
@@ -115,7 +115,7 @@ def _plain_end(seen: Observed, reason: str | None, what: str) -> Finding:
             OPENAI_CHAT,
             guides("content filters end the stream"),
         ),
-        breaks="a filtered answer looks like a whole one; text that a filter stopped is shown all the same",
+        breaks="A filtered answer looks like a whole one; text that a filter stopped is shown all the same.",
         fix=Fix(
             "Look at the finish reason of every update: at content_filter send an error event and stop.",
             aspnet=(
@@ -162,7 +162,7 @@ def content_filter(seen: Observed, case: Case) -> Finding:
                 "OpenAI's SDKs, run", ".NET asks four times, at a 500 within milliseconds; Python and Node three times"
             ),
         ),
-        breaks="a provider's overload becomes a storm, failures take seconds longer, and quotas burn",
+        breaks="A provider's overload becomes a storm, failures take seconds longer, and quotas burn.",
         fix=Fix(
             "Retry in one layer only, and never after the first token; hand 429 with its Retry-After to the client.",
             aspnet="new OpenAIClientOptions { RetryPolicy = new ClientRetryPolicy(maxRetries: 0) }",
@@ -209,7 +209,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
             guides("timeouts for the upstream"),
             "Rapid-MLX#1359",
         ),
-        breaks="users who wait for ever; pools of connections that run empty",
+        breaks="Users who wait for ever; pools of connections that run empty.",
         fix=Fix(
             "Give every read of the upstream an idle timeout, restarted by each token, and answer it as a failure.",
             aspnet=(
