@@ -230,6 +230,8 @@ def _print_conclusion(report: ChecksReport) -> None:
     whole = f"{plural(requests, 'request')}, {plural(len(results), 'check')}"
     if len(rows) > 1:
         whole += f" over {len(measured)} of {plural(len(rows), 'target')}"
+    if any(result.verdict in _TOLD for result in results):
+        out.print("\n[dim]`streamgauge explain ID` tells more about a check, and how to see it fail.[/dim]")
     out.print(f"\n{whole}: {_counted(results)}")
     failing = sum(len(row.failing) for row in rows)
     stale = sum(len(row.stale) for row in rows)
