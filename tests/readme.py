@@ -11,6 +11,7 @@ from harness.conformance import checks as _registered  # noqa: F401 - importing 
 from harness.conformance.registry import CHECKS
 from harness.histogram import RELATIVE_ERROR
 from harness.metrics import METRICS
+from tests.checks_page import PAGE, page
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -29,7 +30,7 @@ def checks() -> str:
     """How many checks there are, by group."""
     groups = Counter(name.partition(".")[0] for name in CHECKS)
     listed = ", ".join(f"{name} {count}" for name, count in sorted(groups.items()))
-    told = "`check --list` prints them, `explain ID` tells all about one."
+    told = "`check --list` and [docs/checks.md](docs/checks.md) have them all, `explain ID` tells about one."
     return f"`check` knows {sum(groups.values())} checks ({listed}). {told}"
 
 
@@ -54,4 +55,5 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
     README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
