@@ -6,6 +6,7 @@ directive, so that the mock plays what the scenario needs and its ledger can be 
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,19 +14,24 @@ import msgspec
 from harness import __version__
 from harness import plays as _played  # noqa: F401 - importing it registers the plays
 from harness.client import StreamClient, not_a_stream
+from harness.compat import compare, stream_of
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from harness.conformance.cases import Case, Observed, Position
+from harness.conformance.matrix import Matrix
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
-from harness.conformance.scenarios import SCENARIOS, Scenario
-from harness.conformance.wirelog import exchanges, hiding
+from harness.conformance.scenarios import HAPPY, SCENARIOS, Scenario
+from harness.conformance.wirelog import Hide, exchanges, hiding
 from harness.plays.base import PLAYS, Pace, Runner
 from harness.plays.floor import Progress, Waiting, perform
 from harness.secrets import is_secret
 from harness.target import Target
 from harness.truth import Mock
 from harness.units import SECOND
+
+REPLAYED: Final = (*HAPPY, "texts", "mid-error")
+"""The scenarios whose streams are replayed through clients: those that the endpoint means to be read."""
 
 
 def check(
@@ -38,9 +44,13 @@ def check(
     strict: bool = False,
     allowed: Allowed = NOTHING,
     pace: Pace | None = None,
+    clients: bool = False,
     progress: Progress = lambda *_: None,
 ) -> ChecksFile:
-    """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream."""
+    """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream.
+
+    `clients`: its streams are also replayed through the clients that people use.
+    """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     case = observe(client, target, selected, mock=mock, public=public, allowed=allowed, pace=pace, progress=progress)
     happy = case.observed[0]
@@ -61,7 +71,13 @@ def check(
         summary=summary_of(results),
         results=results,
         exchanges=exchanges(case, results, hide),
+        clients=_matrix(case, hide) if clients else None,
     )
+
+
+def _matrix(case: Case, hide: Hide) -> Matrix:
+    streams = [stream_of(seen.transcript, seen.label) for seen in case.of(REPLAYED)]
+    return compare([stream for stream in streams if stream is not None], case.dialect, case.method, hide=hide)
 
 
 def _credentials(target: Target) -> list[str]:

@@ -36,6 +36,7 @@ class Asked(NamedTuple):
     allowed: Allowed = NOTHING
     pace: Pace | None = None
     baseline: Sequence[Accepted] = ()
+    clients: bool = False
 
 
 def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_: None) -> ChecksFile:
@@ -55,6 +56,7 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
             strict=Verdict.WARN in asked.fail_on.verdicts,
             allowed=asked.allowed,
             pace=asked.pace,
+            clients=asked.clients,
             progress=progress,
         )
 

@@ -30,6 +30,8 @@ LAYERS = {
     "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.subject",
            "harness.truth", "harness.prompts", "harness.prompts.tokenizer"],
     "store": ["harness.runs", "harness.accounts", "harness.baselines"],
+    "clients": ["harness.clients", "harness.clients.*"],
+    "compat": ["harness.compat", "harness.reading"],
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking",
                    "harness.side_by_side", "harness.plays", "harness.plays.*"],
     "programs": ["harness.cli", "harness.cli.*"],
@@ -45,8 +47,10 @@ MAY_IMPORT = {
     "judgement": {"values", "protocol", "judgement"},
     "io": {"values", "protocol", "io"},
     "store": {"values", "protocol", "judgement", "store"},  # run.json holds the summary, so it knows its type
-    "procedures": {"values", "protocol", "judgement", "io", "procedures"},
-    "programs": {"values", "protocol", "judgement", "io", "store", "procedures", "programs", "mock"},
+    "clients": {"values", "protocol", "clients"},
+    "compat": {"values", "protocol", "judgement", "clients", "compat"},
+    "procedures": {"values", "protocol", "judgement", "io", "compat", "procedures"},
+    "programs": {"values", "protocol", "judgement", "io", "store", "compat", "procedures", "programs", "mock"},
     "plugin": {"values", "protocol", "judgement", "io", "store", "procedures", "plugin", "mock"},
     "scenarios": {"values", "protocol", "judgement", "io", "store", "scenarios"},
     "mock": {"mock"},
@@ -60,6 +64,8 @@ THIRD_PARTY = {
     "judgement": {"msgspec"},
     "io": {"httpx", "h2", "httptools", "msgspec", "tiktoken", "tokenizers"},
     "store": {"msgspec"},
+    "clients": {"httpx", "httpx2", "httpx_sse", "openai", "anthropic", "google", "ollama"},
+    "compat": {"msgspec"},
     "procedures": {"msgspec"},
     "programs": {"msgspec", "rich", "typer"},
     "plugin": {"msgspec", "pytest"},
@@ -68,7 +74,7 @@ THIRD_PARTY = {
     "reports": {"pandas", "matplotlib", "pyarrow", "jinja2", "markupsafe", "msgspec", "numpy"},
 }
 
-PURE = {"values", "protocol", "judgement"}
+PURE = {"values", "protocol", "judgement", "clients", "compat"}
 IO_MODULES = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "multiprocessing", "subprocess", "time",
               "signal", "http", "urllib.request", "socketserver", "tempfile", "shutil"}  # fmt: skip
 

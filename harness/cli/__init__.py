@@ -8,6 +8,7 @@ from harness import __version__
 from harness.cli.calibrate import calibrate
 from harness.cli.cancel import cancel
 from harness.cli.check import check
+from harness.cli.clients import clients
 from harness.cli.console import err, safe
 from harness.cli.demo import demo
 from harness.cli.diagnose import diagnose
@@ -27,7 +28,7 @@ app = typer.Typer(
     help="Measure and check streaming LLM endpoints (Server-Sent Events).",
     epilog="Exit codes: 0 passed, 1 a check or threshold failed, 2 usage, 3 could not measure, 130 interrupted.",
 )
-for _command in (probe, check, explain, load, calibrate, cancel, diagnose, report, demo):
+for _command in (probe, check, explain, clients, load, calibrate, cancel, diagnose, report, demo):
     app.command()(_command)
 app.command("mock", rich_help_panel="Servers")(mock_command)
 app.command("proxy", rich_help_panel="Servers")(proxy_command)

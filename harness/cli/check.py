@@ -130,6 +130,14 @@ def check(
     public: Annotated[
         bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
     ] = False,
+    clients: Annotated[
+        bool,
+        typer.Option(
+            "--clients",
+            help="Also replay the streams through the clients that people use, as the command clients does.",
+            show_default=False,
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets that are checked at a time.")] = JOBS,
     json_file: Annotated[
@@ -184,7 +192,8 @@ def check(
     files = Files(json_file, junit, sarif, markdown, html, out_dir)
     files.prepare()
     accepted = _accepted(baseline, expected_failures, update=update_baseline)
-    asked = Asked(selected, rule, _allowed(long, max_duration, allow_load, max_streams, second_key), None, accepted)
+    allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
+    asked = Asked(selected, rule, allowed, None, accepted, clients)
     if public:
         subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
     report = _run(subjects, asked, jobs)

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.table import Table
 
+from harness.cli.clients_output import print_matrix
 from harness.cli.console import out, safe
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Evidence, Verdict
@@ -35,6 +36,10 @@ def print_report(report: ChecksReport, *, verbose: bool) -> None:
     else:
         _print_by_check(report.targets)
         _print_matrix(report.targets, verbose=verbose)
+    for row in report.targets:
+        if row.checks is not None and row.checks.clients is not None:
+            out.print(f"\n[bold]clients[/bold]  {safe(row.name)}")
+            print_matrix(row.checks.clients)
     _print_open(report.measured)
     for row in report.targets:
         _print_standing(row, several=len(report.targets) > 1)

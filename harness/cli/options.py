@@ -172,6 +172,17 @@ def with_target(command: Callable[..., None], url: Any = Url) -> Callable[..., N
     return _with_options(command, {**_OPTIONS, "url": (url, None)}, target_from)
 
 
+def with_optional_target(command: Callable[..., None]) -> Callable[..., None]:
+    """As `with_target`, for a command that can do without an endpoint: its target then has a dialect and no URL."""
+
+    def gather(**chosen: Any) -> Target:
+        if chosen["url"] is None and chosen["target_file"] is None:
+            return Target(url="", dialect=chosen["dialect"])
+        return target_from(**chosen)
+
+    return _with_options(command, _OPTIONS, gather)
+
+
 def with_subjects(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the target options for any number of targets; it gets a list of subjects, its first parameter."""
     return _with_options(command, _SUBJECT_OPTIONS, subjects_from)

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from harness.conformance.matrix import Matrix
 from harness.conformance.requirement import STACKS
 
 SCHEMA: Final = 1
@@ -116,7 +117,10 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`checks.json`: what one target was found to do, and the wire that it was judged by."""
+    """`checks.json`: what one target was found to do, and the wire that it was judged by.
+
+    `clients` is what popular clients make of its streams, where that was asked for.
+    """
 
     schema: int = SCHEMA
     target: str
@@ -129,3 +133,4 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     summary: dict[str, int]
     results: list[CheckResult]
     exchanges: list[Exchange] = []
+    clients: Matrix | None = None

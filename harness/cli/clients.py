@@ -1,0 +1,89 @@
+"""`streamgauge clients`: which of the clients people use get this stream, and which break on which byte?"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from harness.cli.clients_output import print_matrix
+from harness.cli.console import out, safe
+from harness.cli.options import with_optional_target
+from harness.client import StreamClient, not_a_stream, settle
+from harness.compat import Stream, compare, stream_of
+from harness.conformance.matrix import Matrix
+from harness.dialects.base import Media
+from harness.errors import CannotMeasure, ExitCode, UsageError
+from harness.files import must_be_writable, replace_file
+from harness.reading import strict
+from harness.target import Target
+from harness.units import show_bytes
+
+DEADLINE_S: Final = 120.0
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+
+
+@with_optional_target
+def clients(
+    target: Target,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A body that was saved, in place of a URL; - is standard input.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the matrix as JSON.")] = None,
+) -> None:
+    """Replay a stream's bytes through the clients that people use: which read it, lose data, raise or hang, and where.
+
+    Python clients are run themselves (streamgauge\\[clients] brings them), others are emulated as their source has it.
+
+    Examples:
+
+      streamgauge clients http://localhost:8080/v1/chat/completions
+
+      streamgauge clients --file body.sse --json clients.json
+
+      curl -sN http://localhost:5000/api/chat/stream?message=hi | streamgauge clients --file -
+
+    Exit codes: 0 every published client reads everything, 1 one does not (loops from tutorials do not count), 2 usage,
+    3 there was no stream to replay.
+    """
+    if (file is None) == (target.url == ""):
+        raise UsageError("clients takes either a URL or --file FILE", "see --help for examples of both")
+    if json_file is not None:
+        must_be_writable(json_file)
+    matrix = _of_url(target) if file is None else _of_file(file, target)
+    name = target.masked_url if file is None else "standard input" if str(file) == "-" else str(file)
+    out.print(f"[bold]{safe(name)}[/bold]\n")
+    print_matrix(matrix)
+    if json_file is not None:
+        replace_file(json_file, msgspec.json.format(msgspec.json.encode(matrix), indent=1) + b"\n")
+    if any(row.broken for row in matrix.rows):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _of_url(target: Target) -> Matrix:
+    with StreamClient.to(target) as client:
+        settled = settle(client, target)
+        spec = settled.request()
+        transcript = client.run(spec, dialect=settled.reader(), deadline_s=DEADLINE_S)
+    stream = stream_of(transcript)
+    if stream is None:
+        raise not_a_stream(transcript)
+    return compare([stream], settled.reader() or transcript.dialect, spec.method)
+
+
+def _of_file(file: Path, target: Target) -> Matrix:
+    dialect = target.reader()
+    try:
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as source:
+            body = source.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    if len(body) > MAX_FILE_BYTES:
+        raise UsageError(f"{file} is larger than {show_bytes(MAX_FILE_BYTES)}", "cut it to the part in question")
+    media = dialect.media if dialect else None
+    read = strict([body], media, dialect)
+    if not read.events:
+        raise CannotMeasure(f"{file} holds no event", "save the body as it came, with `curl -sN URL > body.sse`")
+    label = Media.SSE if read.dialect is None else read.dialect.media
+    return compare([Stream([body], media_type=label.value)], read.dialect)

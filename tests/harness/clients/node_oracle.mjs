@@ -1,0 +1,69 @@
+// The real npm clients as oracles: one JSON line in (client, pieces as base64), one out (messages, error).
+// STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai eventsource-parser
+// @microsoft/fetch-event-source` was run; the versions that the emulations follow stand in their docstrings.
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const folder = process.env.STREAMGAUGE_NODE_CLIENTS;
+const load = (path) => import(pathToFileURL(join(folder, "node_modules", path)).href);
+const { Stream } = await load("openai/core/streaming.mjs");
+const { EventSourceParserStream } = await load("eventsource-parser/dist/stream.js");
+const { getLines, getMessages } = createRequire(join(folder, "x.js"))("@microsoft/fetch-event-source/lib/cjs/parse.js");
+console.error = () => {};
+
+const body = (pieces) =>
+  new ReadableStream({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(new Uint8Array(Buffer.from(piece, "base64")));
+      controller.close();
+    },
+  });
+
+const clients = {
+  async "openai-node"(pieces, give) {
+    const silent = { logLevel: "off", logger: { error() {}, warn() {}, info() {}, debug() {} } };
+    const stream = Stream.fromSSEResponse(new Response(body(pieces)), new AbortController(), silent);
+    for await (const payload of stream) give("message", JSON.stringify(payload));
+  },
+  async "eventsource-parser"(pieces, give) {
+    const events = body(pieces).pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+    for await (const event of events) give(event.event ?? "message", event.data);
+  },
+  async "fetch-event-source"(pieces, give) {
+    const feed = getLines(getMessages(() => {}, () => {}, (m) => give(m.event || "message", m.data)));
+    for (const piece of pieces) feed(new Uint8Array(Buffer.from(piece, "base64")));
+  },
+  // The loop of the tutorial, as its own text has it.
+  async 'fetch, split("\\n\\n")'(pieces, give) {
+    const reader = body(pieces).getReader();
+    const decoder = new TextDecoder();
+    let buffer = "";
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      buffer += decoder.decode(value, { stream: true });
+      const lines = buffer.split("\n\n");
+      buffer = lines.pop() ?? "";
+      for (const line of lines) {
+        if (!line.startsWith("data: ")) continue;
+        const data = JSON.parse(line.slice(6));
+        if (data.done) return;
+        give("message", JSON.stringify(data));
+      }
+    }
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { client, pieces } = JSON.parse(line);
+  const messages = [];
+  let error = null;
+  try {
+    await clients[client](pieces, (type, data) => messages.push([type, data]));
+  } catch (raised) {
+    error = raised.constructor.name;
+  }
+  process.stdout.write(JSON.stringify({ messages, error }) + "\n");
+}
