@@ -133,7 +133,9 @@ def test_a_burst_is_served_in_the_order_in_which_it_came() -> None:
     with MockServer(MockConfig(tokens=4, ttft="5ms", itl="5ms", slots=2)) as server:
         clients(server.url, 6, 1)
         found = streams(server.url)
-    assert [one["slot_ns"] for one in found] == sorted(one["slot_ns"] for one in found)
+    # Those that find a slot free have it from their arrival, and two of them may arrive before either is read.
+    queued = [one["slot_ns"] for one in found[2:]]
+    assert queued == sorted(queued)
     for earlier, later in zip(found, found[2:], strict=False):
         # Two slots: the next but one begins when one of the two before it has ended, and at once.
         assert later["slot_ns"] >= earlier["slot_ns"]
