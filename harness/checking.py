@@ -16,10 +16,12 @@ from harness import plays as _played  # noqa: F401 - importing it registers the 
 from harness.client import StreamClient, not_a_stream
 from harness.compat import compare, stream_of
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance import guesses, profiles
 from harness.conformance.cases import Case, Observed, Position
 from harness.conformance.matrix import Matrix
 from harness.conformance.optins import NOTHING, Allowed
-from harness.conformance.registry import Check, judge
+from harness.conformance.profiles import Profile
+from harness.conformance.registry import Check, asks, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import HAPPY, SCENARIOS, Scenario
 from harness.conformance.wirelog import Hide, exchanges, hiding
@@ -43,6 +45,7 @@ def check(
     public: bool = False,
     strict: bool = False,
     allowed: Allowed = NOTHING,
+    profile: Profile | None = None,
     pace: Pace | None = None,
     clients: bool = False,
     progress: Progress = lambda *_: None,
@@ -52,7 +55,17 @@ def check(
     `clients`: its streams are also replayed through the clients that people use.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    case = observe(client, target, selected, mock=mock, public=public, allowed=allowed, pace=pace, progress=progress)
+    case = observe(
+        client,
+        target,
+        selected,
+        mock=mock,
+        public=public,
+        allowed=allowed,
+        profile=profile,
+        pace=pace,
+        progress=progress,
+    )
     happy = case.observed[0]
     if not happy.streams:
         raise not_a_stream(happy.transcript)
@@ -63,6 +76,9 @@ def check(
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
+        dialect_rule=happy.transcript.dialect_rule,
+        dialect_doubt=case.doubt,
+        profile=case.profile.name,
         position=case.position.value,
         streamgauge=__version__,
         started=started,
@@ -99,10 +115,14 @@ def observe(
     mock: Mock | None = None,
     public: bool = False,
     allowed: Allowed = NOTHING,
+    profile: Profile | None = None,
     pace: Pace | None = None,
     progress: Progress = lambda *_: None,
 ) -> Case:
-    """Run the scenarios that the selected checks read; only the first one when it gives no stream."""
+    """Run the scenarios that the selected checks read; only the first one when it gives no stream.
+
+    `profile` None is the one that follows from the dialect.
+    """
     offset = None if mock is None else mock.clock()
     pace = pace or Pace()
     runner = Runner(client, target, mock, offset, pace, allowed, target.reader())
@@ -125,6 +145,9 @@ def observe(
     if not happy.streams:
         return case
     case.dialect = target.reader() or happy.transcript.dialect
+    case.doubt = guesses.doubt(happy.transcript)
+    # What is in doubt has no vendor whose habits could be excused.
+    case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect)
     runner = runner._replace(dialect=case.dialect, happy=happy)
 
     def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
@@ -142,7 +165,7 @@ def observe(
 
 def _to_play(case: Case, selected: Sequence[Check]) -> list[Scenario]:
     """The scenarios that the checks read and that can be played, but for the first, in their order."""
-    read = {name for one in selected if one.applies(case) is None for name in one.reads} - {"happy"}
+    read = {name for one in selected if asks(case, one) for name in one.reads} - {"happy"}
     mock = case.position is Position.SANDWICH
     possible = [name for name, one in SCENARIOS.items() if not one.missing(mock=mock, allowed=case.allowed)]
     wanted = {SCENARIOS[name].part_of or name for name in possible if name in read}

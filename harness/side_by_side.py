@@ -11,6 +11,7 @@ import msgspec
 
 from harness import __version__, checking
 from harness.client import StreamClient, settle
+from harness.conformance import profiles
 from harness.conformance.gate import Accepted, FailOn, stand
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check
@@ -55,6 +56,7 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
             public=subject.public,
             strict=Verdict.WARN in asked.fail_on.verdicts,
             allowed=asked.allowed,
+            profile=None if subject.profile is None else profiles.by_name(subject.profile),
             pace=asked.pace,
             clients=asked.clients,
             progress=progress,

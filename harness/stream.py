@@ -23,6 +23,8 @@ _WINDOW: Final = 256  # pieces that are looked at together; where one is unusual
 _FEW: Final = 4
 SSE_TYPE: Final = "text/event-stream"
 NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on
+_MOST_BARE_LINES: Final = 100
 _MOST_FIRST_LINE: Final = 64 * 1024  # bytes to wait for, when the first line of a body tells what it is
 _SSE_STARTS: Final = tuple(
     bom + name for bom in (b"", b"\xef\xbb\xbf") for name in (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -53,7 +55,10 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class Transcript:
-    """A stream as understood: `lines` and `body` only where they were asked for."""
+    """A stream as understood: `lines` and `body` only where they were asked for.
+
+    `bare` are the bytes of an error that the dialect's vendor writes outside of any event.
+    """
 
     capture: Capture
     outcome: Outcome = Outcome.INCOMPLETE
@@ -65,6 +70,7 @@ class Transcript:
     lines: list[Line] = field(default_factory=list)
     pending: Line | None = None
     undispatched: bool = False
+    bare: range | None = None
     events: list[Event] = field(default_factory=list)
     deltas: list[Found] = field(default_factory=list)
     comments: int = 0
@@ -127,6 +133,7 @@ class _SseCutter:
         self._interpreter = Interpreter()
         self._transcript = transcript
         self._keep = keep
+        self._bare: list[Line] = []  # the first JSON that stands outside of any event
 
     def feed(self, data: bytes, read: int) -> list[Event]:
         if not self._keep:
@@ -140,6 +147,8 @@ class _SseCutter:
         for line in lines:
             if line.is_comment:
                 self._transcript.comments += 1
+            elif line.raw.startswith(_BARE[bool(self._bare)]) and len(self._bare) < _MOST_BARE_LINES:
+                self._bare.append(line)
             if event := self._interpreter.feed(line):
                 events.append(event)
         return events
@@ -153,7 +162,16 @@ class _SseCutter:
         self._transcript.pending = self._lexer.finish(read)
         self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
         self._transcript.retry_ms = self._interpreter.retry_ms
-        return []
+        dialect = self._transcript.dialect
+        return self._bare_error() if dialect is not None and dialect.bare_errors else []
+
+    def _bare_error(self) -> list[Event]:
+        if not self._bare:
+            return []
+        first, last = self._bare[0], self._bare[-1]
+        text = b"\n".join(line.raw for line in self._bare).decode("utf-8", "replace")
+        self._transcript.bare = range(first.offset, last.end)
+        return [Event("message", text, "", first.offset, last.end, last.read)]
 
 
 class _LineCutter:

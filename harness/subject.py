@@ -21,6 +21,7 @@ class SubjectKeys(Target, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     name: str | None = None
     public: bool = False
+    profile: str | None = None
 
 
 class Subject(SubjectKeys, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from harness.cli.check_list import Format, List, ListFormat
 from harness.cli.check_output import print_report
 from harness.cli.console import err, safe
 from harness.cli.options import with_subjects
+from harness.conformance import profiles
 from harness.conformance.gate import Accepted, parse_fail_on, renewed
 from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
 from harness.conformance.registry import CHECKS, select
@@ -138,6 +139,13 @@ def check(
             show_default=False,
         ),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"What weighs more or less: {', '.join(profiles.PROFILES)}; the vendor's own if not given.",
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets that are checked at a time.")] = JOBS,
     json_file: Annotated[
@@ -196,6 +204,10 @@ def check(
     asked = Asked(selected, rule, allowed, None, accepted, clients)
     if public:
         subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
+    if profile is not None:
+        subjects = [msgspec.structs.replace(subject, profile=profile) for subject in subjects]
+    for name in {subject.profile for subject in subjects} - {None}:
+        profiles.by_name(name or "")
     report = _run(subjects, asked, jobs)
     if update_baseline and baseline is not None and not report.interrupted:
         # Judged again by what is accepted from now on, so that every file tells the same.

@@ -49,7 +49,12 @@ def print_report(report: ChecksReport, *, verbose: bool) -> None:
 def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
     named = f"{safe(row.name)}  " if row.name != row.target else ""
     dialect = checks.dialect or "no known dialect"
-    out.print(f"[bold]{named}{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position")
+    profile = f", profile {safe(checks.profile)}" if checks.profile else ""
+    out.print(f"[bold]{named}{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position{profile}")
+    if checks.dialect_rule:
+        out.print(f"[dim]taken for {safe(dialect)} because {safe(checks.dialect_rule)}[/dim]")
+    if checks.dialect_doubt:
+        out.print(f"[yellow]{safe(checks.dialect_doubt)}[/yellow]")
 
 
 def _print_groups(row: TargetChecks, results: Sequence[CheckResult], *, verbose: bool) -> None:
@@ -83,7 +88,11 @@ def _print_by_check(rows: Sequence[TargetChecks]) -> None:
             colour, mark = MARKS[result.verdict]
             accepted = "  [dim]accepted by the baseline[/dim]" if result.id in row.accepted else ""
             out.print(f"      [{colour}]{mark}[/{colour}] [bold]{safe(row.name)}[/bold]{accepted}")
-            told = [*_rows(("actual", result.actual)), *_evidence(result), *_reproduce(result, asked)]
+            told = [
+                *_rows(("actual", result.actual), ("level", result.profile)),
+                *_evidence(result),
+                *_reproduce(result, asked),
+            ]
             _print_rows(told, indent=8)
         _print_rows(_fixes(first))
         out.print()
@@ -135,12 +144,15 @@ def _print_result(result: CheckResult, asked: set[str], *, accepted: bool) -> No
     out.print(_headline(result) + ("  [dim]accepted by the baseline[/dim]" if accepted else ""))
     if result.verdict not in _TOLD:
         out.print(f"      {safe(result.actual)}")
+        if result.profile:
+            out.print(f"      level: {safe(result.profile)}")
         if result.needs:
             out.print(f"      needs: {safe(result.needs)}")
         return
     _print_rows(
         [
             *_rows(("requirement", result.statement), ("expected", result.expected), ("actual", result.actual)),
+            *_rows(("level", result.profile)),
             *_evidence(result),
             *_reproduce(result, asked),
             *_fixes(result),

@@ -13,12 +13,15 @@ def sse(case: Case) -> str | None:
 
 
 def json_payloads(case: Case) -> str | None:
-    """Dialects whose every payload is JSON."""
-    if reason := sse(case):
-        return reason
+    """Dialects whose every payload is JSON, in an event stream or a line each."""
     if case.dialect is not None and not case.dialect.json_payload:
         return f"the payloads of {case.dialect.name} are text, not JSON"
     return None
+
+
+def json_events(case: Case) -> str | None:
+    """Event streams whose every payload is JSON."""
+    return sse(case) or json_payloads(case)
 
 
 def speaks(*names: str) -> Applies:
@@ -39,7 +42,7 @@ def custom(case: Case) -> str | None:
     """The shapes that application code invents."""
     if reason := sse(case):
         return reason
-    if case.dialect_name == "openai-chat":
+    if case.dialect is not None and case.dialect.path is not None:
         return "the endpoint speaks a vendor's dialect"
     return None
 

@@ -11,6 +11,7 @@ from typing import Final
 from harness.cancellation import Upstream
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
+from harness.conformance.profiles import PLAIN, Profile
 from harness.conformance.result import Evidence
 from harness.dialects.base import Dialect, Kind, Media
 from harness.eventstream import Line
@@ -169,7 +170,8 @@ class Case:
     """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks.
 
     `heartbeat_ns` is the silence in which a heartbeat is expected, `takes_limit` whether a request can limit the
-    answer's length.
+    answer's length. `doubt` says why a dialect that was guessed is not to be believed, `profile` which requirements
+    weigh more or less here.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -183,6 +185,8 @@ class Case:
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
     requests: int = 0
+    doubt: str | None = None
+    profile: Profile = PLAIN
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

@@ -1,10 +1,13 @@
 """JSON as checks need it: strict, and never raising on what an endpoint sent."""
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from harness.dialects.openai_chat import SENTINEL
+from harness.eventstream import Event
+from harness.stream import Transcript
 
 
 class NotJson(str):
@@ -40,3 +43,24 @@ def kind_of(value: Any) -> str:
     if isinstance(value, str):
         return "string"
     return "array" if isinstance(value, list) else "object"
+
+
+class Payload(NamedTuple):
+    """An event and the JSON object in it."""
+
+    event: Event
+    value: dict[str, Any]
+
+    @property
+    def type(self) -> str:
+        """What the payload says that it is; empty where it says nothing."""
+        found = self.value.get("type")
+        return found if isinstance(found, str) else ""
+
+
+def objects(transcript: Transcript) -> Iterator[Payload]:
+    """The payloads that are objects, in order."""
+    for event in transcript.events:
+        value = parse(event.data)
+        if isinstance(value, dict):
+            yield Payload(event, value)

@@ -25,8 +25,10 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from harness.conformance.cases import Case, Observed, Position, printable
+from harness.conformance.guesses import SETTLE
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
+from harness.conformance.profiles import Profile
 from harness.conformance.requirement import GROUPS, Level, Requirement
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import MOCK, PLAIN, SCENARIOS, STREAM
@@ -35,6 +37,8 @@ from harness.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
 MAX_ACTUAL: Final = 1_000  # characters; what a check says may quote the endpoint
+# What these demand is seen in bytes, whatever dialect they are in.
+_WHATEVER_DIALECT: Final = frozenset({"http", "headers", "framing", "resume", "limits", "security"})
 _BY_LEVEL: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
 
 
@@ -133,6 +137,11 @@ def always(_case: Case) -> str | None:
 
 def is_event_stream(seen: Observed) -> bool:
     return seen.is_event_stream
+
+
+def succeeded(seen: Observed) -> bool:
+    """A stream of events or lines without an error in it: what a success owes is not owed then."""
+    return seen.streams and not seen.failed_by_error
 
 
 def per_stream(
@@ -244,21 +253,39 @@ def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
 
 def _judge_one(case: Case, check: Check) -> CheckResult:
     try:
-        reason = check.applies(case)
-        found: list[tuple[Observed | None, Finding]] = [(None, not_applicable(reason or ""))]
-        if reason is None:
-            found = check.findings(case)
+        said = _beforehand(case, check)
+        found: list[tuple[Observed | None, Finding]] = [(None, said)] if said is not None else check.findings(case)
     except Exception as error:  # whatever a hostile endpoint provoked is ours, and must not hide the other checks
         ours = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
         found = [(None, ours)]
-    return _result(check, found)
+    return _result(check, case.profile, found)
 
 
-def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> CheckResult:
+def asks(case: Case, check: Check) -> bool:
+    """Whether a check needs observations, or is answered by what is known of the endpoint."""
+    return _beforehand(case, check) is None
+
+
+def _beforehand(case: Case, check: Check) -> Finding | None:
+    rule = case.profile.rule_for(check.id)
+    if rule is not None and rule.level is None:
+        return not_applicable(f"the profile {case.profile.name} leaves it out: {rule.why}")
+    if reason := check.applies(case):
+        return not_applicable(reason)
+    if case.doubt is not None and check.group not in _WHATEVER_DIALECT:
+        return inconclusive(case.doubt, SETTLE)
+    return None
+
+
+def _result(check: Check, profile: Profile, found: list[tuple[Observed | None, Finding]]) -> CheckResult:
     rule = check.requirement
+    level, changed = _level(check, profile)
     found = sorted(found, key=lambda pair: _rank(pair[1].verdict))
     seen, top = found[0]
-    verdict = _BY_LEVEL[rule.level] if top.verdict is None else top.verdict
+    verdict = _BY_LEVEL[level] if top.verdict is None else top.verdict
+    if changed is not None and level is not Level.MUST and verdict in (Verdict.FAIL, Verdict.WARN):
+        # A check may be harder on some cases than its level; a profile that is lenient means those too.
+        verdict = max(verdict, _BY_LEVEL[level], key=WORST_FIRST.index)
     same = [pair for pair in found[1:] if pair[1].verdict == top.verdict]
     evidence = [item for _, finding in (found[0], *same) for item in finding.evidence][:MAX_EVIDENCE]
     actual = top.actual
@@ -269,7 +296,7 @@ def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> Check
         id=rule.id,
         group=rule.group,
         verdict=verdict,
-        level=rule.level.value,
+        level=level.value,
         severity=rule.severity.value,
         basis=rule.basis.value,
         statement=rule.statement,
@@ -282,7 +309,16 @@ def _result(check: Check, found: list[tuple[Observed | None, Finding]]) -> Check
         references=list(rule.references),
         breaks=rule.breaks,
         needs=top.needs,
+        profile=changed,
     )
+
+
+def _level(check: Check, profile: Profile) -> tuple[Level, str | None]:
+    """The level of a check in a profile, and the change in words if there is one."""
+    usual, rule = check.requirement.level, profile.rule_for(check.id)
+    if rule is None or rule.level in (None, usual):
+        return usual, None
+    return rule.level, f"{usual} is {rule.level} in the profile {profile.name}: {rule.why}"
 
 
 def failed(results: Iterable[CheckResult], *, strict: bool) -> list[CheckResult]:

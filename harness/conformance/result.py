@@ -51,7 +51,8 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """One check's answer, with all that a reader needs to believe it and to act on it.
 
     `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked;
-    `fixes` holds beside the general `fix` what to paste, by stack; `scenarios` are the requests that it was judged by.
+    `fixes` holds beside the general `fix` what to paste, by stack; `scenarios` are the requests that it was judged by;
+    `profile` says how a profile changed the level.
     """
 
     id: str
@@ -71,6 +72,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     breaks: str | None = None
     needs: str | None = None
     scenarios: list[str] = []
+    profile: str | None = None
 
     @property
     def advice(self) -> list[str]:
@@ -119,12 +121,17 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     """`checks.json`: what one target was found to do, and the wire that it was judged by.
 
+    `dialect_rule` says what recognised the dialect, and `dialect_doubt` what speaks against it; both are absent where
+    it was told.
     `clients` is what popular clients make of its streams, where that was asked for.
     """
 
     schema: int = SCHEMA
     target: str
     dialect: str | None
+    dialect_rule: str | None = None
+    dialect_doubt: str | None = None
+    profile: str | None = None
     position: str
     streamgauge: str
     started: str

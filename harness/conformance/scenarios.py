@@ -69,6 +69,7 @@ SCENARIOS: Final = {
         Scenario("separators", "tokens with U+2028, U+2029, U+0085, VT and FF", mock=True, part_of="texts"),
         Scenario("injection", "tokens that look like event-stream fields", mock=True, part_of="texts"),
         Scenario("big", "a token of 100 KiB", mock=True, part_of="texts"),
+        Scenario("tools", "reasoning, then two tool calls", mock=True),
         Scenario("mid-error", "the upstream reports an error after some tokens", mock=True),
         Scenario("mid-cut", "the upstream's connection ends in the middle of an event", mock=True),
         Scenario("pre-error", "the upstream refuses before the first token", mock=True),

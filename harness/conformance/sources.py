@@ -17,6 +17,7 @@ OPENAI_CHAT: Final = (
 OPENAI_RESPONSES: Final = (
     "OpenAI API reference, Responses streaming: https://platform.openai.com/docs/api-reference/responses-streaming"
 )
+OPENRESPONSES: Final = "OpenResponses specification, streaming: https://www.openresponses.org/specification"
 OPENAI_ERRORS: Final = "OpenAI API guide, Error codes: https://platform.openai.com/docs/guides/error-codes"
 ANTHROPIC: Final = (
     "Claude API docs, Streaming Messages: https://platform.claude.com/docs/en/build-with-claude/streaming"

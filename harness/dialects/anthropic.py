@@ -9,6 +9,12 @@ from harness.eventstream import Event
 
 VERSION = "2023-06-01"
 MAX_TOKENS = 1024  # the API wants a limit in every request
+TYPES = frozenset(
+    {
+        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+        "message_stop",
+    }
+)  # fmt: skip
 _DELTAS = {
     "text_delta": (Kind.CONTENT, "text"),
     "thinking_delta": (Kind.REASONING, "thinking"),
@@ -52,8 +58,8 @@ class Anthropic(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         kind = text_in(object_of(event.data), "type")
-        # A ping may come first; and where the name of an event is missing, its payload still has it.
-        if kind == "message_start" or (kind == "ping" and event.type == "ping"):
+        # message_start ought to be the first, perhaps after a ping; an error may be the only one.
+        if kind in TYPES or (kind == "ping" and event.type == "ping"):
             return f'the first event is a JSON object with "type": "{kind}"'
         if kind == "error" and text_in(object_of(event.data), "error", "type"):
             return "the first event is an error as Anthropic words it"

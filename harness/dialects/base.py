@@ -89,6 +89,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def bare_errors(self) -> bool:
+        """The vendor writes an error as JSON on bare lines, outside of any event."""
+        ...
+
+    @property
     def places(self) -> re.Pattern[str] | None:
         """Finds in a URL's path that this dialect, and no other, is spoken there."""
         ...
@@ -125,6 +130,7 @@ class Defaults:
 
     path: str | None = None
     places: re.Pattern[str] | None = None
+    bare_errors = False
     model = ""
     key_header = AUTHORIZATION
 

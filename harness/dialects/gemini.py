@@ -1,4 +1,8 @@
-"""Gemini's streamGenerateContent?alt=sse. Source: the GenerateContentResponse reference of the Gemini API."""
+"""Gemini's streamGenerateContent?alt=sse. Source: the GenerateContentResponse reference of the Gemini API.
+
+A failure in mid-stream is no event: Google's front end writes its JSON error as bare lines behind the events, and
+Google's SDKs look for them there (python-genai: `_iter_response_stream` balances braces).
+"""
 
 import re
 from typing import Any
@@ -18,6 +22,7 @@ class Gemini(Defaults):
     terminal = '"finishReason"'
     path = "/v1beta/models/{model}:streamGenerateContent"
     places = re.compile(r":streamGenerateContent$")
+    bare_errors = True
     model = "gemini-2.5-flash"
     key_header = "x-goog-api-key"
 

@@ -1,4 +1,4 @@
-"""Failures of the upstream, which the mock is asked to play."""
+"""Failures of the upstream, and answers that are more than text, which the mock is asked to play."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -35,3 +35,8 @@ def too_long(run: Runner, scenario: str) -> Iterator[Observed]:
 @play("filtered")
 def filtered(run: Runner, scenario: str) -> Iterator[Observed]:
     yield run.ask(scenario, {"tokens": 6, "itl": "1ms", "finish": "content_filter"})
+
+
+@play("tools")
+def tools(run: Runner, scenario: str) -> Iterator[Observed]:
+    yield run.ask(scenario, {"tokens": 12, "tools": 2, "reasoning": 3, "itl": "1ms"})

@@ -42,7 +42,9 @@ class Anthropic(Dialect):
 
     name = "anthropic"
     routes = (("POST", "/v1/messages"),)
-    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text"})
+    features = frozenset(
+        {"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed", "anthropic"}
+    )
     start = (Kind.START,)
     heartbeat_ns = 15_000_000_000  # pings are promised at no interval; this is what the guides ask for
 

@@ -33,7 +33,7 @@ class Cohere(Dialect):
 
     name = "cohere"
     routes = (("POST", "/v2/chat"),)
-    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text"})
+    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed"})
     start = (Kind.START,)
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:

@@ -49,7 +49,7 @@ class Gemini(Dialect):
         ("POST", "/{version}/models/{model}:streamGenerateContent"),
         ("POST", "/{version}/models/{model}:generateContent"),
     )
-    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools"})
+    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "gemini"})
     newline = b"\r\n"
 
     def variant(self, request: Request) -> Dialect:

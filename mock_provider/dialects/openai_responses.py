@@ -42,7 +42,7 @@ class OpenAIResponses(Dialect):
 
     name = "openai-responses"
     routes = (("POST", "/v1/responses"),)
-    features = PARTS | {"sse", "json", "object", "marker", "error", "call-text"}
+    features = PARTS | {"sse", "json", "object", "marker", "error", "call-text", "typed", "numbered"}
     start = (Kind.PRELUDE, Kind.START)
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:

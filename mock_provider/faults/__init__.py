@@ -15,6 +15,7 @@ from mock_provider.faults import (
     tcp,
     timing,
     tools,
+    vendors,
 )
 from mock_provider.faults.base import ActiveFault, Fault, parse_spec
 
@@ -26,6 +27,7 @@ FAULTS: dict[str, Fault] = {
         ndjson.FAULTS,
         openai.FAULTS,
         tools.FAULTS,
+        vendors.FAULTS,
         ending.FAULTS,
         errors.FAULTS,
         timing.FAULTS,

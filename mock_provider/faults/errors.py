@@ -124,7 +124,12 @@ FAULTS = (
         name="error-then-done",
         sentence="after COUNT tokens the dialect's own error, and then the success marker all the same",
         level="event",
-        trips=("errors.no-success-after-error", "termination.single-terminal"),
+        trips=(
+            "errors.no-success-after-error",
+            "termination.single-terminal",
+            "anthropic.error-event",
+            "ollama.error-line",
+        ),
         needs=ERROR | {"marker", "finite"},
         takes="count",
         items=_error_then_done,

@@ -75,7 +75,10 @@ FAULTS = (
         name="tool-bad-json",
         sentence="the arguments of each tool call lack their last character",
         level="event",
-        trips=("openai-chat.tool-args-json",),
+        trips=(
+            "openai-chat.tool-args-json",
+            "anthropic.event-order",
+        ),
         needs=TEXT,
         items=_broken_arguments,
     ),

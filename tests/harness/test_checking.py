@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness import checking
-from harness.client import StreamClient
+from harness import checking, dialects
+from harness.client import StreamClient, settle
+from harness.conformance import profiles
 from harness.conformance.cases import Case
 from harness.conformance.registry import CHECKS, judge, select
 from harness.conformance.result import CheckResult, Verdict
@@ -25,24 +26,42 @@ from mock_provider.embedded import BufferingProxy, MockServer
 from mock_provider.faults import FAULTS
 
 SHAPES = {
-    "openai-chat": "/v1/chat/completions",
     "json-string": "/api/chat/stream?message=x",
     "token-done": "/api/chat/stream",
     "event-text": "/chat/stream",
     "raw-text": "/stream?message=x",
     "event-json": "/api/chat/events?message=x",
     "plain-text": "/plain?message=x",
+    **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
+}
+# The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.
+VENDORS = {
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama-chat",
+    "ollama-generate": "ollama-generate",
+    "cohere": "cohere",
+}
+# OpenAI's dialect as other vendors have it: the mock's profile, where it is spoken, and the harness's profile for it.
+PROFILES = {
+    "mistral": ("/v1/chat/completions", "mistral"),
+    "deepseek": ("/v1/chat/completions", None),
+    "openrouter": ("/v1/chat/completions", "openrouter"),
+    "azure": ("/openai/deployments/m/chat/completions?api-version=1", "azure"),
 }
 PACE = Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=0.3)
 FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+UNMET = (Verdict.FAIL, Verdict.WARN)
+VENDOR_GROUPS = {"openai-responses", "anthropic", "gemini", "ollama", "cohere"}
+FEATURES = {dialect.name: dialect.features for dialect in mock_dialects.DIALECTS}
+APPLICATIONS = SHAPES.keys() - VENDORS.keys()
 
 # What a shape owes to its own definition, however well it is served. All are warnings.
 IN_THE_URL = {"security.prompt-not-in-url"}
 BY_GET = IN_THE_URL | {"resume.no-regeneration"}  # EventSource asks for such a stream again when it is cut
-INHERENT = {
-    "openai-chat": set[str](),
+INHERENT: dict[str, set[str]] = {
     "json-string": BY_GET | {"custom.explicit-done-event"},
-    "token-done": set[str](),
     "event-text": {"custom.explicit-done-event", "custom.raw-text-hazard", "errors.machine-readable"},
     "raw-text": BY_GET | {"custom.explicit-done-event", "custom.raw-text-hazard"},
     "event-json": BY_GET,
@@ -114,7 +133,7 @@ def test_a_clean_shape_has_no_findings_beyond_its_own_nature(
     bad = {one.id: one.actual for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)}
     warned = {one.id for one in checks.results if one.verdict is Verdict.WARN}
     assert bad == {}
-    assert warned == INHERENT[shape]
+    assert warned == INHERENT.get(shape, set())
     assert checks.position == "sandwich"
     assert checks.dialect == shape
 
@@ -124,14 +143,39 @@ def test_a_clean_shape_is_recognised_without_being_told(
     client: StreamClient, clean_mock: MockServer, shape: str
 ) -> None:
     """Detection and declaration lead to the same verdicts."""
-    method = "POST" if shape in ("openai-chat", "token-done", "event-text") else "GET"
-    body = '{"messages":[{"role":"user","content":"{{prompt}}"}],"message":"{{prompt}}","stream":true}'
-    target = Target(url=clean_mock.url + SHAPES[shape], method=method, body=body if method == "POST" else None)
+    url = clean_mock.url + SHAPES[shape]
+    if shape in ("token-done", "event-text"):
+        target = Target(url=url, method="POST", body='{"message": "{{prompt}}"}')
+    elif shape in VENDORS:
+        target = settle(client, Target(url=url))
+    else:
+        target = Target(url=url)
 
     checks = checking.check(client, target, select(("framing", "text", "custom", "termination", "headers")))
 
     assert checks.dialect == shape
+    assert checks.dialect_rule
+    assert checks.dialect_doubt is None
     assert [one.id for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)] == []
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_clean_vendor_of_openai_s_dialect_has_no_findings_in_its_profile(client: StreamClient, name: str) -> None:
+    """What Azure, Mistral and others do differently is theirs to do."""
+    path, profile = PROFILES[name]
+    with MockServer(MockConfig(tokens=16, ttft="1ms", itl="1ms", profile=name)) as server, Mock(server.url) as mock:
+        checks = checking.check(
+            client,
+            Target(url=server.url + path),
+            select(),
+            mock=mock,
+            pace=PACE,
+            profile=None if profile is None else profiles.by_name(profile),
+        )
+
+    bad = {one.id: one.actual for one in checks.results if one.verdict in (*UNMET, Verdict.ERROR)}
+    assert bad == {}
+    assert checks.profile == (profile or "openai")
 
 
 # What takes waiting, or all scenarios, is shown in two shapes, one with an end marker and one without.
@@ -145,7 +189,7 @@ PAIRS = [
     (name, shape)
     for name, fault in FAULTS.items()
     for shape in mock_dialects.DIALECTS
-    if shape.name in SHAPES and fault.needs <= shape.features | {"stream", "finite", "http/1.1", "lf"}
+    if shape.name in APPLICATIONS and fault.needs <= shape.features | {"stream", "finite", "http/1.1", "lf"}
     for shape in [shape.name]
     if (name not in SLOW or shape in ("token-done", "raw-text")) and (name, shape) not in TIMED
 ]
@@ -154,7 +198,7 @@ PAIRS = [
 @pytest.mark.parametrize(("name", "shape"), PAIRS, ids=lambda value: value)
 def test_every_fault_is_found(client: StreamClient, name: str, shape: str) -> None:
     """A server with a fault trips the check that the fault is made for."""
-    trips = [check for check in FAULTS[name].trips if check in CHECKS]
+    trips = [check for check in FAULTS[name].trips if check in CHECKS and check.partition(".")[0] not in VENDOR_GROUPS]
     patterns = [ELSEWHERE[name, shape]] if (name, shape) in ELSEWHERE else trips or LOOKED_AT
     config = MockConfig(faults=(ARGUMENTS.get(name, name),), tokens=16, ttft="1ms", itl="1ms")
 
@@ -163,10 +207,52 @@ def test_every_fault_is_found(client: StreamClient, name: str, shape: str) -> No
 
     found = findings(case, patterns)
     if name in LEGAL or (name, shape) in INVISIBLE:
-        assert {one.id for one in found.values() if one.verdict is not Verdict.INFO} <= INHERENT[shape]
+        assert {one.id for one in found.values() if one.verdict is not Verdict.INFO} <= INHERENT.get(shape, set())
     else:
         assert found, [(one.id, one.verdict, one.actual) for one in judge(case, select(patterns))]
     assert case.observed[0].streams is (name not in NO_STREAM or (name, shape) == ("html-200", "plain-text"))
+
+
+# What else of a vendor's own goes wrong with a fault, because it must.
+COMPANIONS = {
+    "error-bare": {  # the ordinary stream fails as well, and its end is missing
+        "openai-responses.single-terminal-last", "anthropic.event-order", "anthropic.message-delta-stop-reason",
+        "anthropic.message-stop-last", "ollama.one-json-per-line", "ollama.done-true-last",
+    },
+    "double-terminal": {"openai-responses.sequence-number"},
+    "content-after-terminal": {"openai-responses.item-lifecycle", "anthropic.event-order"},
+    "unnamed-events": {"anthropic.error-event", "anthropic.ping-json"},  # each is told by its name
+    "array-payloads": {"gemini.finish-reason"},
+}  # fmt: skip
+VENDOR_PAIRS = [
+    (name, shape, tuple(sorted(trips)))
+    for shape, spoken in VENDORS.items()
+    for name, fault in FAULTS.items()
+    for trips in [[one for one in fault.trips if one.startswith(f"{shape.removesuffix('-generate')}.")]]
+    if trips and fault.needs - {"tool-calls"} <= FEATURES[spoken] | {"stream", "finite"}
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "trips"), VENDOR_PAIRS, ids=lambda value: str(value))
+def test_every_fault_of_a_vendor_is_found_by_its_own_checks(
+    client: StreamClient, name: str, shape: str, trips: tuple[str, ...]
+) -> None:
+    """Exactly the checks of the vendor that the fault names, of all that the vendor has."""
+    groups = sorted({check.partition(".")[0] for check in trips})
+    config = MockConfig(faults=(ARGUMENTS.get(name, name),), tokens=16, ttft="1ms", itl="1ms")
+
+    with MockServer(config) as mock:
+        case = observe(client, mock.url, shape, groups)
+
+    found = {one.id for one in judge(case, select(groups)) if one.verdict in UNMET}
+    assert found >= set(trips)
+    assert found - set(trips) <= COMPANIONS.get(name, set())
+
+
+def test_every_check_of_a_vendor_has_a_fault() -> None:
+    """No check of theirs that only tapes have seen to object."""
+    flipped = {check for _, _, trips in VENDOR_PAIRS for check in trips}
+    assert {name for name in CHECKS if name.partition(".")[0] in VENDOR_GROUPS} == flipped
 
 
 @pytest.mark.parametrize(

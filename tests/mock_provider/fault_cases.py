@@ -248,6 +248,26 @@ def error_then_done(clean: Clean) -> list[bytes]:
     return [*clean.failed(), end]
 
 
+def unclosed(clean: Clean) -> list[bytes]:
+    chunks = clean.at(-clean.vendor.after)
+    if clean.vendor.name == "openai-responses":
+        # Three events fewer, and the answer's one item was never finished, so the end does not know of it.
+        value = json.loads(chunks[-1].partition(b"data: ")[2])
+        value["sequence_number"] -= 3
+        value["response"]["output"] = []
+        usage = value["response"]["usage"]
+        usage |= {"output_tokens": 0, "total_tokens": usage["input_tokens"]}
+        chunks[-1] = typed(json.dumps(value, separators=(",", ":")))
+    return chunks
+
+
+def skipped_number(clean: Clean) -> list[bytes]:
+    def one_more(chunk: bytes) -> bytes:
+        return re.sub(rb'("sequence_number":)(\d+)', lambda m: b"%b%d" % (m[1], int(m[2]) + 1), chunk)
+
+    return [*clean.chunks[: clean.middle], *map(one_more, clean.chunks[clean.middle :])]
+
+
 def renamed(clean: Clean) -> list[bytes]:
     new = [re.sub(rb'"id":"(chatcmpl-\w+)"', rb'"id":"\1x"', chunk) for chunk in clean.chunks]
     return [*clean.chunks[: clean.middle], *new[clean.middle :]]
@@ -383,6 +403,13 @@ CASES = [
     Case("tool-no-index", lambda c: c.payloads(rb'("tool_calls":\[\{)"index":\d,', rb"\1"), more="tools=2"),
     Case("tool-id-repeated", repeated_ids, more="tools=2"),
     Case("tool-bad-json", lambda c: c.each(lambda x: x.replace(b'\\"}"', b'\\""')), more="tools=2"),
+    Case("unnamed-events", lambda c: c.payloads(rb"(?m)^event: .*\n", b"")),
+    Case("unclosed-part", unclosed),
+    Case("sequence-gap", skipped_number),
+    Case("stop-reason-null", lambda c: c.payloads(rb'("stop_reason":)"end_turn"', rb"\1null")),
+    Case("ping-empty", lambda c: c.payloads(rb"(event: ping\n)data: .*\n", rb"\1")),
+    Case("array-payloads", lambda c: c.payloads(rb"(?m)^data: (.*)$", rb"data: [\1]")),
+    Case("error-bare:2", lambda c: [*c.head(2), b"Internal Server Error\n\n"]),
     Case("no-terminal", lambda c: c.chunks[:-1]),
     Case("double-terminal", lambda c: [*c.chunks, c.chunks[-1]]),
     Case("content-after-terminal", afterthought),

@@ -14,6 +14,7 @@ from harness.conformance.registry import (
     met,
     not_applicable,
     per_stream,
+    succeeded,
     unmet,
     warn,
     whole_case,
@@ -28,11 +29,6 @@ from harness.wire import Framing
 
 MAX_NAMES: Final = 12
 _STABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
-
-
-def succeeded(seen: Observed) -> bool:
-    """An event stream without an error in it."""
-    return seen.is_event_stream and not seen.failed_by_error
 
 
 def _kinds(seen: Observed) -> dict[int, set[Kind]]:

@@ -102,7 +102,10 @@ def machine_readable(case: Case) -> Finding:
         for index, delta in seen.transcript.deltas:
             if delta.kind is Kind.ERROR:
                 event = seen.transcript.events[index]
-                found.append(_judge_payload(seen, parse(event.data), event.offset))
+                value = parse(event.data)
+                # Some vendors have the error deeper in their payload: the reader knows where.
+                told = delta.value if isinstance(value, dict) and isinstance(delta.value, dict) else value
+                found.append(_judge_payload(seen, told, event.offset))
     return worst(found, inconclusive("no error was seen", MOCK))
 
 
@@ -238,12 +241,13 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
     if doubt := joined(seen):
         return doubt
     transcript = seen.transcript
-    error = transcript.first(Kind.ERROR)
+    errors = [found.event for found in transcript.deltas if found.delta.kind is Kind.ERROR]
     end = seen.at(len(transcript.body))
-    if error is not None:
-        if error.event == len(transcript.events) - 1:
+    if errors:
+        # One failure may take two events: OpenAI's Responses have an error and a response.failed.
+        if {*range(errors[0], len(transcript.events))} <= {*errors}:
             return met("an error event ends the stream")
-        return warn("events follow the error", seen.at(transcript.events[error.event].offset))
+        return warn("events follow the error", seen.at(transcript.events[errors[0]].offset))
     if transcript.first(Kind.DONE):
         return unmet("the upstream failed, and the client is told of success", end)
     if transcript.capture.end in (End.RESET, End.CLOSED):

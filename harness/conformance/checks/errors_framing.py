@@ -52,12 +52,13 @@ def message_framed(seen: Observed, _case: Case) -> Finding:
         return doubt
     if not seen.is_event_stream:
         return met(f"{seen.label}: status {seen.status}, with no event to break")
+    bare = seen.transcript.bare or ()  # a vendor's own way to tell of an error
     for block in blocks(seen.transcript):
         for line in block.lines:
-            if line.field != b"data" and _goes_on(line):
+            if line.field != b"data" and _goes_on(line) and line.offset not in bare:
                 stray = printable(line.raw.decode("utf-8", "replace"), 60)
                 return unmet(f"the error's message leaves its event: parsers drop {stray!r}", seen.at(line.offset))
-        late = next((line for line in block.lines if _goes_on(line)), None)
+        late = next((line for line in block.lines if _goes_on(line) and line.offset not in bare), None)
         if late is not None and not any(MESSAGE_BEGINS in line.raw for line in block.lines):
             return unmet("a part of the error's message became an event of its own", seen.at(late.offset))
     return met("no part of the error's message stands outside its event")

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from harness.conformance.applies import json_payloads, sse
+from harness.conformance.applies import json_events, sse
 from harness.conformance.cases import Case, Observed, blocks, printable
 from harness.conformance.payloads import NotJson, is_sentinel, parse
 from harness.conformance.registry import (
@@ -74,10 +74,14 @@ def _data_lines(seen: Observed) -> list[Line]:
 )
 def known_fields(seen: Observed, _case: Case) -> Finding:
     # A BOM in front of a field name has its own check; the name behind it is what is judged here.
+    bare = seen.transcript.bare or ()  # a vendor's own way to tell of an error
     unknown = [
         line
         for line in seen.transcript.lines
-        if line.field is not None and line.field not in FIELDS and not line.raw.startswith(BOM)
+        if line.field is not None
+        and line.field not in FIELDS
+        and not line.raw.startswith(BOM)
+        and line.offset not in bare
     ]
     if not unknown:
         return met("every line is a known field or a comment")
@@ -144,7 +148,7 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         ),
     ),
     reads=PLAIN,
-    applies=json_payloads,
+    applies=json_events,
     expected="one payload in each event",
 )
 def no_merged_events(seen: Observed, _case: Case) -> Finding:
@@ -255,7 +259,7 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
         ),
     ),
     reads=PLAIN,
-    applies=json_payloads,
+    applies=json_events,
     expected="each JSON payload on one data line",
 )
 def single_line_json(seen: Observed, _case: Case) -> Finding:

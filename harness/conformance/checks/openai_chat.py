@@ -15,6 +15,7 @@ from harness.conformance.registry import (
     met,
     not_applicable,
     per_stream,
+    succeeded,
     unmet,
     warn,
     whole_case,
@@ -65,11 +66,6 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         value = parse(event.data)
         if isinstance(value, dict) and not ("error" in value and "choices" not in value):
             yield Chunk(event, value)
-
-
-def succeeded(seen: Observed) -> bool:
-    """An event stream without an error in it."""
-    return seen.is_event_stream and not seen.failed_by_error
 
 
 @per_stream(
@@ -353,7 +349,7 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
             node="{ index: n, function: { arguments: part } } // id, type and name in the first delta only",
         ),
     ),
-    reads=HAPPY,
+    reads=(*HAPPY, "tools"),
     applies=openai_chat,
     expected="an integer index on each tool call delta; id and name once, on the first",
 )
@@ -395,7 +391,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
             node="arguments: JSON.stringify(args ?? {})",
         ),
     ),
-    reads=HAPPY,
+    reads=(*HAPPY, "tools"),
     applies=openai_chat,
     expected="joined arguments that are valid JSON",
 )

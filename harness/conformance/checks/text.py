@@ -208,6 +208,7 @@ def _difference(got: str, sent: str) -> str:
     ),
     reads=("separators", *PLAIN),
     applies=json_payloads,
+    wants=streams,
     expected=r"\u2028 and its like as JSON escapes",
 )
 def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
@@ -244,6 +245,7 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
     ),
     reads=(*PLAIN, "mid-error"),
     applies=json_payloads,
+    wants=streams,
     expected="one strict JSON value in each payload",
 )
 def json_valid(seen: Observed, _case: Case) -> Finding | None:

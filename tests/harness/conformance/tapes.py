@@ -6,6 +6,7 @@ from typing import Any
 
 from harness import dialects
 from harness.cancellation import Upstream
+from harness.conformance import profiles
 from harness.conformance.cases import Case, Observed, Position, Step
 from harness.conformance.result import Verdict
 from harness.stream import interpret
@@ -109,6 +110,8 @@ class Example:
             facts["dialect"] = dialects.by_name(facts["dialect"])
         else:
             facts["dialect"] = next((one.transcript.dialect for one in observed if one.transcript.dialect), None)
+        if "profile" in facts:
+            facts["profile"] = profiles.by_name(facts["profile"])
         return Case(observed=observed, **facts)
 
 

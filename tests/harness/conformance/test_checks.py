@@ -11,7 +11,14 @@ from harness.conformance.registry import CHECKS, judge
 from harness.conformance.result import CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import SCENARIOS
 from harness.wire import End
-from tests.harness.conformance import tapes_behaviour, tapes_dialects, tapes_limits, tapes_upstream, tapes_wire
+from tests.harness.conformance import (
+    tapes_behaviour,
+    tapes_dialects,
+    tapes_limits,
+    tapes_upstream,
+    tapes_vendors,
+    tapes_wire,
+)
 from tests.harness.conformance.tapes import Example, Tape
 
 TAPES = (
@@ -20,12 +27,13 @@ TAPES = (
     tapes_behaviour,
     tapes_limits,
     tapes_upstream,
+    tapes_vendors,
 )
 EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 CHUNKED = [
     one
     for one in EXAMPLES
-    if one.check.startswith(("framing.", "text.", "openai-chat.", "custom."))
+    if one.check.startswith(("framing.", "text.", "openai-", "anthropic.", "gemini.", "ollama.", "cohere.", "custom."))
     and all(tape.timed is None and len(tape.body) < 10_000 and tape.scenario != "no-stream" for tape in one.tapes)
 ]
 

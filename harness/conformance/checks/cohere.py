@@ -1,0 +1,81 @@
+"""cohere.*: the events of v2 chat, https://docs.cohere.com/docs/streaming."""
+
+from typing import Final
+
+from harness.conformance.applies import speaks
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.payloads import Payload, objects
+from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import HAPPY
+from harness.conformance.sources import COHERE
+from harness.conformance.vendors import judge_names
+from harness.dialects.payload import dig
+
+# What is opened and closed under an index; each family counts for itself.
+_FAMILIES: Final = ("content", "tool-call", "citation")
+
+
+@per_stream(
+    Requirement(
+        "cohere.lifecycle",
+        MUST,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "message-start comes first; contents and tool calls start, have deltas and end; message-end comes last with "
+        "finish_reason and usage; every event is called what its payload's type says.",
+        references=(COHERE,),
+        breaks="Cohere's SDKs read each event as one of a closed union of types.",
+        fix=Fix("Keep what is open in the translator: end it before the next one starts and before message-end."),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=speaks("cohere"),
+    wants=succeeded,
+    expected="message-start, content-start, content-delta, content-end, message-end",
+)
+def lifecycle(seen: Observed, _case: Case) -> Finding | None:
+    named = judge_names(seen)
+    if named is None or named.verdict is None:
+        return named
+    opened: dict[str, set[object]] = {family: set() for family in _FAMILIES}
+    ended: Payload | None = None
+    for number, payload in enumerate(objects(seen.transcript)):
+        evidence = seen.at(payload.event.offset)
+        if ended is not None:
+            return unmet(f"{printable(payload.type, 40)} follows message-end", evidence)
+        if (payload.type == "message-start") != (number == 0):
+            what = printable(payload.type, 40)
+            return unmet(f"{what} is the first event" if number == 0 else "message-start comes again", evidence)
+        if payload.type == "message-end":
+            ended = payload
+        if problem := _step(opened, payload):
+            return unmet(problem, evidence)
+    body_end = seen.at(len(seen.transcript.body))
+    if ended is None:
+        return unmet(f"no message-end: {seen.transcript.detail or 'the stream just ends'}", body_end)
+    for key in ("finish_reason", "usage"):
+        if not dig(ended.value, "delta", key):
+            return unmet(f"message-end has no {key}", seen.at(ended.event.offset))
+    return met("everything that starts ends, message-end last")
+
+
+def _step(opened: dict[str, set[object]], payload: Payload) -> str | None:
+    if payload.type == "message-end":
+        left = next((family for family, indices in opened.items() if indices), None)
+        return f"a {left} is still open at message-end" if left else None
+    family, _, what = payload.type.rpartition("-")
+    indices = opened.get(family)
+    if indices is None:
+        return None
+    index = payload.value.get("index")
+    if not isinstance(index, int):
+        return f"{payload.type} has no index"
+    if what == "start":
+        if index in indices:
+            return f"{family} {index} starts twice"
+        indices.add(index)
+    elif index not in indices:
+        return f"{payload.type} of {family} {index}, which is not open"
+    elif what == "end":
+        indices.discard(index)
+    return None

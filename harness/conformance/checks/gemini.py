@@ -1,0 +1,149 @@
+"""gemini.*: streamGenerateContent?alt=sse, https://ai.google.dev/api/generate-content."""
+
+from typing import Any, Final
+
+from harness.conformance.applies import speaks
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.payloads import Payload, is_sentinel, kind_of, objects, parse
+from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import HAPPY, PLAIN
+from harness.conformance.sources import GEMINI, issue, source
+from harness.dialects.payload import dig
+
+gemini = speaks("gemini")
+
+_WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
+
+
+@per_stream(
+    Requirement(
+        "gemini.candidates-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every payload is one GenerateContentResponse: candidates with content of role model in parts, or only "
+        "promptFeedback or usageMetadata; usageMetadata counts up.",
+        references=(GEMINI,),
+        breaks="The SDKs' validation of each response; accounts that add usage up count it many times over.",
+        fix=Fix("Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces."),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=gemini,
+    wants=succeeded,
+    expected='{"candidates": [{"content": {"parts": [...], "role": "model"}}], "usageMetadata": {...}}',
+)
+def candidates_shape(seen: Observed, _case: Case) -> Finding | None:
+    for event in seen.transcript.events:
+        value = parse(event.data)
+        if isinstance(value, (list, str)) and not is_sentinel(event.data) and kind_of(value) == "array":
+            return unmet("a payload is an array, not one response", seen.at(event.offset))
+    payloads = list(objects(seen.transcript))
+    for payload in payloads:
+        if problem := _shape_problem(payload.value):
+            return unmet(problem, seen.at(payload.event.offset))
+    return _judge_usage(seen, payloads) if payloads else None
+
+
+def _shape_problem(value: dict[str, Any]) -> str | None:
+    candidates = value.get("candidates")
+    if candidates is None and any(key in value for key in _WITHOUT_CANDIDATES):
+        return None
+    if not isinstance(candidates, list):
+        return f"/candidates is {kind_of(candidates)}" if "candidates" in value else "/candidates is missing"
+    for index, candidate in enumerate(candidates):
+        at = f"/candidates/{index}"
+        if not isinstance(candidate, dict):
+            return f"{at} is {kind_of(candidate)}"
+        role, parts = dig(candidate, "content", "role"), dig(candidate, "content", "parts")
+        # The last one may have nothing but its reason.
+        if not isinstance(parts, list) and not candidate.get("finishReason"):
+            return f"{at}/content/parts is missing"
+        if any(not isinstance(part, dict) for part in parts or ()):
+            return f"{at}/content/parts holds what is no object"
+        if role not in (None, "model"):
+            return f"{at}/content/role is {printable(str(role), 40)!r}"
+    return None
+
+
+def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
+    counted = 0
+    found = False
+    for payload in payloads:
+        total = dig(payload.value, "usageMetadata", "totalTokenCount")
+        if kind_of(total) != "number":
+            continue
+        found = True
+        if total < counted:
+            return warn(f"totalTokenCount falls from {counted:,} to {total:,}", seen.at(payload.event.offset))
+        counted = total
+    if not found:
+        return warn("no usageMetadata came", seen.at(len(seen.transcript.body)))
+    return met(f"{len(payloads):,} responses, {counted:,} tokens")
+
+
+@per_stream(
+    Requirement(
+        "gemini.finish-reason",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "The last candidate has a finishReason, or promptFeedback a blockReason, and the body ends there, without "
+        "[DONE].",
+        references=(GEMINI, issue("snailyp/gemini-balance", 347)),
+        breaks="The SDKs give an empty text in silence, and fail to parse [DONE] as JSON.",
+        fix=Fix("Turn an upstream that ends without a reason into an error, and leave [DONE] to OpenAI's dialect."),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=gemini,
+    wants=succeeded,
+    expected="a finishReason in the last candidate, and no [DONE]",
+)
+def finish_reason(seen: Observed, _case: Case) -> Finding:
+    done = next((event for event in seen.transcript.events if is_sentinel(event.data)), None)
+    if done is not None:
+        return unmet("[DONE] is in the stream", seen.at(done.offset))
+    reason: Any = None
+    for payload in objects(seen.transcript):
+        if blocked := dig(payload.value, "promptFeedback", "blockReason"):
+            return met(f"the prompt is blocked: {printable(str(blocked), 40)}")
+        candidates = payload.value.get("candidates")
+        for candidate in candidates if isinstance(candidates, list) else ():
+            # Each candidate ends by itself; what counts is that nothing of one comes after its reason.
+            given = dig(candidate, "finishReason")
+            if reason and not given and dig(candidate, "index") in (None, 0):
+                return unmet("a candidate follows the one with a finishReason", seen.at(payload.event.offset))
+            reason = given or reason
+    if not reason:
+        why = seen.transcript.detail or "the stream just ends"
+        return unmet(f"no candidate has a finishReason: {why}", seen.at(len(seen.transcript.body)))
+    return met(f"finishReason {printable(str(reason), 40)}")
+
+
+@per_stream(
+    Requirement(
+        "gemini.data-lines-only",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "Every line is a data line or blank: no comments, and no event, id or retry fields.",
+        references=(
+            source("js-genai, read", "its reader is a regular expression for data lines"),
+            source("python-genai, read", "its reader balances braces over lines"),
+        ),
+        breaks="google-genai for JavaScript and Python fail at a comment such as : ping.",
+        fix=Fix("A gateway in front of Gemini's clients must not send comments as heartbeats."),
+    ),
+    reads=PLAIN,
+    applies=gemini,
+    expected="data: lines and blank lines",
+)
+def data_lines_only(seen: Observed, _case: Case) -> Finding:
+    bare = seen.transcript.bare or ()
+    for line in seen.transcript.lines:
+        if line.raw and line.field != b"data" and line.offset not in bare:
+            what = (
+                "a comment" if line.is_comment else f"the line {printable(line.raw.decode('utf-8', 'replace'), 40)!r}"
+            )
+            return unmet(f"{what} is in the stream", seen.at(line.offset))
+    return met("nothing but data lines")

@@ -1,0 +1,131 @@
+"""ollama.*: the lines of /api/chat and /api/generate, https://github.com/ollama/ollama/blob/main/docs/api.md."""
+
+from typing import Final
+
+from harness.conformance.applies import speaks
+from harness.conformance.cases import Case, Observed, printable
+from harness.conformance.payloads import NotJson, kind_of, objects, parse
+from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import HAPPY, PLAIN
+from harness.conformance.sources import OLLAMA, source
+from harness.conformance.vendors import no_error
+from harness.dialects.base import Kind
+
+ollama = speaks("ollama", "ollama-generate")
+
+COUNTERS: Final = ("total_duration", "eval_count")
+_EVENT_STREAM: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+def streams(seen: Observed) -> bool:
+    return seen.streams
+
+
+@per_stream(
+    Requirement(
+        "ollama.one-json-per-line",
+        MUST,
+        Severity.CRITICAL,
+        Basis.DIALECT,
+        "Every line is one JSON object and ends with a line feed: no blank lines, and nothing of an event stream.",
+        references=(OLLAMA, source("ollama-python, read", "json.loads of every line")),
+        breaks="ollama-python and ollama-js raise at the first line that is anything else.",
+        fix=Fix(
+            "Serialize each object on one line; a heartbeat can only be an object with empty content.",
+            aspnet='await body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(part)); await body.WriteAsync("\\n"u8)',
+            python='json.dumps(part) + "\\n"',
+            node='res.write(JSON.stringify(part) + "\\n")',
+        ),
+    ),
+    reads=PLAIN,
+    applies=ollama,
+    wants=streams,
+    expected="one JSON object a line",
+)
+def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
+    pending = seen.transcript.pending
+    lines = [*seen.transcript.lines, *([pending] if pending is not None else [])]
+    for number, line in enumerate(lines, 1):
+        evidence = seen.at(line.offset)
+        if not line.raw.strip():
+            return unmet(f"line {number:,} is blank", evidence)
+        if line.raw.startswith(_EVENT_STREAM):
+            return unmet(f"line {number:,} is one of an event stream", evidence)
+        value = parse(line.raw)
+        if isinstance(value, NotJson):
+            return unmet(f"line {number:,} is not one JSON object: {printable(value)}", evidence)
+        if not isinstance(value, dict):
+            return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
+    if pending is not None:
+        return warn("the last line has no line feed", seen.at(pending.offset))
+    return met(f"{len(lines):,} lines, each one object") if lines else None
+
+
+@per_stream(
+    Requirement(
+        "ollama.done-true-last",
+        MUST,
+        Severity.CRITICAL,
+        Basis.DIALECT,
+        "Every object has a boolean done; it is true in the last one only, which has done_reason and the counters.",
+        references=(OLLAMA,),
+        breaks="No client looks for it, so half an answer passes for a whole one.",
+        fix=Fix("End every path with the final object, or with an error line."),
+    ),
+    reads=HAPPY,
+    applies=ollama,
+    wants=succeeded,
+    expected='"done": false, and in the last object "done": true with done_reason, durations and counts',
+)
+def done_true_last(seen: Observed, _case: Case) -> Finding | None:
+    payloads = list(objects(seen.transcript))
+    for payload in payloads:
+        if kind_of(payload.value.get("done")) != "boolean":
+            return unmet(f"done is {kind_of(payload.value.get('done'))}", seen.at(payload.event.offset))
+    done = [payload for payload in payloads if payload.value["done"]]
+    if not payloads:
+        return None
+    if not done:
+        why = seen.transcript.detail or "the stream just ends"
+        return unmet(f"no object has done: true: {why}", seen.at(len(seen.transcript.body)))
+    if len(done) > 1:
+        return unmet(f"done: true comes {len(done)} times", seen.at(done[1].event.offset))
+    if done[0] is not payloads[-1]:
+        return unmet("objects follow done: true", seen.at(done[0].event.end))
+    missing = [key for key in ("done_reason", *COUNTERS) if key not in done[0].value]
+    if missing:
+        return warn(f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset))
+    return met("done: true once, last")
+
+
+@per_stream(
+    Requirement(
+        "ollama.error-line",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        'A failure in mid-stream is one line {"error": "message"}, and the body ends there, without done: true.',
+        references=(OLLAMA, source("ollama-python, read", "raises for an error key in a line")),
+        breaks="ollama-python raises for such a line only; whatever else comes is a parse error or a clean end.",
+        fix=Fix("Write the error as an object of its own on one line, and end the body."),
+    ),
+    reads=("mid-error", *HAPPY),
+    applies=ollama,
+    wants=streams,
+    expected='{"error": "message"} as the last line',
+)
+def error_line(seen: Observed, _case: Case) -> Finding:
+    error = seen.transcript.first(Kind.ERROR)
+    if error is None:
+        odd = next((event for event in seen.transcript.events if isinstance(parse(event.data), NotJson)), None)
+        if seen.scenario == "mid-error" and seen.upstream and odd is not None:
+            return unmet("the upstream failed, and a line that is not JSON tells of it", seen.at(odd.offset))
+        return no_error(seen)
+    event = seen.transcript.events[error.event]
+    value = parse(event.data)
+    if not isinstance(value, dict) or not isinstance(value.get("error"), str):
+        return unmet("the error is no text", seen.at(event.offset))
+    if event is not seen.transcript.events[-1]:
+        return unmet("lines follow the error", seen.at(event.end))
+    return met("an error line ends the stream")

@@ -1,0 +1,260 @@
+"""openai-responses.*: the events of a response, https://platform.openai.com/docs/api-reference/responses-streaming."""
+
+from typing import Any, Final
+
+from harness.conformance.applies import speaks
+from harness.conformance.cases import Case, Observed, blocks, printable
+from harness.conformance.payloads import Payload, is_sentinel, objects
+from harness.conformance.registry import Finding, fail, info, met, per_stream, succeeded, unmet, warn
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import HAPPY
+from harness.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
+from harness.conformance.vendors import judge_names, no_error
+from harness.dialects.openai_responses import FINAL
+from harness.dialects.payload import dig, text_in
+
+responses = speaks("openai-responses")
+
+# What opens and closes a part of an item, and the field that numbers such parts.
+_PARTS: Final = {
+    "response.content_part": "content_index",
+    "response.reasoning_summary_part": "summary_index",
+}
+
+
+@per_stream(
+    Requirement(
+        "openai-responses.event-matches-type",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every event has a name, and it is the type that its payload names; ids are for streams that can be resumed.",
+        references=(OPENRESPONSES, OPENAI_RESPONSES),
+        breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (run).",
+        fix=Fix(
+            "Write the event line from the payload's own type.",
+            aspnet="new SseItem<T>(payload, payload.Type)",
+        ),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=responses,
+    expected="event: and the payload's type alike, no id",
+)
+def event_matches_type(seen: Observed, _case: Case) -> Finding | None:
+    judged = judge_names(seen)
+    if judged is not None and judged.verdict is None:
+        return judged
+    for block in blocks(seen.transcript):
+        if block.values(b"id"):
+            return warn("an event has an id", seen.at(block.offset))
+    return judged
+
+
+@per_stream(
+    Requirement(
+        "openai-responses.sequence-number",
+        MUST,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "Every event has a sequence_number; the first is 0 and each is one more than the one before.",
+        references=(OPENAI_RESPONSES,),
+        breaks="Clients that resume a response with starting_after lose events, or read some twice.",
+        fix=Fix("Count in one place for a response, and number each event as it is written."),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=responses,
+    expected="sequence_number 0, 1, 2 and so on",
+)
+def sequence_number(seen: Observed, _case: Case) -> Finding | None:
+    expected: int | None = None
+    late: Finding | None = None
+    for payload in objects(seen.transcript):
+        number = payload.value.get("sequence_number")
+        evidence = seen.at(payload.event.offset)
+        if not isinstance(number, int):
+            return unmet(f"{printable(payload.type, 40) or 'an event'} has no sequence_number", evidence)
+        if expected is None and number != 0:
+            late = warn(f"the first sequence_number is {number}", evidence)
+        elif expected is not None and number != expected:
+            return unmet(f"sequence_number {number} comes where {expected} is due", evidence)
+        expected = number + 1
+    return None if expected is None else late or met(f"0 to {expected - 1:,}")
+
+
+@per_stream(
+    Requirement(
+        "openai-responses.item-lifecycle",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "response.created comes first; every output item is added, gets its parts and their deltas, and is done, under "
+        "one id and without a gap in the indices, before the response is completed.",
+        references=(OPENAI_RESPONSES, issue("0xPlaygrounds/rig", 1758), issue("0xPlaygrounds/rig", 1759)),
+        breaks='openai-python raises "Expected to have received `response.created`"; collecting by index fails.',
+        fix=Fix(
+            "Send response.created before the upstream's first token, and drive all events from one state machine."
+        ),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=responses,
+    wants=succeeded,
+    expected="response.created, then for each item: output_item.added, its parts and deltas, output_item.done",
+)
+def item_lifecycle(seen: Observed, _case: Case) -> Finding | None:
+    life = _Life()
+    count = 0
+    for payload in objects(seen.transcript):
+        evidence = seen.at(payload.event.offset)
+        if not count and payload.type != "response.created":
+            return unmet(f"the first event is {printable(payload.type, 40)!r}, not response.created", evidence)
+        count += 1
+        if problem := life.take(payload):
+            return unmet(problem, evidence)
+    return met(f"{life.count:,} items, each added and done") if count else None
+
+
+class _Life:
+    """The items of a response and the parts of each that are open."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._open: dict[int, str] = {}  # id by output_index
+        self._parts: dict[int, set[int]] = {}
+        self._parts_seen: dict[int, int] = {}
+
+    def take(self, payload: Payload) -> str | None:
+        """What is wrong with the next event, or None."""
+        kind, value = payload.type, payload.value
+        if kind == "response.output_item.added":
+            return self._added(value)
+        if kind == "response.completed" and self._open:
+            return f"item {min(self._open)} is still open when the response is completed"
+        index = value.get("output_index")
+        if not isinstance(index, int):
+            return f"{kind} has no output_index" if kind.endswith(".delta") else None
+        if index not in self._open:
+            return f"{printable(kind, 60)} for item {index}, which is not open"
+        named, item_id = self._open[index], value.get("item_id")
+        if isinstance(item_id, str) and named and item_id != named:
+            return f"{printable(kind, 60)} calls item {index} {printable(item_id, 40)!r}, not {printable(named, 40)!r}"
+        if kind == "response.output_item.done":
+            return self._done(index)
+        return self._part(kind, index, value)
+
+    def _added(self, value: dict[str, Any]) -> str | None:
+        index = value.get("output_index")
+        if index != self.count:
+            return f"item {printable(str(index), 20)} is added where item {self.count} is due"
+        self._open[self.count] = text_in(value, "item", "id")
+        self._parts[self.count], self._parts_seen[self.count] = set(), 0
+        self.count += 1
+        return None
+
+    def _done(self, index: int) -> str | None:
+        if self._parts[index]:
+            return f"item {index} is done while its part {min(self._parts[index])} is open"
+        del self._open[index]
+        return None
+
+    def _part(self, kind: str, index: int, value: dict[str, Any]) -> str | None:
+        opened = self._parts[index]
+        family, _, what = kind.rpartition(".")
+        if family in _PARTS:
+            part = value.get(_PARTS[family])
+            if what == "added":
+                if part != self._parts_seen[index]:
+                    return f"part {printable(str(part), 20)} of item {index} is added out of order"
+                self._parts_seen[index] += 1
+                opened.add(part)
+                return None
+            if part not in opened:
+                return f"part {printable(str(part), 20)} of item {index} is done and was not open"
+            opened.discard(part)
+            return None
+        if what != "delta":
+            return None
+        # A reasoning item's own text has no part that is added; a message's and a summary's has.
+        part = value.get("content_index", value.get("summary_index"))
+        parted = family in ("response.output_text", "response.refusal", "response.reasoning_summary_text")
+        if parted and part not in opened:
+            return f"{kind} for part {printable(str(part), 20)} of item {index}, which is not open"
+        return None
+
+
+@per_stream(
+    Requirement(
+        "openai-responses.single-terminal-last",
+        MUST,
+        Severity.CRITICAL,
+        Basis.DIALECT,
+        "A stream ends with exactly one of response.completed, response.incomplete and response.failed, which holds "
+        "the whole response and, when completed, its usage.",
+        references=(OPENAI_RESPONSES, OPENRESPONSES),
+        breaks="SDKs end without an error, and the caller holds half a response.",
+        fix=Fix("Write one of the three on every path; data: [DONE] behind it only for clients of OpenResponses."),
+    ),
+    reads=(*HAPPY, "tools"),
+    applies=responses,
+    wants=succeeded,
+    expected="one response.completed, response.incomplete or response.failed, last",
+)
+def single_terminal_last(seen: Observed, case: Case) -> Finding:
+    body_end = seen.at(len(seen.transcript.body))
+    final = [payload for payload in objects(seen.transcript) if payload.type in FINAL]
+    if not final:
+        why = seen.transcript.detail or "the stream just ends"
+        return unmet(f"no {FINAL[0]} or its like: {why}", body_end)
+    if len(final) > 1:
+        return unmet(f"{len(final)} final events", seen.at(final[1].event.offset))
+    last = final[0]
+    evidence = seen.at(last.event.offset)
+    if any(event.offset > last.event.offset and not is_sentinel(event.data) for event in seen.transcript.events):
+        return unmet(f"events follow {last.type}", seen.at(last.event.end))
+    if not isinstance(last.value.get("response"), dict):
+        return unmet(f"{last.type} has no response", evidence)
+    if last.type == "response.completed" and not isinstance(dig(last.value, "response", "usage"), dict):
+        return unmet("response.completed has no usage", evidence)
+    done = next((event for event in seen.transcript.events if is_sentinel(event.data)), None)
+    if case.profile.name == "openresponses":
+        return met(f"{last.type}, then [DONE]") if done else fail("no [DONE], which OpenResponses demands", body_end)
+    if done is not None:
+        return info("[DONE] follows, as OpenResponses has it and OpenAI has not", seen.at(done.offset))
+    return met(f"{last.type} once, last")
+
+
+@per_stream(
+    Requirement(
+        "openai-responses.error-then-failed",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.DIALECT,
+        "A failure in mid-stream is told by a flat error event, by response.failed with its error, or by both in that "
+        "order.",
+        references=(OPENAI_RESPONSES, OPENRESPONSES),
+        breaks="openai-python hands the flat event over without raising, openai-node throws at it: both want both.",
+        fix=Fix("Send both: error with code, message and param beside its type, then response.failed."),
+    ),
+    reads=("mid-error", *HAPPY),
+    applies=responses,
+    expected='{"type": "error", "code", "message", "param"}, then response.failed with response.error',
+)
+def error_then_failed(seen: Observed, case: Case) -> Finding:
+    errors = [payload for payload in objects(seen.transcript) if payload.type == "error"]
+    failed = [payload for payload in objects(seen.transcript) if payload.type == "response.failed"]
+    if not errors and not failed:
+        silent = no_error(seen)
+        # Worse than an error in another form, whatever the level.
+        return fail(silent.actual, *silent.evidence) if silent.verdict is None else silent
+    for payload in errors:
+        if isinstance(payload.value.get("error"), dict):
+            return warn("the error event holds its error one level down", seen.at(payload.event.offset))
+        if not isinstance(payload.value.get("message"), str):
+            return unmet("the error event has no message", seen.at(payload.event.offset))
+    for payload in failed:
+        if not isinstance(dig(payload.value, "response", "error"), dict):
+            return unmet("response.failed has no response.error", seen.at(payload.event.offset))
+        if errors and errors[0].event.offset > payload.event.offset:
+            return unmet("response.failed comes before error", seen.at(payload.event.offset))
+    if not failed and case.profile.name == "openresponses":
+        return unmet("response.failed does not follow error", seen.at(errors[-1].event.end))
+    return met(" then ".join(payload.type for payload in (*errors, *failed)))

@@ -1,0 +1,59 @@
+"""Whether a dialect that was guessed from the first event is believable after the others.
+
+A wrong guess would blame an endpoint for rules that it never promised to keep. So what contradicts a guess makes the
+checks that rest on it inconclusive, with the reason; `--dialect` settles it.
+"""
+
+from collections import defaultdict
+
+from harness import dialects
+from harness.dialects.base import Delta, Dialect, Kind, Media
+from harness.dialects.payload import decode
+from harness.eventstream import Event
+from harness.stream import NDJSON_TYPES, Transcript
+
+SETTLE = "--dialect NAME, if you know what it speaks"
+
+
+def doubt(transcript: Transcript) -> str | None:
+    """Why the dialect that was detected is not to be believed; None when it is, or when it was not detected."""
+    dialect, rule = transcript.dialect, transcript.dialect_rule
+    if dialect is None or rule is None:
+        return None
+    but = _contradiction(transcript, dialect)
+    return f"the stream looked like {dialect.name} because {rule}, but {but}; say --dialect NAME" if but else None
+
+
+def _contradiction(transcript: Transcript, dialect: Dialect) -> str | None:
+    events = [(index, event) for index, event in enumerate(transcript.events) if event.data]
+    if dialect.media is Media.TEXT:
+        head = transcript.capture.head
+        labelled = head is not None and head.media_type in NDJSON_TYPES
+        return "it is labelled as lines of JSON" if labelled else None
+    if not dialect.json_payload:
+        # Text that is nothing but objects is no text: it is a shape that nobody here knows.
+        objects = sum(isinstance(decode(event.data), dict) for _, event in events)
+        return f"{objects:,} of {len(events):,} payloads are JSON objects" if objects * 2 > len(events) else None
+    deltas: dict[int, list[Delta]] = defaultdict(list)
+    for index, delta in transcript.deltas:
+        deltas[index].append(delta)
+    later = events[1:]
+    strange = [
+        event
+        for index, event in later
+        if all(delta.kind is Kind.META for delta in deltas[index]) and dialect.sniff(event) is None
+    ]
+    if len(strange) * 2 <= len(later):
+        return None
+    first = strange[0]
+    alike = _other(first, dialect)
+    looks = f"looks like {alike.name}" if alike is not None else "has nothing that it knows"
+    of_them = f"as have {len(strange) - 1:,} more of {len(later):,}" if len(strange) > 1 else "and no other follows"
+    return f"the event at byte {first.offset:,} {looks}, {of_them}"
+
+
+def _other(event: Event, guessed: Dialect) -> Dialect | None:
+    """The dialect that an event looks like, if it tells."""
+    return next(
+        (one for one in dialects.DIALECTS if one is not guessed and one.json_payload and one.sniff(event)), None
+    )

@@ -1,0 +1,29 @@
+"""What the checks of several vendors have in common."""
+
+from harness.conformance.cases import Observed, printable
+from harness.conformance.payloads import objects
+from harness.conformance.registry import Finding, inconclusive, met, unmet
+from harness.conformance.scenarios import MOCK
+
+
+def judge_names(seen: Observed) -> Finding | None:
+    """Whether every event is called what its payload says that it is."""
+    count = 0
+    for payload in objects(seen.transcript):
+        count += 1
+        name, kind = payload.event.type, payload.type
+        if name != kind:
+            said = "has no event line" if name == "message" else f"is called {printable(name, 40)!r}"
+            evidence = seen.at(payload.event.offset)
+            return unmet(f"an event of type {printable(kind, 40)!r} {said}", evidence)
+    return met(f"{count:,} events are called what they are") if count else None
+
+
+def no_error(seen: Observed) -> Finding:
+    """What a stream without an error in it says of errors: a defect where the upstream is known to have failed."""
+    if seen.scenario != "mid-error":
+        return inconclusive("no error was seen", MOCK)
+    if not seen.upstream:
+        return inconclusive("the mock saw no request: its upstream is another one, or the prompt did not arrive", MOCK)
+    end = seen.at(len(seen.transcript.body))
+    return unmet(f"the upstream failed, and no error came: {seen.transcript.outcome}", end)

@@ -1,0 +1,119 @@
+"""Defects of vendors' own events: names, numbers, the frames of parts, and errors that are no events."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
+from mock_provider.faults.edit import edit_payload, with_struck
+from mock_provider.faults.errors import ERROR, error_after
+from mock_provider.stream import Event, Item, Kind
+
+TYPED = frozenset({"stream", "typed"})
+NUMBERED = frozenset({"stream", "numbered"})
+ANTHROPIC = frozenset({"stream", "anthropic"})
+GEMINI = frozenset({"stream", "gemini"})
+BARE_ERROR = b"Internal Server Error\n\n"
+
+
+def _each(change: Callable[[bytes], bytes], *kinds: Kind) -> Events:
+    """Applies `change` to the bytes of each event, of some kinds only when they are named."""
+
+    def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+        for event in source:
+            yield event._replace(data=change(event.data)) if not kinds or event.kind in kinds else event
+
+    return events
+
+
+def _unnamed(data: bytes) -> bytes:
+    return b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(b"event: "))
+
+
+def _unclosed(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
+    return (item for item in source if item.kind is not Kind.CLOSE)
+
+
+def _skipped_number(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
+    behind = False
+    for event, strikes in with_struck(source, middle(facts.tokens)):
+        behind = behind or strikes
+        yield event._replace(data=edit_payload(event.data, _one_more)) if behind else event
+
+
+def _one_more(value: dict[str, Any]) -> dict[str, Any]:
+    return value | {"sequence_number": value["sequence_number"] + 1} if "sequence_number" in value else value
+
+
+def _without_reason(value: dict[str, Any]) -> dict[str, Any]:
+    return value | {"delta": value["delta"] | {"stop_reason": None}} if "delta" in value else value
+
+
+def _empty_pings(data: bytes) -> bytes:
+    return data.replace(b'event: ping\ndata: {"type":"ping"}\n', b"event: ping\n")
+
+
+FAULTS = (
+    Fault(
+        name="unnamed-events",
+        sentence="no event has its name: only the payload says what it is",
+        level="event",
+        trips=("anthropic.event-name-matches-type", "openai-responses.event-matches-type", "cohere.lifecycle"),
+        needs=TYPED,
+        events=_each(_unnamed),
+    ),
+    Fault(
+        name="unclosed-part",
+        sentence="the text, the reasoning and each tool call begin and never end",
+        level="event",
+        trips=("anthropic.event-order", "openai-responses.item-lifecycle", "cohere.lifecycle"),
+        needs=TYPED,
+        items=_unclosed,
+    ),
+    Fault(
+        name="sequence-gap",
+        sentence="before the middle token one number of the sequence is left out",
+        level="event",
+        trips=("openai-responses.sequence-number",),
+        needs=NUMBERED,
+        events=_skipped_number,
+    ),
+    Fault(
+        name="stop-reason-null",
+        sentence="message_delta has no stop_reason",
+        level="event",
+        trips=("anthropic.message-delta-stop-reason",),
+        needs=ANTHROPIC,
+        events=_each(lambda data: edit_payload(data, _without_reason), Kind.FINISH),
+    ),
+    Fault(
+        name="ping-empty",
+        sentence="pings are named events without data",
+        level="event",
+        trips=("anthropic.ping-json", "framing.no-metadata-only-blocks"),
+        needs=ANTHROPIC,
+        events=_each(_empty_pings),
+    ),
+    Fault(
+        name="array-payloads",
+        sentence="each payload is wrapped in a JSON array, as if alt=sse had not been asked for",
+        level="event",
+        trips=("gemini.candidates-shape",),
+        needs=GEMINI,
+        events=_each(lambda data: edit_payload(data, lambda value: [value])),
+    ),
+    Fault(
+        name="error-bare",
+        sentence="after COUNT tokens (default half) a bare line of text in place of the dialect's error, and the end",
+        level="event",
+        trips=(
+            "errors.mid-stream-event",
+            "anthropic.error-event",
+            "openai-responses.error-then-failed",
+            "ollama.error-line",
+        ),
+        needs=ERROR,
+        takes="count",
+        items=error_after,
+        events=_each(lambda _: BARE_ERROR, Kind.ERROR),
+    ),
+)
