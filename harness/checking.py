@@ -24,7 +24,7 @@ from harness.conformance.profiles import Profile
 from harness.conformance.registry import Check, asks, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import HAPPY, SCENARIOS, Scenario
-from harness.conformance.wirelog import Hide, exchanges, hiding
+from harness.conformance.wirelog import Hide, exchanges, hidden, hiding
 from harness.plays.base import PLAYS, Pace, Runner
 from harness.plays.floor import Progress, Waiting, perform
 from harness.secrets import is_secret
@@ -71,8 +71,8 @@ def check(
         raise not_a_stream(happy.transcript)
     played = {seen.scenario for seen in case.observed}
     reads = {one.id: [name for name in one.reads if name in played] for one in selected}
-    results = [msgspec.structs.replace(one, scenarios=reads[one.id]) for one in judge(case, selected)]
-    hide = hiding([*_credentials(target), allowed.second_key or ""])
+    hide = hiding([*credentials(target), allowed.second_key or ""])
+    results = [msgspec.structs.replace(hidden(one, hide), scenarios=reads[one.id]) for one in judge(case, selected)]
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
@@ -96,7 +96,7 @@ def _matrix(case: Case, hide: Hide) -> Matrix:
     return compare([stream for stream in streams if stream is not None], case.dialect, case.method, hide=hide)
 
 
-def _credentials(target: Target) -> list[str]:
+def credentials(target: Target) -> list[str]:
     """The values that must not come back in a report, with and without the name of their scheme."""
     values = [value for name, value in target.headers.items() if is_secret(name)]
     return values + [value.partition(" ")[2] for value in values]

@@ -128,7 +128,6 @@ class Measurement:
         self._accepted = accepted
         self._config = config
         self._row: TargetChecks | None = None
-        self._reason: str | None = None
 
     def items(self, parent: pytest.Collector) -> "Iterator[CheckItem]":
         """A test for each check."""
@@ -137,24 +136,21 @@ class Measurement:
 
     def row(self) -> "TargetChecks":
         """The results. Raises CheckFailed the first time, and skips after it, when there are none."""
-        if self._reason is not None:
-            _skip(f"not measured: {self._reason}")
         if self._row is None:
             self._row = self._measured()
+            if self._row.checks is None:
+                hint = f"\n{self._row.hint}" if self._row.hint else ""
+                raise CheckFailed(f"not measured: {self._row.reason}{hint}")
+        if self._row.checks is None:
+            _skip(f"not measured: {self._row.reason}")
         return self._row
 
     def _measured(self) -> "TargetChecks":
         from harness.conformance.gate import parse_fail_on
-        from harness.errors import StreamgaugeError
-        from harness.side_by_side import Asked, judged, measure
+        from harness.side_by_side import Asked, row_of
 
-        try:
-            fail_on = parse_fail_on(["warn" if self._config.getoption("streamgauge_warnings") == "fail" else "fail"])
-            asked = Asked(self._checks, fail_on, baseline=self._accepted)
-            return judged(self.subject, asked, measure(self.subject, asked))
-        except StreamgaugeError as error:
-            self._reason = error.message
-            raise CheckFailed("\n".join(filter(None, (f"not measured: {error.message}", error.hint)))) from None
+        fail_on = parse_fail_on(["warn" if self._config.getoption("streamgauge_warnings") == "fail" else "fail"])
+        return row_of(self.subject, Asked(self._checks, fail_on, baseline=self._accepted))
 
 
 class CheckItem(pytest.Item):

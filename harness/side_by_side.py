@@ -17,6 +17,7 @@ from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import ChecksFile, Verdict
+from harness.conformance.wirelog import hiding
 from harness.errors import CannotMeasure, LimitExceeded
 from harness.plays import floor
 from harness.plays.base import Pace
@@ -139,7 +140,7 @@ def _finished(
             except queue.Empty:
                 return
             try:
-                done.put((index, _row(subjects[index], asked, lambda *step, index=index: progress(index, *step))))
+                done.put((index, row_of(subjects[index], asked, lambda *step, index=index: progress(index, *step))))
             except BaseException as error:  # whatever it is, the main thread must hear of it, not wait for ever
                 done.put((index, error))
 
@@ -153,8 +154,10 @@ def _finished(
         yield index, row
 
 
-def _row(subject: Subject, asked: Asked, progress: floor.Progress) -> TargetChecks:
+def row_of(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_: None) -> TargetChecks:
+    """Check one target: its results, or why there are none."""
     try:
         return judged(subject, asked, measure(subject, asked, progress))
     except (CannotMeasure, LimitExceeded) as error:
-        return unmeasured(subject, error.message, error.hint)
+        hide = hiding(checking.credentials(subject))  # what was answered in place of a stream may repeat the key
+        return unmeasured(subject, hide(error.message), hide(error.hint) if error.hint else None)

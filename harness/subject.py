@@ -81,7 +81,13 @@ def _subject(path: Path, table: dict[str, Any], line: int) -> Subject:
         raise UsageError(f"{where}: the URL holds a secret", "name the variable that holds it with api_key_env")
     headers = {name: _filled(where, name, value) for name, value in subject.headers.items()}
     given = {field: getattr(subject, field) for field in subject.__struct_fields__}
-    return Subject(**{**given, "headers": headers}, file=path.as_posix(), line=line)
+    return Subject(**{**given, "headers": headers}, file=_from_here(path), line=line)
+
+
+def _from_here(path: Path) -> str:
+    """How a report names the file: from the working directory, which in a CI is that of the repository."""
+    here = Path.cwd()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 
 
 def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -215,7 +215,9 @@ def check(
         report = rejudged(report, subjects, asked._replace(baseline=accepted))
     print_report(report, verbose=verbose)
     files.write(report)
-    if not report.measured and not report.interrupted and len(subjects) == 1:
+    if report.interrupted and len(subjects) == 1:
+        raise KeyboardInterrupt
+    if not report.measured and len(subjects) == 1:
         raise CannotMeasure(report.targets[0].reason or "", report.targets[0].hint)
     if report.exit_code:
         raise typer.Exit(report.exit_code)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
+import msgspec
+
 from harness.conformance.cases import Case, Observed, place_of, printable, visible
 from harness.conformance.leaks import mask
 from harness.conformance.result import CheckResult, Exchange, WireRow
@@ -21,20 +23,37 @@ AROUND: Final = 4
 MAX_CITED: Final = 8
 ROW_CHARS: Final = 240
 _BEFORE_CHARS: Final = 60
+_SECRET_CHARS: Final = 8
 
 Hide = Callable[[str], str]
 
 
 def hiding(secrets: Sequence[str]) -> Hide:
-    """What masks these values, and all else that looks like a secret, in a text."""
-    long = sorted({secret for secret in secrets if len(secret) >= 8}, key=len, reverse=True)
+    """What masks these values, and all else that looks like a secret, in a text; at its edges also a part of one."""
+    long = sorted({secret for secret in secrets if len(secret) >= _SECRET_CHARS}, key=len, reverse=True)
 
     def hide(text: str) -> str:
         for secret in long:
             text = text.replace(secret, MASK)
+            for size in range(len(secret) - 1, _SECRET_CHARS - 1, -1):
+                if text.rstrip("…").endswith(secret[:size]):
+                    text = text.rstrip("…")[:-size] + MASK
+                if text.lstrip("…").startswith(secret[-size:]):
+                    text = MASK + text.lstrip("…")[size:]
         return mask(text)
 
     return hide
+
+
+def hidden(result: CheckResult, hide: Hide) -> CheckResult:
+    """The result without secrets in what it says and quotes."""
+    evidence = []
+    for item in result.evidence:
+        excerpt = None if item.excerpt is None else hide(item.excerpt)
+        note = None if item.note is None else hide(item.note)
+        mark = item.mark if excerpt == item.excerpt else None
+        evidence.append(msgspec.structs.replace(item, note=note, excerpt=excerpt, mark=mark))
+    return msgspec.structs.replace(result, actual=hide(result.actual), evidence=evidence)
 
 
 def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[Exchange]:

@@ -42,6 +42,8 @@ def test_several_targets_share_what_is_above_them(file: Path, monkeypatch: pytes
     assert gateway.headers == {"X-Team": "core", "api-key": "k-123"}
     assert gateway.line == 11
     assert gateway.file == file.as_posix()
+    monkeypatch.chdir(file.parent)
+    assert load_subjects(file)[0].file == "targets.toml"
 
 
 def test_a_file_of_one_target(file: Path) -> None:

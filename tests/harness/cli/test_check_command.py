@@ -2,6 +2,8 @@
 
 import json
 import os
+import socketserver
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +154,50 @@ def test_mistakes_are_told_before_any_request(check: Check, tmp_path: Path, argu
 
 def test_without_a_target_there_is_nothing_to_check(check: Check) -> None:
     assert isinstance(check().exception, UsageError)
+
+
+ECHO = b"""HTTP/1.1 %s\r\nContent-Type: %s\r\nX-Echo: %s\r\nConnection: close\r\n\r\n%s"""
+
+
+class Echo(socketserver.StreamRequestHandler):
+    """Says back the credential that it was sent, in a stream or, on another path, in place of one."""
+
+    def handle(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head and (data := self.request.recv(65_536)):
+            head += data
+        key = next((line[22:] for line in head.split(b"\r\n") if line.startswith(b"Authorization: Bearer ")), b"")
+        if head.startswith(b"POST /refuse"):
+            self.request.sendall(ECHO % (b"401 No", b"application/json", key, b'{"error":"bad key %s"}' % key))
+        else:
+            self.request.sendall(ECHO % (b"200 OK", b"text/event-stream", key, b"data: {%s\n\ndata: [DONE]\n\n" % key))
+
+
+def test_a_credential_that_is_echoed_is_nowhere(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in what is printed, not in any file: reports are passed on."""
+    monkeypatch.setenv("KEY", "hunter2+hunter2+hunter2")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        files = [word for kind in ("json", "junit", "sarif", "markdown", "html") for word in (f"--{kind}", f"x.{kind}")]
+        several = check(
+            url + PATH,
+            url + "/refuse",
+            *files,
+            "--api-key-env",
+            "KEY",
+            "--method",
+            "POST",
+            only=("framing", "text", "http"),
+        )
+        alone = check(url + "/refuse", "--api-key-env", "KEY", "--method", "POST")
+        server.shutdown()
+
+    assert "fail" in several.output
+    assert "not measured" in several.output
+    written = [path.read_text() for path in tmp_path.iterdir()]
+    assert len(written) == 5
+    assert not [text for text in (*written, several.output, str(alone.exception)) if "hunter2" in text]
 
 
 def test_a_file_is_replaced_or_left_alone(check: Check, clean: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from harness.conformance import wirelog
 from harness.conformance.cases import Case
 from harness.conformance.result import CheckResult, Evidence, Exchange, Verdict
-from harness.conformance.wirelog import exchanges, hiding
+from harness.conformance.wirelog import exchanges, hidden, hiding
 from harness.units import MS
 from tests.harness.conformance.tapes import Tape
 from tests.reports.report_builders import check
@@ -74,6 +74,23 @@ def test_no_secret_is_kept() -> None:
     assert "hunter2" not in str(kept)
     assert "abcdefgh" not in str(kept)
     assert ("Set-Cookie", "***") in kept.headers
+
+
+def test_no_secret_is_quoted_not_even_a_part_of_one() -> None:
+    """A quotation begins and ends where it must, be it amid a key."""
+    key = "hunter2-hunter2-hunter2"
+    finding = check(
+        "bad",
+        Verdict.FAIL,
+        actual=f"it said {key}",
+        evidence=[Evidence("happy", f"note {key}", 6, f"…{key[9:]} and more {key[:12]}…", mark=3), Evidence("happy")],
+    )
+
+    said = hidden(finding, hiding([key]))
+
+    assert "hunter" not in str(said)
+    assert said.evidence[0].mark is None
+    assert hidden(finding, hiding([])) == finding
 
 
 def test_an_answer_that_is_no_stream_is_kept_by_what_arrived() -> None:
