@@ -24,6 +24,7 @@ from harness.conformance.profiles import Profile
 from harness.conformance.registry import Check, asks, judge
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.conformance.scenarios import HAPPY, SCENARIOS, Scenario
+from harness.conformance.schema import PayloadSchema
 from harness.conformance.wirelog import Hide, exchanges, hidden, hiding
 from harness.plays.base import PLAYS, Pace, Runner
 from harness.plays.floor import Progress, Waiting, perform
@@ -46,6 +47,7 @@ def check(
     strict: bool = False,
     allowed: Allowed = NOTHING,
     profile: Profile | None = None,
+    schema: PayloadSchema | None = None,
     pace: Pace | None = None,
     clients: bool = False,
     progress: Progress = lambda *_: None,
@@ -63,6 +65,7 @@ def check(
         public=public,
         allowed=allowed,
         profile=profile,
+        schema=schema,
         pace=pace,
         progress=progress,
     )
@@ -116,6 +119,7 @@ def observe(
     public: bool = False,
     allowed: Allowed = NOTHING,
     profile: Profile | None = None,
+    schema: PayloadSchema | None = None,
     pace: Pace | None = None,
     progress: Progress = lambda *_: None,
 ) -> Case:
@@ -134,6 +138,7 @@ def observe(
         endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
         dialect=target.reader(),
         takes_limit=target.takes_limit,
+        schema=schema,
         heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)

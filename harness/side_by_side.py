@@ -17,6 +17,7 @@ from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import Check
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import ChecksFile, Verdict
+from harness.conformance.schema import PayloadSchema
 from harness.conformance.wirelog import hiding
 from harness.errors import CannotMeasure, LimitExceeded
 from harness.plays import floor
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     pace: Pace | None = None
     baseline: Sequence[Accepted] = ()
     clients: bool = False
+    schema: PayloadSchema | None = None
 
 
 def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_: None) -> ChecksFile:
@@ -58,6 +60,7 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
             strict=Verdict.WARN in asked.fail_on.verdicts,
             allowed=asked.allowed,
             profile=None if subject.profile is None else profiles.by_name(subject.profile),
+            schema=asked.schema,
             pace=asked.pace,
             clients=asked.clients,
             progress=progress,

@@ -61,7 +61,7 @@ MAY_IMPORT = {
 THIRD_PARTY = {
     "values": set(),
     "protocol": {"msgspec", "brotli", "zstandard"},
-    "judgement": {"msgspec"},
+    "judgement": {"msgspec", "jsonschema", "referencing"},
     "io": {"httpx", "h2", "httptools", "msgspec", "tiktoken", "tokenizers"},
     "store": {"msgspec"},
     "clients": {"httpx", "httpx2", "httpx_sse", "openai", "anthropic", "google", "ollama"},

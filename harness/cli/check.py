@@ -19,6 +19,7 @@ from harness.conformance.gate import Accepted, parse_fail_on, renewed
 from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
 from harness.conformance.registry import CHECKS, select
 from harness.conformance.report import ChecksReport
+from harness.conformance.schema import PayloadSchema
 from harness.errors import CannotMeasure, UsageError
 from harness.files import must_be_writable
 from harness.side_by_side import JOBS, Asked, check_all, rejudged
@@ -76,6 +77,13 @@ def check(
             metavar="FILE",
             help="A baseline in its plain form: ids, one a line, for every target.",
             rich_help_panel=_GATE,
+        ),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A JSON Schema that every payload must fit; or {'events': {NAME: SCHEMA}}, one for each event's name.",
         ),
     ] = None,
     long: Annotated[
@@ -201,7 +209,8 @@ def check(
     files.prepare()
     accepted = _accepted(baseline, expected_failures, update=update_baseline)
     allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
-    asked = Asked(selected, rule, allowed, None, accepted, clients)
+    payloads = None if schema is None else _schema(schema)
+    asked = Asked(selected, rule, allowed, baseline=accepted, clients=clients, schema=payloads)
     if public:
         subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
     if profile is not None:
@@ -264,6 +273,13 @@ def _allowed(
         streams=(max_streams or MAX_STREAMS) if allow_load else None,
         second_key=key,
     )
+
+
+def _schema(path: Path) -> PayloadSchema:
+    try:
+        return PayloadSchema(path.read_bytes(), f"--schema {path}")
+    except OSError as error:
+        raise UsageError(f"--schema {path} cannot be read: {error.strerror}") from None
 
 
 def _run(subjects: list[Subject], asked: Asked, jobs: int) -> ChecksReport:

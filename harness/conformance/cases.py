@@ -13,6 +13,7 @@ from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
 from harness.conformance.profiles import PLAIN, Profile
 from harness.conformance.result import Evidence
+from harness.conformance.schema import PayloadSchema
 from harness.dialects.base import Dialect, Kind, Media
 from harness.eventstream import Line
 from harness.stream import Transcript
@@ -171,7 +172,7 @@ class Case:
 
     `heartbeat_ns` is the silence in which a heartbeat is expected, `takes_limit` whether a request can limit the
     answer's length. `doubt` says why a dialect that was guessed is not to be believed, `profile` which requirements
-    weigh more or less here.
+    weigh more or less here, `schema` is the caller's, for its payloads.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -184,6 +185,7 @@ class Case:
     endpoint_is_mock: bool = False
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
+    schema: PayloadSchema | None = None
     requests: int = 0
     doubt: str | None = None
     profile: Profile = PLAIN

@@ -1,5 +1,6 @@
 """What takes waiting, load or a second user, against the embedded mock: each knob and fault flips its check."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from harness.conformance.checks.security import MOCK_WORDS
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import judge, select
 from harness.conformance.result import CheckResult
+from harness.conformance.schema import PayloadSchema
 from harness.plays.base import Pace
 from harness.target import Target
 from harness.truth import Mock
@@ -238,3 +240,22 @@ def test_the_mocks_words_are_the_mocks() -> None:
         ]
 
     assert [word in text for word, text in zip(MOCK_WORDS, heard, strict=True)] == [True, True]
+
+
+SHAPE = {"type": "object", "properties": {"token": {"type": "string"}, "done": {}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [((), "pass"), (("heartbeat-data",), "pass"), (("bad-json",), "fail"), (("merged-events",), "fail")],
+)
+def test_payloads_are_held_against_a_schema(faults: tuple[str, ...], expected: str) -> None:
+    """The caller's own; an event without data has no payload, and error events are not in this one."""
+    schema = PayloadSchema(json.dumps({"events": {"message": SHAPE}}).encode(), "f.json")
+    config = MockConfig(tokens=16, ttft="1ms", itl="1ms", faults=faults)
+    with MockServer(config) as server, StreamClient() as client, Mock(server.url) as mock:
+        target = Target(url=server.url + TOKEN_DONE, dialect="token-done")
+        case = checking.observe(client, target, select(["custom.schema"]), mock=mock, schema=schema, pace=PACE)
+
+    (result,) = judge(case, select(["custom.schema"]))
+    assert result.verdict == expected

@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from harness.conformance.applies import custom, speaks
+from harness.conformance.applies import custom, speaks, sse
 from harness.conformance.cases import Case, Observed, blocks, printable
 from harness.conformance.checks.framing import data_prefix_every_line
 from harness.conformance.payloads import NotJson, is_sentinel, kind_of, parse
 from harness.conformance.registry import (
     Finding,
     fail,
+    inconclusive,
     met,
     not_applicable,
     per_stream,
@@ -19,9 +20,10 @@ from harness.conformance.registry import (
     warn,
     whole_case,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.result import Verdict
-from harness.conformance.scenarios import HAPPY
+from harness.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.result import Evidence, Verdict
+from harness.conformance.scenarios import HAPPY, PLAIN
+from harness.conformance.schema import Breach
 from harness.conformance.sources import INTERPRETING, guides
 from harness.dialects.base import Kind
 from harness.eventstream import Event
@@ -258,3 +260,56 @@ def raw_text_hazard(case: Case) -> Finding:
 
 def _passes(finding: Finding | None) -> bool:
     return finding is not None and finding.verdict is Verdict.PASS
+
+
+def with_schema(case: Case) -> str | None:
+    """Only where the caller says what payloads look like."""
+    return sse(case) if case.schema is not None else "no --schema FILE was given"
+
+
+@whole_case(
+    Requirement(
+        "custom.schema",
+        MAY,
+        Severity.MEDIUM,
+        Basis.OPS,
+        "Every payload fits the JSON Schema that its consumers were given, where one is given to the check as well.",
+        references=(
+            "OpenAPI 3.2, Media Type Object, itemSchema: https://spec.openapis.org/oas/v3.2.0.html#media-type-object",
+            "JSON Schema, Core: https://json-schema.org/draft/2020-12/json-schema-core",
+        ),
+        breaks="Consumers whose types were generated from the schema.",
+        fix=Fix(
+            "Generate the schema from the type that is serialized, rather than writing both.",
+            aspnet="JsonSchemaExporter.GetJsonSchemaAsNode(JsonSerializerOptions.Web, typeof(TokenEvent))",
+            python="TokenEvent.model_json_schema()",
+        ),
+    ),
+    reads=(*PLAIN, "mid-error"),
+    applies=with_schema,
+    expected="payloads that fit the schema",
+)
+def schema(case: Case) -> Finding:
+    assert case.schema is not None
+    judged = 0
+    found: dict[str, tuple[str, Evidence]] = {}  # by the rule that is broken: one example of each is enough
+    for seen in case.of((*PLAIN, "mid-error")):
+        for number, event in enumerate(seen.transcript.events, 1):
+            if not case.schema.covers(event.type) or not event.data or is_sentinel(event.data):
+                continue
+            judged += 1
+            payload = parse(event.data)
+            breaches = (
+                [Breach("", "", f"it is not JSON: {payload}")]
+                if isinstance(payload, NotJson)
+                else case.schema.breaches(event.type, payload)
+            )
+            for rule, place, message in breaches:
+                told = f"event #{number} ({printable(event.type, 40)}){printable(place, 80)}: {printable(message)}"
+                found.setdefault(rule, (told, seen.at(event.offset, f"rule: {printable(rule, 120) or 'JSON'}")))
+    if found:
+        first = next(iter(found.values()))[0]
+        return fail(f"{len(found)} rules of the schema are broken; {first}", *(where for _, where in found.values()))
+    if not judged:
+        return inconclusive("no event has a name that the schema covers", "a schema for `message`, or for `*`")
+    return met(f"{judged:,} payloads fit")

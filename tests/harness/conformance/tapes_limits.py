@@ -4,6 +4,7 @@ import json
 
 from harness.conformance.cases import Position
 from harness.conformance.optins import OptIn
+from harness.conformance.schema import PayloadSchema
 from harness.units import SECOND
 from harness.wire import End
 from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
@@ -290,3 +291,19 @@ for text in (
 add(check, "fail", Tape(scenario="pre-error", status=500, body=b"httpx.ReadTimeout: openai.APITimeoutError"))
 add(check, "not-applicable", failed("openai.RateLimitError: 429"), dialect="openai-chat")
 add(check, "inconclusive", HAPPY)
+
+# custom.schema
+
+FITS = PayloadSchema(b'{"type":"object","properties":{"token":{"type":"string"}}}', "f.json")
+NAMES = PayloadSchema(b'{"events":{"token":{"type":"object"}}}', "f.json")
+WRONG = b'data: {"token":5,"done":false}\n\n'
+check = "custom.schema"
+add(check, "pass", Tape(body=TOKEN + LAST), schema=FITS)
+add(check, "pass", Tape(body=TOKEN + b"data: [DONE]\n\n"), schema=FITS)
+add(check, "pass", Tape(body=b"event: token\ndata: {}\n\nevent: done\ndata: 5\n\n"), schema=NAMES)
+add(check, "fail", Tape(body=TOKEN + WRONG + LAST), schema=FITS)
+add(check, "fail", Tape(body=b"data: Hello\n\n"), schema=FITS)
+add(check, "fail", Tape(body=TOKEN, scenario="mid-error"), Tape(body=TOKEN + WRONG), schema=FITS)
+add(check, "inconclusive", Tape(body=TOKEN), schema=NAMES)
+add(check, "not-applicable", Tape(body=TOKEN))
+add(check, "not-applicable", Tape(body=b"Hello", headers=headers(content_type="text/plain")), schema=FITS)

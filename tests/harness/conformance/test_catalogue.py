@@ -75,7 +75,6 @@ TO_COME = {
     "cancel.slot-released",
     "cancel.slow-reader-bounded",
     "cohere.lifecycle",
-    "custom.schema",
     "flush.headers-early",
     "flush.proxy-delta",
     "gemini.candidates-shape",
