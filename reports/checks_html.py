@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from harness.conformance.matrix import BROKEN, ClientRow, ClientVerdict
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.requirement import GROUPS, STACKS
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Exchange, Verdict, WireRow
@@ -145,6 +146,23 @@ class Target(NamedTuple):
         return ("warn", f"passed, {plural(warned, 'warning')}") if warned else ("good", "passed")
 
 
+class Client(NamedTuple):
+    """What became of one client's reading of a target's streams."""
+
+    anchor: str
+    name: str
+    row: ClientRow
+    parts: Parts
+
+    @property
+    def level(self) -> str:
+        """The verdict as a class name: what loses data fails, what adds some warns."""
+        verdict = self.row.result.verdict
+        if verdict in BROKEN:
+            return "fail"
+        return {ClientVerdict.READS: "pass", ClientVerdict.ADDS: "warn"}.get(verdict, "not-applicable")
+
+
 def checks_html(report: ChecksReport) -> str:
     """The page. The same report gives the same bytes."""
     targets = [_target(number, row) for number, row in enumerate(report.targets, 1)]
@@ -162,6 +180,7 @@ def checks_html(report: ChecksReport) -> str:
         totals=[(verdict, totals[verdict]) for verdict in WORST_FIRST if totals[verdict]],
         cells=[cell for row in rows for cell in row.cells if cell is not None],
         needs=_needs(rows),
+        clients=_clients(targets),
         words=conclusion(report),
         marks=MARKS,
         stacks=STACKS,
@@ -289,6 +308,21 @@ def _parts(text: str, marks: Sequence[int]) -> Parts:
         at = start = end
     parts.append((text[start:], ""))
     return [part for part in parts if part[0]]
+
+
+def _clients(targets: Sequence[Target]) -> list[tuple[str, list[Client | None]]]:
+    """Every client that has to do with a target, each with what it makes of each."""
+    by_name: dict[str, dict[int, Client]] = {}
+    for target in targets:
+        matrix = target.row.checks.clients if target.row.checks else None
+        for index, row in enumerate(matrix.rows if matrix else (), 1):
+            if row.result.verdict in (ClientVerdict.NOT_APPLICABLE, ClientVerdict.NOT_INSTALLED):
+                continue
+            mark = [] if row.result.mark is None else [row.result.mark]
+            parts = _parts(row.result.excerpt or "", mark)
+            made = Client(f"k{target.number}-{index}", target.row.name, row, parts)
+            by_name.setdefault(row.client, {})[target.number] = made
+    return [(name, [cells.get(target.number) for target in targets]) for name, cells in by_name.items()]
 
 
 def _needs(rows: Sequence[Row]) -> list[tuple[str, int]]:

@@ -21,6 +21,7 @@ def checks_markdown(report: ChecksReport) -> str:
     parts = [f"## Streamgauge: {conclusion(report)[1]}", _targets(report)]
     if len(report.targets) > 1 and (matrix := _matrix(report)):
         parts.append(matrix)
+    parts += _clients(report)
     if needs := _needs(report):
         parts.append(needs)
     size = sum(len(part) + 2 for part in parts)
@@ -108,6 +109,17 @@ def _story(result: CheckResult) -> str:
     lines += [f"**Fix**: {md(line)}" for line in result.advice]
     lines += ["**Reproduce**:", md_block(result.reproduce)] if result.reproduce else []
     return "\n\n".join(lines)
+
+
+def _clients(report: ChecksReport) -> list[str]:
+    """Which clients do not get a target's stream, where that was asked for."""
+    lines = []
+    for row in report.targets:
+        matrix = row.checks.clients if row.checks else None
+        if matrix is not None:
+            broken = [f"{md(one.client)} ({one.result.verdict})" for one in matrix.rows if one.broken]
+            lines.append(f"- {md(row.name)}: {', '.join(broken) or 'every client reads it'}")
+    return ["Clients that do not get the stream:", "\n".join(lines)] if lines else []
 
 
 def _needs(report: ChecksReport) -> str | None:

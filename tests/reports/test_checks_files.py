@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from harness.cli.check_files import json_text
+from harness.conformance.matrix import ClientRow, ClientVerdict, Matrix, Replay
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import CheckResult, Evidence, Exchange, Verdict, WireRow
 from harness.units import MS
@@ -223,6 +224,25 @@ def test_a_byte_past_the_end_shows_the_end() -> None:
     page = checks_html(report(row("a", [check("bad", Verdict.FAIL, evidence=[Evidence("happy", None, 5_000)])])))
 
     assert "the body ends here" in page
+
+
+def test_what_clients_make_of_it_is_in_the_page_and_the_summary() -> None:
+    """A client that loses data is told as such, with the byte and why; one that has no business is left out."""
+    loses = Replay(verdict=ClientVerdict.LOSES, offset=3, excerpt="da\u2424x", mark=2, reason=HOSTILE)
+    rows = [
+        ClientRow(client="some-sdk", source="emulated", result=loses, otherwise=[loses], note=HOSTILE),
+        ClientRow(client="good-sdk", source="its package", version="1.0", result=Replay(verdict=ClientVerdict.READS)),
+        ClientRow(client="other-sdk", source="", result=Replay(verdict=ClientVerdict.NOT_APPLICABLE)),
+    ]
+    checks = msgspec.structs.replace(checks_file([]), clients=Matrix(bodies=1, bytes=9, rows=rows))
+    given = report(TargetChecks(name="a", target="http://a/", checks=checks), GONE)
+    page = checks_html(given)
+
+    assert '<a class="fail" href="#k1-1">loses data</a>' in page
+    assert "other-sdk" not in page
+    assert "<script>" not in page
+    assert {link[1:] for link in Page(page).links} <= set(Page(page).ids)
+    assert "- a: some-sdk (loses data)" in checks_markdown(given)
 
 
 def test_what_the_baseline_says_shows_in_every_file() -> None:
