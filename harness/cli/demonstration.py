@@ -38,31 +38,33 @@ _ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
 
 # What only something between client and mock can do wrong.
 _PROXY_FLAGS: Final = {"cancel.upstream-aborted": "--ignore-abort", "cancel.before-first-token": "--ignore-abort"}
-# What shows with other flags of the mock's than a fault alone.
+# What takes more than a fault: the flags of the mock, and the shape that is asked for where it is not OpenAI's.
 _MOCK_FLAGS: Final = {
-    "flush.lockstep": "--fault no-flush",
-    "flush.incremental": "--fault no-flush --itl 50ms",
-    "liveness.heartbeat-is-comment": "--fault heartbeat-data",
-    "liveness.heartbeat-shape-safe": "--fault heartbeat-after-id",
-    "liveness.heartbeat-idle-15s": "--heartbeat 0",
-    "liveness.heartbeat-before-first-token": "--heartbeat 0",
-    "liveness.heartbeat-not-masking-stall": "--heartbeat 15s",
-    "limits.concurrency-429": "--key-slots 3 --fault overload-status",
-    "limits.rate-429": "--key-rate 5 --fault overload-status",
-    "limits.per-user-not-global": "--slots 3 --queue-policy reject",
-}
-# What an application shape has by its nature, however well it is served.
-_SHAPES: Final = {
-    "custom.raw-text-hazard": "raw-text",
-    "errors.machine-readable": "event-text",
-    "security.prompt-not-in-url": "raw-text",
+    "custom.raw-text-hazard": ("", "raw-text"),
+    "errors.machine-readable": ("", "event-text"),
+    "flush.incremental": ("--fault no-flush --itl 50ms", "openai-chat"),
+    "flush.lockstep": ("--fault no-flush", "openai-chat"),
+    "limits.concurrency-429": ("--key-slots 3 --fault overload-status", "openai-chat"),
+    "limits.per-user-not-global": ("--slots 3 --queue-policy reject", "openai-chat"),
+    "limits.rate-429": ("--key-rate 5 --fault overload-status", "openai-chat"),
+    "liveness.heartbeat-before-first-token": ("--heartbeat 0", "openai-chat"),
+    "liveness.heartbeat-idle-15s": ("--heartbeat 0", "openai-chat"),
+    "liveness.heartbeat-is-comment": ("--fault heartbeat-data", "openai-chat"),
+    "liveness.heartbeat-not-masking-stall": ("--heartbeat 15s", "openai-chat"),
+    "liveness.heartbeat-shape-safe": ("--fault heartbeat-after-id", "openai-chat"),
+    "resume.last-event-id-honoured": ("--fault resume-gap", "token-done"),
+    "resume.no-regeneration": ("--fault retry", "token-done"),
+    "security.prompt-not-in-url": ("", "raw-text"),
+    "security.replay-scoped": ("--fault resume-unscoped", "token-done"),
 }
 # Groups that tell more when the pace of the streams is theirs.
-_PACED: Final = frozenset({"flush", "limits", "resume"})
+_PACED: Final = frozenset({"errors", "flush", "limits", "resume"})
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
-# Checks that make the mock fail in a way of their own, which a fault of the whole server's hides.
-_HIDDEN: Final = frozenset({"errors.mid-stream-event"})
+# Checks that make the mock fail in a way of their own, which no fault of the whole server's can change.
+_HIDDEN: Final = frozenset(
+    {"errors.content-filter", "errors.context-length", "errors.mid-stream-event", "errors.upstream-timeout"}
+)
 
 
 class Demonstration(NamedTuple):
@@ -82,10 +84,9 @@ def demonstration(check: Check) -> Demonstration | None:
     if flag := _PROXY_FLAGS.get(check.id):
         servers = _mock_command(), f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
         return Demonstration(servers, _check_command(check, _SHOWN["openai-chat"].replace(_MOCK, _PROXY)))
-    if flags := _MOCK_FLAGS.get(check.id):
-        return Demonstration((_mock_command(flags),), _check_command(check, _SHOWN["openai-chat"]))
-    if shape := _SHAPES.get(check.id):
-        return Demonstration((_mock_command(),), _check_command(check, _SHOWN[shape]))
+    if chosen := _MOCK_FLAGS.get(check.id):
+        flags, shape = chosen
+        return Demonstration((_mock_command(flags),), _check_command(check, _SHOWN[shape]))
     for fault in faults_of(check) if check.id not in _HIDDEN else ():
         for name, address in _SHOWN.items():
             if _shows(name, fault) and check.applies(_case(name)) is None:
@@ -118,7 +119,7 @@ def _mock_command(flags: str = "") -> str:
 def _check_command(check: Check, address: str) -> str:
     url, _, dialect = address.partition(" ")
     words = ["streamgauge check", quote(url), dialect]
-    if check.needs_mock or check.id in _SHAPES or check.group in _PACED:
+    if check.needs_mock or check.group in _PACED:
         words.append(f"--mock {_MOCK}")
     if OptIn.SECOND_KEY in check.opt_ins:
         words = ["SECOND_KEY=second", *words, "--header 'Authorization: Bearer first' --second-key SECOND_KEY"]
