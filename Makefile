@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test bench bench-mock bench-records fuzz fuzz-mock lint typecheck format lock clean nginx
+.PHONY: help demo test bench bench-mock bench-paths bench-records fuzz fuzz-mock lint typecheck format lock clean nginx
 
 help:
 	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
 	@echo "make test       run all tests (installs nginx when it is missing and you are root)"
 	@echo "make bench      what a token costs this client, and its error, beside other clients"
 	@echo "make bench-mock what a token of the mock costs, and how late it is, beside other servers"
+	@echo "make bench-paths what a token costs over TLS and HTTP/2, and its error"
 	@echo "make bench-records  a report of a million streams: time and memory (2 GB of disk while it runs)"
 	@echo "make fuzz       10 minutes of fuzzing of all that reads what an endpoint sent (SECONDS=60 for less)"
 	@echo "make fuzz-mock  hostile traffic against the mock for 30 s"
@@ -30,6 +31,9 @@ bench: $(VENV)/.dev
 
 bench-mock: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.mock
+
+bench-paths: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.paths
 
 bench-records: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.records

@@ -224,10 +224,11 @@ def _tunnel(sock: socket.socket, proxy: Proxy, target: bytes, ends_s: float | No
 
 
 @contextlib.contextmanager
-def closing_on_error(connection: Connection) -> Iterator[None]:
-    """Whoever opened a connection closes it when what follows fails."""
+def closing_on_error(connection: Connection | None) -> Iterator[None]:
+    """Whoever has a connection closes it when what follows fails."""
     try:
         yield
     except BaseException:
-        connection.close()
+        if connection is not None:
+            connection.close()
         raise

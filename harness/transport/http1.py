@@ -62,13 +62,16 @@ class CaptureTransport(httpx.BaseTransport):
         proxy: Proxy | None = None
         try:
             proxy = self._connector.proxy_for(to.url)
-            capture.request = self._written(asking, proxy)
-            connection = self._reuse(pool, capture) or self._connector.connect(
-                to.origin, capture, proxy, asking.connect_timeout_s, deadline_s
-            )
+            connection = self._reuse(pool, capture)
+            with closing_on_error(connection):
+                payload, parser = self._prepare(asking, proxy, connection, capture)
+            capture.start_ns = time.time_ns()  # what writing the request took is not the endpoint's
+            if connection is None:
+                connection = self._connector.connect(to.origin, capture, proxy, asking.connect_timeout_s, deadline_s)
+                self._connected(connection, parser)
             with closing_on_error(connection):
                 connection.settimeout(left_of(earlier(asking.write_timeout_s, deadline_s)))
-                parser = self._ask(asking, connection, capture)
+                connection.send(payload)
         except (OSError, UnicodeError) as error:
             raise connect_error(error, to.origin, capture, proxy, self._connector.unix_socket) from error
         capture.sent_ns = time.time_ns()
@@ -97,8 +100,14 @@ class CaptureTransport(httpx.BaseTransport):
 
     # What HTTP/2 does in another way.
 
-    def _written(self, asking: Asking, proxy: Proxy | None) -> bytes:
-        """The request as it goes out.
+    def _prepare(
+        self,
+        asking: Asking,
+        proxy: Proxy | None,
+        connection: Connection | None,  # noqa: ARG002 - HTTP/1.1 keeps nothing from one request to the next
+        capture: Capture,
+    ) -> tuple[bytes, Parser]:
+        """The request as it goes out, on that connection or a new one, and what will read its answer.
 
         To a proxy the target is in absolute form (RFC 9112 section 3.2.2), unless it is tunnelled past it.
         """
@@ -108,12 +117,11 @@ class CaptureTransport(httpx.BaseTransport):
             target = b"http://" + url.netloc + target
             fields += proxy.fields
         line = b"%b %b HTTP/%b" % (asking.method.encode("ascii"), target, asking.http_version.encode("ascii"))
-        return b"\r\n".join([line, *fields]) + b"\r\n\r\n" + asking.body
+        capture.request = b"\r\n".join([line, *fields]) + b"\r\n\r\n" + asking.body
+        return capture.request, ResponseParser(capture)
 
-    def _ask(self, asking: Asking, connection: Connection, capture: Capture) -> Parser:  # noqa: ARG002
-        """Send the request, or as much of it as the peer has room for; what reads its answer."""
-        connection.send(capture.request)
-        return ResponseParser(capture)
+    def _connected(self, connection: Connection, parser: Parser) -> None:
+        """Whose request goes first over a new connection."""
 
     def _is_open(self, connection: Connection) -> bool:
         """Whether a kept connection can be used again."""

@@ -40,7 +40,7 @@ class StreamParser:
         self.capture = capture
         self.done = False
         self.keep_alive = False
-        self._session = session
+        self.session = session
         self._stream = session.open(fields, ended=not body)
         self._unsent = session.send(self._stream, body)
         self._over = False
@@ -61,7 +61,7 @@ class StreamParser:
     @property
     def doubt(self) -> str:
         """For a peer that has sent no frame."""
-        return "" if self._session.heard else " (does the endpoint speak HTTP/2 on this port?)"
+        return "" if self.session.heard else " (does the endpoint speak HTTP/2 on this port?)"
 
     def plain(self, data: bytes) -> bool:
         """Whether these are whole frames that are nothing but more of the body."""
@@ -75,20 +75,20 @@ class StreamParser:
         self._read = read
         self._bytes += len(data)
         try:
-            for event in self._session.receive(data):
-                self._session.taken(event)
+            for event in self.session.receive(data):
+                self.session.taken(event)
                 if not self.done:
                     self._take(event)
             if self._unsent and not self.done:
-                self._unsent = self._session.send(self._stream, self._unsent)
+                self._unsent = self.session.send(self._stream, self._unsent)
         except h2.exceptions.DenialOfServiceError:
             self._end(End.TOO_LARGE, f"the answer has header fields of more than {MAX_HEADERS_BYTES:,} bytes")
         except h2.exceptions.ProtocolError as error:
             self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.doubt}")
         self._check_bounds()
-        self.keep_alive = self._over and not self._unsent and self._session.usable
+        self.keep_alive = self._over and not self._unsent and self.session.usable
         capture = self.capture
-        plain = capture.head is not None and not self.done and not self._sized and self._session.between_frames
+        plain = capture.head is not None and not self.done and not self._sized and self.session.between_frames
         self._plain = b"\0\0" + self._stream.to_bytes(4) if plain else b""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
@@ -119,24 +119,24 @@ class StreamParser:
         if self.capture.head is None:
             self._end(End.CLOSED, f"the connection was closed without an answer{self.doubt}")
         else:
-            when = " (GOAWAY)" if self._session.leaving else ""
+            when = " (GOAWAY)" if self.session.leaving else ""
             self._end(End.CLOSED, f"the connection was closed before the end of the stream{when}")
 
     def outgoing(self) -> bytes:
         """Acknowledgements, room for more, and what was left of the request."""
         if self._unsettled > _SETTLE_BYTES:
             self._settle()
-        return self._session.outgoing()
+        return self.session.outgoing()
 
     def cancel(self) -> bytes:
         """RST_STREAM: the connection stays."""
         if self._over or self.done:
             return b""
         self._settle()
-        self._session.reset(self._stream)
+        self.session.reset(self._stream)
         self._over, self._unsent = True, b""
-        self.keep_alive = self._session.usable
-        return self._session.outgoing()
+        self.keep_alive = self.session.usable
+        return self.session.outgoing()
 
     def release(self) -> None:
         """Take no more."""
@@ -145,11 +145,11 @@ class StreamParser:
 
     def _settle(self) -> None:
         size, self._unsettled = self._unsettled, 0
-        self._session.skip(self._stream, size)
+        self.session.skip(self._stream, size)
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
-            self._session.leaving = True
+            self.session.leaving = True
             self._end(End.CLOSED, f"the server ended the connection: {_name(event.error_code)} (GOAWAY)")
         elif getattr(event, "stream_id", None) != self._stream:
             return
@@ -186,7 +186,7 @@ class StreamParser:
             del self.capture.wire[:before]
 
     def _check_bounds(self) -> None:
-        strays = self._session.stray_bytes - self._strays
+        strays = self.session.stray_bytes - self._strays
         aside = self._bytes - self._frame_bytes - strays
         if self.capture.head is None and aside > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")

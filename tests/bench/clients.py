@@ -33,6 +33,9 @@ CLIENT_CORE = 1
 TTFT_MS = 200
 WAIT_S = 60
 LADDER = (5, 10, 25, 50, 100, 200, 400, 600, 800, 1_000)
+HEADING = (
+    f"{'':<20}{'CPU/token':>10}{'core':>6}{'tokens/s':>10}  {'TTFT error p50':>15}{'p99':>10}{'ITL p99 error':>15}"
+)
 LOCUST = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
 
 
@@ -46,15 +49,20 @@ class Result(NamedTuple):
     path: Path  # where it left what it saw
 
 
+def load(url: str, mock: str, streams: int, folder: Path, *more: str) -> list[str]:
+    """How streamgauge is started."""
+    code = "from harness.cli import main; main()"
+    options = ["--users", str(streams), "--duration", "1h", "--out", str(folder / "run"), *more]
+    return [sys.executable, "-c", code, "load", f"{url}/v1/chat/completions", "--mock", mock, *options]
+
+
 def command(name: str, port: int, streams: int, folder: Path) -> list[str]:
     """How a client is started."""
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
     if name == "C reader":
         return [str(folder / "reader"), str(port), str(streams), str(folder / "request")]
     if name == "streamgauge":
-        code = "from harness.cli import main; main()"
-        options = ["--users", str(streams), "--duration", "1h", "--out", str(folder / "run")]
-        return [sys.executable, "-c", code, "load", url, "--mock", f"http://127.0.0.1:{port}", *options]
+        return load(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}", streams, folder)
     if name == "locust + httpx-sse":
         users = ["--users", str(streams), "--spawn-rate", str(streams), "--host", url]
         return [*LOCUST, "-f", "tests/bench/locust_httpx_sse.py", *users]
@@ -81,20 +89,26 @@ def playing(rate: float, tokens: int) -> Iterator[Subject]:
 def measure(name: str, mock: Subject, streams: int, seconds: float, folder: Path) -> Result:
     """Run one client until it has read for so long at full load."""
     folder.mkdir()
+    port = int(mock.url.rsplit(":", 1)[1])
     body = json.dumps({"stream": True, "messages": [{"role": "user", "content": "hi"}]})
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: {len(body)}\r\n\r\n"
     (folder / "request").write_text(head + body)
     if name == "C reader":
         subprocess.run(["cc", "-O2", "-o", str(folder / "reader"), "tests/bench/reader.c"], check=True)
+    return watch(command(name, port, streams, folder), mock.url, streams, seconds, folder)
+
+
+def watch(arguments: list[str], mock: str, streams: int, seconds: float, folder: Path) -> Result:
+    """Start a client and look at it once all of its streams are there."""
 
     def totals() -> tuple[int, int]:
-        found = httpx.get(f"{mock.url}/_mock/summary", timeout=WAIT_S).json()
+        found = httpx.get(f"{mock}/_mock/summary", timeout=WAIT_S).json()
         return found["active"], found["tokens_written"]
 
     environment = os.environ | {"SEEN": str(folder / "seen")}
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(
-            ["taskset", "-c", str(CLIENT_CORE), *command(name, int(mock.url.rsplit(":", 1)[1]), streams, folder)],
+            ["taskset", "-c", str(CLIENT_CORE), *arguments],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
         process = psutil.Process(child.pid)
@@ -106,7 +120,8 @@ def measure(name: str, mock: Subject, streams: int, seconds: float, folder: Path
         time.sleep(seconds)
         took = time.monotonic() - began
         spent, tokens = cpu_s(process) - before, totals()[1] - wrote
-        child.send_signal(signal.SIGINT if name.startswith(("streamgauge", "locust")) else signal.SIGTERM)
+        locust = {"load", "locust"} & set(arguments)
+        child.send_signal(signal.SIGINT if locust else signal.SIGTERM)
         try:
             child.wait(WAIT_S)
         except subprocess.TimeoutExpired:
@@ -137,10 +152,10 @@ def records(result: Result) -> list[StreamRecord]:
     return found
 
 
-def ledger(mock: Subject) -> dict[str, Ledgered]:
+def ledger(mock: str) -> dict[str, Ledgered]:
     """What the mock did."""
     known = {}
-    with httpx.stream("GET", f"{mock.url}/_mock/export", timeout=WAIT_S) as export:
+    with httpx.stream("GET", f"{mock}/_mock/export", timeout=WAIT_S) as export:
         for line in export.iter_lines():
             entry = json.loads(line)
             writes = entry["writes"]
@@ -175,11 +190,22 @@ def limit(names: list[str], rate: float, seconds: float) -> None:
                 with playing(rate, 100) as mock:
                     path = Path(folder, f"{name.replace(' ', '-')}-{streams}")
                     result = measure(name, mock, streams, seconds, path)
-                    found = error_of(result, ledger(mock))
+                    found = error_of(result, ledger(mock.url))
                 if not holds(found):
                     break
                 best = f"{streams} streams, {result.tokens_per_s:,.0f} tokens/s, {result.share:.0%} of its core"
             print(f"  {name:<20}{best}", flush=True)
+
+
+def row(name: str, result: Result, found: Comparison | None) -> str:
+    """A line of the table."""
+    line = f"{name:<20}{result.cpu_us:>7.1f} us{result.share:>6.0%}{result.tokens_per_s:>10,.0f}  "
+    if found is None:
+        return f"{line}{'-':>15}{'-':>10}{'-':>15}"
+    ttft, itl, true_itl = found.ttft_error_ms, found.itl_ms, found.true_itl_ms
+    assert ttft is not None
+    error = f"{itl.p99 - true_itl.p99:>+12.2f} ms" if itl is not None and true_itl is not None else f"{'-':>15}"
+    return f"{line}{ttft.p50:>+12.2f} ms{ttft.p99:>+7.2f} ms{error}  {result.verdict}"
 
 
 def table(names: list[str], streams: int, rate: float, tokens: int, seconds: float) -> dict[str, Result]:
@@ -187,24 +213,15 @@ def table(names: list[str], streams: int, rate: float, tokens: int, seconds: flo
     print(
         f"\n{streams} streams x {rate:g} tokens/s of {tokens} tokens, true TTFT {TTFT_MS} ms, one core for the client"
     )
-    print(
-        f"{'':<20}{'CPU/token':>10}{'core':>6}{'tokens/s':>10}  {'TTFT error p50':>15}{'p99':>10}{'ITL p99 error':>15}"
-    )
+    print(HEADING)
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             # A mock of its own for each: a late close of one client must not disturb the next.
             with playing(rate, tokens) as mock:
                 result = results[name] = measure(name, mock, streams, seconds, Path(folder, name.replace(" ", "-")))
-                found = error_of(result, ledger(mock))
-            line = f"{name:<20}{result.cpu_us:>7.1f} us{result.share:>6.0%}{result.tokens_per_s:>10,.0f}  "
-            if found is None:
-                print(f"{line}{'-':>15}{'-':>10}{'-':>15}")
-                continue
-            ttft, itl, true_itl = found.ttft_error_ms, found.itl_ms, found.true_itl_ms
-            assert ttft is not None
-            error = f"{itl.p99 - true_itl.p99:>+12.2f} ms" if itl is not None and true_itl is not None else f"{'-':>15}"
-            print(f"{line}{ttft.p50:>+12.2f} ms{ttft.p99:>+7.2f} ms{error}  {result.verdict}", flush=True)
+                found = error_of(result, ledger(mock.url))
+            print(row(name, result, found), flush=True)
     return results
 
 
