@@ -85,6 +85,7 @@ class TargetFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         from harness.baselines import read_baseline
         from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+        from harness.conformance import profiles
         from harness.conformance.registry import CHECKS, select
         from harness.errors import UsageError
         from harness.subject import load_subjects
@@ -93,6 +94,9 @@ class TargetFile(pytest.File):
         try:
             subjects = [ready(subject) for subject in load_subjects(self.path)]
             option = self.config.getoption
+            for subject in subjects:
+                if subject.profile is not None:
+                    profiles.by_name(subject.profile)
             checks = select(option("streamgauge_only"), option("streamgauge_skip"))
             baseline = option("streamgauge_baseline")
             accepted = read_baseline(Path(baseline), CHECKS) if baseline else []

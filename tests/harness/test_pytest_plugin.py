@@ -150,6 +150,7 @@ def test_an_endpoint_that_is_not_there_is_one_failure(run: Run, pytester: pytest
     [
         ('url = "http://a/"\nheaders = { Authorization = "sk-1" }', "*looks like a secret*"),
         ('url = "http://a/"\napi_key_env = "NOT_SET_ANYWHERE"', "*NOT_SET_ANYWHERE is not set*"),
+        ('url = "http://a/"\nprofile = "opnai"', "*opnai*"),
         ("nonsense", "*target.toml is not usable*"),
     ],
 )
