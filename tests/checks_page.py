@@ -55,6 +55,9 @@ def section(entry: Entry) -> str:
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []
     lines += [f"Fix: {md(entry.fix)}"] if entry.fix else []
     lines += [f"{STACKS[stack]}: {md_code(text)}" for stack, text in entry.fixes.items()]
+    lines += [
+        f"Profile {name}: {change.level or 'left out'}; {md(change.why)}" for name, change in entry.profiles.items()
+    ]
     lines += [f"Reference: {linked(reference)}" for reference in entry.references]
     told = "\n".join(f"- {line}" for line in lines)
     return f"### {entry.id}\n\n{entry.level}, {entry.severity}, {entry.basis}. {md(entry.statement)}\n\n{told}"

@@ -77,6 +77,10 @@ def _print(check: Check) -> None:
     if rule.fix is not None:
         stacks = [f"{STACKS[stack]}: {text}" for stack, text in rule.fix.by_stack.items()]
         _section("Fix", [rule.fix.generic, *stacks])
+    _section(
+        "In profiles",
+        [f"{name}: {change.level or 'left out'}; {change.why}" for name, change in entry.profiles.items()],
+    )
     _section("References", entry.references)
     _print_demonstration(check)
 

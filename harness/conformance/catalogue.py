@@ -1,12 +1,13 @@
 """The catalogue of checks as values, for `check --list --format json` and for the pages made from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from harness import __version__
 from harness.conformance.optins import OptIn
+from harness.conformance.profiles import PROFILES
 from harness.conformance.registry import Check, select
 from harness.conformance.requirement import GROUPS
 from harness.conformance.scenarios import SCENARIOS, Scenario
@@ -20,6 +21,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     summary: str
     needs: list[str]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a profile makes of a requirement: another level, or None where it leaves it out; and why."""
+
+    level: str | None
+    why: str
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     fixes: dict[str, str]
     scenarios: list[Step]
     needs: list[str]
+    profiles: dict[str, Change]
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +55,17 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     streamgauge: str = __version__
     groups: dict[str, str]
+    profiles: dict[str, str]
     checks: list[Entry]
 
 
 def catalogue() -> Catalogue:
     """The catalogue of this version."""
-    return Catalogue(groups=dict(GROUPS), checks=[entry_of(check) for check in select()])
+    return Catalogue(
+        groups=dict(GROUPS),
+        profiles={profile.name: profile.summary for profile in PROFILES.values()},
+        checks=[entry_of(check) for check in select()],
+    )
 
 
 def entry_of(check: Check) -> Entry:
@@ -71,7 +85,15 @@ def entry_of(check: Check) -> Entry:
         fixes=rule.fix.by_stack if rule.fix else {},
         scenarios=[_step(SCENARIOS[name]) for name in check.reads],
         needs=_flags(check.needs_mock, check.opt_ins),
+        profiles=dict(_changes(check)),
     )
+
+
+def _changes(check: Check) -> Iterator[tuple[str, Change]]:
+    for profile in PROFILES.values():
+        rule = profile.rule_for(check.id)
+        if rule is not None and rule.level is not check.requirement.level:
+            yield profile.name, Change(level=rule.level.value if rule.level else None, why=rule.why)
 
 
 def _step(scenario: Scenario) -> Step:

@@ -29,7 +29,7 @@ from harness.conformance.guesses import SETTLE
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
 from harness.conformance.profiles import Profile
-from harness.conformance.requirement import GROUPS, Level, Requirement
+from harness.conformance.requirement import GROUPS, STACKS, Level, Requirement
 from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
 from harness.conformance.scenarios import MOCK, PLAIN, SCENARIOS, STREAM
 from harness.conformance.stacks import for_stacks, stacks_in
@@ -246,8 +246,8 @@ def _matches(check: Check, pattern: str) -> bool:
 
 
 def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
-    """Every check's answer, with the fixes for the products that the endpoint's headers name, where they name some."""
-    stacks = stacks_in(seen.head for seen in case.of(PLAIN))
+    """Every check's answer, with the fixes for the products that the profile and the headers name, if any."""
+    stacks = stacks_in(seen.head for seen in case.of(PLAIN)) | ({case.profile.name} & STACKS.keys())
     return [for_stacks(_judge_one(case, check), stacks) for check in checks]
 
 

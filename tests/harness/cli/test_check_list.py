@@ -61,6 +61,17 @@ def test_what_a_check_needs_is_in_the_list() -> None:
     assert by_id["liveness.heartbeat-idle-15s"] == ["--mock", "--long"]
 
 
+def test_what_profiles_change_is_in_the_list_and_in_the_explanation() -> None:
+    listed = json.loads(said("check", "--list", "--format", "json"))
+    changed = {entry["id"]: entry["profiles"] for entry in listed["checks"] if entry["profiles"]}
+    told = changed["errors.machine-readable"]
+
+    assert {name for profiles in changed.values() for name in profiles} <= listed["profiles"].keys()
+    assert told["aspnet"]["level"] == "MUST"
+    assert changed["http.validation-before-stream"]["ollama"]["level"] is None
+    assert told["aspnet"]["why"] in said("explain", "errors.machine-readable")
+
+
 def test_a_format_without_a_list_is_refused() -> None:
     """It would have no effect."""
     assert "--list" in refused("check", "--format", "json").message

@@ -31,6 +31,14 @@ def test_fixes_are_those_of_the_products_that_the_headers_name(given: dict[str, 
     assert stacks_shown(**given) == shown
 
 
+def test_a_profile_that_names_a_product_counts_too() -> None:
+    tape = Tape(body=b"data: x\n\n", headers=headers(x_accel_buffering=None, server="nginx"))
+    case = Example("", Verdict.WARN, (tape,), {"profile": "aspnet"}).case()
+    (result,) = judge(case, [CHECKS["headers.x-accel-buffering"]])
+
+    assert set(result.fixes) == {"aspnet", "nginx"}
+
+
 @pytest.mark.parametrize("given", [{}, {"server": "unheard-of"}, {"server": ""}])
 def test_where_no_product_is_known_all_fixes_are_shown(given: dict[str, str]) -> None:
     fix = CHECKS["headers.x-accel-buffering"].requirement.fix
