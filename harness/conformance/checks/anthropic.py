@@ -49,7 +49,7 @@ _KNOWN_DELTAS: Final = frozenset().union(*_BELONGS.values())
         Basis.DIALECT,
         "Every event has a name, and it is the type that its payload names.",
         references=(ANTHROPIC,),
-        breaks="anthropic-sdk-python drops an event without its name in silence: an empty answer, no error (run).",
+        breaks="anthropic-sdk-python drops an event without its name in silence: an empty answer, no error (tried).",
         fix=Fix(
             "Write the event line from the payload's own type.",
             aspnet="new SseItem<T>(payload, payload.Type)",
@@ -202,7 +202,7 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         Basis.DIALECT,
         "A stream that succeeds ends with one message_stop and nothing after it.",
         references=(ANTHROPIC, issue("anthropics/anthropic-sdk-python", 688)),
-        breaks="No SDK looks for it, so half an answer passes for a whole one unless the reader asks (source).",
+        breaks="No SDK looks for it, so half an answer passes for a whole one unless the reader asks (read).",
         fix=Fix("End every path with message_stop or with an error event; [DONE] is OpenAI's, leave it out."),
     ),
     reads=(*HAPPY, "tools"),
@@ -273,7 +273,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
         'A failure in mid-stream is an event named error with {"type": "error", "error": {"type", "message"}}, and no '
         "message_stop follows it.",
         references=(ANTHROPIC,),
-        breaks="The SDK raises APIStatusError for an event named error, and for nothing else (run).",
+        breaks="The SDK raises APIStatusError for an event named error, and for nothing else (tried).",
         fix=Fix(
             "Catch what fails behind the first byte, and write it as an error event of one of the documented types.",
             aspnet='yield return new SseItem<object>(new { type = "error", error = new { type, message } }, "error")',

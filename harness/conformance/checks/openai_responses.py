@@ -30,7 +30,7 @@ _PARTS: Final = {
         Basis.DIALECT,
         "Every event has a name, and it is the type that its payload names; ids are for streams that can be resumed.",
         references=(OPENRESPONSES, OPENAI_RESPONSES),
-        breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (run).",
+        breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (tried).",
         fix=Fix(
             "Write the event line from the payload's own type.",
             aspnet="new SseItem<T>(payload, payload.Type)",
