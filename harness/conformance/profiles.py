@@ -38,7 +38,6 @@ PLAIN: Final = Profile("plain", "no vendor: every requirement as it stands")
 
 _VENDORS: Final = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
 _PASSED_ON: Final = "a proxy passes on what its upstream says, and it is the upstream that has to mend it"
-_TRANSPORT: Final = "not to hold back, and to let go, is all that a proxy has to do"
 
 PROFILES: Final[Mapping[str, Profile]] = {
     profile.name: profile
@@ -145,9 +144,8 @@ PROFILES: Final[Mapping[str, Profile]] = {
                 Rule("termination.explicit-end", SHOULD, _PASSED_ON),
                 Rule("security.no-raw-provider-error", None, "passing on the provider's errors is what it is for"),
                 Rule("http.validation-before-stream", MAY, "a proxy leaves it to its upstream to judge requests"),
-                Rule("flush.compression-flushes", MUST, _TRANSPORT),
+                Rule("headers.no-content-encoding", MUST, "it is the proxy that compresses, and so holds tokens back"),
                 Rule("headers.x-accel-buffering", MAY, "it is the header of those behind a proxy"),
-                Rule("cancel.*", MUST, _TRANSPORT),
             ),
         ),
         PLAIN,

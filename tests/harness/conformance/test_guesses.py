@@ -1,0 +1,140 @@
+"""A dialect that was guessed, and what comes after the first event: a wrong guess must not blame the endpoint."""
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from harness.conformance import guesses, profiles
+from harness.conformance.cases import Case
+from harness.conformance.registry import CHECKS, asks, judge
+from harness.conformance.result import Verdict
+from tests.harness.conformance.tapes import Tape, chunk, headers
+from tests.harness.conformance.tapes_dialects import GOOD as CHAT
+from tests.harness.conformance.tapes_dialects import chat
+from tests.harness.conformance.tapes_vendors import COHERE, GEMINI, OLLAMA, RESPONSE, TOOL
+from tests.harness.conformance.tapes_vendors import GOOD as MESSAGE
+
+UNMET = (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
+NDJSON = headers(content_type="application/x-ndjson")
+
+
+def data(*values: Any, name: str | None = None) -> bytes:
+    event = f"event: {name}\n" if name else ""
+    return b"".join(f"{event}data: {json.dumps(value)}\n\n".encode() for value in values)
+
+
+TOKENS = [{"token": word, "done": False} for word in ("a", "b", "c")]
+CHUNK = data(chunk())
+# What looks like one dialect at first sight, and the words that must be said of it.
+WRONG = {
+    "openai for one event, then token-done": (
+        CHUNK + data(*TOKENS, {"token": "", "done": True}), "openai-chat", "looks like token-done"),
+    "openai for one event, then somebody's JSON": (
+        CHUNK + data(*({"kind": "piece", "body": n} for n in range(5))), "openai-chat", "nothing that it knows"),
+    "anthropic's first event, then openai": (
+        data({"type": "message_start", "message": {}}) + CHUNK * 5 + b"data: [DONE]\n\n", "anthropic",
+        "looks like openai-chat"),
+    "a JSON string, then objects": (
+        data("start", *TOKENS), "json-string", "looks like token-done"),
+    "an error-like first event, then text": (
+        data({"code": 1}, name="token") + data({"x": 1}, {"y": 2}, name="piece"), "event-json",
+        "nothing that it knows"),
+    "gemini's usage first, then something else": (
+        data({"usageMetadata": {}}, {"output": "x"}, {"output": "y"}), "gemini", "nothing that it knows"),
+    "another vendor's JSON": (
+        data(*({"output": {"text": word}} for word in "abc")), "raw-text", "3 of 3 payloads are JSON objects"),
+    "another vendor's named JSON": (
+        data(*({"output": {"text": word}} for word in "abc"), name="piece"), "event-text",
+        "3 of 3 payloads are JSON objects"),
+}  # fmt: skip
+# Defects and habits that are no reason to doubt what the stream speaks.
+RIGHT = {
+    "openai": (CHAT, "openai-chat"),
+    "openai, one payload broken": (CHUNK + b'data: {"choices":[{"delta":\n\n' + CHUNK * 2, "openai-chat"),
+    "openai, ended as another would": (CHUNK * 4 + data({"done": True}), "openai-chat"),
+    "openai, an error": (CHUNK + data({"error": {"message": "boom"}}), "openai-chat"),
+    "openai, one event": (CHUNK, "openai-chat"),
+    "anthropic": (MESSAGE, "anthropic"),
+    "anthropic, tools": (b"".join(TOOL), "anthropic"),
+    "responses": (b"".join(RESPONSE), "openai-responses"),
+    "gemini": (GEMINI, "gemini"),
+    "cohere": (b"".join(COHERE), "cohere"),
+    "token-done": (data(*TOKENS, {"token": "", "done": True}), "token-done"),
+    "raw text that says {}": (b"data: {}\n\ndata: a\n\ndata: b\n\n", "raw-text"),
+    "text": (b"data: 1\n\ndata: 2\n\n", "raw-text"),
+}
+
+
+def case_of(*tapes: Tape) -> Case:
+    """As `checking.observe` settles a case whose dialect was not told."""
+    observed = [tape.play() for tape in tapes]
+    happy = observed[0].transcript
+    doubt = guesses.doubt(happy)
+    return Case(
+        observed=observed,
+        method="POST",
+        dialect=happy.dialect,
+        doubt=doubt,
+        profile=profiles.of_dialect(None if doubt else happy.dialect),
+    )
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_guess_says_what_contradicts_it(name: str) -> None:
+    body, guessed, told = WRONG[name]
+    case = case_of(Tape(body=body))
+
+    assert case.dialect_name == guessed
+    assert case.doubt is not None
+    assert case.doubt.startswith(f"the stream looked like {guessed} because ")
+    assert told in case.doubt
+    assert case.doubt.endswith("; say --dialect NAME")
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_guess_never_produces_a_failure_of_the_dialect(name: str) -> None:
+    """What the bytes alone show is judged all the same."""
+    body = WRONG[name][0]
+    case = case_of(Tape(body=body), Tape(body=body, scenario="happy-2"), Tape(body=body, scenario="mid-error"))
+
+    results = judge(case, CHECKS.values())
+
+    of_bytes = {"http", "headers", "framing", "resume", "limits", "security"}
+    assert [one.id for one in results if one.verdict in UNMET and one.group not in of_bytes] == []
+    doubted = [one for one in results if one.verdict is Verdict.INCONCLUSIVE and one.actual == case.doubt]
+    assert doubted
+    assert all("--dialect" in (one.needs or "") for one in doubted)
+    assert any(one.verdict is Verdict.PASS and one.group == "framing" for one in results)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_guess_is_believed_whatever_else_is_wrong(name: str) -> None:
+    body, guessed = RIGHT[name]
+    case = case_of(Tape(body=body))
+
+    assert (case.dialect_name, case.doubt) == (guessed, None)
+
+
+def test_a_dialect_that_was_told_is_never_doubted() -> None:
+    told = Tape(body=WRONG["openai for one event, then token-done"][0], dialect="openai-chat").play()
+    assert guesses.doubt(told.transcript) is None
+
+
+@pytest.mark.parametrize("body", [b'{"piece": 1}\n{"piece": 2}\n', b"".join(OLLAMA)])
+def test_lines_of_json_that_nobody_knows_are_doubted(body: bytes) -> None:
+    case = case_of(Tape(body=body, headers=NDJSON))
+    assert (case.doubt is None) == (case.dialect_name == "ollama")
+
+
+def test_nothing_is_asked_for_checks_that_a_doubt_answers() -> None:
+    case = case_of(Tape(body=WRONG["another vendor's JSON"][0]))
+    assert not asks(case, CHECKS["flush.lockstep"])
+    assert asks(case, CHECKS["http.method-not-allowed"])
+
+
+def test_a_stream_of_one_dialect_inside_of_another_s_words_is_believed() -> None:
+    """A model that talks about other vendors' JSON changes nothing."""
+    said = json.dumps({"token": "x", "done": True})
+    assert case_of(Tape(body=chat(chunk(said), chunk(said), "[DONE]"))).doubt is None
