@@ -19,7 +19,7 @@ _NGINX_CONF = """
 daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
 events {{ worker_connections 512; }}
 http {{
-  access_log off;
+  access_log off; client_body_buffer_size 2m; client_max_body_size 2m;
   client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
   server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; {extra} }} }}

@@ -131,6 +131,17 @@ add(
     Tape(scenario="lockstep", body=JSON, steps=(Step(1, 1, False),), upstream=SEEN),
 )  # fmt: skip
 
+NGINX = headers(x_accel_buffering=None, server="nginx/1.22.1")
+add("headers.x-accel-buffering", "inconclusive", Tape(body=JSON, headers=NGINX))
+add(
+    "headers.x-accel-buffering", "not-applicable", Tape(body=JSON, headers=NGINX),
+    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 1, False),), upstream=SEEN),
+)  # fmt: skip
+add(
+    "headers.x-accel-buffering", "warn", Tape(body=JSON, headers=NGINX),
+    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 0, True),), upstream=SEEN),
+)  # fmt: skip
+
 GZIPPED = gzip.compress(JSON, mtime=0)
 add("headers.no-content-encoding", "pass", Tape(body=JSON, scenario="gzip", offers_gzip=True))
 add("headers.no-content-encoding", "info", Tape(body=JSON, headers=headers(content_encoding="identity")))

@@ -1,0 +1,43 @@
+"""Every shape and dialect behind a real nginx that is configured for streams: no finding that is not its own."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness import checking, dialects
+from harness.client import StreamClient
+from harness.conformance.registry import select
+from harness.conformance.result import Verdict
+from harness.target import Target
+from harness.truth import Mock
+from tests.e2e.conftest import RECOMMENDED
+from tests.harness.test_checking import INHERENT, PACE, PROFILES, SHAPES
+
+WHERE = SHAPES | {"azure": PROFILES["azure"][0]}
+# What is true of every such path: nginx can pass on a cut of its upstream only as a cut of its own.
+OF_A_HOP = {"termination.truncation-distinguishable"}
+# And of a shape that has no place for the reason of its end, where the endpoint is more than the mock.
+WITHOUT_REASON = {"errors.content-filter", "errors.context-length"}
+UNMET = (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
+
+
+@pytest.fixture
+def client() -> Iterator[StreamClient]:
+    with StreamClient(read_timeout_s=2) as made:
+        yield made
+
+
+@pytest.mark.parametrize("shape", WHERE)
+def test_a_clean_shape_has_no_findings_behind_nginx(
+    client: StreamClient, mock: str, nginx: Callable[[str], str], shape: str
+) -> None:
+    """Zero false findings at MUST and SHOULD, through a hop that is set up as it should be."""
+    target = Target(url=nginx(RECOMMENDED) + WHERE[shape], dialect="openai-chat" if shape == "azure" else shape)
+    with Mock(mock) as truth:
+        checks = checking.check(client, target, select(), mock=truth, pace=PACE)
+
+    found = {one.id: one.actual for one in checks.results if one.verdict in UNMET}
+    own = INHERENT.get(shape, set()) | OF_A_HOP
+    own |= WITHOUT_REASON if shape in SHAPES and dialects.by_name(shape).path is None else set()
+    assert {name: found[name] for name in found if name not in own} == {}
+    assert checks.position == "sandwich"
