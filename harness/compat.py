@@ -190,8 +190,8 @@ def _judge(client: Client, stream: Stream, reading: Reading, pieces: Sequence[by
     end = len(reading.body)
     if ran.how is How.BROKEN:
         return says(ClientVerdict.RAISES, f"the connection failed: {stream.detail or 'it was cut off'}", end)
-    if ran.how is How.WAITING:
-        done = reading.first(Kind.DONE)
+    done = reading.first(Kind.DONE)
+    if ran.how is How.WAITING and not (client.events and done is not None):
         marker = "" if done is None else f", though the end marker came at byte {reading.offset(done):,}"
         return says(ClientVerdict.HANGS, f"waits for the end of the body, which does not come{marker}", end)
     lost, added = difference(reading, ran.messages, events=client.events, until=error if reported else None)
@@ -209,6 +209,8 @@ def _judge(client: Client, stream: Stream, reading: Reading, pieces: Sequence[by
         more = f"; and {len(added) - 1:,} more" if len(added) > 1 else ""
         reason = f"hands on a message that the stream does not have, {printable(kind, 40)!r} with {what}{more}"
         return says(ClientVerdict.ADDS, reason, reading.acted_on(ran.came[added[0]]))
+    if ran.how is How.WAITING:
+        return says(ClientVerdict.READS, "its caller must stop at the end marker, for the body goes on")
     return says(ClientVerdict.READS, f"tells its caller of the error: {ran.error}" if reported else None)
 
 

@@ -107,7 +107,8 @@ class Reading:
         if text := "".join(delta.text for delta in deltas if delta.is_token):
             return f"the text {printable(text, 60)!r}"
         words = (words for kind, words in _WORDS if any(delta.kind is kind for delta in deltas))
-        return next(words, printable(self.events[index].data, 60))
+        understood = bool(deltas) and all(delta.value is None for delta in deltas)
+        return next(words, "no text" if understood else printable(self.events[index].data, 60))
 
 
 def strict(pieces: Iterable[bytes], media_type: str | None, dialect: Dialect | None) -> Transcript:

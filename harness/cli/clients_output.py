@@ -1,12 +1,13 @@
 """What `clients` and `check --clients` print: what becomes of the stream in each client, at which byte, and why."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from rich.table import Table
 
 from harness.cli.console import out, safe
-from harness.conformance.matrix import ClientRow, ClientVerdict, Matrix, Replay
+from harness.conformance.matrix import ASIDE, ClientRow, ClientVerdict, Matrix, Replay
 from harness.units import plural
 
 _COLOURS: Final = {
@@ -16,50 +17,75 @@ _COLOURS: Final = {
     ClientVerdict.RAISES: "red",
     ClientVerdict.HANGS: "red",
 }
-_ASIDE: Final = (ClientVerdict.NOT_APPLICABLE, ClientVerdict.NOT_INSTALLED)
 
 
 def print_matrix(matrix: Matrix) -> None:
-    """Print a row a client; those that have no business with the stream are named under it."""
+    """Print a row a client; under the rows what several share: the bytes they point at, notes, and who was left out."""
+    rows = [row for row in matrix.rows if row.result.verdict not in ASIDE]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("client", "version", "verdict"):
         table.add_column(column, no_wrap=True)
     table.add_column("byte", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
-    for row in matrix.rows:
+    for row in rows:
         result = row.result
-        if result.verdict not in _ASIDE:
-            colour = _COLOURS[result.verdict]
-            offset = "" if result.offset is None else f"{result.offset:,}"
-            version = safe(row.version or "emulated")
-            table.add_row(safe(row.client), version, f"[{colour}]{result.verdict}[/{colour}]", offset, _why(row))
-    if table.row_count:
+        colour = _COLOURS[result.verdict]
+        offset = "" if result.offset is None else f"{result.offset:,}"
+        verdict = f"[{colour}]{result.verdict}[/{colour}]"
+        table.add_row(safe(row.client), safe(row.version or "emulated"), verdict, offset, _why(row))
+    if rows:
         out.print(table)
-    for verdict in _ASIDE:
-        aside = [row for row in matrix.rows if row.result.verdict is verdict]
+        out.print()
+    for replay, where in _places(rows).items():
+        out.print(f"[bold]{where}byte {replay[0]:,}[/bold]  {safe(replay[1])}")
+    for note, names in _grouped((row.note, row.client) for row in rows):
+        who = "every one" if len(names) == len(rows) > 1 else ", ".join(names)
+        out.print(f"[bold]{safe(who)}[/bold]: {safe(note)}")
+    for verdict in ASIDE:
+        aside = _grouped((row.result.reason, row.client) for row in matrix.rows if row.result.verdict is verdict)
         if aside:
-            listed = ", ".join(f"{row.client} ({row.result.reason})" for row in aside)
-            out.print(f"[dim]{verdict}: {safe(listed)}[/dim]")
+            told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in aside)
+            out.print(f"[dim]{verdict}: {safe(told)}[/dim]")
+    out.print(counted(matrix) + (f"; {safe(matrix.caveat)}" if matrix.caveat else ""))
+
+
+def counted(matrix: Matrix) -> str:
+    """What was replayed, and how many clients made what of it."""
     counts = Counter(row.result.verdict for row in matrix.rows)
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ClientVerdict if counts[verdict])
-    replayed = f"{plural(matrix.bodies, 'stream')}, {matrix.bytes:,} bytes"
-    out.print(f"{replayed}: {told}" + (f"; {safe(matrix.caveat)}" if matrix.caveat else ""))
+    return f"{plural(matrix.bodies, 'stream')}, {matrix.bytes:,} bytes: {told}"
 
 
 def _why(row: ClientRow) -> str:
-    lines = []
-    if row.result.reason:
-        where = f"{row.scenario}: " if row.scenario not in (None, "happy") else ""
-        lines.append(safe(where + row.result.reason))
-    if row.result.excerpt is not None:
-        lines.append(f"[dim]{safe(row.result.excerpt)}[/dim]")
+    lines = [safe(_named(row) + row.result.reason)] if row.result.reason else []
     lines += [f"[magenta]{safe(_otherwise(one))}[/magenta]" for one in row.otherwise]
-    if row.note:
-        lines.append(f"[dim]{safe(row.note)}[/dim]")
     return "\n".join(lines)
+
+
+def _named(row: ClientRow) -> str:
+    return f"{row.scenario}: " if row.scenario not in (None, "happy") else ""
 
 
 def _otherwise(replay: Replay) -> str:
     at = "" if replay.offset is None else f" at byte {replay.offset:,}"
     why = f": {replay.reason}" if replay.reason else ""
     return f"depends on the reads: {replay.cut} it {replay.verdict}{at}{why}"
+
+
+def _places(rows: Iterable[ClientRow]) -> dict[tuple[int, str], str]:
+    """Each place that a row points at, once: its offset and the bytes there, and the scenario in words."""
+    return {
+        (one.offset, one.excerpt): _named(row)
+        for row in rows
+        for one in (row.result, *row.otherwise)
+        if one.offset is not None and one.excerpt is not None
+    }
+
+
+def _grouped(pairs: Iterable[tuple[str | None, str]]) -> list[tuple[str, list[str]]]:
+    """The names that share a text, by text."""
+    found: dict[str, list[str]] = {}
+    for text, name in pairs:
+        if text:
+            found.setdefault(text, []).append(name)
+    return list(found.items())

@@ -125,8 +125,9 @@ def strict_json(text: str, error_name: str) -> Any:
     """`JSON.parse` and its like in other languages, which know no NaN. Raises EmulatedError under the name they use."""
     try:
         return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise EmulatedError(f"{error_name}: {error}") from None
+    except (ValueError, RecursionError):
+        shown = text if len(text) <= 60 else f"{text[:59]}…"
+        raise EmulatedError(f"{error_name}: {shown!r} is not JSON") from None
 
 
 def _no_constant(name: str) -> Any:

@@ -37,7 +37,7 @@ def _read(body: Body) -> Iterator[Message]:
 
 
 CLIENT = Client(
-    name='fetch, split("\\n\\n")',
+    name='fetch split("\\n\\n")',
     source="a tutorial's React hook, TypeScript",
     read=_read,
     applies=json_events,

@@ -18,7 +18,7 @@ def _read(body: Body) -> Iterator[Message]:
     for kind, data in _events(body):
         if data.startswith(b"[DONE]"):
             return
-        payload = strict_json(data.decode("utf-8", "replace"), "json")
+        payload = strict_json(data.decode("utf-8", "replace").removesuffix("\n"), "json")
         if isinstance(payload, dict) and "error" in payload:
             raise ReportedError(f"received error while streaming: {json.dumps(payload['error'])}")
         if payload is not None and not isinstance(payload, dict):

@@ -27,6 +27,7 @@ WORST_FIRST: Final = (
     ClientVerdict.NOT_INSTALLED,
     ClientVerdict.NOT_APPLICABLE,
 )
+ASIDE: Final = (ClientVerdict.NOT_APPLICABLE, ClientVerdict.NOT_INSTALLED)
 BROKEN: Final = frozenset({ClientVerdict.RAISES, ClientVerdict.HANGS, ClientVerdict.LOSES})
 
 

@@ -36,7 +36,7 @@ const clients = {
     for (const piece of pieces) feed(new Uint8Array(Buffer.from(piece, "base64")));
   },
   // The loop of the tutorial, as its own text has it.
-  async 'fetch, split("\\n\\n")'(pieces, give) {
+  async 'fetch split("\\n\\n")'(pieces, give) {
     const reader = body(pieces).getReader();
     const decoder = new TextDecoder();
     let buffer = "";

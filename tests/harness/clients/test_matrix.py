@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from harness import compat, dialects
 from harness.clients import CLIENTS
 from harness.compat import Stream, compare
-from harness.conformance.matrix import ClientVerdict, Matrix
+from harness.conformance.matrix import ASIDE, ClientVerdict, Matrix
 from harness.dialects.base import Media
 from tests.harness.clients.corpus import BODIES, BOM, CHAT, READS, Body
 from tests.harness.tapes import cut
 
-ASIDE = (ClientVerdict.NOT_APPLICABLE, ClientVerdict.NOT_INSTALLED)
 CHAT_DIALECT = dialects.by_name("openai-chat")
 
 
