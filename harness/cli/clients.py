@@ -12,7 +12,7 @@ from harness.cli.console import out, safe
 from harness.cli.options import with_optional_target
 from harness.client import StreamClient, not_a_stream, settle
 from harness.compat import Stream, compare, stream_of
-from harness.conformance.matrix import Matrix
+from harness.conformance.matrix import ASIDE, Matrix
 from harness.dialects.base import Media
 from harness.errors import CannotMeasure, ExitCode, UsageError
 from harness.files import must_be_writable, replace_file
@@ -57,6 +57,8 @@ def clients(
     print_matrix(matrix)
     if json_file is not None:
         replace_file(json_file, msgspec.json.format(msgspec.json.encode(matrix), indent=1) + b"\n")
+    if all(row.result.verdict in ASIDE for row in matrix.rows):
+        raise CannotMeasure("none of the clients reads this kind of stream", "why stands behind each, above")
     if any(row.broken for row in matrix.rows):
         raise typer.Exit(ExitCode.FAILED)
 

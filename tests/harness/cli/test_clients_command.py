@@ -1,0 +1,105 @@
+"""The command `clients` as its user runs it, on the mock and on saved bodies."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.cli import app
+from harness.conformance.matrix import ClientVerdict
+from harness.errors import CannotMeasure, ExitCode, UsageError
+from mock_provider.config import MockConfig
+from mock_provider.embedded import MockServer
+
+BODY = b'data: {"token":"Hel","done":false}\n\ndata: {"token":"","done":true}\n\n'
+
+
+@pytest.fixture(scope="module")
+def mock() -> Iterator[str]:
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms")) as server:
+        yield server.url
+
+
+def clients(*arguments: str | Path, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["clients", *map(str, arguments)], input=stdin)
+
+
+@pytest.mark.parametrize(
+    ("path", "client"),
+    [
+        ("/v1/chat/completions", "openai-python"),
+        ("/v1/responses", "openai-node"),
+        ("/v1/messages", "anthropic-python"),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", "genai-python"),
+        ("/api/chat", "ollama-python"),
+    ],
+)
+def test_a_clean_stream_of_each_vendor_passes(mock: str, path: str, client: str, tmp_path: Path) -> None:
+    done = clients(mock + path, "--json", tmp_path / "m.json")
+
+    assert done.exit_code == ExitCode.OK, done.output
+    rows = {row["client"]: row for row in json.loads((tmp_path / "m.json").read_text())["rows"]}
+    assert rows[client]["result"]["verdict"] == ClientVerdict.READS
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("bom", ["loses data", "event 1 of 7 is lost: it carries", "byte 0  <U+FEFF>data: {"]),
+        ("raw-separators", ["httpx iter_lines", "JSONDecodeError: Unterminated string"]),
+        ("no-terminal", ["every one: ends as if all were well: it does not miss the end marker (data: [DONE])"]),
+    ],
+)
+def test_what_a_fault_of_the_mock_does_to_them(mock: str, fault: str, told: list[str]) -> None:
+    done = clients(f"{mock}/v1/chat/completions", "--prompt", f"hi [[mock fault={fault}]]")
+
+    assert done.exit_code == (ExitCode.FAILED if fault == "bom" else ExitCode.OK)
+    assert [text for text in told if text not in done.output] == []
+
+
+def test_a_saved_body_and_one_on_standard_input(tmp_path: Path) -> None:
+    file = tmp_path / "body.sse"
+    file.write_bytes(BODY.replace(b"\n", b"\r\n"))
+    saved, piped = clients("--file", file), clients("--file", "-", stdin=file.read_bytes())
+
+    assert saved.exit_code == piped.exit_code == ExitCode.OK
+    assert "loses data" in saved.output
+    assert saved.output.replace(str(file), "") == piped.output.replace("standard input", "")
+
+
+def test_the_dialect_of_a_saved_body_can_be_said(tmp_path: Path) -> None:
+    file = tmp_path / "body.sse"
+    file.write_bytes(b"data: Hello\n\n")
+    assert "openai-python" not in clients("--file", file).output.split("not for it")[0]
+    assert "JSONDecodeError" in clients("--file", file, "--dialect", "openai-chat").output
+
+
+@pytest.mark.parametrize("arguments", [(), ("http://x/", "--file", "body.sse"), ("--file", "absent.sse")])
+def test_what_cannot_be_asked(arguments: tuple[str, ...]) -> None:
+    assert isinstance(clients(*arguments).exception, UsageError)
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", b'{"error":"no"}', b": only a comment\n\n"])
+def test_what_holds_no_stream(body: bytes) -> None:
+    assert isinstance(clients("--file", "-", stdin=body).exception, CannotMeasure)
+
+
+def test_a_stream_that_none_of_them_is_for(mock: str) -> None:
+    done = clients(f"{mock}/plain", "--dialect", "plain-text")
+    assert isinstance(done.exception, CannotMeasure), done.output
+    assert "reads event streams" in done.output
+
+
+def test_check_replays_what_it_has_seen(mock: str, tmp_path: Path) -> None:
+    url, file = f"{mock}/v1/chat/completions", tmp_path / "checks.json"
+    prompt = "hi [[mock fault=raw-separators]]"
+    asked = [url, "--mock", mock, "--clients", "--only", "framing.no-bom", "--json", str(file), "--prompt", prompt]
+    done = CliRunner().invoke(app, ["check", *asked])
+
+    assert done.exit_code == ExitCode.OK, done.output
+    assert f"clients  {url}" in done.output
+    matrix = json.loads(file.read_text())["targets"][0]["checks"]["clients"]
+    verdicts = {row["client"]: row["result"]["verdict"] for row in matrix["rows"]}
+    assert (verdicts["openai-python"], verdicts["httpx iter_lines"]) == (ClientVerdict.READS, ClientVerdict.RAISES)
