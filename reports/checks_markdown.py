@@ -100,6 +100,7 @@ def _story(result: CheckResult) -> str:
     lines = [f"**Requirement**: {md(result.statement)}"]
     lines += [f"**Expected**: {md(result.expected)}"] if result.expected else []
     lines.append(f"**Actual**: {md(result.actual)}")
+    lines += [f"**Level**: {md(result.profile)}"] if result.profile else []
     for item in result.evidence[:3]:
         place = f", byte {item.offset:,}" if item.offset is not None else ""
         place += f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else ""

@@ -11,6 +11,7 @@ def story(result: CheckResult) -> str:
     if result.expected:
         lines.append(f"expected: {result.expected}")
     lines.append(f"actual: {result.actual}")
+    lines += [f"level: {result.profile}"] if result.profile else []
     for seen in result.evidence:
         where = f" at byte {seen.offset:,}" if seen.offset is not None else ""
         where += f", arrived at {show_ms(seen.arrival_ns)}" if seen.arrival_ns is not None else ""

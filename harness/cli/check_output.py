@@ -13,7 +13,7 @@ from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Evidence, Verdict
 from harness.units import plural, show_ms
 
-MARKS: Final = {
+_MARKS: Final = {
     Verdict.PASS: ("green", "✓"),
     Verdict.FAIL: ("red", "✗"),
     Verdict.WARN: ("yellow", "!"),
@@ -85,7 +85,7 @@ def _print_by_check(rows: Sequence[TargetChecks]) -> None:
         out.print(_headline(first))
         _print_rows(_rows(("requirement", first.statement), ("expected", first.expected)))
         for row, result in same:
-            colour, mark = MARKS[result.verdict]
+            colour, mark = _MARKS[result.verdict]
             accepted = "  [dim]accepted by the baseline[/dim]" if result.id in row.accepted else ""
             out.print(f"      [{colour}]{mark}[/{colour}] [bold]{safe(row.name)}[/bold]{accepted}")
             told = [
@@ -118,7 +118,7 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
     if shown:
         out.print(table)
         used = {result.verdict for cells in shown.values() for result in cells.values()}
-        legend = [f"[{MARKS[one][0]}]{MARKS[one][1]}[/{MARKS[one][0]}] {one}" for one in WORST_FIRST if one in used]
+        legend = [f"[{_MARKS[one][0]}]{_MARKS[one][1]}[/{_MARKS[one][0]}] {one}" for one in WORST_FIRST if one in used]
         out.print(f"\n{'  '.join(legend)}  [dim]( ) accepted by the baseline[/dim]\n")
     for number, row in enumerate(rows, 1):
         if row.checks is None:
@@ -131,12 +131,14 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
                 f"[bold]{number:>2}[/bold]  {safe(row.name)}  [dim]{safe(dialect)}, {row.checks.position}:"
                 f" {_counted(row.checks.results)}[/dim]"
             )
+            if row.checks.dialect_doubt:
+                out.print(f"    [yellow]{safe(row.checks.dialect_doubt)}[/yellow]")
 
 
 def _cell(row: TargetChecks, result: CheckResult | None) -> str:
     if result is None:
         return "[dim]·[/dim]"
-    colour, mark = MARKS[result.verdict]
+    colour, mark = _MARKS[result.verdict]
     return f"[dim]({mark})[/dim]" if result.id in row.accepted else f"[{colour}]{mark}[/{colour}]"
 
 
@@ -161,7 +163,7 @@ def _print_result(result: CheckResult, asked: set[str], *, accepted: bool) -> No
 
 
 def _headline(result: CheckResult) -> str:
-    colour, mark = MARKS[result.verdict]
+    colour, mark = _MARKS[result.verdict]
     return f"  [{colour}]{mark} {result.id}[/{colour}]  [dim]{result.level}, {result.severity}, {result.basis}[/dim]"
 
 
@@ -169,12 +171,12 @@ def _evidence(result: CheckResult) -> Iterator[tuple[str, str]]:
     """Where and when it was seen, and on a row of their own the quoted bytes, so that they can be read and copied."""
     for item in result.evidence:
         note = f": {item.note}" if item.note else ""
-        yield "evidence", safe(f"{item.scenario}{place(item)}{note}")
+        yield "evidence", safe(f"{item.scenario}{_place(item)}{note}")
         if item.excerpt:
             yield " ", _quoted(item.excerpt, item.mark)
 
 
-def place(item: Evidence) -> str:
+def _place(item: Evidence) -> str:
     """Where and when, in words; empty where neither is known."""
     words = f", byte {item.offset:,}" if item.offset is not None else ""
     return words + (f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else "")
