@@ -8,7 +8,6 @@ from itertools import chain, islice
 from mock_provider.bursts import batched, grouped
 from mock_provider.dialects.base import PARTS, Ask, Dialect, Encoder
 from mock_provider.faults.base import Answer
-from mock_provider.faults.errors import status_answer
 from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
 from mock_provider.plan import Plan
 from mock_provider.speech import spoken, whole_parts
@@ -148,9 +147,9 @@ def compose_whole(stream: Stream) -> Composition:
     return Composition(actions, None, head.status)
 
 
-def compose_refused(stream: Stream, status: int) -> Composition:
-    """429, or whatever is wrongly said instead, in the dialect's shape: no slot is free, or a quota is used up."""
-    return _answered(status_answer(status, stream), stream)
+def compose_refused(stream: Stream, answer: Answer) -> Composition:
+    """An answer in place of the stream: it is too long, no slot is free, or a quota is used up."""
+    return _answered(answer, stream)
 
 
 def request_id() -> str:

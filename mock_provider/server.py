@@ -15,6 +15,8 @@ from mock_provider.control import Control
 from mock_provider.dialects import DIALECTS
 from mock_provider.dialects.base import Ask, Dialect, Refusal
 from mock_provider.directive import Directive, DirectiveError, read_directive
+from mock_provider.faults.base import Answer
+from mock_provider.faults.errors import status_answer
 from mock_provider.gates import Gates
 from mock_provider.http import Reply, Request, json_reply
 from mock_provider.ledger import EndKind, Ledger
@@ -178,10 +180,13 @@ class Server:
         plan = stream.plan
         capacity = self._capacity
         user = stream.user
-        admitted = (capacity is None or not capacity.full) and self._quota.admit(user, request.arrival_monotonic_ns)
+        too_long = None if "no-input-limit" in self._server_faults else _too_long(stream)
+        admitted = too_long is None and (capacity is None or not capacity.full)
+        admitted = admitted and self._quota.admit(user, request.arrival_monotonic_ns)
         if not admitted:
             wrong = self._server_faults.get("overload-status")
-            composition, capacity = compose_refused(stream, 429 if wrong is None else wrong.count or 503), None
+            too_many = status_answer(429 if wrong is None else wrong.count or 503, stream)
+            composition, capacity = compose_refused(stream, too_long or too_many), None
         else:
             composition = compose(stream) if ask.stream else compose_whole(stream)
         prefill_ns = plan.prefill_ns
@@ -234,10 +239,7 @@ class Server:
 
     def _read(self, request: Request, dialect: Dialect) -> Ask:
         try:
-            ask = dialect.read(request, self._config.models)
-            if "no-input-limit" not in self._server_faults:
-                _check_length(request, ask.prompt)
-            return ask
+            return dialect.read(request, self._config.models)
         except Refusal as refusal:
             swallowed = {"malformed": "ok-on-bad-json", "invalid": "no-validation"}.get(refusal.kind)
             if swallowed in self._server_faults:
@@ -274,13 +276,16 @@ class Server:
         return Stream(request, dialect, ask, plan, dialect.encoder(ask, plan))
 
 
-def _check_length(request: Request, prompt: str) -> None:
-    if len(request.target) > TARGET_LIMIT:
-        message = f"the URL has {len(request.target)} bytes; there may be {TARGET_LIMIT}"
-        raise Refusal(414, message, kind="too-long", code="uri_too_long")
+def _too_long(stream: Stream) -> Answer | None:
+    """The answer to a request that is longer than any should be; like a stream, it is in the ledger."""
+    target, prompt = stream.request.target, stream.ask.prompt
+    if len(target) > TARGET_LIMIT:
+        message = f"the URL has {len(target)} bytes; there may be {TARGET_LIMIT}"
+        return Answer(414, *stream.error_reply(414, message, code="uri_too_long"))
     if len(prompt) > PROMPT_LIMIT:
         message = f"the prompt has {len(prompt)} characters; there may be {PROMPT_LIMIT}"
-        raise Refusal(400, message, kind="too-long", code="context_length_exceeded")
+        return Answer(400, *stream.error_reply(400, message, code="context_length_exceeded"))
+    return None
 
 
 def _check_expressible(directive: Directive, dialect: Dialect) -> None:

@@ -174,7 +174,12 @@ def whole_case(
     def declare(function: WholeCase) -> WholeCase:
         def findings(case: Case) -> list[tuple[Observed | None, Finding]]:
             seen = case.of(reads)
-            return [(seen[0], function(case)) if seen else (None, _nothing_seen(case, reads))]
+            if not seen:
+                return [(None, _nothing_seen(case, reads))]
+            finding = function(case)
+            shown = finding.evidence[0].scenario if finding.evidence else None
+            # What is reproduced is what the evidence quotes.
+            return [(next((one for one in seen if one.label == shown), seen[0]), finding)]
 
         _register(function.__module__, requirement, tuple(reads), expected, applies, findings)
         return function

@@ -36,7 +36,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)
         status: int,
         message: str,
         *,
-        kind: Literal["malformed", "invalid", "media-type", "auth", "too-long"] = "invalid",
+        kind: Literal["malformed", "invalid", "media-type", "auth"] = "invalid",
         param: str | None = None,
         code: str | None = None,
     ) -> None:

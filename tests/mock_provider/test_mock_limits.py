@@ -87,7 +87,9 @@ def test_what_is_said_instead_of_429(fault: str, status: int) -> None:
 def test_a_prompt_may_have_so_many_characters(faults: tuple[str, ...], status: int) -> None:
     with mock(faults=faults) as server:
         assert ask(server, "x" * PROMPT_LIMIT).status_code == 200
-        assert ask(server, "x" * (PROMPT_LIMIT + 1)).status_code == status
+        assert ask(server, "x" * PROMPT_LIMIT + "[[mock id=long]]").status_code == status
+        (entry,) = httpx.get(f"{server.url}/_mock/streams/long", verify=False, trust_env=False).json()["streams"]
+    assert entry["status"] == status
 
 
 @pytest.mark.parametrize(("faults", "status"), [((), 414), (("no-input-limit",), 200)])

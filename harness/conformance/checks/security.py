@@ -294,7 +294,7 @@ PROVIDER: Final = (
 )
 # What the mock says when it is asked to fail: stated here again, because the two sides share no code. A test compares
 # them.
-MOCK_WORDS: Final = ("the upstream model failed while it was generating", "mock status 500")
+MOCK_WORDS: Final = ("the upstream model failed", "streamgauge-second line")
 
 
 def application(case: Case) -> str | None:

@@ -273,7 +273,7 @@ def failed(text: str, **more: object) -> Tape:
 
 
 add(check, "pass", failed("the answer was cut", upstream=BEHIND), position=Position.SANDWICH)
-add(check, "fail", failed("the upstream model failed while it was generating", upstream=BEHIND),
+add(check, "fail", failed("HTTP 500: the upstream model failed", upstream=BEHIND),
     position=Position.SANDWICH)  # fmt: skip
 passed_on = ledger()._replace(path="/chat")
 add(check, "pass", failed("the upstream model failed while it was generating", upstream=passed_on),
