@@ -18,7 +18,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 def commands() -> str:
     """Every command with the first sentence of its help."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(app())
     rows = [
         f"| `{name}` | {(command.help or '').strip().split(chr(10) + chr(10))[0].replace(chr(10), ' ')} |"
         for name, command in group.commands.items()  # type: ignore[attr-defined]

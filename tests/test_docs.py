@@ -36,7 +36,7 @@ def blocks(kind: str) -> list[str]:
 
 def options(*path: str) -> set[str]:
     """The options of a command, as its help has them."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app())
     for name in path:
         command = command.commands[name]
     return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
