@@ -72,7 +72,7 @@ def input_size(case: Case) -> Finding:
     in_url = case.method == "GET"
     if accepted < LARGEST and not in_url and case.position is Position.DIRECT and OptIn.LOAD not in case.allowed:
         return inconclusive(f"{largest}; more was not tried, as a model is paid for what it reads", OptIn.LOAD.value)
-    return unmet(largest, tried[-1].note(f"{tried[-1].how_it_went()} to {largest.removesuffix(' were accepted')}"))
+    return unmet(largest, tried[-1].note(tried[-1].how_it_went()))
 
 
 def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | None:
@@ -98,6 +98,8 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
         return unmet(f"{size} are refused only within the stream, after 200", where)
     if reached and seen.upstream is None:
         return fail(f"{size} did not reach the model whole, and nothing says so", note)
+    if seen.upstream is not None and not seen.upstream.token_ns:
+        return unmet(f"the model refused {size}, and the answer is 200 all the same", note)
     return None
 
 

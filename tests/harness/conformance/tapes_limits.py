@@ -84,6 +84,7 @@ add(check, "warn", long(6_000), long(100_000), long(1_000_000))
 add(check, "warn", long(6_000), long(32_000), long(64_000), method="GET")
 add(check, "warn", long(6_000, body=ERROR))
 add(check, "warn", long(6_000, 404, PROBLEM))
+add(check, "warn", long(6_000, body=b"data: Error: 400\n\n", upstream=SEEN))  # in which the model wrote nothing
 add(check, "warn", long(6_000, None, end=End.RESET))
 add(check, "fail", long(6_000, 500, PROBLEM))
 add(check, "fail", long(6_000, None, end=End.TIMEOUT))
