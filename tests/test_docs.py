@@ -14,7 +14,7 @@ import pytest
 import typer
 import yaml
 
-from harness import pytest_plugin
+import streamgauge_pytest
 from harness.baselines import read_baseline
 from harness.cli import app
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
@@ -70,7 +70,9 @@ def test_every_command_of_the_page_exists() -> None:
     """With each of its options."""
     told = list(commands())
     ours = [words for words in told if words[0] == "streamgauge"]
-    known = set(re.findall(r'"(--streamgauge-[a-z-]+)"', Path(pytest_plugin.__file__).read_text("utf-8"))) | {"--dist"}
+    known = set(re.findall(r'"(--streamgauge-[a-z-]+)"', Path(streamgauge_pytest.__file__).read_text("utf-8"))) | {
+        "--dist"
+    }
 
     assert len(ours) >= 7
     for words in ours:

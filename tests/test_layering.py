@@ -35,7 +35,7 @@ LAYERS = {
     "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking",
                    "harness.side_by_side", "harness.plays", "harness.plays.*"],
     "programs": ["harness.cli", "harness.cli.*"],
-    "plugin": ["harness.pytest_plugin", "harness.pytest_streams"],
+    "plugin": ["streamgauge_pytest", "harness.pytest_streams"],
     "scenarios": ["scenarios", "scenarios.*"],
     "mock": ["mock_provider", "mock_provider.*"],
     "reports": ["reports", "reports.*"],
@@ -86,7 +86,7 @@ class Import(NamedTuple):
 
 
 def modules() -> dict[str, Path]:
-    found = {}
+    found = {path.stem: path for path in ROOT.glob("*.py")}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts

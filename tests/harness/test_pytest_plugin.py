@@ -1,5 +1,6 @@
 """The pytest plugin, run by pytest on itself."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 # What a run inside this process imports it would forget again; once here is enough.
-from harness import pytest_plugin, pytest_streams, side_by_side
+import streamgauge_pytest
+from harness import pytest_streams, side_by_side
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
 from reports import story
@@ -17,7 +19,7 @@ from reports import story
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-IMPORTED = (pytest_plugin, pytest_streams, side_by_side, story)
+IMPORTED = (streamgauge_pytest, pytest_streams, side_by_side, story)
 Run = Callable[..., pytest.RunResult]
 
 
@@ -38,7 +40,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: str) ->
         narrowed = [f"--streamgauge-only={pattern}" for pattern in only]
         # It was imported above, before pytest could rewrite its assertions: that is of no interest here.
         quiet = ("-W", "default", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-        return pytester.runpytest_inprocess("-p", "harness.pytest_plugin", *quiet, *narrowed, *arguments)
+        return pytester.runpytest_inprocess("-p", "streamgauge_pytest", *quiet, *narrowed, *arguments)
 
     return start
 
@@ -66,7 +68,7 @@ def test_each_check_is_a_test(run: Run) -> None:
     for part in ("requirement: ", "expected: ", "actual: ", "evidence: happy at byte", "reproduce: curl", "fix: "):
         assert part in said
     assert "Traceback" not in said
-    assert "pytest_plugin.py" not in said
+    assert "streamgauge_pytest.py" not in said
 
 
 @pytest.mark.parametrize(
@@ -127,10 +129,10 @@ def test_a_baseline_accepts_and_goes_stale(run: Run, pytester: pytest.Pytester) 
 
 
 def test_a_warning_that_the_session_makes_an_error_is_told_in_its_own_words(run: Run) -> None:
-    done = run(TARGET, "-W", "error::harness.pytest_plugin.StreamgaugeWarning", only=("framing.no-bom",))
+    done = run(TARGET, "-W", "error::streamgauge_pytest.StreamgaugeWarning", only=("framing.no-bom",))
 
     assert done.parseoutcomes() == {"failed": 1}
-    assert "pytest_plugin.py" not in done.stdout.str()
+    assert "streamgauge_pytest.py" not in done.stdout.str()
 
 
 def test_an_endpoint_that_is_not_there_is_one_failure(run: Run, pytester: pytest.Pytester) -> None:
@@ -206,14 +208,28 @@ def test_who_does_not_use_the_plugin_does_not_pay_for_it() -> None:
     """It is loaded in every pytest run of the environment: it must import next to nothing."""
     program = (
         "import sys; before = set(sys.modules); import pytest; with_pytest = set(sys.modules);"
-        "import harness.pytest_plugin; print(sorted(set(sys.modules) - with_pytest))"
+        "import streamgauge_pytest; print(sorted(set(sys.modules) - with_pytest))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "['harness', 'harness.pytest_plugin']"
+    assert done.stdout.strip() == "['streamgauge_pytest']"
+
+
+def test_a_project_with_a_harness_of_its_own_is_not_disturbed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package hides ours; its tests run."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", f"{pytester.path}{os.pathsep}{ROOT}")
+    pytester.mkpydir("harness")
+    pytester.makepyfile(test_own="import harness\n\ndef test_own(): assert not hasattr(harness, '__version__')")
+
+    done = pytester.runpytest_subprocess("-p", "streamgauge_pytest", "-p", "no:cacheprovider")
+
+    done.assert_outcomes(passed=1)
 
 
 def test_the_plugin_is_what_the_package_declares() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert project["entry-points"]["pytest11"] == {"streamgauge": pytest_plugin.__name__}
+    assert project["entry-points"]["pytest11"] == {"streamgauge": streamgauge_pytest.__name__}

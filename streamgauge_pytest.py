@@ -2,8 +2,9 @@
 
     pytest --streamgauge-target target.toml -m streamgauge
 
-Every pytest run of an environment that has streamgauge loads this file, so it imports nothing else until it is asked
-for something.
+Every pytest run of an environment that has streamgauge loads this file. So it imports nothing of streamgauge until it
+is asked for something, and it stands outside of the packages: a project with a directory `harness` of its own would
+hide ours, and no pytest of it would start.
 """
 
 from collections.abc import Callable, Iterable, Iterator
