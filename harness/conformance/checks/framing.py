@@ -102,8 +102,8 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
             wpt("format-data-before-final-empty-line"),
         ),
         breaks=(
-            "Every parser discards what was pending: the last token, the usage or the end marker (openai-python "
-            "and httpx-sse, run)."
+            "Nearly every parser discards what was pending: the last token, the usage or the end marker "
+            "(openai-python, openai-go, httpx-sse, EventSource and .NET's, tried); openai-node 7.57 hands it on."
         ),
         fix=Fix(
             "End every event with two line feeds, the end marker too.",
@@ -137,8 +137,8 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         "Two payloads never share one event.",
         references=(INTERPRETING,),
         breaks=(
-            "Lines of one event are joined: openai-python raises JSONDecodeError (tried), openai-node SyntaxError, "
-            "Anthropic's SDK drops both."
+            "Lines of one event are joined: openai-python and Anthropic's SDK raise JSONDecodeError, openai-node "
+            "SyntaxError, openai-go an error too (all tried)."
         ),
         fix=Fix(
             "Put a blank line after each payload.",
@@ -281,7 +281,10 @@ def single_line_json(seen: Observed, _case: Case) -> Finding:
             PARSING,
             wpt("format-newlines"),
         ),
-        breaks="Readers that split at two line feeds never fire at CR LF; openai-go does not know CR alone.",
+        breaks=(
+            "Readers that split at two line feeds never fire at CR LF; at CR alone openai-go and go-openai read "
+            "nothing, and eventsource-parser loses the last event (tried)."
+        ),
         fix=Fix(
             "Write \\n yourself, not the line end of the platform.",
             aspnet='await writer.WriteAsync("\\n"); // not WriteLineAsync, not Environment.NewLine',
@@ -319,7 +322,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
             PARSING,
             wpt("format-bom", "format-bom-2"),
         ),
-        breaks="openai-python, anthropic-sdk-python and httpx-sse lose the first event (tried).",
+        breaks="openai-python, openai-go, go-openai, Anthropic's SDK and httpx-sse lose the first event (tried).",
         fix=Fix(
             "Encode as UTF-8 without a mark.",
             aspnet=(
@@ -358,7 +361,7 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
             wpt("format-leading-space"),
             issue("openai/openai-python", 498),
         ),
-        breaks='go-openai, python-genai and hand-written readers look for "data: "; words run together in raw text.',
+        breaks='google-genai raises (tried), hand-written readers look for "data: "; words run together in raw text.',
         fix=Fix(
             'Write "data: " with a space, always.',
             aspnet='$"data: {json}\\n\\n" // with the space',
@@ -394,7 +397,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
             wpt("format-field-data"),
             guides("skip empty updates"),
         ),
-        breaks="openai-python raises JSONDecodeError (tried), openai-node SyntaxError.",
+        breaks="openai-python raises JSONDecodeError, openai-node SyntaxError, openai-go an error (tried).",
         fix=Fix(
             "Skip empty tokens, and send a comment to keep the connection alive.",
             aspnet="if (string.IsNullOrEmpty(update.Text)) continue; // not IsNullOrWhiteSpace: spaces are text",
@@ -428,7 +431,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         ),
         breaks=(
             "openai-python raises JSONDecodeError at a retry alone and at a ping without data, httpx-sse gives "
-            "an empty event (both tried)."
+            "an empty event, .NET's parser gives the next event the name of this one (all tried)."
         ),
         fix=Fix(
             "Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",

@@ -472,8 +472,8 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
             guides("[DONE]"),
         ),
         breaks=(
-            "openai-python takes a stream without it for complete (tried); openai-node knows no other spelling; "
-            "go-openai waits for it."
+            "openai-python, openai-node, openai-go and go-openai take a stream without it for complete (tried); "
+            "openai-node knows no other spelling."
         ),
         fix=Fix(
             "Write exactly data: [DONE] and a blank line after the last chunk.",

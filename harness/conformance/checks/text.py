@@ -191,7 +191,7 @@ def _difference(got: str, sent: str) -> str:
             issue("florimondmanca/httpx-sse", 34),
             issue("modelcontextprotocol/python-sdk", 1356),
         ),
-        breaks="Readers built on str.splitlines or iter_lines: httpx-sse before 0.4.2, python-genai, ollama-python.",
+        breaks="Readers built on str.splitlines or httpx's iter_lines: ollama-python (tried), httpx-sse before 0.4.2.",
         fix=Fix(
             "Escape them, or escape all that is not ASCII.",
             aspnet=(
