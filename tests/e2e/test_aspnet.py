@@ -15,6 +15,7 @@ import pytest
 from harness import checking
 from harness.cancelling import run_matrix
 from harness.client import StreamClient, settle
+from harness.conformance.optins import Allowed
 from harness.conformance.registry import select
 from harness.conformance.result import Verdict
 from harness.plays.base import Pace
@@ -56,8 +57,17 @@ def guides(mock: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("route", "dialect", "fails"),
     [
-        ("/s0/chat/stream", "event-text", {"http.validation-before-stream", "errors.mid-stream-event"}),
-        ("/s1/api/chat/stream", "token-done", {"http.validation-before-stream", "errors.mid-stream-event"}),
+        # A model that refuses the prompt for its length makes them answer 500.
+        (
+            "/s0/chat/stream",
+            "event-text",
+            {"http.validation-before-stream", "errors.mid-stream-event", "limits.input-size"},
+        ),
+        (
+            "/s1/api/chat/stream",
+            "token-done",
+            {"http.validation-before-stream", "errors.mid-stream-event", "limits.input-size"},
+        ),
         ("/s1/api/chat/stream?message=x", "json-string", {"http.validation-before-stream", "errors.mid-stream-event"}),
         ("/s3/api/chat/stream?prompt=x", "token-done", {"errors.mid-stream-event"}),
         ("/s4/api/chat/stream", "event-json", {"http.validation-before-stream", "errors.mid-stream-event"}),
@@ -76,6 +86,8 @@ def guides(mock: str) -> Iterator[str]:
                 "cancel.upstream-aborted",
                 "cancel.before-first-token",
                 "security.sse-injection",
+                "errors.message-framed",
+                "security.no-raw-provider-error",
             },
         ),
     ],
@@ -90,6 +102,20 @@ def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
     assert checks.dialect == dialect
     assert {one.id for one in checks.results if one.verdict is Verdict.FAIL} == fails
     assert not [one.id for one in checks.results if one.verdict is Verdict.ERROR]
+
+
+@pytest.mark.parametrize("route", ["/s1/limited/api/chat/stream", "/s3/api/chat/stream?prompt=x"])
+def test_ten_streams_at_once_are_the_limit_of_all_users_together(mock: str, guides: str, route: str) -> None:
+    """And the framework says 503 where it should say 429."""
+    allowed = Allowed(streams=16, second_key="another-user")
+    with StreamClient() as client, Mock(mock) as control:
+        target = settle(client, Target(url=guides + route))
+        checks = checking.check(client, target, select(("limits",)), mock=control, allowed=allowed)
+
+    verdicts = {one.id: one.verdict for one in checks.results}
+    assert verdicts["limits.concurrency-429"] is Verdict.WARN
+    assert verdicts["limits.per-user-not-global"] is Verdict.FAIL
+    assert verdicts["limits.parallel-isolation"] is Verdict.PASS
 
 
 def test_cancelling_reaches_the_model_where_the_token_is_threaded_through(mock: str, guides: str) -> None:
