@@ -167,7 +167,9 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
         if reader.token_events > tokens:
             tokens = reader.token_events
             how = on_token(reader)
-            if how is not None:
+            if how is Close.HALF:
+                exchange.half_close()
+            elif how is not None:
                 exchange.leave(how)
                 break
         if not exchange.step(deadline) and done == len(body):

@@ -46,6 +46,7 @@ class Server:
     def __init__(self, config: MockConfig, place: Place | None = None) -> None:
         self._config = config
         self._server_faults = {active.fault.name: active.arg for active in map(faults.parse, config.faults)}
+        self._broken = False  # by the fault that does so
         self._place = place
         self._ledger = Ledger(config.ledger_size, next_seq=place.next_seq if place is not None else None)
         self._gates = Gates()
@@ -169,6 +170,9 @@ class Server:
             raise Refusal(401, "missing or wrong API key", kind="auth", code="invalid_api_key")
 
     def _stream(self, request: Request, dialect: Dialect, connection: Connection) -> None:
+        if self._broken:
+            connection.reply(json_reply(500, {"error": {"message": "the server has not got over an earlier stream"}}))
+            return
         ordinal = self._next_ordinal()
         try:
             self._authenticate(request, dialect)
@@ -208,8 +212,10 @@ class Server:
 
         def ended(player: Player, end: EndKind) -> None:
             self._ledger.close(player.entry, time.time_ns(), end)
-            if admitted:
+            left = end == "disconnected"
+            if admitted and not (left and "leaks-slots" in self._server_faults):
                 self._quota.leave(user)
+            self._broken = self._broken or (left and "fragile" in self._server_faults)
             connection.stream_ended(end)
 
         player = Player(

@@ -9,6 +9,8 @@ MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provide
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 CUT_AFTER_TOKENS: Final = 5  # of the upstream's in `mid-cut`
+LEAVE_AFTER_TOKENS: Final = 5
+STORM: Final = 20
 
 
 MAX_OUTPUT: Final = 5  # tokens that one scenario allows
@@ -108,8 +110,17 @@ SCENARIOS: Final = {
         Scenario("canaries", "8 streams at once, each with a word of its own", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
         Scenario("resume", "a stream that is cut and asked for again, as EventSource does"),
         Scenario("replay", "another user asks for the rest of a stream that was cut", opt_in=(OptIn.SECOND_KEY,)),
+        Scenario(
+            "trickle", "an upstream that never comes to an end", mock=True, opt_in=(OptIn.LONG,), turn=Turn.SILENT
+        ),
+        Scenario("reconnect", "the reconnect of an EventSource after the end of a stream"),
+        Scenario("http2", "the same request over HTTP/2"),
         Scenario("cancel-mid", "the client leaves after 5 tokens", mock=True),
-        Scenario("cancel-early", "the client leaves before the first token", mock=True),
+        Scenario("cancel-early", "the client leaves before the first token, by a reset", mock=True),
+        Scenario("half-close", "the client closes its sending side after 5 tokens, and reads on", mock=True),
+        Scenario("stalled-reader", "a client that stops reading", mock=True, opt_in=(OptIn.LONG,), turn=Turn.ALONE),
+        Scenario("storm", f"{STORM} clients that leave in odd moments", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
+        Scenario("slots", "many streams at once, left and opened again", opt_in=(OptIn.LOAD,), turn=Turn.ALONE),
     )
 }
 

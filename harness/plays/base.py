@@ -41,7 +41,7 @@ class Pace(NamedTuple):
     """The mock's ordinary stream: long enough for flush.incremental to tell a burst from a flow.
 
     `heartbeat_s` is the silence in which a heartbeat is expected; the waits that provoke one are multiples of it.
-    `hold_s` is how long each of many streams at once lasts.
+    `hold_s` is how long each of many streams at once lasts, `stall_s` how long a client does not read.
     """
 
     tokens: int = 40
@@ -50,6 +50,7 @@ class Pace(NamedTuple):
     step_timeout_s: float = lockstep.STEP_TIMEOUT_S
     heartbeat_s: float = HEARTBEAT_NS / SECOND
     hold_s: float = 3.0
+    stall_s: float = 5.0
 
 
 class Runner(NamedTuple):

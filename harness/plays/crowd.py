@@ -14,6 +14,7 @@ from harness.dialects.base import Kind
 from harness.plays.base import DEADLINE_S, Keys, Runner, play
 from harness.plays.together import together
 from harness.plays.users import as_second
+from harness.transport.connection import Close
 
 # Characters of a prompt: above the guides' 5,000, what no chat needs; what nobody should read. In a URL: above the
 # 8 KiB of Kestrel and nginx; as many as httpx sends.
@@ -23,6 +24,8 @@ TOKENS: Final = 40
 ROUNDS: Final = 3  # requests of a burst, as a multiple of the streams allowed
 WORKERS: Final = 4
 CANARIES: Final = 8
+SLOT_ROUNDS: Final = 4
+FREE_AFTER: Final = 5 / 3  # 5 s, as streams last 3
 
 Task = Callable[[Runner], list[Observed]]
 
@@ -122,6 +125,27 @@ def canaries(run: Runner, scenario: str) -> Iterator[Observed]:
         return [seen]
 
     yield from crowd(run, [partial(one, number) for number in range(1, count + 1)])
+
+
+@play("slots")
+def slots(run: Runner, scenario: str) -> Iterator[Observed]:
+    """As many streams as allowed, all left; the same again, each time when their slots should be free."""
+    count, patience_s = _streams(run), run.pace.hold_s / 3
+
+    def leaves(number: int, turn: int, own: Runner) -> list[Observed]:
+        spec, stream_id = own.request({"tokens": 300, "itl": f"{run.pace.hold_s * 10:.0f}ms"})
+        how = (patience_s, Close.RST if number % 2 else Close.FIN)
+        transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S, leave_after=how)
+        variant = f"round {turn} of {SLOT_ROUNDS}, stream {number} of {count}"
+        return [own.observed(scenario, spec, stream_id, transcript, variant=variant)]
+
+    for turn in range(1, SLOT_ROUNDS + 1):
+        seen = list(crowd(run, [partial(leaves, number, turn) for number in range(1, count + 1)]))
+        for one in seen:
+            one.size = turn
+        yield from seen
+        if turn < SLOT_ROUNDS:
+            time.sleep(run.pace.hold_s * FREE_AFTER)
 
 
 def _streams(run: Runner) -> int:

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
+from harness.client import StreamClient
 from harness.conformance.cases import Observed
-from harness.plays.base import Runner, play
+from harness.dialects.base import Kind
+from harness.plays.base import DEADLINE_S, Runner, play
+from harness.wire import End
 
 FOREIGN_ORIGIN: Final = "https://evil.example"
 
@@ -48,3 +53,31 @@ def cors(run: Runner, scenario: str) -> Iterator[Observed]:
     seen = run.probe(scenario, preflight, None, variant="a preflight")
     seen.origin = FOREIGN_ORIGIN
     yield seen
+
+
+@play("http2")
+def http2(run: Runner, scenario: str) -> Iterator[Observed]:
+    """Over TLS, where ALPN says whether it is offered; in clear text it has to be asked for."""
+    if run.target.http2 or not run.target.url.startswith("https"):
+        return
+    target = msgspec.structs.replace(run.target, http2=True)
+    spec, stream_id = run.request()
+    with StreamClient.to(target) as client:
+        yield run._replace(client=client).probe(scenario, spec, stream_id)
+        run.client.exchanges += client.exchanges
+
+
+@play("reconnect")
+def reconnect(run: Runner, scenario: str) -> Iterator[Observed]:
+    """As an EventSource does, with which a page asks by GET: again after the end, with the last id."""
+    spec, stream_id = run.request({"tokens": 4, "ttft": "1ms", "itl": "1ms"})
+    if spec.method != "GET":
+        return
+    first = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
+    yield run.observed(scenario, spec, stream_id, first, variant="the first time")
+    if not first.is_stream or first.first(Kind.DONE) or first.capture.end is not End.COMPLETE:
+        return
+    last_id = next((event.id for event in reversed(first.events) if event.id), "")
+    again = spec._replace(headers=spec.headers | {"Last-Event-ID": last_id}) if last_id else spec
+    transcript = run.client.run(again, dialect=run.dialect, deadline_s=DEADLINE_S)
+    yield run.observed(scenario, again, stream_id, transcript, variant="the reconnect")

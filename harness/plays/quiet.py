@@ -10,6 +10,7 @@ from harness.units import MS, SECOND
 # In heartbeats of 15 s each: 50 s, 40 s. Longer than the 30 s (CloudFront) at which the first intermediaries cut.
 MIDDLE: Final = 10 / 3
 START: Final = 8 / 3
+TRICKLES: Final = 15  # tokens in the time of a heartbeat: one a second
 SPARE_S: Final = 10.0
 
 
@@ -36,6 +37,13 @@ def quiet_forever(run: Runner, scenario: str) -> Iterator[Observed]:
 def quiet_silent(run: Runner, scenario: str) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None
     yield _ask(run, scenario, None, {"fault": "no-answer"}, run.allowed.long_ns / SECOND)
+
+
+@play("trickle")
+def trickle(run: Runner, scenario: str) -> Iterator[Observed]:
+    assert run.allowed.long_ns is not None
+    every_ms = round(run.pace.heartbeat_s * 1000 / TRICKLES)
+    yield _ask(run, scenario, None, {"script": "endless", "itl": f"{every_ms}ms"}, run.allowed.long_ns / SECOND)
 
 
 def _bounded(run: Runner, heartbeats: float) -> int:

@@ -8,7 +8,9 @@ from harness.conformance.scenarios import CUT_AFTER_TOKENS
 from harness.plays.base import Runner, play
 
 # What the mock's error says with `fault=error-lines` and `status-lines`: stated here again, and compared by a test.
-LINES: Final = "the upstream model failed\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
+LINES: Final = (
+    "the upstream model failed while it was generating\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
+)
 
 
 @play("mid-error")

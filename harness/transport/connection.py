@@ -29,12 +29,14 @@ def left_of(ends_s: float | None) -> float | None:
 class Close(StrEnum):
     """How the client leaves: an orderly close, an abortive one (SO_LINGER 0), or HTTP/2's, which ends the stream alone.
 
-    Over HTTP/1.1, where a connection carries one stream, the last is an orderly close.
+    Over HTTP/1.1, where a connection carries one stream, that is an orderly close. HALF closes the sending side only,
+    and goes on reading.
     """
 
     FIN = "fin"
     RST = "rst"
     RST_STREAM = "rst_stream"
+    HALF = "half"
 
 
 class Connection:
@@ -172,6 +174,11 @@ class Connection:
         except OSError:
             return False
         return False
+
+    def half_close(self) -> None:
+        """Send a FIN, and go on reading (RFC 9112 section 9.6). Under TLS there is no such thing."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     def close(self, how: Close = Close.FIN) -> None:
         """Leave. Unread data would turn an orderly close into a reset, so it is read away first."""

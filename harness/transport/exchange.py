@@ -291,6 +291,11 @@ class Exchange(httpx.SyncByteStream):
         else:
             self._stop(End.RESET, f"the connection broke: {error.strerror or error}{doubt}")
 
+    def half_close(self) -> None:
+        """Tell the peer that nothing more will be sent, and go on reading."""
+        if self._connection is not None:
+            self._connection.half_close()
+
     def leave(self, how: Close) -> None:
         """Close before the end, as a user who has seen enough."""
         self._digest()

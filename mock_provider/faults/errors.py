@@ -10,7 +10,7 @@ ERROR = frozenset({"stream", "error"})
 ERROR_TEXT = "Error: the upstream model failed while it was generating"
 RETRY_AFTER_S = 1
 # A provider's message with everything that ends a line or an event.
-LINES = "the upstream model failed\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
+LINES = "the upstream model failed while it was generating\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
 TOO_LONG = "This model's maximum context length is 128000 tokens; the messages have 200000. Shorten them."
 
 

@@ -45,6 +45,22 @@ FAULTS = (
         server_wide=True,
     ),
     Fault(
+        name="fragile",
+        sentence="once a client has left a stream, every request is answered with 500",
+        level="http",
+        trips=("cancel.server-survives",),
+        needs=frozenset(),
+        server_wide=True,
+    ),
+    Fault(
+        name="leaks-slots",
+        sentence="the slot of --key-slots that a client has left stays taken",
+        level="http",
+        trips=("cancel.slot-released",),
+        needs=frozenset(),
+        server_wide=True,
+    ),
+    Fault(
         name="no-allow",
         sentence="405 without the Allow field",
         level="http",

@@ -22,7 +22,7 @@ from harness.target import Target
 from harness.truth import Mock
 from harness.units import MS
 from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from mock_provider.embedded import BufferingProxy, MockServer
 
 CHAT, TOKEN_DONE, JSON_STRING = "/v1/chat/completions", "/api/chat/stream", "/api/chat/stream?message=x"
 DIALECTS = {CHAT: "openai-chat", TOKEN_DONE: "token-done", JSON_STRING: "json-string"}
@@ -259,3 +259,55 @@ def test_payloads_are_held_against_a_schema(faults: tuple[str, ...], expected: s
 
     (result,) = judge(case, select(["custom.schema"]))
     assert result.verdict == expected
+
+
+EARLY_HEAD = "flush.headers-early"
+
+
+@pytest.mark.parametrize(("faults", "expected"), [((), "pass"), (("late-head",), "warn")])
+def test_a_head_that_comes_with_the_first_token(faults: tuple[str, ...], expected: str) -> None:
+    """The first token takes longer than the silence that is borne."""
+    found = verdicts(CHAT, [EARLY_HEAD], Allowed(long_ns=1100 * MS), faults=faults)
+
+    assert found == {EARLY_HEAD: expected}
+
+
+RELEASED = "cancel.slot-released"
+
+
+@pytest.mark.parametrize(("faults", "expected"), [((), "pass"), (("leaks-slots",), "fail")])
+def test_slots_that_are_left_are_free_again(faults: tuple[str, ...], expected: str) -> None:
+    """Three of four streams fit, in every round or in the first only."""
+    found = verdicts(CHAT, [RELEASED], Allowed(streams=4), faults=faults, key_slots=3)
+
+    assert found == {RELEASED: expected}
+
+
+STALLED = "cancel.slow-reader-bounded"
+UNENDED = ["errors.upstream-timeout", "termination.max-duration"]
+BRIEF = Pace(tokens=16, ttft="1ms", itl="1ms", heartbeat_s=0.05, stall_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "expected"),
+    [
+        ({}, {STALLED: "pass", UNENDED[0]: "fail", UNENDED[1]: "warn"}),
+        ({"until_close": True}, {STALLED: "fail", UNENDED[0]: "fail", UNENDED[1]: "warn"}),
+        ({"cut_idle_ms": 100}, {STALLED: "pass", UNENDED[0]: "warn", UNENDED[1]: "warn"}),
+    ],
+    ids=["pass-through", "until-close", "cut-idle"],
+)
+def test_a_proxy_with_a_stalled_reader_and_a_silent_upstream(knobs: dict[str, Any], expected: dict[str, str]) -> None:
+    """What it takes in for a client that does not read, and whether it gives an upstream up."""
+    patterns = [STALLED, *UNENDED]
+    with (
+        MockServer(MockConfig()) as server,
+        BufferingProxy(upstream=server.url, **knobs) as proxy,
+        StreamClient() as client,
+        Mock(server.url) as mock,
+    ):
+        target = Target(url=proxy.url + CHAT, dialect="openai-chat")
+        allowed = Allowed(long_ns=600 * MS)
+        case = checking.observe(client, target, select(patterns), mock=mock, allowed=allowed, pace=BRIEF)
+
+    assert {one.id: one.verdict.value for one in judge(case, select(patterns))} == expected

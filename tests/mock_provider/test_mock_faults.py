@@ -444,7 +444,11 @@ def test_status_has_the_dialects_error_body(mock: MockServer, status: int, retry
 def test_an_unframed_error_falls_out_of_its_event(mock: MockServer) -> None:
     _, json_error = clean_and_faulty(mock, "openai-chat", "error-unframed,error-lines:2")
     _, raw_error = clean_and_faulty(mock, "event-text", "error-unframed,error-lines:2")
-    first, second, third = "the upstream model failed", "streamgauge-second line", "streamgauge-third line"
+    first, second, third = (
+        "the upstream model failed while it was generating",
+        "streamgauge-second line",
+        "streamgauge-third line",
+    )
     assert f'"{first}\n{second}\r\n\r\n{third}"'.encode() in json_error.chunks[-1]
     assert raw_error.chunks[-1] == f"event: error\ndata: {first}\n{second}\n\n{third}\n\n".encode()
 
@@ -493,6 +497,26 @@ def test_server_wide_fault(mock: MockServer, name: str, request_: bytes, status:
         assert (wrong.status, wrong.whole) == (200, True)
 
 
+def test_a_fragile_server_does_not_get_over_a_client_that_leaves() -> None:
+    with MockServer(MockConfig(tokens=50, ttft="0", itl="20ms", faults=("fragile",))) as fragile:
+        assert play(fragile, "raw-text", "[[mock tokens=1]]").status == 200
+        with connect(fragile.url) as client:
+            client.sendall(request_bytes("raw-text", "[[mock id=left]]"))
+            client.recv(100)
+        httpx.get(f"{fragile.url}/_mock/streams/left", params={"wait": 5})
+        assert play(fragile, "raw-text", "[[mock tokens=1]]").status == 500
+
+
+def test_a_leaking_server_runs_out_of_slots() -> None:
+    with MockServer(MockConfig(tokens=50, ttft="0", itl="20ms", key_slots=1, faults=("leaks-slots",))) as leaking:
+        assert play(leaking, "raw-text", "[[mock tokens=1]]").status == 200
+        with connect(leaking.url) as client:
+            client.sendall(request_bytes("raw-text", "[[mock id=left]]"))
+            client.recv(100)
+        httpx.get(f"{leaking.url}/_mock/streams/left", params={"wait": 5})
+        assert play(leaking, "raw-text", "[[mock tokens=1]]").status == 429
+
+
 def test_a_server_wide_fault_is_refused_in_a_directive(mock: MockServer) -> None:
     answer = play(mock, "openai-chat", "[[mock fault=no-allow]]")
     assert (answer.status, b"--fault no-allow" in answer.rest) == (400, True)
@@ -523,6 +547,7 @@ def test_every_fault_is_exercised_here() -> None:
     exercised = {case.name for case in CASES + MORE_CASES} | {spec.partition(":")[0] for spec in HEADS}
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
     exercised |= {"100-first", "103-first", "error-unframed", "status-lines", "context-length"}
+    exercised |= {"fragile", "leaks-slots"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
     exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
     assert exercised == set(FAULTS) - {fault.name for fault in ndjson.FAULTS}  # see test_mock_vendor_faults

@@ -43,6 +43,7 @@ class Tape:
     dialect: str | None = None
     end: End = End.COMPLETE
     end_ms: float | None = None
+    head_ms: float = 1
     framing: Framing = Framing.CHUNKED
     detail: str | None = None
     trailing: bytes = b""
@@ -65,7 +66,8 @@ class Tape:
         if self.status is not None:
             capture.head = Head(self.status, "", self.http_version, self.headers)
             capture.framing, capture.head_read = self.framing, 0
-            capture.reads.append(Read(START_NS + MS, START_NS + MS, 100))
+            head_ns = START_NS + round(self.head_ms * MS)
+            capture.reads.append(Read(head_ns, head_ns, 100))
         size = piece or max(len(self.body), 1)
         cut = [(2 + index, self.body[at : at + size]) for index, at in enumerate(range(0, len(self.body), size))]
         for at_ms, data in cut if self.timed is None else self.timed:

@@ -1,4 +1,4 @@
-"""Examples for errors of the upstream: length, filter, retries, silence, and errors that break their event."""
+"""Examples for errors of the upstream, for clients that leave or stop reading, and for streams that never end."""
 
 from typing import Any
 
@@ -107,3 +107,106 @@ add(check, "fail", asked("quiet-forever", TOKEN + LAST, end_ms=30_000))
 add(check, "not-applicable", asked("quiet-forever", TOKEN, end=End.TIMEOUT, end_ms=200_000), endpoint_is_mock=True)
 add(check, "inconclusive", asked("quiet-forever", TOKEN, end=End.TIMEOUT, end_ms=60_000))
 add(check, "inconclusive", asked("quiet-forever", TOKEN, upstream=None))
+
+# cancel
+
+
+def left(scenario: str, variant: str | None = None, *, seen_ms: int | None = None, **more: Any) -> Tape:
+    """A client that left after 100 ms; the upstream noticed it so much later."""
+    at = None if seen_ms is None else START_NS + (100 + seen_ms) * MS
+    upstream = ledger(end="disconnected" if at else None, disconnect_ns=at, token_ns=[START_NS + 9000 * MS])
+    given = {"end": End.CANCELLED, "end_ms": 100, "variant": variant, "upstream": upstream, **more}
+    return asked(scenario, TOKEN * 5, **given)
+
+
+check = "cancel.abort-variants"
+MID, EARLY = left("cancel-mid", seen_ms=3), left("cancel-early", "RST", seen_ms=3)
+DEAF_MID, DEAF_EARLY = left("cancel-mid"), left("cancel-early", "RST")
+add(check, "pass", MID, EARLY)
+add(check, "warn", DEAF_MID, DEAF_EARLY)
+add(check, "warn", MID, DEAF_EARLY, left("cancel-early", "FIN", seen_ms=3))
+add(check, "inconclusive", MID, DEAF_EARLY, left("cancel-early", "FIN"))
+add(check, "inconclusive", MID)
+add(check, "inconclusive", MID, left("cancel-early", "RST", upstream=None))
+
+check = "cancel.half-close"
+FIVE = tuple((10.0 * n, TOKEN) for n in range(1, 6))
+GOES_ON = (*FIVE, (1000.0, TOKEN))
+add(check, "pass", asked("half-close", timed=GOES_ON, end=End.CANCELLED))
+add(check, "info", asked("half-close", timed=FIVE, end=End.CLOSED, end_ms=60))
+add(check, "info", asked("half-close", timed=FIVE, end=End.TIMEOUT, end_ms=8000))
+add(check, "inconclusive", asked("half-close", TOKEN))
+add(check, "inconclusive", asked("half-close", timed=GOES_ON, upstream=None))
+
+check = "cancel.server-survives"
+FIRST_ONE, NEXT = Tape(body=TOKEN + LAST), Tape(body=TOKEN + LAST, scenario="happy-2")
+add(check, "pass", FIRST_ONE, MID, NEXT)
+add(check, "fail", FIRST_ONE, MID, refused("happy-2", 500))
+add(check, "fail", FIRST_ONE, MID, asked("happy-2", status=None, end=End.RESET))
+add(check, "fail", FIRST_ONE, MID, asked("happy-2", timed=((9000.0, TOKEN), (9001.0, LAST))))
+add(check, "inconclusive", FIRST_ONE, NEXT)
+
+check = "cancel.slot-released"
+
+
+def rounds(*counts: int, of: int = 4) -> list[Tape]:
+    """In each round some of the streams are accepted."""
+    return [
+        left("slots", size=turn) if stream < count else refused("slots", 429, size=turn)
+        for turn, count in enumerate(counts, 1)
+        for stream in range(of)
+    ]
+
+
+add(check, "pass", *rounds(3, 3, 3))
+add(check, "fail", *rounds(3, 2, 1))
+add(check, "fail", *rounds(3, 0))
+add(check, "not-applicable", *rounds(4, 4, 4))
+add(check, "inconclusive", *rounds(0, 0))
+add(check, "inconclusive", HAPPY)
+
+check = "cancel.slow-reader-bounded"
+MB = 1024 * 1024
+add(check, "pass", left("stalled-reader", upstream=SEEN._replace(written_bytes=3 * MB)))
+add(check, "pass", left("stalled-reader", upstream=SEEN._replace(written_bytes=25 * MB, disconnect_ns=START_NS)))
+add(check, "warn", left("stalled-reader", upstream=SEEN._replace(written_bytes=25 * MB)))
+add(check, "fail", left("stalled-reader", upstream=SEEN._replace(written_bytes=50 * MB, end="complete")))
+add(check, "inconclusive", left("stalled-reader", upstream=None))
+
+# termination
+
+check = "termination.max-duration"
+add(check, "pass", asked("trickle", TOKEN + ERROR, end_ms=60_000))
+add(check, "pass", asked("trickle", CHAT + STOP % b"length" + DONE, end_ms=60_000))
+add(check, "warn", asked("trickle", TOKEN, end=End.TIMEOUT, end_ms=200_000))
+add(check, "warn", asked("trickle", TOKEN, end=End.RESET, end_ms=60_000))
+add(check, "warn", asked("trickle", TOKEN + LAST, end_ms=60_000))
+add(check, "not-applicable", asked("trickle", TOKEN, end=End.TIMEOUT, end_ms=200_000), endpoint_is_mock=True)
+add(check, "inconclusive", asked("trickle", TOKEN, end=End.TIMEOUT, end_ms=60_000))
+
+check = "termination.no-eventsource-loop"
+AGAIN = asked("reconnect", RAW, variant="the reconnect")
+add(check, "pass", asked("reconnect", TOKEN + LAST), method="GET")
+add(check, "pass", asked("reconnect", RAW), asked("reconnect", status=204, variant="the reconnect"), method="GET")
+add(check, "pass", asked("reconnect", RAW), AGAIN, method="GET")  # taken up again without the upstream
+add(check, "warn", asked("reconnect", RAW), asked("reconnect", RAW, upstream=tries(500)), method="GET")
+add(check, "warn", asked("reconnect", RAW, upstream=None), asked("reconnect", RAW, upstream=None), method="GET")
+add(check, "not-applicable", asked("reconnect", RAW), method="POST")
+add(check, "inconclusive", asked("reconnect", RAW, end=End.RESET), method="GET")
+
+# flush, http
+
+check = "flush.headers-early"
+add(check, "pass", asked("quiet-start", timed=((40_000.0, TOKEN + LAST),)))
+add(check, "warn", asked("quiet-start", timed=((40_000.0, TOKEN + LAST),), head_ms=40_000))
+add(check, "warn", asked("quiet-start", status=None, end=End.TIMEOUT, end_ms=50_000))
+add(check, "inconclusive", asked("quiet-start", TOKEN + LAST, upstream=None))
+
+check = "http.h2-no-connection-headers"
+OVER_2 = {"http_version": "2", "headers": headers(transfer_encoding=None)}
+add(check, "pass", Tape(body=TOKEN + LAST, **OVER_2))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=TOKEN, http_version="2", headers=headers(transfer_encoding=None, connection="keep-alive")))
+BROKEN = "the answer is not valid HTTP/2: Connection-specific header field present: b'connection'"
+add(check, "fail", asked("http2", status=None, end=End.MALFORMED, detail=BROKEN))
+add(check, "not-applicable", asked("http2", status=None, end=End.RESET, detail="it does not offer HTTP/2"))
+add(check, "inconclusive", Tape(body=TOKEN + LAST))

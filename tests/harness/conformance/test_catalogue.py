@@ -63,16 +63,7 @@ NAMES = {
 EXPECTED = {f"{group}.{name}" for group, names in NAMES.items() for name in names.split()}
 # What is promised and not there yet.
 TO_COME = {
-    "cancel.abort-variants",
-    "cancel.half-close",
-    "cancel.server-survives",
-    "cancel.slot-released",
-    "cancel.slow-reader-bounded",
-    "flush.headers-early",
     "flush.proxy-delta",
-    "http.h2-no-connection-headers",
-    "termination.max-duration",
-    "termination.no-eventsource-loop",
 }
 
 

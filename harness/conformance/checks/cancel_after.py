@@ -1,0 +1,156 @@
+"""cancel.*: what becomes of a server whose clients leave, or read slowly."""
+
+from collections import Counter
+from typing import Final
+
+from harness.conformance.cases import Case, Observed
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import (
+    Finding,
+    fail,
+    inconclusive,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+)
+from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import STORM
+from harness.conformance.sources import ASPNET_SSE, guides, issue
+from harness.units import SECOND, show_bytes, show_ms
+from harness.wire import End
+
+# What clients leave in an ordinary run, and the storm of --allow-load.
+LEFT: Final = ("http10", "accept", "cancel-mid", "cancel-early", "half-close", "storm")
+SLOWER: Final = 3
+SLOWER_NS: Final = 2 * SECOND
+# Of 50 MB. The buffers of the kernel alone hold 4 MB on a hop over loopback, and 12 MB on two.
+MOST_BYTES: Final = 24 * 1024 * 1024
+
+
+@whole_case(
+    Requirement(
+        "cancel.server-survives",
+        MUST,
+        Severity.CRITICAL,
+        Basis.OPS,
+        "After clients have left in odd moments the next request is answered as before.",
+        references=(
+            guides("a cancel is no failure"),
+            "openclaw.net#47",
+        ),
+        breaks="Everyone who comes after a page that was reloaded.",
+        fix=Fix(
+            "Treat the cancel of a client as an ordinary end: catch it, and give back what the request held.",
+            aspnet="catch (OperationCanceledException) when (ct.IsCancellationRequested) { }",
+            python="except asyncio.CancelledError: ...; raise # after `finally` has closed the upstream's stream",
+            node="res.on('close', () => stop.abort()); // and a handler for the AbortError that follows",
+        ),
+    ),
+    reads=(*LEFT, "happy-2"),
+    expected="the next stream comes as the first did",
+)
+def server_survives(case: Case) -> Finding:
+    left = [seen for seen in case.observed if seen.transcript.capture.end is End.CANCELLED]
+    before = next(iter(case.of(("happy",))), None)
+    after = next(iter(case.of(("happy-2",))), None)
+    if not left or after is None or before is None:
+        return inconclusive("no request was left before its end", "--allow-load")
+    told = f"after {len(left)} streams that were left"
+    if len(left) < STORM:
+        told += f" (--allow-load makes it {STORM} more)"
+    if before.streams and not after.streams:
+        return unmet(f"{told} the next one gets {after.how_it_went()}", after.note(after.how_it_went()))
+    first, second = _ttft_ns(before), _ttft_ns(after)
+    if first is not None and second is not None and second > SLOWER * first + SLOWER_NS:
+        return unmet(f"{told} the first token takes {show_ms(second)} instead of {show_ms(first)}", after.note(told))
+    return met(f"{told} the next one comes as before")
+
+
+def _ttft_ns(seen: Observed) -> int | None:
+    tokens = seen.transcript.tokens
+    return seen.transcript.time_of(tokens[0][0]) - seen.transcript.capture.start_ns if tokens else None
+
+
+@whole_case(
+    Requirement(
+        "cancel.slot-released",
+        MUST,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Where the number of streams at once is limited, streams that were left make room for others within 5 s.",
+        references=(
+            issue("theroyallab/tabbyAPI", 428),
+            guides("permits are released in any case"),
+        ),
+        breaks="Some page reloads, and the service answers nobody any more.",
+        fix=Fix(
+            "Release the permit where every way out comes by: in a finally block, or by disposing the lease.",
+            aspnet="using var lease = await limiter.AcquireAsync(1, ct); // disposed however the handler ends",
+            python="async with semaphore: ... # inside the generator that streams, not around its creation",
+            go="defer func() { <-slots }()",
+        ),
+    ),
+    reads=("slots",),
+    expected="as many streams accepted in each round as in the first",
+)
+def slot_released(case: Case) -> Finding:
+    seen = case.of(("slots",))
+    # 0 for a round in which all were refused.
+    rounds = {one.size or 0: 0 for one in seen}
+    rounds |= Counter(one.size or 0 for one in seen if one.streams or one.transcript.capture.end is End.CANCELLED)
+    counts = [rounds[number] for number in sorted(rounds)]
+    asked = max(Counter(one.size for one in seen).values())
+    told = ", then ".join(str(count) for count in counts)
+    if not counts[0]:
+        return inconclusive(f"none of {asked} streams at once was accepted", "--allow-load --max-streams N")
+    refused = next((one for one in reversed(seen) if one.answered and not one.streams), seen[-1])
+    if min(counts) < counts[0]:
+        return unmet(f"of {asked} streams at once {told} were accepted", refused.note(refused.how_it_went()))
+    if counts[0] >= asked:
+        return not_applicable(f"no limit was met with {asked} streams at once (--max-streams N tries more)")
+    return met(f"of {asked} streams at once {told} were accepted")
+
+
+@per_stream(
+    Requirement(
+        "cancel.slow-reader-bounded",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "A reader that stops reading slows the upstream down, or is cut off, before much is held for it.",
+        references=(
+            ASPNET_SSE,
+            guides("back-pressure"),
+        ),
+        breaks="A few slow readers fill the server's memory.",
+        fix=Fix(
+            "Await every write before the next item is read, and bound each queue between the two.",
+            aspnet="Channel.CreateBounded<string>(16) // and await response.WriteAsync(...) in its reader",
+            nginx="proxy_buffering off; # or proxy_max_temp_file_size 0: otherwise the answer goes to disk",
+            node="if (!res.write(chunk)) await once(res, 'drain');",
+            go="Write in the goroutine that reads the upstream, or over a channel of fixed size.",
+        ),
+    ),
+    reads=("stalled-reader",),
+    wants=lambda seen: seen.answered,
+    expected="at most 24 MB of 50 taken from the upstream for a client that does not read",
+)
+def slow_reader_bounded(seen: Observed, _case: Case) -> Finding:
+    if doubt := joined(seen):
+        return doubt
+    assert seen.upstream is not None
+    if not seen.transcript.tokens:
+        return inconclusive(f"nothing came to be read: {seen.how_it_went()}", "a stream whose first token arrives")
+    taken = show_bytes(seen.upstream.written_bytes)
+    if seen.upstream.end == "complete":
+        return fail(
+            f"everything, {taken}, was taken from the upstream for a client that did not read", seen.note(taken)
+        )
+    if seen.upstream.disconnect_ns is not None:
+        return met(f"the upstream's stream was cut after {taken}")
+    if seen.upstream.written_bytes > MOST_BYTES:
+        return warn(f"{taken} were taken from the upstream for a client that did not read", seen.note(taken))
+    return met(f"the upstream was held up after {taken}")

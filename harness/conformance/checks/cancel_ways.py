@@ -1,0 +1,105 @@
+"""cancel.*: the ways in which a client leaves. Judged from the mock's own times."""
+
+from harness.cancellation import CancelRow, judge
+from harness.conformance.cases import Case, Observed
+from harness.conformance.checks.cancel import anything
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, whole_case
+from harness.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import LEAVE_AFTER_TOKENS, MOCK
+from harness.conformance.sources import guides, rfc
+from harness.units import SECOND, show_ms
+from harness.wire import End
+
+WAYS: tuple[str, ...] = ("cancel-mid", "cancel-early")
+# How long after the half-close tokens still count as on their way.
+IN_FLIGHT_NS = SECOND // 2
+
+
+@whole_case(
+    Requirement(
+        "cancel.abort-variants",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.OPS,
+        "The upstream call is aborted however the client leaves: by FIN, by RST, and over HTTP/2 by RST_STREAM.",
+        references=(
+            rfc(9112, "9.6", "Tear-down"),
+            rfc(9113, "5.4.2", "Stream Error Handling"),
+            guides("network interruptions"),
+        ),
+        breaks="Mobile clients and load balancers leave by RST, browsers over HTTP/2 by RST_STREAM.",
+        fix=Fix(
+            "Take every end of the client's connection for a cancel, also in the proxies on the way.",
+            aspnet="Kestrel signals all three through HttpContext.RequestAborted: pass it on.",
+            nginx="proxy_ignore_client_abort off;",
+            haproxy="option abortonclose",
+        ),
+    ),
+    reads=WAYS,
+    expected="the upstream call is aborted after FIN and after RST (over HTTP/2: RST_STREAM)",
+)
+def abort_variants(case: Case) -> Finding:
+    seen = case.of(WAYS)
+    if doubt := next((doubt for one in seen if (doubt := joined(one))), None):
+        return doubt
+    aborted: dict[str, bool] = {}
+    for one in seen:
+        way = one.variant or "FIN"
+        aborted[way] = aborted.get(way, False) or _row(one).propagation_ms is not None
+    deaf = [way for way, noticed in aborted.items() if not noticed]
+    if len(aborted) < 2:
+        return inconclusive("the client left in one way only", MOCK)
+    if not deaf:
+        return met(f"aborted by {' and by '.join(aborted)}")
+    early = [one for one in seen if one.scenario == "cancel-early"]
+    if len(deaf) < len(aborted) and not any(_row(one).propagation_ms is not None for one in early):
+        return inconclusive(
+            f"before the first token nothing is aborted, so {' and '.join(deaf)} could not be told apart",
+            "cancel.before-first-token to pass",
+        )
+    which = "the other way is noticed" if len(deaf) < len(aborted) else "no way is noticed"
+    one = next(one for one in seen if (one.variant or "FIN") in deaf)
+    return unmet(f"{' and '.join(deaf)} does not abort the upstream call: {which}", one.note(one.how_it_went()))
+
+
+def _row(seen: Observed) -> CancelRow:
+    return judge(seen.transcript, seen.upstream, path=seen.label, phase=seen.scenario, method=seen.variant or "FIN")
+
+
+@per_stream(
+    Requirement(
+        "cancel.half-close",
+        MAY,
+        Severity.LOW,
+        Basis.OPS,
+        "When a client closes its sending side only, the stream goes on, as it may still read.",
+        references=(
+            rfc(9112, "9.6", "Tear-down"),
+            guides("Kestrel goes on after a half-close"),
+        ),
+        breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
+        fix=Fix(
+            "Decide it and document it: a half-close is no sign that nobody reads.",
+            nginx="proxy_ignore_client_abort on; # then real cancels do not reach the upstream either",
+        ),
+    ),
+    reads=("half-close",),
+    wants=anything,
+    expected="the stream goes on; that it counts as a cancel is legal",
+)
+def half_close(seen: Observed, _case: Case) -> Finding:
+    if doubt := joined(seen):
+        return doubt
+    capture = seen.transcript.capture
+    times = [seen.transcript.time_of(event) for event, _ in seen.transcript.tokens]
+    if len(times) < LEAVE_AFTER_TOKENS:
+        return inconclusive(f"the stream did not get so far: {seen.how_it_went()}", MOCK)
+    closed_ns = times[LEAVE_AFTER_TOKENS - 1]
+    after = sum(at > closed_ns + IN_FLIGHT_NS for at in times)
+    if capture.end is End.TIMEOUT and not after:
+        return unmet("after a half-close neither tokens nor an end come", seen.at(len(seen.transcript.body)))
+    if after:
+        return met(f"the stream goes on after a half-close: {after:,} more tokens")
+    ended = show_ms((capture.end_ns or closed_ns) - closed_ns)
+    return info(f"a half-close counts as a cancel: the stream ended {ended} after it", seen.note(capture.detail or ""))

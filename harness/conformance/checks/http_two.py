@@ -1,0 +1,59 @@
+"""http.*: what is different over HTTP/2."""
+
+from typing import Final
+
+from harness.conformance.cases import Case, Observed
+from harness.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
+from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from harness.conformance.scenarios import HAPPY
+from harness.conformance.sources import guides, rfc
+
+# RFC 9113 section 8.2.2.
+CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+
+
+def anything(_seen: Observed) -> bool:
+    """An answer that is no valid HTTP/2 is a finding too."""
+    return True
+
+
+@per_stream(
+    Requirement(
+        "http.h2-no-connection-headers",
+        MUST,
+        Severity.HIGH,
+        Basis.SPEC,
+        "Over HTTP/2 no Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding or Upgrade field is sent.",
+        references=(
+            rfc(9113, "8.2.2", "Connection-Specific Header Fields"),
+            "ktor#5220",
+            "envoy#3788",
+            "tomcat#277",
+            guides("several tell people to set Connection: keep-alive, which Kestrel takes away again"),
+        ),
+        breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
+        fix=Fix(
+            "Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",
+            aspnet='Leave Response.Headers.Connection = "keep-alive" away.',
+            python="Leave 'Connection': 'keep-alive' out of the response's headers.",
+            node="Leave 'Connection': 'keep-alive' out of res.writeHead.",
+        ),
+    ),
+    reads=(*HAPPY, "http2"),
+    wants=anything,
+    expected="no connection-specific field over HTTP/2",
+)
+def h2_no_connection_headers(seen: Observed, case: Case) -> Finding | None:
+    head, detail = seen.head, seen.transcript.capture.detail or ""
+    if head is not None and head.http_version == "2":
+        named = next((name for name in CONNECTION_SPECIFIC if head.get(name) is not None), None)
+        if named is not None:
+            return unmet(f"over HTTP/2 the answer has a {named} field", seen.header(named))
+        return met("no connection-specific field over HTTP/2")
+    if seen.scenario != "http2":
+        if seen.scenario == HAPPY[0] and not case.of(("http2",)):
+            return inconclusive("not tried: HTTP/2 in clear text has to be asked for", "--http2")
+        return None
+    if "onnection-specific" in detail or "onnection specific" in detail:
+        return unmet(f"the answer is no valid HTTP/2: {detail}", seen.note(detail))
+    return not_applicable(f"HTTP/2 is not offered: {detail or seen.how_it_went()}")

@@ -1,0 +1,114 @@
+"""termination.*: streams that would never end, and readers that never let one end."""
+
+from typing import Final
+
+from harness.conformance.applies import sse
+from harness.conformance.cases import Case, Observed
+from harness.conformance.checks.errors import joined
+from harness.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet, warn, whole_case
+from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from harness.conformance.sources import EVENTSOURCE, guides, issue
+from harness.dialects.base import Kind
+from harness.units import SECOND
+from harness.wire import End
+
+CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
+
+
+@per_stream(
+    Requirement(
+        "termination.max-duration",
+        SHOULD,
+        Severity.MEDIUM,
+        Basis.GUIDE,
+        "A stream that never comes to an end is ended by the server at some time, with an error event or a reason.",
+        references=(
+            guides("a ceiling for every stream: 30, 60 or 120 s"),
+            "agentdeals#1098",
+        ),
+        breaks="Costs run on, and slots stay taken.",
+        fix=Fix(
+            "Give every stream a ceiling, and send an error event when it is reached.",
+            aspnet=(
+                "using var ceiling = CancellationTokenSource.CreateLinkedTokenSource(ct); "
+                "ceiling.CancelAfter(TimeSpan.FromSeconds(120)); // the error event comes from the catch block; "
+                "WithRequestTimeout only cuts the body"
+            ),
+            python="async with asyncio.timeout(120): ... # and the error event in `except TimeoutError`",
+        ),
+    ),
+    reads=("trickle",),
+    wants=lambda seen: seen.answered,
+    expected="an end with an error event or a reason, within 120 s",
+)
+def max_duration(seen: Observed, case: Case) -> Finding:
+    if case.endpoint_is_mock:
+        return not_applicable("the endpoint is the mock itself, which was asked to go on for ever")
+    if doubt := joined(seen):
+        return doubt
+    transcript, capture = seen.transcript, seen.transcript.capture
+    lasted = (capture.end_ns or capture.start_ns) - capture.start_ns
+    after, end = f"after {lasted / SECOND:,.0f} s", seen.at(len(transcript.body))
+    if capture.end is End.TIMEOUT:
+        if lasted < CEILING_HEARTBEATS * case.heartbeat_ns * 0.98:
+            least = CEILING_HEARTBEATS * case.heartbeat_ns // SECOND
+            return inconclusive(f"it was still running {after}", f"--max-duration {least}s or more")
+        return unmet(f"still running {after}", end)
+    if seen.failed_by_error or transcript.first(Kind.FINISH):
+        return met(f"ended {after}, and the client is told why")
+    if transcript.first(Kind.DONE):
+        return unmet(f"ended {after} as if the answer were complete", end)
+    return warn(f"cut {after} without a word", end)
+
+
+def _get(case: Case) -> str | None:
+    if reason := sse(case):
+        return reason
+    return None if case.method == "GET" else f"an EventSource asks by GET, and this is a {case.method} endpoint"
+
+
+@whole_case(
+    Requirement(
+        "termination.no-eventsource-loop",
+        SHOULD,
+        Severity.HIGH,
+        Basis.COMPAT,
+        "An EventSource can leave after the end of a stream: it is marked, or the reconnect is answered by 204.",
+        references=(
+            EVENTSOURCE,
+            issue("obot-platform/obot", 1857),
+            "event-source-plus#19",
+            "soliplex#685",
+        ),
+        breaks="Browsers reconnect at the end of every stream, and pay for the same answer again and again.",
+        fix=Fix(
+            "Send a last event that says so, on which the page calls close(); answer a reconnect with 204.",
+            aspnet=(
+                'yield return new SseItem<string>("{}", "done"); // and for a request with Last-Event-ID '
+                "return Results.NoContent();"
+            ),
+            python="yield 'event: done\\ndata: {}\\n\\n'",
+        ),
+    ),
+    reads=("reconnect",),
+    applies=_get,
+    expected="an end marker, or 204 on the reconnect",
+)
+def no_eventsource_loop(case: Case) -> Finding:
+    first, *again = case.of(("reconnect",))
+    if first.transcript.first(Kind.DONE):
+        return met("an end marker tells the page to close")
+    if not again:
+        return inconclusive(f"the first stream did not end by itself: {first.how_it_went()}", "a stream that ends")
+    seen = again[0]
+    if seen.status == 204:
+        return met("the reconnect is answered by 204, which ends it")
+    if _regenerates(seen):
+        return unmet("the stream ends without a marker, and the reconnect is answered with another one", seen.at(0))
+    return met(f"the reconnect starts no second answer: {seen.how_it_went()}")
+
+
+def _regenerates(seen: Observed) -> bool:
+    if not seen.transcript.tokens:
+        return False
+    return seen.upstream is None or seen.upstream.requests > 1
