@@ -44,6 +44,8 @@ add(check, "inconclusive", silent((10, TOKEN), (12_000, TOKEN + LAST), silence_s
 add(check, "inconclusive", silent((10, TOKEN), *beats(15, 50), (50_000, ERROR)))
 add(check, "inconclusive", silent())
 add(check, "inconclusive", Tape(body=TOKEN))
+add("liveness.heartbeat-is-comment", "pass", Tape(body=TOKEN), silent((10, TOKEN), *beats(15, 50), END))
+add("liveness.heartbeat-shape-safe", "warn", silent((10, b"id: 1\n" + TOKEN), *beats(15, 50), END))
 check = "liveness.heartbeat-before-first-token"
 start = {"scenario": "quiet-start", "silence_s": 40}
 add(check, "pass", silent(*beats(15, 40), (40_000, TOKEN + LAST), **start))  # type: ignore[arg-type]
@@ -60,6 +62,7 @@ add(check, "warn", silent((10, TOKEN), *beats(15, 60), (60_000, LAST), **dead)) 
 add(check, "warn", silent((10, TOKEN), *beats(15, 60), end=End.RESET, **dead))  # type: ignore[arg-type]
 add(check, "fail", silent((10, TOKEN), *beats(15, 200), **over))  # type: ignore[arg-type]
 add(check, "not-applicable", silent((10, TOKEN), **over))  # type: ignore[arg-type]
+add(check, "not-applicable", silent((10, TOKEN), end=End.RESET, end_ms=100_000, **dead))  # type: ignore[arg-type]
 add(check, "inconclusive", silent((10, TOKEN), *beats(15, 90), **{**over, "end_ms": 90_000}))  # type: ignore[arg-type]
 add(check, "inconclusive", silent((10, TOKEN), **{**over, "upstream": None}))  # type: ignore[arg-type]
 
