@@ -13,7 +13,7 @@ import pytest
 
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS, ndjson
+from mock_provider.faults import FAULTS, ndjson, vendors
 from mock_provider.faults.errors import ERROR_TEXT, LINES
 from mock_provider.faults.http import HTML
 from mock_provider.faults.security import CANARY
@@ -550,7 +550,8 @@ def test_every_fault_is_exercised_here() -> None:
     exercised |= {"fragile", "leaks-slots"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
     exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
-    assert exercised == set(FAULTS) - {fault.name for fault in ndjson.FAULTS}  # see test_mock_vendor_faults
+    of_vendors = {fault.name for fault in (*ndjson.FAULTS, *vendors.FAULTS)}  # see test_mock_vendor_faults
+    assert exercised == set(FAULTS) - of_vendors
 
 
 def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
