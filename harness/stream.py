@@ -25,7 +25,7 @@ SSE_TYPE: Final = "text/event-stream"
 NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on
 _MOST_BARE_LINES: Final = 100
-_MOST_FIRST_LINE: Final = 64 * 1024  # bytes to wait for, when the first line of a body tells what it is
+_MOST_FIRST_LINE: Final = 16 * 1024  # bytes to wait for, when the first line of a body tells what it is
 _SSE_STARTS: Final = tuple(
     bom + name for bom in (b"", b"\xef\xbb\xbf") for name in (b"data:", b"event:", b"id:", b"retry:", b":")
 )

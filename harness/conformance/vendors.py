@@ -4,6 +4,7 @@ from harness.conformance.cases import Observed, printable
 from harness.conformance.payloads import objects
 from harness.conformance.registry import Finding, inconclusive, met, unmet
 from harness.conformance.scenarios import MOCK
+from harness.units import plural
 
 
 def judge_names(seen: Observed) -> Finding | None:
@@ -16,7 +17,7 @@ def judge_names(seen: Observed) -> Finding | None:
             said = "has no event line" if name == "message" else f"is called {printable(name, 40)!r}"
             evidence = seen.at(payload.event.offset)
             return unmet(f"an event of type {printable(kind, 40)!r} {said}", evidence)
-    return met(f"{count:,} events are called what they are") if count else None
+    return met(f"{plural(count, 'event')} called what the payload says") if count else None
 
 
 def no_error(seen: Observed) -> Finding:

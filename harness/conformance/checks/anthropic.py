@@ -22,6 +22,7 @@ from harness.conformance.sources import ANTHROPIC, issue, source
 from harness.conformance.vendors import judge_names, no_error
 from harness.dialects.base import Kind
 from harness.dialects.payload import dig
+from harness.units import plural
 
 anthropic = speaks("anthropic")
 
@@ -93,7 +94,7 @@ def event_order(seen: Observed, _case: Case) -> Finding | None:
         return None
     if order.open is not None:
         return unmet(f"block {order.open} never stops", seen.at(len(seen.transcript.body)))
-    return met(f"{order.next:,} blocks, one after the other")
+    return met(f"{plural(order.next, 'block')}, one after the other")
 
 
 class _Order:
@@ -261,7 +262,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
             early = warn("a ping comes before message_start", seen.at(event.offset))
     if not count:
         return not_applicable("no ping came, and none is promised")
-    return early or met(f"{count:,} pings")
+    return early or met(plural(count, "ping"))
 
 
 @per_stream(

@@ -10,6 +10,7 @@ from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requiremen
 from harness.conformance.scenarios import HAPPY, PLAIN
 from harness.conformance.sources import GEMINI, issue, source
 from harness.dialects.payload import dig
+from harness.units import plural
 
 gemini = speaks("gemini")
 
@@ -79,7 +80,7 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         counted = total
     if not found:
         return warn("no usageMetadata came", seen.at(len(seen.transcript.body)))
-    return met(f"{len(payloads):,} responses, {counted:,} tokens")
+    return met(f"{plural(len(payloads), 'response')}, {counted:,} tokens")
 
 
 @per_stream(

@@ -11,6 +11,7 @@ from harness.conformance.scenarios import HAPPY, PLAIN
 from harness.conformance.sources import OLLAMA, source
 from harness.conformance.vendors import no_error
 from harness.dialects.base import Kind
+from harness.units import plural
 
 ollama = speaks("ollama", "ollama-generate")
 
@@ -59,7 +60,7 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
             return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
     if pending is not None:
         return warn("the last line has no line feed", seen.at(pending.offset))
-    return met(f"{len(lines):,} lines, each one object") if lines else None
+    return met(f"{plural(len(lines), 'line')}, each one object") if lines else None
 
 
 @per_stream(

@@ -12,6 +12,7 @@ from harness.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
 from harness.conformance.vendors import judge_names, no_error
 from harness.dialects.openai_responses import FINAL
 from harness.dialects.payload import dig, text_in
+from harness.units import plural
 
 responses = speaks("openai-responses")
 
@@ -110,7 +111,7 @@ def item_lifecycle(seen: Observed, _case: Case) -> Finding | None:
         count += 1
         if problem := life.take(payload):
             return unmet(problem, evidence)
-    return met(f"{life.count:,} items, each added and done") if count else None
+    return met(f"{plural(life.count, 'item')}, each added and done") if count else None
 
 
 class _Life:
