@@ -7,9 +7,10 @@ from typing import Final
 
 from harness.conformance.report import ChecksReport, TargetChecks
 from harness.conformance.result import WORST_FIRST, CheckResult, Verdict
-from harness.units import plural, show_ms
+from harness.units import plural
 from reports.checks_html import MARKS, conclusion
-from reports.text import clean, md, md_block, md_code
+from reports.story import markdown_story
+from reports.text import clean, md, md_code
 
 # A comment on GitHub holds 65,536 characters; a job summary 1 MiB.
 MAX_CHARS: Final = 60_000
@@ -93,23 +94,7 @@ def _findings(report: ChecksReport) -> Iterator[str]:
         accepted = " (accepted)" if result.id in row.accepted else ""
         where = f" · {escape(clean(row.name))}" if several else ""
         title = f"{MARKS[result.verdict]} <code>{result.id}</code> {result.level}, {result.severity}{where}{accepted}"
-        yield f"<details><summary>{title}</summary>\n\n{_story(result)}\n\n</details>"
-
-
-def _story(result: CheckResult) -> str:
-    lines = [f"**Requirement**: {md(result.statement)}"]
-    lines += [f"**Expected**: {md(result.expected)}"] if result.expected else []
-    lines.append(f"**Actual**: {md(result.actual)}")
-    lines += [f"**Level**: {md(result.profile)}"] if result.profile else []
-    for item in result.evidence[:3]:
-        place = f", byte {item.offset:,}" if item.offset is not None else ""
-        place += f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else ""
-        note = f": {md(item.note)}" if item.note else ""
-        lines.append(f"**Evidence**: {md(item.scenario)}{place}{note}")
-        lines += [md_block(item.excerpt)] if item.excerpt else []
-    lines += [f"**Fix**: {md(line)}" for line in result.advice]
-    lines += ["**Reproduce**:", md_block(result.reproduce)] if result.reproduce else []
-    return "\n\n".join(lines)
+        yield f"<details><summary>{title}</summary>\n\n{markdown_story(result)}\n\n</details>"
 
 
 def _clients(report: ChecksReport) -> list[str]:

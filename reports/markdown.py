@@ -8,6 +8,7 @@ from reports import tables
 from reports.caveats import caveats
 from reports.headline import check_counts, headline
 from reports.load import Run
+from reports.story import markdown_story
 from reports.tables import Table
 from reports.text import md, md_block, md_code
 
@@ -74,22 +75,7 @@ def _checks(run: Run, checks: ChecksFile) -> list[str]:
 
 
 def _finding(result: CheckResult) -> str:
-    head = f"### {result.verdict.value.upper()} {md_code(result.id)}"
-    facts = [f"{result.level}, {result.severity}, basis: {result.basis}", f"**Requirement:** {md(result.statement)}"]
-    if result.expected:
-        facts.append(f"**Expected:** {md(result.expected)}")
-    facts.append(f"**Actual:** {md(result.actual)}")
-    for seen in result.evidence:
-        where = f", byte {seen.offset:,}" if seen.offset is not None else ""
-        facts.append(f"**Seen in** {md_code(seen.scenario)}{where}" + (f": {md(seen.note)}" if seen.note else ""))
-        if seen.excerpt:
-            facts.append(md_code(seen.excerpt))
-    if result.breaks:
-        facts.append(f"**Breaks:** {md(result.breaks)}")
-    facts += [f"**Fix:** {md(line)}" for line in result.advice]
-    facts += [f"**Reference:** {md(reference)}" for reference in result.references]
-    body = "\n".join(f"- {fact}" for fact in facts)
-    return f"{head}\n\n{body}" + (f"\n\n{md_block(result.reproduce)}" if result.reproduce else "")
+    return f"### {result.verdict.value.upper()} {md_code(result.id)}\n\n{markdown_story(result)}"
 
 
 def _diagnosis(run: Run, found: DiagnosisFile) -> list[str]:

@@ -10,8 +10,8 @@ from rich.table import Table
 from harness.cli.clients_output import print_matrix
 from harness.cli.console import out, safe
 from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Evidence, Verdict
-from harness.units import plural, show_ms
+from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
+from harness.units import plural
 
 _MARKS: Final = {
     Verdict.PASS: ("green", "✓"),
@@ -171,15 +171,9 @@ def _evidence(result: CheckResult) -> Iterator[tuple[str, str]]:
     """Where and when it was seen, and on a row of their own the quoted bytes, so that they can be read and copied."""
     for item in result.evidence:
         note = f": {item.note}" if item.note else ""
-        yield "evidence", safe(f"{item.scenario}{_place(item)}{note}")
+        yield "evidence", safe(f"{item.place}{note}")
         if item.excerpt:
             yield " ", _quoted(item.excerpt, item.mark)
-
-
-def _place(item: Evidence) -> str:
-    """Where and when, in words; empty where neither is known."""
-    words = f", byte {item.offset:,}" if item.offset is not None else ""
-    return words + (f", arrived at {show_ms(item.arrival_ns)}" if item.arrival_ns is not None else "")
 
 
 def _quoted(text: str, mark: int | None) -> str:

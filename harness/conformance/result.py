@@ -7,6 +7,7 @@ import msgspec
 
 from harness.conformance.matrix import Matrix
 from harness.conformance.requirement import STACKS
+from harness.units import show_ms
 
 SCHEMA: Final = 1
 
@@ -45,6 +46,14 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     excerpt: str | None = None
     arrival_ns: int | None = None
     mark: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where and when, in words: `happy, byte 1,207, arrived at 312 ms`."""
+        words = [self.scenario]
+        words += [f"byte {self.offset:,}"] if self.offset is not None else []
+        words += [f"arrived at {show_ms(self.arrival_ns)}"] if self.arrival_ns is not None else []
+        return ", ".join(words)
 
 
 class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -65,7 +65,7 @@ def test_each_check_is_a_test(run: Run) -> None:
         ]
     )
     said = done.stdout.str()
-    for part in ("requirement: ", "expected: ", "actual: ", "evidence: happy at byte", "reproduce: curl", "fix: "):
+    for part in ("requirement: ", "expected: ", "actual: ", "evidence: happy, byte", "reproduce: curl", "fix: "):
         assert part in said
     assert "Traceback" not in said
     assert "streamgauge_pytest.py" not in said
