@@ -90,8 +90,8 @@ def check(
         bool,
         typer.Option(
             "--long",
-            help="Allow checks that wait: for heartbeats in a minute of silence, for a dead upstream to be given up."
-            " A handful of requests; as long as --max-duration says.",
+            help="Allow checks that wait, side by side: for heartbeats in a minute of silence, until a dead upstream is"
+            " given up. A handful of requests; as many seconds as --max-duration says.",
             rich_help_panel=_OPT_INS,
             show_default=False,
         ),
@@ -109,8 +109,8 @@ def check(
         bool,
         typer.Option(
             "--allow-load",
-            help="Allow checks that open many streams at once, to find the limits: some --max-streams at a time,"
-            " a few times over; up to a minute.",
+            help="Allow checks that open many streams at once, to find the limits. About five requests for each of"
+            " --max-streams, in 10 seconds with --mock; without it a real model answers them, and is paid.",
             rich_help_panel=_OPT_INS,
             show_default=False,
         ),
@@ -131,8 +131,8 @@ def check(
         typer.Option(
             "--second-key",
             metavar="VAR",
-            help="Environment variable that holds a second user's key, for what one user may not do to another:"
-            " a few requests; it goes where the first key goes and is never written down.",
+            help="Environment variable that holds a second user's key, for what one user may not do to another."
+            " Three requests more; it goes where the first key goes and is never written down.",
             rich_help_panel=_OPT_INS,
         ),
     ] = None,
