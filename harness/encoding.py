@@ -9,7 +9,7 @@ import zstandard
 
 from harness.errors import LimitExceeded
 
-MAX_DECODED_BYTES: Final = 256 * 1024 * 1024
+MAX_DECODED_BYTES: Final = 128 * 1024 * 1024
 SUPPORTED: Final = ("gzip", "deflate", "br", "zstd")
 
 # Every member of a gzip body that ends copies what follows it, so little may follow.
@@ -110,17 +110,20 @@ def _inflater() -> "zlib._Decompress":
     return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: the header says whether gzip or zlib
 
 
-def decoder_for(content_encoding: str | None) -> Decoder:
-    """The decoder for a Content-Encoding value. Raises ValueError on a coding that cannot be undone."""
+def decoder_for(content_encoding: str | None, max_bytes: int = MAX_DECODED_BYTES) -> Decoder:
+    """The decoder for a Content-Encoding value; it gives `max_bytes` at most.
+
+    Raises ValueError on a coding that cannot be undone.
+    """
     coding = (content_encoding or "identity").strip().lower()
     if coding not in _DECODERS:
         raise ValueError(f"Content-Encoding {coding!r} cannot be decoded (supported: {', '.join(SUPPORTED)})")
-    return _DECODERS[coding]()
+    return _DECODERS[coding](max_bytes)
 
 
-_DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
-    "": Identity,
-    "identity": Identity,
+_DECODERS: Final[dict[str, Callable[[int], Decoder]]] = {
+    "": lambda _: Identity(),
+    "identity": lambda _: Identity(),
     "gzip": Zlib,
     "x-gzip": Zlib,
     "deflate": Zlib,

@@ -14,13 +14,16 @@ from typing import Final, NamedTuple, Protocol
 
 from harness import dialects
 from harness.dialects.base import Delta, Dialect, Kind, Media
-from harness.encoding import Decoder, Identity, decoder_for
+from harness.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from harness.errors import LimitExceeded
 from harness.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, many, plain_events, plain_runs
-from harness.wire import Capture, End, Head
+from harness.wire import MAX_KEPT_BYTES, Capture, End, Head
 
 _WINDOW: Final = 256  # pieces that are looked at together; where one is unusual, fewer and fewer
 _FEW: Final = 4
+MAX_EVENTS: Final = 1_000_000
+MAX_KEPT_LINES: Final = 200_000
+_SLICE: Final = 256 * 1024  # bytes; what a compressed body inflates to is looked at in parts, each within the limits
 SSE_TYPE: Final = "text/event-stream"
 NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on
@@ -255,22 +258,29 @@ class StreamReader:
             return
         try:
             if not self._started:
-                self._decoder = decoder_for(self._head.get("content-encoding"))
+                self._decoder = decoder_for(
+                    self._head.get("content-encoding"), MAX_KEPT_BYTES if self._keep else MAX_DECODED_BYTES
+                )
             text = self._decoder.feed(data)
             if not text:
                 self._started = True
                 return
-            if self._keep:
-                self._body.append(text)
-            if not self._chosen:
-                self._early.append((read, text))
-                self._first = (self._first + text).lstrip(b"\r\n")
-                self._choose_cutter()
-            elif self._cutter is not None:
-                self._take(self._cutter.feed(text, read))
+            for at in range(0, len(text), _SLICE):
+                self._feed_text(read, text[at : at + _SLICE])
         except (ValueError, LimitExceeded) as error:
             self._failure = str(error)
         self._started = True
+
+    def _feed_text(self, read: int, text: bytes) -> None:
+        if self._keep:
+            self._body.append(text)
+        if not self._chosen:
+            self._early.append((read, text))
+            self._first = (self._first + text).lstrip(b"\r\n")
+            self._choose_cutter()
+        elif self._cutter is not None:
+            self._take(self._cutter.feed(text, read))
+        self._bound()
 
     def feed_all(self, body: list[tuple[int, bytes]]) -> None:
         """Take a whole body."""
@@ -305,7 +315,18 @@ class StreamReader:
         if events is None:
             return False
         self._take_run(events, dialect)
+        try:
+            self._bound()
+        except LimitExceeded as error:
+            self._failure = str(error)
         return True
+
+    def _bound(self) -> None:
+        """Raises LimitExceeded when more lies here than a stream of tokens ever has."""
+        if len(self.transcript.events) > MAX_EVENTS:
+            raise LimitExceeded(f"the stream has more than {MAX_EVENTS:,} events")
+        if len(self.transcript.lines) > MAX_KEPT_LINES:
+            raise LimitExceeded(f"the stream has more than {MAX_KEPT_LINES:,} lines")
 
     def _take_run(self, events: list[Event], dialect: Dialect, *, whole: bool = True) -> None:
         texts = dialect.texts([event.data for event in events])

@@ -15,6 +15,7 @@ from harness import __version__, dialects
 from harness.dialects.base import AUTHORIZATION, Ask, Dialect
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
+from harness.foreign import ACTIVE
 from harness.secrets import is_secret, mask_headers, mask_url
 from harness.transport.tls import tls_context
 from harness.units import SECOND, parse_duration
@@ -32,6 +33,18 @@ _BASE_HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": f"streamgauge/{__version__}",
 }
+
+
+def _quoted(word: str) -> str:
+    """A word of a shell's command line. What would act on a terminal is written as its bytes, as bash and zsh read."""
+    if not ACTIVE.search(word):
+        return shlex.quote(word)
+    plain = word.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{ACTIVE.sub(_as_bytes, plain)}'"
+
+
+def _as_bytes(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogatepass"))
 
 
 class RequestSpec(NamedTuple):
@@ -64,7 +77,7 @@ class RequestSpec(NamedTuple):
         if self.body is not None:
             words += ["--data-raw", self.body.decode("utf-8", "replace")]
         words.append(self.masked_url)
-        return shlex.join(words)
+        return " ".join(map(_quoted, words))
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

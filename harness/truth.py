@@ -3,7 +3,7 @@
 import ssl
 import time
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -15,6 +15,8 @@ from harness.target import Target
 from harness.transport.tls import tls_context
 
 PINGS: Final = 9
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
+PATIENCE_S: Final = 10.0
 
 T = TypeVar("T")
 
@@ -25,6 +27,10 @@ class Writes(msgspec.Struct, frozen=True):
     t_ns: list[int]
     bytes: list[int]
     token: list[int | None]
+
+    def __post_init__(self) -> None:
+        if not len(self.t_ns) == len(self.bytes) == len(self.token):
+            raise ValueError("the lists of a stream's writes differ in length")
 
 
 class Disconnect(msgspec.Struct, frozen=True):
@@ -78,6 +84,11 @@ class _Clock(msgspec.Struct):
     realtime_ns: int
 
 
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
 class Mock:
     """A client of one mock's control API. Raises CannotMeasure when it cannot be reached or answers oddly."""
 
@@ -91,10 +102,12 @@ class Mock:
 
     def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         # Without TLS there is nothing to verify, and loading the certificates takes longer than all the rest.
         verify = tls or self.url.startswith("https:")
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=10.0, trust_env=False, verify=verify)
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=PATIENCE_S, trust_env=False, verify=verify
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +124,7 @@ class Mock:
         """Every upstream request that carried this id, oldest first; waits up to `wait_s` for the last to end."""
         path = f"/_mock/streams/{quote(stream_id, safe='')}"
         response = self._ask("GET", path, {"wait": f"{wait_s:g}"} if wait_s else {}, wait_s)
-        if response.status_code == 404:
+        if response.status == 404:
             return []
         return self._decode(response, _Streams).streams
 
@@ -135,22 +148,41 @@ class Mock:
         assert best is not None
         return best
 
-    def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> httpx.Response:
+    def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> _Answer:
         try:
-            return self._http.request(method, path, params=params, timeout=10.0 + wait_s)
+            with self._http.stream(method, path, params=params, timeout=PATIENCE_S + wait_s) as response:
+                return _Answer(response.status_code, _read(response, time.monotonic() + 3 * PATIENCE_S + wait_s))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise CannotMeasure(
                 f"the mock's control API at {self.url} cannot be reached: {error}",
                 "start one with `streamgauge mock`, and give its address with --mock",
             ) from None
+        except ValueError as error:
+            raise self._odd(error) from None
 
-    def _decode(self, response: httpx.Response, kind: type[T]) -> T:
+    def _decode(self, answer: _Answer, kind: type[T]) -> T:
         try:
-            if response.status_code != 200:
-                raise ValueError(f"HTTP {response.status_code}: {response.text[:200]}")
-            return msgspec.json.decode(response.content, type=kind)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise CannotMeasure(
-                f"{self.url} does not answer as a mock's control API: {error}",
-                "--mock takes the address that `streamgauge mock` prints",
-            ) from None
+            if answer.status != 200:
+                raise ValueError(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+            return msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise self._odd(error) from None
+
+    def _odd(self, error: Exception) -> CannotMeasure:
+        return CannotMeasure(
+            f"{self.url} does not answer as a mock's control API: {error}",
+            "--mock takes the address that `streamgauge mock` prints",
+        )
+
+
+def _read(response: httpx.Response, deadline_s: float) -> bytes:
+    """The body. Raises ValueError when it is larger, or takes longer, than a mock's ever is."""
+    parts, size = [], 0
+    for piece in response.iter_raw():
+        parts.append(piece)
+        size += len(piece)
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes")
+        if time.monotonic() > deadline_s:
+            raise ValueError("the answer does not end")
+    return b"".join(parts)

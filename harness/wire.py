@@ -5,7 +5,10 @@ Everything after this file works on these values alone, so a test (or a replay) 
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
+"""Of a body whose wire is kept as well, for checks and to be looked at: a run of checks keeps some dozens of them."""
 
 
 class Read(NamedTuple):

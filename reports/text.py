@@ -3,21 +3,19 @@
 import re
 from typing import Final
 
+from harness.foreign import ACTIVE
 from harness.units import MS, show_ms
 
 ABSENT: Final = "–"
 LONGEST: Final = 4_000
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-# C0 and C1 controls but for tab and newline; bidirectional overrides, which make text read as what it is not;
-# surrogates and non-characters, which no XML document may hold.
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~$])")
 
 
 def clean(text: str) -> str:
-    """`text` without escape sequences and control characters, bounded in length."""
-    kept = _UNPRINTABLE.sub("", _ANSI.sub("", text[: 4 * LONGEST]))
+    """`text` without escape sequences and active characters, bounded in length."""
+    kept = ACTIVE.sub("", _ANSI.sub("", text[: 4 * LONGEST]))
     return kept if len(kept) <= LONGEST else kept[:LONGEST] + " … (cut)"
 
 

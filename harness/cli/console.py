@@ -1,12 +1,13 @@
 """Printing for people: results to standard output, progress and errors to standard error."""
 
-import re
 import sys
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from harness.foreign import ACTIVE
 
 _PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
 
@@ -20,12 +21,10 @@ def _console(*, stderr: bool) -> Console:
 out: Final = _console(stderr=False)
 err: Final = _console(stderr=True)
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
 
 def safe(text: object) -> str:
-    """Text from an endpoint made harmless for a terminal: control characters as escapes, no markup."""
-    return escape(_CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
+    """Text from an endpoint made harmless for a terminal: active characters as escapes, no markup."""
+    return escape(ACTIVE.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
 
 
 def facts(rows: list[tuple[str, str]]) -> Table:

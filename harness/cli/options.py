@@ -277,7 +277,7 @@ def _overlaid(
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip() or any(c in text for c in "\r\n") or not text.isprintable():
+    if not colon or not name.strip() or not name.isascii() or not text.isprintable():
         raise UsageError(f"--header {text!r} is not a header", "write it as 'Name: value'")
     return name.strip(), value.strip()
 

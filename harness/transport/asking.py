@@ -67,9 +67,9 @@ class Asking(NamedTuple):
 def fields_of(method: str, to: Destination, headers: dict[str, str], body: bytes | None) -> list[tuple[bytes, bytes]]:
     """The header fields as httpx would send them: Host first, Content-Length last, each unless it is given.
 
-    Raises UnicodeEncodeError on a header that is not ASCII.
+    Values are UTF-8, as Last-Event-ID has to be (WHATWG HTML 9.2.4). Raises UnicodeEncodeError on a name not in ASCII.
     """
-    fields = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    fields = [(name.encode("ascii"), value.encode()) for name, value in headers.items()]
     given = {name.lower() for name in headers}
     if "host" not in given:
         fields.insert(0, (b"Host", to.host))

@@ -16,7 +16,7 @@ from harness.transport.http2_session import (
     Fields,
     Session,
 )
-from harness.transport.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_PIECES
+from harness.transport.parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
 from harness.wire import Capture, End, Framing, Head
 
 # PING, SETTINGS, empty DATA and all the others that a peer may send without end, RFC 9113 section 10.5.
@@ -47,6 +47,7 @@ class StreamParser:
         self._read = 0
         self._bytes = 0
         self._body_bytes = 0
+        self._max_body_bytes = body_limit(capture)
         self._frame_bytes = 0  # of DATA that is not empty
         self._strays = session.stray_bytes
         self._unsettled = 0
@@ -192,8 +193,8 @@ class StreamParser:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
         elif aside > MAX_ASIDE_BYTES:
             self._end(End.TOO_LARGE, f"more than {MAX_ASIDE_BYTES:,} bytes of frames that bring nothing of the body")
-        elif self._body_bytes + strays > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
-            self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
+        elif self._body_bytes + strays > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
+            self._end(End.TOO_LARGE, f"the body is larger than {self._max_body_bytes:,} bytes or {MAX_PIECES:,} pieces")
 
     def _end(self, end: End, detail: str | None) -> None:
         self._plain = b""

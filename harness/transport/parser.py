@@ -5,13 +5,19 @@ from typing import Final
 import httptools
 
 from harness.transport.connection import Close
-from harness.wire import Capture, End, Framing, Head
+from harness.wire import MAX_KEPT_BYTES, Capture, End, Framing, Head
 
 # llhttp's binding copies a header anew for each piece of it: byte by byte, this much is half a second's work.
 MAX_HEAD_BYTES: Final = 64 * 1024
-MAX_BODY_BYTES: Final = 1024 * 1024 * 1024
-MAX_PIECES: Final = 5_000_000
+MAX_BODY_BYTES: Final = 128 * 1024 * 1024
+MAX_PIECES: Final = 1_000_000
+_MOST_WIRE: Final = 2  # times the body
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
+
+
+def body_limit(capture: Capture) -> int:
+    """The most bytes of a body that are taken."""
+    return MAX_BODY_BYTES if capture.wire is None else MAX_KEPT_BYTES
 
 
 class ResponseParser:
@@ -35,6 +41,7 @@ class ResponseParser:
         self._headers: list[tuple[str, str]] = []
         self._bytes = 0
         self._body_bytes = 0
+        self._max_body_bytes = body_limit(capture)
         self._between_chunks = False
         self._chunked = False
 
@@ -55,8 +62,13 @@ class ResponseParser:
             self.keep_alive = False
         if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
-        elif self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
+        elif self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
+        elif self._bytes > _MOST_WIRE * self._max_body_bytes and not self.done:
+            # Extensions of a chunk and trailers are no body, and have no end of their own.
+            self._end(
+                End.TOO_LARGE, f"the answer has more than {_MOST_WIRE * self._max_body_bytes:,} bytes on the wire"
+            )
         self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
 
     def release(self) -> None:
@@ -98,7 +110,7 @@ class ResponseParser:
         self._body_bytes += sum(lengths)
         self.capture.chunks += len(chunks)
         self.capture.body += zip(reads, chunks, strict=True)
-        if self._body_bytes > MAX_BODY_BYTES or len(self.capture.body) > MAX_PIECES:
+        if self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
         return True
 
@@ -119,7 +131,7 @@ class ResponseParser:
             self._end(End.CLOSED, f"the connection was closed after {self._body_bytes:,} of {length} body bytes")
 
     def _end_too_large(self) -> None:
-        self._end(End.TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes or {MAX_PIECES:,} pieces")
+        self._end(End.TOO_LARGE, f"the body is larger than {self._max_body_bytes:,} bytes or {MAX_PIECES:,} pieces")
 
     def _end(self, end: End, detail: str | None) -> None:
         self.done = True

@@ -13,6 +13,8 @@ from harness.cli.console import out, safe
         ("[bold]b[/bold]", "[bold]b[/bold]"),
         ("a\x1b[31mred", "a\\x1b[31mred"),
         ("a\u202eb", "a\\u202eb"),
+        ("a\u200eb\u2028c\ud800", "a\\u200eb\\u2028c\\ud800"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
     ],
 )
 def test_foreign_text_is_shown_as_it_is(text: str, shown: str) -> None:
