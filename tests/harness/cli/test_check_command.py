@@ -41,7 +41,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
 
     def run(*arguments: str | Path, only: tuple[str, ...] = ("framing", "termination")) -> Result:
         narrowed = [word for pattern in only for word in ("--only", pattern)]
-        return CliRunner().invoke(app, ["check", *map(str, arguments), *narrowed])
+        return CliRunner().invoke(app(), ["check", *map(str, arguments), *narrowed])
 
     return run
 

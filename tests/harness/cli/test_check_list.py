@@ -20,14 +20,14 @@ from mock_provider.dialects import DIALECTS
 
 def said(*words: str) -> str:
     """What a command prints, given that it succeeds."""
-    result: Result = CliRunner().invoke(app, words)
+    result: Result = CliRunner().invoke(app(), words)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def refused(*words: str) -> UsageError:
     """The error of a command that does not understand its arguments."""
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(app(), words)
     assert isinstance(result.exception, UsageError), result.output
     return result.exception
 

@@ -23,7 +23,7 @@ def mock() -> Iterator[str]:
 
 
 def clients(*arguments: str | Path, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(app, ["clients", *map(str, arguments)], input=stdin)
+    return CliRunner().invoke(app(), ["clients", *map(str, arguments)], input=stdin)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_check_replays_what_it_has_seen(tmp_path: Path) -> None:
     with MockServer(MockConfig(tokens=8, ttft="1ms", itl="1ms", faults=("raw-separators",))) as server:
         url = f"{server.url}/v1/chat/completions"
         asked = [url, "--mock", server.url, "--clients", "--only", "framing.no-bom", "--json", str(file)]
-        done = CliRunner().invoke(app, ["check", *asked])
+        done = CliRunner().invoke(app(), ["check", *asked])
 
     assert done.exit_code == ExitCode.OK, done.output
     assert f"clients  {url}" in done.output
