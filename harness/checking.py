@@ -6,6 +6,7 @@ directive, so that the mock plays what the scenario needs and its ledger can be 
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from harness.compat import compare, stream_of
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from harness.conformance import guesses, profiles
 from harness.conformance.cases import Case, Observed, Position
+from harness.conformance.hop import beside
 from harness.conformance.matrix import Matrix
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.profiles import Profile
@@ -50,17 +52,20 @@ def check(
     schema: PayloadSchema | None = None,
     pace: Pace | None = None,
     clients: bool = False,
+    reference: Target | None = None,
     progress: Progress = lambda *_: None,
 ) -> ChecksFile:
     """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream.
 
+    `reference` is the same endpoint without a proxy: everything is observed there too, and each finding says whether
+    it is the proxy's.
+
     `clients`: its streams are also replayed through the clients that people use.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    case = observe(
-        client,
-        target,
-        selected,
+    look = partial(
+        observe,
+        selected=selected,
         mock=mock,
         public=public,
         allowed=allowed,
@@ -69,13 +74,21 @@ def check(
         pace=pace,
         progress=progress,
     )
+    case = look(client, target)
     happy = case.observed[0]
     if not happy.streams:
         raise not_a_stream(happy.transcript)
+    if reference is not None:
+        with client.another() as own:
+            direct = look(own, reference)
+        if not direct.observed[0].streams:
+            raise not_a_stream(direct.observed[0].transcript)
+        case.position, case.mock, case.reference = Position.VIA, mock is not None, direct
+        case.requests += direct.requests
     played = {seen.scenario for seen in case.observed}
     reads = {one.id: [name for name in one.reads if name in played] for one in selected}
     hide = hiding([*credentials(target), allowed.second_key or ""])
-    results = [msgspec.structs.replace(hidden(one, hide), scenarios=reads[one.id]) for one in judge(case, selected)]
+    results = [msgspec.structs.replace(hidden(one, hide), scenarios=reads[one.id]) for one in _judged(case, selected)]
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
@@ -92,6 +105,14 @@ def check(
         exchanges=exchanges(case, results, hide),
         clients=_matrix(case, hide) if clients else None,
     )
+
+
+def _judged(case: Case, selected: Sequence[Check]) -> list[CheckResult]:
+    """The results; with a reference, each finding says whether it is there without the proxy too."""
+    results = judge(case, selected)
+    if case.reference is None:
+        return results
+    return [beside(one, direct) for one, direct in zip(results, judge(case.reference, selected), strict=True)]
 
 
 def _matrix(case: Case, hide: Hide) -> Matrix:
@@ -171,7 +192,7 @@ def observe(
 def _to_play(case: Case, selected: Sequence[Check]) -> list[Scenario]:
     """The scenarios that the checks read and that can be played, but for the first, in their order."""
     read = {name for one in selected if asks(case, one) for name in one.reads} - {"happy"}
-    mock = case.position is Position.SANDWICH
+    mock = case.has_mock
     possible = [name for name, one in SCENARIOS.items() if not one.missing(mock=mock, allowed=case.allowed)]
     wanted = {SCENARIOS[name].part_of or name for name in possible if name in read}
     return [one for name, one in SCENARIOS.items() if name in wanted]

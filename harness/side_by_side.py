@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -23,6 +24,7 @@ from harness.errors import CannotMeasure, LimitExceeded
 from harness.plays import floor
 from harness.plays.base import Pace
 from harness.subject import Subject
+from harness.target import Target
 from harness.truth import Mock
 
 JOBS: Final = 10
@@ -41,6 +43,7 @@ class Asked(NamedTuple):
     baseline: Sequence[Accepted] = ()
     clients: bool = False
     schema: PayloadSchema | None = None
+    via: str | None = None
 
 
 def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_: None) -> ChecksFile:
@@ -51,10 +54,12 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
         if mock is not None:
             mock.clock()
         progress("finding out how to ask", 0, 1)
+        settled = settle(client, subject)
         return checking.check(
             client,
-            settle(client, subject),
+            settled if asked.via is None else through(settled, asked.via),
             asked.selected,
+            reference=None if asked.via is None else settled,
             mock=mock,
             public=subject.public,
             strict=Verdict.WARN in asked.fail_on.verdicts,
@@ -65,6 +70,14 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
             clients=asked.clients,
             progress=progress,
         )
+
+
+def through(target: Target, via: str) -> Target:
+    """The same request to another address; an address without a path stands for the target's own path and query."""
+    parts, own = urlsplit(via), urlsplit(target.url)
+    if parts.path in ("", "/"):
+        parts = parts._replace(path=own.path)
+    return msgspec.structs.replace(target, url=urlunsplit(parts._replace(query=parts.query or own.query)))
 
 
 def judged(subject: Subject, asked: Asked, checks: ChecksFile) -> TargetChecks:

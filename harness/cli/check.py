@@ -1,6 +1,7 @@
 """`streamgauge check`: does it speak the protocol?"""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -77,6 +78,14 @@ def check(
             metavar="FILE",
             help="A baseline in its plain form: ids, one a line, for every target.",
             rich_help_panel=_GATE,
+        ),
+    ] = None,
+    via: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Check the path through the proxy at this URL, and the endpoint's own beside it: each finding says"
+            " whose it is.",
         ),
     ] = None,
     schema: Annotated[
@@ -194,6 +203,8 @@ def check(
 
       streamgauge check http://localhost:5000/api/chat --mock http://127.0.0.1:9000 --long --allow-load
 
+      streamgauge check http://localhost:5000/api/chat --via https://chat.example.com
+
       streamgauge check --list --format json
 
     Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,
@@ -210,7 +221,9 @@ def check(
     accepted = _accepted(baseline, expected_failures, update=update_baseline)
     allowed = _allowed(long, max_duration, allow_load, max_streams, second_key)
     payloads = None if schema is None else _schema(schema)
-    asked = Asked(selected, rule, allowed, baseline=accepted, clients=clients, schema=payloads)
+    if via is not None:
+        _check_via(via, subjects)
+    asked = Asked(selected, rule, allowed, baseline=accepted, clients=clients, schema=payloads, via=via)
     if public:
         subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
     if profile is not None:
@@ -230,6 +243,13 @@ def check(
         raise CannotMeasure(report.targets[0].reason or "", report.targets[0].hint)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
+
+
+def _check_via(via: str, subjects: list[Subject]) -> None:
+    if len(subjects) > 1:
+        raise UsageError("--via is a second path to one endpoint, and several are given", "give one URL")
+    if not re.match(r"https?://[^/]", via):
+        raise UsageError(f"--via takes an http:// or https:// URL, got {via!r}", "the address of the proxy")
 
 
 def _accepted(baseline: Path | None, expected_failures: Path | None, *, update: bool) -> list[Accepted]:

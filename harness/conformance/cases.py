@@ -29,6 +29,7 @@ class Position(StrEnum):
     """Where the harness stands (design section 1)."""
 
     DIRECT = "direct"
+    VIA = "via"  # through a proxy, with what the direct path gives to compare with
     SANDWICH = "sandwich"
 
 
@@ -170,15 +171,18 @@ class Observed:
 class Case:
     """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks.
 
-    `heartbeat_ns` is the silence in which a heartbeat is expected, `takes_limit` whether a request can limit the
-    answer's length. `doubt` says why a dialect that was guessed is not to be believed, `profile` which requirements
-    weigh more or less here, `schema` is the caller's, for its payloads.
+    `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
+    in which a heartbeat is expected, `takes_limit` whether a request can limit the answer's length. `doubt` says
+    why a dialect that was guessed is not to be believed, `profile` which requirements weigh more or less here,
+    `schema` is the caller's, for its payloads.
     """
 
     observed: list[Observed] = field(default_factory=list)
     method: str = "GET"
     dialect: Dialect | None = None
     position: Position = Position.DIRECT
+    mock: bool | None = None
+    reference: "Case | None" = None
     allowed: frozenset[OptIn] = frozenset()
     public: bool = False
     has_credential: bool = False
@@ -193,6 +197,11 @@ class Case:
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""
         return [one for name in scenarios for one in self.observed if one.scenario == name]
+
+    @property
+    def has_mock(self) -> bool:
+        """The upstream is the mock provider: implied by the sandwich, told of other positions."""
+        return self.position is Position.SANDWICH if self.mock is None else self.mock
 
     @property
     def dialect_name(self) -> str | None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from harness.conformance.cases import Case, Observed, Position, printable
+from harness.conformance.cases import Case, Observed, printable
 from harness.conformance.guesses import SETTLE
 from harness.conformance.leaks import mask
 from harness.conformance.optins import OptIn
@@ -212,7 +212,7 @@ def _nothing_seen(case: Case, reads: Sequence[str]) -> Finding:
     if seen:
         went = "; ".join(f"{one.label}: {one.how_it_went()}" for one in seen[:3])
         return inconclusive(f"nothing to judge in {went}", STREAM)
-    mock = case.position is Position.SANDWICH
+    mock = case.has_mock
     missing = [SCENARIOS[name].missing(mock=mock, allowed=case.allowed) for name in reads]
     if missing and all(missing):
         needs = min(missing, key=len)  # the way that asks least

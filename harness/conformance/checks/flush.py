@@ -259,5 +259,5 @@ def burstiness(seen: Observed, case: Case) -> Finding:
     told = f"{coalesced:.0%} of the events share a read with the one before; gaps p50 {show_ms(median(gaps))}"
     told += f", max {show_ms(max(gaps))}; {show_bytes(size)} an event"
     span = times[-1] - seen.transcript.capture.start_ns
-    paced = case.position == "sandwich" and span / len(times) >= PACED_NS
+    paced = case.has_mock and span / len(times) >= PACED_NS
     return (warn if coalesced > BURST_SHARE and paced else info)(told)

@@ -1,11 +1,22 @@
-"""flush.*: the head of the answer."""
+"""flush.*: the head of the answer, and what a hop on the path does to the flow."""
+
+from itertools import pairwise
+from statistics import median
+from typing import Final, NamedTuple
 
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
-from harness.conformance.registry import Finding, met, per_stream, unmet
+from harness.conformance.checks.flush import LONGER
+from harness.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
+from harness.conformance.hop import changed_headers
+from harness.conformance.registry import Finding, inconclusive, met, per_stream, unmet, whole_case
 from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.sources import guides, issue
+from harness.conformance.scenarios import HAPPY
+from harness.conformance.sources import NGINX_PROXY, guides, issue
 from harness.units import show_ms
+
+MIN_TOKENS: Final = 10
+FEWER: Final = 4  # times fewer arrivals: tokens came in bursts
 
 
 @per_stream(
@@ -43,3 +54,77 @@ def headers_early(seen: Observed, case: Case) -> Finding:
     if waited_ns > case.heartbeat_ns:
         return unmet(f"the head came after {show_ms(waited_ns)}", seen.note(f"{show_ms(waited_ns)} without a byte"))
     return met(f"the head came {show_ms(waited_ns)} after the request, before the first token")
+
+
+def _two_paths(case: Case) -> str | None:
+    return None if case.reference is not None else "one path only: check URL --via PROXY_URL compares two"
+
+
+@whole_case(
+    Requirement(
+        "flush.proxy-delta",
+        SHOULD,
+        Severity.HIGH,
+        Basis.GUIDE,
+        "Tokens arrive through the proxy or CDN as they do without it.",
+        references=(
+            NGINX_PROXY,
+            "c8s#140",
+            issue("ggml-org/llama.cpp", 20872),
+            issue("microsoft/reverse-proxy", 1040),
+        ),
+        breaks="Only production: on the developer's machine there is no proxy.",
+        fix=Fix(
+            "Turn buffering and compression of event streams off in the proxy, or send X-Accel-Buffering: no.",
+            nginx=NGINX_UNBUFFERED,
+            haproxy=HAPROXY_NO_DELAY,
+            caddy=CADDY_UNBUFFERED,
+            iis=IIS_UNBUFFERED,
+        ),
+    ),
+    reads=("lockstep", *HAPPY),
+    applies=_two_paths,
+    expected="the same flow on both paths",
+)
+def proxy_delta(case: Case) -> Finding:
+    assert case.reference is not None
+    direct, through = (next(one for one in path.of(HAPPY) if one.streams) for path in (case.reference, case))
+    changes = tuple(through.note(f"the hop {line}") for line in changed_headers(direct, through))
+    paths = through.note(f"direct: {direct.url}; through the proxy: {through.url}")
+    held = [_late(path) for path in (case.reference, case)]
+    if held[1] and not held[0]:
+        size = next((one.held_bytes for one in case.of(("lockstep",)) if one.held_bytes), None)
+        told = f" in blocks of {size:,} bytes" if size else ""
+        return unmet(f"the hop holds tokens back{told}: lockstep passes without it", paths, *changes)
+    first, second = _flow(direct), _flow(through)
+    if first is None or second is None:
+        return inconclusive("too few tokens came to compare", LONGER)
+    told = (
+        f"TTFT {show_ms(first.ttft_ns)} → {show_ms(second.ttft_ns)}, ITL p50 {show_ms(first.itl_ns)} → "
+        f"{show_ms(second.itl_ns)}, {first.arrivals:,} → {second.arrivals:,} arrivals"
+    )
+    if second.arrivals * FEWER < first.arrivals and not held[0]:
+        named = ": TTFT up and ITL down is the mark of a buffer" if second.ttft_ns > first.ttft_ns else ""
+        return unmet(f"{told}{named}", paths, *changes)
+    same = (
+        "the endpoint itself holds tokens back, and the hop adds nothing" if held[0] else "the same flow on both paths"
+    )
+    return met(f"{same}: {told}", paths, *changes)
+
+
+class _Flow(NamedTuple):
+    ttft_ns: int
+    itl_ns: float
+    arrivals: int
+
+
+def _flow(seen: Observed) -> _Flow | None:
+    times = [seen.transcript.time_of(event) for event, _ in seen.transcript.tokens]
+    if len(times) < MIN_TOKENS:
+        return None
+    gaps = [after - before for before, after in pairwise(times)]
+    return _Flow(times[0] - seen.transcript.capture.start_ns, median(gaps), len(set(times)))
+
+
+def _late(case: Case) -> bool:
+    return any(step.timed_out for one in case.of(("lockstep",)) for step in one.steps)

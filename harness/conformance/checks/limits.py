@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from harness.conformance.cases import Case, Observed, Position
+from harness.conformance.cases import Case, Observed
 from harness.conformance.optins import OptIn
 from harness.conformance.payloads import parse
 from harness.conformance.registry import (
@@ -70,7 +70,7 @@ def input_size(case: Case) -> Finding:
         accepted = size
     largest = f"{accepted:,} characters were accepted"
     in_url = case.method == "GET"
-    if accepted < LARGEST and not in_url and case.position is Position.DIRECT and OptIn.LOAD not in case.allowed:
+    if accepted < LARGEST and not in_url and not case.has_mock and OptIn.LOAD not in case.allowed:
         return inconclusive(f"{largest}; more was not tried, as a model is paid for what it reads", OptIn.LOAD.value)
     return unmet(largest, tried[-1].note(tried[-1].how_it_went()))
 

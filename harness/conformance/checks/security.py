@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from harness.conformance.applies import custom, resumable
-from harness.conformance.cases import Case, Observed, Position, printable
+from harness.conformance.cases import Case, Observed, printable
 from harness.conformance.checks.errors import FAULTED, REFUSALS
 from harness.conformance.checks.resume import Rest, pair, rest_of
 from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
@@ -350,7 +350,7 @@ def _errors(seen: Observed) -> Iterator[tuple[str, str, int | None]]:
 
 def _is_behind(seen: Observed, case: Case) -> bool:
     """Whether an application stands between us and the mock: not the mock itself, nor a proxy that passes paths on."""
-    if case.position is not Position.SANDWICH or case.endpoint_is_mock or seen.upstream is None:
+    if not case.has_mock or case.endpoint_is_mock or seen.upstream is None:
         return False
     return seen.upstream.path != urlsplit(seen.url).path
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from harness.cancellation import Upstream
+from harness.conformance.cases import Case, Step
 from harness.units import MS
 from harness.wire import End
 from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
@@ -210,3 +211,25 @@ BROKEN = "the answer is not valid HTTP/2: Connection-specific header field prese
 add(check, "fail", asked("http2", status=None, end=End.MALFORMED, detail=BROKEN))
 add(check, "not-applicable", asked("http2", status=None, end=End.RESET, detail="it does not offer HTTP/2"))
 add(check, "inconclusive", Tape(body=TOKEN + LAST))
+
+check = "flush.proxy-delta"
+
+
+def path(*pairs: tuple[int, bytes], steps: tuple[Step, ...] = (), **more: Any) -> Case:
+    """One path to an endpoint: its stream, and its lockstep."""
+    happy = Tape(timed=tuple((float(at), data) for at, data in pairs), **more)
+    return Case(observed=[happy.play(), asked("lockstep", TOKEN, steps=steps).play()], method="POST")
+
+
+PACED = tuple((100 + 20 * n, TOKEN) for n in range(12))
+BURSTS = ((220, TOKEN * 6), (330, TOKEN * 6))
+IN_STEP, HELD = (Step(1, 1, False),), (Step(1, 0, True), Step(2, 0, True))
+through = [Tape(timed=tuple((float(at), data) for at, data in PACED)), asked("lockstep", TOKEN, steps=IN_STEP)]
+bunched = [Tape(timed=tuple((float(at), data) for at, data in BURSTS)), asked("lockstep", TOKEN, steps=IN_STEP)]
+held = [Tape(timed=tuple((float(at), data) for at, data in PACED)), asked("lockstep", TOKEN, steps=HELD)]
+add(check, "pass", *through, reference=path(*PACED, steps=IN_STEP))
+add(check, "pass", *held, reference=path(*PACED, steps=HELD))  # the endpoint's own doing
+add(check, "warn", *held, reference=path(*PACED, steps=IN_STEP))
+add(check, "warn", *bunched, reference=path(*PACED, steps=IN_STEP))
+add(check, "not-applicable", *through)
+add(check, "inconclusive", Tape(timed=((1.0, TOKEN),)), reference=path(*PACED, steps=IN_STEP))

@@ -1,0 +1,46 @@
+"""Two paths to one endpoint: which hop a finding belongs to, and what the hop changes in the head of an answer."""
+
+from typing import Final
+
+import msgspec
+
+from harness.conformance.cases import Observed, printable
+from harness.conformance.result import CheckResult, Evidence, Verdict
+
+FOUND: Final = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+CLEAN: Final = (Verdict.PASS, Verdict.INFO)
+DIRECT: Final = "direct"
+# Different for every answer, wherever it comes from.
+VOLATILE: Final = frozenset(
+    {"date", "age", "x-request-id", "request-id", "traceparent", "cf-ray", "set-cookie", "etag"}
+)
+MOST_HEADERS: Final = 6
+
+
+def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
+    """A finding of the path through the proxy, with what the direct path says of it."""
+    if through.verdict not in FOUND or (through.verdict is Verdict.INFO and direct.verdict is Verdict.INFO):
+        return through
+    if direct.verdict is through.verdict:
+        whose = "the endpoint does the same without the proxy"
+    elif direct.verdict in CLEAN:
+        whose = "only through the proxy"
+    else:
+        whose = f"without the proxy: {direct.verdict}"
+    told = Evidence(DIRECT, printable(f"{direct.verdict}: {direct.actual}", 300))
+    return msgspec.structs.replace(
+        through, actual=f"{through.actual} ({whose})", evidence=[*through.evidence[:5], told]
+    )
+
+
+def changed_headers(direct: Observed, through: Observed) -> list[str]:
+    """What the hop adds to, takes from or changes in the head, a line each."""
+    if direct.head is None or through.head is None:
+        return []
+    before = {name.lower(): value for name, value in direct.head.headers if name.lower() not in VOLATILE}
+    after = {name.lower(): value for name, value in through.head.headers if name.lower() not in VOLATILE}
+    lines = [f"adds {name}: {after[name]}" for name in after if name not in before]
+    lines += [f"takes {name} away" for name in before if name not in after]
+    both = [name for name in before if name in after and before[name] != after[name]]
+    lines += [f"changes {name}: {before[name]} to {after[name]}" for name in both]
+    return lines[:MOST_HEADERS]
