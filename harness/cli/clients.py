@@ -7,12 +7,14 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
+from harness.checking import credentials
 from harness.cli.clients_output import print_matrix
 from harness.cli.console import out, safe
 from harness.cli.options import with_optional_target
 from harness.client import StreamClient, not_a_stream, settle
 from harness.compat import Stream, compare, stream_of
 from harness.conformance.matrix import ASIDE, Matrix
+from harness.conformance.wirelog import hiding
 from harness.dialects.base import Media
 from harness.errors import CannotMeasure, ExitCode, UsageError
 from harness.files import must_be_writable, replace_file
@@ -71,7 +73,8 @@ def _of_url(target: Target) -> Matrix:
     stream = stream_of(transcript)
     if stream is None:
         raise not_a_stream(transcript)
-    return compare([stream], settled.reader() or transcript.dialect, spec.method)
+    hide = hiding(credentials(settled))
+    return compare([stream], settled.reader() or transcript.dialect, spec.method, hide=hide)
 
 
 def _of_file(file: Path, target: Target) -> Matrix:

@@ -59,6 +59,13 @@ def test_what_a_fault_of_the_mock_does_to_them(mock: str, fault: str, told: list
     assert [text for text in told if text not in done.output] == []
 
 
+def test_the_key_is_masked_where_the_endpoint_repeats_it(mock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "chat.completion.chunk")
+    done = clients(f"{mock}/v1/chat/completions", "--api-key-env", "KEY", "--prompt", "hi [[mock fault=bom]]")
+    assert '"object":"***"' in done.output
+    assert "chat.completion.chunk" not in done.output
+
+
 def test_a_saved_body_and_one_on_standard_input(tmp_path: Path) -> None:
     file = tmp_path / "body.sse"
     file.write_bytes(BODY.replace(b"\n", b"\r\n"))

@@ -1,5 +1,6 @@
 """The matrix on a corpus of bodies: each client's verdict and the byte to blame, under every way to cut the body."""
 
+import gzip
 from functools import cache
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import strategies as st
 
 from harness import compat, dialects
 from harness.clients import CLIENTS
+from harness.clients.running import Ending
 from harness.compat import Stream, compare
 from harness.conformance.matrix import ASIDE, ClientVerdict, Matrix
 from harness.dialects.base import Media
+from harness.stream import Transcript
+from harness.wire import End
 from tests.harness.clients.corpus import BODIES, BOM, CHAT, READS, Body
-from tests.harness.tapes import cut
+from tests.harness.tapes import MS, chunk, cut, head, read
 
 CHAT_DIALECT = dialects.by_name("openai-chat")
 
@@ -129,6 +133,44 @@ def test_secrets_do_not_come_back() -> None:
     assert "***" in told
     assert "hunter2" not in told
     assert "sk-abcdefghijk" not in told
+
+
+def captured(body: bytes, *headers: str, then: End | None = End.CLOSED) -> Transcript:
+    return read([(0, head(*headers)), *((MS, body[at : at + 7]) for at in range(0, len(body), 7))], then)
+
+
+class TestWhatIsReplayed:
+    def test_the_pieces_are_those_of_the_reads(self) -> None:
+        stream = compat.stream_of(captured(CHAT, "Content-Type: text/event-stream"), "happy")
+        assert stream is not None
+        assert [len(piece) for piece in stream.pieces[:3]] == [7, 7, 7]
+        assert (b"".join(stream.pieces), stream.ending, stream.scenario) == (CHAT, Ending.EOF, "happy")
+
+    def test_content_coding_is_undone_read_by_read(self) -> None:
+        body = gzip.compress(CHAT)
+        stream = compat.stream_of(captured(body, "Content-Type: text/event-stream", "Content-Encoding: gzip"))
+        assert stream is not None
+        assert b"".join(stream.pieces) == CHAT
+        assert len(stream.pieces) > 1
+
+    @pytest.mark.parametrize(
+        ("headers", "then", "ending"),
+        [
+            (("Transfer-Encoding: chunked",), End.CLOSED, Ending.BROKEN),
+            ((), End.RESET, Ending.BROKEN),
+            ((), End.TIMEOUT, Ending.NOTHING),
+            ((), End.CANCELLED, Ending.NOTHING),
+            ((), End.CLOSED, Ending.EOF),
+        ],
+    )
+    def test_what_comes_after_the_last_byte(self, headers: tuple[str, ...], then: End, ending: Ending) -> None:
+        body = chunk(CHAT) if headers else CHAT
+        stream = compat.stream_of(captured(body, "Content-Type: text/event-stream", *headers, then=then))
+        assert stream is not None
+        assert stream.ending is ending
+
+    def test_what_is_no_stream_is_not_replayed(self) -> None:
+        assert compat.stream_of(captured(b'{"error":"no"}', "Content-Type: application/json")) is None
 
 
 class TestBounds:
