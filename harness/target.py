@@ -142,6 +142,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ),
         ]
 
+    def as_spoken(self, dialect: Dialect | None) -> "Target":
+        """The same, asked by a dialect that was recognised, where its body is only a guess at that dialect's."""
+        if dialect is None or self.body is None or self.body != json.dumps(self._ask(dialect, PLACEHOLDER).body):
+            return self
+        return msgspec.structs.replace(self, dialect=dialect.name, body=None)
+
     def request(
         self,
         prompt: str | None = None,

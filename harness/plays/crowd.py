@@ -66,6 +66,7 @@ def oversize(run: Runner, scenario: str) -> Iterator[Observed]:
 def max_output(run: Runner, scenario: str) -> Iterator[Observed]:
     if not run.target.takes_limit:
         return
+    run = run._replace(target=run.target.as_spoken(run.dialect))  # which knows where its limit stands
     spec, stream_id = run.request({"itl": "1ms"}, max_tokens=MAX_OUTPUT)
     transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
     yield run.observed(scenario, spec, stream_id, transcript)

@@ -12,7 +12,7 @@ def as_second(run: Runner) -> dict[str, str]:
     """The headers that turn a request of the first user into one of the second's: the key goes where the first's is."""
     key = run.allowed.second_key
     assert key is not None
-    names = [name for name in run.target.headers if is_secret(name)] or ["Authorization"]
+    names = [name for name in run.target.headers if is_secret(name)] or [run.target.key_header]
     return {name: f"{_scheme(run.target.headers.get(name))} {key}" if _is_auth(name) else key for name in names}
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from harness import checking
-from harness.client import StreamClient
+from harness.client import StreamClient, settle
 from harness.conformance.checks.security import MOCK_WORDS
 from harness.conformance.optins import NOTHING, Allowed
 from harness.conformance.registry import judge, select
@@ -25,7 +25,8 @@ from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
 
 CHAT, TOKEN_DONE, JSON_STRING = "/v1/chat/completions", "/api/chat/stream", "/api/chat/stream?message=x"
-DIALECTS = {CHAT: "openai-chat", TOKEN_DONE: "token-done", JSON_STRING: "json-string"}
+OLLAMA = "/api/chat"
+DIALECTS = {OLLAMA: "ollama", CHAT: "openai-chat", TOKEN_DONE: "token-done", JSON_STRING: "json-string"}
 # Heartbeats are expected every 0.3 s instead of 15 s, and everything that waits for them is as much shorter.
 PACE = Pace(tokens=16, ttft="1ms", itl="1ms", heartbeat_s=0.3, hold_s=0.6)
 
@@ -126,11 +127,22 @@ def test_limits_are_found_by_many_requests(check: str, config: dict[str, Any], e
         ("limits.max-output-honoured", CHAT, (), "pass"),
         ("limits.max-output-honoured", CHAT, ("ignores-max-tokens",), "fail"),
         ("limits.max-output-honoured", TOKEN_DONE, ("ignores-max-tokens",), "not-applicable"),
+        ("limits.max-output-honoured", OLLAMA, (), "pass"),  # whose limit has another name and place
+        ("limits.max-output-honoured", OLLAMA, ("ignores-max-tokens",), "fail"),
     ],
 )
 def test_limits_of_a_single_request(check: str, path: str, faults: tuple[str, ...], expected: str) -> None:
     """Neither takes an opt-in."""
     assert verdicts(path, [check], faults=faults) == {check: expected}
+
+
+def test_the_limit_stands_where_a_dialect_that_was_recognised_has_it(mocked: MockServer) -> None:
+    """Ollama's is called num_predict, which the request that found out how to ask did not hold."""
+    with StreamClient() as client, Mock(mocked.url) as mock:
+        target = settle(client, Target(url=mocked.url + OLLAMA))
+        report = checking.check(client, target, select(["limits.max-output-honoured"]), mock=mock, pace=PACE)
+
+    assert [one.verdict for one in report.results] == ["pass"]
 
 
 def test_a_load_is_as_large_as_was_allowed(mocked: MockServer) -> None:
