@@ -55,7 +55,7 @@ def page(template: str, **values: Any) -> str:
         loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters["ms"] = ms
+    environment.filters |= {"ms": ms, "clean": clean}
     return environment.get_template(template).render(**values)
 
 

@@ -221,6 +221,15 @@ def test_the_quoted_byte_is_marked_in_the_wire() -> None:
     assert page.count('class="quoted') == 2  # beside the check, and in the exchange
 
 
+def test_a_reference_is_a_link() -> None:
+    """The words are ours; an address that is no web address stays text."""
+    references = ["WHATWG HTML 9.2.6: https://html.spec.whatwg.org/#x", "javascript:alert(1)"]
+
+    page = Page(checks_html(report(row("a", [check("bad", Verdict.FAIL, references=references)]))))
+
+    assert [link for link in page.links if not link.startswith("#")] == ["https://html.spec.whatwg.org/#x"]
+
+
 def test_a_byte_past_the_end_shows_the_end() -> None:
     page = checks_html(report(row("a", [check("bad", Verdict.FAIL, evidence=[Evidence("happy", None, 5_000)])])))
 
