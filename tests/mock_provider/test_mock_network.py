@@ -310,7 +310,7 @@ def test_one_stream_is_bounded() -> None:
 def test_a_path_is_bounded() -> None:
     with MockServer(MockConfig(tokens=1, ttft="0")) as server:
         body = {"contents": [{"parts": [{"text": "[[mock id=long-path]]"}]}]}
-        httpx.post(f"{server.url}/v1beta/models/{'m' * 50_000}:generateContent", json=body).raise_for_status()
+        httpx.post(f"{server.url}/v1beta/models/{'m' * 20_000}:generateContent", json=body).raise_for_status()
         entry = httpx.get(f"{server.url}/_mock/streams/long-path").json()["streams"][0]
     assert len(entry["path"]) == PROMPT_LIMIT
 
