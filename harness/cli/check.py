@@ -205,6 +205,8 @@ def check(
 
       streamgauge check http://localhost:5000/api/chat --via https://chat.example.com
 
+      streamgauge check https://api.anthropic.com --dialect anthropic --api-key-env ANTHROPIC_API_KEY
+
       streamgauge check --list --format json
 
     Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,

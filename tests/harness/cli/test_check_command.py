@@ -209,3 +209,60 @@ def test_a_file_is_replaced_or_left_alone(check: Check, clean: str, tmp_path: Pa
     assert check(clean, "--junit", "pipe", only=("http.status-200",)).exit_code == ExitCode.OK
     assert os.read(reader, 10).startswith(b"<?xml")
     os.close(reader)
+
+
+def test_a_profile_is_named_and_says_what_it_changed(check: Check, faulty: str, tmp_path: Path) -> None:
+    """The missing end is not the proxy's doing."""
+    done = check(faulty, "--profile", "proxy", "--json", "all.json")
+
+    assert done.exit_code == ExitCode.OK, done.output
+    assert "direct position, profile proxy" in done.output
+    assert "taken for openai-chat because the first event contains" in done.output
+    (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
+    ends = next(one for one in row["checks"]["results"] if one["id"] == "termination.explicit-end")
+    assert (row["checks"]["profile"], ends["verdict"], ends["level"]) == ("proxy", "warn", "SHOULD")
+    assert ends["profile"].startswith("MUST is SHOULD in the profile proxy: ")
+
+
+def test_a_file_gives_each_target_its_profile(check: Check, clean: str, tmp_path: Path) -> None:
+    targets = "".join(
+        f'[[target]]\nname = "{name or "usual"}"\nurl = "{clean}"\n{f"profile = {name!r}" if name else ""}\n'
+        for name in ("azure", "")
+    )
+    (tmp_path / "targets.toml").write_text(targets)
+
+    check("--targets", "targets.toml", "--json", "all.json")
+
+    report = json.loads((tmp_path / "all.json").read_text())
+    assert [row["checks"]["profile"] for row in report["targets"]] == ["azure", "openai"]
+
+
+def test_an_unknown_profile_is_said_before_any_request(check: Check) -> None:
+    done = check(NOBODY, "--profile", "azur")
+    assert isinstance(done.exception, UsageError)
+    assert "did you mean 'azure'?" in done.exception.message
+
+
+def test_a_guess_that_later_events_contradict_is_told(check: Check, tmp_path: Path) -> None:
+    """One event like OpenAI's, then tokens of a shape of its own: nothing of OpenAI's is demanded."""
+    wire = b'data: {"choices":[{"delta":{}}]}\n\n' + b'data: {"token":"a","done":false}\n\n' * 3
+    wire = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + wire
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(wire)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/chat"
+        done = check(url, "--method", "POST", "--json", "all.json", only=("openai-chat", "termination"))
+        server.shutdown()
+
+    assert done.exit_code == ExitCode.OK, done.output
+    told = " ".join(done.output.split())
+    assert "the stream looked like openai-chat because" in told
+    assert "looks like token-done" in told
+    (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
+    assert {one["verdict"] for one in row["checks"]["results"]} == {"inconclusive"}
+    assert row["checks"]["dialect_doubt"].endswith("; say --dialect NAME")
