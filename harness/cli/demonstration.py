@@ -54,11 +54,14 @@ _MOCK_FLAGS: Final = {
     "liveness.heartbeat-shape-safe": ("--fault heartbeat-after-id", "openai-chat"),
     "resume.last-event-id-honoured": ("--fault resume-gap", "token-done"),
     "resume.no-regeneration": ("--fault retry", "token-done"),
+    "text.concat-equals-final": ("--fault swapped-events", "openai-responses"),
     "security.prompt-not-in-url": ("", "raw-text"),
     "security.replay-scoped": ("--fault resume-unscoped", "token-done"),
 }
-# Groups that tell more when the pace of the streams is theirs.
-_PACED: Final = frozenset({"errors", "flush", "limits", "resume"})
+# Groups that tell more when the mock plays what they ask for.
+_STEERED: Final = frozenset(
+    {"anthropic", "cohere", "errors", "flush", "limits", "ollama", "openai-chat", "openai-responses", "resume"}
+)
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
 # Checks that make the mock fail in a way of their own, which no fault of the whole server's can change.
@@ -119,7 +122,7 @@ def _mock_command(flags: str = "") -> str:
 def _check_command(check: Check, address: str) -> str:
     url, _, dialect = address.partition(" ")
     words = ["streamgauge check", quote(url), dialect]
-    if check.needs_mock or check.group in _PACED:
+    if check.needs_mock or check.group in _STEERED:
         words.append(f"--mock {_MOCK}")
     if OptIn.SECOND_KEY in check.opt_ins:
         words = ["SECOND_KEY=second", *words, "--header 'Authorization: Bearer first' --second-key SECOND_KEY"]
