@@ -336,3 +336,31 @@ bodies(
         "not-applicable": [DELTAS + b"event: done\ndata: {}\n\n", RAW],
     },
 )
+
+
+def responses(final: bytes) -> bytes:
+    """Two deltas of OpenAI Responses, and the whole answer."""
+    deltas = b"".join(
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"%s"}\n\n' % text
+        for text in (b"He", b"llo")
+    )
+    ended = (
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"status":"completed","output":%s}}'
+    )
+    return deltas + ended % final + b"\n\n"
+
+
+bodies(
+    "text.concat-equals-final",
+    {
+        "pass": [
+            responses(b'[{"content":[{"type":"output_text","text":"Hello"}]}]'),
+            responses(b'[{"content":[{"type":"output_text","text":"He"},{"type":"output_text","text":"llo"}]}]'),
+        ],
+        "fail": [responses(b'[{"content":[{"type":"output_text","text":"Hell"}]}]')],
+        "not-applicable": [
+            responses(json) for json in (b"[]", b"7", b'[{"content":8}]', b'[{"content":[{"text":1}]}]')
+        ],
+    },
+    dialect="openai-responses",
+)
