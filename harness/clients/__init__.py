@@ -3,6 +3,7 @@
 from typing import Final
 
 from harness.clients import (
+    anthropic_node,
     anthropic_python,
     event_source,
     eventsource_parser,
@@ -26,6 +27,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
     openai_go.CLIENT,
     go_openai.CLIENT,
     anthropic_python.CLIENT,
+    anthropic_node.CLIENT,
     genai_python.CLIENT,
     ollama_python.CLIENT,
     event_source.CLIENT,

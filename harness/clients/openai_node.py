@@ -12,11 +12,11 @@ from harness.clients.lines import any_lines
 
 
 def _read(body: Body) -> Iterator[Message]:
-    for kind, data in _events(body):
+    for kind, data in events_of(body, flush=True):
         if data == "[DONE]":
             return
         payload = strict_json(data, "SyntaxError")
-        if kind.startswith("thread."):
+        if (kind or "").startswith("thread."):
             yield Message(json.dumps({"event": kind, "data": payload}))
             continue
         error = payload.get("error") if isinstance(payload, dict) else None
@@ -25,14 +25,16 @@ def _read(body: Body) -> Iterator[Message]:
         yield Message(data)
 
 
-def _events(body: Body) -> Iterator[tuple[str, str]]:
-    kind, data = "", list[str]()
+def events_of(body: Body, *, flush: bool) -> Iterator[tuple[str | None, str]]:
+    """The events of SDKs generated from one template; `flush`: the end of the body dispatches what is pending."""
+    kind: str | None = None
+    data: list[str] = []
     for raw in any_lines(body, rest=True):
         line = js_text(raw)
         if not line:
             if kind or data:
                 yield kind, "\n".join(data)
-            kind, data = "", []
+            kind, data = None, []
             continue
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -40,7 +42,7 @@ def _events(body: Body) -> Iterator[tuple[str, str]]:
             kind = value
         elif name == "data":
             data.append(value)
-    if kind or data:
+    if flush and (kind or data):
         yield kind, "\n".join(data)
 
 

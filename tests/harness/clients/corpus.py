@@ -184,13 +184,13 @@ BODIES = {
     "Anthropic, left open after message_stop": Body(
         "anthropic",
         ANTHROPIC,
-        {"anthropic-python": (HANGS, len(ANTHROPIC)), **all_of((LINES, SPLIT), HANGS, len(ANTHROPIC))},
+        all_of(("anthropic-python", "anthropic-node", LINES, SPLIT), HANGS, len(ANTHROPIC)),
         ending=Ending.NOTHING,
     ),
     "Anthropic, CRLF": Body("anthropic", ANTHROPIC.replace(b"\n", b"\r\n"), {SPLIT: (LOSES, 0)}),
     "Anthropic, BOM": Body("anthropic", BOM + ANTHROPIC, all_of(("anthropic-python", "httpx-sse", SPLIT), LOSES, 0)),
     "Anthropic without event names": Body(
-        "anthropic", re.sub(rb"event: .*\n", b"", ANTHROPIC), {"anthropic-python": (LOSES, 0)}
+        "anthropic", re.sub(rb"event: .*\n", b"", ANTHROPIC), all_of(("anthropic-python", "anthropic-node"), LOSES, 0)
     ),
     "Anthropic, an error": Body(
         "anthropic",

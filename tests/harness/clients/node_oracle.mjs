@@ -1,6 +1,6 @@
 // The real npm clients as oracles: one JSON line in (client, pieces as base64), one out (messages, error).
-// STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai eventsource-parser
-// @microsoft/fetch-event-source` was run; the versions that the emulations follow stand in their docstrings.
+// STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai @anthropic-ai/sdk
+// eventsource-parser @microsoft/fetch-event-source` was run; the versions that the emulations follow stand in their docstrings.
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 const folder = process.env.STREAMGAUGE_NODE_CLIENTS;
 const load = (path) => import(pathToFileURL(join(folder, "node_modules", path)).href);
 const { Stream } = await load("openai/core/streaming.mjs");
+const { Stream: AnthropicStream } = await load("@anthropic-ai/sdk/core/streaming.mjs");
 const { EventSourceParserStream } = await load("eventsource-parser/dist/stream.js");
 const { getLines, getMessages } = createRequire(join(folder, "x.js"))("@microsoft/fetch-event-source/lib/cjs/parse.js");
 console.error = () => {};
@@ -25,6 +26,10 @@ const clients = {
   async "openai-node"(pieces, give) {
     const silent = { logLevel: "off", logger: { error() {}, warn() {}, info() {}, debug() {} } };
     const stream = Stream.fromSSEResponse(new Response(body(pieces)), new AbortController(), silent);
+    for await (const payload of stream) give("message", JSON.stringify(payload));
+  },
+  async "anthropic-node"(pieces, give) {
+    const stream = AnthropicStream.fromSSEResponse(new Response(body(pieces)), new AbortController());
     for await (const payload of stream) give("message", JSON.stringify(payload));
   },
   async "eventsource-parser"(pieces, give) {

@@ -83,6 +83,15 @@ def test_a_reader_that_lives_off_its_reads_is_told_apart() -> None:
     assert [(one.cut, one.verdict) for one in row.otherwise] == [(compat.WHOLE, READS)]
 
 
+def test_a_package_that_is_missing_or_too_old_is_not_judged() -> None:
+    absent = CLIENTS[0]._replace(package="no-such-package")
+    old = CLIENTS[0]._replace(least="999.1")
+    for client, needs in ((absent, "no-such-package 3.52"), (old, "openai 999.1")):
+        result = compare([Stream([CHAT])], CHAT_DIALECT, clients=[client]).rows[0].result
+        assert result.verdict is ClientVerdict.NOT_INSTALLED
+        assert result.reason == f"needs {needs} or newer: pip install 'streamgauge[clients]'"
+
+
 def test_what_it_says_of_a_loss() -> None:
     matrix = matrix_of(Body("openai-chat", BOM + CHAT[CHAT.index(b"data", 5) :]))
     row = next(row for row in matrix.rows if row.client == "httpx-sse")

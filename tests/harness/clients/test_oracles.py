@@ -1,7 +1,8 @@
 """The emulations against the real clients, where those can be run; the project's users need none of them.
 
-STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai@7.57.0 eventsource-parser@3.1.1
-@microsoft/fetch-event-source@2.0.1` was run; STREAMGAUGE_ASPNET names the folder of the .NET programs.
+STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai@7.57.0 @anthropic-ai/sdk@1.12.0
+eventsource-parser@3.1.1 @microsoft/fetch-event-source@2.0.1` was run; STREAMGAUGE_ASPNET names the folder of the .NET
+programs.
 """
 
 import json
@@ -41,7 +42,9 @@ def normal(client: Client, messages: list[tuple[str, str]]) -> list[tuple[str, s
 
 
 @pytest.mark.skipif(not (NODE and shutil.which("node")), reason="STREAMGAUGE_NODE_CLIENTS names no npm clients")
-@pytest.mark.parametrize("name", ["openai-node", "eventsource-parser", "fetch-event-source", 'fetch split("\\n\\n")'])
+@pytest.mark.parametrize(
+    "name", ["openai-node", "anthropic-node", "eventsource-parser", "fetch-event-source", 'fetch split("\\n\\n")']
+)
 def test_an_npm_client(name: str) -> None:
     client = BY_NAME[name]
     bodies = [[one.body] for one in BODIES.values()] + [pieces for _, pieces in random_bodies(1_000)]
