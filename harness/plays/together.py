@@ -1,18 +1,15 @@
-"""Several things at once, each in a thread of its own: long waits that overlap, and loads."""
+"""Several requests at once, each in a thread of its own."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from queue import SimpleQueue
+from typing import TypeVar
 
 T = TypeVar("T")
 
-TICK_S: Final = 1.0
 
-
-def together(tasks: Sequence[Callable[[], T]], tick: Callable[[float, int], None] = lambda *_: None) -> list[T]:
-    """What each task gives, in their order. `tick` is told the seconds since the start and how many are done.
+def together(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """What each task gives, in their order.
 
     Raises the first error of a task at once. The threads are daemons, so that neither it nor Ctrl-C waits for them.
     """
@@ -26,14 +23,9 @@ def together(tasks: Sequence[Callable[[], T]], tick: Callable[[float, int], None
 
     for index, task in enumerate(tasks):
         threading.Thread(target=run, args=(index, task), daemon=True, name=f"together-{index}").start()
-    start = time.monotonic()
     given: dict[int, T] = {}
-    while len(given) < len(tasks):
-        try:
-            index, value, error = ended.get(timeout=TICK_S)
-        except Empty:
-            tick(time.monotonic() - start, len(given))
-            continue
+    for _ in tasks:
+        index, value, error = ended.get()
         if error is not None:
             raise error
         given[index] = value  # type: ignore[assignment] # without an error there is a value

@@ -18,6 +18,7 @@ from harness.conformance.registry import judge, select
 from harness.conformance.result import CheckResult
 from harness.conformance.schema import PayloadSchema
 from harness.plays.base import Pace
+from harness.plays.together import together
 from harness.target import Target
 from harness.truth import Mock
 from harness.units import MS
@@ -323,3 +324,24 @@ def test_a_proxy_with_a_stalled_reader_and_a_silent_upstream(knobs: dict[str, An
         case = checking.observe(client, target, select(patterns), mock=mock, allowed=allowed, pace=BRIEF)
 
     assert {one.id: one.verdict.value for one in judge(case, select(patterns))} == expected
+
+
+def test_tasks_side_by_side_give_in_their_order_and_fail_at_once() -> None:
+    """Each waits for the other, so one after the other they would never end; an error waits for nobody."""
+    met = threading.Barrier(2, timeout=20)
+
+    def first() -> str:
+        met.wait()
+        return "first"
+
+    def second() -> str:
+        met.wait()
+        return "second"
+
+    def broken() -> str:
+        raise LookupError("broken")
+
+    never = threading.Event()
+    assert together([first, second]) == ["first", "second"]
+    with pytest.raises(LookupError, match="broken"):
+        together([lambda: str(never.wait(60)), broken])
