@@ -1,6 +1,6 @@
 """HTTP/2 over the connections and exchanges that HTTP/1.1 has: every read with its kernel stamp.
 
-A token costs what it costs there, a stream some 0.4 ms more for its two heads (`make bench-paths`). One stream at a
+A token costs what it costs there, a stream some 0.15 ms more for its two heads (`make bench-paths`). One stream at a
 time per client, on a connection that is kept for the next one, also when a stream was reset.
 """
 

@@ -151,7 +151,8 @@ class StreamParser:
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
             self.session.leaving = True
-            self._end(End.CLOSED, f"the server ended the connection: {_name(event.error_code)} (GOAWAY)")
+            untouched = " before it took this request" if (event.last_stream_id or 0) < self._stream else ""
+            self._end(End.CLOSED, f"the server ended the connection{untouched}: {_name(event.error_code)} (GOAWAY)")
         elif getattr(event, "stream_id", None) != self._stream:
             return
         elif isinstance(event, h2.events.DataReceived):

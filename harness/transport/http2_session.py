@@ -21,6 +21,7 @@ WINDOW_BYTES: Final = 64 * 1024 * 1024
 MAX_HEADERS_BYTES: Final = 64 * 1024
 _DEFAULT_WINDOW_BYTES: Final = 65_535
 _DATA: Final = 0x0
+_SETTINGS: Final = 0x4
 _GOAWAY: Final = 0x7
 _HEADER_BLOCKS: Final = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 _END_HEADERS: Final = 0x4
@@ -91,6 +92,8 @@ class Session:
         try:
             while len(data) - at >= HEADER_BYTES:
                 size = int.from_bytes(data[at : at + 3])
+                if not self.heard and data[3] != _SETTINGS:  # RFC 9113 section 3.4
+                    raise h2.exceptions.ProtocolError(f"it begins with {data[:24]!r}")
                 if size > MAX_FRAME_BYTES:
                     raise h2.exceptions.FrameTooLargeError(f"a frame of {size:,} bytes, of at most {MAX_FRAME_BYTES:,}")
                 if len(data) - at < HEADER_BYTES + size:

@@ -22,12 +22,16 @@ Script = Callable[["H2Server", int], None]
 class H2Server:
     """Answers the requests of its connections, one connection at a time, by a script that holds their `h2` state.
 
-    `path` is that of a Unix socket. Use as a context manager.
+    `path` is that of a Unix socket, `room` what the connection may send beyond the first window. Use as a context
+    manager.
     """
 
-    def __init__(self, script: Script, *, connections: int = 1, path: str | None = None, **settings: int) -> None:
+    def __init__(
+        self, script: Script, *, connections: int = 1, path: str | None = None, room: int = 0, **settings: int
+    ) -> None:
         self._script = script
         self._connections = connections
+        self._room = room
         if path is None:
             self._listener = socket.create_server(("127.0.0.1", 0))
         else:
@@ -126,6 +130,8 @@ class H2Server:
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values=self._settings)
         self._pending.clear()
         self.h2.initiate_connection()
+        if self._room:
+            self.h2.increment_flow_control_window(self._room)
         self.flush()
         while (event := self._next()) is not None:
             if isinstance(event, h2.events.StreamEnded):

@@ -1,5 +1,7 @@
 """HTTP/2 over real sockets, against a scripted server; each test waits for the socket in both ways."""
 
+import select
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -197,18 +199,22 @@ def test_a_ping_in_a_stream_is_answered_at_once() -> None:
 def test_an_idle_connection_with_a_ping_is_used_again_and_one_that_was_left_is_not() -> None:
     def script(server: H2Server, stream: int) -> None:
         answer(server, stream)
+        assert ended.wait(20)
+        ended.clear()
         if stream == 1:
             server.h2.ping(b"are you?")
             server.flush()
-            said.append(server.accepted)
         else:
-            server.h2.close_connection()
-            server.flush()
-            server.hang_up()
+            server.send(goaway(last=stream))
 
-    said: list[int] = []
+    ended = threading.Event()
+    reused = []
     with H2Server(script, connections=2) as server, a_client() as client:
-        reused = [ask(client, server.url).capture.reused for _ in range(3)]
+        for _ in range(3):
+            reused.append(ask(client, server.url).capture.reused)
+            ended.set()
+            ((connection,),) = client._transport._idle.values()
+            assert select.select([connection.watched()], [], [], 20)[0], "what was said between two streams has come"
     assert reused == [False, True, False]
     assert server.pings[0] == b"are you?"
 
@@ -226,10 +232,11 @@ def test_a_stream_goes_on_after_a_goaway_that_covers_it() -> None:
     assert [(one.outcome, one.text, one.capture.reused) for one in transcripts] == [(Outcome.OK, "aa", False)] * 2
 
 
-@pytest.mark.parametrize("window", [65_535, 1_000_000])
-def test_a_request_larger_than_the_peer_has_room_for_is_sent_as_it_makes_room(window: int) -> None:
-    content = bytes(range(256)) * 2_000
-    with H2Server(answer, initial_window_size=window) as server, a_client() as client:
+@pytest.mark.parametrize(("window", "size"), [(65_535, 2_000), (1_000_000, 2_000), (20_000_000, 24_000)])
+def test_a_request_larger_than_the_peer_has_room_for_is_sent_as_it_makes_room(window: int, size: int) -> None:
+    """The last all at once: more than a socket takes."""
+    content = bytes(range(256)) * size
+    with H2Server(answer, initial_window_size=window, room=window) as server, a_client() as client:
         transcript = ask(client, server.url, content)
         again = ask(client, server.url, content)
     assert (transcript.outcome, again.outcome) == (Outcome.OK, Outcome.OK)

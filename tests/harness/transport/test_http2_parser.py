@@ -115,14 +115,15 @@ def test_a_head_in_continuations_is_one() -> None:
 
 
 BROKEN = [
-    (b"HTTP/1.1 400 Bad Request\r\n\r\n", End.MALFORMED, "does the endpoint speak HTTP/2"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", End.MALFORMED, "begins with b'HTTP/1.1 "),
+    (PING_FRAME, End.MALFORMED, "does the endpoint speak HTTP/2"),
     (b"\x15\x03\x03\x00\x02\x02\x46" + bytes(9), End.MALFORMED, "does the endpoint speak HTTP/2"),
     (b"", End.CLOSED, "without an answer (does the endpoint speak HTTP/2"),
     (SETTINGS_FRAME, End.CLOSED, "without an answer"),
     (OPENING + data(b"a"), End.CLOSED, "before the end of the stream"),
     (OPENING + data(b"a") + goaway(), End.CLOSED, "before the end of the stream (GOAWAY)"),
     (OPENING + data(b"a") + goaway(11), End.CLOSED, "ENHANCE_YOUR_CALM (GOAWAY)"),
-    (SETTINGS_FRAME + goaway(0, last=0), End.CLOSED, "NO_ERROR (GOAWAY)"),
+    (SETTINGS_FRAME + goaway(0, last=0), End.CLOSED, "before it took this request: NO_ERROR (GOAWAY)"),
     (OPENING + goaway(99), End.CLOSED, "99 (GOAWAY)"),
     (OPENING + reset(2), End.RESET, "INTERNAL_ERROR (RST_STREAM)"),
     (OPENING + reset(77), End.RESET, "77 (RST_STREAM)"),
@@ -316,6 +317,7 @@ def test_a_stream_that_is_left_is_reset_and_what_still_comes_of_it_does_not_touc
     assert isinstance(peer.hear(first.cancel())[-1], h2.events.StreamReset)
     assert first.keep_alive
     assert first.cancel() == b""
+    assert session._h2.inbound_flow_control_window == WINDOW_BYTES - 2 * len(EVENT)
     first.release()
     second = asked(session=session)
     assert [type(event) for event in peer.hear(second.capture.request)] == [
@@ -453,6 +455,11 @@ def test_what_is_plain_is_taken_together() -> None:
         assert not parser.feed_plain([data(EVENT), other], 4)
     parser.feed(data(EVENT)[:4], 4)
     assert not parser.plain(data(EVENT)), "it is the rest of another frame"
+    sized, trailing = asked(), asked()
+    feed(sized, [SETTINGS_FRAME + head(*SSE, ("content-length", "5"))])
+    assert not sized.plain(data(EVENT)), "it may be too much of it"
+    feed(trailing, [OPENING, frame(HEADERS, block(("x", "y")), flags=END_STREAM)])
+    assert not trailing.plain(data(EVENT)), "a CONTINUATION has to come"
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.booleans())
