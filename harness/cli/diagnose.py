@@ -14,7 +14,7 @@ from harness.cli.console import err, out, safe
 from harness.cli.options import with_target
 from harness.client import StreamClient, settle
 from harness.errors import ExitCode
-from harness.target import Target, check_url
+from harness.target import Target, at_its_path, check_url
 from harness.truth import Mock
 from harness.units import show_bytes
 
@@ -46,7 +46,8 @@ def diagnose(
     """
     paths = [diagnosing.Path("via", target)]
     if direct is not None:
-        paths.append(diagnosing.Path("direct", msgspec.structs.replace(target, url=check_url(direct))))
+        own = at_its_path(msgspec.structs.replace(target, url=check_url(direct)))
+        paths.append(diagnosing.Path("direct", own))
     with StreamClient.to(target) as client:
         paths = [path._replace(target=settle(client, path.target)) for path in paths]
         mock = Mock.of(target) if target.mock else None
