@@ -35,7 +35,7 @@ from harness.target import Target
 from harness.truth import Mock
 from harness.units import SECOND
 
-REPLAYED: Final = (*HAPPY, "texts", "mid-error")
+REPLAYED: Final = (*HAPPY, "length", "mid-error")
 """The scenarios whose streams are replayed through clients: those that the endpoint means to be read."""
 
 

@@ -19,14 +19,14 @@ MOST_HEADERS: Final = 6
 
 def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
     """A finding of the path through the proxy, with what the direct path says of it."""
-    if through.verdict not in FOUND or (through.verdict is Verdict.INFO and direct.verdict is Verdict.INFO):
+    if through.verdict not in FOUND or (through.verdict is direct.verdict and direct.verdict is Verdict.INFO):
         return through
     if direct.verdict is through.verdict:
         whose = "the endpoint does the same without the proxy"
     elif direct.verdict in CLEAN:
         whose = "only through the proxy"
     else:
-        whose = f"without the proxy: {direct.verdict}"
+        return through
     told = Evidence(DIRECT, printable(f"{direct.verdict}: {direct.actual}", 300))
     return msgspec.structs.replace(
         through, actual=f"{through.actual} ({whose})", evidence=[*through.evidence[:5], told]

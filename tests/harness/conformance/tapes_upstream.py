@@ -136,6 +136,7 @@ GOES_ON = (*FIVE, (1000.0, TOKEN))
 add(check, "pass", asked("half-close", timed=GOES_ON, end=End.CANCELLED))
 add(check, "info", asked("half-close", timed=FIVE, end=End.CLOSED, end_ms=60))
 add(check, "info", asked("half-close", timed=FIVE, end=End.TIMEOUT, end_ms=8000))
+add(check, "not-applicable", Tape(body=TOKEN, url="https://x/chat"))
 add(check, "inconclusive", asked("half-close", TOKEN))
 add(check, "inconclusive", asked("half-close", timed=GOES_ON, upstream=None))
 
