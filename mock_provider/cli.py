@@ -20,6 +20,7 @@ from mock_provider.listening import Listening
 from mock_provider.loop import new_event_loop
 from mock_provider.profiles import PROFILES
 from mock_provider.proxy import Proxy, ProxyConfig
+from mock_provider.proxy.config import OnBreak
 from mock_provider.server import Server
 from mock_provider.workers import Place, run_workers
 
@@ -204,6 +205,14 @@ def proxy_command(
     cut_idle_ms: Annotated[
         int | None, typer.Option(help="Close when the upstream has been silent for so many milliseconds.")
     ] = None,
+    cut_after_ms: Annotated[
+        int | None, typer.Option(help="Close so many milliseconds after the request, finished or not.")
+    ] = None,
+    on_break: Annotated[
+        OnBreak,
+        typer.Option(help="What becomes of a broken stream: cut, an error event, or one glued to what came."),
+    ] = "cut",
+    retries: Annotated[int, typer.Option(help="Ask again so many times when the upstream answers 429 or 5xx.")] = 0,
 ) -> None:
     """Run a reverse proxy that buffers as badly as it is told to; without a flag it passes everything through.
 
@@ -227,6 +236,9 @@ def proxy_command(
             strip_accel=strip_accel,
             strip_heartbeats=strip_heartbeats,
             cut_idle_ms=cut_idle_ms,
+            cut_after_ms=cut_after_ms,
+            on_break=on_break,
+            retries=retries,
         )
     except ValueError as error:
         typer.echo(f"streamgauge proxy: {error}", err=True)

@@ -13,6 +13,7 @@ from typing import Self
 from mock_provider.config import MockConfig
 from mock_provider.loop import new_event_loop
 from mock_provider.proxy import Proxy, ProxyConfig
+from mock_provider.proxy.config import OnBreak
 from mock_provider.server import Server
 
 START_TIMEOUT_S = 10.0
@@ -107,6 +108,9 @@ class BufferingProxy(_Background):
         strip_accel: bool = False,
         strip_heartbeats: bool = False,
         cut_idle_ms: int | None = None,
+        cut_after_ms: int | None = None,
+        on_break: OnBreak = "cut",
+        retries: int = 0,
     ) -> None:
         self.config = ProxyConfig(
             upstream=upstream,
@@ -121,6 +125,9 @@ class BufferingProxy(_Background):
             strip_accel=strip_accel,
             strip_heartbeats=strip_heartbeats,
             cut_idle_ms=cut_idle_ms,
+            cut_after_ms=cut_after_ms,
+            on_break=on_break,
+            retries=retries,
         )
         proxy = Proxy(self.config)
         super().__init__("buffering-proxy", proxy.start, proxy.stop)

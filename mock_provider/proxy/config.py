@@ -1,7 +1,10 @@
 """What the proxy is told to do."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 from urllib.parse import urlsplit
+
+OnBreak = Literal["cut", "error", "glued"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,9 @@ class ProxyConfig:
     strip_accel: bool = False  # remove X-Accel-Buffering
     strip_heartbeats: bool = False  # remove comment lines from event streams
     cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
+    cut_after_ms: int | None = None  # close both sides so many milliseconds after the request
+    on_break: OnBreak = "cut"  # what becomes of a broken stream: the same, an error event, or one glued to what came
+    retries: int = 0  # ask again so many times, at once, when the upstream answers 429 or 5xx
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
@@ -35,6 +41,11 @@ class ProxyConfig:
             ("hold-bytes", self.hold_bytes),
             ("hold-ms", self.hold_ms),
             ("cut-idle-ms", self.cut_idle_ms),
+            ("cut-after-ms", self.cut_after_ms),
         ):
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected 1 or more, got {value}")
+        if self.on_break not in get_args(OnBreak):
+            raise ValueError(f"on-break: expected one of {', '.join(get_args(OnBreak))}, got {self.on_break!r}")
+        if self.retries < 0:
+            raise ValueError(f"retries: expected 0 or more, got {self.retries}")

@@ -17,6 +17,7 @@ from mock_provider.proxy.config import ProxyConfig
 from mock_provider.proxy.holding import Holder
 
 VIA = "1.1 streamgauge-proxy"
+ERROR_EVENT = b'event: error\ndata: {"error":{"code":"upstream_failed","message":"the upstream broke off"}}\n\n'
 # Fields that belong to one connection (RFC 9110 section 7.6.1).
 HOP_BY_HOP = frozenset(
     {
@@ -75,6 +76,7 @@ class ClientSide(asyncio.Protocol):
         self._upstream: UpstreamSide | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._keep_alive = True
+        self._retries = 0
         self._open = False
         self._begin()
 
@@ -192,7 +194,17 @@ class ClientSide(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._open and self._upstream is None and self._connecting is None and self._requests:
+            self._retries = 0
             self._connecting = asyncio.get_running_loop().create_task(self._forward(self._requests.popleft()))
+
+    def again(self, request: Request) -> bool:
+        """Ask once more, if that is wanted."""
+        if not self._open or self._retries >= self.proxy.config.retries:
+            return False
+        self._retries += 1
+        self._upstream = None
+        self._connecting = asyncio.get_running_loop().create_task(self._forward(request))
+        return True
 
     async def _forward(self, request: Request) -> None:
         self._keep_alive = request.keep_alive
@@ -257,12 +269,16 @@ class UpstreamSide(asyncio.Protocol):
         self._holder: Holder | None = None
         self._comments: CommentFilter | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._ceiling: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected to the upstream."""
         # uvloop's transports are no subclasses of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
         self._proxy.upstreams.add(self)
+        if (cut_ms := self._proxy.config.cut_after_ms) is not None:
+            loop = asyncio.get_running_loop()
+            self._ceiling = loop.call_later(cut_ms / 1_000, lambda: self._break(reset=False))
         self._heard()
 
     def data_received(self, data: bytes) -> None:
@@ -276,8 +292,9 @@ class UpstreamSide(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The upstream has closed: the end of a body without a length, a break of any other."""
         self._proxy.upstreams.discard(self)
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._idle, self._ceiling):
+            if timer is not None:
+                timer.cancel()
         if self._complete:
             return
         if self._ends_with_connection() and error is None:
@@ -309,6 +326,10 @@ class UpstreamSide(asyncio.Protocol):
             self._headers = []
             return
         config = self._proxy.config
+        if (status == 429 or status >= 500) and self._client is not None and self._client.again(self._request):
+            self._client, self._complete = None, True
+            self.transport.abort()
+            return
         dropped = HOP_BY_HOP | ({"x-accel-buffering"} if config.strip_accel else frozenset())
         names = {name.lower() for name, _ in self._headers}
         compress = config.gzip_no_flush and self._request.accepts_gzip() and "content-encoding" not in names
@@ -381,7 +402,11 @@ class UpstreamSide(asyncio.Protocol):
             self._holder.discard()
         if client is None:
             return
+        on_break = self._proxy.config.on_break
         if self._holder is None:
             client._answer(502, "the upstream closed without an answer")
+        elif on_break != "cut" and self._chunked:
+            client.write(chunk(ERROR_EVENT if on_break == "glued" else b"\n\n" + ERROR_EVENT) + LAST_CHUNK)
+            client.finished(reusable=True)
         else:
             client.finished(reusable=False, reset=reset)

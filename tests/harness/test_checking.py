@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -267,23 +268,52 @@ def test_every_check_of_a_vendor_has_a_fault() -> None:
         ({"one_behind": True}, {"flush.lockstep", "flush.no-one-behind"}),
         ({"until_close": True}, {"flush.lockstep"}),
         ({"hold_bytes": 4096}, {"flush.lockstep"}),
-        ({"ignore_abort": True}, {"cancel.before-first-token"}),
         ({}, set()),
     ],
-    ids=["one-behind", "until-close", "hold-bytes", "ignore-abort", "pass-through"],
+    ids=["one-behind", "until-close", "hold-bytes", "pass-through"],
 )
 def test_a_proxy_in_between_is_judged_by_what_it_does(
     client: StreamClient, clean_mock: MockServer, knob: dict[str, object], wanted: set[str]
 ) -> None:
     """The sandwich: harness, proxy, mock; only the right checks object."""
-    patterns = ["flush.lockstep", "flush.no-one-behind", "cancel.before-first-token"]
-    if "ignore_abort" not in knob:
-        patterns = patterns[:2]
+    patterns = ["flush.lockstep", "flush.no-one-behind"]
 
     with BufferingProxy(upstream=clean_mock.url, **knob) as proxy:  # type: ignore[arg-type]
         case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
 
     assert findings(case, patterns).keys() == wanted
+
+
+FAILING = ["errors.partial-event-terminated-first", "errors.retry-amplification"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "expected"),
+    [
+        ({"on_break": "error"}, ["pass", "pass"]),
+        ({"on_break": "glued"}, ["fail", "pass"]),
+        ({"retries": 3}, ["not-applicable", "warn"]),
+    ],
+    ids=["error", "glued", "retries"],
+)
+def test_a_proxy_that_tells_of_a_failing_upstream(
+    client: StreamClient, clean_mock: MockServer, knobs: dict[str, Any], expected: list[str]
+) -> None:
+    """How it ends a stream that breaks off, and how often it asks."""
+    with BufferingProxy(upstream=clean_mock.url, **knobs) as proxy:
+        case = observe(client, proxy.url, "token-done", FAILING, clean_mock.url)
+
+    assert [one.verdict.value for one in judge(case, select(FAILING))] == expected
+
+
+def test_a_proxy_that_hears_no_client_leave(client: StreamClient, clean_mock: MockServer) -> None:
+    """Whichever way the client leaves."""
+    patterns = ["cancel.before-first-token", "cancel.abort-variants"]
+
+    with BufferingProxy(upstream=clean_mock.url, ignore_abort=True) as proxy:
+        case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
+
+    assert findings(case, patterns).keys() == set(patterns)
 
 
 @pytest.mark.parametrize("name", ["silent", "accept-close", "html-200", "status"])

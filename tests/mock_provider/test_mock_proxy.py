@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 import zlib
+from typing import Any, Literal
 from uuid import uuid4
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 
 from mock_provider.embedded import BufferingProxy, MockServer
 from mock_provider.proxy.comments import CommentFilter
+from mock_provider.proxy.config import ProxyConfig
+from mock_provider.proxy.relay import ERROR_EVENT
 from tests.mock_provider.mock_wire import (
     ROUTES,
     connect,
@@ -210,6 +213,37 @@ def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:
         assert steady_answer.whole
         silent = exchange(proxy.url, request_bytes("json-string", "[[mock fault=no-answer]]"))
         assert silent.status == 502
+
+
+@pytest.mark.parametrize(("on_break", "before"), [("error", b"\n\n"), ("glued", b"")])
+def test_an_error_event_in_place_of_a_cut(mock: MockServer, on_break: Literal["error", "glued"], before: bytes) -> None:
+    prompt = "[[mock seed=1 tokens=6 ttft=0 itl=0 fault=fin-mid-event:3]]"
+    half = exchange(mock.url, request_bytes("json-string", prompt)).chunks
+    with BufferingProxy(upstream=mock.url, on_break=on_break) as proxy:
+        answer = exchange(proxy.url, request_bytes("json-string", prompt))
+    assert (answer.whole, answer.body) == (True, b"".join(half) + before + ERROR_EVENT)
+
+
+def test_cut_after_so_long(mock: MockServer) -> None:
+    with BufferingProxy(upstream=mock.url, cut_after_ms=100) as proxy:
+        answer = exchange(proxy.url, request_bytes("json-string", "[[mock script=endless ttft=0 itl=20ms]]"))
+        assert (answer.status, answer.whole) == (200, False)
+        assert exchange(proxy.url, request_bytes("json-string", "[[mock tokens=2 ttft=0 itl=0]]")).whole
+
+
+@pytest.mark.parametrize(("fault", "asked"), [("status:500", 3), ("status:429", 3), ("status:400", 1)])
+def test_a_refusal_is_asked_for_again(mock: MockServer, control: httpx.Client, fault: str, asked: int) -> None:
+    stream_id = f"p-{uuid4().hex[:8]}"
+    with BufferingProxy(upstream=mock.url, retries=2) as proxy:
+        answer = exchange(proxy.url, request_bytes("json-string", f"[[mock id={stream_id} fault={fault}]]"))
+    assert answer.status == int(fault[-3:])
+    assert len(control.get(f"/streams/{stream_id}", params={"wait": 5}).json()["streams"]) == asked
+
+
+@pytest.mark.parametrize("knob", [{"on_break": "nonsense"}, {"retries": -1}, {"cut_after_ms": 0}])
+def test_knobs_that_make_no_sense(knob: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        ProxyConfig(upstream="http://m", **knob)
 
 
 def test_garbage_behind_a_request_leaves_the_upstream(mock: MockServer, control: httpx.Client) -> None:
