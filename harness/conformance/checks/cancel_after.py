@@ -39,7 +39,7 @@ MOST_BYTES: Final = 24 * 1024 * 1024
         "After clients have left in odd moments the next request is answered as before.",
         references=(
             guides("a cancel is no failure"),
-            "openclaw.net#47",
+            issue("clawdotnet/openclaw.net", 47),
         ),
         breaks="Everyone who comes after a page that was reloaded.",
         fix=Fix(

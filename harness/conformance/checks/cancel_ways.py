@@ -7,7 +7,7 @@ from harness.conformance.checks.errors import joined
 from harness.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, whole_case
 from harness.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import LEAVE_AFTER_TOKENS, MOCK
-from harness.conformance.sources import guides, rfc
+from harness.conformance.sources import guides, rfc, source
 from harness.units import SECOND, show_ms
 from harness.wire import End
 
@@ -82,7 +82,10 @@ def _clear_text(case: Case) -> str | None:
         Severity.LOW,
         Basis.OPS,
         "When a client closes its sending side only, the stream goes on, as it may still read.",
-        references=(rfc(9112, "9.6", "Tear-down"),),
+        references=(
+            rfc(9112, "9.6", "Tear-down"),
+            source("Kestrel, run", "it goes on after a half-close"),
+        ),
         breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
         fix=Fix(
             "Decide it and document it: a half-close is no sign that nobody reads.",

@@ -69,9 +69,9 @@ def _two_paths(case: Case) -> str | None:
         "Tokens arrive through the proxy or CDN as they do without it.",
         references=(
             NGINX_PROXY,
-            "c8s#140",
+            issue("confidential-dot-ai/c8s", 140),
             issue("ggml-org/llama.cpp", 20872),
-            issue("microsoft/reverse-proxy", 1040),
+            issue("dotnet/yarp", 1040),
         ),
         breaks="Only production: on the developer's machine there is no proxy.",
         fix=Fix(

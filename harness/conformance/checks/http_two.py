@@ -6,7 +6,7 @@ from harness.conformance.cases import Case, Observed
 from harness.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
 from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import guides, rfc
+from harness.conformance.sources import guides, issue, rfc
 
 # RFC 9113 section 8.2.2.
 CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
@@ -26,9 +26,9 @@ def anything(_seen: Observed) -> bool:
         "Over HTTP/2 no Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding or Upgrade field is sent.",
         references=(
             rfc(9113, "8.2.2", "Connection-Specific Header Fields"),
-            "ktor#5220",
-            "envoy#3788",
-            "tomcat#277",
+            issue("ktorio/ktor", 5220),
+            issue("envoyproxy/envoy", 3788),
+            issue("apache/tomcat", 277),
             guides("several tell people to set Connection: keep-alive, which Kestrel takes away again"),
         ),
         breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
