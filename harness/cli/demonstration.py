@@ -4,6 +4,7 @@ from shlex import quote
 from typing import Final, NamedTuple
 
 from harness import dialects
+from harness.conformance.applies import two_paths
 from harness.conformance.cases import Case
 from harness.conformance.optins import OptIn
 from harness.conformance.registry import Check
@@ -37,9 +38,15 @@ _ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
 
 
 # What only something between client and mock can do wrong.
-_PROXY_FLAGS: Final = {"cancel.upstream-aborted": "--ignore-abort", "cancel.before-first-token": "--ignore-abort"}
+_PROXY_FLAGS: Final = {
+    "cancel.abort-variants": "--ignore-abort",
+    "cancel.before-first-token": "--ignore-abort",
+    "cancel.upstream-aborted": "--ignore-abort",
+    "flush.proxy-delta": "--hold-bytes 4096",
+}
 # What takes more than a fault: the flags of the mock, and the shape that is asked for where it is not OpenAI's.
 _MOCK_FLAGS: Final = {
+    "cancel.slot-released": ("--key-slots 3 --fault leaks-slots", "openai-chat"),
     "custom.raw-text-hazard": ("", "raw-text"),
     "errors.machine-readable": ("", "event-text"),
     "flush.incremental": ("--fault no-flush --itl 50ms", "openai-chat"),
@@ -54,13 +61,26 @@ _MOCK_FLAGS: Final = {
     "liveness.heartbeat-shape-safe": ("--fault heartbeat-after-id", "openai-chat"),
     "resume.last-event-id-honoured": ("--fault resume-gap", "token-done"),
     "resume.no-regeneration": ("--fault retry", "token-done"),
+    "termination.max-duration": ("", "openai-chat"),
+    "termination.no-eventsource-loop": ("", "raw-text"),
     "text.concat-equals-final": ("--fault swapped-events", "openai-responses"),
     "security.prompt-not-in-url": ("", "raw-text"),
     "security.replay-scoped": ("--fault resume-unscoped", "token-done"),
 }
 # Groups that tell more when the mock plays what they ask for.
 _STEERED: Final = frozenset(
-    {"anthropic", "cohere", "errors", "flush", "limits", "ollama", "openai-chat", "openai-responses", "resume"}
+    {
+        "anthropic",
+        "cancel",
+        "cohere",
+        "errors",
+        "flush",
+        "limits",
+        "ollama",
+        "openai-chat",
+        "openai-responses",
+        "resume",
+    }
 )
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
@@ -86,7 +106,10 @@ def demonstration(check: Check) -> Demonstration | None:
     """How the check can be seen to object; None when nothing here can make it."""
     if flag := _PROXY_FLAGS.get(check.id):
         servers = _mock_command(), f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
-        return Demonstration(servers, _check_command(check, _SHOWN["openai-chat"].replace(_MOCK, _PROXY)))
+        direct = _SHOWN["openai-chat"]
+        proxied = direct.replace(_MOCK, _PROXY)
+        address = f"{direct} --via {proxied}" if check.applies is two_paths else proxied
+        return Demonstration(servers, _check_command(check, address))
     if chosen := _MOCK_FLAGS.get(check.id):
         flags, shape = chosen
         return Demonstration((_mock_command(flags),), _check_command(check, _SHOWN[shape]))
@@ -120,8 +143,8 @@ def _mock_command(flags: str = "") -> str:
 
 
 def _check_command(check: Check, address: str) -> str:
-    url, _, dialect = address.partition(" ")
-    words = ["streamgauge check", quote(url), dialect]
+    url, _, more = address.partition(" ")
+    words = ["streamgauge check", quote(url), more]
     if check.needs_mock or check.group in _STEERED:
         words.append(f"--mock {_MOCK}")
     if OptIn.SECOND_KEY in check.opt_ins:

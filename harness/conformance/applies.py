@@ -76,3 +76,13 @@ def repeated(case: Case) -> str | None:
     if any(map(is_repeated, case.of(("happy",)))):
         return None
     return f"a {case.method} without ids or a reconnection time is asked for once"
+
+
+def with_schema(case: Case) -> str | None:
+    """Only where the caller says what payloads look like."""
+    return sse(case) if case.schema is not None else "no --schema FILE was given"
+
+
+def two_paths(case: Case) -> str | None:
+    """A path through a proxy beside the direct one."""
+    return None if case.reference is not None else "one path only: check URL --via PROXY_URL compares two"

@@ -1,18 +1,21 @@
 """The catalogue of checks as values, for `check --list --format json` and for the pages made from it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from harness import __version__
+from harness.conformance.applies import two_paths, with_schema
 from harness.conformance.optins import OptIn
 from harness.conformance.profiles import PROFILES
-from harness.conformance.registry import Check, select
+from harness.conformance.registry import Applies, Check, select
 from harness.conformance.requirement import GROUPS
 from harness.conformance.scenarios import SCENARIOS, Scenario
 
 SCHEMA: Final = 1
+# What a check applies to only where a flag names it.
+_GIVEN_BY: Final[Mapping[Applies, list[str]]] = {two_paths: ["--via"], with_schema: ["--schema"]}
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +87,7 @@ def entry_of(check: Check) -> Entry:
         fix=rule.fix.generic if rule.fix else None,
         fixes=rule.fix.by_stack if rule.fix else {},
         scenarios=[_step(SCENARIOS[name]) for name in check.reads],
-        needs=_flags(check.needs_mock, check.opt_ins),
+        needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins)],
         profiles=dict(_changes(check)),
     )
 

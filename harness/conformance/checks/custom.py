@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from harness.conformance.applies import custom, speaks, sse
+from harness.conformance.applies import custom, speaks, with_schema
 from harness.conformance.cases import Case, Observed, blocks, printable
 from harness.conformance.checks.framing import data_prefix_every_line
 from harness.conformance.payloads import NotJson, is_sentinel, kind_of, parse
@@ -260,11 +260,6 @@ def raw_text_hazard(case: Case) -> Finding:
 
 def _passes(finding: Finding | None) -> bool:
     return finding is not None and finding.verdict is Verdict.PASS
-
-
-def with_schema(case: Case) -> str | None:
-    """Only where the caller says what payloads look like."""
-    return sse(case) if case.schema is not None else "no --schema FILE was given"
 
 
 @whole_case(

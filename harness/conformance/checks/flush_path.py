@@ -4,6 +4,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
+from harness.conformance.applies import two_paths
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
 from harness.conformance.checks.flush import LONGER
@@ -56,10 +57,6 @@ def headers_early(seen: Observed, case: Case) -> Finding:
     return met(f"the head came {show_ms(waited_ns)} after the request, before the first token")
 
 
-def _two_paths(case: Case) -> str | None:
-    return None if case.reference is not None else "one path only: check URL --via PROXY_URL compares two"
-
-
 @whole_case(
     Requirement(
         "flush.proxy-delta",
@@ -83,7 +80,7 @@ def _two_paths(case: Case) -> str | None:
         ),
     ),
     reads=("lockstep", *HAPPY),
-    applies=_two_paths,
+    applies=two_paths,
     expected="the same flow on both paths",
 )
 def proxy_delta(case: Case) -> Finding:
