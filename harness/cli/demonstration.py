@@ -37,12 +37,17 @@ _GIVEN: Final = frozenset({"stream", "finite", "http/1.1", "lf"})
 _ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
 
 
-# What only something between client and mock can do wrong.
+# What only something between client and mock can do wrong: the flags of the proxy, and the shape that is asked for.
 _PROXY_FLAGS: Final = {
-    "cancel.abort-variants": "--ignore-abort",
-    "cancel.before-first-token": "--ignore-abort",
-    "cancel.upstream-aborted": "--ignore-abort",
-    "flush.proxy-delta": "--hold-bytes 4096",
+    "cancel.abort-variants": ("--ignore-abort", "openai-chat"),
+    "cancel.before-first-token": ("--ignore-abort", "openai-chat"),
+    "cancel.slow-reader-bounded": ("--until-close", "openai-chat"),
+    "cancel.upstream-aborted": ("--ignore-abort", "openai-chat"),
+    "errors.partial-event-terminated-first": ("--on-break glued", "token-done"),
+    "errors.retry-amplification": ("--retries 3", "token-done"),
+    "errors.upstream-timeout": ("", "openai-chat"),
+    "flush.proxy-delta": ("--hold-bytes 4096", "openai-chat"),
+    "termination.truncation-distinguishable": ("", "openai-chat"),
 }
 # What takes more than a fault: the flags of the mock, and the shape that is asked for where it is not OpenAI's.
 _MOCK_FLAGS: Final = {
@@ -85,9 +90,7 @@ _STEERED: Final = frozenset(
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
 # Checks that make the mock fail in a way of their own, which no fault of the whole server's can change.
-_HIDDEN: Final = frozenset(
-    {"errors.content-filter", "errors.context-length", "errors.mid-stream-event", "errors.upstream-timeout"}
-)
+_HIDDEN: Final = frozenset({"errors.content-filter", "errors.context-length", "errors.mid-stream-event"})
 
 
 class Demonstration(NamedTuple):
@@ -104,9 +107,10 @@ def faults_of(check: Check) -> list[Fault]:
 
 def demonstration(check: Check) -> Demonstration | None:
     """How the check can be seen to object; None when nothing here can make it."""
-    if flag := _PROXY_FLAGS.get(check.id):
-        servers = _mock_command(), f"streamgauge proxy {_MOCK} --port {PORT + 1} {flag}"
-        direct = _SHOWN["openai-chat"]
+    if chosen := _PROXY_FLAGS.get(check.id):
+        flags, shape = chosen
+        servers = _mock_command(), f"streamgauge proxy {_MOCK} --port {PORT + 1} {flags}".strip()
+        direct = _SHOWN[shape]
         proxied = direct.replace(_MOCK, _PROXY)
         address = f"{direct} --via {proxied}" if check.applies is two_paths else proxied
         return Demonstration(servers, _check_command(check, address))
