@@ -35,8 +35,6 @@ _MOCKS_NAME: Final = {"ollama": "ollama-chat"}
 # Given to every stream of the mock at that place, whatever is asked.
 _GIVEN: Final = frozenset({"stream", "finite", "http/1.1", "lf"})
 _ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
-
-
 # What only something between client and mock can do wrong: the flags of the proxy, and the shape that is asked for.
 _PROXY_FLAGS: Final = {
     "cancel.abort-variants": ("--ignore-abort", "openai-chat"),
@@ -49,7 +47,7 @@ _PROXY_FLAGS: Final = {
     "flush.proxy-delta": ("--hold-bytes 4096", "openai-chat"),
     "termination.truncation-distinguishable": ("", "openai-chat"),
 }
-# What takes more than a fault: the flags of the mock, and the shape that is asked for where it is not OpenAI's.
+# What takes more than a fault: the flags of the mock, and the shape that is asked for.
 _MOCK_FLAGS: Final = {
     "cancel.slot-released": ("--key-slots 3 --fault leaks-slots", "openai-chat"),
     "custom.raw-text-hazard": ("", "raw-text"),
@@ -74,18 +72,8 @@ _MOCK_FLAGS: Final = {
 }
 # Groups that tell more when the mock plays what they ask for.
 _STEERED: Final = frozenset(
-    {
-        "anthropic",
-        "cancel",
-        "cohere",
-        "errors",
-        "flush",
-        "limits",
-        "ollama",
-        "openai-chat",
-        "openai-responses",
-        "resume",
-    }
+    {"anthropic", "cancel", "cohere", "errors", "flush", "limits"}
+    | {"ollama", "openai-chat", "openai-responses", "resume"}
 )
 # With these no stream comes, so `check` ends before it judges anything.
 _NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
