@@ -70,7 +70,12 @@ def _print_and_leave(context: typer.Context) -> None:
     raise typer.Exit
 
 
-List = Annotated[bool, typer.Option("--list", callback=_list, is_eager=True, help="Print every check and leave.")]
+List = Annotated[
+    bool,
+    typer.Option(
+        "--list", callback=_list, is_eager=True, help="Print every check and leave; `explain GROUP` prints a part."
+    ),
+]
 Format = Annotated[
     ListFormat, typer.Option("--format", callback=_format, is_eager=True, help="With --list: for people, or as JSON.")
 ]
