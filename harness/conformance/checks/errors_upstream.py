@@ -236,7 +236,7 @@ def upstream_timeout(seen: Observed, case: Case) -> Finding:
         if waited < TIMEOUT_HEARTBEATS * case.heartbeat_ns * 0.98:
             least = TIMEOUT_HEARTBEATS * case.heartbeat_ns // SECOND
             return inconclusive(f"no end {after}, which is too short to judge", f"--max-duration {least}s or more")
-        return unmet(f"{seen.label}: still silent {after}", end)
+        return unmet(f"{seen.label}: the upstream is not given up {after}", end)
     if (seen.status or 0) >= 400:
         return met(f"{seen.label}: status {seen.status} {after}")
     if seen.failed_by_error:
