@@ -72,7 +72,7 @@ class Http2Transport(CaptureTransport):
         try:
             for _ in range(_IDLE_READS):
                 if connection.idle:
-                    return session.usable
+                    return True
                 connection.watched()
                 arrival = connection.poll()
                 if arrival is not None and not (arrival[0] and session.absorb(arrival[0])):

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +47,7 @@ class H2Server:
         self.resets: list[int] = []
         self.bodies: dict[int, bytes] = {}
         self.pings: list[bytes] = []
+        self.room_ns: list[int] = []  # before it gave room for more of a body
 
     @property
     def port(self) -> int:
@@ -114,6 +116,7 @@ class H2Server:
         elif isinstance(event, h2.events.DataReceived):
             self.bodies[event.stream_id] = self.bodies.get(event.stream_id, b"") + (event.data or b"")
             if event.flow_controlled_length:
+                self.room_ns.append(time.time_ns())
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 self.flush()
 

@@ -368,11 +368,9 @@ def test_any_cut_gives_the_same_answer(parts: list[bytes], points: list[int]) ->
 
 
 FRAMES = st.sampled_from(
-    [
-        data(EVENT),
-        data(EVENT),
-        data(b"a") + data(b"b"),
-        data(bytes(3_000)),
+    # Most are plain: a stream that breaks at once tells nothing of what comes later.
+    [data(EVENT), data(b"a") + data(b"b"), data(bytes(3_000))] * 25
+    + [
         data(b""),
         data(b"z", flags=END_STREAM),
         END,
@@ -399,8 +397,8 @@ FRAMES = st.sampled_from(
         data(EVENT)[:5],
     ]
 )
-READS = st.lists(st.lists(FRAMES, min_size=1, max_size=3).map(b"".join), max_size=8)
-HEADS = st.sampled_from([OPENING, SETTINGS_FRAME, OPENING[:-1], SETTINGS_FRAME + head(*SSE, ("content-length", "40"))])
+READS = st.lists(st.lists(FRAMES, min_size=1, max_size=2).map(b"".join), max_size=6)
+HEADS = st.sampled_from([OPENING, OPENING, OPENING[:-1], SETTINGS_FRAME + head(*SSE, ("content-length", "40"))])
 
 
 @given(HEADS, READS, READS, st.lists(st.integers(0, 200), max_size=3), st.sampled_from(["POST", "HEAD"]))
