@@ -28,6 +28,7 @@ from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
 from mock_provider.faults import FAULTS
 from mock_provider.faults import errors as mock_errors
+from tests.harness.h2_server import H2Server
 
 SHAPES = {
     "json-string": "/api/chat/stream?message=x",
@@ -424,3 +425,23 @@ def test_the_message_that_the_mock_is_asked_for_is_the_mocks() -> None:
     assert upstream.LINES == mock_errors.LINES
     assert MESSAGE_BEGINS.decode() in upstream.LINES.splitlines()[0]
     assert all(mark.decode() in upstream.LINES for mark in MESSAGE_GOES_ON)
+
+
+def test_a_connection_field_over_http2_is_found() -> None:
+    """The answer is refused for it, as browsers do."""
+
+    def script(server: H2Server, stream: int) -> None:
+        server.h2.config.validate_outbound_headers = server.h2.config.normalize_outbound_headers = False
+        fields = [(":status", "200"), ("content-type", "text/event-stream"), ("connection", "keep-alive")]
+        server.h2.send_headers(stream, fields, end_stream=True)
+        server.flush()
+
+    check = "http.h2-no-connection-headers"
+    with H2Server(script) as server:
+        target = Target(url=server.url, http2=True)
+        with StreamClient.to(target) as own:
+            case = checking.observe(own, target, select([check]))
+
+    (found,) = judge(case, select([check]))
+    assert found.verdict is Verdict.FAIL
+    assert "'connection'" in found.actual

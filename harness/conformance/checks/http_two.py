@@ -50,10 +50,10 @@ def h2_no_connection_headers(seen: Observed, case: Case) -> Finding | None:
         if named is not None:
             return unmet(f"over HTTP/2 the answer has a {named} field", seen.header(named))
         return met("no connection-specific field over HTTP/2")
+    if "onnection-specific" in detail:  # in the words of the library that refuses the answer
+        return unmet(f"the answer is no valid HTTP/2: {detail}", seen.note(detail))
     if seen.scenario != "http2":
         if seen.scenario == HAPPY[0] and not case.of(("http2",)):
             return inconclusive("not tried: HTTP/2 in clear text has to be asked for", "--http2")
         return None
-    if "onnection-specific" in detail or "onnection specific" in detail:
-        return unmet(f"the answer is no valid HTTP/2: {detail}", seen.note(detail))
     return not_applicable(f"HTTP/2 is not offered: {detail or seen.how_it_went()}")
