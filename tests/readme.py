@@ -11,6 +11,7 @@ from harness.conformance import checks as _registered  # noqa: F401 - importing 
 from harness.conformance.registry import CHECKS
 from harness.histogram import RELATIVE_ERROR
 from harness.metrics import METRICS
+from tests.check_faults import FAULTS_PAGE, faults_page
 from tests.checks_page import PAGE, page
 
 README = Path(__file__).parent.parent / "README.md"
@@ -56,4 +57,5 @@ def rewritten(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FAULTS_PAGE.write_text(faults_page(), encoding="utf-8")
     README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")

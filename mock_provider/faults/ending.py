@@ -125,7 +125,7 @@ FAULTS = (
         name="cut-mid-event",
         sentence="after COUNT tokens (default half) half an event, then a clean end of the body",
         level="event",
-        trips=("framing.event-terminated", "termination.explicit-end", "text.json-valid"),
+        trips=("framing.event-terminated", "termination.explicit-end"),
         takes="count",
         body=_cut_event,
     ),

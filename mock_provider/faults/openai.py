@@ -69,7 +69,7 @@ FAULTS = (
         name="finish-null",
         sentence="the finish chunk's finish_reason is null",
         level="event",
-        trips=("openai-chat.finish-reason", "errors.context-length", "errors.content-filter"),
+        trips=("openai-chat.finish-reason",),
         needs=OPENAI,
         events=_chunks(_finish_null, Kind.FINISH),
     ),

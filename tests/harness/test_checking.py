@@ -14,7 +14,7 @@ from harness.client import StreamClient, settle
 from harness.conformance import profiles
 from harness.conformance.cases import Case
 from harness.conformance.checks.errors_framing import MESSAGE_BEGINS, MESSAGE_GOES_ON
-from harness.conformance.registry import CHECKS, judge, select
+from harness.conformance.registry import judge, select
 from harness.conformance.result import CheckResult, Verdict
 from harness.errors import CannotMeasure
 from harness.plays import upstream
@@ -26,7 +26,6 @@ from mock_provider import dialects as mock_dialects
 from mock_provider import text as mock_text
 from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
-from mock_provider.faults import FAULTS
 from mock_provider.faults import errors as mock_errors
 from tests.harness.h2_server import H2Server
 
@@ -71,33 +70,6 @@ INHERENT: dict[str, set[str]] = {
     "raw-text": BY_GET | {"custom.explicit-done-event", "custom.raw-text-hazard", "termination.no-eventsource-loop"},
     "event-json": BY_GET,
     "plain-text": IN_THE_URL,
-}
-# Legal behaviour, and behaviour that takes a whole minute of silence to judge: nothing may flip.
-LEGAL = {
-    "comment-heartbeats", "split-utf8-writes", "no-answer", "heartbeat-glued", "heartbeat-after-id",
-    "comments-anywhere", "resumable", "write-every", "100-first", "103-first", "http10", "context-length",
-}  # fmt: skip
-LOOKED_AT = ["framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip"]
-# The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
-NO_STREAM = {"silent", "no-answer", "accept-close", "html-200", "status", "status-lines", "context-length"}
-ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300"}
-# Where a shape cannot show a fault, or shows it elsewhere, and why.
-ELSEWHERE = {
-    ("double-space", "event-text"): "text.whitespace-roundtrip",  # in raw text the second space is content
-    ("double-space", "raw-text"): "text.whitespace-roundtrip",
-}
-INVISIBLE = {
-    ("split-utf8", "plain-text"),  # without events there is nothing that a character could be split over
-    ("wrong-content-type", "plain-text"),  # its default, text/plain, is the right one
-    *(("late-close", shape) for shape in ("event-text", "raw-text", "plain-text")),  # no marker to be late after
-    *(("ok-on-bad-json", shape) for shape in SHAPES if "?" in SHAPES[shape]),  # GET has no body
-    *(("swapped-events", shape) for shape in SHAPES),  # only a snapshot of the whole text tells
-    ("oversized-event", "plain-text"),  # no event, no size of one
-    ("cut-mid-event", "plain-text"),  # half a token is text as well
-    ("no-allow", "token-done"),  # GET is served on this path too, so it is no wrong method
-    *(("ignores-max-tokens", shape) for shape in SHAPES if shape != "openai-chat"),  # the others have no such field
-    # They take many requests at once or a second user: test_checking_optins shows them.
-    *((name, shape) for name in ("overload-status", "crossed-streams", "resume-unscoped") for shape in SHAPES),
 }
 
 
@@ -181,86 +153,6 @@ def test_a_clean_vendor_of_openai_s_dialect_has_no_findings_in_its_profile(clien
     bad = {one.id: one.actual for one in checks.results if one.verdict in (*UNMET, Verdict.ERROR)}
     assert bad == {}
     assert checks.profile == (profile or "openai")
-
-
-# What takes waiting, or all scenarios, is shown in two shapes, one with an end marker and one without.
-SLOW = {
-    "stall", "late-close", "silent", "no-answer", "one-behind", "no-flush", "block", "content-length", "gzip-no-flush",
-    "secret-in-error", "comment-heartbeats", "split-utf8-writes", "fragile",
-}  # fmt: skip
-WITH_A_FLAG = {"late-head", "leaks-slots"}  # see test_checking_optins
-# Plain text has no events, so whether an error stands alone depends on how its bytes fall into reads.
-TIMED = {("error-as-content", "plain-text")}
-PAIRS = [
-    (name, shape)
-    for name, fault in FAULTS.items()
-    for shape in mock_dialects.DIALECTS
-    if shape.name in APPLICATIONS and fault.needs <= shape.features | {"stream", "finite", "http/1.1", "lf"}
-    for shape in [shape.name]
-    if (name not in SLOW or shape in ("token-done", "raw-text"))
-    and (name, shape) not in TIMED
-    and name not in WITH_A_FLAG
-]
-
-
-@pytest.mark.parametrize(("name", "shape"), PAIRS, ids=lambda value: value)
-def test_every_fault_is_found(client: StreamClient, name: str, shape: str) -> None:
-    """A server with a fault trips the check that the fault is made for."""
-    trips = [check for check in FAULTS[name].trips if check in CHECKS and check.partition(".")[0] not in VENDOR_GROUPS]
-    patterns = [ELSEWHERE[name, shape]] if (name, shape) in ELSEWHERE else trips or LOOKED_AT
-    config = MockConfig(faults=(ARGUMENTS.get(name, name),), tokens=16, ttft="1ms", itl="1ms")
-
-    with MockServer(config) as mock:
-        case = observe(client, mock.url, shape, patterns)
-
-    found = findings(case, patterns)
-    if name in LEGAL or (name, shape) in INVISIBLE:
-        assert {one.id for one in found.values() if one.verdict is not Verdict.INFO} <= INHERENT.get(shape, set())
-    else:
-        assert found, [(one.id, one.verdict, one.actual) for one in judge(case, select(patterns))]
-    assert case.observed[0].streams is (name not in NO_STREAM or (name, shape) == ("html-200", "plain-text"))
-
-
-# What else of a vendor's own goes wrong with a fault, because it must.
-COMPANIONS = {
-    "error-bare": {  # the ordinary stream fails as well, and its end is missing
-        "openai-responses.single-terminal-last", "anthropic.event-order", "anthropic.message-delta-stop-reason",
-        "anthropic.message-stop-last", "ollama.one-json-per-line", "ollama.done-true-last",
-    },
-    "double-terminal": {"openai-responses.sequence-number"},
-    "content-after-terminal": {"openai-responses.item-lifecycle", "anthropic.event-order"},
-    "unnamed-events": {"anthropic.error-event", "anthropic.ping-json"},  # each is told by its name
-    "array-payloads": {"gemini.finish-reason"},
-}  # fmt: skip
-VENDOR_PAIRS = [
-    (name, shape, tuple(sorted(trips)))
-    for shape, spoken in VENDORS.items()
-    for name, fault in FAULTS.items()
-    for trips in [[one for one in fault.trips if one.startswith(f"{shape.removesuffix('-generate')}.")]]
-    if trips and fault.needs - {"tool-calls"} <= FEATURES[spoken] | {"stream", "finite"}
-]
-
-
-@pytest.mark.parametrize(("name", "shape", "trips"), VENDOR_PAIRS, ids=lambda value: str(value))
-def test_every_fault_of_a_vendor_is_found_by_its_own_checks(
-    client: StreamClient, name: str, shape: str, trips: tuple[str, ...]
-) -> None:
-    """Exactly the checks of the vendor that the fault names, of all that the vendor has."""
-    groups = sorted({check.partition(".")[0] for check in trips})
-    config = MockConfig(faults=(ARGUMENTS.get(name, name),), tokens=16, ttft="1ms", itl="1ms")
-
-    with MockServer(config) as mock:
-        case = observe(client, mock.url, shape, groups)
-
-    found = {one.id for one in judge(case, select(groups)) if one.verdict in UNMET}
-    assert found >= set(trips)
-    assert found - set(trips) <= COMPANIONS.get(name, set())
-
-
-def test_every_check_of_a_vendor_has_a_fault() -> None:
-    """No check of theirs that only tapes have seen to object."""
-    flipped = {check for _, _, trips in VENDOR_PAIRS for check in trips}
-    assert {name for name in CHECKS if name.partition(".")[0] in VENDOR_GROUPS} == flipped
 
 
 @pytest.mark.parametrize(

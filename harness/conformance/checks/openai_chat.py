@@ -507,7 +507,9 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
         return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset))
     if events[-1] is not exact[0]:
         return unmet("events follow [DONE]", seen.at(exact[0].end))
-    if exact[0].type != "message" or exact[0].id:
+    # Its own lines are looked at: an id that an earlier event had is still the last one here.
+    own = {line.field for line in seen.transcript.lines if exact[0].offset <= line.offset < exact[0].end}
+    if exact[0].type != "message" or b"id" in own:
         return unmet("[DONE] carries an event name or an id", seen.at(exact[0].offset))
     return met("[DONE] once, last")
 
