@@ -76,7 +76,7 @@ _STEERED: Final = frozenset(
     | {"ollama", "openai-chat", "openai-responses", "resume"}
 )
 # With these no stream comes, so `check` ends before it judges anything.
-_NO_STREAM: Final = frozenset({"status", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
+_NO_STREAM: Final = frozenset({"status", "status-lines", "html-200", "silent", "no-answer", "accept-close", "rst-at"})
 # Checks that make the mock fail in a way of their own, which no fault of the whole server's can change.
 _HIDDEN: Final = frozenset({"errors.content-filter", "errors.context-length", "errors.mid-stream-event"})
 
