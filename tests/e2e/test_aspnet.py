@@ -101,6 +101,10 @@ def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
 
     assert checks.dialect == dialect
     assert {one.id for one in checks.results if one.verdict is Verdict.FAIL} == fails
+    warned = {one.id for one in checks.results if one.verdict is Verdict.WARN}
+    assert warned >= {"errors.retry-amplification", "errors.content-filter", "errors.context-length"}
+    (retries,) = (one for one in checks.results if one.id == "errors.retry-amplification")
+    assert "4 requests reached the upstream" in retries.actual  # the SDK's own, which every guide leaves as they are
     assert not [one.id for one in checks.results if one.verdict is Verdict.ERROR]
 
 
