@@ -45,6 +45,7 @@ _PROXY_FLAGS: Final = {
     "errors.retry-amplification": ("--retries 3", "token-done"),
     "errors.upstream-timeout": ("", "openai-chat"),
     "flush.proxy-delta": ("--hold-bytes 4096", "openai-chat"),
+    "termination.max-duration": ("", "openai-chat"),
     "termination.truncation-distinguishable": ("", "openai-chat"),
 }
 # What takes more than a fault: the flags of the mock, and the shape that is asked for.
@@ -64,7 +65,6 @@ _MOCK_FLAGS: Final = {
     "liveness.heartbeat-shape-safe": ("--fault heartbeat-after-id", "openai-chat"),
     "resume.last-event-id-honoured": ("--fault resume-gap", "token-done"),
     "resume.no-regeneration": ("--fault retry", "token-done"),
-    "termination.max-duration": ("", "openai-chat"),
     "termination.no-eventsource-loop": ("", "raw-text"),
     "text.concat-equals-final": ("--fault swapped-events", "openai-responses"),
     "security.prompt-not-in-url": ("", "raw-text"),
