@@ -15,7 +15,7 @@ from harness.conformance.profiles import PLAIN, Profile
 from harness.conformance.result import Evidence
 from harness.conformance.schema import PayloadSchema
 from harness.dialects.base import Dialect, Kind, Media
-from harness.eventstream import Line
+from harness.eventstream import Event, Line
 from harness.stream import Transcript
 from harness.units import SECOND
 from harness.wire import Head
@@ -150,6 +150,13 @@ class Observed:
         """Evidence that quotes the decoded body around `offset`."""
         text, mark = excerpt(self.transcript.body, offset)
         return Evidence(self.label, note, offset, text, self.arrival_ns(offset), mark)
+
+    def behind(self, event: Event) -> Evidence:
+        """Evidence at what follows an event, its blank line left out."""
+        body, at = self.transcript.body, event.end
+        while body[at : at + 1] in (b"\r", b"\n"):
+            at += 1
+        return self.at(at)
 
     def arrival_ns(self, offset: int) -> int | None:
         """When the byte at `offset` of the decoded body had arrived, from the start; None where none is there."""

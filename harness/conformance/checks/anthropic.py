@@ -220,7 +220,7 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
     if len(stops) > 1:
         return unmet(f"message_stop comes {len(stops)} times", seen.at(stops[1].offset))
     if events[-1] is not stops[0]:
-        return unmet("events follow message_stop", seen.at(stops[0].end))
+        return unmet("events follow message_stop", seen.behind(stops[0]))
     if len(events) < len(seen.transcript.events):
         done = next(event for event in seen.transcript.events if is_sentinel(event.data))
         return warn("[DONE], which is OpenAI's, is in the stream", seen.at(done.offset))

@@ -211,7 +211,9 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
         if not _STABLE_NAME.fullmatch(event.type):
             return unmet(f"an event is called {printable(event.type, 40)!r}", seen.at(event.offset))
     if len(names) > MAX_NAMES:
-        return unmet(f"{len(names)} different event names", seen.at(0))
+        first = {event.type: event for event in reversed(events)}
+        one_too_many = sorted(event.offset for event in first.values())[MAX_NAMES]
+        return unmet(f"{len(names)} different event names", seen.at(one_too_many))
     kinds = _kinds(seen)
     content = {event.type for index, event in enumerate(events) if Kind.CONTENT in kinds.get(index, set())}
     if "message" in content and len(content) > 1:

@@ -260,4 +260,5 @@ def burstiness(seen: Observed, case: Case) -> Finding:
     told += f", max {show_ms(max(gaps))}; {show_bytes(size)} an event"
     span = times[-1] - seen.transcript.capture.start_ns
     paced = case.has_mock and span / len(times) >= PACED_NS
-    return (warn if coalesced > BURST_SHARE and paced else info)(told)
+    first = seen.note(f"{len(times)} content events arrived at {len(set(times))} times")
+    return (warn if coalesced > BURST_SHARE and paced else info)(told, first)

@@ -93,7 +93,7 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
     if len(done) > 1:
         return unmet(f"done: true comes {len(done)} times", seen.at(done[1].event.offset))
     if done[0] is not payloads[-1]:
-        return unmet("objects follow done: true", seen.at(done[0].event.end))
+        return unmet("objects follow done: true", seen.behind(done[0].event))
     missing = [key for key in ("done_reason", *COUNTERS) if key not in done[0].value]
     if missing:
         return warn(f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset))
@@ -128,5 +128,5 @@ def error_line(seen: Observed, _case: Case) -> Finding:
     if not isinstance(value, dict) or not isinstance(value.get("error"), str):
         return unmet("the error is no text", seen.at(event.offset))
     if event is not seen.transcript.events[-1]:
-        return unmet("lines follow the error", seen.at(event.end))
+        return unmet("lines follow the error", seen.behind(event))
     return met("an error line ends the stream")

@@ -166,7 +166,8 @@ def constant_id(case: Case) -> Finding:
         if of_stream:
             first_ids.append(str(of_stream[0].value.get("id")))
     if len(first_ids) > 1 and len(set(first_ids)) < len(first_ids):
-        found.append(fail(f"two responses have the id {printable(first_ids[0], 40)}"))
+        told = f"two responses have the id {printable(first_ids[0], 40)}"
+        found.append(fail(told, *(seen.at(of_stream[0].event.offset) for seen, of_stream in seen_chunks if of_stream)))
     if not first_ids:
         return inconclusive("no chunk came", MOCK)
     return worst(found, met("constant within a response, different between responses"))
@@ -506,7 +507,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
     if len(exact) > 1:
         return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset))
     if events[-1] is not exact[0]:
-        return unmet("events follow [DONE]", seen.at(exact[0].end))
+        return unmet("events follow [DONE]", seen.behind(exact[0]))
     # Its own lines are looked at: an id that an earlier event had is still the last one here.
     own = {line.field for line in seen.transcript.lines if exact[0].offset <= line.offset < exact[0].end}
     if exact[0].type != "message" or b"id" in own:

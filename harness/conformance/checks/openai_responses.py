@@ -210,7 +210,7 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
     last = final[0]
     evidence = seen.at(last.event.offset)
     if any(event.offset > last.event.offset and not is_sentinel(event.data) for event in seen.transcript.events):
-        return unmet(f"events follow {last.type}", seen.at(last.event.end))
+        return unmet(f"events follow {last.type}", seen.behind(last.event))
     if not isinstance(last.value.get("response"), dict):
         return unmet(f"{last.type} has no response", evidence)
     if last.type == "response.completed" and not isinstance(dig(last.value, "response", "usage"), dict):
@@ -257,5 +257,5 @@ def error_then_failed(seen: Observed, case: Case) -> Finding:
         if errors and errors[0].event.offset > payload.event.offset:
             return unmet("response.failed comes before error", seen.at(payload.event.offset))
     if not failed and case.profile.name == "openresponses":
-        return unmet("response.failed does not follow error", seen.at(errors[-1].event.end))
+        return unmet("response.failed does not follow error", seen.behind(errors[-1].event))
     return met(" then ".join(payload.type for payload in (*errors, *failed)))

@@ -71,8 +71,9 @@ def explicit_end(seen: Observed, _case: Case) -> Finding:
     if transcript.first(Kind.DONE):
         return met("the end marker came")
     end = seen.at(len(transcript.body))
-    if seen.failed_by_error:
-        return unmet(f"an error came in place of the end: {transcript.detail}", end)
+    if error := transcript.first(Kind.ERROR):
+        place = seen.at(transcript.events[error.event].offset)
+        return unmet(f"an error came in place of the end: {transcript.detail}", place)
     if transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT):
         return unmet(f"the stream never ends: {transcript.detail}", end)
     if not transcript.tokens:
@@ -202,5 +203,6 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     if seen.failed_by_error:
         return met("an error event tells of it")
     if transcript.capture.end in (End.RESET, End.CLOSED):
-        return warn("only the transport tells of it: most SDKs ignore that", seen.note(transcript.capture.detail or ""))
+        how = transcript.capture.detail or seen.how_it_went()
+        return warn("only the transport tells of it: most SDKs ignore that", seen.note(how))
     return unmet("the upstream died and the stream ends as if it were complete", seen.at(len(transcript.body)))
