@@ -45,7 +45,9 @@ class Secure(Connection):
         with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
             while plain := self._secured.read(65_536):  # the handshake too
                 self._opened(plain, arrival_ns)
-        super().send(self._outgoing.read())
+        if answer := self._outgoing.read():
+            with suppress(BrokenPipeError):  # the client has left
+                super().send(answer)
 
     def _opened(self, plain: bytes, arrival_ns: int) -> None:
         super()._received(plain, arrival_ns)
