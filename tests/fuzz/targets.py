@@ -2,12 +2,15 @@
 
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
 import msgspec
 
 from harness import dialects
+from harness.clients import CLIENTS, event_source
+from harness.clients.base import Body, EmulatedError, Message, RefusedError, ReportedError
 from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from harness.conformance.cases import Case, Observed, Position
 from harness.conformance.registry import CHECKS, judge
@@ -212,6 +215,20 @@ def _case(transcript: Transcript, part: int, *, said: bool) -> Case:
     )
 
 
+def clients(data: bytes) -> None:
+    """An emulated client gives messages or raises what it says it raises; EventSource's are the reference's."""
+    choices = Choices(data, 1)
+    parts = pieces(choices.rest, choices.below(9))
+    for client in CLIENTS:
+        if client.package is not None:
+            continue
+        found: list[Message] = []
+        with suppress(EmulatedError, ReportedError, RefusedError):
+            found.extend(client.read(Body(parts)))
+        if client is event_source.CLIENT:
+            assert [(one.type, one.data) for one in found] == [one[:2] for one in reference.parse(choices.rest).events]
+
+
 def texts(data: bytes) -> None:
     """What reports do to foreign text leaves nothing that a terminal, a browser or a Markdown reader would act on."""
     text = data.decode("utf-8", "surrogateescape")
@@ -227,6 +244,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "response": response,
     "encodings": encodings,
     "judgement": judgement,
+    "clients": clients,
     "texts": texts,
 }
 
@@ -245,4 +263,4 @@ def seeds(name: str) -> list[bytes]:
     if name == "response":
         chunked = [b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) for body in bodies]
         return [b"\1\0\1" + one for one in chunked] + [b"\6\0\1" + head + bodies[0] for head in _HEADS]
-    return [bytes({"eventstream": 1, "judgement": 7, "texts": 0}[name]) + body for body in bodies]
+    return [bytes({"eventstream": 1, "clients": 1, "judgement": 7, "texts": 0}[name]) + body for body in bodies]
