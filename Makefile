@@ -24,7 +24,7 @@ demo: $(VENV)/.base
 	$(BIN)/streamgauge demo --out runs/demo
 
 test: $(VENV)/.dev nginx
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.clients

@@ -1,6 +1,16 @@
-"""Property tests give the same examples on every run and judge no test by how long an example took."""
+"""Property tests give the same examples on every run and judge no test by how long an example took.
+
+`-n auto` is two processes a core: half of what the tests do is waiting.
+"""
+
+import os
 
 from hypothesis import settings
 
 settings.register_profile("streamgauge", deadline=None, derandomize=True)
 settings.load_profile("streamgauge")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """See above."""
+    return 2 * (os.cpu_count() or 1)

@@ -119,7 +119,8 @@ def test_the_scenario_file_runs_under_plain_locust(paced: str, tmp_path: Path) -
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert len(records(tmp_path / "run")) > 2
+    # One for each user at least: how many fit into three seconds is the machine's.
+    assert len(records(tmp_path / "run")) >= 2
     assert "/v1/chat/completions" in done.stdout + done.stderr
 
 

@@ -29,6 +29,7 @@ from mock_provider.embedded import MockServer
 from tests.mock_provider.mock_wire import connect, exchange, read_until, request_bytes, wait_for
 
 MS = 1_000_000
+SECOND = 1_000 * MS
 # Of a duration that the ledger measures, on a machine that other tests load as well.
 TOLERANCE = 0.15
 
@@ -107,26 +108,43 @@ def streams(url: str) -> list[dict]:
 
 @pytest.mark.parametrize("concurrency", [1, 2, 4, 8])
 def test_the_ledger_follows_the_closed_forms(concurrency: int) -> None:
+    active = min(concurrency, 4)
+    forms = pytest.approx(
+        (
+            service_ns(LIMITS, WORK, active),
+            LIMITS.itl_ns(WORK.itl_ns, active),
+            ttft_ns(LIMITS, WORK, concurrency),
+            SECOND / rate_per_s(LIMITS, WORK, active),
+        ),
+        rel=TOLERANCE,
+    )
+    # A busy machine makes all of them longer, and none shorter: one quiet run is proof.
+    found = steady_state(concurrency)
+    for _ in range(4):
+        if found == forms:
+            break
+        found = steady_state(concurrency)
+    assert found == forms
+
+
+def steady_state(concurrency: int) -> tuple[float, float, float, float]:
+    """How long a slot was held, the gap of tokens, the wait for the first, and the time a stream took of all (ns)."""
     rounds = 4
     with MockServer(CONFIG) as server:
         clients(server.url, concurrency, rounds)
         found = streams(server.url)
         full = [httpx.get(f"{server.url}/_mock/streams/{one['id']}").json()["streams"][0] for one in found]
     assert len(full) == concurrency * rounds
-    active = min(concurrency, 4)
     # The first and last round, in which the slots fill and empty, are not the steady state that the forms describe.
     steady = full[concurrency:-concurrency]
-
-    held = median(one["end_ns"] - one["slot_ns"] for one in steady)
-    assert held == pytest.approx(service_ns(LIMITS, WORK, active), rel=TOLERANCE)
     first = [one["writes"]["t_ns"][one["writes"]["token"].index(0)] for one in steady]
     last = [one["writes"]["t_ns"][one["writes"]["token"].index(9)] for one in steady]
-    gaps = median((late - early) / 9 for early, late in zip(first, last, strict=True))
-    assert gaps == pytest.approx(LIMITS.itl_ns(WORK.itl_ns, active), rel=TOLERANCE)
-    waited = median(at - one["arrival_ns"] for at, one in zip(first, steady, strict=True))
-    assert waited == pytest.approx(ttft_ns(LIMITS, WORK, concurrency), rel=TOLERANCE)
-    span_s = (steady[-1]["end_ns"] - steady[0]["slot_ns"]) / 1e9
-    assert len(steady) / span_s == pytest.approx(rate_per_s(LIMITS, WORK, active), rel=2 * TOLERANCE)
+    return (
+        median(one["end_ns"] - one["slot_ns"] for one in steady),
+        median((late - early) / 9 for early, late in zip(first, last, strict=True)),
+        median(at - one["arrival_ns"] for at, one in zip(first, steady, strict=True)),
+        (steady[-1]["end_ns"] - steady[0]["slot_ns"]) / len(steady),
+    )
 
 
 def test_a_burst_is_served_in_the_order_in_which_it_came() -> None:
