@@ -320,7 +320,7 @@ def framed(chunk: bytes) -> bytes:
 
 
 def play(mock: MockServer, dialect: str, prompt: str, *headers: str) -> Answer:
-    return exchange(mock.url, request_bytes(dialect, prompt, headers=("Connection: close", *headers)), silence_s=0.3)
+    return exchange(mock.url, request_bytes(dialect, prompt, headers=("Connection: close", *headers)))
 
 
 def clean_and_faulty(mock: MockServer, dialect: str, spec: str, *headers: str, more: str = "") -> tuple[Answer, Answer]:

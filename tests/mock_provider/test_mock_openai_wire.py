@@ -40,8 +40,8 @@ def request(path: str, directive: str, *, stream: bool = True, **fields: Any) ->
     return head.encode() + body
 
 
-def post(url: str, path: str, directive: str, *, silence_s: float = 0.3, **fields: Any) -> Answer:
-    return exchange(url, request(path, directive, **fields), silence_s=silence_s)
+def post(url: str, path: str, directive: str, **fields: Any) -> Answer:
+    return exchange(url, request(path, directive, **fields))
 
 
 def delta(value: str, finish: str = "null", more: str = "", tail: str = "") -> str:
@@ -158,7 +158,7 @@ def test_bodies_are_the_same_every_time(mock: MockServer, path: str, directive: 
 @pytest.mark.parametrize("profile", SDK_PROFILES)
 def test_every_token_is_in_the_ledger_at_its_time(mock: MockServer, control: httpx.Client, profile: str) -> None:
     stream_id = f"openai-{profile}"
-    post(mock.url, CHAT, f"id={stream_id} profile={profile} reasoning=2 tokens=3 itl=20ms", silence_s=3)
+    post(mock.url, CHAT, f"id={stream_id} profile={profile} reasoning=2 tokens=3 itl=20ms")
     entry = control.get(f"/streams/{stream_id}?wait=5").json()["streams"][0]
     tokens = [token for token in entry["writes"]["token"] if token is not None]
     assert (tokens, entry["tokens_planned"], entry["tokens_written"]) == ([0, 1, 2, 3, 4], 5, 5)
@@ -210,7 +210,7 @@ def asking(variant: Variant, fault: str = "") -> bytes:
 
 
 def play(mock: MockServer, variant: Variant, fault: str = "") -> Answer:
-    return exchange(mock.url, asking(variant, fault), silence_s=0.3)
+    return exchange(mock.url, asking(variant, fault))
 
 
 def each(change: Callable[[bytes], bytes]) -> Expect:
@@ -350,7 +350,7 @@ def test_error_after_the_last_token_keeps_what_mistral_holds(mock: MockServer) -
 
 @pytest.mark.parametrize("profile", ["deepseek", "openrouter"])
 def test_comments_break_a_silence(mock: MockServer, profile: str) -> None:
-    answer = post(mock.url, CHAT, f"profile={profile} tokens=1 ttft=1100ms", silence_s=3)
+    answer = post(mock.url, CHAT, f"profile={profile} tokens=1 ttft=1100ms")
     comment = f": {PROFILES[profile].comment}\n\n".encode()
     assert [chunk == comment for chunk in answer.chunks] == [True, False, True, False, False, False]
 

@@ -17,7 +17,7 @@ from mock_provider.faults.http import HTML
 from mock_provider.profiles import PROFILES
 from mock_provider.text import token_texts
 from tests.mock_provider.fault_cases import CASES, EXPECTED, HEADS, RAW, TOGETHER, TOKENS, Case, Clean, name_of, same
-from tests.mock_provider.mock_wire import Answer, connect, parse, read_to_end, steady
+from tests.mock_provider.mock_wire import Answer, connect, parse, patience_s, read_to_end, steady
 from tests.mock_provider.vendor_wire import SHAPES, Vendor, play, request_bytes
 
 SEED = 5
@@ -59,8 +59,9 @@ def steady_head(answer: Answer) -> list[str]:
 
 def raw_answer(mock: MockServer, vendor: Vendor, prompt: str) -> tuple[bytes, str]:
     with connect(mock.url) as client:
-        client.sendall(request_bytes(vendor, prompt, "Origin: https://e.example"))
-        raw, end = read_to_end(client, silence_s=0.3)
+        request = request_bytes(vendor, prompt, "Origin: https://e.example")
+        client.sendall(request)
+        raw, end = read_to_end(client, silence_s=patience_s(request))
     # The request id differs; its length must stay, because faults count bytes.
     return re.sub(rb"req_[0-9a-f]{24}", b"req_" + b"0" * 24, raw), end
 

@@ -68,4 +68,4 @@ def request_bytes(vendor: Vendor, prompt: str, *headers: str, **fields: Any) -> 
 
 
 def play(url: str, vendor: Vendor, prompt: str, *headers: str, **fields: Any) -> Answer:
-    return exchange(url, request_bytes(vendor, prompt, *headers, **fields), silence_s=0.3)
+    return exchange(url, request_bytes(vendor, prompt, *headers, **fields))
