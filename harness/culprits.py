@@ -41,7 +41,8 @@ CULPRITS: Final = (
         "server",
         "caddy",
         "reverse_proxy flushes event streams at once, unless buffering or `encode` is on",
-        Fix("the reverse_proxy block in the Caddyfile", ["flush_interval -1"]),
+        # Not flush_interval -1: with it the request goes on upstream when the client has left.
+        Fix("the reverse_proxy block in the Caddyfile", ["# without buffer_responses, response_buffers and encode"]),
     ),
     Culprit(
         "Streamgauge's buffering proxy",
