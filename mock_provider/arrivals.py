@@ -67,9 +67,14 @@ class Arrivals:
     def _take_over(self, own: socket.socket) -> None:
         if self._transport.is_closing():
             return
+        try:
+            # The loop allows one reader a descriptor, and this one's is the transport.
+            duplicate = os.dup(own.fileno())
+        except OSError:  # there are no more descriptors: better late stamps than no answer
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            return
         self._transport.pause_reading()
-        # The loop allows one reader a descriptor, and this one's is the transport.
-        self._socket = socket.socket(fileno=os.dup(own.fileno()))
+        self._socket = socket.socket(fileno=duplicate)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._loop.add_reader(self._socket, self._read)
 

@@ -1,8 +1,10 @@
 """The commands `mock` and `proxy`: flags in, a server in the foreground until Ctrl-C."""
 
 import asyncio
+import contextlib
 import gc
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +292,7 @@ async def _run_server(
     # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    _allow_descriptors()
     started(await start())
     await ended.wait()
     if drain is not None:
@@ -300,6 +303,16 @@ async def _run_server(
         for task in pending:
             task.cancel()
     await stop()
+
+
+def _allow_descriptors() -> None:
+    """As many as the system grants: a connection takes two, and the usual limit of 1,024 is for smaller programs."""
+    if sys.platform != "win32":
+        import resource  # Windows has none
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:

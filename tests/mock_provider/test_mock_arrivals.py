@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -125,3 +126,23 @@ def test_the_ledger_has_that_arrival() -> None:
         (entry,) = httpx.get(f"{mock.url}/_mock/streams").json()["streams"]
 
     assert before_ns <= entry["arrival_ns"] <= sent_ns
+
+
+def test_without_a_descriptor_to_spare_a_request_is_read_all_the_same() -> None:
+    """In a process of its own, whose limit leaves room for the connection alone."""
+    code = """
+import os, resource
+from tests.mock_provider.test_mock_arrivals import Bench
+bench = Bench()
+free = [os.dup(0) for _ in range(4)]
+for one in free:
+    os.close(one)
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free[3], most))  # two are the loop's own while it runs
+bench.client.sendall(b"read")
+bench.until(lambda: bench.reader.unstamped)
+print(bench.reader.unstamped, bench.reader.got)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout == "[b'read'] []\n", done.stderr
