@@ -7,20 +7,25 @@ from harness.errors import UsageError
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace `path`, or write into it where it is a pipe or a device. Raises UsageError when it cannot be."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """`swap_in` for a file that the user named. Raises UsageError when it cannot be."""
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-            return
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        swap_in(path, content)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
+
+
+def swap_in(path: Path, content: bytes) -> None:
+    """Replace `path`, or write into it where it is a pipe or a device. Raises OSError, and leaves nothing behind."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def must_be_writable(path: Path) -> None:

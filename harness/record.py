@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.dialects.base import TOKEN_KINDS, Kind
-from harness.stream import Found, Outcome, Transcript
+from harness.stream import Found, Outcome, Transcript, first_of
 
 SCHEMA: Final = 1
 MAX_READS: Final = 200_000
@@ -119,10 +119,10 @@ def record_of(
                 tokens.append(events[index].read)
             last = index
     answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
-    done = _first(others, Kind.DONE) or _first(others, Kind.ERROR)
+    done = first_of(others, Kind.DONE) or first_of(others, Kind.ERROR)
     last_byte = capture.reads[-1].t_ns if capture.reads else None
     usage_tokens = _usage(others, "completion_tokens", "output_tokens")
-    finish = _first(others, Kind.FINISH)
+    finish = first_of(others, Kind.FINISH)
     arrivals, taken, sizes, stamped = zip(*capture.reads, strict=True) if capture.reads else ((), (), (), ())
     return StreamRecord(
         schema=SCHEMA,
@@ -171,10 +171,6 @@ def record_of(
         unstamped_reads=stamped.count(False),
         wire_bytes=sum(sizes),
     )
-
-
-def _first(deltas: list[Found], kind: Kind) -> Found | None:
-    return next((found for found in deltas if found.delta.kind is kind), None)
 
 
 def _usage(deltas: list[Found], *names: str) -> int | None:

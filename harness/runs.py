@@ -20,6 +20,7 @@ from harness.accounts import Account, AccountFile, clear_accounts
 from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
+from harness.files import swap_in
 from harness.metrics import Summary
 from harness.openloop import OpenLoop
 from harness.record import StreamRecord
@@ -94,9 +95,7 @@ def prepare(directory: Path) -> Path:
 
 def write(path: Path, value: msgspec.Struct) -> None:
     """Replace a JSON file atomically: a reader sees the old or the new one, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
-    temporary.replace(path)
+    swap_in(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
 
 
 def read(path: Path, kind: type[T]) -> T | None:

@@ -6,7 +6,7 @@ finished capture. Both give a Transcript, which is what checks and records are m
 
 import codecs
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count, repeat
@@ -56,6 +56,11 @@ class Found(NamedTuple):
     delta: Delta
 
 
+def first_of(deltas: Iterable[Found], kind: Kind) -> Found | None:
+    """The first of some deltas that is of a kind."""
+    return next((found for found in deltas if found.delta.kind is kind), None)
+
+
 @dataclass(slots=True)
 class Transcript:
     """A stream as understood: `lines` and `body` only where they were asked for.
@@ -100,7 +105,7 @@ class Transcript:
 
     def first(self, kind: Kind) -> Found | None:
         """The first delta of a kind."""
-        return next((found for found in self.deltas if found.delta.kind is kind), None)
+        return first_of(self.deltas, kind)
 
     def read_of(self, offset: int) -> int | None:
         """The index of the read that brought the byte at `offset` of `body`, or of its line's end where the body was

@@ -53,10 +53,7 @@ class Heartbeat:
         late_ns = max(now_ns - self._due_ns, 0)
         # As libev does it: a beat that was missed is not made up for.
         self._due_ns = max(self._due_ns, now_ns - PERIOD_NS) + PERIOD_NS
-        if late_ns < PERIOD_NS:
-            self._late.add((late_ns,))
-        else:
-            self._late.add(unsampled(late_ns))
+        self._late.add(unsampled(late_ns))
         if late_ns > _LATE_NS:
             self._pauses.append((time.time_ns(), late_ns))
         if now_ns >= self._next_row_ns:
