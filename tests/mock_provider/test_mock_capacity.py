@@ -148,7 +148,8 @@ def steady_state(concurrency: int) -> tuple[float, float, float, float]:
 
 
 def test_a_burst_is_served_in_the_order_in_which_it_came() -> None:
-    with MockServer(MockConfig(tokens=4, ttft="5ms", itl="5ms", slots=2)) as server:
+    # Long enough that all have come before the first has ended, on a busy machine too.
+    with MockServer(MockConfig(tokens=4, ttft="50ms", itl="50ms", slots=2)) as server:
         clients(server.url, 6, 1)
         found = streams(server.url)
     # Those that find a slot free have it from their arrival, and two of them may arrive before either is read.

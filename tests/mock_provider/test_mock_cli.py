@@ -76,7 +76,7 @@ def test_a_socket_that_cannot_be_is_one_message_and_exit_3(tmp_path: Path) -> No
 def test_a_server_that_cannot_listen_keeps_no_descriptor() -> None:
     """In a process of its own: what threads of other tests open meanwhile would count."""
     code = """
-import os, socket
+import gc, os, socket
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
 with socket.socket() as taken:
@@ -86,7 +86,9 @@ with socket.socket() as taken:
         try:
             MockServer(MockConfig(port=taken.getsockname()[1])).start()
         except OSError as error:
-            print(len(os.listdir("/proc/self/fd")), error)
+            said = str(error)
+        gc.collect()  # with the error goes what it held
+        print(len(os.listdir("/proc/self/fd")), said)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
