@@ -17,7 +17,7 @@ from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
 from mock_provider.faults import FAULTS
 from tests.check_faults import COMPANIONS, NO_STREAM, SHOWN_BY, examples, negative_examples
-from tests.harness.test_checking import FOUND, INHERENT, PACE, SHAPES, UNMET, VENDORS
+from tests.harness.test_checking import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDORS
 
 ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300"}
 # What these are about is silence; the others are given time, so that a busy machine is not taken for one.
@@ -84,7 +84,7 @@ def flipped(name: str, shape: str) -> set[str]:
             target,
             select(patterns_of(name, shape)),
             mock=mock,
-            pace=Pace(step_timeout_s=0.3) if name in FLOWING else PACE,
+            pace=Pace(step_timeout_s=0.3) if name in FLOWING else HURRIED,
         )
     results = judge(case, CHECKS.values())
     assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []

@@ -43,24 +43,26 @@ def abort_variants(case: Case) -> Finding:
     seen = case.of(WAYS)
     if doubt := next((doubt for one in seen if (doubt := joined(one))), None):
         return doubt
+    rows = [_row(one) for one in seen]
     aborted: dict[str, bool] = {}
-    for one in seen:
-        way = one.variant or "FIN"
-        aborted[way] = aborted.get(way, False) or _row(one).propagation_ms is not None
+    for row in rows:
+        if row.verdict != "inconclusive":
+            aborted[row.method] = aborted.get(row.method, False) or row.seen
     deaf = [way for way, noticed in aborted.items() if not noticed]
     if len(aborted) < 2:
-        return inconclusive("the client left in one way only", MOCK)
+        told = next((row.note for row in rows if row.verdict == "inconclusive" and row.note), None)
+        return inconclusive(told or "the client left in one way only", MOCK)
     if not deaf:
         return met(f"aborted by {' and by '.join(aborted)}")
     early = [one for one in seen if one.scenario == "cancel-early"]
-    if len(deaf) < len(aborted) and not any(_row(one).propagation_ms is not None for one in early):
+    if len(deaf) < len(aborted) and not any(_row(one).seen for one in early):
         return inconclusive(
             f"before the first token nothing is aborted, so {' and '.join(deaf)} could not be told apart",
             "cancel.before-first-token to pass",
         )
     if len(deaf) == len(aborted):
         return unmet(f"neither {' nor '.join(aborted)} aborts the upstream call", seen[0].note(seen[0].how_it_went()))
-    one = next(one for one in seen if (one.variant or "FIN") in deaf)
+    one = next(one for one, row in zip(seen, rows, strict=True) if row.method in deaf and row.verdict == "fail")
     return unmet(f"{deaf[0]} does not abort the upstream call, the other way does", one.note(one.how_it_went()))
 
 

@@ -128,6 +128,8 @@ add(check, "warn", DEAF_MID, DEAF_EARLY)
 add(check, "warn", MID, DEAF_EARLY, left("cancel-early", "FIN", seen_ms=3))
 add(check, "inconclusive", MID, DEAF_EARLY, left("cancel-early", "FIN"))
 add(check, "inconclusive", MID)
+add(check, "inconclusive", left("cancel-mid", end=End.TIMEOUT), EARLY)
+add(check, "inconclusive", MID, left("cancel-early", "RST", end=End.TIMEOUT))
 add(check, "inconclusive", MID, left("cancel-early", "RST", upstream=None))
 
 check = "cancel.half-close"
