@@ -6,6 +6,7 @@
 import math
 import operator
 from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -74,7 +75,11 @@ METRICS: Final = (
         "per stream: how much later than the truth this client may have put its ttft (late send, merged reads)",
         "no token came",
     ),
-    Metric("output_tokens_per_s", "output tokens / measured window", "no token came"),
+    Metric(
+        "output_tokens_per_s",
+        "output tokens that came in the measured window (warm-up and drain excluded), of whichever stream / its length",
+        "no token came",
+    ),
     Metric(
         "goodput",
         "share of streams that are ok and meet every SLO; failed ones count, streams cut by the end of the run do not",
@@ -150,6 +155,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     merged_share: float | None = None
     busiest_core: float | None = None
     slo_results: list[SloResult] = []
+    window_tokens: int | None = None
 
 
 def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
@@ -247,22 +253,43 @@ class Timing(NamedTuple):
     stalls: list[int]
 
 
+class Window(msgspec.Struct, frozen=True):
+    """What of a run is measured, epoch ns: from the end of the warm-up to the last moment at which streams start."""
+
+    begin_ns: int
+    end_ns: int
+
+    def until(self, at_ns: int) -> "Window":
+        """The window of a run that was cut short then."""
+        return Window(self.begin_ns, max(min(self.end_ns, at_ns), self.begin_ns))
+
+    def share(self, record: StreamRecord, times: Sequence[int]) -> float:
+        """Which share of a stream's tokens came in it; `times` are their arrivals since its start, in order."""
+        if not times:
+            return float(not record.warmup)
+        low, high = self.begin_ns - record.start_ns, self.end_ns - record.start_ns
+        return (bisect_left(times, high) - bisect_left(times, low)) / len(times)
+
+
 class Totals:
     """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams.
 
     Per-stream values are kept whole, as 8 bytes each, because percentiles are exact over all streams: 14 metrics of a
-    million streams take about 110 MB.
+    million streams take about 110 MB. Without a `window`, the rates are those of the measured streams from the first
+    start to the last end.
     """
 
-    def __init__(self, slos: Iterable[Slo] = ()) -> None:
+    def __init__(self, slos: Iterable[Slo] = (), window: Window | None = None) -> None:
         self.slos = list(slos)
+        self.window = window
+        self.window_tokens = self.window_events = 0.0
         self.streams: Counter[str] = Counter()
         self.itl = Histogram()
         self.lag = Histogram()
         self.values: defaultdict[str, array[float]] = defaultdict(_floats)
         self._sorted: dict[str, int] = {}  # how many of the values are in order already
         self.merged = self.unbounded = 0
-        self.output_tokens = self.token_events = self.events = self.coalesced = self.stalls = self.unstamped = 0
+        self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
         self.good = 0
         self.sources: set[str] = set()
@@ -284,6 +311,9 @@ class Totals:
         times = record.token_ns
         gaps = _gaps(times)
         timing = Timing(times, gaps, _stalls(gaps))
+        share = float(not record.warmup) if self.window is None else self.window.share(record, times)
+        self.window_tokens += share * (record.output_tokens or 0)
+        self.window_events += share * record.events
         if record.warmup:
             self.warmup += 1
             return timing
@@ -301,7 +331,6 @@ class Totals:
         if record.tokens_source:
             self.sources.add(record.tokens_source)
         self.token_events += len(times)
-        self.events += record.events
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
         self.merged += merged_tokens(record)
@@ -342,23 +371,25 @@ class Totals:
         q = float(statistic[1:]) / 100
         return pool.quantile(q) if pool else nearest_rank(ordered, q)
 
-    def _rates(self) -> dict[str, float | None]:
+    def _rates(self, until_ns: int | None = None) -> dict[str, float | None]:
         """What an objective may name beside latencies; shares as fractions, rates per second."""
-        judged, seconds = self.judged, self._window_ns / SECOND
+        judged, seconds = self.judged, self._window_ns(until_ns) / SECOND
 
-        def rate(count: int) -> float | None:
+        def rate(count: float) -> float | None:
             return round(count / seconds, 3) if count and seconds > 0 else None
 
         return {
             "error_rate": 1 - self.streams[Outcome.OK] / judged if judged else None,
             "goodput": self.good / judged if judged else None,
-            "output_tokens_per_s": rate(self.output_tokens),
-            "events_per_s": rate(self.events),
+            "output_tokens_per_s": rate(self.window_tokens),
+            "events_per_s": rate(self.window_events),
             "streams_per_s": rate(sum(self.streams.values())),
         }
 
-    @property
-    def _window_ns(self) -> int:
+    def _window_ns(self, until_ns: int | None = None) -> int:
+        if self.window is not None:
+            window = self.window if until_ns is None else self.window.until(until_ns)
+            return window.end_ns - window.begin_ns
         return (self.last_ns or 0) - (self.first_ns or 0)
 
     def _ordered(self, name: str) -> Sequence[float]:
@@ -379,9 +410,12 @@ class Totals:
         """The distribution of one per-stream metric."""
         return _of_sorted(self._ordered(name))
 
-    def summary(self, workers: Sequence[WorkerRow] = ()) -> Summary:
-        """Everything added so far; `workers` are what the client processes said of themselves."""
-        rates = self._rates()
+    def summary(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> Summary:
+        """Everything added so far; `workers` are what the client processes said of themselves.
+
+        While the run goes on, `until_ns` (epoch) is now: the window has come so far.
+        """
+        rates = self._rates(until_ns)
         goodput = rates["goodput"]
         bound, lag, late = self.of("ttft_bound"), pooled(self.lag), pooled(lateness(workers))
         delay = self.of("schedule_delay")
@@ -397,7 +431,7 @@ class Totals:
         )
         return Summary(
             streams=dict(self.streams),
-            window_s=round(self._window_ns / SECOND, 3),
+            window_s=round(self._window_ns(until_ns) / SECOND, 3),
             ttft_ms=self.of("ttft"),
             ttfb_ms=self.of("ttfb"),
             headers_ms=self.of("headers"),
@@ -432,6 +466,7 @@ class Totals:
             merged_share=None if merged is None else round(merged, 4),
             busiest_core=None if evidence.busiest_core is None else round(evidence.busiest_core, 4),
             slo_results=[self.judge(slo) for slo in self.slos],
+            window_tokens=round(self.window_tokens),
         )
 
     @property

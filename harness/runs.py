@@ -21,7 +21,7 @@ from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.files import swap_in
-from harness.metrics import Summary
+from harness.metrics import Summary, Window
 from harness.openloop import OpenLoop
 from harness.record import StreamRecord
 from harness.stream import Outcome
@@ -31,6 +31,7 @@ SCHEMA: Final = 1
 STREAMS: Final = "streams.jsonl"
 WORKERS: Final = "workers.jsonl"
 RUN: Final = "run.json"
+WINDOW: Final = "window.json"
 CHECKS: Final = "checks.json"
 CANCELLATION: Final = "cancellation.json"
 DIAGNOSIS: Final = "diagnosis.json"
@@ -83,7 +84,7 @@ def prepare(directory: Path) -> Path:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (STREAMS, WORKERS, RUN, *REPORTS):
+        for name in (STREAMS, WORKERS, RUN, WINDOW, *REPORTS):
             (directory / name).unlink(missing_ok=True)
         clear_accounts(directory)
     except OSError as error:
@@ -119,6 +120,17 @@ def calibration(path: Path | None, directory: Path) -> Calibration | None:
     if found is None:
         raise UsageError(f"{path} holds no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
     return found
+
+
+def write_window(directory: Path, window: Window) -> None:
+    """Say what of the run is measured, for everyone who reads its records; a full disk costs that and not the run."""
+    with suppress(OSError):
+        write(directory / WINDOW, window)
+
+
+def window(directory: Path) -> Window | None:
+    """What of the run is measured; None where nobody decided it: in Locust's web UI, or before the run began."""
+    return read(directory / WINDOW, Window)
 
 
 def append_worker(directory: Path, row: WorkerRow) -> None:

@@ -204,10 +204,16 @@ def _load_tiles(summary: Summary | None) -> list[Tile]:
         Tile("load", "TTFT p99", _of(ttft, "p99"), f"slowest {_of(ttft, 'max')}"),
         Tile("load", "ITL p50", _of(itl, "p50"), "gap between tokens"),
         Tile("load", "ITL p99", _of(itl, "p99"), f"longest {_of(itl, 'max')}"),
-        Tile("load", "Tokens/s", number(summary.output_tokens_per_s), f"{summary.output_tokens:,} output tokens"),
+        Tile("load", "Tokens/s", number(summary.output_tokens_per_s), _tokens(summary)),
         Tile("load", "Failed streams", f"{failed:,} of {total:,}", ended, Level.BAD if failed else Level.GOOD),
         Tile("load", "Goodput", percent(summary.goodput), slos),
     ]
+
+
+def _tokens(summary: Summary) -> str:
+    if summary.window_tokens is None:  # a run of an earlier version
+        return f"{summary.output_tokens:,} output tokens"
+    return f"{summary.window_tokens:,} in {summary.window_s:,.1f} s"
 
 
 def _by_outcome(summary: Summary) -> list[tuple[str, int]]:

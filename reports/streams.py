@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from harness import runs
 from harness.metrics import Timing, Totals, ttft_ns
 from harness.record import StreamRecord
 from harness.runs import RecordReader, outlines
@@ -55,7 +56,10 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The records of a run, condensed. `table` has a row a stream (every `stride`-th of a large run)."""
+    """The records of a run, condensed. `table` has a row a stream (every `stride`-th of a large run).
+
+    `window_s` is what of the run is measured, from and to, in seconds since the first stream began.
+    """
 
     totals: Totals
     count: int
@@ -65,6 +69,7 @@ class Streams:
     failures: Counter[Failure]
     rates: pd.DataFrame
     bin_s: float
+    window_s: tuple[float, float] | None
     lanes: list[Lane]
     url: str
     dialects: list[str]
@@ -153,7 +158,8 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         first = outline.start_ns if first is None else min(first, outline.start_ns)
         last = max(last, outline.left_ns)
     first = first or 0
-    records, totals = Records(directory), Totals(slos)
+    window = runs.window(directory)
+    records, totals = Records(directory), Totals(slos, window)
     choice, bins = _Choice(expected), _Bins(first, last)
     failures: Counter[Failure] = Counter()
     dialects: Counter[str] = Counter()
@@ -186,6 +192,7 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         failures=failures,
         rates=bins.rates(),
         bin_s=bins.width / SECOND,
+        window_s=((window.begin_ns - first) / SECOND, (window.end_ns - first) / SECOND) if window else None,
         lanes=choice.lanes(),
         url=url,
         dialects=sorted(dialects),

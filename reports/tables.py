@@ -140,7 +140,8 @@ def rates(summary: Summary) -> Table:
         ["measure", "value"],
         [
             ["measured window", f"{summary.window_s:,.1f} s"],
-            ["output tokens", number(summary.output_tokens or None)],
+            ["output tokens in it", number(summary.window_tokens)],
+            ["output tokens of the measured streams", number(summary.output_tokens or None)],
             ["tokens counted from", summary.tokens_source or ABSENT],
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
             ["output tokens/s", number(summary.output_tokens_per_s)],

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import gevent
@@ -11,6 +12,8 @@ from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.metrics import Window
+from harness.runs import write_window
 from harness.units import LONGEST_NS, MS, SECOND
 from harness.workload import Workload
 from scenarios.shipping import shipper
@@ -73,6 +76,9 @@ def _announce(environment: Any, **_: Any) -> None:
     if isinstance(runner, WorkerRunner):
         return
     at_ns = time.time_ns() + (LEAD_NS if WORKLOAD.is_open else 0)
+    if WORKLOAD.length_ns != LONGEST_NS:
+        window = Window(at_ns + WORKLOAD.warmup_ns, at_ns + WORKLOAD.length_ns)
+        write_window(Path(environment.parsed_options.run_dir), window)
     if isinstance(runner, MasterRunner):
         runner.send_message(_BEGIN, {"at_ns": at_ns})
     _begin(at_ns)

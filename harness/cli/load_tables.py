@@ -11,27 +11,38 @@ from harness.cli.slos import slo_table
 from harness.comparison import Comparison
 from harness.metrics import Distribution, Summary, Totals
 from harness.openloop import OpenLoop
+from harness.units import SECOND
+from harness.workload import Workload
 
 _OPEN_LOOP: Final = ("ttft_intended", "e2e_intended", "schedule_delay")
 
 
-def live_table(totals: Totals, elapsed: float, model: str, length_s: float) -> Table:
+def live_table(totals: Totals, workload: Workload, now_ns: int) -> Table:
     """The run so far."""
-    summary = totals.summary()
-    title = f"{min(elapsed, length_s):.0f} of {length_s:.0f} s, {safe(model)}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"{_phase(totals, workload, now_ns)}, {safe(workload.model)}", title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
-    table.add_row(*_cells(summary))
+    table.add_row(*_cells(totals.summary(until_ns=now_ns)))
     return table
 
 
-def line(totals: Totals, elapsed: float, length_s: float) -> str:
+def line(totals: Totals, workload: Workload, now_ns: int) -> str:
     """The same in one line, for a log."""
     names = ("streams", "failed", "TTFT p50", "p95", "ITL p50", "p99", "tokens/s")
-    cells = _cells(totals.summary())
+    cells = _cells(totals.summary(until_ns=now_ns))
     shown = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
-    return f"{elapsed:.0f}/{length_s:.0f} s: {shown}"
+    return f"{_phase(totals, workload, now_ns)}: {shown}"
+
+
+def _phase(totals: Totals, workload: Workload, now_ns: int) -> str:
+    """How far the run is. Before it has begun, Locust starts its processes, or waits for those elsewhere."""
+    if totals.window is None:
+        return "starting"
+    passed_ns = now_ns - totals.window.begin_ns + workload.warmup_ns
+    shown = f"{min(max(passed_ns, 0), workload.length_ns) / SECOND:.0f} of {workload.length_ns / SECOND:.0f} s"
+    if passed_ns < workload.warmup_ns:
+        return f"{shown} (warm-up, {totals.warmup:,} streams left out)"
+    return shown if passed_ns < workload.length_ns else f"{shown} (draining)"
 
 
 def _cells(summary: Summary) -> list[str]:

@@ -40,6 +40,7 @@ from harness.errors import CannotMeasure
 from harness.metrics import Totals
 from harness.openloop import OpenLoop, judge
 from harness.prompts import PromptSource
+from harness.record import StreamRecord
 from harness.slo import Slo
 from harness.stream import Outcome
 from harness.target import Target, without_key
@@ -234,25 +235,34 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-    for record in reader.new():
-        totals.add(record)
+    for _ in _added(reader, totals, plan.directory):
+        pass
+    if totals.window is not None and ended.at_ns is not None:
+        totals.window = totals.window.until(ended.at_ns)
+        runs.write_window(plan.directory, totals.window)
     if not totals.started and not ended.interrupted:
         tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
         raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {log_path}")
     return ended
 
 
+def _added(reader: runs.RecordReader, totals: Totals, directory: Path) -> Iterator[StreamRecord]:
+    """The records that are new, each counted. What is measured has been decided before there is one."""
+    totals.window = totals.window or runs.window(directory)
+    for record in reader.new():
+        totals.add(record)
+        yield record
+
+
 def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: Totals, plan: Plan) -> str | None:
     """Follow the run to its end, or until a limit is passed: the reason to stop it."""
-    began = time.monotonic()
     watches = [AbortWatch(rule) for rule in plan.abort_rules]
     failed = 0
-    printed = began
+    printed = time.monotonic()
     with Live(console=err, refresh_per_second=4, transient=True) if err.is_terminal else _no_live() as live:
         while child.poll() is None:
             time.sleep(_REFRESH_S)
-            for record in reader.new():
-                totals.add(record)
+            for record in _added(reader, totals, plan.directory):
                 failed += record.outcome not in _NEUTRAL
                 for watch in watches:
                     watch.add(record)
@@ -261,12 +271,11 @@ def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: 
             for watch in watches:
                 if reason := watch.tripped(time.time_ns()):
                     return reason
-            elapsed = time.monotonic() - began
             if live is not None:
-                live.update(live_table(totals, elapsed, plan.workload.model, plan.length_s))
+                live.update(live_table(totals, plan.workload, time.time_ns()))
             elif time.monotonic() - printed >= _LINE_EVERY_S:
                 printed = time.monotonic()
-                err.print(line(totals, elapsed, plan.length_s))
+                err.print(line(totals, plan.workload, time.time_ns()))
     return None
 
 

@@ -145,6 +145,21 @@ def at_line(axes: Axes, x: float, text: str, colour: str, height: float, *, left
     words.set_in_layout(False)
 
 
+def left_out(axes: Axes, window: tuple[float, float] | None, *, words: bool = True) -> None:
+    """Shade what comes before the measured window (the warm-up) and after it (the drain), within the axis."""
+    if window is None:
+        return
+    low, high = axes.get_xlim()
+    slack = (high - low) / 50  # a stream's last moments after the end are no drain that anybody asked for
+    for begin, end, name in ((low, min(window[0], high), "warm-up"), (max(window[1], low), high, "drain")):
+        if end - begin > slack:
+            axes.axvspan(begin, end, color=GREY, alpha=0.18, linewidth=0)
+            if words:
+                blended: Transform = axes.get_xaxis_transform()
+                said = axes.text((begin + end) / 2, 0.97, name, transform=blended, ha="center", va="top", color=INK)
+                said.set_in_layout(False)
+
+
 def _show_tick(value: float, _position: object = None) -> str:
     return f"{value:,.10g}"
 

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, svg
+from reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, left_out, svg
 from reports.load import Run
 from reports.text import number
 
@@ -28,14 +28,17 @@ def draw(run: Run) -> list[Drawing]:
             axes.yaxis.set_major_formatter(PLAIN)
         active.xaxis.set_major_formatter(PLAIN)
         active.set_xlim(edges[0], edges[-1])
+        left_out(tokens, streams.window_s)
+        left_out(active, streams.window_s, words=False)
         figure.align_ylabels()
 
+    shaded = "; what is shaded is left out of the rate" if streams.window_s else ""
     peak_tokens, peak_streams = rates["tokens_per_s"].max(), rates["streams"].max()
     return [
         Drawing(
             "throughput",
             "Throughput over the run",
-            f"Output tokens per second and open streams, in bins of {streams.bin_s:g} s.",
+            f"Output tokens per second and open streams, in bins of {streams.bin_s:g} s{shaded}.",
             f"Output tokens per second over time, at most {number(round(peak_tokens))}, "
             f"with at most {number(round(peak_streams, 1))} streams open.",
             svg("throughput", HALF, 300, paint),

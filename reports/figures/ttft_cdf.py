@@ -41,8 +41,9 @@ def draw(run: Run) -> list[Drawing]:
             left, right = axes.get_xlim()
             return float(np.log(value / left) / np.log(right / left) if wide else (value - left) / (right - left))
 
-        # Left of the median the curve is below one half, right of p95 above it: there the words are in nobody's way.
-        at_line(axes, dist.p50, f"p50 {ms(dist.p50)}", INK, 0.62, left=place(dist.p50) > 0.22)
+        # Left of the median the curve is below one half, right of it above: there the words are in nobody's way.
+        left = place(dist.p50) > 0.22
+        at_line(axes, dist.p50, f"p50 {ms(dist.p50)}", INK, 0.62 if left else 0.42, left=left)
         at_line(axes, dist.p95, f"p95 {ms(dist.p95)}", ORANGE, 0.3, left=place(dist.p95) > 0.8)
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(SHARES)

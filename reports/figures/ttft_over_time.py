@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from harness.metrics import distribution
 from harness.units import MS
-from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, log_axis, svg
+from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, left_out, log_axis, svg
 from reports.load import Run
 from reports.text import ms
 
@@ -16,6 +16,7 @@ _DOTS = 600
 def draw(run: Run) -> list[Drawing]:
     if run.streams is None:
         return []
+    window_s = run.streams.window_s
     table = run.streams.table.dropna(subset=["ttft_ms"])
     if len(table) < 20:
         return []
@@ -27,11 +28,14 @@ def draw(run: Run) -> list[Drawing]:
         for key, group in binned.groupby("bin")
         if (dist := distribution(value * MS for value in group["ttft_ms"])) is not None
     ]
+    lined = f"; lines: p50 (solid) and p95 (dashed) of every {last / bins:.2g} s" if len(lines) > 1 else ""
     dots = table.iloc[:: max(len(table) // _DOTS, 1)]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.plot(dots["start_s"], dots["ttft_ms"], ".", color=GREY, markersize=2.5, alpha=0.55)
+        axes.plot(
+            dots["start_s"], dots["ttft_ms"], ".", color=GREY, markersize=2.5 if len(dots) > 150 else 6, alpha=0.55
+        )
         at = [line[0] for line in lines]
         if len(at) > 1:
             axes.plot(at, [line[1] for line in lines], color=BLUE)
@@ -51,6 +55,7 @@ def draw(run: Run) -> list[Drawing]:
             axes.set_ylim(0, high * 1.08)
             axes.yaxis.set_major_formatter(PLAIN)
         axes.set_xlim(0, last * 1.06)
+        left_out(axes, window_s)
         axes.set_xlabel("stream begun, seconds since the first")
         axes.set_ylabel("time to first token, ms")
 
@@ -58,8 +63,7 @@ def draw(run: Run) -> list[Drawing]:
         Drawing(
             "ttft-over-time",
             "Time to first token over the run",
-            f"A dot a stream{'' if len(dots) == len(table) else f' ({len(dots):,} of {len(table):,} shown)'}; "
-            f"lines: p50 (solid) and p95 (dashed) of every {last / bins:.2g} s.",
+            f"A dot a stream{'' if len(dots) == len(table) else f' ({len(dots):,} of {len(table):,} shown)'}{lined}.",
             "Time to first token by start of the stream: p50 "
             f"{ms(round(lines[0][1], 3))} at the beginning, {ms(round(lines[-1][1], 3))} at the end of the run.",
             svg("ttft-over-time", HALF, 300, paint),

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness import runs
+from harness.metrics import Window
 from harness.record import StreamRecord
 from harness.runs import RecordReader
 from harness.schedule import Rate, arrivals
@@ -58,6 +60,11 @@ def test_two_processes_follow_one_schedule(streamgauge: Run, paced: str, tmp_pat
     assert run["summary"]["ttft_ms"]["count"] == run["summary"]["ttft_intended_ms"]["count"] == 160 - warm
     assert (run["open_loop"]["planned"], run["open_loop"]["started"], run["open_loop"]["dropped"]) == (160, 160, 0)
     assert "open loop" in done.stdout
+    window = Window(began + SECOND, began + 4 * SECOND)
+    came = [record.start_ns + at for record in found for at in record.token_ns]
+    assert runs.window(tmp_path) == window
+    assert run["summary"]["window_s"] == 3
+    assert run["summary"]["window_tokens"] == sum(window.begin_ns <= at < window.end_ns for at in came) > 0
 
 
 def test_a_stalled_server_shows_only_from_the_intended_start(streamgauge: Run, tmp_path: Path) -> None:

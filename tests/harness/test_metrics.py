@@ -13,6 +13,7 @@ from harness.metrics import (
     METRICS,
     Distribution,
     Totals,
+    Window,
     coalesced,
     distribution,
     gaps_ns,
@@ -168,6 +169,34 @@ def test_a_run_is_the_sum_of_its_streams() -> None:
     assert summary.tpot_ms == Distribution(20, 10, 30, 30, 30, 30, 2)
     assert (summary.stamp_source, summary.tokens_source) == ("kernel", "token events")
     assert summary.goodput == 0.6667
+
+
+def test_throughput_is_what_came_in_the_window_of_whichever_stream() -> None:
+    """Ten streams without a pause, each a token every 100 ms: 100 tokens/s, whatever the warm-up and the drain cut."""
+    window = Window(START_NS + 1_000 * MS, START_NS + 2_000 * MS)
+    totals = Totals(window=window)
+    for user in range(10):
+        for turn in range(3):
+            begun = turn * 900 + user
+            record = made(*range(100, 1_000, 100), start_ms=begun)
+            totals.add(msgspec.structs.replace(record, warmup=begun < 1_000))
+    summary = totals.summary()
+    assert summary.window_s == 1.0
+    assert summary.window_tokens == 100
+    assert summary.output_tokens_per_s == 100
+    assert summary.output_tokens == 90, "latency and length are of the streams that began in the window"
+    assert summary.streams_per_s == 10
+    half = totals.summary(until_ns=START_NS + 1_500 * MS)
+    assert half.window_s == 0.5
+
+
+def test_a_stream_counts_as_many_tokens_in_the_window_as_its_share_of_events_there() -> None:
+    window = Window(START_NS, START_NS + 150 * MS)
+    totals = Totals(window=window)
+    totals.add(made(50, 100, 200, 300, tokens=40))
+    assert totals.summary().window_tokens == 20
+    assert window.until(START_NS + 60 * MS).share(made(50, 100, 200, 300), [50 * MS, 100 * MS]) == 0.5
+    assert window.until(START_NS - MS) == Window(START_NS, START_NS)
 
 
 def test_a_summary_can_be_asked_for_twice() -> None:
