@@ -5,7 +5,7 @@ slo       = latency [ statistic ] ( "<" | "<=" ) duration      ttft ttfb headers
           | "goodput" ( ">" | ">=" ) share
           | rate ( ">" | ">=" ) number                         output_tokens_per_s events_per_s streams_per_s
 statistic = "mean" | "max" | "p" number                        p50, p99.9; without one it holds for every stream
-share     = number "%" | number                                1% is 0.01
+share     = number "%" | number                                1% is 0.01; a bare 1 is refused, as it may mean either
 """
 
 import re
@@ -160,4 +160,6 @@ def _limit(metric: str, text: str) -> float | None:
     if not _NUMBER.fullmatch(number):
         return None
     value = float(number) / 100 if text.endswith("%") else float(number)
+    if metric in SHARES and text == "1":
+        return None  # who writes `error_rate < 1` means 1%, and would have an objective that nothing misses
     return value if metric in RATES or value <= 1 else None

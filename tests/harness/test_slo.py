@@ -51,6 +51,7 @@ def test_an_objective_is_read(text: str, expected: Slo) -> None:
         ("ttft < 5 6ms", 8, "a duration", "'5'"),
         ("error_rate p95 < 1%", 12, "< or <=", "'p95'"),
         ("error_rate > 1%", 12, "< or <=", "'>'"),
+        ("error_rate < 1", 14, "a percentage", "'1'"),
         ("error_rate < 5ms", 14, "a percentage", "'5ms'"),
         ("error_rate < -1%", 14, "a percentage", "'-1%'"),
         ("error_rate < 101%", 14, "a percentage", "'101%'"),
