@@ -141,7 +141,9 @@ def parse_abandon(text: str) -> Abandon:
     share, at, when = text.strip().partition("@")
     match = _SHARE.fullmatch(share)
     if not at or match is None or not 0 < float(match[1]) <= 100:
-        raise UsageError(f"--abandon {text!r} does not begin with a share of the streams above 0%", hint)
+        raise UsageError(
+            f"--abandon {text!r} does not begin with a share of the streams, above 0% and up to 100%", hint
+        )
     by_tokens = when.startswith("tokens:")
     low, dots, high = when.removeprefix("tokens:").partition("..")
     bounds = [_bound(part, by_tokens=by_tokens, text=text, hint=hint) for part in ([low, high] if dots else [low, low])]

@@ -13,6 +13,7 @@ import typer
 from harness.errors import UsageError
 
 PORT: Final = 5557  # Locust's own
+MAX_PROCESSES: Final = 1024  # each takes 60 MB; a slip of the keyboard must not take the machine
 
 _PANEL: Final = "Several machines"
 _LOOPBACK: Final = "127.0.0.1"
@@ -127,6 +128,8 @@ def count_processes(asked: int) -> int:
     """How many processes to run: -1 is one for each CPU, as in Locust. Raises UsageError on 0 and below -1."""
     if asked == -1:
         return os.cpu_count() or 1
+    if asked > MAX_PROCESSES:
+        raise UsageError(f"--processes {asked} is more than {MAX_PROCESSES}", "one for each CPU is -1")
     if asked < 1:
         raise UsageError(f"--processes {asked} cannot be run", "give a number from 1, or -1 for one for each CPU")
     return asked

@@ -39,3 +39,5 @@ def test_minus_one_is_every_cpu() -> None:
     for asked in (0, -2):
         with pytest.raises(UsageError, match="cannot be run"):
             count_processes(asked)
+    with pytest.raises(UsageError, match="more than 1024"):
+        count_processes(100_000)
