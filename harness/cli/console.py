@@ -1,6 +1,8 @@
 """Printing for people: results to standard output, progress and errors to standard error."""
 
+import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 from rich.console import Console
@@ -12,10 +14,18 @@ from harness.foreign import ACTIVE
 _PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Who read has gone, as `head` does: nothing more is printed, and the command ends as it would have."""
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def _console(*, stderr: bool) -> Console:
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else _PIPE_WIDTH
     # Without `emoji`, as rich would make one of the `:x:` in somebody's text.
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 out: Final = _console(stderr=False)

@@ -1,4 +1,8 @@
-"""Foreign text on a terminal."""
+"""Printing: foreign text on a terminal, and a reader that has gone."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -21,3 +25,13 @@ def test_foreign_text_is_shown_as_it_is(text: str, shown: str) -> None:
     with out.capture() as captured:
         out.print(safe(text))
     assert captured.get() == shown + "\n"
+
+
+def test_a_reader_that_has_gone_does_not_end_the_command() -> None:
+    """As `load | head -1` does: what comes after the printing, the reports and the exit code, comes all the same."""
+    script = "from harness.cli.console import out; [out.print('x' * 9999) for _ in range(99)]; raise SystemExit(7)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (7, b"")
