@@ -6,6 +6,7 @@ share it, and a killed one loses at most the record it was writing. Everything e
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,11 +21,12 @@ from harness.accounts import Account, AccountFile, clear_accounts
 from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
-from harness.files import swap_in
+from harness.files import replace_file
 from harness.metrics import Summary, Window
 from harness.openloop import OpenLoop
 from harness.record import StreamRecord
 from harness.stream import Outcome
+from harness.units import show_bytes
 from harness.workers import WorkerRow, latest
 
 SCHEMA: Final = 1
@@ -38,6 +40,10 @@ DIAGNOSIS: Final = "diagnosis.json"
 CALIBRATION: Final = "calibration.json"
 CALIBRATION_RUN: Final = "calibration"  # the run directory behind it
 REPORTS: Final = ("report.html", "report.md", "junit.xml", "streams.parquet")
+
+_ELSEWHERE: Final = "choose another directory with --out"
+
+LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -77,26 +83,41 @@ def this_machine() -> Machine:
     return Machine(f"{platform.system()} {platform.release()}", sys.version.split()[0], os.cpu_count())
 
 
+def must_take_a_run(directory: Path) -> None:
+    """Raise UsageError early where no run directory could be made; nothing is made or removed yet."""
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "permission denied" if there.is_dir() else f"{there} is not a directory"
+        raise UsageError(f"cannot write to {directory}: {why}", _ELSEWHERE)
+
+
+def no_room(directory: Path, least_bytes: int = LEAST_FREE_BYTES) -> str | None:
+    """Why a run must end while its reports can still be written: its disk is nearly full."""
+    free = shutil.disk_usage(directory).free
+    if free >= least_bytes:
+        return None
+    return f"the disk of {directory} has {show_bytes(free)} left, and the records need {show_bytes(least_bytes)}"
+
+
 def prepare(directory: Path) -> Path:
-    """Make the run directory, early, so that a long run cannot fail at its end. Raises UsageError when it cannot.
+    """Make the run directory once the run can begin, and before it does. Raises UsageError when it cannot.
 
     What an earlier load left in it goes; the verdicts of other commands stay, so that one report can show all.
     """
+    must_take_a_run(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in (STREAMS, WORKERS, RUN, WINDOW, *REPORTS):
             (directory / name).unlink(missing_ok=True)
         clear_accounts(directory)
     except OSError as error:
-        raise UsageError(
-            f"cannot write to {directory}: {error.strerror}", "choose another directory with --out"
-        ) from None
+        raise UsageError(f"cannot write to {directory}: {error.strerror}", _ELSEWHERE) from None
     return directory
 
 
 def write(path: Path, value: msgspec.Struct) -> None:
-    """Replace a JSON file atomically: a reader sees the old or the new one, never half."""
-    swap_in(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    """Replace a JSON file atomically: a reader sees the old or the new one, never half. Raises UsageError."""
+    replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
 
 
 def read(path: Path, kind: type[T]) -> T | None:
@@ -124,7 +145,7 @@ def calibration(path: Path | None, directory: Path) -> Calibration | None:
 
 def write_window(directory: Path, window: Window) -> None:
     """Say what of the run is measured, for everyone who reads its records; a full disk costs that and not the run."""
-    with suppress(OSError):
+    with suppress(UsageError):
         write(directory / WINDOW, window)
 
 

@@ -56,13 +56,14 @@ def calibrate(
             f"write --duration {2 * stream_s:.0f}s or more, or fewer --tokens",
         )
     directory = out_dir or Path("runs") / f"calibration-{datetime.now():%Y%m%d-%H%M%S}"
+    runs.must_take_a_run(directory)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with child("mock", "--ttft", ttft, "--itl", itl, "--tokens", str(tokens)) as mock:
         plan = Plan(
             workload=Workload(length_ns=length_ns, users=users, processes=processes),
             locustfiles=[locustfile("chat")],
             prompts=source(PromptPlan(text=DEFAULT_PROMPT)),
-            directory=runs.prepare(directory / runs.CALIBRATION_RUN),
+            directory=directory / runs.CALIBRATION_RUN,
         )
         _, ended = run_load(Target(url=mock + _PATH, mock=mock), plan)
     if ended.interrupted:

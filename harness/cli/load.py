@@ -96,7 +96,8 @@ def load(
             raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
         workload = msgspec.structs.replace(workload, processes=cluster.workers)
     files = [locustfile(scenario or ("open" if workload.is_open else "chat"))]
-    directory = runs.prepare(out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}")
+    directory = out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"
+    runs.must_take_a_run(directory)
     plan = Plan(
         workload=workload,
         cluster=cluster,

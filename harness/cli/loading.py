@@ -36,7 +36,7 @@ from harness.cli.load_tables import (
 from harness.cli.prompt_options import check_place
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
-from harness.errors import CannotMeasure
+from harness.errors import CannotMeasure, UsageError
 from harness.metrics import Totals
 from harness.openloop import OpenLoop, judge
 from harness.prompts import PromptSource
@@ -102,10 +102,14 @@ class Ended(NamedTuple):
 def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     """Ask once to see that there is a stream, then run Locust; the totals, and how the run ended.
 
-    Raises CannotMeasure when the endpoint gives no stream, and UsageError when it cannot be asked as planned.
+    Raises CannotMeasure when the endpoint gives no stream or the mock does not answer, and UsageError when it cannot
+    be asked as planned, or the run not be written. Until the run begins, an earlier one in its directory stays.
     """
     if plan.cluster is not None:
         without_key(target)  # what may not be sent is said before anything is
+    if target.mock is not None:
+        with Mock.of(target) as mock:
+            mock.clock()
     with StreamClient.to(target) as client:
         target = settle(client, target)
         replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
@@ -113,6 +117,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
         if not first.is_stream:
             raise not_a_stream(first)
+    runs.prepare(plan.directory)
     run = runs.RunFile(
         command="load",
         target=target.masked_url,
@@ -142,11 +147,14 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     run.open_loop = _open_loop(plan.workload, totals, ended)
     if run.open_loop is not None and run.open_loop.caveat:
         run.caveats.append(run.open_loop.caveat)
-    if target.mock is not None:
-        run.truth = _truth(target, plan.directory)
-    if plan.workload.abandon is not None:
-        run.abandonment = _abandoned(target, plan.directory)
-    runs.write(plan.directory / runs.RUN, run)
+    try:
+        if target.mock is not None:
+            run.truth = _truth(target, plan.directory)
+        if plan.workload.abandon is not None:
+            run.abandonment = _abandoned(target, plan.directory)
+    except CannotMeasure as error:
+        run.caveats.append(f"The ledger was not joined: {error.message}")
+    unwritten = _written(run, plan.directory)
     print_summary(run.summary)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)
@@ -154,14 +162,26 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         print_abandonment(run.abandonment)
     for text in clock_lines(run.workers):
         err.print(safe(text))
-    for text in losses(run.workers):
-        err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
+    for text in run.caveats:
+        if run.open_loop is None or text != run.open_loop.caveat:  # that one has a line of its own
+            err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     if run.truth is not None:
         print_truth(run.truth)
     if run.calibration is not None:
         users = None if plan.workload.is_open or plan.workload.stages else plan.workload.users
         print_floor(run.calibration, run.summary, users)
+    if unwritten is not None:
+        raise unwritten
     return totals, ended
+
+
+def _written(run: runs.RunFile, directory: Path) -> UsageError | None:
+    """What kept the run from being written, to be said after its figures: they are not measured again."""
+    try:
+        runs.write(directory / runs.RUN, run)
+    except UsageError as error:
+        return error
+    return None
 
 
 def _settings(workload: Workload) -> dict[str, Any]:
@@ -266,6 +286,8 @@ def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: 
                 failed += record.outcome not in _NEUTRAL
                 for watch in watches:
                     watch.add(record)
+            if reason := runs.no_room(plan.directory):
+                return reason
             if plan.max_errors is not None and failed >= plan.max_errors:
                 return f"{failed:,} streams failed (--max-errors {plan.max_errors})"
             for watch in watches:

@@ -1,6 +1,8 @@
 """Load models under real Locust: judged by the schedule, by counts and by the mock's ledger, never by a clock."""
 
 import json
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,3 +169,28 @@ def test_a_limit_stops_the_run_and_says_so(streamgauge: Run, tmp_path: Path, lim
     assert said in run["status"]
     assert run["open_loop"]["planned"] < 12_000
     assert "the run was stopped" in (tmp_path / "report.md").read_text()
+
+
+def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
+    streamgauge: Run, paced: str, tmp_path: Path
+) -> None:
+    ledger = MockServer(MockConfig())
+    ledger.start()
+
+    def leave() -> None:
+        until = time.monotonic() + 60
+        while runs.window(tmp_path) is None and time.monotonic() < until:
+            time.sleep(0.05)
+        ledger.stop()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    done = streamgauge(
+        "load", paced + CHAT, "--users", "2", "--duration", "2s", "--mock", ledger.url, "--out", tmp_path
+    )
+    leaving.join()
+
+    assert done.returncode == 0, done.stderr
+    assert "caveat: The ledger was not joined" in done.stderr
+    assert manifest(tmp_path)["caveats"]
+    assert (tmp_path / "report.html").exists()

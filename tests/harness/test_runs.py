@@ -179,6 +179,21 @@ def test_a_place_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None
         assert "--out" in (caught.value.hint or "")
 
 
+def test_looking_whether_a_run_could_be_written_makes_and_removes_nothing(tmp_path: Path) -> None:
+    (tmp_path / RUN).write_text("{}")
+    (tmp_path / "file").write_text("")
+    runs.must_take_a_run(tmp_path)
+    runs.must_take_a_run(tmp_path / "not" / "yet")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["file", RUN]
+    with pytest.raises(UsageError, match="file is not a directory"):
+        runs.must_take_a_run(tmp_path / "file" / "below")
+
+
+def test_a_nearly_full_disk_is_told_from_one_with_room(tmp_path: Path) -> None:
+    assert runs.no_room(tmp_path, 0) is None
+    assert "left" in (runs.no_room(tmp_path, 2**62) or "")
+
+
 def test_every_line_says_which_schema_it_follows(tmp_path: Path) -> None:
     writer = RecordWriter(tmp_path)
     writer.add(record("a"))
