@@ -258,7 +258,7 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
     for _ in _added(reader, totals, plan.directory):
         pass
     if totals.window is not None and ended.at_ns is not None:
-        totals.window = totals.window.until(ended.at_ns)
+        totals.window = totals.window.until(totals.last_ns or ended.at_ns)  # what still came was counted too
         runs.write_window(plan.directory, totals.window)
     if not totals.started and not ended.interrupted:
         tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
