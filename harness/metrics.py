@@ -24,6 +24,9 @@ from harness.workers import WorkerRow, busiest, lateness
 
 STALL_FLOOR_NS: Final = 500 * MS
 STALL_FACTOR: Final = 10
+MAX_FAILURE_KINDS: Final = 200
+NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
+"""Not a failure of the endpoint's: it answered, we left, or the run ended."""
 LATE_NS: Final = 10 * MS
 """An arrival that starts this long after its time is late: peers aim at less (inference-perf's schedule delay)."""
 
@@ -271,6 +274,14 @@ class Window(msgspec.Struct, frozen=True):
         return (bisect_left(times, high) - bisect_left(times, low)) / len(times)
 
 
+class Failure(NamedTuple):
+    """One way in which streams failed."""
+
+    outcome: str
+    status: int | None
+    detail: str
+
+
 class Totals:
     """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams.
 
@@ -298,6 +309,7 @@ class Totals:
         self.last_ns: int | None = None
         self.warmup = self.late = self.started = 0
         self.first_intended_ns: int | None = None
+        self.failures: Counter[Failure] = Counter()  # of the warm-up as well: what fails there is worth knowing
 
     def add(self, record: StreamRecord) -> Timing:
         """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok.
@@ -308,6 +320,10 @@ class Totals:
         self.late += (schedule_delay_ns(record) or 0) > LATE_NS
         if record.intended_ns is not None:
             self.first_intended_ns = min(record.intended_ns, self.first_intended_ns or record.intended_ns)
+        if record.outcome not in NEUTRAL:
+            failure = Failure(record.outcome.value, record.status, record.detail or "")
+            if failure in self.failures or len(self.failures) < MAX_FAILURE_KINDS:
+                self.failures[failure] += 1
         times = record.token_ns
         gaps = _gaps(times)
         timing = Timing(times, gaps, _stalls(gaps))

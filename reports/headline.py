@@ -5,12 +5,11 @@ from typing import Final, NamedTuple
 
 from harness.cancellation import CancelRow
 from harness.conformance.result import Verdict
-from harness.metrics import Distribution, Summary
+from harness.metrics import NEUTRAL, Distribution, Summary
 from harness.slo import Verdict as SloVerdict
 from harness.stream import Outcome
 from harness.units import plural
 from reports.load import Run
-from reports.streams import NEUTRAL
 from reports.text import ABSENT, clean, ms, number, percent
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from harness import runs
-from harness.metrics import Timing, Totals, ttft_ns
+from harness.metrics import NEUTRAL, Timing, Totals, ttft_ns
 from harness.record import StreamRecord
 from harness.runs import RecordReader, outlines
 from harness.slo import Slo
@@ -28,19 +28,7 @@ MAX_LANES: Final = 20
 MAX_BINS: Final = 120
 # What cannot be told apart on a lane is drawn once.
 TICKS_PER_LANE: Final = 300
-MAX_FAILURE_KINDS: Final = 200
 _BATCH: Final = 50_000
-
-# Not a failure of the endpoint's: we left, or the run ended.
-NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
-
-
-class Failure(NamedTuple):
-    """One way in which streams failed."""
-
-    outcome: str
-    status: int | None
-    detail: str
 
 
 class Lane(NamedTuple):
@@ -66,7 +54,6 @@ class Streams:
     torn: int
     stride: int
     table: pd.DataFrame
-    failures: Counter[Failure]
     rates: pd.DataFrame
     bin_s: float
     window_s: tuple[float, float] | None
@@ -161,7 +148,6 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
     window = runs.window(directory)
     records, totals = Records(directory), Totals(slos, window)
     choice, bins = _Choice(expected), _Bins(first, last)
-    failures: Counter[Failure] = Counter()
     dialects: Counter[str] = Counter()
     rows: list[tuple[int, int, str, str | None, float | None, float | None]] = []
     stride, count, url = 1, 0, ""
@@ -172,10 +158,6 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         url = url or record.url
         if record.dialect:
             dialects[record.dialect] += 1
-        if record.outcome not in NEUTRAL:
-            failure = Failure(record.outcome.value, record.status, record.detail or "")
-            if failure in failures or len(failures) < MAX_FAILURE_KINDS:
-                failures[failure] += 1
         if count % stride == 0 and not record.warmup:
             rows.append((count, record.start_ns, record.outcome.value, record.scenario, ttft_ns(record), record.end_ns))
             if len(rows) >= MAX_ROWS:
@@ -189,7 +171,6 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
         torn=records.torn,
         stride=stride,
         table=_table(rows, first),
-        failures=failures,
         rates=bins.rates(),
         bin_s=bins.width / SECOND,
         window_s=((window.begin_ns - first) / SECOND, (window.end_ns - first) / SECOND) if window else None,

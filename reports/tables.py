@@ -169,13 +169,13 @@ def outcomes(summary: Summary) -> Table:
 
 def failures(run: Run) -> Table | None:
     """What the failed streams had to say, commonest first."""
-    if run.streams is None or not run.streams.failures:
+    if run.streams is None or not run.streams.totals.failures:
         return None
     return Table(
         ["outcome", "status", "detail", "streams"],
         [
             [one.outcome, str(one.status or ABSENT), one.detail or ABSENT, f"{count:,}"]
-            for one, count in sorted(run.streams.failures.items(), key=lambda item: (-item[1], item[0].outcome))
+            for one, count in sorted(run.streams.totals.failures.items(), key=lambda item: (-item[1], item[0].outcome))
         ][:_FAILURES_SHOWN],
         1,
     )

@@ -112,8 +112,12 @@ def load(
         calibration=runs.calibration(calibration, directory),
     )
     totals, ended = run_load(target, plan)
-    for path in _render(plan.directory):
-        out.print(f"wrote {path}")
+    try:
+        for path in _render(plan.directory):
+            out.print(f"wrote {path}")
+    except KeyboardInterrupt:
+        err.print(f"stopped while writing the reports; `streamgauge report {safe(plan.directory)}` writes them")
+        raise
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if ended.stopped:

@@ -1,5 +1,7 @@
 """What a load run looks like in the terminal: while it runs, and as a summary."""
 
+from collections import Counter
+from textwrap import shorten
 from typing import Final
 
 from rich.table import Table
@@ -9,11 +11,13 @@ from harness.calibration import Calibration, beyond, told
 from harness.cli.console import facts, out, safe
 from harness.cli.slos import slo_table
 from harness.comparison import Comparison
-from harness.metrics import Distribution, Summary, Totals
+from harness.metrics import Distribution, Failure, Summary, Totals
 from harness.openloop import OpenLoop
 from harness.units import SECOND
 from harness.workload import Workload
 
+_FAILURES: Final = 3
+_DETAIL: Final = 200
 _OPEN_LOOP: Final = ("ttft_intended", "e2e_intended", "schedule_delay")
 
 
@@ -98,6 +102,17 @@ def print_summary(summary: Summary) -> None:
     if summary.slo_results:
         out.print()
         out.print(slo_table(summary.slo_results))
+
+
+def print_failures(failures: Counter[Failure]) -> None:
+    """The commonest ways in which streams failed: who reads a log has no report beside it."""
+    shown = [
+        (f"{count:,} {one.outcome}", safe(shorten(one.detail or f"HTTP {one.status}", _DETAIL, placeholder=" ...")))
+        for one, count in failures.most_common(_FAILURES)
+    ]
+    if shown:
+        out.print()
+        out.print(facts(shown))
 
 
 def print_open_loop(found: OpenLoop) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from harness.cli.load_tables import (
     line,
     live_table,
     print_abandonment,
+    print_failures,
     print_floor,
     print_open_loop,
     print_summary,
@@ -37,7 +38,7 @@ from harness.cli.prompt_options import check_place
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure, UsageError
-from harness.metrics import Totals
+from harness.metrics import NEUTRAL, Totals
 from harness.openloop import OpenLoop, judge
 from harness.prompts import PromptSource
 from harness.record import StreamRecord
@@ -55,7 +56,6 @@ _PARENT_ENV: Final = "STREAMGAUGE_PARENT"
 _WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"
 _SHIP_ENV: Final = "STREAMGAUGE_SHIP"
 _SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"
-_NEUTRAL: Final = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
 _PROMPTS_ENV: Final = "STREAMGAUGE_PROMPTS"
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
@@ -156,6 +156,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
         run.caveats.append(f"The ledger was not joined: {error.message}")
     unwritten = _written(run, plan.directory)
     print_summary(run.summary)
+    print_failures(totals.failures)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)
     if run.abandonment is not None:
@@ -283,7 +284,7 @@ def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: 
         while child.poll() is None:
             time.sleep(_REFRESH_S)
             for record in _added(reader, totals, plan.directory):
-                failed += record.outcome not in _NEUTRAL
+                failed += record.outcome not in NEUTRAL
                 for watch in watches:
                     watch.add(record)
             if reason := runs.no_room(plan.directory):
@@ -332,11 +333,13 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 
 def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
+    """Ask it to end, and end it when it does not, or when the user is asked to wait too long."""
     child.send_signal(signal.SIGINT)
     try:
         child.wait(wait_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        os.killpg(child.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended just then
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 

@@ -150,7 +150,7 @@ def left_out(axes: Axes, window: tuple[float, float] | None, *, words: bool = Tr
     if window is None:
         return
     low, high = axes.get_xlim()
-    slack = (high - low) / 50  # a stream's last moments after the end are no drain that anybody asked for
+    slack = (high - low) / 12  # room for the word; less is a stream's last moments, and no drain that anybody asked for
     for begin, end, name in ((low, min(window[0], high), "warm-up"), (max(window[1], low), high, "drain")):
         if end - begin > slack:
             axes.axvspan(begin, end, color=GREY, alpha=0.18, linewidth=0)

@@ -54,8 +54,9 @@ def draw(run: Run) -> list[Drawing]:
         else:
             axes.set_ylim(0, high * 1.08)
             axes.yaxis.set_major_formatter(PLAIN)
-        axes.set_xlim(0, last * 1.06)
+        axes.set_xlim(0, last)
         left_out(axes, window_s)
+        axes.set_xlim(0, last * 1.06)
         axes.set_xlabel("stream begun, seconds since the first")
         axes.set_ylabel("time to first token, ms")
 

@@ -1,0 +1,56 @@
+"""What `load` does around its run: how it is stopped, and what it says of streams that failed."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from harness.cli.load_tables import print_failures
+from harness.cli.loading import _stop
+from harness.metrics import Failure
+
+
+class StoppedTwice(subprocess.Popen[bytes]):
+    """The second Ctrl-C comes when the child has just ended."""
+
+    pressed = False
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = super().wait(timeout)
+        if not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return code
+
+
+def test_a_second_ctrl_c_just_after_the_end_is_no_error() -> None:
+    child = StoppedTwice([sys.executable, "-c", ""], start_new_session=True)
+    _stop(child, 10)
+    assert child.pressed
+    assert child.returncode is not None
+
+
+def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = Counter(
+        {
+            Failure("connect_error", None, "cannot connect to 127.0.0.1:1: Connection refused"): 15,
+            Failure("http_error", 503, ""): 3,
+            Failure("error_event", 200, "\x1b[31m[red]busy[/red] " + "x " * 300): 2,
+            Failure("truncated", 200, "no end marker"): 1,
+        }
+    )
+    print_failures(failures)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines if line[:1].strip()] == [
+        ["15", "connect_error"],
+        ["3", "http_error"],
+        ["2", "error_event"],
+    ]
+    text = " ".join(lines)
+    assert "Connection refused" in text
+    assert "HTTP 503" in text
+    assert "\\x1b[31m[red]busy[/red]" in text
+    assert len(text) < 600
+    print_failures(Counter())
+    assert capsys.readouterr().out == ""
