@@ -36,6 +36,11 @@ class Stream:
         return self.request.accepts_gzip()
 
     @property
+    def accept(self) -> str | None:
+        """The request's Accept field."""
+        return self.request.headers.get("accept")
+
+    @property
     def origin(self) -> str | None:
         """The request's Origin field."""
         return self.request.headers.get("origin")
@@ -266,6 +271,9 @@ def _ahead(actions: Iterator[Action]) -> Iterator[Action]:
 
 
 def _answered(answer: Answer, stream: Stream) -> Composition:
+    for fault, _ in stream.plan.faults:
+        if fault.answered is not None:
+            answer = fault.answered(answer)
     head = Head(answer.status, [("Content-Type", answer.content_type), *answer.headers], Framing.LENGTH)
     head.headers += [("X-Request-Id", request_id()), ("Content-Length", str(len(answer.body)))]
     _connection_field(head, stream.request)

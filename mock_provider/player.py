@@ -23,6 +23,7 @@ _TOKEN = Kind.TOKEN  # an enum's member costs a lookup
 BURST = 64
 # An endless stream that is produced for nobody must stop some time.
 GHOST_TOKENS = 100_000
+HANG_NS = 60_000_000_000
 
 
 class Outlet(Protocol):
@@ -62,6 +63,7 @@ class Player:
         arrival_monotonic_ns: int,
         status: int | None,
         on_disconnect: OnDisconnect,
+        half_close_hangs: bool,
         on_end: Callable[["Player", EndKind], None],
     ) -> None:
         self._loop, self._timers, self._outlet, self._entry, self._actions = loop, timers, outlet, entry, actions
@@ -70,6 +72,7 @@ class Player:
         self._zero_ns = arrival_monotonic_ns  # pauses move it
         self._hold_ns = 0  # nothing before this time, monotonic
         self._status, self._on_disconnect, self._on_end = status, on_disconnect, on_end
+        self._half_close_hangs = half_close_hangs
         self._action: Action | None = None
         self._timer: Timer | asyncio.Handle | None = None
         self._reel: Generator[int, None, None] | None = None  # `_play`, while it runs
@@ -114,7 +117,9 @@ class Player:
             self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
             self._blocked_since_ns = None
         waits_for_ever = isinstance(self._action, Pause)
-        if self._on_disconnect == "stop" or waits_for_ever or self._queued:
+        if self._half_close_hangs and not gone:
+            self._hang()
+        elif self._on_disconnect == "stop" or waits_for_ever or self._queued:
             self._finish("disconnected")
         elif gone:
             self._ghost = True
@@ -122,6 +127,12 @@ class Player:
                 self._stop_waiting()
             if self._timer is None:
                 self._timer = self._loop.call_soon(self._run)
+
+    def _hang(self) -> None:
+        """Say nothing more. A client that then leaves for good is not heard, so this has an end of its own."""
+        self._stop_waiting()
+        self._action, self._heartbeat_ns = Pause(None, quiet=True), None
+        self._timer = self._timers.at(time.monotonic_ns() + HANG_NS, lambda: self._finish("disconnected"))
 
     def stop(self) -> None:
         """The server is going down."""

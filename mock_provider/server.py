@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count
 
 from mock_provider import faults
@@ -135,6 +136,8 @@ class Server:
             connection.reply(self._other(request, None))
             return
         methods, request.places = found
+        if request.method == "HEAD" and "head-as-get" in self._server_faults:
+            request.method = "GET"
         if request.method in methods:
             self._stream(request, methods[request.method].variant(request), connection)
         else:
@@ -177,6 +180,8 @@ class Server:
         try:
             self._authenticate(request, dialect)
             ask = self._read(request, dialect)
+            if "always-streams" in self._server_faults:
+                ask = replace(ask, stream=True)
             stream = self._planned(request, dialect, ask, ordinal)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
@@ -239,6 +244,7 @@ class Server:
             arrival_monotonic_ns=request.arrival_monotonic_ns,
             status=composition.status,
             on_disconnect=self._config.on_disconnect,
+            half_close_hangs="half-close-hangs" in self._server_faults,
             on_end=ended,
         )
         connection.play(player)
@@ -256,8 +262,7 @@ class Server:
         features = dialect.features
         if ask.stream:
             features |= {"stream"}
-        if request.http_version == "1.1":
-            features |= {"http/1.1"}
+        features |= {f"http/{request.http_version}"}
         if dialect.newline == b"\n":
             features |= {"lf"}
         try:

@@ -39,9 +39,9 @@ _LINES_OF_OTHERS: Final = _TORN_TEXT | {
 COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "array-payloads": frozenset({"gemini.finish-reason", "termination.explicit-end"}),
     "bad-chunk-size": _NO_END,
-    "block": frozenset({"flush.burstiness"}),
+    # Line breaks, U+2029 and VT are white space too.
+    "blanks-dropped": _TORN_TEXT | {"text.unicode-line-separators-escaped"},
     "bom-mid": frozenset({"custom.event-names-stable"}),
-    "content-length": frozenset({"flush.burstiness"}),
     "content-after-terminal": frozenset(
         {"anthropic.event-order", "openai-chat.finish-reason", "openai-responses.item-lifecycle",
          "text.concat-equals-final"}
@@ -69,7 +69,6 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "injection-raw": _LINES_OF_OTHERS,
     "late-close": frozenset({"http.chunked-framing", "termination.explicit-end"}),
     "late-event": _NO_END | {"http.chunked-framing"},
-    "no-flush": frozenset({"flush.burstiness"}),
     "no-final-blank": _NO_END | {"errors.mid-stream-event"},
     "oversized-event": _TORN_TEXT,
     "pretty-json": frozenset({"framing.space-after-colon"}),

@@ -33,7 +33,7 @@ _SHOWN: Final = {
 # Where the mock calls it otherwise than the reader does.
 _MOCKS_NAME: Final = {"ollama": "ollama-chat"}
 # Given to every stream of the mock at that place, whatever is asked.
-_GIVEN: Final = frozenset({"stream", "finite", "http/1.1", "lf"})
+_GIVEN: Final = frozenset({"stream", "finite", "http/1.0", "http/1.1", "lf"})
 _ARGUMENTS: Final = {"late-close": "late-close:2s", "stall": "stall@4"}
 # What only something between client and mock can do wrong: the flags of the proxy, and the shape that is asked for.
 _PROXY_FLAGS: Final = {
@@ -55,6 +55,7 @@ _MOCK_FLAGS: Final = {
     "errors.machine-readable": ("", "event-text"),
     "flush.incremental": ("--fault no-flush --itl 50ms", "openai-chat"),
     "flush.lockstep": ("--fault no-flush", "openai-chat"),
+    "headers.retry-after": ("--key-rate 5 --fault no-retry-after", "openai-chat"),
     "limits.concurrency-429": ("--key-slots 3 --fault overload-status", "openai-chat"),
     "limits.per-user-not-global": ("--slots 3 --queue-policy reject", "openai-chat"),
     "limits.rate-429": ("--key-rate 5 --fault overload-status", "openai-chat"),

@@ -74,7 +74,8 @@ class Dialect(ABC):
     headers: ClassVar[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-cache"),)
     # What faults may need: "sse" lines, "json" payloads, each an "object", "openai" chunks, a "marker" of success,
     # an "error" of its own, "raw" text on data lines, a tool call's arguments as "call-text" that can break.
-    # events that name their type and frame their parts ("typed"), "numbered" ones, and those of one vendor by its name.
+    # events that name their type and frame their parts ("typed"), "numbered" ones, and those of one vendor by its name,
+    # or of none: a "custom" shape that an application's code invents.
     # What it can say: "reasoning", "tools", "refusal".
     features: ClassVar[frozenset[str]]
     start: ClassVar[tuple[Kind, ...]] = ()

@@ -13,7 +13,7 @@ class EventJson(Dialect):
 
     name = "event-json"
     routes = (("GET", "/api/chat/events"),)
-    features = frozenset({"sse", "json", "object", "marker", "error"})
+    features = frozenset({"sse", "custom", "json", "object", "marker", "error"})
     heartbeat_ns = 15_000_000_000  # the guide's
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002

@@ -16,7 +16,7 @@ class EventText(Dialect):
         ("Pragma", "no-cache"),
         ("Content-Encoding", "identity"),
     )
-    features = frozenset({"sse", "raw", "error"})
+    features = frozenset({"sse", "custom", "raw", "error"})
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
         """The field `message` of a JSON body."""

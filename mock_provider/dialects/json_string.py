@@ -13,7 +13,7 @@ class JsonString(Dialect):
 
     name = "json-string"
     routes = (("GET", "/api/chat/stream"),)
-    features = frozenset({"sse", "json", "marker", "error"})
+    features = frozenset({"sse", "custom", "json", "marker", "error"})
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
         """The query argument `message`."""

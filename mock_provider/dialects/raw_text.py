@@ -11,7 +11,7 @@ class RawText(Dialect):
 
     name = "raw-text"
     routes = (("GET", "/stream"),)
-    features = frozenset({"sse", "raw"})
+    features = frozenset({"sse", "custom", "raw"})
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
         """The optional query argument `message`; the guide's endpoint takes none."""

@@ -13,7 +13,7 @@ class TokenDone(Dialect):
 
     name = "token-done"
     routes = (("POST", "/api/chat/stream"),)
-    features = frozenset({"sse", "json", "object", "marker", "error"})
+    features = frozenset({"sse", "custom", "json", "object", "marker", "error"})
 
     def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
         """The field `message` of a JSON body."""

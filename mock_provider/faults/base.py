@@ -34,6 +34,10 @@ class Facts(Protocol):
         """Whether the client offered gzip."""
 
     @property
+    def accept(self) -> str | None:
+        """The request's Accept field."""
+
+    @property
     def origin(self) -> str | None:
         """The request's Origin field."""
 
@@ -89,6 +93,7 @@ class Fault:
     head: Callable[[Head, Arg, Facts], None] | None = None
     wire: Actions | None = None
     answer: Callable[[Arg, Facts], Answer | None] | None = None  # None: the stream, after all
+    answered: Callable[[Answer], Answer] | None = None  # rewrites what is answered in place of the stream
     resumes: bool = False  # a request with Last-Event-ID starts no new generation
 
     @property

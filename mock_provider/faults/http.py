@@ -3,11 +3,19 @@
 from mock_provider.faults.base import Answer, Arg, Facts, Fault
 from mock_provider.stream import Framing, Head
 
+EVENTS = "text/event-stream"
 HTML = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a page, not a stream.</p>\n"
 
 
 def _html(_arg: Arg, _facts: Facts) -> Answer:
     return Answer(200, "text/html; charset=utf-8", HTML)
+
+
+def _strict_accept(_arg: Arg, facts: Facts) -> Answer | None:
+    offers = [offer.partition(";")[0].strip().lower() for offer in (facts.accept or "").split(",")]
+    if EVENTS in offers:
+        return None
+    return Answer(406, *facts.error_reply(406, f"expected {EVENTS} in Accept, got {facts.accept or 'no Accept'}"))
 
 
 def _wrong_type(head: Head, arg: Arg, _facts: Facts) -> None:
@@ -56,6 +64,15 @@ def close_delimited(head: Head, _arg: Arg, _facts: Facts) -> None:
     head.replace("Connection", "close")
 
 
+def _chunked(head: Head, _arg: Arg, _facts: Facts) -> None:
+    head.framing = Framing.CHUNKED
+    head.replace("Transfer-Encoding", "chunked")
+
+
+def _without_retry_after(answer: Answer) -> Answer:
+    return answer._replace(headers=tuple(field for field in answer.headers if field[0] != "Retry-After"))
+
+
 FAULTS = (
     Fault(
         name="html-200",
@@ -98,7 +115,7 @@ FAULTS = (
         name="content-length",
         sentence="the stream is collected and sent whole with its Content-Length",
         level="http",
-        trips=("http.no-content-length", "flush.incremental", "flush.lockstep"),
+        trips=("http.no-content-length", "flush.incremental", "flush.lockstep", "flush.burstiness"),
         needs=frozenset({"stream", "finite"}),
         head=_content_length,
     ),
@@ -137,5 +154,29 @@ FAULTS = (
         trips=("http.chunked-framing",),
         needs=frozenset({"stream", "http/1.1"}),
         head=close_delimited,
+    ),
+    Fault(
+        name="http10-chunked",
+        sentence="the answer to HTTP/1.0 is chunked, which such a client takes for text",
+        level="http",
+        trips=("http.http10-no-chunked",),
+        needs=frozenset({"stream", "http/1.0"}),
+        head=_chunked,
+    ),
+    Fault(
+        name="strict-accept",
+        sentence=f"406 unless Accept names {EVENTS} itself: a wildcard, or no Accept at all, is refused",
+        level="http",
+        trips=("http.accept-negotiation",),
+        needs=frozenset({"stream", "sse"}),
+        answer=_strict_accept,
+    ),
+    Fault(
+        name="no-retry-after",
+        sentence="429 and 503 do not say when to come back",
+        level="http",
+        trips=("headers.retry-after", "errors.pre-stream-status"),
+        needs=frozenset(),
+        answered=_without_retry_after,
     ),
 )

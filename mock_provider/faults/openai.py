@@ -1,9 +1,10 @@
 """Defects of OpenAI's chunks."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
+from mock_provider.faults.base import Answer, Arg, Events, Facts, Fault, middle
 from mock_provider.faults.edit import before_middle_token, edit_payload
 from mock_provider.stream import Event, Item, Kind
 
@@ -58,6 +59,25 @@ def _other_id(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Even
 
 def _renamed(chunk: dict[str, Any]) -> dict[str, Any]:
     return chunk | {"id": f"{chunk['id']}x"} if "id" in chunk else chunk  # an error has none
+
+
+def _told_as_text(payload: Any) -> Any:
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return payload | {"error": error["message"]} if isinstance(error, dict) else payload
+
+
+def _answer_told_as_text(answer: Answer) -> Answer:
+    try:
+        payload = json.loads(answer.body)
+    except ValueError:  # a page
+        return answer
+    return answer._replace(body=json.dumps(_told_as_text(payload)).encode())
+
+
+def _error_events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    for event in source:
+        is_error = event.kind is Kind.ERROR
+        yield event._replace(data=edit_payload(event.data, _told_as_text)) if is_error else event
 
 
 def _without_usage(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
@@ -136,5 +156,14 @@ FAULTS = (
         trips=("openai-chat.no-null-error-key",),
         needs=OPENAI,
         events=_chunks(lambda chunk: chunk if "error" in chunk else chunk | {"error": None}),
+    ),
+    Fault(
+        name="error-string",
+        sentence="an error, in the stream or in place of it, is a bare string where an object should be",
+        level="event",
+        trips=("openai-chat.error-shape", "errors.machine-readable"),
+        needs=OPENAI | {"error"},
+        events=_error_events,
+        answered=_answer_told_as_text,
     ),
 )

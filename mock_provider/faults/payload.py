@@ -3,16 +3,18 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from mock_provider.faults.base import Arg, Facts, Fault, middle
-from mock_provider.faults.edit import every_token, middle_token, with_struck
-from mock_provider.stream import Event, Item, Kind
+from mock_provider.faults.edit import edit_payload, every_token, middle_token, with_struck
+from mock_provider.stream import Event, Item, Kind, PartKind
 
 STREAM = frozenset({"stream"})
 SSE = STREAM | {"sse"}
 JSON = SSE | {"json"}
 ANY_JSON = STREAM | {"json"}  # framed as an event stream or otherwise
 RAW = SSE | {"raw"}
+CUSTOM = SSE | {"custom"}
 # A JSON encoder escapes a lone byte (a surrogate of PEP 383) like this; the second half of a pair is not one.
 _LONE_BYTE = re.compile(rb"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
 # A run of escaped characters, or some other escape, which is stepped over so that its end is no beginning.
@@ -121,6 +123,22 @@ def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
             yield item
 
 
+def _without_blanks(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
+    for item in source:
+        # A call's arguments are no text that a relay would look at.
+        if item.kind is not Kind.TOKEN or item.part.kind is PartKind.TOOL or not item.text.isspace():
+            yield item
+
+
+def _other_shape(value: Any) -> Any:
+    return value.get("token", value) if isinstance(value, dict) else {"token": value}
+
+
+def _other_name(data: bytes) -> bytes:
+    name, line_end, rest = data.partition(b"\n")
+    return rest if name.startswith(b"event:") else b"event: token\n" + name + line_end + rest
+
+
 def _pasted(data: bytes, newline: bytes = b"\n") -> bytes:
     """Only the first line of the text has its field name, as if it had been pasted in."""
     opening, prefix, text = data.partition(b"data: ")
@@ -192,6 +210,30 @@ FAULTS = (
         trips=("text.delta-not-cumulative",),
         needs=STREAM | {"finite"},
         items=_so_far,
+    ),
+    Fault(
+        name="blanks-dropped",
+        sentence="a token of nothing but white space, line breaks among it, is left out as if it were empty",
+        level="text",
+        trips=("text.whitespace-roundtrip",),
+        text="whitespace",
+        items=_without_blanks,
+    ),
+    Fault(
+        name="odd-shape",
+        sentence="the middle token is a bare JSON string where the others are objects, or the other way round",
+        level="event",
+        trips=("custom.consistent-shape",),
+        needs=CUSTOM | {"json"},
+        events=middle_token(lambda data: edit_payload(data, _other_shape)),
+    ),
+    Fault(
+        name="odd-name",
+        sentence="the middle token's event has a name where the others have none, or none where they have one",
+        level="event",
+        trips=("custom.event-names-stable",),
+        needs=CUSTOM,
+        events=middle_token(_other_name),
     ),
     Fault(
         name="raw-separators",

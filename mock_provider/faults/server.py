@@ -68,4 +68,28 @@ FAULTS = (
         needs=frozenset(),
         server_wide=True,
     ),
+    Fault(
+        name="head-as-get",
+        sentence="HEAD is answered as GET is, with its body",
+        level="http",
+        trips=("http.head-no-body",),
+        needs=frozenset(),
+        server_wide=True,
+    ),
+    Fault(
+        name="always-streams",
+        sentence="a stream in answer to stream: false, too",
+        level="http",
+        trips=("openai-chat.stream-flag-honoured",),
+        needs=frozenset(),
+        server_wide=True,
+    ),
+    Fault(
+        name="half-close-hangs",
+        sentence="once a client has closed its sending side, nothing more comes, not even an end (for a minute)",
+        level="tcp",
+        trips=("cancel.half-close",),
+        needs=frozenset(),
+        server_wide=True,
+    ),
 )

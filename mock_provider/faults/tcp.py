@@ -184,9 +184,8 @@ FAULTS = (
     ),
     Fault(
         name="drip",
-        sentence="after COUNT tokens (default half) the bytes come one by one, DURATION (default 1ms) apart",
+        sentence="after COUNT tokens (default half) the bytes come one by one, DURATION (default 1ms) apart (legal)",
         level="timing",
-        trips=("flush.burstiness",),
         takes="duration@count",
         wire=_drip,
     ),

@@ -87,7 +87,7 @@ FAULTS = (
         name="late-event",
         sentence="the event after COUNT tokens (default half) is DURATION (default 1s) late; the next keep their times",
         level="timing",
-        trips=("flush.lockstep", "flush.burstiness"),
+        trips=("flush.lockstep",),
         takes="duration@count",
         wire=_late,
     ),

@@ -235,6 +235,16 @@ def error_as_content(clean: Clean) -> list[bytes]:
     return [*clean.head(2), clean.text(0, ERROR_TEXT), finish, short.chunks[-1]]
 
 
+def blanks_dropped(clean: Clean) -> list[bytes]:
+    """With this seed and this kind of text the second half is white space."""
+    short = clean.cut(HALF)
+    if clean.vendor.name != "mistral":
+        return short.chunks
+    # What is left out is the last token, which shares the chunk of the finish reason.
+    finish = re.sub(rb'"delta":\{[^}]*\}', b'"delta":{}', short.chunks[-2])
+    return [*clean.head(HALF), finish, short.chunks[-1]]
+
+
 def error_then_done(clean: Clean) -> list[bytes]:
     end = clean.cut(2).chunks[-1]
     if clean.vendor.name == "openai-responses":
@@ -315,6 +325,11 @@ def repeated_ids(clean: Clean) -> list[bytes]:
 def bare(error: bytes) -> bytes:
     """With the line breaks that the message has, not their escapes."""
     return error.replace(b"\\r", b"\r").replace(b"\\n", b"\n")
+
+
+def told_as_text(error: bytes) -> bytes:
+    """With its message in place of the object."""
+    return re.sub(rb'"error":\{[^}]*"message":("[^"]*")[^}]*\}', rb'"error":\1', error)
 
 
 def blocks(clean: Clean) -> list[bytes]:
@@ -453,6 +468,8 @@ CASES = [
     Case("late-head", same),
     Case("error-lines:2", lambda c: c.failed(LINES)),
     Case("error-unframed,error-lines:2", lambda c: [*c.head(2), bare(c.error(LINES))]),
+    Case("error-string,error-event:2", lambda c: [*c.head(2), told_as_text(c.error(MESSAGE))]),
+    Case("blanks-dropped", blanks_dropped),
 ]
 
 # Faults of which one used to break the other: the vendor, and what both together are.
@@ -499,5 +516,12 @@ RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no-answer": (lambda _: b"", "open"),
     "accept-close": (lambda _: b"", "fin"),
 }
-ANSWERS = {"status", "status-lines", "context-length", "html-200"}  # instead of a stream
+ANSWERS = {
+    "status",
+    "status-lines",
+    "context-length",
+    "html-200",
+    "strict-accept",
+    "no-retry-after",
+}  # instead of a stream
 EXPECTED = {name_of(spec) for spec in (*(case.spec for case in CASES), *HEADS, *RAW)} | ANSWERS

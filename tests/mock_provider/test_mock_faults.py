@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import socket
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from mock_provider import player
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer
 from mock_provider.faults import FAULTS, ndjson, vendors
@@ -205,6 +207,17 @@ MORE_CASES = [
     Case("injection-json", tokens_only(lambda c: c.replace(b"\\n", b"\n"))),
     Case("injection-quote", tokens_only(lambda c: c.replace(b'\\"', b'"'))),
     Case("swapped-events", swapped),
+    # With this seed the second half is white space.
+    Case("blanks-dropped", lambda c: [*c[:3], c[6]], dialect="event-json"),
+    Case(
+        "odd-shape",
+        at(3, lambda c: c.removesuffix(b',"done":false}\n\n').replace(b'{"token":', b"") + b"\n\n"),
+        dialect="token-done",
+    ),
+    Case("odd-shape", at(3, lambda c: c.replace(b'{"token":', b"").replace(b"}", b"")), dialect="event-json"),
+    Case("odd-shape", at(3, lambda c: b'data: {"token":' + c[6:-2] + b"}\n\n"), dialect="json-string"),
+    Case("odd-name", at(3, lambda c: c.removeprefix(b"event: token\n")), dialect="event-text"),
+    Case("odd-name", at(3, lambda c: b"event: token\n" + c), dialect="raw-text"),
     Case("finish-wrong", at(FINISH, lambda c: c.replace(b'"stop"', b'"done"'))),
     Case("cut-mid-event:2", lambda c: [*c[:2], half(c[2])], dialect="event-json"),
     Case("fin-mid-event:2", lambda c: [*c[:2], half(c[2])], dialect="event-json", whole=False),
@@ -453,12 +466,40 @@ def test_an_unframed_error_falls_out_of_its_event(mock: MockServer) -> None:
     assert raw_error.chunks[-1] == f"event: error\ndata: {first}\n{second}\n\n{third}\n\n".encode()
 
 
+def test_an_error_that_is_a_bare_string(mock: MockServer) -> None:
+    _, streamed = clean_and_faulty(mock, "openai-chat", "error-string,error-event:2")
+    refused = play(mock, "openai-chat", "[[mock fault=error-string,status:503]]")
+    page = play(mock, "openai-chat", "[[mock fault=error-string,html-200]]")
+    assert json.loads(streamed.chunks[-1][6:]) == {"error": "the upstream model failed while it was generating"}
+    assert json.loads(refused.rest) == {"error": "the model is overloaded"}
+    assert (refused.status, refused.header("content-length")) == (503, [str(len(refused.rest))])
+    assert page.rest == HTML
+
+
+def test_chunks_for_a_client_of_http10(mock: MockServer) -> None:
+    clean, faulty = (
+        exchange(mock.url, request_bytes("openai-chat", f"[[mock seed=5 {keys}]]", version="1.0"))
+        for keys in ("ttft=0", "fault=http10-chunked")
+    )
+    assert steady_head(faulty) == [*steady_head(clean)[:-1], "Connection: close", "Transfer-Encoding: chunked"]
+    assert (steady(faulty.body), faulty.whole, faulty.end) == (steady(clean.rest), True, "fin")
+    refused = play(mock, "openai-chat", "[[mock fault=http10-chunked]]")
+    assert (refused.status, b"needs http/1.0" in refused.rest) == (400, True)
+
+
 def test_refusals_of_their_own(mock: MockServer) -> None:
     broken = play(mock, "openai-chat", "[[mock fault=status-lines:429]]")
     assert (broken.status, broken.header("retry-after")) == (429, ["1"])
     assert json.loads(broken.rest)["error"]["message"] == LINES
     too_long = play(mock, "openai-chat", "[[mock fault=context-length]]")
     assert (too_long.status, json.loads(too_long.rest)["error"]["code"]) == (400, "context_length_exceeded")
+    hasty = play(mock, "raw-text", "[[mock fault=no-retry-after,status:503]]")
+    assert (hasty.status, hasty.header("retry-after"), hasty.header("x-request-id") != []) == (503, [], True)
+    wrong, right = (
+        play(mock, "raw-text", "[[mock fault=strict-accept]]", f"Accept: {accept}")
+        for accept in ("*/*", "text/html, Text/Event-Stream;q=0.5")
+    )
+    assert (wrong.status, b"got */*" in wrong.rest, right.status) == (406, True, 200)
 
 
 def test_a_late_head_comes_with_the_first_token(mock: MockServer) -> None:
@@ -517,6 +558,49 @@ def test_a_leaking_server_runs_out_of_slots() -> None:
         assert play(leaking, "raw-text", "[[mock tokens=1]]").status == 429
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "begins"), [("/v1/chat/completions", 405, b'{"error"'), ("/stream", 200, b"")]
+)
+def test_head_has_a_body_as_if_it_were_get(mock: MockServer, path: str, status: int, begins: bytes) -> None:
+    request = f"HEAD {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n".encode()
+    right = exchange(mock.url, request)
+    with MockServer(MockConfig(tokens=2, ttft="0", itl="0", faults=("head-as-get",))) as faulty:
+        wrong = exchange(faulty.url, request)
+    assert (right.status, right.body) == (405, b"")
+    assert wrong.status == status
+    assert wrong.body.startswith(begins or b"data: ")
+
+
+def test_a_server_that_always_streams() -> None:
+    request = request_bytes("openai-chat", "hi", stream=False)
+    with MockServer(MockConfig(tokens=2, ttft="0", itl="0", faults=("always-streams",))) as faulty:
+        answer = exchange(faulty.url, request)
+    assert answer.header("content-type") == ["text/event-stream"]
+    assert answer.chunks[-1] == b"data: [DONE]\n\n"
+
+
+def half_closed(server: MockServer) -> tuple[bytes, str]:
+    """What still comes after the first bytes, and how it ends, to a client that has closed its sending side."""
+    with connect(server.url) as client:
+        client.sendall(request_bytes("raw-text", "[[mock id=half tokens=30 itl=5ms]]"))
+        first = client.recv(65_536)
+        client.shutdown(socket.SHUT_WR)
+        return read_to_end(client, first, silence_s=0.3)
+
+
+def test_a_half_close_that_is_not_got_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MockServer(MockConfig(ttft="0", on_disconnect="continue")) as going_on:
+        data, end = half_closed(going_on)
+    assert (end, data.endswith(b"0\r\n\r\n")) == ("fin", True)
+    with MockServer(MockConfig(ttft="0", on_disconnect="continue", faults=("half-close-hangs",))) as hanging:
+        data, end = half_closed(hanging)
+        assert (end, data.endswith(b"0\r\n\r\n")) == ("open", False)
+        monkeypatch.setattr(player, "HANG_NS", 1_000_000)
+        assert half_closed(hanging)[1] == "fin"
+        entry = httpx.get(f"{hanging.url}/_mock/streams/half", params={"wait": 5}).json()["streams"][-1]
+    assert (entry["end"], entry["disconnect"]["kind"]) == ("disconnected", "fin")
+
+
 def test_a_server_wide_fault_is_refused_in_a_directive(mock: MockServer) -> None:
     answer = play(mock, "openai-chat", "[[mock fault=no-allow]]")
     assert (answer.status, b"--fault no-allow" in answer.rest) == (400, True)
@@ -547,7 +631,8 @@ def test_every_fault_is_exercised_here() -> None:
     exercised = {case.name for case in CASES + MORE_CASES} | {spec.partition(":")[0] for spec in HEADS}
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
     exercised |= {"100-first", "103-first", "error-unframed", "status-lines", "context-length"}
-    exercised |= {"fragile", "leaks-slots"}
+    exercised |= {"fragile", "leaks-slots", "head-as-get", "always-streams", "half-close-hangs"}
+    exercised |= {"error-string", "http10-chunked", "no-retry-after", "strict-accept"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}
     exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
     of_vendors = {fault.name for fault in (*ndjson.FAULTS, *vendors.FAULTS)}  # see test_mock_vendor_faults
@@ -556,7 +641,16 @@ def test_every_fault_is_exercised_here() -> None:
 
 def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
     for fault in FAULTS.values():
-        hooks = (fault.items, fault.events, fault.line, fault.body, fault.head, fault.wire, fault.answer)
+        hooks = (
+            fault.items,
+            fault.events,
+            fault.line,
+            fault.body,
+            fault.head,
+            fault.wire,
+            fault.answer,
+            fault.answered,
+        )
         assert fault.sentence
         assert fault.server_wide != any(hooks)
 

@@ -209,6 +209,25 @@ def test_status_has_the_vendors_error_body(mock: MockServer, vendor: Vendor, sta
 
 
 @pytest.mark.parametrize("vendor", SHAPES.values(), ids=SHAPES)
+def test_a_status_does_not_say_when_to_come_back(mock: MockServer, vendor: Vendor) -> None:
+    saying, silent = (
+        play(mock.url, vendor, directive(vendor, spec)) for spec in ("status:429", "no-retry-after,status:429")
+    )
+    assert steady_head(silent) == [line for line in steady_head(saying) if line != "Retry-After: 1"]
+    assert (len(silent.head), silent.rest) == (len(saying.head) - 1, saying.rest)
+
+
+@pairs("strict-accept")
+def test_only_its_own_media_type_is_accepted(mock: MockServer, vendor: Vendor, spec: str) -> None:
+    right = play(mock.url, vendor, directive(vendor, spec), "Accept: application/json, Text/Event-Stream;q=0.5")
+    assert right.chunks == clean_of(mock.url, vendor).wire
+    for accept in ((), ("Accept: */*",), ("Accept: application/json",)):
+        wrong = play(mock.url, vendor, directive(vendor, spec), *accept)
+        assert (wrong.status, wrong.chunks) == (406, [])
+        assert b"expected text/event-stream in Accept" in wrong.rest
+
+
+@pytest.mark.parametrize("vendor", SHAPES.values(), ids=SHAPES)
 def test_a_page_instead_of_a_stream(mock: MockServer, vendor: Vendor) -> None:
     answer = play(mock.url, vendor, directive(vendor, "html-200"))
     check_answer(answer, 200, ["Content-Type: text/html; charset=utf-8"])

@@ -4,7 +4,7 @@ from harness.cancellation import CancelRow, judge
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.cancel import anything
 from harness.conformance.checks.errors import joined
-from harness.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, whole_case
+from harness.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, warn, whole_case
 from harness.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.scenarios import LEAVE_AFTER_TOKENS, MOCK
 from harness.conformance.sources import guides, rfc, source
@@ -109,7 +109,7 @@ def half_close(seen: Observed, _case: Case) -> Finding:
     closed_ns = times[LEAVE_AFTER_TOKENS - 1]
     after = sum(at > closed_ns + IN_FLIGHT_NS for at in times)
     if capture.end is End.TIMEOUT and not after:
-        return unmet("after a half-close neither tokens nor an end come", seen.at(len(seen.transcript.body)))
+        return warn("after a half-close neither tokens nor an end come", seen.at(len(seen.transcript.body)))
     if after:
         return met(f"the stream goes on after a half-close: {after:,} more tokens")
     ended = show_ms((capture.end_ns or closed_ns) - closed_ns)
