@@ -16,7 +16,7 @@ They hold exactly for fixed delays and full slots; for drawn ones, on average. S
 a slot is given on the moment its stream ends, however it ends.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -91,13 +91,14 @@ def _slots(limits: Limits) -> int:
 
 
 class Seat:
-    """One stream's place: in the queue, then in a slot."""
+    """One stream's place: in the queue, then in a slot. `free_ns` is since when (epoch ns) the slot had been free."""
 
-    __slots__ = ("granted", "taken")
+    __slots__ = ("free_ns", "granted", "taken")
 
     def __init__(self, granted: Callable[[], object]) -> None:
         self.granted = granted
         self.taken = False
+        self.free_ns = 0
 
 
 class Capacity:
@@ -107,6 +108,7 @@ class Capacity:
         self.limits = limits
         self.active = 0
         self._waiting: OrderedDict[Seat, None] = OrderedDict()
+        self._left: deque[int] = deque()  # when the free slots that have been taken before were left (epoch ns)
 
     @property
     def full(self) -> bool:
@@ -119,13 +121,16 @@ class Capacity:
     def enter(self, granted: Callable[[], object]) -> Seat:
         """A slot if one is free; otherwise a place in the queue, and `granted` is called when its turn comes."""
         seat = Seat(granted)
-        if self.limits.slots is None or self.active < self.limits.slots:
+        slots = self.limits.slots
+        if slots is None or self.active < slots:
+            if slots is not None and len(self._left) == slots - self.active:
+                seat.free_ns = self._left.popleft()
             self._take(seat)
         else:
             self._waiting[seat] = None
         return seat
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: Seat, now_ns: int) -> None:
         """Give a slot on to whoever has waited longest, or a place in the queue up; harmless when done twice."""
         if not seat.taken:
             self._waiting.pop(seat, None)
@@ -136,6 +141,8 @@ class Capacity:
             following, _ = self._waiting.popitem(last=False)
             self._take(following)
             following.granted()
+        elif self.limits.slots is not None:
+            self._left.append(now_ns)
 
     def stretch(self, gap_ns: int) -> int:
         """A drawn gap under the load of this moment."""

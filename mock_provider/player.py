@@ -64,7 +64,7 @@ class Player:
         status: int | None,
         on_disconnect: OnDisconnect,
         half_close_hangs: bool,
-        on_end: Callable[["Player", EndKind], None],
+        on_end: Callable[["Player", EndKind, int], None],
     ) -> None:
         self._loop, self._timers, self._outlet, self._entry, self._actions = loop, timers, outlet, entry, actions
         self._timeline, self._gate, self._heartbeat = timeline, gate, heartbeat
@@ -99,6 +99,11 @@ class Player:
             # Not from within the end of the stream that leaves: a queue of a thousand would nest as deep.
             self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._seated))
             self._queued = not self._seat.taken
+            # The kernel's stamp of its arrival may be from a time when the slot that it finds free was not.
+            taken_ns = self._seat.free_ns - self._entry.arrival_ns
+            if not self._queued and taken_ns > 0:
+                self._entry.slot_ns += taken_ns
+                self._zero_ns += taken_ns
         self._run()
 
     def resume(self) -> None:
@@ -319,12 +324,13 @@ class Player:
 
     def _finish(self, end: EndKind) -> None:
         self._ended = True
+        now_ns = time.time_ns()
         self._stop_waiting()
         if self._gate is not None and self._released in self._gate.waiting:
             self._gate.waiting.remove(self._released)
         if self._capacity is not None and self._seat is not None:
-            self._capacity.leave(self._seat)
-        self._on_end(self, end)
+            self._capacity.leave(self._seat, now_ns)
+        self._on_end(self, end, now_ns)
 
 
 def _is_plain(action: Action | None) -> TypeGuard[Write]:

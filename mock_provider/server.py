@@ -215,8 +215,8 @@ class Server:
         )
         entry.resumed = stream.resumed
 
-        def ended(player: Player, end: EndKind) -> None:
-            self._ledger.close(player.entry, time.time_ns(), end)
+        def ended(player: Player, end: EndKind, end_ns: int) -> None:
+            self._ledger.close(player.entry, end_ns, end)
             left = end == "disconnected"
             if admitted and not (left and "leaks-slots" in self._server_faults):
                 self._quota.leave(user)
