@@ -56,6 +56,12 @@ class Histogram:
         if len(self._waiting) >= _BATCH:
             self._settle()
 
+    def add_zeros(self, count: int) -> None:
+        """Count so many zeros."""
+        if count:
+            self._zeros += count
+            self._maximum = self._maximum or 0
+
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's counts to this one."""
         self._settle()

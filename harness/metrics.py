@@ -19,7 +19,7 @@ from harness.record import StreamRecord
 from harness.slo import LATENCIES, Slo, SloResult, judge
 from harness.stream import Outcome
 from harness.units import MS, SECOND, ns_to_ms
-from harness.validity import Evidence, Validity, merged_tokens, ttft_bound_ns, validity
+from harness.validity import LATE_READ_NS, Evidence, Validity, itl_bounds_ns, ttft_bound_ns, validity
 from harness.workers import WorkerRow, busiest, lateness
 
 STALL_FLOOR_NS: Final = 500 * MS
@@ -77,6 +77,11 @@ METRICS: Final = (
         "ttft_bound",
         "per stream: how much later than the truth this client may have put its ttft (late send, merged reads)",
         "no token came",
+    ),
+    Metric(
+        "itl_bound",
+        "per gap: how much later than the truth this client may have put its token; 0 where it came in a read alone",
+        "fewer than 2 token events",
     ),
     Metric(
         "output_tokens_per_s",
@@ -154,6 +159,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     e2e_intended_ms: Distribution | None = None
     warmup_streams: int = 0
     ttft_bound_ms: Distribution | None = None
+    itl_bound_ms: Distribution | None = None
     loop_late_ms: Distribution | None = None
     merged_share: float | None = None
     busiest_core: float | None = None
@@ -296,6 +302,7 @@ class Totals:
         self.window_tokens = self.window_events = 0.0
         self.streams: Counter[str] = Counter()
         self.itl = Histogram()
+        self.itl_bound = Histogram()
         self.lag = Histogram()
         self.values: defaultdict[str, array[float]] = defaultdict(_floats)
         self._sorted: dict[str, int] = {}  # how many of the values are in order already
@@ -349,7 +356,10 @@ class Totals:
         self.token_events += len(times)
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
-        self.merged += merged_tokens(record)
+        bounds = itl_bounds_ns(record)
+        self.itl_bound.add(bounds)
+        self.itl_bound.add_zeros(len(gaps) - len(bounds))
+        self.merged += sum(bound > LATE_READ_NS for bound in bounds)
         self.stalls += len(timing.stalls)
         values = per_stream(record, gaps)
         if record.outcome is Outcome.OK and all(slo.met_by(values) for slo in self.slos if slo.per_stream):
@@ -433,14 +443,13 @@ class Totals:
         """
         rates = self._rates(until_ns)
         goodput = rates["goodput"]
-        bound, lag, late = self.of("ttft_bound"), pooled(self.lag), pooled(lateness(workers))
+        bound, itl_bound, late = self.of("ttft_bound"), pooled(self.itl_bound), pooled(lateness(workers))
         delay = self.of("schedule_delay")
         merged = self.merged / self.token_events if self.token_events else None
         evidence = Evidence(
             ttft_bound_p99=bound.p99 if bound else None,
-            client_lag_p99=lag.p99 if lag else None,
+            itl_bound_p99=itl_bound.p99 if itl_bound else None,
             loop_late_p99=late.p99 if late else None,
-            merged_share=merged,
             unstamped_share=self._unstamped_share,
             busiest_core=busiest(workers),
             schedule_delay_p99=delay.p99 if delay else None,
@@ -455,7 +464,7 @@ class Totals:
             itl_ms=pooled(self.itl),
             tpot_ms=self.of("tpot"),
             e2e_ms=self.of("e2e"),
-            client_lag_ms=lag,
+            client_lag_ms=pooled(self.lag),
             connect_ms=self.of("connect"),
             ttft_any_chunk_ms=self.of("ttft_any_chunk"),
             tpot_incl_first_ms=self.of("tpot_incl_first"),
@@ -478,6 +487,7 @@ class Totals:
             warmup_streams=self.warmup,
             validity=validity(evidence, tokens=self.token_events > 0),
             ttft_bound_ms=bound,
+            itl_bound_ms=itl_bound,
             loop_late_ms=late,
             merged_share=None if merged is None else round(merged, 4),
             busiest_core=None if evidence.busiest_core is None else round(evidence.busiest_core, 4),

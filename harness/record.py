@@ -24,13 +24,21 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: list[int]
 
 
+class Waits(msgspec.Struct, frozen=True):
+    """Of the reads whose stamp does not tell when their tokens came (see `harness.validity.doubtful`): how long what
+    came first in each may have waited for this client, which its event loop tells; parallel arrays.
+    """
+
+    reads: list[int]
+    ns: list[int]
+
+
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
     `dns_ns`, `connect_ns`, `tunnel_ns`, `tls_ns`, `handshake_ns` (the round trip of TCP's handshake as the kernel
-    measured it) and `loop_late_ns` (how late the client's event loop ran at worst before the first token), which are
-    durations. What did not happen is absent. `intended_ns` is when an open loop wanted the stream to start; `warmup`
-    marks one that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this client counts
-    it (see run.json: settings), `usage_prompt_tokens` as the server does.
+    measured it), which are durations. What did not happen is absent. `intended_ns` is when an open loop wanted the
+    stream to start; `warmup` marks one that started before the figures begin. `asked_prompt_tokens` is the prompt's
+    length as this client counts it (see run.json: settings), `usage_prompt_tokens` as the server does.
 
     `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
     epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
@@ -77,7 +85,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     stamp_source: str | None = None
     unstamped_reads: int = 0
     wire_bytes: int = 0
-    loop_late_ns: int | None = None
+    waits: Waits | None = None
 
     @property
     def token_ns(self) -> list[int]:

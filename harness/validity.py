@@ -1,15 +1,17 @@
-"""Whether the client could have distorted the figures: what each stream's TTFT can be off by, and a rule over the run.
+"""Whether the client could have distorted the figures: what each TTFT and each gap can be off by, and a rule over them.
 
 The kernel's stamps make a late read harmless as long as a read holds one segment. What is left:
 
 - The request left late: between `start_ns` and `sent_ns` lies the client's own queue (and the network's handshakes).
-- Segments merged: a late `recvmsg` takes several and the kernel gives the stamp of the last. The first token then seems
-  as late as what came behind it. The lag does not show that, because it is counted from the same stamp: at 200 tokens/s
-  a client that is 300 ms behind still reads lags below 5 ms. What shows it is how late its event loop ran meanwhile.
+- Segments merged: a late `recvmsg` takes several and the kernel gives the stamp of the last. A token then seems as late
+  as what came behind it. The lag does not show that, because it is counted from the same stamp: at 200 tokens/s a
+  client that is 300 ms behind still reads lags below 5 ms. What shows it is how late its event loop ran meanwhile.
 - A read without a stamp: its time is the client's own.
+
+So the verdict rests on these bounds. Lag and lateness by themselves put off no stamp, only what the users do next.
 """
 
-from itertools import pairwise
+from collections import Counter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -36,9 +38,8 @@ class Evidence(NamedTuple):
     """What a run knows of its client. Times in ms, shares as fractions; None where it is not known."""
 
     ttft_bound_p99: float | None = None
-    client_lag_p99: float | None = None
+    itl_bound_p99: float | None = None
     loop_late_p99: float | None = None
-    merged_share: float | None = None
     unstamped_share: float | None = None
     busiest_core: float | None = None
     schedule_delay_p99: float | None = None
@@ -62,9 +63,8 @@ class Limit(NamedTuple):
 
 LIMITS: Final = (
     Limit("ttft_bound_p99", "TTFT error bound p99", 5, 50, "what this client cannot rule out of its own TTFT figures"),
-    Limit("client_lag_p99", "client lag p99", 10, 100, "the client fell behind its own sockets"),
-    Limit("loop_late_p99", "event loop lateness p99", 10, 100, "a read can have waited as long"),
-    Limit("merged_share", "share of token events merged by late reads", 0.01, 0.2, "their gaps are the client's"),
+    Limit("itl_bound_p99", "ITL error bound p99", 5, 50, "tokens may have waited for each other in this client"),
+    Limit("loop_late_p99", "event loop lateness p99", 100, None, "users began their next stream late: less load"),
     Limit("unstamped_share", "share of reads without a kernel stamp", 0.01, None, "their times are the client's own"),
     Limit("busiest_core", "share of a core that a process used or waited for", 0.9, None, "it had no time to spare"),
     Limit("schedule_delay_p99", "schedule delay p99", 10, None, "streams began later than the load model wanted"),
@@ -118,26 +118,54 @@ def _departure_bound_ns(record: StreamRecord) -> int:
 
 def _arrival_bound_ns(record: StreamRecord) -> int | None:
     """From the first token's arrival to the stamp of its read."""
-    reads, first = record.reads, record.token_reads[0]
-    at, lag, late = reads.at_ns[first], reads.lag_ns[first], record.loop_late_ns
-    stamped = lag > 0 or record.stamp_source == "kernel"
-    ended = record.end_ns == at and record.outcome not in (Outcome.CANCELLED, Outcome.INCOMPLETE)
-    followed = ended or record.token_reads[1:2] == [first]
-    if stamped and not followed:
-        return 0  # the last segment of the read is the token's own, and its stamp exact
-    # The read before this one left the socket empty: what is in this one came after it.
-    before = reads.at_ns[first - 1] + reads.lag_ns[first - 1] if first else record.sent_ns or 0
-    room = max(at - before, 0)
-    if late is None:
-        # The server may as well have written it all at once, and then the stamp is right.
-        return None if not stamped else room if lag > LATE_READ_NS else 0
-    # What arrives during one turn of the loop is read in the next.
-    return min(room, max(2 * late, lag))
+    return _waits_ns(record).get(record.token_reads[0], 0)
 
 
-def merged_tokens(record: StreamRecord) -> int:
-    """Token events that shared a read with the one before while that read was late: their gap of 0 may be ours."""
-    lag, tokens = record.reads.lag_ns, record.token_reads
-    if len(set(tokens)) == len(tokens):
-        return 0
-    return sum(before == after and lag[after] > LATE_READ_NS for before, after in pairwise(tokens))
+def itl_bounds_ns(record: StreamRecord) -> list[int]:
+    """How much later than the truth a token may have been put, for each gap where that is not known to be nothing."""
+    waited = _waits_ns(record)
+    if not waited:
+        return []
+    # The last token of the read before has that read's stamp, so a gap is off by what its own token waited.
+    return [bound for read in record.token_reads[1:] if (bound := waited.get(read))]
+
+
+def doubtful(record: StreamRecord) -> list[int]:
+    """The reads whose stamp is not the arrival of their first token: there is none, or something came behind it."""
+    tokens, reads = record.token_reads, record.reads
+    if not tokens:
+        return []
+    found = set[int]()
+    if record.stamp_source != "kernel":
+        found.update(read for read in tokens if not reads.lag_ns[read])
+    if len(set(tokens)) < len(tokens):
+        found.update(read for read, count in Counter(tokens).items() if count > 1)
+    if record.end_ns == reads.at_ns[tokens[0]] and record.outcome not in (Outcome.CANCELLED, Outcome.INCOMPLETE):
+        found.add(tokens[0])
+    return sorted(found)
+
+
+def _waits_ns(record: StreamRecord) -> dict[int, int | None]:
+    """How long before the time of each doubtful read its first token may have come; None where nothing is known."""
+    if record.waits is not None:
+        return {
+            read: min(_room_ns(record, read), waited)
+            for read, waited in zip(record.waits.reads, record.waits.ns, strict=True)
+        }
+    return {read: _unwatched_ns(record, read) for read in doubtful(record)}
+
+
+def _unwatched_ns(record: StreamRecord, read: int) -> int | None:
+    """The same where no heartbeat of the client is known."""
+    lag = record.reads.lag_ns[read]
+    if not lag and record.stamp_source != "kernel":
+        return None
+    # The server may as well have written it all at once, and then the stamp is right.
+    return _room_ns(record, read) if lag > LATE_READ_NS else 0
+
+
+def _room_ns(record: StreamRecord, read: int) -> int:
+    """The time since the read before, which left the socket empty: what is in this one came after it."""
+    reads = record.reads
+    before = reads.at_ns[read - 1] + reads.lag_ns[read - 1] if read else record.sent_ns or 0
+    return max(reads.at_ns[read] - before, 0)

@@ -81,7 +81,7 @@ def _timing(summary: Summary) -> list[str]:
         )
     lines.append(
         "Percentiles are nearest rank over all streams: exact, each a value that was measured. Pooled ones (itl, "
-        f"client_lag) come from a histogram and are within {percent(RELATIVE_ERROR)} of the exact value."
+        f"itl_bound, client_lag) come from a histogram and are within {percent(RELATIVE_ERROR)} of the exact value."
     )
     if summary.coalesced_share is not None:
         share = percent(summary.coalesced_share)

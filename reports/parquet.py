@@ -20,7 +20,7 @@ _TEXT: Final = (
 )  # fmt: skip
 _NUMBERS: Final = (
     "worker", "status", "start_ns", "intended_ns", "dns_ns", "tunnel_ns", "tls_ns", "handshake_ns", "sent_ns",
-    "closed_ns", "events", "comments", "output_tokens", "token_chars", "unstamped_reads", "wire_bytes", "loop_late_ns",
+    "closed_ns", "events", "comments", "output_tokens", "token_chars", "unstamped_reads", "wire_bytes",
     "asked_prompt_tokens", "asked_output_tokens", "usage_prompt_tokens",
 )  # fmt: skip
 _METRICS: Final = (

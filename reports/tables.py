@@ -25,6 +25,7 @@ _ROWS = (
     ("connect", "connect_ms"),
     ("client_lag", "client_lag_ms"),
     ("ttft_bound", "ttft_bound_ms"),
+    ("itl_bound", "itl_bound_ms"),
     ("loop_late", "loop_late_ms"),
     ("ttft_any_chunk", "ttft_any_chunk_ms"),
     ("tpot_incl_first", "tpot_incl_first_ms"),

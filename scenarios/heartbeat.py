@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import deque
+from bisect import bisect_left
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,6 @@ from harness.units import MS, SECOND
 from harness.workers import PERIOD_NS, WorkerRow, unsampled
 
 _LATE_NS: Final = MS  # what is remembered pause by pause; less is only counted
-_REMEMBERED: Final = 4096
 _SCHEDSTAT: Final = Path("/proc/self/schedstat")  # of the main thread, which is where gevent runs
 
 
@@ -24,10 +23,12 @@ class Heartbeat:
     Without a directory, as for a worker on another machine than the run's, it only knows how late this process was.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, remembered: int = 4096) -> None:
         self._directory = directory
         self._late = Histogram()
-        self._pauses: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)  # (epoch ns of its end, length)
+        self._remembered = remembered
+        self._pauses: list[tuple[int, int]] = []  # (epoch ns of its end, length), in order
+        self._forgotten: tuple[int, int] = (0, 0)  # the end of the last one, and the length of the longest
         self._began_ns = time.monotonic_ns()
         self._due_ns = self._began_ns + PERIOD_NS
         self._cpu_ns, self._waited_ns = time.process_time_ns(), _waited_ns()
@@ -36,16 +37,24 @@ class Heartbeat:
         self._timer = gevent.get_hub().loop.timer(PERIOD_NS / SECOND, PERIOD_NS / SECOND)
         self._timer.start(self._beat)
 
-    def worst_ns(self, start_ns: int, end_ns: int) -> int:
-        """How late the loop ran at worst between two times (epoch ns)."""
+    def waited_ns(self, taken_ns: int) -> int:
+        """How long what was read then (epoch ns) can have waited, by how late the loop ran around that time."""
+        late_ns = self._late_ns(taken_ns - PERIOD_NS, taken_ns)
+        # What arrives during one turn of the loop is read in the next, which may end with the read.
+        return 2 * max(late_ns, self._late_ns(taken_ns - PERIOD_NS - 2 * late_ns, taken_ns))
+
+    def _late_ns(self, start_ns: int, end_ns: int) -> int:
+        """How late the loop ran at worst between two times."""
         # The tick that is due, and has not come, is a pause that goes on.
         overdue_ns = time.monotonic_ns() - self._due_ns
         worst = overdue_ns if overdue_ns > _LATE_NS and time.time_ns() - overdue_ns <= end_ns else 0
-        for ended_ns, length_ns in reversed(self._pauses):
-            if ended_ns < start_ns:
+        if start_ns <= self._forgotten[0]:
+            worst = max(worst, self._forgotten[1])
+        for index in range(bisect_left(self._pauses, (start_ns, 0)), len(self._pauses)):
+            ended_ns, length_ns = self._pauses[index]
+            if ended_ns - length_ns > end_ns:
                 break
-            if ended_ns - length_ns <= end_ns:
-                worst = max(worst, length_ns)
+            worst = max(worst, length_ns)
         return worst
 
     def _beat(self) -> None:
@@ -56,6 +65,10 @@ class Heartbeat:
         self._late.add(unsampled(late_ns))
         if late_ns > _LATE_NS:
             self._pauses.append((time.time_ns(), late_ns))
+            if len(self._pauses) > 2 * self._remembered:
+                forgotten = self._pauses[: -self._remembered]
+                self._forgotten = forgotten[-1][0], max(self._forgotten[1], *(length for _, length in forgotten))
+                del self._pauses[: -self._remembered]
         if now_ns >= self._next_row_ns:
             self._next_row_ns = now_ns + SECOND
             if self._directory is not None:

@@ -8,6 +8,7 @@ then both get the stamp of the second. So reads go before what greenlets do with
 
 import select
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,6 +65,30 @@ def expect(start_ns: int | None) -> None:
     _collector(gevent.get_hub()).expected_ns = start_ns
 
 
+def looked_before(taken_ns: int) -> int | None:
+    """When all sockets were looked at for the last time before the look that took a read at that time (epoch ns)."""
+    return _collector(gevent.get_hub()).looks.before(taken_ns)
+
+
+class Looks:
+    """When the sockets were looked at: what was not in a socket then came later."""
+
+    def __init__(self, remembered: int = 100_000) -> None:  # a minute and a half, where there is always something
+        self._remembered = remembered
+        self._at_ns: list[int] = []
+
+    def add(self, at_ns: int) -> None:
+        """One more look."""
+        self._at_ns.append(at_ns)
+        if len(self._at_ns) > 2 * self._remembered:
+            del self._at_ns[: -self._remembered]
+
+    def before(self, taken_ns: int) -> int | None:
+        """The last but one before that time; None when it is not remembered."""
+        index = bisect_right(self._at_ns, taken_ns) - 2
+        return self._at_ns[index] if index >= 0 else None
+
+
 class Waiting(NamedTuple):
     """One response, and the greenlet that waits for its end."""
 
@@ -83,6 +108,7 @@ class Collector:
         self._timer = hub.loop.timer(COLLECT_S, COLLECT_S)
         self._readable.start(self._wake)
         self.expected_ns: int | None = None
+        self.looks = Looks()
 
     def add(self, descriptor: int, waiting: Waiting) -> None:
         """Call `take` while there is something to read, and wake its greenlet once that has returned False."""
@@ -105,6 +131,7 @@ class Collector:
 
     def _collect(self) -> None:
         self._timer.stop()
+        self.looks.add(time.time_ns())
         try:
             for descriptor, _ in self._epoll.poll(0):
                 waiting = self._waiting.get(descriptor)

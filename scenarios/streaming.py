@@ -19,16 +19,18 @@ from locust.exception import StopUser
 from harness.client import OnToken, StreamClient
 from harness.metrics import ttft_ns
 from harness.prompts import Prompt, PromptPlan, PromptSource, source
-from harness.record import StreamRecord, record_of
+from harness.record import StreamRecord, Waits, record_of
 from harness.runs import Recorder
 from harness.stream import Outcome, StreamReader, Transcript
 from harness.target import RequestSpec, Target, directive
 from harness.transport.connection import Close
 from harness.units import MS, SECOND
+from harness.validity import doubtful
+from harness.workers import PERIOD_NS
 from harness.workload import Leave
 from scenarios import live
 from scenarios.heartbeat import Heartbeat
-from scenarios.hub import watch
+from scenarios.hub import looked_before, watch
 from scenarios.run import WORKLOAD, began_ns, is_over
 from scenarios.shipping import Shipper, shipper
 
@@ -172,10 +174,8 @@ class StreamingUser(User):
             asked_prompt_tokens=asking.prompt.prompt_tokens,
             asked_output_tokens=asking.prompt.output_tokens,
         )
-        if self._heartbeat is not None and record.token_reads:
-            first = record.token_reads[0]
-            read_ns = record.start_ns + record.reads.at_ns[first] + record.reads.lag_ns[first]
-            record.loop_late_ns = self._heartbeat.worst_ns(record.start_ns, read_ns)
+        if self._heartbeat is not None and (reads := doubtful(record)):
+            record.waits = Waits(reads, [_waited_ns(record, read, self._heartbeat) for read in reads])
         self._recorder.add(record)
         live.seen(record)
         return record
@@ -193,6 +193,18 @@ class StreamingUser(User):
             context={},
             start_time=time.time(),
         )
+
+
+def _waited_ns(record: StreamRecord, read: int, heartbeat: Heartbeat) -> int:
+    """How long before the time of a read its first byte may have come, by when this client looked, and how late."""
+    at_ns, lag_ns = record.start_ns + record.reads.at_ns[read], record.reads.lag_ns[read]
+    looked_ns = looked_before(at_ns + lag_ns)
+    unseen_ns = None if looked_ns is None else max(at_ns - looked_ns, 0)
+    if unseen_ns is not None and unseen_ns <= PERIOD_NS:
+        return unseen_ns
+    # A loop that has nothing to do looks when something comes; then only its lateness tells.
+    waited_ns = max(heartbeat.waited_ns(at_ns + lag_ns), lag_ns)
+    return waited_ns if unseen_ns is None else min(waited_ns, unseen_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:

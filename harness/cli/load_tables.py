@@ -74,7 +74,7 @@ def print_summary(summary: Summary) -> None:
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
         table.add_column(name, justify="right")
-    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag", "ttft_bound"):
+    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag", "ttft_bound", "itl_bound"):
         values: Distribution | None = getattr(summary, f"{name}_ms")
         if values is None:
             if name in _OPEN_LOOP:

@@ -61,7 +61,6 @@ def record(number: int, draw: random.Random) -> StreamRecord:
         finish_reason="stop",
         stamp_source="kernel",
         wire_bytes=180 * len(at),
-        loop_late_ns=draw.randrange(2 * MS),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
-from scenarios.hub import MANY, MOST_WAITING, expect, watch
+from scenarios.hub import MANY, MOST_WAITING, Looks, expect, looked_before, watch
 
 
 class Reader:
@@ -158,3 +158,31 @@ def test_so_many_that_have_ended_do_not_wait(readers: Callable[..., Reader]) -> 
     finally:
         expect(None)
     gevent.joinall(waiting, raise_error=True)
+
+
+def test_the_look_before_the_one_that_read_is_found() -> None:
+    looks = Looks(remembered=3)
+    for at_ns in range(10, 70, 10):
+        looks.add(at_ns)
+
+    assert looks.before(15) is None  # the first look read it
+    assert looks.before(20) == 10
+    assert looks.before(59) == 40
+    assert looks.before(1_000) == 50
+    looks.add(70)
+    assert looks.before(49) is None  # only 50, 60 and 70 are remembered
+    assert looks.before(60) == 50
+
+
+def test_every_look_is_remembered(readers: Callable[..., Reader]) -> None:
+    reader = readers()
+    began_ns = time.time_ns()
+    reader.theirs.sendall(b"x.")
+    reader.wait()
+    taken_ns = time.time_ns()
+    reader.theirs.sendall(b"y.")
+    reader.wait()
+
+    looked_ns = looked_before(time.time_ns())
+    assert looked_ns is not None
+    assert began_ns <= looked_ns <= taken_ns
