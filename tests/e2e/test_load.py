@@ -223,7 +223,7 @@ def test_a_load_that_cannot_be_asked_as_planned_does_not_begin(streamgauge: Run,
     assert (done.returncode, without_place.returncode) == (2, 2)
     assert "no field for the answer's length" in done.stderr
     assert "no place for a prompt" in without_place.stderr
-    assert not list((tmp_path / "run").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def test_locust_does_not_outlive_a_command_that_is_killed(paced: str, tmp_path: Path) -> None:
