@@ -1,12 +1,12 @@
 """streams.parquet: a row a stream, for pandas, DuckDB or Spark. Needs the extra `streamgauge[parquet]` (pyarrow)."""
 
-import os
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from harness import runs
 from harness.errors import UsageError
+from harness.files import replacing
 from harness.metrics import per_stream
 from harness.record import StreamRecord
 from harness.validity import ttft_bound_ns
@@ -52,17 +52,13 @@ def write_parquet(directory: Path, *, events: bool = False) -> Path:
         + [(name, pa.list_(pa.int64())) for name in _LISTS if events]
     )
     path = directory / NAME
-    temporary = path.with_name(f".{NAME}.{os.getpid()}")
     records = iter(Records(directory))
     try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             while rows := [_row(record, events) for record in islice(records, _ROWS)]:
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-        temporary.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -16,7 +16,7 @@ from harness.units import MS, SECOND
 from scenarios.alarm import Alarm
 from scenarios.hub import expect, watch
 from scenarios.run import WORKLOAD, began_ns
-from scenarios.streaming import Asking, StreamingUser
+from scenarios.streaming import Prepared, StreamingUser
 
 AHEAD: Final = 64
 ROOM_NS: Final = MS  # there is time to prepare one more
@@ -53,13 +53,13 @@ class ArrivalsUser(StreamingUser):
         running = Pool(WORKLOAD.cap(worker))
         prepared = self._prepared(shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes), began)
         try:
-            for intended, asking in prepared:
+            for intended, one in prepared:
                 expect(intended)
                 alarm.sleep_until(intended)
                 expect(None)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
                     break  # what is left of the schedule is dropped: the run has ended
-                running.spawn(self._serve, asking)
+                running.spawn(self._serve, one)
                 gevent.sleep(0)  # the stream starts before anything else is done
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
@@ -68,12 +68,12 @@ class ArrivalsUser(StreamingUser):
             alarm.close()
         raise StopUser
 
-    def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Asking]]:
+    def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Prepared]]:
         """Each arrival's time and what it asks, prepared while there is nothing to start.
 
         Preparing takes longer than the gap to the next arrival may be: that would be the client's own rhythm.
         """
-        ready: deque[tuple[int, Asking]] = deque()
+        ready: deque[tuple[int, Prepared]] = deque()
         more = True
         while True:
             while more and len(ready) < AHEAD and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
@@ -86,16 +86,16 @@ class ArrivalsUser(StreamingUser):
                 return
             yield ready.popleft()
 
-    def arrive(self, arrival: Arrival, intended_ns: int) -> Asking:
+    def arrive(self, arrival: Arrival, intended_ns: int) -> Prepared:
         """What to ask at this arrival; called before its time."""
         lengths = {"prompt_tokens": arrival.prompt_tokens, "output_tokens": arrival.output_tokens or None}
         prompt = self.prompts.take(arrival.number, **lengths)
         return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
-    def _serve(self, asking: Asking) -> None:
+    def _serve(self, one: Prepared) -> None:
         client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
         try:
-            self.ask(client, asking)
+            self.ask(client, one)
         finally:
             self._idle.append(client)
 

@@ -70,7 +70,7 @@ def _end(**_: Any) -> None:
         StreamingUser.recorder.end()
 
 
-class Asking(NamedTuple):
+class Prepared(NamedTuple):
     """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
 
     stream_id: str
@@ -139,7 +139,7 @@ class StreamingUser(User):
         turn = next(StreamingUser._turns) * self.prompts.plan.processes
         return self.prompts.take(turn + max(self.environment.runner.worker_index, 0))
 
-    def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Asking:
+    def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
         """One stream to ask for. `name` decides whether it is left early: the same for the same seed and name."""
         stream_id = uuid4().hex[:12]
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
@@ -147,39 +147,39 @@ class StreamingUser(User):
         if self.target.mock:
             sent = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
         spec = self.target.request(sent.text, messages=sent.messages, max_tokens=sent.output_tokens)
-        return Asking(stream_id, spec, WORKLOAD.leave(name), intended_ns, prompt)
+        return Prepared(stream_id, spec, WORKLOAD.leave(name), intended_ns, prompt)
 
-    def ask(self, client: StreamClient, asking: Asking) -> StreamRecord:
+    def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:
         """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
-        on_token, leave_after = _leaving(asking.leave)
+        on_token, leave_after = _leaving(prepared.leave)
         self._recorder.start()
         try:
             transcript = client.run(
-                asking.spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after
+                prepared.spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after
             )
         except BaseException:
             # The run ends while the stream does not: what had come is still a record.
             if partial := client.cut(self.reader):
-                self._record(partial, asking)
+                self._record(partial, prepared)
             else:
                 self._recorder.forget()
             raise
-        record = self._record(transcript, asking)
+        record = self._record(transcript, prepared)
         self._report(record)
         return record
 
-    def _record(self, transcript: Transcript, asking: Asking) -> StreamRecord:
-        start_ns = transcript.capture.start_ns if asking.intended_ns is None else asking.intended_ns
+    def _record(self, transcript: Transcript, prepared: Prepared) -> StreamRecord:
+        start_ns = transcript.capture.start_ns if prepared.intended_ns is None else prepared.intended_ns
         record = record_of(
             transcript,
-            asking.stream_id,
+            prepared.stream_id,
             url=self.target.masked_url,
             scenario=type(self).__name__,
-            intended_ns=asking.intended_ns,
+            intended_ns=prepared.intended_ns,
             warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
-            asked_prompt_tokens=asking.prompt.prompt_tokens,
-            asked_output_tokens=asking.prompt.output_tokens,
+            asked_prompt_tokens=prepared.prompt.prompt_tokens,
+            asked_output_tokens=prepared.prompt.output_tokens,
         )
         if self._heartbeat is not None and (reads := doubtful(record)):
             record.waits = Waits(reads, [_waited_ns(record, read, self._heartbeat) for read in reads])
