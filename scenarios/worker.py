@@ -19,7 +19,7 @@ from locust.rpc import zmqrpc
 from locust.rpc.protocol import Message
 
 from harness import __version__
-from harness.errors import CannotMeasure, StreamgaugeError, UsageError
+from harness.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
 from harness.target import Target, with_key
 from scenarios.shipping import JOB, PREFIX, say
 from scenarios.streaming import TARGET_ENV
@@ -43,6 +43,9 @@ def main() -> None:
     except StreamgaugeError as error:
         say(f"error: {error.message}\n  {error.hint or ''}".rstrip())
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(ExitCode.INTERRUPTED)
     command = [
         sys.executable, "-m", "locust", "-f", ",".join(files), "--worker", "--headless", "--loglevel", "WARNING",
         "--master-host", given.host, "--master-port", str(given.port), "--exit-code-on-error", "0",
@@ -55,7 +58,11 @@ def main() -> None:
 def _ask(host: str, port: int) -> Any:
     """The master's job. Raises CannotMeasure when none answers."""
     name = f"{socket.gethostname()}_{uuid4().hex}"
-    say(f"asking the master at {host}:{port} for its settings")
+    try:
+        socket.getaddrinfo(host, port)  # what the connection itself would only retry
+    except OSError as error:
+        raise UsageError(f"--worker: the host name {host!r} cannot be resolved: {error.strerror}") from None
+    say(f"asking the master at {host}:{port} for its settings, for up to {_WAIT_S:.0f} s")
     try:
         client = zmqrpc.Client(host, port, name)  # type: ignore[no-untyped-call]
     except (RPCError, OSError) as error:

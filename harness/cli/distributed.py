@@ -13,6 +13,7 @@ import typer
 from harness.errors import UsageError
 
 PORT: Final = 5557  # Locust's own
+WORKERS_WAIT_S: Final = 600
 MAX_PROCESSES: Final = 1024  # each takes 60 MB; a slip of the keyboard must not take the machine
 
 _PANEL: Final = "Several machines"
@@ -140,7 +141,7 @@ def locust_options(cluster: Cluster | None, processes: int) -> list[str]:
     if cluster is not None:
         return [
             "--master", "--master-bind-host", cluster.host, "--master-bind-port", str(cluster.port),
-            "--expect-workers", str(cluster.workers),
+            "--expect-workers", str(cluster.workers), "--expect-workers-max-wait", str(WORKERS_WAIT_S),
         ]  # fmt: skip
     if processes == 1:
         return []

@@ -21,27 +21,27 @@ _DETAIL: Final = 200
 _OPEN_LOOP: Final = ("ttft_intended", "e2e_intended", "schedule_delay")
 
 
-def live_table(totals: Totals, workload: Workload, now_ns: int) -> Table:
-    """The run so far."""
-    table = Table(title=f"{_phase(totals, workload, now_ns)}, {safe(workload.model)}", title_justify="left")
+def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> Table:
+    """The run so far; `before` is what it waits for until it begins."""
+    table = Table(title=f"{_phase(totals, workload, now_ns) or before}, {safe(workload.model)}", title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
     table.add_row(*_cells(totals.summary(until_ns=now_ns)))
     return table
 
 
-def line(totals: Totals, workload: Workload, now_ns: int) -> str:
+def line(totals: Totals, workload: Workload, now_ns: int, before: str) -> str:
     """The same in one line, for a log."""
     names = ("streams", "failed", "TTFT p50", "p95", "ITL p50", "p99", "tokens/s")
     cells = _cells(totals.summary(until_ns=now_ns))
     shown = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
-    return f"{_phase(totals, workload, now_ns)}: {shown}"
+    return f"{_phase(totals, workload, now_ns) or before}: {shown}"
 
 
-def _phase(totals: Totals, workload: Workload, now_ns: int) -> str:
-    """How far the run is. Before it has begun, Locust starts its processes, or waits for those elsewhere."""
+def _phase(totals: Totals, workload: Workload, now_ns: int) -> str | None:
+    """How far the run is; None before it has begun."""
     if totals.window is None:
-        return "starting"
+        return None
     passed_ns = now_ns - totals.window.begin_ns + workload.warmup_ns
     shown = f"{min(max(passed_ns, 0), workload.length_ns) / SECOND:.0f} of {workload.length_ns / SECOND:.0f} s"
     if passed_ns < workload.warmup_ns:

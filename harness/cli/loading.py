@@ -23,7 +23,7 @@ from harness.accounts import clock_lines, losses, read_accounts
 from harness.calibration import Calibration
 from harness.cancelling import upstream_of
 from harness.cli.console import err, safe
-from harness.cli.distributed import Cluster, locust_options
+from harness.cli.distributed import WORKERS_WAIT_S, Cluster, locust_options
 from harness.cli.load_tables import (
     line,
     live_table,
@@ -46,7 +46,7 @@ from harness.slo import Slo
 from harness.stream import Outcome
 from harness.target import Target, without_key
 from harness.truth import Mock
-from harness.units import MS, SECOND
+from harness.units import MS, SECOND, plural
 from harness.workload import Workload
 
 LOG: Final = "locust.log"
@@ -233,7 +233,9 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
         environment[_TARGET_ENV] = msgspec.json.encode(without_key(target)).decode()
         environment |= {_SHIP_ENV: "1", _SCENARIOS_ENV: ",".join(path.stem for path in plan.locustfiles)}
         stop_wait_s = _SHIPPED_WAIT_S
-        err.print(f"waiting for {plan.cluster.workers} workers; on each machine: {safe(plan.cluster.join_command)}")
+        err.print(
+            f"waiting for {plural(plan.cluster.workers, 'worker')}; on each machine: {safe(plan.cluster.join_command)}"
+        )
     reader = runs.RecordReader(plan.directory)
     log_path = plan.directory / LOG
     with log_path.open("wb") as log, _terminate_as_interrupt():
@@ -261,6 +263,10 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
     if totals.window is not None and ended.at_ns is not None:
         totals.window = totals.window.until(totals.last_ns or ended.at_ns)  # what still came was counted too
         runs.write_window(plan.directory, totals.window)
+    if plan.cluster is not None and totals.window is None and not ended.interrupted:
+        raise CannotMeasure(
+            f"{_before(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command}"
+        )
     if not totals.started and not ended.interrupted:
         tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
         raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {log_path}")
@@ -295,11 +301,18 @@ def _watch(child: "subprocess.Popen[bytes]", reader: runs.RecordReader, totals: 
                 if reason := watch.tripped(time.time_ns()):
                     return reason
             if live is not None:
-                live.update(live_table(totals, plan.workload, time.time_ns()))
+                live.update(live_table(totals, plan.workload, time.time_ns(), _before(plan)))
             elif time.monotonic() - printed >= _LINE_EVERY_S:
                 printed = time.monotonic()
-                err.print(line(totals, plan.workload, time.time_ns()))
+                err.print(line(totals, plan.workload, time.time_ns(), _before(plan)))
     return None
+
+
+def _before(plan: Plan) -> str:
+    """What a run that has not begun waits for."""
+    if plan.cluster is None:
+        return "starting"
+    return f"{len(read_accounts(plan.directory))} of {plural(plan.cluster.workers, 'worker')} here"
 
 
 def _open_loop(workload: Workload, totals: Totals, ended: Ended) -> OpenLoop | None:

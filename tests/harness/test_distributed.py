@@ -1,6 +1,8 @@
 """What Locust is told about the processes of a run."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +32,7 @@ def test_a_master_listens_where_it_was_told() -> None:
     assert option(options, "--master-bind-host") == "10.0.0.5"
     assert option(options, "--master-bind-port") == "6000"
     assert option(options, "--expect-workers") == "3"
+    assert int(option(options, "--expect-workers-max-wait")) > 0, "else it waits for ever"
     assert "--processes" not in options
 
 
@@ -41,3 +44,10 @@ def test_minus_one_is_every_cpu() -> None:
             count_processes(asked)
     with pytest.raises(UsageError, match="more than 1024"):
         count_processes(100_000)
+
+
+def test_a_master_whose_name_is_none_is_said_at_once() -> None:
+    asked = [sys.executable, "-m", "scenarios.worker", "--host", "no-such-host.invalid", "--port", "5557"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "'no-such-host.invalid' cannot be resolved" in done.stdout + done.stderr

@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 
-from harness.cli.load_tables import print_failures
+from harness.cli.load_tables import line, print_failures
 from harness.cli.loading import _stop
-from harness.metrics import Failure
+from harness.metrics import Failure, Totals, Window
+from harness.units import SECOND
+from harness.workload import Workload
 
 
 class StoppedTwice(subprocess.Popen[bytes]):
@@ -54,3 +56,17 @@ def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.Ca
     assert len(text) < 600
     print_failures(Counter())
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("window", "now_s", "told"),
+    [
+        (None, 100, "1 of 2 workers here: streams 0"),
+        (Window(103 * SECOND, 110 * SECOND), 101, "1 of 10 s (warm-up, 0 streams left out): streams 0"),
+        (Window(103 * SECOND, 110 * SECOND), 105, "5 of 10 s: streams 0"),
+        (Window(103 * SECOND, 110 * SECOND), 112, "10 of 10 s (draining): streams 0"),
+    ],
+)
+def test_progress_counts_from_the_beginning_of_the_run(window: Window | None, now_s: int, told: str) -> None:
+    workload = Workload(length_ns=10 * SECOND, warmup_ns=3 * SECOND)
+    assert line(Totals(window=window), workload, now_s * SECOND, "1 of 2 workers here").startswith(told)
