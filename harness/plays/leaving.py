@@ -9,7 +9,7 @@ from harness.client import OnToken
 from harness.conformance.cases import Observed
 from harness.conformance.scenarios import LEAVE_AFTER_TOKENS, STORM
 from harness.plays.base import DEADLINE_S, Runner, play
-from harness.stream import StreamReader
+from harness.stream import StreamReader, Transcript
 from harness.transport.connection import Close
 
 LEAVE_EARLY_S: Final = 0.5
@@ -27,7 +27,7 @@ def cancel_mid(run: Runner, scenario: str) -> Iterator[Observed]:
 
     spec, stream_id = run.request({"tokens": 300, "itl": "30ms"})
     transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S, on_token=enough)
-    yield run.observed(scenario, spec, stream_id, transcript, wait_s=CANCEL_WAIT_S)
+    yield run.observed(scenario, spec, stream_id, transcript, wait_s=_wait_s(transcript, CANCEL_WAIT_S))
 
 
 @play("cancel-early")
@@ -38,10 +38,17 @@ def cancel_early(run: Runner, scenario: str) -> Iterator[Observed]:
         leave = (LEAVE_EARLY_S, how)
         transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S, leave_after=leave)
         variant = how.value.upper()
-        seen = run.observed(scenario, spec, stream_id, transcript, variant=variant, wait_s=EARLY_WAIT_S)
+        wait_s = _wait_s(transcript, EARLY_WAIT_S)
+        seen = run.observed(scenario, spec, stream_id, transcript, variant=variant, wait_s=wait_s)
         yield seen
         if seen.upstream is None or seen.upstream.disconnect_ns is not None:
             return
+
+
+def _wait_s(transcript: Transcript, most_s: float) -> float:
+    """How long the mock is given to notice: not at all where the request was refused, for nobody left a stream."""
+    head = transcript.capture.head
+    return 0.0 if head is not None and head.status >= 400 else most_s
 
 
 @play("half-close")

@@ -19,7 +19,9 @@ from mock_provider.faults import FAULTS
 from tests.check_faults import COMPANIONS, NO_STREAM, SHOWN_BY, examples, negative_examples
 from tests.harness.test_checking import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDORS
 
-ARGUMENTS = {"late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300"}
+ARGUMENTS = {
+    "late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300", "write-every": "write-every:7",
+}  # fmt: skip
 # What these are about is silence; the others are given time, so that a busy machine is not taken for one.
 SILENT = {"stall", "stall-quiet", "late-event", "silent", "no-answer", "late-close", "late-head", "half-close-hangs"}
 # What takes waiting, or all scenarios, is shown in two shapes, one with an end marker and one without.
