@@ -1,6 +1,6 @@
 """A mock server or a buffering proxy inside another program: its own thread, its own event loop, a free port.
 
-with MockServer(MockConfig(tokens=10, itl="0")) as mock, BufferingProxy(upstream=mock.url) as proxy:
+with MockServer(MockConfig(tokens=10, itl="0")) as mock, BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy:
     httpx.get(f"{proxy.url}/health")
 """
 
@@ -13,7 +13,6 @@ from typing import Self
 from mock_provider.config import MockConfig
 from mock_provider.loop import new_event_loop
 from mock_provider.proxy import Proxy, ProxyConfig
-from mock_provider.proxy.config import OnBreak
 from mock_provider.server import Server
 
 START_TIMEOUT_S = 10.0
@@ -88,46 +87,9 @@ class MockServer(_Background):
 
 
 class BufferingProxy(_Background):
-    """The known-bad reverse proxy in a thread; without knobs it passes everything through at once.
+    """The known-bad reverse proxy in a thread; with nothing but an upstream it passes everything through at once."""
 
-    `hold_ms` is milliseconds, as on the command line.
-    """
-
-    def __init__(
-        self,
-        *,
-        upstream: str,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        hold_bytes: int | None = None,
-        hold_ms: int | None = None,
-        until_close: bool = False,
-        one_behind: bool = False,
-        ignore_abort: bool = False,
-        gzip_no_flush: bool = False,
-        strip_accel: bool = False,
-        strip_heartbeats: bool = False,
-        cut_idle_ms: int | None = None,
-        cut_after_ms: int | None = None,
-        on_break: OnBreak = "cut",
-        retries: int = 0,
-    ) -> None:
-        self.config = ProxyConfig(
-            upstream=upstream,
-            host=host,
-            port=port,
-            hold_bytes=hold_bytes,
-            hold_ms=hold_ms,
-            until_close=until_close,
-            one_behind=one_behind,
-            ignore_abort=ignore_abort,
-            gzip_no_flush=gzip_no_flush,
-            strip_accel=strip_accel,
-            strip_heartbeats=strip_heartbeats,
-            cut_idle_ms=cut_idle_ms,
-            cut_after_ms=cut_after_ms,
-            on_break=on_break,
-            retries=retries,
-        )
-        proxy = Proxy(self.config)
+    def __init__(self, config: ProxyConfig) -> None:
+        self.config = config
+        proxy = Proxy(config)
         super().__init__("buffering-proxy", proxy.start, proxy.stop)

@@ -27,6 +27,7 @@ from mock_provider import text as mock_text
 from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
 from mock_provider.faults import errors as mock_errors
+from mock_provider.proxy import ProxyConfig
 from tests.harness.h2_server import H2Server
 
 SHAPES = {
@@ -173,7 +174,7 @@ def test_a_proxy_in_between_is_judged_by_what_it_does(
     """The sandwich: harness, proxy, mock; only the right checks object."""
     patterns = ["flush.lockstep", "flush.no-one-behind"]
 
-    with BufferingProxy(upstream=clean_mock.url, **knob) as proxy:  # type: ignore[arg-type]
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, **knob)) as proxy:  # type: ignore[arg-type]
         case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
 
     assert findings(case, patterns).keys() == wanted
@@ -195,7 +196,7 @@ def test_a_proxy_that_tells_of_a_failing_upstream(
     client: StreamClient, clean_mock: MockServer, knobs: dict[str, Any], expected: list[str]
 ) -> None:
     """How it ends a stream that breaks off, and how often it asks."""
-    with BufferingProxy(upstream=clean_mock.url, **knobs) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, **knobs)) as proxy:
         case = observe(client, proxy.url, "token-done", FAILING, clean_mock.url)
 
     assert [one.verdict.value for one in judge(case, select(FAILING))] == expected
@@ -205,7 +206,7 @@ def test_a_proxy_that_hears_no_client_leave(client: StreamClient, clean_mock: Mo
     """Whichever way the client leaves."""
     patterns = ["cancel.before-first-token", "cancel.abort-variants"]
 
-    with BufferingProxy(upstream=clean_mock.url, ignore_abort=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, ignore_abort=True)) as proxy:
         case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
 
     assert findings(case, patterns).keys() == set(patterns)

@@ -24,6 +24,7 @@ from harness.truth import Mock
 from harness.units import MS
 from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
+from mock_provider.proxy import ProxyConfig
 
 CHAT, TOKEN_DONE, JSON_STRING = "/v1/chat/completions", "/api/chat/stream", "/api/chat/stream?message=x"
 OLLAMA = "/api/chat"
@@ -317,7 +318,7 @@ def test_a_proxy_with_a_stalled_reader_and_a_silent_upstream(knobs: dict[str, An
     patterns = list(expected)
     with (
         MockServer(MockConfig()) as server,
-        BufferingProxy(upstream=server.url, **knobs) as proxy,
+        BufferingProxy(ProxyConfig(upstream=server.url, **knobs)) as proxy,
         StreamClient() as client,
         Mock(server.url) as mock,
     ):

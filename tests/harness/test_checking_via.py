@@ -16,6 +16,7 @@ from harness.target import Target
 from harness.truth import Mock
 from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
+from mock_provider.proxy import ProxyConfig
 from tests.harness.conformance.tapes import Tape
 
 CHAT = "/v1/chat/completions"
@@ -27,7 +28,7 @@ def found(mock: bool = True, faults: tuple[str, ...] = (), **knobs: Any) -> Chec
     patterns = ["flush.*", "framing.line-endings"]
     with (
         MockServer(MockConfig(tokens=16, ttft="1ms", itl="5ms", faults=faults)) as server,
-        BufferingProxy(upstream=server.url, **knobs) as proxy,
+        BufferingProxy(ProxyConfig(upstream=server.url, **knobs)) as proxy,
         StreamClient(read_timeout_s=2) as client,
         Mock(server.url) as control,
     ):

@@ -42,7 +42,7 @@ def reset(client: socket.socket) -> None:
 def test_without_knobs_it_passes_everything_through(mock: MockServer, dialect: str) -> None:
     request = request_bytes(dialect, f"{BASE}]]")
     direct = exchange(mock.url, request)
-    with BufferingProxy(upstream=mock.url) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy:
         proxied = exchange(proxy.url, request)
     assert [steady(chunk) for chunk in proxied.chunks] == [steady(chunk) for chunk in direct.chunks]
     assert (proxied.status, proxied.whole, proxied.end) == (200, True, "fin")
@@ -55,7 +55,10 @@ def test_lockstep_passes_through_and_not_one_behind(mock: MockServer, control: h
     for one_behind in (False, True):
         stream_id = f"p-{uuid4().hex[:8]}"
         prompt = f"[[mock id={stream_id} script=lockstep tokens=3]]"
-        with BufferingProxy(upstream=mock.url, one_behind=one_behind) as proxy, connect(proxy.url) as client:
+        with (
+            BufferingProxy(ProxyConfig(upstream=mock.url, one_behind=one_behind)) as proxy,
+            connect(proxy.url) as client,
+        ):
             client.sendall(request_bytes("json-string", prompt))
             data = read_until(client, b"\r\n\r\n")
             control.post(f"/streams/{stream_id}/release", params={"upto": 1})
@@ -70,14 +73,14 @@ def test_lockstep_passes_through_and_not_one_behind(mock: MockServer, control: h
 
 def test_until_close_makes_one_piece(mock: MockServer) -> None:
     request = request_bytes("event-json", f"{BASE}]]")
-    with BufferingProxy(upstream=mock.url, until_close=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, until_close=True)) as proxy:
         answer = exchange(proxy.url, request)
     assert answer.chunks == [exchange(mock.url, request).body]
 
 
 def test_hold_bytes_holds_that_many(mock: MockServer) -> None:
     request = request_bytes("event-json", f"{BASE}]]")
-    with BufferingProxy(upstream=mock.url, hold_bytes=100) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, hold_bytes=100)) as proxy:
         answer = exchange(proxy.url, request)
     assert answer.body == exchange(mock.url, request).body
     assert all(len(chunk) >= 100 for chunk in answer.chunks[:-1])
@@ -85,7 +88,7 @@ def test_hold_bytes_holds_that_many(mock: MockServer) -> None:
 
 def test_hold_ms_coalesces(mock: MockServer) -> None:
     request = request_bytes("event-json", f"{BASE}]]")
-    with BufferingProxy(upstream=mock.url, hold_ms=40) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, hold_ms=40)) as proxy:
         answer = exchange(proxy.url, request)
     direct = exchange(mock.url, request)
     assert answer.body == direct.body
@@ -94,7 +97,7 @@ def test_hold_ms_coalesces(mock: MockServer) -> None:
 
 def test_gzip_without_flush_holds_what_a_client_offers_to_take(mock: MockServer) -> None:
     request = request_bytes("event-json", f"{BASE}]]", headers=("Connection: close", "Accept-Encoding: gzip"))
-    with BufferingProxy(upstream=mock.url, gzip_no_flush=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, gzip_no_flush=True)) as proxy:
         answer = exchange(proxy.url, request)
         plain = exchange(proxy.url, request_bytes("event-json", f"{BASE}]]"))
     assert answer.header("content-encoding") == ["gzip"]
@@ -104,14 +107,14 @@ def test_gzip_without_flush_holds_what_a_client_offers_to_take(mock: MockServer)
 
 
 def test_strip_accel(mock: MockServer) -> None:
-    with BufferingProxy(upstream=mock.url, strip_accel=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, strip_accel=True)) as proxy:
         assert exchange(proxy.url, request_bytes("raw-text", "x")).header("x-accel-buffering") == []
 
 
 @pytest.mark.parametrize("kind", ["fin", "rst"])
 def test_a_clients_abort_goes_upstream_as_it_is(mock: MockServer, control: httpx.Client, kind: str) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
-    with BufferingProxy(upstream=mock.url) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy:
         client = connect(proxy.url)
         client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} script=silent]]"))
         read_until(client, b"\r\n\r\n")
@@ -125,7 +128,7 @@ def test_a_clients_abort_goes_upstream_as_it_is(mock: MockServer, control: httpx
 
 def test_ignore_abort_reads_to_the_end(mock: MockServer, control: httpx.Client) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
-    with BufferingProxy(upstream=mock.url, ignore_abort=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, ignore_abort=True)) as proxy:
         with connect(proxy.url) as client:
             client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} tokens=10 itl=10ms]]"))
             read_until(client, b"data: ")
@@ -135,14 +138,14 @@ def test_ignore_abort_reads_to_the_end(mock: MockServer, control: httpx.Client) 
 
 @pytest.mark.parametrize(("fault", "end"), [("rst:2", "rst"), ("fin:2", "fin"), ("truncated-chunk:2", "fin")])
 def test_a_broken_answer_stays_broken(mock: MockServer, fault: str, end: str) -> None:
-    with BufferingProxy(upstream=mock.url) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy:
         answer = exchange(proxy.url, request_bytes("json-string", f"{BASE} fault={fault}]]"))
     assert (answer.whole, answer.end) == (False, end)
     assert len(answer.chunks) >= 2
 
 
 def test_keep_alive_and_whole_answers(mock: MockServer) -> None:
-    with BufferingProxy(upstream=mock.url) as proxy, httpx.Client(base_url=proxy.url) as client:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, httpx.Client(base_url=proxy.url) as client:
         for _ in range(3):
             assert client.get("/health").json() == {"status": "ok"}
             assert client.head("/stream").status_code == 405
@@ -153,20 +156,20 @@ def test_a_dead_upstream_is_a_502() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    with BufferingProxy(upstream=f"http://127.0.0.1:{port}") as proxy:
+    with BufferingProxy(ProxyConfig(upstream=f"http://127.0.0.1:{port}")) as proxy:
         response = httpx.get(proxy.url)
     assert response.status_code == 502
     assert "can't be reached" in response.json()["error"]["message"]
 
 
 def test_an_upstream_that_closes_without_an_answer_is_a_502(mock: MockServer) -> None:
-    with BufferingProxy(upstream=mock.url) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy:
         assert exchange(proxy.url, request_bytes("raw-text", "[[mock fault=accept-close]]")).status == 502
 
 
 def test_back_pressure_reaches_the_upstream(mock: MockServer, control: httpx.Client) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
-    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, connect(proxy.url) as client:
         client.sendall(request_bytes("plain-text", f"[[mock id={stream_id} tokens=600 text=big]]"))
 
         def stuck() -> bool:
@@ -184,7 +187,7 @@ def test_back_pressure_reaches_the_upstream(mock: MockServer, control: httpx.Cli
 
 def test_strip_heartbeats_removes_comments_and_nothing_else(mock: MockServer) -> None:
     prompt = "[[mock seed=3 tokens=4 ttft=60ms itl=60ms heartbeat=15ms]]"
-    with BufferingProxy(upstream=mock.url, strip_heartbeats=True) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, strip_heartbeats=True)) as proxy:
         stripped = exchange(proxy.url, request_bytes("json-string", prompt))
         plain = exchange(proxy.url, request_bytes("plain-text", "[[mock seed=3 tokens=4 itl=0]]"))
     direct = exchange(mock.url, request_bytes("json-string", prompt))
@@ -205,7 +208,7 @@ def test_comments_are_found_however_they_are_cut(size: int) -> None:
 def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
     prompt = f"[[mock id={stream_id} tokens=6 ttft=0 itl=20ms fault=stall@3]]"
-    with BufferingProxy(upstream=mock.url, cut_idle_ms=150) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, cut_idle_ms=150)) as proxy:
         answer = exchange(proxy.url, request_bytes("json-string", prompt))
         assert (answer.whole, answer.end, len(answer.chunks)) == (False, "fin", 3)
         assert entry(control, stream_id)["end"] == "disconnected"
@@ -219,13 +222,13 @@ def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:
 def test_an_error_event_in_place_of_a_cut(mock: MockServer, on_break: Literal["error", "glued"], before: bytes) -> None:
     prompt = "[[mock seed=1 tokens=6 ttft=0 itl=0 fault=fin-mid-event:3]]"
     half = exchange(mock.url, request_bytes("json-string", prompt)).chunks
-    with BufferingProxy(upstream=mock.url, on_break=on_break) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, on_break=on_break)) as proxy:
         answer = exchange(proxy.url, request_bytes("json-string", prompt))
     assert (answer.whole, answer.body) == (True, b"".join(half) + before + ERROR_EVENT)
 
 
 def test_cut_after_so_long(mock: MockServer) -> None:
-    with BufferingProxy(upstream=mock.url, cut_after_ms=100) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, cut_after_ms=100)) as proxy:
         answer = exchange(proxy.url, request_bytes("json-string", "[[mock script=endless ttft=0 itl=20ms]]"))
         assert (answer.status, answer.whole) == (200, False)
         assert exchange(proxy.url, request_bytes("json-string", "[[mock tokens=2 ttft=0 itl=0]]")).whole
@@ -234,7 +237,7 @@ def test_cut_after_so_long(mock: MockServer) -> None:
 @pytest.mark.parametrize(("fault", "asked"), [("status:500", 3), ("status:429", 3), ("status:400", 1)])
 def test_a_refusal_is_asked_for_again(mock: MockServer, control: httpx.Client, fault: str, asked: int) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
-    with BufferingProxy(upstream=mock.url, retries=2) as proxy:
+    with BufferingProxy(ProxyConfig(upstream=mock.url, retries=2)) as proxy:
         answer = exchange(proxy.url, request_bytes("json-string", f"[[mock id={stream_id} fault={fault}]]"))
     assert answer.status == int(fault[-3:])
     assert len(control.get(f"/streams/{stream_id}", params={"wait": 5}).json()["streams"]) == asked
@@ -248,7 +251,7 @@ def test_knobs_that_make_no_sense(knob: dict[str, Any]) -> None:
 
 def test_garbage_behind_a_request_leaves_the_upstream(mock: MockServer, control: httpx.Client) -> None:
     stream_id = f"p-{uuid4().hex[:8]}"
-    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, connect(proxy.url) as client:
         client.sendall(request_bytes("raw-text", f"[[mock id={stream_id} script=silent]]", headers=()))
         data = read_until(client, b"\r\n\r\n")
         client.sendall(b"\0\0\r\n\r\n")
@@ -258,7 +261,7 @@ def test_garbage_behind_a_request_leaves_the_upstream(mock: MockServer, control:
 
 
 def test_an_endless_head_is_refused(mock: MockServer) -> None:
-    with BufferingProxy(upstream=mock.url) as proxy, connect(proxy.url) as client:
+    with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, connect(proxy.url) as client:
         client.sendall(b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 40_000)
         assert b" 400 " in read_until(client, b"\r\n")
 
@@ -275,4 +278,4 @@ def test_an_endless_head_is_refused(mock: MockServer) -> None:
 )
 def test_a_bad_knob_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match=r"expected|out of range"):
-        BufferingProxy(**wrong)
+        BufferingProxy(ProxyConfig(**wrong))
