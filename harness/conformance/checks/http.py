@@ -144,7 +144,7 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
         return fail(
             "HEAD started a generation at the upstream", seen.note(f"{seen.upstream.requests} upstream requests")
         )
-    part = "" if case.has_mock else "; whether it starts a generation shows only with --mock"
+    part = "" if case.has_mock else "; a later body, and whether it starts a generation, show only with --mock"
     return met(f"status {seen.status} without a body{part}")
 
 
