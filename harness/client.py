@@ -201,9 +201,13 @@ def _leave_at_first_token(reader: StreamReader) -> Close | None:
 
 def unreachable(transcript: Transcript) -> CannotMeasure:
     """The error for an endpoint that could not be connected to."""
-    return CannotMeasure(
-        transcript.detail or "the endpoint cannot be reached", "is it running, and are host and port right?"
-    )
+    detail = transcript.detail or "the endpoint cannot be reached"
+    hint = "is it running, and are host and port right?"
+    if "certificate" in detail:
+        hint = "--ca FILE names the authority to believe, --insecure believes any"
+    elif " proxy " in detail:
+        hint = "the proxy is the environment's: unset HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY"
+    return CannotMeasure(detail, hint)
 
 
 def not_a_stream(transcript: Transcript) -> CannotMeasure:
@@ -212,7 +216,13 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     if transcript.outcome is Outcome.CONNECT_ERROR:
         return unreachable(transcript)
     if head is None:
-        return CannotMeasure(transcript.detail or "the endpoint gave no answer", "raise --timeout if it is just slow")
+        slow = transcript.outcome is Outcome.TIMEOUT
+        hint = (
+            "raise --timeout if it is just slow"
+            if slow
+            else "is it this port, and http, https or --http2 as it speaks?"
+        )
+        return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
     body = transcript.body or b"".join(data for _, data in transcript.capture.body)
     excerpt = body[:200].decode("utf-8", "replace")
     hint = f"the body begins: {excerpt!r}" if excerpt else "the body is empty"

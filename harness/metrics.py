@@ -27,6 +27,8 @@ STALL_FACTOR: Final = 10
 MAX_FAILURE_KINDS: Final = 200
 NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
 """Not a failure of the endpoint's: it answered, we left, or the run ended."""
+_ENDLESS: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.HTTP_ERROR})
+"""What we cut has no end of its own, and an endpoint that refuses is not fast."""
 LATE_NS: Final = 10 * MS
 """An arrival that starts this long after its time is late: peers aim at less (inference-perf's schedule delay)."""
 
@@ -60,7 +62,9 @@ METRICS: Final = (
         "per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
         "fewer than 2 tokens",
     ),
-    Metric("e2e", "end of the stream (end marker, else last byte) − start", "no answer, or cut by the client"),
+    Metric(
+        "e2e", "end of the stream (end marker, else last byte) − start", "no answer, a refusal, or cut by the client"
+    ),
     Metric("schedule_delay", "actual − intended start of a stream of an open loop", "closed loop"),
     Metric(
         "ttft_intended",
@@ -508,8 +512,7 @@ class Totals:
 def per_stream(record: StreamRecord, gaps: list[int] | None = None) -> dict[str, float | None]:
     """Every per-stream metric in ns; `gaps` are those of `gaps_ns`, where they are known already."""
     gaps = gaps_ns(record) if gaps is None else gaps
-    # A stream that we cut has no end of its own.
-    end_ns = None if record.outcome in (Outcome.CANCELLED, Outcome.INCOMPLETE) else record.end_ns
+    end_ns = None if record.outcome in _ENDLESS else record.end_ns
     first_ns, delay_ns = ttft_ns(record), schedule_delay_ns(record)
     return {
         "ttft": first_ns,

@@ -123,8 +123,8 @@ class StreamingUser(User):
         if is_over():
             raise StopUser
         record = self.ask(self.client, self.prepare(prompt, name=f"{self._name}/{next(self._asked)}"))
-        if record.outcome is Outcome.CONNECT_ERROR:
-            gevent.sleep(0.5)  # an endpoint that is down must not turn users into a busy loop
+        if record.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR):
+            gevent.sleep(0.5)  # an endpoint that is down, or full, must not turn users into a busy loop
         return record
 
     @property

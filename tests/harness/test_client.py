@@ -12,13 +12,13 @@ from harness import dialects
 from harness.client import StreamClient, not_a_stream, settle
 from harness.errors import CannotMeasure
 from harness.record import record_of
-from harness.stream import Outcome, StreamReader
+from harness.stream import Outcome, StreamReader, interpret
 from harness.target import RequestSpec, Target
 from harness.transport.connection import Close
 from harness.transport.exchange import Watch
 from harness.wire import End, Framing
 from scenarios.hub import watch
-from tests.harness.tapes import chunk, head
+from tests.harness.tapes import chunk, head, play
 from tests.harness.test_encoding import encoder
 from tests.harness.wire_server import Do, Step, WireServer
 
@@ -341,6 +341,25 @@ def test_what_is_no_stream_says_what_came_and_what_to_try(answer: bytes, said: s
     error = not_a_stream(run(answer))
     assert said in (error.hint or "")
     assert "no stream came from" in error.message
+
+
+@pytest.mark.parametrize(
+    ("end", "detail", "said"),
+    [
+        (End.TIMEOUT, "no answer came for 2.0 s", "--timeout"),
+        (End.MALFORMED, "the answer is not valid HTTP/2", "--http2"),
+        (End.CLOSED, "the TLS certificate of a:443 is not accepted: self-signed certificate", "--insecure"),
+        (End.CLOSED, "cannot connect to a:443 through the proxy b:1: Connection refused", "NO_PROXY"),
+        (End.CLOSED, "cannot connect to a:443: Connection refused", "host and port"),
+    ],
+)
+def test_what_gave_no_answer_says_what_to_try(end: End, detail: str, said: str) -> None:
+    capture = play([], then=None)
+    capture.end, capture.detail = end, detail
+    capture.sent_ns = None if end is End.CLOSED else capture.sent_ns
+    error = not_a_stream(interpret(capture))
+    assert said in (error.hint or "")
+    assert error.message == detail
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])

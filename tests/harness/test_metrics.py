@@ -316,6 +316,18 @@ def test_each_metric_is_defined_once_and_says_when_it_is_absent() -> None:
     assert set(per_stream(made())) - {"connect"} <= set(names)
 
 
+def test_an_endpoint_that_refuses_is_not_fast() -> None:
+    totals = Totals()
+    totals.add(made(100, 200))
+    for _ in range(99):
+        refused = made(outcome=Outcome.HTTP_ERROR, start_ms=1)
+        totals.add(msgspec.structs.replace(refused, end_ns=MS, first_byte_ns=MS))
+    summary = totals.summary()
+    assert summary.e2e_ms is not None
+    assert (summary.e2e_ms.p50, summary.e2e_ms.count) == (200, 1)
+    assert totals.judge(parse_slo("error_rate < 1%")).verdict is Verdict.MISSED
+
+
 def late(record: StreamRecord, delay_ms: float, *, warmup: bool = False) -> StreamRecord:
     """The same stream, wanted so much earlier."""
     intended_ns = record.start_ns - round(delay_ms * MS)
