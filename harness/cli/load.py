@@ -140,6 +140,8 @@ def _render(directory: Path) -> list[Path]:
 def locustfile(scenario: str) -> Path:
     """The file of a scenario of ours, or the path itself. Raises UsageError when there is none."""
     if scenario.endswith(".py"):
+        if not Path(scenario).is_file():
+            raise UsageError(f"--scenario {scenario} does not exist", "give the path of a locustfile, or the name chat")
         return Path(scenario)
     spec = importlib.util.find_spec("scenarios")  # found, not imported: importing it would be fine, locust would not
     folders = list(spec.submodule_search_locations or []) if spec else []

@@ -34,6 +34,7 @@ from harness.cli.load_tables import (
     print_summary,
     print_truth,
 )
+from harness.cli.locust_log import task_errors, why_it_ended
 from harness.cli.prompt_options import check_place
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
@@ -143,6 +144,8 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     run.status = ended.status
     run.workers = read_accounts(plan.directory)
     run.caveats += losses(run.workers)
+    if raised := task_errors(plan.directory / LOG):
+        run.caveats.append(raised)
     run.ended = datetime.now(UTC).isoformat(timespec="seconds")
     run.open_loop = _open_loop(plan.workload, totals, ended)
     if run.open_loop is not None and run.open_loop.caveat:
@@ -268,8 +271,7 @@ def _drive(target: Target, plan: Plan, totals: Totals) -> Ended:
             f"{_before(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command}"
         )
     if not totals.started and not ended.interrupted:
-        tail = log_path.read_text(errors="replace").strip().splitlines()[-3:]
-        raise CannotMeasure("Locust ended without a stream: " + " | ".join(tail), f"see {log_path}")
+        raise CannotMeasure(f"Locust ended without a stream: {why_it_ended(log_path)}", f"see {log_path}")
     return ended
 
 

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="What load, check, cancel or diagnose wrote.")],
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="Also write streams.parquet, a row a stream (needs streamgauge[parquet]).")
+        bool, typer.Option("--parquet", help="Also write streams.parquet, a row a stream (needs the extra parquet).")
     ] = False,
     events: Annotated[
         bool, typer.Option("--events", help="With --parquet: also the arrival of every token and read, as lists.")

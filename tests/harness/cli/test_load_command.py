@@ -38,6 +38,7 @@ def test_what_keeps_a_load_from_starting_leaves_the_earlier_run_alone(tmp_path: 
         (tmp_path / name).write_text("kept")
     assert isinstance(failing(mock, "--slo", "typo", "--out", tmp_path), UsageError)
     assert isinstance(failing(mock, "--abort-if", "typo", "--out", tmp_path), UsageError)
+    assert isinstance(failing(mock, "--scenario", "no-such-file.py", "--out", tmp_path), UsageError)
     assert isinstance(failing(nowhere, "--out", tmp_path), CannotMeasure)
     assert isinstance(failing(mock, "--mock", nowhere, "--out", tmp_path), CannotMeasure), "asked before, not after"
     assert {path.read_text() for path in tmp_path.iterdir()} == {"kept"}

@@ -1,0 +1,48 @@
+"""What Locust wrote while it ran: the errors of a scenario's own code, which leave no record."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from harness.units import plural
+
+_ERROR: Final = re.compile(r"\[[^\]]*\] \S+/(?:ERROR|CRITICAL)/(\S+?): (.*)")
+_RAISED: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*")
+_TASKS: Final = "locust.user"
+_LONGEST: Final = 500
+_KINDS: Final = 100
+
+
+def task_errors(log: Path) -> str | None:
+    """A sentence on the errors that tasks raised, with the commonest; None when none did."""
+    found: Counter[str] = Counter()
+    for line in _lines(log):
+        match = _ERROR.fullmatch(line)
+        if match and match[1].startswith(_TASKS) and (match[2] in found or len(found) < _KINDS):
+            found[match[2]] += 1
+    if not found:
+        return None
+    [(commonest, _)] = found.most_common(1)
+    count = plural(found.total(), "error")
+    return f"The scenario raised {count}, each a stream that may be missing: {commonest} (see {log})."
+
+
+def why_it_ended(log: Path) -> str:
+    """What Locust said last that looks like a reason, else its last lines."""
+    last: list[str] = []
+    reason = None
+    for line in _lines(log):
+        if match := _ERROR.fullmatch(line):
+            reason = match[2]
+        elif _RAISED.fullmatch(line) or ": error: " in line:
+            reason = line
+        last = [*last[-2:], line] if line else last
+    return reason or " | ".join(last)
+
+
+def _lines(log: Path) -> Iterator[str]:
+    with log.open(errors="replace") as file:
+        for line in file:
+            yield line.rstrip("\n")[:_LONGEST]
