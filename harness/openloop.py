@@ -45,7 +45,11 @@ class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(totals: Totals, planned: int, length_ns: int, *, model: str, max_streams: int | None) -> OpenLoop:
-    """Compare the records of a run with the arrivals that were due in its `length_ns`."""
+    """Compare the records of a run with the arrivals that were due in its `length_ns`.
+
+    What still started in the last moment of a run that was cut short was due as well.
+    """
+    planned = max(planned, totals.started)
     seconds = length_ns / SECOND
 
     def rate(count: int) -> float | None:
@@ -56,7 +60,7 @@ def judge(totals: Totals, planned: int, length_ns: int, *, model: str, max_strea
         planned=planned,
         started=totals.started,
         late=totals.late,
-        dropped=max(planned - totals.started, 0),
+        dropped=planned - totals.started,
         late_limit_ms=ns_to_ms(LATE_NS),
         planned_per_s=rate(planned),
         achieved_per_s=rate(totals.started),

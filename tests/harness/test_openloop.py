@@ -34,5 +34,6 @@ def test_without_a_cap_the_client_is_to_blame() -> None:
     assert "The client did not keep its schedule" in (found.caveat or "")
 
 
-def test_more_records_than_arrivals_is_no_negative_drop() -> None:
-    assert judged(10, 12).dropped == 0
+def test_no_more_streams_start_than_were_due() -> None:
+    found = judged(10, 12)
+    assert (found.planned, found.started, found.dropped) == (12, 12, 0)
