@@ -4,11 +4,16 @@
 """
 
 import os
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("streamgauge", deadline=None, derandomize=True)
 settings.load_profile("streamgauge")
+
+# A shell has SIGINT ignored in what it starts in the background, and that is inherited by all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

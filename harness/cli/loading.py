@@ -349,7 +349,8 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
     """Ask it to end, and end it when it does not, or when the user is asked to wait too long."""
-    child.send_signal(signal.SIGINT)
+    # Not SIGINT: in the background of a script that is ignored, here and in every child.
+    child.send_signal(signal.SIGTERM)
     try:
         child.wait(wait_s)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):

@@ -104,6 +104,25 @@ def test_ctrl_c_keeps_and_reports_what_was_measured(paced: str, tmp_path: Path) 
     assert len(records(tmp_path)) == sum(run["summary"]["streams"].values())
 
 
+def test_in_the_background_of_a_script_a_load_ends_in_order_too(paced: str, tmp_path: Path) -> None:
+    """There a shell has SIGINT ignored, in all that it starts."""
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    process = subprocess.Popen(
+        [*ignoring, *command("load", paced + CHAT, "--users", "4", "--duration", "60s", "--out", tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    seen = wait_for_records(tmp_path, 4)
+    process.terminate()
+    out, err = process.communicate(timeout=100)
+
+    assert seen >= 4
+    assert process.returncode == 130, err
+    (account,) = json.loads((tmp_path / "run.json").read_text())["workers"]
+    assert account["ended"]
+    assert account["started"] == account["recorded"] == len(records(tmp_path))
+    assert "did not end in order" not in out
+
+
 def test_a_missed_slo_fails_and_a_met_one_does_not(streamgauge: Run, paced: str, tmp_path: Path) -> None:
     common = ("load", paced + CHAT, "--users", "2", "--duration", "2s", "--out", tmp_path)
 
