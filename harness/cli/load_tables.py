@@ -46,7 +46,9 @@ def _phase(totals: Totals, workload: Workload, now_ns: int) -> str | None:
     shown = f"{min(max(passed_ns, 0), workload.length_ns) / SECOND:.0f} of {workload.length_ns / SECOND:.0f} s"
     if passed_ns < workload.warmup_ns:
         return f"{shown} (warm-up, {totals.warmup:,} streams left out)"
-    return shown if passed_ns < workload.length_ns else f"{shown} (draining)"
+    if passed_ns < workload.length_ns:
+        return shown
+    return f"{shown} (draining)" if passed_ns < workload.length_ns + workload.drain_ns else f"{shown} (ending)"
 
 
 def _cells(summary: Summary) -> list[str]:

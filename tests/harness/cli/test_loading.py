@@ -65,8 +65,9 @@ def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.Ca
         (Window(103 * SECOND, 110 * SECOND), 101, "1 of 10 s (warm-up, 0 streams left out): streams 0"),
         (Window(103 * SECOND, 110 * SECOND), 105, "5 of 10 s: streams 0"),
         (Window(103 * SECOND, 110 * SECOND), 112, "10 of 10 s (draining): streams 0"),
+        (Window(103 * SECOND, 110 * SECOND), 115, "10 of 10 s (ending): streams 0"),
     ],
 )
 def test_progress_counts_from_the_beginning_of_the_run(window: Window | None, now_s: int, told: str) -> None:
-    workload = Workload(length_ns=10 * SECOND, warmup_ns=3 * SECOND)
+    workload = Workload(length_ns=10 * SECOND, warmup_ns=3 * SECOND, drain_ns=4 * SECOND)
     assert line(Totals(window=window), workload, now_s * SECOND, "1 of 2 workers here").startswith(told)
