@@ -38,7 +38,11 @@ ThinkTime = Annotated[
 ]
 Stages = Annotated[
     str | None,
-    _option(panel=_CLOSED, metavar="STAGES", help="Users over time instead of --users: 50:30s,200:1m."),
+    _option(
+        panel=_CLOSED,
+        metavar="STAGES",
+        help="Users over time instead of --users: 50:30s,200:1m. A step down cuts the streams of those who leave.",
+    ),
 ]
 SpawnRate = Annotated[
     float | None,
