@@ -110,24 +110,48 @@ class StreamClient:
         Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
         `cut` then gives what had come so far.
         """
+        deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        try:
+            asking = self.asking(spec, deadline=deadline, leave_after=leave_after)
+        except httpx.InvalidURL as error:
+            self.exchanges += 1
+            return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
+        return self.ask(asking, dialect=dialect, keep=keep, on_token=on_token)
+
+    def asking(
+        self,
+        spec: RequestSpec,
+        *,
+        deadline: float | None = None,
+        leave_after: tuple[float, Close] | None = None,
+    ) -> Asking:
+        """What `ask` takes, for those who have time for it before. `deadline` is on the monotonic clock.
+
+        Raises httpx.InvalidURL.
+        """
+        to = destination(spec.url)
+        return Asking(
+            spec.method,
+            to,
+            fields_of(spec.method, to, spec.headers, spec.body),
+            spec.body or b"",
+            spec.http_version,
+            self._connect_timeout_s,
+            self._read_timeout_s,
+            self._read_timeout_s,
+            deadline,
+            leave_after,
+        )
+
+    def ask(
+        self, asking: Asking, *, dialect: Dialect | None = None, keep: bool = True, on_token: OnToken | None = None
+    ) -> Transcript:
+        """`run`, of what `asking` has made."""
         capture = self.last = Capture(0, wire=[] if keep else None)
         self.exchanges += 1
         self._exchange = None
-        deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        deadline = asking.deadline_s
         try:
-            to = destination(spec.url)
-            asking = Asking(
-                spec.method,
-                to,
-                fields_of(spec.method, to, spec.headers, spec.body),
-                spec.body or b"",
-                spec.http_version,
-                self._connect_timeout_s,
-                self._read_timeout_s,
-                self._read_timeout_s,
-                deadline,
-                leave_after,
-            )
             exchange = self._exchange = self._transport.begin(asking, capture)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             capture.detail = capture.detail or str(error)

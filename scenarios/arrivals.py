@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import gevent
+from gevent import Greenlet
 from gevent.pool import Pool
 from locust import task
 from locust.exception import StopUser
@@ -59,7 +60,7 @@ class ArrivalsUser(StreamingUser):
                 expect(None)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
                     break  # what is left of the schedule is dropped: the run has ended
-                running.spawn(self._serve, one)
+                running.start(one)
                 gevent.sleep(0)  # the stream starts before anything else is done
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
@@ -68,12 +69,12 @@ class ArrivalsUser(StreamingUser):
             alarm.close()
         raise StopUser
 
-    def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Prepared]]:
-        """Each arrival's time and what it asks, prepared while there is nothing to start.
+    def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Greenlet]]:
+        """Each arrival's time and who serves it, prepared while there is nothing to start.
 
         Preparing takes longer than the gap to the next arrival may be: that would be the client's own rhythm.
         """
-        ready: deque[tuple[int, Prepared]] = deque()
+        ready: deque[tuple[int, Greenlet]] = deque()
         more = True
         while True:
             while more and len(ready) < AHEAD and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
@@ -81,7 +82,7 @@ class ArrivalsUser(StreamingUser):
                 more = arrival is not None
                 if arrival is not None:
                     intended_ns = began_ns + arrival.at_ns
-                    ready.append((intended_ns, self.arrive(arrival, intended_ns)))
+                    ready.append((intended_ns, Greenlet(self._serve, self.arrive(arrival, intended_ns))))
             if not ready:
                 return
             yield ready.popleft()

@@ -18,12 +18,14 @@ from locust import User, events
 from locust.exception import StopUser
 
 from harness.client import OnToken, StreamClient
+from harness.errors import UsageError
 from harness.metrics import ttft_ns
 from harness.prompts import Prompt, PromptPlan, PromptSource, source
 from harness.record import StreamRecord, Waits, record_of
 from harness.runs import Recorder
 from harness.stream import Outcome, StreamReader, Transcript
-from harness.target import RequestSpec, Target, directive
+from harness.target import Target, check_url, directive
+from harness.transport.asking import Asking
 from harness.transport.connection import Close
 from harness.units import MS, SECOND
 from harness.validity import doubtful
@@ -74,8 +76,8 @@ class Prepared(NamedTuple):
     """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
 
     stream_id: str
-    spec: RequestSpec
-    leave: Leave | None
+    asking: Asking
+    on_token: OnToken | None
     intended_ns: int | None
     prompt: Prompt
 
@@ -147,16 +149,14 @@ class StreamingUser(User):
         if self.target.mock:
             sent = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
         spec = self.target.request(sent.text, messages=sent.messages, max_tokens=sent.output_tokens)
-        return Prepared(stream_id, spec, WORKLOAD.leave(name), intended_ns, prompt)
+        on_token, leave_after = _leaving(WORKLOAD.leave(name))
+        return Prepared(stream_id, self.client.asking(spec, leave_after=leave_after), on_token, intended_ns, prompt)
 
     def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:
         """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
-        on_token, leave_after = _leaving(prepared.leave)
         self._recorder.start()
         try:
-            transcript = client.run(
-                prepared.spec, dialect=self.reader, keep=False, on_token=on_token, leave_after=leave_after
-            )
+            transcript = client.ask(prepared.asking, dialect=self.reader, keep=False, on_token=prepared.on_token)
         except BaseException:
             # The run ends while the stream does not: what had come is still a record.
             if partial := client.cut(self.reader):
@@ -233,7 +233,11 @@ def _target(host: str | None) -> Target:
         return msgspec.json.decode(given, type=Target)
     if not host:
         raise SystemExit("no endpoint: pass --host URL")
-    return Target(url=host if urlsplit(host).path.strip("/") else host.rstrip("/") + DEFAULT_PATH)
+    try:
+        url = check_url(host)
+    except UsageError as error:
+        raise SystemExit(f"--host: {error}") from None
+    return Target(url=url if urlsplit(url).path.strip("/") else url.rstrip("/") + DEFAULT_PATH)
 
 
 def _plan(target: Target) -> PromptPlan:

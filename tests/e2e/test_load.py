@@ -151,6 +151,20 @@ def test_the_scenario_file_runs_under_plain_locust(paced: str, tmp_path: Path) -
     assert "/v1/chat/completions" in out
 
 
+def test_under_plain_locust_a_host_that_is_no_url_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "locust", "-f", "scenarios/chat.py", "--host", "http://[", "--headless",
+            "--users", "1", "--run-time", "60s", "--run-dir", str(tmp_path),
+        ],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "--host: 'http://[' is not a URL that can be requested" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_locusts_web_ui_shows_the_streams_that_are_recorded(paced: str, tmp_path: Path, processes: int) -> None:
     port, master = free_port(), str(free_port())
