@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from harness.cancellation import Upstream, wasted_tokens
-from harness.metrics import Distribution, distribution
+from harness.distributions import Distribution, distribution
 from harness.record import StreamRecord
 from harness.stream import Outcome
 from harness.units import ns_to_ms

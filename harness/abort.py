@@ -15,9 +15,10 @@ import re
 from collections import deque
 from typing import Final, NamedTuple
 
+from harness.distributions import distribution, pooled
 from harness.errors import UsageError
 from harness.histogram import Histogram
-from harness.metrics import distribution, gaps_ns, per_stream, pooled
+from harness.metrics import gaps_ns, per_stream
 from harness.record import StreamRecord
 from harness.slo import LATENCIES
 from harness.stream import Outcome

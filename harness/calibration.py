@@ -3,7 +3,8 @@
 import msgspec
 
 from harness.comparison import Comparison
-from harness.metrics import Distribution, Summary
+from harness.distributions import Distribution
+from harness.summary import Summary
 from harness.validity import Validity
 
 

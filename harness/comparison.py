@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from harness.distributions import Distribution, distribution, pooled
 from harness.histogram import Histogram
-from harness.metrics import Distribution, distribution, gaps_ns, pooled, ttft_ns
+from harness.metrics import gaps_ns, ttft_ns
 from harness.record import StreamRecord
 
 MAX_JOINED: Final = 2000

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from harness.metrics import LATE_NS, Totals
+from harness.metrics import LATE_NS
+from harness.summary import Totals
 from harness.units import SECOND, ns_to_ms
 
 

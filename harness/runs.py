@@ -22,10 +22,10 @@ from harness.calibration import Calibration
 from harness.comparison import Comparison
 from harness.errors import UsageError
 from harness.files import replace_file
-from harness.metrics import Summary, Window
 from harness.openloop import OpenLoop
 from harness.record import StreamRecord
 from harness.stream import Outcome
+from harness.summary import Summary, Window
 from harness.units import show_bytes
 from harness.workers import WorkerRow, latest
 

@@ -2,8 +2,8 @@
 
 from harness.conformance.result import Verdict
 from harness.histogram import RELATIVE_ERROR
-from harness.metrics import Summary
 from harness.runs import SCHEMA
+from harness.summary import Summary
 from harness.units import plural
 from reports.load import Run
 from reports.text import clean, percent

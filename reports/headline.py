@@ -5,9 +5,11 @@ from typing import Final, NamedTuple
 
 from harness.cancellation import CancelRow
 from harness.conformance.result import Verdict
-from harness.metrics import NEUTRAL, Distribution, Summary
+from harness.distributions import Distribution
+from harness.metrics import NEUTRAL
 from harness.slo import Verdict as SloVerdict
 from harness.stream import Outcome
+from harness.summary import Summary
 from harness.units import plural
 from reports.load import Run
 from reports.text import ABSENT, clean, ms, number, percent

@@ -9,9 +9,9 @@ from harness.buffering import DiagnosisFile
 from harness.cancellation import CancellationFile
 from harness.conformance.result import ChecksFile
 from harness.errors import UsageError
-from harness.metrics import Summary
 from harness.runs import RunFile
 from harness.slo import Slo, SloResult, parse_slo
+from harness.summary import Summary
 from reports.streams import Streams, collect
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"

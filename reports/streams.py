@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from harness import runs
-from harness.metrics import NEUTRAL, Timing, Totals, ttft_ns
+from harness.metrics import NEUTRAL, ttft_ns
 from harness.record import StreamRecord
 from harness.runs import RecordReader, outlines
 from harness.slo import Slo
 from harness.stream import Outcome
+from harness.summary import Timing, Totals
 from harness.units import MS, SECOND
 
 MAX_ROWS: Final = 200_000

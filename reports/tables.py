@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.calibration import beyond, told
-from harness.metrics import METRICS, Distribution, Summary, distribution
+from harness.distributions import Distribution, distribution
+from harness.metrics import METRICS
 from harness.stream import Outcome
+from harness.summary import Summary
 from harness.units import MS, plural
 from reports.load import Run
 from reports.text import ABSENT, ms_cell, number, percent

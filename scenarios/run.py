@@ -12,8 +12,8 @@ from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from harness.metrics import Window
 from harness.runs import write_window
+from harness.summary import Window
 from harness.units import LONGEST_NS, MS, SECOND
 from harness.workload import Workload
 from scenarios.shipping import shipper

@@ -24,7 +24,8 @@ LAYERS = {
         "harness.prompts.lengths", "harness.prompts.words", "harness.prompts.files",
     ],
     "judgement": [
-        "harness.metrics", "harness.slo", "harness.validity", "harness.calibration", "harness.buffering",
+        "harness.metrics", "harness.distributions", "harness.summary", "harness.slo", "harness.validity",
+        "harness.calibration", "harness.buffering",
         "harness.cancellation", "harness.comparison", "harness.culprits", "harness.timeline", "harness.abort",
         "harness.openloop", "harness.abandonment", "harness.live", "harness.conformance", "harness.conformance.*",
     ],
@@ -175,7 +176,7 @@ def test_a_module_imports_only_what_its_layer_may(name: str) -> None:
         ("harness.dialects.raw_text", "from harness.client import StreamClient"),
         ("harness.wire", "import msgspec"),
         ("harness.units", "from harness import stream"),
-        ("harness.client", "from harness.metrics import Totals"),
+        ("harness.client", "from harness.summary import Totals"),
         ("harness.client", "import locust"),
         ("harness.cli.load", "import reports.render"),
         ("harness.cli.load", "from scenarios import chat"),

@@ -11,8 +11,9 @@ from harness.calibration import Calibration, beyond, told
 from harness.cli.console import facts, out, safe
 from harness.cli.slos import slo_table
 from harness.comparison import Comparison
-from harness.metrics import Distribution, Failure, Summary, Totals
+from harness.distributions import Distribution
 from harness.openloop import OpenLoop
+from harness.summary import Failure, Summary, Totals
 from harness.units import SECOND
 from harness.workload import Workload
 

@@ -39,12 +39,13 @@ from harness.cli.prompt_options import check_place
 from harness.client import StreamClient, not_a_stream, settle
 from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
 from harness.errors import CannotMeasure, UsageError
-from harness.metrics import NEUTRAL, Totals
+from harness.metrics import NEUTRAL
 from harness.openloop import OpenLoop, judge
 from harness.prompts import PromptSource
 from harness.record import StreamRecord
 from harness.slo import Slo
 from harness.stream import Outcome
+from harness.summary import Totals
 from harness.target import Target, without_key
 from harness.truth import Mock
 from harness.units import MS, SECOND, plural

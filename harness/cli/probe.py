@@ -9,8 +9,9 @@ from rich.table import Table
 from harness.cli.console import facts, out, safe
 from harness.cli.options import with_target
 from harness.client import StreamClient, not_a_stream, settle
+from harness.distributions import Distribution, distribution
 from harness.errors import ExitCode
-from harness.metrics import Distribution, distribution, gaps_ns, tpot_ns, ttft_ns
+from harness.metrics import gaps_ns, tpot_ns, ttft_ns
 from harness.record import record_of
 from harness.stream import Outcome, Transcript
 from harness.target import Target

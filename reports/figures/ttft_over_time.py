@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.metrics import distribution
+from harness.distributions import distribution
 from harness.units import MS
 from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, left_out, log_axis, svg
 from reports.load import Run

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from harness.metrics import Totals
 from harness.record import StreamRecord
 from harness.runs import RecordReader
+from harness.summary import Totals
 from harness.truth import Mock
 from mock_provider.config import MockConfig
 from mock_provider.embedded import MockServer

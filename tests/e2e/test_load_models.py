@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from harness import runs
-from harness.metrics import Window
 from harness.record import StreamRecord
 from harness.runs import RecordReader
 from harness.schedule import Rate, arrivals
 from harness.stream import Outcome
+from harness.summary import Window
 from harness.truth import Mock
 from harness.units import MS, SECOND
 from mock_provider.config import MockConfig

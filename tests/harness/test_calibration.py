@@ -9,7 +9,7 @@ from harness import runs
 from harness.calibration import Calibration, beyond, floor_of, told
 from harness.comparison import Ledgered, compare
 from harness.errors import UsageError
-from harness.metrics import Summary, Totals
+from harness.summary import Summary, Totals
 from harness.units import MS
 from tests.harness.test_validity import stream
 

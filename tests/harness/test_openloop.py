@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.metrics import Totals
 from harness.openloop import OpenLoop, judge
+from harness.summary import Totals
 from harness.units import SECOND
 
 

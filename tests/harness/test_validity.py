@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.metrics import Totals
 from harness.record import SCHEMA, Reads, StreamRecord, Waits
 from harness.stream import Outcome
+from harness.summary import Totals
 from harness.units import MS
 from harness.validity import LIMITS, VALIDITY_RULE, Evidence, doubtful, itl_bounds_ns, ttft_bound_ns, validity
 from harness.workers import WorkerRow

@@ -6,11 +6,11 @@ from harness import runs
 from harness.buffering import DiagnosisFile, Fix, PathFinding, Pattern
 from harness.cancellation import CancellationFile, CancelRow
 from harness.conformance.result import CheckResult, ChecksFile, Evidence, Verdict
-from harness.metrics import Summary, Totals
 from harness.record import SCHEMA, Reads, StreamRecord
 from harness.runs import RunFile
 from harness.slo import parse_slo
 from harness.stream import Outcome
+from harness.summary import Summary, Totals
 from harness.units import MS, SECOND
 
 EPOCH = 1_763_700_000 * SECOND

@@ -3,8 +3,8 @@
 import xml.etree.ElementTree as ET
 
 from harness.conformance.result import Verdict
-from harness.metrics import Totals
 from harness.slo import parse_slo
+from harness.summary import Totals
 from reports.junit import junit_xml
 from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file, stream
 

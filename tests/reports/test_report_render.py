@@ -11,9 +11,9 @@ import pytest
 from harness import runs
 from harness.comparison import Ledgered, compare
 from harness.errors import UsageError
-from harness.metrics import Totals, Window
 from harness.slo import parse_slo
 from harness.stream import Outcome
+from harness.summary import Totals, Window
 from harness.units import MS
 from reports.render import render
 from reports.text import ms, ms_cell

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.load_tables import line, print_failures
 from harness.cli.loading import _stop
-from harness.metrics import Failure, Totals, Window
+from harness.summary import Failure, Totals, Window
 from harness.units import SECOND
 from harness.workload import Workload
 
