@@ -33,7 +33,8 @@ ThinkTime = Annotated[
     _option(
         panel=_CLOSED,
         metavar="PAUSE",
-        help="A user's pause before it asks again: 2s, exp(2s) or uniform(1s,3s); none if not given.",
+        help="A user's pause before it asks again: 2s, exp(2s) or uniform(1s,3s); none if not given. After a refusal, "
+        "or no connection, another half second.",
     ),
 ]
 Stages = Annotated[
