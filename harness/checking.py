@@ -51,6 +51,7 @@ def check(
     profile: Profile | None = None,
     schema: PayloadSchema | None = None,
     pace: Pace | None = None,
+    guessed: bool = False,
     clients: bool = False,
     reference: Target | None = None,
     progress: Progress = lambda *_: None,
@@ -60,6 +61,7 @@ def check(
     `reference` is the same endpoint without a proxy: everything is observed there too, and each finding says whether
     it is the proxy's.
 
+    `guessed`: it was settled by trying, so where the prompt goes is not known.
     `clients`: its streams are also replayed through the clients that people use.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -72,6 +74,7 @@ def check(
         profile=profile,
         schema=schema,
         pace=pace,
+        guessed=guessed,
         progress=progress,
     )
     case = look(client, target)
@@ -142,6 +145,7 @@ def observe(
     profile: Profile | None = None,
     schema: PayloadSchema | None = None,
     pace: Pace | None = None,
+    guessed: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Case:
     """Run the scenarios that the selected checks read; only the first one when it gives no stream.
@@ -172,6 +176,8 @@ def observe(
         return case
     case.dialect = target.reader() or happy.transcript.dialect
     case.doubt = guesses.doubt(happy.transcript)
+    vendor = case.dialect is not None and case.dialect.path is not None
+    case.place_guessed = guessed and not vendor and not happy.upstream
     # What is in doubt has no vendor whose habits could be excused.
     case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect)
     runner = runner._replace(dialect=case.dialect, happy=happy)

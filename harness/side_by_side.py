@@ -67,6 +67,7 @@ def measure(subject: Subject, asked: Asked, progress: floor.Progress = lambda *_
             profile=None if subject.profile is None else profiles.by_name(subject.profile),
             schema=asked.schema,
             pace=asked.pace,
+            guessed=not subject.settled,
             clients=asked.clients,
             progress=progress,
         )

@@ -122,6 +122,14 @@ class Observed:
         return after.partition(self.marks[1])[0]
 
     @property
+    def streamed(self) -> str | None:
+        """The text that the mock streamed: what it was asked for, where its ledger has the request; else None.
+
+        An endpoint that never asked the mock can't have lost the text.
+        """
+        return self.said if self.upstream else None
+
+    @property
     def differs_at(self) -> int:
         """The offset of the event in which that text stops being what the mock was asked to stream."""
         said, heard = self.said or "", self.heard
@@ -180,8 +188,9 @@ class Case:
 
     `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
     in which a heartbeat is expected, `takes_limit` whether a request can limit the answer's length. `doubt` says
-    why a dialect that was guessed is not to be believed, `profile` which requirements weigh more or less here,
-    `schema` is the caller's, for its payloads.
+    why a dialect that was guessed is not to be believed, `place_guessed` that nothing shows that the prompt is read
+    from where it was put, `profile` which requirements weigh more or less here, `schema` is the caller's, for its
+    payloads.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -199,6 +208,7 @@ class Case:
     schema: PayloadSchema | None = None
     requests: int = 0
     doubt: str | None = None
+    place_guessed: bool = False
     profile: Profile = PLAIN
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
@@ -209,6 +219,11 @@ class Case:
     def has_mock(self) -> bool:
         """The upstream is the mock provider: implied by the sandwich, told of other positions."""
         return self.position is Position.SANDWICH if self.mock is None else self.mock
+
+    @property
+    def guessed(self) -> bool:
+        """The dialect was told from the first event of the happy path, not by the caller."""
+        return any(one.transcript.dialect_rule is not None for one in self.of(("happy",)))
 
     @property
     def dialect_name(self) -> str | None:

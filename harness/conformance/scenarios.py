@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from harness.conformance.optins import OptIn
 
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
+PLACE: Final = "to be told where the prompt goes: {{prompt}} in the URL or in --body FILE"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 CUT_AFTER_TOKENS: Final = 5  # of the upstream's in `mid-cut`

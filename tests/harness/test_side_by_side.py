@@ -114,3 +114,25 @@ def test_no_target_could_be_measured() -> None:
 
     assert report.exit_code is ExitCode.CANNOT_MEASURE
     assert all("cannot connect" in (row.reason or "") for row in report.targets)
+
+
+@pytest.mark.parametrize(
+    ("query", "upstream", "verdict"),
+    [
+        ("", False, Verdict.INCONCLUSIVE),
+        ("?message=x", False, Verdict.WARN),
+        ("?message={{prompt}}", False, Verdict.WARN),
+        ("", True, Verdict.WARN),
+    ],
+    ids=["guessed", "in the URL", "said", "seen by the mock"],
+)
+def test_nothing_is_blamed_for_where_the_harness_put_the_prompt(
+    mock: str, query: str, upstream: bool, verdict: Verdict
+) -> None:
+    """An endpoint that was asked with ?message= on a guess may read no prompt at all, unless its upstream saw it."""
+    base = mock.removesuffix("/v1/chat/completions")
+    asked = ASKED._replace(selected=select(("security.prompt-not-in-url",)))
+
+    report = check_all([Subject(url=f"{base}/stream{query}", mock=base if upstream else None)], asked)
+
+    assert [one.verdict for checks in report.measured for one in checks.results] == [verdict]

@@ -111,12 +111,15 @@ def _shape(value: Any) -> str:
     wants=succeeded,
     expected='{"token": string, "done": boolean}, done true on the last event only',
 )
-def token_done_shape(seen: Observed, _case: Case) -> Finding | None:
+def token_done_shape(seen: Observed, case: Case) -> Finding | None:
     payloads = [(event, value) for event in seen.transcript.events if isinstance(value := parse(event.data), dict)]
     if not payloads:
         return None
-    if not any("done" in value for _, value in payloads) and any(is_sentinel(e.data) for e in seen.transcript.events):
-        return not_applicable("the tokens are objects without done, ended by [DONE]")
+    if not any("done" in value for _, value in payloads):
+        if any(is_sentinel(event.data) for event in seen.transcript.events):
+            return not_applicable("the tokens are objects without done, ended by [DONE]")
+        if case.guessed:
+            return not_applicable("the tokens are objects without done: {token, done} is only a guess")
     for event, value in payloads:
         if kind_of(value.get("token")) != "string" and value.get("done") is not True:
             return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset))

@@ -11,6 +11,7 @@ from harness.conformance.registry import (
     fail,
     inconclusive,
     met,
+    not_applicable,
     per_stream,
     unmet,
     warn,
@@ -119,6 +120,8 @@ def _judge_refusal(seen: Observed) -> Finding:
 
 def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
     if isinstance(value, NotJson):
+        if not seen.transcript.body:
+            return unmet(f"{seen.label}: {seen.status} without a body", seen.note(seen.how_it_went()))
         return unmet(f"{seen.label}: the error is not JSON", seen.at(offset))
     error = value.get("error", value) if isinstance(value, dict) else value
     if isinstance(error, dict) and any(error.get(key) for key in ("message", "detail", "title")):
@@ -159,11 +162,11 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
     wants=streams,
     expected="no end marker after an error",
 )
-def no_success_after_error(seen: Observed, case: Case) -> Finding:
+def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
     transcript = seen.transcript
     error = transcript.first(Kind.ERROR)
     if error is None:
-        return inconclusive("no error event was seen", MOCK)
+        return _untold(seen, case)
     after = [found for found in transcript.deltas if found.event > error.event and found.delta.kind is Kind.DONE]
     if not after:
         return met("nothing claims success after the error")
@@ -195,7 +198,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding:
     wants=streams,
     expected="errors by event name, error key or shape, never as a token",
 )
-def distinguishable_from_content(seen: Observed, _case: Case) -> Finding:
+def distinguishable_from_content(seen: Observed, case: Case) -> Finding | None:
     transcript = seen.transcript
     if transcript.first(Kind.ERROR):
         return met("the error is an event of its own")
@@ -205,7 +208,16 @@ def distinguishable_from_content(seen: Observed, _case: Case) -> Finding:
         return unmet(
             f"the last token is an error message: {printable(tokens[-1][1], 60)}", seen.at(tokens[-1][0].offset)
         )
-    return inconclusive("no error was seen", MOCK)
+    return _untold(seen, case)
+
+
+def _untold(seen: Observed, case: Case) -> Finding | None:
+    """What a stream without an error says of how errors are told: nothing, unless its upstream is known to fail."""
+    if seen.scenario in FAULTED and seen.upstream:
+        return not_applicable("the upstream failed, and no event tells of it (see errors.mid-stream-event)")
+    if any(one.upstream for one in case.of(FAULTED)):
+        return None
+    return inconclusive("no error event was seen", MOCK)
 
 
 @per_stream(

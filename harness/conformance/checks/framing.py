@@ -198,7 +198,7 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 return unmet(f"the line {_show(line.raw)} of a longer text has no data: prefix", seen.at(line.offset))
     if "\n" not in seen.heard:
         return inconclusive("no token with a line break came", MOCK)
-    if seen.said is not None and seen.heard != seen.said:
+    if seen.streamed is not None and seen.heard != seen.streamed:
         return unmet("the text with line breaks did not arrive as it was sent", seen.at(seen.differs_at))
     return met("text with line breaks arrives whole")
 
@@ -549,12 +549,13 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
     expected="lines of at most 64 KiB, or a whole big event",
 )
 def event_size_64k(seen: Observed, _case: Case) -> Finding:
-    if seen.said is not None and len(seen.said) > LONG_LINE:
-        if seen.heard == seen.said:
-            return met(f"a token of {show_bytes(len(seen.said))} arrives whole")
+    if seen.streamed is not None and len(seen.streamed) > LONG_LINE:
+        if seen.heard == seen.streamed:
+            return met(f"a token of {show_bytes(len(seen.streamed))} arrives whole")
         got = show_bytes(len(seen.heard))
         return fail(
-            f"of a text of {show_bytes(len(seen.said))} {got} arrived: {seen.how_it_went()}", seen.at(seen.differs_at)
+            f"of a text of {show_bytes(len(seen.streamed))} {got} arrived: {seen.how_it_went()}",
+            seen.at(seen.differs_at),
         )
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)
     if longest is None or len(longest.raw) <= LONG_LINE:

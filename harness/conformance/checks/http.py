@@ -19,7 +19,7 @@ from harness.conformance.registry import (
     worst,
 )
 from harness.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, PLAIN, STREAM
+from harness.conformance.scenarios import HAPPY, PLACE, PLAIN, STREAM
 from harness.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
 from harness.dialects.base import Media
 from harness.wire import End, Framing
@@ -242,11 +242,16 @@ def _claims_stream(seen: Observed) -> bool:
     wants=answered,
     expected="4xx before any event",
 )
-def validation_before_stream(seen: Observed, _case: Case) -> Finding:
-    status = seen.status or 0
-    if 400 <= status < 500 and not _claims_stream(seen):
-        return met(f"{seen.variant} is refused with {status}")
+def validation_before_stream(seen: Observed, case: Case) -> Finding:
+    if _refuses(seen):
+        return met(f"{seen.variant} is refused with {seen.status}")
+    if case.place_guessed and seen.status == 200 and not any(map(_refuses, case.of(("invalid",)))):
+        return inconclusive(f"{seen.variant} gets 200, but the prompt may not be read from there at all", PLACE)
     return unmet(f"{seen.variant} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
+
+
+def _refuses(seen: Observed) -> bool:
+    return 400 <= (seen.status or 0) < 500 and not _claims_stream(seen)
 
 
 def _has_credential(case: Case) -> str | None:

@@ -25,7 +25,7 @@ from harness.conformance.registry import (
 )
 from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
 from harness.conformance.result import Evidence
-from harness.conformance.scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
+from harness.conformance.scenarios import HAPPY, MOCK, PLACE, PLAIN, SCENARIOS
 from harness.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
 from harness.dialects.base import Kind, Media
 from harness.secrets import is_secret
@@ -171,6 +171,9 @@ def prompt_not_in_url(case: Case) -> Finding:
         for name, value in parse_qsl(urlsplit(seen.url).query, keep_blank_values=True):
             if is_secret(name):
                 found.append(fail(f"a credential is passed in the URL, as {printable(name, 40)}", seen.note(seen.url)))
+            elif seen.prompt and seen.prompt in value and case.place_guessed:
+                why = f"{printable(name, 40)} in the URL is only a guess of where the prompt goes"
+                found.append(inconclusive(why, PLACE))
             elif seen.prompt and seen.prompt in value:
                 found.append(unmet(f"the prompt is passed in the URL, as {printable(name, 40)}", seen.note(seen.url)))
     return worst(found, met("the URL holds neither prompt nor credential"))

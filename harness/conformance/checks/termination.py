@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harness.conformance.applies import custom
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
 from harness.conformance.registry import (
@@ -65,7 +66,7 @@ def opened(seen: Observed) -> bool:
     wants=opened,
     expected="the dialect's end marker",
 )
-def explicit_end(seen: Observed, _case: Case) -> Finding:
+def explicit_end(seen: Observed, case: Case) -> Finding:
     transcript = seen.transcript
     marker = transcript.dialect.terminal if transcript.dialect else None
     if transcript.first(Kind.DONE):
@@ -80,7 +81,19 @@ def explicit_end(seen: Observed, _case: Case) -> Finding:
         return unmet(f"the stream is empty: {transcript.detail or 'it just ends'}", end)
     if marker is None:
         return not_applicable("the dialect has no end marker (see custom.explicit-done-event)")
+    if case.guessed and custom(case) is None and not any(map(_is_marked, case.observed)):
+        return not_applicable(f"{marker} is only a guess of its end marker (see custom.explicit-done-event)")
     return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end)
+
+
+def _is_marked(seen: Observed) -> bool:
+    """Whether a stream of a shape that was guessed shows that it has the marker."""
+    transcript = seen.transcript
+    return (
+        bool(transcript.first(Kind.DONE))
+        or any("done" in event.type for event in transcript.events)
+        or (transcript.dialect is not None and transcript.dialect.name == "token-done" and b'"done"' in transcript.body)
+    )
 
 
 @per_stream(

@@ -95,11 +95,11 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         if lone is not None:
             return unmet("half of a surrogate pair is escaped: a character was cut in two", seen.at(lone.start()))
     if (at := body.find(REPLACEMENT)) >= 0:
-        judged = warn if seen.said is None else unmet
+        judged = warn if seen.streamed is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
-    if seen.said is not None and seen.heard != seen.said:
+    if seen.streamed is not None and seen.heard != seen.streamed:
         return unmet(
-            f"the text differs from what was sent: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at)
+            f"the text differs from what was sent: {_difference(seen.heard, seen.streamed)}", seen.at(seen.differs_at)
         )
     if body.isascii() and seen.heard.isascii():
         return inconclusive("only ASCII came", MOCK)
@@ -217,8 +217,8 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
     if found:
         at, name = min(found)
         return unmet(f"{name} stands raw in a payload: clients that iterate over lines tear it", seen.at(at))
-    if seen.said is not None and seen.heard != seen.said:
-        return fail(f"a separator was lost: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at))
+    if seen.streamed is not None and seen.heard != seen.streamed:
+        return fail(f"a separator was lost: {_difference(seen.heard, seen.streamed)}", seen.at(seen.differs_at))
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
     return met("they are escaped")

@@ -27,6 +27,16 @@ bodies(
 )
 add("termination.explicit-end", "fail", Tape(body=TOKEN, end=End.TIMEOUT, detail="no byte came for 30 s"))
 add("termination.explicit-end", "fail", Tape(body=RAW, end=End.TIMEOUT, detail="no byte came for 30 s"))
+# A marker that a shape was only guessed to have is not owed, until some stream of the endpoint shows it.
+STRINGS = b'data: "a"\n\ndata: "b"\n\n'
+BARE = b'data: {"token":"a"}\n\n'
+bodies("termination.explicit-end", {"not-applicable": [STRINGS, BARE, b"event: token\n" + BARE]})
+AGAIN = Tape(body=STRINGS, scenario="happy-2", dialect="json-string")  # it is told what the first was taken for
+add("termination.explicit-end", "not-applicable", Tape(body=STRINGS), AGAIN)
+add("termination.explicit-end", "fail", Tape(body=STRINGS, dialect="json-string"))
+add("termination.explicit-end", "fail", Tape(body=BARE, dialect="token-done"))
+add("termination.explicit-end", "fail", Tape(body=STRINGS), Tape(body=STRINGS + b"data: [DONE]\n\n", scenario="gzip"))
+add("termination.explicit-end", "fail", Tape(body=CHAT))
 bodies(
     "termination.single-terminal",
     {
@@ -73,6 +83,10 @@ bodies(
         "inconclusive": [TOKEN + LAST],
     },
 )
+for check in ("errors.no-success-after-error", "errors.distinguishable-from-content"):
+    silent = Tape(body=TOKEN, scenario="mid-error", upstream=SEEN)
+    add(check, "not-applicable", silent, Tape(body=TOKEN + LAST))
+    add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-error"), Tape(body=TOKEN + LAST))
 bodies(
     "errors.distinguishable-from-content",
     {
@@ -213,6 +227,10 @@ for trace in (
     add("security.no-stack-trace", "fail", refusal(trace))
 add("security.prompt-not-in-url", "pass", Tape(body=TOKEN, prompt="hello there"))
 add("security.prompt-not-in-url", "warn", Tape(body=TOKEN, prompt="hello there", url="http://x/?message=hello%20there"))
+add(
+    "security.prompt-not-in-url", "inconclusive",
+    Tape(body=TOKEN, prompt="hello", url="http://x/?message=hello"), place_guessed=True,
+)  # fmt: skip
 add("security.prompt-not-in-url", "fail", Tape(body=TOKEN, prompt="hello", url="http://x/?api_key=***"))
 EVIL = "https://evil.example"
 

@@ -200,9 +200,10 @@ bodies(
             TOKEN + b'data: {"token":null,"done":false}\n\n' + LAST,
             TOKEN + b'data: {"token":"x","done":"no"}\n\n' + LAST,
         ],
-        "not-applicable": [STRING],
+        "not-applicable": [STRING, b'data: {"token":"Hel"}\n\n'],
     },
 )
+add("custom.token-done-shape", "fail", Tape(body=b'data: {"token":"Hel"}\n\n', dialect="token-done"))
 bodies(
     "custom.explicit-done-event",
     {
