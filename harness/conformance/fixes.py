@@ -22,6 +22,13 @@ ASPNET_ERROR_EVENT: Final = (
     '"event: error\\ndata: {\\"error\\":{\\"code\\":\\"upstream_failed\\",\\"message\\":\\"The answer was cut.\\"}}'
     '\\n\\n"); } // TypedResults.ServerSentEvents only drops the connection'
 )
+_ASPNET_THROW: Final = 'if (last?.FinishReason is null) throw new IOException("the answer was cut");'
+ASPNET_UNFINISHED: Final = (
+    f"{_ASPNET_THROW} // after the loop: the OpenAI .NET SDK raises nothing when [DONE] is missing"
+)
+ASPNET_UNFINISHED_EVENT: Final = (
+    f"{_ASPNET_THROW} }} {ASPNET_ERROR_EVENT}, and the OpenAI .NET SDK raises nothing for an error in the stream"
+)
 PYTHON_ERROR_EVENT: Final = (
     "except Exception: log.exception('stream'); yield 'event: error\\ndata: ' + json.dumps({'error': {'code':"
     " 'upstream_failed', 'message': 'The answer was cut.'}}) + '\\n\\n'"

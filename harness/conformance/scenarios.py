@@ -9,7 +9,7 @@ MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provide
 PLACE: Final = "to be told where the prompt goes: {{prompt}} in the URL or in --body FILE"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
-CUT_AFTER_TOKENS: Final = 5  # of the upstream's in `mid-cut`
+CUT_AFTER_TOKENS: Final = 5  # of the upstream's in `mid-cut` and `mid-end`
 LEAVE_AFTER_TOKENS: Final = 5
 STORM: Final = 20
 
@@ -75,6 +75,7 @@ SCENARIOS: Final = {
         Scenario("tools", "reasoning, then two tool calls", mock=True),
         Scenario("mid-error", "the upstream reports an error after some tokens", mock=True),
         Scenario("mid-cut", "the upstream's connection ends in the middle of an event", mock=True),
+        Scenario("mid-end", "the upstream's answer ends cleanly in the middle, without its end marker", mock=True),
         Scenario("pre-error", "the upstream refuses before the first token", mock=True),
         Scenario("too-long", "the upstream says that the prompt is too long", mock=True),
         Scenario("length", "an answer that ends at its length limit", mock=True, part_of="texts"),

@@ -23,6 +23,12 @@ def mid_cut(run: Runner, scenario: str) -> Iterator[Observed]:
     yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": f"fin-mid-event:{CUT_AFTER_TOKENS}"})
 
 
+@play("mid-end")
+def mid_end(run: Runner, scenario: str) -> Iterator[Observed]:
+    """What a cut looks like behind a proxy or an SDK that ends the body in good order all the same."""
+    yield run.ask(scenario, {"tokens": 12, "itl": "1ms", "fault": f"cut-mid-event:{CUT_AFTER_TOKENS}"})
+
+
 @play("pre-error")
 def pre_error(run: Runner, scenario: str) -> Iterator[Observed]:
     for status in (500, 429):

@@ -4,7 +4,13 @@ import re
 from typing import Any, Final
 
 from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.fixes import ASPNET_ERROR_EVENT, ASPNET_PULL_FIRST, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
+from harness.conformance.fixes import (
+    ASPNET_ERROR_EVENT,
+    ASPNET_PULL_FIRST,
+    ASPNET_UNFINISHED_EVENT,
+    NODE_ERROR_EVENT,
+    PYTHON_ERROR_EVENT,
+)
 from harness.conformance.payloads import NotJson, parse
 from harness.conformance.registry import (
     Finding,
@@ -236,7 +242,7 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
         breaks="Users take half an answer for a whole one: no SDK that was read here notices a missing end marker.",
         fix=Fix(
             "Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
-            aspnet=ASPNET_ERROR_EVENT,
+            aspnet=ASPNET_UNFINISHED_EVENT,
             python=PYTHON_ERROR_EVENT,
             node=NODE_ERROR_EVENT,
             go=(

@@ -58,6 +58,12 @@ add(check, "warn", Tape(body=TOKEN, end=End.CLOSED, **DIED))  # type: ignore[arg
 add(check, "fail", Tape(body=TOKEN, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **DIED))  # type: ignore[arg-type]
 add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-cut", upstream=None))
+ENDED_EARLY = {"scenario": "mid-end", "upstream": SEEN}
+WHOLE = Tape(body=TOKEN + LAST)
+add(check, "pass", WHOLE, Tape(body=TOKEN + ERROR, **ENDED_EARLY))  # type: ignore[arg-type]
+add(check, "pass", WHOLE, Tape(body=TOKEN + b"data: {", **ENDED_EARLY))  # type: ignore[arg-type]
+add(check, "fail", WHOLE, Tape(body=TOKEN + LAST, **ENDED_EARLY))  # type: ignore[arg-type]
+add(check, "fail", Tape(body=RAW), Tape(body=RAW, **ENDED_EARLY))  # type: ignore[arg-type]
 add(check, "inconclusive", Tape(body=TOKEN))
 
 # errors
