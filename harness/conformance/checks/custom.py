@@ -255,6 +255,8 @@ def raw_text_hazard(case: Case) -> Finding:
     seen = next((one for one in case.of(HAPPY) if one.is_event_stream), None)
     if seen is None:
         return not_applicable("no event stream came")
+    if not seen.transcript.events:
+        return not_applicable("no event came, so no token was sent as text")
     proofs = [data_prefix_every_line(one, case) for one in case.of(("newlines",)) if one.is_event_stream]
     lines_safe = any(_passes(proof) for proof in proofs)
     if lines_safe and _passes(explicit_done_event(seen, case)):

@@ -148,17 +148,28 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         ),
     ),
     reads=PLAIN,
-    applies=json_events,
+    applies=sse,
     expected="one payload in each event",
 )
-def no_merged_events(seen: Observed, _case: Case) -> Finding:
+def no_merged_events(seen: Observed, case: Case) -> Finding:
+    is_json = case.dialect is None or case.dialect.json_payload
+    text = not_applicable("the payloads are text, which may well have several lines")
+    if not is_json and not case.guessed:
+        return text
     for block in blocks(seen.transcript):
         values = [value.decode("utf-8", "replace") for value in block.values(b"data")]
         if len(values) < 2 or not isinstance(parse("\n".join(values)), NotJson):
             continue
-        if all(is_sentinel(value) or not isinstance(parse(value), NotJson) for value in values):
+        # Without a single blank line the first event is no JSON, so the dialect that is guessed from it is text.
+        wanted = object if is_json else dict
+        if all(is_sentinel(value) or _is_json(value, wanted) for value in values):
             return unmet(f"{len(values)} payloads share one event: joined they are not JSON", seen.at(block.offset))
-    return met("no event holds two payloads")
+    return met("no event holds two payloads") if is_json else text
+
+
+def _is_json(value: str, wanted: type) -> bool:
+    parsed = parse(value)
+    return not isinstance(parsed, NotJson) and isinstance(parsed, wanted)
 
 
 @per_stream(
@@ -379,7 +390,9 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
     if bare:
         return unmet(f"no space after data: on {len(bare):,} of {len(with_value):,} lines", seen.at(bare[0].offset))
     is_json = case.dialect is None or case.dialect.json_payload
-    wide = [line for line in with_value if line.raw.startswith(b"data:  ")] if is_json else []
+    # What follows the first line of a payload may be indented JSON: that white space is the payload's own.
+    leading = [next((one for one in block.lines if one.field == b"data"), None) for block in blocks(seen.transcript)]
+    wide = [line for line in leading if line is not None and line.raw.startswith(b"data:  ")] if is_json else []
     if wide:
         return unmet(f"more than one space after data: on {len(wide):,} lines", seen.at(wide[0].offset))
     return met("one space after data:")

@@ -223,6 +223,7 @@ bodies(
         ],
     },
 )
+add("custom.raw-text-hazard", "not-applicable", Tape(body=b"Data: Hel\n\n"))
 LINES = Tape(scenario="newlines", body=b"data: a\ndata: b\n\n", said="a\nb")
 add("custom.raw-text-hazard", "pass", Tape(body=STRING))
 add("custom.raw-text-hazard", "pass", Tape(body=RAW + b"data: [DONE]\n\n"), LINES)

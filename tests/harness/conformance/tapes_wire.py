@@ -202,10 +202,12 @@ bodies(
         "fail": [
             JSON + b'data: {"token":"a"}\ndata: {"token":"b"}\n\n',
             JSON + b'data: {"token":"a"}\ndata: [DONE]\n\n',
+            JSON.replace(b"\n\n", b"\n") + b"\n",  # no blank line but the last
         ],
-        "not-applicable": [RAW],
+        "not-applicable": [RAW, b"data: {\ndata: }\n\n", b"data: 1\ndata: 2\n\n"],
     },
 )
+add("framing.no-merged-events", "not-applicable", Tape(body=JSON.replace(b"\n\n", b"\n") + b"\n", dialect="raw-text"))
 bodies(
     "framing.data-prefix-every-line",
     {
@@ -239,9 +241,13 @@ bodies(
 )
 BOM = b"\xef\xbb\xbf"
 bodies("framing.no-bom", {"pass": [JSON], "warn": [BOM + JSON], "fail": [BOM + BOM + RAW, RAW + BOM + RAW]})
+INDENTED = b'data: {\ndata:   "token": "a",\ndata:   "done": true\ndata: }\n\n'
 bodies(
     "framing.space-after-colon",
-    {"pass": [JSON, RAW], "warn": [JSON.replace(b": {", b":{"), JSON.replace(b": {", b":  {"), b"data:Hello\n\n"]},
+    {
+        "pass": [JSON, RAW, INDENTED],
+        "warn": [JSON.replace(b": {", b":{"), JSON.replace(b": {", b":  {"), b"data:Hello\n\n"],
+    },
 )
 bodies(
     "framing.no-empty-data",
