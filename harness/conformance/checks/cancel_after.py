@@ -106,12 +106,24 @@ def slot_released(case: Case) -> Finding:
     told = ", then ".join(str(count) for count in counts)
     if not counts[0]:
         return inconclusive(f"none of {asked} streams at once was accepted", "--allow-load --max-streams N")
+    if apart := next(
+        (number for number in sorted(rounds) if not _at_once([s for s in seen if s.size == number])), None
+    ):
+        why = f"in round {apart} some streams were left before all had been asked for"
+        return inconclusive(why, "a client or a path that is less busy, or a smaller --max-streams N")
     refused = next((one for one in reversed(seen) if one.answered and not one.streams), seen[-1])
     if min(counts) < counts[0]:
         return unmet(f"of {asked} streams at once {told} were accepted", refused.note(refused.how_it_went()))
     if counts[0] >= asked:
         return not_applicable(f"no limit was met with {asked} streams at once (--max-streams N tries more)")
     return met(f"of {asked} streams at once {told} were accepted")
+
+
+def _at_once(seen: list[Observed]) -> bool:
+    """Whether all were asked for before the first of those that were accepted had ended."""
+    captures = [one.transcript.capture for one in seen]
+    ends = [one.end_ns for one in captures if one.end is End.CANCELLED and one.end_ns is not None]
+    return not ends or max(one.sent_ns or one.start_ns for one in captures) < min(ends)
 
 
 @per_stream(

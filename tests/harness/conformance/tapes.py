@@ -43,6 +43,7 @@ class Tape:
     dialect: str | None = None
     end: End = End.COMPLETE
     end_ms: float | None = None
+    sent_ms: float = 0
     head_ms: float = 1
     framing: Framing = Framing.CHUNKED
     detail: str | None = None
@@ -61,7 +62,8 @@ class Tape:
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
-        capture = Capture(START_NS, method=self.method, sent_ns=START_NS, end=self.end, detail=self.detail)
+        sent_ns = START_NS + round(self.sent_ms * MS)
+        capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
         capture.trailing = self.trailing
         if self.status is not None:
             capture.head = Head(self.status, "", self.http_version, self.headers)

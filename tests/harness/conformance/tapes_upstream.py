@@ -167,6 +167,7 @@ add(check, "fail", *rounds(3, 2, 1))
 add(check, "fail", *rounds(3, 0))
 add(check, "not-applicable", *rounds(4, 4, 4))
 add(check, "inconclusive", *rounds(0, 0))
+add(check, "inconclusive", *rounds(4, 3), left("slots", size=1, sent_ms=101, end_ms=200))
 add(check, "inconclusive", HAPPY)
 
 check = "cancel.slow-reader-bounded"
