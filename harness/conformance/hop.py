@@ -6,6 +6,7 @@ import msgspec
 
 from harness.conformance.cases import Observed, printable
 from harness.conformance.result import CheckResult, Evidence, Verdict
+from harness.conformance.stacks import APPLICATIONS
 
 FOUND: Final = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 CLEAN: Final = (Verdict.PASS, Verdict.INFO)
@@ -23,8 +24,12 @@ def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
         return through
     if direct.verdict is through.verdict:
         whose = "the endpoint does the same without the proxy"
+        # The proxy hides what the endpoint is made of, and its own configuration does not mend this.
+        through = msgspec.structs.replace(through, fixes=direct.fixes)
     elif direct.verdict in CLEAN:
         whose = "only through the proxy"
+        own = {name: fix for name, fix in through.fixes.items() if name not in APPLICATIONS}
+        through = msgspec.structs.replace(through, fixes=own or through.fixes)
     else:
         return through
     told = Evidence(DIRECT, printable(f"{direct.verdict}: {direct.actual}", 300))

@@ -29,6 +29,9 @@ _MARKS: Final = (
 )
 
 
+APPLICATIONS: Final = frozenset({"aspnet", "node", "python", "go"})
+
+
 def stacks_in(heads: Iterable[Head | None]) -> frozenset[str]:
     """The stacks whose marks stand in some response heads; empty when none is known."""
     seen = [(name, value.lower()) for head in heads if head for name in _NAMES for value in head.all(name)]
@@ -36,10 +39,15 @@ def stacks_in(heads: Iterable[Head | None]) -> frozenset[str]:
 
 
 def for_stacks(result: CheckResult, stacks: Collection[str]) -> CheckResult:
-    """The result with the fixes of those stacks only; with all of them when none is known."""
+    """The result with the fixes of those stacks only; with all of them when none is known.
+
+    A proxy puts its own name in the place of the application's, so where only proxies are known every application is
+    possible.
+    """
     if not stacks:
         return result
-    return msgspec.structs.replace(result, fixes={name: fix for name, fix in result.fixes.items() if name in stacks})
+    shown = {*stacks} if APPLICATIONS & {*stacks} else {*stacks, *APPLICATIONS}
+    return msgspec.structs.replace(result, fixes={name: fix for name, fix in result.fixes.items() if name in shown})
 
 
 _NAMES: Final = frozenset(name for name, _, _ in _MARKS)

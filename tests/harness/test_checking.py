@@ -116,6 +116,7 @@ def test_a_clean_shape_has_no_findings_beyond_its_own_nature(
     assert warned == INHERENT.get(shape, set())
     assert checks.position == "sandwich"
     assert checks.dialect == shape
+    assert checks.requests < 30
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import checking
 from harness.client import StreamClient
 from harness.conformance.hop import beside, changed_headers
-from harness.conformance.registry import select
+from harness.conformance.registry import CHECKS, judge, select
 from harness.conformance.result import CheckResult, ChecksFile, Verdict
 from harness.errors import CannotMeasure
 from harness.plays.base import Pace
@@ -17,7 +18,7 @@ from harness.truth import Mock
 from mock_provider.config import MockConfig
 from mock_provider.embedded import BufferingProxy, MockServer
 from mock_provider.proxy import ProxyConfig
-from tests.harness.conformance.tapes import Tape
+from tests.harness.conformance.tapes import Example, Tape, headers, ledger
 
 CHAT = "/v1/chat/completions"
 PACE = Pace(tokens=16, ttft="1ms", itl="5ms", step_timeout_s=0.3)
@@ -76,6 +77,24 @@ def test_a_finding_of_the_proxys_is_told_from_one_of_the_endpoints() -> None:
     assert proxys.actual.endswith("(only through the proxy)")
     assert proxys.evidence[-1].scenario == "direct"
     assert endpoints.actual.endswith("(the endpoint does the same without the proxy)")
+
+
+def test_a_fix_is_for_the_hop_that_the_finding_belongs_to() -> None:
+    """The same header is missing on both paths; only one of them goes through nginx."""
+    check = CHECKS["errors.retry-amplification"]
+    fix = check.requirement.fix
+    assert fix is not None
+    asked = {"scenario": "pre-error", "upstream": ledger()._replace(requests=9, arrivals_ns=(0, 1, 2))}
+
+    def judged(server: str) -> CheckResult:
+        heads = Tape(headers=headers(server=server))
+        (one,) = judge(Example("", Verdict.WARN, (heads, Tape(**asked))).case(), [check])
+        return one
+
+    assert {"nginx", "aspnet"} <= judged("nginx").fixes.keys()
+    assert beside(judged("nginx"), judged("Kestrel")).fixes == {"aspnet": fix.aspnet}
+    clean = msgspec.structs.replace(judged("Kestrel"), verdict=Verdict.PASS)
+    assert beside(judged("nginx"), clean).fixes == {"nginx": fix.nginx}
 
 
 def test_a_direct_path_without_a_stream_cannot_be_compared_with(clean: MockServer) -> None:

@@ -189,7 +189,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
     gaps = [after - before for before, after in pairwise(arrivals_ns)]
     waits = ", ".join(show_ms(gap) for gap in gaps[:MOST_TRIES])
     told = f"{seen.label}: {tries} requests reached the upstream, {waits} apart"
-    evidence = seen.note(told)
+    evidence = seen.note(told.removeprefix(f"{seen.label}: "))
     if seen.scenario == "mid-cut" and len(seen.transcript.tokens) > CUT_AFTER_TOKENS:
         return fail(f"{told}, and the text of the second follows that of the first", evidence)
     if tries > MOST_TRIES or any(gap < LEAST_GAP_NS for gap in gaps):

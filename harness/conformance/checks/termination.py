@@ -178,6 +178,10 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
     return met(f"it ended {show_ms(waited)} after the marker")
 
 
+def _has_upstream(case: Case) -> str | None:
+    return "the endpoint is the mock itself: it has no upstream that could die" if case.endpoint_is_mock else None
+
+
 @per_stream(
     Requirement(
         "termination.truncation-distinguishable",
@@ -200,12 +204,11 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
         ),
     ),
     reads=("mid-cut", "mid-end"),
+    applies=_has_upstream,
     wants=streams,
     expected="an error event, or at least an unclean end of the transport; never the marker of success",
 )
 def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
-    if case.endpoint_is_mock:
-        return not_applicable("the endpoint is the mock itself: it has no upstream that could die")
     if doubt := joined(seen):
         return doubt
     transcript = seen.transcript

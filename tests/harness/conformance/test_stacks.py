@@ -25,10 +25,10 @@ def stacks_shown(**given: str) -> set[str]:
     ("given", "shown"),
     [
         ({"server": "Kestrel"}, {"aspnet"}),
-        ({"server": "nginx/1.27.0"}, {"nginx"}),
+        ({"server": "nginx/1.27.0"}, {"nginx", "aspnet", "node", "python", "go"}),  # it hides the application's name
         ({"server": "nginx", "x_powered_by": "ASP.NET"}, {"nginx", "aspnet"}),
         ({"server": "uvicorn"}, {"python"}),
-        ({"server": "Microsoft-IIS/10.0"}, set()),  # it has no fix of its own here: the general one stands
+        ({"server": "Microsoft-IIS/10.0", "x_powered_by": "Express"}, {"node"}),  # IIS has no fix of its own here
     ],
 )
 def test_fixes_are_those_of_the_products_that_the_headers_name(given: dict[str, str], shown: set[str]) -> None:
