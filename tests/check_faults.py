@@ -72,7 +72,7 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "no-final-blank": _NO_END | {"errors.mid-stream-event"},
     "oversized-event": _TORN_TEXT,
     "pretty-json": frozenset({"framing.space-after-colon"}),
-    "raw-newline": frozenset({"liveness.heartbeat-is-comment", "security.sse-injection"}),
+    "raw-newline": frozenset({"security.sse-injection"}),
     "rewrapped": _NO_END | {"text.json-valid"},
     "rst": _NO_END,
     "rst-at": _NO_END | {"framing.event-terminated"},

@@ -37,6 +37,12 @@ def anything(_seen: Observed) -> bool:
     return True
 
 
+def concluded(seen: Observed) -> bool:
+    """Answered, or hung up on: then the request crashed its handler. An idle connection may end by chance."""
+    capture = seen.transcript.capture
+    return seen.answered or (capture.end in (End.CLOSED, End.RESET) and not capture.reused)
+
+
 def streams(seen: Observed) -> bool:
     return seen.streams
 
@@ -184,13 +190,15 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
         ),
     ),
     reads=("bad-json", "text-plain"),
-    wants=answered,
+    wants=concluded,
     applies=takes_body,
     expected="400 or 422 for a malformed body, 415 for a wrong type, and no stream",
 )
 def bad_json_400(seen: Observed, _case: Case) -> Finding:
     status = seen.status or 0
     what = seen.variant or "a malformed body"
+    if not seen.answered:
+        return unmet(f"{what} is not answered: the connection is closed", seen.note(seen.how_it_went()))
     if seen.scenario == "text-plain":
         if status == 200:
             return info("the body is accepted as text/plain: a form on any site can post it", seen.note("status 200"))
@@ -239,12 +247,14 @@ def _claims_stream(seen: Observed) -> bool:
         ),
     ),
     reads=("invalid",),
-    wants=answered,
+    wants=concluded,
     expected="4xx before any event",
 )
 def validation_before_stream(seen: Observed, case: Case) -> Finding:
     if _refuses(seen):
         return met(f"{seen.variant} is refused with {seen.status}")
+    if not seen.answered:
+        return unmet(f"{seen.variant} is not answered: the connection is closed", seen.note(seen.how_it_went()))
     if case.place_guessed and seen.status == 200 and not any(map(_refuses, case.of(("invalid",)))):
         return inconclusive(f"{seen.variant} gets 200, but the prompt may not be read from there at all", PLACE)
     return unmet(f"{seen.variant} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))

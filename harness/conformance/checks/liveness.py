@@ -28,6 +28,7 @@ QUIET: Final = ("quiet-middle", "quiet-start", "quiet-forever")
 # In heartbeats of 15 s each.
 TOLERANCE: Final = 1.2  # 18 s
 LATEST: Final = 2.0  # 30 s, where the first intermediary cuts
+SOON: Final = 3.0  # a third of one: silence enough for a heartbeat in it
 STALL: Final = 12.0  # 180 s, after which an upstream that says nothing is dead
 
 # How long each bears silence, unless it is configured otherwise.
@@ -71,11 +72,19 @@ MANY: Final = 300
     applies=sse,
     expected="heartbeats as comments or ping events",
 )
-def heartbeat_is_comment(seen: Observed, _case: Case) -> Finding:
+def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
     transcript = seen.transcript
-    empty = [event for event in transcript.events if not event.data.strip()]
-    # White space is a token in raw text; an empty payload is one nowhere.
-    fake = [event for event in empty if not event.data]
+    events = transcript.events
+    fake = [event for event in events if not event.data]
+    if case.dialect is not None and not case.dialect.json_payload:
+        # In text an empty event is also what is left of a line break or of an update without text; not after a silence.
+        times = {event.offset: transcript.time_of(event) for event in events}
+        silent = {
+            event.offset
+            for before, event in pairwise(events)
+            if times[event.offset] - times[before.offset] >= case.heartbeat_ns / SOON
+        }
+        fake = [event for event in fake if event.offset in silent]
     if fake:
         return unmet(
             f"{len(fake):,} empty events: as heartbeats they are content to every client", seen.at(fake[0].offset)

@@ -203,9 +203,10 @@ bodies(
     {
         "pass": [b": ka\n\n" + TOKEN, b'event: token\ndata: {"token":"a"}\n\nevent: ping\ndata: {}\n\n'],
         "warn": [TOKEN + b"data: \n\n" + TOKEN],
-        "not-applicable": [TOKEN],
+        "not-applicable": [TOKEN, RAW + b"data: \n\n" + RAW, b"data:\n\n" + RAW],
     },
 )
+add("liveness.heartbeat-is-comment", "warn", Tape(timed=((10, RAW), (15_010, b"data:\n\n"), (15_500, RAW))))
 bodies(
     "liveness.heartbeat-shape-safe",
     {

@@ -52,6 +52,14 @@ add(
 add("http.bad-json-400", "pass", answer(400, "bad-json", variant="an array"), answer(415, "text-plain"))
 add("http.bad-json-400", "info", answer(400, "bad-json"), Tape(scenario="text-plain", body=JSON))
 add("http.bad-json-400", "fail", answer(500, "bad-json"))
+HUNG_UP = {
+    "status": None,
+    "end": End.CLOSED,
+    "detail": "the connection was closed before the response head was complete",
+}
+add("http.bad-json-400", "fail", Tape(scenario="bad-json", **HUNG_UP))  # type: ignore[arg-type]
+add("http.bad-json-400", "inconclusive", Tape(scenario="bad-json", status=None, end=End.TIMEOUT))
+add("http.validation-before-stream", "fail", Tape(scenario="invalid", **HUNG_UP))  # type: ignore[arg-type]
 add("http.bad-json-400", "fail", Tape(scenario="bad-json", body=JSON))
 add("http.bad-json-400", "fail", answer(400, "bad-json", headers=headers()))
 add("http.bad-json-400", "not-applicable", answer(400, "bad-json"), method="GET")
