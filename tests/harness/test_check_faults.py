@@ -104,28 +104,23 @@ def flipped(name: str, shape: str) -> set[str]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_flips_what_it_is_for_and_listed_companions_only(name: str) -> None:
-    """In each shape; what only a busy machine did is not seen again."""
+    """In each shape; what only a busy machine did, or did not do, is looked at again."""
     trips = set(FAULTS[name].trips)
+    wanted = {check for check in trips if (name, check) not in SHOWN_BY}
     allowed = trips | COMPANIONS.get(name, frozenset())
     seen: set[str] = set()
-    for shape in shapes_of(name):
-        found = flipped(name, shape)
-        for _ in range(TRIES - 1):
-            if found <= allowed:
-                break
-            found &= flipped(name, shape)
-        assert found <= allowed, (shape, found - allowed)
-        seen |= found
-    assert seen >= {check for check in trips if (name, check) not in SHOWN_BY}
-
-
-def test_a_half_close_that_is_got_over_passes() -> None:
-    """The mock's ordinary way, which the others see, is to take it for a cancel: that is legal, and no pass."""
-    with MockServer(MockConfig(on_disconnect="continue")) as server, Mock(server.url) as mock, StreamClient() as client:
-        target = Target(url=server.url + SHAPES["token-done"], dialect="token-done")
-        case = checking.observe(client, target, select(["cancel.half-close"]), mock=mock, pace=HURRIED)
-
-    assert [one.verdict for one in judge(case, [CHECKS["cancel.half-close"]])] == [Verdict.PASS]
+    for _ in range(TRIES):
+        for shape in shapes_of(name):
+            found = flipped(name, shape)
+            for _ in range(TRIES - 1):
+                if found <= allowed:
+                    break
+                found &= flipped(name, shape)
+            assert found <= allowed, (shape, found - allowed)
+            seen |= found
+        if seen >= wanted:
+            break
+    assert seen >= wanted
 
 
 def test_every_check_is_exercised_both_ways_on_tapes() -> None:
