@@ -27,6 +27,8 @@ LIMIT_NAMES: Final = (
 )  # fmt: skip
 PROMPT_NAMES: Final = ("message", "prompt", "input", "query", "question", "text", "q")
 
+ENDS_A_HEADER: Final = re.compile(r"[\r\n\0]")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BASE_HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -267,7 +269,19 @@ def ready(target: AnyTarget) -> AnyTarget:
         tls_context(insecure=whole.insecure, ca=whole.ca, cert=whole.cert, http2=whole.http2)
     if whole.timeout_s <= 0:
         raise UsageError("--timeout must be more than 0", "write for example 30s")
+    _check_fields(whole)
     return whole
+
+
+def _check_fields(target: Target) -> None:
+    """Refuse what would not stay in its place in a request head. No value is quoted: it may be a secret."""
+    if target.method and not _TOKEN.fullmatch(target.method):
+        raise UsageError(f"--method {target.method!r} is no HTTP method", "write for example POST")
+    for name, value in target.headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise UsageError(f"{name!r} is not the name of a header", "letters, digits and - are")
+        if ENDS_A_HEADER.search(value):
+            raise UsageError(f"the value of the header {name} holds a line break or NUL", "take it out")
 
 
 def with_key(target: AnyTarget) -> AnyTarget:
@@ -279,10 +293,20 @@ def with_key(target: AnyTarget) -> AnyTarget:
         raise UsageError(
             f"the environment variable {target.api_key_env} is not set", "export it, or drop --api-key-env"
         )
+    check_key(key, target.api_key_env)
     name = target.key_header
     return msgspec.structs.replace(
         target, headers={**target.headers, name: f"Bearer {key}" if name == AUTHORIZATION else key}
     )
+
+
+def check_key(key: str, variable: str) -> None:
+    """Raises UsageError on a key that would not stay in its header, without quoting it."""
+    if ENDS_A_HEADER.search(key):
+        raise UsageError(
+            f"the environment variable {variable} holds a line break or NUL, which no header can hold",
+            "it is often the last character: fill it with printf %s in place of echo, or from a file without one",
+        )
 
 
 def without_key(target: Target) -> Target:

@@ -25,6 +25,7 @@ from harness.errors import CannotMeasure, UsageError
 from harness.files import must_be_writable
 from harness.side_by_side import JOBS, Asked, check_all, rejudged
 from harness.subject import Subject
+from harness.target import check_key
 from harness.units import SECOND, parse_bounded
 
 _OPT_INS: Final = "What it may cost"
@@ -290,6 +291,8 @@ def _allowed(
     key = None if second_key is None else os.environ.get(second_key)
     if second_key is not None and not key:
         raise UsageError(f"the environment variable {second_key} is not set", "export it, or drop --second-key")
+    if key is not None and second_key is not None:
+        check_key(key, second_key)
     return Allowed(
         long_ns=long_ns if long else None,
         streams=(max_streams or MAX_STREAMS) if allow_load else None,

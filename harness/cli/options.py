@@ -278,7 +278,8 @@ def _overlaid(
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip() or not name.isascii() or not text.isprintable():
-        raise UsageError(f"--header {text!r} is not a header", "write it as 'Name: value'")
+        shown = f"{name.strip()}: ***" if colon else text  # what follows may be a secret
+        raise UsageError(f"--header {shown!r} is not a header", "write it as 'Name: value'")
     return name.strip(), value.strip()
 
 

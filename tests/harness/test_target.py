@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.foreign import ACTIVE
-from harness.target import DEFAULT_PROMPT, Target, at_its_path, check_url, directive, load_target, with_key, without_key
+from harness.target import (
+    DEFAULT_PROMPT,
+    Target,
+    at_its_path,
+    check_url,
+    directive,
+    load_target,
+    ready,
+    with_key,
+    without_key,
+)
 
 HARD = 'a "b" \\ ü\u2028 {{x}} & = ?\n[[mock id=1]]'
 PROMPTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -210,6 +220,29 @@ def test_a_target_file_that_is_no_text_or_not_there_is_a_usage_error(tmp_path: P
     for name in ("t.toml", "missing.toml"):
         with pytest.raises(UsageError, match=name):
             load_target(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"method": "G ET"}, "G ET"),
+        ({"method": "POST / HTTP/1.1\r\nX: y"}, "--method"),
+        ({"headers": {"X-A": "secret-value\r\nB: c"}}, "X-A"),
+        ({"headers": {"X-A": "secret-value\n"}}, "X-A"),
+        ({"headers": {"X A": "b"}}, "'X A' is not the name"),
+        ({"headers": {"X-A\n": "b"}}, "is not the name"),
+        ({"api_key_env": "A_KEY"}, "A_KEY"),
+    ],
+)
+def test_what_would_leave_its_place_in_the_head_is_refused_without_being_quoted(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], said: str
+) -> None:
+    """A key that was filled by echo ends with a line break, and would end its header."""
+    monkeypatch.setenv("A_KEY", "secret-value\n")
+    with pytest.raises(UsageError) as caught:
+        ready(Target(url="http://h/", **fields))
+    assert said in caught.value.message
+    assert "secret-value" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_an_unknown_dialect_in_a_target_is_a_usage_error() -> None:

@@ -86,7 +86,7 @@ def _clear_text(case: Case) -> str | None:
         "When a client closes its sending side only, the stream goes on, as it may still read.",
         references=(
             rfc(9112, "9.6", "Tear-down"),
-            source("Kestrel, run", "it goes on after a half-close"),
+            source("Kestrel of .NET 10, run", "it ends the answer at a half-close"),
         ),
         breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
         fix=Fix(

@@ -152,6 +152,22 @@ def test_mistakes_are_told_before_any_request(check: Check, tmp_path: Path, argu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("--api-key-env", "ECHOED"), ("--second-key", "ECHOED"), ("--header", "Authorization: Bearer sk-secret\n")],
+)
+def test_a_key_with_a_line_break_is_refused_and_not_quoted(
+    check: Check, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """It would end its header, and what follows would be a header of its own."""
+    monkeypatch.setenv("ECHOED", "sk-secret\n")
+
+    done = check(NOBODY, *arguments)
+
+    assert isinstance(done.exception, UsageError)
+    assert "sk-secret" not in f"{done.output} {done.exception} {done.exception.hint}"
+
+
 def test_without_a_target_there_is_nothing_to_check(check: Check) -> None:
     assert isinstance(check().exception, UsageError)
 
