@@ -35,6 +35,7 @@ from harness.dialects.base import Kind
 MIN_CUMULATIVE: Final = 8
 CUMULATIVE_SHARE: Final = 0.8
 REPLACEMENT: Final = "\ufffd".encode()
+_REPLACEMENT_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u[fF]{3}[dD]")  # not an escaped backslash before a u
 # Pairs and other escapes are consumed first, so what the group catches stands alone.
 _SURROGATES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
@@ -90,11 +91,14 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
             error.end == len(body) and error.reason == "unexpected end of data" and seen.transcript.outcome != "ok"
         ):
             return unmet(f"byte {error.start:,} is not UTF-8: {error.reason}", seen.at(error.start))
+    at = body.find(REPLACEMENT)
     if case.dialect is not None and case.dialect.json_payload:
         lone = next((match for match in _SURROGATES.finditer(body) if match[1]), None)
         if lone is not None:
             return unmet("half of a surrogate pair is escaped: a character was cut in two", seen.at(lone.start()))
-    if (at := body.find(REPLACEMENT)) >= 0:
+        if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
+            at = escaped.end() - len(r"\ufffd")
+    if at >= 0:
         judged = warn if seen.streamed is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
     if seen.streamed is not None and seen.heard != seen.streamed:

@@ -298,8 +298,13 @@ bodies(
     {
         "pass": ["data: café 🌍\n\n".encode(), b'data: {"token":"\\ud83c\\udf0d","done":true}\n\n'],
         "fail": [b"data: \xff\n\n", b"data: \xc3\n\ndata: \xa9\n\n", JSON + b'data: {"token":"\\ud83c"}\n\n'],
-        "warn": ["data: caf\ufffd\n\n".encode()],
-        "inconclusive": [RAW, b'data: {"token":"\\\\ud83c","done":true}\n\n'],
+        "warn": ["data: caf\ufffd\n\n".encode(), b'data: {"token":"caf\\ufffd","done":true}\n\n'],
+        "inconclusive": [
+            RAW,
+            b"data: \\ufffd\n\n",
+            b'data: {"token":"\\\\ud83c","done":true}\n\n',
+            b'data: {"token":"\\\\ufffd","done":true}\n\n',
+        ],
     },
 )
 add(

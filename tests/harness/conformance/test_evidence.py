@@ -16,7 +16,7 @@ from tests.harness.conformance.test_checks import EXAMPLES, named
 IN_A_LINE: Final = {
     "framing.line-endings": rb"\r",
     "framing.data-prefix-every-line": rb"two|\ttwo|data: one\ndata: two",
-    "text.utf8-valid": rb"\xff|\xc3\n|\xef\xbf\xbd|\\ud83c|data: caf",
+    "text.utf8-valid": rb"\xff|\xc3\n|\xef\xbf\xbd|\\ud83c|\\ufffd|data: caf",
     "text.unicode-line-separators-escaped": rb"\xe2\x80\xa8|data: ",
     "security.no-secret-leak": rb"sk-|postgres://app:hunter2@",
     "security.no-stack-trace": rb"Traceback|/ChatService.cs:line 42|at com\.acme",
