@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harness import dialects
 from harness.conformance.applies import custom
 from harness.conformance.cases import Case, Observed
 from harness.conformance.checks.errors import joined
@@ -222,4 +223,7 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
         return warn("only the transport tells of it: most SDKs ignore that", seen.note(how))
     if seen.scenario == "mid-end" and any(one.transcript.first(Kind.DONE) for one in case.of(HAPPY)):
         return met("the end marker is missing, as it was upstream")
+    asked = seen.upstream.path if seen.upstream else None
+    if seen.scenario == "mid-end" and asked is not None and dialects.at_path(asked) is None:
+        return not_applicable("the upstream speaks no vendor's dialect: it may have no end marker to miss")
     return unmet(f"{died} and the stream ends as if it were complete", seen.at(len(transcript.body)))

@@ -64,6 +64,10 @@ add(check, "pass", WHOLE, Tape(body=TOKEN + ERROR, **ENDED_EARLY))  # type: igno
 add(check, "pass", WHOLE, Tape(body=TOKEN + b"data: {", **ENDED_EARLY))  # type: ignore[arg-type]
 add(check, "fail", WHOLE, Tape(body=TOKEN + LAST, **ENDED_EARLY))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=RAW), Tape(body=RAW, **ENDED_EARLY))  # type: ignore[arg-type]
+# A hop in front of an application's own shape that has no marker can't know; one in front of a vendor's API can.
+for path, verdict in (("/stream", "not-applicable"), ("/v1/chat/completions", "fail")):
+    early = Tape(body=RAW, scenario="mid-end", upstream=SEEN._replace(path=path))
+    add(check, verdict, Tape(body=RAW), early)
 add(check, "inconclusive", Tape(body=TOKEN))
 
 # errors
