@@ -9,7 +9,7 @@ import msgspec
 
 from harness.conformance.gate import Accepted
 from harness.errors import UsageError
-from harness.files import replace_file
+from harness.files import read_file, replace_file
 
 _HEAD: Final = """\
 # Findings that are known and accepted: they do not fail `streamgauge check --baseline`. An entry whose check is met
@@ -25,7 +25,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 def read_baseline(path: Path, known: Collection[str]) -> list[Accepted]:
     """The entries of a baseline. Raises UsageError on what cannot be read, and on checks that are not `known`."""
     try:
-        entries = msgspec.toml.decode(path.read_bytes(), type=_Document).accepted
+        entries = msgspec.toml.decode(read_file(path), type=_Document).accepted
     except OSError as error:
         raise UsageError(
             f"--baseline {path} cannot be read: {error.strerror}", "--update-baseline writes one"
@@ -39,7 +39,7 @@ def read_baseline(path: Path, known: Collection[str]) -> list[Accepted]:
 def read_expected_failures(path: Path, known: Collection[str]) -> list[Accepted]:
     """The plain form of a baseline: ids, one a line, for every target. Raises UsageError as `read_baseline` does."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--expected-failures {path} cannot be read: {error}") from None
     ids = [text for line in lines if (text := line.partition("#")[0].strip())]

@@ -1,11 +1,25 @@
-"""Writing a file so that a reader sees the old or the new one, and never half of it."""
+"""Files that the user named: read whole within a bound, written so that a reader sees the old or the new one."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from harness.errors import UsageError
+from harness.units import show_bytes
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+def read_file(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
+    """The whole of a file. Raises OSError, also on one that is larger, or never ends."""
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {show_bytes(most_bytes)}")
+    return content
 
 
 def replace_file(path: Path, content: bytes) -> None:

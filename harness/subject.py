@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from harness.errors import UsageError
+from harness.files import read_file
 from harness.secrets import is_secret
 from harness.target import Target
 
@@ -48,7 +49,7 @@ def load_subjects(path: Path) -> list[Subject]:
     Raises UsageError that says what is wrong with the file and what it may hold.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode()
         document: dict[str, Any] = msgspec.toml.decode(text)
     except OSError as error:
         raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None

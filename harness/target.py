@@ -15,6 +15,7 @@ from harness import __version__, dialects
 from harness.dialects.base import AUTHORIZATION, Ask, Dialect
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
+from harness.files import read_file
 from harness.foreign import ACTIVE
 from harness.secrets import is_secret, mask_headers, mask_url
 from harness.transport.tls import tls_context
@@ -244,7 +245,7 @@ def load_target(path: Path) -> Target:
     """A target file. Raises UsageError that says what is wrong with it and what it may hold."""
     known = ", ".join(field.name for field in msgspec.structs.fields(Target))
     try:
-        target = msgspec.toml.decode(path.read_bytes(), type=Target)
+        target = msgspec.toml.decode(read_file(path), type=Target)
     except OSError as error:
         raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

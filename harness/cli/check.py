@@ -22,7 +22,7 @@ from harness.conformance.registry import CHECKS, select
 from harness.conformance.report import ChecksReport
 from harness.conformance.schema import PayloadSchema
 from harness.errors import CannotMeasure, UsageError
-from harness.files import must_be_writable
+from harness.files import must_be_writable, read_file
 from harness.side_by_side import JOBS, Asked, check_all, rejudged
 from harness.subject import Subject
 from harness.target import check_key
@@ -302,7 +302,7 @@ def _allowed(
 
 def _schema(path: Path) -> PayloadSchema:
     try:
-        return PayloadSchema(path.read_bytes(), f"--schema {path}")
+        return PayloadSchema(read_file(path), f"--schema {path}")
     except OSError as error:
         raise UsageError(f"--schema {path} cannot be read: {error.strerror}") from None
 

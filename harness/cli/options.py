@@ -12,6 +12,7 @@ import typer
 from harness import dialects
 from harness.encoding import SUPPORTED
 from harness.errors import UsageError
+from harness.files import read_file
 from harness.subject import Subject, load_subjects
 from harness.target import AnyTarget, Target, load_target, ready
 
@@ -285,6 +286,8 @@ def _header(text: str) -> tuple[str, str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(path).decode()
+    except OSError as error:
+        raise UsageError(f"--body {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise UsageError(f"--body {path} cannot be read: {error}") from None

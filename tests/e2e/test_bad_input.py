@@ -129,6 +129,8 @@ def test_a_target_file_that_cannot_be_used(streamgauge: Run, tmp_path: Path, con
         (("probe", "http://x/", "--timeout", "soon"), "--timeout"),
         (("probe", "http://x/", "--api-key-env", "NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
         (("probe", "http://x/", "--body", "no-such-file.json"), "no-such-file.json"),
+        (("probe", "http://x/", "--body", "/dev/zero"), "larger than 64.0 MiB"),
+        (("check", "http://x/", "--baseline", "/dev/zero"), "larger than 64.0 MiB"),
         (("load", "http://x/", "--duration", "1parsec"), "--duration"),
         (("load", "http://x/", "--slo", "ttft below 3"), "SLO"),
         (("load", "http://x/", "--scenario", "nope"), "chat"),
