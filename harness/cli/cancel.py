@@ -39,6 +39,8 @@ def cancel(
     """
     if target.mock is None:
         raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
+    if out_dir is not None:
+        runs.must_take_a_run(out_dir)
     with StreamClient.to(target) as client, Mock.of(target) as mock:
         mock.clock()
         target = settle(client, target)

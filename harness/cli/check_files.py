@@ -30,6 +30,8 @@ class Files(NamedTuple):
             must_be_writable(path)
         if len({path.resolve() for path in wanted}) < len(wanted):
             raise UsageError("two of the files to write are the same", "give each a name of its own")
+        if self.out_dir is not None:
+            runs.must_take_a_run(self.out_dir)
 
     def write(self, report: ChecksReport) -> None:
         """Write what is wanted. Raises UsageError on what cannot be written."""

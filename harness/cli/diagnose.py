@@ -44,6 +44,8 @@ def diagnose(
 
     Exit codes: 0 pass-through, 1 something buffers, 2 usage, 3 could not measure.
     """
+    if out_dir is not None:
+        runs.must_take_a_run(out_dir)
     paths = [diagnosing.Path("via", target)]
     if direct is not None:
         own = at_its_path(msgspec.structs.replace(target, url=check_url(direct)))

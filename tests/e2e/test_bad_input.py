@@ -145,6 +145,18 @@ def test_a_mistake_on_the_command_line_is_named(streamgauge: Run, arguments: tup
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "probe"])
+def test_a_place_that_takes_no_run_is_said_before_anything_is_asked(
+    streamgauge: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "run").write_text("a file")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    done = ask(streamgauge, name, f"{nobody}/v1/chat/completions", nobody, tmp_path)
+
+    assert done.returncode == 2
+    assert f"{tmp_path / 'run'} is not a directory" in done.stderr
+
+
 def test_a_mock_that_is_not_there(streamgauge: Run, mock: str) -> None:
     done = streamgauge("cancel", f"{mock}/v1/chat/completions", "--mock", f"http://127.0.0.1:{free_port()}")
 
