@@ -43,6 +43,7 @@ class _Background:
         if not self._ready.wait(START_TIMEOUT_S):
             raise TimeoutError(f"no answer from the server's thread within {START_TIMEOUT_S} s")
         if self._error is not None:
+            self._thread.join(START_TIMEOUT_S)  # its loop holds descriptors until it is closed
             raise self._error
 
     def stop(self) -> None:
