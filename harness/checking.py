@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -160,7 +159,7 @@ def observe(
         allowed=allowed.opt_ins,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
-        endpoint_is_mock=mock is not None and urlsplit(mock.url).netloc == urlsplit(target.url).netloc,
+        endpoint_is_mock=runner.asks_the_mock,
         dialect=target.reader(),
         takes_limit=target.takes_limit,
         schema=schema,

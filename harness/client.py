@@ -153,7 +153,7 @@ class StreamClient:
         deadline = asking.deadline_s
         try:
             exchange = self._exchange = self._transport.begin(asking, capture)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except httpx.TransportError as error:
             capture.detail = capture.detail or str(error)
             return self._given(interpret(capture, dialect, keep=keep))
         if on_token is None:

@@ -120,6 +120,16 @@ def write(path: Path, value: msgspec.Struct) -> None:
     replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
 
 
+def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
+    """Write one of the verdict files into a run directory, which is made where it is missing. Raises UsageError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {directory}: {error.strerror}", _ELSEWHERE) from None
+    write(directory / name, value)
+    return directory / name
+
+
 def read(path: Path, kind: type[T]) -> T | None:
     """A file of the run directory, or None when it is not there. Raises UsageError on one that does not fit."""
     try:

@@ -48,9 +48,7 @@ def cancel(
             rows = run_matrix(client, target, mock, "endpoint", lambda text: status.update(safe(text)))
     print_rows(rows)
     if out_dir is not None:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        runs.write(out_dir / runs.CANCELLATION, file_of(target, rows))
-        out.print(f"wrote {out_dir / runs.CANCELLATION}")
+        out.print(f"wrote {runs.keep(out_dir, runs.CANCELLATION, file_of(target, rows))}")
     if any(row.verdict == "fail" for row in rows):
         raise typer.Exit(ExitCode.FAILED)
     if all(row.verdict == "inconclusive" for row in rows):

@@ -70,14 +70,9 @@ def json_text(report: ChecksReport) -> str:
 def _write_runs(directory: Path, report: ChecksReport) -> None:
     """`checks.json` where `report` looks for it; one of several targets has a run directory of its own."""
     several = len(report.targets) > 1
-    try:
-        for number, row in enumerate(report.targets, 1):
-            if row.checks is not None:
-                own = directory / _slug(number, row.name) if several else directory
-                own.mkdir(parents=True, exist_ok=True)
-                runs.write(own / runs.CHECKS, row.checks)
-    except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
+    for number, row in enumerate(report.targets, 1):
+        if row.checks is not None:
+            runs.keep(directory / _slug(number, row.name) if several else directory, runs.CHECKS, row.checks)
 
 
 def _slug(number: int, name: str) -> str:

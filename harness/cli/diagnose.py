@@ -59,9 +59,7 @@ def diagnose(
             )
     print_diagnosis(found)
     if out_dir is not None:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        runs.write(out_dir / runs.DIAGNOSIS, found)
-        out.print(f"wrote {out_dir / runs.DIAGNOSIS}")
+        out.print(f"wrote {runs.keep(out_dir, runs.DIAGNOSIS, found)}")
     if found.buffered:
         raise typer.Exit(ExitCode.FAILED)
     if found.pattern is Pattern.UNKNOWN:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from harness import lockstep
@@ -67,6 +68,11 @@ class Runner(NamedTuple):
     dialect: Dialect | None
     waiting: Waiting = nullcontext
     happy: Observed | None = None
+
+    @property
+    def asks_the_mock(self) -> bool:
+        """Whether the endpoint is the mock itself, which has no upstream."""
+        return self.mock is not None and urlsplit(self.mock.url).netloc == urlsplit(self.target.url).netloc
 
     @contextmanager
     def beside(self, timeout_s: float | None = None) -> Iterator["Runner"]:

@@ -225,3 +225,13 @@ def test_an_outline_is_the_record_without_its_events(tmp_path: Path) -> None:
         (Outcome.OK, first.start_ns, first.start_ns + 200 * MS + 1),
         (Outcome.TRUNCATED, second.start_ns, second.start_ns + 300 * MS),
     ]
+
+
+def test_a_verdict_is_kept_in_a_directory_that_is_made_for_it(tmp_path: Path) -> None:
+    run = runs.RunFile(command="load", target="http://x/", started="now")
+
+    kept = runs.keep(tmp_path / "new" / "run", runs.RUN, run)
+
+    assert runs.read(kept, runs.RunFile) == run
+    with pytest.raises(UsageError, match="cannot write to"):
+        runs.keep(kept, runs.RUN, run)
