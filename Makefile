@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# -qq: a warning of pip's about the machine's own index settings says nothing about this project; errors still show.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Exactly what the lock names, resolved by nobody: a release published since then can neither get in nor break it.
+LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .PHONY: help demo test bench bench-mock bench-paths bench-records fuzz fuzz-mock lint typecheck format lock clean nginx
 
@@ -67,18 +70,18 @@ $(BIN)/python:
 
 $(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) ..."
-	$(PIP) --require-hashes -r requirements/build.txt
-	$(PIP) --require-hashes -r requirements/base.txt
+	$(LOCKED) requirements/build.txt
+	$(LOCKED) requirements/base.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.base
 	@echo "installing what tests and linters need ..."
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(LOCKED) requirements/dev.txt
 	@touch $@
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
-	$(PIP) --require-hashes -r requirements/fuzz.txt
+	$(LOCKED) requirements/fuzz.txt
 	@touch $@
 
 # The tests that want a real nginx skip, and say so, where it cannot be installed.
@@ -88,8 +91,9 @@ nginx:
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; } || \
 		echo "nginx is not installed: its tests will be skipped"
 
-# Universal pins (every Python from 3.11 on), hashes, and no index address.
-LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
+# Universal pins (every Python from 3.11 on), extras, hashes, and no index address. LOCK_FLAGS= keeps today's versions.
+LOCK_FLAGS ?= --upgrade
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras --quiet $(LOCK_FLAGS)
 lock: | $(BIN)/python
 	$(PIP) uv
 	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
