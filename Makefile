@@ -52,7 +52,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# mypy finds a package by its folder's name, so it is given the package as it is installed: a folder of links.
+TYPED := build/typed/streamgauge
 typecheck: $(VENV)/.dev
+	@rm -rf build/typed && mkdir -p $(TYPED)
+	@ln -s $(CURDIR)/harness/* $(CURDIR)/mock_provider $(CURDIR)/reports $(CURDIR)/scenarios $(TYPED)
 	$(BIN)/mypy
 
 format: $(VENV)/.dev

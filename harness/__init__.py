@@ -3,4 +3,6 @@
 Data flows one way: socket, reads, events, deltas, record, judgement, report.
 """
 
-__version__ = "0.1.0"
+from streamgauge.version import __version__
+
+__all__ = ["__version__"]

@@ -1,9 +1,10 @@
 """How far another clock is from ours, from round trips alone."""
 
-import msgspec
+from dataclasses import dataclass
 
 
-class Offset(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Offset:
     """The other clock − our clock, and how far off that estimate can be; both in ns."""
 
     offset_ns: int

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from harness.errors import UsageError
-from harness.units import show_bytes
+from streamgauge.errors import UsageError
+from streamgauge.units import show_bytes
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import Final
 
-from harness.errors import UsageError
+from streamgauge.errors import UsageError
 
 MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000

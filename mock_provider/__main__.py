@@ -1,5 +1,5 @@
-"""`python -m mock_provider`."""
+"""`python -m streamgauge.mock_provider`."""
 
-from mock_provider.cli import app
+from streamgauge.mock_provider.cli import app
 
-app(prog_name="python -m mock_provider")
+app(prog_name="python -m streamgauge.mock_provider")

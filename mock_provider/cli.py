@@ -15,16 +15,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mock_provider.config import MockConfig, OnDisconnect, QueuePolicy
-from mock_provider.control import fault_list
-from mock_provider.dialects import DIALECTS
-from mock_provider.listening import Listening
-from mock_provider.loop import new_event_loop
-from mock_provider.profiles import PROFILES
-from mock_provider.proxy import Proxy, ProxyConfig
-from mock_provider.proxy.config import OnBreak
-from mock_provider.server import Server
-from mock_provider.workers import Place, run_workers
+from streamgauge.mock_provider.config import MockConfig, OnDisconnect, QueuePolicy
+from streamgauge.mock_provider.control import fault_list
+from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.listening import Listening
+from streamgauge.mock_provider.loop import new_event_loop
+from streamgauge.mock_provider.profiles import PROFILES
+from streamgauge.mock_provider.proxy import Proxy, ProxyConfig
+from streamgauge.mock_provider.proxy.config import OnBreak
+from streamgauge.mock_provider.server import Server
+from streamgauge.mock_provider.workers import Place, run_workers
 
 EXIT_USAGE = 2
 EXIT_NO_PORT = 3

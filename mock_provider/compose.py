@@ -5,23 +5,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from mock_provider.bursts import batched, grouped
-from mock_provider.dialects.base import PARTS, Ask, Dialect, Encoder
-from mock_provider.faults.base import Answer
-from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
-from mock_provider.plan import Plan
-from mock_provider.speech import spoken, whole_parts
-from mock_provider.straight import Repeating, is_straight, token_writes
-from mock_provider.stream import BEFORE_FIRST, Action, Close, Event, Framing, Head, Item, Kind, Pause, Write
+from streamgauge.mock_provider.answer import spoken, whole_parts
+from streamgauge.mock_provider.dialects.base import PARTS, ChatRequest, Dialect, Encoder
+from streamgauge.mock_provider.fast_path import CacheableEncoder, is_straight, token_writes
+from streamgauge.mock_provider.faults.base import Answer
+from streamgauge.mock_provider.grouping import batched, grouped
+from streamgauge.mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import BEFORE_FIRST, Action, Close, Event, Framing, Head, Item, Kind, Pause, Write
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ComposedStream:
     """One request with its plan; what hooks of faults may ask about it (see faults.base.Facts)."""
 
     request: Request
     dialect: Dialect
-    ask: Ask
+    ask: ChatRequest
     plan: Plan
     encoder: Encoder
 
@@ -78,7 +78,7 @@ class Composition:
     status: int | None  # None: nothing is ever answered
 
 
-def compose(stream: Stream) -> Composition:
+def compose(stream: ComposedStream) -> Composition:
     """The actions of a streamed answer, with the plan's faults."""
     plan = stream.plan
     for fault, arg in plan.faults:
@@ -86,7 +86,7 @@ def compose(stream: Stream) -> Composition:
             return _answered(answer, stream)
 
     head = stream_head(stream)
-    if isinstance(stream.encoder, Repeating) and head.framing is Framing.CHUNKED and is_straight(plan):
+    if isinstance(stream.encoder, CacheableEncoder) and head.framing is Framing.CHUNKED and is_straight(plan):
         heartbeat = stream.encode(Item(Kind.COMMENT, BEFORE_FIRST, "heartbeat"))
         return Composition(_straight(stream, stream.encoder, head), chunk(heartbeat), head.status)
 
@@ -128,7 +128,7 @@ def compose(stream: Stream) -> Composition:
     return Composition(_ahead(actions) if not plan.faults else actions, heartbeat or None, head.status)
 
 
-def compose_whole(stream: Stream) -> Composition:
+def compose_whole(stream: ComposedStream) -> Composition:
     """The actions of a non-streamed answer: everything at the end, with its length."""
     plan = stream.plan
     for fault, arg in plan.faults:
@@ -152,7 +152,7 @@ def compose_whole(stream: Stream) -> Composition:
     return Composition(actions, None, head.status)
 
 
-def compose_refused(stream: Stream, answer: Answer) -> Composition:
+def compose_refused(stream: ComposedStream, answer: Answer) -> Composition:
     """An answer in place of the stream: it is too long, no slot is free, or a quota is used up."""
     return _answered(answer, stream)
 
@@ -162,7 +162,7 @@ def request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def stream_head(stream: Stream) -> Head:
+def stream_head(stream: ComposedStream) -> Head:
     """The head of a clean stream; to HTTP/1.0, a body that ends with the connection (RFC 9112 section 6.1)."""
     chunked = stream.request.http_version == "1.1"
     head = Head(200, framing=Framing.CHUNKED if chunked else Framing.CLOSE)
@@ -183,7 +183,7 @@ def _connection_field(head: Head, request: Request) -> None:
         head.replace("Connection", "close")
 
 
-def _items(stream: Stream) -> Iterator[Item]:
+def _items(stream: ComposedStream) -> Iterator[Item]:
     plan = stream.plan
     for kind in stream.dialect.start:
         yield Item(kind, BEFORE_FIRST)
@@ -245,7 +245,7 @@ def _framed(head: Head, events: Iterator[Event], *, silent: bool) -> Iterator[Ac
         yield Close(reset=False, kind="complete")
 
 
-def _straight(stream: Stream, encoder: Repeating, head: Head) -> Iterator[Action]:
+def _straight(stream: ComposedStream, encoder: CacheableEncoder, head: Head) -> Iterator[Action]:
     """What the layers below would give, for most streams of a load."""
     encode, end = encoder.encode, stream.plan.tokens or 0
     yield Write(Kind.HEAD, BEFORE_FIRST, head_bytes(head.status, head.headers))
@@ -270,7 +270,7 @@ def _ahead(actions: Iterator[Action]) -> Iterator[Action]:
     return chain.from_iterable(batches())
 
 
-def _answered(answer: Answer, stream: Stream) -> Composition:
+def _answered(answer: Answer, stream: ComposedStream) -> Composition:
     for fault, _ in stream.plan.faults:
         if fault.answered is not None:
             answer = fault.answered(answer)

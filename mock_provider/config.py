@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mock_provider import faults, text, timing
-from mock_provider.capacity import Limits
-from mock_provider.durations import parse_duration
-from mock_provider.listening import Listening
-from mock_provider.profiles import PROFILES
-from mock_provider.speech import MOST_CALLS
+from streamgauge.mock_provider import faults, text, timing
+from streamgauge.mock_provider.answer import MOST_CALLS
+from streamgauge.mock_provider.capacity import Limits
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.listening import Listening
+from streamgauge.mock_provider.profiles import PROFILES
 
 OnDisconnect = Literal["stop", "continue"]
 QueuePolicy = Literal["queue", "reject"]

@@ -10,11 +10,11 @@ from typing import Any, Protocol, cast
 
 import httptools
 
-from mock_provider.arrivals import Arrivals
-from mock_provider.closing import reset_connection
-from mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
-from mock_provider.ledger import EndKind
-from mock_provider.player import Player
+from streamgauge.mock_provider.arrivals import Arrivals
+from streamgauge.mock_provider.closing import reset_connection
+from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
+from streamgauge.mock_provider.ledger import EndKind
+from streamgauge.mock_provider.player import Player
 
 HEAD_LIMIT = 65_536  # bytes of request line and header fields
 BODY_LIMIT = 16 * 1_048_576  # bytes

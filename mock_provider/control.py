@@ -8,10 +8,10 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from mock_provider.faults import FAULTS
-from mock_provider.gates import Gates
-from mock_provider.http import Reply, Request, json_reply
-from mock_provider.ledger import Ledger
+from streamgauge.mock_provider.faults import FAULTS
+from streamgauge.mock_provider.gates import Gates
+from streamgauge.mock_provider.http import Reply, Request, json_reply
+from streamgauge.mock_provider.ledger import Ledger
 
 SCHEMA = 1
 LONGEST_WAIT_S = 60.0

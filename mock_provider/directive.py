@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from mock_provider import faults, text, timing
-from mock_provider.durations import parse_duration
-from mock_provider.faults.base import MOST_TOKENS, ActiveFault
-from mock_provider.profiles import PROFILES
-from mock_provider.speech import MOST_CALLS
-from mock_provider.timing.base import Delay
+from streamgauge.mock_provider import faults, text, timing
+from streamgauge.mock_provider.answer import MOST_CALLS
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.faults.base import MOST_TOKENS, ActiveFault
+from streamgauge.mock_provider.profiles import PROFILES
+from streamgauge.mock_provider.timing.base import Delay
 
 Script = Literal["play", "lockstep", "endless", "silent"]
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from mock_provider.config import MockConfig
-from mock_provider.loop import new_event_loop
-from mock_provider.proxy import Proxy, ProxyConfig
-from mock_provider.server import Server
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.loop import new_event_loop
+from streamgauge.mock_provider.proxy import Proxy, ProxyConfig
+from streamgauge.mock_provider.server import Server
 
 START_TIMEOUT_S = 10.0
 

@@ -13,8 +13,8 @@ from tempfile import gettempdir
 
 import trustme
 
-from mock_provider.arrivals import stamp
-from mock_provider.durations import parse_duration
+from streamgauge.mock_provider.arrivals import stamp
+from streamgauge.mock_provider.durations import parse_duration
 
 BACKLOG = 4_096
 SELF_SIGNED = "self-signed"

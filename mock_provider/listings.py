@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mock_provider.dialects import gemini, ollama, openai_chat
-from mock_provider.dialects.base import Dialect
+from streamgauge.mock_provider.dialects import gemini, ollama, openai_chat
+from streamgauge.mock_provider.dialects.base import Dialect
 
 OLLAMA_VERSION = "0.12.0"  # what `GET /api/version` claims: one that streams tool calls and thinking
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mock_provider import faults, identity, text, timing
-from mock_provider.config import MockConfig
-from mock_provider.directive import Directive, DirectiveError, Script
-from mock_provider.durations import parse_duration
-from mock_provider.faults.base import MOST_TOKENS, ActiveFault
-from mock_provider.profiles import PROFILES, Profile
-from mock_provider.speech import Speech, Tool, until_stop
-from mock_provider.timing.base import Delay
-from mock_provider.timing.fixed import Fixed
-from mock_provider.timing.trace import Trace, replay
+from streamgauge.mock_provider import faults, identity, text, timing
+from streamgauge.mock_provider.answer import AnswerPlan, Tool, until_stop
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.directive import Directive, DirectiveError, Script
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.faults.base import MOST_TOKENS, ActiveFault
+from streamgauge.mock_provider.profiles import PROFILES, Profile
+from streamgauge.mock_provider.timing.base import Delay
+from streamgauge.mock_provider.timing.fixed import Fixed
+from streamgauge.mock_provider.timing.trace import Trace, replay
 
 MOST_WHOLE = 64 * 1_048_576  # characters of an answer that is not streamed: it is made in memory
 
@@ -34,7 +34,7 @@ class Plan:
     tokens_per_event: int = 1
     events_per_write: int = 1
     prefill_ns: int = 0  # of the whole prompt
-    speech: Speech
+    speech: AnswerPlan
     profile: Profile | None  # None: the dialect's own ways
 
 
@@ -143,7 +143,7 @@ def resolve(
 
 def _speech(
     directive: Directive, config: MockConfig, features: frozenset[str], tokens: int, calls: int | None
-) -> Speech:
+) -> AnswerPlan:
     """What the answer's `tokens` are; `calls` as in `dialects.base.Ask`."""
     reasoning = 0
     if "reasoning" in features:
@@ -158,7 +158,7 @@ def _speech(
             raise DirectiveError("mock directive: tools needs an end, which script=endless has not")
     else:
         wanted = min(config.tools or calls or 0, tokens) if "finite" in features else 0
-    return Speech(reasoning, tokens if wanted else 0, wanted, refuses=directive.answer == "refusal")
+    return AnswerPlan(reasoning, tokens if wanted else 0, wanted, refuses=directive.answer == "refusal")
 
 
 def stopped(plan: Plan, stop: tuple[str, ...], finish: str | None) -> Plan:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Protocol, TypeGuard
 
-from mock_provider.capacity import Capacity, Seat
-from mock_provider.config import OnDisconnect
-from mock_provider.gates import Gate
-from mock_provider.ledger import DisconnectKind, EndKind, Entry
-from mock_provider.stream import Action, Close, Kind, Pause, Write
-from mock_provider.timers import Timer, Timers
-from mock_provider.timing import Timeline
+from streamgauge.mock_provider.capacity import Capacity, Seat
+from streamgauge.mock_provider.config import OnDisconnect
+from streamgauge.mock_provider.gates import Gate
+from streamgauge.mock_provider.ledger import DisconnectKind, EndKind, Entry
+from streamgauge.mock_provider.stream import Action, Close, Kind, Pause, Write
+from streamgauge.mock_provider.timers import Timer, Timers
+from streamgauge.mock_provider.timing import Timeline
 
 _TOKEN = Kind.TOKEN  # an enum's member costs a lookup
 # Writes in one go before other streams get their turn.

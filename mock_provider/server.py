@@ -7,30 +7,30 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import count
 
-from mock_provider import faults
-from mock_provider.capacity import Capacity, Limits
-from mock_provider.compose import Stream, compose, compose_refused, compose_whole, request_id
-from mock_provider.config import MockConfig
-from mock_provider.connection import Connection
-from mock_provider.control import Control
-from mock_provider.dialects import DIALECTS
-from mock_provider.dialects.base import Ask, Dialect, Refusal
-from mock_provider.directive import Directive, DirectiveError, read_directive
-from mock_provider.faults.base import Answer
-from mock_provider.faults.errors import status_answer
-from mock_provider.gates import Gates
-from mock_provider.http import Reply, Request, json_reply
-from mock_provider.ledger import EndKind, Ledger
-from mock_provider.listening import forget_socket, listen
-from mock_provider.listings import LISTINGS, Listing
-from mock_provider.plan import resolve, stopped
-from mock_provider.player import Player
-from mock_provider.quota import Quota
-from mock_provider.routes import Routes
-from mock_provider.text import count_tokens
-from mock_provider.timers import Timers
-from mock_provider.timing import Timeline, trace, unchanged
-from mock_provider.workers import Place
+from streamgauge.mock_provider import faults
+from streamgauge.mock_provider.capacity import Capacity, Limits
+from streamgauge.mock_provider.compose import ComposedStream, compose, compose_refused, compose_whole, request_id
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.connection import Connection
+from streamgauge.mock_provider.control import Control
+from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.dialects.base import ChatRequest, Dialect, Refusal
+from streamgauge.mock_provider.directive import Directive, DirectiveError, read_directive
+from streamgauge.mock_provider.faults.base import Answer
+from streamgauge.mock_provider.faults.errors import status_answer
+from streamgauge.mock_provider.gates import Gates
+from streamgauge.mock_provider.http import Reply, Request, json_reply
+from streamgauge.mock_provider.ledger import EndKind, Ledger
+from streamgauge.mock_provider.listening import forget_socket, listen
+from streamgauge.mock_provider.listings import LISTINGS, Listing
+from streamgauge.mock_provider.plan import resolve, stopped
+from streamgauge.mock_provider.player import Player
+from streamgauge.mock_provider.quota import Quota
+from streamgauge.mock_provider.routes import Routes
+from streamgauge.mock_provider.text import count_tokens
+from streamgauge.mock_provider.timers import Timers
+from streamgauge.mock_provider.timing import Timeline, trace, unchanged
+from streamgauge.mock_provider.workers import Place
 
 PROMPT_LIMIT = 500_000  # characters of the newest message
 TARGET_LIMIT = 32_768  # bytes of a path with its query
@@ -249,16 +249,16 @@ class Server:
         )
         connection.play(player)
 
-    def _read(self, request: Request, dialect: Dialect) -> Ask:
+    def _read(self, request: Request, dialect: Dialect) -> ChatRequest:
         try:
-            return dialect.read(request, self._config.models)
+            return dialect.parse(request, self._config.models)
         except Refusal as refusal:
             swallowed = {"malformed": "ok-on-bad-json", "invalid": "no-validation"}.get(refusal.kind)
             if swallowed in self._server_faults:
-                return Ask("")
+                return ChatRequest("")
             raise
 
-    def _planned(self, request: Request, dialect: Dialect, ask: Ask, ordinal: int) -> Stream:
+    def _planned(self, request: Request, dialect: Dialect, ask: ChatRequest, ordinal: int) -> ComposedStream:
         features = dialect.features
         if ask.stream:
             features |= {"stream"}
@@ -284,10 +284,10 @@ class Server:
             plan = stopped(plan, ask.stop, directive.finish)
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
-        return Stream(request, dialect, ask, plan, dialect.encoder(ask, plan))
+        return ComposedStream(request, dialect, ask, plan, dialect.encoder(ask, plan))
 
 
-def _too_long(stream: Stream) -> Answer | None:
+def _too_long(stream: ComposedStream) -> Answer | None:
     """The answer to a request that is longer than any should be; like a stream, it is in the ledger."""
     target, prompt = stream.request.target, stream.ask.prompt
     if len(target) > TARGET_LIMIT:

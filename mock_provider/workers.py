@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mock_provider.http import Reply, Request, json_reply
+from streamgauge.mock_provider.http import Reply, Request, json_reply
 
 _LOCAL = frozenset({"/_mock/clock", "/_mock/faults"})  # the same everywhere
 _READ_BYTES = 65_536

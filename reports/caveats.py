@@ -1,12 +1,12 @@
 """What a reader must know before believing a number. Each caveat says what was seen and what follows from it."""
 
-from harness.conformance.result import Verdict
-from harness.histogram import RELATIVE_ERROR
-from harness.runs import SCHEMA
-from harness.summary import Summary
-from harness.units import plural
-from reports.load import Run
-from reports.text import clean, percent
+from streamgauge.conformance.result import Verdict
+from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.summary import Summary
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import clean, percent
+from streamgauge.rundir.runs import SCHEMA
+from streamgauge.units import plural
 
 ENOUGH_FOR_P99 = 100
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from harness.conformance.matrix import BROKEN, ClientRow, ClientVerdict
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.requirement import GROUPS, STACKS
-from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Exchange, Verdict, WireRow
-from harness.units import plural, show_bytes, show_ms
-from reports.html import page
+from streamgauge.conformance.matrix import BROKEN, ClientRow, ClientVerdict
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.requirement import GROUPS, STACKS
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict, WireExchange, WireRow
+from streamgauge.reports.html import page
+from streamgauge.units import plural, show_bytes, show_ms
 
 MARKS: Final = {
     Verdict.PASS: "✓",
@@ -63,7 +63,7 @@ class Spot(NamedTuple):
     parts: Parts
     lines: list[Line]
     wire: str | None
-    ended: Exchange | None
+    ended: WireExchange | None
 
 
 class Cell(NamedTuple):
@@ -116,11 +116,11 @@ class Wire(NamedTuple):
     """An exchange and its rows."""
 
     anchor: str
-    exchange: Exchange
+    exchange: WireExchange
     lines: list[Line]
 
 
-class Target(NamedTuple):
+class TargetColumn(NamedTuple):
     """One endpoint."""
 
     number: int
@@ -206,16 +206,16 @@ def conclusion(report: ChecksReport) -> tuple[str, str]:
     return "bad", f"{failing} of {count} targets fail"
 
 
-def _target(number: int, row: TargetChecks) -> Target:
+def _target(number: int, row: TargetChecks) -> TargetColumn:
     checks = row.checks
     counts = Counter(result.verdict for result in checks.results) if checks else Counter()
     wires = [
         _wire(f"w{number}-{index}", exchange) for index, exchange in enumerate(checks.exchanges if checks else (), 1)
     ]
-    return Target(number, row, [(verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict]], wires)
+    return TargetColumn(number, row, [(verdict, counts[verdict]) for verdict in WORST_FIRST if counts[verdict]], wires)
 
 
-def _rows(targets: Sequence[Target]) -> list[Row]:
+def _rows(targets: Sequence[TargetColumn]) -> list[Row]:
     """Every check in the order of its group, each with one cell a target."""
     by_id: dict[str, dict[int, CheckResult]] = {}
     for target in targets:
@@ -237,7 +237,7 @@ def _rows(targets: Sequence[Target]) -> list[Row]:
     ]
 
 
-def _cell(target: Target, result: CheckResult) -> Cell:
+def _cell(target: TargetColumn, result: CheckResult) -> Cell:
     read = set(result.scenarios) | {item.scenario for item in result.evidence}
     return Cell(
         f"c{target.number}-{result.id}",
@@ -252,10 +252,10 @@ def _cell(target: Target, result: CheckResult) -> Cell:
     )
 
 
-def _spot(target: Target, item: Evidence) -> Spot:
+def _spot(target: TargetColumn, item: Evidence) -> Spot:
     wire = next((one for one in target.wires if one.exchange.label == item.scenario), None)
     lines: list[Line] = []
-    ended: Exchange | None = None
+    ended: WireExchange | None = None
     if wire is not None and item.offset is not None:
         rows = wire.exchange.rows
         at = next((n for n, row in enumerate(rows) if row.offset <= item.offset < row.offset + row.size), None)
@@ -271,7 +271,7 @@ def _spot(target: Target, item: Evidence) -> Spot:
     return Spot(item, parts, lines, wire.anchor if wire else None, ended)
 
 
-def _wire(anchor: str, exchange: Exchange) -> Wire:
+def _wire(anchor: str, exchange: WireExchange) -> Wire:
     return Wire(anchor, exchange, list(_lines(exchange.rows)))
 
 
@@ -310,7 +310,7 @@ def _parts(text: str, marks: Sequence[int]) -> Parts:
     return [part for part in parts if part[0]]
 
 
-def _clients(targets: Sequence[Target]) -> list[tuple[str, list[Client | None]]]:
+def _clients(targets: Sequence[TargetColumn]) -> list[tuple[str, list[Client | None]]]:
     """Every client that has to do with a target, each with what it makes of each."""
     by_name: dict[str, dict[int, Client]] = {}
     for target in targets:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import WORST_FIRST, CheckResult, Verdict
-from harness.units import plural
-from reports.checks_html import MARKS, conclusion
-from reports.story import markdown_story
-from reports.text import clean, md, md_code
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
+from streamgauge.reports.checks_html import MARKS, conclusion
+from streamgauge.reports.finding_text import markdown_story
+from streamgauge.reports.text import clean, md, md_code
+from streamgauge.units import plural
 
 # A comment on GitHub holds 65,536 characters; a job summary 1 MiB.
 MAX_CHARS: Final = 60_000

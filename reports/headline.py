@@ -3,16 +3,16 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from harness.cancellation import CancelRow
-from harness.conformance.result import Verdict
-from harness.distributions import Distribution
-from harness.metrics import NEUTRAL
-from harness.slo import Verdict as SloVerdict
-from harness.stream import Outcome
-from harness.summary import Summary
-from harness.units import plural
-from reports.load import Run
-from reports.text import ABSENT, clean, ms, number, percent
+from streamgauge.conformance.result import Verdict
+from streamgauge.diagnosis.cancellation import CancelRow
+from streamgauge.metrics.definitions import NEUTRAL
+from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.slo import SloVerdict as SloVerdict
+from streamgauge.metrics.summary import Summary
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ABSENT, clean, ms, number, percent
+from streamgauge.units import plural
 
 
 class Level(StrEnum):
@@ -34,7 +34,7 @@ _ORDER: Final = (Level.GOOD, Level.NOTE, Level.WARN, Level.BAD)
 _CANCEL_LEVELS: Final = {"pass": Level.GOOD, "fail": Level.BAD, "error": Level.BAD, "warn": Level.WARN}
 
 
-class Finding(NamedTuple):
+class HeadlineFinding(NamedTuple):
     """One sentence of the verdict."""
 
     level: Level
@@ -56,7 +56,7 @@ class Headline(NamedTuple):
 
     level: Level
     words: str
-    findings: list[Finding]
+    findings: list[HeadlineFinding]
     tiles: list[Tile]
 
 
@@ -97,81 +97,91 @@ def wasted(run: Run) -> int | None:
     return sum(known) if known else None
 
 
-def _checks(run: Run) -> list[Finding]:
+def _checks(run: Run) -> list[HeadlineFinding]:
     if run.checks is None:
         return []
     counts = check_counts(run)
     total = len(run.checks.results)
     findings = []
     if failed := counts.get(Verdict.FAIL, 0):
-        findings.append(Finding(Level.BAD, f"{plural(failed, 'check')} of {total} failed"))
+        findings.append(HeadlineFinding(Level.BAD, f"{plural(failed, 'check')} of {total} failed"))
     if broken := counts.get(Verdict.ERROR, 0):
-        findings.append(Finding(Level.BAD, f"{plural(broken, 'check')} could not be run: an error of the harness"))
+        findings.append(
+            HeadlineFinding(Level.BAD, f"{plural(broken, 'check')} could not be run: an error of the harness")
+        )
     if warned := counts.get(Verdict.WARN, 0):
         level = Level.BAD if run.checks.strict else Level.WARN
-        findings.append(Finding(level, plural(warned, "check warns", "checks warn")))
+        findings.append(HeadlineFinding(level, plural(warned, "check warns", "checks warn")))
     if not findings:
         passed = counts.get(Verdict.PASS, 0)
         findings.append(
-            Finding(Level.GOOD, f"{plural(passed, 'check')} of {total} passed, none failed")
+            HeadlineFinding(Level.GOOD, f"{plural(passed, 'check')} of {total} passed, none failed")
             if passed
-            else Finding(Level.WARN, f"none of {plural(total, 'check')} could be decided")
+            else HeadlineFinding(Level.WARN, f"none of {plural(total, 'check')} could be decided")
         )
     if open_ := counts.get(Verdict.INCONCLUSIVE, 0):
-        findings.append(Finding(Level.NOTE, plural(open_, "check is inconclusive", "checks are inconclusive")))
+        findings.append(HeadlineFinding(Level.NOTE, plural(open_, "check is inconclusive", "checks are inconclusive")))
     return findings
 
 
-def _load(run: Run) -> list[Finding]:
+def _load(run: Run) -> list[HeadlineFinding]:
     summary = run.summary
     findings = []
     if run.manifest and run.manifest.summary is None and (run.streams or run.manifest.command == "load"):
-        findings.append(Finding(Level.WARN, f"the run did not finish (status: {clean(run.manifest.status)})"))
+        findings.append(HeadlineFinding(Level.WARN, f"the run did not finish (status: {clean(run.manifest.status)})"))
     elif run.manifest and run.manifest.status == "interrupted":
-        findings.append(Finding(Level.WARN, "the run was interrupted: what was measured until then is reported"))
+        findings.append(
+            HeadlineFinding(Level.WARN, "the run was interrupted: what was measured until then is reported")
+        )
     elif run.manifest and run.manifest.status.startswith("stopped"):
-        findings.append(Finding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
+        findings.append(HeadlineFinding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
     if run.manifest and run.manifest.open_loop and run.manifest.open_loop.closed:
-        findings.append(Finding(Level.WARN, "the open loop became a closed one: see the caveats"))
+        findings.append(HeadlineFinding(Level.WARN, "the open loop became a closed one: see the caveats"))
     if summary is None:
         return findings
     total = sum(summary.streams.values())
     if failed := unsuccessful(summary):
         findings.append(
-            Finding(Level.BAD, f"{failed:,} of {plural(total, 'stream')} failed ({percent(failed / total)})")
+            HeadlineFinding(Level.BAD, f"{failed:,} of {plural(total, 'stream')} failed ({percent(failed / total)})")
         )
     elif total:
-        findings.append(Finding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
+        findings.append(HeadlineFinding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
     if summary.slos and summary.goodput is not None:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
-        findings.append(Finding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}"))
+        findings.append(
+            HeadlineFinding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}")
+        )
     open_ = [one for one in summary.slo_results if one.verdict is not SloVerdict.MET]
     for one in open_:
         found = f"missed: measured {clean(one.measured)}" if one.measured else "could not be judged: no data"
-        findings.append(Finding(Level.BAD, f"objective {clean(one.slo)} {found}"))
+        findings.append(HeadlineFinding(Level.BAD, f"objective {clean(one.slo)} {found}"))
     if summary.slo_results and not open_:
-        findings.append(Finding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
+        findings.append(HeadlineFinding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
     if summary.stalls:
-        findings.append(Finding(Level.WARN, plural(summary.stalls, "stall")))
+        findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):
         level = Level.BAD if summary.validity.verdict == "INVALID" else Level.WARN
-        findings.append(Finding(level, f"the timings are {clean(summary.validity.verdict)}: see the caveats"))
+        findings.append(HeadlineFinding(level, f"the timings are {clean(summary.validity.verdict)}: see the caveats"))
     return findings
 
 
-def _cancellation(run: Run) -> list[Finding]:
+def _cancellation(run: Run) -> list[HeadlineFinding]:
     rows = run.cancellation.rows if run.cancellation else []
     if not rows:
         return []
     findings = []
     if unseen := sum(not row.seen for row in rows):
-        findings.append(Finding(Level.BAD, f"{unseen} of {plural(len(rows), 'abandoned stream')} went on unnoticed"))
+        findings.append(
+            HeadlineFinding(Level.BAD, f"{unseen} of {plural(len(rows), 'abandoned stream')} went on unnoticed")
+        )
     worst = max((_cancel_level(row) for row in rows), key=_ORDER.index)
     late = sum(row.seen and _cancel_level(row) is worst for row in rows)
     if worst in (Level.WARN, Level.BAD) and late:
-        findings.append(Finding(worst, f"{late} of {plural(len(rows), 'cancellation')} took effect late or not fully"))
+        findings.append(
+            HeadlineFinding(worst, f"{late} of {plural(len(rows), 'cancellation')} took effect late or not fully")
+        )
     if not findings:
-        findings.append(Finding(Level.GOOD, f"{plural(len(rows), 'cancellation')} reached upstream"))
+        findings.append(HeadlineFinding(Level.GOOD, f"{plural(len(rows), 'cancellation')} reached upstream"))
     return findings
 
 
@@ -179,13 +189,13 @@ def _cancel_level(row: CancelRow) -> Level:
     return _CANCEL_LEVELS.get(row.verdict.lower(), Level.NOTE)
 
 
-def _diagnosis(run: Run) -> list[Finding]:
+def _diagnosis(run: Run) -> list[HeadlineFinding]:
     if run.diagnosis is None:
         return []
     if run.diagnosis.buffered:
         hop = clean(run.diagnosis.hop)
-        return [Finding(Level.BAD, f"tokens are held back ({run.diagnosis.pattern.value}): {hop}")]
-    return [Finding(Level.GOOD, f"delivery is {run.diagnosis.pattern.value}")]
+        return [HeadlineFinding(Level.BAD, f"tokens are held back ({run.diagnosis.pattern.value}): {hop}")]
+    return [HeadlineFinding(Level.GOOD, f"delivery is {run.diagnosis.pattern.value}")]
 
 
 def _of(dist: Distribution | None, field: str) -> str:

@@ -7,13 +7,13 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.conformance.result import WORST_FIRST, CheckResult, Verdict
-from reports import tables
-from reports.caveats import caveats
-from reports.figures import draw_all
-from reports.headline import check_counts, headline
-from reports.load import Run
-from reports.text import ABSENT, clean, ms
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
+from streamgauge.reports import tables
+from streamgauge.reports.caveats import caveats
+from streamgauge.reports.figures import draw_all
+from streamgauge.reports.headline import check_counts, headline
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ABSENT, clean, ms
 
 _LOUD: Final = frozenset({Verdict.ERROR, Verdict.FAIL, Verdict.WARN})
 

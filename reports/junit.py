@@ -4,13 +4,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
-from harness.conformance.registry import failed
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import CheckResult, ChecksFile, Verdict
-from harness.slo import SloResult
-from harness.slo import Verdict as SloVerdict
-from reports.story import story
-from reports.text import clean
+from streamgauge.conformance.registry import failed
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
+from streamgauge.metrics.slo import SloResult
+from streamgauge.metrics.slo import SloVerdict as SloVerdict
+from streamgauge.reports.finding_text import story
+from streamgauge.reports.text import clean
 
 _SUITE: Final = "streamgauge"
 _STALE: Final = "the baseline lists it as accepted, and it is met now: drop it, or run --update-baseline"

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness import runs
-from harness.buffering import DiagnosisFile
-from harness.cancellation import CancellationFile
-from harness.conformance.result import ChecksFile
-from harness.errors import UsageError
-from harness.runs import RunFile
-from harness.slo import Slo, SloResult, parse_slo
-from harness.summary import Summary
-from reports.streams import Streams, collect
+from streamgauge.conformance.result import ChecksFile
+from streamgauge.diagnosis.cancellation import CancellationFile
+from streamgauge.diagnosis.patterns import DiagnosisFile
+from streamgauge.errors import UsageError
+from streamgauge.metrics.slo import Slo, SloResult, parse_slo
+from streamgauge.metrics.summary import Summary
+from streamgauge.reports.streams import Streams, collect
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RunFile
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
 
@@ -70,7 +70,7 @@ def load(directory: Path) -> Run:
         raise UsageError(f"run directory {directory} does not exist", _HINT)
     if not directory.is_dir():
         raise UsageError(f"{directory} is a file, not a run directory", _HINT)
-    manifest = runs.read(directory / runs.RUN, RunFile)
+    manifest = runs.read_file(directory / runs.RUN, RunFile)
     slos, unread = _objectives(manifest)
     streams = collect(directory, slos)
     summary = manifest.summary if manifest else None
@@ -83,9 +83,9 @@ def load(directory: Path) -> Run:
         recomputed=recomputed,
         unread_slos=unread if recomputed else [],
         streams=streams,
-        checks=runs.read(directory / runs.CHECKS, ChecksFile),
-        cancellation=runs.read(directory / runs.CANCELLATION, CancellationFile),
-        diagnosis=runs.read(directory / runs.DIAGNOSIS, DiagnosisFile),
+        checks=runs.read_file(directory / runs.CHECKS, ChecksFile),
+        cancellation=runs.read_file(directory / runs.CANCELLATION, CancellationFile),
+        diagnosis=runs.read_file(directory / runs.DIAGNOSIS, DiagnosisFile),
     )
     if not any((run.manifest, run.streams, run.checks, run.cancellation, run.diagnosis)):
         names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))

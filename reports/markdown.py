@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from harness.buffering import DiagnosisFile
-from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
-from reports import tables
-from reports.caveats import caveats
-from reports.headline import check_counts, headline
-from reports.load import Run
-from reports.story import markdown_story
-from reports.tables import Table
-from reports.text import md, md_block, md_code
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
+from streamgauge.diagnosis.patterns import DiagnosisFile
+from streamgauge.reports import tables
+from streamgauge.reports.caveats import caveats
+from streamgauge.reports.finding_text import markdown_story
+from streamgauge.reports.headline import check_counts, headline
+from streamgauge.reports.load import Run
+from streamgauge.reports.tables import Table
+from streamgauge.reports.text import md, md_block, md_code
 
 _LOUD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 # GitHub drops a job summary of more than 1 MiB; a hundred findings are told in full, the rest by name.

@@ -4,13 +4,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from harness import runs
-from harness.errors import UsageError
-from harness.files import replacing
-from harness.metrics import per_stream
-from harness.record import StreamRecord
-from harness.validity import ttft_bound_ns
-from reports.streams import Records
+from streamgauge.errors import UsageError
+from streamgauge.files import replacing
+from streamgauge.metrics.definitions import per_stream
+from streamgauge.metrics.validity import ttft_bound_ns
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.reports.streams import Records
+from streamgauge.rundir import runs
 
 NAME: Final = "streams.parquet"
 _ROWS: Final = 20_000  # a row group: what is in memory at once

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from harness.files import replace_file
-from reports.html import html_report
-from reports.junit import junit_xml
-from reports.load import Run, load
-from reports.markdown import markdown_report
+from streamgauge.files import replace_file
+from streamgauge.reports.html import html_report
+from streamgauge.reports.junit import junit_xml
+from streamgauge.reports.load import Run, load
+from streamgauge.reports.markdown import markdown_report
 
 # A new report is a function from the run to its text (None: nothing to say) and a line here.
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (

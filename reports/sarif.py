@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import CheckResult, Evidence, Verdict
-from harness.units import ns_to_ms
-from reports.text import clean
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict
+from streamgauge.reports.text import clean
+from streamgauge.units import ns_to_ms
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {Verdict.FAIL: "error", Verdict.WARN: "warning", Verdict.INFO: "note"}

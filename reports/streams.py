@@ -15,14 +15,14 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness import runs
-from harness.metrics import NEUTRAL, ttft_ns
-from harness.record import StreamRecord
-from harness.runs import RecordReader, outlines
-from harness.slo import Slo
-from harness.stream import Outcome
-from harness.summary import Timing, Totals
-from harness.units import MS, SECOND
+from streamgauge.metrics.definitions import NEUTRAL, ttft_ns
+from streamgauge.metrics.slo import Slo
+from streamgauge.metrics.summary import Timing, Totals
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RecordReader, outlines
+from streamgauge.units import MS, SECOND
 
 MAX_ROWS: Final = 200_000
 MAX_LANES: Final = 20

@@ -4,14 +4,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.calibration import beyond, told
-from harness.distributions import Distribution, distribution
-from harness.metrics import METRICS
-from harness.stream import Outcome
-from harness.summary import Summary
-from harness.units import MS, plural
-from reports.load import Run
-from reports.text import ABSENT, ms_cell, number, percent
+from streamgauge.metrics.calibration import beyond, calibration_lines
+from streamgauge.metrics.definitions import METRICS
+from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.summary import Summary
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ABSENT, ms_cell, number, percent
+from streamgauge.units import MS, plural
 
 _ROWS = (
     ("ttft", "ttft_ms"),
@@ -132,7 +132,11 @@ def floor(run: Run) -> Table | None:
         return None
     users = run.manifest.settings.get("users")
     why = beyond(found, run.summary, users if isinstance(users, int) else None)
-    rows = [*told(found), ("verdict then", found.validity.verdict), ("covers this run", f"no: {why}" if why else "yes")]
+    rows = [
+        *calibration_lines(found),
+        ("verdict then", found.validity.verdict),
+        ("covers this run", f"no: {why}" if why else "yes"),
+    ]
     return Table(["client's error floor", "measured by calibrate"], [list(row) for row in rows])
 
 

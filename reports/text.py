@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from harness.foreign import ACTIVE
-from harness.units import MS, show_ms
+from streamgauge.units import MS, show_ms
+from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
 ABSENT: Final = "–"
 LONGEST: Final = 4_000
@@ -15,7 +15,7 @@ _MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~$])")
 
 def clean(text: str) -> str:
     """`text` without escape sequences and active characters, bounded in length."""
-    kept = ACTIVE.sub("", _ANSI.sub("", text[: 4 * LONGEST]))
+    kept = UNSAFE_CHARACTERS.sub("", _ANSI.sub("", text[: 4 * LONGEST]))
     return kept if len(kept) <= LONGEST else kept[:LONGEST] + " … (cut)"
 
 

@@ -11,13 +11,13 @@ from gevent.pool import Pool
 from locust import task
 from locust.exception import StopUser
 
-from harness.client import StreamClient
-from harness.schedule import Arrival, shared
-from harness.units import MS, SECOND
-from scenarios.alarm import Alarm
-from scenarios.hub import expect, watch
-from scenarios.run import WORKLOAD, began_ns
-from scenarios.streaming import Prepared, StreamingUser
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.load.schedule import Arrival, shared
+from streamgauge.scenarios.epoll_collector import expect, watch
+from streamgauge.scenarios.run import WORKLOAD, began_ns
+from streamgauge.scenarios.streaming import Prepared, StreamingUser
+from streamgauge.scenarios.timerfd import Alarm
+from streamgauge.units import MS, SECOND
 
 AHEAD: Final = 64
 ROOM_NS: Final = MS  # there is time to prepare one more

@@ -5,7 +5,7 @@ locust -f scenarios/chat.py --host http://localhost:8080/v1/chat/completions
 
 from locust import task
 
-from scenarios.streaming import StreamingUser
+from streamgauge.scenarios.streaming import StreamingUser
 
 
 class ChatUser(StreamingUser):

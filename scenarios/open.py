@@ -3,7 +3,7 @@
 `streamgauge load URL --rate 20/s` runs this file and passes it the schedule.
 """
 
-from scenarios.arrivals import ArrivalsUser
+from streamgauge.scenarios.arrivals import ArrivalsUser
 
 
 class OpenUser(ArrivalsUser):

@@ -12,11 +12,11 @@ from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from harness.runs import write_window
-from harness.summary import Window
-from harness.units import LONGEST_NS, MS, SECOND
-from harness.workload import Workload
-from scenarios.shipping import shipper
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.summary import Window
+from streamgauge.rundir.runs import write_window
+from streamgauge.scenarios.record_channel import shipper
+from streamgauge.units import LONGEST_NS, MS, SECOND
 
 PARENT_ENV: Final = "STREAMGAUGE_PARENT"  # process id of the command that runs Locust
 WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON

@@ -2,9 +2,9 @@
 
 from locust import LoadTestShape
 
-from harness.schedule import users_at
-from harness.units import SECOND
-from scenarios.run import WORKLOAD
+from streamgauge.load.schedule import users_at
+from streamgauge.scenarios.run import WORKLOAD
+from streamgauge.units import SECOND
 
 
 class Stages(LoadTestShape):

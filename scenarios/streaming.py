@@ -17,25 +17,27 @@ import msgspec
 from locust import User, events
 from locust.exception import StopUser
 
-from harness.client import OnToken, StreamClient
-from harness.errors import UsageError
-from harness.metrics import ttft_ns
-from harness.prompts import Prompt, PromptPlan, PromptSource, source
-from harness.record import StreamRecord, Waits, record_of
-from harness.runs import Recorder
-from harness.stream import Outcome, StreamReader, Transcript
-from harness.target import Target, check_url, directive
-from harness.transport.asking import Asking
-from harness.transport.connection import Close
-from harness.units import MS, SECOND
-from harness.validity import doubtful
-from harness.workers import PERIOD_NS
-from harness.workload import Leave
-from scenarios import live
-from scenarios.heartbeat import Heartbeat
-from scenarios.hub import looked_before, watch
-from scenarios.run import WORKLOAD, began_ns, is_over
-from scenarios.shipping import Shipper, shipper
+from streamgauge.endpoint.client import OnToken, StreamClient
+from streamgauge.endpoint.target import Target, check_url, directive
+from streamgauge.errors import UsageError
+from streamgauge.load.prompts import Prompt, PromptPlan, PromptSource, source
+from streamgauge.load.workload import Leave
+from streamgauge.metrics.definitions import ttft_ns
+from streamgauge.metrics.process_stats import PERIOD_NS
+from streamgauge.metrics.validity import doubtful
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.reader import StreamReader
+from streamgauge.protocol.record import StreamRecord, Waits, record_of
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.rundir.runs import Recorder
+from streamgauge.scenarios.epoll_collector import looked_before, watch
+from streamgauge.scenarios.loop_lag import Heartbeat
+from streamgauge.scenarios.record_channel import Shipper, shipper
+from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
+from streamgauge.scenarios.streams_tab import seen
+from streamgauge.transport.connection import Close
+from streamgauge.transport.request import PreparedRequest
+from streamgauge.units import MS, SECOND
 
 TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
 PROMPTS_ENV = "STREAMGAUGE_PROMPTS"  # a PromptPlan as JSON
@@ -76,7 +78,7 @@ class Prepared(NamedTuple):
     """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
 
     stream_id: str
-    asking: Asking
+    asking: PreparedRequest
     on_token: OnToken | None
     intended_ns: int | None
     prompt: Prompt
@@ -184,7 +186,7 @@ class StreamingUser(User):
         if self._heartbeat is not None and (reads := doubtful(record)):
             record.waits = Waits(reads, [_waited_ns(record, read, self._heartbeat) for read in reads])
         self._recorder.add(record)
-        live.seen(record)
+        seen(record)
         return record
 
     def _report(self, record: StreamRecord) -> None:

@@ -18,11 +18,11 @@ from locust.exception import RPCError
 from locust.rpc import zmqrpc
 from locust.rpc.protocol import Message
 
-from harness import __version__
-from harness.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
-from harness.target import Target, with_key
-from scenarios.shipping import JOB, PREFIX, say
-from scenarios.streaming import TARGET_ENV
+from streamgauge.endpoint.target import Target, with_key
+from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
+from streamgauge.scenarios.record_channel import JOB, PREFIX, say
+from streamgauge.scenarios.streaming import TARGET_ENV
+from streamgauge.version import __version__
 
 SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"  # names of files in this folder, by comma
 _WAIT_S: Final = 120.0
@@ -31,7 +31,7 @@ _ASK_AGAIN_S: Final = 1.0
 
 def main() -> None:
     """Never returns: the process becomes Locust, or ends with a message."""
-    parser = argparse.ArgumentParser(prog="python -m scenarios.worker")
+    parser = argparse.ArgumentParser(prog="python -m streamgauge.scenarios.worker")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--processes", type=int, default=1)

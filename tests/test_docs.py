@@ -14,14 +14,14 @@ import pytest
 import typer
 import yaml
 
-import streamgauge_pytest
-from harness.baselines import read_baseline
-from harness.cli import app
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.registry import CHECKS
-from harness.subject import load_subjects
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+import streamgauge.pytest_plugin
+from streamgauge.cli import app
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.baseline import read_baseline
+from streamgauge.conformance.registry import CHECKS
+from streamgauge.conformance.targets import load_targets
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -70,9 +70,9 @@ def test_every_command_of_the_page_exists() -> None:
     """With each of its options."""
     told = list(commands())
     ours = [words for words in told if words[0] == "streamgauge"]
-    known = set(re.findall(r'"(--streamgauge-[a-z-]+)"', Path(streamgauge_pytest.__file__).read_text("utf-8"))) | {
-        "--dist"
-    }
+    known = set(
+        re.findall(r'"(--streamgauge-[a-z-]+)"', Path(streamgauge.pytest_plugin.__file__).read_text("utf-8"))
+    ) | {"--dist"}
 
     assert len(ours) >= 7
     for words in ours:
@@ -95,7 +95,7 @@ def test_the_files_of_the_page_can_be_read(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "targets.toml").write_text(targets)
     (tmp_path / "accepted.toml").write_text(accepted)
 
-    assert [one.label for one in load_subjects(tmp_path / "targets.toml")] == ["gateway", "chat API"]
+    assert [one.label for one in load_targets(tmp_path / "targets.toml")] == ["gateway", "chat API"]
     (entry,) = read_baseline(tmp_path / "accepted.toml", CHECKS)
     assert tomllib.loads(accepted)["accepted"][0]["target"] == entry.target == "chat API"
 
@@ -118,7 +118,7 @@ def test_no_input_is_pasted_into_a_script() -> None:
 def test_the_actions_step_does_what_it_says(tmp_path: Path, faults: tuple[str, ...], code: int) -> None:
     """Its script, run as GitHub would: the files, the summary, the output and the exit code."""
     shim = tmp_path / "streamgauge"
-    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from harness.cli import main; main()" "$@"\n')
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from streamgauge.cli import main; main()" "$@"\n')
     shim.chmod(0o755)
     with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=faults)) as mock:
         given = {

@@ -1,4 +1,7 @@
-"""The import table of design.md section 2, asserted: every module has a layer, and imports only what its layer may."""
+"""The rooms of the house and what each may import: a row a folder, so that a new file needs no entry.
+
+The direction is docs/architecture.md's: socket, reads, events, deltas, record, judgement, report.
+"""
 
 import ast
 import subprocess
@@ -11,72 +14,65 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("harness", "scenarios", "mock_provider", "reports")
+# Where each package lies, the longest name first.
+FOLDERS = {
+    "streamgauge.mock_provider": "mock_provider",
+    "streamgauge.reports": "reports",
+    "streamgauge.scenarios": "scenarios",
+    "streamgauge": "harness",
+}
 
-# The most specific pattern of a module decides, so a new module that none covers fails the test.
-LAYERS = {
-    "values": ["harness", "harness.errors", "harness.foreign", "harness.units", "harness.wire", "harness.secrets",
-               "harness.files"],
-    "protocol": [
-        "harness.eventstream", "harness.encoding", "harness.dialects", "harness.dialects.*", "harness.stream",
-        "harness.record", "harness.histogram", "harness.schedule", "harness.replay", "harness.workload",
-        "harness.clocks", "harness.shipping", "harness.workers",
-        "harness.prompts.lengths", "harness.prompts.words", "harness.prompts.files",
-    ],
-    "judgement": [
-        "harness.metrics", "harness.distributions", "harness.summary", "harness.slo", "harness.validity",
-        "harness.calibration", "harness.buffering",
-        "harness.cancellation", "harness.comparison", "harness.culprits", "harness.timeline", "harness.abort",
-        "harness.openloop", "harness.abandonment", "harness.live", "harness.conformance", "harness.conformance.*",
-    ],
-    "io": ["harness.transport", "harness.transport.*", "harness.client", "harness.target", "harness.subject",
-           "harness.truth", "harness.prompts", "harness.prompts.tokenizer"],
-    "store": ["harness.runs", "harness.accounts", "harness.baselines"],
-    "clients": ["harness.clients", "harness.clients.*"],
-    "compat": ["harness.compat", "harness.reading"],
-    "procedures": ["harness.lockstep", "harness.cancelling", "harness.diagnosing", "harness.checking",
-                   "harness.side_by_side", "harness.plays", "harness.plays.*"],
-    "programs": ["harness.cli", "harness.cli.*"],
-    "plugin": ["streamgauge_pytest", "harness.pytest_streams"],
-    "scenarios": ["scenarios", "scenarios.*"],
-    "mock": ["mock_provider", "mock_provider.*"],
-    "reports": ["reports", "reports.*"],
+
+class Room(NamedTuple):
+    """A folder: the rooms below it that it may import, its third-party packages, and the modules of it that do IO.
+
+    `lazy` are rooms that it may import inside a function only.
+    """
+
+    below: tuple[str, ...]
+    packages: frozenset[str] = frozenset()
+    io: tuple[str, ...] = ()
+    lazy: tuple[str, ...] = ()
+
+
+def of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VALUES = ("values",)
+PROTOCOL = (*VALUES, "protocol")
+ENDPOINT = (*PROTOCOL, "transport", "endpoint")
+METRICS = (*PROTOCOL, "metrics")
+DIAGNOSIS = (*ENDPOINT, "metrics", "diagnosis")
+RUNDIR = (*METRICS, "diagnosis", "conformance", "rundir")
+EVERYTHING = (*DIAGNOSIS, "conformance", "rundir", "load")
+ANY_IO = ("*",)
+
+# In the order in which data flows; `values` are the modules that lie flat at the root.
+ROOMS = {
+    "values": Room(()),
+    "transport": Room(VALUES, of("httpx h2 httptools"), ANY_IO),
+    "protocol": Room(VALUES, of("msgspec brotli zstandard")),
+    "endpoint": Room(("transport", *PROTOCOL), of("httpx msgspec"), ANY_IO),
+    "metrics": Room(PROTOCOL, of("msgspec")),
+    "diagnosis": Room((*ENDPOINT, "metrics"), of("msgspec"), ("buffering", "cancel_matrix", "lockstep")),
+    "conformance": Room(
+        DIAGNOSIS,
+        of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
+        ("batch", "run", "scenarios.*"),
+    ),
+    "rundir": Room((*METRICS, "diagnosis", "conformance"), of("msgspec"), ANY_IO),
+    "load": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"), ("prompts", "prompts.*")),
+    "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
+    "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
+    "scenarios": Room(EVERYTHING, of("locust gevent flask msgspec rich"), ANY_IO),
+    "reports": Room(RUNDIR, of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"), ANY_IO),
+    "mock": Room((), of("httptools trustme uvloop typer rich"), ANY_IO),
 }  # fmt: skip
 
-MAY_IMPORT = {
-    "values": {"values"},
-    "protocol": {"values", "protocol"},
-    "judgement": {"values", "protocol", "judgement"},
-    "io": {"values", "protocol", "io"},
-    "store": {"values", "protocol", "judgement", "store"},  # run.json holds the summary, so it knows its type
-    "clients": {"values", "protocol", "clients"},
-    "compat": {"values", "protocol", "judgement", "clients", "compat"},
-    "procedures": {"values", "protocol", "judgement", "io", "compat", "procedures"},
-    "programs": {"values", "protocol", "judgement", "io", "store", "compat", "procedures", "programs", "mock"},
-    "plugin": {"values", "protocol", "judgement", "io", "store", "procedures", "plugin", "mock"},
-    "scenarios": {"values", "protocol", "judgement", "io", "store", "scenarios"},
-    "mock": {"mock"},
-    "reports": {"values", "protocol", "judgement", "store", "reports"},
-}
+# The other modules at the root: nothing of the house imports them.
+DOORS = {"streamgauge", "streamgauge.__main__", "streamgauge.pytest_plugin", "streamgauge.pytest_fixtures"}
 
-# Third-party packages by layer; standard library modules are free but for IO below.
-THIRD_PARTY = {
-    "values": set(),
-    "protocol": {"msgspec", "brotli", "zstandard"},
-    "judgement": {"msgspec", "jsonschema", "referencing"},
-    "io": {"httpx", "h2", "httptools", "msgspec", "tiktoken", "tokenizers"},
-    "store": {"msgspec"},
-    "clients": {"httpx", "httpx2", "httpx_sse", "openai", "anthropic", "google", "ollama"},
-    "compat": {"msgspec"},
-    "procedures": {"msgspec"},
-    "programs": {"msgspec", "rich", "typer"},
-    "plugin": {"msgspec", "pytest"},
-    "scenarios": {"locust", "gevent", "flask", "msgspec", "rich"},
-    "mock": {"httptools", "trustme", "uvloop", "typer", "rich"},
-    "reports": {"pandas", "matplotlib", "pyarrow", "jinja2", "markupsafe", "msgspec", "numpy"},
-}
-
-PURE = {"values", "protocol", "judgement", "clients", "compat"}
 IO_MODULES = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "multiprocessing", "subprocess", "time",
               "signal", "http", "urllib.request", "socketserver", "tempfile", "shutil"}  # fmt: skip
 
@@ -88,25 +84,27 @@ class Import(NamedTuple):
 
 
 def modules() -> dict[str, Path]:
-    found = {path.stem: path for path in ROOT.glob("*.py")}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found = {}
+    for package, folder in FOLDERS.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join((package, *(parts[:-1] if parts[-1] == "__init__" else parts)))] = path
     return found
 
 
 MODULES = modules()
 
 
-def layer_of(name: str) -> str | None:
-    matching = [
-        (len(pattern), layer)
-        for layer, patterns in LAYERS.items()
-        for pattern in patterns
-        if fnmatchcase(name, pattern)
-    ]
-    return max(matching)[1] if matching else None
+def room_of(name: str) -> str | None:
+    """The room of a module, by where it lies; None where there is none, such as a new folder."""
+    if name in DOORS:
+        return "doors"
+    parts = name.split(".")[1:]
+    if parts[0] == "mock_provider":
+        return "mock"
+    flat = len(parts) == 1 and not (ROOT / "harness" / parts[0]).is_dir() and parts[0] not in ROOMS
+    room = "values" if flat else parts[0]
+    return room if room in ROOMS else None
 
 
 def imports(source: str) -> list[Import]:
@@ -132,73 +130,97 @@ def _imports(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
 
 
 def violations(name: str, source: str) -> list[str]:
-    layer = layer_of(name)
-    assert layer is not None
+    own = room_of(name)
+    assert own is not None, f"{name} lies in no room: give its folder a row in tests/test_layering.py"
+    room = ROOMS[own]
+    inner = name.removeprefix(f"streamgauge.{own}").lstrip(".")
+    does_io = any(fnmatchcase(inner, pattern) for pattern in room.io)
     found = []
     for item in imports(source):
         top = item.name.partition(".")[0]
         where = f"{name}:{item.line} imports {item.name}"
-        if top in PACKAGES:
-            other = layer_of(item.name)
-            if layer in ("programs", "plugin") and top in ("reports", "scenarios"):
+        if top == "streamgauge":
+            other = room_of(item.name)
+            if other in room.lazy:
                 if not item.lazy:
-                    found.append(f"{where} when it is loaded; programs do so inside the command that needs it")
-            elif other not in MAY_IMPORT[layer]:
-                found.append(f"{where}: {layer} may not import {other}")
+                    found.append(f"{where} when it is loaded; {own} does so inside the function that needs it")
+            elif other != own and other not in room.below:
+                found.append(f"{where}: {own} may not import {other}")
         elif top in sys.stdlib_module_names:
-            if layer in PURE and (top in IO_MODULES or item.name in IO_MODULES):
-                found.append(f"{where}: {layer} does no IO")
-        elif top not in THIRD_PARTY[layer]:
-            found.append(f"{where}: not among the packages of {layer}")
+            if not does_io and (top in IO_MODULES or item.name in IO_MODULES):
+                found.append(f"{where}: {own} does no IO here")
+        elif top not in room.packages:
+            found.append(f"{where}: not among the packages of {own}")
     return found
 
 
-def test_every_module_has_a_layer() -> None:
-    assert [name for name in MODULES if layer_of(name) is None] == []
+def test_every_module_lies_in_a_room() -> None:
+    assert [name for name in MODULES if room_of(name) is None] == []
 
 
-def test_every_row_of_the_table_names_something_that_exists() -> None:
-    patterns = [pattern for patterns in LAYERS.values() for pattern in patterns]
-    assert [p for p in patterns if not any(fnmatchcase(name, p) for name in MODULES)] == []
+def test_every_row_of_the_table_is_a_folder_and_every_named_module_exists() -> None:
+    assert {room_of(name) for name in MODULES} == ROOMS.keys()
+    named = [f"streamgauge.{room}.{one}" for room, row in ROOMS.items() for one in row.io if one != "*"]
+    assert [one for one in named if not any(fnmatchcase(name, one) for name in MODULES)] == []
+    assert MODULES.keys() >= DOORS
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_what_its_layer_may(name: str) -> None:
-    assert violations(name, MODULES[name].read_text(encoding="utf-8")) == []
+def test_the_rooms_are_in_one_order() -> None:
+    """A room imports only from rows above its own, so no arrow points up."""
+    order = list(ROOMS)
+    harness = order[: order.index("cli") + 1]
+    assert [(room, below) for room in harness for below in ROOMS[room].below
+            if below != "mock" and order.index(below) > order.index(room)] == []  # fmt: skip
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_modules_of_a_room_import_only_what_it_may(room: str) -> None:
+    found = [
+        line
+        for name, path in MODULES.items()
+        if room_of(name) == room
+        for line in violations(name, path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("harness.stream", "import socket"),
-        ("harness.eventstream", "from time import monotonic_ns"),
-        ("harness.metrics", "def f():\n    import httpx"),
-        ("harness.dialects.raw_text", "from harness.client import StreamClient"),
-        ("harness.wire", "import msgspec"),
-        ("harness.units", "from harness import stream"),
-        ("harness.client", "from harness.summary import Totals"),
-        ("harness.client", "import locust"),
-        ("harness.cli.load", "import reports.render"),
-        ("harness.cli.load", "from scenarios import chat"),
-        ("harness.cli.load", "def f():\n    import pandas"),
-        ("mock_provider.plan", "from harness.units import MS"),
+        ("protocol.reader", "import socket"),
+        ("protocol.eventstream", "from time import monotonic_ns"),
+        ("metrics.summary", "def f():\n    import httpx"),
+        ("protocol.dialects.raw_text", "from streamgauge.endpoint.client import StreamClient"),
+        ("wire", "import msgspec"),
+        ("units", "from streamgauge.protocol import reader"),
+        ("endpoint.client", "from streamgauge.metrics.summary import Totals"),
+        ("endpoint.client", "import locust"),
+        ("cli.load", "import streamgauge.reports.render"),
+        ("cli.load", "from streamgauge.scenarios import chat"),
+        ("cli.load", "def f():\n    import pandas"),
+        ("mock_provider.plan", "from streamgauge.units import MS"),
+        ("mock_provider.plan", "from streamgauge import __version__"),
         ("reports.render", "import gevent"),
-        ("reports.render", "from harness.client import StreamClient"),
+        ("reports.render", "from streamgauge.endpoint.client import StreamClient"),
         ("scenarios.chat", "import matplotlib.pyplot"),
-        ("harness.slo", "try:\n    import ssl\nexcept ImportError:\n    pass"),
+        ("metrics.slo", "try:\n    import ssl\nexcept ImportError:\n    pass"),
+        ("conformance.registry", "import threading"),
+        ("conformance.checks.framing", "import socket"),
+        ("diagnosis.patterns", "import time"),
+        ("transport.exchange", "from streamgauge.protocol.reader import StreamReader"),
     ],
 )
 def test_the_table_refuses_what_it_should(name: str, source: str) -> None:
-    assert len(violations(name, source)) == 1
+    assert len(violations(f"streamgauge.{name}", source)) == 1
 
 
-def test_a_module_outside_the_table_is_noticed() -> None:
-    assert layer_of("harness.brand_new") is None
+def test_a_folder_without_a_row_is_noticed() -> None:
+    assert room_of("streamgauge.brand_new.module") is None
 
 
 def test_importing_the_harness_does_not_patch_the_process() -> None:
     program = (
-        "import sys, harness.cli; "
+        "import sys, streamgauge.cli; "
         "print([name for name in ('gevent', 'locust', 'pandas', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

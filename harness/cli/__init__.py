@@ -6,9 +6,9 @@ from typing import Final
 
 import typer
 
-from harness import __version__
-from harness.cli.console import err, safe
-from harness.errors import ExitCode, StreamgaugeError
+from streamgauge.cli.console import err, safe
+from streamgauge.errors import ExitCode, StreamgaugeError
+from streamgauge.version import __version__
 
 _OURS: Final = (
     "probe", "check", "explain", "clients", "load", "calibrate", "cancel", "diagnose", "report", "demo",
@@ -30,10 +30,12 @@ def app(*names: str) -> typer.Typer:
     )
     for name in _OURS:
         if name in names or not names:
-            made.command()(getattr(import_module(f"harness.cli.{name}"), name))
+            made.command()(getattr(import_module(f"streamgauge.cli.{name}"), name))
     for name, function in _SERVERS.items():
         if name in names or not names:
-            made.command(name, rich_help_panel="Servers")(getattr(import_module("mock_provider.cli"), function))
+            made.command(name, rich_help_panel="Servers")(
+                getattr(import_module("streamgauge.mock_provider.cli"), function)
+            )
     return made
 
 

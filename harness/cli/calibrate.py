@@ -6,17 +6,18 @@ from typing import Annotated, Final
 
 import typer
 
-from harness import __version__, runs
-from harness.calibration import Calibration, floor_of, told
-from harness.cli.children import child
-from harness.cli.console import err, facts, out, safe
-from harness.cli.load import locustfile
-from harness.cli.loading import Plan, run_load
-from harness.errors import CannotMeasure, ExitCode, UsageError
-from harness.prompts import PromptPlan, source
-from harness.target import DEFAULT_PROMPT, Target
-from harness.units import SECOND, parse_bounded, parse_duration
-from harness.workload import Workload
+from streamgauge.cli.children import child
+from streamgauge.cli.console import err, facts, out, safe
+from streamgauge.cli.load import locustfile
+from streamgauge.cli.loading import Plan, run_load
+from streamgauge.endpoint.target import DEFAULT_PROMPT, Target
+from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.load.prompts import PromptPlan, source
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.calibration import Calibration, calibration_lines, floor_of
+from streamgauge.rundir import runs
+from streamgauge.units import SECOND, parse_bounded, parse_duration
+from streamgauge.version import __version__
 
 _PATH: Final = "/v1/chat/completions"
 
@@ -68,7 +69,7 @@ def calibrate(
         _, ended = run_load(Target(url=mock + _PATH, mock=mock), plan)
     if ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    run = runs.read(plan.directory / runs.RUN, runs.RunFile)
+    run = runs.read_file(plan.directory / runs.RUN, runs.RunFile)
     if run is None or run.summary is None or run.truth is None or run.truth.ttft_error_ms is None:
         raise CannotMeasure("no stream could be compared with the ledger", f"see {plan.directory / 'locust.log'}")
     machine = runs.this_machine()
@@ -96,4 +97,4 @@ def calibrate(
 def _print(floor: Calibration) -> None:
     out.print()
     out.print("[bold]error floor of this client[/bold]")
-    out.print(facts(told(floor)))
+    out.print(facts(calibration_lines(floor)))

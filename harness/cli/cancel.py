@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness import runs
-from harness.cancellation import CancellationFile, CancelRow
-from harness.cancelling import run_matrix
-from harness.cli.console import err, out, safe
-from harness.cli.options import with_target
-from harness.client import StreamClient, settle
-from harness.errors import ExitCode, UsageError
-from harness.target import Target
-from harness.truth import Mock
+from streamgauge.cli.console import err, out, safe
+from streamgauge.cli.options import with_target
+from streamgauge.diagnosis.cancel_matrix import run_matrix
+from streamgauge.diagnosis.cancellation import CancellationFile, CancelRow
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import ExitCode, UsageError
+from streamgauge.rundir import runs
 
 
 @with_target
@@ -41,7 +41,7 @@ def cancel(
         raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
     if out_dir is not None:
         runs.must_take_a_run(out_dir)
-    with StreamClient.to(target) as client, Mock.of(target) as mock:
+    with StreamClient.to(target) as client, MockControl.of(target) as mock:
         mock.clock()
         target = settle(client, target)
         with err.status("starting ...") as status:

@@ -9,24 +9,24 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from harness.baselines import read_baseline, read_expected_failures, write_baseline
-from harness.cli.check_files import Files
-from harness.cli.check_list import Format, List, ListFormat
-from harness.cli.check_output import print_report
-from harness.cli.console import err, safe
-from harness.cli.options import with_subjects
-from harness.conformance import profiles
-from harness.conformance.gate import Accepted, parse_fail_on, renewed
-from harness.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
-from harness.conformance.registry import CHECKS, select
-from harness.conformance.report import ChecksReport
-from harness.conformance.schema import PayloadSchema
-from harness.errors import CannotMeasure, UsageError
-from harness.files import must_be_writable, read_file
-from harness.side_by_side import JOBS, Asked, check_all, rejudged
-from harness.subject import Subject
-from harness.target import check_key
-from harness.units import SECOND, parse_bounded
+from streamgauge.cli.check_files import Files
+from streamgauge.cli.check_list import Format, List, ListFormat
+from streamgauge.cli.check_output import print_report
+from streamgauge.cli.console import err, safe
+from streamgauge.cli.options import with_subjects
+from streamgauge.conformance import profiles
+from streamgauge.conformance.baseline import read_baseline, read_expected_failures, write_baseline
+from streamgauge.conformance.batch import JOBS, CheckOptions, check_all, rejudged
+from streamgauge.conformance.gate import Accepted, parse_fail_on, renewed
+from streamgauge.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
+from streamgauge.conformance.registry import CHECKS, select
+from streamgauge.conformance.report import ChecksReport
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.targets import CheckedTarget
+from streamgauge.endpoint.target import check_key
+from streamgauge.errors import CannotMeasure, UsageError
+from streamgauge.files import must_be_writable, read_file
+from streamgauge.units import SECOND, parse_bounded
 
 _OPT_INS: Final = "What it may cost"
 _FILES: Final = "Files"
@@ -35,7 +35,7 @@ _GATE: Final = "What fails the run"
 
 @with_subjects
 def check(
-    subjects: list[Subject],
+    subjects: list[CheckedTarget],
     list_checks: List = False,  # noqa: ARG001 - acted on by its callback
     list_format: Format = ListFormat.TABLE,  # noqa: ARG001 - likewise
     only: Annotated[
@@ -226,7 +226,7 @@ def check(
     payloads = None if schema is None else _schema(schema)
     if via is not None:
         _check_via(via, subjects)
-    asked = Asked(selected, rule, allowed, baseline=accepted, clients=clients, schema=payloads, via=via)
+    asked = CheckOptions(selected, rule, allowed, baseline=accepted, clients=clients, schema=payloads, via=via)
     if public:
         subjects = [msgspec.structs.replace(subject, public=True) for subject in subjects]
     if profile is not None:
@@ -248,7 +248,7 @@ def check(
         raise typer.Exit(report.exit_code)
 
 
-def _check_via(via: str, subjects: list[Subject]) -> None:
+def _check_via(via: str, subjects: list[CheckedTarget]) -> None:
     if len(subjects) > 1:
         raise UsageError("--via is a second path to one endpoint, and several are given", "give one URL")
     if not re.match(r"https?://[^/]", via):
@@ -266,7 +266,7 @@ def _accepted(baseline: Path | None, expected_failures: Path | None, *, update: 
 
 
 def _renew(
-    path: Path, accepted: list[Accepted], subjects: list[Subject], asked: Asked, report: ChecksReport
+    path: Path, accepted: list[Accepted], subjects: list[CheckedTarget], asked: CheckOptions, report: ChecksReport
 ) -> list[Accepted]:
     """Write the baseline as this run would have it, and give it."""
     for subject, row in zip(subjects, report.targets, strict=True):
@@ -307,7 +307,7 @@ def _schema(path: Path) -> PayloadSchema:
         raise UsageError(f"--schema {path} cannot be read: {error.strerror}") from None
 
 
-def _run(subjects: list[Subject], asked: Asked, jobs: int) -> ChecksReport:
+def _run(subjects: list[CheckedTarget], asked: CheckOptions, jobs: int) -> ChecksReport:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks = [bar.add_task(_doing(subject, "waiting", len(subjects)), total=1) for subject in subjects]
@@ -319,5 +319,5 @@ def _run(subjects: list[Subject], asked: Asked, jobs: int) -> ChecksReport:
         return check_all(subjects, asked, jobs=jobs, progress=progress)
 
 
-def _doing(subject: Subject, what: str, count: int) -> str:
+def _doing(subject: CheckedTarget, what: str, count: int) -> str:
     return what if count == 1 else f"{safe(subject.label)}: {what}"

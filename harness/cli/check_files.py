@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import runs
-from harness.conformance.report import ChecksReport
-from harness.errors import UsageError
-from harness.files import must_be_writable, replace_file
+from streamgauge.conformance.report import ChecksReport
+from streamgauge.errors import UsageError
+from streamgauge.files import must_be_writable, replace_file
+from streamgauge.rundir import runs
 
 
 class Files(NamedTuple):
@@ -45,19 +45,19 @@ class Files(NamedTuple):
         if self.json is not None:
             yield self.json, json_text
         if self.junit is not None:
-            from reports.junit import report_junit
+            from streamgauge.reports.junit import report_junit
 
             yield self.junit, report_junit
         if self.sarif is not None:
-            from reports.sarif import sarif
+            from streamgauge.reports.sarif import sarif
 
             yield self.sarif, sarif
         if self.markdown is not None:
-            from reports.checks_markdown import checks_markdown
+            from streamgauge.reports.checks_markdown import checks_markdown
 
             yield self.markdown, checks_markdown
         if self.html is not None:
-            from reports.checks_html import checks_html
+            from streamgauge.reports.checks_html import checks_html
 
             yield self.html, checks_html
 

@@ -9,11 +9,11 @@ import msgspec
 import typer
 from rich.table import Table
 
-from harness.cli.console import out, safe
-from harness.conformance.catalogue import catalogue, entry_of
-from harness.conformance.registry import Check, select
-from harness.conformance.requirement import GROUPS, Level
-from harness.errors import UsageError
+from streamgauge.cli.console import out, safe
+from streamgauge.conformance.catalogue import catalogue, entry_of
+from streamgauge.conformance.registry import Check, select
+from streamgauge.conformance.requirement import GROUPS, Level
+from streamgauge.errors import UsageError
 
 _LEVELS: Final = {Level.MUST: "red", Level.SHOULD: "yellow", Level.MAY: "cyan"}
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from rich.table import Table
 
-from harness.cli.clients_output import print_matrix
-from harness.cli.console import out, safe
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
-from harness.units import plural
+from streamgauge.cli.clients_output import print_matrix
+from streamgauge.cli.console import out, safe
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
+from streamgauge.units import plural
 
 _MARKS: Final = {
     Verdict.PASS: ("green", "✓"),

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from harness.errors import CannotMeasure
+from streamgauge.errors import CannotMeasure
 
 _START_TIMEOUT_S: Final = 15.0
 # The console script may not be on the path, this interpreter is.
-STREAMGAUGE: Final = (sys.executable, "-c", "from harness.cli import main; main()")
+STREAMGAUGE: Final = (sys.executable, "-c", "from streamgauge.cli import main; main()")
 
 
 @contextmanager

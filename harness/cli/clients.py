@@ -7,20 +7,20 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from harness.checking import credentials
-from harness.cli.clients_output import print_matrix
-from harness.cli.console import out, safe
-from harness.cli.options import with_optional_target
-from harness.client import StreamClient, not_a_stream, settle
-from harness.compat import Stream, compare, stream_of
-from harness.conformance.matrix import ASIDE, Matrix
-from harness.conformance.wirelog import hiding
-from harness.dialects.base import Media
-from harness.errors import CannotMeasure, ExitCode, UsageError
-from harness.files import must_be_writable, replace_file
-from harness.reading import strict
-from harness.target import Target
-from harness.units import show_bytes
+from streamgauge.cli.clients_output import print_matrix
+from streamgauge.cli.console import out, safe
+from streamgauge.cli.options import with_optional_target
+from streamgauge.conformance.clients.client_matrix import ReplayedStream, compare_clients, stream_of
+from streamgauge.conformance.clients.strict_reading import strict
+from streamgauge.conformance.matrix import ASIDE, Matrix
+from streamgauge.conformance.run import credentials
+from streamgauge.conformance.wirelog import hiding
+from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.files import must_be_writable, replace_file
+from streamgauge.protocol.dialects.base import Media
+from streamgauge.units import show_bytes
 
 DEADLINE_S: Final = 120.0
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
@@ -74,7 +74,7 @@ def _of_url(target: Target) -> Matrix:
     if stream is None:
         raise not_a_stream(transcript)
     hide = hiding(credentials(settled))
-    return compare([stream], settled.reader() or transcript.dialect, spec.method, hide=hide)
+    return compare_clients([stream], settled.reader() or transcript.dialect, spec.method, hide=hide)
 
 
 def _of_file(file: Path, target: Target) -> Matrix:
@@ -91,4 +91,4 @@ def _of_file(file: Path, target: Target) -> Matrix:
     if not read.events:
         raise CannotMeasure(f"{file} holds no event", "save the body as it came, with `curl -sN URL > body.sse`")
     label = Media.SSE if read.dialect is None else read.dialect.media
-    return compare([Stream([body], media_type=label.value)], read.dialect)
+    return compare_clients([ReplayedStream([body], media_type=label.value)], read.dialect)

@@ -6,9 +6,9 @@ from typing import Final
 
 from rich.table import Table
 
-from harness.cli.console import out, safe
-from harness.conformance.matrix import ASIDE, ClientRow, ClientVerdict, Matrix, Replay
-from harness.units import plural
+from streamgauge.cli.console import out, safe
+from streamgauge.conformance.matrix import ASIDE, ClientRow, ClientVerdict, Matrix, Replay
+from streamgauge.units import plural
 
 _COLOURS: Final = {
     ClientVerdict.READS: "green",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.foreign import ACTIVE
+from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
 _PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
 
@@ -34,7 +34,7 @@ err: Final = _console(stderr=True)
 
 def safe(text: object) -> str:
     """Text from an endpoint made harmless for a terminal: active characters as escapes, no markup."""
-    return escape(ACTIVE.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
+    return escape(UNSAFE_CHARACTERS.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
 
 
 def facts(rows: list[tuple[str, str]]) -> Table:

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
-from harness.cli.children import STREAMGAUGE, child
-from harness.cli.console import out
-from harness.errors import ExitCode
+from streamgauge.cli.children import STREAMGAUGE, child
+from streamgauge.cli.console import out
+from streamgauge.errors import ExitCode
 
 _HELD_BYTES: Final = 4096
 
@@ -53,7 +53,7 @@ def demo(
             for number, (question, expected, arguments) in enumerate(steps, 1)
             if not _step(f"{number}/{len(steps)} {question}", expected, [*arguments, "--out", str(out_dir)])
         ]
-    from reports.render import render
+    from streamgauge.reports.render import render
 
     out.print()
     for path in render(out_dir):

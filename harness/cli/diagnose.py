@@ -8,15 +8,16 @@ import msgspec
 import typer
 from rich.table import Table
 
-from harness import diagnosing, runs
-from harness.buffering import DiagnosisFile, Pattern
-from harness.cli.console import err, out, safe
-from harness.cli.options import with_target
-from harness.client import StreamClient, settle
-from harness.errors import ExitCode
-from harness.target import Target, at_its_path, check_url
-from harness.truth import Mock
-from harness.units import show_bytes
+from streamgauge.cli.console import err, out, safe
+from streamgauge.cli.options import with_target
+from streamgauge.diagnosis import buffering
+from streamgauge.diagnosis.patterns import DiagnosisFile, Pattern
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target, at_its_path, check_url
+from streamgauge.errors import ExitCode
+from streamgauge.rundir import runs
+from streamgauge.units import show_bytes
 
 Via = Annotated[str | None, typer.Option("--via", metavar="URL", help="The endpoint as its users reach it.")]
 
@@ -46,15 +47,15 @@ def diagnose(
     """
     if out_dir is not None:
         runs.must_take_a_run(out_dir)
-    paths = [diagnosing.Path("via", target)]
+    paths = [buffering.PathTarget("via", target)]
     if direct is not None:
         own = at_its_path(msgspec.structs.replace(target, url=check_url(direct)))
-        paths.append(diagnosing.Path("direct", own))
+        paths.append(buffering.PathTarget("direct", own))
     with StreamClient.to(target) as client:
         paths = [path._replace(target=settle(client, path.target)) for path in paths]
-        mock = Mock.of(target) if target.mock else None
+        mock = MockControl.of(target) if target.mock else None
         with err.status("starting ...") as status:
-            found = diagnosing.diagnose(
+            found = buffering.diagnose(
                 client, paths[0], paths[1] if direct else None, mock, lambda text: status.update(safe(text))
             )
     print_diagnosis(found)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from harness.errors import UsageError
+from streamgauge.errors import UsageError
 
 PORT: Final = 5557  # Locust's own
 WORKERS_WAIT_S: Final = 600
@@ -119,7 +119,15 @@ def work_for(master: str, api_key_env: str | None, processes: int) -> None:
     host, colon, port = master.rpartition(":") if ":" in master else (master, "", "")
     if not host or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
         raise UsageError(f"--worker {master!r} is not an address", "write HOST or HOST:PORT, as loader1:5557")
-    command = [sys.executable, "-m", "scenarios.worker", "--host", host.strip("[]"), "--port", port or str(PORT)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamgauge.scenarios.worker",
+        "--host",
+        host.strip("[]"),
+        "--port",
+        port or str(PORT),
+    ]
     command += ["--processes", str(count_processes(processes))]
     command += ["--api-key-env", api_key_env] if api_key_env else []
     os.execv(sys.executable, command)

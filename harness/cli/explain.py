@@ -5,14 +5,14 @@ from typing import Annotated, Final
 
 import typer
 
-from harness.cli.check_list import print_list
-from harness.cli.console import out, safe
-from harness.cli.demonstration import demonstration, faults_of
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.catalogue import entry_of
-from harness.conformance.registry import CHECKS, Check, select
-from harness.conformance.requirement import STACKS, Level
-from harness.errors import UsageError
+from streamgauge.cli.check_list import print_list
+from streamgauge.cli.console import out, safe
+from streamgauge.cli.reproduction import demonstration, faults_of
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.catalogue import entry_of
+from streamgauge.conformance.registry import CHECKS, Check, select
+from streamgauge.conformance.requirement import STACKS, Level
+from streamgauge.errors import UsageError
 
 _NEAREST: Final = 5
 _UNMET: Final = {

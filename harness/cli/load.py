@@ -8,20 +8,20 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from harness import runs
-from harness.abort import parse_abort
-from harness.cli.console import err, out, safe
-from harness.cli.distributed import Cluster, with_cluster
-from harness.cli.load_model import with_workload
-from harness.cli.loading import LOG, Plan, run_load
-from harness.cli.options import with_target
-from harness.cli.prompt_options import with_prompts
-from harness.cli.slos import judge_slos
-from harness.errors import CannotMeasure, ExitCode, UsageError
-from harness.prompts import PromptPlan, source
-from harness.slo import parse_slo
-from harness.target import Target
-from harness.workload import Workload
+from streamgauge.cli.console import err, out, safe
+from streamgauge.cli.distributed import Cluster, with_cluster
+from streamgauge.cli.load_model import with_workload
+from streamgauge.cli.loading import LOG, Plan, run_load
+from streamgauge.cli.options import with_target
+from streamgauge.cli.prompt_options import with_prompts
+from streamgauge.cli.slos import judge_slos
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.load.prompts import PromptPlan, source
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.abort_rules import parse_abort
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.rundir import runs
 
 
 @with_cluster
@@ -125,14 +125,14 @@ def load(
         raise typer.Exit(ExitCode.FAILED)
     if not totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
-    judge_slos([totals.judge(item) for item in plan.slos])
+    judge_slos([totals.judge_slo(item) for item in plan.slos])
 
 
 _SCENARIOS: Final = ("chat", "open")
 
 
 def _render(directory: Path) -> list[Path]:
-    from reports.render import render  # drawing takes a second to import
+    from streamgauge.reports.render import render  # drawing takes a second to import
 
     return render(directory)
 
@@ -143,7 +143,7 @@ def locustfile(scenario: str) -> Path:
         if not Path(scenario).is_file():
             raise UsageError(f"--scenario {scenario} does not exist", "give the path of a locustfile, or the name chat")
         return Path(scenario)
-    spec = importlib.util.find_spec("scenarios")  # found, not imported: importing it would be fine, locust would not
+    spec = importlib.util.find_spec("streamgauge.scenarios")  # importing it would not import Locust, either
     folders = list(spec.submodule_search_locations or []) if spec else []
     path = Path(folders[0]) / f"{scenario}.py" if folders else Path("scenarios") / f"{scenario}.py"
     if not path.is_file():

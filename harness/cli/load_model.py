@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from harness.cli.distributed import count_processes
-from harness.errors import UsageError
-from harness.schedule import MAX_USERS, count, parse_rate, parse_stages
-from harness.units import SECOND, parse_bounded
-from harness.workload import Workload, parse_abandon, parse_think, read_trace
+from streamgauge.cli.distributed import count_processes
+from streamgauge.errors import UsageError
+from streamgauge.load.schedule import MAX_USERS, count, parse_rate, parse_stages
+from streamgauge.load.workload import Workload, parse_abandon, parse_think, read_trace
+from streamgauge.units import SECOND, parse_bounded
 
 DEFAULT_USERS: Final = 10
 DEFAULT_DURATION: Final = "30s"

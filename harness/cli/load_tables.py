@@ -6,16 +6,16 @@ from typing import Final
 
 from rich.table import Table
 
-from harness.abandonment import Abandonment
-from harness.calibration import Calibration, beyond, told
-from harness.cli.console import facts, out, safe
-from harness.cli.slos import slo_table
-from harness.comparison import Comparison
-from harness.distributions import Distribution
-from harness.openloop import OpenLoop
-from harness.summary import Failure, Summary, Totals
-from harness.units import SECOND
-from harness.workload import Workload
+from streamgauge.cli.console import facts, out, safe
+from streamgauge.cli.slos import slo_table
+from streamgauge.diagnosis.abandonment import Abandonment
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.calibration import Calibration, beyond, calibration_lines
+from streamgauge.metrics.comparison import Comparison
+from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.openloop import OpenLoop
+from streamgauge.metrics.summary import Failure, Summary, Totals
+from streamgauge.units import SECOND
 
 _FAILURES: Final = 3
 _DETAIL: Final = 200
@@ -160,6 +160,6 @@ def print_floor(floor: Calibration, summary: Summary, users: int | None) -> None
     """The client's error floor, and whether it covers this run."""
     out.print()
     out.print("[bold]error floor of this client[/bold]")
-    out.print(facts([(name, safe(value)) for name, value in told(floor)]))
+    out.print(facts([(name, safe(value)) for name, value in calibration_lines(floor)]))
     if why := beyond(floor, summary, users):
         out.print(f"The floor does not cover this run: {why}.")

@@ -16,15 +16,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from rich.live import Live
 
-from harness import runs
-from harness.abandonment import Abandonment, abandonment
-from harness.abort import AbortRule, AbortWatch
-from harness.accounts import clock_lines, losses, read_accounts
-from harness.calibration import Calibration
-from harness.cancelling import upstream_of
-from harness.cli.console import err, safe
-from harness.cli.distributed import WORKERS_WAIT_S, Cluster, locust_options
-from harness.cli.load_tables import (
+from streamgauge.cli.console import err, safe
+from streamgauge.cli.distributed import WORKERS_WAIT_S, Cluster, locust_options
+from streamgauge.cli.load_tables import (
     line,
     live_table,
     print_abandonment,
@@ -34,22 +28,28 @@ from harness.cli.load_tables import (
     print_summary,
     print_truth,
 )
-from harness.cli.locust_log import task_errors, why_it_ended
-from harness.cli.prompt_options import check_place
-from harness.client import StreamClient, not_a_stream, settle
-from harness.comparison import MAX_JOINED, Comparison, Ledgered, compare
-from harness.errors import CannotMeasure, UsageError
-from harness.metrics import NEUTRAL
-from harness.openloop import OpenLoop, judge
-from harness.prompts import PromptSource
-from harness.record import StreamRecord
-from harness.slo import Slo
-from harness.stream import Outcome
-from harness.summary import Totals
-from harness.target import Target, without_key
-from harness.truth import Mock
-from harness.units import MS, SECOND, plural
-from harness.workload import Workload
+from streamgauge.cli.locust_log import task_errors, why_it_ended
+from streamgauge.cli.prompt_options import check_place
+from streamgauge.diagnosis.abandonment import Abandonment, abandonment
+from streamgauge.diagnosis.cancel_matrix import upstream_of
+from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target, without_key
+from streamgauge.errors import CannotMeasure, UsageError
+from streamgauge.load.prompts import PromptSource
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.abort_rules import AbortRule, AbortWatch
+from streamgauge.metrics.calibration import Calibration
+from streamgauge.metrics.comparison import MAX_JOINED, Comparison, Ledgered, compare_with_ledger
+from streamgauge.metrics.definitions import NEUTRAL
+from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
+from streamgauge.metrics.slo import Slo
+from streamgauge.metrics.summary import Totals
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.rundir import runs
+from streamgauge.rundir.accounts import clock_lines, losses, read_accounts
+from streamgauge.units import MS, SECOND, plural
 
 LOG: Final = "locust.log"
 
@@ -110,7 +110,7 @@ def run_load(target: Target, plan: Plan) -> tuple[Totals, Ended]:
     if plan.cluster is not None:
         without_key(target)  # what may not be sent is said before anything is
     if target.mock is not None:
-        with Mock.of(target) as mock:
+        with MockControl.of(target) as mock:
             mock.clock()
     with StreamClient.to(target) as client:
         target = settle(client, target)
@@ -326,7 +326,7 @@ def _open_loop(workload: Workload, totals: Totals, ended: Ended) -> OpenLoop | N
     if ended.at_ns is not None and totals.first_intended_ns is not None:
         length_ns = min(max(ended.at_ns - _LAST_MOMENT_NS - totals.first_intended_ns, 0), length_ns)
     planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
-    return judge(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
+    return judge_open_loop(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
 
 
 @contextmanager
@@ -362,13 +362,13 @@ def _stop(child: "subprocess.Popen[bytes]", wait_s: float) -> None:
 
 def _truth(target: Target, directory: Path) -> Comparison:
     """Join the run's records with the mock's ledger."""
-    with Mock.of(target) as mock:
+    with MockControl.of(target) as mock:
         records = list(islice((r for r in runs.RecordReader(directory) if r.token_reads), MAX_JOINED))
         known = {}
         for record in records:
             if entries := mock.entries(record.id):
                 known[record.id] = Ledgered(entries[-1].arrival_ns, entries[-1].token_ns())
-    return compare(records, known)
+    return compare_with_ledger(records, known)
 
 
 def _abandoned(target: Target, directory: Path) -> Abandonment | None:
@@ -378,7 +378,7 @@ def _abandoned(target: Target, directory: Path) -> Abandonment | None:
     left = (record.id for record in runs.RecordReader(directory) if record.outcome is Outcome.CANCELLED)
     known = {}
     until_s = time.monotonic() + _LEDGER_WAIT_S
-    with Mock.of(target) as mock:
+    with MockControl.of(target) as mock:
         offset = mock.clock()
         for stream_id in islice(left, MAX_JOINED):
             wait_s = max(until_s - time.monotonic(), 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from harness.units import plural
+from streamgauge.units import plural
 
 _ERROR: Final = re.compile(r"\[[^\]]*\] \S+/(?:ERROR|CRITICAL)/(\S+?): (.*)")
 _RAISED: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*")

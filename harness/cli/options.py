@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from harness import dialects
-from harness.encoding import SUPPORTED
-from harness.errors import UsageError
-from harness.files import read_file
-from harness.subject import Subject, load_subjects
-from harness.target import AnyTarget, Target, load_target, ready
+from streamgauge.conformance.targets import CheckedTarget, load_targets
+from streamgauge.endpoint.target import AnyTarget, Target, load_target, ready
+from streamgauge.errors import UsageError
+from streamgauge.files import read_file
+from streamgauge.protocol import dialects
+from streamgauge.protocol.encoding import SUPPORTED
 
 _PANEL: Final = "Target"
 
@@ -220,12 +220,14 @@ def target_from(*, url: str | None = None, target_file: Path | None = None, **op
     return _overlaid(base, url, **options)
 
 
-def subjects_from(*, urls: list[str] | None = None, targets_file: Path | None = None, **options: Any) -> list[Subject]:
+def subjects_from(
+    *, urls: list[str] | None = None, targets_file: Path | None = None, **options: Any
+) -> list[CheckedTarget]:
     """Every target that file and URLs name, with the options over each. Raises UsageError as `target_from` does."""
     if targets_file is None and not urls:
         raise UsageError("no endpoint given", "pass one URL or more, or --targets FILE that holds them")
-    listed = [_overlaid(one, None, **options) for one in (load_subjects(targets_file) if targets_file else [])]
-    given = [_overlaid(Subject(url=""), url, **options) for url in dict.fromkeys(urls or [])]
+    listed = [_overlaid(one, None, **options) for one in (load_targets(targets_file) if targets_file else [])]
+    given = [_overlaid(CheckedTarget(url=""), url, **options) for url in dict.fromkeys(urls or [])]
     return listed + given
 
 

@@ -6,17 +6,18 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from harness.cli.console import facts, out, safe
-from harness.cli.options import with_target
-from harness.client import StreamClient, not_a_stream, settle
-from harness.distributions import Distribution, distribution
-from harness.errors import ExitCode
-from harness.metrics import gaps_ns, tpot_ns, ttft_ns
-from harness.record import record_of
-from harness.stream import Outcome, Transcript
-from harness.target import Target
-from harness.timeline import marks, reads
-from harness.units import SECOND, show_bytes, show_ms
+from streamgauge.cli.console import facts, out, safe
+from streamgauge.cli.options import with_target
+from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import ExitCode
+from streamgauge.metrics.definitions import gaps_ns, tpot_ns, ttft_ns
+from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.timeline import marks, reads
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import record_of
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import SECOND, show_bytes, show_ms
 
 DEADLINE_S: Final = 600.0
 _READS_SHOWN: Final = 12

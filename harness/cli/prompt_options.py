@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from harness.errors import UsageError
-from harness.prompts import PromptPlan, PromptSource
-from harness.prompts.lengths import parse_length, parse_prefixes
-from harness.target import Target
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import UsageError
+from streamgauge.load.prompts import PromptPlan, PromptSource
+from streamgauge.load.prompts.lengths import parse_length, parse_prefixes
 
 _PANEL: Final = "Prompts"
 

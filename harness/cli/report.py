@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import out, safe
-from harness.errors import UsageError
+from streamgauge.cli.console import out, safe
+from streamgauge.errors import UsageError
 
 
 def report(
@@ -32,11 +32,13 @@ def report(
     """
     if events and not parquet:
         raise UsageError("--events says what goes into streams.parquet", "add --parquet")
-    from reports.render import render  # drawing takes a second to import; the other commands must not pay for it
+    from streamgauge.reports.render import (
+        render,  # drawing takes a second to import; the other commands must not pay for it
+    )
 
     written = render(directory)
     if parquet:
-        from reports.parquet import write_parquet
+        from streamgauge.reports.parquet import write_parquet
 
         written.append(write_parquet(directory, events=events))
     for path in written:

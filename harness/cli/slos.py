@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import typer
 from rich.table import Table
 
-from harness.cli.console import err, safe
-from harness.errors import CannotMeasure, ExitCode
-from harness.slo import SloResult, Verdict
+from streamgauge.cli.console import err, safe
+from streamgauge.errors import CannotMeasure, ExitCode
+from streamgauge.metrics.slo import SloResult, SloVerdict
 
-_COLOURS = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.NO_DATA: "yellow"}
+_COLOURS = {SloVerdict.MET: "green", SloVerdict.MISSED: "red", SloVerdict.NO_DATA: "yellow"}
 
 
 def slo_table(results: Sequence[SloResult]) -> Table:
@@ -26,12 +26,12 @@ def slo_table(results: Sequence[SloResult]) -> Table:
 
 def judge_slos(results: Sequence[SloResult]) -> None:
     """Exit with 1 when an objective was missed. Raises CannotMeasure when one had no data: that is not a pass."""
-    missed = [one for one in results if one.verdict is Verdict.MISSED]
+    missed = [one for one in results if one.verdict is SloVerdict.MISSED]
     for one in missed:
         err.print(f"[red]SLO missed:[/red] {safe(one.slo)} (measured {safe(one.measured)})")
     if missed:
         raise typer.Exit(ExitCode.FAILED)
-    if unknown := [one.slo for one in results if one.verdict is Verdict.NO_DATA]:
+    if unknown := [one.slo for one in results if one.verdict is SloVerdict.NO_DATA]:
         raise CannotMeasure(
             f"no data for the SLO {'; '.join(unknown)}", "did any stream get that far? See the outcomes"
         )

@@ -1,8 +1,8 @@
 """When a requirement can apply at all: each gives the reason why it cannot, or None."""
 
-from harness.conformance.cases import Case, Observed
-from harness.conformance.registry import Applies
-from harness.dialects.base import Media
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.registry import Applies
+from streamgauge.protocol.dialects.base import Media
 
 
 def sse(case: Case) -> str | None:

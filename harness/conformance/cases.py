@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from harness.cancellation import Upstream
-from harness.conformance.leaks import mask
-from harness.conformance.optins import OptIn
-from harness.conformance.profiles import PLAIN, Profile
-from harness.conformance.result import Evidence
-from harness.conformance.schema import PayloadSchema
-from harness.dialects.base import Dialect, Kind, Media
-from harness.eventstream import Event, Line
-from harness.stream import Transcript
-from harness.units import SECOND
-from harness.wire import Head
+from streamgauge.conformance.leaks import mask
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.profiles import PLAIN, Profile
+from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.protocol.dialects.base import Dialect, Kind, Media
+from streamgauge.protocol.eventstream import Event, Line
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import SECOND
+from streamgauge.wire import Head
 
 HEARTBEAT_NS: Final = 15 * SECOND  # WHATWG HTML 9.2.7: "a comment line every 15 seconds or so"
 EXCERPT_BYTES: Final = 160
@@ -34,7 +34,7 @@ class Position(StrEnum):
 
 
 @dataclass(slots=True, frozen=True)
-class Step:
+class Release:
     """One release of a lockstep stream: `released` tokens in all, `seen` by the client when the step ended."""
 
     released: int
@@ -46,9 +46,9 @@ class Step:
 class Observed:
     """One request and what came of it. `url` and `curl` have their secrets masked.
 
-    `upstream` is None where there is no mock, or the mock saw no request. `said` is the text that the mock was asked
-    to stream; where it was only a part of it, `marks` are the texts before and after. `silence_ns` is the longest
-    silence that it was asked for, `size` the characters of the prompt, where their number is what is tried.
+    `upstream` is None where there is no mock, or the mock saw no request. `expected_text` is the text that the mock
+    was asked to stream; where it was only a part of it, `marks` are the texts before and after. `silence_ns` is the
+    longest silence that it was asked for, `size` the characters of the prompt, where their number is what is tried.
     """
 
     scenario: str
@@ -62,11 +62,11 @@ class Observed:
     origin: str | None = None
     offers_gzip: bool = False
     upstream: Upstream | None = None
-    said: str | None = None
+    expected_text: str | None = None
     marks: tuple[str, str] | None = None
     silence_ns: int | None = None
     size: int | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Release, ...] = ()
     held_bytes: int | None = None
 
     @property
@@ -110,7 +110,7 @@ class Observed:
         return self.transcript.first(Kind.ERROR) is not None
 
     @property
-    def heard(self) -> str:
+    def received_text(self) -> str:
         """What came of the text that the mock was asked to stream."""
         return self.part(self.transcript.text)
 
@@ -122,17 +122,17 @@ class Observed:
         return after.partition(self.marks[1])[0]
 
     @property
-    def streamed(self) -> str | None:
+    def sent_text(self) -> str | None:
         """The text that the mock streamed: what it was asked for, where its ledger has the request; else None.
 
         An endpoint that never asked the mock can't have lost the text.
         """
-        return self.said if self.upstream else None
+        return self.expected_text if self.upstream else None
 
     @property
     def differs_at(self) -> int:
         """The offset of the event in which that text stops being what the mock was asked to stream."""
-        said, heard = self.said or "", self.heard
+        said, heard = self.expected_text or "", self.received_text
         same = first_difference(heard, said)
         if self.marks is not None:
             before, mark, _ = self.transcript.text.partition(self.marks[0])

@@ -5,20 +5,20 @@ from typing import Final
 
 import msgspec
 
-from harness import __version__
-from harness.conformance.applies import two_paths, with_schema
-from harness.conformance.optins import OptIn
-from harness.conformance.profiles import PROFILES
-from harness.conformance.registry import Applies, Check, select
-from harness.conformance.requirement import GROUPS
-from harness.conformance.scenarios import SCENARIOS, Scenario
+from streamgauge.conformance.applies import two_paths, with_schema
+from streamgauge.conformance.declared_scenarios import SCENARIOS, Scenario
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.profiles import PROFILES
+from streamgauge.conformance.registry import Applies, Check, select
+from streamgauge.conformance.requirement import GROUPS
+from streamgauge.version import __version__
 
 SCHEMA: Final = 1
 # What a check applies to only where a flag names it.
 _GIVEN_BY: Final[Mapping[Applies, list[str]]] = {two_paths: ["--via"], with_schema: ["--schema"]}
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class ReproductionStep(msgspec.Struct, frozen=True, kw_only=True):
     """A scenario that a check reads. `needs` are the flags without which it is not played."""
 
     name: str
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     references: list[str]
     fix: str | None
     fixes: dict[str, str]
-    scenarios: list[Step]
+    scenarios: list[ReproductionStep]
     needs: list[str]
     profiles: dict[str, Change]
 
@@ -99,8 +99,8 @@ def _changes(check: Check) -> Iterator[tuple[str, Change]]:
             yield profile.name, Change(level=rule.level.value if rule.level else None, why=rule.why)
 
 
-def _step(scenario: Scenario) -> Step:
-    return Step(name=scenario.name, summary=scenario.summary, needs=_flags(scenario.mock, scenario.opt_in))
+def _step(scenario: Scenario) -> ReproductionStep:
+    return ReproductionStep(name=scenario.name, summary=scenario.summary, needs=_flags(scenario.mock, scenario.opt_in))
 
 
 def _flags(mock: bool, opt_ins: Iterable[OptIn]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from harness.culprits import NGINX
+from streamgauge.diagnosis.culprits import NGINX
 
 NGINX_UNBUFFERED: Final = " ".join(NGINX.fix.lines)
 HAPROXY_NO_DELAY: Final = "option http-no-delay"

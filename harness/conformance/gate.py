@@ -5,9 +5,9 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from harness.conformance.requirement import Severity
-from harness.conformance.result import CheckResult, Verdict
-from harness.errors import UsageError
+from streamgauge.conformance.requirement import Severity
+from streamgauge.conformance.result import CheckResult, Verdict
+from streamgauge.errors import UsageError
 
 NEVER: Final = "never"
 _WORST_FIRST: Final = tuple(Severity)
@@ -84,7 +84,7 @@ class Standing(NamedTuple):
     stale: list[str]
 
 
-def stand(
+def apply_baseline(
     results: Sequence[CheckResult], fail_on: FailOn, baseline: Sequence[Accepted] = (), names: Sequence[str] = ()
 ) -> Standing:
     """Where a target of these names stands with these results."""

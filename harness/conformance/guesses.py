@@ -6,16 +6,16 @@ checks that rest on it inconclusive, with the reason; `--dialect` settles it.
 
 from collections import defaultdict
 
-from harness import dialects
-from harness.dialects.base import Delta, Dialect, Kind, Media
-from harness.dialects.payload import decode
-from harness.eventstream import Event
-from harness.stream import NDJSON_TYPES, Transcript
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import NDJSON_TYPES, Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.transcript import Transcript
 
 SETTLE = "--dialect NAME, if you know what it speaks"
 
 
-def doubt(transcript: Transcript) -> str | None:
+def dialect_doubt(transcript: Transcript) -> str | None:
     """Why the dialect that was detected is not to be believed; None when it is, or when it was not detected."""
     dialect, rule = transcript.dialect, transcript.dialect_rule
     if dialect is None or rule is None:

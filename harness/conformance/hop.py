@@ -4,9 +4,9 @@ from typing import Final
 
 import msgspec
 
-from harness.conformance.cases import Observed, printable
-from harness.conformance.result import CheckResult, Evidence, Verdict
-from harness.conformance.stacks import APPLICATIONS
+from streamgauge.conformance.cases import Observed, printable
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict
+from streamgauge.conformance.stacks import APPLICATIONS
 
 FOUND: Final = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 CLEAN: Final = (Verdict.PASS, Verdict.INFO)

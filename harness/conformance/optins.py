@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from harness.units import SECOND
+from streamgauge.units import SECOND
 
 LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up
 MAX_STREAMS: Final = 20

@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from harness.dialects.openai_chat import SENTINEL
-from harness.eventstream import Event
-from harness.stream import Transcript
+from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.transcript import Transcript
 
 
 class NotJson(str):

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from harness.conformance.requirement import MAY, MUST, SHOULD, Level
-from harness.dialects.base import Dialect
-from harness.errors import UsageError
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Level
+from streamgauge.errors import UsageError
+from streamgauge.protocol.dialects.base import Dialect
 
 
 class Rule(NamedTuple):

@@ -24,16 +24,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.guesses import SETTLE
-from harness.conformance.leaks import mask
-from harness.conformance.optins import OptIn
-from harness.conformance.profiles import Profile
-from harness.conformance.requirement import GROUPS, STACKS, Level, Requirement
-from harness.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
-from harness.conformance.scenarios import MOCK, PLAIN, SCENARIOS, STREAM
-from harness.conformance.stacks import for_stacks, stacks_in
-from harness.errors import UsageError
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import MOCK, PLAIN, SCENARIOS, STREAM
+from streamgauge.conformance.guesses import SETTLE
+from streamgauge.conformance.leaks import mask
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.profiles import Profile
+from streamgauge.conformance.requirement import GROUPS, STACKS, Level, Requirement
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
+from streamgauge.conformance.stacks import for_stacks, stacks_in
+from streamgauge.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
 MAX_ACTUAL: Final = 1_000  # characters; what a check says may quote the endpoint
@@ -250,7 +250,7 @@ def _matches(check: Check, pattern: str) -> bool:
     return check.group == pattern or fnmatchcase(check.id, pattern)
 
 
-def judge(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
+def judge_case(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
     """Every check's answer, with the fixes for the products that the profile and the headers name, if any."""
     stacks = stacks_in(seen.head for seen in case.of(PLAIN)) | ({case.profile.name} & STACKS.keys())
     return [for_stacks(_judge_one(case, check), stacks) for check in checks]

@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
-from harness.conformance.result import ChecksFile
-from harness.errors import ExitCode
+from streamgauge.conformance.result import ChecksFile
+from streamgauge.errors import ExitCode
 
 SCHEMA: Final = 1
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from harness.conformance.matrix import Matrix
-from harness.conformance.requirement import STACKS
-from harness.units import show_ms
+from streamgauge.conformance.matrix import Matrix
+from streamgauge.conformance.requirement import STACKS
+from streamgauge.units import show_ms
 
 SCHEMA: Final = 1
 
@@ -105,7 +105,7 @@ class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):
     marks: list[int] = []
 
 
-class Exchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class WireExchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request of a scenario and its answer. Times from its start; `size` in bytes of the decoded body."""
 
     label: str
@@ -148,5 +148,5 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     summary: dict[str, int]
     results: list[CheckResult]
-    exchanges: list[Exchange] = []
+    exchanges: list[WireExchange] = []
     clients: Matrix | None = None

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from harness.errors import UsageError
+from streamgauge.errors import UsageError
 
 _WRITTEN: Final = 'it is a JSON Schema, or {"events": {"token": {...}, "*": {...}}} with one for each name of an event'
 _KEYWORDS: Final = frozenset({"$ref", "type", "properties", "anyOf", "oneOf", "allOf"})

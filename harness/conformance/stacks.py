@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from harness.conformance.result import CheckResult
-from harness.wire import Head
+from streamgauge.conformance.result import CheckResult
+from streamgauge.wire import Head
 
 # A header, a mark in its value in lower case, and the stack whose fixes then help.
 _MARKS: Final = (

@@ -1,10 +1,10 @@
 """What the checks of several vendors have in common."""
 
-from harness.conformance.cases import Observed, printable
-from harness.conformance.payloads import objects
-from harness.conformance.registry import Finding, inconclusive, met, unmet
-from harness.conformance.scenarios import MOCK
-from harness.units import plural
+from streamgauge.conformance.cases import Observed, printable
+from streamgauge.conformance.declared_scenarios import MOCK
+from streamgauge.conformance.payloads import objects
+from streamgauge.conformance.registry import Finding, inconclusive, met, unmet
+from streamgauge.units import plural
 
 
 def judge_names(seen: Observed) -> Finding | None:

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from harness.conformance.cases import Case, Observed, place_of, printable, visible
-from harness.conformance.leaks import mask
-from harness.conformance.result import CheckResult, Exchange, WireRow
-from harness.secrets import MASK, mask_headers
+from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible
+from streamgauge.conformance.leaks import mask
+from streamgauge.conformance.result import CheckResult, WireExchange, WireRow
+from streamgauge.secrets import MASK, mask_headers
 
 MAX_EXCHANGES: Final = 80
 PER_SCENARIO: Final = 8
@@ -56,7 +56,7 @@ def hidden(result: CheckResult, hide: Hide) -> CheckResult:
     return msgspec.structs.replace(result, actual=hide(result.actual), evidence=evidence)
 
 
-def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[Exchange]:
+def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[WireExchange]:
     """The wire of a case, those exchanges first in line for a place that a check quotes."""
     cited: dict[str, set[int]] = {}
     for result in results:
@@ -69,14 +69,14 @@ def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> 
     return [_exchange(seen, sorted(cited.get(seen.label, ()))[:MAX_CITED], hide) for seen in kept[:MAX_EXCHANGES]]
 
 
-def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> Exchange:
+def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> WireExchange:
     transcript, capture = seen.transcript, seen.transcript.capture
     head = capture.head
 
     def since(t_ns: int | None) -> int | None:
         return None if t_ns is None else t_ns - capture.start_ns
 
-    return Exchange(
+    return WireExchange(
         label=seen.label,
         scenario=seen.scenario,
         method=seen.method,
@@ -112,13 +112,13 @@ def _pieces(seen: Observed) -> Iterator[_Piece]:
     lines = [*transcript.lines, *([transcript.pending] if transcript.pending is not None else [])]
     if lines:
         # A byte order mark is before the first line, and belongs to it.
-        last = _Piece(0, lines[0].end, lines[0].read)
+        last = _Piece(0, lines[0].end, lines[0].read_index)
         for line in lines[1:]:
-            if not line.raw and line.read == last.read:
+            if not line.raw and line.read_index == last.read:
                 last = last._replace(end=line.end)
             else:
                 yield last
-                last = _Piece(line.offset, line.end, line.read)
+                last = _Piece(line.offset, line.end, line.read_index)
         yield last
         return
     if not transcript.body:

@@ -9,8 +9,8 @@ import time
 from enum import StrEnum
 from typing import Final
 
-from harness.transport import stamps
-from harness.wire import Read
+from streamgauge.transport import stamps
+from streamgauge.wire import Read
 
 _DRAIN_READS: Final = 256  # a peer that floods is not waited out
 _LINGER_RST: Final = struct.pack("ii", 1, 0)

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import httpx
 
-from harness.transport.connection import Close, Connection
-from harness.wire import Capture, End, Read
+from streamgauge.transport.connection import Close, Connection
+from streamgauge.wire import Capture, End, Read
 
 _TICK_S: Final = 1.0
 _WINDOW: Final = 64  # reads that are looked at together; where one is unusual, fewer and fewer

@@ -10,14 +10,14 @@ import time
 
 import httpx
 
-from harness.transport import stamps
-from harness.transport.asking import Asking
-from harness.transport.connecting import Connector, Origin, closing_on_error, connect_error, earlier
-from harness.transport.connection import Connection, left_of
-from harness.transport.exchange import Exchange, Parser, Watch, raise_for_end
-from harness.transport.parser import ResponseParser
-from harness.transport.proxies import Proxy
-from harness.wire import Capture
+from streamgauge.transport import stamps
+from streamgauge.transport.connection import Connection, left_of
+from streamgauge.transport.connector import Connector, Origin, closing_on_error, connect_error, earlier
+from streamgauge.transport.exchange import Exchange, Parser, Watch, raise_for_end
+from streamgauge.transport.http1_parser import ResponseParser
+from streamgauge.transport.proxies import Proxy
+from streamgauge.transport.request import PreparedRequest
+from streamgauge.wire import Capture
 
 
 class CaptureTransport(httpx.BaseTransport):
@@ -33,7 +33,7 @@ class CaptureTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and read up to the end of the response head. Raises httpx's transport errors."""
-        asking = Asking.of_httpx(request)
+        asking = PreparedRequest.of_httpx(request)
         exchange = self.begin(asking, request.extensions.get("capture") or Capture(0))
         capture = exchange.capture
         try:
@@ -52,7 +52,7 @@ class CaptureTransport(httpx.BaseTransport):
             extensions={"capture": capture, "exchange": exchange, "http_version": f"HTTP/{head.http_version}".encode()},
         )
 
-    def begin(self, asking: Asking, capture: Capture) -> Exchange:
+    def begin(self, asking: PreparedRequest, capture: Capture) -> Exchange:
         """Send. Raises httpx's transport errors for a request that could not be."""
         to, deadline_s = asking.to, asking.deadline_s
         capture.method = asking.method
@@ -102,7 +102,7 @@ class CaptureTransport(httpx.BaseTransport):
 
     def _prepare(
         self,
-        asking: Asking,
+        asking: PreparedRequest,
         proxy: Proxy | None,
         connection: Connection | None,  # noqa: ARG002 - HTTP/1.1 keeps nothing from one request to the next
         capture: Capture,

@@ -11,15 +11,15 @@ from weakref import WeakKeyDictionary
 import h2.exceptions
 import httpx
 
-from harness.transport.asking import Asking
-from harness.transport.connecting import Connector
-from harness.transport.connection import Connection
-from harness.transport.exchange import Parser, Watch
-from harness.transport.http1 import CaptureTransport
-from harness.transport.http2_parser import StreamParser
-from harness.transport.http2_session import Session
-from harness.transport.proxies import Proxy
-from harness.wire import Capture, End
+from streamgauge.transport.connection import Connection
+from streamgauge.transport.connector import Connector
+from streamgauge.transport.exchange import Parser, Watch
+from streamgauge.transport.http1 import CaptureTransport
+from streamgauge.transport.http2_parser import StreamParser
+from streamgauge.transport.http2_session import Session
+from streamgauge.transport.proxies import Proxy
+from streamgauge.transport.request import PreparedRequest
+from streamgauge.wire import Capture, End
 
 # RFC 9113 section 8.2.2, and Host, which is :authority.
 _HOP_BY_HOP: Final = frozenset(
@@ -39,7 +39,7 @@ class Http2Transport(CaptureTransport):
 
     def _prepare(
         self,
-        asking: Asking,
+        asking: PreparedRequest,
         proxy: Proxy | None,  # noqa: ARG002 - it is tunnelled through
         connection: Connection | None,
         capture: Capture,
@@ -82,5 +82,5 @@ class Http2Transport(CaptureTransport):
         return False
 
 
-def _fields(asking: Asking) -> list[tuple[bytes, bytes]]:
+def _fields(asking: PreparedRequest) -> list[tuple[bytes, bytes]]:
     return [(lower, value) for name, value in asking.fields if (lower := name.lower()) not in _HOP_BY_HOP]

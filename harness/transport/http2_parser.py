@@ -7,8 +7,9 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
-from harness.transport.connection import Close
-from harness.transport.http2_session import (
+from streamgauge.transport.connection import Close
+from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
+from streamgauge.transport.http2_session import (
     HEADER_BYTES,
     MAX_FRAME_BYTES,
     MAX_HEADERS_BYTES,
@@ -16,8 +17,7 @@ from harness.transport.http2_session import (
     Fields,
     Session,
 )
-from harness.transport.parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
-from harness.wire import Capture, End, Framing, Head
+from streamgauge.wire import Capture, End, Framing, Head
 
 # PING, SETTINGS, empty DATA and all the others that a peer may send without end, RFC 9113 section 10.5.
 MAX_ASIDE_BYTES: Final = 256 * 1024

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Final
 
-from harness.wire import Read
+from streamgauge.wire import Read
 
 # Not in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on every 64-bit Linux.
 SO_TIMESTAMPNS: Final = 35

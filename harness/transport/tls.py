@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from harness.errors import UsageError
+from streamgauge.errors import UsageError
 
 _PEM: Final = "it must be PEM: blocks that begin with -----BEGIN"
 _FORM: Final = "write it as FILE, or as FILE:KEY when the key is in a file of its own"

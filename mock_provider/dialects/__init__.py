@@ -1,6 +1,6 @@
 """The dialects that are served; a new one is a file and a line here."""
 
-from mock_provider.dialects import (
+from streamgauge.mock_provider.dialects import (
     anthropic,
     azure_chat,
     cohere,
@@ -15,7 +15,7 @@ from mock_provider.dialects import (
     raw_text,
     token_done,
 )
-from mock_provider.dialects.base import Dialect
+from streamgauge.mock_provider.dialects.base import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (
     openai_chat.DIALECT,

@@ -4,9 +4,10 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from mock_provider import identity
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object, typed_event
-from mock_provider.dialects.fields import (
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.answer import FinishedPart, calls_for
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object, typed_event
+from streamgauge.mock_provider.dialects.fields import (
     call_arguments,
     declared_tools,
     field,
@@ -16,11 +17,10 @@ from mock_provider.dialects.fields import (
     served,
     spoken,
 )
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken, calls_for
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -52,7 +52,7 @@ class Anthropic(Dialect):
         """`x-api-key`, or a bearer token."""
         return request.headers.get("x-api-key") or super().credential(request)
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """Validates what Anthropic validates of the fields that are used here."""
         body = json_object(request)
         model = required(body, "model", str)
@@ -62,7 +62,7 @@ class Anthropic(Dialect):
         choice = field(body, "tool_choice", dict, {})
         if choice.get("type") == "tool":
             tools = tuple(tool for tool in tools if tool.name == choice.get("name"))
-        return Ask(
+        return ChatRequest(
             prompt=spoken(newest_text(messages, "messages"), "messages"),
             stream=field(body, "stream", bool, False),
             model=served(model, models, f"model: {model}"),
@@ -71,15 +71,15 @@ class Anthropic(Dialect):
             calls=calls_for(tools, str(choice.get("type", "")), answered=_answered(messages[-1])),
         )
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """The events of one message."""
         return EventEncoder(ask, plan)
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """The last block's end and `message_delta`, then `message_stop`."""
         return (Kind.FINISH, Kind.DONE)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A message."""
         blocks = [_block(plan, spoken.part, spoken.text) for spoken in parts]
         value = _message(ask, plan, blocks, sum(len(spoken.pieces) for spoken in parts))
@@ -93,7 +93,7 @@ class Anthropic(Dialect):
 class EventEncoder:
     """The events of one message."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._ask, self._plan = ask, plan
         self._tokens = 0
         self._pinged = False
@@ -134,7 +134,7 @@ class EventEncoder:
 PING = typed_event({"type": "ping"})
 
 
-def _message(ask: Ask, plan: Plan, content: list[dict[str, Any]], output: int) -> dict[str, Any]:
+def _message(ask: ChatRequest, plan: Plan, content: list[dict[str, Any]], output: int) -> dict[str, Any]:
     return {
         "id": f"msg_{identity.hex_id(plan.seed, plan.id)}",
         "type": "message",

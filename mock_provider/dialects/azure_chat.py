@@ -2,9 +2,9 @@
 
 import json
 
-from mock_provider.dialects.base import Ask, Refusal
-from mock_provider.dialects.openai_chat import OpenAIChat
-from mock_provider.http import Request
+from streamgauge.mock_provider.dialects.base import ChatRequest, Refusal
+from streamgauge.mock_provider.dialects.openai_chat import OpenAIChat
+from streamgauge.mock_provider.http import Request
 
 
 class AzureChat(OpenAIChat):
@@ -18,7 +18,7 @@ class AzureChat(OpenAIChat):
         """`api-key`, or a token of Entra ID as Bearer."""
         return request.headers.get("api-key") or super().credential(request)
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """As OpenAI reads it."""
         if not request.argument("api-version"):
             raise Refusal(404, "Resource not found", code="404")
@@ -26,7 +26,7 @@ class AzureChat(OpenAIChat):
         if models and deployment not in models:
             message = "The API deployment for this resource does not exist."
             raise Refusal(404, message, code="DeploymentNotFound")
-        return super().read(request, ())
+        return super().parse(request, ())
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
         """The gateway in front of the models has a shorter shape for what it refuses itself."""

@@ -16,10 +16,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken, Tool
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.answer import FinishedPart, Tool
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 MESSAGE = "the upstream model failed while it was generating"
 
@@ -45,7 +45,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChatRequest:
     """What a request asks for, whatever the dialect."""
 
     prompt: str
@@ -93,18 +93,18 @@ class Dialect(ABC):
         return key if scheme.lower() == "bearer" else ""
 
     @abstractmethod
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """What `request` asks for; Refusal before any byte of a stream if it can't be served."""
 
     @abstractmethod
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """A fresh encoder for one response."""
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002 (some endings depend on the request)
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002 (some endings depend on the request)
         """The kinds of item that follow the last token of a success."""
         return (Kind.DONE,)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """The body of a non-streaming answer, for dialects whose `read` can ask for one."""
         raise NotImplementedError(f"{self.name} has only streams")
 
@@ -133,24 +133,24 @@ def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def message_field(body: dict[str, Any]) -> Ask:
+def message_field(body: dict[str, Any]) -> ChatRequest:
     """`{"message": "..."}`, the body of the application shapes."""
     message = body.get("message")
     if not isinstance(message, str):
         raise Refusal(400, 'expected a string in "message"', param="message", code="invalid_type")
     if not message.strip():
         raise Refusal(400, '"message" is blank', param="message", code="blank")
-    return Ask(message)
+    return ChatRequest(message)
 
 
-def message_argument(request: Request, *, required: bool) -> Ask:
+def message_argument(request: Request, *, required: bool) -> ChatRequest:
     """`?message=...`, the query of the application shapes."""
     message = request.argument("message")
     if message is None and not required:
-        return Ask("")
+        return ChatRequest("")
     if message is None or not message.strip():
         raise Refusal(400, 'expected a non-blank query argument "message"', param="message", code="blank")
-    return Ask(message)
+    return ChatRequest(message)
 
 
 def data_lines(text: str) -> bytes:

@@ -7,9 +7,10 @@ no other error event (its SDK's ChatMessageEndEventDelta).
 import json
 from typing import Any
 
-from mock_provider import identity
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object, typed_event
-from mock_provider.dialects.fields import (
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.answer import FinishedPart, calls_for
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object, typed_event
+from streamgauge.mock_provider.dialects.fields import (
     declared_tools,
     field,
     functions,
@@ -19,11 +20,10 @@ from mock_provider.dialects.fields import (
     served,
     spoken,
 )
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken, calls_for
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 _FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "content_filter": "ERROR"}
 
@@ -36,14 +36,14 @@ class Cohere(Dialect):
     features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed"})
     start = (Kind.START,)
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """Validates what Cohere validates of the fields that are used here."""
         body = json_object(request)
         model = required(body, "model", str)
         messages = required(body, "messages", list)
         tools = declared_tools(functions(field(body, "tools", list, [])), "tools", "parameters")
         choice = field(body, "tool_choice", str, "").lower()
-        return Ask(
+        return ChatRequest(
             prompt=spoken(newest_text(messages, "messages"), "messages"),
             stream=field(body, "stream", bool, False),
             model=served(model, models, f"model '{model}' not found, make sure the correct model ID was used"),
@@ -52,11 +52,11 @@ class Cohere(Dialect):
             calls=calls_for(tools, choice, answered=messages[-1].get("role") == "tool"),
         )
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """The events of one message."""
         return EventEncoder(ask, plan)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A message with its finish reason and usage."""
         message: dict[str, Any] = {"role": "assistant"}
         for part, pieces in parts:
@@ -78,7 +78,7 @@ class Cohere(Dialect):
 class EventEncoder:
     """The events of one message."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._ask, self._plan = ask, plan
         self._tokens = 0
 
@@ -142,7 +142,7 @@ def _finish(plan: Plan) -> str:
     return _FINISH.get(plan.finish, plan.finish.upper())
 
 
-def _usage(ask: Ask, output: int) -> dict[str, Any]:
+def _usage(ask: ChatRequest, output: int) -> dict[str, Any]:
     counts = {"input_tokens": count_tokens(ask.prompt), "output_tokens": output}
     return {"billed_units": counts, "tokens": counts}
 

@@ -2,10 +2,10 @@
 
 import json
 
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, message_argument
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, message_argument
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 
 class EventJson(Dialect):
@@ -16,11 +16,11 @@ class EventJson(Dialect):
     features = frozenset({"sse", "custom", "json", "object", "marker", "error"})
     heartbeat_ns = 15_000_000_000  # the guide's
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The query argument `message`."""
         return message_argument(request, required=True)
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 

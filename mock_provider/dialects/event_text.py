@@ -1,9 +1,17 @@
 """`POST /chat/stream`: `event: token` as TypedResults.ServerSentEvents writes it (guide S0, conformance.md D.7)."""
 
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, data_lines, json_object, message_field
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.dialects.base import (
+    MESSAGE,
+    ChatRequest,
+    Dialect,
+    Encoder,
+    data_lines,
+    json_object,
+    message_field,
+)
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 
 class EventText(Dialect):
@@ -18,15 +26,15 @@ class EventText(Dialect):
     )
     features = frozenset({"sse", "custom", "raw", "error"})
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The field `message` of a JSON body."""
         return message_field(json_object(request))
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """No marker."""
         return ()
 

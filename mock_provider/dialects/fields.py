@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from mock_provider.dialects.base import Refusal
-from mock_provider.speech import Tool
+from streamgauge.mock_provider.answer import Tool
+from streamgauge.mock_provider.dialects.base import Refusal
 
 
 def wrong_type(name: str, kind: type, value: Any) -> Refusal:

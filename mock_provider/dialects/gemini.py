@@ -8,9 +8,10 @@ the body, which is what its own SDK collects (python-genai `_iter_response_strea
 import json
 from typing import Any, ClassVar
 
-from mock_provider import identity
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object
-from mock_provider.dialects.fields import (
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.answer import FinishedPart, calls_for
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object
+from streamgauge.mock_provider.dialects.fields import (
     call_arguments,
     declared_tools,
     field,
@@ -20,11 +21,10 @@ from mock_provider.dialects.fields import (
     served,
     spoken,
 )
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken, calls_for
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 # Canonical codes of google.rpc.Code for the HTTP statuses that they are mapped to.
 _STATUS = {
@@ -60,7 +60,7 @@ class Gemini(Dialect):
         """`x-goog-api-key`, or `?key=`."""
         return request.headers.get("x-goog-api-key") or request.argument("key") or ""
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """Validates what Gemini validates of the fields that are used here."""
         body = json_object(request)
         model = request.places["model"]
@@ -72,7 +72,7 @@ class Gemini(Dialect):
         tools = declared_tools(functions, "tools.functionDeclarations", "parametersJsonSchema", "parameters")
         calling = field(field(body, "toolConfig", dict, {}), "functionCallingConfig", dict, {})
         choice = str(calling.get("mode", "")).lower()
-        return Ask(
+        return ChatRequest(
             prompt=spoken(prompt, "contents"),
             stream=_streams(request),
             model=served(model, models, f"models/{model} is not found for API version {request.places['version']}"),
@@ -81,11 +81,11 @@ class Gemini(Dialect):
             calls=calls_for(tools, choice, answered=_answered(contents[-1])),
         )
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """Events that share one response id."""
         return EventEncoder(ask, plan)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `GenerateContentResponse`."""
         answer = Responses(ask, plan)
         for part, pieces in parts:
@@ -107,7 +107,7 @@ class GeminiArray(Gemini):
     features = frozenset({"json", "error", "reasoning", "tools"})
     newline = b"\n"
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """Elements that share one response id."""
         return ElementEncoder(ask, plan)
 
@@ -120,7 +120,7 @@ class GeminiArray(Gemini):
 class Responses:
     """The `GenerateContentResponse` values of one answer; the usage counts what has been said so far."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._ask, self._plan = ask, plan
         self._id = identity.hex_id(plan.seed, plan.id, digits=22)
         self._candidates = self._thoughts = 0
@@ -186,7 +186,7 @@ class EventEncoder(Responses):
 class ElementEncoder(Responses):
     """Elements of a JSON array."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         super().__init__(ask, plan)
         self._opened = False
 

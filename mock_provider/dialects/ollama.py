@@ -4,9 +4,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from mock_provider import identity
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object
-from mock_provider.dialects.fields import (
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.answer import FinishedPart, Tool, calls_for
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object
+from streamgauge.mock_provider.dialects.fields import (
     call_arguments,
     declared_tools,
     field,
@@ -15,11 +16,10 @@ from mock_provider.dialects.fields import (
     required,
     served,
 )
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken, Tool, calls_for
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 # What the last line claims, in ns; constants, because equal requests get equal bodies.
 _LOAD_NS = 1_000_000
@@ -33,14 +33,14 @@ class Ollama(Dialect):
     content_type = "application/x-ndjson"
     features = frozenset({"ndjson", "json", "object", "marker", "error", "reasoning"})
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """A model is required, a prompt is not: without one the vendor loads the model and says nothing."""
         body = json_object(request)
         model = required(body, "model", str)
         options = field(body, "options", dict, {})
         most = field(options, "num_predict", int, None)
         tools, calls = self.tools(body)
-        return Ask(
+        return ChatRequest(
             prompt=self.prompt(body),
             stream=field(body, "stream", bool, True),
             model=served(model, models, f"model '{model}' not found"),
@@ -61,11 +61,11 @@ class Ollama(Dialect):
         """The fields that carry text, thinking and tool calls."""
         raise NotImplementedError
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """Lines that share one creation time."""
         return LineEncoder(self, ask, plan)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """One object that says everything."""
         lines = LineEncoder(self, ask, plan)
         more: dict[str, Any] = {}
@@ -124,7 +124,7 @@ class Generate(Ollama):
 class LineEncoder:
     """The lines of one response."""
 
-    def __init__(self, dialect: Ollama, ask: Ask, plan: Plan) -> None:
+    def __init__(self, dialect: Ollama, ask: ChatRequest, plan: Plan) -> None:
         self._dialect, self._ask, self._plan = dialect, ask, plan
         made = datetime.fromtimestamp(identity.created_s(plan.seed, plan.id), UTC)
         self._opening = {"model": ask.model, "created_at": f"{made:%Y-%m-%dT%H:%M:%SZ}"}

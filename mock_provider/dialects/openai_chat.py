@@ -6,8 +6,9 @@ Its deviations at other vendors are a `profiles.Profile`. `n` above 1 is refused
 import json
 from typing import Any, ClassVar
 
-from mock_provider.dialects.base import MESSAGE, PARTS, Ask, Dialect, Encoder, Refusal, json_object
-from mock_provider.dialects.openai_request import (
+from streamgauge.mock_provider.answer import FinishedPart
+from streamgauge.mock_provider.dialects.base import MESSAGE, PARTS, ChatRequest, Dialect, Encoder, Refusal, json_object
+from streamgauge.mock_provider.dialects.openai_request import (
     at_least,
     chosen_model,
     content_text,
@@ -16,13 +17,12 @@ from mock_provider.dialects.openai_request import (
     typed,
     wrong_type,
 )
-from mock_provider.http import Request
-from mock_provider.identity import created_s, hex_id
-from mock_provider.plan import Plan
-from mock_provider.profiles import OPENAI
-from mock_provider.speech import Spoken
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.identity import created_s, hex_id
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.profiles import OPENAI
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 _MOST_STOPS = 4
 _UNFILTERED = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
@@ -36,7 +36,7 @@ class OpenAIChat(Dialect):
     features = PARTS | {"sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile", "call-text"}
     start = (Kind.PRELUDE, Kind.START)
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """Validates what OpenAI validates of the fields that are used here."""
         body = json_object(request)
         model = chosen_model(body, models)
@@ -50,7 +50,7 @@ class OpenAIChat(Dialect):
         messages = _messages(body)
         tools, calls = read_tools(body, nested=True, answered=messages[-1]["role"] == "tool")
         limit = at_least(body, "max_completion_tokens", 1)
-        return Ask(
+        return ChatRequest(
             prompt=_prompt(messages),
             stream=stream,
             model=model,
@@ -61,17 +61,17 @@ class OpenAIChat(Dialect):
             stop=_stops(body),
         )
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """Chunks that share one id and one creation time."""
         if plan.profile is not None and plan.profile.shared_finish:
             return SharedFinishEncoder(ask, plan)
         return ChunkEncoder(ask, plan)
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:
         """The usage chunk comes only when `stream_options.include_usage` asks for it."""
         return (Kind.FINISH, Kind.USAGE, Kind.DONE) if ask.include_usage else (Kind.FINISH, Kind.DONE)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `chat.completion` object."""
         profile = plan.profile or OPENAI
         said = {kind: "".join(part.text for part in parts if part.part.kind is kind) for kind in PartKind}
@@ -115,7 +115,7 @@ class OpenAIChat(Dialect):
 class _Chunks:
     """The chunks of one response; what is constant is rendered once."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._ask = ask
         self._finish = plan.finish
         self._profile = plan.profile or OPENAI
@@ -216,7 +216,7 @@ class ChunkEncoder(_Chunks):
 class SharedFinishEncoder(_Chunks):
     """The last token shares the chunk of the finish reason (Mistral)."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         super().__init__(ask, plan)
         self._last = None if plan.tokens is None else plan.tokens - 1
         self._held: Item | None = None
@@ -247,7 +247,7 @@ def _call(part: Part) -> dict[str, Any]:
     return {"id": f"call_{part.id}", "type": "function", "function": {"name": part.name, "arguments": ""}}
 
 
-def _usage(ask: Ask, completion: int, reasoning: int) -> dict[str, Any]:
+def _usage(ask: ChatRequest, completion: int, reasoning: int) -> dict[str, Any]:
     prompt = count_tokens(ask.prompt)
     return {
         "prompt_tokens": prompt,

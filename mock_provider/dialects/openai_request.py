@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from mock_provider.dialects.base import Refusal
-from mock_provider.dialects.fields import argument_name, field, served
-from mock_provider.speech import Tool, calls_for
+from streamgauge.mock_provider.answer import Tool, calls_for
+from streamgauge.mock_provider.dialects.base import Refusal
+from streamgauge.mock_provider.dialects.fields import argument_name, field, served
 
 _JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an object", list: "an array"}
 

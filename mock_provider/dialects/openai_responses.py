@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from mock_provider.dialects.base import MESSAGE, PARTS, Ask, Dialect, Encoder, Refusal, json_object
-from mock_provider.dialects.openai_request import (
+from streamgauge.mock_provider.answer import FinishedPart
+from streamgauge.mock_provider.dialects.base import MESSAGE, PARTS, ChatRequest, Dialect, Encoder, Refusal, json_object
+from streamgauge.mock_provider.dialects.openai_request import (
     at_least,
     chosen_model,
     content_text,
@@ -13,12 +14,11 @@ from mock_provider.dialects.openai_request import (
     typed,
     wrong_type,
 )
-from mock_provider.http import Request
-from mock_provider.identity import created_s, hex_id
-from mock_provider.plan import Plan
-from mock_provider.speech import Spoken
-from mock_provider.stream import Item, Kind, Part, PartKind
-from mock_provider.text import count_tokens
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.identity import created_s, hex_id
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
+from streamgauge.mock_provider.text import count_tokens
 
 # Where the deltas of a part go: the event's name without .delta or .done, the field that counts within the item.
 _DELTAS = {
@@ -45,14 +45,14 @@ class OpenAIResponses(Dialect):
     features = PARTS | {"sse", "json", "object", "marker", "error", "call-text", "typed", "numbered"}
     start = (Kind.PRELUDE, Kind.START)
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """Validates what OpenAI validates of the fields that are used here."""
         body = json_object(request)
         model = chosen_model(body, models)
         turns = _turns(body)
         answered = turns[-1].get("type") == "function_call_output"
         tools, calls = read_tools(body, nested=False, answered=answered)
-        return Ask(
+        return ChatRequest(
             prompt=_prompt(turns),
             stream=typed(body, "stream", bool, False),
             model=model,
@@ -61,11 +61,11 @@ class OpenAIResponses(Dialect):
             calls=calls,
         )
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
         """Events that share one response id and count up."""
         return EventEncoder(ask, plan)
 
-    def whole(self, ask: Ask, plan: Plan, parts: list[Spoken]) -> bytes:
+    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `response` object."""
         response = Response(ask, plan)
         for said in parts:
@@ -80,7 +80,7 @@ class OpenAIResponses(Dialect):
 class Response:
     """The `response` object of one answer, at its begin, at its end, and whatever ends it early."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._ask, self._plan = ask, plan
         self._output: list[dict[str, Any]] = []
         self._tokens = self._reasoning = 0
@@ -175,7 +175,7 @@ class Response:
 class EventEncoder:
     """The events of one response."""
 
-    def __init__(self, ask: Ask, plan: Plan) -> None:
+    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
         self._response = Response(ask, plan)
         self._sequence = 0
         self._endless = plan.tokens is None

@@ -1,9 +1,16 @@
 """`GET` and `POST /plain`: the tokens themselves as chunked text, no event stream."""
 
-from mock_provider.dialects.base import Ask, Dialect, Encoder, json_object, message_argument, message_field
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.dialects.base import (
+    ChatRequest,
+    Dialect,
+    Encoder,
+    json_object,
+    message_argument,
+    message_field,
+)
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 
 class PlainText(Dialect):
@@ -14,17 +21,17 @@ class PlainText(Dialect):
     content_type = "text/plain; charset=utf-8"
     features = frozenset({"plain"})
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The optional query argument, or the field of the JSON body, `message`."""
         if request.method == "GET":
             return message_argument(request, required=False)
         return message_field(json_object(request))
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """No marker."""
         return ()
 

@@ -1,9 +1,9 @@
 """`GET /stream`: `data: text` and nothing else (guide S2, conformance.md D.7)."""
 
-from mock_provider.dialects.base import Ask, Dialect, Encoder, data_lines, message_argument
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.dialects.base import ChatRequest, Dialect, Encoder, data_lines, message_argument
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 
 class RawText(Dialect):
@@ -13,15 +13,15 @@ class RawText(Dialect):
     routes = (("GET", "/stream"),)
     features = frozenset({"sse", "custom", "raw"})
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The optional query argument `message`; the guide's endpoint takes none."""
         return message_argument(request, required=False)
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 
-    def end(self, ask: Ask) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """No marker."""
         return ()
 

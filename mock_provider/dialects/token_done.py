@@ -2,10 +2,10 @@
 
 import json
 
-from mock_provider.dialects.base import MESSAGE, Ask, Dialect, Encoder, json_object, message_field
-from mock_provider.http import Request
-from mock_provider.plan import Plan
-from mock_provider.stream import Item, Kind
+from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object, message_field
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import Plan
+from streamgauge.mock_provider.stream import Item, Kind
 
 
 class TokenDone(Dialect):
@@ -15,11 +15,11 @@ class TokenDone(Dialect):
     routes = (("POST", "/api/chat/stream"),)
     features = frozenset({"sse", "custom", "json", "object", "marker", "error"})
 
-    def read(self, request: Request, models: tuple[str, ...]) -> Ask:  # noqa: ARG002
+    def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The field `message` of a JSON body."""
         return message_field(json_object(request))
 
-    def encoder(self, ask: Ask, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 

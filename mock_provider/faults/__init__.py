@@ -1,6 +1,6 @@
 """The faults there are; a new one is an entry in its group, a new group a file and a line here."""
 
-from mock_provider.faults import (
+from streamgauge.mock_provider.faults import (
     coding,
     ending,
     errors,
@@ -17,7 +17,7 @@ from mock_provider.faults import (
     tools,
     vendors,
 )
-from mock_provider.faults.base import ActiveFault, Fault, parse_spec
+from streamgauge.mock_provider.faults.base import ActiveFault, Fault, parse_spec
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
-from mock_provider.durations import parse_duration
-from mock_provider.stream import Action, Event, Head, Item
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.stream import Action, Event, Head, Item
 
 Level = Literal["text", "event", "timing", "http", "tcp", "security"]
 Takes = Literal["", "count", "duration", "duration@count", "status", "bytes", "type"]

@@ -3,8 +3,8 @@
 import zlib
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault
-from mock_provider.stream import BEFORE_FIRST, Event, Head, Kind
+from streamgauge.mock_provider.faults.base import Arg, Facts, Fault
+from streamgauge.mock_provider.stream import BEFORE_FIRST, Event, Head, Kind
 
 GZIP_WINDOW = 31  # zlib's number for the gzip format with the largest window
 BLOCK_BYTES = 4_096  # nginx's and most stdio's page-sized buffer

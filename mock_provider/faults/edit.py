@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from mock_provider.faults.base import Arg, Events, Facts, middle
-from mock_provider.stream import Event, Item, Kind
+from streamgauge.mock_provider.faults.base import Arg, Events, Facts, middle
+from streamgauge.mock_provider.stream import Event, Item, Kind
 
 Piece = TypeVar("Piece", Item, Event)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault, middle, strike
-from mock_provider.faults.edit import with_struck
-from mock_provider.faults.tcp import no_final_chunk
-from mock_provider.stream import Event, Item, Kind
+from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, middle, strike
+from streamgauge.mock_provider.faults.edit import with_struck
+from streamgauge.mock_provider.faults.tcp import no_final_chunk
+from streamgauge.mock_provider.stream import Event, Item, Kind
 
 MARKER = frozenset({"stream", "marker"})
 AFTERTHOUGHT = " afterthought"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mock_provider.faults.base import Answer, Arg, Facts, Fault, strike
-from mock_provider.stream import Event, Item, Kind
+from streamgauge.mock_provider.faults.base import Answer, Arg, Facts, Fault, strike
+from streamgauge.mock_provider.stream import Event, Item, Kind
 
 ERROR = frozenset({"stream", "error"})
 ERROR_TEXT = "Error: the upstream model failed while it was generating"

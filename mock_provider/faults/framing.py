@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
-from mock_provider.faults.edit import (
+from streamgauge.mock_provider.faults.base import Arg, Events, Facts, Fault, middle
+from streamgauge.mock_provider.faults.edit import (
     add_line,
     before_middle_token,
     every_token,
@@ -13,7 +13,7 @@ from mock_provider.faults.edit import (
     middle_token,
     with_struck,
 )
-from mock_provider.stream import Event, Kind
+from streamgauge.mock_provider.stream import Event, Kind
 
 SSE = frozenset({"stream", "sse"})
 JSON = SSE | {"json"}

@@ -1,7 +1,7 @@
 """Response heads that are wrong, and answers that are no stream at all."""
 
-from mock_provider.faults.base import Answer, Arg, Facts, Fault
-from mock_provider.stream import Framing, Head
+from streamgauge.mock_provider.faults.base import Answer, Arg, Facts, Fault
+from streamgauge.mock_provider.stream import Framing, Head
 
 EVENTS = "text/event-stream"
 HTML = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a page, not a stream.</p>\n"

@@ -2,9 +2,9 @@
 
 import json
 
-from mock_provider.faults.base import Fault
-from mock_provider.faults.edit import before_middle_token, every_token
-from mock_provider.faults.ending import unterminated
+from streamgauge.mock_provider.faults.base import Fault
+from streamgauge.mock_provider.faults.edit import before_middle_token, every_token
+from streamgauge.mock_provider.faults.ending import unterminated
 
 NDJSON = frozenset({"stream", "ndjson"})
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mock_provider.faults.base import Answer, Arg, Events, Facts, Fault, middle
-from mock_provider.faults.edit import before_middle_token, edit_payload
-from mock_provider.stream import Event, Item, Kind
+from streamgauge.mock_provider.faults.base import Answer, Arg, Events, Facts, Fault, middle
+from streamgauge.mock_provider.faults.edit import before_middle_token, edit_payload
+from streamgauge.mock_provider.stream import Event, Item, Kind
 
 OPENAI = frozenset({"stream", "openai"})
 USAGE = OPENAI | {"usage-chunk"}

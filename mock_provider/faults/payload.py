@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mock_provider.faults.base import Arg, Facts, Fault, middle
-from mock_provider.faults.edit import edit_payload, every_token, middle_token, with_struck
-from mock_provider.stream import Event, Item, Kind, PartKind
+from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, middle
+from streamgauge.mock_provider.faults.edit import edit_payload, every_token, middle_token, with_struck
+from streamgauge.mock_provider.stream import Event, Item, Kind, PartKind
 
 STREAM = frozenset({"stream"})
 SSE = STREAM | {"sse"}

@@ -7,9 +7,9 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Answer, Arg, Events, Facts, Fault
-from mock_provider.faults.edit import add_line
-from mock_provider.stream import BEFORE_FIRST, Event
+from streamgauge.mock_provider.faults.base import Answer, Arg, Events, Facts, Fault
+from streamgauge.mock_provider.faults.edit import add_line
+from streamgauge.mock_provider.stream import BEFORE_FIRST, Event
 
 RESUME = frozenset({"stream", "sse"})
 _ID = re.compile(r"(\d{1,7})-([0-9a-f]{8})", re.ASCII)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault, middle
-from mock_provider.faults.errors import ERROR, error_after
-from mock_provider.stream import Head, Item
+from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, middle
+from streamgauge.mock_provider.faults.errors import ERROR, error_after
+from streamgauge.mock_provider.stream import Head, Item
 
 CANARY = "sk-canary-5f3a9c1e7b2d4860"
 SECRET = f"401 from https://llm.internal.example/v1: Incorrect API key provided: {CANARY}"

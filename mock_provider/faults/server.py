@@ -1,6 +1,6 @@
 """Checks that the server leaves out; they act before a prompt could be read, so only flags set them."""
 
-from mock_provider.faults.base import Fault
+from streamgauge.mock_provider.faults.base import Fault
 
 FAULTS = (
     Fault(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Actions, Arg, Facts, Fault, middle, strike
-from mock_provider.faults.http import close_delimited
-from mock_provider.stream import BEFORE_FIRST, Action, Close, Kind, Pause, Write
+from streamgauge.mock_provider.faults.base import Actions, Arg, Facts, Fault, middle, strike
+from streamgauge.mock_provider.faults.http import close_delimited
+from streamgauge.mock_provider.stream import BEFORE_FIRST, Action, Close, Kind, Pause, Write
 
 CHUNKED = frozenset({"stream", "http/1.1"})
 DRIP_NS = 1_000_000

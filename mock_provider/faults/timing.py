@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from mock_provider.faults.base import Arg, Facts, Fault, strike
-from mock_provider.stream import Action, Kind, Pause, Write
+from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, strike
+from streamgauge.mock_provider.stream import Action, Kind, Pause, Write
 
 LATE_EVENT_NS = 1_000_000_000
 LATE_CLOSE_NS = 10_000_000_000  # beyond the 5 s at which termination.closes-after-terminal fails

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mock_provider.faults.base import Arg, Events, Facts, Fault
-from mock_provider.faults.edit import edit_payload
-from mock_provider.stream import Event, Item, Kind, PartKind
+from streamgauge.mock_provider.faults.base import Arg, Events, Facts, Fault
+from streamgauge.mock_provider.faults.edit import edit_payload
+from streamgauge.mock_provider.stream import Event, Item, Kind, PartKind
 
 CALLS = frozenset({"stream", "tool-calls"})
 OPENAI = CALLS | {"openai"}

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mock_provider.faults.base import Arg, Events, Facts, Fault, middle
-from mock_provider.faults.edit import edit_payload, with_struck
-from mock_provider.faults.errors import ERROR, error_after
-from mock_provider.stream import Event, Item, Kind
+from streamgauge.mock_provider.faults.base import Arg, Events, Facts, Fault, middle
+from streamgauge.mock_provider.faults.edit import edit_payload, with_struck
+from streamgauge.mock_provider.faults.errors import ERROR, error_after
+from streamgauge.mock_provider.stream import Event, Item, Kind
 
 TYPED = frozenset({"stream", "typed"})
 NUMBERED = frozenset({"stream", "numbered"})

@@ -1,5 +1,5 @@
-"""`python -m mock_provider.proxy`."""
+"""`python -m streamgauge.mock_provider.proxy`."""
 
-from mock_provider.cli import proxy_app
+from streamgauge.mock_provider.cli import proxy_app
 
-proxy_app(prog_name="python -m mock_provider.proxy")
+proxy_app(prog_name="python -m streamgauge.mock_provider.proxy")

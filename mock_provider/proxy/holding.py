@@ -4,7 +4,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 
-from mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.config import ProxyConfig
 
 
 class Holder:

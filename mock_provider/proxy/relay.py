@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from mock_provider.closing import close_with_fin, reset_connection
-from mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes, json_reply
-from mock_provider.proxy.comments import CommentFilter
-from mock_provider.proxy.config import ProxyConfig
-from mock_provider.proxy.holding import Holder
+from streamgauge.mock_provider.closing import close_with_fin, reset_connection
+from streamgauge.mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes, json_reply
+from streamgauge.mock_provider.proxy.comments import CommentFilter
+from streamgauge.mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.holding import Holder
 
 VIA = "1.1 streamgauge-proxy"
 ERROR_EVENT = b'event: error\ndata: {"error":{"code":"upstream_failed","message":"the upstream broke off"}}\n\n'

@@ -7,9 +7,9 @@ model's end-of-sequence token takes a decoding step as well. A model of delays i
 import re
 from collections.abc import Callable
 
-from mock_provider import identity
-from mock_provider.timing import fixed, gamma, lognormal, normal, uniform
-from mock_provider.timing.base import Delay
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.timing import fixed, gamma, lognormal, normal, uniform
+from streamgauge.mock_provider.timing.base import Delay
 
 MODELS: dict[str, Callable[[list[str]], Delay]] = {
     "fixed": fixed.parse,

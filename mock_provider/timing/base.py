@@ -5,7 +5,7 @@ from random import Random
 from statistics import NormalDist
 from typing import Protocol
 
-from mock_provider.durations import LONGEST_NS
+from streamgauge.mock_provider.durations import LONGEST_NS
 
 STANDARD_NORMAL = NormalDist()
 _NUMBER = re.compile(r"\d{1,6}(\.\d{1,9})?", re.ASCII)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from mock_provider.durations import parse_duration
+from streamgauge.mock_provider.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from mock_provider.durations import parse_duration
-from mock_provider.timing.base import bounded_ns, positive_number, standard_normal, two
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.timing.base import bounded_ns, positive_number, standard_normal, two
 
 MOST_SIGMA = 10.0
 

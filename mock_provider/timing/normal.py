@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from mock_provider.durations import parse_duration
-from mock_provider.timing.base import STANDARD_NORMAL, bounded_ns, standard_normal, two
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.timing.base import STANDARD_NORMAL, bounded_ns, standard_normal, two
 
 
 @dataclass(frozen=True, slots=True)

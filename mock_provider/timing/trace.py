@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from mock_provider.timing.base import bounded_ns
+from streamgauge.mock_provider.timing.base import bounded_ns
 
 MOST_ROWS = 100_000
 MOST_GAPS = 4_000_000  # 32 MB in memory

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from mock_provider.durations import parse_duration
-from mock_provider.timing.base import bounded_ns, two
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.timing.base import bounded_ns, two
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,17 @@
 from collections.abc import Callable
 from typing import Final
 
-from reports.figures import cancellation, delivery, itl_histogram, throughput, timeline, ttft_cdf, ttft_over_time
-from reports.figures.canvas import Drawing, style
-from reports.load import Run
+from streamgauge.reports.figures import (
+    cancellation,
+    delivery,
+    itl_histogram,
+    throughput,
+    timeline,
+    ttft_cdf,
+    ttft_over_time,
+)
+from streamgauge.reports.figures.canvas import Drawing, style
+from streamgauge.reports.load import Run
 
 FIGURES: Final[tuple[tuple[str, Callable[[Run], list[Drawing]]], ...]] = (
     ("load", ttft_cdf.draw),

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.canvas import BLUE, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, svg
-from reports.load import Run
-from reports.text import label, ms, number
+from streamgauge.reports.figures.canvas import BLUE, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import label, ms, number
 
 _MAX_KINDS = 24
 

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from harness.buffering import PathFinding
-from harness.units import plural
-from reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, svg
-from reports.load import Run
-from reports.text import ABSENT, clean, ms
+from streamgauge.diagnosis.patterns import PathFinding
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ABSENT, clean, ms
+from streamgauge.units import plural
 
 _MAX_STEPS = 600
 _MAX_PATHS = 8

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.histogram import RELATIVE_ERROR
-from harness.units import MS, plural
-from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, SHARES, Drawing, at_line, log_axis, svg
-from reports.load import Run
-from reports.text import ms, percent
+from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, SHARES, Drawing, at_line, log_axis, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ms, percent
+from streamgauge.units import MS, plural
 
 _BARS = 56
 

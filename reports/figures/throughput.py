@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, left_out, svg
-from reports.load import Run
-from reports.text import number
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, left_out, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import number
 
 
 def draw(run: Run) -> list[Drawing]:

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.stream import Outcome
-from harness.units import plural
-from reports.figures.canvas import BLUE, FAINT, GREY, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, marks, svg
-from reports.load import Run
-from reports.streams import Lane
-from reports.text import label, ms
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.figures.canvas import BLUE, FAINT, GREY, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, marks, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.streams import Lane
+from streamgauge.reports.text import label, ms
+from streamgauge.units import plural
 
 _COLOURS = {Outcome.OK: BLUE, Outcome.CANCELLED: GREY, Outcome.INCOMPLETE: GREY, Outcome.STALLED: ORANGE}
 

@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.units import plural
-from reports.figures.canvas import BLUE, HALF, INK, ORANGE, PLAIN, SHARES, Drawing, at_line, log_axis, svg
-from reports.load import Run
-from reports.text import ms
+from streamgauge.reports.figures.canvas import BLUE, HALF, INK, ORANGE, PLAIN, SHARES, Drawing, at_line, log_axis, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ms
+from streamgauge.units import plural
 
 _STEPS = 400
 

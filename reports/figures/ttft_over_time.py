@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.distributions import distribution
-from harness.units import MS
-from reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, left_out, log_axis, svg
-from reports.load import Run
-from reports.text import ms
+from streamgauge.metrics.distributions import distribution
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, left_out, log_axis, svg
+from streamgauge.reports.load import Run
+from streamgauge.reports.text import ms
+from streamgauge.units import MS
 
 _BINS = 40
 _DOTS = 600

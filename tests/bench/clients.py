@@ -23,10 +23,10 @@ from typing import NamedTuple
 import httpx
 import psutil
 
-from harness.comparison import Comparison, Ledgered, compare
-from harness.record import SCHEMA, Reads, StreamRecord
-from harness.runs import RecordReader
-from harness.stream import Outcome
+from streamgauge.metrics.comparison import Comparison, Ledgered, compare_with_ledger
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
+from streamgauge.rundir.runs import RecordReader
 from tests.bench.mock import Subject, running
 
 CLIENT_CORE = 1
@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
 def load(url: str, mock: str, streams: int, folder: Path, *more: str) -> list[str]:
     """How streamgauge is started."""
-    code = "from harness.cli import main; main()"
+    code = "from streamgauge.cli import main; main()"
     options = ["--users", str(streams), "--duration", "1h", "--out", str(folder / "run"), *more]
     return [sys.executable, "-c", code, "load", f"{url}/v1/chat/completions", "--mock", mock, *options]
 
@@ -167,7 +167,7 @@ def ledger(mock: str) -> dict[str, Ledgered]:
 def error_of(result: Result, known: dict[str, Ledgered]) -> Comparison | None:
     """Reported against true; None where a client tells nothing."""
     seen = [record for record in records(result) if record.id in known]
-    return compare(seen, known) if seen else None
+    return compare_with_ledger(seen, known) if seen else None
 
 
 def holds(found: Comparison | None) -> bool:

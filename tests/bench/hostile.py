@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import quote
 
-from mock_provider.dialects import DIALECTS
-from mock_provider.faults import FAULTS
+from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.faults import FAULTS
 
 HOLD_S = 1.5  # the longest that an attacker stays once it has said everything
 GRACE_S = 10.0  # in which the mock's timeouts (2 s here) must have cleared everything up
@@ -204,7 +204,17 @@ async def siege(port: int, pid: int, *, rate: float, seconds: float, seed: int) 
 
 def besiege(*, rate: float, seconds: float, seed: int) -> list[str]:
     """The same with a mock of its own; its exit and its stderr count as well."""
-    command = [sys.executable, "-m", "mock_provider", "--port", "0", "--request-timeout", "2s", "--idle-timeout", "2s"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamgauge.mock_provider",
+        "--port",
+        "0",
+        "--request-timeout",
+        "2s",
+        "--idle-timeout",
+        "2s",
+    ]
     command += ["--ledger-size", "500"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

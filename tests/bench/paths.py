@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from harness.comparison import compare
+from streamgauge.metrics.comparison import compare_with_ledger
 from tests.bench.clients import HEADING, Result, holds, ledger, load, records, row, watch
 
 PATHS = ("HTTP/1.1", "HTTP/1.1 TLS", "HTTP/2", "HTTP/2 TLS")
@@ -65,7 +65,7 @@ def main() -> None:
                     )
                     known = ledger(urls[0])
                     seen = [record for record in records(result) if record.reused and record.id in known]
-                    found = compare(seen, known) if seen else None
+                    found = compare_with_ledger(seen, known) if seen else None
                 results[path].append(result)
                 right[path] += holds(found)
                 print(row(path, result, found), flush=True)

@@ -15,11 +15,11 @@ from typing import Any
 import hpack
 import trustme
 
-from mock_provider.config import MockConfig
-from mock_provider.connection import Connection
-from mock_provider.listening import Listening, listen
-from mock_provider.loop import new_event_loop
-from mock_provider.server import Server
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.connection import Connection
+from streamgauge.mock_provider.listening import Listening, listen
+from streamgauge.mock_provider.loop import new_event_loop
+from streamgauge.mock_provider.server import Server
 
 
 class Secure(Connection):
@@ -171,7 +171,7 @@ async def serve(config: MockConfig) -> None:
 
 
 def main() -> None:
-    """As `python -m mock_provider`, with few options."""
+    """As `python -m streamgauge.mock_provider`, with few options."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("ttft", "200ms"), ("itl", "20ms"), ("tokens", "100")):
         parser.add_argument(f"--{name}", default=default)

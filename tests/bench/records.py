@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import runs
-from harness.record import SCHEMA, Reads, StreamRecord
-from harness.stream import Outcome
-from harness.units import MS, SECOND
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
+from streamgauge.rundir import runs
+from streamgauge.units import MS, SECOND
 
 TOKENS = 50
 EPOCH = 1_763_700_000 * SECOND
@@ -85,7 +85,7 @@ def main() -> None:
         directory = Path(name)
         size = generate(directory, streams)
         began = time.monotonic()
-        command = [sys.executable, "-c", "from harness.cli import main; main()", "report", name]
+        command = [sys.executable, "-c", "from streamgauge.cli import main; main()", "report", name]
         subprocess.run(command, check=True, env={**os.environ, "NO_COLOR": "1"})
         took_s = time.monotonic() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -21,10 +21,10 @@ from statistics import median
 import gevent
 from gevent.hub import Waiter
 
-from harness.client import StreamClient
-from harness.target import Target
-from harness.transport.exchange import Watch
-from scenarios import hub
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.target import Target
+from streamgauge.scenarios import epoll_collector
+from streamgauge.transport.exchange import Watch
 from tests.bench.clients import playing
 
 
@@ -51,7 +51,7 @@ def watcher(descriptor: int, take: Callable[[], bool], tick: Callable[[], float 
 WAYS: dict[str, Watch | None] = {
     "a greenlet wakes for each read": None,
     "a watcher for each response": watcher,
-    "one epoll for all": hub.watch,
+    "one epoll for all": epoll_collector.watch,
 }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -95,7 +95,7 @@ def streamgauge() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
 def command(*arguments: str | Path) -> list[str]:
     """The command line that runs streamgauge with this interpreter."""
-    return [sys.executable, "-c", "from harness.cli import main; main()", *map(str, arguments)]
+    return [sys.executable, "-c", "from streamgauge.cli import main; main()", *map(str, arguments)]
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness import checking
-from harness.cancelling import run_matrix
-from harness.client import StreamClient, settle
-from harness.conformance.optins import Allowed
-from harness.conformance.registry import select
-from harness.conformance.result import Verdict
-from harness.plays.base import Pace
-from harness.target import Target
-from harness.truth import Mock
+from streamgauge.conformance.optins import Allowed
+from streamgauge.conformance.registry import select
+from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.run import check
+from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.diagnosis.cancel_matrix import run_matrix
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
 from tests.e2e.conftest import free_port
 
 FOLDER = os.environ.get("STREAMGAUGE_ASPNET")
@@ -101,9 +101,9 @@ def guides(mock: str) -> Iterator[str]:
 def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
     mock: str, guides: str, route: str, dialect: str, fails: set[str]
 ) -> None:
-    with StreamClient() as client, Mock(mock) as control:
+    with StreamClient() as client, MockControl(mock) as control:
         target = settle(client, Target(url=guides + route))
-        checks = checking.check(client, target, select(), mock=control, pace=PACE)
+        checks = check(client, target, select(), mock=control, pace=PACE)
 
     assert checks.dialect == dialect
     assert {one.id for one in checks.results if one.verdict is Verdict.FAIL} == fails
@@ -118,9 +118,9 @@ def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
 def test_ten_streams_at_once_are_the_limit_of_all_users_together(mock: str, guides: str, route: str) -> None:
     """And the framework says 503 where it should say 429."""
     allowed = Allowed(streams=16, second_key="another-user")
-    with StreamClient() as client, Mock(mock) as control:
+    with StreamClient() as client, MockControl(mock) as control:
         target = settle(client, Target(url=guides + route))
-        checks = checking.check(client, target, select(("limits",)), mock=control, allowed=allowed)
+        checks = check(client, target, select(("limits",)), mock=control, allowed=allowed)
 
     verdicts = {one.id: one.verdict for one in checks.results}
     assert verdicts["limits.concurrency-429"] is Verdict.WARN
@@ -129,7 +129,7 @@ def test_ten_streams_at_once_are_the_limit_of_all_users_together(mock: str, guid
 
 
 def test_cancelling_reaches_the_model_where_the_token_is_threaded_through(mock: str, guides: str) -> None:
-    with StreamClient() as client, Mock(mock) as control:
+    with StreamClient() as client, MockControl(mock) as control:
         target = settle(client, Target(url=f"{guides}/s0/chat/stream"))
         rows = run_matrix(client, target, control, "endpoint")
 

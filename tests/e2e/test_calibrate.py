@@ -12,11 +12,11 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from harness.runs import RecordReader
-from harness.truth import Mock
-from harness.workers import PERIOD_NS
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.metrics.process_stats import PERIOD_NS
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import command
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -84,7 +84,7 @@ def test_a_starved_client_is_never_valid_when_its_ttft_is_off(tmp_path: Path) ->
                 rival.kill()
                 rival.wait()
         out, _ = client.communicate(timeout=60)
-        with Mock(server.url) as mock:
+        with MockControl(server.url) as mock:
             errors = sorted(_errors_ns(tmp_path, mock))
     assert client.returncode == 0, out
     assert errors, out
@@ -103,7 +103,7 @@ def _wait_for_records(directory: Path) -> None:
     raise AssertionError("no record was written in 30 s")
 
 
-def _errors_ns(directory: Path, mock: Mock) -> Iterator[int]:
+def _errors_ns(directory: Path, mock: MockControl) -> Iterator[int]:
     """Reported − true TTFT of each stream, as far as it is the client's: the mock, too, may read a request late."""
     for record in islice(RecordReader(directory), 1000):
         entries = mock.entries(record.id)

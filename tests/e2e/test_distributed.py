@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.accounts import Account, read_accounts
-from harness.runs import RecordReader
-from harness.truth import Mock
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.rundir.accounts import Account, read_accounts
+from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import command, free_port
 
 CHAT = "/v1/chat/completions"
@@ -93,7 +93,7 @@ def test_a_master_and_two_workers_give_one_run_with_every_record(start: Start, p
 
     run = manifest(tmp_path)
     records = list(RecordReader(tmp_path))
-    with Mock(paced) as mock:
+    with MockControl(paced) as mock:
         streams = mock.recent(10_000)
     assert load.returncode == 0, err
     assert [worker.returncode for worker in workers] == [0, 0], said

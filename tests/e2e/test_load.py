@@ -14,13 +14,13 @@ import httpx
 import psutil
 import pytest
 
-from harness.record import StreamRecord
-from harness.runs import RecordReader
-from harness.summary import Totals
-from harness.truth import Mock
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.listening import Listening
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.metrics.summary import Totals
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.listening import Listening
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import command, free_port
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -45,7 +45,7 @@ def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
 
     run = json.loads((tmp_path / "run.json").read_text())
     found = records(tmp_path)
-    with Mock(paced) as mock:
+    with MockControl(paced) as mock:
         ledger = {record.id: mock.entries(record.id) for record in found}
         streams = mock.recent(10_000)
     assert done.returncode == 0, done.stderr

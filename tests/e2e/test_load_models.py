@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from harness import runs
-from harness.record import StreamRecord
-from harness.runs import RecordReader
-from harness.schedule import Rate, arrivals
-from harness.stream import Outcome
-from harness.summary import Window
-from harness.truth import Mock
-from harness.units import MS, SECOND
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.load.schedule import Rate, arrivals
+from streamgauge.metrics.summary import Window
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RecordReader
+from streamgauge.units import MS, SECOND
 
 Run = Callable[..., "CompletedProcess[str]"]
 CHAT = "/v1/chat/completions"
@@ -37,7 +37,7 @@ def manifest(directory: Path) -> dict[str, Any]:
 
 def seen_by(mock_url: str) -> int:
     """Streams in the ledger, but for the one that load starts with."""
-    with Mock(mock_url) as mock:
+    with MockControl(mock_url) as mock:
         return len(mock.recent(10_000)) - 1
 
 
@@ -111,7 +111,7 @@ def test_users_who_leave_are_cancelled_and_the_ledger_saw_them_go(streamgauge: R
     found, run = records(tmp_path), manifest(tmp_path)
     outcomes = Counter(record.outcome for record in found)
     left = [record for record in found if record.outcome is Outcome.CANCELLED]
-    with Mock(paced) as mock:
+    with MockControl(paced) as mock:
         ends = Counter(mock.entries(record.id)[-1].disconnect is not None for record in left)
     story = run["abandonment"]
     assert done.returncode == 0, done.stderr

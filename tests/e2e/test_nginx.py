@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from harness.cancelling import PHASES, leave, upstream_of
-from harness.client import StreamClient
-from harness.target import Target
-from harness.transport.connection import Close
-from harness.truth import Mock
+from streamgauge.diagnosis.cancel_matrix import PHASES, leave, upstream_of
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.transport.connection import Close
 from tests.e2e.conftest import RECOMMENDED, USUAL
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -67,14 +67,14 @@ def test_wasted_tokens_are_those_the_ledger_dates_after_the_close(
 ) -> None:
     base = mock if hop == "direct" else nginx("proxy_buffering off; proxy_ignore_client_abort on;")
     stream_id = uuid4().hex[:12]
-    with StreamClient() as client, Mock(mock) as control:
+    with StreamClient() as client, MockControl(mock) as control:
         transcript = leave(client, Target(url=base + CHAT), stream_id, PHASES[1], Close.FIN)
         entries = control.entries(stream_id, wait_s=12)
 
     close_ns = transcript.capture.end_ns
     assert close_ns is not None
     entry = entries[-1]
-    with Mock(mock) as control:
+    with MockControl(mock) as control:
         upstream = upstream_of(entries, control.clock())
     assert upstream is not None
     dated_after = sum(

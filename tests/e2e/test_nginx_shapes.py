@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness import checking, dialects
-from harness.client import StreamClient
-from harness.conformance.registry import select
-from harness.conformance.result import Verdict
-from harness.target import Target
-from harness.truth import Mock
+from streamgauge.conformance.registry import select
+from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.run import check
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.protocol import dialects
 from tests.e2e.conftest import RECOMMENDED
-from tests.harness.test_checking import INHERENT, PACE, PROFILES, SHAPES
+from tests.harness.conformance.test_run import INHERENT, PACE, PROFILES, SHAPES
 
 WHERE = SHAPES | {"azure": PROFILES["azure"][0]}
 # What is true of every such path: nginx can pass on a cut of its upstream only as a cut of its own.
@@ -33,8 +34,8 @@ def test_a_clean_shape_has_no_findings_behind_nginx(
 ) -> None:
     """Zero false findings at MUST and SHOULD, through a hop that is set up as it should be."""
     target = Target(url=nginx(RECOMMENDED) + WHERE[shape], dialect="openai-chat" if shape == "azure" else shape)
-    with Mock(mock) as truth:
-        checks = checking.check(client, target, select(), mock=truth, pace=PACE)
+    with MockControl(mock) as truth:
+        checks = check(client, target, select(), mock=truth, pace=PACE)
 
     found = {one.id: one.actual for one in checks.results if one.verdict in UNMET}
     assert [one.id for one in checks.results if one.verdict is Verdict.FAIL] == []

@@ -34,7 +34,7 @@ def main(name: str, seconds: int, seed: int, directory: Path) -> None:
 
         _mutate(TARGETS[name], seeds(name), seconds, seed, directory)
         return
-    with atheris.instrument_imports(include=["harness", "reports.junit", "reports.text"]):
+    with atheris.instrument_imports(include=["harness", "streamgauge.reports.junit", "streamgauge.reports.text"]):
         from tests.fuzz.targets import TARGETS, seeds
     from tests.fuzz.mutate import WORDS
 

@@ -8,26 +8,27 @@ from typing import Final
 
 import msgspec
 
-from harness import dialects
-from harness.clients import CLIENTS, event_source
-from harness.clients.base import Body, EmulatedError, Message, RefusedError, ReportedError
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Case, Observed, Position
-from harness.conformance.registry import CHECKS, judge
-from harness.conformance.result import ChecksFile, Verdict
-from harness.conformance.scenarios import HAPPY, SCENARIOS
-from harness.dialects.base import Delta, Kind
-from harness.encoding import SUPPORTED, Brotli, Zlib, Zstd
-from harness.errors import LimitExceeded
-from harness.eventstream import MAX_RETRY_MS, Event
-from harness.record import StreamRecord, record_of
-from harness.stream import Transcript, interpret
-from harness.transport.parser import ResponseParser
-from harness.wire import Capture, End, Framing, Read
-from reports.junit import junit_xml
-from reports.text import md, md_block, md_code
-from tests.harness import reference_eventstream as reference
-from tests.harness.parsing import Parsed
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.clients import CLIENTS, event_source
+from streamgauge.conformance.clients.base import Body, EmulatedError, Message, RefusedError, ReportedError
+from streamgauge.conformance.declared_scenarios import HAPPY, SCENARIOS
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.result import ChecksFile, Verdict
+from streamgauge.errors import LimitExceeded
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Delta, Kind
+from streamgauge.protocol.encoding import SUPPORTED, Brotli, Zlib, Zstd
+from streamgauge.protocol.eventstream import MAX_RETRY_MS, Event
+from streamgauge.protocol.reader import interpret
+from streamgauge.protocol.record import StreamRecord, record_of
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.reports.junit import junit_xml
+from streamgauge.reports.text import md, md_block, md_code
+from streamgauge.transport.http1_parser import ResponseParser
+from streamgauge.wire import Capture, End, Framing, Read
+from tests.builders import reference_eventstream as reference
+from tests.builders.parsing import Parsed
 
 _ENDS: Final = (End.COMPLETE, End.CLOSED, End.RESET, End.TIMEOUT, End.CANCELLED, End.TOO_LARGE)
 _PARTS: Final = 8
@@ -87,7 +88,7 @@ def dialect_readers(data: bytes) -> None:
         found = []
         for payload in payloads:
             event = Event(kind or "message", payload, "", 0, 1, 0)
-            deltas = dialect.read(event)
+            deltas = dialect.deltas_in(event)
             assert all(isinstance(one, Delta) and isinstance(one.text, str) for one in deltas)
             dialect.sniff(event)
             found.append(deltas)
@@ -169,7 +170,7 @@ def judgement(data: bytes) -> None:
     assert fast.outcome is kept.outcome
     record = record_of(kept, "fuzz", url="http://x/")
     assert msgspec.json.decode(msgspec.json.encode(record), type=StreamRecord) == record
-    results = judge(_case(kept, choices.below(_PARTS), said=choices.below(2) == 1), CHECKS.values())
+    results = judge_case(_case(kept, choices.below(_PARTS), said=choices.below(2) == 1), CHECKS.values())
     broken = [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR]
     assert broken == []
     for one in results:
@@ -206,7 +207,7 @@ def _case(transcript: Transcript, part: int, *, said: bool) -> Case:
     observed = [
         Observed(
             scenario=scenario, transcript=transcript, method="POST", url="http://x/", prompt="hi",
-            curl="curl http://x/", said="x" if said else None, origin="https://evil.example",
+            curl="curl http://x/", expected_text="x" if said else None, origin="https://evil.example",
         )
         for scenario in names
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clocks import Offset, better, of_round_trip
+from streamgauge.clocks import Offset, better, of_round_trip
 
 TIMES = st.integers(0, 10**9)
 

@@ -1,6 +1,6 @@
 """Who has to act decides the exit code."""
 
-from harness.errors import CannotMeasure, ExitCode, LimitExceeded, StreamgaugeError, UsageError
+from streamgauge.errors import CannotMeasure, ExitCode, LimitExceeded, StreamgaugeError, UsageError
 
 
 def test_a_usage_error_exits_with_2_and_everything_else_with_3() -> None:

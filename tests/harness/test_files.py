@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import read_file, replacing
+from streamgauge.files import read_file, replacing
 
 
 def test_a_file_is_read_whole_up_to_its_bound_and_no_further(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 import pytest
 
-from harness import dialects
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Case, Observed, Position
-from harness.conformance.registry import CHECKS, judge
-from harness.encoding import Zlib
-from harness.record import record_of
-from harness.stream import interpret
-from harness.transport.parser import ResponseParser
-from harness.wire import Capture, End, Head, Read
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.protocol import dialects
+from streamgauge.protocol.encoding import Zlib
+from streamgauge.protocol.reader import interpret
+from streamgauge.protocol.record import record_of
+from streamgauge.transport.http1_parser import ResponseParser
+from streamgauge.wire import Capture, End, Head, Read
 
 SMALL = 1_500  # bytes
 TIMES = 8
@@ -146,11 +146,13 @@ def test_reading_and_judging(name: str) -> None:
             transcript = interpret(capture, keep=True)
             record_of(transcript, "id", url="http://x/")
             observed = [
-                Observed(scenario=scenario, transcript=transcript, method="POST", said="x", prompt="hi")
+                Observed(scenario=scenario, transcript=transcript, method="POST", expected_text="x", prompt="hi")
                 for scenario in READ
             ]
             dialect = transcript.dialect or dialects.by_name("raw-text")
-            judge(Case(observed=observed, dialect=dialect, method="POST", position=Position.SANDWICH), CHECKS.values())
+            judge_case(
+                Case(observed=observed, dialect=dialect, method="POST", position=Position.SANDWICH), CHECKS.values()
+            )
 
         return run
 

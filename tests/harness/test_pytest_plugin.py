@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 # What a run inside this process imports it would forget again; once here is enough.
-import streamgauge_pytest
-from harness import pytest_streams, side_by_side
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from reports import story
+import streamgauge.pytest_plugin
+from streamgauge import pytest_fixtures
+from streamgauge.conformance import batch
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.reports import finding_text
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-IMPORTED = (streamgauge_pytest, pytest_streams, side_by_side, story)
+IMPORTED = (streamgauge.pytest_plugin, pytest_fixtures, batch, finding_text)
 Run = Callable[..., pytest.RunResult]
 
 
@@ -40,7 +41,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: str) ->
         narrowed = [f"--streamgauge-only={pattern}" for pattern in only]
         # It was imported above, before pytest could rewrite its assertions: that is of no interest here.
         quiet = ("-W", "default", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-        return pytester.runpytest_inprocess("-p", "streamgauge_pytest", *quiet, *narrowed, *arguments)
+        return pytester.runpytest_inprocess("-p", "streamgauge.pytest_plugin", *quiet, *narrowed, *arguments)
 
     return start
 
@@ -68,7 +69,7 @@ def test_each_check_is_a_test(run: Run) -> None:
     for part in ("requirement: ", "expected: ", "actual: ", "evidence: happy, byte", "reproduce: curl", "fix: "):
         assert part in said
     assert "Traceback" not in said
-    assert "streamgauge_pytest.py" not in said
+    assert "harness/pytest_plugin.py" not in said
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_a_target_is_measured_once_and_only_when_a_check_runs(run: Run, pytester
 
 
 def _requests(mock: MockServer) -> int:
-    from harness.truth import Mock
+    from streamgauge.endpoint.mock_ledger import MockControl
 
-    with Mock(mock.url) as control:
+    with MockControl(mock.url) as control:
         return len(control.recent())
 
 
@@ -129,10 +130,10 @@ def test_a_baseline_accepts_and_goes_stale(run: Run, pytester: pytest.Pytester) 
 
 
 def test_a_warning_that_the_session_makes_an_error_is_told_in_its_own_words(run: Run) -> None:
-    done = run(TARGET, "-W", "error::streamgauge_pytest.StreamgaugeWarning", only=("framing.no-bom",))
+    done = run(TARGET, "-W", "error::streamgauge.pytest_plugin.StreamgaugeWarning", only=("framing.no-bom",))
 
     assert done.parseoutcomes() == {"failed": 1}
-    assert "streamgauge_pytest.py" not in done.stdout.str()
+    assert "harness/pytest_plugin.py" not in done.stdout.str()
 
 
 def test_an_endpoint_that_is_not_there_is_one_failure(run: Run, pytester: pytest.Pytester) -> None:
@@ -171,7 +172,7 @@ def test_a_file_that_cannot_be_used_is_an_error_of_collection(
 def test_fixtures_for_streams_of_ones_own(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        from harness.target import Target
+        from streamgauge.endpoint.target import Target
 
         PATH = "/v1/chat/completions"
 
@@ -208,11 +209,11 @@ def test_who_does_not_use_the_plugin_does_not_pay_for_it() -> None:
     """It is loaded in every pytest run of the environment: it must import next to nothing."""
     program = (
         "import sys; before = set(sys.modules); import pytest; with_pytest = set(sys.modules);"
-        "import streamgauge_pytest; print(sorted(set(sys.modules) - with_pytest))"
+        "import streamgauge.pytest_plugin; print(sorted(set(sys.modules) - with_pytest))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "['streamgauge_pytest']"
+    assert done.stdout.strip() == "['streamgauge', 'streamgauge.pytest_plugin', 'streamgauge.version']"
 
 
 def test_a_project_with_a_harness_of_its_own_is_not_disturbed(
@@ -224,7 +225,7 @@ def test_a_project_with_a_harness_of_its_own_is_not_disturbed(
     pytester.mkpydir("harness")
     pytester.makepyfile(test_own="import harness\n\ndef test_own(): assert not hasattr(harness, '__version__')")
 
-    done = pytester.runpytest_subprocess("-p", "streamgauge_pytest", "-p", "no:cacheprovider")
+    done = pytester.runpytest_subprocess("-p", "streamgauge.pytest_plugin", "-p", "no:cacheprovider")
 
     done.assert_outcomes(passed=1)
 
@@ -232,4 +233,4 @@ def test_a_project_with_a_harness_of_its_own_is_not_disturbed(
 def test_the_plugin_is_what_the_package_declares() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert project["entry-points"]["pytest11"] == {"streamgauge": streamgauge_pytest.__name__}
+    assert project["entry-points"]["pytest11"] == {"streamgauge": streamgauge.pytest_plugin.__name__}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.secrets import MASK, is_secret, mask_headers, mask_url
+from streamgauge.secrets import MASK, is_secret, mask_headers, mask_url
 
 SECRET = "s3cr3t-value"
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
-from harness.units import MS, SECOND, ns_to_ms, parse_duration, show_bytes, show_ms
+from streamgauge.errors import UsageError
+from streamgauge.units import MS, SECOND, ns_to_ms, parse_duration, show_bytes, show_ms
 
 UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": MS, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.wire import Capture, Head, Read
+from streamgauge.wire import Capture, Head, Read
 
 HEAD = Head(200, "OK", "1.1", (("Via", "a"), ("content-TYPE", " Text/Event-Stream ; charset=x"), ("via", "b")))
 

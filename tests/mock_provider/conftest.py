@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mock_provider.dialects.base import MESSAGE
-from mock_provider.faults.errors import ERROR_TEXT, LINES
-from mock_provider.faults.security import SECRET, STACK_TRACE
+from streamgauge.mock_provider.dialects.base import MESSAGE
+from streamgauge.mock_provider.faults.errors import ERROR_TEXT, LINES
+from streamgauge.mock_provider.faults.security import SECRET, STACK_TRACE
 from tests.mock_provider.vendor_wire import PROFILE_NAMES, Vendor
 
 TOKENS, HALF = 6, 3

@@ -11,10 +11,10 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from mock_provider.arrivals import Arrivals, stamp
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.loop import new_event_loop
+from streamgauge.mock_provider.arrivals import Arrivals, stamp
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.loop import new_event_loop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
 

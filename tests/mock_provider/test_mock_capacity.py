@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_provider.capacity import (
+from streamgauge.mock_provider.capacity import (
     Capacity,
     Limits,
     Seat,
@@ -24,9 +24,9 @@ from mock_provider.capacity import (
     service_ns,
     ttft_ns,
 )
-from mock_provider.config import MockConfig
-from mock_provider.durations import parse_duration
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.embedded import MockServer
 from tests.mock_provider.mock_wire import connect, exchange, quietly, read_until, request_bytes, wait_for
 
 MS = 1_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mock_provider.faults import FAULTS
+from streamgauge.mock_provider.faults import FAULTS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +20,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("what", "arguments"),
-    [("mock provider", ["mock_provider"]), ("buffering proxy", ["mock_provider.proxy", "http://127.0.0.1:9"])],
+    [
+        ("mock provider", ["streamgauge.mock_provider"]),
+        ("buffering proxy", ["streamgauge.mock_provider.proxy", "http://127.0.0.1:9"]),
+    ],
 )
 def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str], number: signal.Signals) -> None:
     command = [sys.executable, "-m", *arguments, "--port", "0"]
@@ -38,14 +41,17 @@ def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["mock_provider", "--ttft", "soon"], "ttft: expected a duration"),
-        (["mock_provider", "--fault", "gremlins"], "unknown fault 'gremlins'"),
-        (["mock_provider", "--tokens", "-1"], "tokens: expected 0 or more"),
-        (["mock_provider", "--text", "klingon"], "text: expected one of"),
-        (["mock_provider", "--port", "70000"], "port: expected"),
-        (["mock_provider", "--on-disconnect", "ask"], "on-disconnect"),
-        (["mock_provider.proxy", "nowhere"], "expected an http:// URL"),
-        (["mock_provider.proxy", "http://127.0.0.1:9", "--hold-bytes", "0"], "hold-bytes: expected 1 or more"),
+        (["streamgauge.mock_provider", "--ttft", "soon"], "ttft: expected a duration"),
+        (["streamgauge.mock_provider", "--fault", "gremlins"], "unknown fault 'gremlins'"),
+        (["streamgauge.mock_provider", "--tokens", "-1"], "tokens: expected 0 or more"),
+        (["streamgauge.mock_provider", "--text", "klingon"], "text: expected one of"),
+        (["streamgauge.mock_provider", "--port", "70000"], "port: expected"),
+        (["streamgauge.mock_provider", "--on-disconnect", "ask"], "on-disconnect"),
+        (["streamgauge.mock_provider.proxy", "nowhere"], "expected an http:// URL"),
+        (
+            ["streamgauge.mock_provider.proxy", "http://127.0.0.1:9", "--hold-bytes", "0"],
+            "hold-bytes: expected 1 or more",
+        ),
     ],
 )
 def test_a_bad_flag_is_one_message_and_exit_2(arguments: list[str], named: str) -> None:
@@ -77,8 +83,8 @@ def test_a_server_that_cannot_listen_keeps_no_descriptor() -> None:
     """In a process of its own: what threads of other tests open meanwhile would count."""
     code = """
 import gc, os, socket
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 with socket.socket() as taken:
     taken.bind(("127.0.0.1", 0))
     taken.listen()

@@ -1,9 +1,9 @@
 """Who may use the control API without a token."""
 
-from mock_provider.control import Control
-from mock_provider.gates import GATES_LIMIT, Gates
-from mock_provider.http import Reply, Request
-from mock_provider.ledger import Ledger
+from streamgauge.mock_provider.control import Control
+from streamgauge.mock_provider.gates import GATES_LIMIT, Gates
+from streamgauge.mock_provider.http import Reply, Request
+from streamgauge.mock_provider.ledger import Ledger
 
 
 def ask(peer: str) -> int:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from mock_provider import identity
-from mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider import identity
+from streamgauge.mock_provider.dialects import DIALECTS
 from tests.mock_provider.mock_wire import Answer, exchange
 
 ROUTES = [(dialect, method, path) for dialect in DIALECTS for method, path in dialect.routes]
@@ -46,7 +46,17 @@ def request_bytes(method: str, path: str, prompt: str, *, stream: bool) -> bytes
 @contextmanager
 def server(hash_seed: int) -> Iterator[str]:
     """A server in a process of its own, so that neither memory nor the hashing of strings is shared."""
-    command = [sys.executable, "-m", "mock_provider", "--port", "0", "--ttft", "normal(2ms,1ms)", "--itl", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamgauge.mock_provider",
+        "--port",
+        "0",
+        "--ttft",
+        "normal(2ms,1ms)",
+        "--itl",
+        "0",
+    ]
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
     with subprocess.Popen([*command, "--seed", "42"], stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -6,8 +6,8 @@ import httpx
 import openai
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 from tests.mock_provider.mock_wire import ROUTES, exchange, request_bytes, steady
 
 CHUNK = 'data: {"id":"chatcmpl-ID","object":"chat.completion.chunk","created":0,"model":"mock-1","choices":'

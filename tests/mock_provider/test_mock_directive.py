@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_provider.config import MockConfig
-from mock_provider.directive import Directive, DirectiveError, Script, find_directive, read_directive
-from mock_provider.durations import parse_duration
-from mock_provider.faults import FAULTS, parse
-from mock_provider.profiles import PROFILES
-from mock_provider.text import KINDS, token_texts
-from mock_provider.timing import Timeline, parse_delay
-from mock_provider.timing.fixed import Fixed
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.directive import Directive, DirectiveError, Script, find_directive, read_directive
+from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.faults import FAULTS, parse
+from streamgauge.mock_provider.profiles import PROFILES
+from streamgauge.mock_provider.text import KINDS, token_texts
+from streamgauge.mock_provider.timing import Timeline, parse_delay
+from streamgauge.mock_provider.timing.fixed import Fixed
 
 MS = 1_000_000
 PROSE = st.text(st.characters(exclude_characters="[]"), max_size=50)

@@ -4,17 +4,17 @@ from itertools import product
 
 import pytest
 
-from mock_provider.compose import Stream, compose
-from mock_provider.config import MockConfig
-from mock_provider.dialects import DIALECTS
-from mock_provider.dialects.base import Ask
-from mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
-from mock_provider.directive import DirectiveError, read_directive
-from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS
-from mock_provider.http import Request
-from mock_provider.plan import resolve
-from mock_provider.stream import Action, Pause, Write
+from streamgauge.mock_provider.compose import ComposedStream, compose
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.dialects.base import ChatRequest
+from streamgauge.mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
+from streamgauge.mock_provider.directive import DirectiveError, read_directive
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.faults import FAULTS
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import resolve
+from streamgauge.mock_provider.stream import Action, Pause, Write
 from tests.mock_provider.mock_wire import exchange, request_bytes
 
 BY_NAME = {dialect.name: dialect for dialect in (*DIALECTS, GEMINI_ARRAY)}
@@ -36,7 +36,7 @@ STREAMS = [
 
 def actions(name: str, words: str, *faults: str) -> list[Action]:
     dialect = BY_NAME[name]
-    ask = Ask(f"[[mock id=t {words} fault={','.join(faults)}]]", include_usage=True)
+    ask = ChatRequest(f"[[mock id=t {words} fault={','.join(faults)}]]", include_usage=True)
     plan = resolve(
         read_directive(ask.prompt, {}),
         CONFIG,
@@ -44,7 +44,7 @@ def actions(name: str, words: str, *faults: str) -> list[Action]:
         dialect_heartbeat_ns=None,
         max_tokens=None,
     )
-    return list(compose(Stream(REQUEST, dialect, ask, plan, dialect.encoder(ask, plan))).actions)
+    return list(compose(ComposedStream(REQUEST, dialect, ask, plan, dialect.encoder(ask, plan))).actions)
 
 
 def is_shown(name: str, words: str, fault: str) -> bool:

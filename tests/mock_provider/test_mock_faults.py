@@ -12,13 +12,13 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from mock_provider import player
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS, ndjson, vendors
-from mock_provider.faults.errors import ERROR_TEXT, LINES
-from mock_provider.faults.http import HTML
-from mock_provider.faults.security import CANARY
+from streamgauge.mock_provider import player
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.faults import FAULTS, ndjson, vendors
+from streamgauge.mock_provider.faults.errors import ERROR_TEXT, LINES
+from streamgauge.mock_provider.faults.http import HTML
+from streamgauge.mock_provider.faults.security import CANARY
 from tests.mock_provider.mock_wire import Answer, connect, exchange, quietly, read_to_end, request_bytes, steady
 
 Chunks = list[bytes]

@@ -6,8 +6,8 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
 

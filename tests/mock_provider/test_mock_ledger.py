@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end, read_until, request_bytes, wait_for
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.quota import MINUTE_NS, MOST_USERS, Quota
-from mock_provider.server import PROMPT_LIMIT
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.quota import MINUTE_NS, MOST_USERS, Quota
+from streamgauge.mock_provider.server import PROMPT_LIMIT
 
 CHAT, TOKEN_DONE = "/v1/chat/completions", "/api/chat/stream"
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.ledger import PROMPT_LIMIT, WRITES_LIMIT, Entry, Ledger
-from mock_provider.listening import Listening
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.ledger import PROMPT_LIMIT, WRITES_LIMIT, Entry, Ledger
+from streamgauge.mock_provider.listening import Listening
 from tests.bench.hostile import besiege
 from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end, read_until, request_bytes, wait_for
 
@@ -26,7 +26,7 @@ from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end,
 @contextmanager
 def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The mock as a process, and the URL of its first line."""
-    line = [sys.executable, "-m", "mock_provider", "--port", "0", *arguments]
+    line = [sys.executable, "-m", "streamgauge.mock_provider", "--port", "0", *arguments]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process, process.stdout.readline().strip().partition("listening on ")[2]
@@ -206,7 +206,7 @@ def test_one_ctrl_c_for_the_whole_terminal_does_not_cut_the_draining() -> None:
 def test_workers_do_not_share_the_port_of_another_server() -> None:
     with command("--workers", "2") as (_, url):
         port = url.rpartition(":")[2]
-        line = [sys.executable, "-m", "mock_provider", "--workers", "2", "--port", port]
+        line = [sys.executable, "-m", "streamgauge.mock_provider", "--workers", "2", "--port", port]
         done = subprocess.run(line, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (3, "")
     assert "can't listen" in done.stderr

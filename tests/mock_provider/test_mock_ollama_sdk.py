@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import ollama
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
 

@@ -7,8 +7,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 WEATHER = {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]}
 CHAT_TOOL = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.dialects import azure_chat, openai_chat, openai_responses
-from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS
-from mock_provider.faults.base import Fault
-from mock_provider.profiles import PROFILES
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.dialects import azure_chat, openai_chat, openai_responses
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.faults import FAULTS
+from streamgauge.mock_provider.faults.base import Fault
+from streamgauge.mock_provider.profiles import PROFILES
 from tests.mock_provider.mock_wire import Answer, connect, exchange, quietly, read_to_end
 
 SDK_PROFILES = sorted(PROFILES)

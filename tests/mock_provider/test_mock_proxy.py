@@ -10,10 +10,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from mock_provider.embedded import BufferingProxy, MockServer
-from mock_provider.proxy.comments import CommentFilter
-from mock_provider.proxy.config import ProxyConfig
-from mock_provider.proxy.relay import ERROR_EVENT
+from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
+from streamgauge.mock_provider.proxy.comments import CommentFilter
+from streamgauge.mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.relay import ERROR_EVENT
 from tests.mock_provider.mock_wire import (
     ROUTES,
     connect,

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_provider.bursts import batched, grouped
-from mock_provider.config import MockConfig
-from mock_provider.directive import DirectiveError, find_directive
-from mock_provider.durations import LONGEST_NS
-from mock_provider.embedded import MockServer
-from mock_provider.stream import Close, Item, Kind, Write
-from mock_provider.timing import MODELS, Timeline, parse_delay
-from mock_provider.timing.fixed import Fixed
-from mock_provider.timing.trace import load, replay
-from mock_provider.timing.uniform import Uniform
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.directive import DirectiveError, find_directive
+from streamgauge.mock_provider.durations import LONGEST_NS
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.grouping import batched, grouped
+from streamgauge.mock_provider.stream import Close, Item, Kind, Write
+from streamgauge.mock_provider.timing import MODELS, Timeline, parse_delay
+from streamgauge.mock_provider.timing.fixed import Fixed
+from streamgauge.mock_provider.timing.trace import load, replay
+from streamgauge.mock_provider.timing.uniform import Uniform
 from tests.mock_provider.mock_wire import exchange, request_bytes
 
 MS = 1_000_000

@@ -9,13 +9,13 @@ from itertools import islice
 import httpx
 import pytest
 
-from mock_provider.dialects import DIALECTS
-from mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
-from mock_provider.embedded import MockServer
-from mock_provider.faults import FAULTS
-from mock_provider.faults.http import HTML
-from mock_provider.profiles import PROFILES
-from mock_provider.text import token_texts
+from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.faults import FAULTS
+from streamgauge.mock_provider.faults.http import HTML
+from streamgauge.mock_provider.profiles import PROFILES
+from streamgauge.mock_provider.text import token_texts
 from tests.mock_provider.fault_cases import CASES, EXPECTED, HEADS, RAW, TOGETHER, TOKENS, Case, Clean, name_of, same
 from tests.mock_provider.mock_wire import Answer, connect, parse, patience_s, read_to_end, steady
 from tests.mock_provider.vendor_wire import SHAPES, Vendor, play, request_bytes

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
-from mock_provider.routes import Routes
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.routes import Routes
 from tests.mock_provider.vendor_wire import GEMINI, VENDORS, Vendor, play
 
 TEXT, PARTS = "[[mock id=t tokens=1 text=newlines]]", "[[mock id=t tokens=2 reasoning=1 tools=1]]"

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from harness import runs
-from harness.buffering import DiagnosisFile, Fix, PathFinding, Pattern
-from harness.cancellation import CancellationFile, CancelRow
-from harness.conformance.result import CheckResult, ChecksFile, Evidence, Verdict
-from harness.record import SCHEMA, Reads, StreamRecord
-from harness.runs import RunFile
-from harness.slo import parse_slo
-from harness.stream import Outcome
-from harness.summary import Summary, Totals
-from harness.units import MS, SECOND
+from streamgauge.conformance.result import CheckResult, ChecksFile, Evidence, Verdict
+from streamgauge.diagnosis.cancellation import CancellationFile, CancelRow
+from streamgauge.diagnosis.patterns import ConfigFix, DiagnosisFile, PathFinding, Pattern
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.metrics.summary import Summary, Totals
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RunFile
+from streamgauge.units import MS, SECOND
 
 EPOCH = 1_763_700_000 * SECOND
 HOSTILE = "<script>alert(1)</script> ]]> \x1b[31mred\x1b[0m \x00\x08\u202e | `tick` **bold** {{ 7*7 }} $x$"
@@ -170,7 +170,7 @@ def diagnosis_file(**changes: object) -> DiagnosisFile:
         "culprit": "nginx",
         "answer": "nginx keeps everything until the end",
         "evidence": ["one read"],
-        "fixes": [Fix("nginx.conf", ["proxy_buffering off;", "proxy_http_version 1.1;"])],
+        "fixes": [ConfigFix("nginx.conf", ["proxy_buffering off;", "proxy_http_version 1.1;"])],
         "paths": [
             PathFinding(label="direct", url="http://d/", pattern=Pattern.PASS_THROUGH, arrivals_ms=emitted, tokens=10),
             PathFinding(

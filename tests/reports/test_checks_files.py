@@ -9,20 +9,20 @@ import jsonschema
 import msgspec
 import pytest
 
-from harness.cli.check_files import json_text
-from harness.conformance.matrix import ClientRow, ClientVerdict, Matrix, Replay
-from harness.conformance.report import ChecksReport, TargetChecks
-from harness.conformance.result import CheckResult, Evidence, Exchange, Verdict, WireRow
-from harness.units import MS
-from reports.checks_html import checks_html
-from reports.checks_markdown import MAX_CHARS, checks_markdown
-from reports.junit import report_junit
-from reports.sarif import sarif
+from streamgauge.cli.check_files import json_text
+from streamgauge.conformance.matrix import ClientRow, ClientVerdict, Matrix, Replay
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict, WireExchange, WireRow
+from streamgauge.reports.checks_html import checks_html
+from streamgauge.reports.checks_markdown import MAX_CHARS, checks_markdown
+from streamgauge.reports.junit import report_junit
+from streamgauge.reports.sarif import sarif
+from streamgauge.units import MS
 from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file
 from tests.reports.sarif_rules import SARIF
-from tests.schema import PUBLISHED, schema, text
+from tools.schema import PUBLISHED, schema, text
 
-WIRE = Exchange(
+WIRE = WireExchange(
     label="happy",
     scenario="happy",
     method="POST",
@@ -86,7 +86,7 @@ def any_report(request: pytest.FixtureRequest) -> ChecksReport:
 
 
 def test_the_published_schema_is_that_of_the_structs() -> None:
-    """`python -m tests.schema` writes it."""
+    """`python -m tools.schema` writes it."""
     assert PUBLISHED.read_text(encoding="utf-8") == text()
 
 

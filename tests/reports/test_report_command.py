@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from harness.cli.report import report
-from harness.errors import UsageError
+from streamgauge.cli.report import report
+from streamgauge.errors import UsageError
 from tests.reports.report_builders import full_run
 
 app = typer.Typer()

@@ -2,10 +2,10 @@
 
 import xml.etree.ElementTree as ET
 
-from harness.conformance.result import Verdict
-from harness.slo import parse_slo
-from harness.summary import Totals
-from reports.junit import junit_xml
+from streamgauge.conformance.result import Verdict
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.metrics.summary import Totals
+from streamgauge.reports.junit import junit_xml
 from tests.reports.report_builders import EVERY_VERDICT, HOSTILE, check, checks_file, stream
 
 
@@ -74,7 +74,7 @@ def test_hostile_text_survives_as_text() -> None:
 def test_objectives_are_a_suite_of_their_own() -> None:
     totals = Totals()
     totals.add(stream(0, tokens=1))
-    slos = [totals.judge(parse_slo(text)) for text in ("ttft p50 < 1s", "ttft p50 < 1ms", "tpot < 1s")]
+    slos = [totals.judge_slo(parse_slo(text)) for text in ("ttft p50 < 1s", "ttft p50 < 1ms", "tpot < 1s")]
     root = ET.fromstring(junit_xml(None, slos))
 
     assert {case.attrib["name"]: kinds(case) for case in root.iter("testcase")} == {

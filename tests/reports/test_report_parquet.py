@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import runs
-from harness.errors import UsageError
-from harness.metrics import per_stream
-from harness.stream import Outcome
-from harness.units import MS
-from reports.parquet import write_parquet
+from streamgauge.errors import UsageError
+from streamgauge.metrics.definitions import per_stream
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.parquet import write_parquet
+from streamgauge.rundir import runs
+from streamgauge.units import MS
 from tests.reports.report_builders import full_run, stream, write_streams
 
 
@@ -64,7 +64,8 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
     directory = full_run(tmp_path)
     program = (
         "import sys; sys.modules['pyarrow'] = None\n"  # what an import of something that is not installed finds
-        f"from harness.cli import main; sys.argv = ['streamgauge', 'report', {str(directory)!r}, '--parquet']; main()"
+        "from streamgauge.cli import main\n"
+        f"sys.argv = ['streamgauge', 'report', {str(directory)!r}, '--parquet']; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2

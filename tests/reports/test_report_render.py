@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import runs
-from harness.comparison import Ledgered, compare
-from harness.errors import UsageError
-from harness.slo import parse_slo
-from harness.stream import Outcome
-from harness.summary import Totals, Window
-from harness.units import MS
-from reports.render import render
-from reports.text import ms, ms_cell
+from streamgauge.errors import UsageError
+from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.metrics.summary import Totals, Window
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.render import render
+from streamgauge.reports.text import ms, ms_cell
+from streamgauge.rundir import runs
+from streamgauge.units import MS
 from tests.reports.report_builders import (
     EVERY_VERDICT,
     HOSTILE,
@@ -182,7 +182,7 @@ def test_the_truth_is_shown_beside_what_was_reported(tmp_path: Path) -> None:
     records = [stream(n) for n in range(3)]
     known = {record.id: Ledgered(0, [199 * MS + 20 * MS * token for token in range(10)]) for record in records}
     write_streams(tmp_path, records)
-    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), truth=compare(records, known)))
+    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), truth=compare_with_ledger(records, known)))
 
     render(tmp_path)
 
@@ -411,7 +411,7 @@ def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path: Path) -> None:
 
 def test_reports_import_no_load_engine() -> None:
     code = (
-        "import sys, reports.render; "
+        "import sys, streamgauge.reports.render; "
         "sys.exit(bool({'locust', 'gevent', 'httpx', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
 

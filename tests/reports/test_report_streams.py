@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.stream import Outcome
-from harness.units import MS
-from reports.streams import MAX_LANES, TICKS_PER_LANE, Streams, collect
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.streams import MAX_LANES, TICKS_PER_LANE, Streams, collect
+from streamgauge.units import MS
 from tests.reports.report_builders import stream, write_streams
 
 

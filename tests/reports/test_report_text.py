@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.units import plural
-from reports.text import LONGEST, clean, label, md, md_block, md_code, ms, ms_cell, number, percent
+from streamgauge.reports.text import LONGEST, clean, label, md, md_block, md_code, ms, ms_cell, number, percent
+from streamgauge.units import plural
 
 
 def test_clean_removes_what_can_act_and_keeps_the_words() -> None:

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from harness.conformance.applies import speaks
-from harness.conformance.cases import Case, Observed, blocks, printable
-from harness.conformance.payloads import NotJson, Payload, is_sentinel, kind_of, objects, parse
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import speaks
+from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.payloads import NotJson, Payload, is_sentinel, kind_of, objects, parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     info,
@@ -16,13 +17,12 @@ from harness.conformance.registry import (
     unmet,
     warn,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import ANTHROPIC, issue, source
-from harness.conformance.vendors import judge_names, no_error
-from harness.dialects.base import Kind
-from harness.dialects.payload import dig
-from harness.units import plural
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import ANTHROPIC, issue, source
+from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import dig
+from streamgauge.units import plural
 
 anthropic = speaks("anthropic")
 

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from harness.cancellation import CancelRow, judge
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.sources import guides, issue
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import guides, issue
+from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
 
 EARLY_MS: Final = 3_000
 
@@ -112,7 +112,7 @@ def before_first_token(seen: Observed, _case: Case) -> Finding:
 
 
 def _row(seen: Observed, phase: str) -> CancelRow:
-    return judge(seen.transcript, seen.upstream, path=seen.label, phase=phase, method="FIN")
+    return judge_cancellation(seen.transcript, seen.upstream, path=seen.label, phase=phase, method="FIN")
 
 
 def _never(row: CancelRow, seen: Observed) -> Finding:

@@ -3,9 +3,10 @@
 from collections import Counter
 from typing import Final
 
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import (
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import STORM
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -16,11 +17,10 @@ from harness.conformance.registry import (
     warn,
     whole_case,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import STORM
-from harness.conformance.sources import ASPNET_SSE, guides, issue
-from harness.units import SECOND, show_bytes, show_ms
-from harness.wire import End
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import ASPNET_SSE, guides, issue
+from streamgauge.units import SECOND, show_bytes, show_ms
+from streamgauge.wire import End
 
 # What clients leave in an ordinary run, and the storm of --allow-load.
 LEFT: Final = ("http10", "accept", "cancel-mid", "cancel-early", "half-close", "storm")

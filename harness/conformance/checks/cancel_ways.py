@@ -1,15 +1,15 @@
 """cancel.*: the ways in which a client leaves. Judged from the mock's own times."""
 
-from harness.cancellation import CancelRow, judge
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.cancel import anything
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, warn, whole_case
-from harness.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import LEAVE_AFTER_TOKENS, MOCK
-from harness.conformance.sources import guides, rfc, source
-from harness.units import SECOND, show_ms
-from harness.wire import End
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.cancel import anything
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import LEAVE_AFTER_TOKENS, MOCK
+from streamgauge.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, warn, whole_case
+from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import guides, rfc, source
+from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
+from streamgauge.units import SECOND, show_ms
+from streamgauge.wire import End
 
 WAYS: tuple[str, ...] = ("cancel-mid", "cancel-early")
 # How long after the half-close tokens still count as on their way.
@@ -67,7 +67,9 @@ def abort_variants(case: Case) -> Finding:
 
 
 def _row(seen: Observed) -> CancelRow:
-    return judge(seen.transcript, seen.upstream, path=seen.label, phase=seen.scenario, method=seen.variant or "FIN")
+    return judge_cancellation(
+        seen.transcript, seen.upstream, path=seen.label, phase=seen.scenario, method=seen.variant or "FIN"
+    )
 
 
 def _clear_text(case: Case) -> str | None:

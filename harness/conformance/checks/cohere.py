@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from harness.conformance.applies import speaks
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.payloads import Payload, objects
-from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import COHERE
-from harness.conformance.vendors import judge_names
-from harness.dialects.payload import dig
+from streamgauge.conformance.applies import speaks
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.payloads import Payload, objects
+from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import COHERE
+from streamgauge.conformance.vendors import judge_names
+from streamgauge.protocol.dialects.payload import dig
 
 # What is opened and closed under an index; each family counts for itself.
 _FAMILIES: Final = ("content", "tool-call", "citation")

@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from harness.conformance.applies import custom, speaks, with_schema
-from harness.conformance.cases import Case, Observed, blocks, printable
-from harness.conformance.checks.framing import data_prefix_every_line
-from harness.conformance.payloads import NotJson, is_sentinel, kind_of, parse
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import custom, speaks, with_schema
+from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.checks.framing import data_prefix_every_line
+from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
+from streamgauge.conformance.payloads import NotJson, is_sentinel, kind_of, parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -20,14 +21,13 @@ from harness.conformance.registry import (
     warn,
     whole_case,
 )
-from harness.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.result import Evidence, Verdict
-from harness.conformance.scenarios import HAPPY, PLAIN
-from harness.conformance.schema import Breach
-from harness.conformance.sources import INTERPRETING, guides
-from harness.dialects.base import Kind
-from harness.eventstream import Event
-from harness.wire import Framing
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.result import Evidence, Verdict
+from streamgauge.conformance.schema import Breach
+from streamgauge.conformance.sources import INTERPRETING, guides
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.eventstream import Event
+from streamgauge.wire import Framing
 
 MAX_NAMES: Final = 12
 _STABLE_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,39}")

@@ -3,16 +3,17 @@
 import re
 from typing import Any, Final
 
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.fixes import (
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
+from streamgauge.conformance.fixes import (
     ASPNET_ERROR_EVENT,
     ASPNET_PULL_FIRST,
     ASPNET_UNFINISHED_EVENT,
     NODE_ERROR_EVENT,
     PYTHON_ERROR_EVENT,
 )
-from harness.conformance.payloads import NotJson, parse
-from harness.conformance.registry import (
+from streamgauge.conformance.payloads import NotJson, parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -24,9 +25,8 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, MOCK
-from harness.conformance.sources import (
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import (
     ANTHROPIC,
     ASPNET_SSE,
     EVENTSOURCE,
@@ -36,8 +36,8 @@ from harness.conformance.sources import (
     issue,
     rfc,
 )
-from harness.dialects.base import Kind
-from harness.wire import End
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.wire import End
 
 REFUSALS: Final = ("bad-json", "text-plain", "invalid", "no-auth", "pre-error")
 FAULTED: Final = ("mid-error", "mid-cut")

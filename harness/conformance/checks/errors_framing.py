@@ -3,16 +3,16 @@
 import re
 from typing import Final
 
-from harness.conformance.applies import sse
-from harness.conformance.cases import Block, Case, Observed, blocks, printable
-from harness.conformance.checks.errors import joined
-from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
-from harness.conformance.payloads import NotJson, parse
-from harness.conformance.registry import Finding, met, not_applicable, per_stream, unmet
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.sources import INTERPRETING, PARSING, guides
-from harness.dialects.base import Kind
-from harness.eventstream import Line
+from streamgauge.conformance.applies import sse
+from streamgauge.conformance.cases import Block, Case, Observed, blocks, printable
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
+from streamgauge.conformance.payloads import NotJson, parse
+from streamgauge.conformance.registry import Finding, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import INTERPRETING, PARSING, guides
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.eventstream import Line
 
 # The message that the mock's error has in `mid-error` and `pre-error` begins with the first, and goes on after line
 # breaks and a blank line with the others.

@@ -3,9 +3,10 @@
 from itertools import pairwise
 from typing import Final
 
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import (
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import CUT_AFTER_TOKENS, HAPPY, MOCK
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -17,12 +18,11 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import CUT_AFTER_TOKENS, HAPPY, MOCK
-from harness.conformance.sources import OPENAI_CHAT, guides, rfc, source
-from harness.dialects.base import Kind
-from harness.units import MS, SECOND, show_ms
-from harness.wire import End
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import OPENAI_CHAT, guides, rfc, source
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.units import MS, SECOND, show_ms
+from streamgauge.wire import End
 
 # As vendors write them, in lower case.
 LENGTH_REASONS: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})

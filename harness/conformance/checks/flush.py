@@ -4,23 +4,14 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from harness.conformance.cases import Case, Observed, Step
-from harness.conformance.checks.errors import joined
-from harness.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
-from harness.conformance.registry import (
-    Finding,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-)
-from harness.conformance.requirement import MAY, MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, MOCK
-from harness.conformance.sources import NGINX_PROXY, PARSING, guides, issue
-from harness.units import MS, SECOND, show_bytes, show_ms
+from streamgauge.conformance.cases import Case, Observed, Release
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
+from streamgauge.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
+from streamgauge.conformance.registry import Finding, inconclusive, info, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.requirement import MAY, MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
+from streamgauge.units import MS, SECOND, show_bytes, show_ms
 
 MIN_EVENTS: Final = 10
 MIN_DURATION_NS: Final = SECOND
@@ -90,7 +81,7 @@ def lockstep(seen: Observed, _case: Case) -> Finding | None:
     return unmet(actual, *(seen.note(_tell(step)) for step in seen.steps[:4]))
 
 
-def _tell(step: Step) -> str:
+def _tell(step: Release) -> str:
     return f"{step.released} released, {step.seen} arrived{', timed out' if step.timed_out else ''}"
 
 

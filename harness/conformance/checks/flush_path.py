@@ -4,17 +4,17 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
-from harness.conformance.applies import two_paths
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.checks.flush import LONGER
-from harness.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
-from harness.conformance.hop import changed_headers
-from harness.conformance.registry import Finding, inconclusive, met, per_stream, unmet, whole_case
-from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import NGINX_PROXY, guides, issue
-from harness.units import show_ms
+from streamgauge.conformance.applies import two_paths
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.checks.flush import LONGER
+from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
+from streamgauge.conformance.hop import changed_headers
+from streamgauge.conformance.registry import Finding, inconclusive, met, per_stream, unmet, whole_case
+from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import NGINX_PROXY, guides, issue
+from streamgauge.units import show_ms
 
 LATE: Final = 1.2  # the time of a heartbeat, and a fifth of it: one that is sent every 15 s comes a little later
 MIN_TOKENS: Final = 10

@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Final
 
-from harness.conformance.applies import json_events, sse
-from harness.conformance.cases import Case, Observed, blocks, printable
-from harness.conformance.payloads import NotJson, is_sentinel, parse
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import json_events, sse
+from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.declared_scenarios import MOCK, PLAIN
+from streamgauge.conformance.payloads import NotJson, is_sentinel, parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -18,13 +19,12 @@ from harness.conformance.registry import (
     warn,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.result import Verdict
-from harness.conformance.scenarios import MOCK, PLAIN
-from harness.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
-from harness.eventstream import Line
-from harness.units import show_bytes
-from harness.wire import End
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
+from streamgauge.protocol.eventstream import Line
+from streamgauge.units import show_bytes
+from streamgauge.wire import End
 
 FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 BOM: Final = b"\xef\xbb\xbf"
@@ -207,9 +207,9 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 data_seen = True
             elif data_seen and b":" not in line.raw:
                 return unmet(f"the line {_show(line.raw)} of a longer text has no data: prefix", seen.at(line.offset))
-    if "\n" not in seen.heard:
+    if "\n" not in seen.received_text:
         return inconclusive("no token with a line break came", MOCK)
-    if seen.streamed is not None and seen.heard != seen.streamed:
+    if seen.sent_text is not None and seen.received_text != seen.sent_text:
         return unmet("the text with line breaks did not arrive as it was sent", seen.at(seen.differs_at))
     return met("text with line breaks arrives whole")
 
@@ -562,12 +562,12 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
     expected="lines of at most 64 KiB, or a whole big event",
 )
 def event_size_64k(seen: Observed, _case: Case) -> Finding:
-    if seen.streamed is not None and len(seen.streamed) > LONG_LINE:
-        if seen.heard == seen.streamed:
-            return met(f"a token of {show_bytes(len(seen.streamed))} arrives whole")
-        got = show_bytes(len(seen.heard))
+    if seen.sent_text is not None and len(seen.sent_text) > LONG_LINE:
+        if seen.received_text == seen.sent_text:
+            return met(f"a token of {show_bytes(len(seen.sent_text))} arrives whole")
+        got = show_bytes(len(seen.received_text))
         return fail(
-            f"of a text of {show_bytes(len(seen.streamed))} {got} arrived: {seen.how_it_went()}",
+            f"of a text of {show_bytes(len(seen.sent_text))} {got} arrived: {seen.how_it_went()}",
             seen.at(seen.differs_at),
         )
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)

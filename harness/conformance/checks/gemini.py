@@ -2,15 +2,15 @@
 
 from typing import Any, Final
 
-from harness.conformance.applies import speaks
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.payloads import Payload, is_sentinel, kind_of, objects, parse
-from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, PLAIN
-from harness.conformance.sources import GEMINI, issue, source
-from harness.dialects.payload import dig
-from harness.units import plural
+from streamgauge.conformance.applies import speaks
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
+from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects, parse
+from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import GEMINI, issue, source
+from streamgauge.protocol.dialects.payload import dig
+from streamgauge.units import plural
 
 gemini = speaks("gemini")
 

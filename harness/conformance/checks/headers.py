@@ -4,10 +4,11 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.checks.http import answered, streams
-from harness.conformance.fixes import NGINX_UNBUFFERED
-from harness.conformance.registry import (
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.checks.http import answered, streams
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
+from streamgauge.conformance.fixes import NGINX_UNBUFFERED
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -20,11 +21,9 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
-from harness.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
-from harness.dialects.base import Media
-from harness.stream import SSE_TYPE
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
+from streamgauge.protocol.dialects.base import SSE_TYPE, Media
 
 DAY_S: Final = 86_400
 NS: Final = 1_000_000_000

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from harness.conformance.applies import takes_body
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.fixes import ASPNET_ERROR_EVENT, PYTHON_ERROR_EVENT
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import takes_body
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, PLACE, PLAIN, STREAM
+from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, PYTHON_ERROR_EVENT
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -18,11 +19,10 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, PLACE, PLAIN, STREAM
-from harness.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
-from harness.dialects.base import Media
-from harness.wire import End, Framing
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
+from streamgauge.protocol.dialects.base import Media
+from streamgauge.wire import End, Framing
 
 REFUSED: Final = frozenset({400, 415, 422})
 SEE: Final = "look at the curl line"

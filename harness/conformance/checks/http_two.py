@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from harness.conformance.cases import Case, Observed
-from harness.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import guides, issue, rfc
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import guides, issue, rfc
 
 # RFC 9113 section 8.2.2.
 CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from harness.conformance.cases import Case, Observed
-from harness.conformance.optins import OptIn
-from harness.conformance.payloads import parse
-from harness.conformance.registry import (
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.declared_scenarios import MAX_OUTPUT, MOCK
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.payloads import parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -17,13 +18,12 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import MAX_OUTPUT, MOCK
-from harness.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
-from harness.dialects.base import Kind
-from harness.stream import Outcome
-from harness.units import SECOND, show_ms
-from harness.wire import End
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.units import SECOND, show_ms
+from streamgauge.wire import End
 
 TOO_MANY: Final = rfc(6585, "4", "429 Too Many Requests")
 ASPNET_LIMITS: Final = "https://learn.microsoft.com/aspnet/core/performance/rate-limit"
@@ -309,7 +309,7 @@ def per_user_not_global(case: Case) -> Finding:
 )
 def parallel_isolation(case: Case) -> Finding:
     seen = [one for one in case.of(("canaries",)) if one.streams and one.transcript.tokens]
-    words = {one.said: one for one in seen if one.said}
+    words = {one.expected_text: one for one in seen if one.expected_text}
     if len(words) < 2:
         return inconclusive("fewer than two streams ran at the same time", "an endpoint that serves two at once")
     owners: dict[str, Observed] = {}

@@ -3,25 +3,18 @@
 from itertools import pairwise
 from typing import Final
 
-from harness.conformance.applies import sse
-from harness.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-)
-from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import PLAIN
-from harness.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
-from harness.dialects.base import Kind
-from harness.stream import Outcome, Transcript
-from harness.units import SECOND, show_ms
-from harness.wire import End
+from streamgauge.conformance.applies import sse
+from streamgauge.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import PLAIN
+from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import SECOND, show_ms
+from streamgauge.wire import End
 
 # Where heartbeats are most likely to be seen.
 QUIET: Final = ("quiet-middle", "quiet-start", "quiet-forever")
@@ -290,7 +283,7 @@ def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
 def _beats_after(transcript: Transcript, since_ns: int) -> int:
     """Heartbeats, as comments or pings, that came after a time."""
     reads = transcript.capture.reads
-    comments = sum(line.is_comment and reads[line.read].t_ns > since_ns for line in transcript.lines)
+    comments = sum(line.is_comment and reads[line.read_index].t_ns > since_ns for line in transcript.lines)
     pings = sum(
         found.delta.kind is Kind.PING and transcript.time_of(transcript.events[found.event]) > since_ns
         for found in transcript.deltas

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from harness.conformance.applies import speaks
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.payloads import NotJson, kind_of, objects, parse
-from harness.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, PLAIN
-from harness.conformance.sources import OLLAMA, source
-from harness.conformance.vendors import no_error
-from harness.dialects.base import Kind
-from harness.units import plural
+from streamgauge.conformance.applies import speaks
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
+from streamgauge.conformance.payloads import NotJson, kind_of, objects, parse
+from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import OLLAMA, source
+from streamgauge.conformance.vendors import no_error
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.units import plural
 
 ollama = speaks("ollama", "ollama-generate")
 

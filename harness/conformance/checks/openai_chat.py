@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from harness.conformance.applies import openai_chat
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.payloads import NotJson, kind_of, parse
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import openai_chat
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
+from streamgauge.conformance.payloads import NotJson, kind_of, parse
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -21,13 +22,12 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.result import Evidence
-from harness.conformance.scenarios import HAPPY, MOCK
-from harness.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
-from harness.dialects.base import Kind
-from harness.dialects.openai_chat import SENTINEL
-from harness.eventstream import Event
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.eventstream import Event
 
 REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 ERROR_KEYS: Final = ("message", "type", "param", "code")

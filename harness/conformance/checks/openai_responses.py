@@ -2,17 +2,17 @@
 
 from typing import Any, Final
 
-from harness.conformance.applies import speaks
-from harness.conformance.cases import Case, Observed, blocks, printable
-from harness.conformance.payloads import Payload, is_sentinel, objects
-from harness.conformance.registry import Finding, fail, info, met, per_stream, succeeded, unmet, warn
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY
-from harness.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
-from harness.conformance.vendors import judge_names, no_error
-from harness.dialects.openai_responses import FINAL
-from harness.dialects.payload import dig, text_in
-from harness.units import plural
+from streamgauge.conformance.applies import speaks
+from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.payloads import Payload, is_sentinel, objects
+from streamgauge.conformance.registry import Finding, fail, info, met, per_stream, succeeded, unmet, warn
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
+from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.protocol.dialects.openai_responses import FINAL
+from streamgauge.protocol.dialects.payload import dig, text_in
+from streamgauge.units import plural
 
 responses = speaks("openai-responses")
 

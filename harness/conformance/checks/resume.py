@@ -4,15 +4,15 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from harness.conformance.applies import repeated, resumable
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.payloads import parse
-from harness.conformance.registry import Finding, fail, inconclusive, info, met, unmet, whole_case
-from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import MOCK
-from harness.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt
-from harness.stream import Outcome
+from streamgauge.conformance.applies import repeated, resumable
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import MOCK
+from streamgauge.conformance.payloads import parse
+from streamgauge.conformance.registry import Finding, fail, inconclusive, info, met, unmet, whole_case
+from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt
+from streamgauge.protocol.outcome import Outcome
 
 LONGER: Final = "a stream that lasts longer than its first tokens"
 
@@ -32,12 +32,12 @@ def rest_of(cut: Observed, again: Observed) -> Rest:
     had, got = cut.transcript.text, again.transcript.text
     if not got:
         return Rest.NOTHING
-    if cut.said is not None and cut.upstream is not None:
-        if had + got == cut.said:
+    if cut.expected_text is not None and cut.upstream is not None:
+        if had + got == cut.expected_text:
             return Rest.CONTINUED
-        if len(got) > len(cut.said) - len(had):
-            return Rest.REPLAYED if cut.said.endswith(got) else Rest.ANOTHER
-        return Rest.GAP if cut.said.endswith(got) else Rest.ANOTHER
+        if len(got) > len(cut.expected_text) - len(had):
+            return Rest.REPLAYED if cut.expected_text.endswith(got) else Rest.ANOTHER
+        return Rest.GAP if cut.expected_text.endswith(got) else Rest.ANOTHER
     before, after = _by_id(cut), _by_id(again)
     common = before.keys() & after.keys()
     if common:
@@ -151,7 +151,7 @@ def no_regeneration(case: Case) -> Finding:
     if again.status == 204 or (again.status or 0) >= 400:
         return met(f"asking again is answered with {again.status}")
     if cut.upstream is None:
-        return _by_answer(cut, again) if cut.said is None else joined(cut) or inconclusive("no request", MOCK)
+        return _by_answer(cut, again) if cut.expected_text is None else joined(cut) or inconclusive("no request", MOCK)
     calls, before = again.upstream.requests if again.upstream else 0, cut.upstream.requests
     if calls <= before:
         return met("the model was not called again")

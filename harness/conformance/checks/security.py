@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from harness.conformance.applies import custom, resumable
-from harness.conformance.cases import Case, Observed, printable
-from harness.conformance.checks.errors import FAULTED, REFUSALS
-from harness.conformance.checks.resume import Rest, pair, rest_of
-from harness.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
-from harness.conformance.leaks import SECRETS, mask
-from harness.conformance.registry import (
+from streamgauge.conformance.applies import custom, resumable
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
+from streamgauge.conformance.checks.resume import Rest, pair, rest_of
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLACE, PLAIN, SCENARIOS
+from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
+from streamgauge.conformance.leaks import SECRETS, mask
+from streamgauge.conformance.registry import (
     Finding,
     fail,
     inconclusive,
@@ -23,12 +24,11 @@ from harness.conformance.registry import (
     whole_case,
     worst,
 )
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.result import Evidence
-from harness.conformance.scenarios import HAPPY, MOCK, PLACE, PLAIN, SCENARIOS
-from harness.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
-from harness.dialects.base import Kind, Media
-from harness.secrets import is_secret
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
+from streamgauge.protocol.dialects.base import Kind, Media
+from streamgauge.secrets import is_secret
 
 # Bounded, as in harness/conformance/leaks.py.
 TRACES: Final = (
@@ -256,7 +256,7 @@ def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
     expected="text that looks like event-stream fields arrives as text",
 )
 def sse_injection(seen: Observed, case: Case) -> Finding | None:
-    if seen.said is None:
+    if seen.expected_text is None:
         return None
     if not seen.upstream:
         return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
@@ -265,13 +265,13 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     if forged:
         name = printable((forged[0].field or b"").decode("utf-8", "replace"), 40)
         return unmet(f"text became the field {name!r}", seen.at(forged[0].offset))
-    text = seen.heard
+    text = seen.received_text
     if case.dialect is not None and case.dialect.terminal is None:
         # Where no end marker is agreed on, a token that looks like one is text like any other.
         text = seen.part("".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS))
-    if text == seen.said:
+    if text == seen.expected_text:
         return met("it arrives as text")
-    got, sent = len(text), len(seen.said)
+    got, sent = len(text), len(seen.expected_text)
     return unmet(
         f"text was taken for structure: {got:,} of {sent:,} characters arrived as text", seen.at(seen.differs_at)
     )

@@ -2,27 +2,19 @@
 
 from typing import Final
 
-from harness import dialects
-from harness.conformance.applies import custom
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.fixes import ASPNET_UNFINISHED
-from harness.conformance.registry import (
-    Finding,
-    fail,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-)
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, PLAIN
-from harness.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
-from harness.dialects.base import Kind
-from harness.stream import Outcome
-from harness.units import SECOND, show_ms
-from harness.wire import End
+from streamgauge.conformance.applies import custom
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
+from streamgauge.conformance.fixes import ASPNET_UNFINISHED
+from streamgauge.conformance.registry import Finding, fail, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.units import SECOND, show_ms
+from streamgauge.wire import End
 
 SOON_NS: Final = SECOND
 LATE_NS: Final = 5 * SECOND

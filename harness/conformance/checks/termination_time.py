@@ -2,15 +2,24 @@
 
 from typing import Final
 
-from harness.conformance.applies import sse
-from harness.conformance.cases import Case, Observed
-from harness.conformance.checks.errors import joined
-from harness.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet, warn, whole_case
-from harness.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.sources import EVENTSOURCE, guides, issue
-from harness.dialects.base import Kind
-from harness.units import SECOND
-from harness.wire import End
+from streamgauge.conformance.applies import sse
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.registry import (
+    Finding,
+    inconclusive,
+    met,
+    not_applicable,
+    per_stream,
+    unmet,
+    warn,
+    whole_case,
+)
+from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import EVENTSOURCE, guides, issue
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.units import SECOND
+from streamgauge.wire import End
 
 CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
 

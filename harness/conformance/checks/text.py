@@ -4,22 +4,13 @@ import re
 from itertools import pairwise
 from typing import Any, Final
 
-from harness.conformance.applies import custom, json_payloads
-from harness.conformance.cases import Case, Observed, first_difference, printable
-from harness.conformance.payloads import NotJson, is_sentinel, parse
-from harness.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-)
-from harness.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
-from harness.conformance.scenarios import HAPPY, MOCK, PLAIN
-from harness.conformance.sources import (
+from streamgauge.conformance.applies import custom, json_payloads
+from streamgauge.conformance.cases import Case, Observed, first_difference, printable
+from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN
+from streamgauge.conformance.payloads import NotJson, is_sentinel, parse
+from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.sources import (
     COHERE,
     INTERPRETING,
     OPENAI_CHAT,
@@ -30,7 +21,7 @@ from harness.conformance.sources import (
     rfc,
     wpt,
 )
-from harness.dialects.base import Kind
+from streamgauge.protocol.dialects.base import Kind
 
 MIN_CUMULATIVE: Final = 8
 CUMULATIVE_SHARE: Final = 0.8
@@ -99,13 +90,14 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
             at = escaped.end() - len(r"\ufffd")
     if at >= 0:
-        judged = warn if seen.streamed is None else unmet
+        judged = warn if seen.sent_text is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
-    if seen.streamed is not None and seen.heard != seen.streamed:
+    if seen.sent_text is not None and seen.received_text != seen.sent_text:
         return unmet(
-            f"the text differs from what was sent: {_difference(seen.heard, seen.streamed)}", seen.at(seen.differs_at)
+            f"the text differs from what was sent: {_difference(seen.received_text, seen.sent_text)}",
+            seen.at(seen.differs_at),
         )
-    if body.isascii() and seen.heard.isascii():
+    if body.isascii() and seen.received_text.isascii():
         return inconclusive("only ASCII came", MOCK)
     return met("text beyond ASCII arrives intact")
 
@@ -167,13 +159,15 @@ def whitespace_roundtrip(seen: Observed, _case: Case) -> Finding | None:
 
 
 def _roundtrip(seen: Observed, what: str) -> Finding | None:
-    if seen.said is None:
+    if seen.expected_text is None:
         return None
     if not seen.upstream:
         return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
-    if seen.heard == seen.said:
+    if seen.received_text == seen.expected_text:
         return met(f"text with {what} arrives as it was sent")
-    return unmet(f"the text with {what} changed: {_difference(seen.heard, seen.said)}", seen.at(seen.differs_at))
+    return unmet(
+        f"the text with {what} changed: {_difference(seen.received_text, seen.expected_text)}", seen.at(seen.differs_at)
+    )
 
 
 def _difference(got: str, sent: str) -> str:
@@ -221,8 +215,10 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
     if found:
         at, name = min(found)
         return unmet(f"{name} stands raw in a payload: clients that iterate over lines tear it", seen.at(at))
-    if seen.streamed is not None and seen.heard != seen.streamed:
-        return fail(f"a separator was lost: {_difference(seen.heard, seen.streamed)}", seen.at(seen.differs_at))
+    if seen.sent_text is not None and seen.received_text != seen.sent_text:
+        return fail(
+            f"a separator was lost: {_difference(seen.received_text, seen.sent_text)}", seen.at(seen.differs_at)
+        )
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
     return met("they are escaped")

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from harness.cli import app
-from harness.errors import CannotMeasure, ExitCode, UsageError
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.cli import app
+from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 PATH = "/v1/chat/completions"
 NOBODY = "http://127.0.0.1:1/chat"

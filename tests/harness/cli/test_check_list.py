@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from harness.cli import app
-from harness.cli.demonstration import _MOCK_FLAGS, _PROXY_FLAGS, demonstration
-from harness.cli.explain import nearest_to
-from harness.conformance.registry import CHECKS, Check
-from harness.conformance.requirement import STACKS
-from harness.errors import UsageError
-from mock_provider import faults
-from mock_provider.dialects import DIALECTS
+from streamgauge.cli import app
+from streamgauge.cli.explain import nearest_to
+from streamgauge.cli.reproduction import _MOCK_FLAGS, _PROXY_FLAGS, demonstration
+from streamgauge.conformance.registry import CHECKS, Check
+from streamgauge.conformance.requirement import STACKS
+from streamgauge.errors import UsageError
+from streamgauge.mock_provider import faults
+from streamgauge.mock_provider.dialects import DIALECTS
 
 
 def said(*words: str) -> str:

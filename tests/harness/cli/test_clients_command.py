@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from harness.cli import app
-from harness.conformance.matrix import ClientVerdict
-from harness.errors import CannotMeasure, ExitCode, UsageError
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.cli import app
+from streamgauge.conformance.matrix import ClientVerdict
+from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
 
 BODY = b'data: {"token":"Hel","done":false}\n\ndata: {"token":"","done":true}\n\n'
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from harness.cli.console import out, safe
+from streamgauge.cli.console import out, safe
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_foreign_text_is_shown_as_it_is(text: str, shown: str) -> None:
 
 def test_a_reader_that_has_gone_does_not_end_the_command() -> None:
     """As `load | head -1` does: what comes after the printing, the reports and the exit code, comes all the same."""
-    script = "from harness.cli.console import out; [out.print('x' * 9999) for _ in range(99)]; raise SystemExit(7)"
+    script = "from streamgauge.cli.console import out; [out.print('x' * 9999) for _ in range(99)]; raise SystemExit(7)"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, check=False)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.cli import main
-from harness.foreign import ACTIVE
-from harness.wire import MAX_KEPT_BYTES
-from tests.harness.hostile_server import ANSWERS, ODD, HostileServer
+from streamgauge.cli import main
+from streamgauge.untrusted_text import UNSAFE_CHARACTERS
+from streamgauge.wire import MAX_KEPT_BYTES
+from tests.builders.hostile_server import ANSWERS, ODD, HostileServer
 
 # What the kernel's buffers on both sides may hold beyond what was read.
 IN_FLIGHT = 32 * 1024 * 1024
@@ -57,7 +57,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def harmless(text: str) -> None:
     """No control character, no direction, nothing invisible: whatever the endpoint put there."""
-    found = ACTIVE.search(text.replace("\n", "").replace("\t", ""))
+    found = UNSAFE_CHARACTERS.search(text.replace("\n", "").replace("\t", ""))
     assert found is None, f"{found[0]!r} in {text[max(0, found.start() - 80) : found.start() + 20]!r}"
 
 
@@ -174,7 +174,7 @@ def test_a_mock_that_is_hostile_itself(server: HostileServer, run: Run, control:
 
 _PROBES = """
 import contextlib, io, resource, sys
-from harness.cli import main
+from streamgauge.cli import main
 for url in sys.argv[1:]:
     sys.argv = ["streamgauge", "probe", url]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import runs
-from harness.cli import app
-from harness.errors import CannotMeasure, UsageError
-from mock_provider.config import MockConfig
-from mock_provider.embedded import MockServer
+from streamgauge.cli import app
+from streamgauge.errors import CannotMeasure, UsageError
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.rundir import runs
 
 CHAT = "/v1/chat/completions"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.cli.load_model import workload_from
-from harness.errors import UsageError
-from harness.schedule import Rate
-from harness.units import SECOND
+from streamgauge.cli.load_model import workload_from
+from streamgauge.errors import UsageError
+from streamgauge.load.schedule import Rate
+from streamgauge.units import SECOND
 
 
 def test_without_options_ten_users_ask_for_thirty_seconds() -> None:

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from harness.cli.load_tables import line, print_failures
-from harness.cli.loading import _stop
-from harness.summary import Failure, Totals, Window
-from harness.units import SECOND
-from harness.workload import Workload
+from streamgauge.cli.load_tables import line, print_failures
+from streamgauge.cli.loading import _stop
+from streamgauge.load.workload import Workload
+from streamgauge.metrics.summary import Failure, Totals, Window
+from streamgauge.units import SECOND
 
 
 class StoppedTwice(subprocess.Popen[bytes]):

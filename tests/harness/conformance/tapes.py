@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import dialects
-from harness.cancellation import Upstream
-from harness.conformance import profiles
-from harness.conformance.cases import Case, Observed, Position, Step
-from harness.conformance.result import Verdict
-from harness.stream import interpret
-from harness.units import MS
-from harness.wire import Capture, End, Framing, Head, Read
+from streamgauge.conformance import profiles
+from streamgauge.conformance.cases import Case, Observed, Position, Release
+from streamgauge.conformance.result import Verdict
+from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.protocol import dialects
+from streamgauge.protocol.reader import interpret
+from streamgauge.units import MS
+from streamgauge.wire import Capture, End, Framing, Head, Read
 
 START_NS = 1_800_000_000_000_000_000
 GOOD_HEADERS = (
@@ -58,7 +58,7 @@ class Tape:
     silence_ns: int | None = None
     size: int | None = None
     upstream: Upstream | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Release, ...] = ()
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
@@ -91,7 +91,7 @@ class Tape:
             origin=self.origin,
             offers_gzip=self.offers_gzip,
             upstream=self.upstream,
-            said=self.said,
+            expected_text=self.said,
             silence_ns=self.silence_ns,
             size=self.size,
             steps=self.steps,

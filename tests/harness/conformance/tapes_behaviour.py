@@ -2,10 +2,10 @@
 
 import zlib
 
-from harness.cancellation import Upstream
-from harness.conformance.cases import Position, Step
-from harness.units import MS, SECOND
-from harness.wire import End
+from streamgauge.conformance.cases import Position, Release
+from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.units import MS, SECOND
+from streamgauge.wire import End
 from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
 
 examples = Examples()
@@ -152,7 +152,7 @@ add("cancel.upstream-aborted", "warn", left("cancel-mid", seen_after(2_000)))
 
 
 def stepped(*steps: tuple[int, int, bool]) -> Tape:
-    return Tape(scenario="lockstep", body=TOKEN, upstream=SEEN, steps=tuple(Step(*step) for step in steps))
+    return Tape(scenario="lockstep", body=TOKEN, upstream=SEEN, steps=tuple(Release(*step) for step in steps))
 
 
 IN_STEP = stepped((1, 1, False), (2, 2, False), (3, 3, False))

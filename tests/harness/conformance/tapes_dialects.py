@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from harness.wire import Framing
+from streamgauge.wire import Framing
 from tests.harness.conformance.tapes import Examples, Tape, chunk, headers
 
 examples = Examples()

@@ -2,11 +2,11 @@
 
 import json
 
-from harness.conformance.cases import Position
-from harness.conformance.optins import OptIn
-from harness.conformance.schema import PayloadSchema
-from harness.units import SECOND
-from harness.wire import End
+from streamgauge.conformance.cases import Position
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.units import SECOND
+from streamgauge.wire import End
 from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
 
 examples = Examples()

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from harness.cancellation import Upstream
-from harness.conformance.cases import Case, Step
-from harness.units import MS
-from harness.wire import End
+from streamgauge.conformance.cases import Case, Release
+from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.units import MS
+from streamgauge.wire import End
 from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
 
 examples = Examples()
@@ -219,7 +219,7 @@ add(check, "inconclusive", Tape(body=TOKEN + LAST))
 check = "flush.proxy-delta"
 
 
-def path(*pairs: tuple[int, bytes], steps: tuple[Step, ...] = (), **more: Any) -> Case:
+def path(*pairs: tuple[int, bytes], steps: tuple[Release, ...] = (), **more: Any) -> Case:
     """One path to an endpoint: its stream, and its lockstep."""
     happy = Tape(timed=tuple((float(at), data) for at, data in pairs), **more)
     return Case(observed=[happy.play(), asked("lockstep", TOKEN, steps=steps).play()], method="POST")
@@ -227,7 +227,7 @@ def path(*pairs: tuple[int, bytes], steps: tuple[Step, ...] = (), **more: Any) -
 
 PACED = tuple((100 + 20 * n, TOKEN) for n in range(12))
 BURSTS = ((220, TOKEN * 6), (330, TOKEN * 6))
-IN_STEP, HELD = (Step(1, 1, False),), (Step(1, 0, True), Step(2, 0, True))
+IN_STEP, HELD = (Release(1, 1, False),), (Release(1, 0, True), Release(2, 0, True))
 through = [Tape(timed=tuple((float(at), data) for at, data in PACED)), asked("lockstep", TOKEN, steps=IN_STEP)]
 bunched = [Tape(timed=tuple((float(at), data) for at, data in BURSTS)), asked("lockstep", TOKEN, steps=IN_STEP)]
 held = [Tape(timed=tuple((float(at), data) for at, data in PACED)), asked("lockstep", TOKEN, steps=HELD)]

@@ -2,8 +2,8 @@
 
 import gzip
 
-from harness.conformance.cases import Position, Step
-from harness.wire import End, Framing
+from streamgauge.conformance.cases import Position, Release
+from streamgauge.wire import End, Framing
 from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
 
 examples = Examples()
@@ -142,18 +142,18 @@ add("headers.x-accel-buffering", "warn", Tape(body=JSON, headers=headers(x_accel
 add(
     "headers.x-accel-buffering", "not-applicable",
     Tape(body=JSON, headers=headers(x_accel_buffering=None, via="1.1 p")),
-    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 1, False),), upstream=SEEN),
+    Tape(scenario="lockstep", body=JSON, steps=(Release(1, 1, False),), upstream=SEEN),
 )  # fmt: skip
 
 NGINX = headers(x_accel_buffering=None, server="nginx/1.22.1")
 add("headers.x-accel-buffering", "inconclusive", Tape(body=JSON, headers=NGINX))
 add(
     "headers.x-accel-buffering", "not-applicable", Tape(body=JSON, headers=NGINX),
-    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 1, False),), upstream=SEEN),
+    Tape(scenario="lockstep", body=JSON, steps=(Release(1, 1, False),), upstream=SEEN),
 )  # fmt: skip
 add(
     "headers.x-accel-buffering", "warn", Tape(body=JSON, headers=NGINX),
-    Tape(scenario="lockstep", body=JSON, steps=(Step(1, 0, True),), upstream=SEEN),
+    Tape(scenario="lockstep", body=JSON, steps=(Release(1, 0, True),), upstream=SEEN),
 )  # fmt: skip
 
 GZIPPED = gzip.compress(JSON, mtime=0)

@@ -2,9 +2,9 @@
 
 import re
 
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.registry import CHECKS
-from harness.conformance.requirement import GROUPS
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.registry import CHECKS
+from streamgauge.conformance.requirement import GROUPS
 
 # Baselines, reports and pipelines name them: none is lost, renamed or added without this list saying so.
 NAMES = {

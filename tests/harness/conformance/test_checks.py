@@ -6,12 +6,12 @@ from collections import defaultdict
 import msgspec
 import pytest
 
-from harness import dialects
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.registry import CHECKS, judge
-from harness.conformance.result import CheckResult, Evidence, Verdict
-from harness.conformance.scenarios import SCENARIOS
-from harness.wire import End
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.declared_scenarios import SCENARIOS
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict
+from streamgauge.protocol import dialects
+from streamgauge.wire import End
 from tests.harness.conformance import (
     tapes_behaviour,
     tapes_dialects,
@@ -44,7 +44,7 @@ def named(example: Example) -> str:
 
 
 def answer(example: Example, piece: int | None = None) -> CheckResult:
-    (result,) = judge(example.case(piece), [CHECKS[example.check]])
+    (result,) = judge_case(example.case(piece), [CHECKS[example.check]])
     return result
 
 
@@ -140,6 +140,6 @@ def test_hostile_bytes_break_no_check(seed: int) -> None:
     dialect = source.choice(names)
     example = Example("", Verdict.PASS, tapes, {"dialect": dialect, "has_credential": True})
 
-    results = judge(example.case(source.choice([None, 1, 7])), CHECKS.values())
+    results = judge_case(example.case(source.choice([None, 1, 7])), CHECKS.values())
 
     assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []

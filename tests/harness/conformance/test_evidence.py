@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from harness.conformance.cases import Observed, visible
-from harness.conformance.registry import CHECKS, judge
-from harness.conformance.result import CheckResult, Evidence, Verdict
+from streamgauge.conformance.cases import Observed, visible
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict
 from tests.harness.conformance.tapes import Example
 from tests.harness.conformance.test_checks import EXAMPLES, named
 
@@ -68,7 +68,7 @@ AS_A_WHOLE: Final = {
 def asked(example: Example) -> tuple[CheckResult, list[tuple[Observed, Evidence, int]]]:
     """The result, and its evidence that has a place, with the observation that it quotes."""
     case = example.case()
-    (result,) = judge(case, [CHECKS[example.check]])
+    (result,) = judge_case(case, [CHECKS[example.check]])
     seen = {one.label: one for one in case.observed}
     return result, [(seen[one.scenario], one, one.offset) for one in result.evidence if one.offset is not None]
 

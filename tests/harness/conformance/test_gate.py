@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.conformance.gate import Accepted, FailOn, parse_fail_on, renewed, stand
-from harness.conformance.result import CheckResult, Verdict
-from harness.errors import UsageError
+from streamgauge.conformance.gate import Accepted, FailOn, apply_baseline, parse_fail_on, renewed
+from streamgauge.conformance.result import CheckResult, Verdict
+from streamgauge.errors import UsageError
 from tests.reports.report_builders import check
 
 FAILED = check("bad", Verdict.FAIL, severity="medium")
@@ -32,7 +32,7 @@ ALL = [FAILED, WARNED, BROKEN, MET, TOLD, OPEN]
 )
 def test_the_rule_says_what_fails(words: list[str], failing: set[str]) -> None:
     """A severity takes failures and warnings alike; a check that broke is never a pass; facts never fail."""
-    assert set(stand(ALL, parse_fail_on(words)).failing) == failing
+    assert set(apply_baseline(ALL, parse_fail_on(words)).failing) == failing
 
 
 @pytest.mark.parametrize("words", [["hgih"], ["never,fail"], ["pass"]])
@@ -44,7 +44,7 @@ def test_a_rule_that_is_none_is_refused(words: list[str]) -> None:
 def test_what_is_accepted_does_not_fail_and_what_is_met_is_stale() -> None:
     baseline = [Accepted(check=one.id) for one in (FAILED, MET, TOLD, OPEN)]
 
-    standing = stand(ALL, FailOn(), baseline)
+    standing = apply_baseline(ALL, FailOn(), baseline)
 
     assert standing.accepted == [FAILED.id]
     assert standing.failing == [BROKEN.id]
@@ -53,7 +53,7 @@ def test_what_is_accepted_does_not_fail_and_what_is_met_is_stale() -> None:
 
 @pytest.mark.parametrize(("target", "counts"), [(None, True), ("one", True), ("http://a/", True), ("two", False)])
 def test_an_entry_speaks_of_its_target(target: str | None, counts: bool) -> None:
-    standing = stand([FAILED, MET], FailOn(), [Accepted(check=FAILED.id, target=target)], ["one", "http://a/"])
+    standing = apply_baseline([FAILED, MET], FailOn(), [Accepted(check=FAILED.id, target=target)], ["one", "http://a/"])
 
     assert (standing.accepted == [FAILED.id]) is counts
 
@@ -61,12 +61,12 @@ def test_an_entry_speaks_of_its_target(target: str | None, counts: bool) -> None
 def test_an_accepted_warning_does_not_accept_a_failure() -> None:
     entry = Accepted(check=FAILED.id, verdict="warn")
 
-    assert stand([FAILED], FailOn(), [entry]).failing == [FAILED.id]
-    assert stand([check("bad", Verdict.WARN)], parse_fail_on(["warn"]), [entry]).accepted == [FAILED.id]
+    assert apply_baseline([FAILED], FailOn(), [entry]).failing == [FAILED.id]
+    assert apply_baseline([check("bad", Verdict.WARN)], parse_fail_on(["warn"]), [entry]).accepted == [FAILED.id]
 
 
 def test_a_check_that_broke_cannot_be_accepted() -> None:
-    assert stand([BROKEN], FailOn(), [Accepted(check=BROKEN.id)]).failing == [BROKEN.id]
+    assert apply_baseline([BROKEN], FailOn(), [Accepted(check=BROKEN.id)]).failing == [BROKEN.id]
 
 
 def renew(baseline: list[Accepted], results: list[CheckResult], *words: str) -> list[Accepted]:
@@ -99,6 +99,6 @@ def test_a_renewed_baseline_leaves_nothing_to_fail() -> None:
     rule = parse_fail_on(["low"])
     results = [FAILED, WARNED, MET, TOLD, OPEN]
 
-    standing = stand(results, rule, renew([Accepted(check=MET.id)], results, "low"), ["one"])
+    standing = apply_baseline(results, rule, renew([Accepted(check=MET.id)], results, "low"), ["one"])
 
     assert (standing.failing, standing.stale) == ([], [])

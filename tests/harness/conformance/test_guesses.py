@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance import guesses, profiles
-from harness.conformance.cases import Case
-from harness.conformance.registry import CHECKS, asks, judge
-from harness.conformance.result import Verdict
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance import guesses, profiles
+from streamgauge.conformance.cases import Case
+from streamgauge.conformance.registry import CHECKS, asks, judge_case
+from streamgauge.conformance.result import Verdict
 from tests.harness.conformance.tapes import Tape, chunk, headers
 from tests.harness.conformance.tapes_dialects import GOOD as CHAT
 from tests.harness.conformance.tapes_dialects import chat
@@ -71,7 +71,7 @@ def case_of(*tapes: Tape) -> Case:
     """As `checking.observe` settles a case whose dialect was not told."""
     observed = [tape.play() for tape in tapes]
     happy = observed[0].transcript
-    doubt = guesses.doubt(happy)
+    doubt = guesses.dialect_doubt(happy)
     return Case(
         observed=observed,
         method="POST",
@@ -99,7 +99,7 @@ def test_a_wrong_guess_never_produces_a_failure_of_the_dialect(name: str) -> Non
     body = WRONG[name][0]
     case = case_of(Tape(body=body), Tape(body=body, scenario="happy-2"), Tape(body=body, scenario="mid-error"))
 
-    results = judge(case, CHECKS.values())
+    results = judge_case(case, CHECKS.values())
 
     of_bytes = {"http", "headers", "framing", "resume", "limits", "security"}
     assert [one.id for one in results if one.verdict in UNMET and one.group not in of_bytes] == []
@@ -119,7 +119,7 @@ def test_a_right_guess_is_believed_whatever_else_is_wrong(name: str) -> None:
 
 def test_a_dialect_that_was_told_is_never_doubted() -> None:
     told = Tape(body=WRONG["openai for one event, then token-done"][0], dialect="openai-chat").play()
-    assert guesses.doubt(told.transcript) is None
+    assert guesses.dialect_doubt(told.transcript) is None
 
 
 @pytest.mark.parametrize("body", [b'{"piece": 1}\n{"piece": 2}\n', b"".join(OLLAMA)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.conformance.optins import NOTHING, Allowed, OptIn
-from harness.conformance.scenarios import MOCK, Scenario
+from streamgauge.conformance.declared_scenarios import MOCK, Scenario
+from streamgauge.conformance.optins import NOTHING, Allowed, OptIn
 
 
 def test_nothing_is_allowed_unless_it_is_said() -> None:

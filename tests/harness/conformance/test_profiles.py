@@ -5,15 +5,15 @@ import json
 import msgspec
 import pytest
 
-from harness import dialects
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance import profiles
-from harness.conformance.profiles import PLAIN, PROFILES, Profile, Rule
-from harness.conformance.registry import CHECKS, judge
-from harness.conformance.requirement import MAY, MUST, SHOULD, Level
-from harness.conformance.result import CheckResult, Verdict
-from harness.dialects.base import Dialect
-from harness.errors import UsageError
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance import profiles
+from streamgauge.conformance.profiles import PLAIN, PROFILES, Profile, Rule
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Level
+from streamgauge.conformance.result import CheckResult, Verdict
+from streamgauge.errors import UsageError
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Dialect
 from tests.harness.conformance.tapes import Example, Tape, chunk
 from tests.harness.conformance.tapes_dialects import chat
 
@@ -24,7 +24,7 @@ BROKEN = chat(chunk("a"), chunk(None, finish="because"), "[DONE]")
 def judged(body: bytes, check: str, profile: Profile) -> CheckResult:
     case = Example(check, Verdict.PASS, (Tape(body=body),)).case()
     case.profile = profile
-    (result,) = judge(case, [CHECKS[check]])
+    (result,) = judge_case(case, [CHECKS[check]])
     return result
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Case, Observed
-from harness.conformance.registry import CHECKS, Finding, met, per_stream, whole_case
-from harness.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.registry import CHECKS, Finding, met, per_stream, whole_case
+from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
 
 
 def requirement(check_id: str = "framing.something-new", **changes: Any) -> Requirement:
@@ -15,7 +15,9 @@ def requirement(check_id: str = "framing.something-new", **changes: Any) -> Requ
     return Requirement(check_id, MUST, Severity.LOW, Basis.SPEC, given.pop("statement"), **given)
 
 
-def declare(rule: Requirement, *, module: str = "harness.conformance.checks.framing", reads: Any = ("happy",)) -> None:
+def declare(
+    rule: Requirement, *, module: str = "streamgauge.conformance.checks.framing", reads: Any = ("happy",)
+) -> None:
     """What the decorator does to a check of that module."""
 
     def check(_seen: Observed, _case: Case) -> Finding:
@@ -47,7 +49,7 @@ def test_a_requirement_is_complete(bad: dict[str, Any], complaint: str) -> None:
     ("bad", "complaint"),
     [
         ({"rule": CHECKS["framing.no-bom"].requirement}, "two checks are called framing.no-bom"),
-        ({"rule": requirement(), "module": "harness.conformance.checks.text"}, "does not belong into"),
+        ({"rule": requirement(), "module": "streamgauge.conformance.checks.text"}, "does not belong into"),
         ({"rule": requirement(), "reads": ("happy", "unheard-of")}, "scenarios that do not exist: unheard-of"),
         ({"rule": requirement(), "reads": ()}, "none is named"),
     ],

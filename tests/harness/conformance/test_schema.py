@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.conformance.schema import PayloadSchema
-from harness.errors import UsageError
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.errors import UsageError
 
 TOKEN = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
 

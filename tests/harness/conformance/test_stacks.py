@@ -2,21 +2,21 @@
 
 import pytest
 
-from harness.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from harness.conformance.cases import Step
-from harness.conformance.registry import CHECKS, judge
-from harness.conformance.requirement import STACKS
-from harness.conformance.stacks import _MARKS
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.cases import Release
+from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.requirement import STACKS
+from streamgauge.conformance.stacks import _MARKS
 from tests.harness.conformance.tapes import Example, Tape, Verdict, headers
 
 # Something on the path does hold tokens back, so that the header is missed behind nginx as well.
-HELD = Tape(scenario="lockstep", body=b"data: x\n\n", steps=(Step(1, 0, True),))
+HELD = Tape(scenario="lockstep", body=b"data: x\n\n", steps=(Release(1, 0, True),))
 
 
 def stacks_shown(**given: str) -> set[str]:
     """The stacks of the fixes that a finding has, with these headers."""
     tape = Tape(body=b"data: x\n\n", headers=headers(x_accel_buffering=None, **given))
-    (result,) = judge(Example("", Verdict.WARN, (tape, HELD)).case(), [CHECKS["headers.x-accel-buffering"]])
+    (result,) = judge_case(Example("", Verdict.WARN, (tape, HELD)).case(), [CHECKS["headers.x-accel-buffering"]])
     assert result.verdict is Verdict.WARN
     return set(result.fixes)
 
@@ -38,7 +38,7 @@ def test_fixes_are_those_of_the_products_that_the_headers_name(given: dict[str, 
 def test_a_profile_that_names_a_product_counts_too() -> None:
     tape = Tape(body=b"data: x\n\n", headers=headers(x_accel_buffering=None, server="nginx"))
     case = Example("", Verdict.WARN, (tape,), {"profile": "aspnet"}).case()
-    (result,) = judge(case, [CHECKS["headers.x-accel-buffering"]])
+    (result,) = judge_case(case, [CHECKS["headers.x-accel-buffering"]])
 
     assert set(result.fixes) == {"aspnet", "nginx"}
 

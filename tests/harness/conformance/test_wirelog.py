@@ -1,10 +1,10 @@
 """The wire behind a verdict: complete where it is quoted, bounded elsewhere, and without secrets."""
 
-from harness.conformance import wirelog
-from harness.conformance.cases import Case
-from harness.conformance.result import CheckResult, Evidence, Exchange, Verdict
-from harness.conformance.wirelog import exchanges, hidden, hiding
-from harness.units import MS
+from streamgauge.conformance import wirelog
+from streamgauge.conformance.cases import Case
+from streamgauge.conformance.result import CheckResult, Evidence, Verdict, WireExchange
+from streamgauge.conformance.wirelog import exchanges, hidden, hiding
+from streamgauge.units import MS
 from tests.harness.conformance.tapes import Tape
 from tests.reports.report_builders import check
 
@@ -17,7 +17,7 @@ def quoting(tape: Tape, *offsets: int) -> CheckResult:
     return check("bad", Verdict.FAIL, evidence=[tape.play().at(offset) for offset in offsets])
 
 
-def log(tape: Tape, *results: CheckResult, secrets: tuple[str, ...] = ()) -> Exchange:
+def log(tape: Tape, *results: CheckResult, secrets: tuple[str, ...] = ()) -> WireExchange:
     (only,) = exchanges(Case(observed=[tape.play()]), results, hiding(secrets))
     return only
 

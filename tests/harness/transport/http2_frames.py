@@ -6,9 +6,9 @@ import h2.errors
 import h2.settings
 import hpack
 
-from harness.transport.http2_parser import StreamParser
-from harness.transport.http2_session import Session
-from harness.wire import Capture
+from streamgauge.transport.http2_parser import StreamParser
+from streamgauge.transport.http2_session import Session
+from streamgauge.wire import Capture
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8

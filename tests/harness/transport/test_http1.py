@@ -11,11 +11,11 @@ import httpx
 import pytest
 import trustme
 
-from harness.transport.connection import Close
-from harness.transport.http1 import CaptureTransport
-from harness.wire import Capture, End
-from tests.harness.tapes import chunk, head
-from tests.harness.wire_server import Do, WireServer
+from streamgauge.transport.connection import Close
+from streamgauge.transport.http1 import CaptureTransport
+from streamgauge.wire import Capture, End
+from tests.builders.tapes import chunk, head
+from tests.builders.wire_server import Do, WireServer
 
 SSE = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
 WHOLE = SSE + chunk(b"data: a\n\n") + chunk(b"data: b\n\n") + b"0\r\n\r\n"

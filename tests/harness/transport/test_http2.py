@@ -9,20 +9,21 @@ import h2.events
 import httpx
 import pytest
 
-from harness.client import StreamClient
-from harness.stream import Outcome, Transcript
-from harness.target import RequestSpec
-from harness.transport.connecting import Connector
-from harness.transport.connection import Close
-from harness.transport.exchange import Watch
-from harness.transport.http2 import Http2Transport
-from harness.transport.proxies import Proxies
-from harness.wire import Capture, End, Framing
-from scenarios.hub import watch
-from tests.harness.h2_server import H2Server
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.target import RequestSpec
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.scenarios.epoll_collector import watch
+from streamgauge.transport.connection import Close
+from streamgauge.transport.connector import Connector
+from streamgauge.transport.exchange import Watch
+from streamgauge.transport.http2 import Http2Transport
+from streamgauge.transport.proxies import Proxies
+from streamgauge.wire import Capture, End, Framing
+from tests.builders.h2_server import H2Server
+from tests.builders.wire_server import Do, WireServer
 from tests.harness.transport.http2_frames import data, frame, goaway
-from tests.harness.transport.test_connecting import ForwardProxy
-from tests.harness.wire_server import Do, WireServer
+from tests.harness.transport.test_connector import ForwardProxy
 
 EVENT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -149,7 +150,7 @@ def test_pieces_of_one_read_share_its_time_and_leaving_sends_cancel_and_keeps_th
         left = ask(client, server.url, on_token=lambda r: Close.RST_STREAM if r.token_events >= 4 else None)
         after = ask(client, server.url)
     assert (left.outcome, left.detail) == (Outcome.CANCELLED, "closed by the harness (RST_STREAM)")
-    assert [event.read for event, _ in left.tokens] == [left.tokens[0][0].read] * 4
+    assert [event.read_index for event, _ in left.tokens] == [left.tokens[0][0].read_index] * 4
     assert server.resets[0] == 8  # CANCEL, RFC 9113 section 7
     assert (after.outcome, after.text, after.capture.reused, server.accepted) == (Outcome.OK, "aa", True, 1)
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.transport.http2_parser import MAX_ASIDE_BYTES, StreamParser
-from harness.transport.http2_session import MAX_FRAME_BYTES, WINDOW_BYTES, Session
-from harness.transport.parser import MAX_HEAD_BYTES
-from harness.wire import Capture, End, Framing, Read
-from tests.harness.tapes import cut
+from streamgauge.transport.http1_parser import MAX_HEAD_BYTES
+from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES, StreamParser
+from streamgauge.transport.http2_session import MAX_FRAME_BYTES, WINDOW_BYTES, Session
+from streamgauge.wire import Capture, End, Framing, Read
+from tests.builders.tapes import cut
 from tests.harness.transport.http2_frames import (
     CONTINUATION,
     DATA,

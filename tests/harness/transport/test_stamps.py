@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.transport import stamps
+from streamgauge.transport import stamps
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps arrivals")
 

@@ -1,0 +1,5 @@
+"""`python -m streamgauge`."""
+
+from streamgauge.cli import main
+
+main()

@@ -1,0 +1,181 @@
+"""Checks several targets at once, each in a thread with a client of its own; one that cannot be reached is one row."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from streamgauge.conformance import profiles
+from streamgauge.conformance.gate import Accepted, FailOn, apply_baseline
+from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.registry import Check
+from streamgauge.conformance.report import ChecksReport, TargetChecks
+from streamgauge.conformance.result import ChecksFile, Verdict
+from streamgauge.conformance.run import check, credentials
+from streamgauge.conformance.scenarios import scheduler
+from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.targets import CheckedTarget
+from streamgauge.conformance.wirelog import hiding
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure, LimitExceeded
+from streamgauge.version import __version__
+
+JOBS: Final = 10
+
+Progress = Callable[[int, str, int, int], None]
+"""Which target, what is being tried with it, and how many scenarios of how many are done."""
+
+
+class CheckOptions(NamedTuple):
+    """What is asked of every target."""
+
+    selected: Sequence[Check]
+    fail_on: FailOn = FailOn()
+    allowed: Allowed = NOTHING
+    pace: Pace | None = None
+    baseline: Sequence[Accepted] = ()
+    clients: bool = False
+    schema: PayloadSchema | None = None
+    via: str | None = None
+
+
+def measure(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Progress = lambda *_: None) -> ChecksFile:
+    """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
+    with ExitStack() as stack:
+        client = stack.enter_context(StreamClient.to(subject))
+        mock = stack.enter_context(MockControl.of(subject)) if subject.mock else None
+        if mock is not None:
+            mock.clock()
+        progress("finding out how to ask", 0, 1)
+        settled = settle(client, subject)
+        return check(
+            client,
+            settled if asked.via is None else through(settled, asked.via),
+            asked.selected,
+            reference=None if asked.via is None else settled,
+            mock=mock,
+            public=subject.public,
+            strict=Verdict.WARN in asked.fail_on.verdicts,
+            allowed=asked.allowed,
+            profile=None if subject.profile is None else profiles.by_name(subject.profile),
+            schema=asked.schema,
+            pace=asked.pace,
+            guessed=not subject.settled,
+            clients=asked.clients,
+            progress=progress,
+        )
+
+
+def through(target: Target, via: str) -> Target:
+    """The same request to another address; an address without a path stands for the target's own path and query."""
+    parts, own = urlsplit(via), urlsplit(target.url)
+    if parts.path in ("", "/"):
+        parts = parts._replace(path=own.path)
+    return msgspec.structs.replace(target, url=urlunsplit(parts._replace(query=parts.query or own.query)))
+
+
+def judged(subject: CheckedTarget, asked: CheckOptions, checks: ChecksFile) -> TargetChecks:
+    """The results of a target with what they mean for the run."""
+    standing = apply_baseline(checks.results, asked.fail_on, asked.baseline, subject.names)
+    return TargetChecks(
+        name=subject.label,
+        target=subject.masked_url,
+        checks=checks,
+        failing=standing.failing,
+        accepted=standing.accepted,
+        stale=standing.stale,
+        file=subject.file,
+        line=subject.line,
+    )
+
+
+def rejudged(report: ChecksReport, subjects: Sequence[CheckedTarget], asked: CheckOptions) -> ChecksReport:
+    """The same results under another rule or baseline."""
+    rows = [
+        row if row.checks is None else judged(subject, asked, row.checks)
+        for subject, row in zip(subjects, report.targets, strict=True)
+    ]
+    return msgspec.structs.replace(report, fail_on=asked.fail_on.text, targets=rows)
+
+
+def unmeasured(subject: CheckedTarget, reason: str, hint: str | None = None) -> TargetChecks:
+    """The row of a target that gave nothing to judge."""
+    return TargetChecks(
+        name=subject.label,
+        target=subject.masked_url,
+        reason=reason,
+        hint=hint,
+        file=subject.file,
+        line=subject.line,
+    )
+
+
+def check_all(
+    subjects: Sequence[CheckedTarget], asked: CheckOptions, *, jobs: int = JOBS, progress: Progress = lambda *_: None
+) -> ChecksReport:
+    """Check the targets, `jobs` at a time, and report them in their order.
+
+    A KeyboardInterrupt ends the run early: targets that are done keep their results, the others say why they have none.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    rows: dict[int, TargetChecks] = {}
+    interrupted = False
+    try:
+        for index, row in _finished(subjects, asked, min(jobs, len(subjects)), progress):
+            rows[index] = row
+    except KeyboardInterrupt:
+        interrupted = True
+    return ChecksReport(
+        streamgauge=__version__,
+        started=started,
+        fail_on=asked.fail_on.text,
+        interrupted=interrupted,
+        targets=[rows.get(index) or unmeasured(one, "interrupted") for index, one in enumerate(subjects)],
+    )
+
+
+def _finished(
+    subjects: Sequence[CheckedTarget], asked: CheckOptions, jobs: int, progress: Progress
+) -> Iterator[tuple[int, TargetChecks]]:
+    """The rows as they get ready."""
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, TargetChecks | BaseException]] = queue.SimpleQueue()
+    for index in range(len(subjects)):
+        todo.put(index)
+
+    def work() -> None:
+        while True:
+            try:
+                index = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((index, row_of(subjects[index], asked, lambda *step, index=index: progress(index, *step))))
+            except BaseException as error:  # whatever it is, the main thread must hear of it, not wait for ever
+                done.put((index, error))
+
+    # Daemons: Ctrl-C does not wait until every endpoint has answered.
+    for _ in range(jobs):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in subjects:
+        index, row = done.get()
+        if isinstance(row, BaseException):
+            raise row
+        yield index, row
+
+
+def row_of(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Progress = lambda *_: None) -> TargetChecks:
+    """Check one target: its results, or why there are none."""
+    try:
+        return judged(subject, asked, measure(subject, asked, progress))
+    except (CannotMeasure, LimitExceeded) as error:
+        hide = hiding(credentials(subject))  # what was answered in place of a stream may repeat the key
+        return unmeasured(subject, hide(error.message), hide(error.hint) if error.hint else None)

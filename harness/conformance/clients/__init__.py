@@ -1,0 +1,40 @@
+"""The clients of the compatibility matrix, real ones first: one module and one line here each."""
+
+from typing import Final
+
+from streamgauge.conformance.clients import (
+    anthropic_node,
+    anthropic_python,
+    event_source,
+    eventsource_parser,
+    fetch_event_source,
+    fetch_split,
+    genai_python,
+    go_openai,
+    httpx_lines,
+    httpx_sse,
+    ollama_python,
+    openai_go,
+    openai_node,
+    openai_python,
+    system_net_sse,
+)
+from streamgauge.conformance.clients.base import Client
+
+CLIENTS: Final[tuple[Client, ...]] = (
+    openai_python.CLIENT,
+    openai_node.CLIENT,
+    openai_go.CLIENT,
+    go_openai.CLIENT,
+    anthropic_python.CLIENT,
+    anthropic_node.CLIENT,
+    genai_python.CLIENT,
+    ollama_python.CLIENT,
+    event_source.CLIENT,
+    eventsource_parser.CLIENT,
+    fetch_event_source.CLIENT,
+    httpx_sse.CLIENT,
+    system_net_sse.CLIENT,
+    httpx_lines.CLIENT,
+    fetch_split.CLIENT,
+)

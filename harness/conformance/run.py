@@ -1,0 +1,203 @@
+"""Makes the requests that feed the checks: each scenario once, whatever number of checks reads it.
+
+The happy path goes first: without a stream there is nothing to judge. In sandwich position every prompt carries a
+directive, so that the mock plays what the scenario needs and its ledger can be joined by id.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance import guesses, profiles
+from streamgauge.conformance import scenarios as _played  # noqa: F401 - importing it registers the plays
+from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
+from streamgauge.conformance.declared_scenarios import HAPPY, SCENARIOS, Scenario
+from streamgauge.conformance.hop import beside
+from streamgauge.conformance.matrix import Matrix
+from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.profiles import Profile
+from streamgauge.conformance.registry import Check, asks, judge_case
+from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
+from streamgauge.conformance.scenarios.base import PLAYS, Pace, ScenarioRunner
+from streamgauge.conformance.scenarios.scheduler import Progress, Waiting, perform
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
+from streamgauge.endpoint.client import StreamClient, not_a_stream
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.secrets import is_secret
+from streamgauge.units import SECOND
+from streamgauge.version import __version__
+
+REPLAYED: Final = (*HAPPY, "length", "mid-error")
+"""The scenarios whose streams are replayed through clients: those that the endpoint means to be read."""
+
+
+def check(
+    client: StreamClient,
+    target: Target,
+    selected: Sequence[Check],
+    *,
+    mock: MockControl | None = None,
+    public: bool = False,
+    strict: bool = False,
+    allowed: Allowed = NOTHING,
+    profile: Profile | None = None,
+    schema: PayloadSchema | None = None,
+    pace: Pace | None = None,
+    guessed: bool = False,
+    clients: bool = False,
+    reference: Target | None = None,
+    progress: Progress = lambda *_: None,
+) -> ChecksFile:
+    """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream.
+
+    `reference` is the same endpoint without a proxy: everything is observed there too, and each finding says whether
+    it is the proxy's.
+
+    `guessed`: it was settled by trying, so where the prompt goes is not known.
+    `clients`: its streams are also replayed through the clients that people use.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    look = partial(
+        observe,
+        selected=selected,
+        mock=mock,
+        public=public,
+        allowed=allowed,
+        profile=profile,
+        schema=schema,
+        pace=pace,
+        guessed=guessed,
+        progress=progress,
+    )
+    case = look(client, target)
+    happy = case.observed[0]
+    if not happy.streams:
+        raise not_a_stream(happy.transcript)
+    if reference is not None:
+        with client.another() as own:
+            direct = look(own, reference)
+        if not direct.observed[0].streams:
+            raise not_a_stream(direct.observed[0].transcript)
+        case.position, case.mock, case.reference = Position.VIA, mock is not None, direct
+        case.requests += direct.requests
+    played = {seen.scenario for seen in case.observed}
+    reads = {one.id: [name for name in one.reads if name in played] for one in selected}
+    hide = hiding([*credentials(target), allowed.second_key or ""])
+    results = [msgspec.structs.replace(hidden(one, hide), scenarios=reads[one.id]) for one in _judged(case, selected)]
+    return ChecksFile(
+        target=target.masked_url,
+        dialect=case.dialect_name,
+        dialect_rule=happy.transcript.dialect_rule,
+        dialect_doubt=case.doubt,
+        profile=case.profile.name,
+        position=case.position.value,
+        streamgauge=__version__,
+        started=started,
+        strict=strict,
+        requests=case.requests,
+        summary=summary_of(results),
+        results=results,
+        exchanges=exchanges(case, results, hide),
+        clients=_matrix(case, hide) if clients else None,
+    )
+
+
+def _judged(case: Case, selected: Sequence[Check]) -> list[CheckResult]:
+    """The results; with a reference, each finding says whether it is there without the proxy too."""
+    results = judge_case(case, selected)
+    if case.reference is None:
+        return results
+    return [beside(one, direct) for one, direct in zip(results, judge_case(case.reference, selected), strict=True)]
+
+
+def _matrix(case: Case, hide: Hide) -> Matrix:
+    streams = [stream_of(seen.transcript, seen.label) for seen in case.of(REPLAYED)]
+    return compare_clients([stream for stream in streams if stream is not None], case.dialect, case.method, hide=hide)
+
+
+def credentials(target: Target) -> list[str]:
+    """The values that must not come back in a report, with and without the name of their scheme."""
+    values = [value for name, value in target.headers.items() if is_secret(name)]
+    return values + [value.partition(" ")[2] for value in values]
+
+
+def summary_of(results: Sequence[CheckResult]) -> dict[str, int]:
+    """How many of each verdict, zeros included."""
+    return {verdict.value: sum(result.verdict is verdict for result in results) for verdict in Verdict}
+
+
+def observe(
+    client: StreamClient,
+    target: Target,
+    selected: Sequence[Check],
+    *,
+    mock: MockControl | None = None,
+    public: bool = False,
+    allowed: Allowed = NOTHING,
+    profile: Profile | None = None,
+    schema: PayloadSchema | None = None,
+    pace: Pace | None = None,
+    guessed: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Case:
+    """Run the scenarios that the selected checks read; only the first one when it gives no stream.
+
+    `profile` None is the one that follows from the dialect.
+    """
+    offset = None if mock is None else mock.clock()
+    pace = pace or Pace()
+    runner = ScenarioRunner(client, target, mock, offset, pace, allowed, target.reader())
+    case = Case(
+        position=Position.DIRECT if mock is None else Position.SANDWICH,
+        allowed=allowed.opt_ins,
+        public=public,
+        has_credential=any(is_secret(name) for name in target.headers),
+        endpoint_is_mock=runner.asks_the_mock,
+        dialect=target.reader(),
+        takes_limit=target.takes_limit,
+        schema=schema,
+        heartbeat_ns=round(pace.heartbeat_s * SECOND),
+    )
+    progress(SCENARIOS["happy"].summary, 0, 1)
+    before = client.exchanges
+    case.observed += PLAYS["happy"](runner, "happy")
+    case.requests = client.exchanges - before
+    happy = case.observed[0]
+    case.method = happy.method
+    if not happy.streams:
+        return case
+    case.dialect = target.reader() or happy.transcript.dialect
+    case.doubt = guesses.dialect_doubt(happy.transcript)
+    vendor = case.dialect is not None and case.dialect.path is not None
+    case.place_guessed = guessed and not vendor and not happy.upstream
+    # What is in doubt has no vendor whose habits could be excused.
+    case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect)
+    runner = runner._replace(dialect=case.dialect, happy=happy)
+
+    def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        with client.another() as own:
+            seen = list(PLAYS[scenario.name](runner._replace(client=own, waiting=waiting), scenario.name))
+            counts.append(own.exchanges)
+            return seen
+
+    counts: list[int] = []
+    todo = _to_play(case, selected)
+    case.observed += perform(todo, play, progress, done=1, total=len(todo) + 1)
+    case.requests += sum(counts)
+    return case
+
+
+def _to_play(case: Case, selected: Sequence[Check]) -> list[Scenario]:
+    """The scenarios that the checks read and that can be played, but for the first, in their order."""
+    read = {name for one in selected if asks(case, one) for name in one.reads} - {"happy"}
+    mock = case.has_mock
+    possible = [name for name, one in SCENARIOS.items() if not one.missing(mock=mock, allowed=case.allowed)]
+    wanted = {SCENARIOS[name].part_of or name for name in possible if name in read}
+    return [one for name, one in SCENARIOS.items() if name in wanted]

@@ -1,0 +1,154 @@
+"""Many requests at once, and more than fit. Played only with --allow-load, but for the two of a single request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.declared_scenarios import MAX_OUTPUT
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.scenarios.base import DEADLINE_S, Keys, ScenarioRunner, play
+from streamgauge.conformance.scenarios.second_user import as_second
+from streamgauge.conformance.scenarios.together import together
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.transport.connection import Close
+
+# Characters of a prompt: above the guides' 5,000, what no chat needs; what nobody should read. In a URL: above the
+# 8 KiB of Kestrel and nginx; as many as httpx sends.
+BODY_SIZES: Final[Sequence[int]] = (100_000, 1_000_000)
+URL_SIZES: Final[Sequence[int]] = (32_000, 64_000)
+TOKENS: Final = 40
+ROUNDS: Final = 3  # requests of a burst, as a multiple of the streams allowed
+WORKERS: Final = 4
+CANARIES: Final = 8
+SLOT_ROUNDS: Final = 4
+FREE_AFTER: Final = 5 / 3  # 5 s, as streams last 3
+
+Task = Callable[[ScenarioRunner], list[Observed]]
+
+
+def crowd(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observed]:
+    """What the tasks observe side by side, each with a client of its own."""
+    clients = [run.client.another() for _ in tasks]
+    try:
+        runners = [run._replace(client=client) for client in clients]
+        yield from chain(*together([partial(task, own) for task, own in zip(tasks, runners, strict=True)]))
+    finally:
+        for client in clients:
+            run.client.exchanges += client.exchanges
+            client.close()
+
+
+@play("oversize")
+def oversize(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    shown = run.target.request()
+    if shown.prompt is None:
+        return
+    sizes = URL_SIZES if shown.body is None else BODY_SIZES
+    if shown.body is not None and run.mock is None and OptIn.LOAD not in run.allowed.opt_ins:
+        sizes = sizes[:-1]  # a real model is paid for what it reads
+    for size in sizes:
+        # One letter, because others could take three times their room in a URL.
+        spec, stream_id = run.request({"tokens": 1, "ttft": "0"}, prompt="x" * size)
+        seen = run.probe(scenario, spec, stream_id, variant=f"{size:,} characters")
+        # What is printed has no room for them.
+        short = run.target.request(f"({size:,} characters)")
+        seen.size, seen.prompt, seen.request_body, seen.url, seen.curl = size, "", None, short.masked_url, short.curl()
+        yield seen
+        if not seen.streams:
+            return
+
+
+@play("max-output")
+def max_output(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    if not run.target.takes_limit:
+        return
+    run = run._replace(target=run.target.as_spoken(run.dialect))  # which knows where its limit stands
+    spec, stream_id = run.request({"itl": "1ms"}, max_tokens=MAX_OUTPUT)
+    transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
+    yield run.observed(scenario, spec, stream_id, transcript)
+
+
+@play("saturate")
+def saturate(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    count = _streams(run)
+    keys: Keys = {"tokens": TOKENS, "itl": f"{run.pace.hold_s * 1000 / TOKENS:.0f}ms"}
+
+    def first(number: int, own: ScenarioRunner) -> list[Observed]:
+        return [own.ask(scenario, keys, variant=f"stream {number} of {count}")]
+
+    def second(own: ScenarioRunner) -> list[Observed]:
+        time.sleep(run.pace.hold_s / 3)  # by now the first user's streams are under way, or refused
+        spec, stream_id = own.request({"tokens": 1, "ttft": "0"}, headers=as_second(run))
+        return [own.probe("second-user", spec, stream_id)]
+
+    tasks: list[Task] = [partial(first, number) for number in range(1, count + 1)]
+    yield from crowd(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
+
+
+@play("burst")
+def burst(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    count = _streams(run) * ROUNDS
+    numbers = iter(range(1, count + 1))
+    lock, refused = threading.Lock(), threading.Event()
+
+    def worker(own: ScenarioRunner) -> list[Observed]:
+        made = []
+        while not refused.is_set():
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                break
+            spec, stream_id = own.request({"tokens": 1, "ttft": "0"})
+            seen = own.probe(scenario, spec, stream_id, variant=f"request {number} of {count}")
+            if not seen.streams or seen.transcript.first(Kind.ERROR):
+                refused.set()
+            made.append(seen)
+        return made
+
+    yield from crowd(run, [worker] * WORKERS)
+
+
+@play("canaries")
+def canaries(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    count = min(CANARIES, _streams(run))
+
+    def one(number: int, own: ScenarioRunner) -> list[Observed]:
+        canary = f"canary{number}{time.time_ns() % 1_000_000:06d}"
+        prompt = f"Repeat the word {canary} ten times, with spaces between, and say nothing else."
+        spec, stream_id = own.request({"text": "id", "tokens": TOKENS, "itl": "10ms"}, prompt=prompt)
+        transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S)
+        seen = own.observed(scenario, spec, stream_id, transcript, variant=f"stream {number} of {count}")
+        seen.expected_text = stream_id or canary
+        return [seen]
+
+    yield from crowd(run, [partial(one, number) for number in range(1, count + 1)])
+
+
+@play("slots")
+def slots(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    """As many streams as allowed, all left; the same again, each time when their slots should be free."""
+    count, patience_s = _streams(run), run.pace.hold_s / 3
+
+    def leaves(number: int, turn: int, own: ScenarioRunner) -> list[Observed]:
+        spec, stream_id = own.request({"tokens": 300, "itl": f"{run.pace.hold_s * 10:.0f}ms"})
+        how = (patience_s, Close.RST if number % 2 else Close.FIN)
+        transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S, leave_after=how)
+        variant = f"round {turn} of {SLOT_ROUNDS}, stream {number} of {count}"
+        return [own.observed(scenario, spec, stream_id, transcript, variant=variant)]
+
+    for turn in range(1, SLOT_ROUNDS + 1):
+        seen = list(crowd(run, [partial(leaves, number, turn) for number in range(1, count + 1)]))
+        for one in seen:
+            one.size = turn
+        yield from seen
+        if turn < SLOT_ROUNDS:
+            time.sleep(run.pace.hold_s * FREE_AFTER)
+
+
+def _streams(run: ScenarioRunner) -> int:
+    assert run.allowed.streams is not None
+    return run.allowed.streams

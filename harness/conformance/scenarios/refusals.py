@@ -1,0 +1,90 @@
+"""Requests that ought to be refused, or answered in another way than with a stream."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.base import ScenarioRunner, play
+from streamgauge.endpoint.target import RequestSpec
+from streamgauge.secrets import is_secret
+
+
+@play("head")
+def head(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    spec, stream_id = run.request()
+    yield run.probe(scenario, _without_body(spec, "HEAD"), stream_id)
+
+
+@play("wrong-method")
+def wrong_method(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    spec, _ = run.request()
+    yield run.probe(scenario, _without_body(spec, "PUT" if spec.method == "GET" else "GET"), None)
+
+
+@play("bad-json")
+def bad_json(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    """JSON of the wrong shape is what `invalid` sends."""
+    spec, _ = run.request()
+    yield run.probe(scenario, spec._replace(body=b'{"message": '), None, variant="a cut-off body")
+
+
+@play("text-plain")
+def text_plain(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    spec, stream_id = run.request(headers={"Content-Type": "text/plain"})
+    yield run.probe(scenario, spec, stream_id, variant="a body labelled text/plain")
+
+
+@play("invalid")
+def invalid(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    spec, _ = run.request()
+    if spec.prompt is None:
+        return
+    yield run.probe(scenario, run.target.request(" "), None, variant="a blank prompt")
+    if spec.body is not None and (body := _without_prompt(spec)) is not None:
+        yield run.probe(scenario, spec._replace(body=body), None, variant="a missing prompt")
+
+
+@play("no-auth")
+def no_auth(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    secret = {name: value for name, value in run.target.headers.items() if is_secret(name)}
+    if not secret:
+        return
+    for variant, headers in (
+        ("no credential", dict.fromkeys(secret)),
+        ("a wrong credential", {name: f"{value}x" for name, value in secret.items()}),
+    ):
+        spec, stream_id = run.request(headers=headers)
+        yield run.probe(scenario, spec, stream_id, variant=variant)
+
+
+@play("no-stream")
+def no_stream(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+    spec, stream_id = run.request({"tokens": 4})
+    body = _json_object(spec.body)
+    if body is not None and "stream" in body:
+        body = {name: value for name, value in body.items() if name != "stream_options"} | {"stream": False}
+        yield run.probe(scenario, spec._replace(body=msgspec.json.encode(body)), stream_id)
+
+
+def _without_body(spec: RequestSpec, method: str) -> RequestSpec:
+    headers = {name: value for name, value in spec.headers.items() if name.lower() != "content-type"}
+    return spec._replace(method=method, body=None, headers=headers)
+
+
+def _json_object(body: bytes | None) -> dict[str, object] | None:
+    try:
+        value = msgspec.json.decode(body or b"")
+    except msgspec.DecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _without_prompt(spec: RequestSpec) -> bytes | None:
+    """The body without the top-level field that holds the prompt; None when that field cannot be told."""
+    body = _json_object(spec.body)
+    if body is None or not spec.prompt:
+        return None
+    told = msgspec.json.encode(spec.prompt)[1:-1]
+    kept = {name: value for name, value in body.items() if told not in msgspec.json.encode(value)}
+    return msgspec.json.encode(kept) if len(kept) < len(body) else None

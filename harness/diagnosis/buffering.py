@@ -1,0 +1,256 @@
+"""Runs the buffering diagnosis: the same paced stream on each path, twice the pace, and with compression offered."""
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from streamgauge.clocks import Offset
+from streamgauge.diagnosis import culprits
+from streamgauge.diagnosis.lockstep import Lockstep, run_lockstep
+from streamgauge.diagnosis.patterns import (
+    ConfigFix,
+    Delivery,
+    DiagnosisFile,
+    PathFinding,
+    Pattern,
+    Shape,
+    delivery_of,
+    shape_of,
+)
+from streamgauge.endpoint.client import StreamClient, not_a_stream
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target, directive
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import MS, ns_to_ms, show_bytes, show_ms
+from streamgauge.wire import Head
+
+TOKENS: Final = 150
+FAST_NS: Final = 10 * MS
+SLOW_NS: Final = 25 * MS
+LONG_TOKENS: Final = 3000
+LONG_NS: Final = 1 * MS
+DEADLINE_S: Final = 60.0
+_KEPT_HEADERS: Final = (
+    "server", "via", "content-type", "content-encoding", "transfer-encoding", "content-length", "cache-control",
+    "x-accel-buffering", "x-cache", "age", "cf-ray", "connection",
+)  # fmt: skip
+_SHOWN_POINTS: Final = 400
+_QUIET: Final = "no-accel-header"
+"""Providers do not send X-Accel-Buffering: no, so the mock keeps it back here: it would disarm the hop in question."""
+_GZIP: Final = {"Accept-Encoding": "gzip, deflate"}
+
+Progress = Callable[[str], None]
+
+
+class PathTarget(NamedTuple):
+    """One way to the endpoint."""
+
+    label: str
+    target: Target
+
+
+class PathObservation(NamedTuple):
+    """What was found on one path."""
+
+    path: PathTarget
+    finding: PathFinding
+    shape: Shape
+    head: Head | None
+
+
+def diagnose(
+    client: StreamClient,
+    via: PathTarget,
+    direct: PathTarget | None,
+    mock: MockControl | None,
+    progress: Progress = lambda _: None,
+) -> DiagnosisFile:
+    """Compare the paths and name the hop. Raises CannotMeasure when a path gives no stream."""
+    offset = mock.clock() if mock else None
+    reference = None
+    seen_direct = None
+    if direct is not None:
+        seen_direct, reference = _look(client, direct, mock, offset, None, progress)
+    seen_via, _ = _look(client, via, mock, offset, reference, progress)
+    position = "sandwich" if mock else "via" if direct else "direct"
+    return _conclude(position, seen_via, seen_direct)
+
+
+def _look(
+    client: StreamClient,
+    path: PathTarget,
+    mock: MockControl | None,
+    offset: Offset | None,
+    reference: Delivery | None,
+    progress: Progress,
+) -> tuple[PathObservation, Delivery]:
+    """Observe one path. `reference` is the direct path's delivery: its arrivals stand in for unknown emissions."""
+
+    def paced(itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None) -> tuple[Transcript, Delivery]:
+        stream_id = uuid4().hex[:12]
+        order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_QUIET)
+        prompt = f"{path.target.prompt} {order}" if mock else path.target.prompt
+        spec = path.target.request(prompt, headers=headers)
+        transcript = client.run(spec, dialect=path.target.reader(), deadline_s=DEADLINE_S)
+        if not transcript.is_stream:
+            raise not_a_stream(transcript)
+        emitted = None
+        if mock and offset:
+            entries = mock.entries(stream_id, wait_s=2)
+            emitted = [at - offset.offset_ns for at in entries[-1].token_ns()] if entries else None
+        known = emitted is not None
+        return transcript, delivery_of(transcript, emitted, itl_ns if known else None)
+
+    held: Lockstep | None = None
+    if mock:
+        progress(f"{path.label}: lockstep")
+        held = run_lockstep(client, path.target, mock, fault=_QUIET)
+    progress(f"{path.label}: {TOKENS} tokens at {show_ms(FAST_NS)}")
+    transcript, fast = paced(FAST_NS, TOKENS)
+    if reference is not None and fast.emitted_ns is None:
+        fast = _with_reference(fast, reference)
+    shape = shape_of(fast)
+    if mock and shape.pattern is Pattern.FULLY_BUFFERED:
+        progress(f"{path.label}: a long answer, to see whether there is a block size")
+        _, long = paced(LONG_NS, LONG_TOKENS)
+        longer = shape_of(long)
+        if longer.pattern is Pattern.BLOCK_BUFFERED:
+            why = f"an answer of {show_bytes(sum(fast.read_bytes))} fits into the buffer and arrived whole"
+            shape = longer._replace(window_ns=None, evidence=[*longer.evidence[:1], why])
+    elif shape.pattern is not Pattern.PASS_THROUGH or (held is not None and not held.passed):
+        progress(f"{path.label}: {TOKENS} tokens at {show_ms(SLOW_NS)}")
+        shape = shape_of(fast, paced(SLOW_NS, TOKENS)[1])
+    if held is not None:
+        shape = _agree(shape, held)
+        if mock and not held.passed and run_lockstep(client, path.target, mock).passed:
+            told = "with X-Accel-Buffering: no from the upstream the same path passes lockstep: that fix is proven"
+            shape = shape._replace(evidence=[*shape.evidence, told])
+    if shape.pattern is Pattern.PASS_THROUGH and fast.encoding is None:
+        progress(f"{path.label}: with compression offered")
+        compressed = paced(FAST_NS, TOKENS // 2, dict(_GZIP))[1]
+        under = shape_of(compressed)
+        if compressed.encoding and under.pattern is not Pattern.PASS_THROUGH:
+            why = f"tokens pass uncompressed, but under Content-Encoding: {compressed.encoding} {under.evidence[0]}"
+            shape = Shape(Pattern.COMPRESSION_HELD, under.size_bytes, under.window_ns, under.groups, [why])
+    elif fast.encoding and shape.pattern is not Pattern.PASS_THROUGH:
+        why = f"the answer is compressed unasked (Content-Encoding: {fast.encoding})"
+        shape = shape._replace(pattern=Pattern.COMPRESSION_HELD, evidence=[*shape.evidence, why])
+    return PathObservation(path, _finding(path, transcript, fast, shape), shape, transcript.capture.head), fast
+
+
+def _agree(shape: Shape, held: Lockstep) -> Shape:
+    """Lockstep has no clock in it, so it decides whether tokens pass; timing only says how they are held."""
+    if held.passed:
+        told = f"lockstep: each of {held.steps} tokens arrived before the next was released"
+        if shape.pattern in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
+            return shape._replace(pattern=Pattern.PASS_THROUGH, evidence=[told, *shape.evidence])
+        return shape._replace(evidence=[*shape.evidence, told])
+    told = f"lockstep: {held.describe()}"
+    if shape.pattern is Pattern.PASS_THROUGH and held.one_behind:
+        return shape._replace(pattern=Pattern.ONE_BEHIND, evidence=[told, *shape.evidence])
+    if shape.pattern is Pattern.PASS_THROUGH:
+        shape = shape._replace(pattern=Pattern.BLOCK_BUFFERED)
+    return shape._replace(evidence=[told, *shape.evidence])
+
+
+def _with_reference(fast: Delivery, reference: Delivery) -> Delivery:
+    if len(reference.arrived_ns) < len(fast.arrived_ns):
+        return fast
+    emitted = reference.arrived_ns[: len(fast.arrived_ns)]
+    gaps = [after - before for before, after in itertools.pairwise(emitted)]
+    return fast._replace(emitted_ns=emitted, itl_ns=round(median(gaps)) if gaps else None)
+
+
+def _finding(path: PathTarget, transcript: Transcript, fast: Delivery, shape: Shape) -> PathFinding:
+    arrived = fast.arrived_ns
+    gaps = [after - before for before, after in itertools.pairwise(arrived)]
+    head = transcript.capture.head
+    return PathFinding(
+        label=path.label,
+        url=path.target.masked_url,
+        pattern=shape.pattern,
+        size_bytes=shape.size_bytes,
+        window_ms=None if shape.window_ns is None else ns_to_ms(shape.window_ns),
+        ttft_ms=ns_to_ms(arrived[0]) if arrived else None,
+        itl_p50_ms=ns_to_ms(median(gaps)) if gaps else None,
+        span_ms=ns_to_ms(arrived[-1] - arrived[0]) if arrived else None,
+        tokens=len(arrived),
+        groups=shape.groups,
+        arrivals_ms=[ns_to_ms(at) for at in arrived[:_SHOWN_POINTS]],
+        emitted_ms=[ns_to_ms(at) for at in (fast.emitted_ns or [])[:_SHOWN_POINTS]],
+        headers={n: v[:200] for n in _KEPT_HEADERS if head is not None and (v := head.get(n)) is not None},
+        evidence=shape.evidence,
+    )
+
+
+def _conclude(position: str, via: PathObservation, direct: PathObservation | None) -> DiagnosisFile:
+    shape = via.shape
+    buffered = shape.pattern not in (Pattern.PASS_THROUGH, Pattern.UNKNOWN)
+    at_source = direct is not None and direct.shape.pattern not in (Pattern.PASS_THROUGH, Pattern.UNKNOWN)
+    evidence = [f"{via.path.label}: {line}" for line in shape.evidence]
+    if direct is not None:
+        evidence += [f"{direct.path.label}: {line}" for line in direct.shape.evidence]
+        evidence += _signature(via.finding, direct.finding)
+    if not buffered:
+        hop, culprit = "none", None
+    elif at_source:
+        hop, culprit = "the endpoint itself: the direct path holds tokens back too", None
+    else:
+        culprit = culprits.culprit_of(via.head, shape.pattern, shape.window_ns)
+        between = "between harness and endpoint" if direct else "on the path (--direct tells proxy from endpoint)"
+        hop = f"{culprit.name if culprit else 'a hop'} {between}"
+        for name in ("server", "via"):
+            if name in via.finding.headers:
+                evidence.append(f"the answer's {name.title()} header: {via.finding.headers[name]}")
+        if "x-accel-buffering" not in via.finding.headers:
+            evidence.append("no X-Accel-Buffering header (a proxy may have consumed it)")
+    return DiagnosisFile(
+        position=position,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        buffered=buffered,
+        pattern=shape.pattern,
+        size_bytes=shape.size_bytes,
+        window_ms=None if shape.window_ns is None else ns_to_ms(shape.window_ns),
+        hop=hop,
+        culprit=f"{culprit.name}: {culprit.why}" if culprit else None,
+        answer=_answer(shape, hop, buffered),
+        evidence=evidence,
+        fixes=_fixes(shape, culprit, at_source) if buffered else [],
+        paths=[via.finding] + ([direct.finding] if direct else []),
+    )
+
+
+def _signature(via: PathFinding, direct: PathFinding) -> list[str]:
+    """TTFT up while ITL falls is what a buffer does to the two figures."""
+    if via.ttft_ms is None or direct.ttft_ms is None or via.itl_p50_ms is None or direct.itl_p50_ms is None:
+        return []
+    line = (
+        f"TTFT {direct.ttft_ms:.0f} → {via.ttft_ms:.0f} ms, ITL p50 {direct.itl_p50_ms:.2f} → {via.itl_p50_ms:.2f} ms "
+        f"({direct.label} → {via.label})"
+    )
+    held = via.ttft_ms > 1.5 * direct.ttft_ms and via.itl_p50_ms < 0.5 * direct.itl_p50_ms
+    return [line + (": TTFT up and ITL down is the mark of a buffer" if held else "")]
+
+
+def _answer(shape: Shape, hop: str, buffered: bool) -> str:
+    if shape.pattern is Pattern.UNKNOWN:
+        return "Too few tokens came to tell."
+    if not buffered:
+        return "Pass-through: tokens arrive as they are written."
+    size = f" ({shape.size_bytes:,} bytes)" if shape.size_bytes and shape.pattern is Pattern.BLOCK_BUFFERED else ""
+    window = f" ({show_ms(shape.window_ns)})" if shape.window_ns and shape.pattern is Pattern.TIME_COALESCED else ""
+    return f"Buffered: {shape.pattern.value}{size}{window}, by {hop}."
+
+
+def _fixes(shape: Shape, culprit: culprits.Culprit | None, at_source: bool) -> list[ConfigFix]:
+    if shape.pattern is Pattern.COMPRESSION_HELD:
+        return [culprits.COMPRESSION_FIX]
+    if at_source:
+        return [culprits.APP_FIXES[1]]
+    if culprit is not None and culprit.name != "nginx":
+        return [culprit.fix]
+    # The commonest culprit, and the only one that obeys a header of the application's.
+    return [culprits.NGINX.fix, culprits.APP_FIXES[0]]

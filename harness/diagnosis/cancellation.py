@@ -1,0 +1,127 @@
+"""Cancellation: what the model went on doing after its reader had left. Judged from the two sides' own times."""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import MS, SECOND, ns_to_ms
+
+SCHEMA: Final = 1
+
+
+class CancelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One abandoned stream. `propagation_ms` is client close → upstream saw it, absent when it never did.
+
+    `wasted_tokens` are those the upstream wrote after the client had closed; `clock_error_ms` bounds both.
+    """
+
+    path: str
+    phase: str
+    method: str
+    verdict: str
+    seen: bool
+    propagation_ms: float | None
+    clock_error_ms: float | None
+    tokens_received: int
+    wasted_tokens: int | None
+    upstream_end: str | None
+    upstream_kind: str | None
+    upstream_requests: int | None
+    note: str | None = None
+
+
+class CancellationFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`cancellation.json`."""
+
+    schema: int = SCHEMA
+    target: str
+    mock: str
+    started: str
+    rows: list[CancelRow]
+
+
+PROMPT_NS: Final = SECOND
+"""Within this an upstream that stops is prompt; a garbage collector or a drain timeout takes longer."""
+LATE_NS: Final = 10 * SECOND
+
+_DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
+
+
+class Upstream(NamedTuple):
+    """What the upstream's ledger says of one stream; times in epoch ns of our own clock, ± `error_ns`.
+
+    `arrivals_ns` has each request that carried the stream's id, `written_bytes` are of the last.
+    """
+
+    requests: int
+    end: str | None
+    disconnect_ns: int | None
+    disconnect_kind: str | None
+    token_ns: list[int]
+    tokens_after: int
+    error_ns: int
+    path: str | None = None
+    arrivals_ns: tuple[int, ...] = ()
+    written_bytes: int = 0
+
+    def finished_before(self, close_ns: int) -> bool:
+        """Whether there was nothing left to cancel."""
+        return self.end == "complete" and bool(self.token_ns) and self.token_ns[-1] <= close_ns
+
+
+def wasted_tokens(upstream: Upstream, close_ns: int) -> int:
+    """What the upstream generated for nobody: tokens written after the client had closed, or not written any more."""
+    return sum(at > close_ns for at in upstream.token_ns) + upstream.tokens_after
+
+
+def judge_cancellation(
+    transcript: Transcript, upstream: Upstream | None, *, path: str, phase: str, method: str
+) -> CancelRow:
+    """One row of the matrix from what the client did and what the upstream's ledger says."""
+    close_ns = transcript.capture.end_ns
+    received = len(transcript.tokens)
+
+    def row(verdict: str, note: str | None, propagation_ns: int | None = None, wasted: int | None = None) -> CancelRow:
+        return CancelRow(
+            path=path,
+            phase=phase,
+            method=method,
+            verdict=verdict,
+            seen=propagation_ns is not None,
+            propagation_ms=None if propagation_ns is None else ns_to_ms(propagation_ns),
+            clock_error_ms=ns_to_ms(upstream.error_ns) if upstream else None,
+            tokens_received=received,
+            wasted_tokens=wasted,
+            upstream_end=upstream.end if upstream else None,
+            upstream_kind=upstream.disconnect_kind if upstream else None,
+            upstream_requests=upstream.requests if upstream else None,
+            note=note,
+        )
+
+    if transcript.outcome is not Outcome.CANCELLED or close_ns is None:
+        return row("inconclusive", f"the stream ended before it could be cancelled: {transcript.detail or ''}".strip())
+    if upstream is None:
+        return row("inconclusive", "the request never reached the mock: is the mock the endpoint's upstream?")
+    wasted = wasted_tokens(upstream, close_ns)
+    if upstream.disconnect_ns is None:
+        if upstream.finished_before(close_ns):
+            return row("inconclusive", "the upstream had finished before the client left", None, 0)
+        how = "ran to its end" if upstream.end == "complete" else "still ran when the harness stopped waiting"
+        return row("fail", f"the upstream never saw the client leave and {how}", None, wasted)
+    delay = max(upstream.disconnect_ns - close_ns, 0)
+    verdict = "pass" if delay <= PROMPT_NS else "warn" if delay <= LATE_NS else "fail"
+    return row(verdict, _cause(delay, phase), delay, wasted)
+
+
+def _cause(delay_ns: int, phase: str) -> str | None:
+    """The known mechanisms that a delay gives away."""
+    if _DOTNET_DRAIN_NS[0] <= delay_ns <= _DOTNET_DRAIN_NS[1]:
+        return (
+            "2.0 s is .NET's ResponseDrainTimeout: the response was dropped, not cancelled; "
+            "pass the request's CancellationToken on to the upstream call"
+        )
+    if delay_ns > PROMPT_NS and phase == "before the first token":
+        return "a hop that notices a closed client only when it next writes learns it with the first token"
+    return None

@@ -1,0 +1,168 @@
+"""Lockstep: the mock releases token k only after token k − 1 has been seen on our socket.
+
+Buffering anywhere on the way shows as a step that does not arrive, whatever the speed of the machine; the one threshold
+is how long a step is waited for. What had been released when data came at last is the size of the buffer.
+"""
+
+import threading
+import time
+from functools import partial
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import RequestSpec, Target, directive
+from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.reader import StreamReader
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.transport.connection import Close
+
+TOKENS: Final = 8
+STEP_TIMEOUT_S: Final = 2.0
+MAX_FAILED_STEPS: Final = 2
+MEASURE_TOKENS: Final = 4096
+MEASURE_STEP_S: Final = 0.25
+SETTLE_S: Final = 0.1
+DEADLINE_S: Final = 60.0
+
+
+class LockstepStep(NamedTuple):
+    """One release: `released` tokens in all, `seen` by the client when the step ended, body bytes seen so far."""
+
+    released: int
+    seen: int
+    timed_out: bool
+    bytes_seen: int
+
+
+class Lockstep(NamedTuple):
+    """A whole lockstep stream."""
+
+    transcript: Transcript
+    log: tuple[LockstepStep, ...]
+
+    @property
+    def steps(self) -> int:
+        return len(self.log)
+
+    @property
+    def passed(self) -> bool:
+        """Every released token arrived before the next was released."""
+        return bool(self.log) and not any(step.timed_out for step in self.log)
+
+    @property
+    def one_behind(self) -> bool:
+        """Each token arrived only with the release of the next."""
+        late = [step for step in self.log if step.timed_out]
+        return bool(late) and all(step.seen == step.released - 1 for step in late)
+
+    @property
+    def first_burst(self) -> int | None:
+        """Body bytes there were when the first token had come; None when none came before the last release."""
+        return next((step.bytes_seen for step in self.log if step.seen), None)
+
+    def describe(self) -> str:
+        """The outcome in a sentence."""
+        late = next((step for step in self.log if step.timed_out), None)
+        if late is None:
+            return f"each of {self.steps} tokens arrived before the next was released"
+        if self.one_behind and late.seen:
+            return f"token {late.released} arrived only when token {late.released + 1} was released"
+        return f"{late.released} tokens were released and {late.seen} had arrived {STEP_TIMEOUT_S:.0f} s later"
+
+
+def run_lockstep(
+    client: StreamClient,
+    target: Target,
+    mock: MockControl,
+    *,
+    tokens: int = TOKENS,
+    fault: str | None = None,
+    step_timeout_s: float = STEP_TIMEOUT_S,
+) -> Lockstep:
+    """Play one lockstep stream through `target`; gives up after two steps that time out."""
+    stream_id = uuid4().hex[:12]
+    order = directive(id=stream_id, script="lockstep", tokens=tokens, ttft="0", itl="0", fault=fault)
+    prompt = f"{target.prompt} {order}"
+    return play(client, target.request(prompt), target.reader(), mock, stream_id, tokens, step_timeout_s)
+
+
+def play(
+    client: StreamClient,
+    spec: RequestSpec,
+    dialect: Dialect | None,
+    mock: MockControl,
+    stream_id: str,
+    tokens: int,
+    step_timeout_s: float = STEP_TIMEOUT_S,
+) -> Lockstep:
+    """The same for a request that already carries the directive."""
+    steps = [(step, step_timeout_s) for step in range(1, tokens + 1)]
+    return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
+
+
+def measure_buffer(
+    client: StreamClient, spec: RequestSpec, dialect: Dialect | None, mock: MockControl, stream_id: str
+) -> int | None:
+    """Body bytes that a path which failed lockstep lets go of at once: its buffer. None when nothing came early.
+
+    `spec` must ask for a lockstep stream of MEASURE_TOKENS tokens. Releases double, so any buffer is found in a dozen.
+    """
+    steps = [(2**power, MEASURE_STEP_S) for power in range(MEASURE_TOKENS.bit_length())]
+    return _play(client, spec, dialect, mock, stream_id, MEASURE_TOKENS, steps, len(steps), once=True).first_burst
+
+
+def _play(
+    client: StreamClient,
+    spec: RequestSpec,
+    dialect: Dialect | None,
+    mock: MockControl,
+    stream_id: str,
+    tokens: int,
+    steps: list[tuple[int, float]],
+    failures: int,
+    *,
+    once: bool = False,
+) -> Lockstep:
+    """Release up to each step's token and wait its time for that token; `once` stops when the first data comes."""
+    seen = threading.Condition()
+    progress = {"tokens": 0, "bytes": 0, "ended": 0}
+
+    def on_token(reader: StreamReader) -> Close | None:
+        with seen:
+            progress["tokens"] = reader.token_events
+            progress["bytes"] = sum(len(data) for _, data in reader.transcript.capture.body)
+            seen.notify()
+        return None
+
+    answer: list[Transcript] = []
+
+    def read() -> None:
+        answer.append(client.run(spec, dialect=dialect, deadline_s=DEADLINE_S, on_token=on_token))
+        with seen:
+            progress["ended"] = 1
+            seen.notify()
+
+    thread = threading.Thread(target=read, name="lockstep")
+    thread.start()
+    log: list[LockstepStep] = []
+    try:
+        for step, wait_s in steps:
+            mock.release(stream_id, step)
+            with seen:
+                seen.wait_for(partial(_arrived, progress, 1 if once else step), wait_s)
+            if once and progress["tokens"]:
+                time.sleep(SETTLE_S)  # a flush of several segments comes in several reads
+            with seen:
+                log.append(LockstepStep(step, progress["tokens"], progress["tokens"] < step, progress["bytes"]))
+            if progress["ended"] or sum(item.timed_out for item in log) >= failures or (once and progress["tokens"]):
+                break
+    finally:
+        mock.release(stream_id, tokens + 1)
+        thread.join()
+    return Lockstep(answer[0], tuple(log))
+
+
+def _arrived(progress: dict[str, int], tokens: int) -> bool:
+    return progress["tokens"] >= tokens or bool(progress["ended"])

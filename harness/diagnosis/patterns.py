@@ -1,0 +1,226 @@
+"""Buffering: who holds the tokens back, told from reads and events on each path (design section 6)."""
+
+from enum import StrEnum
+from itertools import pairwise
+from statistics import median
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import MS, show_ms
+
+SCHEMA: Final = 1
+
+
+class Pattern(StrEnum):
+    """The classes of delivery."""
+
+    PASS_THROUGH = "pass-through"
+    BLOCK_BUFFERED = "block-buffered"
+    TIME_COALESCED = "time-coalesced"
+    FULLY_BUFFERED = "fully-buffered"
+    COMPRESSION_HELD = "compression-held"
+    ONE_BEHIND = "one-behind"
+    FIRST_BYTE_HELD = "first-byte-held"
+    UNKNOWN = "unknown"
+
+
+class PathFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """How one path delivers. `delays_ms` is arrival − emission per token where the mock's ledger is known."""
+
+    label: str
+    url: str
+    pattern: Pattern
+    size_bytes: int | None = None
+    window_ms: float | None = None
+    ttft_ms: float | None = None
+    itl_p50_ms: float | None = None
+    span_ms: float | None = None
+    tokens: int = 0
+    groups: int = 0
+    arrivals_ms: list[float] = []
+    emitted_ms: list[float] = []
+    headers: dict[str, str] = {}
+    evidence: list[str] = []
+
+
+class ConfigFix(msgspec.Struct, frozen=True):
+    """What to change: the file or product it belongs to, and the exact lines."""
+
+    where: str
+    lines: list[str]
+
+
+class DiagnosisFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`diagnosis.json`."""
+
+    schema: int = SCHEMA
+    position: str
+    started: str
+    buffered: bool
+    pattern: Pattern
+    size_bytes: int | None
+    window_ms: float | None
+    hop: str
+    culprit: str | None
+    answer: str
+    evidence: list[str]
+    fixes: list[ConfigFix]
+    paths: list[PathFinding]
+
+
+class Delivery(NamedTuple):
+    """One paced stream as delivered. Times are ns since the request was sent; parallel lists.
+
+    `arrived_ns` and `read` are per token; `read_ns` and `read_bytes` per read that brought body bytes, which is what
+    `read` counts. `emitted_ns` is when the upstream wrote each token, None where nobody knows.
+    """
+
+    arrived_ns: list[int]
+    read: list[int]
+    read_ns: list[int]
+    read_bytes: list[int]
+    emitted_ns: list[int] | None
+    itl_ns: int | None
+    encoding: str | None
+
+
+class Shape(NamedTuple):
+    """What one delivery looks like: its class, the sizes and spacings of its bursts, and why."""
+
+    pattern: Pattern
+    size_bytes: int | None
+    window_ns: int | None
+    groups: int
+    evidence: list[str]
+
+
+_GROUP_GAP_NS: Final = 3 * MS
+"""Reads closer than this belong to one burst: a flush of several segments, not two tokens paced 10 ms apart."""
+_PASSING_SHARE: Final = 0.8
+_ALIKE: Final = 1.3
+_SMALL_HEAD: Final = 3
+
+
+def delivery_of(transcript: Transcript, emitted_ns: list[int] | None, itl_ns: int | None) -> Delivery:
+    """The delivery in a captured stream; `emitted_ns` in epoch ns of our clock."""
+    capture = transcript.capture
+    zero = capture.sent_ns or capture.start_ns
+    sizes: dict[int, int] = {}
+    for read, data in capture.body:
+        sizes[read] = sizes.get(read, 0) + len(data)
+    at_read = {read: index for index, read in enumerate(sizes)}
+    return Delivery(
+        [transcript.time_of(event) - zero for event, _ in transcript.tokens],
+        [at_read.get(event.read_index, len(sizes) - 1) for event, _ in transcript.tokens],
+        [capture.reads[read].t_ns - zero for read in sizes],
+        list(sizes.values()),
+        None if emitted_ns is None else [at - zero for at in emitted_ns],
+        itl_ns,
+        (capture.head.get("content-encoding") if capture.head else None) or None,
+    )
+
+
+def bursts(delivery: Delivery) -> list[tuple[int, int]]:
+    """(arrival of the first byte, bytes) of each burst: reads with less than 3 ms between them."""
+    out: list[tuple[int, int]] = []
+    last = None
+    for at, size in zip(delivery.read_ns, delivery.read_bytes, strict=True):
+        if last is not None and at - last < _GROUP_GAP_NS:
+            out[-1] = (out[-1][0], out[-1][1] + size)
+        else:
+            out.append((at, size))
+        last = at
+    return out
+
+
+def token_groups(delivery: Delivery) -> list[int]:
+    """How many tokens each burst brought, bursts without a token left out."""
+    counts: list[int] = []
+    last = None
+    for at in delivery.arrived_ns:
+        if last is not None and at - last < _GROUP_GAP_NS:
+            counts[-1] += 1
+        else:
+            counts.append(1)
+        last = at
+    return counts
+
+
+def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
+    """Classify a path from a stream paced fast and, to tell a size from a time, the same stream paced slower."""
+    tokens = len(fast.arrived_ns)
+    groups = token_groups(fast)
+    if tokens < 2:
+        return Shape(Pattern.UNKNOWN, None, None, len(groups), ["fewer than two tokens came"])
+    emission = fast.emitted_ns
+    said = f"{tokens} tokens arrived in {len(groups)} bursts"
+    if len(groups) == 1:
+        span = emission[-1] - emission[0] if emission else None
+        why = f"{said}, after the upstream had written for {show_ms(span)}" if span else said
+        return Shape(Pattern.FULLY_BUFFERED, sum(fast.read_bytes), None, 1, [why])
+    rest = tokens - groups[0]
+    if groups[0] >= _SMALL_HEAD and rest and len(groups) - 1 >= _PASSING_SHARE * rest:
+        held = sum(fast.read_bytes[: fast.read[groups[0] - 1] + 1]) if fast.read else None
+        why = f"the first {groups[0]} tokens arrived together, every later one by itself"
+        return Shape(Pattern.FIRST_BYTE_HELD, held, None, len(groups), [why])
+    if len(groups) >= _PASSING_SHARE * tokens:
+        return _single(fast, slow, groups, said)
+    return _held(fast, slow, groups, said)
+
+
+def _single(fast: Delivery, slow: Delivery | None, groups: list[int], said: str) -> Shape:
+    """One token a burst: they pass, unless each comes only when the next is written."""
+    behind = _lag_in_tokens(fast)
+    if behind is None:
+        return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [said])
+    delay_ns, share = behind
+    told = f"{said}, {show_ms(delay_ns)} after they were written"
+    slower = _lag_in_tokens(slow) if slow else None
+    # Latency stays the same when the tokens come slower; waiting for the next token grows with it.
+    if slower is not None and 0.5 <= share <= 1.6 and 0.5 <= slower[1] <= 1.6:
+        return Shape(Pattern.ONE_BEHIND, None, None, len(groups), [f"{told}: each waits for the next one"])
+    return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [told])
+
+
+def _lag_in_tokens(delivery: Delivery) -> tuple[int, float] | None:
+    """Median arrival − emission, in ns and in gaps between tokens."""
+    emitted = delivery.emitted_ns
+    if not emitted or not delivery.itl_ns or len(emitted) < len(delivery.arrived_ns):
+        return None
+    delay = median(at - wrote for at, wrote in zip(delivery.arrived_ns, emitted, strict=False))
+    return round(delay), delay / delivery.itl_ns
+
+
+def _held(fast: Delivery, slow: Delivery | None, groups: list[int], said: str) -> Shape:
+    """Bursts of several tokens: by size (the bytes agree at both paces) or by time (the spacing agrees)."""
+    size, window = _size_and_window(fast)
+    by_size = f"{said}; a burst holds {size:,} bytes" if size else said
+    by_time = f"{said}; a burst comes every {show_ms(window)}" if window else said
+    if slow is None or len(token_groups(slow)) < 3:
+        # At one pace a size and a time look alike; whichever varies less is the likelier cause.
+        return Shape(Pattern.BLOCK_BUFFERED, size, window, len(groups), [by_size, "measured at one pace only"])
+    slow_size, slow_window = _size_and_window(slow)
+    sizes_agree = _ratio(size, slow_size)
+    windows_agree = _ratio(window, slow_window)
+    if windows_agree < sizes_agree and windows_agree <= _ALIKE:
+        why = f"at a slower pace still every {show_ms(slow_window)}: it is a time"
+        return Shape(Pattern.TIME_COALESCED, None, window, len(groups), [by_time, why])
+    why = f"at a slower pace still {slow_size or 0:,} bytes: it is a size"
+    return Shape(Pattern.BLOCK_BUFFERED, size, None, len(groups), [by_size, why])
+
+
+def _size_and_window(delivery: Delivery) -> tuple[int | None, int | None]:
+    """Median bytes of a burst and median time between bursts; the last burst is whatever was left."""
+    found = bursts(delivery)
+    whole = [size for _, size in found[:-1]]
+    starts = [at for at, _ in found[:-1]]
+    gaps = [after - before for before, after in pairwise(starts)]
+    return (round(median(whole)) if whole else None), (round(median(gaps)) if gaps else None)
+
+
+def _ratio(one: int | None, other: int | None) -> float:
+    if not one or not other:
+        return float("inf")
+    return max(one, other) / min(one, other)

@@ -1,0 +1,267 @@
+"""One stream at a time: send a request, read the answer, say how it went. A fault of the endpoint's is an outcome."""
+
+import ssl
+import time
+from collections.abc import Callable
+from copy import copy
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from streamgauge.endpoint.target import RequestSpec, Target
+from streamgauge.errors import CannotMeasure
+from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.reader import StreamReader, by_read, interpret
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import mask_url
+from streamgauge.transport.connection import Close
+from streamgauge.transport.connector import Connector
+from streamgauge.transport.exchange import Exchange, Watch
+from streamgauge.transport.http1 import CaptureTransport
+from streamgauge.transport.http2 import Http2Transport
+from streamgauge.transport.proxies import Proxies
+from streamgauge.transport.request import PreparedRequest, destination, fields_of
+from streamgauge.transport.tls import tls_context
+from streamgauge.wire import Capture
+
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 60.0
+
+OnToken = Callable[[StreamReader], Close | None]
+"""Called after the head and after each read that brought token events; what it returns closes the stream."""
+
+
+class StreamClient:
+    """A client with one idle connection kept per origin. Not for use by two threads or greenlets at once.
+
+    Proxies of the environment are used as httpx would, but never for loopback addresses.
+    `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` the whole stream.
+    `exchanges` counts the requests made.
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        http2: bool = False,
+        unix_socket: str | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        watch: Watch | None = None,
+    ) -> None:
+        self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket, http2=http2)
+        self._kind = Http2Transport if http2 else CaptureTransport
+        self._watch = watch
+        self._transport = self._new_transport()
+        self.exchanges = 0
+        self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
+        self.last: Capture | None = None
+        self._exchange: Exchange | None = None
+
+    @classmethod
+    def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
+        """A client with the target's own settings; `watch` waits for it, as in `streamgauge.transport.exchange`."""
+        return cls(
+            tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
+            if target.url.startswith("https")
+            else None,
+            http2=target.http2,
+            unix_socket=target.unix_socket,
+            read_timeout_s=target.timeout_s,
+            watch=watch,
+        )
+
+    def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
+        """A client with the same settings and connections of its own, or with another patience with silence."""
+        other = copy(self)
+        other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
+        if read_timeout_s is not None:
+            other._read_timeout_s = read_timeout_s
+        return other
+
+    def _new_transport(self) -> CaptureTransport:
+        return self._kind(connector=self._connector, watch=self._watch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def run(
+        self,
+        spec: RequestSpec,
+        *,
+        dialect: Dialect | None = None,
+        keep: bool = True,
+        deadline_s: float | None = None,
+        on_token: OnToken | None = None,
+        leave_after: tuple[float, Close] | None = None,
+    ) -> Transcript:
+        """Make one exchange and read it to its end. `keep` keeps the wire, the body and its lines for inspection.
+
+        `leave_after` closes so many seconds after the request was sent, whatever has come by then.
+        Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
+        `cut` then gives what had come so far.
+        """
+        deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        try:
+            asking = self.asking(spec, deadline=deadline, leave_after=leave_after)
+        except httpx.InvalidURL as error:
+            self.exchanges += 1
+            return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
+        return self.ask(asking, dialect=dialect, keep=keep, on_token=on_token)
+
+    def asking(
+        self,
+        spec: RequestSpec,
+        *,
+        deadline: float | None = None,
+        leave_after: tuple[float, Close] | None = None,
+    ) -> PreparedRequest:
+        """What `ask` takes, for those who have time for it before. `deadline` is on the monotonic clock.
+
+        Raises httpx.InvalidURL.
+        """
+        to = destination(spec.url)
+        return PreparedRequest(
+            spec.method,
+            to,
+            fields_of(spec.method, to, spec.headers, spec.body),
+            spec.body or b"",
+            spec.http_version,
+            self._connect_timeout_s,
+            self._read_timeout_s,
+            self._read_timeout_s,
+            deadline,
+            leave_after,
+        )
+
+    def ask(
+        self,
+        asking: PreparedRequest,
+        *,
+        dialect: Dialect | None = None,
+        keep: bool = True,
+        on_token: OnToken | None = None,
+    ) -> Transcript:
+        """`run`, of what `asking` has made."""
+        capture = self.last = Capture(0, wire=[] if keep else None)
+        self.exchanges += 1
+        self._exchange = None
+        deadline = asking.deadline_s
+        try:
+            exchange = self._exchange = self._transport.begin(asking, capture)
+        except httpx.TransportError as error:
+            capture.detail = capture.detail or str(error)
+            return self._given(interpret(capture, dialect, keep=keep))
+        if on_token is None:
+            exchange.drain(deadline)
+            return self._given(interpret(capture, dialect, keep=keep))
+        exchange.read_head(deadline)
+        return self._given(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
+
+    def cut(self, dialect: Dialect | None = None) -> Transcript | None:
+        """After an interruption: end the exchange in progress and give what it had brought; None if there was none.
+
+        One that had ended, but whose caller was stopped before it got the transcript, is given whole.
+        """
+        capture = self.last
+        if capture is None:
+            return None
+        if self._exchange is not None:
+            self._exchange.interrupt()
+        return interpret(capture, dialect) if capture.start_ns else None
+
+    def _given(self, transcript: Transcript) -> Transcript:
+        """What the caller has got is no longer there to be cut."""
+        self.last = None
+        return transcript
+
+
+def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
+    """Interpret while reading, so that the caller can act on a token."""
+    body = exchange.capture.body
+    done, tokens = 0, -1
+    while True:
+        for read, data in by_read(body[done:]):
+            reader.feed(read, data)
+        done = len(body)
+        if reader.token_events > tokens:
+            tokens = reader.token_events
+            how = on_token(reader)
+            if how is Close.HALF:
+                exchange.half_close()
+            elif how is not None:
+                exchange.leave(how)
+                break
+        if not exchange.step(deadline) and done == len(body):
+            break
+    return reader.finish()
+
+
+def settle(client: StreamClient, target: Target) -> Target:
+    """Find out how an endpoint wants to be asked, when the command line leaves it open.
+
+    Raises CannotMeasure when it cannot be reached. When no way gives a stream the likeliest is kept, and the
+    commands report what it answered.
+    """
+    ways = target.alternatives()
+    if len(ways) == 1:
+        return ways[0]
+    for way in ways:
+        transcript = client.run(way.request(), on_token=_leave_at_first_token)
+        if transcript.outcome is Outcome.CONNECT_ERROR:
+            raise unreachable(transcript)
+        if transcript.is_stream:
+            return way
+    return ways[0]
+
+
+def _leave_at_first_token(reader: StreamReader) -> Close | None:
+    return Close.FIN if reader.token_events else None
+
+
+def unreachable(transcript: Transcript) -> CannotMeasure:
+    """The error for an endpoint that could not be connected to."""
+    detail = transcript.detail or "the endpoint cannot be reached"
+    hint = "is it running, and are host and port right?"
+    if "certificate" in detail:
+        hint = "--ca FILE names the authority to believe, --insecure believes any"
+    elif " proxy " in detail:
+        hint = "the proxy is the environment's: unset HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY"
+    return CannotMeasure(detail, hint)
+
+
+def not_a_stream(transcript: Transcript) -> CannotMeasure:
+    """The error for an endpoint that answered, but with no stream in it: what came, and what to try."""
+    head = transcript.capture.head
+    if transcript.outcome is Outcome.CONNECT_ERROR:
+        return unreachable(transcript)
+    if head is None:
+        slow = transcript.outcome is Outcome.TIMEOUT
+        hint = (
+            "raise --timeout if it is just slow"
+            if slow
+            else "is it this port, and http, https or --http2 as it speaks?"
+        )
+        return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
+    body = transcript.body or b"".join(data for _, data in transcript.capture.body)
+    excerpt = body[:200].decode("utf-8", "replace")
+    hint = f"the body begins: {excerpt!r}" if excerpt else "the body is empty"
+    if head.status in (401, 403):
+        hint += "; pass a credential with --api-key-env NAME or --header"
+    elif 300 <= head.status < 400 and (elsewhere := head.get("location")):
+        hint += f"; it has moved to {elsewhere[:500]!r}: is that the URL to measure?"
+    elif head.status in (400, 404, 405, 415, 422):
+        hint += "; is the path right? Say how to ask with --body FILE, --method or --dialect"
+    what = transcript.detail or transcript.outcome.value
+    return CannotMeasure(f"no stream came from {mask_url(transcript.capture.url)}: {what}", hint)

@@ -1,0 +1,188 @@
+"""The mock's ledger, read through its control API: what the upstream really did, and when."""
+
+import ssl
+import time
+from types import TracebackType
+from typing import Final, NamedTuple, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure
+from streamgauge.transport.tls import tls_context
+
+PINGS: Final = 9
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
+PATIENCE_S: Final = 10.0
+
+T = TypeVar("T")
+
+
+class Writes(msgspec.Struct, frozen=True):
+    """Each write to the socket: epoch ns, bytes, and the index of the token it carried (None for none)."""
+
+    t_ns: list[int]
+    bytes: list[int]
+    token: list[int | None]
+
+    def __post_init__(self) -> None:
+        if not len(self.t_ns) == len(self.bytes) == len(self.token):
+            raise ValueError("the lists of a stream's writes differ in length")
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """How the mock saw its client leave: `tokens_after` were produced after it had seen it."""
+
+    t_ns: int
+    kind: str
+    tokens_before: int
+    tokens_after: int
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream request as the mock lived it; times in epoch ns of the mock's clock."""
+
+    seq: int
+    id: str
+    method: str
+    path: str
+    dialect: str | None = None
+    arrival_ns: int
+    head_ns: int | None = None
+    writes: Writes
+    tokens_planned: int | None = None
+    tokens_written: int = 0
+    write_blocked_ns: int = 0
+    disconnect: Disconnect | None = None
+    end_ns: int | None = None
+    end: str | None = None
+    status: int | None = None
+    faults: list[str] = []
+    resumed: bool = False
+
+    def token_ns(self) -> list[int]:
+        """When each token was first written."""
+        seen: dict[int, int] = {}
+        for at, token in zip(self.writes.t_ns, self.writes.token, strict=True):
+            if token is not None:
+                seen.setdefault(token, at)
+        return [seen[token] for token in sorted(seen)]
+
+
+class _Streams(msgspec.Struct):
+    streams: list[LedgerEntry]
+
+
+class _Summaries(msgspec.Struct):
+    streams: list[dict[str, object]]
+
+
+class _Clock(msgspec.Struct):
+    realtime_ns: int
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+class MockControl:
+    """A client of one mock's control API. Raises CannotMeasure when it cannot be reached or answers oddly."""
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """The mock that a target names, believed as the target is. Raises CannotMeasure when it names none."""
+        if target.mock is None:
+            raise CannotMeasure("no mock is known", "name it with --mock URL")
+        tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
+        return cls(target.mock, tls=tls)
+
+    def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        # Without TLS there is nothing to verify, and loading the certificates takes longer than all the rest.
+        verify = tls or self.url.startswith("https:")
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=PATIENCE_S, trust_env=False, verify=verify
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def entries(self, stream_id: str, wait_s: float = 0.0) -> list[LedgerEntry]:
+        """Every upstream request that carried this id, oldest first; waits up to `wait_s` for the last to end."""
+        path = f"/_mock/streams/{quote(stream_id, safe='')}"
+        response = self._ask("GET", path, {"wait": f"{wait_s:g}"} if wait_s else {}, wait_s)
+        if response.status == 404:
+            return []
+        return self._decode(response, _Streams).streams
+
+    def recent(self, limit: int = 1000) -> list[dict[str, object]]:
+        """Summaries of the latest streams, oldest first."""
+        response = self._ask("GET", "/_mock/streams", {"limit": str(limit)})
+        return self._decode(response, _Summaries).streams
+
+    def release(self, stream_id: str, upto: int) -> None:
+        """Let a lockstep stream write its steps 0 to `upto` − 1."""
+        path = f"/_mock/streams/{quote(stream_id, safe='')}/release"
+        self._decode(self._ask("POST", path, {"upto": str(upto)}), dict[str, object])
+
+    def clock(self) -> Offset:
+        """Estimate the mock's clock: the fastest of several pings bounds the error by half its round trip."""
+        best: Offset | None = None
+        for _ in range(PINGS):
+            before = time.time_ns()
+            remote = self._decode(self._ask("GET", "/_mock/clock", {}), _Clock).realtime_ns
+            best = better(best, of_round_trip(before, remote, time.time_ns()))
+        assert best is not None
+        return best
+
+    def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> _Answer:
+        try:
+            with self._http.stream(method, path, params=params, timeout=PATIENCE_S + wait_s) as response:
+                return _Answer(response.status_code, _read(response, time.monotonic() + 3 * PATIENCE_S + wait_s))
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise CannotMeasure(
+                f"the mock's control API at {self.url} cannot be reached: {error}",
+                "start one with `streamgauge mock`, and give its address with --mock",
+            ) from None
+        except ValueError as error:
+            raise self._odd(error) from None
+
+    def _decode(self, answer: _Answer, kind: type[T]) -> T:
+        try:
+            if answer.status != 200:
+                raise ValueError(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+            return msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise self._odd(error) from None
+
+    def _odd(self, error: Exception) -> CannotMeasure:
+        return CannotMeasure(
+            f"{self.url} does not answer as a mock's control API: {error}",
+            "--mock takes the address that `streamgauge mock` prints",
+        )
+
+
+def _read(response: httpx.Response, deadline_s: float) -> bytes:
+    """The body. Raises ValueError when it is larger, or takes longer, than a mock's ever is."""
+    parts, size = [], 0
+    for piece in response.iter_raw():
+        parts.append(piece)
+        size += len(piece)
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes")
+        if time.monotonic() > deadline_s:
+            raise ValueError("the answer does not end")
+    return b"".join(parts)

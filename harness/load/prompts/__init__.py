@@ -1,0 +1,185 @@
+"""What a load run asks: fixed, from a file or written to a length; the same for the same seed and stream number.
+
+A plan says which, and travels to the processes of a run as JSON. Each makes a source from it, which has no state: any
+process can take the prompt of any stream.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from streamgauge.errors import UsageError
+from streamgauge.load.prompts import tokenizer
+from streamgauge.load.prompts.files import MOST_LINE, Entry, parse_prompts
+from streamgauge.load.prompts.lengths import Length
+from streamgauge.load.prompts.words import WORDS, Writer
+
+Messages = tuple[dict[str, Any], ...]
+
+_NONCE_WORDS: Final = 8  # of some 600: 74 bits
+
+
+class PromptPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Where prompts come from: `file`, else `prompt_tokens` to write, else `text`. Lengths are in tokens.
+
+    `nonce` is a text of this run alone that makes its prompts differ from those of every other run.
+    """
+
+    text: str = ""
+    file: str | None = None
+    prompt_tokens: Length | None = None
+    output_tokens: Length | None = None
+    prefix_tokens: int = 0
+    prefixes: int = 0
+    nonce: str | None = None
+    tokenizer: str | None = None
+    seed: int = 1
+    processes: int = 1
+
+    @property
+    def varies(self) -> bool:
+        """Whether streams may ask different things."""
+        return bool(self.file or self.prompt_tokens or self.prefixes or self.nonce)
+
+    def settings(self) -> dict[str, Any]:
+        """The plan for people and for run.json; what was not asked for is left out."""
+        counted = f"tokens of {self.tokenizer}" if self.tokenizer else "words, about a token each (approximate)"
+        rows: dict[str, Any] = {
+            "source": f"file {Path(self.file).name}" if self.file else "generated" if self.prompt_tokens else "fixed",
+            "prompt_tokens": str(self.prompt_tokens) if self.prompt_tokens else None,
+            "output_tokens": str(self.output_tokens) if self.output_tokens else None,
+            "prefix_tokens": f"{self.prefix_tokens}*{self.prefixes}" if self.prefixes else None,
+            "nonce": self.nonce,
+            "counted_in": counted,
+            "seed": self.seed,
+        }
+        return {name: value for name, value in rows.items() if value is not None}
+
+
+class Prompt(NamedTuple):
+    """What one stream asks. `messages` go instead of `text`; `prompt_tokens` is exact only with a tokenizer."""
+
+    text: str
+    messages: Messages | None = None
+    output_tokens: int | None = None
+    prompt_tokens: int | None = None
+
+    def ending_in(self, text: str) -> "Prompt":
+        """The same with a text added to it: to the last user message, where there are messages."""
+        if self.messages is None:
+            return self._replace(text=f"{self.text} {text}")
+        return self._replace(messages=_put(self.messages, f" {text}", at_front=False))
+
+    def led_by(self, text: str) -> "Prompt":
+        """The same behind a text: at the very front, which is where caches of prefixes look."""
+        if self.messages is None:
+            return self._replace(text=f"{text} {self.text}")
+        return self._replace(messages=_put(self.messages, f"{text} ", at_front=True))
+
+
+class PromptSource:
+    """Gives each stream its prompt. Made by `source`."""
+
+    def __init__(self, plan: PromptPlan, entries: list[Entry], writer: Writer, lengths: list[int]) -> None:
+        self.plan = plan
+        self._entries, self._writer, self._lengths = entries, writer, lengths
+        fixed = not plan.varies and plan.prompt_tokens is None and plan.output_tokens is None
+        self._only = Prompt(plan.text, prompt_tokens=lengths[0]) if fixed else None
+        self.has_messages = any(entry.messages is not None for entry in entries)
+        self.has_output_tokens = plan.output_tokens is not None or any(entry.output_tokens for entry in entries)
+
+    def take(self, ordinal: int, *, prompt_tokens: int | None = None, output_tokens: int | None = None) -> Prompt:
+        """The prompt of stream `ordinal`; the lengths, where given, are used instead of the plan's.
+
+        A file is used from its first line on, and again from there.
+        """
+        plan = self.plan
+        if self._only is not None and prompt_tokens is None and output_tokens is None:
+            return self._only
+        rng = Random(f"{plan.seed}/prompt/{ordinal}")
+        # Drawn whether used or not: an option more or less does not change what the others give.
+        at_prompt, at_output, at_prefix = rng.random(), rng.random(), rng.random()
+        if prompt_tokens is None and plan.prompt_tokens is not None and not self._entries:
+            prompt_tokens = plan.prompt_tokens.at(at_prompt)
+        if prompt_tokens is not None:
+            prompt = self._written(ordinal, prompt_tokens)
+        else:
+            index = ordinal % len(self._entries) if self._entries else 0
+            entry = self._entries[index] if self._entries else Entry(plan.text)
+            prompt = Prompt(entry.text, entry.messages, entry.output_tokens, self._lengths[index])
+            if plan.nonce is not None:
+                prompt = self._led(prompt, _NONCE_WORDS, Random(f"{plan.nonce}/{ordinal}"))
+        if plan.prefixes:
+            which = int(at_prefix * plan.prefixes)
+            prompt = self._led(prompt, plan.prefix_tokens, Random(f"{plan.seed}/prefix/{which}"))
+        if output_tokens is None and plan.output_tokens is not None:
+            output_tokens = plan.output_tokens.at(at_output)
+        return prompt if output_tokens is None else prompt._replace(output_tokens=output_tokens)
+
+    def _written(self, ordinal: int, tokens: int) -> Prompt:
+        """A text of its own for each stream; with a nonce, of its own for each run too."""
+        text = self._writer.write(tokens, Random(f"{self.plan.seed}/text/{self.plan.nonce or ''}/{ordinal}"))
+        return Prompt(text, prompt_tokens=tokens)
+
+    def _led(self, prompt: Prompt, tokens: int, rng: Random) -> Prompt:
+        known = prompt.prompt_tokens
+        led = prompt.led_by(self._writer.write(tokens, rng))
+        return led._replace(prompt_tokens=None if known is None else known + tokens)
+
+
+def source(plan: PromptPlan) -> PromptSource:
+    """The source that a plan describes. Raises UsageError when its file or tokenizer is not there or not usable."""
+    count = tokenizer.load(plan.tokenizer) if plan.tokenizer else _count_words
+    entries = _read(Path(plan.file)) if plan.file is not None else []
+    writes = plan.prompt_tokens is not None or plan.prefixes or plan.nonce is not None
+    words = tokenizer.exact_words(count) if plan.tokenizer and writes else WORDS
+    lengths = [sum(map(count, _texts(entry))) for entry in entries or [Entry(plan.text)]]
+    return PromptSource(plan, entries, Writer(words), lengths)
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        if path.exists() and not path.is_file():  # every process reads it, which a pipe allows only once
+            raise UsageError(f"--prompt-file {path} is not a regular file", "save the prompts to a .jsonl or .txt file")
+        with path.open(encoding="utf-8") as file:
+            return parse_prompts(iter(lambda: file.readline(MOST_LINE + 1), ""), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--prompt-file {path} cannot be read: {error}", "give a .jsonl or .txt file") from None
+
+
+def _count_words(text: str) -> int:
+    return len(text.split())
+
+
+def _texts(entry: Entry) -> Iterator[str]:
+    """What of an entry is text; images and the like have a length that only the server knows."""
+    if entry.messages is None:
+        yield entry.text
+    for message in entry.messages or ():
+        content = message["content"]
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            yield from (
+                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+            )
+
+
+def _put(messages: Messages, text: str, *, at_front: bool) -> Messages:
+    """The messages with `text` in front of the first, or behind the last of the user's (else behind the last)."""
+    index = 0
+    if not at_front:
+        users = [index for index, message in enumerate(messages) if message["role"] == "user"]
+        index = users[-1] if users else len(messages) - 1
+    message = messages[index]
+    content = message["content"]
+    if isinstance(content, list):
+        part = {"type": "text", "text": text}
+        content = [part, *content] if at_front else [*content, part]
+    else:
+        own = content if isinstance(content, str) else ""
+        content = text + own if at_front else own + text
+    return (*messages[:index], {**message, "content": content}, *messages[index + 1 :])

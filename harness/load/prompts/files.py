@@ -1,0 +1,97 @@
+"""Prompts from text: JSONL, or one prompt a line. Pure: lines in, prompts out."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from streamgauge.errors import UsageError
+from streamgauge.load.prompts.lengths import MOST_TOKENS
+
+MOST_LINE: Final = 16 * 1024 * 1024
+MOST_PROMPTS: Final = 1_000_000
+
+_OUTPUT: Final = ("output_tokens", "max_tokens", "max_completion_tokens", "max_output_tokens")
+_HINT: Final = (
+    'a line is "text", {"prompt": "text"} or {"messages": [{"role": "user", "content": "text"}]}, '
+    f"with {_OUTPUT[0]} or {_OUTPUT[1]} beside it if wanted"
+)
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a file: a text or messages, and the length of the answer if the line says one."""
+
+    text: str = ""
+    messages: tuple[dict[str, Any], ...] | None = None
+    output_tokens: int | None = None
+
+
+def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
+    """The prompts of a file; JSONL when `name` ends so, else one a line. Empty lines are skipped.
+
+    Raises UsageError that names the line.
+    """
+    as_json = name.lower().endswith((".jsonl", ".ndjson", ".json"))
+    entries: list[Entry] = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip().lstrip("\ufeff")
+        if not text:
+            continue
+        if len(entries) == MOST_PROMPTS:
+            raise UsageError(f"{name} has more than {MOST_PROMPTS:,} prompts", "cut it")
+        if len(text) > MOST_LINE:
+            raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", "cut it")
+        entries.append(_entry(text, f"{name}, line {number}") if as_json else Entry(text))
+    if not entries:
+        raise UsageError(f"{name} holds no prompt", _HINT if as_json else "write one prompt a line")
+    return entries
+
+
+def _entry(text: str, where: str) -> Entry:
+    try:
+        value = msgspec.json.decode(text)
+        text.encode()  # an escaped half of a surrogate pair decodes, but cannot be sent
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}", _HINT) from None
+    if isinstance(value, str):
+        value = {"prompt": value}
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} is {_kind(value)}, not a text or an object", _HINT)
+    prompt, messages = value.get("prompt"), value.get("messages")
+    if (prompt is None) == (messages is None):
+        raise UsageError(f"{where} has to have either prompt or messages; it has {_keys(value)}", _HINT)
+    output_tokens = _output(value, where)
+    if messages is not None:
+        return Entry(messages=_messages(messages, where), output_tokens=output_tokens)
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise UsageError(f"{where}: prompt is not a text with something in it", _HINT)
+    return Entry(prompt, output_tokens=output_tokens)
+
+
+def _messages(value: Any, where: str) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list) or not value:
+        raise UsageError(f"{where}: messages is not a list with a message in it", _HINT)
+    for message in value:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
+            raise UsageError(f"{where}: a message has no role and content", _HINT)
+    return tuple(value)
+
+
+def _output(value: dict[str, Any], where: str) -> int | None:
+    name = next((key for key in _OUTPUT if value.get(key) is not None), None)
+    if name is None:
+        return None
+    tokens = value[name]
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens <= MOST_TOKENS:
+        raise UsageError(
+            f"{where}: {name} is {str(tokens)[:40]!r}, not a whole number from 1 to {MOST_TOKENS:,}", _HINT
+        )
+    return tokens
+
+
+def _kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "null" if value is None else f"a {type(value).__name__}"
+
+
+def _keys(value: dict[str, Any]) -> str:
+    return ", ".join(list(value)[:8])[:120] or "nothing"

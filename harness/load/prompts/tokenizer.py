@@ -1,0 +1,108 @@
+"""Optional tokenizers, from this machine alone: tiktoken out of its own cache, tokenizers out of a file.
+
+Neither is asked while a load runs: at its start the words are kept of which each is one token, so that a text of n of
+them has n tokens, and that is tried out.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from streamgauge.errors import UsageError
+from streamgauge.load.prompts.words import WORDS, Writer
+
+Count = Callable[[str], int]
+"""Tokens of a text, without the special ones that a chat template adds."""
+
+FEWEST_WORDS: Final = 64
+_TRIED: Final = (1, 2, 63, 65, 500)
+_HINT: Final = "write tiktoken:o200k_base or file:tokenizer.json"
+
+
+def load(name: str) -> Count:
+    """The tokenizer that `--tokenizer` names. Raises UsageError when it is not here; nothing is ever downloaded."""
+    kind, colon, what = name.partition(":")
+    if not colon or not what or kind not in ("tiktoken", "file"):
+        raise UsageError(f"--tokenizer {name!r} is not known", _HINT)
+    return _tiktoken(what) if kind == "tiktoken" else _file(Path(what))
+
+
+def exact_words(count: Count) -> tuple[str, ...]:
+    """The words whose texts have as many tokens as words. Raises UsageError when this tokenizer has none such."""
+    # At the front of a text a word has no blank before it, which may cut it otherwise.
+    words = tuple(word for word in WORDS if count(word) == 1 and count(f"{word} {word}") == 2)
+    if len(words) >= FEWEST_WORDS:
+        writer = Writer(words)
+        if all(count(writer.write(tokens, Random(str(tokens)))) == tokens for tokens in _TRIED):
+            return words
+    raise UsageError(
+        f"this tokenizer has only {len(words)} of {len(WORDS)} common English words as one token each, "
+        "so no text of a given length can be written for it",
+        "drop --tokenizer: lengths are then in words, and said to be approximate; or bring your own --prompt-file",
+    )
+
+
+def _tiktoken(encoding: str) -> Count:
+    try:
+        import tiktoken
+        import tiktoken.load
+    except ImportError:
+        raise _missing("tiktoken") from None
+    known = tiktoken.list_encoding_names()
+    if encoding not in known:
+        raise UsageError(f"tiktoken has no encoding {encoding!r}", f"there are: {', '.join(known)}")
+    with _offline(tiktoken.load):
+        try:
+            found = tiktoken.get_encoding(encoding)
+        except _NotCachedError:
+            raise UsageError(
+                f"tiktoken's encoding {encoding!r} is not in its cache here, and nothing is downloaded",
+                f"fetch it once: python -c \"import tiktoken; tiktoken.get_encoding('{encoding}')\", and keep it with "
+                "TIKTOKEN_CACHE_DIR; or give file:tokenizer.json",
+            ) from None
+    return lambda text: len(found.encode_ordinary(text))
+
+
+class _NotCachedError(Exception):
+    pass
+
+
+@contextmanager
+def _offline(loading: Any) -> Iterator[None]:
+    """tiktoken has no switch against downloading; `read_file` is its one way to what is not in the cache."""
+
+    def refuse(blobpath: str) -> bytes:
+        raise _NotCachedError(blobpath)
+
+    before = loading.read_file
+    loading.read_file = refuse
+    try:
+        yield
+    finally:
+        loading.read_file = before
+
+
+def _file(path: Path) -> Count:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise _missing("tokenizers") from None
+    try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--tokenizer {path} is not a regular file", "give a model's tokenizer.json")
+        found = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except UsageError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--tokenizer {path} cannot be read: {error}") from None
+    except Exception as error:  # the library raises bare Exception for a file that is no tokenizer
+        raise UsageError(f"--tokenizer {path} is no tokenizer: {error}", "give a model's tokenizer.json") from None
+    found.no_truncation()
+    found.no_padding()
+    return lambda text: len(found.encode(text, add_special_tokens=False).ids)
+
+
+def _missing(package: str) -> UsageError:
+    return UsageError(f"{package} is not installed", f"pip install 'streamgauge[{package}]', or drop --tokenizer")

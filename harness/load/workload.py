@@ -1,0 +1,160 @@
+"""What a load run asks of its processes: the load model, its seed, and its limits. Travels to them as JSON."""
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from streamgauge.errors import UsageError
+from streamgauge.load.replay import parse_trace
+from streamgauge.load.schedule import Arrival, Rate, Stage, arrivals
+from streamgauge.units import SECOND, parse_bounded
+
+_MODEL: Final = re.compile(r"(exp|uniform)\(([^()]*)\)")
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+
+
+class Think(msgspec.Struct, frozen=True):
+    """The pause between two streams of a user, in ns: uniform from `low_ns` to `high_ns`, or exponential."""
+
+    low_ns: int
+    high_ns: int
+    exponential: bool = False
+
+    def draw_s(self, rng: random.Random) -> float:
+        """One pause in seconds."""
+        if self.exponential:
+            return rng.expovariate(SECOND / self.low_ns) if self.low_ns else 0.0
+        return rng.uniform(self.low_ns, self.high_ns) / SECOND
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """When one user closes one stream: after so many token events, or so many ns after the request was sent."""
+
+    tokens: int | None = None
+    after_ns: int | None = None
+
+
+class Abandon(msgspec.Struct, frozen=True):
+    """Which share of streams their users leave, and when: after `low` to `high` token events, or ns."""
+
+    share: float
+    by_tokens: bool
+    low: int
+    high: int
+
+    def leave(self, seed: int, stream: str) -> Leave | None:
+        """Whether and when the user leaves this stream: the same for the same seed and stream."""
+        rng = random.Random(f"{seed}/abandon/{stream}")
+        if rng.random() >= self.share:
+            return None
+        at = rng.randint(self.low, self.high)
+        return Leave(tokens=at) if self.by_tokens else Leave(after_ns=at)
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """A load model. With `rate` or `replay` the loop is open, else `users` (or `stages` of them) close it.
+
+    `length_ns` is how long streams are started, the warm-up included; those that run then have `drain_ns` to end.
+    """
+
+    length_ns: int
+    warmup_ns: int = 0
+    drain_ns: int = 0
+    seed: int = 1
+    processes: int = 1
+    users: int = 1
+    think: Think | None = None
+    stages: tuple[Stage, ...] = ()
+    spawn_rate: float | None = None
+    rate: Rate | None = None
+    replay: str | None = None
+    max_streams: int | None = None
+    abandon: Abandon | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether streams start when the schedule says so, and not when a user is free."""
+        return self.rate is not None or self.replay is not None
+
+    @property
+    def model(self) -> str:
+        """The load model in a few words."""
+        if self.replay is not None:
+            return f"replay of {Path(self.replay).name}"
+        if self.rate is not None:
+            return str(self.rate)
+        if self.stages:
+            return "users by stages " + ",".join(map(str, self.stages))
+        return f"{self.users} users"
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """The whole schedule of an open loop. Raises UsageError when the trace cannot be read."""
+        if self.rate is not None:
+            yield from arrivals(self.rate, self.length_ns, self.seed)
+        elif self.replay is not None:
+            for arrival in read_trace(Path(self.replay)):
+                if arrival.at_ns >= self.length_ns:
+                    break
+                yield arrival
+
+    def cap(self, worker: int) -> int | None:
+        """How many streams one of the processes may have open: together `max_streams`."""
+        if self.max_streams is None:
+            return None
+        return self.max_streams // self.processes + (worker < self.max_streams % self.processes)
+
+    def leave(self, stream: str) -> Leave | None:
+        """Whether and when the stream of that name is left early."""
+        return self.abandon.leave(self.seed, stream) if self.abandon else None
+
+
+def read_trace(path: Path) -> list[Arrival]:
+    """The arrivals of a trace file. Raises UsageError when it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return parse_trace(file, str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--replay {path} cannot be read: {error}", "give a CSV or JSONL file") from None
+
+
+def parse_think(text: str) -> Think:
+    """`2s`, `exp(2s)` or `uniform(1s,3s)`. Raises UsageError on anything else."""
+    match = _MODEL.fullmatch(text.strip())
+    if match is None:
+        at = parse_bounded(text, "--think-time")
+        return Think(at, at)
+    parts = [parse_bounded(part, f"--think-time {text!r}:") for part in match[2].split(",")]
+    if match[1] == "exp" and len(parts) == 1:
+        return Think(parts[0], parts[0], exponential=True)
+    if match[1] == "uniform" and len(parts) == 2 and parts[0] <= parts[1]:
+        return Think(parts[0], parts[1])
+    raise UsageError(f"--think-time {text!r} cannot be read", "write 2s, exp(2s) or uniform(1s,3s), the less first")
+
+
+def parse_abandon(text: str) -> Abandon:
+    """`10%@tokens:5..50` or `10%@2s..5s`; one number instead of two is exact. Raises UsageError on anything else."""
+    hint = "write for example 10%@tokens:5..50 (after 5 to 50 token events) or 10%@2s..5s (so long after the request)"
+    share, at, when = text.strip().partition("@")
+    match = _SHARE.fullmatch(share)
+    if not at or match is None or not 0 < float(match[1]) <= 100:
+        raise UsageError(
+            f"--abandon {text!r} does not begin with a share of the streams, above 0% and up to 100%", hint
+        )
+    by_tokens = when.startswith("tokens:")
+    low, dots, high = when.removeprefix("tokens:").partition("..")
+    bounds = [_bound(part, by_tokens=by_tokens, text=text, hint=hint) for part in ([low, high] if dots else [low, low])]
+    if bounds[0] > bounds[1]:
+        raise UsageError(f"--abandon {text!r}: the second bound is below the first", hint)
+    return Abandon(float(match[1]) / 100, by_tokens, bounds[0], bounds[1])
+
+
+def _bound(part: str, *, by_tokens: bool, text: str, hint: str) -> int:
+    if not by_tokens:
+        return parse_bounded(part, f"--abandon {text!r}:")
+    if not re.fullmatch(r"[0-9]{1,7}", part) or not int(part):
+        raise UsageError(f"--abandon {text!r}: {part!r} is not a number of tokens above 0", hint)
+    return int(part)

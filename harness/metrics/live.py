@@ -1,0 +1,152 @@
+"""Figures of a run while it goes on, by scenario: small, mergeable, for orientation. The report reads the records."""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from streamgauge.metrics.definitions import gaps_ns, ttft_ns
+from streamgauge.metrics.histogram import Counts, Histogram
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.units import SECOND, ns_to_ms
+
+WINDOW_S: Final = 10
+LATE_S: Final = 4
+"""Younger seconds are not looked at: a worker of Locust's reports every 3 s, so they are not complete on its master."""
+
+_KEPT_S: Final = 60
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one process saw of one scenario since it last told; `per_s` is output tokens by epoch second."""
+
+    streams: dict[str, int]
+    ttft: Counts
+    itl: Counts
+    lag: Counts
+    per_s: dict[int, int]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario in numbers, times in ms. A quantile without data is None, and shown as nothing."""
+
+    name: str
+    streams: int
+    ok: int
+    failed: int
+    ttft_p50_ms: float | None
+    ttft_p99_ms: float | None
+    itl_p50_ms: float | None
+    itl_p99_ms: float | None
+    tokens_per_s: float | None
+    client_lag_p99_ms: float | None
+
+
+class Figures:
+    """One scenario's figures so far."""
+
+    def __init__(self) -> None:
+        self.streams: Counter[str] = Counter()
+        self.ttft, self.itl, self.lag = Histogram(), Histogram(), Histogram()
+        self.per_s: Counter[int] = Counter()
+
+    def add(self, record: StreamRecord) -> None:
+        """Count one stream. Its tokens count in the second in which it ended: only then are they known."""
+        self.streams[record.outcome.value] += 1
+        first = ttft_ns(record)
+        if first is not None:
+            self.ttft.add([first])
+        self.itl.add(gaps_ns(record))
+        if record.stamp_source != "user":
+            self.lag.add(record.reads.lag_ns)
+        ended_s = (record.start_ns + (record.closed_ns or record.end_ns or 0)) // SECOND
+        self._count(ended_s, record.output_tokens or 0)
+
+    def share(self) -> Share:
+        """All of it, to be sent."""
+        return Share(dict(self.streams), self.ttft.counts(), self.itl.counts(), self.lag.counts(), dict(self.per_s))
+
+    def merge(self, share: Share) -> None:
+        """Add what another process saw."""
+        self.streams.update(share.streams)
+        self.ttft.merge(Histogram.of(share.ttft))
+        self.itl.merge(Histogram.of(share.itl))
+        self.lag.merge(Histogram.of(share.lag))
+        for second, tokens in share.per_s.items():
+            self._count(second, tokens)
+
+    def row(self, name: str, now_s: float) -> Row:
+        """The figures at `now_s` (epoch seconds)."""
+        ours = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
+        total = sum(self.streams.values())
+        return Row(
+            name=name,
+            streams=total,
+            ok=self.streams[Outcome.OK],
+            failed=total - sum(self.streams[outcome] for outcome in ours),
+            ttft_p50_ms=_ms(self.ttft, 0.5),
+            ttft_p99_ms=_ms(self.ttft, 0.99),
+            itl_p50_ms=_ms(self.itl, 0.5),
+            itl_p99_ms=_ms(self.itl, 0.99),
+            tokens_per_s=self._rate(now_s),
+            client_lag_p99_ms=_ms(self.lag, 0.99),
+        )
+
+    def _count(self, second: int, tokens: int) -> None:
+        self.per_s[second] += tokens
+        if len(self.per_s) > 2 * _KEPT_S:
+            for old in sorted(self.per_s)[:-_KEPT_S]:
+                del self.per_s[old]
+
+    def _rate(self, now_s: float) -> float | None:
+        """Output tokens a second over the last WINDOW_S that are complete, or over as many as there were so far."""
+        last = int(now_s) - LATE_S
+        first = max(last - WINDOW_S + 1, min(self.per_s, default=last + 1))
+        if first > last:
+            return None
+        return round(sum(self.per_s[second] for second in range(first, last + 1)) / (last - first + 1), 1)
+
+
+class Live:
+    """The figures of every scenario of a process, or on a master of all its workers'."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, Figures] = {}
+
+    def add(self, record: StreamRecord) -> None:
+        """Count one stream."""
+        self._of(record.scenario or "").add(record)
+
+    def take(self) -> dict[str, Share]:
+        """What came since the last call, which is then forgotten here."""
+        shares = {name: figures.share() for name, figures in self._figures.items()}
+        self._figures.clear()
+        return shares
+
+    def merge(self, shares: dict[str, Share]) -> None:
+        """Add what another process took."""
+        for name, share in shares.items():
+            self._of(name).merge(share)
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._figures.clear()
+
+    def rows(self, now_s: float) -> list[Row]:
+        """A row for each scenario, and one for all where there are several."""
+        rows = [figures.row(name, now_s) for name, figures in sorted(self._figures.items())]
+        if len(rows) > 1:
+            whole = Figures()
+            for figures in self._figures.values():
+                whole.merge(figures.share())
+            rows.append(whole.row("Aggregated", now_s))
+        return rows
+
+    def _of(self, name: str) -> Figures:
+        return self._figures.setdefault(name, Figures())
+
+
+def _ms(histogram: Histogram, q: float) -> float | None:
+    value = histogram.quantile(q)
+    return None if value is None else round(ns_to_ms(value), 2)

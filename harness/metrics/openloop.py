@@ -1,0 +1,69 @@
+"""Whether an open loop stayed open: what the schedule wanted, what was started, what came late or never."""
+
+import msgspec
+
+from streamgauge.metrics.definitions import LATE_NS
+from streamgauge.metrics.summary import Totals
+from streamgauge.units import SECOND, ns_to_ms
+
+
+class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
+    """`open_loop` of run.json. `planned` arrivals of the schedule were due before the run ended; `dropped` never began.
+
+    `late` began more than `late_limit_ms` after their time. Rates are over the whole schedule, warm-up included.
+    """
+
+    model: str
+    planned: int
+    started: int
+    late: int
+    dropped: int
+    late_limit_ms: float
+    planned_per_s: float | None
+    achieved_per_s: float | None
+    max_streams: int | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the cap on open streams decided when streams began, and not the schedule."""
+        return self.max_streams is not None and bool(self.late or self.dropped)
+
+    @property
+    def caveat(self) -> str | None:
+        """What a reader must know before believing the rate; None when every arrival began in time."""
+        if not self.late and not self.dropped:
+            return None
+        what = (
+            f"{self.late:,} of {self.planned:,} arrivals began more than {self.late_limit_ms:g} ms late and "
+            f"{self.dropped:,} never began"
+        )
+        if self.closed:
+            return (
+                f"The open loop became a closed one: with at most {self.max_streams} streams open, {what}. Latency "
+                "from the actual start hides that wait; ttft_intended and e2e_intended hold it."
+            )
+        return f"The client did not keep its schedule: {what}. Latency from the intended start holds that delay."
+
+
+def judge_open_loop(totals: Totals, planned: int, length_ns: int, *, model: str, max_streams: int | None) -> OpenLoop:
+    """Compare the records of a run with the arrivals that were due in its `length_ns`.
+
+    What still started in the last moment of a run that was cut short was due as well.
+    """
+    planned = max(planned, totals.started)
+    seconds = length_ns / SECOND
+
+    def rate(count: int) -> float | None:
+        return round(count / seconds, 3) if seconds > 0 else None
+
+    return OpenLoop(
+        model=model,
+        planned=planned,
+        started=totals.started,
+        late=totals.late,
+        dropped=planned - totals.started,
+        late_limit_ms=ns_to_ms(LATE_NS),
+        planned_per_s=rate(planned),
+        achieved_per_s=rate(totals.started),
+        max_streams=max_streams,
+    )

@@ -1,0 +1,122 @@
+"""Body bytes in, events out: one cutter for event streams, one for lines of JSON, one for plain text."""
+
+import codecs
+from typing import Final, Protocol
+
+from streamgauge.errors import LimitExceeded
+from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, plain_events, plain_runs
+from streamgauge.protocol.transcript import Transcript
+
+_BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on
+_MOST_BARE_LINES: Final = 100
+
+
+class Cutter(Protocol):
+    """Body bytes in, events out."""
+
+    def feed(self, data: bytes, read: int) -> list[Event]: ...
+    def finish(self, read: int) -> list[Event]: ...
+
+
+class SseCutter:
+    def __init__(self, transcript: Transcript, keep: bool) -> None:
+        self._lexer = Lexer()
+        self._interpreter = Interpreter()
+        self._transcript = transcript
+        self._keep = keep
+        self._bare: list[Line] = []  # the first JSON that stands outside of any event
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        if not self._keep:
+            plain = plain_events(self._lexer, self._interpreter, data, read)
+            if plain is not None:
+                return plain
+        lines = self._lexer.feed(data, read)
+        if self._keep:
+            self._transcript.lines += lines
+        events = []
+        for line in lines:
+            if line.is_comment:
+                self._transcript.comments += 1
+            elif line.raw.startswith(_BARE[bool(self._bare)]) and len(self._bare) < _MOST_BARE_LINES:
+                self._bare.append(line)
+            if event := self._interpreter.feed(line):
+                events.append(event)
+        return events
+
+    def feed_many(self, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
+        """The events of pieces that are one plain event each; None, and nothing is taken, if they are not."""
+        return None if self._keep else plain_runs(self._lexer, self._interpreter, pieces, reads)
+
+    def finish(self, read: int) -> list[Event]:
+        # The standard discards what the body's end leaves undispatched; the checks still want to see it.
+        self._transcript.pending = self._lexer.finish(read)
+        self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
+        self._transcript.retry_ms = self._interpreter.retry_ms
+        dialect = self._transcript.dialect
+        return self._bare_error() if dialect is not None and dialect.bare_errors else []
+
+    def _bare_error(self) -> list[Event]:
+        if not self._bare:
+            return []
+        first, last = self._bare[0], self._bare[-1]
+        text = b"\n".join(line.raw for line in self._bare).decode("utf-8", "replace")
+        self._transcript.bare = range(first.offset, last.end)
+        return [Event("message", text, "", first.offset, last.end, last.read_index)]
+
+
+class LineCutter:
+    """NDJSON: each line, ended by LF, is one event. A blank one is none; the last one may lack its LF."""
+
+    def __init__(self, transcript: Transcript, keep: bool) -> None:
+        self._transcript = transcript
+        self._keep = keep
+        self._parts: list[bytes] = []  # of the unfinished line
+        self._pending = 0
+        self._offset = 0
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        *ended, rest = data.split(b"\n")
+        events = []
+        for piece in ended:
+            line = Line(self._offset, b"".join([*self._parts, piece]), b"\n", read)
+            self._parts, self._pending = [], 0
+            self._offset = line.end
+            if self._keep:
+                self._transcript.lines.append(line)
+            events += _line_event(line)
+        if rest:
+            self._parts.append(rest)
+            self._pending += len(rest)
+            if self._pending > MAX_LINE_BYTES:
+                raise LimitExceeded(
+                    f"a line is longer than {MAX_LINE_BYTES:,} bytes (it starts at byte {self._offset:,})",
+                    "a line this long breaks most clients: send the content in smaller objects",
+                )
+        return events
+
+    def finish(self, read: int) -> list[Event]:
+        if not self._parts:
+            return []
+        self._transcript.pending = Line(self._offset, b"".join(self._parts), b"", read)
+        return _line_event(self._transcript.pending)
+
+
+def _line_event(line: Line) -> list[Event]:
+    text = line.raw.decode("utf-8", "replace")
+    return [Event("line", text, "", line.offset, line.offset + len(line.raw), line.read_index)] if text.strip() else []
+
+
+class TextCutter:
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._offset = 0
+
+    def feed(self, data: bytes, read: int) -> list[Event]:
+        text = self._decoder.decode(data)
+        start, self._offset = self._offset, self._offset + len(data)
+        return [Event("text", text, "", start, self._offset, read)] if text else []
+
+    def finish(self, read: int) -> list[Event]:
+        rest = self._decoder.decode(b"", final=True)
+        return [Event("text", rest, "", self._offset, self._offset, read)] if rest else []

@@ -1,0 +1,34 @@
+"""Shared by the shapes that application code invents: how they are asked, and how they word an error."""
+
+from typing import Any
+
+from streamgauge.protocol.dialects.base import Delta, Kind, RequestTemplate
+from streamgauge.protocol.eventstream import Event
+
+
+def get(prompt: str) -> RequestTemplate:
+    """`GET ?message=`, as EventSource needs it."""
+    return RequestTemplate("GET", None, {"message": prompt})
+
+
+def post(prompt: str) -> RequestTemplate:
+    """`POST {"message": ...}`."""
+    return RequestTemplate("POST", {"message": prompt}, {})
+
+
+def error_of(event: Event, payload: Any) -> Delta | None:
+    """An error that application shapes agree on: `event: error`, or an object with an `error` key."""
+    if event.type == "error":
+        return Delta(Kind.ERROR, value=payload if isinstance(payload, dict) else {"message": event.data})
+    if isinstance(payload, dict) and payload.get("error"):
+        return Delta(Kind.ERROR, value=payload["error"])
+    return None
+
+
+def done_of(event: Event) -> Delta | None:
+    """An end marker that application shapes agree on: `event: done`, or `data: [DONE]` in an event without a name.
+
+    A model may well say "[DONE]"; in an event named token it is text.
+    """
+    marked = event.type == "done" or (event.type == "message" and event.data == "[DONE]")
+    return Delta(Kind.DONE) if marked else None

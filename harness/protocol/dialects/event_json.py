@@ -1,0 +1,39 @@
+"""`event: token | done | error`, each with a JSON object (guide S4; guide S0's error-event form)."""
+
+from streamgauge.protocol.dialects import custom
+from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.eventstream import Event
+
+_TEXT_KEYS = ("token", "text", "content", "delta")
+
+
+class EventJson(Defaults):
+    name = "event-json"
+    summary = "application shape: event: token / done / error, each with a JSON object"
+    media = Media.SSE
+    json_payload = True
+    terminal = "event: done"
+
+    def deltas_in(self, event: Event) -> list[Delta]:
+        payload = decode(event.data)
+        if error := custom.error_of(event, payload):
+            return [error]
+        if done := custom.done_of(event):
+            return [done]
+        if event.type == "ping":
+            return [Delta(Kind.PING)]
+        if not isinstance(payload, dict):
+            return [Delta(Kind.META, value="not a JSON object")]
+        for key in _TEXT_KEYS:
+            if isinstance(payload.get(key), str):
+                return [Delta(Kind.CONTENT, payload[key])]
+        return [Delta(Kind.META)]
+
+    def sniff(self, event: Event) -> str | None:
+        if event.type in ("token", "error", "done") and isinstance(decode(event.data), dict):
+            return f"the first event is named {event.type!r} and carries a JSON object"
+        return None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
+        return custom.get(prompt)

@@ -1,0 +1,22 @@
+"""Plain text in HTTP chunks, no event stream at all (guide S2, chunked): each read's text is one event."""
+
+from streamgauge.protocol.dialects import custom
+from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.eventstream import Event
+
+
+class PlainText(Defaults):
+    name = "plain-text"
+    summary = "plain text sent piece by piece, no events; each piece that arrives counts as one token event"
+    media = Media.TEXT
+    json_payload = False
+    terminal = None
+
+    def deltas_in(self, event: Event) -> list[Delta]:
+        return [Delta(Kind.CONTENT, event.data)]
+
+    def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - decided by Content-Type before any event
+        return None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
+        return custom.get(prompt)

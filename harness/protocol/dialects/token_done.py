@@ -1,0 +1,39 @@
+"""`data: {"token": "...", "done": false}`, ended by `"done": true` (guide S1, POST) or by `[DONE]` (guide S3)."""
+
+from streamgauge.protocol.dialects import custom
+from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.eventstream import Event
+
+
+class TokenDone(Defaults):
+    name = "token-done"
+    summary = 'application shape: data: {"token": "...", "done": false}, then "done": true'
+    media = Media.SSE
+    json_payload = True
+    terminal = '"done": true'
+
+    def deltas_in(self, event: Event) -> list[Delta]:
+        if done := custom.done_of(event):
+            return [done]
+        payload = decode(event.data)
+        if error := custom.error_of(event, payload):
+            return [error]
+        if not isinstance(payload, dict):
+            return [Delta(Kind.META, value="not a JSON object")]
+        deltas = []
+        token = payload.get("token")
+        if isinstance(token, str) and token:
+            deltas.append(Delta(Kind.CONTENT, token))
+        if payload.get("done") is True:
+            deltas.append(Delta(Kind.DONE))
+        return deltas or [Delta(Kind.META)]
+
+    def sniff(self, event: Event) -> str | None:
+        payload = decode(event.data)
+        if event.type == "message" and isinstance(payload, dict) and {"token", "done"} & payload.keys():
+            return 'the first payload is an object with "token" or "done"'
+        return None
+
+    def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
+        return custom.post(prompt)

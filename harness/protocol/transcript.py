@@ -1,0 +1,90 @@
+"""A stream as understood: what checks judge and records are made from. Values only."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
+from streamgauge.protocol.eventstream import Event, Line
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.wire import Capture
+
+
+class Found(NamedTuple):
+    """A delta and the index of the event it was found in."""
+
+    event: int
+    delta: Delta
+
+
+def first_of(deltas: Iterable[Found], kind: Kind) -> Found | None:
+    """The first of some deltas that is of a kind."""
+    return next((found for found in deltas if found.delta.kind is kind), None)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A stream as understood: `lines` and `body` only where they were asked for.
+
+    `bare` are the bytes of an error that the dialect's vendor writes outside of any event.
+    """
+
+    capture: Capture
+    outcome: Outcome = Outcome.INCOMPLETE
+    detail: str | None = None
+    dialect: Dialect | None = None
+    dialect_rule: str | None = None
+    is_stream: bool = False
+    body: bytes = b""
+    lines: list[Line] = field(default_factory=list)
+    pending: Line | None = None
+    undispatched: bool = False
+    bare: range | None = None
+    events: list[Event] = field(default_factory=list)
+    deltas: list[Found] = field(default_factory=list)
+    comments: int = 0
+    retry_ms: int | None = None
+
+    @property
+    def tokens(self) -> list[tuple[Event, str]]:
+        """The token events (design section 4): each with all of its generated text."""
+        out: list[tuple[Event, str]] = []
+        last = -1
+        for index, delta in self.deltas:
+            if delta.is_token:
+                if index == last:
+                    out[-1] = (out[-1][0], out[-1][1] + delta.text)
+                else:
+                    out.append((self.events[index], delta.text))
+                last = index
+        return out
+
+    @property
+    def text(self) -> str:
+        """The answer: all content deltas joined."""
+        return "".join(found.delta.text for found in self.deltas if found.delta.kind is Kind.CONTENT)
+
+    def first(self, kind: Kind) -> Found | None:
+        """The first delta of a kind."""
+        return first_of(self.deltas, kind)
+
+    def read_of(self, offset: int) -> int | None:
+        """The index of the read that brought the byte at `offset` of `body`, or of its line's end where the body was
+        compressed; None where there is no such byte.
+        """
+        if not 0 <= offset < len(self.body):
+            return None
+        if sum(len(data) for _, data in self.capture.body) == len(self.body):
+            end = 0
+            for read, data in self.capture.body:
+                end += len(data)
+                if offset < end:
+                    return read
+        lines = [*self.lines, *([self.pending] if self.pending is not None else [])]
+        at = bisect_right(lines, offset, key=lambda line: line.offset)
+        return lines[at - 1].read_index if at else None
+
+    def time_of(self, event: Event) -> int:
+        """Arrival of the read that completed `event`, epoch ns."""
+        return self.capture.reads[event.read_index].t_ns

@@ -1,0 +1,247 @@
+"""The pytest plugin: the checks of a target as tests, and fixtures for tests of one's own streams.
+
+    pytest --streamgauge-target target.toml -m streamgauge
+
+Every pytest run of an environment that has streamgauge loads this file. So it imports nothing of streamgauge until it
+is asked for something, and it stands outside of the packages: a project with a directory `harness` of its own would
+hide ours, and no pytest of it would start.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from streamgauge.conformance.gate import Accepted
+    from streamgauge.conformance.registry import Check
+    from streamgauge.conformance.report import TargetChecks
+    from streamgauge.conformance.result import CheckResult
+    from streamgauge.conformance.targets import CheckedTarget
+    from streamgauge.mock_provider.embedded import MockServer
+    from streamgauge.pytest_fixtures import Stream
+
+MARK = "streamgauge"
+
+
+class StreamgaugeWarning(UserWarning):
+    """A check warned: an unmet SHOULD."""
+
+
+class CheckFailed(Exception):  # noqa: N818 - it is told as its message, not as an error of the test
+    """A check failed; the message is what there is to say of it."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("streamgauge", "conformance of streaming endpoints")
+    group.addoption(
+        "--streamgauge-target",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="TOML file of one target, or of several; each check of each is a test. Repeatable.",
+    )
+    group.addoption(
+        "--streamgauge-only",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="Only checks whose id or group matches; repeatable.",
+    )
+    group.addoption(
+        "--streamgauge-skip", action="append", default=[], metavar="GLOB", help="Leave these checks out; repeatable."
+    )
+    group.addoption(
+        "--streamgauge-warnings",
+        choices=("warn", "fail", "xfail", "ignore"),
+        default="warn",
+        help="What a warning of a check is: a warning of pytest's (the default), a failure, an xfail, or nothing.",
+    )
+    group.addoption(
+        "--streamgauge-baseline",
+        metavar="FILE",
+        help="Accepted findings, as written by `streamgauge check --update-baseline`: xfail; a stale entry fails.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARK}: a check of a streaming endpoint, collected by --streamgauge-target")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The target files are collected beside whatever else the session has."""
+    outcome: Any = yield
+    if isinstance(collector, pytest.Session):
+        for name in collector.config.getoption("streamgauge_target"):
+            path = Path(collector.config.invocation_params.dir, name)
+            outcome.get_result().result.append(TargetFile.from_parent(collector, path=path))
+
+
+class TargetFile(pytest.File):
+    """A file of targets: of one target the checks, of several a collector each."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+        from streamgauge.conformance import profiles
+        from streamgauge.conformance.baseline import read_baseline
+        from streamgauge.conformance.registry import CHECKS, select
+        from streamgauge.conformance.targets import load_targets
+        from streamgauge.endpoint.target import ready
+        from streamgauge.errors import UsageError
+
+        try:
+            subjects = [ready(subject) for subject in load_targets(self.path)]
+            option = self.config.getoption
+            for subject in subjects:
+                if subject.profile is not None:
+                    profiles.by_name(subject.profile)
+            checks = select(option("streamgauge_only"), option("streamgauge_skip"))
+            baseline = option("streamgauge_baseline")
+            accepted = read_baseline(Path(baseline), CHECKS) if baseline else []
+        except UsageError as error:
+            raise self.CollectError("\n".join(filter(None, (error.message, error.hint)))) from None
+        measurements = [Measurement(subject, checks, accepted, self.config) for subject in subjects]
+        if len(subjects) == 1:
+            yield from measurements[0].items(self)
+            return
+        for measurement in measurements:
+            yield TargetCollector.from_parent(self, name=measurement.subject.label, measurement=measurement)
+
+
+class TargetCollector(pytest.Collector):
+    """One of several targets of a file."""
+
+    def __init__(self, *, measurement: "Measurement", **given: Any) -> None:
+        super().__init__(**given)
+        self._measurement = measurement
+
+    def collect(self) -> Iterable[pytest.Item]:
+        return self._measurement.items(self)
+
+
+class Measurement:
+    """A target's results, measured when the first check asks for them, and once."""
+
+    def __init__(
+        self, subject: "CheckedTarget", checks: "list[Check]", accepted: "list[Accepted]", config: pytest.Config
+    ) -> None:
+        self.subject = subject
+        self._checks = checks
+        self._accepted = accepted
+        self._config = config
+        self._row: TargetChecks | None = None
+
+    def items(self, parent: pytest.Collector) -> "Iterator[CheckItem]":
+        """A test for each check."""
+        for check in self._checks:
+            yield CheckItem.from_parent(parent, name=check.id, measurement=self)
+
+    def row(self) -> "TargetChecks":
+        """The results. Raises CheckFailed the first time, and skips after it, when there are none."""
+        if self._row is None:
+            self._row = self._measured()
+            if self._row.checks is None:
+                hint = f"\n{self._row.hint}" if self._row.hint else ""
+                raise CheckFailed(f"not measured: {self._row.reason}{hint}")
+        if self._row.checks is None:
+            _skip(f"not measured: {self._row.reason}")
+        return self._row
+
+    def _measured(self) -> "TargetChecks":
+        from streamgauge.conformance.batch import CheckOptions, row_of
+        from streamgauge.conformance.gate import parse_fail_on
+
+        fail_on = parse_fail_on(["warn" if self._config.getoption("streamgauge_warnings") == "fail" else "fail"])
+        return row_of(self.subject, CheckOptions(self._checks, fail_on, baseline=self._accepted))
+
+
+class CheckItem(pytest.Item):
+    """A check of a target."""
+
+    def __init__(self, *, measurement: Measurement, **given: Any) -> None:
+        super().__init__(**given)
+        self._measurement = measurement
+        self.add_marker(MARK)
+        # With `--dist loadgroup` the checks of a target go to one worker, which measures it once.
+        if self.config.pluginmanager.hasplugin("xdist"):
+            self.add_marker(pytest.mark.xdist_group(measurement.subject.label))
+
+    def runtest(self) -> None:
+        row = self._measurement.row()
+        assert row.checks is not None
+        result = next(one for one in row.checks.results if one.id == self.name)
+        if result.id in row.stale:
+            raise CheckFailed(f"the baseline lists it as accepted, and it is met now: {result.actual}")
+        if result.id in row.accepted:
+            pytest.xfail(f"accepted by the baseline: {result.actual}")
+        if result.id in row.failing:
+            # The first line is what the summary of the session shows.
+            raise CheckFailed(f"{result.actual}\n\n{_story(result)}")
+        if result.verdict in ("not-applicable", "inconclusive"):
+            _skip(f"{result.verdict}: {result.actual}" + (f" (needs {result.needs})" if result.needs else ""))
+        if result.verdict == "warn":
+            self._warn(result)
+        elif result.verdict == "info":
+            self.add_report_section("call", MARK, _story(result))
+
+    def _warn(self, result: "CheckResult") -> None:
+        how = self.config.getoption("streamgauge_warnings")
+        if how == "xfail":
+            pytest.xfail(f"a warning: {result.actual}")
+        if how == "warn":
+            self.warn(StreamgaugeWarning(f"{result.id}: {result.actual}"))
+        self.add_report_section("call", MARK, _story(result))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """A finding is told in its own words: no line of this program has to do with it."""
+        if isinstance(excinfo.value, CheckFailed | StreamgaugeWarning):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        line = self._measurement.subject.line or 1
+        return self.path, line - 1, f"{self._measurement.subject.label}: {self.name}"
+
+
+def _skip(reason: str) -> None:
+    skipped = pytest.skip.Exception(reason)
+    skipped._use_item_location = True  # what the summary shows: the target's file, and not this one
+    raise skipped
+
+
+def _story(result: "CheckResult") -> str:
+    from streamgauge.reports.finding_text import story
+
+    return story(result)
+
+
+@pytest.fixture
+def streamgauge_stream() -> "Iterator[Callable[..., Stream]]":
+    """Opens a stream and reads it to its end: `stream = streamgauge_stream(url, prompt="Hi")`.
+
+    What comes back has outcome, text, tokens, ttft_ns and more; a failing endpoint is an outcome, not an exception.
+    """
+    from streamgauge.pytest_fixtures import Streams
+
+    with Streams() as streams:
+        yield streams.open
+
+
+@pytest.fixture
+def streamgauge_mock() -> "Iterator[Callable[..., MockServer]]":
+    """Starts a mock provider in this process: `mock = streamgauge_mock(tokens=8, faults=["rst:3"])`; its address is
+    `mock.url`. The arguments are the fields of `streamgauge.mock_provider.config.MockConfig`.
+    """
+    from streamgauge.mock_provider.config import MockConfig
+    from streamgauge.mock_provider.embedded import MockServer
+
+    with ExitStack() as stack:
+
+        def start(**config: Any) -> MockServer:
+            given: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+            return stack.enter_context(MockServer(MockConfig(**given)))
+
+        yield start

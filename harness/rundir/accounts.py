@@ -1,0 +1,144 @@
+"""What each client process says it started and what of it is recorded, so that no stream is lost silently.
+
+A process of this machine rewrites its own file at each start and end of a stream: in shared memory, which survives
+kill -9 and takes no system call.
+For a worker on another machine the master keeps the file, from what the worker reports.
+"""
+
+import mmap
+import os
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from streamgauge.clocks import Offset
+from streamgauge.units import SECOND, ns_to_ms
+
+ACCOUNTS: Final = "accounts"
+
+_ROOM: Final = 512  # bytes of a file: padded, so that a shorter text leaves nothing of a longer one
+
+
+class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One client process. `worker` is what its records carry; `seen_ns` is its last sign of life (epoch ns).
+
+    `clock` is its clock against the master's, where it ran under one; its records are already corrected by it.
+    """
+
+    worker: int
+    host: str
+    started: int = 0
+    recorded: int = 0
+    ended: bool = False
+    seen_ns: int = 0
+    remote: bool = False
+    clock: Offset | None = None
+
+    @property
+    def lost(self) -> int:
+        """Streams that were started and left no record."""
+        return max(self.started - self.recorded, 0)
+
+
+class AccountFile:
+    """The account of one process, kept in the run directory. A full disk costs the account and not the run."""
+
+    def __init__(self, directory: Path, account: Account) -> None:
+        folder = directory / ACCOUNTS
+        folder.mkdir(parents=True, exist_ok=True)
+        self.account = account
+        self._page = _page(folder / f"{account.worker}.json")
+        self.save()
+
+    @classmethod
+    def of_this_process(cls, directory: Path) -> "AccountFile":
+        return cls(directory, Account(worker=os.getpid(), host=socket.gethostname()))
+
+    def start(self) -> None:
+        """A stream is about to be asked for."""
+        self.account.started += 1
+        self.save()
+
+    def record(self) -> None:
+        """A stream's record is in the file of records."""
+        self.account.recorded += 1
+        self.save()
+
+    def forget(self) -> None:
+        """A stream ended before there was anything to record: its request was never sent."""
+        self.account.started -= 1
+        self.save()
+
+    def end(self) -> None:
+        """The process ends in order."""
+        self.account.ended = True
+        self.save()
+
+    def save(self) -> None:
+        """Write the account as it is now."""
+        self.account.seen_ns = time.time_ns()
+        if self._page is not None:
+            self._page[:] = msgspec.json.encode(self.account).ljust(_ROOM)
+
+
+def _page(path: Path) -> mmap.mmap | None:
+    """The file in memory; None where the disk has no room for it."""
+    with suppress(OSError), path.open("w+b") as file:
+        # Room that is only promised would be a SIGBUS at the first write to it.
+        os.posix_fallocate(file.fileno(), 0, _ROOM)
+        return mmap.mmap(file.fileno(), _ROOM)
+    return None
+
+
+def read_accounts(directory: Path) -> list[Account]:
+    """The accounts in a run directory, by worker; one that cannot be read is left out."""
+    found = []
+    for path in (directory / ACCOUNTS).glob("*.json"):
+        with suppress(OSError, msgspec.DecodeError):
+            found.append(msgspec.json.decode(path.read_bytes(), type=Account))
+    return sorted(found, key=lambda account: account.worker)
+
+
+def clear_accounts(directory: Path) -> None:
+    """Remove those of an earlier run. Raises OSError."""
+    for path in (directory / ACCOUNTS).glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def losses(accounts: Iterable[Account]) -> list[str]:
+    """A sentence for each process that did not end in order, or whose streams are not all recorded."""
+    return [_loss(account) for account in accounts if account.lost or not account.ended]
+
+
+def _loss(account: Account) -> str:
+    seen = datetime.fromtimestamp(account.seen_ns // SECOND, UTC).strftime("%H:%M:%S")
+    how = "ended" if account.ended else "did not end in order (killed, or out of reach)"
+    at_least = "at least " if account.remote and not account.ended else ""
+    text = (
+        f"Worker {account.worker} on {account.host} {how}. Last seen at {seen} UTC, when it had started {at_least}"
+        f"{account.started:,} streams, of which {account.recorded:,} are recorded: {at_least}{account.lost:,} are lost."
+    )
+    if account.ended:
+        return text
+    return f"{text} Its users were missing from then on, so the load was smaller than asked for."
+
+
+def clock_lines(accounts: Iterable[Account]) -> list[str]:
+    """The offset of each worker's clock against the master's, with its bound."""
+    lines = []
+    for account in accounts:
+        if account.clock is None:
+            continue
+        offset, error = ns_to_ms(account.clock.offset_ns), ns_to_ms(account.clock.error_ns)
+        done = "corrected in its records" if account.clock.matters else "within the error: nothing to correct"
+        lines.append(
+            f"worker {account.worker} on {account.host}: master's clock − its clock "
+            f"{offset:+.3f} ms ± {error:.3f} ms, {done}"
+        )
+    return lines

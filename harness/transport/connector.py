@@ -1,0 +1,234 @@
+"""Opening a connection: look-up, TCP or Unix socket, a proxy's tunnel, TLS; each phase timed, all of them bounded."""
+
+import contextlib
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from streamgauge.transport import stamps
+from streamgauge.transport.connection import Connection, left_of
+from streamgauge.transport.proxies import Proxies, Proxy, place
+from streamgauge.transport.tls import tls_context
+from streamgauge.wire import Capture, End
+
+_MAX_TUNNEL_HEAD: Final = 16 * 1024
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
+
+Address = tuple[Any, ...]
+
+
+class Origin(NamedTuple):
+    """Where a request goes: what connections are kept by (RFC 6454 section 4)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def where(self) -> str:
+        return place(self.host, self.port)
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    return Origin(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+
+
+class TunnelRefused(ConnectionError):  # noqa: N818 - a finding, not a fault
+    """A proxy that did not open a way to the endpoint; the message says what it answered."""
+
+
+class Connector:
+    """Opens connections for one client, each at most as late as its connect timeout and its stream's deadline allow.
+
+    With `unix_socket` every connection goes to that path, and no proxy is asked. With `http2` they are for HTTP/2,
+    which TLS has to agree on (ALPN, RFC 9113 section 3.2); without TLS the peer is known to speak it.
+    """
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        proxies: Proxies | None = None,
+        unix_socket: str | None = None,
+        http2: bool = False,
+    ) -> None:
+        self._tls = tls
+        self._http2 = http2
+        self._proxies = proxies
+        self.unix_socket = unix_socket
+
+    def proxy_for(self, url: httpx.URL) -> Proxy | None:
+        """The proxy that `url` goes through. Raises UnusableProxy (an OSError)."""
+        return self._proxies.proxy_for(url) if self._proxies and self.unix_socket is None else None
+
+    def connect(
+        self, origin: Origin, capture: Capture, proxy: Proxy | None, timeout_s: float | None, deadline_s: float | None
+    ) -> Connection:
+        """A connection. Raises OSError (TimeoutError and ssl.SSLError among it) and UnicodeError."""
+        ends_s = earlier(timeout_s, deadline_s)
+        # A proxy that is not tunnelled would speak HTTP/1.1 itself.
+        connection = self._open(origin, capture, proxy, ends_s, tunnel=self._http2 or origin.scheme == "https")
+        if origin.scheme == "https":
+            self._start_tls(connection, origin.host, capture, ends_s)
+        return connection
+
+    def _open(
+        self, origin: Origin, capture: Capture, proxy: Proxy | None, ends_s: float | None, *, tunnel: bool
+    ) -> Connection:
+        """The connection before TLS; `tunnel` asks the proxy, if there is one, for a way through (RFC 9110 9.3.6)."""
+        if self.unix_socket is not None:
+            connection = Connection(_dial([(socket.AF_UNIX, self.unix_socket)], capture, ends_s))
+        else:
+            host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+            addresses = _numeric(host, port)
+            if addresses is None:
+                began = time.monotonic_ns()
+                addresses = _look_up(host, port, ends_s)
+                capture.dns_ns = time.monotonic_ns() - began
+            sock = _dial(addresses, capture, ends_s)
+            capture.handshake_ns = stamps.handshake_ns(sock)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stamps.enable(sock)
+            connection = Connection(sock)
+            if proxy and tunnel:
+                with closing_on_error(connection):
+                    began = time.monotonic_ns()
+                    _tunnel(sock, proxy, origin.where.encode("idna"), ends_s)
+                    capture.tunnel_ns = time.monotonic_ns() - began
+        return connection
+
+    def _start_tls(self, connection: Connection, host: str, capture: Capture, ends_s: float | None) -> None:
+        """The handshake, timed. Closes the connection when it fails."""
+        began = time.monotonic_ns()
+        with closing_on_error(connection):
+            connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
+            capture.tls_ns = time.monotonic_ns() - began
+            if self._http2 and connection.alpn != "h2":
+                raise ConnectionError("it does not offer HTTP/2 (ALPN has no h2): leave --http2 away")
+
+
+def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
+    """When a phase that starts now must be over, on the monotonic clock; None for never."""
+    if timeout_s is None:
+        return deadline_s
+    ends_s = time.monotonic() + timeout_s
+    return ends_s if deadline_s is None else min(ends_s, deadline_s)
+
+
+def connect_error(
+    error: OSError | UnicodeError, origin: Origin, capture: Capture, proxy: Proxy | None, unix_socket: str | None
+) -> httpx.TransportError:
+    """Map what a socket or TLS raised to httpx's exceptions, and note it in the capture."""
+    where, host = origin.where, origin.host
+    if unix_socket is not None:
+        where = unix_socket
+    elif proxy is not None:
+        where, host = f"{where} through the proxy {proxy.where}", proxy.host
+    capture.end_ns = time.time_ns()
+    if isinstance(error, TimeoutError):
+        capture.end = End.TIMEOUT
+        capture.detail = f"no connection to {where} within the connect timeout"
+        return httpx.ConnectTimeout(capture.detail)
+    capture.end = End.RESET
+    if isinstance(error, ssl.SSLCertVerificationError):
+        capture.detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
+    elif isinstance(error, ssl.SSLError) and "no application protocol" in str(error).lower():
+        capture.detail = f"{where} does not offer HTTP/2: leave --http2 away"
+    elif isinstance(error, ssl.SSLError):
+        capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
+    elif isinstance(error, socket.gaierror):
+        capture.detail = f"the host name {host!r} cannot be resolved: {error.strerror}"
+    elif isinstance(error, UnicodeError):
+        capture.detail = f"the host name {host!r} is not a valid one: {error}"
+    else:
+        capture.detail = f"cannot connect to {where}: {error.strerror or error}"
+    return httpx.ConnectError(capture.detail)
+
+
+def _numeric(host: str, port: int) -> list[tuple[int, Address]] | None:
+    """The address of a host that is written as one; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, UnicodeError):
+            socket.inet_pton(family, host)
+            return [(family, (host, port))]
+    return None
+
+
+def _look_up(host: str, port: int, ends_s: float | None) -> list[tuple[int, Address]]:
+    """Resolve a name. In a thread, because a resolver that does not answer cannot be told to stop."""
+    found: list[tuple[int, Address]] = []
+    failed: list[OSError | UnicodeError] = []
+
+    def resolve() -> None:
+        try:
+            for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                found.append((family, address))
+        except (OSError, UnicodeError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=resolve, name="look-up", daemon=True)
+    thread.start()
+    thread.join(left_of(ends_s))
+    if thread.is_alive():
+        raise TimeoutError
+    if failed:
+        raise failed[0]
+    return found
+
+
+def _dial(addresses: list[tuple[int, Any]], capture: Capture, ends_s: float | None) -> socket.socket:
+    """A socket connected to the first address that answers; the time is that of all of them together."""
+    began = time.monotonic_ns()
+    failure = OSError("the name has no address")
+    for family, address in addresses:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(left_of(ends_s))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            capture.connect_ns = time.monotonic_ns() - began
+            return sock
+    raise failure
+
+
+def _tunnel(sock: socket.socket, proxy: Proxy, target: bytes, ends_s: float | None) -> None:
+    """CONNECT. Read byte by byte: what follows the proxy's head is the endpoint's already."""
+    sock.settimeout(left_of(ends_s))
+    sock.sendall(b"\r\n".join([b"CONNECT " + target + b" HTTP/1.1", b"Host: " + target, *proxy.fields, b"", b""]))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        sock.settimeout(left_of(ends_s))
+        byte = sock.recv(1)
+        if not byte or len(head) > _MAX_TUNNEL_HEAD:
+            raise TunnelRefused("the proxy did not answer CONNECT" + (" with a head that ends" if head else ""))
+        head += byte
+    status = _STATUS.match(head)
+    if status is None:
+        raise TunnelRefused("the proxy's answer to CONNECT is not HTTP/1.1")
+    if not status[1].startswith(b"2"):
+        line = head.split(b"\r\n", 1)[0][9:209].decode("latin-1")
+        hint = " (put user:password@ into the proxy's URL)" if status[1] == b"407" else ""
+        raise TunnelRefused(f"the proxy answered CONNECT with {line}{hint}")
+
+
+@contextlib.contextmanager
+def closing_on_error(connection: Connection | None) -> Iterator[None]:
+    """Whoever has a connection closes it when what follows fails."""
+    try:
+        yield
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise

@@ -1,0 +1,260 @@
+"""Records of workers on other machines: the worker's and the master's end, over Locust's own messages.
+
+Locust's `--processes` on one machine needs none of this: its processes append to one file.
+"""
+
+import logging
+import os
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import msgspec
+from locust import events
+from locust.runners import MasterRunner, WorkerRunner
+
+from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.rundir.accounts import Account, AccountFile
+from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
+from streamgauge.rundir.runs import RecordWriter
+from streamgauge.units import SECOND, ns_to_ms
+from streamgauge.version import __version__
+
+SHIP_ENV: Final = "STREAMGAUGE_SHIP"  # set by `load --master`, and by it in its workers
+JOB: Final = "streamgauge_job"
+PREFIX: Final = "STREAMGAUGE_"
+_REPORT: Final = "streamgauge_report"
+_ANSWER: Final = "streamgauge_answer"
+_FINISH: Final = "streamgauge_finish"
+
+_TICK_S: Final = 0.1
+_REPORT_EVERY_NS: Final = SECOND
+_PINGS: Final = 10  # reports sent at once when a worker connects, for the clock
+_OVERDUE_NS: Final = 5 * SECOND
+_SILENT_NS: Final = 10 * SECOND
+"""A worker or master that says nothing for so long is not waited for. Locust's own limit is 3 heartbeats of 1 s."""
+_LONGEST_WAIT_NS: Final = 600 * SECOND
+
+_log = logging.getLogger(__name__)
+
+
+class Shipper:
+    """The worker's end: takes records as the file of records does, and sends them to the master."""
+
+    def __init__(self, runner: WorkerRunner) -> None:
+        self._runner = runner
+        descriptor, path = tempfile.mkstemp(prefix="streamgauge-", suffix=".jsonl")
+        self._path = Path(path)
+        self._outbox = Outbox(os.fdopen(descriptor, "w+b"))
+        self._encoder = msgspec.json.Encoder()
+        self._started = 0
+        self._clock: Offset | None = None
+        self._finishing = False
+        self._closed = False
+        self._heard_ns = self._moved_ns = self._reported_ns = time.monotonic_ns()
+        runner.register_message(_ANSWER, self._answered)
+        runner.register_message(_FINISH, lambda **_: self._finish(), concurrent=True)
+        gevent.spawn(self._run)
+
+    @property
+    def worker(self) -> int:
+        """What the records of this worker carry: its number at the master, as process ids of machines can collide."""
+        return int(self._runner.worker_index)
+
+    @property
+    def offset_ns(self) -> int:
+        """What to add to this machine's epoch times so that they are the master's; 0 unless the clocks differ."""
+        return self._clock.offset_ns if self._clock and self._clock.matters else 0
+
+    def start(self) -> None:
+        self._started += 1
+
+    def forget(self) -> None:
+        self._started -= 1
+
+    def add(self, record: StreamRecord) -> None:
+        """Keep a record until the master has it. Raises OSError when the disk is full."""
+        record.worker = self.worker
+        record.start_ns += self.offset_ns
+        if record.intended_ns is not None:
+            record.intended_ns += self.offset_ns
+        self._outbox.add(self._encoder.encode(record) + b"\n")
+
+    def end(self) -> None:
+        """Stay until the master has everything, as long as it answers; then remove the local file or name it."""
+        if len(self._runner.greenlet):  # else Locust no longer listens
+            self._finish()
+        if self._outbox.waiting:
+            say(f"the master has not confirmed {self._outbox.waiting:,} records: all are in {self._path}")
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        """Stop the users, send the rest, and tell the master that there is no more."""
+        self._runner.stop()
+        self._finishing = True
+        said_ns = began_ns = time.monotonic_ns()
+        while not self._closed and (now_ns := time.monotonic_ns()) < began_ns + _LONGEST_WAIT_NS:
+            if now_ns - max(self._heard_ns, began_ns) > _SILENT_NS:
+                return
+            if self._outbox.waiting and now_ns - said_ns > SECOND:
+                said_ns = now_ns
+                say(f"waiting for the master to take {self._outbox.waiting:,} records")
+            gevent.sleep(_TICK_S)
+
+    def _run(self) -> None:
+        for _ in range(_PINGS):
+            self._report()
+            gevent.sleep(_TICK_S)
+        if (clock := self._clock) is not None:
+            known = f"{ns_to_ms(clock.offset_ns):+.3f} ms ± {ns_to_ms(clock.error_ns):.3f} ms"
+            say(f"worker {self.worker} is with the master, whose clock − this machine's is {known}")
+        while not self._closed:
+            now_ns = time.monotonic_ns()
+            if not self._outbox.waiting:
+                self._moved_ns = now_ns
+            elif now_ns - self._moved_ns > _OVERDUE_NS:
+                self._moved_ns = now_ns
+                self._outbox.again()
+            while batch := self._outbox.batch():
+                self._report(*batch)
+            if self._finishing or now_ns - self._reported_ns >= _REPORT_EVERY_NS:
+                self._report()
+            gevent.sleep(_TICK_S)
+
+    def _report(self, first: int = 0, count: int = 0, data: bytes = b"") -> None:
+        self._reported_ns = time.monotonic_ns()
+        report = Report(
+            host=socket.gethostname(),
+            started=self._started,
+            sent_ns=time.time_ns(),
+            first=first,
+            count=count,
+            data=data,
+            closed=self._finishing and not self._outbox.waiting,
+            clock=self._clock,
+        )
+        self._runner.send_message(_REPORT, msgspec.to_builtins(report, builtin_types=(bytes,)))
+
+    def _answered(self, msg: Any, **_: Any) -> None:
+        answer = msgspec.convert(msg.data, Answer)
+        self._heard_ns = time.monotonic_ns()
+        self._clock = better(self._clock, of_round_trip(answer.sent_ns, answer.at_ns, time.time_ns()))
+        waiting = self._outbox.waiting
+        self._outbox.acknowledge(answer.next)
+        if self._outbox.waiting < waiting:
+            self._moved_ns = self._heard_ns
+        self._closed = answer.closed
+
+
+class _Peer:
+    """What the master knows of one worker."""
+
+    def __init__(self, directory: Path, worker: int, host: str) -> None:
+        self.inbox = Inbox()
+        self.file = AccountFile(directory, Account(worker=worker, host=host, remote=True))
+        self.heard_ns = time.monotonic_ns()
+
+    @property
+    def is_awaited(self) -> bool:
+        return not self.file.account.ended and time.monotonic_ns() - self.heard_ns < _SILENT_NS
+
+
+class Receiver:
+    """The master's end: gives workers the job, stores their records, and keeps their accounts."""
+
+    def __init__(self, runner: MasterRunner, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._runner = runner
+        self._directory = directory
+        self._writer = RecordWriter(directory)
+        self._peers: dict[str, _Peer] = {}
+        self._broken = False
+        runner.register_message(JOB, self._give_job)
+        runner.register_message(_REPORT, self._take)
+        runner.environment.events.test_stopping.add_listener(self._collect)  # type: ignore[no-untyped-call]
+
+    def _give_job(self, msg: Any, **_: Any) -> None:
+        settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        data = {"version": __version__, "settings": settings}
+        self._runner.send_message(JOB, data, client_id=msg.node_id)
+        # Locust has numbered who asked as if it were a worker; load is divided by the numbers, so they have no holes.
+        if self._runner.worker_indexes.pop(msg.node_id, None) is not None:
+            self._runner.worker_index_max -= 1
+
+    def _take(self, msg: Any, **_: Any) -> None:
+        at_ns = time.time_ns()
+        report = msgspec.convert(msg.data, Report)
+        peer = self._peers.get(msg.node_id)
+        if peer is None:
+            worker = self._runner.get_worker_index(msg.node_id)  # type: ignore[no-untyped-call]
+            peer = self._peers[msg.node_id] = _Peer(self._directory, worker, report.host)
+        peer.heard_ns = time.monotonic_ns()
+        if lines := peer.inbox.open(report):
+            self._store(lines)
+            peer.inbox.taken(report)
+        account = peer.file.account
+        account.started, account.recorded, account.clock = report.started, peer.inbox.next, report.clock
+        account.ended = report.closed
+        peer.file.save()
+        answer = Answer(
+            next=peer.inbox.next,
+            sent_ns=report.sent_ns,
+            at_ns=at_ns,
+            closed=report.closed,
+        )
+        self._runner.send_message(_ANSWER, msgspec.to_builtins(answer), client_id=msg.node_id)
+
+    def _store(self, lines: bytes) -> None:
+        """Raises OSError when the disk is full; what was torn then must not be followed by its repetition."""
+        if self._broken:
+            raise OSError("the records could not be written before")
+        try:
+            self._writer.add_lines(lines)
+        except OSError:
+            self._broken = True
+            raise
+
+    def _collect(self, **_: Any) -> None:
+        """Before Locust tells the workers to go: have them stop their users, and wait for their last records."""
+        self._runner.send_message(_FINISH)
+        said_ns = began_ns = time.monotonic_ns()
+        while waiting := [peer for peer in self._peers.values() if peer.is_awaited]:
+            now_ns = time.monotonic_ns()
+            if now_ns - began_ns > _LONGEST_WAIT_NS:
+                break
+            if now_ns - said_ns > SECOND:
+                said_ns = now_ns
+                there = sum(peer.inbox.next for peer in waiting)
+                _log.info("waiting for the records of %d workers: %d so far", len(waiting), there)
+            gevent.sleep(_TICK_S)
+
+
+_shipper: Shipper | None = None
+
+
+def shipper() -> Shipper | None:
+    """Where this process's records go when it is a worker of another machine's master; None when into a file."""
+    return _shipper
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _connect(environment: Any, runner: Any = None, **_: Any) -> None:
+    global _shipper
+    if not os.environ.get(SHIP_ENV):
+        return
+    if isinstance(runner, MasterRunner):
+        Receiver(runner, Path(environment.parsed_options.run_dir))
+    elif isinstance(runner, WorkerRunner):
+        _shipper = Shipper(runner)
+
+
+def say(text: str) -> None:
+    """Tell the person who started this worker."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,45 @@
+"""Sleeping to the microsecond in gevent: libev's timers tick in milliseconds, which bunches an open loop's starts."""
+
+import ctypes
+import os
+import time
+from typing import Final
+
+import gevent
+from gevent.socket import wait_read
+
+from streamgauge.units import SECOND
+
+_CLOCK_REALTIME: Final = 0
+_ABSTIME: Final = 1
+
+
+class Alarm:
+    """Wakes one greenlet at absolute times, by timerfd_create(2) where there is one."""
+
+    def __init__(self) -> None:
+        self._spec = (ctypes.c_int64 * 4)()  # struct itimerspec: interval and value, each in s and ns
+        try:
+            self._library = ctypes.CDLL(None, use_errno=True)
+            self._fd: int | None = self._library.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+        except (AttributeError, OSError):
+            self._fd = None  # not Linux: gevent's own timer
+        if self._fd == -1:
+            self._fd = None
+
+    def sleep_until(self, at_ns: int) -> None:
+        """Return at `at_ns` (epoch ns), at once when that has passed; other greenlets run meanwhile."""
+        while (left_ns := at_ns - time.time_ns()) > 0:
+            if self._fd is None:
+                gevent.sleep(left_ns / SECOND)
+                continue
+            self._spec[2], self._spec[3] = divmod(at_ns, SECOND)
+            self._library.timerfd_settime(self._fd, _ABSTIME, self._spec, None)
+            wait_read(self._fd)
+            os.read(self._fd, 8)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

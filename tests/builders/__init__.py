@@ -1,0 +1,1 @@
+"""What tests are built from: captures, servers and parsers that several test modules share."""

@@ -1,0 +1,30 @@
+"""Objectives decide the exit code: a miss is 1, no data is 3, and a miss beside no data is still a miss."""
+
+import pytest
+import typer
+
+from streamgauge.cli.slos import judge_slos
+from streamgauge.errors import CannotMeasure
+from streamgauge.metrics.slo import SloResult, SloVerdict
+
+MET = SloResult("ttft p95 < 500ms", "201ms", SloVerdict.MET)
+MISSED = SloResult("itl p99 < 80ms", "90ms", SloVerdict.MISSED)
+UNKNOWN = SloResult("tpot < 1s", None, SloVerdict.NO_DATA)
+
+
+def test_all_met_goes_on() -> None:
+    judge_slos([])
+    judge_slos([MET, MET])
+
+
+@pytest.mark.parametrize("results", [[MISSED], [MET, MISSED], [UNKNOWN, MISSED]])
+def test_a_miss_fails_and_says_what_was_measured(results: list[SloResult], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        judge_slos(results)
+    assert caught.value.exit_code == 1
+    assert "SLO missed: itl p99 < 80ms (measured 90ms)" in capsys.readouterr().err
+
+
+def test_no_data_cannot_be_measured() -> None:
+    with pytest.raises(CannotMeasure, match="no data for the SLO tpot < 1s"):
+        judge_slos([MET, UNKNOWN])

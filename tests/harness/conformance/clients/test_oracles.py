@@ -1,0 +1,78 @@
+"""The emulations against the real clients, where those can be run; the project's users need none of them.
+
+STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai@7.57.0 @anthropic-ai/sdk@1.12.0
+eventsource-parser@3.1.1 @microsoft/fetch-event-source@2.0.1` was run; STREAMGAUGE_ASPNET names the folder of the .NET
+programs.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from streamgauge.conformance.clients import CLIENTS, system_net_sse
+from streamgauge.conformance.clients.base import Body, Client
+from streamgauge.conformance.clients.running import Ending, How, run
+from tests.harness.conformance.clients.bodies import random_bodies
+from tests.harness.conformance.clients.corpus import BODIES
+
+NODE = os.environ.get("STREAMGAUGE_NODE_CLIENTS")
+ASPNET = os.environ.get("STREAMGAUGE_ASPNET")
+ORACLE = Path(__file__).with_name("node_oracle.mjs")
+BY_NAME = {client.name: client for client in CLIENTS}
+
+Given = tuple[list[tuple[str, str]], bool]
+"""The messages that came, and whether the client raised after them."""
+
+
+def emulated(client: Client, pieces: Sequence[bytes]) -> Given:
+    result = run(client, Body(pieces), Ending.EOF)
+    given = [(message.type, message.data) for message in result.messages]
+    return normal(client, given), result.how in (How.RAISED, How.REPORTED)
+
+
+def normal(client: Client, messages: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Where a client gives values, JSON has many spellings and no event type."""
+    return messages if client.events else [("message", json.dumps(json.loads(data))) for _, data in messages]
+
+
+@pytest.mark.skipif(not (NODE and shutil.which("node")), reason="STREAMGAUGE_NODE_CLIENTS names no npm clients")
+@pytest.mark.parametrize(
+    "name", ["openai-node", "anthropic-node", "eventsource-parser", "fetch-event-source", 'fetch split("\\n\\n")']
+)
+def test_an_npm_client(name: str) -> None:
+    client = BY_NAME[name]
+    bodies = [[one.body] for one in BODIES.values()] + [pieces for _, pieces in random_bodies(1_000)]
+    asked = [{"client": name, "pieces": [b64encode(piece).decode() for piece in pieces]} for pieces in bodies]
+    lines = "".join(f"{json.dumps(one)}\n" for one in asked)
+    done = subprocess.run(["node", str(ORACLE)], input=lines, capture_output=True, text=True, check=True, timeout=100)
+    real = [json.loads(line) for line in done.stdout.split("\n") if line]  # not splitlines(): U+2028 is in there
+
+    assert len(real) == len(bodies)
+    differing = [
+        (pieces, ours, theirs)
+        for pieces, one in zip(bodies, real, strict=True)
+        if (ours := emulated(client, pieces))
+        != (theirs := (normal(client, [(kind, data) for kind, data in one["messages"]]), one["error"] is not None))
+    ]
+    assert differing == []
+
+
+@pytest.mark.skipif(not ASPNET, reason="STREAMGAUGE_ASPNET does not name the .NET programs")
+@pytest.mark.parametrize("size", [1, 3, 100_000])
+def test_system_net_server_sent_events(size: int) -> None:
+    """Each run starts .NET anew, so the bodies go through together where they cannot mix, one after the other."""
+    assert ASPNET is not None
+    quirky = [body for body, _ in random_bodies(60, seed=11) if b"\xef" not in body]
+    for body in [b"\xef\xbb\xbf" + b"\n\n".join(quirky), b"event: ping\n\ndata: x\r\rdata", BODIES["CR"].body]:
+        command = [str(Path(ASPNET) / "run"), "clients", "sse", str(size)]
+        done = subprocess.run(command, input=body, capture_output=True, check=True, timeout=60)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        real = [(row["event_type"], row["data"]) for row in rows if "event_type" in row]
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        assert emulated(system_net_sse.CLIENT, pieces) == (real, False)

@@ -1,0 +1,345 @@
+"""The runner against the embedded mock: clean shapes find nothing, every fault is found."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from streamgauge.conformance import profiles, run
+from streamgauge.conformance.cases import Case
+from streamgauge.conformance.checks.errors_framing import MESSAGE_BEGINS, MESSAGE_GOES_ON
+from streamgauge.conformance.registry import judge_case, select
+from streamgauge.conformance.result import CheckResult, Verdict
+from streamgauge.conformance.scenarios import upstream
+from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.texts import MARKS, TEXTS
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure
+from streamgauge.mock_provider import dialects as mock_dialects
+from streamgauge.mock_provider import text as mock_text
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
+from streamgauge.mock_provider.faults import errors as mock_errors
+from streamgauge.mock_provider.proxy import ProxyConfig
+from streamgauge.protocol import dialects
+from tests.builders.h2_server import H2Server
+
+SHAPES = {
+    "json-string": "/api/chat/stream?message=x",
+    "token-done": "/api/chat/stream",
+    "event-text": "/chat/stream",
+    "raw-text": "/stream?message=x",
+    "event-json": "/api/chat/events?message=x",
+    "plain-text": "/plain?message=x",
+    **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
+}
+# The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.
+VENDORS = {
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama-chat",
+    "ollama-generate": "ollama-generate",
+    "cohere": "cohere",
+}
+# OpenAI's dialect as other vendors have it: the mock's profile, where it is spoken, and the harness's profile for it.
+PROFILES = {
+    "mistral": ("/v1/chat/completions", "mistral"),
+    "deepseek": ("/v1/chat/completions", None),
+    "openrouter": ("/v1/chat/completions", "openrouter"),
+    "azure": ("/openai/deployments/m/chat/completions?api-version=1", "azure"),
+}
+# A clean stream is never waited for so long, so that a busy machine is not taken for silence.
+PACE = Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=10.0)
+HURRIED = PACE._replace(step_timeout_s=0.3)  # where what holds tokens back is what is looked for
+FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+UNMET = (Verdict.FAIL, Verdict.WARN)
+VENDOR_GROUPS = {"openai-responses", "anthropic", "gemini", "ollama", "cohere"}
+FEATURES = {dialect.name: dialect.features for dialect in mock_dialects.DIALECTS}
+APPLICATIONS = SHAPES.keys() - VENDORS.keys()
+
+# What a shape owes to its own definition, however well it is served. All are warnings.
+IN_THE_URL = {"security.prompt-not-in-url"}
+BY_GET = IN_THE_URL | {"resume.no-regeneration"}  # EventSource asks for such a stream again when it is cut
+INHERENT: dict[str, set[str]] = {
+    "json-string": BY_GET | {"custom.explicit-done-event"},
+    "event-text": {"custom.explicit-done-event", "custom.raw-text-hazard", "errors.machine-readable"},
+    "raw-text": BY_GET | {"custom.explicit-done-event", "custom.raw-text-hazard", "termination.no-eventsource-loop"},
+    "event-json": BY_GET,
+    "plain-text": IN_THE_URL,
+}
+
+
+@pytest.fixture
+def client() -> Iterator[StreamClient]:
+    with StreamClient(read_timeout_s=10.0) as made:
+        yield made
+
+
+def observe(client: StreamClient, base: str, shape: str, patterns: Sequence[str], mock_url: str) -> Case:
+    """The scenarios that some checks read, through what may hold them back."""
+    target = Target(url=base + SHAPES[shape], dialect=shape)
+    with MockControl(mock_url) as mock:
+        return run.observe(client, target, select(patterns), mock=mock, pace=HURRIED)
+
+
+def findings(case: Case, patterns: Sequence[str]) -> dict[str, CheckResult]:
+    """What the checks object to."""
+    return {one.id: one for one in judge_case(case, select(patterns)) if one.verdict in FOUND}
+
+
+@pytest.fixture(scope="module")
+def clean_mock() -> Iterator[MockServer]:
+    with MockServer(MockConfig(tokens=16, ttft="1ms", itl="1ms")) as mock:
+        yield mock
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_clean_shape_has_no_findings_beyond_its_own_nature(
+    client: StreamClient, clean_mock: MockServer, shape: str
+) -> None:
+    """No fail at all, and only the warnings that the shape itself deserves."""
+    target = Target(url=clean_mock.url + SHAPES[shape], dialect=shape)
+
+    with MockControl(clean_mock.url) as mock:
+        checks = run.check(client, target, select(), mock=mock, pace=PACE)
+
+    bad = {one.id: one.actual for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)}
+    warned = {one.id for one in checks.results if one.verdict is Verdict.WARN}
+    assert bad == {}
+    assert warned == INHERENT.get(shape, set())
+    assert checks.position == "sandwich"
+    assert checks.dialect == shape
+    assert checks.requests < 30
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_clean_shape_is_recognised_without_being_told(
+    client: StreamClient, clean_mock: MockServer, shape: str
+) -> None:
+    """Detection and declaration lead to the same verdicts."""
+    url = clean_mock.url + SHAPES[shape]
+    if shape in ("token-done", "event-text"):
+        target = Target(url=url, method="POST", body='{"message": "{{prompt}}"}')
+    elif shape in VENDORS:
+        target = settle(client, Target(url=url))
+    else:
+        target = Target(url=url)
+
+    checks = run.check(client, target, select(("framing", "text", "custom", "termination", "headers")))
+
+    assert checks.dialect == shape
+    assert checks.dialect_rule
+    assert checks.dialect_doubt is None
+    assert [one.id for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.ERROR)] == []
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_clean_vendor_of_openai_s_dialect_has_no_findings_in_its_profile(client: StreamClient, name: str) -> None:
+    """What Azure, Mistral and others do differently is theirs to do."""
+    path, profile = PROFILES[name]
+    with (
+        MockServer(MockConfig(tokens=16, ttft="1ms", itl="1ms", profile=name)) as server,
+        MockControl(server.url) as mock,
+    ):
+        checks = run.check(
+            client,
+            Target(url=server.url + path),
+            select(),
+            mock=mock,
+            pace=PACE,
+            profile=None if profile is None else profiles.by_name(profile),
+        )
+
+    bad = {one.id: one.actual for one in checks.results if one.verdict in (*UNMET, Verdict.ERROR)}
+    assert bad == {}
+    assert checks.profile == (profile or "openai")
+
+
+@pytest.mark.parametrize(
+    ("knob", "wanted"),
+    [
+        ({"one_behind": True}, {"flush.lockstep", "flush.no-one-behind"}),
+        ({"until_close": True}, {"flush.lockstep"}),
+        ({"hold_bytes": 4096}, {"flush.lockstep"}),
+        ({}, set()),
+    ],
+    ids=["one-behind", "until-close", "hold-bytes", "pass-through"],
+)
+def test_a_proxy_in_between_is_judged_by_what_it_does(
+    client: StreamClient, clean_mock: MockServer, knob: dict[str, object], wanted: set[str]
+) -> None:
+    """The sandwich: harness, proxy, mock; only the right checks object."""
+    patterns = ["flush.lockstep", "flush.no-one-behind"]
+
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, **knob)) as proxy:  # type: ignore[arg-type]
+        case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
+
+    assert findings(case, patterns).keys() == wanted
+
+
+FAILING = ["errors.partial-event-terminated-first", "errors.retry-amplification"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "expected"),
+    [
+        ({"on_break": "error"}, ["pass", "pass"]),
+        ({"on_break": "glued"}, ["fail", "pass"]),
+        ({"retries": 3}, ["not-applicable", "warn"]),
+    ],
+    ids=["error", "glued", "retries"],
+)
+def test_a_proxy_that_tells_of_a_failing_upstream(
+    client: StreamClient, clean_mock: MockServer, knobs: dict[str, Any], expected: list[str]
+) -> None:
+    """How it ends a stream that breaks off, and how often it asks."""
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, **knobs)) as proxy:
+        case = observe(client, proxy.url, "token-done", FAILING, clean_mock.url)
+
+    assert [one.verdict.value for one in judge_case(case, select(FAILING))] == expected
+
+
+def test_a_proxy_that_hears_no_client_leave(client: StreamClient, clean_mock: MockServer) -> None:
+    """Whichever way the client leaves."""
+    patterns = ["cancel.before-first-token", "cancel.abort-variants"]
+
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, ignore_abort=True)) as proxy:
+        case = observe(client, proxy.url, "openai-chat", patterns, clean_mock.url)
+
+    assert findings(case, patterns).keys() == set(patterns)
+
+
+@pytest.mark.parametrize("name", ["silent", "accept-close", "html-200", "status"])
+def test_an_endpoint_without_a_stream_is_one_message(name: str) -> None:
+    """Not fifty failures."""
+    config = MockConfig(faults=(name,))
+
+    with MockServer(config) as mock, StreamClient(read_timeout_s=0.7) as hurried, pytest.raises(CannotMeasure):
+        run.check(hurried, Target(url=mock.url + SHAPES["openai-chat"]), select())
+
+
+def test_nothing_listens(client: StreamClient) -> None:
+    """The message names the address."""
+    with pytest.raises(CannotMeasure, match="cannot connect"):
+        run.check(client, Target(url="http://127.0.0.1:1/v1/chat/completions"), select())
+
+
+def test_credentials_are_left_out_and_spoilt_and_never_shown(client: StreamClient) -> None:
+    """The probes without them are refused; no result quotes them."""
+    key = "sk-very-secret-0123456789"
+    headers = {"Authorization": f"Bearer {key}"}
+    with MockServer(MockConfig(api_key=key, tokens=4, ttft="1ms", itl="1ms")) as mock:
+        target = Target(url=mock.url + SHAPES["openai-chat"], headers=headers)
+        checks = run.check(client, target, select(("http", "security")))
+
+    by_id = {one.id: one for one in checks.results}
+    assert by_id["http.unauthenticated-401"].verdict is Verdict.PASS
+    assert key not in str(checks)
+
+
+def test_only_what_the_selected_checks_read_is_requested(client: StreamClient, clean_mock: MockServer) -> None:
+    """One check of the happy path takes two requests, not all of them."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"])
+
+    checks = run.check(client, target, select(("http.status-200",)))
+
+    assert checks.requests == 2
+
+
+def test_a_default_run_makes_few_requests(client: StreamClient, clean_mock: MockServer) -> None:
+    """Every check, nothing opted in: under 30, as the mock counts them too."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"])
+
+    with MockControl(clean_mock.url) as mock:
+        before = len(mock.recent())
+        checks = run.check(client, target, select(), mock=mock, pace=PACE)
+        streams = len(mock.recent()) - before
+
+    assert checks.requests < 30
+    assert streams <= checks.requests
+
+
+def test_verdicts_do_not_depend_on_how_busy_the_machine_is(client: StreamClient, clean_mock: MockServer) -> None:
+    """The same with the processors taken by others, and observed in the same order."""
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"], dialect="openai-chat")
+
+    def observed() -> tuple[list[str], dict[str, tuple[Verdict, str]]]:
+        with MockControl(clean_mock.url) as mock:
+            case = run.observe(client, target, select(), mock=mock, pace=PACE)
+        return [seen.label for seen in case.observed], {
+            one.id: (one.verdict, one.actual) for one in judge_case(case, select())
+        }
+
+    alone = observed()
+    with busy(processes=os.cpu_count() or 1):
+        beside_others = observed()
+
+    assert beside_others[0] == alone[0]
+    changed = {name: (told, beside_others[1][name]) for name, told in alone[1].items()}
+    assert {name: both for name, both in changed.items() if both[0][0] is not both[1][0]} == {}
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Processes that do nothing but count."""
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:
+    """Each scenario is announced, and the count ends at its total."""
+    told: list[tuple[str, int, int]] = []
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"])
+
+    run.check(client, target, select(("framing",)), progress=lambda *step: told.append(step))
+
+    assert told[0][1:] == (0, 1)
+    assert told[-1][1] == told[-1][2]
+
+
+def test_the_texts_that_the_mock_is_asked_for_are_the_mocks() -> None:
+    """Stated on both sides, so compared here."""
+    said = [token for kind, mark in zip(TEXTS, MARKS, strict=False) for token in (mark, *TEXTS[kind])] + [MARKS[-1]]
+    source = mock_text.token_texts("everything", 0)
+
+    assert said == [next(source) for _ in said]
+
+
+def test_the_message_that_the_mock_is_asked_for_is_the_mocks() -> None:
+    """Stated on both sides, and taken to pieces by errors.message-framed."""
+    assert upstream.LINES == mock_errors.LINES
+    assert MESSAGE_BEGINS.decode() in upstream.LINES.splitlines()[0]
+    assert all(mark.decode() in upstream.LINES for mark in MESSAGE_GOES_ON)
+
+
+def test_a_connection_field_over_http2_is_found() -> None:
+    """The answer is refused for it, as browsers do."""
+
+    def script(server: H2Server, stream: int) -> None:
+        server.h2.config.validate_outbound_headers = server.h2.config.normalize_outbound_headers = False
+        fields = [(":status", "200"), ("content-type", "text/event-stream"), ("connection", "keep-alive")]
+        server.h2.send_headers(stream, fields, end_stream=True)
+        server.flush()
+
+    check = "http.h2-no-connection-headers"
+    with H2Server(script) as server:
+        target = Target(url=server.url, http2=True)
+        with StreamClient.to(target) as own:
+            case = run.observe(own, target, select([check]))
+
+    (found,) = judge_case(case, select([check]))
+    assert found.verdict is Verdict.FAIL
+    assert "'connection'" in found.actual

@@ -1,0 +1,91 @@
+"""What the upstream did after its reader had left, judged from both sides' times."""
+
+import pytest
+
+from streamgauge.diagnosis.cancellation import LATE_NS, PROMPT_NS, CancelRow, Upstream, judge_cancellation
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import MS, SECOND
+from streamgauge.wire import End
+from tests.builders.tapes import START_NS, stream
+
+CLOSE_NS = START_NS + 20 * MS  # the last read of the tape below
+LEFT = stream(b"data: a\n\n", b"data: b\n\n", then=End.CANCELLED)
+
+
+def upstream(
+    seen_after_ns: int | None = None,
+    tokens_after_ns: tuple[int, ...] = (),
+    *,
+    end: str | None = "disconnected",
+    tokens_after: int = 0,
+    requests: int = 1,
+) -> Upstream:
+    seen = None if seen_after_ns is None else CLOSE_NS + seen_after_ns
+    times = [CLOSE_NS - 5 * MS, CLOSE_NS, *(CLOSE_NS + after for after in tokens_after_ns)]
+    return Upstream(requests, end, seen, "fin" if seen else None, times, tokens_after, 300_000)
+
+
+def row(upstream: Upstream | None, transcript: Transcript = LEFT, phase: str = "mid-stream") -> CancelRow:
+    return judge_cancellation(transcript, upstream, path="via", phase=phase, method="FIN")
+
+
+@pytest.mark.parametrize(
+    ("delay_ns", "verdict"),
+    [(0, "pass"), (PROMPT_NS, "pass"), (PROMPT_NS + 1, "warn"), (LATE_NS, "warn"), (LATE_NS + 1, "fail")],
+)
+def test_how_soon_the_upstream_saw_it_decides(delay_ns: int, verdict: str) -> None:
+    assert row(upstream(delay_ns)).verdict == verdict
+
+
+def test_a_row_tells_delay_waste_and_clock_error() -> None:
+    found = row(upstream(45 * MS, (10 * MS, 30 * MS), tokens_after=3, requests=2))
+    assert (found.propagation_ms, found.wasted_tokens, found.clock_error_ms) == (45.0, 5, 0.3)
+    assert (found.seen, found.tokens_received, found.upstream_requests) == (True, 2, 2)
+    assert (found.upstream_end, found.upstream_kind) == ("disconnected", "fin")
+    assert (found.path, found.phase, found.method) == ("via", "mid-stream", "FIN")
+
+
+def test_a_disconnect_that_clocks_put_before_the_close_took_no_time() -> None:
+    found = row(upstream(-MS))
+    assert (found.verdict, found.propagation_ms) == ("pass", 0.0)
+
+
+def test_an_upstream_that_never_saw_it_and_ran_to_its_end_fails_with_all_its_waste() -> None:
+    found = row(upstream(None, tuple(n * MS for n in range(1, 41)), end="complete"))
+    assert (found.verdict, found.seen, found.propagation_ms, found.wasted_tokens) == ("fail", False, None, 40)
+    assert "ran to its end" in (found.note or "")
+
+
+def test_an_upstream_that_is_still_running_fails_and_says_how_long_it_was_watched() -> None:
+    found = row(upstream(None, end=None))
+    assert found.verdict == "fail"
+    assert "still ran when the harness stopped waiting" in (found.note or "")
+
+
+def test_an_upstream_that_had_finished_before_is_no_evidence() -> None:
+    found = row(upstream(None, end="complete"))
+    assert (found.verdict, found.wasted_tokens) == ("inconclusive", 0)
+
+
+def test_a_stream_that_ended_by_itself_was_not_cancelled() -> None:
+    found = row(upstream(0), stream(b"data: a\n\n"))
+    assert found.verdict == "inconclusive"
+    assert "ended before it could be cancelled" in (found.note or "")
+
+
+def test_a_request_that_never_reached_the_mock_is_inconclusive() -> None:
+    found = row(None)
+    assert (found.verdict, found.upstream_requests, found.clock_error_ms) == ("inconclusive", None, None)
+    assert "never reached the mock" in (found.note or "")
+
+
+@pytest.mark.parametrize(("delay_ns", "named"), [(1_799 * MS, False), (2 * SECOND, True), (2_401 * MS, False)])
+def test_the_delay_of_dotnet_is_named(delay_ns: int, named: bool) -> None:
+    assert ("ResponseDrainTimeout" in (row(upstream(delay_ns)).note or "")) is named
+
+
+def test_a_hop_that_learns_it_with_the_first_token_is_named_in_that_phase_only() -> None:
+    early = row(upstream(3 * SECOND), phase="before the first token")
+    assert "when it next writes" in (early.note or "")
+    assert row(upstream(3 * SECOND)).note is None
+    assert row(upstream(PROMPT_NS), phase="before the first token").note is None

@@ -1,0 +1,132 @@
+"""Rules that stop a run, over hand-made records and a hand-driven clock."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.errors import UsageError
+from streamgauge.metrics.abort_rules import METRIC_NAMES, AbortRule, AbortWatch, parse_abort
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
+from streamgauge.units import MS, SECOND
+from tests.builders.tapes import START_NS
+
+
+def ended(at_s: float, *token_ms: int, outcome: Outcome = Outcome.OK, warmup: bool = False) -> StreamRecord:
+    """A stream that ended so long after the run's start, with tokens so long after its own."""
+    at = [ms * MS for ms in token_ms]
+    last = at[-1] if at else 0
+    return StreamRecord(
+        schema=SCHEMA, id="s", outcome=outcome, method="GET", url="u", start_ns=START_NS + round(at_s * SECOND) - last,
+        reads=Reads(at, [0] * len(at), [1] * len(at)), token_reads=list(range(len(at))), closed_ns=last, warmup=warmup,
+    )  # fmt: skip
+
+
+def tripped(rule: str, records: list[StreamRecord], at_s: float) -> str | None:
+    watch = AbortWatch(parse_abort(rule))
+    for record in records:
+        watch.add(record)
+    return watch.tripped(START_NS + round(at_s * SECOND))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ttft p95 > 2s for 10s", AbortRule("ttft", "p95", 2 * SECOND, 10 * SECOND)),
+        ("ttft>500ms", AbortRule("ttft", "p95", 500 * MS, 10 * SECOND)),
+        (" itl p99 > 1s for 1m ", AbortRule("itl", "p99", SECOND, 60 * SECOND)),
+        ("error_rate > 20% for 30s", AbortRule("error_rate", None, 0.2, 30 * SECOND)),
+        ("error_rate>0%", AbortRule("error_rate", None, 0, 10 * SECOND)),
+    ],
+)
+def test_a_rule_is_read_and_written(text: str, expected: AbortRule) -> None:
+    assert parse_abort(text) == expected
+    assert parse_abort(str(expected)) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in METRIC_NAMES if name != "error_rate"])
+@given(st.sampled_from(["mean", "p50", "p90", "p95", "p99", "max"]), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_every_rule_survives_being_written(name: str, percentile: str, limit_ms: int, window_ms: int) -> None:
+    text = f"{name} {percentile} > {limit_ms}ms for {window_ms}ms"
+    assert parse_abort(text) == AbortRule(name, percentile, limit_ms * MS, window_ms * MS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be read"),
+        ("ttft", "cannot be read"),
+        ("ttft p95 < 2s", "cannot be read"),
+        ("ttft p95 >= 2s", "cannot be read"),
+        ("ttft p96 > 2s", "cannot be read"),
+        ("ttft > 2s for", "cannot be read"),
+        ("ttft > 2s for 10s please", "cannot be read"),
+        ("latency > 2s", "unknown metric 'latency'"),
+        ("ttft > 2", "not a duration"),
+        ("ttft > 5%", "not a duration"),
+        ("ttft > 2s for 10", "not a duration"),
+        ("ttft > 2s for 0", "window must be above 0"),
+        ("error_rate p95 > 1%", "takes a percentage"),
+        ("error_rate > 5ms", "takes a percentage"),
+        ("error_rate > 100%", "takes a percentage"),
+        ("error_rate > ²%", "takes a percentage"),
+    ],
+)
+def test_what_cannot_be_read_is_a_usage_error_that_quotes_it_and_helps(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match="--abort-if") as caught:
+        parse_abort(text)
+    assert said in caught.value.message
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for written in (text, f"ttft > {text}", f"ttft p95 > 2s for {text}", f"error_rate > {text}"):
+        with suppress(UsageError):
+            parse_abort(written)
+
+
+SLOW = [ended(second, 3_000) for second in range(1, 21)]
+
+
+def test_a_rule_trips_when_a_whole_window_has_passed() -> None:
+    assert tripped("ttft p95 > 2s for 10s", SLOW[:10], 10.9) is None
+    reason = tripped("ttft p95 > 2s for 10s", SLOW[:11], 11.0)
+    assert reason == "ttft p95 > 2000ms for 10s (it was 3000 ms over 11 streams)"
+
+
+def test_what_is_at_the_limit_or_below_does_not_trip() -> None:
+    assert tripped("ttft p95 > 3s for 10s", SLOW, 20) is None
+
+
+def test_only_the_window_counts() -> None:
+    recovered = [*SLOW, *(ended(21 + second, 10) for second in range(10))]
+    assert tripped("ttft max > 2s for 5s", SLOW, 20) is not None
+    assert tripped("ttft max > 2s for 5s", recovered, 30) is None
+
+
+def test_a_window_without_a_stream_does_not_trip() -> None:
+    assert tripped("ttft max > 2s for 5s", SLOW, 60) is None
+    assert tripped("error_rate > 0%", [], 60) is None
+
+
+def test_the_error_rate_is_of_the_streams_that_ended_by_themselves() -> None:
+    good = [ended(second, 10) for second in range(1, 12)]
+    bad = [ended(11, outcome=Outcome.HTTP_ERROR), ended(11, outcome=Outcome.TRUNCATED)]
+    ours = [ended(11, 10, outcome=outcome) for outcome in (Outcome.CANCELLED, Outcome.INCOMPLETE)]
+    assert tripped("error_rate > 15% for 10s", good + bad + ours, 11) is not None
+    assert tripped("error_rate > 16% for 10s", good + bad + ours, 11) is None
+
+
+def test_the_warm_up_is_not_judged() -> None:
+    cold = [ended(second, 9_000, warmup=True) for second in range(1, 12)]
+    assert tripped("ttft p95 > 2s for 5s", cold, 12) is None
+
+
+def test_itl_is_pooled_over_the_window() -> None:
+    smooth = [ended(second, 10, 20, 30, 40, 50) for second in range(1, 12)]
+    stalled = [*smooth, ended(11, 10, 3_010)]
+    assert tripped("itl max > 1s for 5s", smooth, 12) is None
+    assert tripped("itl max > 1s for 5s", stalled, 12) is not None
+    assert tripped("itl p50 > 1s for 5s", stalled, 12) is None

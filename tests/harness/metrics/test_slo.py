@@ -1,0 +1,139 @@
+"""Objectives as text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.errors import UsageError
+from streamgauge.metrics.slo import LATENCIES, METRIC_NAMES, RATES, Slo, SloVerdict, judge_slo, parse_slo
+from streamgauge.units import MS, SECOND
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ttft p95 < 500ms", Slo("ttft", "p95", 500 * MS)),
+        ("ttft<1.5s", Slo("ttft", None, 1_500 * MS)),
+        ("ttft p99.9 <= 1s", Slo("ttft", "p99.9", SECOND, "<=")),
+        ("  itl max<80ms ", Slo("itl", "max", 80 * MS)),
+        ("itl p99 < 80 ms", Slo("itl", "p99", 80 * MS)),
+        ("e2e mean < 2m", Slo("e2e", "mean", 120 * SECOND)),
+        ("error_rate < 1%", Slo("error_rate", None, 0.01)),
+        ("error_rate < 0.5 %", Slo("error_rate", None, 0.005)),
+        ("error_rate <= 0.05", Slo("error_rate", None, 0.05, "<=")),
+        ("goodput > 95%", Slo("goodput", None, 0.95, ">")),
+        ("output_tokens_per_s >= 1000", Slo("output_tokens_per_s", None, 1000, ">=")),
+        ("streams_per_s > 0.5", Slo("streams_per_s", None, 0.5, ">")),
+    ],
+)
+def test_an_objective_is_read(text: str, expected: Slo) -> None:
+    assert parse_slo(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "character", "expected", "got"),
+    [
+        ("", 1, "the name of a metric", "the end"),
+        ("latency < 5ms", 1, "the name of a metric", "'latency'"),
+        ("  ttftp95 < 5ms", 3, "the name of a metric", "'ttftp95'"),
+        ("ttft", 5, "< or <=", "the end"),
+        ("ttft > 5ms", 6, "< or <=", "'>'"),
+        ("ttft =< 5ms", 6, "< or <=", "'=<'"),
+        ("ttft p95 500ms", 10, "< or <=", "'500ms'"),
+        ("ttft p100 < 5ms", 6, "a percentile", "'p100'"),
+        ("ttft p0 < 5ms", 6, "a percentile", "'p0'"),
+        ("ttft p < 5ms", 6, "a percentile", "'p'"),
+        ("ttft median < 5ms", 6, "a percentile", "'median'"),
+        ("ttft p95 <", 11, "a duration", "the end"),
+        ("ttft < 5", 8, "a duration", "'5'"),
+        ("ttft < 5%", 8, "a duration", "'5%'"),
+        ("ttft p95 < 5ms and more", 16, "nothing more", "'and'"),
+        ("ttft < 5 6ms", 8, "a duration", "'5'"),
+        ("error_rate p95 < 1%", 12, "< or <=", "'p95'"),
+        ("error_rate > 1%", 12, "< or <=", "'>'"),
+        ("error_rate < 1", 14, "a percentage", "'1'"),
+        ("error_rate < 5ms", 14, "a percentage", "'5ms'"),
+        ("error_rate < -1%", 14, "a percentage", "'-1%'"),
+        ("error_rate < 101%", 14, "a percentage", "'101%'"),
+        ("error_rate < ²%", 14, "a percentage", "'²%'"),
+        ("error_rate < 1%%", 14, "a percentage", "'1%%'"),
+        ("goodput < 95%", 9, "> or >=", "'<'"),
+        ("output_tokens_per_s > 1e3", 23, "a number", "'1e3'"),
+        ("output_tokens_per_s > 5%", 23, "a number", "'5%'"),
+    ],
+)
+def test_what_cannot_be_read_is_pointed_at(text: str, character: int, expected: str, got: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_slo(text)
+    message = caught.value.message
+    assert message.startswith(f"SLO {text!r}, character {character}: expected ")
+    assert expected in message
+    assert message.endswith(f"got {got}")
+    assert "ttft p95 < 500ms" in (caught.value.hint or "")
+
+
+@given(st.one_of(st.text(max_size=30), st.text("ttfpgoodu0159.%<>= ms", max_size=20)))
+def test_any_text_is_an_objective_or_a_usage_error(text: str) -> None:
+    try:
+        slo = parse_slo(text)
+    except UsageError:
+        return
+    assert parse_slo(str(slo)) == slo
+
+
+LIMITS = st.one_of(
+    st.tuples(st.sampled_from(LATENCIES), st.sampled_from(["", " p95", " p99.99", " mean", " max"]),
+              st.sampled_from(["<", "<="]), st.integers(1, 10**12).map(lambda ns: f"{ns}ns")),
+    st.tuples(st.just("error_rate"), st.just(""), st.just("<"), st.integers(0, 1000).map(lambda n: f"{n / 10}%")),
+    st.tuples(st.sampled_from(RATES), st.just(""), st.sampled_from([">", ">="]), st.integers(0, 10**9).map(str)),
+)  # fmt: skip
+
+
+@given(LIMITS)
+def test_a_printed_objective_can_be_read_back(parts: tuple[str, str, str, str]) -> None:
+    metric, statistic, comparison, limit = parts
+    slo = parse_slo(f"{metric}{statistic} {comparison} {limit}")
+    again = parse_slo(str(slo))
+    assert again._replace(limit=0) == slo._replace(limit=0)
+    assert again.limit == pytest.approx(slo.limit, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "below", "at", "above"),
+    [
+        ("ttft < 5ms", True, False, False),
+        ("ttft <= 5ms", True, True, False),
+        ("goodput > 50%", False, False, True),
+        ("goodput >= 50%", False, True, True),
+    ],
+)
+def test_the_limit_itself_is_in_or_out_as_written(text: str, below: bool, at: bool, above: bool) -> None:
+    slo = parse_slo(text)
+    step = slo.limit / 1000
+    assert [slo.holds(slo.limit + change) for change in (-step, 0, step)] == [below, at, above]
+
+
+def test_a_stream_without_the_value_misses_the_objective() -> None:
+    slo = parse_slo("tpot < 5ms")
+    assert slo.met_by({"tpot": 4 * MS})
+    assert not slo.met_by({"tpot": None})
+    assert not slo.met_by({})
+
+
+def test_what_one_stream_cannot_meet_is_not_asked_of_one() -> None:
+    assert {name for name in METRIC_NAMES if Slo(name, None, 1).per_stream} == set(LATENCIES)
+
+
+def test_no_data_is_not_met() -> None:
+    found = judge_slo(parse_slo("ttft p95 < 1h"), None)
+    assert (found.verdict, found.measured) == (SloVerdict.NO_DATA, None)
+
+
+@given(
+    st.sampled_from(["ttft < 5ms", "ttft <= 5ms", "streams_per_s > 5", "streams_per_s >= 5"]), st.integers(-4999, 4999)
+)
+def test_what_is_shown_as_measured_is_on_the_side_that_the_verdict_says(text: str, off: int) -> None:
+    slo = parse_slo(text)
+    found = judge_slo(slo, slo.limit + off * (1 if slo.metric == "ttft" else 0.001))
+    shown = parse_slo(f"{slo.metric} {slo.op} {found.measured}").limit
+    assert slo.holds(shown) is (found.verdict is SloVerdict.MET)

@@ -1,0 +1,225 @@
+"""Records added up: what a run comes to."""
+
+import random
+
+import msgspec
+import pytest
+
+from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.slo import SloVerdict, parse_slo
+from streamgauge.metrics.summary import Totals, Window
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from tests.builders.made import made, of_tape
+from tests.builders.tapes import MS, START_NS
+
+
+def test_a_run_is_the_sum_of_its_streams() -> None:
+    totals = Totals()
+    totals.add(made(100, 110, 120))
+    totals.add(made(100, 130, start_ms=870, closed_ms=130))
+    totals.add(made(50, start_ms=500, outcome=Outcome.TRUNCATED))
+    summary = totals.summary()
+
+    assert summary.streams == {"ok": 2, "truncated": 1}
+    assert summary.window_s == 1.0
+    assert (summary.output_tokens, summary.token_events) == (6, 6)
+    assert (summary.output_tokens_per_s, summary.events_per_s, summary.streams_per_s) == (6, 6, 3)
+    assert summary.ttft_ms == Distribution(83.333, 100, 100, 100, 100, 100, 3)
+    assert summary.itl_ms is not None
+    assert (summary.itl_ms.count, summary.itl_ms.max) == (3, 30)
+    assert summary.tpot_ms == Distribution(20, 10, 30, 30, 30, 30, 2)
+    assert (summary.stamp_source, summary.tokens_source) == ("kernel", "token events")
+    assert summary.goodput == 0.6667
+
+
+def test_throughput_is_what_came_in_the_window_of_whichever_stream() -> None:
+    """Ten streams without a pause, each a token every 100 ms: 100 tokens/s, whatever the warm-up and the drain cut."""
+    window = Window(START_NS + 1_000 * MS, START_NS + 2_000 * MS)
+    totals = Totals(window=window)
+    for user in range(10):
+        for turn in range(3):
+            begun = turn * 900 + user
+            record = made(*range(100, 1_000, 100), start_ms=begun)
+            totals.add(msgspec.structs.replace(record, warmup=begun < 1_000))
+    summary = totals.summary()
+    assert summary.window_s == 1.0
+    assert summary.window_tokens == 100
+    assert summary.output_tokens_per_s == 100
+    assert summary.output_tokens == 90, "latency and length are of the streams that began in the window"
+    assert summary.streams_per_s == 10
+    half = totals.summary(until_ns=START_NS + 1_500 * MS)
+    assert half.window_s == 0.5
+
+
+def test_a_stream_counts_as_many_tokens_in_the_window_as_its_share_of_events_there() -> None:
+    window = Window(START_NS, START_NS + 150 * MS)
+    totals = Totals(window=window)
+    totals.add(made(50, 100, 200, 300, tokens=40))
+    assert totals.summary().window_tokens == 20
+    assert window.until(START_NS + 60 * MS).share(made(50, 100, 200, 300), [50 * MS, 100 * MS]) == 0.5
+    assert window.until(START_NS - MS) == Window(START_NS, START_NS)
+
+
+def test_a_summary_can_be_asked_for_twice() -> None:
+    totals = Totals()
+    totals.add(made(1, 2))
+    assert totals.summary() == totals.summary()
+    assert totals.summary().stamp_source == "kernel"
+
+
+def test_the_order_of_the_streams_does_not_matter() -> None:
+    records = [made(10, 20, 40), made(5, start_ms=90), of_tape(), made(outcome=Outcome.TIMEOUT, start_ms=3)]
+    forward, backward = Totals([parse_slo("ttft < 1s")]), Totals([parse_slo("ttft < 1s")])
+    for record in records:
+        forward.add(record)
+    for record in reversed(records):
+        backward.add(record)
+    assert msgspec.to_builtins(forward.summary()) == msgspec.to_builtins(backward.summary())
+
+
+def test_nothing_measured_is_all_absent() -> None:
+    summary = Totals([parse_slo("ttft < 1s")]).summary()
+    written = msgspec.to_builtins(summary)
+    assert {name for name, value in written.items() if value is None} == {
+        "ttft_ms", "ttfb_ms", "headers_ms", "ttfat_ms", "itl_ms", "tpot_ms", "e2e_ms", "client_lag_ms", "connect_ms",
+        "ttft_any_chunk_ms", "tpot_incl_first_ms", "itl_request_mean_ms", "tokens_source", "output_tokens_per_s",
+        "events_per_s", "streams_per_s", "coalesced_share", "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms",
+        "loop_late_ms",
+        "merged_share", "busiest_core", "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms",
+    }  # fmt: skip
+    assert summary.validity.verdict == "NO DATA"
+
+
+def test_goodput_counts_failures_against_it_and_leaves_out_what_we_cut() -> None:
+    totals = Totals([parse_slo("ttft < 100ms"), parse_slo("error_rate < 50%")])
+    totals.add(made(50, 60))
+    totals.add(made(100, 110))
+    totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
+    totals.add(made(50, 60, outcome=Outcome.INCOMPLETE))
+    totals.add(made(50, 60, outcome=Outcome.CANCELLED))
+    assert totals.summary().goodput == 0.3333
+    assert totals.judged == 3
+
+
+def test_a_stream_without_the_value_is_not_good() -> None:
+    totals = Totals([parse_slo("tpot < 1s")])
+    totals.add(made(50))
+    assert totals.summary().goodput == 0
+
+
+def test_an_objective_is_judged_over_the_run() -> None:
+    totals = Totals()
+    for ttft in range(1, 101):
+        totals.add(made(ttft, ttft + 10))
+    totals.add(made(outcome=Outcome.TIMEOUT))
+
+    def judged(text: str) -> tuple[str, str | None]:
+        found = totals.judge_slo(parse_slo(text))
+        return found.verdict.value, found.measured
+
+    assert judged("ttft p95 < 96ms") == ("met", "95ms")
+    assert judged("ttft p95 < 95ms") == ("missed", "95ms")
+    assert judged("ttft p99.9 < 99ms") == ("missed", "100ms")
+    assert judged("ttft mean <= 50.5ms") == ("met", "50.5ms")
+    assert judged("ttft < 100ms") == ("missed", "100ms")
+    assert judged("ttft < 101ms") == ("met", "100ms")
+    assert judged("itl p50 < 10.1ms")[0] == "met"
+    assert judged("itl max <= 10ms") == ("met", "10ms")
+    assert judged("error_rate < 1%") == ("met", "0.99%")
+    assert judged("error_rate < 0.99%")[0] == "missed"
+    assert judged("goodput > 99%") == ("met", "99.01%")
+    assert judged("goodput >= 100%") == ("missed", "99.01%")
+    assert judged("streams_per_s > 0")[0] == "met"
+
+
+@pytest.mark.parametrize(
+    "text", ["ttft < 1h", "itl < 1h", "error_rate < 100%", "goodput > 0%", "output_tokens_per_s > 0", "tpot mean < 1h"]
+)
+def test_an_objective_without_data_is_neither_met_nor_missed(text: str) -> None:
+    assert Totals().judge_slo(parse_slo(text)).verdict is SloVerdict.NO_DATA
+
+
+def test_what_comes_after_a_summary_is_in_the_next() -> None:
+    totals, random_order = Totals(), random.Random(7)
+    times = [random_order.randrange(1, 10_000) for _ in range(500)]
+    for number, ms in enumerate(times, 1):
+        totals.add(made(ms))
+        if number % 100 == 0:
+            assert totals.of("ttft") == distribution(ms * MS for ms in times[:number])
+
+
+def test_the_share_of_coalesced_tokens_is_of_all_gaps() -> None:
+    totals = Totals()
+    totals.add(of_tape())
+    assert totals.summary().coalesced_share == 0.3333
+
+
+def test_lag_without_kernel_stamps_is_absent() -> None:
+    totals = Totals()
+    totals.add(made(1, 2, 3, stamps="user"))
+    summary = totals.summary()
+    assert summary.client_lag_ms is None
+    assert (summary.stamp_source, summary.unstamped_reads, summary.validity.verdict) == ("user", 3, "SUSPECT")
+
+
+def test_mixed_stamps_are_called_so() -> None:
+    totals = Totals()
+    totals.add(made(1, stamps="user"))
+    totals.add(made(1))
+    assert totals.summary().stamp_source == "mixed"
+
+
+def test_an_endpoint_that_refuses_is_not_fast() -> None:
+    totals = Totals()
+    totals.add(made(100, 200))
+    for _ in range(99):
+        refused = made(outcome=Outcome.HTTP_ERROR, start_ms=1)
+        totals.add(msgspec.structs.replace(refused, end_ns=MS, first_byte_ns=MS))
+    summary = totals.summary()
+    assert summary.e2e_ms is not None
+    assert (summary.e2e_ms.p50, summary.e2e_ms.count) == (200, 1)
+    assert totals.judge_slo(parse_slo("error_rate < 1%")).verdict is SloVerdict.MISSED
+
+
+def late(record: StreamRecord, delay_ms: float, *, warmup: bool = False) -> StreamRecord:
+    """The same stream, wanted so much earlier."""
+    intended_ns = record.start_ns - round(delay_ms * MS)
+    return msgspec.structs.replace(record, intended_ns=intended_ns, warmup=warmup)
+
+
+def test_latency_from_the_intended_start_holds_the_wait_before_it() -> None:
+    totals = Totals()
+    for delay_ms in (0, 2_000):
+        totals.add(late(made(50, 100), delay_ms))
+    summary = totals.summary()
+    assert summary.schedule_delay_ms is not None
+    assert summary.schedule_delay_ms.max == 2_000
+    assert summary.ttft_ms is not None
+    assert summary.ttft_ms.max == 50
+    assert summary.ttft_intended_ms is not None
+    assert summary.ttft_intended_ms.max == 2_050
+    assert summary.e2e_intended_ms is not None
+    assert summary.e2e_intended_ms.max == 2_100
+    assert (totals.started, totals.late) == (2, 1)
+
+
+def test_a_start_is_late_from_ten_milliseconds_on() -> None:
+    totals = Totals()
+    for delay_ms in (0, 9.9, 10, 10.1):
+        totals.add(late(made(50), delay_ms))
+    assert totals.late == 1
+
+
+def test_the_warm_up_is_counted_and_left_out() -> None:
+    totals = Totals([parse_slo("ttft < 100ms")])
+    totals.add(late(made(9_000), 50, warmup=True))
+    totals.add(made(50, 60, start_ms=10_000))
+    summary = totals.summary()
+    assert summary.warmup_streams == 1
+    assert summary.streams == {"ok": 1}
+    assert summary.ttft_ms is not None
+    assert summary.ttft_ms.max == 50
+    assert summary.goodput == 1
+    assert summary.window_s == 0.06
+    assert (totals.started, totals.late) == (2, 1)  # the schedule has no warm-up

@@ -1,0 +1,211 @@
+"""What a client cannot rule out of its own figures, on hand-made streams: (arrival ms, lag ms, token events in it)."""
+
+from typing import Any
+
+import pytest
+
+from streamgauge.metrics.process_stats import WorkerRow
+from streamgauge.metrics.summary import Totals
+from streamgauge.metrics.validity import (
+    LIMITS,
+    VALIDITY_RULE,
+    ClientEvidence,
+    doubtful,
+    itl_bounds_ns,
+    ttft_bound_ns,
+    validity,
+)
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord, Waits
+from streamgauge.units import MS
+from tests.harness.metrics.test_process_stats import row
+
+
+def stream(*reads: tuple[float, float, int], waited_ms: int | None = None, **changes: Any) -> StreamRecord:
+    """`waited_ms` is what the client's heartbeat said of every read that it was asked about."""
+    given: dict[str, Any] = {
+        "schema": SCHEMA, "id": "s", "outcome": Outcome.OK, "method": "POST", "url": "u", "start_ns": 10**18,
+        "reused": True, "sent_ns": MS // 10, "stamp_source": "kernel",
+        "reads": Reads([round(r[0] * MS) for r in reads], [round(r[1] * MS) for r in reads], [9] * len(reads)),
+        "token_reads": [index for index, (_, _, tokens) in enumerate(reads) for _ in range(tokens)],
+        "end_ns": round(reads[-1][0] * MS) + 1 if reads else None,
+    } | changes  # fmt: skip
+    record = StreamRecord(**given)
+    if waited_ms is not None and (asked := doubtful(record)):
+        record.waits = Waits(asked, [max(waited_ms * MS, record.reads.lag_ns[read]) for read in asked])
+    return record
+
+
+def bound_ms(record: StreamRecord) -> float | None:
+    bound = ttft_bound_ns(record)
+    return None if bound is None else round(bound / MS, 3)
+
+
+def test_a_late_read_of_one_token_is_harmless_because_its_stamp_is_not_late() -> None:
+    assert bound_ms(stream((1, 0.1, 0), (200, 90, 1), (220, 0.1, 1), waited_ms=180)) == 0.1
+
+
+def test_a_first_token_that_shares_its_read_is_off_by_no_more_than_the_client_was_late() -> None:
+    record = stream((1, 0.1, 0), (300, 2, 4), (320, 0.1, 1), waited_ms=80)
+    assert bound_ms(record) == 80.1
+
+
+def test_nor_by_more_than_the_time_since_the_read_before() -> None:
+    assert bound_ms(stream((1, 0.1, 0), (30, 2, 4), waited_ms=800)) == pytest.approx(30 - 1.1 + 0.1)
+    assert bound_ms(stream((30, 2, 4), waited_ms=800)) == pytest.approx(30 - 0.1 + 0.1)
+
+
+def test_what_the_server_wrote_at_once_is_not_held_against_a_punctual_client() -> None:
+    assert bound_ms(stream((200, 0.1, 5), (300, 0.1, 5), waited_ms=0)) == 0.2
+
+
+def test_without_a_heartbeat_the_lag_of_the_read_decides() -> None:
+    assert bound_ms(stream((200, 2.9, 5))) == 0.1
+    assert bound_ms(stream((200, 3.1, 5))) == 200
+
+
+def test_an_end_in_the_same_read_counts_as_company() -> None:
+    reads = (1, 0.1, 0), (200, 3, 1)
+    assert bound_ms(stream(*reads, waited_ms=2)) == 0.1
+    assert bound_ms(stream(*reads, waited_ms=2, end_ns=200 * MS)) == 3.1
+    # Then the end is only the last that was seen.
+    assert bound_ms(stream(*reads, waited_ms=2, end_ns=200 * MS, outcome=Outcome.INCOMPLETE)) == 0.1
+
+
+def test_a_read_without_a_stamp_is_off_by_what_the_loop_was_late_or_by_nobody_knows_what() -> None:
+    record = stream((1, 0, 0), (200, 0, 1), (220, 0, 1), stamp_source="mixed", waited_ms=14)
+    assert bound_ms(record) == 14.1
+    record.waits = None
+    assert ttft_bound_ns(record) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"sent_ns": 60 * MS}, 60),
+        ({"sent_ns": 60 * MS, "reused": False, "handshake_ns": 40 * MS}, 20),
+        ({"sent_ns": 130 * MS, "reused": False, "handshake_ns": 40 * MS, "tls_ns": 80 * MS}, 10),
+        ({"sent_ns": 30 * MS, "reused": False, "handshake_ns": 40 * MS}, 0),
+        ({"sent_ns": None}, 0),
+    ],
+)
+def test_a_request_that_leaves_late_counts_but_for_the_networks_round_trips(
+    changes: dict[str, Any], expected: float
+) -> None:
+    assert bound_ms(stream((200, 0.1, 1), (220, 0.1, 1), **changes)) == expected
+
+
+def test_without_a_token_there_is_no_bound() -> None:
+    assert ttft_bound_ns(stream((1, 0.1, 0))) is None
+
+
+def gap_bounds_ms(record: StreamRecord) -> list[float]:
+    return [round(bound / MS, 3) for bound in itl_bounds_ns(record)]
+
+
+def test_a_gap_between_reads_of_one_token_is_exact_however_late_they_were() -> None:
+    assert gap_bounds_ms(stream((200, 90, 1), (220, 80, 1), (240, 70, 1), waited_ms=180)) == []
+
+
+def test_tokens_that_share_a_read_may_have_waited_as_long_as_the_client_was_late() -> None:
+    """The first of the second read and the three behind it; what came in the first read has only three gaps."""
+    record = stream((200, 0.1, 4), (300, 1, 4), (320, 0.1, 1), waited_ms=40)
+    assert gap_bounds_ms(record) == [40] * 7
+
+
+def test_but_no_longer_than_since_the_read_before() -> None:
+    record = stream((200, 0.1, 1), (220, 1, 2), (240, 0.1, 1), waited_ms=600)
+    assert gap_bounds_ms(record) == [19.9, 19.9]
+
+
+def test_what_a_server_writes_at_once_leaves_the_gaps_of_a_punctual_client_exact() -> None:
+    assert gap_bounds_ms(stream((200, 0.1, 2), (300, 0.1, 2), waited_ms=0)) == [0.1] * 3
+
+
+def test_without_a_heartbeat_a_gap_is_off_only_where_the_read_was_late() -> None:
+    assert gap_bounds_ms(stream((200, 0.1, 3), (300, 5, 4), (320, 5, 1))) == [99.9] * 4
+
+
+def test_without_a_stamp_a_token_may_be_as_late_as_the_loop_was() -> None:
+    record = stream((200, 0, 1), (300, 0, 1), stamp_source="user", waited_ms=16)
+    assert gap_bounds_ms(record) == [16]
+
+
+def test_one_segment_a_read_and_a_punctual_loop_is_valid() -> None:
+    assert verdict([stream((200, 0.1, 1), (220, 0.1, 1), waited_ms=0)] * 100) == "VALID"
+
+
+def test_lags_below_the_gap_do_not_hide_that_the_client_is_far_behind() -> None:
+    """At 200 tokens/s a client that is 300 ms behind reads sixty tokens at once and sees a lag below 5 ms."""
+    reads = (1, 0.2, 0), (500, 4, 60), (800, 4.5, 60)
+    assert verdict([stream(*reads, waited_ms=600)] * 100) == "INVALID"
+    assert verdict([stream((1, 0.2, 0), (500, 4, 60), waited_ms=None)] * 100) == "INVALID"
+
+
+def test_one_stream_in_fifty_is_enough_and_one_in_two_hundred_is_not() -> None:
+    good, bad = stream((200, 0.1, 1), (220, 0.1, 1)), stream((200, 0.1, 1), (220, 0.1, 1), sent_ns=20 * MS)
+    assert verdict([good] * 98 + [bad] * 2) == "SUSPECT"
+    assert verdict([good] * 199 + [bad]) == "VALID"
+
+
+def test_first_tokens_without_a_stamp_are_noticed_even_when_all_other_reads_have_one() -> None:
+    many = [(200 + 10 * n, 0.1, 1) for n in range(1, 300)]
+    record = stream((200, 0, 1), *many, stamp_source="mixed", unstamped_reads=1)
+    assert verdict([record] * 10) == "SUSPECT"
+
+
+def test_a_process_without_a_core_to_itself_is_suspect() -> None:
+    good = [stream((200, 0.1, 1), (220, 0.1, 1))] * 10
+    assert verdict(good, row(1, cpu_ns=890), row(2, cpu_ns=500)) == "VALID"
+    assert verdict(good, row(1, cpu_ns=100), row(2, cpu_ns=910)) == "SUSPECT"
+    assert verdict(good, row(1, cpu_ns=500, waited_ns=410)) == "SUSPECT"
+
+
+def test_a_late_loop_puts_off_no_stamp_but_the_load() -> None:
+    good = [stream((200, 90, 1), (220, 90, 1))] * 10
+    assert verdict(good, row(1, late=[90 * MS] * 10)) == "VALID"
+    assert verdict(good, row(1, late=[110 * MS] * 10)) == "SUSPECT"
+
+
+def test_one_gap_in_fifty_is_enough_and_one_in_two_hundred_is_not() -> None:
+    alone = stream((200, 0.1, 1), (220, 0.1, 1))
+    shared = stream((200, 0.1, 1), (220, 1, 2), waited_ms=12)
+    assert verdict([alone] * 98 + [shared] * 2) == "SUSPECT"
+    assert verdict([alone] * 399 + [shared]) == "VALID"
+
+
+def test_starting_later_than_intended_is_suspect() -> None:
+    late = stream((200, 0.1, 1), (220, 0.1, 1), intended_ns=10**18 - 11 * MS)
+    assert verdict([late] * 10) == "SUSPECT"
+
+
+def verdict(records: list[StreamRecord], *workers: WorkerRow) -> str:
+    totals = Totals()
+    for record in records:
+        totals.add(record)
+    return totals.summary(workers).validity.verdict
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.field)
+def test_each_limit_is_exceeded_above_and_not_at_it(limit: Any) -> None:
+    def judged(value: float) -> str:
+        return validity(ClientEvidence(**{limit.field: value}), tokens=True).verdict
+
+    assert judged(limit.suspect) == "VALID"
+    assert judged(limit.suspect * 1.001) == "SUSPECT"
+    if limit.invalid is not None:
+        assert judged(limit.invalid) == "SUSPECT"
+        assert judged(limit.invalid * 1.001) == "INVALID"
+    assert limit.what in VALIDITY_RULE
+
+
+def test_the_reasons_are_those_that_are_exceeded_with_their_numbers() -> None:
+    found = validity(ClientEvidence(ttft_bound_p99=1, itl_bound_p99=12, busiest_core=0.95), tokens=True)
+    assert [reason.partition(":")[0] for reason in found.reasons] == [
+        "ITL error bound p99 is 12.00 ms",
+        "share of a core that a process used or waited for is 95.0%",
+    ]
+
+
+def test_without_a_token_there_is_nothing_to_judge() -> None:
+    assert validity(ClientEvidence(itl_bound_p99=500), tokens=False).verdict == "NO DATA"

@@ -1,0 +1,366 @@
+"""How a stream ended, told from its wire."""
+
+import gzip
+import json
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.protocol import dialects
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.reader import StreamReader, by_read, interpret
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.wire import Capture, End
+from tests.builders.tapes import MS, SSE_HEAD, START_NS, chunk, chunkings, cut, head, play, read, stream
+
+TOKEN = b'data: {"token":"a","done":false}\n\n'
+LAST = b'data: {"token":"","done":true}\n\n'
+ERROR = b'event: error\ndata: {"message":"boom"}\n\n'
+CHUNKED = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+GZIPPED = gzip.compress(TOKEN, mtime=0)
+
+
+def test_a_stream_with_its_end_marker_is_ok() -> None:
+    transcript = stream(TOKEN, LAST)
+    assert (transcript.outcome, transcript.detail) == (Outcome.OK, None)
+    assert transcript.is_stream
+
+
+@pytest.mark.parametrize("body", [LAST, b"data: [DONE]\n\n"])
+def test_an_end_marker_without_a_token_is_no_success(body: bytes) -> None:
+    assert stream(body).outcome is Outcome.TRUNCATED
+
+
+def test_a_finish_reason_explains_an_answer_without_a_token() -> None:
+    refused = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{},"finish_reason":"content_filter"}]}\n\n'
+    assert stream(refused, b"data: [DONE]\n\n").outcome is Outcome.OK
+
+
+def test_a_dialect_without_an_end_marker_is_ok_at_the_end_of_the_body() -> None:
+    assert stream(b"data: hello\n\n").outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "429 Too Many", "500 Oops", "204 No Content",
+                                    "302 Found", "206 Partial Content"])  # fmt: skip
+def test_another_status_than_200_is_an_http_error_even_with_a_stream_in_it(status: str) -> None:
+    transcript = read([(0, head("Content-Type: text/event-stream", status=status) + TOKEN + LAST)])
+    assert (transcript.outcome, transcript.detail) == (Outcome.HTTP_ERROR, f"HTTP {status}")
+    assert not transcript.is_stream
+
+
+def test_an_error_event_is_no_success_and_is_quoted() -> None:
+    transcript = stream(TOKEN, ERROR)
+    assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, "boom")
+
+
+def test_an_error_event_before_the_end_marker_still_decides() -> None:
+    assert stream(TOKEN, ERROR, LAST).outcome is Outcome.ERROR_EVENT
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ('{"message":"m","code":"c"}', "m"),
+        ('{"detail":"d"}', "d"),
+        ('{"title":"t"}', "t"),
+        ('{"code":429,"type":"rate"}', "rate"),
+        ('{"x":1}', "{'x': 1}"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_the_detail_of_an_error_is_its_most_telling_key(payload: str, said: str) -> None:
+    assert stream(TOKEN, f"event: error\ndata: {payload}\n\n".encode()).detail == said
+
+
+def test_a_long_error_message_is_bounded() -> None:
+    detail = stream(TOKEN, b"event: error\ndata: " + b"x" * 5000 + b"\n\n").detail
+    assert detail == "x" * 500
+
+
+def test_the_end_of_the_body_without_the_end_marker_is_truncated() -> None:
+    transcript = stream(TOKEN)
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.detail == 'the stream ended without its end marker ("done": true)'
+
+
+def test_an_end_marker_without_its_blank_line_does_not_count() -> None:
+    transcript = stream(TOKEN, LAST[:-1])
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.undispatched
+
+
+def test_a_chunked_body_without_its_last_chunk_is_truncated() -> None:
+    transcript = read([(0, CHUNKED + chunk(TOKEN))])
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert "before the final chunk" in (transcript.detail or "")
+
+
+@pytest.mark.parametrize("then", [End.RESET, End.CLOSED, End.TIMEOUT])
+def test_what_the_transport_does_after_the_end_marker(then: End) -> None:
+    transcript = read([(0, CHUNKED + chunk(TOKEN + LAST))], then)
+    if then is End.TIMEOUT:  # the peer keeps the stream open: a stall, although the content is complete
+        assert transcript.outcome is Outcome.STALLED
+    else:
+        assert transcript.outcome is Outcome.OK
+        assert (transcript.detail or "").startswith("after the end marker: ")
+
+
+def test_a_reset_before_the_end_marker_is_truncated() -> None:
+    assert read([(0, CHUNKED + chunk(TOKEN))], End.RESET).outcome is Outcome.TRUNCATED
+
+
+def test_an_empty_event_stream_is_truncated() -> None:
+    transcript = stream()
+    assert (transcript.outcome, transcript.detail) == (Outcome.TRUNCATED, "the stream ended without a single token")
+
+
+def test_comments_alone_are_no_tokens() -> None:
+    transcript = stream(b": ping\n\n", b": ping\n\n")
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.comments == 2
+
+
+def test_no_answer_at_all_is_truncated() -> None:
+    transcript = read([])
+    assert (transcript.outcome, transcript.detail) == (
+        Outcome.TRUNCATED,
+        "the connection was closed without an answer",
+    )
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"<html>hello",
+        head("Transfer-Encoding: chunked") + b"xyz\r\n",
+        head("Content-Length: 1", "Transfer-Encoding: chunked"),
+    ],
+)
+def test_what_is_no_http_is_a_protocol_error(wire: bytes) -> None:
+    assert read([(0, wire)]).outcome is Outcome.PROTOCOL_ERROR
+
+
+def test_silence_before_a_token_is_a_timeout_and_after_one_a_stall() -> None:
+    assert stream(then=End.TIMEOUT).outcome is Outcome.TIMEOUT
+    assert stream(b": ping\n\n", then=End.TIMEOUT).outcome is Outcome.TIMEOUT
+    assert stream(TOKEN, then=End.TIMEOUT).outcome is Outcome.STALLED
+
+
+def test_our_own_leaving_is_cancelled_and_the_end_of_the_run_incomplete() -> None:
+    assert stream(TOKEN, then=End.CANCELLED).outcome is Outcome.CANCELLED
+    assert stream(TOKEN, then=End.INTERRUPTED).outcome is Outcome.INCOMPLETE
+    assert stream(TOKEN, then=None).outcome is Outcome.INCOMPLETE
+
+
+@pytest.mark.parametrize("end", [End.RESET, End.TIMEOUT])
+def test_a_request_that_was_never_sent_is_a_connect_error(end: End) -> None:
+    transcript = interpret(Capture(START_NS, end=end, detail="refused"))
+    assert (transcript.outcome, transcript.detail) == (Outcome.CONNECT_ERROR, "refused")
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/html", "text/plain", "application/octet-stream"])
+@pytest.mark.parametrize("body", [TOKEN + LAST, b"\n\r\n" + TOKEN + LAST, b"\xef\xbb\xbf" + TOKEN + LAST,
+                                  b": hi\n\n" + TOKEN + LAST, b"id: 1\n" + TOKEN + LAST])  # fmt: skip
+def test_an_event_stream_under_a_wrong_label_is_read_however_it_is_cut(media: str, body: bytes) -> None:
+    for name, pieces in chunkings(body):
+        transcript = read([(0, head(f"Content-Type: {media}")), *((MS, piece) for piece in pieces)])
+        assert transcript.outcome is Outcome.OK, name
+        assert [text for _, text in transcript.tokens] == ["a"], name
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>\ndata: x\n\n</html>", b'{"error":"x"}', b"dat", b"\n\n", b"\xef\xbb", b"events"]
+)
+def test_what_is_no_event_stream_is_a_protocol_error_however_it_is_cut(body: bytes) -> None:
+    for name, pieces in chunkings(body):
+        transcript = read([(0, head("Content-Type: text/html")), *((MS, piece) for piece in pieces)])
+        assert transcript.outcome is Outcome.PROTOCOL_ERROR, name
+        assert transcript.detail == "Content-Type 'text/html' and the body is no event stream"
+        assert not transcript.is_stream
+
+
+def test_html_under_the_right_label_is_a_stream_without_tokens() -> None:
+    assert stream(b"<html>\n\n</html>\n").outcome is Outcome.TRUNCATED
+
+
+def test_an_sse_dialect_that_was_asked_for_does_not_make_html_a_stream() -> None:
+    wire = [(0, head("Content-Type: text/html") + b"<html></html>")]
+    assert read(wire, dialect=dialects.by_name("raw-text")).outcome is Outcome.PROTOCOL_ERROR
+
+
+def test_a_missing_content_type_is_named_as_such() -> None:
+    assert read([(0, head() + b"hello")]).detail == "Content-Type None and the body is no event stream"
+
+
+def test_plain_text_counts_each_read_as_a_token_and_no_character_is_torn() -> None:
+    text = "añ…\U0001f600"
+    for name, pieces in chunkings(text.encode()):
+        transcript = read([(0, head("Content-Type: text/plain; charset=utf-8")), *((MS, p) for p in pieces)])
+        assert transcript.text == text, name
+        assert transcript.outcome is Outcome.OK, name
+        assert all(event.data for event in transcript.events), name
+
+
+def test_plain_text_is_not_recognised_by_http_chunks_of_one_read() -> None:
+    wire = head("Content-Type: text/plain", "Transfer-Encoding: chunked") + chunk(b"one ") + chunk(b"two")
+    transcript = read([(0, wire), (MS, chunk(b" three") + b"0\r\n\r\n")])
+    assert [text for _, text in transcript.tokens] == ["one two", " three"]
+
+
+def test_a_text_dialect_that_was_asked_for_takes_an_event_stream_as_text() -> None:
+    assert stream(b"data: a\n\n", dialect=dialects.by_name("plain-text")).text == "data: a\n\n"
+
+
+def test_an_unfinished_character_at_the_end_shows() -> None:
+    transcript = read([(0, head("Content-Type: text/plain") + b"a\xe2\x82")])
+    assert transcript.text == "a\ufffd"
+
+
+def test_a_compressed_stream_is_read_with_the_time_of_the_read_that_freed_each_token() -> None:
+    compressor = zlib.compressobj(wbits=31)
+    first = compressor.compress(TOKEN) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    rest = compressor.compress(LAST) + compressor.flush()
+    tape = [(0, head("Content-Type: text/event-stream", "Content-Encoding: gzip")), (5 * MS, first), (9 * MS, rest)]
+    transcript = read(tape)
+
+    assert transcript.outcome is Outcome.OK
+    assert [transcript.time_of(event) - START_NS for event in transcript.events] == [5 * MS, 9 * MS]
+    assert transcript.body == TOKEN + LAST
+
+
+@pytest.mark.parametrize(("coding", "body"), [("gzip", TOKEN), ("br", GZIPPED), ("gzip", GZIPPED + b"junk")])
+def test_a_body_that_cannot_be_decoded_is_a_protocol_error(coding: str, body: bytes) -> None:
+    transcript = read([(0, head("Content-Type: text/event-stream", f"Content-Encoding: {coding}") + body)])
+    assert transcript.outcome is Outcome.PROTOCOL_ERROR
+    assert transcript.detail
+
+
+def test_the_transcript_keeps_lines_and_body_only_on_request() -> None:
+    capture = play([(0, SSE_HEAD + TOKEN + LAST)])
+    kept, bare = interpret(capture, keep=True), interpret(capture)
+
+    assert (kept.body, len(kept.lines)) == (TOKEN + LAST, 4)
+    assert (bare.body, bare.lines) == (b"", [])
+    assert kept.events == bare.events
+
+
+def test_what_the_end_left_undispatched_is_kept_for_the_checks() -> None:
+    transcript = stream(TOKEN, LAST, b"data: tail")
+    assert transcript.undispatched
+    assert transcript.pending is not None
+    assert transcript.pending.raw == b"data: tail"
+    assert not stream(TOKEN, LAST).undispatched
+
+
+def test_the_server_s_retry_is_kept() -> None:
+    assert stream(b"retry: 5000\n\n", TOKEN, LAST).retry_ms == 5000
+
+
+def test_two_deltas_of_one_event_are_one_token() -> None:
+    both = (
+        b'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}\n\n'
+    )
+    transcript = stream(both, b"data: [DONE]\n\n")
+    assert [text for _, text in transcript.tokens] == ["ab"]
+
+
+def _facts(transcript: Transcript) -> tuple[object, ...]:
+    return (
+        transcript.outcome, transcript.detail, transcript.dialect, transcript.dialect_rule, transcript.events,
+        transcript.deltas, transcript.comments, transcript.retry_ms, transcript.undispatched, transcript.is_stream,
+        transcript.body, [(line.offset, line.raw, line.terminator, line.read_index) for line in transcript.lines],
+    )  # fmt: skip
+
+
+BODIES = st.lists(
+    st.sampled_from([TOKEN, LAST, ERROR, b": c\n\n", b"retry: 5\r\n", b"data: \xe2\x82\xac\r\r", b"\xef\xbb\xbf",
+                     b"data", b"\n", b"<html>"]), max_size=6).map(b"".join)  # fmt: skip
+MEDIA = st.sampled_from(["text/event-stream", "text/plain", "text/html"])
+
+
+@given(BODIES, MEDIA, st.lists(st.integers(0, 150), max_size=8), st.booleans())
+def test_reading_while_it_comes_equals_reading_at_the_end(
+    body: bytes, media: str, points: list[int], compressed: bool
+) -> None:
+    coding = ["Content-Encoding: gzip"] if compressed else []
+    wire = gzip.compress(body, mtime=0) if compressed else body
+    tape = [(0, head(f"Content-Type: {media}", *coding)), *((MS, piece) for piece in cut(wire, points))]
+    capture = play(tape)
+    incremental = StreamReader(capture, keep=True)
+    for index, data in by_read(capture.body):
+        incremental.feed(index, data)
+
+    assert _facts(incremental.finish()) == _facts(interpret(capture, keep=True))
+
+
+@given(BODIES, MEDIA, st.lists(st.integers(0, 150), max_size=8))
+def test_no_cut_changes_what_an_event_stream_says(body: bytes, media: str, points: list[int]) -> None:
+    whole = read([(0, head(f"Content-Type: {media}")), (MS, body)])
+    pieces = read([(0, head(f"Content-Type: {media}")), *((MS, piece) for piece in cut(body, points))])
+
+    assert (pieces.outcome, pieces.detail, pieces.text) == (whole.outcome, whole.detail, whole.text)
+    if media != "text/plain":
+        assert [event[:5] for event in pieces.events] == [event[:5] for event in whole.events]
+        assert pieces.deltas == whole.deltas
+
+
+def test_tokens_can_be_acted_on_as_they_come() -> None:
+    reader = StreamReader(play([(0, SSE_HEAD)], then=None))
+    counted = []
+    for piece in (TOKEN, TOKEN[:5], TOKEN[5:], LAST):
+        reader.feed(0, piece)
+        counted.append(reader.token_events)
+    assert counted == [1, 1, 2, 2]
+
+
+def test_pieces_of_one_read_are_joined_and_reads_are_not() -> None:
+    assert list(by_read([(0, b"a"), (0, b"b"), (1, b"c"), (3, b"d"), (3, b"")])) == [(0, b"ab"), (1, b"c"), (3, b"d")]
+    assert list(by_read([])) == []
+
+
+def chat(**delta: object) -> bytes:
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    return f"data: {json.dumps(chunk, separators=(',', ':'), ensure_ascii=False)}\n\n".encode()
+
+
+CHAT_PIECES = st.sampled_from(
+    [
+        chat(content="a"),
+        chat(content="b\n"),
+        chat(content="\u20ac"),
+        chat(content=""),
+        chat(role="assistant"),
+        chat(reasoning_content="r"),
+        chat(content="},{"),
+        b": c\n\n",
+        b"event: x\n" + chat(content="e"),
+        b"data: [DONE]\n\n",
+        b"data: {\n\n",
+        b'data: {"a":"\n\n',
+        b"id: 7\n\n",
+        chat(content="a").replace(b"\n\n", b"\r\n\r\n"),
+        b"data: \xff\n\n",
+        b'data: {"usage":{"completion_tokens":3},"choices":[]}\n\n',
+        b'data: {"error":{"message":"no"}}\n\n',
+    ]
+)
+
+
+@given(st.lists(CHAT_PIECES | st.just(chat(content="word")), max_size=90), st.lists(st.integers(0, 4000), max_size=3))
+def test_a_body_read_at_once_equals_one_read_piece_by_piece(pieces: list[bytes], more: list[int]) -> None:
+    """Runs of plain tokens are read together; nothing may tell the difference."""
+    joined = cut(b"".join(pieces), more)
+    for tape in ([(0, SSE_HEAD), *((MS, piece) for piece in pieces)], [(0, SSE_HEAD), *((MS, p) for p in joined)]):
+        capture = play(tape)
+        single = StreamReader(capture)
+        for index, data in by_read(capture.body):
+            single.feed(index, data)
+        assert _facts(interpret(capture)) == _facts(single.finish())
+
+
+def test_two_broken_chunks_are_not_taken_for_whole_ones() -> None:
+    broken = [b'data: {"choices":[{"delta":{"content":"a\n\n', b'data: b"}}]}\n\n']
+    transcript = interpret(play([(0, SSE_HEAD), (1, chat(content="x")), *((2, piece) for piece in broken * 8)]))
+    assert transcript.text == "x"

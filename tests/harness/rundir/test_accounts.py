@@ -1,0 +1,76 @@
+"""What each process started and what of it is recorded, and what is said when the two differ."""
+
+from pathlib import Path
+
+from streamgauge.clocks import Offset
+from streamgauge.rundir.accounts import (
+    ACCOUNTS,
+    Account,
+    AccountFile,
+    clear_accounts,
+    clock_lines,
+    losses,
+    read_accounts,
+)
+
+SEEN = 1_795_270_446 * 10**9  # 14:14:06 UTC
+
+
+def test_an_account_is_read_as_it_was_last_written(tmp_path: Path) -> None:
+    file = AccountFile(tmp_path, Account(worker=7, host="a-long-name-of-a-machine"))
+    for _ in range(12):
+        file.start()
+    for _ in range(9):
+        file.record()
+    for _ in range(3):
+        file.forget()  # from two digits to one: nothing of the longer text is left
+
+    (account,) = read_accounts(tmp_path)
+    assert (account.started, account.recorded, account.lost, account.ended) == (9, 9, 0, False)
+    file.end()
+    assert read_accounts(tmp_path)[0].ended
+    clear_accounts(tmp_path)
+    assert read_accounts(tmp_path) == []
+
+
+def test_a_damaged_account_costs_itself_only(tmp_path: Path) -> None:
+    AccountFile(tmp_path, Account(worker=1, host="h"))
+    (tmp_path / ACCOUNTS / "2.json").write_text("{")
+    assert [account.worker for account in read_accounts(tmp_path)] == [1]
+
+
+def test_who_ended_in_order_with_every_record_is_not_mentioned() -> None:
+    assert losses([Account(worker=1, host="h", started=5, recorded=5, ended=True)]) == []
+
+
+def test_a_killed_process_is_named_with_its_time_and_its_loss() -> None:
+    (text,) = losses([Account(worker=1, host="h", started=40, recorded=36, seen_ns=SEEN)])
+    assert text == (
+        "Worker 1 on h did not end in order (killed, or out of reach). Last seen at 14:14:06 UTC, when it had started "
+        "40 streams, of which 36 are recorded: 4 are lost. Its users were missing from then on, so the load was "
+        "smaller than asked for."
+    )
+
+
+def test_what_a_remote_worker_had_started_is_known_only_until_its_last_report() -> None:
+    (text,) = losses([Account(worker=1, host="h", started=40, recorded=36, seen_ns=SEEN, remote=True)])
+    assert "started at least 40 streams, of which 36 are recorded: at least 4 are lost" in text
+
+
+def test_a_killed_process_that_lost_no_stream_still_left_the_load() -> None:
+    (text,) = losses([Account(worker=1, host="h", started=4, recorded=4, seen_ns=SEEN)])
+    assert "0 are lost. Its users were missing" in text
+
+
+def test_clocks_are_shown_with_their_bound_and_what_was_done() -> None:
+    lines = clock_lines(
+        [
+            Account(worker=0, host="here"),
+            Account(worker=1, host="a", clock=Offset(-54_801, 200_407)),
+            Account(worker=2, host="b", clock=Offset(31_000_000, 300_000)),
+        ]
+    )
+    assert lines == [
+        "worker 1 on a: master's clock − its clock -0.055 ms ± 0.200 ms, within the error: nothing to correct",
+        "worker 2 on b: master's clock − its clock +31.000 ms ± 0.300 ms, corrected in its records",
+    ]

@@ -1,0 +1,73 @@
+"""The short way gives what the layers give."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from random import Random
+
+import pytest
+
+from streamgauge.mock_provider.compose import ComposedStream, compose
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.dialects.base import ChatRequest, Encoder
+from streamgauge.mock_provider.dialects.openai_chat import DIALECT
+from streamgauge.mock_provider.directive import read_directive
+from streamgauge.mock_provider.fast_path import AHEAD, CacheableEncoder, is_straight
+from streamgauge.mock_provider.http import Request
+from streamgauge.mock_provider.plan import resolve
+from streamgauge.mock_provider.stream import Action, Item
+from streamgauge.mock_provider.text import KINDS
+
+
+@dataclass
+class Plainly:
+    """An encoder of which nothing more is known."""
+
+    inner: Encoder
+
+    def encode(self, item: Item) -> bytes:
+        return self.inner.encode(item)
+
+
+def streams(directive: str, *, usage: bool = False) -> Iterator[ComposedStream]:
+    """The same stream for the short way and for the layers."""
+    request = Request("POST", "/v1/chat/completions", "1.1", {}, b"", 0, 0, keep_alive=True)
+    features = DIALECT.features | {"stream", "http/1.1", "lf"}
+    plan = resolve(
+        read_directive(f"[[mock id=s {directive}]]", {}),
+        MockConfig(),
+        features=features,
+        dialect_heartbeat_ns=None,
+        max_tokens=None,
+    )
+    ask = ChatRequest("hi", include_usage=usage)
+    short = ComposedStream(request, DIALECT, ask, plan, DIALECT.encoder(ask, plan))
+    assert isinstance(short.encoder, CacheableEncoder)
+    assert is_straight(plan)
+    yield short
+    yield replace(short, encoder=Plainly(DIALECT.encoder(ask, plan)))
+
+
+def told(stream: ComposedStream) -> list[Action]:
+    """All but the head, whose request id is fresh each time."""
+    return list(islice(compose(stream).actions, 200))[1:]
+
+
+@pytest.mark.parametrize("usage", [False, True])
+@pytest.mark.parametrize("text", KINDS)
+@pytest.mark.parametrize("tokens", [0, 1, AHEAD - 1, AHEAD, AHEAD + 1, 100])
+def test_it_gives_what_the_layers_give(text: str, tokens: int, usage: bool) -> None:
+    seed = Random(tokens).randrange(1_000)
+    short, layered = streams(f"tokens={tokens} text={text} seed={seed} finish=length", usage=usage)
+    assert told(short) == told(layered)
+
+
+def test_of_an_endless_stream_too() -> None:
+    short, layered = streams("script=endless")
+    assert told(short) == told(layered)
+
+
+@pytest.mark.parametrize("bent", ["fault=bom", "tools=1", "reasoning=2", "answer=refusal", "script=silent"])
+def test_what_bends_a_stream_goes_through_the_layers(bent: str) -> None:
+    with pytest.raises(AssertionError):
+        list(streams(bent))

@@ -1,0 +1,61 @@
+"""The parts of the README that the code knows better: `python -m tools.readme` writes them, a test compares them."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import typer.main
+
+from streamgauge.cli import app
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.registry import CHECKS
+from streamgauge.metrics.definitions import METRICS
+from streamgauge.metrics.histogram import RELATIVE_ERROR
+from tools.check_faults import FAULTS_PAGE, faults_page
+from tools.checks_page import PAGE, page
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def commands() -> str:
+    """Every command with the first sentence of its help."""
+    group = typer.main.get_command(app())
+    rows = [
+        f"| `{name}` | {(command.help or '').strip().split(chr(10) + chr(10))[0].replace(chr(10), ' ')} |"
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    ]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])
+
+
+def checks() -> str:
+    """How many checks there are, by group."""
+    groups = Counter(name.partition(".")[0] for name in CHECKS)
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(groups.items()))
+    told = "`check --list` and [docs/checks.md](docs/checks.md) have them all, `explain ID` tells about one."
+    return f"`check` knows {sum(groups.values())} checks ({listed}). {told}"
+
+
+def metrics() -> str:
+    """The metric table."""
+    rows = [f"| `{m.name}` | {m.definition} | {m.absent} |" for m in METRICS]
+    note = f"\nHistogram quantiles are within {RELATIVE_ERROR:.1%} of the exact value."
+    return "\n".join(["| name | definition | absent when |", "|---|---|---|", *rows, note])
+
+
+BLOCKS = {"commands": commands, "checks": checks, "metrics": metrics}
+
+
+def rewritten(text: str) -> str:
+    """The README with its generated blocks made anew."""
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        assert len(pattern.findall(text)) == 1, f"the README needs one block {name!r}"
+        text = pattern.sub(lambda _, a=begin, b=end, m=make: f"{a}\n{m()}\n{b}", text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    FAULTS_PAGE.write_text(faults_page(), encoding="utf-8")
+    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
