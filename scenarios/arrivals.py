@@ -12,7 +12,7 @@ from locust import task
 from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
-from streamgauge.load.schedule import Arrival, shared
+from streamgauge.loadgen.schedule import Arrival, shared
 from streamgauge.scenarios.epoll_collector import expect, watch
 from streamgauge.scenarios.run import WORKLOAD, began_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser

@@ -12,7 +12,7 @@ from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Window
 from streamgauge.rundir.runs import write_window
 from streamgauge.scenarios.record_channel import shipper

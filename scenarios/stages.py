@@ -2,7 +2,7 @@
 
 from locust import LoadTestShape
 
-from streamgauge.load.schedule import users_at
+from streamgauge.loadgen.schedule import users_at
 from streamgauge.scenarios.run import WORKLOAD
 from streamgauge.units import SECOND
 

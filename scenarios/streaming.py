@@ -20,8 +20,8 @@ from locust.exception import StopUser
 from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.target import Target, check_url, directive
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts import Prompt, PromptPlan, PromptSource, source
-from streamgauge.load.workload import Leave
+from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
+from streamgauge.loadgen.workload import Leave
 from streamgauge.metrics.definitions import ttft_ns
 from streamgauge.metrics.process_stats import PERIOD_NS
 from streamgauge.metrics.validity import doubtful

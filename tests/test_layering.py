@@ -45,7 +45,7 @@ ENDPOINT = (*PROTOCOL, "transport", "endpoint")
 METRICS = (*PROTOCOL, "metrics")
 DIAGNOSIS = (*ENDPOINT, "metrics", "diagnosis")
 RUNDIR = (*METRICS, "diagnosis", "conformance", "rundir")
-EVERYTHING = (*DIAGNOSIS, "conformance", "rundir", "load")
+EVERYTHING = (*DIAGNOSIS, "conformance", "rundir", "loadgen")
 ANY_IO = ("*",)
 
 # In the order in which data flows; `values` are the modules that lie flat at the root.
@@ -62,7 +62,7 @@ ROOMS = {
         ("batch", "run", "scenarios.*"),
     ),
     "rundir": Room((*METRICS, "diagnosis", "conformance"), of("msgspec"), ANY_IO),
-    "load": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"), ("prompts", "prompts.*")),
+    "loadgen": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"), ("prompts", "prompts.*")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
     "scenarios": Room(EVERYTHING, of("locust gevent flask msgspec rich"), ANY_IO),

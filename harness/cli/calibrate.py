@@ -12,8 +12,8 @@ from streamgauge.cli.load import locustfile
 from streamgauge.cli.loading import Plan, run_load
 from streamgauge.endpoint.target import DEFAULT_PROMPT, Target
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
-from streamgauge.load.prompts import PromptPlan, source
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, calibration_lines, floor_of
 from streamgauge.rundir import runs
 from streamgauge.units import SECOND, parse_bounded, parse_duration

@@ -17,8 +17,8 @@ from streamgauge.cli.prompt_options import with_prompts
 from streamgauge.cli.slos import judge_slos
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
-from streamgauge.load.prompts import PromptPlan, source
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import parse_abort
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.rundir import runs

@@ -9,8 +9,8 @@ import typer
 
 from streamgauge.cli.distributed import count_processes
 from streamgauge.errors import UsageError
-from streamgauge.load.schedule import MAX_USERS, count, parse_rate, parse_stages
-from streamgauge.load.workload import Workload, parse_abandon, parse_think, read_trace
+from streamgauge.loadgen.schedule import MAX_USERS, count, parse_rate, parse_stages
+from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think, read_trace
 from streamgauge.units import SECOND, parse_bounded
 
 DEFAULT_USERS: Final = 10

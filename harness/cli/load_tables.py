@@ -9,7 +9,7 @@ from rich.table import Table
 from streamgauge.cli.console import facts, out, safe
 from streamgauge.cli.slos import slo_table
 from streamgauge.diagnosis.abandonment import Abandonment
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, beyond, calibration_lines
 from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.distributions import Distribution

@@ -36,8 +36,8 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target, without_key
 from streamgauge.errors import CannotMeasure, UsageError
-from streamgauge.load.prompts import PromptSource
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.prompts import PromptSource
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import AbortRule, AbortWatch
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.comparison import MAX_JOINED, Comparison, Ledgered, compare_with_ledger

@@ -11,8 +11,8 @@ import typer
 
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts import PromptPlan, PromptSource
-from streamgauge.load.prompts.lengths import parse_length, parse_prefixes
+from streamgauge.loadgen.prompts import PromptPlan, PromptSource
+from streamgauge.loadgen.prompts.lengths import parse_length, parse_prefixes
 
 _PANEL: Final = "Prompts"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.load.schedule import Rate, arrivals
+from streamgauge.loadgen.schedule import Rate, arrivals
 from streamgauge.metrics.summary import Window
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer

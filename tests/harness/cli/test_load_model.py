@@ -7,7 +7,7 @@ import pytest
 
 from streamgauge.cli.load_model import workload_from
 from streamgauge.errors import UsageError
-from streamgauge.load.schedule import Rate
+from streamgauge.loadgen.schedule import Rate
 from streamgauge.units import SECOND
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamgauge.cli.load_tables import line, print_failures
 from streamgauge.cli.loading import _stop
-from streamgauge.load.workload import Workload
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Failure, Totals, Window
 from streamgauge.units import SECOND
 

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts import tokenizer
-from streamgauge.load.prompts.files import MOST_LINE, Entry, parse_prompts
-from streamgauge.load.prompts.lengths import Length
-from streamgauge.load.prompts.words import WORDS, Writer
+from streamgauge.loadgen.prompts import tokenizer
+from streamgauge.loadgen.prompts.files import MOST_LINE, Entry, parse_prompts
+from streamgauge.loadgen.prompts.lengths import Length
+from streamgauge.loadgen.prompts.words import WORDS, Writer
 
 Messages = tuple[dict[str, Any], ...]
 

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Final
 
 from streamgauge.errors import UsageError
-from streamgauge.load.schedule import Arrival
+from streamgauge.loadgen.schedule import Arrival
 from streamgauge.units import MS, SECOND
 
 MAX_ARRIVALS: Final = 5_000_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts.lengths import MOST_TOKENS, Length, Prefixes, parse_length, parse_prefixes
+from streamgauge.loadgen.prompts.lengths import MOST_TOKENS, Length, Prefixes, parse_length, parse_prefixes
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.load.schedule import Rate, Stage, arrivals, count, parse_rate, parse_stages, shared, users_at
+from streamgauge.loadgen.schedule import Rate, Stage, arrivals, count, parse_rate, parse_stages, shared, users_at
 from streamgauge.units import MS, SECOND
 
 MINUTE = 60 * SECOND

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts.files import MOST_LINE, Entry, parse_prompts
+from streamgauge.loadgen.prompts.files import MOST_LINE, Entry, parse_prompts
 
 CHAT = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Rivers?"})
 

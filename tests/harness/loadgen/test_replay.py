@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.load.replay import parse_trace
-from streamgauge.load.schedule import Arrival
+from streamgauge.loadgen.replay import parse_trace
+from streamgauge.loadgen.schedule import Arrival
 from streamgauge.units import MS, SECOND
 
 OWN_CSV = "timestamp,prompt_tokens,output_tokens\n10.5,100,20\n10,,\n12,7,\n"

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from streamgauge.errors import UsageError
-from streamgauge.load.replay import parse_trace
-from streamgauge.load.schedule import Arrival, Rate, Stage, arrivals
+from streamgauge.loadgen.replay import parse_trace
+from streamgauge.loadgen.schedule import Arrival, Rate, Stage, arrivals
 from streamgauge.units import SECOND, parse_bounded
 
 _MODEL: Final = re.compile(r"(exp|uniform)\(([^()]*)\)")

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts.words import WORDS, Writer
+from streamgauge.loadgen.prompts.words import WORDS, Writer
 
 Count = Callable[[str], int]
 """Tokens of a text, without the special ones that a chat template adds."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts.lengths import MOST_TOKENS
+from streamgauge.loadgen.prompts.lengths import MOST_TOKENS
 
 MOST_LINE: Final = 16 * 1024 * 1024
 MOST_PROMPTS: Final = 1_000_000

@@ -12,10 +12,10 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts import PromptPlan, source
-from streamgauge.load.prompts.lengths import Length
-from streamgauge.load.prompts.tokenizer import exact_words, load
-from streamgauge.load.prompts.words import WORDS, Writer
+from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.prompts.lengths import Length
+from streamgauge.loadgen.prompts.tokenizer import exact_words, load
+from streamgauge.loadgen.prompts.words import WORDS, Writer
 
 WHOLE = WORDS[::2]  # what the tokenizer below has as one token; of the rest it knows the letters
 
@@ -98,7 +98,7 @@ ENCODING_CONSTRUCTORS = {"made": made}
 """
 USE = """
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts.tokenizer import load
+from streamgauge.loadgen.prompts.tokenizer import load
 try:
     print(load("tiktoken:made")("ab ab"))
 except UsageError as error:

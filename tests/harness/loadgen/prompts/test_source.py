@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.load.prompts import Prompt, PromptPlan, source
-from streamgauge.load.prompts.lengths import Length
-from streamgauge.load.prompts.words import WORDS
+from streamgauge.loadgen.prompts import Prompt, PromptPlan, source
+from streamgauge.loadgen.prompts.lengths import Length
+from streamgauge.loadgen.prompts.words import WORDS
 
 MANY = 400
 
