@@ -52,7 +52,7 @@ def html_report(run: Run) -> str:
 def page(template: str, **values: Any) -> str:
     """A self-contained page from one of the templates: everything is escaped, and cleaned of control characters."""
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
+        loader=PackageLoader("streamgauge.reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {"ms": ms, "clean": clean}
