@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from streamgauge.mock_provider.answer import spoken, whole_parts
-from streamgauge.mock_provider.dialects.base import PARTS, ChatRequest, Dialect, Encoder
+from streamgauge.mock_provider.chat_request import ChatRequest
+from streamgauge.mock_provider.dialects.base import PARTS, Dialect, Encoder
 from streamgauge.mock_provider.fast_path import CacheableEncoder, is_straight, token_writes
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.grouping import batched, grouped

@@ -23,7 +23,6 @@ _TOKEN = Kind.TOKEN  # an enum's member costs a lookup
 BURST = 64
 # An endless stream that is produced for nobody must stop some time.
 GHOST_TOKENS = 100_000
-HANG_NS = 60_000_000_000
 
 
 class Outlet(Protocol):
@@ -63,7 +62,7 @@ class Player:
         arrival_monotonic_ns: int,
         status: int | None,
         on_disconnect: OnDisconnect,
-        half_close_hangs: bool,
+        half_close_silence_ns: int | None,
         on_end: Callable[["Player", EndKind, int], None],
     ) -> None:
         self._loop, self._timers, self._outlet, self._entry, self._actions = loop, timers, outlet, entry, actions
@@ -72,7 +71,7 @@ class Player:
         self._zero_ns = arrival_monotonic_ns  # pauses move it
         self._hold_ns = 0  # nothing before this time, monotonic
         self._status, self._on_disconnect, self._on_end = status, on_disconnect, on_end
-        self._half_close_hangs = half_close_hangs
+        self._half_close_silence_ns = half_close_silence_ns
         self._action: Action | None = None
         self._timer: Timer | asyncio.Handle | None = None
         self._reel: Generator[int, None, None] | None = None  # `_play`, while it runs
@@ -122,8 +121,8 @@ class Player:
             self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
             self._blocked_since_ns = None
         waits_for_ever = isinstance(self._action, Pause)
-        if self._half_close_hangs and not gone:
-            self._hang()
+        if self._half_close_silence_ns is not None and not gone:
+            self._fall_silent(self._half_close_silence_ns)
         elif self._on_disconnect == "stop" or waits_for_ever or self._queued:
             self._finish("disconnected")
         elif gone:
@@ -133,11 +132,11 @@ class Player:
             if self._timer is None:
                 self._timer = self._loop.call_soon(self._run)
 
-    def _hang(self) -> None:
-        """Say nothing more. A client that then leaves for good is not heard, so this has an end of its own."""
+    def _fall_silent(self, duration_ns: int) -> None:
+        """Write nothing for `duration_ns`, then end. A client that leaves in the meantime is not noticed."""
         self._stop_waiting()
         self._action, self._heartbeat_ns = Pause(None, quiet=True), None
-        self._timer = self._timers.at(time.monotonic_ns() + HANG_NS, lambda: self._finish("disconnected"))
+        self._timer = self._timers.at(time.monotonic_ns() + duration_ns, lambda: self._finish("disconnected"))
 
     def stop(self) -> None:
         """The server is going down."""

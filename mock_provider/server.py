@@ -3,24 +3,31 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 
 from streamgauge.mock_provider import faults
 from streamgauge.mock_provider.capacity import Capacity, Limits
-from streamgauge.mock_provider.compose import ComposedStream, compose, compose_refused, compose_whole, request_id
+from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
+from streamgauge.mock_provider.compose import (
+    ComposedStream,
+    Composition,
+    compose,
+    compose_refused,
+    compose_whole,
+    request_id,
+)
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.connection import Connection
 from streamgauge.mock_provider.control import Control
 from streamgauge.mock_provider.dialects import DIALECTS
-from streamgauge.mock_provider.dialects.base import ChatRequest, Dialect, Refusal
+from streamgauge.mock_provider.dialects.base import Dialect
 from streamgauge.mock_provider.directive import Directive, DirectiveError, read_directive
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.faults.errors import status_answer
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
-from streamgauge.mock_provider.ledger import EndKind, Ledger
+from streamgauge.mock_provider.ledger import EndKind, Entry, Ledger
 from streamgauge.mock_provider.listening import forget_socket, listen
 from streamgauge.mock_provider.listings import LISTINGS, Listing
 from streamgauge.mock_provider.plan import resolve, stopped
@@ -46,8 +53,8 @@ class Server:
 
     def __init__(self, config: MockConfig, place: Place | None = None) -> None:
         self._config = config
-        self._server_faults = {active.fault.name: active.arg for active in map(faults.parse, config.faults)}
-        self._broken = False  # by the fault that does so
+        active = map(faults.parse, config.faults)
+        self._hooks = [fault.server(arg) for fault, arg in active if fault.server is not None]
         self._place = place
         self._ledger = Ledger(config.ledger_size, next_seq=place.next_seq if place is not None else None)
         self._gates = Gates()
@@ -136,8 +143,8 @@ class Server:
             connection.reply(self._other(request, None))
             return
         methods, request.places = found
-        if request.method == "HEAD" and "head-as-get" in self._server_faults:
-            request.method = "GET"
+        for hook in self._hooks:
+            hook.on_request(request)
         if request.method in methods:
             self._stream(request, methods[request.method].variant(request), connection)
         else:
@@ -155,8 +162,9 @@ class Server:
             return json_reply(404, {"error": {"message": message, "type": "not_found"}})
         message = f"{request.method} is not allowed here; use {' or '.join(allowed)}"
         reply = json_reply(405, {"error": {"message": message, "type": "method_not_allowed"}})
-        if "no-allow" not in self._server_faults:
-            reply.headers.append(("Allow", ", ".join(allowed)))
+        reply.headers.append(("Allow", ", ".join(allowed)))
+        for hook in self._hooks:
+            hook.on_method_not_allowed(reply)
         return reply
 
     def _list(self, request: Request, listing: Listing) -> Reply:
@@ -173,70 +181,85 @@ class Server:
             raise Refusal(401, "missing or wrong API key", kind="auth", code="invalid_api_key")
 
     def _stream(self, request: Request, dialect: Dialect, connection: Connection) -> None:
-        if self._broken:
-            connection.reply(json_reply(500, {"error": {"message": "the server has not got over an earlier stream"}}))
+        outage = next((message for hook in self._hooks if (message := hook.outage())), None)
+        if outage is not None:
+            connection.reply(json_reply(500, {"error": {"message": outage}}))
             return
         ordinal = self._next_ordinal()
         try:
             self._authenticate(request, dialect)
-            ask = self._read(request, dialect)
-            if "always-streams" in self._server_faults:
-                ask = replace(ask, stream=True)
-            stream = self._planned(request, dialect, ask, ordinal)
+            stream = self._planned(request, dialect, self._chat_request(request, dialect), ordinal)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
-        plan = stream.plan
         capacity = self._capacity
-        user = stream.user
-        too_long = None if "no-input-limit" in self._server_faults else _too_long(stream)
-        admitted = too_long is None and (capacity is None or not capacity.full)
-        admitted = admitted and self._quota.admit(user, request.arrival_monotonic_ns)
-        if not admitted:
-            wrong = self._server_faults.get("overload-status")
-            too_many = status_answer(429 if wrong is None else wrong.count or 503, stream)
-            composition, capacity = compose_refused(stream, too_long or too_many), None
+        refused = self._refused(stream)
+        if refused is not None:
+            composition, capacity = compose_refused(stream, refused), None
         else:
-            composition = compose(stream) if ask.stream else compose_whole(stream)
-        prefill_ns = plan.prefill_ns
-        if capacity is not None:
-            prefill_ns += capacity.limits.prefill_ns(count_tokens(ask.prompt))
-        entry = self._ledger.open(
-            id=plan.id,
-            method=request.method,
-            path=request.path,
-            dialect=dialect.name,
-            http_version=request.http_version,
-            prompt=ask.prompt,
-            faults=[fault.fault.name for fault in plan.faults],
-            script=plan.script,
-            tokens_planned=plan.tokens,
-            arrival_ns=request.arrival_ns,
-        )
-        entry.resumed = stream.resumed
+            composition = compose(stream) if stream.ask.stream else compose_whole(stream)
+        on_end = self._on_end(stream.user if refused is None else None, connection)
+        connection.play(self._player(stream, composition, capacity, connection, on_end))
+
+    def _chat_request(self, request: Request, dialect: Dialect) -> ChatRequest:
+        try:
+            chat = dialect.parse(request, self._config.models)
+        except Refusal as refusal:
+            if not any(hook.overlooks(refusal) for hook in self._hooks):
+                raise
+            chat = ChatRequest("")
+        for hook in self._hooks:
+            chat = hook.on_chat_request(chat)
+        return chat
+
+    def _refused(self, stream: ComposedStream) -> Answer | None:
+        """The answer in place of a stream that is too long or finds no place; None admits it, and counts it."""
+        too_long = _too_long(stream) if all(hook.limits_input for hook in self._hooks) else None
+        if too_long is not None:
+            return too_long
+        full = self._capacity is not None and self._capacity.full
+        if not full and self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
+            return None
+        status = 429
+        for hook in self._hooks:
+            status = hook.status_when_full(status)
+        return status_answer(status, stream)
+
+    def _on_end(self, admitted: str | None, connection: Connection) -> Callable[[Player, EndKind, int], None]:
+        """What happens at the end of a stream; `admitted` is the user whose quota it counts in."""
 
         def ended(player: Player, end: EndKind, end_ns: int) -> None:
             self._ledger.close(player.entry, end_ns, end)
-            left = end == "disconnected"
-            if admitted and not (left and "leaks-slots" in self._server_faults):
-                self._quota.leave(user)
-            self._broken = self._broken or (left and "fragile" in self._server_faults)
+            disconnected = end == "disconnected"
+            for hook in self._hooks:
+                hook.on_stream_end(disconnected=disconnected)
+            if admitted is not None and all(hook.frees_slot(disconnected=disconnected) for hook in self._hooks):
+                self._quota.leave(admitted)
             connection.stream_ended(end)
 
-        player = Player(
+        return ended
+
+    def _player(
+        self,
+        stream: ComposedStream,
+        composition: Composition,
+        capacity: Capacity | None,
+        connection: Connection,
+        on_end: Callable[[Player, EndKind, int], None],
+    ) -> Player:
+        """The player of one stream, with its entry in the ledger."""
+        plan, request = stream.plan, stream.request
+        prefill_ns, stretch = plan.prefill_ns, unchanged
+        if capacity is not None:
+            prefill_ns += capacity.limits.prefill_ns(count_tokens(stream.ask.prompt))
+            stretch = capacity.stretch
+        return Player(
             loop=asyncio.get_running_loop(),
             timers=self._timers,
             outlet=connection,
-            entry=entry,
+            entry=self._entry(stream),
             actions=composition.actions,
-            timeline=Timeline(
-                plan.ttft,
-                plan.itl,
-                plan.seed,
-                plan.id,
-                prefill_ns=prefill_ns,
-                stretch=capacity.stretch if capacity is not None else unchanged,
-            ),
+            timeline=Timeline(plan.ttft, plan.itl, plan.seed, plan.id, prefill_ns=prefill_ns, stretch=stretch),
             capacity=capacity,
             gate=self._gates.get(plan.id) if plan.script == "lockstep" else None,
             heartbeat=composition.heartbeat,
@@ -244,19 +267,26 @@ class Server:
             arrival_monotonic_ns=request.arrival_monotonic_ns,
             status=composition.status,
             on_disconnect=self._config.on_disconnect,
-            half_close_hangs="half-close-hangs" in self._server_faults,
-            on_end=ended,
+            half_close_silence_ns=max((hook.half_close_silence_ns or 0 for hook in self._hooks), default=0) or None,
+            on_end=on_end,
         )
-        connection.play(player)
 
-    def _read(self, request: Request, dialect: Dialect) -> ChatRequest:
-        try:
-            return dialect.parse(request, self._config.models)
-        except Refusal as refusal:
-            swallowed = {"malformed": "ok-on-bad-json", "invalid": "no-validation"}.get(refusal.kind)
-            if swallowed in self._server_faults:
-                return ChatRequest("")
-            raise
+    def _entry(self, stream: ComposedStream) -> Entry:
+        plan, request = stream.plan, stream.request
+        entry = self._ledger.open(
+            id=plan.id,
+            method=request.method,
+            path=request.path,
+            dialect=stream.dialect.name,
+            http_version=request.http_version,
+            prompt=stream.ask.prompt,
+            faults=[fault.fault.name for fault in plan.faults],
+            script=plan.script,
+            tokens_planned=plan.tokens,
+            arrival_ns=request.arrival_ns,
+        )
+        entry.resumed = stream.resumed
+        return entry
 
     def _planned(self, request: Request, dialect: Dialect, ask: ChatRequest, ordinal: int) -> ComposedStream:
         features = dialect.features
@@ -273,7 +303,7 @@ class Server:
                 self._config,
                 features=features,
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
-                max_tokens=None if "ignores-max-tokens" in self._server_faults else ask.max_tokens,
+                max_tokens=ask.max_tokens,
                 ordinal=ordinal,
                 prompt_tokens=count_tokens(ask.prompt),
                 traces=self._traces,

@@ -2,7 +2,7 @@
 
 import json
 
-from streamgauge.mock_provider.dialects.base import ChatRequest, Refusal
+from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
 from streamgauge.mock_provider.dialects.openai_chat import OpenAIChat
 from streamgauge.mock_provider.http import Request
 

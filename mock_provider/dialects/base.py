@@ -13,10 +13,10 @@
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
-from streamgauge.mock_provider.answer import FinishedPart, Tool
+from streamgauge.mock_provider.answer import FinishedPart
+from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind
@@ -26,36 +26,6 @@ MESSAGE = "the upstream model failed while it was generating"
 
 # Without any of these features a dialect has one part, of text, and gets no OPEN and CLOSE.
 PARTS = frozenset({"reasoning", "tools", "refusal"})
-
-
-class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)
-    """A request that gets no stream; `kind` lets a server-wide fault swallow exactly one sort of check."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: Literal["malformed", "invalid", "media-type", "auth"] = "invalid",
-        param: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.kind, self.param, self.code = status, message, kind, param, code
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What a request asks for, whatever the dialect."""
-
-    prompt: str
-    stream: bool = True
-    model: str = "mock-1"
-    max_tokens: int | None = None
-    include_usage: bool = False
-    tools: tuple[Tool, ...] = ()  # that may be called, in the order in which they are
-    calls: int | None = None  # tool calls without a directive for them; 0: none even if it asks, None: it decides
-    stop: tuple[str, ...] = ()  # texts before which the answer ends
 
 
 class Encoder(Protocol):

@@ -9,7 +9,8 @@ from typing import Any
 
 from streamgauge.mock_provider import identity
 from streamgauge.mock_provider.answer import FinishedPart, calls_for
-from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object, typed_event
+from streamgauge.mock_provider.chat_request import ChatRequest
+from streamgauge.mock_provider.dialects.base import MESSAGE, Dialect, Encoder, json_object, typed_event
 from streamgauge.mock_provider.dialects.fields import (
     declared_tools,
     field,

@@ -1,8 +1,8 @@
 """`POST /chat/stream`: `event: token` as TypedResults.ServerSentEvents writes it (guide S0, conformance.md D.7)."""
 
+from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import (
     MESSAGE,
-    ChatRequest,
     Dialect,
     Encoder,
     data_lines,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamgauge.mock_provider.answer import Tool
-from streamgauge.mock_provider.dialects.base import Refusal
+from streamgauge.mock_provider.chat_request import Refusal
 
 
 def wrong_type(name: str, kind: type, value: Any) -> Refusal:

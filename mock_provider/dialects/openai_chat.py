@@ -7,7 +7,8 @@ import json
 from typing import Any, ClassVar
 
 from streamgauge.mock_provider.answer import FinishedPart
-from streamgauge.mock_provider.dialects.base import MESSAGE, PARTS, ChatRequest, Dialect, Encoder, Refusal, json_object
+from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
+from streamgauge.mock_provider.dialects.base import MESSAGE, PARTS, Dialect, Encoder, json_object
 from streamgauge.mock_provider.dialects.openai_request import (
     at_least,
     chosen_model,

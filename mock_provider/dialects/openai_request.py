@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from streamgauge.mock_provider.answer import Tool, calls_for
-from streamgauge.mock_provider.dialects.base import Refusal
+from streamgauge.mock_provider.chat_request import Refusal
 from streamgauge.mock_provider.dialects.fields import argument_name, field, served
 
 _JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an object", list: "an array"}

@@ -1,7 +1,7 @@
 """`GET` and `POST /plain`: the tokens themselves as chunked text, no event stream."""
 
+from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import (
-    ChatRequest,
     Dialect,
     Encoder,
     json_object,

@@ -1,6 +1,7 @@
 """`GET /stream`: `data: text` and nothing else (guide S2, conformance.md D.7)."""
 
-from streamgauge.mock_provider.dialects.base import ChatRequest, Dialect, Encoder, data_lines, message_argument
+from streamgauge.mock_provider.chat_request import ChatRequest
+from streamgauge.mock_provider.dialects.base import Dialect, Encoder, data_lines, message_argument
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind

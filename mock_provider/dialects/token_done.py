@@ -2,7 +2,8 @@
 
 import json
 
-from streamgauge.mock_provider.dialects.base import MESSAGE, ChatRequest, Dialect, Encoder, json_object, message_field
+from streamgauge.mock_provider.chat_request import ChatRequest
+from streamgauge.mock_provider.dialects.base import MESSAGE, Dialect, Encoder, json_object, message_field
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.faults.server_hook import ServerHook
 from streamgauge.mock_provider.stream import Action, Event, Head, Item
 
 Level = Literal["text", "event", "timing", "http", "tcp", "security"]
@@ -72,7 +73,7 @@ Actions = Callable[[Iterator[Action], Arg, Facts], Iterator[Action]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A defect; its hooks are applied in the order items, events, lines, body, head, wire.
+    """A defect; the hooks of a stream are applied in the order items, events, line, body, head, wire.
 
     `needs` are features of the dialect or the request without which it can't exist, `text` the kind of token text
     without which it can't be seen, `trips` the checks it should make fail or warn (empty: legal, or not seen by one).
@@ -85,7 +86,6 @@ class Fault:
     needs: frozenset[str] = frozenset({"stream"})
     takes: Takes = ""
     text: str | None = None
-    server_wide: bool = False  # acts before a directive could be read, so only a flag can set it
     items: Items | None = None
     events: Events | None = None
     line: Callable[[bytes], bytes] | None = None  # rewrites the bytes of each event, heartbeats included
@@ -95,6 +95,12 @@ class Fault:
     answer: Callable[[Arg, Facts], Answer | None] | None = None  # None: the stream, after all
     answered: Callable[[Answer], Answer] | None = None  # rewrites what is answered in place of the stream
     resumes: bool = False  # a request with Last-Event-ID starts no new generation
+    server: Callable[[Arg], ServerHook] | None = None  # a fresh hook for each server
+
+    @property
+    def server_wide(self) -> bool:
+        """Whether only a flag can switch it on, not a directive."""
+        return self.server is not None
 
     @property
     def usage(self) -> str:

@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
+from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.compose import ComposedStream, compose
 from streamgauge.mock_provider.config import MockConfig
-from streamgauge.mock_provider.dialects.base import ChatRequest, Encoder
+from streamgauge.mock_provider.dialects.base import Encoder
 from streamgauge.mock_provider.dialects.openai_chat import DIALECT
 from streamgauge.mock_provider.directive import read_directive
 from streamgauge.mock_provider.fast_path import AHEAD, CacheableEncoder, is_straight

@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 
+from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.compose import ComposedStream, compose
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.dialects import DIALECTS
-from streamgauge.mock_provider.dialects.base import ChatRequest
 from streamgauge.mock_provider.dialects.gemini import ARRAY as GEMINI_ARRAY
 from streamgauge.mock_provider.directive import DirectiveError, read_directive
 from streamgauge.mock_provider.embedded import MockServer
