@@ -7,7 +7,9 @@ from typing import Any, Self
 import msgspec
 
 from streamgauge.endpoint.client import StreamClient, settle
-from streamgauge.endpoint.target import RequestSpec, Target, ready
+from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import ready
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 

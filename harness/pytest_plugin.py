@@ -89,7 +89,7 @@ class TargetFile(pytest.File):
         from streamgauge.conformance.baseline import read_baseline
         from streamgauge.conformance.registry import CHECKS, select
         from streamgauge.conformance.targets import load_targets
-        from streamgauge.endpoint.target import ready
+        from streamgauge.endpoint.target_input import ready
         from streamgauge.errors import UsageError
 
         try:

@@ -18,7 +18,8 @@ from locust import User, events
 from locust.exception import StopUser
 
 from streamgauge.endpoint.client import OnToken, StreamClient
-from streamgauge.endpoint.target import Target, check_url, directive
+from streamgauge.endpoint.target import Target, directive
+from streamgauge.endpoint.target_input import check_url
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
 from streamgauge.loadgen.workload import Leave

@@ -18,7 +18,8 @@ from locust.exception import RPCError
 from locust.rpc import zmqrpc
 from locust.rpc.protocol import Message
 
-from streamgauge.endpoint.target import Target, with_key
+from streamgauge.endpoint.credentials import with_key
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
 from streamgauge.scenarios.record_channel import JOB, PREFIX, say
 from streamgauge.scenarios.streaming import TARGET_ENV

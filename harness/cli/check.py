@@ -23,7 +23,7 @@ from streamgauge.conformance.registry import CHECKS, select
 from streamgauge.conformance.report import ChecksReport
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
-from streamgauge.endpoint.target import check_key
+from streamgauge.endpoint.credentials import check_key
 from streamgauge.errors import CannotMeasure, UsageError
 from streamgauge.files import must_be_writable, read_file
 from streamgauge.units import SECOND, parse_bounded

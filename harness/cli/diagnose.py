@@ -14,7 +14,8 @@ from streamgauge.diagnosis import buffering
 from streamgauge.diagnosis.patterns import DiagnosisFile, Pattern
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import Target, at_its_path, check_url
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import at_vendor_path, check_url
 from streamgauge.errors import ExitCode
 from streamgauge.rundir import runs
 from streamgauge.units import show_bytes
@@ -49,7 +50,7 @@ def diagnose(
         runs.must_take_a_run(out_dir)
     paths = [buffering.PathTarget("via", target)]
     if direct is not None:
-        own = at_its_path(msgspec.structs.replace(target, url=check_url(direct)))
+        own = at_vendor_path(msgspec.structs.replace(target, url=check_url(direct)))
         paths.append(buffering.PathTarget("direct", own))
     with StreamClient.to(target) as client:
         paths = [path._replace(target=settle(client, path.target)) for path in paths]

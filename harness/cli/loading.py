@@ -33,8 +33,9 @@ from streamgauge.cli.prompt_options import check_place
 from streamgauge.diagnosis.abandonment import Abandonment, abandonment
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import Target, without_key
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, UsageError
 from streamgauge.loadgen.prompts import PromptSource
 from streamgauge.loadgen.workload import Workload

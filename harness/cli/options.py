@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from streamgauge.conformance.targets import CheckedTarget, load_targets
-from streamgauge.endpoint.target import AnyTarget, Target, load_target, ready
+from streamgauge.endpoint.target import AnyTarget, Target
+from streamgauge.endpoint.target_input import load_target, ready
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol import dialects

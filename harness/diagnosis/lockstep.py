@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import RequestSpec, Target, directive
+from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.target import Target, directive
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript

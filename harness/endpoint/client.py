@@ -9,7 +9,8 @@ from typing import Final, Self
 
 import httpx
 
-from streamgauge.endpoint.target import RequestSpec, Target
+from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Outcome

@@ -23,7 +23,8 @@ from streamgauge.diagnosis import lockstep
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import RequestSpec, Target, directive
+from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.target import Target, directive
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript

@@ -6,7 +6,7 @@ import msgspec
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.scenarios.base import ScenarioRunner, play
-from streamgauge.endpoint.target import RequestSpec
+from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.secrets import is_secret
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
-from streamgauge.endpoint.target import RequestSpec, Target
+from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol import dialects
 from streamgauge.protocol.outcome import Outcome

@@ -1,9 +1,6 @@
 """The endpoint, how it is asked, and where the prompt goes."""
 
 import json
-import shlex
-import subprocess
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,23 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.endpoint.target import (
-    DEFAULT_PROMPT,
-    Target,
-    at_its_path,
-    check_url,
-    directive,
-    load_target,
-    ready,
-    with_key,
-    without_key,
-)
+from streamgauge.endpoint.credentials import with_key, without_key
+from streamgauge.endpoint.target import DEFAULT_PROMPT, Target, directive
+from streamgauge.endpoint.target_input import at_vendor_path
 from streamgauge.errors import UsageError
-from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
 HARD = 'a "b" \\ ü\u2028 {{x}} & = ?\n[[mock id=1]]'
+
+
 PROMPTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-NASTY = st.sampled_from(["'; rm -rf / #", "$(id)", "`id`", "@/etc/passwd", "-o/tmp/x", "a\nb"]) | PROMPTS
 
 
 def query(url: str) -> dict[str, str]:
@@ -146,167 +135,14 @@ def test_headers_replace_in_any_case_add_and_remove() -> None:
     assert not {"Accept", "X-A", "Accept-Encoding"} & headers.keys()
 
 
-def test_method_and_body_can_be_overridden() -> None:
-    spec = Target(url="http://h/?q=").request("p", method="DELETE", body=b"\xff")
-    assert (spec.method, spec.body) == ("DELETE", b"\xff")
-
-
-def test_a_curl_line_repeats_the_request_with_its_secrets_masked() -> None:
-    target = Target(
-        url="http://u:hunter2@h/v1/chat/completions?key=hunter2", headers={"Authorization": "Bearer hunter2"}
-    )
-    line = target.request("hello").curl()
-    assert "hunter2" not in line
-    words = shlex.split(line)
-    assert words[0] == "curl"
-    assert words[-1] == "http://h/v1/chat/completions?key=***"
-    assert "Authorization: ***" in words
-
-
-INERT = NASTY.filter(lambda text: not UNSAFE_CHARACTERS.search(text))  # shlex does not know how the others are written
-
-
-@given(INERT, INERT)
-def test_a_curl_line_is_safe_in_a_shell(prompt: str, header: str) -> None:
-    spec = Target(url="http://h/s", body="{{prompt}}", headers={"X-Note": header}).request(prompt)
-    words = shlex.split(spec.curl())
-    body = words[words.index("--data-raw") + 1]  # --data-raw: an @ at the start is no file name
-    assert body == (spec.body or b"").decode()
-    assert f"X-Note: {header}" in words
-    assert words[-1] == "http://h/s"
-
-
-def test_a_curl_line_says_method_and_version_only_where_curl_would_not_guess_them() -> None:
-    target = Target(url="http://h/?q=")
-    assert "-X" not in target.request("p").curl()
-    assert "-X" not in Target(url="http://h/", body="x").request("p").curl()
-    assert "-X PUT" in target.request("p", method="PUT").curl()
-    assert "--head" in target.request("p", method="HEAD").curl()
-    assert "--http1.0" in target.request("p", http_version="1.0").curl()
-
-
 def test_the_directive_leaves_out_what_is_none() -> None:
     assert directive(id="a", tokens=4, fault=None) == "[[mock id=a tokens=4]]"
-
-
-def test_a_target_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "t.toml"
-    path.write_text('url = "http://h/"\nmax_tokens = 5\n[headers]\nX-A = "1"\n')
-    assert load_target(path) == Target(url="http://h/", max_tokens=5, headers={"X-A": "1"})
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('url = "http://h/"\nurll = "x"', "urll"),
-        ('url = "http://h/"\nmax_tokens = "5"', "max_tokens"),
-        ('model = "m"', "url"),
-        ("url = ", ""),
-        ("", "url"),
-    ],
-)
-def test_a_target_file_that_cannot_be_used_says_why_and_what_it_may_hold(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "t.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError) as caught:
-        load_target(path)
-    assert str(path) in caught.value.message
-    assert said in caught.value.message
-    assert "api_key_env" in (caught.value.hint or "")
-
-
-def test_a_target_file_that_is_no_text_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    (tmp_path / "t.toml").write_bytes(b'url = "\xff"')
-    for name in ("t.toml", "missing.toml"):
-        with pytest.raises(UsageError, match=name):
-            load_target(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"method": "G ET"}, "G ET"),
-        ({"method": "POST / HTTP/1.1\r\nX: y"}, "--method"),
-        ({"headers": {"X-A": "secret-value\r\nB: c"}}, "X-A"),
-        ({"headers": {"X-A": "secret-value\n"}}, "X-A"),
-        ({"headers": {"X A": "b"}}, "'X A' is not the name"),
-        ({"headers": {"X-A\n": "b"}}, "is not the name"),
-        ({"api_key_env": "A_KEY"}, "A_KEY"),
-    ],
-)
-def test_what_would_leave_its_place_in_the_head_is_refused_without_being_quoted(
-    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], said: str
-) -> None:
-    """A key that was filled by echo ends with a line break, and would end its header."""
-    monkeypatch.setenv("A_KEY", "secret-value\n")
-    with pytest.raises(UsageError) as caught:
-        ready(Target(url="http://h/", **fields))
-    assert said in caught.value.message
-    assert "secret-value" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_an_unknown_dialect_in_a_target_is_a_usage_error() -> None:
     assert Target(url="http://h/").reader() is None
     with pytest.raises(UsageError, match="unknown dialect"):
         Target(url="http://h/", dialect="nope").reader()
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://h/p", "http://h/p"),
-        ("localhost:8080/chat", "http://localhost:8080/chat"),
-        ("h", "http://h/"),
-        ("https://h?x=1", "https://h/?x=1"),
-        ("http://[::1]:80/", "http://[::1]:80/"),
-        ("h/p?next=http://x", "http://h/p?next=http://x"),
-        ("HTTP://h/", "HTTP://h/"),
-    ],
-)
-def test_a_url_is_completed(url: str, expected: str) -> None:
-    assert check_url(url) == expected
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "http://", "ftp://h/", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1", "http://h/a b", "/p"],
-)
-def test_what_cannot_be_requested_is_a_usage_error_that_quotes_it(url: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        check_url(url)
-    assert repr(url) in caught.value.message
-
-
-def test_a_key_is_taken_from_the_environment_and_does_not_leave_with_the_target(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OUR_KEY", "s3cret")
-    named = Target(url="http://h/", api_key_env="OUR_KEY", headers={"X-Team": "a"})
-    full = with_key(named)
-    assert full.headers == {"X-Team": "a", "Authorization": "Bearer s3cret"}
-    assert without_key(full) == named
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        Target(url="http://h/", headers={"X-Api-Key": "1"}),
-        Target(url="http://h/", headers={"Authorization": "Bearer 1"}),
-        Target(url="http://h/?key=1"),
-        Target(url="http://user:word@h/"),
-    ],
-)
-def test_a_target_with_another_secret_in_it_may_not_leave(target: Target) -> None:
-    with pytest.raises(UsageError, match="workers are sent no secrets"):
-        without_key(target)
-
-
-def test_a_curl_line_connects_as_the_target_does() -> None:
-    target = Target(url="https://h/", http2=True, ca="a.pem", cert="c.pem:k.pem", unix_socket="/run/s", compressed=True)
-    line = target.request("p").curl()
-    assert line.startswith("curl -sN --http2 --cacert a.pem --cert c.pem:k.pem --unix-socket /run/s --compressed -H ")
-    assert "--http2-prior-knowledge" in Target(url="http://h/", http2=True).request("p").curl()
-    assert "--insecure" in Target(url="https://h/", insecure=True).request("p").curl()
 
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Rivers?"}]
@@ -369,7 +205,7 @@ VENDORS = {
 def test_a_vendor_is_asked_at_its_own_path_with_its_own_headers(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("KEY", "k1")
     path, headers, key_header = VENDORS[name]
-    target = with_key(at_its_path(Target(url="http://h/", dialect=name, model="m/1", api_key_env="KEY")))
+    target = with_key(at_vendor_path(Target(url="http://h/", dialect=name, model="m/1", api_key_env="KEY")))
     spec = target.request(HARD)
 
     assert urlsplit(spec.url).path == path
@@ -379,12 +215,6 @@ def test_a_vendor_is_asked_at_its_own_path_with_its_own_headers(monkeypatch: pyt
     assert without_key(target).headers == {}
     assert (spec.method, spec.prompt) == ("POST", HARD)
     assert json.dumps(HARD) in json.dumps(json.loads(spec.body or b""))
-
-
-def test_a_path_of_ones_own_is_kept_and_gemini_s_query_is_completed() -> None:
-    assert at_its_path(Target(url="http://h/own", dialect="anthropic")).url == "http://h/own"
-    spec = Target(url="http://h/v1beta/models/m:streamGenerateContent", body='{"contents":[{"role":"user"}]}').request()
-    assert query(spec.url) == {"alt": "sse"}
 
 
 @pytest.mark.parametrize(
@@ -411,12 +241,3 @@ def test_a_path_like_ollama_s_is_asked_its_way_last() -> None:
     *_, last = Target(url="http://h/api/chat").alternatives()
     sent = json.loads(last.request("x").body or b"")
     assert (sent["messages"], sent["stream"]) == ([{"role": "user", "content": "x"}], True)
-
-
-@pytest.mark.parametrize("text", ["it's", "\x1b[31m'\\x41\u202e\x9b\\", "a b", "é"])
-def test_a_curl_line_holds_no_active_character_and_the_shell_reads_it_as_it_was(text: str) -> None:
-    line = Target(url="http://x/s").request(headers={"Last-Event-ID": text}).curl()
-
-    assert UNSAFE_CHARACTERS.search(line) is None
-    read = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, check=True).stdout.decode()
-    assert f"Last-Event-ID: {text}" in read.split("\n")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from streamgauge.endpoint.client import StreamClient
-from streamgauge.endpoint.target import RequestSpec
+from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.scenarios.epoll_collector import watch

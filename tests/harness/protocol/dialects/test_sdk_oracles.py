@@ -12,7 +12,8 @@ from google import genai
 from google.genai import types
 
 from streamgauge.endpoint.client import StreamClient
-from streamgauge.endpoint.target import Target, at_its_path
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import at_vendor_path
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.protocol import dialects
@@ -106,7 +107,7 @@ def url() -> Iterator[str]:
 @pytest.mark.parametrize("prompt", [TEXT, TOOLS], ids=["text", "tools"])
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_reader_says_what_the_vendor_s_client_says(url: str, name: str, prompt: str) -> None:
-    target = at_its_path(Target(url=url, dialect=name, model="m"))
+    target = at_vendor_path(Target(url=url, dialect=name, model="m"))
     with StreamClient() as client:
         transcript = client.run(target.request(prompt), dialect=dialects.by_name(name))
 

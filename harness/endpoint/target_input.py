@@ -1,0 +1,74 @@
+"""From what a user wrote to a target that can be asked: the target file, the completed URL, the key, all checked."""
+
+import re
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+
+from streamgauge.endpoint.credentials import with_key
+from streamgauge.endpoint.target import ENDS_A_HEADER, AnyTarget, Target
+from streamgauge.errors import UsageError
+from streamgauge.files import read_file
+from streamgauge.transport.tls import tls_context
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def load_target(path: Path) -> Target:
+    """Read a target file. Raises UsageError that says what is wrong with it and which keys it may hold."""
+    known = ", ".join(field.name for field in msgspec.structs.fields(Target))
+    try:
+        return msgspec.toml.decode(read_file(path), type=Target)
+    except OSError as error:
+        raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
+
+
+def ready(target: AnyTarget) -> AnyTarget:
+    """The target with its complete URL and its key. Raises UsageError on every field that cannot be used."""
+    mock = check_url(target.mock).rstrip("/") if target.mock else None
+    complete = with_key(at_vendor_path(msgspec.structs.replace(target, url=check_url(target.url), mock=mock)))
+    if complete.ca or complete.cert:
+        tls_context(insecure=complete.insecure, ca=complete.ca, cert=complete.cert, http2=complete.http2)
+    if complete.timeout_s <= 0:
+        raise UsageError("--timeout must be more than 0", "write for example 30s")
+    _check_fields(complete)
+    return complete
+
+
+def at_vendor_path(target: AnyTarget) -> AnyTarget:
+    """A target whose URL is only a host gets the path where the vendor serves its dialect; others stay as they are."""
+    dialect, parts = target.reader(), urlsplit(target.url)
+    if dialect is None or dialect.path is None or parts.path not in ("", "/"):
+        return target
+    path = dialect.path.replace("{model}", quote(target.model or dialect.model, safe=""))
+    return msgspec.structs.replace(target, url=urlunsplit(parts._replace(path=path)))
+
+
+def check_url(url: str) -> str:
+    """The URL, with http:// added where the scheme is missing. Raises UsageError on a URL that cannot be requested."""
+    full = url if _SCHEME.match(url) else f"http://{url}"
+    parts = urlsplit("")
+    try:
+        parts = urlsplit(full)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or any(character.isspace() for character in full):
+        raise UsageError(f"{url!r} is not a URL that can be requested", "write for example http://localhost:8080/chat")
+    return full if parts.path else urlunsplit(parts._replace(path="/"))
+
+
+def _check_fields(target: Target) -> None:
+    """Refuse fields that would break out of their place in a request head. No value is quoted: it may be a secret."""
+    if target.method and not _TOKEN.fullmatch(target.method):
+        raise UsageError(f"--method {target.method!r} is not an HTTP method", "write for example POST")
+    for name, value in target.headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise UsageError(f"{name!r} cannot be the name of a header", "use letters, digits and -")
+        if ENDS_A_HEADER.search(value):
+            raise UsageError(f"the value of the header {name} holds a line break or NUL", "take it out")

@@ -1,0 +1,99 @@
+"""What a user writes: target files, URLs and fields, and why they are refused."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import at_vendor_path, check_url, load_target, ready
+from streamgauge.errors import UsageError
+
+
+def test_a_target_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text('url = "http://h/"\nmax_tokens = 5\n[headers]\nX-A = "1"\n')
+    assert load_target(path) == Target(url="http://h/", max_tokens=5, headers={"X-A": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('url = "http://h/"\nurll = "x"', "urll"),
+        ('url = "http://h/"\nmax_tokens = "5"', "max_tokens"),
+        ('model = "m"', "url"),
+        ("url = ", ""),
+        ("", "url"),
+    ],
+)
+def test_a_target_file_that_cannot_be_used_says_why_and_what_it_may_hold(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_target(path)
+    assert str(path) in caught.value.message
+    assert said in caught.value.message
+    assert "api_key_env" in (caught.value.hint or "")
+
+
+def test_a_target_file_that_is_no_text_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_bytes(b'url = "\xff"')
+    for name in ("t.toml", "missing.toml"):
+        with pytest.raises(UsageError, match=name):
+            load_target(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"method": "G ET"}, "G ET"),
+        ({"method": "POST / HTTP/1.1\r\nX: y"}, "--method"),
+        ({"headers": {"X-A": "secret-value\r\nB: c"}}, "X-A"),
+        ({"headers": {"X-A": "secret-value\n"}}, "X-A"),
+        ({"headers": {"X A": "b"}}, "'X A' cannot be the name"),
+        ({"headers": {"X-A\n": "b"}}, "cannot be the name"),
+        ({"api_key_env": "A_KEY"}, "A_KEY"),
+    ],
+)
+def test_what_would_leave_its_place_in_the_head_is_refused_without_being_quoted(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], said: str
+) -> None:
+    """A key that was filled by echo ends with a line break, and would end its header."""
+    monkeypatch.setenv("A_KEY", "secret-value\n")
+    with pytest.raises(UsageError) as caught:
+        ready(Target(url="http://h/", **fields))
+    assert said in caught.value.message
+    assert "secret-value" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h/p", "http://h/p"),
+        ("localhost:8080/chat", "http://localhost:8080/chat"),
+        ("h", "http://h/"),
+        ("https://h?x=1", "https://h/?x=1"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+        ("h/p?next=http://x", "http://h/p?next=http://x"),
+        ("HTTP://h/", "HTTP://h/"),
+    ],
+)
+def test_a_url_is_completed(url: str, expected: str) -> None:
+    assert check_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://", "ftp://h/", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1", "http://h/a b", "/p"],
+)
+def test_what_cannot_be_requested_is_a_usage_error_that_quotes_it(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_url(url)
+    assert repr(url) in caught.value.message
+
+
+def test_a_path_of_ones_own_is_kept_and_gemini_s_query_is_completed() -> None:
+    assert at_vendor_path(Target(url="http://h/own", dialect="anthropic")).url == "http://h/own"
+    spec = Target(url="http://h/v1beta/models/m:streamGenerateContent", body='{"contents":[{"role":"user"}]}').request()
+    assert urlsplit(spec.url).query == "alt=sse"
