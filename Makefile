@@ -98,12 +98,16 @@ nginx:
 # Universal pins (every Python from 3.11 on), extras, hashes, and no index address. LOCK_FLAGS= keeps today's versions.
 LOCK_FLAGS ?= --upgrade
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras --quiet $(LOCK_FLAGS)
-lock: | $(BIN)/python
-	$(PIP) uv
+lock: $(VENV)/.lock
 	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
 	$(BIN)/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(BIN)/$(LOCK) --group fuzz --output-file requirements/fuzz.txt
-	echo "setuptools>=77" | $(BIN)/$(LOCK) - --output-file requirements/build.txt
+	$(BIN)/$(LOCK) --group build --output-file requirements/build.txt
+	$(BIN)/$(LOCK) --group lock --output-file requirements/lock.txt
+
+$(VENV)/.lock: requirements/lock.txt | $(BIN)/python
+	$(LOCKED) requirements/lock.txt
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
