@@ -6,7 +6,8 @@ from pathlib import Path
 from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.catalogue import Entry, catalogue
 from streamgauge.conformance.declared_scenarios import SCENARIOS
-from streamgauge.conformance.requirement import STACKS, Basis
+from streamgauge.conformance.requirement import Basis
+from streamgauge.diagnosis.product import name_of
 from streamgauge.reports.text import md, md_code
 
 PAGE = Path(__file__).parent.parent / "docs" / "checks.md"
@@ -56,8 +57,8 @@ def section(entry: Entry) -> str:
     read = "every request" if every else named
     lines = [f"Expected: {md(entry.expected)}. Read from: {read}."]
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []
-    lines += [f"Fix: {md(entry.fix)}"] if entry.fix else []
-    lines += [f"{STACKS[stack]}: {md_code(text)}" for stack, text in entry.fixes.items()]
+    lines += [f"Fix: {md(entry.fix)}"]
+    lines += [f"{name_of(product_id)}: {md_code(text)}" for product_id, text in entry.fixes.items()]
     lines += [
         f"Profile {name}: {change.level or 'left out'}; {md(change.why)}" for name, change in entry.profiles.items()
     ]

@@ -11,7 +11,8 @@ from streamgauge.cli.reproduction import demonstration, faults_of
 from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.catalogue import entry_of
 from streamgauge.conformance.registry import CHECKS, Check, select
-from streamgauge.conformance.requirement import STACKS, Level
+from streamgauge.conformance.requirement import Level
+from streamgauge.diagnosis.product import name_of
 from streamgauge.errors import UsageError
 
 _NEAREST: Final = 5
@@ -74,9 +75,7 @@ def _print(check: Check) -> None:
     _section("What breaks", [rule.breaks] if rule.breaks else [])
     tested = [f"{step.name}: {step.summary}{_needs(step.needs)}" for step in entry.scenarios]
     _section("How it is tested", [*tested, f"expected: {check.expected}"])
-    if rule.fix is not None:
-        stacks = [f"{STACKS[stack]}: {text}" for stack, text in rule.fix.by_stack.items()]
-        _section("Fix", [rule.fix.generic, *stacks])
+    _section("Fix", [rule.fix, *(f"{name_of(product_id)}: {text}" for product_id, text in entry.fixes.items())])
     _section(
         "In profiles",
         [f"{name}: {change.level or 'left out'}; {change.why}" for name, change in entry.profiles.items()],

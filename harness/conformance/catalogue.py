@@ -11,6 +11,7 @@ from streamgauge.conformance.optins import OptIn
 from streamgauge.conformance.profiles import PROFILES
 from streamgauge.conformance.registry import Applies, Check, select
 from streamgauge.conformance.requirement import GROUPS
+from streamgauge.diagnosis.product import fixes_for
 from streamgauge.version import __version__
 
 SCHEMA: Final = 1
@@ -34,7 +35,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A check in words. `needs` are the flags without which no scenario of its own is played; `fixes` are by stack."""
+    """A check in words. `needs` are the flags without which no scenario of its own is played.
+
+    `fixes` is what to change in a product, by the product's id.
+    """
 
     id: str
     group: str
@@ -45,7 +49,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     breaks: str | None
     references: list[str]
-    fix: str | None
+    fix: str
     fixes: dict[str, str]
     scenarios: list[ReproductionStep]
     needs: list[str]
@@ -84,8 +88,8 @@ def entry_of(check: Check) -> Entry:
         expected=check.expected,
         breaks=rule.breaks,
         references=list(rule.references),
-        fix=rule.fix.generic if rule.fix else None,
-        fixes=rule.fix.by_stack if rule.fix else {},
+        fix=rule.fix,
+        fixes=dict(fixes_for(rule.id)),
         scenarios=[_step(SCENARIOS[name]) for name in check.reads],
         needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins)],
         profiles=dict(_changes(check)),

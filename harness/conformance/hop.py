@@ -6,7 +6,7 @@ import msgspec
 
 from streamgauge.conformance.cases import Observed, printable
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
-from streamgauge.conformance.stacks import APPLICATIONS
+from streamgauge.diagnosis.product import applications
 
 FOUND: Final = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 CLEAN: Final = (Verdict.PASS, Verdict.INFO)
@@ -28,7 +28,7 @@ def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
         through = msgspec.structs.replace(through, fixes=direct.fixes)
     elif direct.verdict in CLEAN:
         whose = "only through the proxy"
-        own = {name: fix for name, fix in through.fixes.items() if name not in APPLICATIONS}
+        own = {name: fix for name, fix in through.fixes.items() if name not in applications()}
         through = msgspec.structs.replace(through, fixes=own or through.fixes)
     else:
         return through

@@ -7,7 +7,7 @@ A check is a small function with a decorator that holds its requirement and name
             "framing.no-bom", MUST, Severity.HIGH, Basis.COMPAT,
             "No event stream begins with a byte order mark.",
             references=("WHATWG HTML 9.2.6, interpreting an event stream",),
-            fix=Fix("Encode without a mark.", aspnet="new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)"),
+            fix="Encode without a mark.",
         ),
         reads=PLAIN,
         applies=sse,
@@ -26,13 +26,14 @@ from typing import Final, NamedTuple
 
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import MOCK, PLAIN, SCENARIOS, STREAM
+from streamgauge.conformance.fixes import for_products
 from streamgauge.conformance.guesses import SETTLE
 from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.optins import OptIn
 from streamgauge.conformance.profiles import Profile
-from streamgauge.conformance.requirement import GROUPS, STACKS, Level, Requirement
+from streamgauge.conformance.requirement import GROUPS, Level, Requirement
 from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict
-from streamgauge.conformance.stacks import for_stacks, stacks_in
+from streamgauge.diagnosis.product import fixes_for, products, products_in
 from streamgauge.errors import UsageError
 
 MAX_EVIDENCE: Final = 6
@@ -252,8 +253,8 @@ def _matches(check: Check, pattern: str) -> bool:
 
 def judge_case(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
     """Every check's answer, with the fixes for the products that the profile and the headers name, if any."""
-    stacks = stacks_in(seen.head for seen in case.of(PLAIN)) | ({case.profile.name} & STACKS.keys())
-    return [for_stacks(_judge_one(case, check), stacks) for check in checks]
+    known = products_in(seen.head for seen in case.of(PLAIN)) | ({case.profile.name} & products().keys())
+    return [for_products(_judge_one(case, check), known) for check in checks]
 
 
 def _judge_one(case: Case, check: Check) -> CheckResult:
@@ -309,8 +310,8 @@ def _result(check: Check, profile: Profile, found: list[tuple[Observed | None, F
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,
-        fix=rule.fix.generic if rule.fix else None,
-        fixes=rule.fix.by_stack if rule.fix else {},
+        fix=rule.fix,
+        fixes=dict(fixes_for(rule.id)),
         references=list(rule.references),
         breaks=rule.breaks,
         needs=top.needs,

@@ -4,7 +4,7 @@ Four axes are kept apart: the verdict is a run's, the level, the severity and th
 """
 
 import re
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -78,53 +78,14 @@ GROUPS: Final = {
     "security": "what must not leak or be let in",
 }
 
-STACKS: Final = {
-    "aspnet": "ASP.NET Core",
-    "nginx": "nginx",
-    "apache": "Apache httpd",
-    "caddy": "Caddy",
-    "haproxy": "HAProxy",
-    "envoy": "Envoy",
-    "iis": "IIS",
-    "cloudflare": "Cloudflare",
-    "node": "Node.js",
-    "python": "Python",
-    "go": "Go",
-}
-
-
-@dataclass(slots=True, frozen=True)
-class Fix:
-    """What to change: `generic` in a sentence, and by stack the line or setting that one can paste."""
-
-    generic: str
-    aspnet: str | None = None
-    nginx: str | None = None
-    apache: str | None = None
-    caddy: str | None = None
-    haproxy: str | None = None
-    envoy: str | None = None
-    iis: str | None = None
-    cloudflare: str | None = None
-    node: str | None = None
-    python: str | None = None
-    go: str | None = None
-
-    @property
-    def by_stack(self) -> dict[str, str]:
-        """The stacks with a text of their own, in the order of STACKS."""
-        return {stack: text for stack in STACKS if (text := getattr(self, stack)) is not None}
-
-
-assert [field.name for field in fields(Fix)] == ["generic", *STACKS]
-
 _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(slots=True, frozen=True)
 class Requirement:
-    """One requirement, `group.name`. `statement` is one sentence that says what must hold; `references` name where
-    that is written; `breaks` says who suffers, where that is known.
+    """One requirement, `group.name`. `statement` is one sentence that says what must hold. `references` name where
+    that is written. `breaks` says who suffers, where that is known. `fix` says in a sentence what to change; the code
+    to paste stands in `diagnosis/products/`, a file a product.
 
     Raises ValueError when a part is missing or the id belongs to no group: at import, so that it can't be shipped.
     """
@@ -136,7 +97,7 @@ class Requirement:
     statement: str
     _: KW_ONLY
     references: tuple[str, ...]
-    fix: Fix | None
+    fix: str
     breaks: str | None = None
 
     def __post_init__(self) -> None:
@@ -144,8 +105,9 @@ class Requirement:
             raise ValueError(f"{self.id!r} is no id of a check: group.name, the group one of {', '.join(GROUPS)}")
         if isinstance(self.references, str) or not self.references or not all(self.references):
             raise ValueError(f"{self.id} needs references: a tuple of where the rule is written")
-        if not self.statement.endswith("."):
-            raise ValueError(f"the statement of {self.id} is no sentence: {self.statement!r}")
+        for name in ("statement", "fix"):
+            if not getattr(self, name).endswith("."):
+                raise ValueError(f"the {name} of {self.id} is not a sentence: {getattr(self, name)!r}")
 
     @property
     def group(self) -> str:

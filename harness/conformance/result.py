@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.conformance.matrix import Matrix
-from streamgauge.conformance.requirement import STACKS
+from streamgauge.diagnosis.product import name_of
 from streamgauge.units import show_ms
 
 SCHEMA: Final = 1
@@ -60,7 +60,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """One check's answer, with all that a reader needs to believe it and to act on it.
 
     `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked;
-    `fixes` holds beside the general `fix` what to paste, by stack; `scenarios` are the requests that it was judged by;
+    `fixes` holds what to paste, by product, beside the general `fix`; `scenarios` are the requests it was judged by;
     `profile` says how a profile changed the level.
     """
 
@@ -85,9 +85,9 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
 
     @property
     def advice(self) -> list[str]:
-        """The general fix, then one line for each stack."""
-        by_stack = [f"{STACKS.get(stack, stack)}: {text}" for stack, text in self.fixes.items()]
-        return [*([self.fix] if self.fix else []), *by_stack]
+        """The general fix, then one for each product."""
+        by_product = [f"{name_of(product_id)}: {text}" for product_id, text in self.fixes.items()]
+        return [*([self.fix] if self.fix else []), *by_product]
 
 
 class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):

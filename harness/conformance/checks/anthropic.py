@@ -17,7 +17,7 @@ from streamgauge.conformance.registry import (
     unmet,
     warn,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import ANTHROPIC, issue, source
 from streamgauge.conformance.vendors import judge_names, no_error
 from streamgauge.protocol.dialects.base import Kind
@@ -51,12 +51,7 @@ _KNOWN_DELTAS: Final = frozenset().union(*_BELONGS.values())
         "Every event has a name, and it is the type that its payload names.",
         references=(ANTHROPIC,),
         breaks="anthropic-sdk-python drops an event without its name in silence: an empty answer, no error (tried).",
-        fix=Fix(
-            "Write the event line from the payload's own type.",
-            aspnet="new SseItem<T>(payload, payload.Type)",
-            node="res.write(`event: ${p.type}\\ndata: ${JSON.stringify(p)}\\n\\n`)",
-            python="f\"event: {p['type']}\\ndata: {json.dumps(p)}\\n\\n\"",
-        ),
+        fix="Write the event line from the payload's own type.",
     ),
     reads=(*HAPPY, "tools"),
     applies=anthropic,
@@ -76,7 +71,7 @@ def event_name_matches_type(seen: Observed, _case: Case) -> Finding | None:
         "before the next, and the joined input of a tool is JSON.",
         references=(ANTHROPIC, issue("anthropics/anthropic-sdk-go", 200), issue("BerriAI/litellm", 39748)),
         breaks='anthropic-sdk-python raises "Unexpected event order"; readers that collect blocks by index fail.',
-        fix=Fix("Keep the open block in the translator, and stop it before the next one starts and before the end."),
+        fix="Keep the open block in the translator, and stop it before the next one starts and before the end.",
     ),
     reads=(*HAPPY, "tools"),
     applies=anthropic,
@@ -166,7 +161,7 @@ class _Order:
         "Before message_stop a message_delta gives a stop_reason and the output tokens so far, which never fall.",
         references=(ANTHROPIC,),
         breaks="Agents that go on with tools only after tool_use, and every account of tokens.",
-        fix=Fix("Map the upstream's finish reason: stop is end_turn, length is max_tokens, tool_calls is tool_use."),
+        fix="Map the upstream's finish reason: stop is end_turn, length is max_tokens, tool_calls is tool_use.",
     ),
     reads=(*HAPPY, "tools"),
     applies=anthropic,
@@ -204,7 +199,7 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         "A stream that succeeds ends with one message_stop and nothing after it.",
         references=(ANTHROPIC, issue("anthropics/anthropic-sdk-python", 688)),
         breaks="No SDK looks for it, so half an answer passes for a whole one unless the reader asks (read).",
-        fix=Fix("End every path with message_stop or with an error event; [DONE] is OpenAI's, leave it out."),
+        fix="End every path with message_stop or with an error event; [DONE] is OpenAI's, leave it out.",
     ),
     reads=(*HAPPY, "tools"),
     applies=anthropic,
@@ -236,7 +231,7 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
         'A ping is an event named ping whose data is {"type": "ping"}, and it comes after message_start.',
         references=(ANTHROPIC, source("openai-python and httpx-sse, run", "an event without data is dispatched empty")),
         breaks="Relays and readers that parse the data of every event as JSON.",
-        fix=Fix('Send event: ping with data: {"type":"ping"}, or a comment line, which every reader ignores.'),
+        fix='Send event: ping with data: {"type":"ping"}, or a comment line, which every reader ignores.',
     ),
     reads=(*HAPPY, "quiet-middle"),
     applies=anthropic,
@@ -275,10 +270,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
         "message_stop follows it.",
         references=(ANTHROPIC,),
         breaks="The SDK raises APIStatusError for an event named error, and for nothing else (tried).",
-        fix=Fix(
-            "Catch what fails behind the first byte, and write it as an error event of one of the documented types.",
-            aspnet='yield return new SseItem<object>(new { type = "error", error = new { type, message } }, "error")',
-        ),
+        fix="Catch what fails behind the first byte, and write it as an error event of one of the documented types.",
     ),
     reads=("mid-error", *HAPPY),
     applies=anthropic,

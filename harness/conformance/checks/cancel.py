@@ -5,7 +5,7 @@ from typing import Final
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import guides, issue
 from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
 
@@ -29,26 +29,7 @@ def anything(_seen: Observed) -> bool:
             issue("ggml-org/llama.cpp", 24496),
         ),
         breaks="Tokens are produced and billed, and slots held, for nobody.",
-        fix=Fix(
-            "Pass the request's own cancellation into the upstream call.",
-            aspnet=(
-                'app.MapPost("/chat", (ChatBody body, IChatClient chat, CancellationToken ct) => ... '
-                "chat.GetStreamingResponseAsync(body.Message, cancellationToken: ct)); // an iterator takes "
-                "[EnumeratorCancellation] CancellationToken ct"
-            ),
-            nginx="proxy_ignore_client_abort off;",
-            haproxy="option abortonclose",
-            caddy="Leave flush_interval away: with -1 the upstream's request goes on when the client has left.",
-            python=(
-                "async with client.stream('POST', url, json=body) as upstream: ... # Starlette cancels the generator "
-                "when the client leaves; do not move it into a task of its own"
-            ),
-            node=(
-                "const stop = new AbortController(); res.on('close', () => stop.abort()); fetch(url, { signal: "
-                "stop.signal })"
-            ),
-            go='req, _ := http.NewRequestWithContext(r.Context(), "POST", url, body)',
-        ),
+        fix="Pass the request's own cancellation into the upstream call.",
     ),
     reads=("cancel-mid",),
     wants=anything,
@@ -80,20 +61,7 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
             issue("BerriAI/litellm", 34374),
         ),
         breaks="Prefill is the dear part, and a long one is paid for nobody.",
-        fix=Fix(
-            "Let the disconnect itself cancel the upstream call, not the first write that fails.",
-            aspnet=(
-                "await chat.GetStreamingResponseAsync(prompt, cancellationToken: http.RequestAborted) // not only a "
-                "check between tokens"
-            ),
-            nginx="proxy_ignore_client_abort off;",
-            haproxy="option abortonclose",
-            python=(
-                "Race the upstream against `await request.is_disconnected()`: a generator that waits for its first "
-                "item is not cancelled by a failing write."
-            ),
-            node="res.on('close', () => stop.abort()); // before the upstream is called",
-        ),
+        fix="Let the disconnect itself cancel the upstream call, not the first write that fails.",
     ),
     reads=("cancel-early",),
     wants=anything,

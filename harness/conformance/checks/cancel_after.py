@@ -17,7 +17,7 @@ from streamgauge.conformance.registry import (
     warn,
     whole_case,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import ASPNET_SSE, guides, issue
 from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
@@ -42,12 +42,7 @@ MOST_BYTES: Final = 24 * 1024 * 1024
             issue("clawdotnet/openclaw.net", 47),
         ),
         breaks="Everyone who comes after a page that was reloaded.",
-        fix=Fix(
-            "Treat the cancel of a client as an ordinary end: catch it, and give back what the request held.",
-            aspnet="catch (OperationCanceledException) when (ct.IsCancellationRequested) { }",
-            python="except asyncio.CancelledError: ...; raise # after `finally` has closed the upstream's stream",
-            node="res.on('close', () => stop.abort()); // and a handler for the AbortError that follows",
-        ),
+        fix="Treat the cancel of a client as an ordinary end: catch it, and give back what the request held.",
     ),
     reads=(*LEFT, "happy-2"),
     expected="the next stream comes as the first did",
@@ -86,12 +81,7 @@ def _ttft_ns(seen: Observed) -> int | None:
             guides("permits are released in any case"),
         ),
         breaks="Some page reloads, and the service answers nobody any more.",
-        fix=Fix(
-            "Release the permit where every way out comes by: in a finally block, or by disposing the lease.",
-            aspnet="using var lease = await limiter.AcquireAsync(1, ct); // disposed however the handler ends",
-            python="async with semaphore: ... # inside the generator that streams, not around its creation",
-            go="defer func() { <-slots }()",
-        ),
+        fix="Release the permit where every way out comes by: in a finally block, or by disposing the lease.",
     ),
     reads=("slots",),
     expected="as many streams accepted in each round as in the first",
@@ -138,13 +128,7 @@ def _at_once(seen: list[Observed]) -> bool:
             guides("back-pressure"),
         ),
         breaks="A few slow readers fill the server's memory.",
-        fix=Fix(
-            "Await every write before the next item is read, and bound each queue between the two.",
-            aspnet="Channel.CreateBounded<string>(16) // and await response.WriteAsync(...) in its reader",
-            nginx="proxy_buffering off; # or proxy_max_temp_file_size 0: otherwise the answer goes to disk",
-            node="if (!res.write(chunk)) await once(res, 'drain');",
-            go="Write in the goroutine that reads the upstream, or over a channel of fixed size.",
-        ),
+        fix="Await every write before the next item is read, and bound each queue between the two.",
     ),
     reads=("stalled-reader",),
     wants=lambda seen: seen.answered,

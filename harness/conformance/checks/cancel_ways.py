@@ -5,7 +5,7 @@ from streamgauge.conformance.checks.cancel import anything
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.declared_scenarios import LEAVE_AFTER_TOKENS, MOCK
 from streamgauge.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, warn, whole_case
-from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import guides, rfc, source
 from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
 from streamgauge.units import SECOND, show_ms
@@ -29,12 +29,7 @@ IN_FLIGHT_NS = SECOND // 2
             guides("network interruptions"),
         ),
         breaks="Mobile clients and load balancers leave by RST, browsers over HTTP/2 by RST_STREAM.",
-        fix=Fix(
-            "Take every end of the client's connection for a cancel, also in the proxies on the way.",
-            aspnet="Kestrel signals all three through HttpContext.RequestAborted: pass it on.",
-            nginx="proxy_ignore_client_abort off;",
-            haproxy="option abortonclose",
-        ),
+        fix="Take every end of the client's connection for a cancel, also in the proxies on the way.",
     ),
     reads=WAYS,
     expected="the upstream call is aborted after FIN and after RST (over HTTP/2: RST_STREAM)",
@@ -91,10 +86,7 @@ def _clear_text(case: Case) -> str | None:
             source("Kestrel of .NET 10, run", "it ends the answer at a half-close"),
         ),
         breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
-        fix=Fix(
-            "Decide it and document it: a half-close is no sign that nobody reads.",
-            nginx="proxy_ignore_client_abort on; # then real cancels do not reach the upstream either",
-        ),
+        fix="Decide it and document it: a half-close is no sign that nobody reads.",
     ),
     reads=("half-close",),
     applies=_clear_text,

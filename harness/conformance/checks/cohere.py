@@ -7,7 +7,7 @@ from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import HAPPY
 from streamgauge.conformance.payloads import Payload, objects
 from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import COHERE
 from streamgauge.conformance.vendors import judge_names
 from streamgauge.protocol.dialects.payload import dig
@@ -26,7 +26,7 @@ _FAMILIES: Final = ("content", "tool-call", "citation")
         "finish_reason and usage; every event is called what its payload's type says.",
         references=(COHERE,),
         breaks="Cohere's SDKs read each event as one of a closed union of types.",
-        fix=Fix("Keep what is open in the translator: end it before the next one starts and before message-end."),
+        fix="Keep what is open in the translator: end it before the next one starts and before message-end.",
     ),
     reads=(*HAPPY, "tools"),
     applies=speaks("cohere"),

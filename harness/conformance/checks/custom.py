@@ -21,7 +21,7 @@ from streamgauge.conformance.registry import (
     warn,
     whole_case,
 )
-from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence, Verdict
 from streamgauge.conformance.schema import Breach
 from streamgauge.conformance.sources import INTERPRETING, guides
@@ -49,12 +49,7 @@ def _kinds(seen: Observed) -> dict[int, set[Kind]]:
         "All content events of a stream have one JSON shape: a string, or an object with the same keys and types.",
         references=(guides("one shape for all tokens"),),
         breaks='Clients that read data.token append "undefined".',
-        fix=Fix(
-            "Serialize every token from one type.",
-            aspnet="record TokenEvent(string Token, bool Done); // one record for every token",
-            python="class TokenEvent(BaseModel): token: str; done: bool = False",
-            node="const event = (token, done = false) => `data: ${JSON.stringify({ token, done })}\\n\\n`;",
-        ),
+        fix="Serialize every token from one type.",
     ),
     reads=HAPPY,
     applies=custom,
@@ -99,12 +94,7 @@ def _shape(value: Any) -> str:
         "Where events are {token, done}, token is a string, done a boolean, and done is true on the last event only.",
         references=(guides("token and done"),),
         breaks="The spinner of the interface never ends, or ends too early.",
-        fix=Fix(
-            "Write done: true once, after the last token, and an error event where there was a failure.",
-            aspnet='await Send(new { token = "", done = true }, ct); // once, after the loop, not in finally',
-            python="yield event(token='', done=True)  # once, after the loop, not in finally",
-            node="res.write(event('', true)); res.end(); // once, after the loop, not in finally",
-        ),
+        fix="Write done: true once, after the last token, and an error event where there was a failure.",
     ),
     reads=HAPPY,
     applies=speaks("token-done"),
@@ -150,15 +140,7 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
             "EventSource reconnects at the end and pays for the prompt again; without a marker a cut looks like "
             "the end; a client that parses all payloads as JSON throws at [DONE]."
         ),
-        fix=Fix(
-            "Write an end event with a JSON payload after the last token.",
-            aspnet=(
-                'yield return new SseItem<string>("{}", "done"); // event: done needs data: browsers drop an event '
-                "without"
-            ),
-            python="yield 'event: done\\ndata: {}\\n\\n'",
-            node="res.write('event: done\\ndata: {}\\n\\n');",
-        ),
+        fix="Write an end event with a JSON payload after the last token.",
     ),
     reads=HAPPY,
     applies=custom,
@@ -196,12 +178,7 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
             guides("event names token, done and error"),
         ),
         breaks="onmessage gets no named event, and addEventListener('token') no unnamed one.",
-        fix=Fix(
-            "Name every event by a constant: token, done, error.",
-            aspnet='return TypedResults.ServerSentEvents(items, eventType: "token");',
-            python="yield f'event: token\\ndata: {json.dumps(payload)}\\n\\n'",
-            node="res.write(`event: token\\ndata: ${JSON.stringify(payload)}\\n\\n`);",
-        ),
+        fix="Name every event by a constant: token, done, error.",
     ),
     reads=(*HAPPY, "mid-error"),
     applies=custom,
@@ -238,12 +215,7 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
             guides("JSON in the data field"),
         ),
         breaks="Line breaks get lost and code collapses; errors and the end of the stream look like text.",
-        fix=Fix(
-            "Wrap the token in JSON.",
-            aspnet="yield return new { token = text }; // in place of the string itself",
-            python="yield f'data: {json.dumps({\"token\": text})}\\n\\n'",
-            node="res.write(`data: ${JSON.stringify({ token: text })}\\n\\n`);",
-        ),
+        fix="Wrap the token in JSON.",
     ),
     reads=(*HAPPY, "newlines"),
     applies=custom,
@@ -281,11 +253,7 @@ def _passes(finding: Finding | None) -> bool:
             "JSON Schema, Core: https://json-schema.org/draft/2020-12/json-schema-core",
         ),
         breaks="Consumers whose types were generated from the schema.",
-        fix=Fix(
-            "Generate the schema from the type that is serialized, rather than writing both.",
-            aspnet="JsonSchemaExporter.GetJsonSchemaAsNode(JsonSerializerOptions.Web, typeof(TokenEvent))",
-            python="TokenEvent.model_json_schema()",
-        ),
+        fix="Generate the schema from the type that is serialized, rather than writing both.",
     ),
     reads=(*PLAIN, "mid-error"),
     applies=with_schema,

@@ -5,13 +5,6 @@ from typing import Any, Final
 
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
-from streamgauge.conformance.fixes import (
-    ASPNET_ERROR_EVENT,
-    ASPNET_PULL_FIRST,
-    ASPNET_UNFINISHED_EVENT,
-    NODE_ERROR_EVENT,
-    PYTHON_ERROR_EVENT,
-)
 from streamgauge.conformance.payloads import NotJson, parse
 from streamgauge.conformance.registry import (
     Finding,
@@ -25,7 +18,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import (
     ANTHROPIC,
     ASPNET_SSE,
@@ -80,22 +73,9 @@ def joined(seen: Observed) -> Finding | None:
             "Clients that must tell what can be retried; browser code that reads the data of an error event, "
             "where the connection's own error event has none."
         ),
-        fix=Fix(
+        fix=(
             'Answer every failure through one serializer: {"error": {"code": ..., "message": ...}}, before the '
-            "stream and in it.",
-            aspnet=(
-                "builder.Services.AddProblemDetails(); app.UseExceptionHandler(); app.UseStatusCodePages(); // and "
-                "JSON in the data of event: error"
-            ),
-            nginx=(
-                "proxy_intercept_errors off; error_page 502 504 = @json; location @json { default_type "
-                'application/json; return 502 \'{"error":{"code":"bad_gateway","message":"The model is not '
-                "reachable.\"}}'; }"
-            ),
-            python=(
-                "raise HTTPException(502, {'error': {'code': 'upstream_failed', 'message': 'The model is not "
-                "reachable.'}})"
-            ),
+            "stream and in it."
         ),
     ),
     reads=(*REFUSALS, *FAULTED, *HAPPY),
@@ -152,17 +132,7 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             'Clients whose error state is overwritten by "complete"; OpenAI\'s SDKs raise at the error and never '
             "see the marker."
         ),
-        fix=Fix(
-            "Write the marker of success on the path of success only, never in a finally block.",
-            aspnet=(
-                'await WriteAsync("data: [DONE]\\n\\n", ct); // the last statement of the try block, not in finally'
-            ),
-            python="Yield [DONE] as the last statement of the try block; in `except`, yield the error and return.",
-            node=(
-                "try { for await (...) ...; res.write('data: [DONE]\\n\\n'); } catch (e) { /* the error event */ } "
-                "finally { res.end(); }"
-            ),
-        ),
+        fix="Write the marker of success on the path of success only, never in a finally block.",
     ),
     reads=(*FAULTED, *HAPPY),
     wants=streams,
@@ -193,12 +163,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
             INTERPRETING,
         ),
         breaks="Users and agents take the message of an exception for words of the model.",
-        fix=Fix(
-            "Send errors as event: error with a JSON object, never through the function that writes tokens.",
-            aspnet=ASPNET_ERROR_EVENT,
-            python=PYTHON_ERROR_EVENT,
-            node=NODE_ERROR_EVENT,
-        ),
+        fix="Send errors as event: error with a JSON object, never through the function that writes tokens.",
     ),
     reads=(*FAULTED, *HAPPY),
     wants=streams,
@@ -240,16 +205,7 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
             issue("vllm-project/vllm", 2694),
         ),
         breaks="Users take half an answer for a whole one: no SDK that was read here notices a missing end marker.",
-        fix=Fix(
-            "Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
-            aspnet=ASPNET_UNFINISHED_EVENT,
-            python=PYTHON_ERROR_EVENT,
-            node=NODE_ERROR_EVENT,
-            go=(
-                'if err := stream.Err(); err != nil { fmt.Fprint(w, "event: error\\ndata: '
-                '{\\"error\\":{\\"code\\":\\"upstream_failed\\"}}\\n\\n"); rc.Flush(); return }'
-            ),
-        ),
+        fix="Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
     ),
     reads=("mid-error",),
     wants=streams,
@@ -291,22 +247,7 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         breaks=(
             'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned".'
         ),
-        fix=Fix(
-            "Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",
-            aspnet=ASPNET_PULL_FIRST,
-            python=(
-                "first = await anext(stream) # raises while a status can still be set; then "
-                "StreamingResponse(chain(first, stream), media_type='text/event-stream')"
-            ),
-            node=(
-                "const first = await it.next(); // throws while a status can still be set; only then "
-                "res.writeHead(200, {'Content-Type': 'text/event-stream'})"
-            ),
-            go=(
-                "first, err := stream.Recv(); if err != nil { http.Error(w, body, http.StatusBadGateway); return } "
-                "// before w.WriteHeader(200)"
-            ),
-        ),
+        fix="Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",
     ),
     reads=("pre-error",),
     wants=answered,

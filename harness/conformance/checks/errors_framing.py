@@ -6,10 +6,9 @@ from typing import Final
 from streamgauge.conformance.applies import sse
 from streamgauge.conformance.cases import Block, Case, Observed, blocks, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
 from streamgauge.conformance.payloads import NotJson, parse
 from streamgauge.conformance.registry import Finding, met, not_applicable, per_stream, unmet
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import INTERPRETING, PARSING, guides
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.eventstream import Line
@@ -35,12 +34,7 @@ _FIELD: Final = re.compile(rb"(?:data|event): ?")
             guides("an exception's message written into a data line; that of the OpenAI .NET SDK has a blank line"),
         ),
         breaks="Every parser drops the rest of the message; a hostile one forges events.",
-        fix=Fix(
-            "Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",
-            aspnet=ASPNET_ERROR_EVENT,
-            python=PYTHON_ERROR_EVENT,
-            node=NODE_ERROR_EVENT,
-        ),
+        fix="Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",
     ),
     reads=("mid-error", "pre-error"),
     wants=lambda seen: seen.answered,
@@ -81,12 +75,7 @@ def _goes_on(line: Line) -> bool:
             "sub2api#1471",
         ),
         breaks="Every parser: it finds JSON that is not valid where the error should be.",
-        fix=Fix(
-            "When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
-            aspnet='await response.WriteAsync("\\n\\nevent: error\\ndata: {...}\\n\\n"); // more blank lines are legal',
-            python="yield '\\n\\n' + error_event # extra blank lines are legal",
-            node="res.write('\\n\\n' + errorEvent); // extra blank lines are legal",
-        ),
+        fix="When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
     ),
     reads=("mid-cut",),
     wants=lambda seen: seen.streams,

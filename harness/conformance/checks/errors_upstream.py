@@ -18,7 +18,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import OPENAI_CHAT, guides, rfc, source
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.units import MS, SECOND, show_ms
@@ -65,15 +65,7 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
             guides("context limits"),
         ),
         breaks="Clients cannot tell a cut answer from a whole one, and ask again what can never be answered.",
-        fix=Fix(
-            "Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
-            aspnet=(
-                "if (update.FinishReason == ChatFinishReason.Length) await WriteAsync("
-                '"event: done\\ndata: {\\"reason\\":\\"length\\"}\\n\\n", ct); // before the stream: '
-                "catch (ClientResultException e) when (e.Status == 400) { return Results.Problem(statusCode: 400); }"
-            ),
-            python="except openai.BadRequestError as error: raise HTTPException(400, {'error': {'code': error.code}})",
-        ),
+        fix="Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
     ),
     reads=("too-long", "length"),
     wants=lambda seen: seen.answered,
@@ -116,14 +108,7 @@ def _plain_end(seen: Observed, reason: str | None, what: str) -> Finding:
             guides("content filters end the stream"),
         ),
         breaks="A filtered answer looks like a whole one; text that a filter stopped is shown all the same.",
-        fix=Fix(
-            "Look at the finish reason of every update: at content_filter send an error event and stop.",
-            aspnet=(
-                "if (update.FinishReason == ChatFinishReason.ContentFilter) { await WriteAsync("
-                '"event: error\\ndata: {\\"error\\":{\\"code\\":\\"content_filter\\"}}\\n\\n", ct); break; }'
-            ),
-            python="if choice.finish_reason == 'content_filter': yield error('content_filter'); return",
-        ),
+        fix="Look at the finish reason of every update: at content_filter send an error event and stop.",
     ),
     reads=("filtered",),
     wants=lambda seen: seen.answered,
@@ -163,14 +148,7 @@ def content_filter(seen: Observed, case: Case) -> Finding:
             ),
         ),
         breaks="A provider's overload becomes a storm, failures take seconds longer, and quotas burn.",
-        fix=Fix(
-            "Retry in one layer only, and never after the first token; hand 429 with its Retry-After to the client.",
-            aspnet="new OpenAIClientOptions { RetryPolicy = new ClientRetryPolicy(maxRetries: 0) }",
-            python="OpenAI(max_retries=0)",
-            node="new OpenAI({ maxRetries: 0 })",
-            nginx="proxy_next_upstream off;",
-            envoy="Leave retry_policy away on the routes of streams.",
-        ),
+        fix="Retry in one layer only, and never after the first token; hand 429 with its Retry-After to the client.",
     ),
     reads=("pre-error", "mid-cut"),
     expected="1 request, or up to 3 with waits between them; none after text was delivered",
@@ -210,15 +188,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
             "Rapid-MLX#1359",
         ),
         breaks="Users who wait for ever; pools of connections that run empty.",
-        fix=Fix(
-            "Give every read of the upstream an idle timeout, restarted by each token, and answer it as a failure.",
-            aspnet=(
-                "using var idle = CancellationTokenSource.CreateLinkedTokenSource(ct); idle.CancelAfter(30_000); "
-                "await foreach (var update in stream.WithCancellation(idle.Token)) { idle.CancelAfter(30_000); ... }"
-            ),
-            nginx="proxy_read_timeout 60s; # cuts the stream: the error event has to come from the application",
-            python="httpx.AsyncClient(timeout=httpx.Timeout(10, read=30))",
-        ),
+        fix="Give every read of the upstream an idle timeout, restarted by each token, and answer it as a failure.",
     ),
     reads=("quiet-forever", "quiet-silent"),
     wants=anything,

@@ -7,9 +7,8 @@ from typing import Final
 from streamgauge.conformance.cases import Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
-from streamgauge.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
 from streamgauge.conformance.registry import Finding, inconclusive, info, met, not_applicable, per_stream, unmet, warn
-from streamgauge.conformance.requirement import MAY, MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from streamgauge.units import MS, SECOND, show_bytes, show_ms
 
@@ -45,23 +44,7 @@ def _times(seen: Observed) -> list[int]:
             NGINX_PROXY,
         ),
         breaks="Everybody: the time to the first token becomes the time of the whole answer.",
-        fix=Fix(
-            "Flush after each event, and turn off buffering in everything between.",
-            aspnet=(
-                "http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering(); await "
-                "http.Response.Body.FlushAsync(ct); // after each event"
-            ),
-            nginx=NGINX_UNBUFFERED,
-            haproxy=HAPROXY_NO_DELAY,
-            caddy=CADDY_UNBUFFERED,
-            iis=IIS_UNBUFFERED,
-            node="res.write(event); res.flush?.(); // flush exists where the compression middleware is on",
-            python=(
-                "Yield one event at a time from an async generator in StreamingResponse; GZipMiddleware and "
-                "BaseHTTPMiddleware must not wrap the route."
-            ),
-            go='fmt.Fprintf(w, "data: %s\\n\\n", b); http.NewResponseController(w).Flush()',
-        ),
+        fix="Flush after each event, and turn off buffering in everything between.",
     ),
     reads=("lockstep",),
     wants=lambda seen: seen.answered,
@@ -100,12 +83,7 @@ def _tell(step: Release) -> str:
             "Readers see every word late, and the last one only at the end; IIS and decoders that wait for a "
             "byte after CR do it."
         ),
-        fix=Fix(
-            "Write the event and its blank line in one call, and flush after the blank line.",
-            aspnet='await response.WriteAsync($"data: {json}\\n\\n", ct); await response.Body.FlushAsync(ct);',
-            iis=IIS_UNBUFFERED,
-            node="res.write(`data: ${json}\\n\\n`); // one call for the whole event",
-        ),
+        fix="Write the event and its blank line in one call, and flush after the blank line.",
     ),
     reads=("lockstep",),
     wants=lambda seen: bool(seen.steps),
@@ -132,17 +110,9 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
             NGINX_PROXY,
         ),
         breaks="Everybody: a chat that hangs, then dumps everything.",
-        fix=Fix(
+        fix=(
             "Flush after each event, and turn off buffering in everything between; `streamgauge diagnose` names "
-            "who holds it.",
-            aspnet=(
-                "http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering(); await "
-                "http.Response.Body.FlushAsync(ct); // after each event"
-            ),
-            nginx=NGINX_UNBUFFERED,
-            caddy=CADDY_UNBUFFERED,
-            iis=IIS_UNBUFFERED,
-            go="http.NewResponseController(w).Flush() // after each event",
+            "who holds it."
         ),
     ),
     reads=HAPPY,
@@ -182,23 +152,7 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
             guides("no compression of the stream"),
         ),
         breaks="Browsers: they always offer gzip and br, so what works with curl hangs for them.",
-        fix=Fix(
-            "Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
-            aspnet=(
-                "services.AddResponseCompression(o => o.MimeTypes = ResponseCompressionDefaults.MimeTypes); // the "
-                "default list lacks text/event-stream: do not add it"
-            ),
-            nginx="gzip_types text/css application/javascript application/json; # without text/event-stream and *",
-            caddy="encode @rest gzip # with the matcher: @rest not path /api/chat/*",
-            haproxy="compression type text/html text/plain application/json",
-            node=(
-                "app.use(compression({ filter: (req, res) => res.getHeader('Content-Type') !== 'text/event-stream' }))"
-            ),
-            python=(
-                "Do not add GZipMiddleware to the application that streams, or upgrade Starlette to a release that "
-                "leaves text/event-stream alone."
-            ),
-        ),
+        fix="Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
     ),
     reads=("gzip",),
     wants=streams,
@@ -228,13 +182,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         "Events reach the client spread over many reads and over time, not bunched into few.",
         references=(guides("tokens come one by one"),),
         breaks="Interfaces that print in jerks.",
-        fix=Fix(
-            "Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
-            aspnet="await response.Body.FlushAsync(ct); // after each token; Kestrel sets TCP_NODELAY by itself",
-            haproxy=HAPROXY_NO_DELAY,
-            nginx="tcp_nodelay on;",
-            node="res.socket.setNoDelay(true);",
-        ),
+        fix="Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
     ),
     reads=HAPPY,
     wants=streams,

@@ -9,10 +9,9 @@ from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.checks.flush import LONGER
 from streamgauge.conformance.declared_scenarios import HAPPY
-from streamgauge.conformance.fixes import CADDY_UNBUFFERED, HAPROXY_NO_DELAY, IIS_UNBUFFERED, NGINX_UNBUFFERED
 from streamgauge.conformance.hop import changed_headers
 from streamgauge.conformance.registry import Finding, inconclusive, met, per_stream, unmet, whole_case
-from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import NGINX_PROXY, guides, issue
 from streamgauge.units import show_ms
 
@@ -33,12 +32,7 @@ FEWER: Final = 4  # times fewer arrivals: tokens came in bursts
             guides("the status is fixed by the first byte"),
         ),
         breaks="Gateways that wait for a first byte: CloudFront for 30 s, nginx and AWS load balancers for 60 s.",
-        fix=Fix(
-            "Wait for the first item of the upstream for some 10 s at most, then send the head.",
-            aspnet="await Task.WhenAny(first, Task.Delay(10_000, ct)); await response.StartAsync(ct);",
-            python="await asyncio.wait({first}, timeout=10) # then return the StreamingResponse, comments first",
-            node="setTimeout(() => res.flushHeaders(), 10_000)",
-        ),
+        fix="Wait for the first item of the upstream for some 10 s at most, then send the head.",
     ),
     reads=("quiet-start",),
     wants=lambda _seen: True,
@@ -72,13 +66,7 @@ def headers_early(seen: Observed, case: Case) -> Finding:
             issue("dotnet/yarp", 1040),
         ),
         breaks="Only production: on the developer's machine there is no proxy.",
-        fix=Fix(
-            "Turn buffering and compression of event streams off in the proxy, or send X-Accel-Buffering: no.",
-            nginx=NGINX_UNBUFFERED,
-            haproxy=HAPROXY_NO_DELAY,
-            caddy=CADDY_UNBUFFERED,
-            iis=IIS_UNBUFFERED,
-        ),
+        fix="Turn buffering and compression of event streams off in the proxy, or send X-Accel-Buffering: no.",
     ),
     reads=("lockstep", *HAPPY),
     applies=two_paths,

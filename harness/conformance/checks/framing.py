@@ -19,7 +19,7 @@ from streamgauge.conformance.registry import (
     warn,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
 from streamgauge.protocol.eventstream import Line
@@ -58,15 +58,7 @@ def _data_lines(seen: Observed) -> list[Line]:
             issue("ggml-org/llama.cpp", 16104),
         ),
         breaks="Every parser drops such a line in silence: an error becomes a clean end (openai-python, tried).",
-        fix=Fix(
-            "Write errors as event: error with a data line, and text only inside data lines.",
-            aspnet=(
-                'await response.WriteAsync($"event: error\\ndata: {JsonSerializer.Serialize(new { error })}\\n\\n", '
-                'ct); // not $"error: ..."'
-            ),
-            python="yield f'event: error\\ndata: {json.dumps({\"error\": error})}\\n\\n'  # not f'error: ...'",
-            node="res.write(`event: error\\ndata: ${JSON.stringify({ error })}\\n\\n`); // not `error: ...`",
-        ),
+        fix="Write errors as event: error with a data line, and text only inside data lines.",
     ),
     reads=(*PLAIN, "mid-error", "newlines"),
     applies=sse,
@@ -105,12 +97,7 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
             "Nearly every parser discards what was pending: the last token, the usage or the end marker "
             "(openai-python, openai-go, httpx-sse, EventSource and .NET's, tried); openai-node 7.57 hands it on."
         ),
-        fix=Fix(
-            "End every event with two line feeds, the end marker too.",
-            aspnet='await response.WriteAsync("data: [DONE]\\n\\n", ct); // native SSE does it',
-            python="yield 'data: [DONE]\\n\\n'  # two line feeds",
-            node="res.write('data: [DONE]\\n\\n'); // two line feeds",
-        ),
+        fix="End every event with two line feeds, the end marker too.",
     ),
     reads=(*PLAIN, "mid-error"),
     applies=sse,
@@ -140,12 +127,7 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
             "Lines of one event are joined: openai-python and Anthropic's SDK raise JSONDecodeError, openai-node "
             "SyntaxError, openai-go an error too (all tried)."
         ),
-        fix=Fix(
-            "Put a blank line after each payload.",
-            aspnet='await response.WriteAsync($"data: {json}\\n\\n", ct); // two line feeds',
-            python="yield f'data: {payload}\\n\\n'  # two line feeds",
-            node="res.write(`data: ${json}\\n\\n`); // two line feeds",
-        ),
+        fix="Put a blank line after each payload.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -184,16 +166,7 @@ def _is_json(value: str, wanted: type) -> bool:
             wpt("format-newlines"),
         ),
         breaks="Everything after the line break is lost, and code collapses; the same hole lets text forge events.",
-        fix=Fix(
-            "Put tokens into JSON, or write one data line for each line of the text.",
-            aspnet=(
-                'await response.WriteAsync($"data: {JsonSerializer.Serialize(token)}\\n\\n", ct); // native SSE '
-                "prefixes each line of a string"
-            ),
-            python="yield f'data: {json.dumps(token)}\\n\\n'",
-            node="res.write(`data: ${JSON.stringify(token)}\\n\\n`);",
-            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
-        ),
+        fix="Put tokens into JSON, or write one data line for each line of the text.",
     ),
     reads=("newlines", *PLAIN),
     applies=sse,
@@ -226,15 +199,9 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
             INTERPRETING,
         ),
         breaks="Every client that reads JSON raises at the first such payload.",
-        fix=Fix(
+        fix=(
             "In a relay, copy the upstream's bytes, or parse its events and write the payloads anew; never put a "
-            "prefix before a raw line.",
-            aspnet=(
-                "await foreach (var item in SseParser.Create(upstream).EnumerateAsync(ct)) await "
-                'response.WriteAsync($"data: {item.Data}\\n\\n", ct);'
-            ),
-            python="async for chunk in upstream.aiter_raw(): yield chunk  # not f'data: {line}'",
-            node="upstream.body.pipe(res); // not `data: ${line}`",
+            "prefix before a raw line."
         ),
     ),
     reads=PLAIN,
@@ -262,12 +229,7 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
         "A JSON payload stands on one data line; several are legal, but some clients read line by line.",
         references=(INTERPRETING,),
         breaks="go-openai, hand-written readers and shell pipelines parse each line by itself.",
-        fix=Fix(
-            "Serialize without indentation.",
-            aspnet="builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.WriteIndented = false);",
-            python="json.dumps(payload)  # without indent=",
-            node="JSON.stringify(payload) // without the third argument",
-        ),
+        fix="Serialize without indentation.",
     ),
     reads=PLAIN,
     applies=json_events,
@@ -296,12 +258,7 @@ def single_line_json(seen: Observed, _case: Case) -> Finding:
             "Readers that split at two line feeds never fire at CR LF; at CR alone openai-go and go-openai read "
             "nothing, and eventsource-parser loses the last event (tried)."
         ),
-        fix=Fix(
-            "Write \\n yourself, not the line end of the platform.",
-            aspnet='await writer.WriteAsync("\\n"); // not WriteLineAsync, not Environment.NewLine',
-            python="yield f'data: {payload}\\n\\n'  # not os.linesep",
-            node="res.write('\\n'); // not os.EOL",
-        ),
+        fix="Write \\n yourself, not the line end of the platform.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -334,14 +291,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
             wpt("format-bom", "format-bom-2"),
         ),
         breaks="openai-python, openai-go, go-openai, Anthropic's SDK and httpx-sse lose the first event (tried).",
-        fix=Fix(
-            "Encode as UTF-8 without a mark.",
-            aspnet=(
-                "new StreamWriter(response.Body, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) // "
-                "Encoding.UTF8 writes a mark"
-            ),
-            python="text.encode('utf-8')  # not 'utf-8-sig'",
-        ),
+        fix="Encode as UTF-8 without a mark.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -373,12 +323,7 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
             issue("openai/openai-python", 498),
         ),
         breaks='google-genai raises (tried), hand-written readers look for "data: "; words run together in raw text.',
-        fix=Fix(
-            'Write "data: " with a space, always.',
-            aspnet='$"data: {json}\\n\\n" // with the space',
-            python="f'data: {payload}\\n\\n'  # with the space",
-            node="`data: ${json}\\n\\n` // with the space",
-        ),
+        fix='Write "data: " with a space, always.',
     ),
     reads=PLAIN,
     applies=sse,
@@ -411,12 +356,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
             guides("skip empty updates"),
         ),
         breaks="openai-python raises JSONDecodeError, openai-node SyntaxError, openai-go an error (tried).",
-        fix=Fix(
-            "Skip empty tokens, and send a comment to keep the connection alive.",
-            aspnet="if (string.IsNullOrEmpty(update.Text)) continue; // not IsNullOrWhiteSpace: spaces are text",
-            python="if not token: continue",
-            node="if (token === '') continue;",
-        ),
+        fix="Skip empty tokens, and send a comment to keep the connection alive.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -446,15 +386,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
             "openai-python raises JSONDecodeError at a retry alone and at a ping without data, httpx-sse gives "
             "an empty event, .NET's parser gives the next event the name of this one (all tried)."
         ),
-        fix=Fix(
-            "Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",
-            aspnet=(
-                'yield return new SseItem<string>(json, "token") { EventId = id, ReconnectionInterval = '
-                "TimeSpan.FromSeconds(3) };"
-            ),
-            python="yield f'retry: 3000\\nid: {n}\\ndata: {payload}\\n\\n'",
-            node="res.write(`retry: 3000\\nid: ${n}\\ndata: ${json}\\n\\n`);",
-        ),
+        fix="Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -485,12 +417,7 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
             "Browsers ignore the field, and resume at the wrong place or not at all; a long or strange id needs "
             "a CORS preflight."
         ),
-        fix=Fix(
-            "Use a short ASCII counter as the id, and milliseconds in digits as retry.",
-            aspnet='new SseItem<string>(json) { EventId = $"{n}", ReconnectionInterval = TimeSpan.FromSeconds(3) }',
-            python="f'id: {n}\\nretry: 3000\\n'",
-            node="`id: ${n}\\nretry: 3000\\n`",
-        ),
+        fix="Use a short ASCII counter as the id, and milliseconds in digits as retry.",
     ),
     reads=PLAIN,
     applies=sse,
@@ -548,14 +475,7 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
         breaks=(
             "Go's bufio.Scanner and older releases of openai-go stop at 64 KiB, readline in aiohttp at 64 or 128 KiB."
         ),
-        fix=Fix(
-            "Split long text into several events, and send files by reference.",
-            go="scanner.Buffer(make([]byte, 0, 64*1024), 32<<20) // in a Go client or relay",
-            aspnet=(
-                "foreach (var part in token.Chunk(8192)) await Send(new string(part), ct); // split at a Rune, not "
-                "inside a surrogate pair"
-            ),
-        ),
+        fix="Split long text into several events, and send files by reference.",
     ),
     reads=("big", *PLAIN),
     applies=sse,

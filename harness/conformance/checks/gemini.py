@@ -7,7 +7,7 @@ from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects, parse
 from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import GEMINI, issue, source
 from streamgauge.protocol.dialects.payload import dig
 from streamgauge.units import plural
@@ -27,7 +27,7 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
         "promptFeedback or usageMetadata; usageMetadata counts up.",
         references=(GEMINI,),
         breaks="The SDKs' validation of each response; accounts that add usage up count it many times over.",
-        fix=Fix("Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces."),
+        fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
     ),
     reads=(*HAPPY, "tools"),
     applies=gemini,
@@ -93,7 +93,7 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         "[DONE].",
         references=(GEMINI, issue("snailyp/gemini-balance", 347)),
         breaks="The SDKs give an empty text in silence, and fail to parse [DONE] as JSON.",
-        fix=Fix("Turn an upstream that ends without a reason into an error, and leave [DONE] to OpenAI's dialect."),
+        fix="Turn an upstream that ends without a reason into an error, and leave [DONE] to OpenAI's dialect.",
     ),
     reads=(*HAPPY, "tools"),
     applies=gemini,
@@ -133,7 +133,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding:
             source("python-genai, read", "its reader balances braces over lines"),
         ),
         breaks="google-genai for JavaScript and Python fail at a comment such as : ping.",
-        fix=Fix("A gateway in front of Gemini's clients must not send comments as heartbeats."),
+        fix="A gateway in front of Gemini's clients must not send comments as heartbeats.",
     ),
     reads=PLAIN,
     applies=gemini,

@@ -7,7 +7,6 @@ from typing import Final
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.http import answered, streams
 from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
-from streamgauge.conformance.fixes import NGINX_UNBUFFERED
 from streamgauge.conformance.registry import (
     Finding,
     fail,
@@ -21,7 +20,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
 from streamgauge.protocol.dialects.base import SSE_TYPE, Media
 
@@ -49,16 +48,7 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
             OLLAMA,
         ),
         breaks="Browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it.",
-        fix=Fix(
-            "Set Content-Type before the first byte, and keep catch-all routes away from the API.",
-            aspnet=(
-                'http.Response.ContentType = "text/event-stream"; // before the first write; '
-                "TypedResults.ServerSentEvents does it"
-            ),
-            python="StreamingResponse(events(), media_type='text/event-stream')",
-            node="res.writeHead(200, { 'Content-Type': 'text/event-stream' });",
-            go='w.Header().Set("Content-Type", "text/event-stream") // before the first write',
-        ),
+        fix="Set Content-Type before the first byte, and keep catch-all routes away from the API.",
     ),
     reads=PLAIN,
     wants=answered,
@@ -98,16 +88,7 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
             guides("Cache-Control: no-cache"),
         ),
         breaks="Caches and browsers give an old answer again; compressors on the way hold tokens.",
-        fix=Fix(
-            "Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
-            aspnet=(
-                'http.Response.Headers.CacheControl = "no-cache, no-store, no-transform"; // native SSE sends '
-                "no-cache,no-store"
-            ),
-            nginx='proxy_cache off; add_header Cache-Control "no-cache, no-store, no-transform";',
-            python="StreamingResponse(events(), headers={'Cache-Control': 'no-cache, no-store, no-transform'})",
-            node="res.set('Cache-Control', 'no-cache, no-store, no-transform');",
-        ),
+        fix="Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
     ),
     reads=HAPPY,
     wants=streams,
@@ -142,14 +123,7 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
             "Behind nginx and ingress controllers built on it, the time to the first token becomes the time of "
             "the whole answer."
         ),
-        fix=Fix(
-            "Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
-            aspnet='http.Response.Headers["X-Accel-Buffering"] = "no"; // native SSE does not set it',
-            nginx=NGINX_UNBUFFERED,
-            python="StreamingResponse(events(), headers={'X-Accel-Buffering': 'no'})",
-            node="res.set('X-Accel-Buffering', 'no');",
-            go='w.Header().Set("X-Accel-Buffering", "no")',
-        ),
+        fix="Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
     ),
     reads=HAPPY,
     wants=streams,
@@ -188,19 +162,7 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
             "Tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens "
             "tells what they are."
         ),
-        fix=Fix(
-            "Leave text/event-stream out of the media types that are compressed.",
-            aspnet=(
-                "services.AddResponseCompression(o => o.MimeTypes = ResponseCompressionDefaults.MimeTypes); // the "
-                "default list lacks text/event-stream: do not add it"
-            ),
-            nginx="gzip_types text/css application/javascript application/json; # without text/event-stream and *",
-            caddy="encode @rest gzip # with the matcher: @rest not path /api/chat/*",
-            apache="SetEnvIf Request_URI ^/api/chat no-gzip",
-            node=(
-                "app.use(compression({ filter: (req, res) => res.getHeader('Content-Type') !== 'text/event-stream' }));"
-            ),
-        ),
+        fix="Leave text/event-stream out of the media types that are compressed.",
     ),
     reads=(*HAPPY, "gzip"),
     wants=streams,
@@ -234,13 +196,7 @@ def no_content_encoding(seen: Observed, _case: Case) -> Finding:
             "Browsers refuse two values of Access-Control-Allow-Origin; httpx joins them with a comma, and the "
             "media type no longer matches."
         ),
-        fix=Fix(
-            "Set each header in one place, and drop the proxy's copy or the application's.",
-            aspnet='http.Response.Headers.CacheControl = "no-cache"; // not Headers.Append',
-            nginx="proxy_hide_header Cache-Control; add_header Cache-Control no-cache;",
-            node="res.set('Cache-Control', 'no-cache'); // not res.append",
-            go='w.Header().Set("Cache-Control", "no-cache") // not Add',
-        ),
+        fix="Set each header in one place, and drop the proxy's copy or the application's.",
     ),
     reads=PLAIN,
     wants=answered,
@@ -269,20 +225,7 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
             rfc(9110, "10.2.3", "Retry-After"),
         ),
         breaks="The SDKs of OpenAI and Anthropic read it; without it they come back at times of their own.",
-        fix=Fix(
-            "Send Retry-After with every 429 and 503, and pass on that of the upstream.",
-            aspnet=(
-                "options.OnRejected = (c, _) => { c.HttpContext.Response.Headers.RetryAfter = "
-                'c.Lease.TryGetMetadata(MetadataName.RetryAfter, out var t) ? $"{(int)t.TotalSeconds}" : "1"; return '
-                "default; }; // without it the rate limiter sends none"
-            ),
-            nginx=(
-                "limit_req_status 429; error_page 429 = @busy; location @busy { add_header Retry-After 1 always; "
-                "return 429; }"
-            ),
-            python="raise HTTPException(429, headers={'Retry-After': '1'})",
-            node="res.set('Retry-After', '1').sendStatus(429);",
-        ),
+        fix="Send Retry-After with every 429 and 503, and pass on that of the upstream.",
     ),
     reads=tuple(SCENARIOS),
     expected="whole seconds or a near HTTP date on 429 and 503",
@@ -327,16 +270,7 @@ def _retry_seconds(value: str, now_ns: int | None) -> float | None:
             guides("log the request id"),
         ),
         breaks="A complaint of a user cannot be found in the logs.",
-        fix=Fix(
-            "Return in a header the identifier under which the request is logged.",
-            aspnet=(
-                'http.Response.Headers["x-request-id"] = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier;'
-            ),
-            nginx="add_header x-request-id $request_id always;",
-            envoy="always_set_request_id_in_response: true",
-            haproxy="http-response set-header x-request-id %[unique-id] # with unique-id-format set",
-            node="res.set('x-request-id', crypto.randomUUID());",
-        ),
+        fix="Return in a header the identifier under which the request is logged.",
     ),
     reads=HAPPY,
     expected="a request identifier that differs between requests",

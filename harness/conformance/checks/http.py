@@ -5,7 +5,6 @@ from typing import Final
 from streamgauge.conformance.applies import takes_body
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import HAPPY, PLACE, PLAIN, STREAM
-from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, PYTHON_ERROR_EVENT
 from streamgauge.conformance.registry import (
     Finding,
     fail,
@@ -19,7 +18,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
 from streamgauge.protocol.dialects.base import Media
 from streamgauge.wire import End, Framing
@@ -59,10 +58,7 @@ def streams(seen: Observed) -> bool:
             wpt("request-status-error"),
         ),
         breaks="Browser EventSource closes for good on any other status; so do clients built like it.",
-        fix=Fix(
-            "Answer a stream with 200; 202 and 204 are for requests that are not answered with a body.",
-            aspnet="return TypedResults.ServerSentEvents(items); // not Results.Accepted()",
-        ),
+        fix="Answer a stream with 200; 202 and 204 are for requests that are not answered with a body.",
     ),
     reads=HAPPY,
     wants=anything,
@@ -90,15 +86,7 @@ def status_200(seen: Observed, _case: Case) -> Finding:
         "A method that the endpoint does not serve is answered with 405 and an Allow header.",
         references=(rfc(9110, "15.5.6", "405 Method Not Allowed"),),
         breaks="Tools and people who look for the cause: a 200 page hides that the wrong route answers.",
-        fix=Fix(
-            "Route by method, and send Allow with 405.",
-            aspnet=(
-                'app.MapPost("/api/chat", ...); app.MapFallbackToFile("{*path:regex(^(?!api/).*$)}", "index.html"); '
-                "// a fallback for everything swallows the 405"
-            ),
-            node="app.all('/api/chat', (req, res) => res.set('Allow', 'POST').status(405).end()); // after app.post",
-            go='mux.HandleFunc("POST /api/chat", chat) // Go 1.22 and later answer 405 with Allow by themselves',
-        ),
+        fix="Route by method, and send Allow with 405.",
     ),
     reads=("wrong-method",),
     wants=answered,
@@ -129,12 +117,7 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
         "HEAD is answered at once, without a body and without a generation.",
         references=(rfc(9110, "9.3.2", "HEAD"),),
         breaks="Uptime monitors and link previews pay for tokens that nobody reads.",
-        fix=Fix(
-            "Serve GET and POST only; where HEAD is served, send the head and stop.",
-            aspnet='app.MapPost("/api/chat", ...); // MapMethods without "HEAD"',
-            node="app.head('/api/chat', (req, res) => res.sendStatus(405)); // Express sends HEAD to the GET handler",
-            nginx="if ($request_method = HEAD) { return 405; }",
-        ),
+        fix="Serve GET and POST only; where HEAD is served, send the head and stop.",
     ),
     reads=("head",),
     wants=anything,
@@ -170,24 +153,7 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
             "SDKs classify by status, and send broken input again after a 5xx; a body accepted as text/plain can "
             "be posted by a form on any site."
         ),
-        fix=Fix(
-            "Parse the body before the head is sent; answer 400 or 422, and 415 for a media type that is not JSON.",
-            aspnet=(
-                'app.MapPost("/api/chat", (ChatBody body, ...) => ...); // binding refuses with 400 and 415; do not '
-                "read the body inside the iterator"
-            ),
-            python=(
-                "def chat(body: ChatBody): ... # a pydantic model: FastAPI answers 422 before the generator starts"
-            ),
-            node=(
-                "app.use(express.json({ type: 'application/json' })); // a parse error reaches the error handler "
-                "with status 400"
-            ),
-            go=(
-                "if err := json.NewDecoder(r.Body).Decode(&in); err != nil { http.Error(w, body, "
-                "http.StatusBadRequest); return }"
-            ),
-        ),
+        fix="Parse the body before the head is sent; answer 400 or 422, and 415 for a media type that is not JSON.",
     ),
     reads=("bad-json", "text-plain"),
     wants=concluded,
@@ -230,21 +196,7 @@ def _claims_stream(seen: Observed) -> bool:
             guides("validate before the stream starts"),
         ),
         breaks="Every SDK: a 200 can be neither retried nor classified.",
-        fix=Fix(
-            "Validate in the handler, before the streaming result is created.",
-            aspnet=(
-                "if (string.IsNullOrWhiteSpace(body.Message)) return TypedResults.ValidationProblem(new "
-                'Dictionary<string, string[]> { ["message"] = ["It is blank."] });'
-            ),
-            python=(
-                "message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] # and not inside "
-                "the generator: its body runs after the head"
-            ),
-            node=(
-                "if (!req.body.message?.trim()) return res.status(422).json({ error: { code: 'blank_message', "
-                "message: 'It is blank.' } });"
-            ),
-        ),
+        fix="Validate in the handler, before the streaming result is created.",
     ),
     reads=("invalid",),
     wants=concluded,
@@ -287,18 +239,9 @@ def _has_credential(case: Case) -> str | None:
             "Anybody can spend your tokens; fetch and EventSource follow a redirect and choke on the HTML of the "
             "login page."
         ),
-        fix=Fix(
+        fix=(
             "Authenticate in front of the handler, and answer an API with a status, never with a redirect to a "
-            "login page.",
-            aspnet=(
-                'app.MapPost("/api/chat", ...).RequireAuthorization(); options.Events.OnRedirectToLogin = c => { '
-                "c.Response.StatusCode = 401; return Task.CompletedTask; };"
-            ),
-            python="raise HTTPException(401, headers={'WWW-Authenticate': 'Bearer'})",
-            node=(
-                "res.set('WWW-Authenticate', 'Bearer').status(401).json({ error: { code: 'unauthenticated', message: "
-                "'A key is needed.' } });"
-            ),
+            "login page."
         ),
     ),
     reads=("no-auth",),
@@ -330,14 +273,7 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
             rfc(9110, "15.5.7", "406 Not Acceptable"),
         ),
         breaks="EventSource sends text/event-stream, openai-python application/json, clients of MCP both.",
-        fix=Fix(
-            "Decide by the request's own stream flag, and leave content negotiation out of the streaming route.",
-            aspnet=(
-                "return TypedResults.ServerSentEvents(items); // an IAsyncEnumerable<T> returned as it is becomes a "
-                "JSON array"
-            ),
-            python="return StreamingResponse(events(), media_type='text/event-stream')",
-        ),
+        fix="Decide by the request's own stream flag, and leave content negotiation out of the streaming route.",
     ),
     reads=("accept", "gzip", "http10"),
     expected="the same answer for text/event-stream, */* and no Accept; a stream, JSON or 406 for application/json",
@@ -376,13 +312,9 @@ def accept_negotiation(case: Case) -> Finding:
             "httpx raises RemoteProtocolError, aiohttp ClientPayloadError, .NET HttpIOException (ResponseEnded); "
             "browsers reconnect; a body that ends with the connection hides every cut."
         ),
-        fix=Fix(
+        fix=(
             "Catch failures in the handler, send an error event and return; raise the time limits of what cuts "
-            "the connection.",
-            aspnet=ASPNET_ERROR_EVENT,
-            nginx="proxy_http_version 1.1; proxy_read_timeout 300s;",
-            haproxy="timeout server 300s",
-            python=PYTHON_ERROR_EVENT,
+            "the connection."
         ),
     ),
     reads=PLAIN,
@@ -420,15 +352,9 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
             guides("no output caching or buffering"),
         ),
         breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
-        fix=Fix(
+        fix=(
             "Take out what collects the answer: output caching, response buffering, middleware that reads the "
-            "whole body.",
-            aspnet=(
-                "app.MapPost(...).CacheOutput(p => p.NoCache()); // set no ContentLength: Kestrel chunks by itself"
-            ),
-            nginx="proxy_buffering off; proxy_cache off;",
-            python="Return StreamingResponse, not Response(content=...).",
-            node="Remove res.set('Content-Length', ...) and res.send(); use res.write().",
+            "whole body."
         ),
     ),
     reads=PLAIN,
@@ -458,10 +384,7 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
             NGINX_PROXY,
         ),
         breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text.",
-        fix=Fix(
-            "Write no chunks by hand; let the server frame the body by the version of the request.",
-            nginx='proxy_http_version 1.1; proxy_set_header Connection "";',
-        ),
+        fix="Write no chunks by hand; let the server frame the body by the version of the request.",
     ),
     reads=("http10",),
     wants=answered,

@@ -5,7 +5,7 @@ from typing import Final
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.declared_scenarios import HAPPY
 from streamgauge.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import guides, issue, rfc
 
 # RFC 9113 section 8.2.2.
@@ -32,12 +32,7 @@ def anything(_seen: Observed) -> bool:
             guides("several tell people to set Connection: keep-alive, which Kestrel takes away again"),
         ),
         breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
-        fix=Fix(
-            "Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",
-            aspnet='Leave Response.Headers.Connection = "keep-alive" away.',
-            python="Leave 'Connection': 'keep-alive' out of the response's headers.",
-            node="Leave 'Connection': 'keep-alive' out of res.writeHead.",
-        ),
+        fix="Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",
     ),
     reads=(*HAPPY, "http2"),
     wants=anything,

@@ -18,7 +18,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
@@ -49,11 +49,7 @@ _COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", 
             rfc(9110, "15.5.15", "414 URI Too Long"),
         ),
         breaks="Anybody can run up the cost, and long prompts fail only in production, where a proxy's limits differ.",
-        fix=Fix(
-            "Bound the prompt, answer 400 or 413 above it, and take prompts in a body rather than in the URL.",
-            aspnet="[StringLength(5000)] on the prompt, and KestrelServerLimits.MaxRequestBodySize",
-            nginx="client_max_body_size 64k;",
-        ),
+        fix="Bound the prompt, answer 400 or 413 above it, and take prompts in a body rather than in the URL.",
     ),
     reads=("oversize",),
     expected="a refusal of some length up to 1,000,000 characters",
@@ -122,10 +118,7 @@ def limitable(case: Case) -> str | None:
             guides("an answer without a bound is a cost without one"),
         ),
         breaks="Cost, and clients that show an answer cut short as if it were whole.",
-        fix=Fix(
-            "Pass the limit on to the model, and its finish reason back.",
-            aspnet="ChatOptions.MaxOutputTokens from the request, and ChatResponseUpdate.FinishReason into the answer",
-        ),
+        fix="Pass the limit on to the model, and its finish reason back.",
     ),
     reads=("max-output",),
     applies=limitable,
@@ -171,11 +164,7 @@ def _reported_tokens(seen: Observed) -> int | None:
             f"ASP.NET Core, where RateLimiterOptions.RejectionStatusCode is 503 by default: {ASPNET_LIMITS}",
         ),
         breaks="SDKs retry 503 as a failure of the server; users see an outage where there is a queue.",
-        fix=Fix(
-            "Refuse with 429 and Retry-After before the head of the stream.",
-            aspnet="options.RejectionStatusCode = 429, and Retry-After in options.OnRejected",
-            nginx="limit_conn_status 429; limit_conn per_user 10;",
-        ),
+        fix="Refuse with 429 and Retry-After before the head of the stream.",
     ),
     reads=("saturate",),
     expected="429 with Retry-After for the streams that are too many, the others whole",
@@ -235,11 +224,7 @@ def _wait_ns(one: Observed) -> int | None:
         "Requests above the rate limit are refused with 429 and Retry-After before the stream begins.",
         references=(guides("a rate limit for each user"), TOO_MANY, rfc(9110, "10.2.3", "Retry-After")),
         breaks="A client that is not told when to come back comes back at once.",
-        fix=Fix(
-            "Refuse with 429 and Retry-After.",
-            aspnet="AddFixedWindowLimiter or AddTokenBucketLimiter, and Retry-After in options.OnRejected",
-            nginx="limit_req_status 429; limit_req zone=per_user burst=5 nodelay;",
-        ),
+        fix="Refuse with 429 and Retry-After.",
     ),
     reads=("burst",),
     expected="429 with Retry-After once the rate is exceeded",
@@ -261,11 +246,7 @@ def rate_429(case: Case) -> Finding:
             f"ASP.NET Core, where AddConcurrencyLimiter(name, ...) is one limiter for all: {ASPNET_LIMITS}",
         ),
         breaks="One user with many tabs locks out everybody.",
-        fix=Fix(
-            "Key the limiter by user.",
-            aspnet="options.AddPolicy(name, http => RateLimitPartition.GetConcurrencyLimiter(user(http), ...))",
-            nginx="limit_conn_zone $http_authorization zone=per_user:10m;",
-        ),
+        fix="Key the limiter by user.",
     ),
     reads=("second-user",),
     expected="a stream for the second user while the first has used up a limit",
@@ -297,12 +278,7 @@ def per_user_not_global(case: Case) -> Finding:
             "ASP.NET Core, Use HttpContext: https://learn.microsoft.com/aspnet/core/fundamentals/use-http-context",
         ),
         breaks="One user reads another's answer.",
-        fix=Fix(
-            "Keep no state of a request in anything that outlives it.",
-            aspnet="no StringBuilder, Channel or HttpContext in a singleton: register the service as scoped",
-            node="no let at module level that a request writes to",
-            python="no global or class attribute that a request writes to; contextvars where one is needed",
-        ),
+        fix="Keep no state of a request in anything that outlives it.",
     ),
     reads=("canaries",),
     expected="in each of 8 streams its own word, and no other's",

@@ -8,7 +8,7 @@ from streamgauge.conformance.cases import HEARTBEAT_NS, Case, Observed, printabl
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.declared_scenarios import PLAIN
 from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet
-from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
@@ -50,16 +50,7 @@ MANY: Final = 300
             guides("heartbeats are comments"),
         ),
         breaks="openai-python raises JSONDecodeError at an empty payload (tried); interfaces show an empty message.",
-        fix=Fix(
-            "Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
-            aspnet=(
-                'await response.WriteAsync(": keep-alive\\n\\n", ct); await response.Body.FlushAsync(ct); // '
-                "TypedResults.ServerSentEvents cannot send comments"
-            ),
-            node="res.write(': keep-alive\\n\\n');",
-            python="yield ': keep-alive\\n\\n'",
-            go='fmt.Fprint(w, ": keep-alive\\n\\n"); rc.Flush()',
-        ),
+        fix="Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
     ),
     reads=(*PLAIN, *QUIET),
     applies=sse,
@@ -100,12 +91,8 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
             source("go-openai, read", "more than 300 lines without data raise ErrTooManyEmptyStreamMessages"),
         ),
         breaks="openai-python, go-openai and older releases of openai-go end the stream with an error.",
-        fix=Fix(
-            "Send no ids in OpenAI's dialects, or end the comment with one line feed only; space heartbeats by "
-            "seconds.",
-            aspnet='await response.WriteAsync(": keep-alive\\n", ct); // one line feed where events carry ids',
-            node="res.write(': keep-alive\\n'); // one line feed where events carry ids",
-            python="yield ': keep-alive\\n'  # one line feed where events carry ids",
+        fix=(
+            "Send no ids in OpenAI's dialects, or end the comment with one line feed only; space heartbeats by seconds."
         ),
     ),
     reads=(*PLAIN, *QUIET),
@@ -137,16 +124,6 @@ def anything(_seen: Observed) -> bool:
     return True
 
 
-_HEARTBEAT_FIX: Final = Fix(
-    "Merge a timer of 15 s with the tokens, in one writer, and write a comment line and a blank line when it fires.",
-    aspnet='await Task.WhenAny(nextToken, timer) in one loop, and Response.WriteAsync(": \\n\\n") when the timer wins;'
-    " TypedResults.ServerSentEvents cannot send comments",
-    nginx="proxy_read_timeout 300s;",
-    node='setInterval(() => res.write(": \\n\\n"), 15000), cleared when the stream ends',
-    python="sse_starlette: EventSourceResponse(..., ping=15)",
-)
-
-
 @per_stream(
     Requirement(
         "liveness.heartbeat-idle-15s",
@@ -160,7 +137,10 @@ _HEARTBEAT_FIX: Final = Fix(
             issue("dotnet/aspnetcore", 65103),
         ),
         breaks="CloudFront cuts an idle stream after 30 s, nginx and ALB after 60 s, Cloudflare after 125 s.",
-        fix=_HEARTBEAT_FIX,
+        fix=(
+            "Merge a timer of 15 s with the tokens, in one writer, "
+            "and write a comment line and a blank line when it fires."
+        ),
     ),
     reads=("quiet-middle",),
     applies=sse,
@@ -185,11 +165,9 @@ def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
         "While the first token is waited for, something is sent at least every 15 s.",
         references=(AUTHORING, issue("BerriAI/litellm", 34374)),
         breaks="A long prefill or reasoning ends in a 504 of ALB or CloudFront, or in the client's read timeout.",
-        fix=Fix(
+        fix=(
             "Send the head and a first comment after 10 s at the latest, then one every 15 s. It is a choice: after the"
-            " head a failure can no longer be told by its status, only by an error event.",
-            aspnet="await Response.StartAsync(ct) when the timer fires first, then comments by Response.WriteAsync",
-            nginx="proxy_read_timeout 300s;",
+            " head a failure can no longer be told by its status, only by an error event."
         ),
     ),
     reads=("quiet-start",),
@@ -245,11 +223,7 @@ def _longest_gap(transcript: Transcript, since_ns: int) -> int:
         "Heartbeats do not run for ever over a dead upstream: an error follows within 180 s.",
         references=("kimi-code#1798", "Rapid-MLX#1359", guides("a timeout of its own around the model")),
         breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
-        fix=Fix(
-            "Give each token of the upstream a timeout of its own, and send an error event when it fires.",
-            aspnet="cts.CancelAfter(TimeSpan.FromSeconds(60)) anew before each MoveNextAsync, and event: error on it",
-            python="async with asyncio.timeout(60) around each __anext__",
-        ),
+        fix="Give each token of the upstream a timeout of its own, and send an error event when it fires.",
     ),
     reads=("quiet-forever",),
     applies=sse,

@@ -7,7 +7,7 @@ from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
 from streamgauge.conformance.payloads import NotJson, kind_of, objects, parse
 from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import OLLAMA, source
 from streamgauge.conformance.vendors import no_error
 from streamgauge.protocol.dialects.base import Kind
@@ -32,12 +32,7 @@ def streams(seen: Observed) -> bool:
         "Every line is one JSON object and ends with a line feed: no blank lines, and nothing of an event stream.",
         references=(OLLAMA, source("ollama-python, read", "json.loads of every line")),
         breaks="ollama-python and ollama-js raise at the first line that is anything else.",
-        fix=Fix(
-            "Serialize each object on one line; a heartbeat can only be an object with empty content.",
-            aspnet='await body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(part)); await body.WriteAsync("\\n"u8)',
-            python='json.dumps(part) + "\\n"',
-            node='res.write(JSON.stringify(part) + "\\n")',
-        ),
+        fix="Serialize each object on one line; a heartbeat can only be an object with empty content.",
     ),
     reads=PLAIN,
     applies=ollama,
@@ -72,7 +67,7 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
         "Every object has a boolean done; it is true in the last one only, which has done_reason and the counters.",
         references=(OLLAMA,),
         breaks="No client looks for it, so half an answer passes for a whole one.",
-        fix=Fix("End every path with the final object, or with an error line."),
+        fix="End every path with the final object, or with an error line.",
     ),
     reads=HAPPY,
     applies=ollama,
@@ -109,7 +104,7 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
         'A failure in mid-stream is one line {"error": "message"}, and the body ends there, without done: true.',
         references=(OLLAMA, source("ollama-python, read", "raises for an error key in a line")),
         breaks="ollama-python raises for such a line only; whatever else comes is a parse error or a clean end.",
-        fix=Fix("Write the error as an object of its own on one line, and end the body."),
+        fix="Write the error as an object of its own on one line, and end the body.",
     ),
     reads=("mid-error", *HAPPY),
     applies=ollama,

@@ -22,7 +22,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
 from streamgauge.protocol.dialects.base import Kind
@@ -78,18 +78,9 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         "index, delta and finish_reason, and the first delta names the role.",
         references=(OPENAI_CHAT,),
         breaks="Typed SDKs (Go, Rust, .NET, Java), and whatever adds up choices by index.",
-        fix=Fix(
+        fix=(
             "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
-            "role first.",
-            aspnet=(
-                "[JsonIgnore(Condition = JsonIgnoreCondition.Never)] public string? FinishReason { get; init; } // "
-                "nulls are written"
-            ),
-            python="chunk.model_dump_json()  # without exclude_none",
-            node=(
-                "JSON.stringify({ id, object: 'chat.completion.chunk', created, model, choices: [{ index: 0, delta, "
-                "finish_reason: null }] })"
-            ),
+            "role first."
         ),
     ),
     reads=HAPPY,
@@ -142,12 +133,7 @@ def _shape_problem(chunk: Chunk) -> str | None:
             source("Ollama, read", "ids of its OpenAI route are chatcmpl-0 to chatcmpl-998"),
         ),
         breaks="Interfaces and tracers that tell messages apart by id.",
-        fix=Fix(
-            "Make the id once for each request, with enough randomness.",
-            aspnet='var id = $"chatcmpl-{Guid.NewGuid():N}"; // once, before the loop',
-            python="id = f'chatcmpl-{uuid4().hex}'  # once, before the loop",
-            node="const id = `chatcmpl-${crypto.randomUUID()}`; // once, before the loop",
-        ),
+        fix="Make the id once for each request, with enough randomness.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -189,12 +175,7 @@ def constant_id(case: Case) -> Finding:
             "Agents never stop, or stop at the first token where an empty string stands for null; parsers of "
             "enums raise."
         ),
-        fix=Fix(
-            "Send null until the end, then one chunk with the reason, after the last text.",
-            aspnet='string? finishReason = null; // not ""',
-            python="finish_reason: str | None = None  # not ''",
-            node="finish_reason: null // until the last chunk",
-        ),
+        fix="Send null until the end, then one chunk with the reason, after the last text.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -252,12 +233,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
             issue("vllm-project/vllm", 54947),
         ),
         breaks="Accounts show no cost; LangChain's usage_metadata is None.",
-        fix=Fix(
-            "Ask the upstream for usage, and pass its last chunk on.",
-            aspnet="yield return chunk; // also when chunk.Choices.Count == 0",
-            python="stream_options={'include_usage': True}  # and no `if not chunk.choices: continue` in the relay",
-            node="stream_options: { include_usage: true } // and pass on chunks without choices",
-        ),
+        fix="Ask the upstream for usage, and pass its last chunk on.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -302,12 +278,7 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
             OPENAI_CHAT,
         ),
         breaks="Every application that reads choices[0]: IndexError.",
-        fix=Fix(
-            "Keep the connection alive with comments, not with empty chunks.",
-            aspnet='await response.WriteAsync(": keep-alive\\n\\n", ct); // not a chunk with choices []',
-            python="yield ': keep-alive\\n\\n'",
-            node="res.write(': keep-alive\\n\\n');",
-        ),
+        fix="Keep the connection alive with comments, not with empty chunks.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -341,14 +312,7 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
             "Code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
             '"get_weatherget_weather".'
         ),
-        fix=Fix(
-            "Number the calls of an answer from 0; send id and name with the first delta of each.",
-            python=(
-                "{'index': n, 'id': call_id, 'type': 'function', 'function': {'name': name, 'arguments': ''}}  # "
-                "then only index and arguments"
-            ),
-            node="{ index: n, function: { arguments: part } } // id, type and name in the first delta only",
-        ),
+        fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
     ),
     reads=(*HAPPY, "tools"),
     applies=openai_chat,
@@ -386,11 +350,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
             rfc(8259, "2", "JSON Grammar"),
         ),
         breaks="Every agent framework: the call cannot be made.",
-        fix=Fix(
-            "Pass the fragments of arguments on as they come.",
-            python="arguments = call.function.arguments or '{}'  # a str of JSON, not a dict and not str(dict)",
-            node="arguments: JSON.stringify(args ?? {})",
-        ),
+        fix="Pass the fragments of arguments on as they come.",
     ),
     reads=(*HAPPY, "tools"),
     applies=openai_chat,
@@ -432,13 +392,7 @@ def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
         "A chunk of a success has no error key, not even null.",
         references=(source("openai-go, read", "the key alone makes a StreamError"),),
         breaks="openai-go ends the stream with an error.",
-        fix=Fix(
-            "Leave the key out where there is no error.",
-            aspnet="[JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public Error? Error { get; init; }",
-            python="chunk.model_dump_json(exclude={'error'})",
-            node="JSON.stringify({ ...chunk, error: undefined })",
-            go='Error *Error `json:"error,omitempty"`',
-        ),
+        fix="Leave the key out where there is no error.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -476,16 +430,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
             "openai-python, openai-node, openai-go and go-openai take a stream without it for complete (tried); "
             "openai-node knows no other spelling."
         ),
-        fix=Fix(
-            "Write exactly data: [DONE] and a blank line after the last chunk.",
-            aspnet=(
-                'await response.WriteAsync("data: [DONE]\\n\\n", ct); // in native SSE: yield the string, which is not '
-                "made JSON"
-            ),
-            python="yield 'data: [DONE]\\n\\n'",
-            node="res.write('data: [DONE]\\n\\n');",
-            go='fmt.Fprint(w, "data: [DONE]\\n\\n")',
-        ),
+        fix="Write exactly data: [DONE] and a blank line after the last chunk.",
     ),
     reads=HAPPY,
     applies=openai_chat,
@@ -530,18 +475,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
             source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
         ),
         breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried).",
-        fix=Fix(
-            "Send the error object under the key error, as data, with or without event: error.",
-            aspnet=(
-                'new { error = new { message, type = "server_error", param = (string?)null, code = "upstream_failed" '
-                "} }"
-            ),
-            python=(
-                "{'error': {'message': message, 'type': 'server_error', 'param': None, 'code': 'upstream_failed'}}  "
-                "# FastAPI's own {'detail': ...} is another shape"
-            ),
-            node="{ error: { message, type: 'server_error', param: null, code: 'upstream_failed' } }",
-        ),
+        fix="Send the error object under the key error, as data, with or without event: error.",
     ),
     reads=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
     applies=openai_chat,
@@ -583,12 +517,7 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
             ),
         ),
         breaks="SDKs parse by the flag, not by the media type.",
-        fix=Fix(
-            "Choose the kind of the answer by the flag, before anything is sent.",
-            aspnet="return body.Stream ? Results.Stream(...) : Results.Json(completion);",
-            python="return StreamingResponse(...) if body.stream else JSONResponse(completion)",
-            node="req.body.stream === true ? stream(res) : res.json(completion);",
-        ),
+        fix="Choose the kind of the answer by the flag, before anything is sent.",
     ),
     reads=("no-stream",),
     applies=openai_chat,

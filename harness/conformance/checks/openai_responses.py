@@ -7,7 +7,7 @@ from streamgauge.conformance.cases import Case, Observed, blocks, printable
 from streamgauge.conformance.declared_scenarios import HAPPY
 from streamgauge.conformance.payloads import Payload, is_sentinel, objects
 from streamgauge.conformance.registry import Finding, fail, info, met, per_stream, succeeded, unmet, warn
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
 from streamgauge.conformance.vendors import judge_names, no_error
 from streamgauge.protocol.dialects.openai_responses import FINAL
@@ -32,10 +32,7 @@ _PARTS: Final = {
         "Every event has a name, and it is the type that its payload names; ids are for streams that can be resumed.",
         references=(OPENRESPONSES, OPENAI_RESPONSES),
         breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (tried).",
-        fix=Fix(
-            "Write the event line from the payload's own type.",
-            aspnet="new SseItem<T>(payload, payload.Type)",
-        ),
+        fix="Write the event line from the payload's own type.",
     ),
     reads=(*HAPPY, "tools"),
     applies=responses,
@@ -60,7 +57,7 @@ def event_matches_type(seen: Observed, _case: Case) -> Finding | None:
         "Every event has a sequence_number; the first is 0 and each is one more than the one before.",
         references=(OPENAI_RESPONSES,),
         breaks="Clients that resume a response with starting_after lose events, or read some twice.",
-        fix=Fix("Count in one place for a response, and number each event as it is written."),
+        fix="Count in one place for a response, and number each event as it is written.",
     ),
     reads=(*HAPPY, "tools"),
     applies=responses,
@@ -92,9 +89,7 @@ def sequence_number(seen: Observed, _case: Case) -> Finding | None:
         "one id and without a gap in the indices, before the response is completed.",
         references=(OPENAI_RESPONSES, issue("0xPlaygrounds/rig", 1758), issue("0xPlaygrounds/rig", 1759)),
         breaks='openai-python raises "Expected to have received `response.created`"; collecting by index fails.',
-        fix=Fix(
-            "Send response.created before the upstream's first token, and drive all events from one state machine."
-        ),
+        fix="Send response.created before the upstream's first token, and drive all events from one state machine.",
     ),
     reads=(*HAPPY, "tools"),
     applies=responses,
@@ -192,7 +187,7 @@ class _Life:
         "the whole response and, when completed, its usage.",
         references=(OPENAI_RESPONSES, OPENRESPONSES),
         breaks="SDKs end without an error, and the caller holds half a response.",
-        fix=Fix("Write one of the three on every path; data: [DONE] behind it only for clients of OpenResponses."),
+        fix="Write one of the three on every path; data: [DONE] behind it only for clients of OpenResponses.",
     ),
     reads=(*HAPPY, "tools"),
     applies=responses,
@@ -233,7 +228,7 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
         "order.",
         references=(OPENAI_RESPONSES, OPENRESPONSES),
         breaks="openai-python hands the flat event over without raising, openai-node throws at it: both want both.",
-        fix=Fix("Send both: error with code, message and param beside its type, then response.failed."),
+        fix="Send both: error with code, message and param beside its type, then response.failed.",
     ),
     reads=("mid-error", *HAPPY),
     applies=responses,

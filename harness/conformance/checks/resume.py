@@ -10,7 +10,7 @@ from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.declared_scenarios import MOCK
 from streamgauge.conformance.payloads import parse
 from streamgauge.conformance.registry import Finding, fail, inconclusive, info, met, unmet, whole_case
-from streamgauge.conformance.requirement import SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt
 from streamgauge.protocol.outcome import Outcome
 
@@ -85,11 +85,9 @@ def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
             issue("modelcontextprotocol/csharp-sdk", 208),
         ),
         breaks="Users of EventSource see text twice, or miss some.",
-        fix=Fix(
+        fix=(
             "Keep what was sent under its ids for a minute and continue after the one that is asked for; otherwise send"
-            " no ids.",
-            aspnet='if (Request.Headers.TryGetValue("Last-Event-ID", out var last)) // continue after it, or leave'
-            " SseItem.EventId null",
+            " no ids."
         ),
     ),
     reads=("resume",),
@@ -132,11 +130,9 @@ def last_event_id_honoured(case: Case) -> Finding:
             guides("close the EventSource on an error"),
         ),
         breaks="Bills: each connection of an EventSource that is cut lets the model answer from the beginning.",
-        fix=Fix(
+        fix=(
             "Give each prompt a key of its own, and continue or refuse (204 ends the reconnecting) where it is known;"
-            " take prompts by POST, which EventSource does not repeat.",
-            aspnet="an Idempotency-Key looked up in IDistributedCache before the model is called; Results.NoContent()",
-            node="eventSource.onerror = () => eventSource.close()",
+            " take prompts by POST, which EventSource does not repeat."
         ),
     ),
     reads=("resume",),

@@ -10,7 +10,6 @@ from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLACE, PLAIN, SCENARIOS
-from streamgauge.conformance.fixes import ASPNET_ERROR_EVENT, NODE_ERROR_EVENT, PYTHON_ERROR_EVENT
 from streamgauge.conformance.leaks import SECRETS, mask
 from streamgauge.conformance.registry import (
     Finding,
@@ -24,7 +23,7 @@ from streamgauge.conformance.registry import (
     whole_case,
     worst,
 )
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
 from streamgauge.protocol.dialects.base import Kind, Media
@@ -83,13 +82,7 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
             ),
         ),
         breaks="Whoever sees the answer can use the key: revoke it.",
-        fix=Fix(
-            "Map failures to messages of your own, and log the details on the server under the request's id.",
-            aspnet=ASPNET_ERROR_EVENT,
-            python=PYTHON_ERROR_EVENT,
-            node=NODE_ERROR_EVENT,
-            nginx="proxy_hide_header Authorization;",
-        ),
+        fix="Map failures to messages of your own, and log the details on the server under the request's id.",
     ),
     reads=tuple(SCENARIOS),
     wants=answered,
@@ -116,14 +109,7 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
             "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
         ),
         breaks="It tells an attacker what runs where.",
-        fix=Fix(
-            "Turn the developer's error page off in production, and answer failures with a message of your own.",
-            aspnet=(
-                "if (!app.Environment.IsDevelopment()) app.UseExceptionHandler(); // without UseDeveloperExceptionPage"
-            ),
-            python="app = FastAPI(debug=False)",
-            node="NODE_ENV=production # Express prints the stack otherwise",
-        ),
+        fix="Turn the developer's error page off in production, and answer failures with a message of your own.",
     ),
     reads=(*REFUSALS, "mid-error", "mid-cut", "wrong-method", *HAPPY),
     wants=answered,
@@ -152,14 +138,9 @@ def no_stack_trace(seen: Observed, _case: Case) -> Finding:
             rfc(9110, "9.3.1", "GET"),
         ),
         breaks="Access logs, histories and Referer headers keep what users typed.",
-        fix=Fix(
+        fix=(
             "Take the prompt in the body of a POST, and the credential in a header; stream with fetch in place "
-            "of EventSource.",
-            aspnet=(
-                'app.MapPost("/api/chat", (ChatBody body, ...) => ...); // in place of MapGet with [FromQuery] message'
-            ),
-            python="@app.post('/api/chat')",
-            node="app.post('/api/chat', ...) // in place of app.get with req.query.message",
+            "of EventSource."
         ),
     ),
     reads=HAPPY,
@@ -191,20 +172,7 @@ def prompt_not_in_url(case: Case) -> Finding:
             wpt("eventsource-cross-origin"),
         ),
         breaks="Any site can read the stream of a user who is logged in.",
-        fix=Fix(
-            "Allow a list of origins, and credentials to those only.",
-            aspnet=(
-                'policy.WithOrigins("https://app.example").AllowCredentials(); // not SetIsOriginAllowed(_ => true)'
-            ),
-            python=(
-                "app.add_middleware(CORSMiddleware, allow_origins=['https://app.example'], allow_credentials=True)"
-            ),
-            node="app.use(cors({ origin: ['https://app.example'], credentials: true }));",
-            nginx=(
-                "add_header Access-Control-Allow-Origin https://app.example; # not $http_origin together with "
-                "Allow-Credentials"
-            ),
-        ),
+        fix="Allow a list of origins, and credentials to those only.",
     ),
     reads=("cors", "gzip"),
     wants=answered,
@@ -240,16 +208,7 @@ def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
             "h3, GHSA-4hxc-9384-m385: https://github.com/advisories/GHSA-4hxc-9384-m385",
         ),
         breaks="A prompt can end the stream, or forge events that the client trusts, tool calls among them.",
-        fix=Fix(
-            "Put tokens into JSON; never build a data line from text that may hold a line break.",
-            aspnet=(
-                'await response.WriteAsync($"data: {JsonSerializer.Serialize(new { token })}\\n\\n", ct); // not '
-                '$"data: {token}\\n\\n"'
-            ),
-            python="yield f'data: {json.dumps({\"token\": token})}\\n\\n'  # not f'data: {token}\\n\\n'",
-            node="res.write(`data: ${JSON.stringify({ token })}\\n\\n`); // not `data: ${token}\\n\\n`",
-            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
-        ),
+        fix="Put tokens into JSON; never build a data line from text that may hold a line break.",
     ),
     reads=("injection",),
     wants=lambda seen: seen.streams,
@@ -320,12 +279,7 @@ def application(case: Case) -> str | None:
             "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
         ),
         breaks="It tells organisation ids, names of deployments and parts of prompts.",
-        fix=Fix(
-            "Answer with a message of your own and the request's id, and write the exception to the log.",
-            aspnet=ASPNET_ERROR_EVENT,
-            python=PYTHON_ERROR_EVENT,
-            node=NODE_ERROR_EVENT,
-        ),
+        fix="Answer with a message of your own and the request's id, and write the exception to the log.",
     ),
     reads=(*REFUSALS, *FAULTED, *HAPPY),
     applies=application,
@@ -370,10 +324,7 @@ def _is_behind(seen: Observed, case: Case) -> bool:
             LAST_EVENT_ID,
         ),
         breaks="Whoever guesses or sees an id reads another user's answer.",
-        fix=Fix(
-            "Keep what can be replayed under the user as well as the id, and answer 404 to anybody else.",
-            aspnet="store.Find(User.FindFirstValue(ClaimTypes.NameIdentifier), lastEventId) ?? Results.NotFound()",
-        ),
+        fix="Keep what can be replayed under the user as well as the id, and answer 404 to anybody else.",
     ),
     reads=("replay",),
     applies=resumable,

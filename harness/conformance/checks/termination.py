@@ -6,9 +6,8 @@ from streamgauge.conformance.applies import custom
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
-from streamgauge.conformance.fixes import ASPNET_UNFINISHED
 from streamgauge.conformance.registry import Finding, fail, met, not_applicable, per_stream, unmet, warn
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Kind
@@ -48,13 +47,7 @@ def opened(seen: Observed) -> bool:
             "openai-python and openai-node end without an error where it is missing (tried), so a cut looks "
             "like success."
         ),
-        fix=Fix(
-            "Write the end marker after the last token, on the path of success only.",
-            aspnet='await Response.WriteAsync("data: [DONE]\\n\\n", ct); // after the loop, not in finally',
-            python="yield 'data: [DONE]\\n\\n'  # after the loop, not in finally",
-            node="res.write('data: [DONE]\\n\\n'); res.end(); // after the loop, not in finally",
-            nginx="proxy_read_timeout 300s; # a stream that pauses longer than this is cut before its marker",
-        ),
+        fix="Write the end marker after the last token, on the path of success only.",
     ),
     reads=HAPPY,
     wants=opened,
@@ -104,12 +97,7 @@ def _is_marked(seen: Observed) -> bool:
             ANTHROPIC,
         ),
         breaks="Clients that have closed lose what follows; relays take a second marker for the next answer.",
-        fix=Fix(
-            "A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
-            aspnet=(
-                'if (line is "data: [DONE]") break; // in a relay: stop reading, write the marker once after the loop'
-            ),
-        ),
+        fix="A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
     ),
     reads=PLAIN,
     wants=streams,
@@ -141,14 +129,7 @@ def single_terminal(seen: Observed, _case: Case) -> Finding:
         "The body ends within 1 s of the end marker.",
         references=(guides("the handler returns after the last event"),),
         breaks="Clients that read to the end of the body hang; connections and concurrency slots stay held.",
-        fix=Fix(
-            "Return from the handler after the marker: stop the heartbeat first, and wait for nothing.",
-            aspnet=(
-                "stop.Cancel(); await heartbeat; // the linked CancellationTokenSource of the heartbeat, before the "
-                "handler returns"
-            ),
-            node="clearInterval(heartbeat); res.end();",
-        ),
+        fix="Return from the handler after the marker: stop the heartbeat first, and wait for nothing.",
     ),
     reads=PLAIN,
     wants=streams,
@@ -189,11 +170,9 @@ def _has_upstream(case: Case) -> str | None:
             guides("no silent truncation"),
         ),
         breaks="Every SDK that was read here takes a clean end for success.",
-        fix=Fix(
+        fix=(
             "Turn an upstream that ends without its own end marker into an error event; never write a marker "
-            "that the upstream did not send.",
-            aspnet=ASPNET_UNFINISHED,
-            nginx="proxy_http_version 1.1; # over HTTP/1.0 an upstream that dies looks like the end of the answer",
+            "that the upstream did not send."
         ),
     ),
     reads=("mid-cut", "mid-end"),

@@ -9,7 +9,7 @@ from streamgauge.conformance.cases import Case, Observed, first_difference, prin
 from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN
 from streamgauge.conformance.payloads import NotJson, is_sentinel, parse
 from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet, warn
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import (
     COHERE,
     INTERPRETING,
@@ -56,17 +56,7 @@ def streams(seen: Observed) -> bool:
             issue("ggml-org/llama.cpp", 4036),
         ),
         breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD.",
-        fix=Fix(
-            "Decode each upstream with one incremental decoder, and cut text between characters.",
-            aspnet=(
-                "var decoder = Encoding.UTF8.GetDecoder(); // one for each upstream stream, not "
-                "Encoding.UTF8.GetString(chunk)"
-            ),
-            python=(
-                "decoder = codecs.getincrementaldecoder('utf-8')()  # one for each upstream stream, not chunk.decode()"
-            ),
-            node="const decoder = new TextDecoder(); decoder.decode(chunk, { stream: true });",
-        ),
+        fix="Decode each upstream with one incremental decoder, and cut text between characters.",
     ),
     reads=("unicode", *PLAIN),
     wants=streams,
@@ -114,13 +104,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
             guides("line breaks in tokens"),
         ),
         breaks="Markdown and code collapse in every interface.",
-        fix=Fix(
-            "Put tokens into JSON.",
-            aspnet='await response.WriteAsync($"data: {JsonSerializer.Serialize(token)}\\n\\n", ct);',
-            python="yield f'data: {json.dumps(token)}\\n\\n'",
-            node="res.write(`data: ${JSON.stringify(token)}\\n\\n`);",
-            go='b, _ := json.Marshal(token); fmt.Fprintf(w, "data: %s\\n\\n", b)',
-        ),
+        fix="Put tokens into JSON.",
     ),
     reads=("newlines",),
     wants=streams,
@@ -143,12 +127,7 @@ def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
             guides("skip empty updates"),
         ),
         breaks="Words run together, and indentation is lost.",
-        fix=Fix(
-            'Write "data: " with its space, test for empty rather than blank, and trim nothing.',
-            aspnet="if (string.IsNullOrEmpty(token)) continue; // not IsNullOrWhiteSpace, no Trim()",
-            python="if token == '': continue  # not `if not token.strip()`",
-            node="if (token === '') continue; // not token.trim()",
-        ),
+        fix='Write "data: " with its space, test for empty rather than blank, and trim nothing.',
     ),
     reads=("whitespace",),
     wants=streams,
@@ -190,19 +169,7 @@ def _difference(got: str, sent: str) -> str:
             issue("modelcontextprotocol/python-sdk", 1356),
         ),
         breaks="Readers built on str.splitlines or httpx's iter_lines: ollama-python (tried), httpx-sse before 0.4.2.",
-        fix=Fix(
-            "Escape them, or escape all that is not ASCII.",
-            aspnet=(
-                "JsonSerializer.Serialize(token) // the default encoder escapes them: do not use "
-                "UnsafeRelaxedJsonEscaping"
-            ),
-            python="json.dumps(payload)  # with the default ensure_ascii=True",
-            node=(
-                "JSON.stringify(payload).replace(/[\\u0085\\u2028\\u2029]/g, c => '\\\\u' + "
-                "c.charCodeAt(0).toString(16).padStart(4, '0'))"
-            ),
-            go="json.Marshal(v) // escapes U+2028 and U+2029 by itself, not U+0085",
-        ),
+        fix="Escape them, or escape all that is not ASCII.",
     ),
     reads=("separators", *PLAIN),
     applies=json_payloads,
@@ -236,12 +203,7 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
             OPENAI_CHAT,
         ),
         breaks="Every client that reads JSON raises, and the rest of the stream is lost.",
-        fix=Fix(
-            "Serialize each payload in one call, errors too.",
-            aspnet='$"data: {JsonSerializer.Serialize(payload)}\\n\\n" // errors too',
-            python="json.dumps(payload, allow_nan=False)  # not str(payload)",
-            node="JSON.stringify(payload)",
-        ),
+        fix="Serialize each payload in one call, errors too.",
     ),
     reads=(*PLAIN, "mid-error"),
     applies=json_payloads,
@@ -269,12 +231,7 @@ def json_valid(seen: Observed, _case: Case) -> Finding | None:
         "Each event brings only new text, not the text so far.",
         references=(guides("append semantics"),),
         breaks='Clients that append show "HHeHel"; the bytes grow with the square of the length.',
-        fix=Fix(
-            "Send the update's own text.",
-            aspnet="yield return update.Text; // not builder.ToString()",
-            python="yield delta  # not ''.join(parts)",
-            node="send(delta); // not send(text += delta)",
-        ),
+        fix="Send the update's own text.",
     ),
     reads=HAPPY,
     wants=streams,
@@ -310,15 +267,7 @@ def with_snapshot(case: Case) -> str | None:
             COHERE,
         ),
         breaks="Interfaces that swap the text at the end; logs that differ from what was shown.",
-        fix=Fix(
-            "Build the final text from the very tokens that were sent, untrimmed.",
-            aspnet=(
-                "all.Append(token); await Send(token, ct); ... await Send(new { text = all.ToString(), done = true "
-                "}, ct); // no Trim()"
-            ),
-            python="''.join(sent)  # no strip()",
-            node="sent.join('') // no trim()",
-        ),
+        fix="Build the final text from the very tokens that were sent, untrimmed.",
     ),
     reads=HAPPY,
     applies=with_snapshot,

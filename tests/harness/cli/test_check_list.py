@@ -12,7 +12,7 @@ from streamgauge.cli import app
 from streamgauge.cli.explain import nearest_to
 from streamgauge.cli.reproduction import _MOCK_FLAGS, _PROXY_FLAGS, demonstration
 from streamgauge.conformance.registry import CHECKS, Check
-from streamgauge.conformance.requirement import STACKS
+from streamgauge.diagnosis.product import fixes_for, products
 from streamgauge.errors import UsageError
 from streamgauge.mock_provider import faults
 from streamgauge.mock_provider.dialects import DIALECTS
@@ -50,7 +50,7 @@ def test_the_list_as_json_says_all_that_is_declared(words: tuple[str, ...]) -> N
         assert entry["statement"] == check.requirement.statement
         assert [step["name"] for step in entry["scenarios"]] == list(check.reads)
         assert entry["references"]
-        assert entry["fixes"].keys() <= STACKS.keys()
+        assert entry["fixes"].keys() <= products().keys()
 
 
 def test_what_a_check_needs_is_in_the_list() -> None:
@@ -83,9 +83,8 @@ def test_an_explanation_is_complete() -> None:
     check = CHECKS["framing.no-bom"]
     rule = check.requirement
 
-    assert rule.fix is not None
     words = [rule.id, rule.level, rule.severity, rule.basis.meaning, rule.statement, rule.breaks, check.expected]
-    words += [rule.fix.generic, *rule.fix.by_stack.values(), *rule.references, "happy: an ordinary stream"]
+    words += [rule.fix, *fixes_for(rule.id).values(), *rule.references, "happy: an ordinary stream"]
     assert [word for word in words if word and word not in text] == []
     assert "mock --port 9000 --fault bom" in text
     assert "check http://127.0.0.1:9000/v1/chat/completions --only framing.no-bom" in text

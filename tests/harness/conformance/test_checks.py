@@ -92,11 +92,6 @@ def test_every_check_reads_scenarios_that_exist() -> None:
     assert all(check.expected for check in CHECKS.values())
 
 
-def test_every_requirement_says_what_to_do() -> None:
-    """The requirements are what users read."""
-    assert all(check.requirement.fix for check in CHECKS.values())
-
-
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.verdict is Verdict.INCONCLUSIVE], ids=named)
 def test_an_inconclusive_check_says_what_would_make_it_testable(example: Example) -> None:
     """No dead end: `needs` names the flag or the position."""

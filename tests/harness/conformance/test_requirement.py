@@ -7,11 +7,11 @@ import pytest
 from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.registry import CHECKS, Finding, met, per_stream, whole_case
-from streamgauge.conformance.requirement import MUST, Basis, Fix, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 
 
 def requirement(check_id: str = "framing.something-new", **changes: Any) -> Requirement:
-    given: dict[str, Any] = {"statement": "It holds.", "references": ("A standard",), "fix": Fix("Do it.")} | changes
+    given: dict[str, Any] = {"statement": "It holds.", "references": ("A standard",), "fix": "Do it."} | changes
     return Requirement(check_id, MUST, Severity.LOW, Basis.SPEC, given.pop("statement"), **given)
 
 
@@ -36,8 +36,9 @@ def declare(
         ({"references": ()}, "references"),
         ({"references": ("",)}, "references"),
         ({"references": "A standard"}, "references"),
-        ({"statement": ""}, "no sentence"),
-        ({"statement": "no full stop"}, "no sentence"),
+        ({"statement": ""}, "statement of framing.something-new is not a sentence"),
+        ({"statement": "no full stop"}, "statement of framing.something-new is not a sentence"),
+        ({"fix": ""}, "fix of framing.something-new is not a sentence"),
     ],
 )
 def test_a_requirement_is_complete(bad: dict[str, Any], complaint: str) -> None:
@@ -66,7 +67,3 @@ def test_a_check_is_declared_once_where_it_belongs(bad: dict[str, Any], complain
 def test_a_check_of_the_whole_case_is_refused_alike() -> None:
     with pytest.raises(ValueError, match="does not belong into"):
         whole_case(requirement(), reads=("happy",), expected="it")(lambda _case: met("it holds"))
-
-
-def test_the_stacks_of_a_fix_come_in_one_order() -> None:
-    assert list(Fix("Do it.", nginx="b", aspnet="a").by_stack.items()) == [("aspnet", "a"), ("nginx", "b")]

@@ -11,6 +11,7 @@ from streamgauge.conformance.hop import beside, changed_headers
 from streamgauge.conformance.registry import CHECKS, judge_case, select
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
 from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.diagnosis.product import fixes_for
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -82,8 +83,7 @@ def test_a_finding_of_the_proxys_is_told_from_one_of_the_endpoints() -> None:
 def test_a_fix_is_for_the_hop_that_the_finding_belongs_to() -> None:
     """The same header is missing on both paths; only one of them goes through nginx."""
     check = CHECKS["errors.retry-amplification"]
-    fix = check.requirement.fix
-    assert fix is not None
+    fixes = fixes_for(check.id)
     asked = {"scenario": "pre-error", "upstream": ledger()._replace(requests=9, arrivals_ns=(0, 1, 2))}
 
     def judged(server: str) -> CheckResult:
@@ -92,9 +92,9 @@ def test_a_fix_is_for_the_hop_that_the_finding_belongs_to() -> None:
         return one
 
     assert {"nginx", "aspnet"} <= judged("nginx").fixes.keys()
-    assert beside(judged("nginx"), judged("Kestrel")).fixes == {"aspnet": fix.aspnet}
+    assert beside(judged("nginx"), judged("Kestrel")).fixes == {"aspnet": fixes["aspnet"]}
     clean = msgspec.structs.replace(judged("Kestrel"), verdict=Verdict.PASS)
-    assert beside(judged("nginx"), clean).fixes == {"nginx": fix.nginx}
+    assert beside(judged("nginx"), clean).fixes == {"nginx": fixes["nginx"]}
 
 
 def test_a_direct_path_without_a_stream_cannot_be_compared_with(clean: MockServer) -> None:

@@ -1,0 +1,120 @@
+"""A product is one file of data, which is whole and leads to checks that exist."""
+
+from pathlib import Path
+
+import pytest
+
+from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.conformance.registry import CHECKS
+from streamgauge.diagnosis.product import (
+    FOLDER,
+    Kind,
+    Product,
+    applications,
+    fixes_for,
+    name_of,
+    products,
+    products_in,
+    read_product,
+)
+from streamgauge.wire import Head
+
+SMALL = 'name = "Traefik"\nkind = "proxy"\n'
+FIX = '[[fix]]\nchecks = ["flush.lockstep"]\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "traefik.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def checks_of(product: Product) -> list[str]:
+    return [check_id for fix in (product.buffering, *product.fix) if fix for check_id in fix.checks]
+
+
+def test_every_file_is_a_product() -> None:
+    assert products().keys() == {Path(file.name).stem for file in FOLDER.iterdir() if file.name.endswith(".toml")}
+    assert {"nginx", "aspnet"} <= products().keys()
+
+
+def test_applications_come_first() -> None:
+    kinds = [product.kind for product in products().values()]
+    assert kinds == sorted(kinds)
+    assert applications() == {"aspnet", "node", "python", "go"}
+
+
+@pytest.mark.parametrize("product_id", products())
+def test_fixes_are_for_checks_that_exist(product_id: str) -> None:
+    assert [check_id for check_id in checks_of(products()[product_id]) if check_id not in CHECKS] == []
+
+
+@pytest.mark.parametrize("product_id", products())
+def test_a_snippet_is_written_once_in_a_file(product_id: str) -> None:
+    """Checks that share a fix stand in one `checks` list."""
+    texts = [fix.content for fix in products()[product_id].fix]
+    assert sorted(texts) == sorted(set(texts))
+
+
+@pytest.mark.parametrize("product_id", products())
+def test_code_says_its_language_and_every_line_fits_a_page(product_id: str) -> None:
+    product = products()[product_id]
+    assert product.language or not any(fix.is_code for fix in product.fix)
+    for fix in product.fix:
+        assert all(line.isprintable() and line == line.rstrip() for line in fix.content.split("\n"))
+
+
+def test_no_check_lost_its_fixes() -> None:
+    """As many as there were when they became files; more are welcome."""
+    assert sum(len(fixes_for(check_id)) for check_id in CHECKS) >= 340
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("name = \n", "traefik.toml: .*line 1"),
+        ('kind = "proxy"\n', "traefik.toml: .*`name`"),
+        ('name = "Traefik"\nkind = "hop"\n', r"traefik.toml: .*hop.* - at `\$.kind`"),
+        (SMALL + 'colour = "blue"\n', "traefik.toml: .*`colour`"),
+        (SMALL + '[marks]\nserver = "traefik"\n', r"traefik.toml: .* - at `\$.marks"),
+        (SMALL + '[marks]\nServer = ["traefik"]\n', "traefik.toml: .*lower case"),
+        (SMALL + FIX, r"traefik.toml: expected either `code` or `text` - at `\$.fix\[0\]`"),
+        (SMALL + FIX + "code = 'a'\ntext = 'b'\n", r"traefik.toml: expected either .* - at `\$.fix\[0\]`"),
+        (SMALL + FIX + "code = ''\n", r"traefik.toml: .*empty - at `\$.fix\[0\]`"),
+        (SMALL + "[[fix]]\nchecks = []\ncode = 'a'\n", r"traefik.toml: `checks` names no check - at `\$.fix\[0\]`"),
+        (SMALL + (FIX + "code = 'a'\n") * 2, "traefik.toml: two fixes for flush.lockstep"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_with_its_key(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        read_product(written(tmp_path, text))
+
+
+def test_code_keeps_its_lines(tmp_path: Path) -> None:
+    product = read_product(written(tmp_path, SMALL + FIX + "code = '''\nif a:\n    b('\\n')\n'''\n"))
+
+    fix = product.fix_for("flush.lockstep")
+    assert fix is not None
+    assert fix.is_code
+    assert fix.content == "if a:\n    b('\\n')"
+    assert product.kind is Kind.PROXY
+    assert product.fix_for("flush.incremental") is None
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        (("Server", "nginx/1.24.0"), {"nginx"}),
+        (("SERVER", "OpenResty"), {"nginx"}),
+        (("X-Powered-By", "ASP.NET"), {"aspnet"}),
+        (("Via", "1.1 Caddy"), {"caddy"}),
+        (("Via", "nginx"), set()),
+    ],
+)
+def test_headers_give_products_away(header: tuple[str, str], known: set[str]) -> None:
+    assert products_in([None, Head(200, "OK", "1.1", (header,))]) == known
+
+
+def test_a_product_of_another_version_keeps_its_id() -> None:
+    assert name_of("aspnet") == "ASP.NET Core"
+    assert name_of("traefik") == "traefik"
