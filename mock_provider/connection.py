@@ -4,21 +4,15 @@ import asyncio
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol, cast
-
-import httptools
 
 from streamgauge.mock_provider.arrivals import Arrivals
 from streamgauge.mock_provider.closing import reset_connection
 from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from streamgauge.mock_provider.ledger import EndKind
 from streamgauge.mock_provider.player import Player
-
-HEAD_LIMIT = 65_536  # bytes of request line and header fields
-BODY_LIMIT = 16 * 1_048_576  # bytes
-PIPELINE_LIMIT = 16  # requests that wait behind a running one
+from streamgauge.mock_provider.request_reader import RequestReader
 
 
 class Service(Protocol):
@@ -38,22 +32,17 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, *, private: bool = False) -> None:
         self._service = service
         self.private = private  # another worker asks, see `workers`
-        self._since_ns = time.monotonic_ns()  # of waiting for a request, for its rest, or for the close
-        self._reading = False  # in the middle of a request
-        self._queued_bytes = 0
+        self._since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
         self._writable = asyncio.Event()
-        self._requests: deque[Request] = deque()
+        self._reader = RequestReader(self._expects_continue)
         self._player: Player | None = None
         self._task: asyncio.Task[Any] | None = None
         self._request: Request | None = None  # the one being answered
         self._open = False
         self.blocked = False  # the peer does not take more bytes at present
         self._eof = False
-        self._refused: Reply | None = None
         self._arrivals: Arrivals | None = None
-        self._arrival_ns = 0  # of what is being parsed
         self._broke: OSError | None = None
-        self._begin_message()
 
     # Events of the transport
 
@@ -73,7 +62,6 @@ class Connection(asyncio.Protocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = transport.get_extra_info("peername")  # None when the client has left already
             self.peer_host = str(peer[0]) if peer else ""
-        self._parser = httptools.HttpRequestParser(self)
         self._open = True
         if Arrivals.possible(self._transport):
             self._arrivals = Arrivals(self._transport, self._received, self._ended)
@@ -86,18 +74,11 @@ class Connection(asyncio.Protocol):
     def _received(self, data: bytes, arrival_ns: int) -> None:
         if not self._open:
             return
-        self._arrival_ns = arrival_ns
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # no protocol to upgrade to: the request is answered as if it had not asked
-        except httptools.HttpParserError as error:
-            if self._refused is None:
-                self._refused = json_reply(400, {"error": {"message": f"not a valid HTTP request: {error}"}})
-        if self._refused is not None:
+        refusal = self._reader.feed(data, arrival_ns)
+        if refusal is not None:
             # A stream that runs on this connection is cut: what follows it can't be understood.
             if self._request is None:
-                self._write_reply(self._refused, head_only=False, keep_alive=False)
+                self._write_reply(refusal, head_only=False, keep_alive=False)
             self.close(reset=False)
             return
         self._next()
@@ -143,54 +124,6 @@ class Connection(asyncio.Protocol):
         if self._player is not None:
             self._player.resume()
 
-    # Events of the parser
-
-    def on_message_begin(self) -> None:
-        """First byte of a request."""
-        self._begin_message()
-        self._reading, self._since_ns = True, time.monotonic_ns()
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the request target."""
-        self._target += url
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header field."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self._count(len(name) + len(value))
-
-    def on_headers_complete(self) -> None:
-        """The blank line."""
-        if self._headers.get("expect", "").lower() == "100-continue" and self._request is None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
-        self._body += body
-        if self._queued_bytes + len(self._body) > BODY_LIMIT:
-            self._refuse(413, f"the body has more than {BODY_LIMIT} bytes")
-
-    def on_message_complete(self) -> None:
-        """The request is here: this is its arrival."""
-        if len(self._requests) >= PIPELINE_LIMIT:
-            self._refuse(400, f"more than {PIPELINE_LIMIT} pipelined requests")
-        self._reading = False
-        self._queued_bytes += len(self._body)
-        waited_ns = max(time.time_ns() - self._arrival_ns, 0)
-        self._requests.append(
-            Request(
-                method=self._parser.get_method().decode("latin-1"),
-                target=self._target.decode("latin-1"),
-                http_version=self._parser.get_http_version(),
-                headers=self._headers,
-                body=bytes(self._body),
-                arrival_ns=self._arrival_ns,
-                arrival_monotonic_ns=time.monotonic_ns() - waited_ns,
-                keep_alive=self._parser.should_keep_alive(),
-            )
-        )
-
     # What the server does with it
 
     @property
@@ -234,23 +167,24 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def tend(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
-        """Called now and then: a peer that sends no request, or not the rest of one, is not waited for for ever."""
+        """Enforce the timeouts of requests and of idle connections; called periodically."""
         waited_ns = now_ns - self._since_ns
         if not self._open:
-            if waited_ns > idle_ns:  # it does not take the end of its answer
+            if waited_ns > idle_ns:  # the peer does not read the end of its answer
                 self._transport.abort()
         elif self._request is not None:
             return
-        elif self._reading and waited_ns > request_ns:
-            message = f"the request was not complete after {request_ns / 1e9:g} s"
-            self._write_reply(json_reply(408, {"error": {"message": message}}), head_only=False, keep_alive=False)
-            self.close(reset=False)
-        elif not self._reading and waited_ns > idle_ns:
+        elif (began_ns := self._reader.began_ns) is not None:
+            if now_ns - max(began_ns, self._since_ns) > request_ns:
+                message = f"the request was not complete after {request_ns / 1e9:g} s"
+                self._write_reply(json_reply(408, {"error": {"message": message}}), head_only=False, keep_alive=False)
+                self.close(reset=False)
+        elif waited_ns > idle_ns:
             self.close(reset=False)
 
     def drain(self) -> None:
         """No more requests: close now, or when what runs has ended."""
-        self._requests.clear()
+        self._reader.clear()
         if self._request is None:
             self.close(reset=False)
         else:
@@ -332,10 +266,13 @@ class Connection(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(run())
 
     def _next(self) -> None:
-        if self._open and self._request is None and self._requests:
-            self._request = self._requests.popleft()
-            self._queued_bytes -= len(self._request.body)
-            self._service.handle(self._request, self)
+        if self._open and self._request is None and (request := self._reader.take()) is not None:
+            self._request = request
+            self._service.handle(request, self)
+
+    def _expects_continue(self) -> None:
+        if self._request is None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _write_reply(self, reply: Reply, *, head_only: bool, keep_alive: bool) -> None:
         headers = [
@@ -348,18 +285,3 @@ class Connection(asyncio.Protocol):
         data = head_bytes(reply.status, headers)
         # Through the transport: a reply may be large, and its timing is nobody's subject.
         self._transport.write(data if head_only else data + reply.body)
-
-    def _begin_message(self) -> None:
-        self._target = b""
-        self._headers: dict[str, str] = {}
-        self._body = bytearray()
-        self._head_size = 0
-
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_LIMIT:
-            self._refuse(431, f"the request head has more than {HEAD_LIMIT} bytes")
-
-    def _refuse(self, status: int, message: str) -> None:
-        self._refused = json_reply(status, {"error": {"message": message}})
-        raise ValueError(message)  # stops the parser

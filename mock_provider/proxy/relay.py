@@ -4,17 +4,18 @@ One connection to the upstream for each request. A client's FIN becomes a FIN up
 """
 
 import asyncio
-from collections import deque
+import time
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from streamgauge.mock_provider.closing import close_with_fin, reset_connection
-from streamgauge.mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes, json_reply
+from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from streamgauge.mock_provider.proxy.comments import CommentFilter
 from streamgauge.mock_provider.proxy.config import ProxyConfig
 from streamgauge.mock_provider.proxy.holding import Holder
+from streamgauge.mock_provider.request_reader import RequestReader
 
 VIA = "1.1 streamgauge-proxy"
 ERROR_EVENT = b'event: error\ndata: {"error":{"code":"upstream_failed","message":"the upstream broke off"}}\n\n'
@@ -31,9 +32,6 @@ HOP_BY_HOP = frozenset(
         "expect",
     }
 )
-HEAD_LIMIT = 65_536  # bytes of a request's line and fields
-BODY_LIMIT = 16 * 1_048_576  # bytes of a request
-PIPELINE_LIMIT = 16
 
 
 class Proxy:
@@ -71,14 +69,12 @@ class ClientSide(asyncio.Protocol):
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
-        self._parser = httptools.HttpRequestParser(self)
-        self._requests: deque[Request] = deque()
+        self._reader = RequestReader(lambda: self.write(b"HTTP/1.1 100 Continue\r\n\r\n"))
         self._upstream: UpstreamSide | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._keep_alive = True
         self._retries = 0
         self._open = False
-        self._begin()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -89,17 +85,14 @@ class ClientSide(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
-        except httptools.HttpParserError:
+        refusal = self._reader.feed(data, time.time_ns())
+        if refusal is not None:
             self._keep_alive = False
             if self._upstream is not None:  # in the middle of its answer there is no place for ours
                 self._leave(reset=False)
                 self.finished(reusable=False)
             else:
-                self._answer(400, "not a valid HTTP request")
+                self._answer(refusal)
             return
         self._next()
 
@@ -123,48 +116,6 @@ class ClientSide(asyncio.Protocol):
         """It ends."""
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
-
-    def on_message_begin(self) -> None:
-        """First byte of a request."""
-        self._begin()
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the request target."""
-        self._target += url
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header field."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self._count(len(name) + len(value))
-
-    def on_headers_complete(self) -> None:
-        """The blank line."""
-        if self._headers.get("expect", "").lower() == "100-continue":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
-        self._body += body
-        if len(self._body) > BODY_LIMIT:
-            raise ValueError("body too large")
-
-    def on_message_complete(self) -> None:
-        """The request is here."""
-        if len(self._requests) >= PIPELINE_LIMIT:
-            raise ValueError("too many pipelined requests")
-        self._requests.append(
-            Request(
-                method=self._parser.get_method().decode("latin-1"),
-                target=self._target.decode("latin-1"),
-                http_version=self._parser.get_http_version(),
-                headers=self._headers,
-                body=bytes(self._body),
-                arrival_ns=0,
-                arrival_monotonic_ns=0,
-                keep_alive=self._parser.should_keep_alive(),
-            )
-        )
 
     def write(self, data: bytes) -> None:
         """To the client, if it is there."""
@@ -193,9 +144,12 @@ class ClientSide(asyncio.Protocol):
             upstream.client_left(reset=reset)
 
     def _next(self) -> None:
-        if self._open and self._upstream is None and self._connecting is None and self._requests:
+        if not self._open or self._upstream is not None or self._connecting is not None:
+            return
+        request = self._reader.take()
+        if request is not None:
             self._retries = 0
-            self._connecting = asyncio.get_running_loop().create_task(self._forward(self._requests.popleft()))
+            self._connecting = asyncio.get_running_loop().create_task(self._forward(request))
 
     def again(self, request: Request) -> bool:
         """Ask once more, if that is wanted."""
@@ -215,7 +169,7 @@ class ClientSide(asyncio.Protocol):
                 lambda: UpstreamSide(self, request), host, parts.port or 80
             )
         except OSError as error:
-            self._answer(502, f"the upstream {self.proxy.config.upstream} can't be reached: {error}")
+            self._answer(_error(502, f"the upstream {self.proxy.config.upstream} can't be reached: {error}"))
             return
         finally:
             self._connecting = None
@@ -229,8 +183,7 @@ class ClientSide(asyncio.Protocol):
         lines += [f"{name}: {value}" for name, value in headers]
         upstream.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + request.body)
 
-    def _answer(self, status: int, message: str) -> None:
-        reply = json_reply(status, {"error": {"message": message}})
+    def _answer(self, reply: Reply) -> None:
         fields = [
             ("Content-Type", reply.content_type),
             ("Content-Length", str(len(reply.body))),
@@ -238,19 +191,8 @@ class ClientSide(asyncio.Protocol):
         ]
         if not self._keep_alive:
             fields.append(("Connection", "close"))
-        self.write(head_bytes(status, fields) + reply.body)
+        self.write(head_bytes(reply.status, fields) + reply.body)
         self.finished(reusable=True)
-
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_LIMIT:
-            raise ValueError("head too large")
-
-    def _begin(self) -> None:
-        self._target = b""
-        self._head_size = 0
-        self._headers: dict[str, str] = {}
-        self._body = bytearray()
 
 
 class UpstreamSide(asyncio.Protocol):
@@ -404,9 +346,13 @@ class UpstreamSide(asyncio.Protocol):
             return
         on_break = self._proxy.config.on_break
         if self._holder is None:
-            client._answer(502, "the upstream closed without an answer")
+            client._answer(_error(502, "the upstream closed without an answer"))
         elif on_break != "cut" and self._chunked:
             client.write(chunk(ERROR_EVENT if on_break == "glued" else b"\n\n" + ERROR_EVENT) + LAST_CHUNK)
             client.finished(reusable=True)
         else:
             client.finished(reusable=False, reset=reset)
+
+
+def _error(status: int, message: str) -> Reply:
+    return json_reply(status, {"error": {"message": message}})

@@ -263,7 +263,7 @@ def test_garbage_behind_a_request_leaves_the_upstream(mock: MockServer, control:
 def test_an_endless_head_is_refused(mock: MockServer) -> None:
     with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, connect(proxy.url) as client:
         client.sendall(b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 40_000)
-        assert b" 400 " in read_until(client, b"\r\n")
+        assert b" 431 " in read_until(client, b"\r\n")
 
 
 @pytest.mark.parametrize(
