@@ -1,4 +1,4 @@
-"""How vendors that speak OpenAI Chat Completions deviate from it (conformance.md D.1, D.8)."""
+"""How vendors that speak OpenAI Chat Completions deviate from it (docs/protocols.md#vendors-that-deviate)."""
 
 from dataclasses import dataclass
 

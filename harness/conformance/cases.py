@@ -26,7 +26,7 @@ _BEFORE: Final = 40
 
 
 class Position(StrEnum):
-    """Where the harness stands (design section 1)."""
+    """Where the harness stands (docs/definitions.md#positions)."""
 
     DIRECT = "direct"
     VIA = "via"  # through a proxy, with what the direct path gives to compare with

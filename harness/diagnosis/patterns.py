@@ -1,4 +1,4 @@
-"""Buffering: who holds the tokens back, told from reads and events on each path (design section 6)."""
+"""Buffering: who holds the tokens back, told from reads and events on each path (docs/methods.md#buffering)."""
 
 from enum import StrEnum
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The vocabulary as code: one definition each (design section 4), of one stream's record.
+"""The vocabulary as code: one definition each (docs/definitions.md#metrics), of one stream's record.
 
 `METRICS` is the table that the README and every report print; the functions below compute what it says.
 """

@@ -48,7 +48,7 @@ class Transcript:
 
     @property
     def tokens(self) -> list[tuple[Event, str]]:
-        """The token events (design section 4): each with all of its generated text."""
+        """The token events (docs/definitions.md#tokens): each with all of its generated text."""
         out: list[tuple[Event, str]] = []
         last = -1
         for index, delta in self.deltas:

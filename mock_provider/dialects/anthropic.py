@@ -1,4 +1,4 @@
-"""Anthropic Messages (conformance.md D.3): numbered blocks between `message_start` and `message_stop`, and pings."""
+"""Anthropic Messages (docs/protocols.md#anthropic-messages): blocks between `message_start` and `message_stop`."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Cohere v2 chat (conformance.md D.6): typed events from `message-start` to `message-end`.
+"""Cohere v2 chat (docs/protocols.md#cohere): typed events from `message-start` to `message-end`.
 
 A failure after the head is a `message-end` whose finish reason is ERROR, with the message in its delta: the vendor has
 no other error event (its SDK's ChatMessageEndEventDelta).

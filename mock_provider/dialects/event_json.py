@@ -1,4 +1,4 @@
-"""`GET /api/chat/events?message=`: named events with JSON, and heartbeat comments (guide S4, conformance.md D.7)."""
+"""`GET /api/chat/events?message=`: named events with JSON, and heartbeats (docs/protocols.md#event-json)."""
 
 import json
 

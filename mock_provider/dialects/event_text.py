@@ -1,4 +1,4 @@
-"""`POST /chat/stream`: `event: token` as TypedResults.ServerSentEvents writes it (guide S0, conformance.md D.7)."""
+"""`POST /chat/stream`: `event: token` as TypedResults.ServerSentEvents writes it (docs/protocols.md#event-text)."""
 
 from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import (

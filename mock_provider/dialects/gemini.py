@@ -1,4 +1,4 @@
-"""Gemini (conformance.md D.4): `:streamGenerateContent`, an event stream or a JSON array, and `:generateContent`.
+"""Gemini (docs/protocols.md#gemini): `:streamGenerateContent`, an event stream or a JSON array, and `:generateContent`.
 
 The event stream has CRLF line ends, because that is what the vendor's front end sends and what client code that looks
 for LF LF trips over. A failure after the head is no event there: the vendor writes its JSON error as bare lines into

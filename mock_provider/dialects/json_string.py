@@ -1,4 +1,4 @@
-"""`GET /api/chat/stream?message=`: each token a JSON string, then `[DONE]` (guide S1, conformance.md D.7)."""
+"""`GET /api/chat/stream?message=`: each token a JSON string, then `[DONE]` (docs/protocols.md#json-string)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Ollama (conformance.md D.5): `/api/chat` and `/api/generate`, a JSON object per line, the last one `"done":true`."""
+"""Ollama (docs/protocols.md#ollama): `/api/chat` and `/api/generate`, one JSON object a line, `"done":true` last."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions (conformance.md D.1): role, content, finish, usage on request, `[DONE]`.
+"""OpenAI Chat Completions (docs/protocols.md#openai-chat-completions): role, content, finish, usage, `[DONE]`.
 
 Its deviations at other vendors are a `profiles.Profile`. `n` above 1 is refused: one stream has one answer here.
 """

@@ -1,4 +1,4 @@
-"""OpenAI Responses (conformance.md D.2): typed, numbered events, each named as its `type`; no `[DONE]`."""
+"""OpenAI Responses (docs/protocols.md#openai-responses): typed, numbered events, each named as its `type`."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`GET /stream`: `data: text` and nothing else (guide S2, conformance.md D.7)."""
+"""`GET /stream`: `data: text` and nothing else (docs/protocols.md#raw-text)."""
 
 from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import Dialect, Encoder, data_lines, message_argument

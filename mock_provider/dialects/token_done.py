@@ -1,4 +1,4 @@
-"""`POST /api/chat/stream`: `{"token":"...","done":false}`, at last `true` (guide S1, conformance.md D.7)."""
+"""`POST /api/chat/stream`: `{"token":"...","done":false}`, at last `true` (docs/protocols.md#token-done)."""
 
 import json
 

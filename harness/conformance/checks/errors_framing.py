@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(rb"(?:data|event): ?")
         "Line breaks in a provider's error message stay inside the event that the message is sent in.",
         references=(
             PARSING,
-            guides("an exception's message written into a data line; that of the OpenAI .NET SDK has a blank line"),
+            guides("an exception's message can break the event it is written into"),
         ),
         breaks="Every parser drops the rest of the message; a hostile one forges events.",
         fix="Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",

@@ -29,7 +29,7 @@ def anything(_seen: Observed) -> bool:
             issue("ktorio/ktor", 5220),
             issue("envoyproxy/envoy", 3788),
             issue("apache/tomcat", 277),
-            guides("several tell people to set Connection: keep-alive, which Kestrel takes away again"),
+            guides("Connection: keep-alive belongs to HTTP/1.1 alone"),
         ),
         breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
         fix="Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",

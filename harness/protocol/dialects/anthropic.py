@@ -1,4 +1,4 @@
-"""Anthropic Messages. Source: "Streaming messages" of Anthropic's API documentation, and its Python SDK."""
+"""Anthropic Messages (docs/protocols.md#anthropic-messages). Sources: the vendor's page, and its Python SDK."""
 
 import re
 from typing import Any

@@ -40,7 +40,7 @@ class Delta(NamedTuple):
 
     @property
     def is_token(self) -> bool:
-        """Generated text that a user could see: the design's definition of a token event."""
+        """Generated text that a user could see: a token event (docs/definitions.md#tokens)."""
         return self.text != "" and self.kind in TOKEN_KINDS
 
 

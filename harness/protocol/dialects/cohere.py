@@ -1,4 +1,4 @@
-"""Cohere's v2 chat. Source: "Using Cohere's Chat API for streaming", and the types of its Python SDK.
+"""Cohere's v2 chat (docs/protocols.md#cohere). Sources: the vendor's page, and the types of its Python SDK.
 
 A failure is a `message-end` whose finish reason is ERROR: the vendor has no other error event.
 """

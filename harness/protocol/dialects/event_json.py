@@ -1,4 +1,4 @@
-"""`event: token | done | error`, each with a JSON object (guide S4; guide S0's error-event form)."""
+"""`event: token | done | error`, each with a JSON object (docs/protocols.md#event-json)."""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

@@ -1,4 +1,7 @@
-"""`event: token` with the text itself: TypedResults.ServerSentEvents (guide S0); a line break makes a new data line."""
+"""`event: token` with the text itself, as TypedResults.ServerSentEvents writes it (docs/protocols.md#event-text).
+
+A line break in the text makes a second `data:` line.
+"""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

@@ -1,4 +1,4 @@
-"""Gemini's streamGenerateContent?alt=sse. Source: the GenerateContentResponse reference of the Gemini API.
+"""Gemini's streamGenerateContent?alt=sse (docs/protocols.md#gemini). Source: the reference of GenerateContentResponse.
 
 A failure in mid-stream is no event: Google's front end writes its JSON error as bare lines behind the events, and
 Google's SDKs look for them there (python-genai: `_iter_response_stream` balances braces).

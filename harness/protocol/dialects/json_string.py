@@ -1,4 +1,4 @@
-"""`data: "token"` as a JSON string, ended by `data: [DONE]` (guide S1, GET)."""
+"""`data: "token"` as a JSON string, ended by `data: [DONE]` (docs/protocols.md#json-string)."""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

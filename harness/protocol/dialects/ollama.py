@@ -1,4 +1,4 @@
-"""Ollama's /api/chat and /api/generate: a JSON object a line. Source: docs/api.md of Ollama, and its Python client."""
+"""Ollama's /api/chat and /api/generate: a JSON object a line (docs/protocols.md#ollama)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions, and everything that speaks it. Source: the API reference, chat.completion.chunk."""
+"""OpenAI Chat Completions, and everything that speaks it (docs/protocols.md#openai-chat-completions)."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""OpenAI Responses. Source: the ResponseStreamEvent schemas of OpenAI's OpenAPI description, and OpenResponses."""
+"""OpenAI Responses (docs/protocols.md#openai-responses). Source: ResponseStreamEvent of OpenAI's OpenAPI file."""
 
 import re
 from typing import Any

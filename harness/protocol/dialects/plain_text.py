@@ -1,4 +1,4 @@
-"""Plain text in HTTP chunks, no event stream at all (guide S2, chunked): each read's text is one event."""
+"""Plain text in HTTP chunks, not an event stream: each read is one event (docs/protocols.md#plain-text)."""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

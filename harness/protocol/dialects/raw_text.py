@@ -1,4 +1,7 @@
-"""`data: text`, nothing else (guide S2). The last resort of detection: every event stream can be read so."""
+"""`data: text`, nothing else (docs/protocols.md#raw-text).
+
+Detection tries it last, because every event stream can be read this way.
+"""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

@@ -1,4 +1,4 @@
-"""`data: {"token": "...", "done": false}`, ended by `"done": true` (guide S1, POST) or by `[DONE]` (guide S3)."""
+"""`data: {"token": "...", "done": false}`, ended by `"done": true` or `[DONE]` (docs/protocols.md#token-done)."""
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate

@@ -1,4 +1,4 @@
-"""Each dialect on its wire transcript (conformance.md D.1, D.7 and the application shapes)."""
+"""Each dialect on its wire transcript (docs/protocols.md)."""
 
 import json
 from typing import Any

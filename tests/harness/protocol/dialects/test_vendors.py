@@ -1,4 +1,4 @@
-"""The vendors' dialects on their wire transcripts (conformance.md D.2 to D.6)."""
+"""The vendors' dialects on their wire transcripts (docs/protocols.md)."""
 
 import json
 from typing import Any
