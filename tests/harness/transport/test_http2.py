@@ -258,7 +258,7 @@ def test_a_unix_socket_carries_it(tmp_path: Path) -> None:
 
 def test_a_proxy_is_asked_for_a_tunnel_without_tls_too() -> None:
     with H2Server(answer) as server, ForwardProxy(server.port) as proxy:
-        connector = Connector(proxies=Proxies({"all://": f"http://{proxy.where}"}), http2=True)
+        connector = Connector(proxies=Proxies({"all": f"http://{proxy.where}"}), http2=True)
         with httpx.Client(transport=Http2Transport(connector=connector), trust_env=False, timeout=20) as client:
             response = client.get("http://endpoint.invalid:8080/")
     assert proxy.heads[0].startswith(b"CONNECT endpoint.invalid:8080 HTTP/1.1\r\n")
