@@ -18,6 +18,7 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
 from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.loadgen.job import SHIP_ENV, for_workers
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile
 from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
@@ -25,9 +26,7 @@ from streamgauge.rundir.runs import RecordWriter
 from streamgauge.units import SECOND, ns_to_ms
 from streamgauge.version import __version__
 
-SHIP_ENV: Final = "STREAMGAUGE_SHIP"  # set by `load --master`, and by it in its workers
 JOB: Final = "streamgauge_job"
-PREFIX: Final = "STREAMGAUGE_"
 _REPORT: Final = "streamgauge_report"
 _ANSWER: Final = "streamgauge_answer"
 _FINISH: Final = "streamgauge_finish"
@@ -180,8 +179,7 @@ class Receiver:
         runner.environment.events.test_stopping.add_listener(self._collect)  # type: ignore[no-untyped-call]
 
     def _give_job(self, msg: Any, **_: Any) -> None:
-        settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-        data = {"version": __version__, "settings": settings}
+        data = {"version": __version__, "settings": for_workers(os.environ)}
         self._runner.send_message(JOB, data, client_id=msg.node_id)
         # Locust has numbered who asked as if it were a worker; load is divided by the numbers, so they have no holes.
         if self._runner.worker_indexes.pop(msg.node_id, None) is not None:

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
-import msgspec
 from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
+from streamgauge.loadgen.job import PARENT_ENV, given_workload
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Window
 from streamgauge.rundir.runs import write_window
 from streamgauge.scenarios.record_channel import shipper
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
-PARENT_ENV: Final = "STREAMGAUGE_PARENT"  # process id of the command that runs Locust
-WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
 LEAD_NS: Final = 500 * MS
 """From the announcement of an open loop's start to its first arrival: for users to be spawned in every process."""
 
@@ -28,12 +26,7 @@ _PARENT_S: Final = 1.0
 _BEGIN: Final = "streamgauge_begin"
 
 
-def _given() -> Workload:
-    text = os.environ.get(WORKLOAD_ENV)
-    return msgspec.json.decode(text, type=Workload) if text else Workload(length_ns=LONGEST_NS)
-
-
-WORKLOAD: Final = _given()
+WORKLOAD: Final = given_workload() or Workload(length_ns=LONGEST_NS)
 
 _began: "AsyncResult" = AsyncResult()
 

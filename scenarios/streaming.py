@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import gevent
-import msgspec
 from locust import User, events
 from locust.exception import StopUser
 
@@ -21,6 +20,7 @@ from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.target import Target, directive
 from streamgauge.endpoint.target_input import check_url
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
 from streamgauge.loadgen.workload import Leave
 from streamgauge.metrics.definitions import ttft_ns
@@ -40,8 +40,6 @@ from streamgauge.transport.connection import Close
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
 
-TARGET_ENV = "STREAMGAUGE_TARGET"  # a Target as JSON; the command line passes it so that no key is written to disk
-PROMPTS_ENV = "STREAMGAUGE_PROMPTS"  # a PromptPlan as JSON
 DEFAULT_PATH = "/v1/chat/completions"
 
 
@@ -110,7 +108,7 @@ class StreamingUser(User):
             StreamingUser._heartbeat = Heartbeat(None if shipper() else directory)
         self._recorder = StreamingUser.recorder
         if StreamingUser._prompts is None:  # before any stream, for a long file takes a while to read
-            StreamingUser._prompts = source(_plan(self.target))
+            StreamingUser._prompts = source(given_prompts() or PromptPlan(text=self.target.prompt))
 
     def on_start(self) -> None:
         # Locust spawns in batches; users that start in the same instant would measure each other's start.
@@ -232,8 +230,8 @@ def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] |
 
 
 def _target(host: str | None) -> Target:
-    if given := os.environ.get(TARGET_ENV):
-        return msgspec.json.decode(given, type=Target)
+    if given := given_target():
+        return given
     if not host:
         raise SystemExit("no endpoint: pass --host URL")
     try:
@@ -241,9 +239,3 @@ def _target(host: str | None) -> Target:
     except UsageError as error:
         raise SystemExit(f"--host: {error}") from None
     return Target(url=url if urlsplit(url).path.strip("/") else url.rstrip("/") + DEFAULT_PATH)
-
-
-def _plan(target: Target) -> PromptPlan:
-    if given := os.environ.get(PROMPTS_ENV):
-        return msgspec.json.decode(given, type=PromptPlan)
-    return PromptPlan(text=target.prompt)

@@ -19,13 +19,11 @@ from locust.rpc import zmqrpc
 from locust.rpc.protocol import Message
 
 from streamgauge.endpoint.credentials import with_key
-from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
-from streamgauge.scenarios.record_channel import JOB, PREFIX, say
-from streamgauge.scenarios.streaming import TARGET_ENV
+from streamgauge.loadgen.job import SCENARIOS_ENV, TARGET_ENV, encoded, for_workers, given_target
+from streamgauge.scenarios.record_channel import JOB, say
 from streamgauge.version import __version__
 
-SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"  # names of files in this folder, by comma
 _WAIT_S: Final = 120.0
 _ASK_AGAIN_S: Final = 1.0
 
@@ -88,9 +86,11 @@ def _settings(data: Any, api_key_env: str | None) -> dict[str, str]:
     """The environment for Locust, with the key of this machine put in. Raises UsageError on what cannot be used."""
     try:
         job = msgspec.convert(data, _Job)
-        target = msgspec.json.decode(job.settings[TARGET_ENV], type=Target)
-    except (msgspec.ValidationError, msgspec.DecodeError, KeyError) as error:
+        target = given_target(job.settings)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise UsageError(f"the master's settings cannot be read: {error}", "is it a streamgauge master?") from None
+    if target is None:
+        raise UsageError("the master sent no target", "is it a streamgauge master?")
     if job.version != __version__:
         raise UsageError(f"the master is streamgauge {job.version}, this is {__version__}", "install the same on both")
     if target.api_key_env and target.api_key_env != api_key_env:
@@ -98,9 +98,8 @@ def _settings(data: Any, api_key_env: str | None) -> dict[str, str]:
             f"the master's endpoint needs the key in ${target.api_key_env}, which is never sent",
             f"export it here and start the worker with --api-key-env {target.api_key_env}",
         )
-    # Nothing but our own variables: a master must not be able to set PATH or PYTHONPATH here.
-    ours = {name: value for name, value in job.settings.items() if name.startswith(PREFIX)}
-    return {**ours, TARGET_ENV: msgspec.json.encode(with_key(target)).decode()}
+    # Only the variables of a job: a master must not be able to set PATH or PYTHONPATH here.
+    return {**for_workers(job.settings), TARGET_ENV: encoded(with_key(target))}
 
 
 def _files(names: str) -> list[str]:

@@ -8,11 +8,14 @@ import typer
 
 from streamgauge.cli.children import child
 from streamgauge.cli.console import err, facts, out, safe
-from streamgauge.cli.load import locustfile
-from streamgauge.cli.loading import Plan, run_load
+from streamgauge.cli.load_output import print_result, shown
 from streamgauge.endpoint.target import DEFAULT_PROMPT, Target
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.loadgen.locust_process import LOG
+from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.run import run_load
+from streamgauge.loadgen.scenario_files import locustfiles
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, calibration_lines, floor_of
 from streamgauge.rundir import runs
@@ -60,22 +63,27 @@ def calibrate(
     runs.must_take_a_run(directory)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with child("mock", "--ttft", ttft, "--itl", itl, "--tokens", str(tokens)) as mock:
-        plan = Plan(
-            workload=Workload(length_ns=length_ns, users=users, processes=processes),
-            locustfiles=[locustfile("chat")],
+        workload = Workload(length_ns=length_ns, users=users, processes=processes)
+        plan = LoadPlan(
+            workload=workload,
+            locustfiles=locustfiles("chat", workload),
             prompts=source(PromptPlan(text=DEFAULT_PROMPT)),
             directory=directory / runs.CALIBRATION_RUN,
         )
-        _, ended = run_load(Target(url=mock + _PATH, mock=mock), plan)
-    if ended.interrupted:
+        with shown() as progress:
+            result = run_load(Target(url=mock + _PATH, mock=mock), plan, progress)
+        print_result(result)
+    if result.unwritten is not None:
+        raise result.unwritten
+    if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    run = runs.read_file(plan.directory / runs.RUN, runs.RunFile)
-    if run is None or run.summary is None or run.truth is None or run.truth.ttft_error_ms is None:
-        raise CannotMeasure("no stream could be compared with the ledger", f"see {plan.directory / 'locust.log'}")
+    truth = result.run.truth
+    if truth is None or truth.ttft_error_ms is None:
+        raise CannotMeasure("no stream could be compared with the ledger", f"see {plan.directory / LOG}")
     machine = runs.this_machine()
     floor = floor_of(
-        run.summary,
-        run.truth,
+        result.summary,
+        truth,
         streamgauge=__version__,
         started=started,
         machine=f"{machine.system}, Python {machine.python}, CPUs: {machine.cpus}",

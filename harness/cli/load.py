@@ -1,23 +1,27 @@
 """`streamgauge load`: a load model under Locust, records from every process in one run directory."""
 
-import importlib.util
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
 
 from streamgauge.cli.console import err, out, safe
-from streamgauge.cli.distributed import Cluster, with_cluster
+from streamgauge.cli.distributed import with_cluster
 from streamgauge.cli.load_model import with_workload
-from streamgauge.cli.loading import LOG, Plan, run_load
+from streamgauge.cli.load_output import print_result, shown
 from streamgauge.cli.options import with_target
 from streamgauge.cli.prompt_options import with_prompts
 from streamgauge.cli.slos import judge_slos
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.loadgen.cluster import Cluster
+from streamgauge.loadgen.locust_process import LOG
+from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.run import run_load
+from streamgauge.loadgen.scenario_files import locustfiles
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import parse_abort
 from streamgauge.metrics.slo import parse_slo
@@ -95,58 +99,44 @@ def load(
         if (scenario or "").endswith(".py"):
             raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
         workload = msgspec.structs.replace(workload, processes=cluster.workers)
-    files = [locustfile(scenario or ("open" if workload.is_open else "chat"))]
+    files = locustfiles(scenario, workload)
     directory = out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"
     runs.must_take_a_run(directory)
-    plan = Plan(
+    plan = LoadPlan(
         workload=workload,
         cluster=cluster,
         slos=[parse_slo(text) for text in slo or []],
         max_errors=max_errors,
         abort_rules=[parse_abort(text) for text in abort_if or []],
-        locustfiles=[*files, locustfile("stages")] if workload.stages else files,
+        locustfiles=files,
         prompts=source(
             msgspec.structs.replace(prompts, text=target.prompt, seed=workload.seed, processes=workload.processes)
         ),
         directory=directory,
         calibration=runs.calibration(calibration, directory),
     )
-    totals, ended = run_load(target, plan)
+    with shown() as progress:
+        result = run_load(target, plan, progress)
+    print_result(result)
+    if result.unwritten is not None:
+        raise result.unwritten
     try:
         for path in _render(plan.directory):
             out.print(f"wrote {path}")
     except KeyboardInterrupt:
         err.print(f"stopped while writing the reports; `streamgauge report {safe(plan.directory)}` writes them")
         raise
-    if ended.interrupted:
+    if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if ended.stopped:
-        err.print(f"[red]stopped:[/red] {safe(ended.stopped)}")
+    if result.ended.stopped:
+        err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
         raise typer.Exit(ExitCode.FAILED)
-    if not totals.token_events:
+    if not result.totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
-    judge_slos([totals.judge_slo(item) for item in plan.slos])
-
-
-_SCENARIOS: Final = ("chat", "open")
+    judge_slos(result.summary.slo_results)
 
 
 def _render(directory: Path) -> list[Path]:
     from streamgauge.reports.render import render  # drawing takes a second to import
 
     return render(directory)
-
-
-def locustfile(scenario: str) -> Path:
-    """The file of a scenario of ours, or the path itself. Raises UsageError when there is none."""
-    if scenario.endswith(".py"):
-        if not Path(scenario).is_file():
-            raise UsageError(f"--scenario {scenario} does not exist", "give the path of a locustfile, or the name chat")
-        return Path(scenario)
-    spec = importlib.util.find_spec("streamgauge.scenarios")  # importing it would not import Locust, either
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    path = Path(folders[0]) / f"{scenario}.py" if folders else Path("scenarios") / f"{scenario}.py"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.py") if p.stem in _SCENARIOS))
-        raise UsageError(f"no scenario {scenario!r}", f"there are: {known}; or give a path that ends in .py")
-    return path

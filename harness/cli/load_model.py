@@ -1,20 +1,14 @@
 """The options of `streamgauge load` that make the load model, and what they are together."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from streamgauge.cli.distributed import count_processes
-from streamgauge.errors import UsageError
-from streamgauge.loadgen.schedule import MAX_USERS, count, parse_rate, parse_stages
-from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think, read_trace
-from streamgauge.units import SECOND, parse_bounded
-
-DEFAULT_USERS: Final = 10
-DEFAULT_DURATION: Final = "30s"
+from streamgauge.loadgen.model import workload_from
+from streamgauge.loadgen.schedule import MAX_USERS
 
 _CLOSED: Final = "Closed loop: a user asks again when its answer has ended"
 _OPEN: Final = "Open loop: streams start by a schedule, however long the earlier ones take"
@@ -134,70 +128,3 @@ def with_workload(command: Callable[..., None]) -> Callable[..., None]:
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__signature__ = inspect.Signature([target, *shared, *own])  # type: ignore[attr-defined]
     return run
-
-
-def workload_from(
-    *,
-    duration: str | None = None,
-    warmup: str = "0",
-    drain: str = "0",
-    seed: int = 1,
-    processes: int = 1,
-    abandon: str | None = None,
-    users: int | None = None,
-    think_time: str | None = None,
-    stages: str | None = None,
-    spawn_rate: float | None = None,
-    rate: str | None = None,
-    arrivals: str = "poisson",
-    replay: Path | None = None,
-    max_streams: int | None = None,
-) -> Workload:
-    """The load model that the options ask for. Raises UsageError on what cannot be read or does not go together."""
-    processes = count_processes(processes)
-    is_open = rate is not None or replay is not None
-    loop = "--rate" if rate is not None else "--replay"
-    _exclusive("--rate", rate, {"--replay": replay})
-    _exclusive("--stages", stages, {"--users": users, "--duration": duration})
-    closed_only = {"--users": users, "--stages": stages, "--think-time": think_time, "--spawn-rate": spawn_rate}
-    _exclusive(loop, is_open or None, closed_only)
-    if not is_open and (max_streams is not None or arrivals != "poisson"):
-        name = "--arrivals" if max_streams is None else "--max-streams"
-        raise UsageError(f"{name} belongs to an open loop", "give --rate or --replay; --users caps a closed loop")
-    if max_streams is not None and max_streams < processes:
-        raise UsageError(f"--max-streams {max_streams} is less than one for each of {processes} processes")
-    warmup_ns, drain_ns = parse_bounded(warmup, "--warmup"), parse_bounded(drain, "--drain")
-    trace = read_trace(replay) if replay is not None else None  # said before the run, not by each of its processes
-    parsed = parse_stages(stages) if stages is not None else ()
-    arriving = parse_rate(rate, arrivals) if rate is not None else None
-    if parsed:
-        length_ns = warmup_ns + sum(stage.length_ns for stage in parsed)
-    elif trace is not None and duration is None:
-        length_ns = trace[-1].at_ns + SECOND  # the last arrival may be late, but is not dropped at once
-    else:
-        length_ns = warmup_ns + parse_bounded(duration or DEFAULT_DURATION, "--duration")
-    if length_ns <= (warmup_ns if replay is None or duration else 0):
-        raise UsageError("--duration must be more than 0", "write for example 30s")
-    if arriving is not None and not count(arriving, length_ns):
-        raise UsageError(f"--rate {rate} makes no arrival in {length_ns / SECOND:g} s", "raise --rate or --duration")
-    return Workload(
-        length_ns=length_ns,
-        warmup_ns=warmup_ns,
-        drain_ns=drain_ns,
-        seed=seed,
-        processes=processes,
-        users=users or DEFAULT_USERS,
-        think=parse_think(think_time) if think_time is not None else None,
-        stages=parsed,
-        spawn_rate=spawn_rate,
-        rate=arriving,
-        replay=None if replay is None else str(replay.resolve()),
-        max_streams=max_streams,
-        abandon=parse_abandon(abandon) if abandon is not None else None,
-    )
-
-
-def _exclusive(option: str, given: object, others: Mapping[str, object]) -> None:
-    clash = [name for name, value in others.items() if value is not None]
-    if given is not None and clash:
-        raise UsageError(f"{option} and {clash[0]} do not go together", f"drop {' and '.join(clash)}, or {option}")

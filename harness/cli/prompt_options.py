@@ -2,17 +2,13 @@
 
 import functools
 import inspect
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from streamgauge.endpoint.target import Target
-from streamgauge.errors import UsageError
-from streamgauge.loadgen.prompts import PromptPlan, PromptSource
-from streamgauge.loadgen.prompts.lengths import parse_length, parse_prefixes
+from streamgauge.loadgen.prompts.options import plan_from
 
 _PANEL: Final = "Prompts"
 
@@ -98,48 +94,3 @@ def with_prompts(command: Callable[..., None]) -> Callable[..., None]:
     ]
     run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     return run
-
-
-def plan_from(
-    *,
-    prompt_file: Path | None = None,
-    prompt_tokens: str | None = None,
-    output_tokens: str | None = None,
-    prefix_tokens: str | None = None,
-    nonce: bool = False,
-    tokenizer: str | None = None,
-) -> PromptPlan:
-    """The plan that the options make together. Raises UsageError on what cannot be understood."""
-    if prompt_file is not None and prompt_tokens is not None:
-        raise UsageError("--prompt-file and --prompt-tokens are both given", "choose one of them")
-    prefixes = parse_prefixes(prefix_tokens) if prefix_tokens is not None else None
-    return PromptPlan(
-        file=str(prompt_file.absolute()) if prompt_file is not None else None,
-        prompt_tokens=parse_length(prompt_tokens, "--prompt-tokens") if prompt_tokens is not None else None,
-        output_tokens=parse_length(output_tokens, "--output-tokens") if output_tokens is not None else None,
-        prefix_tokens=prefixes.tokens if prefixes else 0,
-        prefixes=prefixes.distinct if prefixes else 0,
-        nonce=secrets.token_hex(8) if nonce else None,
-        tokenizer=_absolute(tokenizer) if tokenizer is not None else None,
-    )
-
-
-def check_place(target: Target, prompts: PromptSource, *, with_length: bool) -> None:
-    """Raises UsageError when a request to this target has no place for what is to be asked.
-
-    `with_length`: a trace asks for answers of given lengths, as prompts may.
-    """
-    spec = target.request(
-        messages=[] if prompts.has_messages else None,
-        max_tokens=1 if with_length or prompts.has_output_tokens else None,
-    )
-    if spec.prompt is None and prompts.plan.varies and not prompts.has_messages:
-        raise UsageError(
-            "the request has no place for a prompt, so it would be the same for every stream",
-            "put {{prompt}} into the URL's query or into --body FILE, or drop the options for prompts",
-        )
-
-
-def _absolute(tokenizer: str) -> str:
-    kind, _, what = tokenizer.partition(":")
-    return f"{kind}:{Path(what).absolute()}" if kind == "file" and what else tokenizer

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from streamgauge.cli.distributed import PORT, Cluster, count_processes, free_port, locust_options
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.cluster import PORT, Cluster, free_port, locust_options
+from streamgauge.loadgen.model import count_processes
 
 
 def option(options: list[str], name: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streamgauge.cli.load_model import workload_from
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.model import workload_from
 from streamgauge.loadgen.schedule import Rate
 from streamgauge.units import SECOND
 

@@ -1,36 +1,13 @@
-"""What `load` does around its run: how it is stopped, and what it says of streams that failed."""
+"""What `load` shows: its progress, and the streams that failed."""
 
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 
 from streamgauge.cli.load_tables import line, print_failures
-from streamgauge.cli.loading import _stop
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Failure, Totals, Window
 from streamgauge.units import SECOND
-
-
-class StoppedTwice(subprocess.Popen[bytes]):
-    """The second Ctrl-C comes when the child has just ended."""
-
-    pressed = False
-
-    def wait(self, timeout: float | None = None) -> int:
-        code = super().wait(timeout)
-        if not self.pressed:
-            self.pressed = True
-            raise KeyboardInterrupt
-        return code
-
-
-def test_a_second_ctrl_c_just_after_the_end_is_no_error() -> None:
-    child = StoppedTwice([sys.executable, "-c", ""], start_new_session=True)
-    _stop(child, 10)
-    assert child.pressed
-    assert child.returncode is not None
 
 
 def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:

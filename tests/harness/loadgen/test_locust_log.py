@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.cli.locust_log import task_errors, why_it_ended
+from streamgauge.loadgen.locust_log import task_errors, why_it_ended
 
 STARTED = "[2026-11-21 20:00:14,121] vm/INFO/locust.main: Starting Locust 2.47.0\n"
 RAISED = """[2026-11-21 20:00:14,525] vm/ERROR/locust.user.task: boom

@@ -1,0 +1,204 @@
+"""Runs a load: one stream to see that there is one, then Locust in a child process, then the figures.
+
+Nothing is printed here: progress goes to a callback, and the result is a value.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.credentials import without_key
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure, UsageError
+from streamgauge.loadgen.cluster import WORKERS_WAIT_S
+from streamgauge.loadgen.ledger import abandoned_streams, measured_against_truth
+from streamgauge.loadgen.locust_log import task_errors, why_it_ended
+from streamgauge.loadgen.locust_process import LOG, Child, locust, stop
+from streamgauge.loadgen.plan import LoadPlan
+from streamgauge.loadgen.progress import LoadProgress, Running, Stopping, Waiting, silent
+from streamgauge.loadgen.prompts.options import check_place
+from streamgauge.loadgen.result import Ended, LoadResult
+from streamgauge.metrics.abort_rules import AbortWatch
+from streamgauge.metrics.definitions import NEUTRAL
+from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
+from streamgauge.metrics.summary import Totals
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.rundir import runs
+from streamgauge.rundir.accounts import losses, read_accounts
+from streamgauge.units import MS, plural
+
+_REFRESH_S: Final = 0.5
+_LAST_MOMENT_NS: Final = 100 * MS
+"""Arrivals that were due so shortly before a run was cut short do not count as missing."""
+
+
+def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) -> LoadResult:
+    """Run the plan to its end, or until a limit or Ctrl-C stops it; what was measured by then is kept.
+
+    Raises CannotMeasure when the endpoint gives no stream or the mock does not answer, and UsageError when the plan
+    does not fit the target or the directory cannot be written. Until then, an earlier run in the directory stays.
+    """
+    target, first = _first_stream(target, plan)
+    runs.prepare(plan.directory)
+    run = _manifest(target, plan, first)
+    runs.write(plan.directory / runs.RUN, run)
+    totals = Totals(plan.slos)
+    ended = _drive(target, plan, totals, progress)
+    _conclude(run, target, plan, totals, ended)
+    return LoadResult(plan.directory, run, totals, ended, _unwritten(run, plan.directory))
+
+
+def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
+    """Find every mistake that can be found before an earlier run is removed; the settled target and one stream."""
+    if plan.cluster is not None:
+        without_key(target)  # raises when the target has a secret that must not be sent to workers
+    if target.mock is not None:
+        with MockControl.of(target) as mock:
+            mock.clock()
+    with StreamClient.to(target) as client:
+        target = settle(client, target)
+        replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
+        check_place(target, plan.prompts, with_length=any(arrival.output_tokens for arrival in replayed))
+        first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
+    if not first.is_stream:
+        raise not_a_stream(first)
+    return target, first
+
+
+def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile:
+    """run.json before there are figures."""
+    return runs.RunFile(
+        command="load",
+        target=target.masked_url,
+        dialect=first.dialect.name if first.dialect else None,
+        started=_now(),
+        settings=plan.settings(),
+        machine=runs.this_machine(),
+        calibration=plan.calibration,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _drive(target: Target, plan: LoadPlan, totals: Totals, progress: LoadProgress) -> Ended:
+    """Run Locust to its end, and count the records that its processes write."""
+    reader = runs.RecordReader(plan.directory)
+    ended = Ended()
+    if plan.cluster is not None:
+        progress(Waiting(plan.cluster.workers, plan.cluster.join_command))
+    with locust(target, plan) as child:
+        try:
+            if reason := _watch(child, reader, totals, plan, progress):
+                ended = Ended(stopped=reason, at_ns=time.time_ns())
+                progress(Stopping(reason))
+                stop(child, plan)
+        except KeyboardInterrupt:
+            ended = Ended(interrupted=True, at_ns=time.time_ns())
+            progress(Stopping())
+            stop(child, plan)
+    for _ in _added(reader, totals, plan.directory):
+        pass
+    if totals.window is not None and ended.at_ns is not None:
+        totals.window = totals.window.until(totals.last_ns or ended.at_ns)  # records after the stop were counted too
+        runs.write_window(plan.directory, totals.window)
+    if not ended.interrupted:
+        _must_have_begun(plan, totals)
+    return ended
+
+
+def _watch(
+    child: Child, reader: runs.RecordReader, totals: Totals, plan: LoadPlan, progress: LoadProgress
+) -> str | None:
+    """Follow the run until it has ended (None) or has passed a limit (the reason to stop it)."""
+    watches = [AbortWatch(rule) for rule in plan.abort_rules]
+    failed = 0
+    while child.poll() is None:
+        time.sleep(_REFRESH_S)
+        for record in _added(reader, totals, plan.directory):
+            failed += record.outcome not in NEUTRAL
+            for watch in watches:
+                watch.add(record)
+        if reason := runs.no_room(plan.directory):
+            return reason
+        if plan.max_errors is not None and failed >= plan.max_errors:
+            return f"{failed:,} streams failed (--max-errors {plan.max_errors})"
+        for watch in watches:
+            if reason := watch.tripped(time.time_ns()):
+                return reason
+        progress(Running(totals, plan.workload, time.time_ns(), _waits_for(plan)))
+    return None
+
+
+def _added(reader: runs.RecordReader, totals: Totals, directory: Path) -> Iterator[StreamRecord]:
+    """The new records, each counted. Locust writes the window before its first record, so it is known by then."""
+    totals.window = totals.window or runs.window(directory)
+    for record in reader.new():
+        totals.add(record)
+        yield record
+
+
+def _waits_for(plan: LoadPlan) -> str:
+    """What a run that has not begun waits for."""
+    if plan.cluster is None:
+        return "starting"
+    return f"{len(read_accounts(plan.directory))} of {plural(plan.cluster.workers, 'worker')} here"
+
+
+def _must_have_begun(plan: LoadPlan, totals: Totals) -> None:
+    """Raises CannotMeasure when no worker came, or when Locust ended before its first stream."""
+    if plan.cluster is not None and totals.window is None:
+        raise CannotMeasure(
+            f"{_waits_for(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command}"
+        )
+    if not totals.started:
+        log = plan.directory / LOG
+        raise CannotMeasure(f"Locust ended without a stream: {why_it_ended(log)}", f"see {log}")
+
+
+def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals, ended: Ended) -> None:
+    """Fill in the figures of the run, and the caveats that a reader of them must know."""
+    run.summary = totals.summary(runs.workers(plan.directory))
+    run.status = ended.status
+    run.workers = read_accounts(plan.directory)
+    run.caveats += losses(run.workers)
+    if raised := task_errors(plan.directory / LOG):
+        run.caveats.append(raised)
+    run.ended = _now()
+    run.open_loop = _open_loop(plan, totals, ended)
+    if run.open_loop is not None and run.open_loop.caveat:
+        run.caveats.append(run.open_loop.caveat)
+    try:
+        if target.mock is not None:
+            run.truth = measured_against_truth(target, plan.directory)
+        if plan.workload.abandon is not None:
+            run.abandonment = abandoned_streams(target, plan.directory)
+    except CannotMeasure as error:
+        run.caveats.append(f"The ledger was not joined: {error.message}")
+
+
+def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended) -> OpenLoop | None:
+    """What became of the schedule; of a run that was cut short, up to that moment."""
+    workload = plan.workload
+    if not workload.is_open:
+        return None
+    length_ns = workload.length_ns
+    if ended.at_ns is not None and totals.first_intended_ns is not None:
+        length_ns = min(max(ended.at_ns - _LAST_MOMENT_NS - totals.first_intended_ns, 0), length_ns)
+    planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
+    return judge_open_loop(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
+
+
+def _unwritten(run: runs.RunFile, directory: Path) -> UsageError | None:
+    """Write run.json; the error when that fails. Not raised: the figures cannot be measured again."""
+    try:
+        runs.write(directory / runs.RUN, run)
+    except UsageError as error:
+        return error
+    return None
