@@ -68,11 +68,11 @@ class _Plan(Protocol):
         """Tokens of all parts; None for an endless stream."""
 
     @property
-    def speech(self) -> AnswerPlan:
+    def answer_plan(self) -> AnswerPlan:
         """What they are."""
 
 
-def spoken(plan: _Plan) -> Iterator[Item]:
+def answer_items(plan: _Plan) -> Iterator[Item]:
     """OPEN, the tokens and CLOSE of each part; CLOSE is due with what follows it."""
     current: Part | None = None
     token = 0
@@ -82,8 +82,8 @@ def spoken(plan: _Plan) -> Iterator[Item]:
                 yield Item(Kind.CLOSE, token, part=current)
             yield Item(Kind.OPEN, token, part=part)
             current = part
-        if plan.speech.last is not None and token + 1 == plan.tokens:
-            text = plan.speech.last
+        if plan.answer_plan.last is not None and token + 1 == plan.tokens:
+            text = plan.answer_plan.last
         yield Item(Kind.TOKEN, token, text, token, part)
     if current is not None:
         yield Item(Kind.CLOSE, token + 1, part=current)
@@ -115,7 +115,7 @@ def until_stop(plan: _Plan, stop: tuple[str, ...]) -> tuple[int, str | None] | N
             # It may have begun in an earlier token, which then is the last one.
             kept = bisect_left(starts, min(found))
             last = text[starts[kept - 1] : min(found)] if kept else None
-            return plan.speech.reasoning + kept, last
+            return plan.answer_plan.reasoning + kept, last
     return None
 
 
@@ -131,24 +131,24 @@ def calls_for(tools: tuple[Tool, ...], choice: str, *, answered: bool) -> int | 
 
 def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
     """Each token's part and text, without an end where the last part is text."""
-    speech = plan.speech
+    answer = plan.answer_plan
     words = token_texts(plan.text, plan.seed, plan.id)
     first = 0
-    if speech.reasoning:
+    if answer.reasoning:
         reasoning = Part(PartKind.REASONING)
-        for text in islice(words, speech.reasoning):
+        for text in islice(words, answer.reasoning):
             yield reasoning, text
         first = 1
-    if not speech.calls:
-        part = Part(PartKind.REFUSAL if speech.refuses else PartKind.TEXT, first)
+    if not answer.calls:
+        part = Part(PartKind.REFUSAL if answer.refuses else PartKind.TEXT, first)
         for text in words:
             yield part, text
-    tools = speech.tools or TOOLS
-    for call in range(speech.calls):
-        tool = tools[(call if speech.tools else plan.seed + call) % len(tools)]
+    tools = answer.tools or TOOLS
+    for call in range(answer.calls):
+        tool = tools[(call if answer.tools else plan.seed + call) % len(tools)]
         part = Part(PartKind.TOOL, first + call, call, hex_id(plan.seed, plan.id, f"call {call}"), tool.name)
         # As even as whole tokens allow.
-        count = (call + 1) * speech.arguments // speech.calls - call * speech.arguments // speech.calls
+        count = (call + 1) * answer.arguments // answer.calls - call * answer.arguments // answer.calls
         for index, text in enumerate(islice(words, count)):
             piece = json.dumps(text, ensure_ascii=False)[1:-1]
             if index == 0:

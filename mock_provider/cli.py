@@ -24,7 +24,7 @@ from streamgauge.mock_provider.profiles import PROFILES
 from streamgauge.mock_provider.proxy import Proxy, ProxyConfig
 from streamgauge.mock_provider.proxy.config import OnBreak
 from streamgauge.mock_provider.server import Server
-from streamgauge.mock_provider.workers import Place, run_workers
+from streamgauge.mock_provider.workers import Worker, run_workers
 
 EXIT_USAGE = 2
 EXIT_NO_PORT = 3
@@ -316,8 +316,8 @@ def _allow_descriptors() -> None:
 
 
 def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:
-    async def serve_one(place: Place, port: int, started: Callable[[str], None]) -> None:
-        server = Server(replace(config, port=port), place)
+    async def serve_one(worker: Worker, port: int, started: Callable[[str], None]) -> None:
+        server = Server(replace(config, port=port), worker)
         await _run_server(server.start, server.stop, server.drain, started, (signal.SIGTERM,))
 
     def started(url: str) -> None:

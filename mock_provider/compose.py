@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from streamgauge.mock_provider.answer import spoken, whole_parts
+from streamgauge.mock_provider.answer import answer_items, whole_parts
 from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import PARTS, Dialect, Encoder
-from streamgauge.mock_provider.fast_path import CacheableEncoder, is_straight, token_writes
+from streamgauge.mock_provider.fast_path import CacheableEncoder, takes_fast_path, token_writes
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.grouping import batched, grouped
 from streamgauge.mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
@@ -22,7 +22,7 @@ class ComposedStream:
 
     request: Request
     dialect: Dialect
-    ask: ChatRequest
+    chat: ChatRequest
     plan: Plan
     encoder: Encoder
 
@@ -87,9 +87,9 @@ def compose(stream: ComposedStream) -> Composition:
             return _answered(answer, stream)
 
     head = stream_head(stream)
-    if isinstance(stream.encoder, CacheableEncoder) and head.framing is Framing.CHUNKED and is_straight(plan):
+    if isinstance(stream.encoder, CacheableEncoder) and head.framing is Framing.CHUNKED and takes_fast_path(plan):
         heartbeat = stream.encode(Item(Kind.COMMENT, BEFORE_FIRST, "heartbeat"))
-        return Composition(_straight(stream, stream.encoder, head), chunk(heartbeat), head.status)
+        return Composition(_fast(stream, stream.encoder, head), chunk(heartbeat), head.status)
 
     items = _items(stream)
     if plan.tokens_per_event > 1:
@@ -126,7 +126,7 @@ def compose(stream: ComposedStream) -> Composition:
         actions = batched(actions, plan.events_per_write)
     if heartbeat and head.framing is Framing.CHUNKED:
         heartbeat = chunk(heartbeat)
-    return Composition(_ahead(actions) if not plan.faults else actions, heartbeat or None, head.status)
+    return Composition(_prefetched(actions) if not plan.faults else actions, heartbeat or None, head.status)
 
 
 def compose_whole(stream: ComposedStream) -> Composition:
@@ -136,7 +136,7 @@ def compose_whole(stream: ComposedStream) -> Composition:
         if fault.answer is not None and (answer := fault.answer(arg, stream)) is not None:
             return _answered(answer, stream)
     tokens = plan.tokens or 0
-    body = stream.dialect.whole(stream.ask, plan, whole_parts(spoken(plan)))
+    body = stream.dialect.whole(stream.chat, plan, whole_parts(answer_items(plan)))
     head = Head(200, [("Content-Type", "application/json"), ("X-Request-Id", request_id())], Framing.LENGTH)
     for fault, arg in plan.faults:
         if fault.head is not None:
@@ -189,10 +189,10 @@ def _items(stream: ComposedStream) -> Iterator[Item]:
     for kind in stream.dialect.start:
         yield Item(kind, BEFORE_FIRST)
     has_parts = not PARTS.isdisjoint(stream.dialect.features)
-    for item in spoken(plan):
+    for item in answer_items(plan):
         if has_parts or item.kind is Kind.TOKEN:
             yield item
-    for kind in (*stream.dialect.end(stream.ask), Kind.END):
+    for kind in (*stream.dialect.end(stream.chat), Kind.END):
         yield Item(kind, plan.tokens or 0)
 
 
@@ -246,7 +246,7 @@ def _framed(head: Head, events: Iterator[Event], *, silent: bool) -> Iterator[Ac
         yield Close(reset=False, kind="complete")
 
 
-def _straight(stream: ComposedStream, encoder: CacheableEncoder, head: Head) -> Iterator[Action]:
+def _fast(stream: ComposedStream, encoder: CacheableEncoder, head: Head) -> Iterator[Action]:
     """What the layers below would give, for most streams of a load."""
     encode, end = encoder.encode, stream.plan.tokens or 0
     yield Write(Kind.HEAD, BEFORE_FIRST, head_bytes(head.status, head.headers))
@@ -254,13 +254,13 @@ def _straight(stream: ComposedStream, encoder: CacheableEncoder, head: Head) -> 
         if data := encode(Item(kind, BEFORE_FIRST)):
             yield Write(kind, BEFORE_FIRST, chunk(data))
     yield from token_writes(stream.plan, encoder)
-    for kind in stream.dialect.end(stream.ask):
+    for kind in stream.dialect.end(stream.chat):
         if data := encode(Item(kind, end)):
             yield Write(kind, end, chunk(data))
     yield Write(Kind.END, end, LAST_CHUNK)
 
 
-def _ahead(actions: Iterator[Action]) -> Iterator[Action]:
+def _prefetched(actions: Iterator[Action]) -> Iterator[Action]:
     """The same, made some at a time: between two tokens of a stream come those of others, and caches forget."""
 
     def batches() -> Iterator[list[Action]]:

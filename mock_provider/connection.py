@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, *, private: bool = False) -> None:
         self._service = service
         self.private = private  # another worker asks, see `workers`
-        self._since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
+        self._waiting_since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
         self._writable = asyncio.Event()
         self._reader = RequestReader(self._expects_continue)
         self._player: Player | None = None
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         self.blocked = False  # the peer does not take more bytes at present
         self._eof = False
         self._arrivals: Arrivals | None = None
-        self._broke: OSError | None = None
+        self._read_error: OSError | None = None
 
     # Events of the transport
 
@@ -96,12 +96,12 @@ class Connection(asyncio.Protocol):
             if not self.eof_received():
                 self._transport.close()
         else:
-            self._broke = error
+            self._read_error = error
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone; an error tells an RST from a FIN."""
-        error = error or self._broke
+        error = error or self._read_error
         self._open = False
         if self._arrivals is not None:
             self._arrivals.stop()
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
         """FIN, after what is queued, or RST, instead of it."""
         if not self._open:
             return
-        self._open, self._since_ns = False, time.monotonic_ns()
+        self._open, self._waiting_since_ns = False, time.monotonic_ns()
         if reset:
             reset_connection(self._transport)
         else:
@@ -166,16 +166,16 @@ class Connection(asyncio.Protocol):
         self._open = False
         self._transport.abort()
 
-    def tend(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
+    def enforce_timeouts(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
         """Enforce the timeouts of requests and of idle connections; called periodically."""
-        waited_ns = now_ns - self._since_ns
+        waited_ns = now_ns - self._waiting_since_ns
         if not self._open:
             if waited_ns > idle_ns:  # the peer does not read the end of its answer
                 self._transport.abort()
         elif self._request is not None:
             return
         elif (began_ns := self._reader.began_ns) is not None:
-            if now_ns - max(began_ns, self._since_ns) > request_ns:
+            if now_ns - max(began_ns, self._waiting_since_ns) > request_ns:
                 message = f"the request was not complete after {request_ns / 1e9:g} s"
                 self._write_reply(json_reply(408, {"error": {"message": message}}), head_only=False, keep_alive=False)
                 self.close(reset=False)
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         elif self._eof or request is None or not request.keep_alive:
             self.close(reset=False)
         else:
-            self._since_ns = time.monotonic_ns()
+            self._waiting_since_ns = time.monotonic_ns()
             asyncio.get_running_loop().call_soon(self._next)
 
     def reply(self, reply: Reply) -> None:
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
         keep_alive = request.keep_alive and not self._eof
         self._write_reply(reply, head_only=request.method == "HEAD", keep_alive=keep_alive)
         if keep_alive:
-            self._since_ns = time.monotonic_ns()
+            self._waiting_since_ns = time.monotonic_ns()
             asyncio.get_running_loop().call_soon(self._next)
         else:
             self.close(reset=False)
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
             self._task = None
             self._request = None
             if chunked and request.keep_alive and not self._eof:
-                self._since_ns = time.monotonic_ns()
+                self._waiting_since_ns = time.monotonic_ns()
                 self._next()
             else:
                 self.close(reset=False)

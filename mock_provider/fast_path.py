@@ -23,15 +23,15 @@ _TOKEN = Kind.TOKEN
 class CacheableEncoder(Encoder, Protocol):
     """An encoder that gives the same bytes for the same text, and nothing at OPEN and CLOSE."""
 
-    def said_again(self, size: int) -> None:
+    def count_cached(self, size: int) -> None:
         """Count `size` tokens whose bytes `encode` gave before."""
 
 
-def is_straight(plan: Plan) -> bool:
+def takes_fast_path(plan: Plan) -> bool:
     """Whether an answer is nothing but text, a token at a time, and nothing bends it."""
-    plain = AnswerPlan(tools=plan.speech.tools)
+    plain = AnswerPlan(tools=plan.answer_plan.tools)
     whole = plan.tokens_per_event == plan.events_per_write == 1
-    return whole and not plan.faults and plan.speech == plain and plan.script in ("play", "endless", "lockstep")
+    return whole and not plan.faults and plan.answer_plan == plain and plan.script in ("play", "endless", "lockstep")
 
 
 def token_writes(plan: Plan, encoder: CacheableEncoder) -> Iterator[Write]:
@@ -47,7 +47,7 @@ def token_writes(plan: Plan, encoder: CacheableEncoder) -> Iterator[Write]:
             if data is None:
                 data = known[text] = chunk(encoder.encode(Item(_TOKEN, token, text, token)))
             else:
-                encoder.said_again(1)
+                encoder.count_cached(1)
             batch.append(Write(_TOKEN, token, data, token))
             token += 1
         yield from batch

@@ -49,7 +49,7 @@ class Entry:
         "write_blocked_ns",
         "writes_dropped",
         "writes_ns",
-        "writes_what",
+        "writes_packed",
     )
 
     def __init__(
@@ -80,7 +80,7 @@ class Entry:
         self.resumed = False  # it only continues an earlier one
         self.head_ns: int | None = None
         self.writes_ns = array("q")
-        self.writes_what = array("Q")  # bytes << 32 | token + 1
+        self.writes_packed = array("Q")  # bytes << 32 | token + 1
         self.writes_dropped = 0
         self.room = 0  # writes that may be kept
         self.grant: Callable[[Entry], bool] | None = None  # asks for more room; None: there is none
@@ -98,7 +98,7 @@ class Entry:
             self.writes_dropped += 1
             return
         self.writes_ns.append(t_ns)
-        self.writes_what.append(size << 32 if token is None else size << 32 | token + 1)
+        self.writes_packed.append(size << 32 if token is None else size << 32 | token + 1)
 
     def disconnected(self, t_ns: int, kind: DisconnectKind) -> None:
         """The client left; the first sign of it counts."""
@@ -161,10 +161,10 @@ class Entry:
         return self.writes_ns[span].tolist()
 
     def _sizes(self, span: slice) -> list[int]:
-        return [what >> 32 for what in self.writes_what[span]]
+        return [what >> 32 for what in self.writes_packed[span]]
 
     def _tokens(self, span: slice) -> list[int | None]:
-        return [(what & 0xFFFF_FFFF) - 1 if what & 0xFFFF_FFFF else None for what in self.writes_what[span]]
+        return [(what & 0xFFFF_FFFF) - 1 if what & 0xFFFF_FFFF else None for what in self.writes_packed[span]]
 
 
 class Ledger:

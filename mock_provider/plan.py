@@ -34,7 +34,7 @@ class Plan:
     tokens_per_event: int = 1
     events_per_write: int = 1
     prefill_ns: int = 0  # of the whole prompt
-    speech: AnswerPlan
+    answer_plan: AnswerPlan
     profile: Profile | None  # None: the dialect's own ways
 
 
@@ -71,9 +71,9 @@ def resolve(
         ttft, itl = ttft or Fixed(row.ttft_ns), itl or replay(row)
     if tokens is None:
         tokens = config.tokens
-    speech = _speech(directive, config, features, tokens, calls)._replace(tools=tools)
-    tokens += speech.reasoning
-    finish = directive.finish or ("tool_calls" if speech.calls else "stop")
+    answer_plan = _answer_plan(directive, config, features, tokens, calls)._replace(tools=tools)
+    tokens += answer_plan.reasoning
+    finish = directive.finish or ("tool_calls" if answer_plan.calls else "stop")
     if max_tokens is not None and (script == "endless" or tokens > max_tokens):
         tokens, script, finish = (
             max_tokens,
@@ -89,7 +89,7 @@ def resolve(
     if chosen is not None:
         features -= chosen.lacks
 
-    if speech.calls:
+    if answer_plan.calls:
         features |= {"tool-calls"}
     active = [fault for fault in map(faults.parse, config.faults) if fault.fault.needs <= features]
     for asked in directive.fault:
@@ -108,7 +108,7 @@ def resolve(
 
     stream_id = directive.id or identity.stream_id(ordinal)
     seed = directive.seed if directive.seed is not None else config.seed
-    struck = _once(fault for index, fault in enumerate(active) if _strikes(fault, index, seed, stream_id))
+    struck = _without_repeats(fault for index, fault in enumerate(active) if _strikes(fault, index, seed, stream_id))
     shown = next((fault.fault.text for fault in struck if fault.fault.text is not None), None)
     heartbeat_ns = dialect_heartbeat_ns
     if chosen is not None and chosen.heartbeat_ns is not None:
@@ -136,12 +136,12 @@ def resolve(
         tokens_per_event=directive.tokens_per_event or config.tokens_per_event,
         events_per_write=directive.events_per_write or config.events_per_write,
         prefill_ns=prefill_ns * prompt_tokens,
-        speech=speech,
+        answer_plan=answer_plan,
         profile=chosen,
     )
 
 
-def _speech(
+def _answer_plan(
     directive: Directive, config: MockConfig, features: frozenset[str], tokens: int, calls: int | None
 ) -> AnswerPlan:
     """What the answer's `tokens` are; `calls` as in `dialects.base.Ask`."""
@@ -163,18 +163,18 @@ def _speech(
 
 def stopped(plan: Plan, stop: tuple[str, ...], finish: str | None) -> Plan:
     """The plan that ends before the first of the `stop` texts; `finish` is the directive's finish reason."""
-    if not stop or plan.speech.calls:
+    if not stop or plan.answer_plan.calls:
         return plan
     cut = until_stop(plan, stop)
     if cut is None:
         return plan
     tokens, last = cut
     script: Script = "play" if plan.script == "endless" else plan.script
-    speech = plan.speech._replace(last=last)
-    return replace(plan, tokens=tokens, script=script, speech=speech, finish=finish or "stop")
+    answer_plan = plan.answer_plan._replace(last=last)
+    return replace(plan, tokens=tokens, script=script, answer_plan=answer_plan, finish=finish or "stop")
 
 
-def _once(struck: Iterable[ActiveFault]) -> tuple[ActiveFault, ...]:
+def _without_repeats(struck: Iterable[ActiveFault]) -> tuple[ActiveFault, ...]:
     """Each fault that takes no argument once: again it would be another fault, and some double with every time."""
     kept: list[ActiveFault] = []
     for active in struck:

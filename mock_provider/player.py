@@ -22,7 +22,7 @@ _TOKEN = Kind.TOKEN  # an enum's member costs a lookup
 # Writes in one go before other streams get their turn.
 BURST = 64
 # An endless stream that is produced for nobody must stop some time.
-GHOST_TOKENS = 100_000
+UNREAD_TOKENS_LIMIT = 100_000
 
 
 class Outlet(Protocol):
@@ -74,13 +74,13 @@ class Player:
         self._half_close_silence_ns = half_close_silence_ns
         self._action: Action | None = None
         self._timer: Timer | asyncio.Handle | None = None
-        self._reel: Generator[int, None, None] | None = None  # `_play`, while it runs
-        self._spoke_ns = arrival_monotonic_ns
+        self._token_loop: Generator[int, None, None] | None = None  # `_play_tokens`, while it runs
+        self._last_write_ns = arrival_monotonic_ns
         self._blocked_since_ns: int | None = None
-        self._ghost = False  # plays on although nobody listens
+        self._client_gone = False  # plays on although nobody listens
         self._ended = False
         # Only the clock decides when the next write is due.
-        self._steady = gate is None and self._heartbeat_ns is None
+        self._clock_only = gate is None and self._heartbeat_ns is None
         self._capacity = capacity
         self._seat: Seat | None = None
         self._queued = False
@@ -96,7 +96,7 @@ class Player:
         """Write what is due at once, and wait for the rest; first of all for a slot, where they are limited."""
         if self._capacity is not None:
             # Not from within the end of the stream that leaves: a queue of a thousand would nest as deep.
-            self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._seated))
+            self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._slot_granted))
             self._queued = not self._seat.taken
             # The kernel's stamp of its arrival may be from a time when the slot that it finds free was not.
             taken_ns = self._seat.free_ns - self._entry.arrival_ns
@@ -126,8 +126,8 @@ class Player:
         elif self._on_disconnect == "stop" or waits_for_ever or self._queued:
             self._finish("disconnected")
         elif gone:
-            self._ghost = True
-            if self._reel is not None:
+            self._client_gone = True
+            if self._token_loop is not None:
                 self._stop_waiting()
             if self._timer is None:
                 self._timer = self._loop.call_soon(self._run)
@@ -143,7 +143,7 @@ class Player:
         if not self._ended:
             self._finish("fault")
 
-    def _seated(self) -> None:
+    def _slot_granted(self) -> None:
         if not self._ended:
             self._queued = False
             self._zero_ns = time.monotonic_ns()
@@ -165,7 +165,7 @@ class Player:
             if isinstance(action, Write):
                 if not self._is_due(action.step, now_ns):
                     return
-                if not self._ghost and self._outlet.blocked:
+                if not self._client_gone and self._outlet.blocked:
                     if self._blocked_since_ns is None:
                         self._blocked_since_ns = now_ns
                     return
@@ -192,7 +192,7 @@ class Player:
     def _is_due(self, step: int, now_ns: int) -> bool:
         """Whether `step` may be written; if not, something that will call `_run` again is set up."""
         deadline_ns = self._hold_ns
-        if self._gate is None or self._ghost:
+        if self._gate is None or self._client_gone:
             due_ns = self._zero_ns + self._timeline.offset_ns(step)
             if due_ns > deadline_ns:
                 deadline_ns = due_ns
@@ -206,20 +206,20 @@ class Player:
 
     def _wait(self, deadline_ns: int | None) -> None:
         """Call `_run` at `deadline_ns`, or earlier for a heartbeat; None waits for something else to call it."""
-        if self._heartbeat_ns is not None and not self._ghost and self._entry.head_ns is not None:
-            beat_ns = self._spoke_ns + self._heartbeat_ns
-            if deadline_ns is None or beat_ns < deadline_ns:
-                self._timer = self._timers.at(beat_ns, self._beat)
+        if self._heartbeat_ns is not None and not self._client_gone and self._entry.head_ns is not None:
+            heartbeat_at_ns = self._last_write_ns + self._heartbeat_ns
+            if deadline_ns is None or heartbeat_at_ns < deadline_ns:
+                self._timer = self._timers.at(heartbeat_at_ns, self._heartbeat_due)
                 return
         if deadline_ns is not None:
             action, descriptor = self._action, self._outlet.descriptor
-            if self._steady and descriptor is not None and not self._ghost and _is_plain(action):
-                self._reel = self._play(descriptor, action)
-                self._timers.follow(deadline_ns, self._reel)
+            if self._clock_only and descriptor is not None and not self._client_gone and _is_token_write(action):
+                self._token_loop = self._play_tokens(descriptor, action)
+                self._timers.follow(deadline_ns, self._token_loop)
                 return
             self._timer = self._timers.at(deadline_ns, self._run)
 
-    def _play(self, descriptor: int, action: Write) -> Generator[int, None, None]:
+    def _play_tokens(self, descriptor: int, action: Write) -> Generator[int, None, None]:
         """`_run`, for what a load is made of: tokens on a clock, with nothing in their way. `action` is due first.
 
         Gives the deadlines to be resumed at, and leaves to `_run` whatever is something else. A generator keeps what it
@@ -227,7 +227,7 @@ class Player:
         """
         actions, timers, offset_ns = self._actions, self._timers, self._timeline.offset_ns
         entry, room, time_ns, write = self._entry, 0, time.time_ns, os.write
-        stamp, what = entry.writes_ns.append, entry.writes_what.append
+        stamp, pack = entry.writes_ns.append, entry.writes_packed.append
         following: Action | None
         while True:
             _, _, data, token = action
@@ -235,7 +235,7 @@ class Player:
             if room:  # `entry.wrote`, without the call
                 room -= 1
                 stamp(time_ns())
-                what(len(data) << 32 | token + 1)
+                pack(len(data) << 32 | token + 1)
             else:
                 entry.wrote(time_ns(), len(data), token)
                 room = entry.room - len(entry.writes_ns)
@@ -246,30 +246,30 @@ class Player:
             except OSError:
                 sent = 0
             if sent < len(data):
-                self._reel = self._action = None
-                self._hand(data[sent:])
+                self._token_loop = self._action = None
+                self._send_bytes(data[sent:])
                 break
             self._action = following = next(actions, None)
-            if not _is_plain(following):
+            if not _is_token_write(following):
                 break
             due_ns = self._zero_ns + offset_ns(following.step)
             if due_ns <= timers.now_ns:
                 break
             action = following
             yield due_ns
-        self._reel = None
+        self._token_loop = None
         self._run()
 
-    def _beat(self) -> None:
+    def _heartbeat_due(self) -> None:
         self._timer = None
-        if self._ended or self._ghost or self._heartbeat is None or self._heartbeat_ns is None:
+        if self._ended or self._client_gone or self._heartbeat is None or self._heartbeat_ns is None:
             self._run()
             return
         now_ns = time.monotonic_ns()
-        if not self._outlet.blocked and now_ns - self._spoke_ns >= self._heartbeat_ns:
+        if not self._outlet.blocked and now_ns - self._last_write_ns >= self._heartbeat_ns:
             self._send(self._heartbeat, None, now_ns)
         else:
-            self._spoke_ns = max(self._spoke_ns, now_ns - self._heartbeat_ns + 1_000_000)
+            self._last_write_ns = max(self._last_write_ns, now_ns - self._heartbeat_ns + 1_000_000)
         if not self._ended:
             self._run()
 
@@ -278,8 +278,8 @@ class Player:
         kind, _, data, token = action
         if token is not None and token >= entry.tokens_written:
             entry.tokens_written = token + 1
-        if self._ghost:
-            if entry.tokens_planned is None and entry.tokens_written - entry.tokens_before >= GHOST_TOKENS:
+        if self._client_gone:
+            if entry.tokens_planned is None and entry.tokens_written - entry.tokens_before >= UNREAD_TOKENS_LIMIT:
                 self._finish("disconnected")
             return
         if not data:
@@ -289,18 +289,18 @@ class Player:
         self._send(data, token, now_ns)
 
     def _send(self, data: bytes, token: int | None, now_ns: int) -> None:
-        self._spoke_ns = now_ns
+        self._last_write_ns = now_ns
         self._entry.wrote(time.time_ns(), len(data), token)
-        self._hand(data)
+        self._send_bytes(data)
 
-    def _hand(self, data: bytes) -> None:
+    def _send_bytes(self, data: bytes) -> None:
         try:
             self._outlet.send(data)
         except OSError:
             self.disconnected("rst", gone=True)
 
     def _close(self, action: Close) -> None:
-        if self._ghost:
+        if self._client_gone:
             self._finish("disconnected")
             return
         self._outlet.close(reset=action.reset)
@@ -310,9 +310,9 @@ class Player:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._reel is not None:
-            self._reel.close()
-            self._reel = None
+        if self._token_loop is not None:
+            self._token_loop.close()
+            self._token_loop = None
 
     def _released(self) -> None:
         # Not from within the release: its caller's answer comes first.
@@ -332,6 +332,6 @@ class Player:
         self._on_end(self, end, now_ns)
 
 
-def _is_plain(action: Action | None) -> TypeGuard[Write]:
+def _is_token_write(action: Action | None) -> TypeGuard[Write]:
     """Whether nothing has to be looked at but the clock and the ledger."""
     return type(action) is Write and action.kind is _TOKEN and action.token is not None and bool(action.data)

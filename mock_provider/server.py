@@ -37,7 +37,7 @@ from streamgauge.mock_provider.routes import Routes
 from streamgauge.mock_provider.text import count_tokens
 from streamgauge.mock_provider.timers import Timers
 from streamgauge.mock_provider.timing import Timeline, trace, unchanged
-from streamgauge.mock_provider.workers import Place
+from streamgauge.mock_provider.workers import Worker
 
 PROMPT_LIMIT = 500_000  # characters of the newest message
 TARGET_LIMIT = 32_768  # bytes of a path with its query
@@ -51,21 +51,21 @@ for _dialect in DIALECTS:
 class Server:
     """One mock provider; `start` and `stop` belong to one event loop."""
 
-    def __init__(self, config: MockConfig, place: Place | None = None) -> None:
+    def __init__(self, config: MockConfig, worker: Worker | None = None) -> None:
         self._config = config
         active = map(faults.parse, config.faults)
         self._hooks = [fault.server(arg) for fault, arg in active if fault.server is not None]
-        self._place = place
-        self._ledger = Ledger(config.ledger_size, next_seq=place.next_seq if place is not None else None)
+        self._worker = worker
+        self._ledger = Ledger(config.ledger_size, next_seq=worker.next_seq if worker is not None else None)
         self._gates = Gates()
         limits = config.limits()
         self._capacity = Capacity(limits) if limits != Limits() else None
         self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
-        self._next_ordinal = place.next_ordinal if place is not None else count(1).__next__  # of requests for streams
+        self._next_ordinal = worker.next_ordinal if worker is not None else count(1).__next__  # of requests for streams
         self._control = Control(self._ledger, self._gates, config.control_token)
         self._listeners: list[asyncio.AbstractServer] = []
-        self._tending: asyncio.Task[None] | None = None
+        self._timeouts: asyncio.Task[None] | None = None
         self.connections: set[Connection] = set()
 
     async def start(self) -> str:
@@ -83,13 +83,13 @@ class Server:
         if listening.context is None:
             listening.prepare(self._config.host)
         listener, url = await listen(
-            lambda: Connection(self), self._config.host, self._config.port, listening, shared=self._place is not None
+            lambda: Connection(self), self._config.host, self._config.port, listening, shared=self._worker is not None
         )
         self._listeners.append(listener)
-        if self._place is not None:
-            private = await loop.create_unix_server(lambda: Connection(self, private=True), self._place.socket)
+        if self._worker is not None:
+            private = await loop.create_unix_server(lambda: Connection(self, private=True), self._worker.socket)
             self._listeners.append(private)
-        self._tending = loop.create_task(self._tend())
+        self._timeouts = loop.create_task(self._enforce_timeouts())
         return url
 
     async def drain(self) -> None:
@@ -106,8 +106,8 @@ class Server:
 
     async def stop(self) -> None:
         """Close the port and cut every connection."""
-        if self._tending is not None:
-            self._tending.cancel()
+        if self._timeouts is not None:
+            self._timeouts.cancel()
         for listener in self._listeners:
             listener.close()
         forget_socket(self._config.listening)
@@ -116,21 +116,21 @@ class Server:
         self._timers.close()
         await asyncio.sleep(0)
 
-    async def _tend(self) -> None:
+    async def _enforce_timeouts(self) -> None:
         listening = self._config.listening
         pause_s = min(1.0, listening.request_ns / 2e9, listening.idle_ns / 2e9)
         while True:
             await asyncio.sleep(max(pause_s, 0.01))
             now_ns = time.monotonic_ns()
             for connection in list(self.connections):
-                connection.tend(now_ns, listening.request_ns, listening.idle_ns)
+                connection.enforce_timeouts(now_ns, listening.request_ns, listening.idle_ns)
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request, now or in time."""
         if request.path.startswith("/_mock/"):
             answer = self._control.handle(request, connection.peer_host, trusted=connection.private)
-            if self._place is not None and not connection.private:
-                answer = self._place.merged(request, answer)
+            if self._worker is not None and not connection.private:
+                answer = self._worker.merged(request, answer)
             if isinstance(answer, Reply):
                 connection.reply(answer)
             elif isinstance(answer, AsyncIterator):
@@ -197,7 +197,7 @@ class Server:
         if refused is not None:
             composition, capacity = compose_refused(stream, refused), None
         else:
-            composition = compose(stream) if stream.ask.stream else compose_whole(stream)
+            composition = compose(stream) if stream.chat.stream else compose_whole(stream)
         on_end = self._on_end(stream.user if refused is None else None, connection)
         connection.play(self._player(stream, composition, capacity, connection, on_end))
 
@@ -251,7 +251,7 @@ class Server:
         plan, request = stream.plan, stream.request
         prefill_ns, stretch = plan.prefill_ns, unchanged
         if capacity is not None:
-            prefill_ns += capacity.limits.prefill_ns(count_tokens(stream.ask.prompt))
+            prefill_ns += capacity.limits.prefill_ns(count_tokens(stream.chat.prompt))
             stretch = capacity.stretch
         return Player(
             loop=asyncio.get_running_loop(),
@@ -279,7 +279,7 @@ class Server:
             path=request.path,
             dialect=stream.dialect.name,
             http_version=request.http_version,
-            prompt=stream.ask.prompt,
+            prompt=stream.chat.prompt,
             faults=[fault.fault.name for fault in plan.faults],
             script=plan.script,
             tokens_planned=plan.tokens,
@@ -288,38 +288,38 @@ class Server:
         entry.resumed = stream.resumed
         return entry
 
-    def _planned(self, request: Request, dialect: Dialect, ask: ChatRequest, ordinal: int) -> ComposedStream:
+    def _planned(self, request: Request, dialect: Dialect, chat: ChatRequest, ordinal: int) -> ComposedStream:
         features = dialect.features
-        if ask.stream:
+        if chat.stream:
             features |= {"stream"}
         features |= {f"http/{request.http_version}"}
         if dialect.newline == b"\n":
             features |= {"lf"}
         try:
-            directive = read_directive(ask.prompt, request.headers)
+            directive = read_directive(chat.prompt, request.headers)
             _check_expressible(directive, dialect)
             plan = resolve(
                 directive,
                 self._config,
                 features=features,
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
-                max_tokens=ask.max_tokens,
+                max_tokens=chat.max_tokens,
                 ordinal=ordinal,
-                prompt_tokens=count_tokens(ask.prompt),
+                prompt_tokens=count_tokens(chat.prompt),
                 traces=self._traces,
-                calls=ask.calls,
-                tools=ask.tools,
+                calls=chat.calls,
+                tools=chat.tools,
                 profile=dialect.profile,
             )
-            plan = stopped(plan, ask.stop, directive.finish)
+            plan = stopped(plan, chat.stop, directive.finish)
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
-        return ComposedStream(request, dialect, ask, plan, dialect.encoder(ask, plan))
+        return ComposedStream(request, dialect, chat, plan, dialect.encoder(chat, plan))
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:
     """The answer to a request that is longer than any should be; like a stream, it is in the ledger."""
-    target, prompt = stream.request.target, stream.ask.prompt
+    target, prompt = stream.request.target, stream.chat.prompt
     if len(target) > TARGET_LIMIT:
         message = f"the URL has {len(target)} bytes; there may be {TARGET_LIMIT}"
         return Answer(414, *stream.error_reply(414, message, code="uri_too_long"))

@@ -39,7 +39,7 @@ class Timer:
         self.callback = None
 
 
-class Beat(Protocol):
+class Resumable(Protocol):
     """What a deadline resumes: it gives the next one, or stops. A generator is one, and the cheapest."""
 
     def __next__(self) -> int:
@@ -53,7 +53,7 @@ class Timers:
         self._loop = loop
         self.now_ns = 0  # when the callbacks that run now were woken
         self._heap: list[int] = []
-        self._due: dict[int, list[Beat]] = {}  # by the times in the heap
+        self._due: dict[int, list[Resumable]] = {}  # by the times in the heap
         self._waiting = 0
         self._alarm: _KernelAlarm | _LoopAlarm
         try:
@@ -69,7 +69,7 @@ class Timers:
         self.follow(deadline_ns, timer)
         return timer
 
-    def follow(self, deadline_ns: int, beat: Beat) -> None:
+    def follow(self, deadline_ns: int, beat: Resumable) -> None:
         """Resume `beat` at `deadline_ns`, then at each deadline that it gives."""
         self._waiting += 1
         if self._add(deadline_ns, beat) and not self._firing:
@@ -81,7 +81,7 @@ class Timers:
         self._due.clear()
         self._alarm.close()
 
-    def _add(self, deadline_ns: int, beat: Beat) -> bool:
+    def _add(self, deadline_ns: int, beat: Resumable) -> bool:
         """Whether the alarm has to be set anew."""
         if self._waiting > MANY:
             deadline_ns += -deadline_ns % SHARED_NS

@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Worker:
     """Which worker this is."""
 
     folder: Path
@@ -59,27 +59,27 @@ class Place:
         return [_socket(self.folder, index) for index in range(self.count) if index != self.index]
 
     async def _merge(self, request: Request, own: Reply) -> Reply:
-        others = await asyncio.gather(*(_ask(path, request.method, request.target) for path in self._others()))
+        others = await asyncio.gather(*(_request(path, request.method, request.target) for path in self._others()))
         return _merged([own, *others], int(request.argument("limit") or 100))
 
     async def _merge_stream(self, request: Request) -> Reply:
         paths = [self.socket, *self._others()]
-        return _merged(await asyncio.gather(*(_ask(path, "GET", request.path) for path in paths)), 0)
+        return _merged(await asyncio.gather(*(_request(path, "GET", request.path) for path in paths)), 0)
 
     async def _merge_ended(self, request: Request) -> Reply:
         """Whoever has the stream answers when it has ended; the others would wait for it until their time is up."""
         paths = [self.socket, *self._others()]
-        asked = {asyncio.ensure_future(_ask(path, request.method, request.target)) for path in paths}
+        pending = {asyncio.ensure_future(_request(path, request.method, request.target)) for path in paths}
         try:
-            while asked:
-                done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 if any(_has_ended(task.result()) for task in done):
                     reply = await self._merge_stream(request)
                     if _has_ended(reply):  # else it is a retry, on another worker, that is waited for
                         return reply
             return await self._merge_stream(request)
         finally:
-            for task in asked:
+            for task in pending:
                 task.cancel()
 
     async def _export(self, request: Request, own: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -94,7 +94,7 @@ def _socket(folder: Path, index: int) -> str:
     return str(folder / f"{index}.sock")
 
 
-async def _ask(path: str, method: str, target: str) -> Reply:
+async def _request(path: str, method: str, target: str) -> Reply:
     """What another worker answers, or 503 when it has gone."""
     try:
         reader, writer = await asyncio.open_unix_connection(path)
@@ -155,7 +155,7 @@ def run_workers(
     host: str,
     port: int,
     folder: Path,
-    serve: Callable[[Place, int, Callable[[str], None]], Coroutine[Any, Any, None]],
+    serve: Callable[[Worker, int, Callable[[str], None]], Coroutine[Any, Any, None]],
     started: Callable[[str], None],
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> int:
@@ -177,24 +177,24 @@ def run_workers(
                 os.kill(child, signal.SIGTERM)
 
     with _reserved(host, port) as bound:
-        ready, tell = os.pipe()
-        lives, life = os.pipe()  # that nobody writes into: it ends with this process, however that ends
+        ready_pipe, announce_pipe = os.pipe()
+        alive_pipe, alive_end = os.pipe()  # that nobody writes into: it ends with this process, however that ends
         # Held back until all are there: a signal in between would miss those that are not.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for index in range(count):
             child = os.fork()
             if child == 0:
-                os.close(ready)
-                os.close(life)
-                place = Place(folder, index, count, next_seq, next_ordinal)
-                _work(serve(place, bound, lambda url: _tell(tell, url)), lives, loop_factory)
+                os.close(ready_pipe)
+                os.close(alive_end)
+                worker = Worker(folder, index, count, next_seq, next_ordinal)
+                _work(serve(worker, bound, lambda url: _announce(announce_pipe, url)), alive_pipe, loop_factory)
             children.add(child)
-        os.close(tell)
-        os.close(lives)
+        os.close(announce_pipe)
+        os.close(alive_pipe)
         for number in _SIGNALS:
             signal.signal(number, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        urls = [line for line in _lines(ready, count) if line]
+        urls = [line for line in _lines(ready_pipe, count) if line]
         if len(urls) == count:
             started(urls[0])
         failure = 0
@@ -208,19 +208,19 @@ def run_workers(
                 stop()
             elif code not in (0, -signal.SIGTERM):
                 failure = failure or max(code, 1)
-        os.close(life)
+        os.close(alive_end)
         return failure
 
 
 def _work(
-    serving: Coroutine[Any, Any, None], lives: int, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+    serving: Coroutine[Any, Any, None], alive_pipe: int, loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> NoReturn:
     """What a forked worker does; it ends with its parent at the latest."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        threading.Thread(target=_end_with, args=(lives,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(alive_pipe,), daemon=True).start()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(serving)
         code = 0
@@ -231,8 +231,8 @@ def _work(
         os._exit(code)
 
 
-def _end_with(lives: int) -> None:
-    os.read(lives, 1)
+def _end_with(alive_pipe: int) -> None:
+    os.read(alive_pipe, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -248,7 +248,7 @@ def _counter() -> Callable[[], int]:
     return following
 
 
-def _tell(pipe: int, url: str) -> None:
+def _announce(pipe: int, url: str) -> None:
     os.write(pipe, f"{url}\n".encode())
     os.close(pipe)
 

@@ -14,9 +14,9 @@ from streamgauge.mock_provider.dialects.fields import (
     field,
     limit,
     newest_text,
+    non_blank,
     required,
     served,
-    spoken,
 )
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
@@ -64,7 +64,7 @@ class Anthropic(Dialect):
         if choice.get("type") == "tool":
             tools = tuple(tool for tool in tools if tool.name == choice.get("name"))
         return ChatRequest(
-            prompt=spoken(newest_text(messages, "messages"), "messages"),
+            prompt=non_blank(newest_text(messages, "messages"), "messages"),
             stream=field(body, "stream", bool, False),
             model=served(model, models, f"model: {model}"),
             max_tokens=limit(body, "max_tokens"),
@@ -72,18 +72,18 @@ class Anthropic(Dialect):
             calls=calls_for(tools, str(choice.get("type", "")), answered=_answered(messages[-1])),
         )
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """The events of one message."""
-        return EventEncoder(ask, plan)
+        return EventEncoder(chat, plan)
 
-    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """The last block's end and `message_delta`, then `message_stop`."""
         return (Kind.FINISH, Kind.DONE)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A message."""
-        blocks = [_block(plan, spoken.part, spoken.text) for spoken in parts]
-        value = _message(ask, plan, blocks, sum(len(spoken.pieces) for spoken in parts))
+        blocks = [_block(plan, finished.part, finished.text) for finished in parts]
+        value = _message(chat, plan, blocks, sum(len(finished.pieces) for finished in parts))
         return json.dumps(value | {"stop_reason": _finish(plan)}).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:  # noqa: ARG002
@@ -94,8 +94,8 @@ class Anthropic(Dialect):
 class EventEncoder:
     """The events of one message."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._ask, self._plan = ask, plan
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat, self._plan = chat, plan
         self._tokens = 0
         self._pinged = False
 
@@ -106,7 +106,7 @@ class EventEncoder:
             self._tokens += item.size
             return self._delta(part, _delta(part, item.text))
         if kind is Kind.START:
-            return typed_event({"type": "message_start", "message": _message(self._ask, self._plan, [], 1)})
+            return typed_event({"type": "message_start", "message": _message(self._chat, self._plan, [], 1)})
         if kind is Kind.OPEN:
             block = _block(self._plan, part, "") | ({"signature": ""} if part.kind is PartKind.REASONING else {})
             opened = typed_event({"type": "content_block_start", "index": part.index, "content_block": block})
@@ -135,16 +135,16 @@ class EventEncoder:
 PING = typed_event({"type": "ping"})
 
 
-def _message(ask: ChatRequest, plan: Plan, content: list[dict[str, Any]], output: int) -> dict[str, Any]:
+def _message(chat: ChatRequest, plan: Plan, content: list[dict[str, Any]], output: int) -> dict[str, Any]:
     return {
         "id": f"msg_{identity.hex_id(plan.seed, plan.id)}",
         "type": "message",
         "role": "assistant",
-        "model": ask.model,
+        "model": chat.model,
         "content": content,
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": count_tokens(ask.prompt), "output_tokens": output},
+        "usage": {"input_tokens": count_tokens(chat.prompt), "output_tokens": output},
     }
 
 

@@ -7,7 +7,7 @@
 #   (Gemini's function call): b"" for each TOKEN, everything at CLOSE; it is then due with the part's last token.
 # - A tool call's TOKENs are pieces of its JSON arguments; `part.name`, `part.id` (hex: add your prefix), `part.call`.
 # - Put "reasoning", "tools", "refusal" into `features` if you can say it; who asks the others is refused for you.
-# - `read` sets Ask.tools (speech.Tool: name and an argument's name) and Ask.calls (see there; `speech.calls_for`).
+# - `read` sets Ask.tools (speech.Tool: name and an argument's name) and Ask.calls (see there; `answer_plan.calls_for`).
 # - `plan.finish` is stop, length, tool_calls or content_filter, or what the directive says: use your vendor's word.
 # - `whole` gets the parts (speech.Spoken: part, pieces, text); ids and times come from `identity`, nothing else.
 
@@ -67,14 +67,14 @@ class Dialect(ABC):
         """What `request` asks for; Refusal before any byte of a stream if it can't be served."""
 
     @abstractmethod
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """A fresh encoder for one response."""
 
-    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002 (some endings depend on the request)
+    def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002 (some endings depend on the request)
         """The kinds of item that follow the last token of a success."""
         return (Kind.DONE,)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """The body of a non-streaming answer, for dialects whose `read` can ask for one."""
         raise NotImplementedError(f"{self.name} has only streams")
 

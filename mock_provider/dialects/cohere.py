@@ -17,9 +17,9 @@ from streamgauge.mock_provider.dialects.fields import (
     functions,
     limit,
     newest_text,
+    non_blank,
     required,
     served,
-    spoken,
 )
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
@@ -45,7 +45,7 @@ class Cohere(Dialect):
         tools = declared_tools(functions(field(body, "tools", list, [])), "tools", "parameters")
         choice = field(body, "tool_choice", str, "").lower()
         return ChatRequest(
-            prompt=spoken(newest_text(messages, "messages"), "messages"),
+            prompt=non_blank(newest_text(messages, "messages"), "messages"),
             stream=field(body, "stream", bool, False),
             model=served(model, models, f"model '{model}' not found, make sure the correct model ID was used"),
             max_tokens=limit(body, "max_tokens"),
@@ -53,11 +53,11 @@ class Cohere(Dialect):
             calls=calls_for(tools, choice, answered=messages[-1].get("role") == "tool"),
         )
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """The events of one message."""
-        return EventEncoder(ask, plan)
+        return EventEncoder(chat, plan)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A message with its finish reason and usage."""
         message: dict[str, Any] = {"role": "assistant"}
         for part, pieces in parts:
@@ -67,7 +67,7 @@ class Cohere(Dialect):
             "id": _message_id(plan),
             "finish_reason": _finish(plan),
             "message": message,
-            "usage": _usage(ask, sum(len(spoken.pieces) for spoken in parts)),
+            "usage": _usage(chat, sum(len(finished.pieces) for finished in parts)),
         }
         return json.dumps(value).encode()
 
@@ -79,8 +79,8 @@ class Cohere(Dialect):
 class EventEncoder:
     """The events of one message."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._ask, self._plan = ask, plan
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat, self._plan = chat, plan
         self._tokens = 0
 
     def encode(self, item: Item) -> bytes:
@@ -103,7 +103,7 @@ class EventEncoder:
         return f": {item.text}\n\n".encode()
 
     def _end(self, delta: dict[str, Any]) -> bytes:
-        return typed_event({"type": "message-end", "delta": delta | {"usage": _usage(self._ask, self._tokens)}})
+        return typed_event({"type": "message-end", "delta": delta | {"usage": _usage(self._chat, self._tokens)}})
 
 
 def _part_event(part: Part, name: str, value: dict[str, Any] | None) -> bytes:
@@ -143,8 +143,8 @@ def _finish(plan: Plan) -> str:
     return _FINISH.get(plan.finish, plan.finish.upper())
 
 
-def _usage(ask: ChatRequest, output: int) -> dict[str, Any]:
-    counts = {"input_tokens": count_tokens(ask.prompt), "output_tokens": output}
+def _usage(chat: ChatRequest, output: int) -> dict[str, Any]:
+    counts = {"input_tokens": count_tokens(chat.prompt), "output_tokens": output}
     return {"billed_units": counts, "tokens": counts}
 
 

@@ -21,7 +21,7 @@ class EventJson(Dialect):
         """The query argument `message`."""
         return message_argument(request, required=True)
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 

@@ -72,7 +72,7 @@ def newest_text(turns: list[Any], where: str, key: str = "content") -> str:
     return next(said, texts[-1][1] if texts else "")
 
 
-def spoken(text: str, where: str) -> str:
+def non_blank(text: str, where: str) -> str:
     """`text`, or a Refusal when it is blank."""
     if not text.strip():
         raise Refusal(400, f"{where}: text content must be non-empty", param=where, code="blank")

@@ -18,9 +18,9 @@ from streamgauge.mock_provider.dialects.fields import (
     field,
     limit,
     newest_text,
+    non_blank,
     required,
     served,
-    spoken,
 )
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
@@ -74,7 +74,7 @@ class Gemini(Dialect):
         calling = field(field(body, "toolConfig", dict, {}), "functionCallingConfig", dict, {})
         choice = str(calling.get("mode", "")).lower()
         return ChatRequest(
-            prompt=spoken(prompt, "contents"),
+            prompt=non_blank(prompt, "contents"),
             stream=_streams(request),
             model=served(model, models, f"models/{model} is not found for API version {request.places['version']}"),
             max_tokens=limit(options, "maxOutputTokens"),
@@ -82,16 +82,16 @@ class Gemini(Dialect):
             calls=calls_for(tools, choice, answered=_answered(contents[-1])),
         )
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """Events that share one response id."""
-        return EventEncoder(ask, plan)
+        return EventEncoder(chat, plan)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `GenerateContentResponse`."""
-        answer = Responses(ask, plan)
+        answer = Responses(chat, plan)
         for part, pieces in parts:
             answer.count(part, len(pieces))
-        said = [_part(spoken.part, spoken.text) for spoken in parts]
+        said = [_part(finished.part, finished.text) for finished in parts]
         return json.dumps(answer.response(said, _finish(plan))).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:  # noqa: ARG002
@@ -108,9 +108,9 @@ class GeminiArray(Gemini):
     features = frozenset({"json", "error", "reasoning", "tools"})
     newline = b"\n"
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """Elements that share one response id."""
-        return ElementEncoder(ask, plan)
+        return ElementEncoder(chat, plan)
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
         """The vendor puts even this into an array."""
@@ -121,8 +121,8 @@ class GeminiArray(Gemini):
 class Responses:
     """The `GenerateContentResponse` values of one answer; the usage counts what has been said so far."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._ask, self._plan = ask, plan
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat, self._plan = chat, plan
         self._id = identity.hex_id(plan.seed, plan.id, digits=22)
         self._candidates = self._thoughts = 0
         self._arguments = ""
@@ -140,7 +140,7 @@ class Responses:
         if finish is not None:
             candidate["finishReason"] = finish
         candidate["index"] = 0
-        prompt = count_tokens(self._ask.prompt)
+        prompt = count_tokens(self._chat.prompt)
         usage = {
             "promptTokenCount": prompt,
             "candidatesTokenCount": self._candidates,
@@ -151,7 +151,7 @@ class Responses:
         return {
             "candidates": [candidate],
             "usageMetadata": usage,
-            "modelVersion": self._ask.model,
+            "modelVersion": self._chat.model,
             "responseId": self._id,
         }
 
@@ -187,8 +187,8 @@ class EventEncoder(Responses):
 class ElementEncoder(Responses):
     """Elements of a JSON array."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        super().__init__(ask, plan)
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        super().__init__(chat, plan)
         self._opened = False
 
     def encode(self, item: Item) -> bytes:

@@ -62,13 +62,13 @@ class Ollama(Dialect):
         """The fields that carry text, thinking and tool calls."""
         raise NotImplementedError
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """Lines that share one creation time."""
-        return LineEncoder(self, ask, plan)
+        return LineEncoder(self, chat, plan)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """One object that says everything."""
-        lines = LineEncoder(self, ask, plan)
+        lines = LineEncoder(self, chat, plan)
         more: dict[str, Any] = {}
         for part, pieces in parts:
             lines.tokens += len(pieces)
@@ -76,7 +76,7 @@ class Ollama(Dialect):
                 more.setdefault("tool_calls", []).append(_call(part, "".join(pieces)))
             elif part.kind is PartKind.REASONING:
                 more["thinking"] = "".join(pieces)
-        text = "".join(spoken.text for spoken in parts if spoken.part.kind is PartKind.TEXT)
+        text = "".join(finished.text for finished in parts if finished.part.kind is PartKind.TEXT)
         return json.dumps(lines.last(text, more)).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:  # noqa: ARG002
@@ -125,10 +125,10 @@ class Generate(Ollama):
 class LineEncoder:
     """The lines of one response."""
 
-    def __init__(self, dialect: Ollama, ask: ChatRequest, plan: Plan) -> None:
-        self._dialect, self._ask, self._plan = dialect, ask, plan
+    def __init__(self, dialect: Ollama, chat: ChatRequest, plan: Plan) -> None:
+        self._dialect, self._chat, self._plan = dialect, chat, plan
         made = datetime.fromtimestamp(identity.created_s(plan.seed, plan.id), UTC)
-        self._opening = {"model": ask.model, "created_at": f"{made:%Y-%m-%dT%H:%M:%SZ}"}
+        self._opening = {"model": chat.model, "created_at": f"{made:%Y-%m-%dT%H:%M:%SZ}"}
         self.tokens = 0
         self._arguments = ""
 
@@ -154,7 +154,7 @@ class LineEncoder:
 
     def last(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
         """The object that ends a response, with its counts and durations."""
-        prompt = count_tokens(self._ask.prompt)
+        prompt = count_tokens(self._chat.prompt)
         reason = "length" if self._plan.finish == "length" else "stop"
         prompt_ns, tokens_ns = prompt * _PROMPT_TOKEN_NS, self.tokens * _TOKEN_NS
         return {

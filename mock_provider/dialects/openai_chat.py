@@ -62,17 +62,17 @@ class OpenAIChat(Dialect):
             stop=_stops(body),
         )
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """Chunks that share one id and one creation time."""
         if plan.profile is not None and plan.profile.shared_finish:
-            return SharedFinishEncoder(ask, plan)
-        return ChunkEncoder(ask, plan)
+            return SharedFinishEncoder(chat, plan)
+        return ChunkEncoder(chat, plan)
 
-    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:
+    def end(self, chat: ChatRequest) -> tuple[Kind, ...]:
         """The usage chunk comes only when `stream_options.include_usage` asks for it."""
-        return (Kind.FINISH, Kind.USAGE, Kind.DONE) if ask.include_usage else (Kind.FINISH, Kind.DONE)
+        return (Kind.FINISH, Kind.USAGE, Kind.DONE) if chat.include_usage else (Kind.FINISH, Kind.DONE)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `chat.completion` object."""
         profile = plan.profile or OPENAI
         said = {kind: "".join(part.text for part in parts if part.part.kind is kind) for kind in PartKind}
@@ -93,10 +93,10 @@ class OpenAIChat(Dialect):
             "id": _response_id(plan),
             "object": "chat.completion",
             "created": created_s(plan.seed, plan.id),
-            "model": ask.model,
+            "model": chat.model,
             "choices": [choice],
             "usage": _usage(
-                ask,
+                chat,
                 sum(len(part.pieces) for part in parts),
                 sum(len(part.pieces) for part in parts if part.part.kind is PartKind.REASONING),
             ),
@@ -116,11 +116,11 @@ class OpenAIChat(Dialect):
 class _Chunks:
     """The chunks of one response; what is constant is rendered once."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._ask = ask
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat = chat
         self._finish = plan.finish
         self._profile = plan.profile or OPENAI
-        self._silent = plan.speech.calls > 0
+        self._silent = plan.answer_plan.calls > 0
         self._tokens = self._reasoning = 0
         # Compact separators and this key order are OpenAI's own.
         fields: dict[str, Any] = {"id": _response_id(plan)}
@@ -129,11 +129,11 @@ class _Chunks:
         fields |= {
             "object": "chat.completion.chunk",
             "created": created_s(plan.seed, plan.id),
-            "model": ask.model,
+            "model": chat.model,
             "choices": 0,
         }
         self._opening = f"data: {_compact(fields).removesuffix('0}')}"
-        usage = ',"usage":null' if ask.include_usage and not self._profile.usage_on_finish else ""
+        usage = ',"usage":null' if chat.include_usage and not self._profile.usage_on_finish else ""
         filtered = f',"content_filter_results":{_compact(_UNFILTERED)}' if self._profile.content_filter else ""
         self._choice_suffix = f"{filtered}}}]"
         self._chunk_suffix = f"{usage}}}\n\n"
@@ -195,7 +195,7 @@ class _Chunks:
         return f"{self._delta_prefix}{delta}{reason}{usage}".encode()
 
     def _usage(self) -> str:
-        return _compact(_usage(self._ask, self._tokens, self._reasoning))
+        return _compact(_usage(self._chat, self._tokens, self._reasoning))
 
     def _error(self, message: str) -> bytes:
         if self._profile.error_in_chunk:
@@ -209,7 +209,7 @@ class _Chunks:
 class ChunkEncoder(_Chunks):
     """One chunk for each token, always the same for the same text."""
 
-    def said_again(self, size: int) -> None:
+    def count_cached(self, size: int) -> None:
         """See `straight.Repeating`."""
         self._tokens += size
 
@@ -217,8 +217,8 @@ class ChunkEncoder(_Chunks):
 class SharedFinishEncoder(_Chunks):
     """The last token shares the chunk of the finish reason (Mistral)."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        super().__init__(ask, plan)
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        super().__init__(chat, plan)
         self._last = None if plan.tokens is None else plan.tokens - 1
         self._held: Item | None = None
 
@@ -248,8 +248,8 @@ def _call(part: Part) -> dict[str, Any]:
     return {"id": f"call_{part.id}", "type": "function", "function": {"name": part.name, "arguments": ""}}
 
 
-def _usage(ask: ChatRequest, completion: int, reasoning: int) -> dict[str, Any]:
-    prompt = count_tokens(ask.prompt)
+def _usage(chat: ChatRequest, completion: int, reasoning: int) -> dict[str, Any]:
+    prompt = count_tokens(chat.prompt)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

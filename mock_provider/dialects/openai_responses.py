@@ -62,13 +62,13 @@ class OpenAIResponses(Dialect):
             calls=calls,
         )
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
         """Events that share one response id and count up."""
-        return EventEncoder(ask, plan)
+        return EventEncoder(chat, plan)
 
-    def whole(self, ask: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
+    def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `response` object."""
-        response = Response(ask, plan)
+        response = Response(chat, plan)
         for said in parts:
             response.add(said.part, said.text, len(said.pieces))
         return json.dumps(response.final()).encode()
@@ -81,8 +81,8 @@ class OpenAIResponses(Dialect):
 class Response:
     """The `response` object of one answer, at its begin, at its end, and whatever ends it early."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._ask, self._plan = ask, plan
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat, self._plan = chat, plan
         self._output: list[dict[str, Any]] = []
         self._tokens = self._reasoning = 0
         self._incomplete = _INCOMPLETE.get(plan.finish)
@@ -130,7 +130,7 @@ class Response:
 
     def final(self) -> dict[str, Any]:
         """When everything is said."""
-        prompt = count_tokens(self._ask.prompt)
+        prompt = count_tokens(self._chat.prompt)
         usage = {
             "input_tokens": prompt,
             "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
@@ -155,8 +155,8 @@ class Response:
             "error": None,
             "incomplete_details": None,
             "instructions": None,
-            "max_output_tokens": self._ask.max_tokens,
-            "model": self._ask.model,
+            "max_output_tokens": self._chat.max_tokens,
+            "model": self._chat.model,
             "output": list(self._output),
             "parallel_tool_calls": True,
             "previous_response_id": None,
@@ -176,8 +176,8 @@ class Response:
 class EventEncoder:
     """The events of one response."""
 
-    def __init__(self, ask: ChatRequest, plan: Plan) -> None:
-        self._response = Response(ask, plan)
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._response = Response(chat, plan)
         self._sequence = 0
         self._endless = plan.tokens is None
         self._pieces: list[str] = []  # of the open part: its end repeats all of it

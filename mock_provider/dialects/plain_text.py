@@ -27,11 +27,11 @@ class PlainText(Dialect):
             return message_argument(request, required=False)
         return message_field(json_object(request))
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 
-    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """No marker."""
         return ()
 

@@ -18,11 +18,11 @@ class RawText(Dialect):
         """The optional query argument `message`; the guide's endpoint takes none."""
         return message_argument(request, required=False)
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 
-    def end(self, ask: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
+    def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
         """No marker."""
         return ()
 

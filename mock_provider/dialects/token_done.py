@@ -20,7 +20,7 @@ class TokenDone(Dialect):
         """The field `message` of a JSON body."""
         return message_field(json_object(request))
 
-    def encoder(self, ask: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
+    def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """Nothing depends on the request."""
         return self
 

@@ -13,7 +13,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.dialects.base import Encoder
 from streamgauge.mock_provider.dialects.openai_chat import DIALECT
 from streamgauge.mock_provider.directive import read_directive
-from streamgauge.mock_provider.fast_path import AHEAD, CacheableEncoder, is_straight
+from streamgauge.mock_provider.fast_path import AHEAD, CacheableEncoder, takes_fast_path
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import resolve
 from streamgauge.mock_provider.stream import Action, Item
@@ -44,7 +44,7 @@ def streams(directive: str, *, usage: bool = False) -> Iterator[ComposedStream]:
     ask = ChatRequest("hi", include_usage=usage)
     short = ComposedStream(request, DIALECT, ask, plan, DIALECT.encoder(ask, plan))
     assert isinstance(short.encoder, CacheableEncoder)
-    assert is_straight(plan)
+    assert takes_fast_path(plan)
     yield short
     yield replace(short, encoder=Plainly(DIALECT.encoder(ask, plan)))
 
