@@ -4,7 +4,8 @@ import codecs
 from typing import Final, Protocol
 
 from streamgauge.errors import LimitExceeded
-from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line, plain_events, plain_runs
+from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line
+from streamgauge.protocol.eventstream_fast import plain_events, plain_runs
 from streamgauge.protocol.transcript import Transcript
 
 _BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on

@@ -1,32 +1,28 @@
 """The event-stream format, strictly: https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6.
 
-Two stages, because framing checks judge lines and everything else judges events:
+There are two stages, because framing checks judge lines and everything else judges events:
 
     bytes ──Lexer──► Line(offset, bytes, terminator, read) ──Interpreter──► Event(type, data, id, offset, read)
 
 A line ended by CR is complete at once: waiting to see whether LF follows would hold an event back until the next
-read, and that delay would be ours. If the LF does come, it is swallowed and the line's terminator is corrected.
+read, and the harness would measure its own delay. If the LF does come, it is swallowed and the line's terminator is
+corrected. This file is the rule; eventstream_fast.py gives the same events sooner where the input is plain.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, repeat
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from streamgauge.errors import LimitExceeded
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-MAX_EVENT_BYTES: Final = (
-    64 * 1024 * 1024
-)  # what System.Net.ServerSentEvents allows; the largest of the clients looked at
+# System.Net.ServerSentEvents allows as much, the most of all clients whose source was read.
+MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+# Larger values are clamped: converting a number of a million digits would take minutes.
+MAX_RETRY_MS: Final = 10**18
+_MOST_RETRY_DIGITS: Final = 18
 
-MAX_RETRY_MS: Final = 10**18  # any more is told as this: a number of a million digits is nobody's time
-_RETRY_DIGITS: Final = 18
-
-_PLAIN_BYTES: Final = 1024 * 1024  # more goes the way that knows the limits
-
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
@@ -34,7 +30,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 class Line:
     """One line: its offset in the body, its bytes without terminator, the terminator, and the read that completed it.
 
-    `terminator` is LF, CR or CRLF, or empty for bytes left over at the end of the body.
+    `terminator` is LF, CR or CRLF. It is empty for bytes that the end of the body left without one.
     """
 
     offset: int
@@ -65,14 +61,6 @@ class Line:
         return after[1:] if after.startswith(b" ") else after
 
 
-T = TypeVar("T", bound=tuple[Any, ...])
-
-
-def many(kind: type[T], *columns: Iterable[Any]) -> list[T]:
-    """Named tuples from their columns, as long as the shortest; their own constructor takes three times as long."""
-    return list(map(tuple.__new__, repeat(kind), zip(*columns, strict=False)))
-
-
 class Event(NamedTuple):
     """One dispatched event: its lines are the bytes `offset` to `end` of the body; `read_index` completed it.
 
@@ -92,7 +80,7 @@ class Lexer:
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._max = max_line_bytes
-        # Pieces of the unfinished line; joined only when its end comes, so one-byte pieces stay linear.
+        # Pieces of the unfinished line, joined only when its end comes: joining at each piece would be quadratic.
         self._parts: list[bytes] = []
         self._pending = 0
         self._offset = 0
@@ -102,11 +90,11 @@ class Lexer:
 
     @property
     def offset(self) -> int | None:
-        """Where the next line begins; None in the middle of one, and while a BOM or the rest of a CRLF may come."""
+        """Where the next line begins; None in the middle of a line, and while a BOM or the LF of a CRLF may come."""
         return None if self._parts or self._cr_line is not None or not self._started else self._offset
 
     def skip(self, size: int) -> None:
-        """Go on behind lines that were cut elsewhere; only where `offset` is known."""
+        """Step over whole lines that the fast path has cut; allowed only where `offset` is known."""
         self._offset += size
 
     def feed(self, data: bytes, read: int) -> list[Line]:
@@ -120,16 +108,16 @@ class Lexer:
                 data = data[1:]
             self._cr_line = None
         if not self._started:
-            # Only the first three bytes can tell, so fewer wait unless they already rule a BOM out.
+            # A BOM has three bytes, so one or two bytes that begin like it have to wait.
             data = self._take() + data
-            if len(data) < len(_BOM) and _BOM.startswith(data):
+            if len(data) < len(BOM) and BOM.startswith(data):
                 self._keep(data)
                 return []
             self._started = True
-            if data.startswith(_BOM):
+            if data.startswith(BOM):
                 self.had_bom = True
-                self._offset += len(_BOM)
-                data = data[len(_BOM) :]
+                self._offset += len(BOM)
+                data = data[len(BOM) :]
         lines: list[Line] = []
         start = 0
         for match in _LINE_END.finditer(data):
@@ -148,7 +136,7 @@ class Lexer:
         return lines
 
     def finish(self, read: int) -> Line | None:
-        """What is left when the body ends: an unterminated line, or None."""
+        """The line that the end of the body left without terminator, or None."""
         raw = self._take()
         return Line(self._offset, raw, b"", read) if raw else None
 
@@ -186,12 +174,12 @@ class Interpreter:
 
     @property
     def pending(self) -> bool:
-        """True while fields wait for the blank line that would dispatch them."""
+        """Whether fields wait for the blank line that would dispatch them."""
         return bool(self._data or self._type)
 
     @property
     def plain_id(self) -> str | None:
-        """The last event id; None while fields wait for their blank line, or an id that none has dispatched yet."""
+        """The last event id; None while fields, or an id alone, still wait for their blank line."""
         return self._id if self._start is None and self._id == self._last_event_id else None
 
     def feed(self, line: Line) -> Event | None:
@@ -219,7 +207,7 @@ class Interpreter:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():  # bytes.isdigit is ASCII digits only, as the standard asks
             digits = value.lstrip(b"0")
-            self.retry_ms = int(digits or b"0") if len(digits) <= _RETRY_DIGITS else MAX_RETRY_MS
+            self.retry_ms = int(digits or b"0") if len(digits) <= _MOST_RETRY_DIGITS else MAX_RETRY_MS
         return None
 
     def _dispatch(self, line: Line) -> Event | None:
@@ -237,54 +225,3 @@ class Interpreter:
             line.offset,
             line.read_index,
         )
-
-
-def plain_events(lexer: Lexer, interpreter: Interpreter, data: bytes, read: int) -> list[Event] | None:
-    """What the two give for `data`, at a tenth of the cost, if it is nothing but plain events; else None.
-
-    A plain event is one `data` line, perhaps behind an `event` line, all ended by LF: nearly every token of every
-    provider is one.
-    """
-    offset = lexer.offset
-    last_id = interpreter.plain_id
-    if offset is None or last_id is None or not data.endswith(b"\n\n") or b"\r" in data or len(data) > _PLAIN_BYTES:
-        return None
-    events = []
-    for block in data[:-2].split(b"\n\n"):
-        kind, value = "message", block
-        if block.startswith(b"event: "):
-            name, _, value = block.partition(b"\n")
-            kind = name[7:].decode("utf-8", "replace") or kind
-        if not value.startswith(b"data: ") or b"\n" in value:
-            return None
-        end = offset + len(block) + 1
-        events.append(Event(kind, value[6:].decode("utf-8", "replace"), last_id, offset, end, read))
-        offset = end + 1
-    lexer.skip(len(data))
-    return events
-
-
-def plain_runs(lexer: Lexer, interpreter: Interpreter, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
-    """`plain_events` for many pieces of unnamed plain events, at a third of the cost."""
-    offset = lexer.offset
-    last_id = interpreter.plain_id
-    body = b"".join(pieces)
-    if offset is None or last_id is None or b"\r" in body or len(body) > _PLAIN_BYTES or not body.endswith(b"\n\n"):
-        return None
-    sizes = [len(block) + 2 for block in body[:-2].split(b"\n\n")]
-    separators = body.count(b"\n\ndata: ")
-    if body.count(b"\n") != 2 * len(sizes) or separators != len(sizes) - 1 or not body.startswith(b"data: "):
-        return None
-    if sizes != list(map(len, pieces)):
-        if not all(piece.endswith(b"\n\n") for piece in pieces):
-            return None
-        counts = [piece.count(b"\n\n") for piece in pieces]
-        reads = [read for read, count in zip(reads, counts, strict=True) for _ in range(count)]
-    try:
-        data = body[6:-2].decode().split("\n\ndata: ")
-    except UnicodeDecodeError:  # what is broken is replaced within its own event
-        data = [block[6:].decode("utf-8", "replace") for block in body[:-2].split(b"\n\n")]
-    starts = list(accumulate(sizes, initial=offset))
-    ends = [start - 1 for start in starts[1:]]
-    lexer.skip(len(body))
-    return many(Event, repeat("message"), data, repeat(last_id), starts, ends, reads)

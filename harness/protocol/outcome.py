@@ -1,6 +1,13 @@
-"""How a stream ended, in one word."""
+"""How a stream ended, in one word, and the rules that decide it: an ordered table of which the first match counts."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Final, NamedTuple
+
+from streamgauge.wire import End
+
+_MOST_MESSAGE_CHARS: Final = 500
+_MESSAGE_KEYS: Final = ("message", "detail", "title", "code", "type")  # detail and title: RFC 9457 problem details
 
 
 class Outcome(StrEnum):
@@ -16,3 +23,117 @@ class Outcome(StrEnum):
     STALLED = "stalled"
     CANCELLED = "cancelled"
     INCOMPLETE = "incomplete"
+
+
+class Facts(NamedTuple):
+    """Everything that the outcome of a stream depends on."""
+
+    end: End | None = End.COMPLETE  # None: nothing has ended the exchange yet
+    transport_detail: str | None = None  # what the transport says about this end
+    sent: bool = True  # the kernel has taken the whole request
+    status: int | None = 200  # None: no response head came
+    reason: str = ""
+    failure: str | None = None  # why the body could not be decoded, or which limit it exceeded
+    is_stream: bool = True  # False when the body was seen not to be a stream of events, lines or text
+    content_type: str | None = None
+    has_token: bool = False
+    has_finish: bool = False
+    has_end_marker: bool = False
+    error: object = None  # the payload of the first error event
+    has_error: bool = False
+    end_marker: str | None = None  # the marker that the dialect prescribes; None: it ends at the end of the body
+
+
+class Rule(NamedTuple):
+    """One row of the table: `outcome` where `applies`, and the sentence or phrase that explains it to the user."""
+
+    name: str
+    applies: Callable[[Facts], bool]
+    outcome: Outcome
+    detail: Callable[[Facts], str | None] = lambda facts: facts.transport_detail
+
+
+RULES: Final = (
+    # The harness ended the exchange itself, so it says nothing about the endpoint.
+    Rule("the client left", lambda facts: facts.end is End.CANCELLED, Outcome.CANCELLED),
+    Rule("the run ended first", lambda facts: facts.end in (End.INTERRUPTED, None), Outcome.INCOMPLETE),
+    # The transport failed.
+    Rule("the request was never sent", lambda facts: not facts.sent, Outcome.CONNECT_ERROR),
+    Rule("silence after a token", lambda facts: facts.end is End.TIMEOUT and facts.has_token, Outcome.STALLED),
+    Rule("silence before any token", lambda facts: facts.end is End.TIMEOUT, Outcome.TIMEOUT),
+    Rule(
+        "the answer is not valid HTTP, or exceeds a limit",
+        lambda facts: facts.end in (End.MALFORMED, End.TOO_LARGE),
+        Outcome.PROTOCOL_ERROR,
+    ),
+    Rule(
+        "no response head",
+        lambda facts: facts.status is None,
+        Outcome.TRUNCATED,
+        lambda facts: facts.transport_detail or "the connection was closed before any answer",
+    ),
+    # The answer is not a stream.
+    Rule(
+        "a status other than 200",
+        lambda facts: facts.status != 200,
+        Outcome.HTTP_ERROR,
+        lambda facts: f"HTTP {facts.status} {facts.reason}".rstrip(),
+    ),
+    Rule(
+        "the body cannot be decoded, or exceeds a limit",
+        lambda facts: facts.failure is not None,
+        Outcome.PROTOCOL_ERROR,
+        lambda facts: facts.failure,
+    ),
+    Rule(
+        "the body is not a stream",
+        lambda facts: not facts.is_stream,
+        Outcome.PROTOCOL_ERROR,
+        lambda facts: f"Content-Type {facts.content_type!r} and the body is not an event stream",
+    ),
+    # The stream says itself how it went. An error counts even when an end marker follows it.
+    Rule("an error event", lambda facts: facts.has_error, Outcome.ERROR_EVENT, lambda facts: message_of(facts.error)),
+    # An end marker alone is not enough: many relays send one to hide that the upstream failed before its first token.
+    Rule(
+        "complete, but neither a token nor a finish reason",
+        lambda facts: facts.end is End.COMPLETE and not facts.has_token and not facts.has_finish,
+        Outcome.TRUNCATED,
+        lambda _: "the stream ended without a single token",
+    ),
+    # With its end marker the content is complete. What the transport does afterwards is a matter for the checks.
+    Rule(
+        "the end marker, then the end of the body",
+        lambda facts: facts.has_end_marker and facts.end is End.COMPLETE,
+        Outcome.OK,
+        lambda _: None,
+    ),
+    Rule(
+        "the end marker, then another end",
+        lambda facts: facts.has_end_marker,
+        Outcome.OK,
+        lambda facts: f"after the end marker: {facts.transport_detail or facts.end}",
+    ),
+    Rule("the body broke off", lambda facts: facts.end is not End.COMPLETE, Outcome.TRUNCATED),
+    Rule(
+        "the body ended where the dialect prescribes an end marker",
+        lambda facts: facts.end_marker is not None,
+        Outcome.TRUNCATED,
+        lambda facts: f"the stream ended without its end marker ({facts.end_marker})",
+    ),
+    Rule("the body ended, as the dialect prescribes", lambda _: True, Outcome.OK, lambda _: None),
+)
+
+
+def outcome_of(facts: Facts) -> tuple[Outcome, str | None]:
+    """The outcome, and the detail that explains it; None where there is nothing to explain."""
+    rule = next(rule for rule in RULES if rule.applies(facts))
+    return rule.outcome, rule.detail(facts)
+
+
+def message_of(error: object) -> str:
+    """The most telling text of an error's payload, at most 500 characters."""
+    if isinstance(error, dict):
+        for key in _MESSAGE_KEYS:
+            if isinstance(error.get(key), str):
+                return str(error[key])[:_MOST_MESSAGE_CHARS]
+    return str(error)[:_MOST_MESSAGE_CHARS]

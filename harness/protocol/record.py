@@ -1,11 +1,11 @@
-"""The stream record: what one stream was, in a form that every metric, verdict and report can be recomputed from.
+"""The stream record: one stream in a form from which every metric, verdict and report can be recomputed.
 
-A token's time is the time of the read that completed its event, so the record stores reads once and, for each
-token event, the index of its read. Two tokens of one read share it: that is coalescing, and it shows.
+A token's time is the time of the read that completed its event. So the record stores each read once and, for each
+token event, the index of its read. Two tokens with the same index arrived together: coalescing stays visible.
 """
 
 from operator import sub
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -26,8 +26,8 @@ class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Waits(msgspec.Struct, frozen=True):
-    """Of the reads whose stamp does not tell when their tokens came (see `metrics.validity.doubtful`): how long what
-    came first in each may have waited for this client, which its event loop tells; parallel arrays.
+    """For each read whose stamp says too little about its tokens (see `metrics.validity.doubtful`): how long the read's
+    first bytes may have waited for this client, by how late its event loop ran. Parallel arrays.
     """
 
     reads: list[int]
@@ -35,14 +35,17 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One stream. `start_ns` and `intended_ns` are epoch ns; every other `*_ns` is ns since `start_ns`, except
-    `dns_ns`, `connect_ns`, `tunnel_ns`, `tls_ns`, `handshake_ns` (the round trip of TCP's handshake as the kernel
-    measured it), which are durations. What did not happen is absent. `intended_ns` is when an open loop wanted the
-    stream to start; `warmup` marks one that started before the figures begin. `asked_prompt_tokens` is the prompt's
-    length as this client counts it (see run.json: settings), `usage_prompt_tokens` as the server does.
+    """One stream. What did not happen is absent.
 
-    `worker` is the process id on one machine, and the number that the master gave under `load --master`; there the
-    epoch times are the master's: a worker adds the offset of its clock where that is larger than its error.
+    `start_ns` and `intended_ns` (when an open loop wanted the stream to start) are epoch ns. `dns_ns`, `connect_ns`,
+    `tunnel_ns`, `tls_ns` and `handshake_ns` (TCP's own handshake, measured by the kernel) are durations.
+    Every other `*_ns` is ns since `start_ns`.
+
+    `warmup` marks a stream that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this
+    client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it.
+
+    `worker` is a process id, or under `load --master` the number that the master gave. There the epoch times are those
+    of the master's clock: a worker adds the offset of its own clock when the offset is larger than its error.
     """
 
     schema: int
@@ -109,30 +112,10 @@ def record_of(
     """The record of an interpreted stream. `url` must already be masked."""
     capture = transcript.capture
     start = capture.start_ns
-
-    def since(at: int | None) -> int | None:
-        return None if at is None else at - start
-
-    events, deltas = transcript.events, transcript.deltas
-    tokens: list[int] = []
-    chars = 0
-    last = -1
-    others: list[Found] = []
-    for found in deltas:
-        index, (kind, text, _) = found
-        if kind is not Kind.CONTENT:
-            others.append(found)
-        if text and kind in TOKEN_KINDS:
-            chars += len(text)
-            if index != last:
-                tokens.append(events[index].read_index)
-            last = index
-    answer = next((f for f in deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
-    done = first_of(others, Kind.DONE) or first_of(others, Kind.ERROR)
-    last_byte = capture.reads[-1].t_ns if capture.reads else None
-    usage_tokens = _usage(others, "completion_tokens", "output_tokens")
-    finish = first_of(others, Kind.FINISH)
     arrivals, taken, sizes, stamped = zip(*capture.reads, strict=True) if capture.reads else ((), (), (), ())
+    parts = _split(transcript)
+    output_tokens, tokens_source = _output_tokens(parts)
+    finish = first_of(parts.signals, Kind.FINISH)
     return StreamRecord(
         schema=SCHEMA,
         id=stream_id,
@@ -153,28 +136,28 @@ def record_of(
         tunnel_ns=capture.tunnel_ns,
         tls_ns=capture.tls_ns,
         handshake_ns=capture.handshake_ns,
-        sent_ns=since(capture.sent_ns),
-        first_byte_ns=since(capture.first_byte_ns),
-        headers_ns=since(capture.headers_ns),
-        first_event_ns=since(transcript.time_of(events[0])) if events else None,
-        first_chunk_ns=since(transcript.time_of(events[deltas[0].event])) if deltas else None,
-        first_answer_ns=since(transcript.time_of(events[answer.event])) if answer else None,
-        end_ns=since(transcript.time_of(events[done.event]) if done else last_byte),
-        closed_ns=since(capture.end_ns),
-        events=len(events),
+        sent_ns=_since(start, capture.sent_ns),
+        first_byte_ns=_since(start, capture.first_byte_ns),
+        headers_ns=_since(start, capture.headers_ns),
+        first_event_ns=_event_ns(transcript, 0 if transcript.events else None),
+        first_chunk_ns=_event_ns(transcript, transcript.deltas[0].event if transcript.deltas else None),
+        first_answer_ns=_event_ns(transcript, _first_answer(transcript)),
+        end_ns=_end_ns(transcript, parts.signals),
+        closed_ns=_since(start, capture.end_ns),
+        events=len(transcript.events),
         comments=transcript.comments,
         reads=Reads(
             [t_ns - start for t_ns in arrivals[:MAX_READS]],
             list(map(sub, taken[:MAX_READS], arrivals[:MAX_READS])),
             list(sizes[:MAX_READS]),
         ),
-        token_reads=[read for read in tokens if read < MAX_READS],
-        token_chars=chars,
-        output_tokens=usage_tokens if usage_tokens is not None else (len(tokens) or None),
-        tokens_source="usage" if usage_tokens is not None else ("token events" if tokens else None),
+        token_reads=[read for read in parts.token_reads if read < MAX_READS],
+        token_chars=parts.token_chars,
+        output_tokens=output_tokens,
+        tokens_source=tokens_source,
         asked_prompt_tokens=asked_prompt_tokens,
         asked_output_tokens=asked_output_tokens,
-        usage_prompt_tokens=_usage(others, "prompt_tokens", "input_tokens"),
+        usage_prompt_tokens=_usage(parts.signals, "prompt_tokens", "input_tokens"),
         finish_reason=finish.delta.value if finish else None,
         stamp_source=capture.stamp_source,
         unstamped_reads=stamped.count(False),
@@ -182,10 +165,72 @@ def record_of(
     )
 
 
-def _usage(deltas: list[Found], *names: str) -> int | None:
-    """A count that the server gives, under the name that OpenAI or Anthropic has for it."""
+class _Parts(NamedTuple):
+    """The deltas of a stream, sorted: the read of each token event, the tokens' length in characters, and all deltas
+    that are not content, which are few and are searched several times.
+    """
+
+    token_reads: list[int]
+    token_chars: int
+    signals: list[Found]
+
+
+def _split(transcript: Transcript) -> _Parts:
+    """One pass over all deltas, because several passes would cost more than the rest of the record."""
+    events = transcript.events
+    token_reads: list[int] = []
+    signals: list[Found] = []
+    chars = 0
+    last = -1
+    for found in transcript.deltas:
+        index, (kind, text, _) = found
+        if kind is not Kind.CONTENT:
+            signals.append(found)
+        if text and kind in TOKEN_KINDS:
+            chars += len(text)
+            if index != last:  # several deltas of one event are one token event
+                token_reads.append(events[index].read_index)
+            last = index
+    return _Parts(token_reads, chars, signals)
+
+
+def _since(start_ns: int, at_ns: int | None) -> int | None:
+    return None if at_ns is None else at_ns - start_ns
+
+
+def _event_ns(transcript: Transcript, index: int | None) -> int | None:
+    """Arrival of the event with this index, ns since the start; None without an index."""
+    if index is None:
+        return None
+    return transcript.time_of(transcript.events[index]) - transcript.capture.start_ns
+
+
+def _first_answer(transcript: Transcript) -> int | None:
+    """The index of the first event with a text of the answer, which is not reasoning or tool arguments."""
+    return next((f.event for f in transcript.deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
+
+
+def _end_ns(transcript: Transcript, signals: list[Found]) -> int | None:
+    """When the stream ended for its user: at the end marker or the error, else at the last byte."""
+    done = first_of(signals, Kind.DONE) or first_of(signals, Kind.ERROR)
+    if done is not None:
+        return _event_ns(transcript, done.event)
+    capture = transcript.capture
+    return _since(capture.start_ns, capture.reads[-1].t_ns if capture.reads else None)
+
+
+def _output_tokens(parts: _Parts) -> tuple[int | None, str | None]:
+    """The number of generated tokens and its source: the server's own count, else the number of token events."""
+    counted = _usage(parts.signals, "completion_tokens", "output_tokens")
+    if counted is not None:
+        return counted, "usage"
+    return (len(parts.token_reads), "token events") if parts.token_reads else (None, None)
+
+
+def _usage(signals: list[Found], *names: str) -> int | None:
+    """A count from the server's usage, under OpenAI's or Anthropic's name for it; later usage replaces earlier."""
     usage: dict[str, Any] = {}
-    for _, delta in deltas:
+    for _, delta in signals:
         if delta.kind is Kind.USAGE and isinstance(delta.value, dict):
             usage |= delta.value
     for key in names:

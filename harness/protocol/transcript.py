@@ -19,15 +19,17 @@ class Found(NamedTuple):
 
 
 def first_of(deltas: Iterable[Found], kind: Kind) -> Found | None:
-    """The first of some deltas that is of a kind."""
+    """The first delta of this kind."""
     return next((found for found in deltas if found.delta.kind is kind), None)
 
 
 @dataclass(slots=True)
 class Transcript:
-    """A stream as understood: `lines` and `body` only where they were asked for.
+    """A stream as understood; `lines` and `body` are filled only by a reader that keeps them.
 
-    `bare` are the bytes of an error that the dialect's vendor writes outside of any event.
+    `pending` is the line that the end of the body left without terminator, `undispatched` whether fields were left
+    without the blank line that dispatches them. `bare` is the range of the body with an error that the dialect's
+    vendor writes outside of any event (Gemini).
     """
 
     capture: Capture
@@ -66,12 +68,17 @@ class Transcript:
         return "".join(found.delta.text for found in self.deltas if found.delta.kind is Kind.CONTENT)
 
     def first(self, kind: Kind) -> Found | None:
-        """The first delta of a kind."""
+        """The first delta of this kind."""
         return first_of(self.deltas, kind)
 
+    def signals(self) -> list[Found]:
+        """All deltas but content. A stream has few, so searching these is cheaper than searching all deltas."""
+        return [found for found in self.deltas if found.delta.kind is not Kind.CONTENT]
+
     def read_of(self, offset: int) -> int | None:
-        """The index of the read that brought the byte at `offset` of `body`, or of its line's end where the body was
-        compressed; None where there is no such byte.
+        """The index of the read that brought the byte at `offset` of `body`; None when there is no such byte.
+
+        In a compressed body only the read that completed the byte's line is known.
         """
         if not 0 <= offset < len(self.body):
             return None

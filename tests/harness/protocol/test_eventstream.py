@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import LimitExceeded
-from streamgauge.protocol.eventstream import Event, Interpreter, Lexer, Line, plain_events
+from streamgauge.protocol.eventstream import Event, Interpreter, Lexer, Line
+from streamgauge.protocol.eventstream_fast import plain_events
 from tests.builders.parsing import BOM, Parsed, everywhere
 from tests.builders.tapes import cut
 

@@ -19,7 +19,8 @@ from streamgauge.endpoint.client import not_a_stream
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import LimitExceeded
 from streamgauge.protocol import dialects
-from streamgauge.protocol.eventstream import MAX_RETRY_MS, Event, Interpreter, Lexer, Line, plain_events, plain_runs
+from streamgauge.protocol.eventstream import MAX_RETRY_MS, Event, Interpreter, Lexer, Line
+from streamgauge.protocol.eventstream_fast import plain_events, plain_runs
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.transcript import Transcript

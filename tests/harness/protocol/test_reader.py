@@ -177,7 +177,7 @@ def test_what_is_no_event_stream_is_a_protocol_error_however_it_is_cut(body: byt
     for name, pieces in chunkings(body):
         transcript = read([(0, head("Content-Type: text/html")), *((MS, piece) for piece in pieces)])
         assert transcript.outcome is Outcome.PROTOCOL_ERROR, name
-        assert transcript.detail == "Content-Type 'text/html' and the body is no event stream"
+        assert transcript.detail == "Content-Type 'text/html' and the body is not an event stream"
         assert not transcript.is_stream
 
 
@@ -191,7 +191,7 @@ def test_an_sse_dialect_that_was_asked_for_does_not_make_html_a_stream() -> None
 
 
 def test_a_missing_content_type_is_named_as_such() -> None:
-    assert read([(0, head() + b"hello")]).detail == "Content-Type None and the body is no event stream"
+    assert read([(0, head() + b"hello")]).detail == "Content-Type None and the body is not an event stream"
 
 
 def test_plain_text_counts_each_read_as_a_token_and_no_character_is_torn() -> None:
