@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from streamgauge.conformance.result import Verdict
 from streamgauge.diagnosis.cancellation import CancelRow
-from streamgauge.metrics.definitions import NEUTRAL
 from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome

@@ -8,7 +8,8 @@ from streamgauge.conformance.result import ChecksFile
 from streamgauge.diagnosis.cancellation import CancellationFile
 from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.errors import UsageError
-from streamgauge.metrics.slo import Slo, SloResult, parse_slo
+from streamgauge.metrics.condition import Condition
+from streamgauge.metrics.slo import SloResult, parse_slo
 from streamgauge.metrics.summary import Summary
 from streamgauge.reports.streams import Streams, collect
 from streamgauge.rundir import runs
@@ -93,7 +94,7 @@ def load(directory: Path) -> Run:
     return run
 
 
-def _objectives(manifest: RunFile | None) -> tuple[list[Slo], list[str]]:
+def _objectives(manifest: RunFile | None) -> tuple[list[Condition], list[str]]:
     """The objectives the run was started with, and those that cannot be read: the run is still worth a report."""
     given: Any = manifest.settings.get("slos") if manifest else None
     slos, unread = [], []

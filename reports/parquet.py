@@ -1,4 +1,4 @@
-"""streams.parquet: a row a stream, for pandas, DuckDB or Spark. Needs the extra `streamgauge[parquet]` (pyarrow)."""
+"""streams.parquet: one row a stream, for pandas, DuckDB or Spark. Needs the extra `streamgauge[parquet]` (pyarrow)."""
 
 from itertools import islice
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from streamgauge.errors import UsageError
 from streamgauge.files import replacing
-from streamgauge.metrics.definitions import per_stream
-from streamgauge.metrics.validity import ttft_bound_ns
+from streamgauge.metrics.definitions import OF_STREAM
+from streamgauge.metrics.facts import StreamFacts
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.reports.streams import Records
 from streamgauge.rundir import runs
 
 NAME: Final = "streams.parquet"
-_ROWS: Final = 20_000  # a row group: what is in memory at once
+_ROWS: Final = 20_000  # of one row group, which is in memory at once
 
 _TEXT: Final = (
     "id", "outcome", "detail", "scenario", "method", "url", "dialect", "finish_reason", "tokens_source", "stamp_source",
@@ -23,21 +23,17 @@ _NUMBERS: Final = (
     "closed_ns", "events", "comments", "output_tokens", "token_chars", "unstamped_reads", "wire_bytes",
     "asked_prompt_tokens", "asked_output_tokens", "usage_prompt_tokens",
 )  # fmt: skip
-_METRICS: Final = (
-    "ttft", "ttfb", "headers", "ttfe", "ttfat", "ttst", "tpot", "e2e", "connect", "ttft_any_chunk", "tpot_incl_first",
-    "itl_request_mean", "itl", "schedule_delay", "ttft_intended", "e2e_intended",
-)  # fmt: skip
 _FLAGS: Final = ("reused", "warmup")
 _LISTS: Final = ("token_at_ns", "read_at_ns", "read_lag_ns", "read_bytes")
 
 
 def write_parquet(directory: Path, *, events: bool = False) -> Path:
-    """Write `streams.parquet` beside the records; `events` adds the arrival of every token and read as lists.
+    """Write `streams.parquet` beside the records; `events` adds the arrivals of all tokens and reads as lists.
 
-    Times are ns; what did not happen is null. Raises UsageError without pyarrow or without records.
+    Times are ns; an event that did not happen is null. Raises UsageError without pyarrow or without records.
     """
     try:
-        import pyarrow as pa  # an extra of 100 MB that most never need
+        import pyarrow as pa  # an extra of 100 MB that most users never need
         import pyarrow.parquet as pq
     except ImportError:
         raise UsageError("--parquet needs pyarrow", "install it: pip install 'streamgauge[parquet]'") from None
@@ -47,8 +43,7 @@ def write_parquet(directory: Path, *, events: bool = False) -> Path:
         [(name, pa.string()) for name in _TEXT]
         + [(name, pa.bool_()) for name in _FLAGS]
         + [(name, pa.int64()) for name in _NUMBERS]
-        + [(_column(name), pa.float64()) for name in _METRICS]
-        + [("ttft_bound_ns", pa.int64())]
+        + [(metric.column, pa.float64()) for metric in OF_STREAM]
         + [(name, pa.list_(pa.int64())) for name in _LISTS if events]
     )
     path = directory / NAME
@@ -58,22 +53,16 @@ def write_parquet(directory: Path, *, events: bool = False) -> Path:
             while rows := [_row(record, events) for record in islice(records, _ROWS)]:
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
+        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable? Is the disk full?") from None
     return path
 
 
-def _column(metric: str) -> str:
-    # Of one stream there is no pool of gaps: `itl` is its longest.
-    return "itl_max_ns" if metric == "itl" else f"{metric}_ns"
-
-
 def _row(record: StreamRecord, events: bool) -> dict[str, Any]:
-    values = per_stream(record)
+    stream = StreamFacts(record)
     row: dict[str, Any] = {name: getattr(record, name) for name in (*_TEXT, *_FLAGS, *_NUMBERS)}
     row["outcome"] = record.outcome.value
-    row |= {_column(name): values[name] for name in _METRICS}
-    row["ttft_bound_ns"] = ttft_bound_ns(record)
+    row |= {metric.column: metric.of_stream(stream) for metric in OF_STREAM}
     if events:
         reads = record.reads
-        row |= zip(_LISTS, (record.token_ns, reads.at_ns, reads.lag_ns, reads.bytes), strict=True)
+        row |= zip(_LISTS, (stream.token_ns, reads.at_ns, reads.lag_ns, reads.bytes), strict=True)
     return row

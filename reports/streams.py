@@ -1,7 +1,7 @@
-"""What the figures draw, gathered from the records in bounded memory.
+"""The data of the figures, gathered from the records in bounded memory.
 
-A first look takes only the outline of each stream, to know the run's span; one full pass then accumulates the totals,
-fills the time bins and keeps the lanes of the timeline. No stream's event times outlive the record they came in.
+A first pass reads only the outline of each stream, to know the run's span. One full pass then accumulates the totals,
+fills the time bins and keeps the lanes of the timeline. The event times of a stream are dropped with its record.
 """
 
 import heapq
@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from streamgauge.metrics.definitions import NEUTRAL, ttft_ns
-from streamgauge.metrics.slo import Slo
-from streamgauge.metrics.summary import Timing, Totals
+from streamgauge.metrics.condition import Condition
+from streamgauge.metrics.facts import NEUTRAL, StreamFacts
+from streamgauge.metrics.summary import Totals
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir import runs
@@ -27,13 +27,13 @@ from streamgauge.units import MS, SECOND
 MAX_ROWS: Final = 200_000
 MAX_LANES: Final = 20
 MAX_BINS: Final = 120
-# What cannot be told apart on a lane is drawn once.
+# A lane has about as many pixels; closer ticks would be drawn over each other.
 TICKS_PER_LANE: Final = 300
 _BATCH: Final = 50_000
 
 
 class Lane(NamedTuple):
-    """One stream of the timeline, ms since its start. `why` says what it was chosen for."""
+    """One stream of the timeline, ms since its start. `why` is the reason for its choice."""
 
     id: str
     outcome: str
@@ -45,9 +45,9 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The records of a run, condensed. `table` has a row a stream (every `stride`-th of a large run).
+    """The records of a run, condensed. `table` has a row for each stream (for every `stride`-th of a large run).
 
-    `window_s` is what of the run is measured, from and to, in seconds since the first stream began.
+    `window_s` is the beginning and the end of the measured window, in seconds since the first stream began.
     """
 
     totals: Totals
@@ -84,38 +84,39 @@ class Records:
 
 
 class _Choice:
-    """Which streams the timeline shows: failures, the slowest first tokens, the longest stalls, and some others.
+    """Chooses the streams of the timeline: failures, the slowest first tokens, the longest stalls, and some others.
 
-    Each is condensed when it is seen, so nothing has to be read twice; `count` is how many there will be.
+    Each candidate is condensed at once, so that no record is read twice; `count` is the number of streams to come.
     """
 
     def __init__(self, count: int) -> None:
-        self._all = count <= MAX_LANES  # then slowest of a few says nothing
+        self._all = count <= MAX_LANES  # all are shown, so "the slowest" would say nothing
         self._every = max(count // (4 * MAX_LANES), 1)
         self._slowest: list[tuple[int, int, Lane]] = []
         self._stalled: list[tuple[int, int, Lane]] = []
         self._failed: dict[str, list[tuple[int, Lane]]] = {}
         self._others: list[tuple[int, Lane]] = []
 
-    def see(self, index: int, record: StreamRecord, timing: Timing) -> None:
+    def consider(self, index: int, stream: StreamFacts) -> None:
+        record = stream.record
         if record.outcome not in NEUTRAL:
             chosen = self._failed.setdefault(record.outcome.value, [])
             if len(chosen) < 4:
-                chosen.append((index, _lane(record, timing)))
+                chosen.append((index, _lane(stream)))
         elif record.outcome is Outcome.OK and (self._all or index % self._every == 0):
-            self._others.append((index, _lane(record, timing)))
-        if timing.tokens:
-            _keep_largest(self._slowest, timing.tokens[0], index, record, timing)
-        if timing.stalls:
-            _keep_largest(self._stalled, max(timing.stalls), index, record, timing)
+            self._others.append((index, _lane(stream)))
+        if stream.ttft_ns is not None:
+            _keep_largest(self._slowest, stream.ttft_ns, index, stream)
+        if stream.stalls_ns:
+            _keep_largest(self._stalled, max(stream.stalls_ns), index, stream)
 
     def lanes(self) -> list[Lane]:
         """In the order in which they are shown."""
         chosen: dict[int, Lane] = {}
-        # One of each kind of failure before a second of any.
+        # One stream of each kind of failure before a second of any kind.
         rounds = itertools.zip_longest(*self._failed.values())
-        for index, lane in [found for one in rounds for found in one if found is not None][:8]:
-            chosen[index] = lane  # its outcome says why
+        for index, lane in [found for row in rounds for found in row if found is not None][:8]:
+            chosen[index] = lane  # its outcome is the reason
         for stall, index, lane in sorted(self._stalled, reverse=True):
             chosen.setdefault(index, lane._replace(why=f"stall {stall / SECOND:.1f} s"))
         if not self._all:
@@ -130,15 +131,15 @@ class _Choice:
 
 
 def _keep_largest(
-    heap: list[tuple[int, int, Lane]], value: int, index: int, record: StreamRecord, timing: Timing, size: int = 4
+    heap: list[tuple[int, int, Lane]], value: int, index: int, stream: StreamFacts, size: int = 4
 ) -> None:
     if len(heap) < size:
-        heapq.heappush(heap, (value, index, _lane(record, timing)))
+        heapq.heappush(heap, (value, index, _lane(stream)))
     elif (value, index) > heap[0][:2]:
-        heapq.heapreplace(heap, (value, index, _lane(record, timing)))
+        heapq.heapreplace(heap, (value, index, _lane(stream)))
 
 
-def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
+def collect(directory: Path, slos: Iterable[Condition]) -> Streams | None:
     """Condense `streams.jsonl`; None when it holds no line at all."""
     expected, first, last = 0, None, 0
     for outline in outlines(directory):
@@ -153,14 +154,14 @@ def collect(directory: Path, slos: Iterable[Slo]) -> Streams | None:
     rows: list[tuple[int, int, str, str | None, float | None, float | None]] = []
     stride, count, url = 1, 0, ""
     for count, record in enumerate(records, 1):
-        timing = totals.add(record)
-        choice.see(count, record, timing)
-        bins.add(record, timing.tokens)
+        stream = totals.add(record)
+        choice.consider(count, stream)
+        bins.add(record, stream.token_ns)
         url = url or record.url
         if record.dialect:
             dialects[record.dialect] += 1
         if count % stride == 0 and not record.warmup:
-            rows.append((count, record.start_ns, record.outcome.value, record.scenario, ttft_ns(record), record.end_ns))
+            rows.append((count, record.start_ns, record.outcome.value, record.scenario, stream.ttft_ns, record.end_ns))
             if len(rows) >= MAX_ROWS:
                 stride *= 2
                 rows = [row for row in rows if row[0] % stride == 0]
@@ -193,12 +194,13 @@ def _table(rows: list[tuple[int, int, str, str | None, float | None, float | Non
     )
 
 
-def _lane(record: StreamRecord, timing: Timing) -> Lane:
+def _lane(stream: StreamFacts) -> Lane:
+    record = stream.record
     end = record.end_ns if record.end_ns is not None else record.closed_ns
-    times = timing.tokens
+    times = stream.token_ns
     span = max(times[-1] - times[0], 1) if times else 1
     distinct = {(at - times[0]) * TICKS_PER_LANE // span: at for at in reversed(times)}
-    longest = max(timing.gaps, default=0)
+    longest = max(stream.gaps_ns, default=0)
     return Lane(
         id=record.id,
         outcome=record.outcome.value,
@@ -219,13 +221,13 @@ class _Bins:
         self.width = next(width for width in steps if self.span / width <= MAX_BINS)
         self.bins = int(self.span // self.width) + 1
         self.tokens = np.zeros(self.bins)
-        self._at: list[float] = []  # counted together: an array of fifty costs as much as one of fifty thousand
+        self._at: list[float] = []  # counted in batches: numpy takes as long for 50 values as for 50,000
         self._weights: list[float] = []
         self.open_ns = np.zeros(self.bins)
         self.steps = np.zeros(self.bins + 1)
 
     def add(self, record: StreamRecord, tokens: list[int]) -> None:
-        """A token event weighs as many tokens as the stream had for each of its events."""
+        """Each token event weighs the stream's output tokens / its token events."""
         start = record.start_ns - self.first
         if tokens:
             self._at += [start + at for at in tokens]
@@ -241,7 +243,7 @@ class _Bins:
         self._at, self._weights = [], []
 
     def _open(self, at: float, change: int) -> None:
-        """A stream counts for the part of its first and last bin that it was open in."""
+        """In its first and last bin, a stream counts for the part of the bin in which it was open."""
         where = min(max(int(at // self.width), 0), self.bins - 1)
         self.open_ns[where] += change * ((where + 1) * self.width - at)
         self.steps[where + 1] += change
@@ -259,7 +261,7 @@ class _Bins:
                 "streams": np.maximum(open_ns / np.maximum(covered, 1), 0),
             }
         )
-        # A sliver of a last bin would show a rate that nobody ever saw.
+        # A last bin of less than a quarter would show an extreme rate that never lasted a whole bin.
         if self.bins > 1 and covered[-1] < self.width / 4:
             return frame.iloc[:-1]
         return frame

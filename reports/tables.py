@@ -5,35 +5,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from streamgauge.metrics.calibration import beyond, calibration_lines
-from streamgauge.metrics.definitions import METRICS
+from streamgauge.metrics.definitions import LATENCIES, METRICS, OF_RUN
 from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.metric import Unit
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ABSENT, ms_cell, number, percent
 from streamgauge.units import MS, plural
 
-_ROWS = (
-    ("ttft", "ttft_ms"),
-    ("ttfb", "ttfb_ms"),
-    ("headers", "headers_ms"),
-    ("ttfat", "ttfat_ms"),
-    ("itl", "itl_ms"),
-    ("tpot", "tpot_ms"),
-    ("e2e", "e2e_ms"),
-    ("schedule_delay", "schedule_delay_ms"),
-    ("ttft_intended", "ttft_intended_ms"),
-    ("e2e_intended", "e2e_intended_ms"),
-    ("connect", "connect_ms"),
-    ("client_lag", "client_lag_ms"),
-    ("ttft_bound", "ttft_bound_ms"),
-    ("itl_bound", "itl_bound_ms"),
-    ("loop_late", "loop_late_ms"),
-    ("ttft_any_chunk", "ttft_any_chunk_ms"),
-    ("tpot_incl_first", "tpot_incl_first_ms"),
-    ("itl_request_mean", "itl_request_mean_ms"),
-)
-_OPEN_LOOP_ONLY = frozenset({"schedule_delay", "ttft_intended", "e2e_intended"})
 _FAILURES_SHOWN = 12
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization", "cookie", "x-api-key"})
 
@@ -49,12 +29,12 @@ class Table(NamedTuple):
 def distributions(summary: Summary) -> Table:
     """Every distribution of the summary, in ms."""
     rows = []
-    for name, field in _ROWS:
-        dist: Distribution | None = getattr(summary, field)
-        if dist is None and name in _OPEN_LOOP_ONLY:
+    for metric in LATENCIES:
+        dist: Distribution | None = getattr(summary, metric.field)
+        if dist is None and metric.only_if_present:
             continue
         cells = [ms_cell(getattr(dist, part) if dist else None) for part in ("mean", "p50", "p90", "p95", "p99", "max")]
-        rows.append([name, *cells, f"{dist.count:,}" if dist else ABSENT])
+        rows.append([metric.name, *cells, f"{dist.count:,}" if dist else ABSENT])
     return Table(["ms", "mean", "p50", "p90", "p95", "p99", "max", "count"], rows, 7)
 
 
@@ -141,7 +121,7 @@ def floor(run: Run) -> Table | None:
 
 
 def rates(summary: Summary) -> Table:
-    """Throughput and the rest of the summary."""
+    """Throughput, shares and counts of the whole run."""
     per_event = summary.output_tokens / summary.token_events if summary.token_events else None
     return Table(
         ["measure", "value"],
@@ -151,19 +131,18 @@ def rates(summary: Summary) -> Table:
             ["output tokens of the measured streams", number(summary.output_tokens or None)],
             ["tokens counted from", summary.tokens_source or ABSENT],
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
-            ["output tokens/s", number(summary.output_tokens_per_s)],
-            ["events/s", number(summary.events_per_s)],
-            ["streams/s", ABSENT if summary.streams_per_s is None else f"{summary.streams_per_s:,.2f}"],
-            ["goodput", percent(summary.goodput)],
+            *([metric.title, _of_run(metric.unit, getattr(summary, metric.field))] for metric in OF_RUN),
             ["objectives", "; ".join(summary.slos) or ABSENT],
-            ["coalesced gaps", percent(summary.coalesced_share)],
-            ["merged by late reads of ours", percent(summary.merged_share)],
-            ["busiest client process, of a core", percent(summary.busiest_core)],
-            ["stalls", f"{summary.stalls:,}"],
             ["streams of the warm-up, left out", f"{summary.warmup_streams:,}"],
         ],
         1,
     )
+
+
+def _of_run(unit: Unit, value: float | None) -> str:
+    if unit is Unit.SHARE:
+        return percent(value)
+    return number(value) if value is None or unit is Unit.COUNT or value >= 100 else f"{value:,.2f}"
 
 
 def outcomes(summary: Summary) -> Table:

@@ -23,7 +23,7 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
 from streamgauge.loadgen.workload import Leave
-from streamgauge.metrics.definitions import ttft_ns
+from streamgauge.metrics.facts import ttft_ns
 from streamgauge.metrics.process_stats import PERIOD_NS
 from streamgauge.metrics.validity import doubtful
 from streamgauge.protocol.outcome import Outcome

@@ -9,8 +9,7 @@ import typer.main
 from streamgauge.cli import app
 from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.registry import CHECKS
-from streamgauge.metrics.definitions import METRICS
-from streamgauge.metrics.histogram import RELATIVE_ERROR
+from tools import readme_metrics, summary_fields
 from tools.check_faults import FAULTS_PAGE, faults_page
 from tools.checks_page import PAGE, page
 
@@ -35,14 +34,7 @@ def checks() -> str:
     return f"`check` knows {sum(groups.values())} checks ({listed}). {told}"
 
 
-def metrics() -> str:
-    """The metric table."""
-    rows = [f"| `{m.name}` | {m.definition} | {m.absent} |" for m in METRICS]
-    note = f"\nHistogram quantiles are within {RELATIVE_ERROR:.1%} of the exact value."
-    return "\n".join(["| name | definition | absent when |", "|---|---|---|", *rows, note])
-
-
-BLOCKS = {"commands": commands, "checks": checks, "metrics": metrics}
+BLOCKS = {"commands": commands, "checks": checks, "metrics": readme_metrics.table}
 
 
 def rewritten(text: str) -> str:
@@ -56,6 +48,7 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
+    summary_fields.write()
     PAGE.write_text(page(), encoding="utf-8")
     FAULTS_PAGE.write_text(faults_page(), encoding="utf-8")
     README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,6 +12,7 @@ from streamgauge.diagnosis.abandonment import Abandonment
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, beyond, calibration_lines
 from streamgauge.metrics.comparison import Comparison
+from streamgauge.metrics.definitions import LATENCIES
 from streamgauge.metrics.distributions import Distribution
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
@@ -19,7 +20,6 @@ from streamgauge.units import SECOND
 
 _FAILURES: Final = 3
 _DETAIL: Final = 200
-_OPEN_LOOP: Final = ("ttft_intended", "e2e_intended", "schedule_delay")
 
 
 def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> Table:
@@ -77,15 +77,15 @@ def print_summary(summary: Summary) -> None:
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
         table.add_column(name, justify="right")
-    for name in ("ttft", "itl", "tpot", "e2e", *_OPEN_LOOP, "client_lag", "ttft_bound", "itl_bound"):
-        values: Distribution | None = getattr(summary, f"{name}_ms")
+    for metric in LATENCIES:
+        values: Distribution | None = getattr(summary, metric.field)
+        if not metric.terminal or (values is None and metric.only_if_present):
+            continue
         if values is None:
-            if name in _OPEN_LOOP:
-                continue
-            table.add_row(name, *["-"] * 7)
+            table.add_row(metric.name, *["-"] * 7)
         else:
             cells = [f"{getattr(values, column):,.2f}" for column in ("mean", "p50", "p90", "p95", "p99", "max")]
-            table.add_row(name, *cells, f"{values.count:,}")
+            table.add_row(metric.name, *cells, f"{values.count:,}")
     out.print(table)
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.streams.items()))
     rate = f"{summary.output_tokens_per_s:,.1f} tokens/s" if summary.output_tokens_per_s else "-"

@@ -11,8 +11,8 @@ from streamgauge.cli.options import with_target
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import ExitCode
-from streamgauge.metrics.definitions import gaps_ns, tpot_ns, ttft_ns
 from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.facts import gaps_ns, tpot_ns, ttft_ns
 from streamgauge.metrics.timeline import marks, reads
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import record_of

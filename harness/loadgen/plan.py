@@ -11,7 +11,7 @@ from streamgauge.loadgen.prompts import PromptSource
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import AbortRule
 from streamgauge.metrics.calibration import Calibration
-from streamgauge.metrics.slo import Slo
+from streamgauge.metrics.condition import Condition
 from streamgauge.units import SECOND
 
 
@@ -22,7 +22,7 @@ class LoadPlan(NamedTuple):
     directory: Path
     locustfiles: Sequence[Path]
     prompts: PromptSource
-    slos: Sequence[Slo] = ()
+    slos: Sequence[Condition] = ()
     max_errors: int | None = None
     abort_rules: Sequence[AbortRule] = ()
     cluster: Cluster | None = None

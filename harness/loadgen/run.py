@@ -23,7 +23,7 @@ from streamgauge.loadgen.progress import LoadProgress, Running, Stopping, Waitin
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.metrics.abort_rules import AbortWatch
-from streamgauge.metrics.definitions import NEUTRAL
+from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.summary import Totals
 from streamgauge.protocol.record import StreamRecord

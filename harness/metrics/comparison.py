@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.metrics.definitions import gaps_ns, ttft_ns
 from streamgauge.metrics.distributions import Distribution, distribution, pooled
+from streamgauge.metrics.facts import gaps_ns, ttft_ns
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.protocol.record import StreamRecord
 

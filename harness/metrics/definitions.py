@@ -1,176 +1,259 @@
-"""The vocabulary as code: one definition each (docs/definitions.md#metrics), of one stream's record.
+"""Every metric, declared once. To add a metric, add a declaration here and run `make docs`; nothing else.
 
-`METRICS` is the table that the README and every report print; the functions below compute what it says.
+What derives from `METRICS`: the summary in run.json (metrics/summary_fields.py, generated), the report's rows, the
+columns of streams.parquet, the names in `--slo` and `--abort-if`, the rows that `load` prints, and the README's table.
+The order here is the order everywhere. The times that the definitions name are in docs/definitions.md#times.
 """
 
-import operator
-from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
-from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.record import StreamRecord
-from streamgauge.units import MS
-
-STALL_FLOOR_NS: Final = 500 * MS
-STALL_FACTOR: Final = 10
-NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
-"""Not a failure of the endpoint's: it answered, we left, or the run ended."""
-_ENDLESS: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.HTTP_ERROR})
-"""What we cut has no end of its own, and an endpoint that refuses is not fast."""
-LATE_NS: Final = 10 * MS
-"""An arrival that starts this long after its time is late: peers aim at less (inference-perf's schedule delay)."""
+from streamgauge.metrics.facts import StreamFacts, mean, share, tpot_ns
+from streamgauge.metrics.metric import Latency, Metric, OfProcesses, OfRun, PerStream, Pooled, Unit
+from streamgauge.metrics.process_stats import lateness
 
 
-class Metric(NamedTuple):
-    """A row of the metric table."""
-
-    name: str
-    definition: str
-    absent: str
+def _tpot_with_first(stream: StreamFacts) -> float | None:
+    tokens = stream.record.output_tokens
+    return stream.end_ns / tokens if stream.end_ns and tokens else None
 
 
-METRICS: Final = (
-    Metric(
-        "ttft",
-        "arrival of the first event with generated text (content, reasoning or tool arguments) − start",
-        "no token came",
+METRICS: Final[tuple[Metric, ...]] = (
+    PerStream(
+        name="ttft",
+        definition="arrival of the first event with generated text (content, reasoning or tool arguments) − start",
+        absent="no token came",
+        value=lambda stream: stream.ttft_ns,
+        objective=True,
+        terminal=True,
     ),
-    Metric("ttfb", "first response byte − start", "no answer"),
-    Metric("headers", "end of the response head − start", "no answer"),
-    Metric("ttfe", "first event of any kind − start", "no event"),
-    Metric("ttfat", "first non-reasoning text − start", "no answer text"),
-    Metric("ttst", "second token event − first", "fewer than 2 token events"),
-    Metric(
-        "itl",
-        "gaps between successive token events, pooled over streams; 0 inside one read, counted as coalesced",
-        "fewer than 2 token events",
+    PerStream(
+        name="ttfb",
+        definition="first response byte − start",
+        absent="no answer",
+        value=lambda stream: stream.record.first_byte_ns,
+        objective=True,
     ),
-    Metric(
-        "tpot",
-        "per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
-        "fewer than 2 tokens",
+    PerStream(
+        name="headers",
+        definition="end of the response head − start",
+        absent="no answer",
+        value=lambda stream: stream.record.headers_ns,
+        objective=True,
     ),
-    Metric(
-        "e2e", "end of the stream (end marker, else last byte) − start", "no answer, a refusal, or cut by the client"
+    PerStream(
+        name="ttfe",
+        definition="first event of any kind − start",
+        absent="no event",
+        value=lambda stream: stream.record.first_event_ns,
+        objective=True,
     ),
-    Metric("schedule_delay", "actual − intended start of a stream of an open loop", "closed loop"),
-    Metric(
-        "ttft_intended",
-        "ttft from the intended start: what a user who came on time waited (coordinated omission)",
-        "closed loop, or no token came",
+    PerStream(
+        name="ttfat",
+        definition="first non-reasoning text − start",
+        absent="no answer text",
+        value=lambda stream: stream.record.first_answer_ns,
+        objective=True,
     ),
-    Metric("e2e_intended", "e2e from the intended start", "closed loop, or no e2e"),
-    Metric(
-        "client_lag",
-        "user-space read − kernel arrival, per read: the error this client would have added",
-        "no kernel stamps",
+    PerStream(
+        name="ttst",
+        definition="second token event − first",
+        absent="fewer than 2 token events",
+        value=lambda stream: stream.gaps_ns[0] if stream.gaps_ns else None,
+        objective=True,
     ),
-    Metric(
-        "ttft_bound",
-        "per stream: how much later than the truth this client may have put its ttft (late send, merged reads)",
-        "no token came",
+    Pooled(
+        name="itl",
+        definition="gaps between successive token events, pooled over streams; 0 inside one read, counted as coalesced",
+        absent="fewer than 2 token events",
+        values=lambda stream: stream.gaps_ns,
+        objective=True,
+        terminal=True,
     ),
-    Metric(
-        "itl_bound",
-        "per gap: how much later than the truth this client may have put its token; 0 where it came in a read alone",
-        "fewer than 2 token events",
+    PerStream(
+        name="tpot",
+        definition="per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
+        absent="fewer than 2 tokens",
+        value=lambda stream: tpot_ns(stream.record),
+        objective=True,
+        terminal=True,
     ),
-    Metric(
-        "output_tokens_per_s",
-        "output tokens that came in the measured window (warm-up and drain excluded), of whichever stream / its length",
-        "no token came",
+    PerStream(
+        name="e2e",
+        definition="end of the stream (end marker, else last byte) − start",
+        absent="no answer, a refusal, or cut by the client",
+        value=lambda stream: stream.end_ns,
+        objective=True,
+        terminal=True,
     ),
-    Metric(
-        "goodput",
-        "share of streams that are ok and meet every SLO; failed ones count, streams cut by the end of the run do not",
-        "no stream ended",
+    PerStream(
+        name="schedule_delay",
+        definition="actual − intended start of a stream of an open loop",
+        absent="closed loop",
+        value=lambda stream: stream.delay_ns,
+        terminal=True,
+        only_if_present=True,
     ),
-    Metric(
-        "stall",
-        "a gap between token events above max(10 × the stream's median gap, 500 ms)",
-        "fewer than 2 token events",
+    PerStream(
+        name="ttft_intended",
+        definition="ttft from the intended start: what a user who came on time waited (coordinated omission)",
+        absent="closed loop, or no token came",
+        value=lambda stream: stream.from_intended(stream.ttft_ns),
+        terminal=True,
+        only_if_present=True,
     ),
-    Metric(
-        "ttft_any_chunk",
-        "first chunk of any content, role included − start (vLLM bench's TTFT)",
-        "no chunk came",
+    PerStream(
+        name="e2e_intended",
+        definition="e2e from the intended start",
+        absent="closed loop, or no e2e",
+        value=lambda stream: stream.from_intended(stream.end_ns),
+        terminal=True,
+        only_if_present=True,
     ),
-    Metric("tpot_incl_first", "e2e / output tokens (guidellm's TPOT)", "no token came"),
-    Metric(
-        "itl_request_mean",
-        "per stream: mean gap between token events (aiperf's and guidellm's ITL)",
-        "fewer than 2 token events",
+    PerStream(
+        name="connect",
+        definition="length of the TCP connect (name look-up, proxy tunnel and TLS handshake not included)",
+        absent="the connection was reused",
+        value=lambda stream: stream.record.connect_ns,
+    ),
+    Pooled(
+        name="client_lag",
+        definition="user-space read − kernel arrival, per read: the error this client would have added",
+        absent="no kernel stamps",
+        values=lambda stream: () if stream.record.stamp_source == "user" else stream.record.reads.lag_ns,
+        terminal=True,
+    ),
+    PerStream(
+        name="ttft_bound",
+        definition="per stream: the most by which this client may report ttft too late (late send, merged reads)",
+        absent="no token came",
+        value=lambda stream: stream.ttft_bound_ns,
+        terminal=True,
+    ),
+    Pooled(
+        name="itl_bound",
+        definition="per gap: the most by which this client may report its token too late; 0 if it came in a read alone",
+        absent="fewer than 2 token events",
+        values=lambda stream: stream.itl_bounds_ns,
+        zeros=lambda stream: len(stream.gaps_ns) - len(stream.itl_bounds_ns),
+        terminal=True,
+    ),
+    OfProcesses(
+        name="loop_late",
+        definition="how late a 5 ms timer fired in a client process: a read may have waited as long",
+        absent="no client process reported",
+        pool=lateness,
+    ),
+    PerStream(
+        name="ttft_any_chunk",
+        definition="first chunk of any content, role included − start (vLLM bench's TTFT)",
+        absent="no chunk came",
+        value=lambda stream: stream.record.first_chunk_ns,
+    ),
+    PerStream(
+        name="tpot_incl_first",
+        definition="e2e / output tokens (guidellm's TPOT)",
+        absent="no token came",
+        value=_tpot_with_first,
+    ),
+    PerStream(
+        name="itl_request_mean",
+        definition="per stream: mean gap between token events (aiperf's and guidellm's ITL)",
+        absent="fewer than 2 token events",
+        value=lambda stream: mean(stream.gaps_ns),
+    ),
+    OfRun(
+        name="output_tokens_per_s",
+        definition="output tokens of any stream that arrived in the measured window (without warm-up and drain) / its "
+        "length",
+        absent="no token came",
+        title="output tokens/s",
+        unit=Unit.PER_SECOND,
+        value=lambda run: run.per_second(run.window_tokens),
+        objective=True,
+        higher_is_better=True,
+    ),
+    OfRun(
+        name="events_per_s",
+        definition="events of any stream that arrived in the measured window / its length",
+        absent="no event came",
+        title="events/s",
+        unit=Unit.PER_SECOND,
+        value=lambda run: run.per_second(run.window_events),
+        objective=True,
+        higher_is_better=True,
+    ),
+    OfRun(
+        name="streams_per_s",
+        definition="measured streams, however they ended / length of the measured window",
+        absent="no stream ended",
+        title="streams/s",
+        unit=Unit.PER_SECOND,
+        value=lambda run: run.per_second(run.streams),
+        objective=True,
+        higher_is_better=True,
+    ),
+    OfRun(
+        name="error_rate",
+        definition="share of streams that are not ok; streams cut by their user or by the end of the run do not count",
+        absent="no stream ended",
+        title="error rate",
+        unit=Unit.SHARE,
+        value=lambda run: share(run.judged - run.ok, run.judged),
+        objective=True,
+    ),
+    OfRun(
+        name="goodput",
+        definition="share of streams that are ok and meet every SLO; failed ones count, cut ones do not",
+        absent="no stream ended",
+        title="goodput",
+        unit=Unit.SHARE,
+        value=lambda run: share(run.good, run.judged),
+        objective=True,
+        higher_is_better=True,
+    ),
+    OfRun(
+        name="stalls",
+        definition="number of gaps between token events above max(10 × the stream's median gap, 500 ms)",
+        absent="never: 0 without such a gap",
+        title="stalls",
+        unit=Unit.COUNT,
+        value=lambda run: run.stalls,
+    ),
+    OfRun(
+        name="coalesced_share",
+        definition="share of itl gaps that are 0 because both tokens came in one read",
+        absent="fewer than 2 token events",
+        title="coalesced gaps",
+        unit=Unit.SHARE,
+        value=lambda run: share(run.coalesced, run.gaps),
+    ),
+    OfRun(
+        name="merged_share",
+        definition="share of token events whose itl_bound is above 3 ms: late reads of this client merged them",
+        absent="no token came",
+        title="merged by late reads of this client",
+        unit=Unit.SHARE,
+        value=lambda run: share(run.merged, run.token_events),
+    ),
+    OfRun(
+        name="busiest_core",
+        definition="largest share of its time that a client process used a CPU core or waited for one",
+        absent="no client process reported",
+        title="busiest client process, of a core",
+        unit=Unit.SHARE,
+        value=lambda run: run.busiest_core,
     ),
 )
 
-
-def ttft_ns(record: StreamRecord) -> int | None:
-    """First token event − start."""
-    return record.reads.at_ns[record.token_reads[0]] if record.token_reads else None
-
-
-def schedule_delay_ns(record: StreamRecord) -> int | None:
-    """Actual − intended start; None in a closed loop."""
-    return None if record.intended_ns is None else record.start_ns - record.intended_ns
+BY_NAME: Final = {metric.name: metric for metric in METRICS}
+LATENCIES: Final = tuple(metric for metric in METRICS if isinstance(metric, Latency))
+PER_STREAM: Final = tuple(metric for metric in METRICS if isinstance(metric, PerStream))
+POOLED: Final = tuple(metric for metric in METRICS if isinstance(metric, Pooled))
+OF_STREAM: Final = tuple(metric for metric in METRICS if isinstance(metric, PerStream | Pooled))
+OF_PROCESSES: Final = tuple(metric for metric in METRICS if isinstance(metric, OfProcesses))
+OF_RUN: Final = tuple(metric for metric in METRICS if isinstance(metric, OfRun))
 
 
-def gaps_ns(record: StreamRecord) -> list[int]:
-    """Gaps between successive token events."""
-    return gaps_of(record.token_ns)
-
-
-def gaps_of(times: list[int]) -> list[int]:
-    """`gaps_ns`, of token times that are known already."""
-    return list(map(operator.sub, times[1:], times))
-
-
-def tpot_ns(record: StreamRecord) -> float | None:
-    """(last token − first token) / (output tokens − 1)."""
-    tokens, at = record.token_reads, record.reads.at_ns
-    if len(tokens) < 2 or record.output_tokens is None or record.output_tokens < 2:
-        return None
-    return (at[tokens[-1]] - at[tokens[0]]) / (record.output_tokens - 1)
-
-
-def stalls_ns(record: StreamRecord) -> list[int]:
-    """The gaps of this stream that count as stalls."""
-    return stalls_of(gaps_ns(record))
-
-
-def stalls_of(gaps: list[int]) -> list[int]:
-    """`stalls_ns`, of gaps that are known already."""
-    # Most streams have no gap as long as the floor, and a median costs more than looking.
-    if not gaps or max(gaps) <= STALL_FLOOR_NS:
-        return []
-    limit = max(STALL_FACTOR * median(gaps), STALL_FLOOR_NS)
-    return [gap for gap in gaps if gap > limit]
-
-
-def coalesced(record: StreamRecord) -> int:
-    """Token events that arrived in the same read as the one before: their gap says nothing about the server."""
-    return len(record.token_reads) - len(set(record.token_reads))
-
-
-def per_stream(record: StreamRecord, gaps: list[int] | None = None) -> dict[str, float | None]:
-    """Every per-stream metric in ns; `gaps` are those of `gaps_ns`, where they are known already."""
-    gaps = gaps_ns(record) if gaps is None else gaps
-    end_ns = None if record.outcome in _ENDLESS else record.end_ns
-    first_ns, delay_ns = ttft_ns(record), schedule_delay_ns(record)
-    return {
-        "ttft": first_ns,
-        "ttfb": record.first_byte_ns,
-        "headers": record.headers_ns,
-        "ttfe": record.first_event_ns,
-        "ttfat": record.first_answer_ns,
-        "ttst": gaps[0] if gaps else None,
-        "tpot": tpot_ns(record),
-        "e2e": end_ns,
-        "connect": record.connect_ns,
-        "ttft_any_chunk": record.first_chunk_ns,
-        "tpot_incl_first": end_ns / record.output_tokens if end_ns and record.output_tokens else None,
-        "itl_request_mean": sum(gaps) / len(gaps) if gaps else None,
-        "itl": max(gaps) if gaps else None,
-        "schedule_delay": delay_ns,
-        "ttft_intended": None if first_ns is None or delay_ns is None else first_ns + delay_ns,
-        "e2e_intended": None if end_ns is None or delay_ns is None else end_ns + delay_ns,
-    }
+def per_stream(stream: StreamFacts) -> dict[str, float | None]:
+    """Every metric that one stream has, in ns; of a pooled metric the largest value."""
+    return {metric.name: metric.of_stream(stream) for metric in OF_STREAM}

@@ -1,4 +1,4 @@
-"""What many values come to: exact percentiles, or those of a histogram, in ms."""
+"""Many durations as a few figures: exact percentiles, or percentiles of a histogram."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -27,13 +27,13 @@ def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
 
 
 def nearest_rank(ordered: Sequence[float], q: float) -> float:
-    """The quantile `q` of values in order, of which there must be one: a value of theirs, never an average of two."""
-    # 0.999 * 1000 is a little more than 999 in binary, and must not become the next rank.
+    """The quantile `q` (0 to 1) of at least one value in order: a value that was measured, never an average of two."""
+    # 0.999 * 1000 is a little more than 999 in binary; without rounding it would become the next rank.
     return ordered[max(math.ceil(round(q * len(ordered), 6)), 1) - 1]
 
 
 def of_sorted(ordered: Sequence[int | float]) -> Distribution | None:
-    """`distribution` of values in order."""
+    """`distribution` of values that are sorted already."""
     if not ordered:
         return None
 
@@ -52,9 +52,24 @@ def of_sorted(ordered: Sequence[int | float]) -> Distribution | None:
 
 
 def pooled(histogram: Histogram) -> Distribution | None:
-    """The same from a histogram, within its relative error; mean, max and count are exact."""
+    """A histogram's distribution, within its relative error; mean, max and count are exact. None without data."""
     if not histogram.count:
         return None
     p50, p90, p95, p99 = (ns_to_ms(histogram.quantile(q) or 0) for q in (0.5, 0.9, 0.95, 0.99))
     maximum = ns_to_ms(histogram.maximum or 0)
     return Distribution(ns_to_ms(histogram.total / histogram.count), p50, p90, p95, p99, maximum, histogram.count)
+
+
+def statistic(values: Sequence[float] | Histogram, name: str) -> float | None:
+    """`mean`, `max` or a percentile such as `p99.9` of values in order or of a histogram, in ns; None without data."""
+    if isinstance(values, Histogram):
+        if not values.count:
+            return None
+        if name == "mean":
+            return values.total / values.count
+        return values.maximum if name == "max" else values.quantile(float(name[1:]) / 100)
+    if not values:
+        return None
+    if name == "mean":
+        return math.fsum(values) / len(values)
+    return values[-1] if name == "max" else nearest_rank(values, float(name[1:]) / 100)

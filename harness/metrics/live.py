@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.metrics.definitions import gaps_ns, ttft_ns
+from streamgauge.metrics.facts import gaps_ns, ttft_ns
 from streamgauge.metrics.histogram import Counts, Histogram
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streamgauge.metrics.definitions import LATE_NS
+from streamgauge.metrics.facts import LATE_NS
 from streamgauge.metrics.summary import Totals
 from streamgauge.units import SECOND, ns_to_ms
 

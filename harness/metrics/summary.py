@@ -1,75 +1,45 @@
-"""A run in figures: records are added one by one, and the summary says what they come to."""
+"""A run in figures: `Totals` takes in records one by one, and its summary is what run.json and the reports show."""
 
-import math
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streamgauge.metrics.definitions import (
-    LATE_NS,
-    NEUTRAL,
-    coalesced,
-    gaps_of,
-    per_stream,
-    schedule_delay_ns,
-    stalls_of,
-)
-from streamgauge.metrics.distributions import Distribution, nearest_rank, of_sorted, pooled
+from streamgauge.metrics.condition import Condition
+from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
+from streamgauge.metrics.distributions import Distribution, of_sorted, pooled, statistic
+from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
 from streamgauge.metrics.histogram import Histogram
-from streamgauge.metrics.process_stats import WorkerRow, busiest, lateness
-from streamgauge.metrics.slo import LATENCIES, Slo, SloResult, judge_slo
-from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, itl_bounds_ns, ttft_bound_ns, validity
+from streamgauge.metrics.metric import OfRun, Pooled, Unit
+from streamgauge.metrics.process_stats import WorkerRow, busiest
+from streamgauge.metrics.slo import SloResult, is_per_stream, judge_slo, met_by
+from streamgauge.metrics.summary_fields import MetricFields
+from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import SECOND
 
 MAX_FAILURE_KINDS: Final = 200
+_VALUES: Final = [(metric.name, metric.value) for metric in PER_STREAM]
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """`summary` of run.json. A distribution without data is null."""
+class Summary(MetricFields, frozen=True, kw_only=True):
+    """`summary` of run.json: every metric, and the counts beside them. What has no data is null."""
 
     streams: dict[str, int]
     window_s: float
-    ttft_ms: Distribution | None
-    ttfb_ms: Distribution | None
-    headers_ms: Distribution | None
-    ttfat_ms: Distribution | None
-    itl_ms: Distribution | None
-    tpot_ms: Distribution | None
-    e2e_ms: Distribution | None
-    client_lag_ms: Distribution | None
-    connect_ms: Distribution | None
-    ttft_any_chunk_ms: Distribution | None
-    tpot_incl_first_ms: Distribution | None
-    itl_request_mean_ms: Distribution | None
     output_tokens: int
     token_events: int
     tokens_source: str | None
-    output_tokens_per_s: float | None
-    events_per_s: float | None
-    streams_per_s: float | None
-    coalesced_share: float | None
-    stalls: int
-    goodput: float | None
     slos: list[str]
     stamp_source: str | None
     unstamped_reads: int
     validity: Validity
-    schedule_delay_ms: Distribution | None = None
-    ttft_intended_ms: Distribution | None = None
-    e2e_intended_ms: Distribution | None = None
     warmup_streams: int = 0
-    ttft_bound_ms: Distribution | None = None
-    itl_bound_ms: Distribution | None = None
-    loop_late_ms: Distribution | None = None
-    merged_share: float | None = None
-    busiest_core: float | None = None
-    slo_results: list[SloResult] = []
+    slo_results: list[SloResult] = msgspec.field(default_factory=list)
     window_tokens: int | None = None
 
 
@@ -77,26 +47,18 @@ def _floats() -> "array[float]":
     return array("d")
 
 
-class Timing(NamedTuple):
-    """What adding a stream computes on its way, for those who want it next: token arrivals, gaps and stalls, all ns."""
-
-    tokens: list[int]
-    gaps: list[int]
-    stalls: list[int]
-
-
 class Window(msgspec.Struct, frozen=True):
-    """What of a run is measured, epoch ns: from the end of the warm-up to the last moment at which streams start."""
+    """The measured part of a run, epoch ns: from the end of the warm-up to the last moment at which streams start."""
 
     begin_ns: int
     end_ns: int
 
     def until(self, at_ns: int) -> "Window":
-        """The window of a run that was cut short then."""
+        """The window of a run that was cut short at `at_ns`."""
         return Window(self.begin_ns, max(min(self.end_ns, at_ns), self.begin_ns))
 
     def share(self, record: StreamRecord, times: Sequence[int]) -> float:
-        """Which share of a stream's tokens came in it; `times` are their arrivals since its start, in order."""
+        """The share of a stream's tokens that came in the window; `times` are their sorted arrivals since its start."""
         if not times:
             return float(not record.warmup)
         low, high = self.begin_ns - record.start_ns, self.end_ns - record.start_ns
@@ -114,21 +76,20 @@ class Failure(NamedTuple):
 class Totals:
     """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams.
 
-    Per-stream values are kept whole, as 8 bytes each, because percentiles are exact over all streams: 14 metrics of a
-    million streams take about 110 MB. Without a `window`, the rates are those of the measured streams from the first
+    Per-stream values are kept whole, 8 bytes each, because percentiles are exact over all streams: 17 metrics of a
+    million streams take about 130 MB. Without a `window`, the rates are those of the measured streams from the first
     start to the last end.
     """
 
-    def __init__(self, slos: Iterable[Slo] = (), window: Window | None = None) -> None:
+    def __init__(self, slos: Iterable[Condition] = (), window: Window | None = None) -> None:
         self.slos = list(slos)
+        self._stream_slos = [slo for slo in self.slos if is_per_stream(slo)]
         self.window = window
         self.window_tokens = self.window_events = 0.0
         self.streams: Counter[str] = Counter()
-        self.itl = Histogram()
-        self.itl_bound = Histogram()
-        self.lag = Histogram()
+        self.pools = {metric.name: Histogram() for metric in POOLED}
         self.values: defaultdict[str, array[float]] = defaultdict(_floats)
-        self._sorted: dict[str, int] = {}  # how many of the values are in order already
+        self._sorted: dict[str, int] = {}  # how many values of each metric are sorted already
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
@@ -139,12 +100,12 @@ class Totals:
         self.last_ns: int | None = None
         self.warmup = self.late = self.started = 0
         self.first_intended_ns: int | None = None
-        self.failures: Counter[Failure] = Counter()  # of the warm-up as well: what fails there is worth knowing
+        self.failures: Counter[Failure] = Counter()  # of the warm-up too: a failure there is worth knowing
 
-    def add(self, record: StreamRecord) -> Timing:
-        """Count one stream. Latencies come from every stream that got that far; `streams` says how many were ok.
+    def add(self, record: StreamRecord) -> StreamFacts:
+        """Count one stream. Latencies come from every stream that got that far; `streams` counts each outcome.
 
-        One that started in the warm-up is only counted, and whether it was late.
+        A stream of the warm-up counts only as started, as late or in time, and in `failures`.
         """
         self.started += 1
         self.late += (schedule_delay_ns(record) or 0) > LATE_NS
@@ -154,86 +115,72 @@ class Totals:
             failure = Failure(record.outcome.value, record.status, record.detail or "")
             if failure in self.failures or len(self.failures) < MAX_FAILURE_KINDS:
                 self.failures[failure] += 1
-        times = record.token_ns
-        gaps = gaps_of(times)
-        timing = Timing(times, gaps, stalls_of(gaps))
-        share = float(not record.warmup) if self.window is None else self.window.share(record, times)
+        stream = StreamFacts(record)
+        share = float(not record.warmup) if self.window is None else self.window.share(record, stream.token_ns)
         self.window_tokens += share * (record.output_tokens or 0)
         self.window_events += share * record.events
         if record.warmup:
             self.warmup += 1
-            return timing
+        else:
+            self._add_measured(stream)
+        return stream
+
+    def _add_measured(self, stream: StreamFacts) -> None:
+        record = stream.record
         self.streams[record.outcome.value] += 1
         closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
         self.last_ns = closed if self.last_ns is None else max(self.last_ns, closed)
-        self.itl.add(gaps)
         self.reads += len(record.reads.at_ns)
         self.unstamped += record.unstamped_reads
-        if record.stamp_source != "user":
-            self.lag.add(record.reads.lag_ns)
         if record.stamp_source:
             self.stamps.add(record.stamp_source)
         if record.tokens_source:
             self.sources.add(record.tokens_source)
-        self.token_events += len(times)
+        self.token_events += len(stream.token_ns)
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
-        bounds = itl_bounds_ns(record)
-        self.itl_bound.add(bounds)
-        self.itl_bound.add_zeros(len(gaps) - len(bounds))
-        self.merged += sum(bound > LATE_READ_NS for bound in bounds)
-        self.stalls += len(timing.stalls)
-        values = per_stream(record, gaps)
-        if record.outcome is Outcome.OK and all(slo.met_by(values) for slo in self.slos if slo.per_stream):
+        self.merged += sum(bound > LATE_READ_NS for bound in stream.itl_bounds_ns)
+        self.unbounded += bool(stream.token_ns) and stream.ttft_bound_ns is None
+        self.stalls += len(stream.stalls_ns)
+        if record.outcome is Outcome.OK and all(met_by(slo, stream) for slo in self._stream_slos):
             self.good += 1
+        for metric in POOLED:
+            metric.add_to(self.pools[metric.name], stream)
         kept = self.values
-        for name, value in values.items():
+        for name, value_of in _VALUES:
+            value = value_of(stream)
             if value is not None:
                 kept[name].append(value)
-        if times:
-            bound = ttft_bound_ns(record)
-            if bound is None:
-                self.unbounded += 1
-            else:
-                kept["ttft_bound"].append(bound)
-        return timing
 
-    def judge_slo(self, slo: Slo) -> SloResult:
+    def judge_slo(self, slo: Condition) -> SloResult:
         """An objective over the whole run. Without a statistic, the slowest stream decides."""
         return judge_slo(slo, self._measure(slo))
 
-    def _measure(self, slo: Slo) -> float | None:
-        """In the unit of the objective's limit; None without data."""
-        if slo.metric not in LATENCIES:
-            return self._rates()[slo.metric]
-        statistic = slo.percentile or "max"
-        pool = self.itl if slo.metric == "itl" else None
-        ordered = () if pool else self._ordered(slo.metric)
-        count = pool.count if pool else len(ordered)
-        if not count:
-            return None
-        if statistic == "mean":
-            return (pool.total if pool else math.fsum(ordered)) / count
-        if statistic == "max":
-            return (pool.maximum or 0) if pool else ordered[-1]
-        q = float(statistic[1:]) / 100
-        return pool.quantile(q) if pool else nearest_rank(ordered, q)
+    def _measure(self, slo: Condition) -> float | None:
+        """The objective's metric, in the unit of its limit; None without data."""
+        metric = BY_NAME[slo.metric]
+        if isinstance(metric, OfRun):
+            return metric.value(self._facts())
+        values = self.pools[metric.name] if isinstance(metric, Pooled) else self._ordered(metric.name)
+        return statistic(values, slo.statistic or "max")
 
-    def _rates(self, until_ns: int | None = None) -> dict[str, float | None]:
-        """What an objective may name beside latencies; shares as fractions, rates per second."""
-        judged, seconds = self.judged, self._window_ns(until_ns) / SECOND
-
-        def rate(count: float) -> float | None:
-            return round(count / seconds, 3) if count and seconds > 0 else None
-
-        return {
-            "error_rate": 1 - self.streams[Outcome.OK] / judged if judged else None,
-            "goodput": self.good / judged if judged else None,
-            "output_tokens_per_s": rate(self.window_tokens),
-            "events_per_s": rate(self.window_events),
-            "streams_per_s": rate(sum(self.streams.values())),
-        }
+    def _facts(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> RunFacts:
+        return RunFacts(
+            seconds=self._window_ns(until_ns) / SECOND,
+            streams=sum(self.streams.values()),
+            judged=self.judged,
+            ok=self.streams[Outcome.OK],
+            good=self.good,
+            window_tokens=self.window_tokens,
+            window_events=self.window_events,
+            token_events=self.token_events,
+            gaps=self.pools["itl"].count,
+            coalesced=self.coalesced,
+            merged=self.merged,
+            stalls=self.stalls,
+            busiest_core=busiest(workers),
+        )
 
     def _window_ns(self, until_ns: int | None = None) -> int:
         if self.window is not None:
@@ -242,7 +189,7 @@ class Totals:
         return (self.last_ns or 0) - (self.first_ns or 0)
 
     def _ordered(self, name: str) -> Sequence[float]:
-        """The values of one metric in order. They stay so, and the next time only what has come since is merged in."""
+        """The sorted values of one metric. They stay sorted, so the next call only merges in newer values."""
         values = self.values[name]
         if self._sorted.get(name) != len(values):
             values = self.values[name] = array("d", sorted(values))
@@ -251,71 +198,56 @@ class Totals:
 
     @property
     def judged(self) -> int:
-        """Streams that ended by themselves: all but those that we left or that the end of the run cut."""
-        ours = (Outcome.INCOMPLETE, Outcome.CANCELLED)
-        return sum(n for outcome, n in self.streams.items() if outcome not in ours)
+        """Streams that ended by themselves: neither left by their user nor cut by the end of the run."""
+        return sum(n for outcome, n in self.streams.items() if outcome not in CUT)
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
         return of_sorted(self._ordered(name))
 
     def summary(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> Summary:
-        """Everything added so far; `workers` are what the client processes said of themselves.
+        """Everything added so far; `workers` are the rows that the client processes wrote about themselves.
 
-        While the run goes on, `until_ns` (epoch) is now: the window has come so far.
+        While the run goes on, `until_ns` (epoch) is now: it ends the measured window.
         """
-        rates = self._rates(until_ns)
-        goodput = rates["goodput"]
-        bound, itl_bound, late = self.of("ttft_bound"), pooled(self.itl_bound), pooled(lateness(workers))
-        delay = self.of("schedule_delay")
-        merged = self.merged / self.token_events if self.token_events else None
-        evidence = ClientEvidence(
-            ttft_bound_p99=bound.p99 if bound else None,
-            itl_bound_p99=itl_bound.p99 if itl_bound else None,
-            loop_late_p99=late.p99 if late else None,
-            unstamped_share=self._unstamped_share,
-            busiest_core=busiest(workers),
-            schedule_delay_p99=delay.p99 if delay else None,
-        )
+        latencies = self._latencies(workers)
+        facts = self._facts(workers, until_ns)
         return Summary(
             streams=dict(self.streams),
             window_s=round(self._window_ns(until_ns) / SECOND, 3),
-            ttft_ms=self.of("ttft"),
-            ttfb_ms=self.of("ttfb"),
-            headers_ms=self.of("headers"),
-            ttfat_ms=self.of("ttfat"),
-            itl_ms=pooled(self.itl),
-            tpot_ms=self.of("tpot"),
-            e2e_ms=self.of("e2e"),
-            client_lag_ms=pooled(self.lag),
-            connect_ms=self.of("connect"),
-            ttft_any_chunk_ms=self.of("ttft_any_chunk"),
-            tpot_incl_first_ms=self.of("tpot_incl_first"),
-            itl_request_mean_ms=self.of("itl_request_mean"),
             output_tokens=self.output_tokens,
             token_events=self.token_events,
             tokens_source=" and ".join(sorted(self.sources)) or None,
-            output_tokens_per_s=rates["output_tokens_per_s"],
-            events_per_s=rates["events_per_s"],
-            streams_per_s=rates["streams_per_s"],
-            coalesced_share=round(self.coalesced / self.itl.count, 4) if self.itl.count else None,
-            stalls=self.stalls,
-            goodput=None if goodput is None else round(goodput, 4),
             slos=[str(slo) for slo in self.slos],
             stamp_source=next(iter(self.stamps)) if len(self.stamps) == 1 else ("mixed" if self.stamps else None),
             unstamped_reads=self.unstamped,
-            schedule_delay_ms=self.of("schedule_delay"),
-            ttft_intended_ms=self.of("ttft_intended"),
-            e2e_intended_ms=self.of("e2e_intended"),
+            validity=validity(self._evidence(latencies, facts), tokens=self.token_events > 0),
             warmup_streams=self.warmup,
-            validity=validity(evidence, tokens=self.token_events > 0),
-            ttft_bound_ms=bound,
-            itl_bound_ms=itl_bound,
-            loop_late_ms=late,
-            merged_share=None if merged is None else round(merged, 4),
-            busiest_core=None if evidence.busiest_core is None else round(evidence.busiest_core, 4),
             slo_results=[self.judge_slo(slo) for slo in self.slos],
             window_tokens=round(self.window_tokens),
+            **_fields(latencies, facts),
+        )
+
+    def _latencies(self, workers: Sequence[WorkerRow]) -> dict[str, Distribution | None]:
+        """Every distribution by the name of its metric."""
+        return {
+            **{metric.name: self.of(metric.name) for metric in PER_STREAM},
+            **{metric.name: pooled(self.pools[metric.name]) for metric in POOLED},
+            **{metric.name: pooled(metric.pool(workers)) for metric in OF_PROCESSES},
+        }
+
+    def _evidence(self, latencies: dict[str, Distribution | None], facts: RunFacts) -> ClientEvidence:
+        def p99(name: str) -> float | None:
+            found = latencies[name]
+            return found.p99 if found else None
+
+        return ClientEvidence(
+            ttft_bound_p99=p99("ttft_bound"),
+            itl_bound_p99=p99("itl_bound"),
+            loop_late_p99=p99("loop_late"),
+            unstamped_share=self._unstamped_share,
+            busiest_core=facts.busiest_core,
+            schedule_delay_p99=p99("schedule_delay"),
         )
 
     @property
@@ -326,3 +258,12 @@ class Totals:
         return max(
             self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self._ordered("ttft_bound")), 1)
         )
+
+
+def _fields(latencies: dict[str, Distribution | None], facts: RunFacts) -> dict[str, Any]:
+    """The fields of MetricFields by name; shares with four decimals."""
+    fields: dict[str, Any] = {BY_NAME[name].field: found for name, found in latencies.items()}
+    for metric in OF_RUN:
+        value = metric.value(facts)
+        fields[metric.field] = round(value, 4) if value is not None and metric.unit is Unit.SHARE else value
+    return fields

@@ -5,7 +5,7 @@ from collections import Counter
 from statistics import median
 from typing import NamedTuple
 
-from streamgauge.metrics.definitions import STALL_FACTOR, STALL_FLOOR_NS
+from streamgauge.metrics.facts import STALL_FACTOR, STALL_FLOOR_NS
 from streamgauge.protocol.transcript import Transcript
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from streamgauge.errors import UsageError
-from streamgauge.metrics.definitions import per_stream
+from streamgauge.metrics.definitions import OF_STREAM
+from streamgauge.metrics.facts import StreamFacts
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.parquet import write_parquet
 from streamgauge.rundir import runs
@@ -26,9 +27,9 @@ def test_a_row_is_what_the_metrics_say_of_its_stream(tmp_path: Path) -> None:
         row = frame.loc[record.id]
         assert row["outcome"] == record.outcome.value
         assert row["start_ns"] == record.start_ns
-        for name, value in per_stream(record).items():
-            found = row["itl_max_ns" if name == "itl" else f"{name}_ns"]
-            assert pd.isna(found) if value is None else found == value, name
+        for metric in OF_STREAM:
+            found, value = row[metric.column], metric.of_stream(StreamFacts(record))
+            assert pd.isna(found) if value is None else found == value, metric.name
     assert frame.loc["s1", "detail"] == "no token"
     assert "token_at_ns" not in frame
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.metrics.abort_rules import METRIC_NAMES, AbortRule, AbortWatch, parse_abort
+from streamgauge.metrics.abort_rules import METRICS, AbortRule, AbortWatch, parse_abort
+from streamgauge.metrics.condition import Condition
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
 from streamgauge.units import MS, SECOND
@@ -34,11 +35,13 @@ def tripped(rule: str, records: list[StreamRecord], at_s: float) -> str | None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ttft p95 > 2s for 10s", AbortRule("ttft", "p95", 2 * SECOND, 10 * SECOND)),
-        ("ttft>500ms", AbortRule("ttft", "p95", 500 * MS, 10 * SECOND)),
-        (" itl p99 > 1s for 1m ", AbortRule("itl", "p99", SECOND, 60 * SECOND)),
-        ("error_rate > 20% for 30s", AbortRule("error_rate", None, 0.2, 30 * SECOND)),
-        ("error_rate>0%", AbortRule("error_rate", None, 0, 10 * SECOND)),
+        ("ttft p95 > 2s for 10s", AbortRule(Condition("ttft", "p95", 2 * SECOND, ">"), 10 * SECOND)),
+        ("ttft>500ms", AbortRule(Condition("ttft", "p95", 500 * MS, ">"), 10 * SECOND)),
+        (" itl p99.9 >= 1s for 1m ", AbortRule(Condition("itl", "p99.9", SECOND, ">="), 60 * SECOND)),
+        ("ttft > 2 s for 2m30s", AbortRule(Condition("ttft", "p95", 2 * SECOND, ">"), 150 * SECOND)),
+        ("error_rate > 20% for 30s", AbortRule(Condition("error_rate", None, 0.2, ">"), 30 * SECOND)),
+        ("error_rate > 20 % for 30 s", AbortRule(Condition("error_rate", None, 0.2, ">"), 30 * SECOND)),
+        ("error_rate>0%", AbortRule(Condition("error_rate", None, 0, ">"), 10 * SECOND)),
     ],
 )
 def test_a_rule_is_read_and_written(text: str, expected: AbortRule) -> None:
@@ -46,38 +49,47 @@ def test_a_rule_is_read_and_written(text: str, expected: AbortRule) -> None:
     assert parse_abort(str(expected)) == expected
 
 
-@pytest.mark.parametrize("name", [name for name in METRIC_NAMES if name != "error_rate"])
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "error_rate"])
 @given(st.sampled_from(["mean", "p50", "p90", "p95", "p99", "max"]), st.integers(0, 10**6), st.integers(1, 10**6))
-def test_every_rule_survives_being_written(name: str, percentile: str, limit_ms: int, window_ms: int) -> None:
-    text = f"{name} {percentile} > {limit_ms}ms for {window_ms}ms"
-    assert parse_abort(text) == AbortRule(name, percentile, limit_ms * MS, window_ms * MS)
+def test_every_rule_survives_being_written(name: str, statistic: str, limit_ms: int, window_ms: int) -> None:
+    text = f"{name} {statistic} > {limit_ms}ms for {window_ms}ms"
+    assert parse_abort(text) == AbortRule(Condition(name, statistic, limit_ms * MS, ">"), window_ms * MS)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "character", "expected", "got"),
     [
-        ("", "cannot be read"),
-        ("ttft", "cannot be read"),
-        ("ttft p95 < 2s", "cannot be read"),
-        ("ttft p95 >= 2s", "cannot be read"),
-        ("ttft p96 > 2s", "cannot be read"),
-        ("ttft > 2s for", "cannot be read"),
-        ("ttft > 2s for 10s please", "cannot be read"),
-        ("latency > 2s", "unknown metric 'latency'"),
-        ("ttft > 2", "not a duration"),
-        ("ttft > 5%", "not a duration"),
-        ("ttft > 2s for 10", "not a duration"),
-        ("ttft > 2s for 0", "window must be above 0"),
-        ("error_rate p95 > 1%", "takes a percentage"),
-        ("error_rate > 5ms", "takes a percentage"),
-        ("error_rate > 100%", "takes a percentage"),
-        ("error_rate > ²%", "takes a percentage"),
+        ("", 1, "the name of a metric", "the end"),
+        ("latency > 2s", 1, "the name of a metric", "'latency'"),
+        ("goodput > 2%", 1, "the name of a metric", "'goodput'"),
+        ("ttft", 5, "> or >=", "the end"),
+        ("ttft p95 < 2s", 10, "> or >=", "'<'"),
+        ("ttft median > 2s", 6, "a percentile", "'median'"),
+        ("ttft > 2", 8, "a duration", "'2'"),
+        ("ttft > 2 for 10s", 8, "a duration", "'2'"),
+        ("ttft > 5%", 8, "a duration", "'5%'"),
+        ("ttft > 200h", 8, "at most a week", "'200h'"),
+        ("ttft > 2s during 10s", 11, "for and a duration", "'during'"),
+        ("ttft > 2s for", 14, "a duration", "the end"),
+        ("ttft > 2s for 10", 15, "a duration", "'10'"),
+        ("ttft > 2s for 0", 15, "a duration above 0", "'0'"),
+        ("ttft > 2s for 10s please", 19, "nothing more", "'please'"),
+        ("error_rate p95 > 1%", 12, "> or >=", "'p95'"),
+        ("error_rate > 5ms", 14, "a percentage", "'5ms'"),
+        ("error_rate > 101%", 14, "a percentage", "'101%'"),
+        ("error_rate > ²%", 14, "a percentage", "'²%'"),
     ],
 )
-def test_what_cannot_be_read_is_a_usage_error_that_quotes_it_and_helps(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match="--abort-if") as caught:
+def test_an_error_points_at_the_first_character_that_does_not_fit(
+    text: str, character: int, expected: str, got: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
         parse_abort(text)
-    assert said in caught.value.message
+    message = caught.value.message
+    assert message.startswith(f"--abort-if {text!r}, character {character}: expected ")
+    assert expected in message
+    assert message.endswith(f"got {got}")
+    assert "ttft p95 > 2s for 10s" in (caught.value.hint or "")
 
 
 @given(st.text(max_size=40))

@@ -31,8 +31,8 @@ def test_the_pooled_itl_agrees_with_the_exact_one() -> None:
     draw = random.Random(7)
     gaps = [draw.randrange(1, 10**9) for _ in range(5000)]
     totals = Totals()
-    totals.itl.add(gaps)
-    exact, found = distribution(gaps), pooled(totals.itl)
+    totals.pools["itl"].add(gaps)
+    exact, found = distribution(gaps), pooled(totals.pools["itl"])
     assert exact is not None
     assert found is not None
     for name in ("p50", "p90", "p95", "p99"):

@@ -5,28 +5,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.metrics.slo import LATENCIES, METRIC_NAMES, RATES, Slo, SloVerdict, judge_slo, parse_slo
+from streamgauge.metrics.condition import OBJECTIVES, Condition
+from streamgauge.metrics.facts import StreamFacts
+from streamgauge.metrics.metric import Unit
+from streamgauge.metrics.slo import SloVerdict, is_per_stream, judge_slo, met_by, parse_slo
 from streamgauge.units import MS, SECOND
+from tests.builders.made import made
+
+LATENCIES = [name for name, metric in OBJECTIVES.items() if metric.unit is Unit.DURATION]
+RATES = [name for name, metric in OBJECTIVES.items() if metric.unit is Unit.PER_SECOND]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ttft p95 < 500ms", Slo("ttft", "p95", 500 * MS)),
-        ("ttft<1.5s", Slo("ttft", None, 1_500 * MS)),
-        ("ttft p99.9 <= 1s", Slo("ttft", "p99.9", SECOND, "<=")),
-        ("  itl max<80ms ", Slo("itl", "max", 80 * MS)),
-        ("itl p99 < 80 ms", Slo("itl", "p99", 80 * MS)),
-        ("e2e mean < 2m", Slo("e2e", "mean", 120 * SECOND)),
-        ("error_rate < 1%", Slo("error_rate", None, 0.01)),
-        ("error_rate < 0.5 %", Slo("error_rate", None, 0.005)),
-        ("error_rate <= 0.05", Slo("error_rate", None, 0.05, "<=")),
-        ("goodput > 95%", Slo("goodput", None, 0.95, ">")),
-        ("output_tokens_per_s >= 1000", Slo("output_tokens_per_s", None, 1000, ">=")),
-        ("streams_per_s > 0.5", Slo("streams_per_s", None, 0.5, ">")),
+        ("ttft p95 < 500ms", Condition("ttft", "p95", 500 * MS)),
+        ("ttft<1.5s", Condition("ttft", None, 1_500 * MS)),
+        ("ttft p99.9 <= 1s", Condition("ttft", "p99.9", SECOND, "<=")),
+        ("  itl max<80ms ", Condition("itl", "max", 80 * MS)),
+        ("itl p99 < 80 ms", Condition("itl", "p99", 80 * MS)),
+        ("e2e mean < 2m", Condition("e2e", "mean", 120 * SECOND)),
+        ("error_rate < 1%", Condition("error_rate", None, 0.01)),
+        ("error_rate < 0.5 %", Condition("error_rate", None, 0.005)),
+        ("error_rate <= 0.05", Condition("error_rate", None, 0.05, "<=")),
+        ("goodput > 95%", Condition("goodput", None, 0.95, ">")),
+        ("output_tokens_per_s >= 1000", Condition("output_tokens_per_s", None, 1000, ">=")),
+        ("streams_per_s > 0.5", Condition("streams_per_s", None, 0.5, ">")),
     ],
 )
-def test_an_objective_is_read(text: str, expected: Slo) -> None:
+def test_an_objective_is_read(text: str, expected: Condition) -> None:
     assert parse_slo(text) == expected
 
 
@@ -49,6 +56,9 @@ def test_an_objective_is_read(text: str, expected: Slo) -> None:
         ("ttft < 5%", 8, "a duration", "'5%'"),
         ("ttft p95 < 5ms and more", 16, "nothing more", "'and'"),
         ("ttft < 5 6ms", 8, "a duration", "'5'"),
+        ("ttft < 200h", 8, "at most a week", "'200h'"),
+        ("ttft p95 < 5ms for 10s", 16, "nothing more", "'for'"),
+        ("connect < 5ms", 1, "the name of a metric", "'connect'"),
         ("error_rate p95 < 1%", 12, "< or <=", "'p95'"),
         ("error_rate > 1%", 12, "< or <=", "'>'"),
         ("error_rate < 1", 14, "a percentage", "'1'"),
@@ -115,13 +125,19 @@ def test_the_limit_itself_is_in_or_out_as_written(text: str, below: bool, at: bo
 
 def test_a_stream_without_the_value_misses_the_objective() -> None:
     slo = parse_slo("tpot < 5ms")
-    assert slo.met_by({"tpot": 4 * MS})
-    assert not slo.met_by({"tpot": None})
-    assert not slo.met_by({})
+    assert met_by(slo, StreamFacts(made(10, 14)))
+    assert not met_by(slo, StreamFacts(made(10)))
+    assert not met_by(slo, StreamFacts(made()))
 
 
-def test_what_one_stream_cannot_meet_is_not_asked_of_one() -> None:
-    assert {name for name in METRIC_NAMES if Slo(name, None, 1).per_stream} == set(LATENCIES)
+def test_a_stream_meets_an_itl_objective_when_its_longest_gap_does() -> None:
+    slo = parse_slo("itl <= 5ms")
+    assert met_by(slo, StreamFacts(made(10, 14, 19)))
+    assert not met_by(slo, StreamFacts(made(10, 14, 20)))
+
+
+def test_goodput_judges_a_stream_by_latencies_only() -> None:
+    assert {name for name in OBJECTIVES if is_per_stream(Condition(name, None, 1))} == set(LATENCIES)
 
 
 def test_no_data_is_not_met() -> None:

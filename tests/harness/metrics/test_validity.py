@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from streamgauge.metrics.facts import StreamFacts
 from streamgauge.metrics.process_stats import WorkerRow
 from streamgauge.metrics.summary import Totals
 from streamgauge.metrics.validity import (
@@ -11,8 +12,6 @@ from streamgauge.metrics.validity import (
     VALIDITY_RULE,
     ClientEvidence,
     doubtful,
-    itl_bounds_ns,
-    ttft_bound_ns,
     validity,
 )
 from streamgauge.protocol.outcome import Outcome
@@ -37,7 +36,7 @@ def stream(*reads: tuple[float, float, int], waited_ms: int | None = None, **cha
 
 
 def bound_ms(record: StreamRecord) -> float | None:
-    bound = ttft_bound_ns(record)
+    bound = StreamFacts(record).ttft_bound_ns
     return None if bound is None else round(bound / MS, 3)
 
 
@@ -76,7 +75,7 @@ def test_a_read_without_a_stamp_is_off_by_what_the_loop_was_late_or_by_nobody_kn
     record = stream((1, 0, 0), (200, 0, 1), (220, 0, 1), stamp_source="mixed", waited_ms=14)
     assert bound_ms(record) == 14.1
     record.waits = None
-    assert ttft_bound_ns(record) is None
+    assert StreamFacts(record).ttft_bound_ns is None
 
 
 @pytest.mark.parametrize(
@@ -96,11 +95,11 @@ def test_a_request_that_leaves_late_counts_but_for_the_networks_round_trips(
 
 
 def test_without_a_token_there_is_no_bound() -> None:
-    assert ttft_bound_ns(stream((1, 0.1, 0))) is None
+    assert StreamFacts(stream((1, 0.1, 0))).ttft_bound_ns is None
 
 
 def gap_bounds_ms(record: StreamRecord) -> list[float]:
-    return [round(bound / MS, 3) for bound in itl_bounds_ns(record)]
+    return [round(bound / MS, 3) for bound in StreamFacts(record).itl_bounds_ns]
 
 
 def test_a_gap_between_reads_of_one_token_is_exact_however_late_they_were() -> None:
@@ -196,7 +195,7 @@ def test_each_limit_is_exceeded_above_and_not_at_it(limit: Any) -> None:
     if limit.invalid is not None:
         assert judged(limit.invalid) == "SUSPECT"
         assert judged(limit.invalid * 1.001) == "INVALID"
-    assert limit.what in VALIDITY_RULE
+    assert limit.title in VALIDITY_RULE
 
 
 def test_the_reasons_are_those_that_are_exceeded_with_their_numbers() -> None:
