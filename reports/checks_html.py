@@ -9,7 +9,6 @@ from streamgauge.conformance.matrix import BROKEN, ClientRow, ClientVerdict
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.requirement import GROUPS
 from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict, WireExchange, WireRow
-from streamgauge.diagnosis.product import name_of
 from streamgauge.reports.html import page
 from streamgauge.units import plural, show_bytes, show_ms
 
@@ -184,7 +183,6 @@ def checks_html(report: ChecksReport) -> str:
         clients=_clients(targets),
         words=conclusion(report),
         marks=MARKS,
-        product_name=name_of,
         show_bytes=show_bytes,
         show_ms=show_ms,
         plural=plural,

@@ -1,7 +1,7 @@
 """A finding in words: what a reader needs to believe it and to act on it, without the page at hand."""
 
 from streamgauge.conformance.result import CheckResult
-from streamgauge.reports.text import clean, md, md_block, md_code
+from streamgauge.reports.text import clean, md, md_block, md_code, md_snippet
 
 
 def story(result: CheckResult) -> str:
@@ -17,7 +17,7 @@ def story(result: CheckResult) -> str:
             lines.append(f"  {seen.excerpt}")
     if result.reproduce:
         lines.append(f"reproduce: {result.reproduce}")
-    lines += [f"fix: {line}" for line in result.advice]
+    lines += [f"fix: {advice}" for advice in result.advice]
     lines += [f"reference: {reference}" for reference in result.references]
     return "\n".join(clean(line) for line in lines)
 
@@ -35,7 +35,8 @@ def markdown_story(result: CheckResult) -> str:
             facts.append(md_code(seen.excerpt))
     if result.breaks:
         facts.append(f"**Breaks:** {md(result.breaks)}")
-    facts += [f"**Fix:** {md(line)}" for line in result.advice]
+    facts += [f"**Fix:** {md(result.fix)}"] if result.fix else []
+    facts += [f"**Fix:** {md_snippet(snippet)}" for snippet in result.snippets]
     facts += [f"**Reference:** {md(reference)}" for reference in result.references]
     body = "\n".join(f"- {fact}" for fact in facts)
     return body + (f"\n\n{md_block(result.reproduce)}" if result.reproduce else "")

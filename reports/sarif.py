@@ -58,7 +58,7 @@ def _rule(result: CheckResult) -> dict[str, Any]:
     """3.49, reportingDescriptor."""
     help_lines = [f"Requirement ({result.level}, {result.basis}): {result.statement}"]
     help_lines += [f"Breaks: {result.breaks}"] if result.breaks else []
-    help_lines += [f"Fix: {line}" for line in result.advice]
+    help_lines += [f"Fix: {advice}" for advice in result.advice]
     help_lines += [f"Reference: {line}" for line in result.references]
     rule: dict[str, Any] = {
         "id": result.id,

@@ -1,8 +1,10 @@
 """Values and foreign text as a reader may see them. What the endpoint sent is data, never markup."""
 
 import re
+from textwrap import indent
 from typing import Final
 
+from streamgauge.diagnosis.product import Snippet
 from streamgauge.units import MS, show_ms
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
@@ -72,8 +74,17 @@ def md_code(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
 
 
-def md_block(text: str) -> str:
-    """Foreign text as a fenced Markdown block."""
+def md_block(text: str, language: str = "") -> str:
+    """Foreign text as a fenced Markdown block; `language` is ours."""
     kept = clean(text)
     fence = "`" * max(max((len(run) for run in re.findall("`+", kept)), default=0) + 1, 3)
-    return f"{fence}\n{kept}\n{fence}"
+    return f"{fence}{language}\n{kept}\n{fence}"
+
+
+def md_snippet(snippet: Snippet) -> str:
+    """A product's fix as an item of a Markdown list: text, a code span, or a fenced block below the product's name."""
+    if snippet.language is None:
+        return f"{md(snippet.product)}: {md(snippet.content)}"
+    if "\n" not in snippet.content:
+        return f"{md(snippet.product)}: {md_code(snippet.content)}"
+    return f"{md(snippet.product)}:\n\n{indent(md_block(snippet.content, snippet.language), '  ')}\n"

@@ -7,8 +7,8 @@ from streamgauge.conformance import checks as _registered  # noqa: F401 - import
 from streamgauge.conformance.catalogue import Entry, catalogue
 from streamgauge.conformance.declared_scenarios import SCENARIOS
 from streamgauge.conformance.requirement import Basis
-from streamgauge.diagnosis.product import name_of
-from streamgauge.reports.text import md, md_code
+from streamgauge.diagnosis.product import snippets
+from streamgauge.reports.text import md, md_snippet
 
 PAGE = Path(__file__).parent.parent / "docs" / "checks.md"
 HEAD = """# Checks
@@ -58,7 +58,7 @@ def section(entry: Entry) -> str:
     lines = [f"Expected: {md(entry.expected)}. Read from: {read}."]
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []
     lines += [f"Fix: {md(entry.fix)}"]
-    lines += [f"{name_of(product_id)}: {md_code(text)}" for product_id, text in entry.fixes.items()]
+    lines += [md_snippet(snippet) for snippet in snippets(entry.id, entry.fixes)]
     lines += [
         f"Profile {name}: {change.level or 'left out'}; {md(change.why)}" for name, change in entry.profiles.items()
     ]

@@ -197,7 +197,8 @@ def _reproduce(result: CheckResult, asked: set[str]) -> list[tuple[str, str]]:
 
 
 def _fixes(result: CheckResult) -> list[tuple[str, str]]:
-    return _rows(("breaks", result.breaks), *(("fix", advice) for advice in result.advice))
+    advice = "\n".join(result.advice)
+    return _rows(("breaks", result.breaks), *(("fix", line) for line in advice.splitlines()))
 
 
 def _print_rows(rows: Iterable[tuple[str, str]], indent: int = 6) -> None:

@@ -12,7 +12,7 @@ from streamgauge.conformance import checks as _registered  # noqa: F401 - import
 from streamgauge.conformance.catalogue import entry_of
 from streamgauge.conformance.registry import CHECKS, Check, select
 from streamgauge.conformance.requirement import Level
-from streamgauge.diagnosis.product import name_of
+from streamgauge.diagnosis.product import snippets
 from streamgauge.errors import UsageError
 
 _NEAREST: Final = 5
@@ -75,7 +75,8 @@ def _print(check: Check) -> None:
     _section("What breaks", [rule.breaks] if rule.breaks else [])
     tested = [f"{step.name}: {step.summary}{_needs(step.needs)}" for step in entry.scenarios]
     _section("How it is tested", [*tested, f"expected: {check.expected}"])
-    _section("Fix", [rule.fix, *(f"{name_of(product_id)}: {text}" for product_id, text in entry.fixes.items())])
+    fixes = "\n".join(snippet.plain for snippet in snippets(check.id, entry.fixes))
+    _section("Fix", [rule.fix, *fixes.splitlines()])
     _section(
         "In profiles",
         [f"{name}: {change.level or 'left out'}; {change.why}" for name, change in entry.profiles.items()],

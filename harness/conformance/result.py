@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.conformance.matrix import Matrix
-from streamgauge.diagnosis.product import name_of
+from streamgauge.diagnosis.product import Snippet, snippets
 from streamgauge.units import show_ms
 
 SCHEMA: Final = 1
@@ -84,10 +84,14 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     profile: str | None = None
 
     @property
+    def snippets(self) -> list[Snippet]:
+        """The fixes for products, as a report shows them."""
+        return snippets(self.id, self.fixes)
+
+    @property
     def advice(self) -> list[str]:
-        """The general fix, then one for each product."""
-        by_product = [f"{name_of(product_id)}: {text}" for product_id, text in self.fixes.items()]
-        return [*([self.fix] if self.fix else []), *by_product]
+        """The general fix, then the fix for each product, as plain text; code of several lines keeps its lines."""
+        return [*([self.fix] if self.fix else []), *(snippet.plain for snippet in self.snippets)]
 
 
 class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,7 +8,13 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from streamgauge.clocks import Offset
-from streamgauge.diagnosis import culprits
+from streamgauge.diagnosis.culprits import (
+    Culprit,
+    application_fixes,
+    compression_fixes,
+    culprit_of,
+    proxy_fixes,
+)
 from streamgauge.diagnosis.lockstep import Lockstep, run_lockstep
 from streamgauge.diagnosis.patterns import (
     ConfigFix,
@@ -20,6 +26,7 @@ from streamgauge.diagnosis.patterns import (
     delivery_of,
     shape_of,
 )
+from streamgauge.diagnosis.product import marked_headers
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target, directive
@@ -33,8 +40,8 @@ SLOW_NS: Final = 25 * MS
 LONG_TOKENS: Final = 3000
 LONG_NS: Final = 1 * MS
 DEADLINE_S: Final = 60.0
-_KEPT_HEADERS: Final = (
-    "server", "via", "content-type", "content-encoding", "transfer-encoding", "content-length", "cache-control",
+_TELLING_HEADERS: Final = (
+    "content-type", "content-encoding", "transfer-encoding", "content-length", "cache-control",
     "x-accel-buffering", "x-cache", "age", "cf-ray", "connection",
 )  # fmt: skip
 _SHOWN_POINTS: Final = 400
@@ -167,7 +174,6 @@ def _with_reference(fast: Delivery, reference: Delivery) -> Delivery:
 def _finding(path: PathTarget, transcript: Transcript, fast: Delivery, shape: Shape) -> PathFinding:
     arrived = fast.arrived_ns
     gaps = [after - before for before, after in itertools.pairwise(arrived)]
-    head = transcript.capture.head
     return PathFinding(
         label=path.label,
         url=path.target.masked_url,
@@ -181,9 +187,15 @@ def _finding(path: PathTarget, transcript: Transcript, fast: Delivery, shape: Sh
         groups=shape.groups,
         arrivals_ms=[ns_to_ms(at) for at in arrived[:_SHOWN_POINTS]],
         emitted_ms=[ns_to_ms(at) for at in (fast.emitted_ns or [])[:_SHOWN_POINTS]],
-        headers={n: v[:200] for n in _KEPT_HEADERS if head is not None and (v := head.get(n)) is not None},
+        headers=_kept_headers(transcript.capture.head),
         evidence=shape.evidence,
     )
+
+
+def _kept_headers(head: Head | None) -> dict[str, str]:
+    """The headers that a diagnosis quotes: the marks of products, and those that govern buffering."""
+    names = dict.fromkeys((*marked_headers(), *_TELLING_HEADERS))
+    return {name: value[:200] for name in names if head is not None and (value := head.get(name)) is not None}
 
 
 def _conclude(position: str, via: PathObservation, direct: PathObservation | None) -> DiagnosisFile:
@@ -199,10 +211,10 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
     elif at_source:
         hop, culprit = "the endpoint itself: the direct path holds tokens back too", None
     else:
-        culprit = culprits.culprit_of(via.head, shape.pattern, shape.window_ns)
+        culprit = culprit_of(via.head, shape.pattern, shape.window_ns)
         between = "between harness and endpoint" if direct else "on the path (--direct tells proxy from endpoint)"
-        hop = f"{culprit.name if culprit else 'a hop'} {between}"
-        for name in ("server", "via"):
+        hop = f"{culprit.product.name if culprit else 'a hop'} {between}"
+        for name in marked_headers():
             if name in via.finding.headers:
                 evidence.append(f"the answer's {name.title()} header: {via.finding.headers[name]}")
         if "x-accel-buffering" not in via.finding.headers:
@@ -215,10 +227,10 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
         size_bytes=shape.size_bytes,
         window_ms=None if shape.window_ns is None else ns_to_ms(shape.window_ns),
         hop=hop,
-        culprit=f"{culprit.name}: {culprit.why}" if culprit else None,
+        culprit=culprit.says if culprit else None,
         answer=_answer(shape, hop, buffered),
         evidence=evidence,
-        fixes=_fixes(shape, culprit, at_source) if buffered else [],
+        fixes=_fixes(shape, culprit, direct if at_source else None) if buffered else [],
         paths=[via.finding] + ([direct.finding] if direct else []),
     )
 
@@ -245,12 +257,8 @@ def _answer(shape: Shape, hop: str, buffered: bool) -> str:
     return f"Buffered: {shape.pattern.value}{size}{window}, by {hop}."
 
 
-def _fixes(shape: Shape, culprit: culprits.Culprit | None, at_source: bool) -> list[ConfigFix]:
+def _fixes(shape: Shape, culprit: Culprit | None, source: PathObservation | None) -> list[ConfigFix]:
+    """`source` is the direct path where the endpoint itself holds tokens back."""
     if shape.pattern is Pattern.COMPRESSION_HELD:
-        return [culprits.COMPRESSION_FIX]
-    if at_source:
-        return [culprits.APP_FIXES[1]]
-    if culprit is not None and culprit.name != "nginx":
-        return [culprit.fix]
-    # The commonest culprit, and the only one that obeys a header of the application's.
-    return [culprits.NGINX.fix, culprits.APP_FIXES[0]]
+        return compression_fixes(culprit)
+    return application_fixes(source.head) if source else proxy_fixes(culprit)

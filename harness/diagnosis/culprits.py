@@ -1,103 +1,63 @@
-"""What is known about products that hold streams back: how to recognise them, and the lines that make them stop."""
+"""Which product holds a stream back, and what to change there."""
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from streamgauge.diagnosis.patterns import ConfigFix, Pattern
+from streamgauge.diagnosis.product import Buffering, Kind, Product, applications, products, products_in
+from streamgauge.units import ns_to_ms
 from streamgauge.wire import Head
 
-
-class Culprit(NamedTuple):
-    """A product: a mark in the headers that gives it away, what it does by default, what to change."""
-
-    name: str
-    header: str
-    mark: str
-    why: str
-    fix: ConfigFix
-
-
-NGINX: Final = Culprit(
-    "nginx",
-    "server",
-    "nginx",
-    "nginx buffers answers by default (proxy_buffering on) and before 1.29.7 speaks HTTP/1.0 to the upstream",
-    ConfigFix(
-        "the location block with proxy_pass in nginx.conf",
-        ["proxy_buffering off;", "proxy_http_version 1.1;", 'proxy_set_header Connection "";'],
-    ),
-)
-
-CULPRITS: Final = (
-    NGINX,
-    Culprit(
-        "Apache httpd",
-        "server",
-        "apache",
-        "mod_proxy passes packets on when they come, unless an output filter collects them",
-        ConfigFix("the ProxyPass line in the virtual host", ["ProxyPass / http://upstream/ flushpackets=on"]),
-    ),
-    Culprit(
-        "Caddy",
-        "server",
-        "caddy",
-        "reverse_proxy flushes event streams at once, unless buffering or `encode` is on",
-        # Not flush_interval -1: with it the request goes on upstream when the client has left.
-        ConfigFix(
-            "the reverse_proxy block in the Caddyfile", ["# without buffer_responses, response_buffers and encode"]
-        ),
-    ),
-    Culprit(
-        "Streamgauge's buffering proxy",
-        "via",
-        "streamgauge-proxy",
-        "it is the known-bad subject: it holds what its flags tell it to hold",
-        ConfigFix("the command line of `streamgauge proxy`", ["drop its --hold and --until-close flags"]),
-    ),
-    Culprit(
-        "Cloudflare",
-        "server",
-        "cloudflare",
-        "response buffering can be on for the zone",
-        ConfigFix(
-            "the zone's settings",
-            ["turn Response Buffering off"],
-        ),
-    ),
-    Culprit(
-        "Varnish",
-        "via",
-        "varnish",
-        "it fetches whole objects unless told to stream or to pipe",
-        ConfigFix("vcl_backend_response", ["set beresp.do_stream = true;"]),
-    ),
-)
-
-_HAPROXY: Final = Culprit(
-    "HAProxy",
-    "",
-    "",
-    "HAProxy sends no header of its own; by default it corks its sends, and tokens come in windows of about 200 ms",
-    ConfigFix("the frontend, backend or defaults section of haproxy.cfg", ["option http-no-delay"]),
-)
-_HAPROXY_WINDOW_NS: Final = (170_000_000, 260_000_000)
-
-APP_FIXES: Final = (
-    ConfigFix("the application's response headers (nginx obeys it)", ["X-Accel-Buffering: no"]),
-    ConfigFix("the application: flush after each event", ["await Response.Body.FlushAsync(ct)  // ASP.NET Core"]),
-)
 COMPRESSION_FIX: Final = ConfigFix(
     "whatever compresses text/event-stream",
     ["leave text/event-stream out of the compressed types", "or flush the compressor after each event"],
 )
+_COMPRESSION_CHECK: Final = "flush.compression-flushes"
+
+
+class Culprit(NamedTuple):
+    """A proxy on the path, and how it holds streams back."""
+
+    product: Product
+    buffering: Buffering
+
+    @property
+    def says(self) -> str:
+        """The proxy and what it does by default."""
+        return f"{self.product.name}: {self.buffering.why}"
 
 
 def culprit_of(head: Head | None, pattern: Pattern, window_ns: int | None) -> Culprit | None:
-    """The product that headers or a telling window name; None when nothing does."""
-    for culprit in CULPRITS:
-        value = head.get(culprit.header) if head else None
-        if value is not None and culprit.mark in value.lower():
+    """The proxy that the headers name, else the one that a telling window gives away; None when nothing does."""
+    for culprit in _proxies():
+        if culprit.product.is_marked_in(head):
             return culprit
-    low, high = _HAPROXY_WINDOW_NS
-    if pattern is Pattern.TIME_COALESCED and window_ns is not None and low <= window_ns <= high:
-        return _HAPROXY
+    if pattern is Pattern.TIME_COALESCED and window_ns is not None:
+        for culprit in _proxies():
+            window = culprit.buffering.window_ms
+            if window is not None and window[0] <= ns_to_ms(window_ns) <= window[1]:
+                return culprit
     return None
+
+
+def proxy_fixes(culprit: Culprit | None) -> list[ConfigFix]:
+    """What stops the culprit from buffering; the fixes for the suspected proxy where no product is known."""
+    known = [culprit] if culprit else [suspect for suspect in _proxies() if suspect.buffering.suspected]
+    return [fix for proxy in known for fix in proxy.buffering.config_fixes]
+
+
+def compression_fixes(culprit: Culprit | None) -> list[ConfigFix]:
+    """What stops compression from holding tokens back: the general fix, and the culprit's own."""
+    own = culprit.product.fix_for(_COMPRESSION_CHECK) if culprit else None
+    return [COMPRESSION_FIX] + ([ConfigFix(culprit.product.name, own.content.split("\n"))] if culprit and own else [])
+
+
+def application_fixes(head: Head | None) -> list[ConfigFix]:
+    """What makes the application flush: one that the headers name, else every application."""
+    named = products_in([head]) & applications()
+    makers = [product for product_id, product in products().items() if product_id in (named or applications())]
+    return [fix for product in makers if product.buffering for fix in product.buffering.config_fixes]
+
+
+def _proxies() -> Iterable[Culprit]:
+    return (Culprit(one, one.buffering) for one in products().values() if one.kind is Kind.PROXY and one.buffering)

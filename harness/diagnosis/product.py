@@ -9,10 +9,12 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final
+from textwrap import indent
+from typing import Final, NamedTuple
 
 import msgspec
 
+from streamgauge.diagnosis.patterns import ConfigFix
 from streamgauge.wire import Head
 
 FOLDER: Final = files("streamgauge.diagnosis") / "products"
@@ -26,10 +28,14 @@ class Kind(StrEnum):
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to change: `code` to paste, or `text` where no code says it. Exactly one of the two is given."""
+    """What to change: `code` to paste, or `text` where no code says it. Exactly one of the two is given.
+
+    `language` is given where the code is not in the product's own language.
+    """
 
     code: str | None = None
     text: str | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         if (self.code is None) is (self.text is None):
@@ -39,12 +45,8 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def content(self) -> str:
-        """The code or the text, without the line break that a TOML literal ends with."""
-        return (self.code or self.text or "").strip("\n")
-
-    @property
-    def is_code(self) -> bool:
-        return self.code is not None
+        """The code without the line breaks around it, or the text as one paragraph."""
+        return " ".join(self.text.split()) if self.text is not None else (self.code or "").strip("\n")
 
 
 class Fix(Advice, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,16 +61,22 @@ class Fix(Advice, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Place(Advice, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A fix together with the file or setting that it belongs to."""
+    """A fix together with `where` it goes: the file, section or program to change."""
 
     where: str
 
+    @property
+    def config_fix(self) -> ConfigFix:
+        """The fix as `diagnosis.json` has it."""
+        return ConfigFix(self.where, self.content.split("\n"))
+
 
 class Buffering(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a product holds a stream back, and what stops it. This is the fix for `checks`, too.
+    """How a product holds streams back, and the fix. The same fix answers `checks`, a list of check ids.
 
-    `why` is what the product does by default. `window_ms` is the range of intervals between bursts that gives away
-    a product which names itself in no header. `suspected` marks the product to suspect where nothing names one.
+    `why` is what a proxy does by default. `window_ms`, the least and the greatest time between two bursts, gives away
+    a proxy that names itself in no header. `suspected` marks the proxy to suspect where nothing names one.
+    `alternatives` are other places that stop the buffering.
     """
 
     why: str | None = None
@@ -77,12 +85,17 @@ class Buffering(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     suspected: bool = False
     alternatives: tuple[Place, ...] = ()
 
+    @property
+    def config_fixes(self) -> list[ConfigFix]:
+        """Every fix, the best one first."""
+        return [self.config_fix, *(place.config_fix for place in self.alternatives)]
+
 
 class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A product: how to recognise it and how to fix it.
 
-    `marks` maps the name of a response header to lower-case texts; a value that contains one gives the product away.
-    `language` is the name of the code's language, as Markdown writes it after a code fence.
+    `marks` maps the name of a response header to lower-case texts: a value that contains one of them gives the product
+    away. `language` is what Markdown writes after a code fence for the product's code.
     """
 
     name: str
@@ -95,17 +108,25 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def __post_init__(self) -> None:
         for header, texts in self.marks.items():
             if header != header.lower() or any(text != text.lower() for text in texts):
-                raise ValueError("`marks` are in lower case")
-        ids = [check_id for fix in (self.buffering, *self.fix) if fix for check_id in fix.checks]
+                raise ValueError(f"the marks in `{header}` are not in lower case")
+        if self.buffering and self.kind is Kind.PROXY and not self.buffering.why:
+            raise ValueError("the `buffering` of a proxy needs `why`: what it does by default")
+        ids = [check_id for fix in self.all_fixes for check_id in fix.checks]
         if twice := {check_id for check_id in ids if ids.count(check_id) > 1}:
             raise ValueError(f"two fixes for {', '.join(sorted(twice))}")
 
+    @property
+    def all_fixes(self) -> list[Buffering | Fix]:
+        """The fix for buffering, then the others."""
+        return [*([self.buffering] if self.buffering else []), *self.fix]
+
     def fix_for(self, check_id: str) -> Advice | None:
         """The fix for this product when it fails that check."""
-        for fix in (self.buffering, *self.fix):
-            if fix is not None and check_id in fix.checks:
-                return fix
-        return None
+        return next((fix for fix in self.all_fixes if check_id in fix.checks), None)
+
+    def language_of(self, advice: Advice) -> str | None:
+        """The language of a fix's code; None where the fix is text."""
+        return None if advice.code is None else advice.language or self.language
 
     def is_marked_in(self, head: Head | None) -> bool:
         """Whether a header of the response gives the product away."""
@@ -115,6 +136,21 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             for value in head.all(header)
             for text in texts
         )
+
+
+class Snippet(NamedTuple):
+    """A fix for one product as a report shows it. `language` is None where `content` is text and not code."""
+
+    product: str
+    content: str
+    language: str | None
+
+    @property
+    def plain(self) -> str:
+        """As plain text: on one line, or the code indented below the product's name."""
+        if "\n" not in self.content:
+            return f"{self.product}: {self.content}"
+        return f"{self.product}:\n{indent(self.content, '    ')}"
 
 
 def read_product(file: Traversable) -> Product:
@@ -127,7 +163,7 @@ def read_product(file: Traversable) -> Product:
 
 @cache
 def products() -> Mapping[str, Product]:
-    """All products by id: applications first, then proxies, each in the order of their ids."""
+    """All products by id: applications first, then proxies, each kind in the order of the ids."""
     found = {
         file.name.removesuffix(".toml"): read_product(file) for file in FOLDER.iterdir() if file.name.endswith(".toml")
     }
@@ -135,10 +171,29 @@ def products() -> Mapping[str, Product]:
 
 
 @cache
+def applications() -> frozenset[str]:
+    """The ids of the products that make streams."""
+    return frozenset(product_id for product_id, product in products().items() if product.kind is Kind.APPLICATION)
+
+
+@cache
 def fixes_for(check_id: str) -> Mapping[str, str]:
     """What to change in each product that fails a check, by the product's id."""
     fixes = {product_id: product.fix_for(check_id) for product_id, product in products().items()}
     return {product_id: fix.content for product_id, fix in fixes.items() if fix is not None}
+
+
+def snippets(check_id: str, fixes: Mapping[str, str]) -> list[Snippet]:
+    """The fixes of a result, which may come from a file of another version, with what a report needs to show them."""
+    return [_snippet(check_id, product_id, content) for product_id, content in fixes.items()]
+
+
+def _snippet(check_id: str, product_id: str, content: str) -> Snippet:
+    product = products().get(product_id)
+    if product is None:
+        return Snippet(product_id, content, None)
+    fix = product.fix_for(check_id)
+    return Snippet(product.name, content, None if fix is None else product.language_of(fix))
 
 
 def products_in(heads: Iterable[Head | None]) -> frozenset[str]:
@@ -149,13 +204,7 @@ def products_in(heads: Iterable[Head | None]) -> frozenset[str]:
     )
 
 
-def name_of(product_id: str) -> str:
-    """A product's name for people; the id itself where no such product is known, as in a file of another version."""
-    product = products().get(product_id)
-    return product.name if product else product_id
-
-
 @cache
-def applications() -> frozenset[str]:
-    """The ids of the products that make streams."""
-    return frozenset(product_id for product_id, product in products().items() if product.kind is Kind.APPLICATION)
+def marked_headers() -> tuple[str, ...]:
+    """The names of the headers that can give a product away, in lower case."""
+    return tuple(sorted({header for product in products().values() for header in product.marks}))

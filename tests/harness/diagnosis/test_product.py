@@ -12,10 +12,11 @@ from streamgauge.diagnosis.product import (
     Product,
     applications,
     fixes_for,
-    name_of,
+    marked_headers,
     products,
     products_in,
     read_product,
+    snippets,
 )
 from streamgauge.wire import Head
 
@@ -30,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def checks_of(product: Product) -> list[str]:
-    return [check_id for fix in (product.buffering, *product.fix) if fix for check_id in fix.checks]
+    return [check_id for fix in product.all_fixes for check_id in fix.checks]
 
 
 def test_every_file_is_a_product() -> None:
@@ -52,16 +53,25 @@ def test_fixes_are_for_checks_that_exist(product_id: str) -> None:
 @pytest.mark.parametrize("product_id", products())
 def test_a_snippet_is_written_once_in_a_file(product_id: str) -> None:
     """Checks that share a fix stand in one `checks` list."""
-    texts = [fix.content for fix in products()[product_id].fix]
+    texts = [fix.content for fix in products()[product_id].all_fixes]
     assert sorted(texts) == sorted(set(texts))
 
 
 @pytest.mark.parametrize("product_id", products())
-def test_code_says_its_language_and_every_line_fits_a_page(product_id: str) -> None:
+def test_code_has_a_language_and_text_is_sentences(product_id: str) -> None:
     product = products()[product_id]
-    assert product.language or not any(fix.is_code for fix in product.fix)
-    for fix in product.fix:
-        assert all(line.isprintable() and line == line.rstrip() for line in fix.content.split("\n"))
+    for fix in product.all_fixes:
+        if fix.text is None:
+            assert product.language_of(fix), fix
+        else:
+            assert product.language_of(fix) is None
+            assert fix.content.endswith("."), fix
+
+
+@pytest.mark.parametrize("product_id", products())
+def test_a_file_is_printable_and_as_wide_as_the_rest_of_the_house(product_id: str) -> None:
+    lines = (FOLDER / f"{product_id}.toml").read_text(encoding="utf-8").split("\n")
+    assert [line for line in lines if not line.isprintable() or line != line.rstrip() or len(line) > 120] == []
 
 
 def test_no_check_lost_its_fixes() -> None:
@@ -83,6 +93,7 @@ def test_no_check_lost_its_fixes() -> None:
         (SMALL + FIX + "code = ''\n", r"traefik.toml: .*empty - at `\$.fix\[0\]`"),
         (SMALL + "[[fix]]\nchecks = []\ncode = 'a'\n", r"traefik.toml: `checks` names no check - at `\$.fix\[0\]`"),
         (SMALL + (FIX + "code = 'a'\n") * 2, "traefik.toml: two fixes for flush.lockstep"),
+        (SMALL + "[buffering]\nwhere = 'x'\ncode = 'a'\n", "traefik.toml: the `buffering` of a proxy needs `why`"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_its_key(tmp_path: Path, text: str, complaint: str) -> None:
@@ -95,7 +106,7 @@ def test_code_keeps_its_lines(tmp_path: Path) -> None:
 
     fix = product.fix_for("flush.lockstep")
     assert fix is not None
-    assert fix.is_code
+    assert product.language_of(fix) == ""
     assert fix.content == "if a:\n    b('\\n')"
     assert product.kind is Kind.PROXY
     assert product.fix_for("flush.incremental") is None
@@ -115,6 +126,22 @@ def test_headers_give_products_away(header: tuple[str, str], known: set[str]) ->
     assert products_in([None, Head(200, "OK", "1.1", (header,))]) == known
 
 
-def test_a_product_of_another_version_keeps_its_id() -> None:
-    assert name_of("aspnet") == "ASP.NET Core"
-    assert name_of("traefik") == "traefik"
+def test_every_header_that_can_be_a_mark_is_known() -> None:
+    assert marked_headers() == ("server", "via", "x-powered-by")
+
+
+def test_a_snippet_has_what_a_report_needs() -> None:
+    fixes = fixes_for("flush.lockstep") | {"of-another-version": "Do it."}
+    by_product = {snippet.product: snippet for snippet in snippets("flush.lockstep", fixes)}
+
+    assert by_product["nginx"].language == "nginx"
+    assert by_product["nginx"].plain.startswith("nginx:\n    proxy_buffering off;\n    proxy_http_version 1.1;\n")
+    assert by_product["HAProxy"].plain == "HAProxy: option http-no-delay"
+    assert by_product["Python"].language is None
+    assert by_product["of-another-version"] == ("of-another-version", "Do it.", None)
+
+
+def test_a_paragraph_of_text_is_one_line(tmp_path: Path) -> None:
+    product = read_product(written(tmp_path, SMALL + FIX + "text = '''\nTake it\nout.\n'''\n"))
+
+    assert product.fix[0].content == "Take it out."
