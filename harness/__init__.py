@@ -1,8 +1,109 @@
 """Streamgauge: measures and checks streaming LLM endpoints.
 
 Data flows one way: socket, reads, events, deltas, record, judgement, report.
+
+The five doors are the functions `probe`, `check`, `load`, `cancel` and `diagnose`. Each takes a URL or a `Target` and
+returns a value. docs/python.md shows them at work.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from streamgauge.version import __version__
 
-__all__ = ["__version__"]
+# Imported at the first use of a name: `import streamgauge` stays cheap, and no door loads what only another one needs.
+if TYPE_CHECKING:
+    from streamgauge.conformance.check import check
+    from streamgauge.conformance.optins import Allowed
+    from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
+    from streamgauge.diagnosis.cancel import cancel
+    from streamgauge.diagnosis.cancellation import CancellationFile, CancelRow
+    from streamgauge.diagnosis.diagnose import diagnose
+    from streamgauge.diagnosis.patterns import DiagnosisFile, Pattern
+    from streamgauge.endpoint.probe import Stream, probe
+    from streamgauge.endpoint.target import Target
+    from streamgauge.errors import CannotMeasure, LimitExceeded, StreamgaugeError, UsageError
+    from streamgauge.loadgen.load import load
+    from streamgauge.loadgen.progress import Running, Stopping, Waiting
+    from streamgauge.loadgen.result import LoadResult
+    from streamgauge.metrics.distributions import Distribution
+    from streamgauge.metrics.slo import SloResult, SloVerdict
+    from streamgauge.metrics.summary import Summary
+    from streamgauge.protocol.outcome import Outcome
+    from streamgauge.protocol.record import StreamRecord
+
+_ROOMS = {
+    "Allowed": "conformance.optins",
+    "CancelRow": "diagnosis.cancellation",
+    "CancellationFile": "diagnosis.cancellation",
+    "CannotMeasure": "errors",
+    "CheckResult": "conformance.result",
+    "ChecksFile": "conformance.result",
+    "DiagnosisFile": "diagnosis.patterns",
+    "Distribution": "metrics.distributions",
+    "LimitExceeded": "errors",
+    "LoadResult": "loadgen.result",
+    "Outcome": "protocol.outcome",
+    "Pattern": "diagnosis.patterns",
+    "Running": "loadgen.progress",
+    "SloResult": "metrics.slo",
+    "SloVerdict": "metrics.slo",
+    "Stopping": "loadgen.progress",
+    "Stream": "endpoint.probe",
+    "StreamRecord": "protocol.record",
+    "StreamgaugeError": "errors",
+    "Summary": "metrics.summary",
+    "Target": "endpoint.target",
+    "UsageError": "errors",
+    "Verdict": "conformance.result",
+    "Waiting": "loadgen.progress",
+    "cancel": "diagnosis.cancel",
+    "check": "conformance.check",
+    "diagnose": "diagnosis.diagnose",
+    "load": "loadgen.load",
+    "probe": "endpoint.probe",
+}
+
+__all__ = [
+    "Allowed",
+    "CancelRow",
+    "CancellationFile",
+    "CannotMeasure",
+    "CheckResult",
+    "ChecksFile",
+    "DiagnosisFile",
+    "Distribution",
+    "LimitExceeded",
+    "LoadResult",
+    "Outcome",
+    "Pattern",
+    "Running",
+    "SloResult",
+    "SloVerdict",
+    "Stopping",
+    "Stream",
+    "StreamRecord",
+    "StreamgaugeError",
+    "Summary",
+    "Target",
+    "UsageError",
+    "Verdict",
+    "Waiting",
+    "__version__",
+    "cancel",
+    "check",
+    "diagnose",
+    "load",
+    "probe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

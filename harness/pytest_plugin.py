@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from streamgauge.conformance.report import TargetChecks
     from streamgauge.conformance.result import CheckResult
     from streamgauge.conformance.targets import CheckedTarget
+    from streamgauge.endpoint.probe import Stream
     from streamgauge.mock_provider.embedded import MockServer
-    from streamgauge.pytest_fixtures import Stream
 
 MARK = "streamgauge"
 
@@ -219,15 +219,14 @@ def _story(result: "CheckResult") -> str:
 
 
 @pytest.fixture
-def streamgauge_stream() -> "Iterator[Callable[..., Stream]]":
+def streamgauge_stream() -> "Callable[..., Stream]":
     """Opens a stream and reads it to its end: `stream = streamgauge_stream(url, prompt="Hi")`.
 
-    What comes back has outcome, text, tokens, ttft_ns and more; a failing endpoint is an outcome, not an exception.
+    The stream has outcome, text, tokens, ttft_ns and more; a failing endpoint is an outcome, not an exception.
     """
-    from streamgauge.pytest_fixtures import Streams
+    from streamgauge.pytest_fixtures import open_stream
 
-    with Streams() as streams:
-        yield streams.open
+    return open_stream
 
 
 @pytest.fixture

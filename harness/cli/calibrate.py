@@ -9,14 +9,10 @@ import typer
 from streamgauge.cli.children import child
 from streamgauge.cli.console import err, facts, out, safe
 from streamgauge.cli.load_output import print_result, shown
-from streamgauge.endpoint.target import DEFAULT_PROMPT, Target
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
+from streamgauge.loadgen.load import load
 from streamgauge.loadgen.locust_process import LOG
-from streamgauge.loadgen.plan import LoadPlan
-from streamgauge.loadgen.prompts import PromptPlan, source
-from streamgauge.loadgen.run import run_load
-from streamgauge.loadgen.scenario_files import locustfiles
-from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, calibration_lines, floor_of
 from streamgauge.rundir import runs
 from streamgauge.units import SECOND, parse_bounded, parse_duration
@@ -63,15 +59,15 @@ def calibrate(
     runs.must_take_a_run(directory)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with child("mock", "--ttft", ttft, "--itl", itl, "--tokens", str(tokens)) as mock:
-        workload = Workload(length_ns=length_ns, users=users, processes=processes)
-        plan = LoadPlan(
-            workload=workload,
-            locustfiles=locustfiles("chat", workload),
-            prompts=source(PromptPlan(text=DEFAULT_PROMPT)),
-            directory=directory / runs.CALIBRATION_RUN,
-        )
         with shown() as progress:
-            result = run_load(Target(url=mock + _PATH, mock=mock), plan, progress)
+            result = load(
+                Target(url=mock + _PATH, mock=mock),
+                users=users,
+                duration=duration,
+                processes=processes,
+                directory=directory / runs.CALIBRATION_RUN,
+                progress=progress,
+            )
         print_result(result)
     if result.unwritten is not None:
         raise result.unwritten
@@ -79,7 +75,7 @@ def calibrate(
         raise typer.Exit(ExitCode.INTERRUPTED)
     truth = result.run.truth
     if truth is None or truth.ttft_error_ms is None:
-        raise CannotMeasure("no stream could be compared with the ledger", f"see {plan.directory / LOG}")
+        raise CannotMeasure("no stream could be compared with the ledger", f"see {result.directory / LOG}")
     machine = runs.this_machine()
     floor = floor_of(
         result.summary,

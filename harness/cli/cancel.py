@@ -1,6 +1,5 @@
 """`streamgauge cancel`: does it stop when the user leaves?"""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,24 +7,24 @@ import typer
 from rich.table import Table
 
 from streamgauge.cli.console import err, out, safe
-from streamgauge.cli.options import with_target
-from streamgauge.diagnosis.cancel_matrix import run_matrix
-from streamgauge.diagnosis.cancellation import CancellationFile, CancelRow
-from streamgauge.endpoint.client import StreamClient, settle
-from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import Target
-from streamgauge.errors import ExitCode, UsageError
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.diagnosis import cancel as door
+from streamgauge.diagnosis.cancellation import CancelRow
+from streamgauge.errors import ExitCode
 from streamgauge.rundir import runs
 
 
-@with_target
+@with_groups
 def cancel(
-    target: Target,
+    *,
+    url: Url = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write cancellation.json into a run directory.")
     ] = None,
+    target: TargetOptions,
 ) -> None:
-    """Leave streams early, and measure when the upstream notices and what it generated for nobody.
+    """Leave streams early, and measure when the upstream notices and how many tokens it wastes after that.
 
     The endpoint must have the mock provider as its upstream; --mock names the mock's own address.
 
@@ -37,28 +36,18 @@ def cancel(
 
     Exit codes: 0 every close reached the upstream, 1 one did not (or took over 10 s), 2 usage, 3 could not measure.
     """
-    if target.mock is None:
-        raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
-    if out_dir is not None:
+    given = target.target(url)
+    if given.mock is not None and out_dir is not None:
         runs.must_take_a_run(out_dir)
-    with StreamClient.to(target) as client, MockControl.of(target) as mock:
-        mock.clock()
-        target = settle(client, target)
-        with err.status("starting ...") as status:
-            rows = run_matrix(client, target, mock, "endpoint", lambda text: status.update(safe(text)))
-    print_rows(rows)
+    with err.status("starting ...") as status:
+        found = door.cancel(given, progress=lambda text: status.update(safe(text)))
+    print_rows(found.rows)
     if out_dir is not None:
-        out.print(f"wrote {runs.keep(out_dir, runs.CANCELLATION, file_of(target, rows))}")
-    if any(row.verdict == "fail" for row in rows):
+        out.print(f"wrote {runs.keep(out_dir, runs.CANCELLATION, found)}")
+    if any(row.verdict == "fail" for row in found.rows):
         raise typer.Exit(ExitCode.FAILED)
-    if all(row.verdict == "inconclusive" for row in rows):
+    if all(row.verdict == "inconclusive" for row in found.rows):
         raise typer.Exit(ExitCode.CANNOT_MEASURE)
-
-
-def file_of(target: Target, rows: list[CancelRow]) -> CancellationFile:
-    """`cancellation.json` of these rows."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    return CancellationFile(target=target.masked_url, mock=target.mock or "", started=started, rows=rows)
 
 
 def print_rows(rows: list[CancelRow]) -> None:

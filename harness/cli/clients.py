@@ -9,7 +9,8 @@ import typer
 
 from streamgauge.cli.clients_output import print_matrix
 from streamgauge.cli.console import out, safe
-from streamgauge.cli.options import with_optional_target
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.conformance.clients.client_matrix import ReplayedStream, compare_clients, stream_of
 from streamgauge.conformance.clients.strict_reading import strict
 from streamgauge.conformance.matrix import ASIDE, Matrix
@@ -26,13 +27,15 @@ DEADLINE_S: Final = 120.0
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 
 
-@with_optional_target
+@with_groups
 def clients(
-    target: Target,
+    *,
+    url: Url = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A body that was saved, in place of a URL; - is standard input.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the matrix as JSON.")] = None,
+    target: TargetOptions,
 ) -> None:
     """Replay a stream's bytes through the clients that people use: which read it, lose data, raise or hang, and where.
 
@@ -49,12 +52,15 @@ def clients(
     Exit codes: 0 every published client reads everything, 1 one does not (loops from tutorials do not count), 2 usage,
     3 there was no stream to replay.
     """
-    if (file is None) == (target.url == ""):
+    has_target = url is not None or target.target_file is not None
+    # A file needs no endpoint, but may be read in a given dialect.
+    given = target.target(url) if has_target else Target(url="", dialect=target.request.dialect)
+    if (file is None) != has_target:
         raise UsageError("clients takes either a URL or --file FILE", "see --help for examples of both")
     if json_file is not None:
         must_be_writable(json_file)
-    matrix = _of_url(target) if file is None else _of_file(file, target)
-    name = target.masked_url if file is None else "standard input" if str(file) == "-" else str(file)
+    matrix = _of_url(given) if file is None else _of_file(file, given)
+    name = given.masked_url if file is None else "standard input" if str(file) == "-" else str(file)
     out.print(f"[bold]{safe(name)}[/bold]\n")
     print_matrix(matrix)
     if json_file is not None:

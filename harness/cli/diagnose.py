@@ -1,21 +1,16 @@
 """`streamgauge diagnose`: who holds my tokens back?"""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.table import Table
 
 from streamgauge.cli.console import err, out, safe
-from streamgauge.cli.options import with_target
-from streamgauge.diagnosis import buffering
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions
+from streamgauge.diagnosis import diagnose as door
 from streamgauge.diagnosis.patterns import DiagnosisFile, Pattern
-from streamgauge.endpoint.client import StreamClient, settle
-from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import Target
-from streamgauge.endpoint.target_input import at_vendor_path, check_url
 from streamgauge.errors import ExitCode
 from streamgauge.rundir import runs
 from streamgauge.units import show_bytes
@@ -23,15 +18,17 @@ from streamgauge.units import show_bytes
 Via = Annotated[str | None, typer.Option("--via", metavar="URL", help="The endpoint as its users reach it.")]
 
 
-@partial(with_target, url=Via)
+@with_groups
 def diagnose(
-    target: Target,
+    *,
+    via: Via = None,
     direct: Annotated[
         str | None, typer.Option("--direct", metavar="URL", help="The same endpoint without the proxy, to compare.")
     ] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write diagnosis.json into a run directory.")
     ] = None,
+    target: TargetOptions,
 ) -> None:
     """Find what buffers a stream: the class, the size or window, the hop, the evidence and the line that fixes it.
 
@@ -46,19 +43,11 @@ def diagnose(
 
     Exit codes: 0 pass-through, 1 something buffers, 2 usage, 3 could not measure.
     """
+    given = target.target(via)
     if out_dir is not None:
         runs.must_take_a_run(out_dir)
-    paths = [buffering.PathTarget("via", target)]
-    if direct is not None:
-        own = at_vendor_path(msgspec.structs.replace(target, url=check_url(direct)))
-        paths.append(buffering.PathTarget("direct", own))
-    with StreamClient.to(target) as client:
-        paths = [path._replace(target=settle(client, path.target)) for path in paths]
-        mock = MockControl.of(target) if target.mock else None
-        with err.status("starting ...") as status:
-            found = buffering.diagnose(
-                client, paths[0], paths[1] if direct else None, mock, lambda text: status.update(safe(text))
-            )
+    with err.status("starting ...") as status:
+        found = door.diagnose(given, direct=direct, progress=lambda text: status.update(safe(text)))
     print_diagnosis(found)
     if out_dir is not None:
         out.print(f"wrote {runs.keep(out_dir, runs.DIAGNOSIS, found)}")
@@ -99,7 +88,7 @@ def print_diagnosis(found: DiagnosisFile) -> None:
         for line in fix.lines:
             out.print(f"    {safe(line)}")
     if found.position == "direct":
-        out.print("\nOne path and no mock: this is told from arrival times alone. Give --direct or --mock for a proof.")
+        out.print("\nThe answer rests on arrival times alone. Give --direct or --mock for a proof.")
 
 
 def _ms(value: float | None) -> str:

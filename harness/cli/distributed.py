@@ -1,9 +1,7 @@
 """The options of `load` for several machines."""
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Final
 
 import typer
 
@@ -11,7 +9,6 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.cluster import PORT, Cluster, become_worker
 
 _PANEL: Final = "Several machines"
-_LOOPBACK: Final = "127.0.0.1"
 
 
 Master = Annotated[
@@ -54,41 +51,32 @@ Worker = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-_OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
-    "master": (Master, False),
-    "expect_workers": (ExpectWorkers, 1),
-    "bind": (Bind, _LOOPBACK),
-    "port": (Port, PORT),
-    "worker": (Worker, None),
-}
 
 
-def with_cluster(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `load` the options for several machines; it gets a `cluster`, None when there is one machine.
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Whether this process is a master or a worker; neither, when one machine makes the load."""
 
-    With --worker the command is not run at all: the process becomes a worker.
-    """
-    inner = inspect.signature(command).parameters.values()
+    master: Master = False
+    expect_workers: ExpectWorkers = 1
+    bind: Bind = "127.0.0.1"
+    port: Port = PORT
+    worker: Worker = None
 
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in _OPTIONS}
-        if chosen["worker"]:
-            if chosen["master"] or given["url"] or given["target_file"]:
-                raise UsageError(
-                    "--worker takes endpoint and load from its master", "give URL and options to `load --master`"
-                )
-            become_worker(chosen["worker"], given["api_key_env"], given["processes"])
-        cluster = Cluster(chosen["bind"], chosen["port"], chosen["expect_workers"]) if chosen["master"] else None
-        if cluster and given["processes"] != 1:
+    def cluster(self, processes: int) -> Cluster | None:
+        """The cluster that a master leads. Raises UsageError when the master shall make streams itself."""
+        if not self.master:
+            return None
+        if processes != 1:
             raise UsageError("--master makes no streams, so it has no --processes", "give --processes to the workers")
-        command(cluster=cluster, **given)
+        return Cluster(self.bind, self.port, self.expect_workers)
 
-    own = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _OPTIONS.items()
-    ]
-    shown = [*(parameter for parameter in inner if parameter.name != "cluster"), *own]
-    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    return run
+    def become_worker(self, api_key_env: str | None, processes: int, *, has_target: bool) -> None:
+        """With --worker, this process becomes a worker and does not return."""
+        if not self.worker:
+            return
+        if self.master or has_target:
+            raise UsageError(
+                "--worker takes endpoint and load from its master", "give URL and options to `load --master`"
+            )
+        become_worker(self.worker, api_key_env, processes)

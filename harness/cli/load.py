@@ -1,41 +1,30 @@
 """`streamgauge load`: a load model under Locust, records from every process in one run directory."""
 
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from streamgauge.cli.console import err, out, safe
-from streamgauge.cli.distributed import with_cluster
-from streamgauge.cli.load_model import with_workload
+from streamgauge.cli.distributed import ClusterOptions
+from streamgauge.cli.load_model import LoadModelOptions
 from streamgauge.cli.load_output import print_result, shown
-from streamgauge.cli.options import with_target
-from streamgauge.cli.prompt_options import with_prompts
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.cli.prompt_options import PromptFlags
 from streamgauge.cli.slos import judge_slos
-from streamgauge.endpoint.target import Target
-from streamgauge.errors import CannotMeasure, ExitCode, UsageError
-from streamgauge.loadgen.cluster import Cluster
+from streamgauge.errors import CannotMeasure, ExitCode
+from streamgauge.loadgen import load as door
 from streamgauge.loadgen.locust_process import LOG
-from streamgauge.loadgen.plan import LoadPlan
-from streamgauge.loadgen.prompts import PromptPlan, source
-from streamgauge.loadgen.run import run_load
-from streamgauge.loadgen.scenario_files import locustfiles
-from streamgauge.loadgen.workload import Workload
-from streamgauge.metrics.abort_rules import parse_abort
-from streamgauge.metrics.slo import parse_slo
-from streamgauge.rundir import runs
+from streamgauge.loadgen.result import LoadResult
 
 
-@with_cluster
-@with_target
-@with_workload
-@with_prompts
+@with_groups
 def load(
-    target: Target,
-    workload: Workload,
-    prompts: PromptPlan,
+    *,
+    url: Url = None,
+    model: LoadModelOptions,
     slo: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,7 +57,9 @@ def load(
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
     ] = None,
-    cluster: Cluster | None = None,
+    prompts: PromptFlags,
+    target: TargetOptions,
+    cluster: ClusterOptions,
 ) -> None:
     """Load an endpoint with users or arrivals and measure TTFT, ITL and throughput from kernel arrival stamps.
 
@@ -95,48 +86,47 @@ def load(
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, or
     an SLO had no data, 130 interrupted. What had been measured is kept and reported.
     """
-    if cluster is not None:
-        if (scenario or "").endswith(".py"):
-            raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
-        workload = msgspec.structs.replace(workload, processes=cluster.workers)
-    files = locustfiles(scenario, workload)
-    directory = out_dir or Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"
-    runs.must_take_a_run(directory)
-    plan = LoadPlan(
-        workload=workload,
-        cluster=cluster,
-        slos=[parse_slo(text) for text in slo or []],
-        max_errors=max_errors,
-        abort_rules=[parse_abort(text) for text in abort_if or []],
-        locustfiles=files,
-        prompts=source(
-            msgspec.structs.replace(prompts, text=target.prompt, seed=workload.seed, processes=workload.processes)
-        ),
-        directory=directory,
-        calibration=runs.calibration(calibration, directory),
-    )
+    has_target = url is not None or target.target_file is not None
+    cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)
     with shown() as progress:
-        result = run_load(target, plan, progress)
+        result = door.load(
+            target.target(url),
+            slos=slo or [],
+            max_errors=max_errors,
+            abort_if=abort_if or [],
+            scenario=scenario,
+            calibration=calibration,
+            directory=out_dir,
+            cluster=cluster.cluster(model.processes),
+            progress=progress,
+            **asdict(model),
+            **asdict(prompts),
+        )
     print_result(result)
     if result.unwritten is not None:
         raise result.unwritten
+    _write_reports(result.directory)
+    _exit(result)
+
+
+def _write_reports(directory: Path) -> None:
     try:
-        for path in _render(plan.directory):
+        from streamgauge.reports.render import render  # importing the drawing library takes a second
+
+        for path in render(directory):
             out.print(f"wrote {path}")
     except KeyboardInterrupt:
-        err.print(f"stopped while writing the reports; `streamgauge report {safe(plan.directory)}` writes them")
+        err.print(f"stopped while writing the reports; `streamgauge report {safe(directory)}` writes them")
         raise
+
+
+def _exit(result: LoadResult) -> None:
+    """End with the exit code of the run. No data is not a pass: CannotMeasure."""
     if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.ended.stopped:
         err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
         raise typer.Exit(ExitCode.FAILED)
     if not result.totals.token_events:
-        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {plan.directory / LOG}")
+        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
     judge_slos(result.summary.slo_results)
-
-
-def _render(directory: Path) -> list[Path]:
-    from streamgauge.reports.render import render  # drawing takes a second to import
-
-    return render(directory)

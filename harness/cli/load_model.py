@@ -1,13 +1,11 @@
-"""The options of `streamgauge load` that make the load model, and what they are together."""
+"""The options of `streamgauge load` for the load model: how many users or arrivals, and for how long."""
 
-import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from streamgauge.loadgen.model import workload_from
 from streamgauge.loadgen.schedule import MAX_USERS
 
 _CLOSED: Final = "Closed loop: a user asks again when its answer has ended"
@@ -90,41 +88,22 @@ Processes = Annotated[
     int, _option(metavar="P", help="Processes that share the users or the arrivals; -1 for one for each CPU.")
 ]
 
-_OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
-    "duration": (Duration, None),
-    "warmup": (Warmup, "0"),
-    "drain": (Drain, "0"),
-    "seed": (Seed, 1),
-    "processes": (Processes, 1),
-    "abandon": (AbandonText, None),
-    "users": (Users, None),
-    "think_time": (ThinkTime, None),
-    "stages": (Stages, None),
-    "spawn_rate": (SpawnRate, None),
-    "rate": (RateText, None),
-    "arrivals": (Arrivals, "poisson"),
-    "replay": (Replay, None),
-    "max_streams": (MaxStreams, None),
-}
 
+@dataclass(frozen=True, kw_only=True)
+class LoadModelOptions:
+    """The keywords of `streamgauge.loadgen.model.workload_from`."""
 
-def with_workload(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options; it gets them as one `workload`, its second parameter."""
-
-    def run(target: Any, **given: Any) -> None:
-        chosen = {name: given.pop(name) for name in _OPTIONS}
-        command(target, workload_from(**chosen), **given)
-
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name not in ("target", "workload")
-    ]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _OPTIONS.items()
-    ]
-    target = inspect.signature(command).parameters["target"]
-    run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
-    run.__signature__ = inspect.Signature([target, *shared, *own])  # type: ignore[attr-defined]
-    return run
+    duration: Duration = None
+    warmup: Warmup = "0"
+    drain: Drain = "0"
+    seed: Seed = 1
+    processes: Processes = 1
+    abandon: AbandonText = None
+    users: Users = None
+    think_time: ThinkTime = None
+    stages: Stages = None
+    spawn_rate: SpawnRate = None
+    rate: RateText = None
+    arrivals: Arrivals = "poisson"
+    replay: Replay = None
+    max_streams: MaxStreams = None

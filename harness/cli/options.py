@@ -1,10 +1,9 @@
 """The options that say what is under test, the same for every command that takes a URL."""
 
-import functools
-import inspect
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -137,146 +136,82 @@ Timeout = Annotated[
     typer.Option("--timeout", metavar="DURATION", help="Silence to wait through; 60s.", rich_help_panel=_PANEL),
 ]
 
-_OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
-    "url": (Url, None),
-    "target_file": (TargetFile, None),
-    "header": (Header, None),
-    "body": (Body, None),
-    "method": (Method, None),
-    "dialect": (DialectName, dialects.AUTO),
-    "api_key_env": (ApiKeyEnv, None),
-    "model": (Model, None),
-    "max_tokens": (MaxTokens, None),
-    "prompt": (Prompt, None),
-    "mock": (MockUrl, None),
-    "insecure": (Insecure, False),
-    "ca": (Ca, None),
-    "cert": (Cert, None),
-    "http2": (Http2, False),
-    "unix_socket": (UnixSocket, None),
-    "compressed": (Compressed, False),
-    "timeout": (Timeout, None),
-}
 
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions:
+    """How to ask an endpoint. An option that is given replaces what a target file says."""
 
-_SUBJECT_OPTIONS: Final = {
-    "urls": (Urls, None),
-    "targets_file": (TargetsFile, None),
-    **{name: option for name, option in _OPTIONS.items() if name not in ("url", "target_file")},
-}
+    header: Header = None
+    body: Body = None
+    method: Method = None
+    dialect: DialectName = dialects.AUTO
+    api_key_env: ApiKeyEnv = None
+    model: Model = None
+    max_tokens: MaxTokens = None
+    prompt: Prompt = None
+    mock: MockUrl = None
+    insecure: Insecure = False
+    ca: Ca = None
+    cert: Cert = None
+    http2: Http2 = False
+    unix_socket: UnixSocket = None
+    compressed: Compressed = False
+    timeout: Timeout = None
 
-
-def with_target(command: Callable[..., None], url: Any = Url) -> Callable[..., None]:
-    """Give a command the target options; it gets them as one `target`, its first parameter.
-
-    `url` is how the command takes the address: the first argument, unless it has its own name for it.
-    """
-    return _with_options(command, {**_OPTIONS, "url": (url, None)}, target_from)
-
-
-def with_optional_target(command: Callable[..., None]) -> Callable[..., None]:
-    """As `with_target`, for a command that can do without an endpoint: its target then has a dialect and no URL."""
-
-    def gather(**chosen: Any) -> Target:
-        if chosen["url"] is None and chosen["target_file"] is None:
-            return Target(url="", dialect=chosen["dialect"])
-        return target_from(**chosen)
-
-    return _with_options(command, _OPTIONS, gather)
-
-
-def with_subjects(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the target options for any number of targets; it gets a list of subjects, its first parameter."""
-    return _with_options(command, _SUBJECT_OPTIONS, subjects_from)
-
-
-def _with_options(
-    command: Callable[..., None], options: dict[str, tuple[Any, Any]], gather: Callable[..., Any]
-) -> Callable[..., None]:
-    """The command with these options as well; what `gather` makes of them is its first argument."""
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in options}
-        command(gather(**chosen), **given)
-
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in list(inspect.signature(command).parameters.values())[1:]
-    ]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in options.items()
-    ]
-    run.__signature__ = inspect.Signature([shared[0], *own, *shared[1:]])  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shared, *own]}
-    return run
-
-
-def target_from(*, url: str | None = None, target_file: Path | None = None, **options: Any) -> Target:
-    """The target that file and options name together; options win. Raises UsageError on what cannot be used."""
-    if target_file is None and url is None:
-        raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
-    base = load_target(target_file) if target_file else Target(url="")
-    return _overlaid(base, url, **options)
-
-
-def subjects_from(
-    *, urls: list[str] | None = None, targets_file: Path | None = None, **options: Any
-) -> list[CheckedTarget]:
-    """Every target that file and URLs name, with the options over each. Raises UsageError as `target_from` does."""
-    if targets_file is None and not urls:
-        raise UsageError("no endpoint given", "pass one URL or more, or --targets FILE that holds them")
-    listed = [_overlaid(one, None, **options) for one in (load_targets(targets_file) if targets_file else [])]
-    given = [_overlaid(CheckedTarget(url=""), url, **options) for url in dict.fromkeys(urls or [])]
-    return listed + given
-
-
-def _overlaid(
-    base: AnyTarget,
-    url: str | None = None,
-    header: list[str] | None = None,
-    body: Path | None = None,
-    method: str | None = None,
-    dialect: str = dialects.AUTO,
-    api_key_env: str | None = None,
-    model: str | None = None,
-    max_tokens: int | None = None,
-    prompt: str | None = None,
-    mock: str | None = None,
-    insecure: bool = False,
-    ca: Path | None = None,
-    cert: str | None = None,
-    http2: bool = False,
-    unix_socket: Path | None = None,
-    compressed: bool = False,
-    timeout: str | None = None,
-) -> AnyTarget:
-    """The target with options over it."""
-    headers = {**base.headers, **dict(_header(text) for text in header or [])}
-    # Mistakes of the caller's are said before any request.
-    return ready(
-        msgspec.structs.replace(
-            base,
-            url=url or base.url,
-            method=(method or base.method or "").upper() or None,
-            headers=headers,
-            body=_read(body) if body else base.body,
-            dialect=dialect if dialect != dialects.AUTO else base.dialect,
-            model=model or base.model,
-            max_tokens=max_tokens or base.max_tokens,
-            prompt=prompt or base.prompt,
-            api_key_env=api_key_env or base.api_key_env,
-            mock=mock or base.mock,
-            insecure=insecure or base.insecure,
-            ca=str(ca) if ca else base.ca,
-            cert=cert or base.cert,
-            http2=http2 or base.http2,
-            unix_socket=str(unix_socket) if unix_socket else base.unix_socket,
-            compressed=compressed or base.compressed,
-            timeout=timeout or base.timeout,
+    def over(self, base: AnyTarget, url: str | None = None) -> AnyTarget:
+        """The target with these options over it, ready to be asked. Raises UsageError on what cannot be used."""
+        return ready(
+            msgspec.structs.replace(
+                base,
+                url=url or base.url,
+                method=(self.method or base.method or "").upper() or None,
+                headers={**base.headers, **dict(_header(text) for text in self.header or [])},
+                body=_read(self.body) if self.body else base.body,
+                dialect=self.dialect if self.dialect != dialects.AUTO else base.dialect,
+                model=self.model or base.model,
+                max_tokens=self.max_tokens or base.max_tokens,
+                prompt=self.prompt or base.prompt,
+                api_key_env=self.api_key_env or base.api_key_env,
+                mock=self.mock or base.mock,
+                insecure=self.insecure or base.insecure,
+                ca=str(self.ca) if self.ca else base.ca,
+                cert=self.cert or base.cert,
+                http2=self.http2 or base.http2,
+                unix_socket=str(self.unix_socket) if self.unix_socket else base.unix_socket,
+                compressed=self.compressed or base.compressed,
+                timeout=self.timeout or base.timeout,
+            )
         )
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """The options for one endpoint; the command takes its URL as an argument."""
+
+    target_file: TargetFile = None
+    request: RequestOptions
+
+    def target(self, url: str | None) -> Target:
+        """The target that URL, file and options name together. Raises UsageError on what cannot be used."""
+        if self.target_file is None and url is None:
+            raise UsageError("no endpoint given", "pass a URL, or --target FILE that holds one")
+        return self.request.over(load_target(self.target_file) if self.target_file else Target(url=""), url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetsOptions:
+    """The options for any number of endpoints; they apply to each."""
+
+    targets_file: TargetsFile = None
+    request: RequestOptions
+
+    def targets(self, urls: Sequence[str] | None) -> list[CheckedTarget]:
+        """The targets of the file, then those of the URLs. Raises UsageError on what cannot be used."""
+        if self.targets_file is None and not urls:
+            raise UsageError("no endpoint given", "pass one URL or more, or --targets FILE that holds them")
+        listed = load_targets(self.targets_file) if self.targets_file else []
+        given = [self.request.over(CheckedTarget(url=""), url) for url in dict.fromkeys(urls or [])]
+        return [self.request.over(target) for target in listed] + given
 
 
 def _header(text: str) -> tuple[str, str]:

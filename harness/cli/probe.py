@@ -7,9 +7,11 @@ import typer
 from rich.table import Table
 
 from streamgauge.cli.console import facts, out, safe
-from streamgauge.cli.options import with_target
-from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
-from streamgauge.endpoint.target import Target
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.endpoint import probe as door
+from streamgauge.endpoint.client import not_a_stream
+from streamgauge.endpoint.probe import Stream
 from streamgauge.errors import ExitCode
 from streamgauge.metrics.distributions import Distribution, distribution
 from streamgauge.metrics.facts import gaps_ns, tpot_ns, ttft_ns
@@ -19,15 +21,16 @@ from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND, show_bytes, show_ms
 
-DEADLINE_S: Final = 600.0
 _READS_SHOWN: Final = 12
 _WIRE_SHOWN: Final = 16 * 1024
 
 
-@with_target
+@with_groups
 def probe(
-    target: Target,
+    *,
+    url: Url = None,
     show_wire: Annotated[bool, typer.Option("--show-wire", help="Print each read's bytes with its time.")] = False,
+    target: TargetOptions,
 ) -> None:
     """Open one stream and print its timeline, reads, rates and the client's own lag.
 
@@ -39,23 +42,22 @@ def probe(
 
     Exit codes: 0 the stream was ok, 1 it was not, 2 usage, 3 there was no stream to look at.
     """
-    with StreamClient.to(target) as client:
-        way = settle(client, target)
-        transcript = client.run(way.request(), dialect=way.reader(), deadline_s=DEADLINE_S)
+    stream = door.probe(target.target(url))
     if show_wire:
-        _print_wire(transcript)
-    if not transcript.is_stream:
-        raise not_a_stream(transcript)
-    _print_timeline(transcript, way)
-    if transcript.outcome is not Outcome.OK:
+        _print_wire(stream.transcript)
+    if not stream.transcript.is_stream:
+        raise not_a_stream(stream.transcript)
+    _print_timeline(stream)
+    if not stream.ok:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _print_timeline(transcript: Transcript, target: Target) -> None:
-    record = record_of(transcript, "probe", url=target.masked_url)
+def _print_timeline(stream: Stream) -> None:
+    transcript = stream.transcript
+    record = record_of(transcript, "probe", url=stream.url)
     outcome = transcript.outcome
     colour = "green" if outcome is Outcome.OK else "red"
-    out.print(f"[bold]{safe(transcript.capture.method)} {safe(target.masked_url)}[/bold]")
+    out.print(f"[bold]{safe(transcript.capture.method)} {safe(stream.url)}[/bold]")
     name = transcript.dialect.name if transcript.dialect else "unknown"
     why = f" ({transcript.dialect_rule})" if transcript.dialect_rule else ""
     out.print(f"[{colour}]{outcome}[/{colour}]  {safe(transcript.detail or '')}\n")

@@ -1,14 +1,10 @@
-"""The options that say what a load asks, as one `PromptPlan`."""
+"""The options of `streamgauge load` for its prompts."""
 
-import functools
-import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-
-from streamgauge.loadgen.prompts.options import plan_from
 
 _PANEL: Final = "Prompts"
 
@@ -69,28 +65,14 @@ Tokenizer = Annotated[
     ),
 ]
 
-_OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
-    "prompt_file": (PromptFile, None),
-    "prompt_tokens": (PromptTokens, None),
-    "output_tokens": (OutputTokens, None),
-    "prefix_tokens": (PrefixTokens, None),
-    "nonce": (Nonce, False),
-    "tokenizer": (Tokenizer, None),
-}
 
+@dataclass(frozen=True, kw_only=True)
+class PromptFlags:
+    """The keywords of `streamgauge.loadgen.prompts.options.plan_from`."""
 
-def with_prompts(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the prompt options; it gets them as one parameter, `prompts`."""
-
-    @functools.wraps(command)
-    def run(*positional: Any, **given: Any) -> None:
-        chosen = {name: given.pop(name) for name in _OPTIONS}
-        command(*positional, prompts=plan_from(**chosen), **given)
-
-    own = [p for name, p in inspect.signature(command).parameters.items() if name != "prompts"]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _OPTIONS.items()
-    ]
-    run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    return run
+    prompt_file: PromptFile = None
+    prompt_tokens: PromptTokens = None
+    output_tokens: OutputTokens = None
+    prefix_tokens: PrefixTokens = None
+    nonce: Nonce = False
+    tokenizer: Tokenizer = None

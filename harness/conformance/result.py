@@ -13,6 +13,8 @@ SCHEMA: Final = 1
 
 
 class Verdict(StrEnum):
+    """The answer of a check. A value equals its text: `result.verdict == "fail"`."""
+
     PASS = "pass"
     FAIL = "fail"
     WARN = "warn"
@@ -82,6 +84,9 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     needs: str | None = None
     scenarios: list[str] = []
     profile: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<CheckResult {self.id} {self.verdict}: {self.actual}>"
 
     @property
     def snippets(self) -> list[Snippet]:
@@ -154,3 +159,7 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     results: list[CheckResult]
     exchanges: list[WireExchange] = []
     clients: Matrix | None = None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in self.summary.items() if count)
+        return f"<ChecksFile {self.target} ({self.dialect or 'unknown dialect'}): {counts}>"

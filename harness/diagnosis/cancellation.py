@@ -1,12 +1,13 @@
 """Cancellation: what the model went on doing after its reader had left. Judged from the two sides' own times."""
 
+from collections import Counter
 from typing import Final, NamedTuple
 
 import msgspec
 
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.units import MS, SECOND, ns_to_ms
+from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 SCHEMA: Final = 1
 
@@ -31,6 +32,11 @@ class CancelRow(msgspec.Struct, frozen=True, kw_only=True):
     upstream_requests: int | None
     note: str | None = None
 
+    def __repr__(self) -> str:
+        noticed = "never noticed" if self.propagation_ms is None else f"noticed after {self.propagation_ms:.2f} ms"
+        wasted = "" if self.wasted_tokens is None else f", {self.wasted_tokens} tokens wasted"
+        return f"<CancelRow {self.verdict}: {self.phase}, {self.method}: {noticed}{wasted}>"
+
 
 class CancellationFile(msgspec.Struct, frozen=True, kw_only=True):
     """`cancellation.json`."""
@@ -40,6 +46,12 @@ class CancellationFile(msgspec.Struct, frozen=True, kw_only=True):
     mock: str
     started: str
     rows: list[CancelRow]
+
+    def __repr__(self) -> str:
+        verdicts = Counter(row.verdict for row in self.rows)
+        wasted = sum(row.wasted_tokens or 0 for row in self.rows)
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        return f"<CancellationFile {self.target}: {plural(len(self.rows), 'close')}: {counts}; {wasted} tokens wasted>"
 
 
 PROMPT_NS: Final = SECOND

@@ -69,6 +69,9 @@ class DiagnosisFile(msgspec.Struct, frozen=True, kw_only=True):
     fixes: list[ConfigFix]
     paths: list[PathFinding]
 
+    def __repr__(self) -> str:
+        return f"<DiagnosisFile {self.answer}>"
+
 
 class Delivery(NamedTuple):
     """One paced stream as delivered. Times are ns since the request was sent; parallel lists.

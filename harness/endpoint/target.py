@@ -23,7 +23,7 @@ from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTemplate
 from streamgauge.protocol.encoding import SUPPORTED
-from streamgauge.secrets import mask_url
+from streamgauge.secrets import mask_headers, mask_url
 from streamgauge.units import SECOND, parse_duration
 from streamgauge.version import __version__
 
@@ -65,6 +65,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unix_socket: str | None = None
     compressed: bool = False
     timeout: str = "60s"
+
+    def __repr__(self) -> str:
+        """The URL and the fields that are not at their default; secrets are masked."""
+        plain = msgspec.structs.asdict(type(self)(url=""))
+        shown = {**msgspec.structs.asdict(self), "url": self.masked_url, "headers": mask_headers(self.headers)}
+        given = [f"{name}={value!r}" for name, value in shown.items() if value != plain[name]]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def reader(self) -> Dialect | None:
         """The dialect that the user named, or None to detect it. Raises UsageError on an unknown name."""

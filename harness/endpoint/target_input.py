@@ -28,6 +28,11 @@ def load_target(path: Path) -> Target:
         raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
 
 
+def as_target(given: str | Target) -> Target:
+    """A URL or a target, ready to be asked. Raises UsageError on every field that cannot be used."""
+    return ready(Target(url=given) if isinstance(given, str) else given)
+
+
 def ready(target: AnyTarget) -> AnyTarget:
     """The target with its complete URL and its key. Raises UsageError on every field that cannot be used."""
     mock = check_url(target.mock).rstrip("/") if target.mock else None

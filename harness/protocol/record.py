@@ -91,6 +91,10 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     wire_bytes: int = 0
     waits: Waits | None = None
 
+    def __repr__(self) -> str:
+        why = f" ({self.detail})" if self.detail else ""
+        return f"<StreamRecord {self.id} {self.outcome}{why}: {len(self.token_reads)} token events>"
+
     @property
     def token_ns(self) -> list[int]:
         """Arrival of each token event, ns since `start_ns`."""

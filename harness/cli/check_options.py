@@ -1,0 +1,199 @@
+"""The options of `check`, by group: what fails the run, what the checks may cost, and which files are written."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from streamgauge.cli.check_files import Files
+from streamgauge.conformance.baseline import read_baseline, read_expected_failures
+from streamgauge.conformance.gate import Accepted, FailOn, parse_fail_on
+from streamgauge.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
+from streamgauge.conformance.registry import CHECKS
+from streamgauge.endpoint.credentials import check_key
+from streamgauge.errors import UsageError
+from streamgauge.files import must_be_writable
+from streamgauge.units import SECOND, parse_bounded
+
+_GATE: Final = "What fails the run"
+_COSTS: Final = "What it may cost"
+_FILES: Final = "Files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """Which findings fail the run, and which are accepted."""
+
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="RULE",
+            help="fail: an unmet MUST (the default); warn: an unmet SHOULD too; never; or critical, high, medium, low:"
+            " every finding that is at least so severe. Repeatable.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="The same as --fail-on warn.", rich_help_panel=_GATE, show_default=False),
+    ] = False
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accepted findings, by target and check; an entry whose check passes now fails the run.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None
+    update_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--update-baseline",
+            help="Add the checks that fail now to --baseline, and remove those that pass.",
+            rich_help_panel=_GATE,
+            show_default=False,
+        ),
+    ] = False
+    expected_failures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A simpler baseline: check ids, one a line, accepted for every target.",
+            rich_help_panel=_GATE,
+        ),
+    ] = None
+
+    def rule(self) -> FailOn:
+        """Raises UsageError on a rule that does not exist, and on an update without a file."""
+        if self.update_baseline and self.baseline is None:
+            raise UsageError("--update-baseline needs the file that it writes", "name it with --baseline FILE")
+        return parse_fail_on([*(self.fail_on or ()), *(["warn"] if self.strict else [])])
+
+    def accepted(self) -> list[Accepted]:
+        """The entries of both kinds of file; a baseline that will be written need not exist yet."""
+        accepted = [] if self.expected_failures is None else read_expected_failures(self.expected_failures, CHECKS)
+        if self.baseline is not None and not (self.update_baseline and not self.baseline.exists()):
+            accepted += read_baseline(self.baseline, CHECKS)
+        if self.update_baseline and self.baseline is not None:
+            must_be_writable(self.baseline)
+        return accepted
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostOptions:
+    """The permissions for checks that wait long, send many requests, or need a second key."""
+
+    long: Annotated[
+        bool,
+        typer.Option(
+            "--long",
+            help="Allow checks that wait: a minute of silence for heartbeats, and until a dead upstream is given up."
+            " They run side by side: a handful of requests, for as many seconds as --max-duration says.",
+            rich_help_panel=_COSTS,
+            show_default=False,
+        ),
+    ] = False
+    max_duration: Annotated[
+        str | None,
+        typer.Option(
+            "--max-duration",
+            metavar="DURATION",
+            help=f"With --long: the longest single wait; {LONG_NS // SECOND}s.",
+            rich_help_panel=_COSTS,
+        ),
+    ] = None
+    allow_load: Annotated[
+        bool,
+        typer.Option(
+            "--allow-load",
+            help="Allow checks that open many streams at once, to find the limits: about five requests for each of"
+            " --max-streams. With --mock they take 10 seconds; without it a real model answers them, and costs money.",
+            rich_help_panel=_COSTS,
+            show_default=False,
+        ),
+    ] = False
+    max_streams: Annotated[
+        int | None,
+        typer.Option(
+            "--max-streams",
+            metavar="N",
+            min=2,
+            max=1000,
+            help=f"With --allow-load: how many streams at once; {MAX_STREAMS}.",
+            rich_help_panel=_COSTS,
+        ),
+    ] = None
+    second_key: Annotated[
+        str | None,
+        typer.Option(
+            "--second-key",
+            metavar="VAR",
+            help="Environment variable that holds a second user's key, to check what one user may not do to another."
+            " Three more requests; the key is sent in the same header as the first and is never written down.",
+            rich_help_panel=_COSTS,
+        ),
+    ] = None
+
+    def allowed(self) -> Allowed:
+        """The permissions. Raises UsageError on an option without effect, and on a variable that is not set."""
+        if self.max_duration is not None and not self.long:
+            raise UsageError("--max-duration limits the waits of --long, which is not given", "add --long")
+        if self.max_streams is not None and not self.allow_load:
+            raise UsageError("--max-streams limits the streams of --allow-load, which is not given", "add --allow-load")
+        long_ns = LONG_NS if self.max_duration is None else parse_bounded(self.max_duration, "--max-duration")
+        if long_ns <= 0:
+            raise UsageError("--max-duration must be more than 0", "write for example 90s")
+        return Allowed(
+            long_ns=long_ns if self.long else None,
+            streams=(self.max_streams or MAX_STREAMS) if self.allow_load else None,
+            second_key=None if self.second_key is None else _key(self.second_key),
+        )
+
+
+def _key(variable: str) -> str:
+    key = os.environ.get(variable)
+    if not key:
+        raise UsageError(f"the environment variable {variable} is not set", "export it, or drop --second-key")
+    check_key(key, variable)
+    return key
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """The files to write."""
+
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="All results as JSON.", rich_help_panel=_FILES)
+    ] = None
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JUnit XML, for the tests tab of a CI.", rich_help_panel=_FILES)
+    ] = None
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SARIF 2.1.0, for code scanning.", rich_help_panel=_FILES)
+    ] = None
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Markdown, for a job summary.", rich_help_panel=_FILES)
+    ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A web page: a matrix of checks and targets, with the bytes behind each finding.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None
+    out_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Write checks.json into a run directory, for `report`; several targets each get a directory in it.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None
+
+    def files(self) -> Files:
+        return Files(self.json_file, self.junit, self.sarif, self.markdown, self.html, self.out_dir)

@@ -1,0 +1,79 @@
+"""`streamgauge.check`: the conformance checks of one endpoint, as a value."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streamgauge.conformance.batch import CheckOptions, measure
+from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.registry import Check, select
+from streamgauge.conformance.result import ChecksFile
+from streamgauge.conformance.scenarios.scheduler import Progress
+from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.targets import CheckedTarget
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import as_target
+from streamgauge.errors import UsageError
+from streamgauge.files import read_file
+
+
+def check(
+    target: str | Target,
+    *,
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    via: str | None = None,
+    schema: Path | Mapping[str, Any] | None = None,
+    profile: str | None = None,
+    public: bool = False,
+    allowed: Allowed = NOTHING,
+    clients: bool = False,
+    progress: Progress = lambda *_: None,
+) -> ChecksFile:
+    """Check an endpoint. The keywords are the options of `streamgauge check`; `progress` gets (doing, done, total).
+
+    `only` and `skip` are globs of check ids or groups. `via` is the URL of a proxy in front of the endpoint: then each
+    finding says whether it is the proxy's. `schema` is a JSON Schema for each payload, or the file that holds it.
+    Raises UsageError on input that cannot be used, and CannotMeasure when there is no stream to judge.
+    """
+    options = CheckOptions(
+        selected_checks(only, skip),
+        allowed=allowed,
+        clients=clients,
+        schema=None if schema is None else payload_schema(schema),
+        via=None if via is None else checked_via(via),
+    )
+    return measure(_checked(as_target(target), profile, public), options, progress)
+
+
+def selected_checks(only: Iterable[str], skip: Iterable[str]) -> list[Check]:
+    """The checks that the globs leave. Raises UsageError when a glob matches no check, or no check is left."""
+    selected = select(tuple(only), tuple(skip))
+    if not selected:
+        raise UsageError("--skip leaves no check to run", "--list prints them all")
+    return selected
+
+
+def checked_via(via: str) -> str:
+    """The URL of the proxy. Raises UsageError when it is not a URL."""
+    if not re.match(r"https?://[^/]", via):
+        raise UsageError(f"--via takes an http:// or https:// URL, got {via!r}", "the address of the proxy")
+    return via
+
+
+def payload_schema(schema: Path | Mapping[str, Any]) -> PayloadSchema:
+    """The schema, compiled. Raises UsageError on a file or a schema that cannot be used."""
+    if isinstance(schema, Mapping):
+        return PayloadSchema(msgspec.json.encode(schema), "schema")
+    try:
+        return PayloadSchema(read_file(schema), f"--schema {schema}")
+    except OSError as error:
+        raise UsageError(f"--schema {schema} cannot be read: {error.strerror}") from None
+
+
+def _checked(target: Target, profile: str | None, public: bool) -> CheckedTarget:
+    subject = target if isinstance(target, CheckedTarget) else CheckedTarget(**msgspec.structs.asdict(target))
+    return msgspec.structs.replace(subject, profile=profile or subject.profile, public=public or subject.public)

@@ -1,0 +1,32 @@
+"""`streamgauge.diagnose`: what holds the tokens of a stream back, and where?"""
+
+from contextlib import ExitStack
+
+import msgspec
+
+from streamgauge.diagnosis import buffering
+from streamgauge.diagnosis.patterns import DiagnosisFile
+from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import as_target, at_vendor_path, check_url
+
+
+def diagnose(
+    target: str | Target, *, direct: str | None = None, progress: buffering.Progress = lambda _: None
+) -> DiagnosisFile:
+    """Find out how the path to `target` delivers a stream, and which hop buffers it.
+
+    `direct` is the URL of the same endpoint without the proxy, to compare. With `Target.mock` the verdict needs no
+    clock. Raises UsageError on a target that cannot be used, and CannotMeasure when a path gives no stream.
+    """
+    given = as_target(target)
+    paths = [buffering.PathTarget("via", given)]
+    if direct is not None:
+        own = at_vendor_path(msgspec.structs.replace(given, url=check_url(direct)))
+        paths.append(buffering.PathTarget("direct", own))
+    with ExitStack() as stack:
+        client = stack.enter_context(StreamClient.to(given))
+        settled = [path._replace(target=settle(client, path.target)) for path in paths]
+        mock = stack.enter_context(MockControl.of(given)) if given.mock else None
+        return buffering.diagnose(client, settled[0], settled[1] if direct else None, mock, progress)

@@ -1,0 +1,110 @@
+"""`streamgauge.probe`: one stream, read to its end, as a value."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamgauge.endpoint.client import StreamClient, settle, unreachable
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import as_target
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import mask_url
+from streamgauge.units import show_ms
+
+DEADLINE_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stream:
+    """A stream. Times are ns from its start; `transcript` has everything else that was captured."""
+
+    transcript: Transcript
+
+    @property
+    def url(self) -> str:
+        """The URL that was requested, secrets masked."""
+        return mask_url(self.transcript.capture.url)
+
+    @property
+    def outcome(self) -> str:
+        """`ok`, or how it failed: `http_error`, `truncated`, `error_event`, ..."""
+        return self.transcript.outcome.value
+
+    @property
+    def ok(self) -> bool:
+        """Whether the stream came whole and without an error."""
+        return self.transcript.outcome is Outcome.OK
+
+    @property
+    def detail(self) -> str | None:
+        """Why it is not ok, in words."""
+        return self.transcript.detail
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status; None without an answer."""
+        head = self.transcript.capture.head
+        return None if head is None else head.status
+
+    def header(self, name: str) -> str | None:
+        """All values of a response header, joined by a comma; None when it is absent."""
+        head = self.transcript.capture.head
+        return None if head is None else head.get(name)
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        return self.transcript.text
+
+    @property
+    def tokens(self) -> list[str]:
+        """The text of each token event."""
+        return [text for _, text in self.transcript.tokens]
+
+    @property
+    def token_ns(self) -> list[int]:
+        """When each token event had arrived."""
+        start = self.transcript.capture.start_ns
+        return [self.transcript.time_of(event) - start for event, _ in self.transcript.tokens]
+
+    @property
+    def ttft_ns(self) -> int | None:
+        """Time to the first token; None when no token came."""
+        return next(iter(self.token_ns), None)
+
+    @property
+    def events(self) -> list[tuple[str, str]]:
+        """Type and data of every event."""
+        return [(event.type, event.data) for event in self.transcript.events]
+
+    @property
+    def dialect(self) -> str | None:
+        """The dialect of the answer; None when it could not be recognised."""
+        return None if self.transcript.dialect is None else self.transcript.dialect.name
+
+    def __repr__(self) -> str:
+        why = f" ({self.detail})" if self.detail else ""
+        ttft = "" if self.ttft_ns is None else f", TTFT {show_ms(self.ttft_ns)}"
+        return f"<Stream {self.outcome}{why}{ttft}, {len(self.tokens)} tokens, {self.text[:60]!r}>"
+
+
+def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float = DEADLINE_S) -> Stream:
+    """Open one stream and read it to its end, for at most `deadline_s` seconds.
+
+    A failing endpoint is an outcome, not an exception. Raises UsageError on a target that cannot be used, and
+    CannotMeasure when nothing listens there.
+    """
+    stream = read_stream(as_target(target), prompt, deadline_s)
+    if stream.transcript.outcome is Outcome.CONNECT_ERROR:
+        raise unreachable(stream.transcript)
+    return stream
+
+
+def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:
+    """One stream of a target that is ready. Without a connection too there is a stream, with outcome `connect_error`.
+
+    Raises CannotMeasure when how to ask the endpoint has to be tried out, and nothing listens there.
+    """
+    with StreamClient.to(target) as client:
+        settled = settle(client, target)
+        return Stream(client.run(settled.request(prompt), dialect=settled.reader(), deadline_s=deadline_s))
