@@ -1,3 +1,5 @@
-"""Locust users and scenario files. The only code that imports locust or gevent; every file but this package's
-`streaming.py` is a plain locustfile: `locust -f scenarios/chat.py --host URL`.
+"""Locust users and scenarios: the only code that imports locust or gevent.
+
+`chat.py`, `open.py` and `stages.py` are locustfiles: `locust -f scenarios/chat.py --host URL`. The other files are what
+locustfiles are made of.
 """

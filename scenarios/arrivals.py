@@ -13,18 +13,18 @@ from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, shared
-from streamgauge.scenarios.epoll_collector import expect, watch
+from streamgauge.scenarios.epoll_collector import announce_start, watch
 from streamgauge.scenarios.run import WORKLOAD, began_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
-from streamgauge.scenarios.timerfd import Alarm
+from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.units import MS, SECOND
 
-AHEAD: Final = 64
-ROOM_NS: Final = MS  # there is time to prepare one more
+PREPARED: Final = 64  # arrivals that are prepared ahead at most
+ROOM_NS: Final = MS  # to the next arrival: preparing one more takes less
 
 
 class ArrivalsUser(StreamingUser):
-    """One per process; each arrival runs in a greenlet of its own. `arrive` says what one of them asks."""
+    """One user a process, with a greenlet for each arrival. `arrive` prepares the request of one arrival."""
 
     abstract = True
     _started = False
@@ -34,7 +34,7 @@ class ArrivalsUser(StreamingUser):
         self._idle: list[StreamClient] = []
 
     def on_start(self) -> None:
-        """Nothing to spread: the schedule does."""
+        """Start at once: the schedule spreads the streams, so users need not start at random times."""
 
     def on_stop(self) -> None:
         for client in self._idle:
@@ -44,40 +44,42 @@ class ArrivalsUser(StreamingUser):
     @task
     def follow_schedule(self) -> None:
         worker = self.environment.runner.worker_index
-        # When a process dies, Locust moves its users to the others, which have schedules of their own.
+        # When a process dies, Locust moves its users to the other processes. Each of those already has a user that
+        # follows the process's own share of the schedule.
         if ArrivalsUser._started or not 0 <= worker < WORKLOAD.processes:
             raise StopUser
         ArrivalsUser._started = True
         began = began_ns()
         end = began + WORKLOAD.length_ns
-        alarm = Alarm()
+        timer = PreciseTimer()
         running = Pool(WORKLOAD.cap(worker))
         prepared = self._prepared(shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes), began)
         try:
-            for intended, one in prepared:
-                expect(intended)
-                alarm.sleep_until(intended)
-                expect(None)
+            for intended_ns, stream in prepared:
+                announce_start(intended_ns)
+                timer.sleep_until(intended_ns)
+                announce_start(None)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
-                    break  # what is left of the schedule is dropped: the run has ended
-                running.start(one)
-                gevent.sleep(0)  # the stream starts before anything else is done
+                    break  # the run has ended: the rest of the schedule is dropped
+                running.start(stream)
+                gevent.sleep(0)  # let the stream send its request before the next arrival is prepared
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
-            expect(None)
+            announce_start(None)
             running.kill()
-            alarm.close()
+            timer.close()
         raise StopUser
 
     def _prepared(self, arrivals: Iterator[Arrival], began_ns: int) -> Iterator[tuple[int, Greenlet]]:
-        """Each arrival's time and who serves it, prepared while there is nothing to start.
+        """Each arrival's intended time and the greenlet that will serve it, prepared while no start is near.
 
-        Preparing takes longer than the gap to the next arrival may be: that would be the client's own rhythm.
+        Preparing a request can take longer than the gap to the next arrival. If each arrival prepared its own, the
+        client's own pace would show in the starts.
         """
         ready: deque[tuple[int, Greenlet]] = deque()
         more = True
         while True:
-            while more and len(ready) < AHEAD and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
+            while more and len(ready) < PREPARED and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
                 arrival = next(arrivals, None)
                 more = arrival is not None
                 if arrival is not None:
@@ -88,15 +90,15 @@ class ArrivalsUser(StreamingUser):
             yield ready.popleft()
 
     def arrive(self, arrival: Arrival, intended_ns: int) -> Prepared:
-        """What to ask at this arrival; called before its time."""
+        """The request of this arrival; called ahead of its time."""
         lengths = {"prompt_tokens": arrival.prompt_tokens, "output_tokens": arrival.output_tokens or None}
         prompt = self.prompts.take(arrival.number, **lengths)
         return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
-    def _serve(self, one: Prepared) -> None:
+    def _serve(self, prepared: Prepared) -> None:
         client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
         try:
-            self.ask(client, one)
+            self.ask(client, prepared)
         finally:
             self._idle.append(client)
 

@@ -1,4 +1,4 @@
-"""Users who ask, read the whole answer, think for as long as --think-time says, and ask again (closed loop).
+"""Closed loop: each user asks, reads the whole answer, waits for --think-time and asks again.
 
 locust -f scenarios/chat.py --host http://localhost:8080/v1/chat/completions
 """

@@ -1,9 +1,10 @@
 """Waiting for many connections in gevent's hub, which wakes a greenlet only at the end of its response.
 
-A greenlet that waits for each read is switched to and back, and its watcher is stopped and started, for every token.
-A watcher that stays costs less; one epoll for all, emptied at most once in a millisecond, costs least (`make bench`).
-What it reads late carries the kernel's stamp, so the figures do not see the delay, unless two tokens of a stream wait:
-then both get the stamp of the second. So reads go before what greenlets do with a finished response.
+gevent's own way, a greenlet that waits for each read, costs two switches and a watcher's start and stop for every
+token. A watcher that stays costs less. One epoll for all connections, emptied at most once in a millisecond, costs
+least (`make bench`). Reading late does no harm where the kernel has stamped the arrival, except when two tokens of one
+stream wait in the socket: then both get the stamp of the second. So sockets are emptied before any greenlet decodes its
+finished response.
 """
 
 import select
@@ -18,15 +19,16 @@ import gevent
 from gevent.hub import Hub, Waiter
 from gevent.monkey import get_original
 
-# With fewer streams than this, each read is worth waking up for.
+# With fewer responses than this, the hub wakes up for each read: a millisecond of collecting would save nothing.
 MANY = 16
 COLLECT_S = 0.001
-# What a greenlet does with its finished response takes about as long, and waits for a start that is due sooner, unless
-# there are so many of them that they would not get their turn.
+# To decode a finished response and to send the next request takes a greenlet about a millisecond. So no greenlet is
+# woken within that time before an arrival of the open loop, which would start late. When more than MOST_FINISHED wait,
+# one is woken all the same: with an arrival every millisecond they would never get their turn.
 GUARD_NS = 1_000_000
-MOST_WAITING = 16
+MOST_FINISHED = 16
 
-_epoll: Callable[[], Any] = get_original("select", "epoll")
+_epoll: Callable[[], Any] = get_original("select", "epoll")  # gevent's patching takes epoll out of the select module
 
 
 def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
@@ -39,8 +41,9 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
     done = Waiter(hub)
     timer = hub.loop.timer(wait_s)
 
-    # It gets itself as an argument: naming itself it would be a cycle, which keeps the whole stream until a collection.
-    def time_is_up(again: Callable[..., None]) -> None:
+    # The callback is passed to itself: a closure over its own name would be a reference cycle, and the whole stream
+    # would live until the next garbage collection. Such collections have stopped a load for 0.2 s at a time.
+    def tick_is_due(again: Callable[..., None]) -> None:
         nonlocal timer
         wait_s = tick()
         if wait_s is None:
@@ -50,47 +53,50 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
         timer = hub.loop.timer(wait_s)
         timer.start(again, again)
 
-    waiting = Waiting(take, done)
-    collector.add(descriptor, waiting)
-    timer.start(time_is_up, time_is_up)
+    response = WatchedResponse(take, done)
+    collector.add(descriptor, response)
+    timer.start(tick_is_due, tick_is_due)
     try:
         done.get()
     finally:
-        collector.remove(descriptor, waiting)
+        collector.remove(descriptor, response)
         timer.close()
 
 
-def expect(start_ns: int | None) -> None:
-    """Something is to start then (epoch ns), and on time: what can wait is not begun just before it."""
-    _collector(gevent.get_hub()).expected_ns = start_ns
+def announce_start(start_ns: int | None) -> None:
+    """A stream is due to start at `start_ns` (epoch ns): wake no greenlet just before it. None takes that back."""
+    _collector(gevent.get_hub()).next_start_ns = start_ns
 
 
-def looked_before(taken_ns: int) -> int | None:
-    """When all sockets were looked at for the last time before the look that took a read at that time (epoch ns)."""
-    return _collector(gevent.get_hub()).looks.before(taken_ns)
+def polled_before(taken_ns: int) -> int | None:
+    """When all sockets were polled for the last time before the poll that took a read at `taken_ns` (epoch ns).
+
+    What the later poll found in a socket arrived after the earlier one. None when that poll is not remembered.
+    """
+    return _collector(gevent.get_hub()).poll_times.before(taken_ns)
 
 
 class PollTimes:
-    """When the sockets were looked at: what was not in a socket then came later."""
+    """The times (epoch ns) at which all sockets were polled. 100,000 polls are at least 100 s."""
 
-    def __init__(self, remembered: int = 100_000) -> None:  # a minute and a half, where there is always something
+    def __init__(self, remembered: int = 100_000) -> None:
         self._remembered = remembered
         self._at_ns: list[int] = []
 
     def add(self, at_ns: int) -> None:
-        """One more look."""
+        """Remember one more poll. The list is cut only when it is twice as long, so that cutting is rare."""
         self._at_ns.append(at_ns)
         if len(self._at_ns) > 2 * self._remembered:
             del self._at_ns[: -self._remembered]
 
     def before(self, taken_ns: int) -> int | None:
-        """The last but one before that time; None when it is not remembered."""
+        """The last poll but one before that time; None when it is not remembered."""
         index = bisect_right(self._at_ns, taken_ns) - 2
         return self._at_ns[index] if index >= 0 else None
 
 
-class Waiting(NamedTuple):
-    """One response, and the greenlet that waits for its end."""
+class WatchedResponse(NamedTuple):
+    """A response, and the greenlet that waits for its end."""
 
     take: Callable[[], bool]
     done: Waiter
@@ -101,64 +107,64 @@ class Collector:
 
     def __init__(self, hub: Hub) -> None:
         self._epoll = _epoll()
-        self._waiting: dict[int, Waiting] = {}
-        self._finished: deque[Waiting] = deque()
+        self._watched: dict[int, WatchedResponse] = {}
+        self._finished: deque[WatchedResponse] = deque()
         self._loop = hub.loop
-        self._readable = hub.loop.io(self._epoll.fileno(), 1)
+        self._readable = hub.loop.io(self._epoll.fileno(), 1)  # an epoll descriptor is readable when any of its own is
         self._timer = hub.loop.timer(COLLECT_S, COLLECT_S)
         self._readable.start(self._wake)
-        self.expected_ns: int | None = None
-        self.looks = PollTimes()
+        self.next_start_ns: int | None = None
+        self.poll_times = PollTimes()
 
-    def add(self, descriptor: int, waiting: Waiting) -> None:
-        """Call `take` while there is something to read, and wake its greenlet once that has returned False."""
-        self._waiting[descriptor] = waiting
+    def add(self, descriptor: int, response: WatchedResponse) -> None:
+        """Call `take` while there is something to read, and wake the greenlet when `take` has returned False."""
+        self._watched[descriptor] = response
         self._epoll.register(descriptor, select.EPOLLIN)
 
-    def remove(self, descriptor: int, waiting: Waiting) -> None:
-        """Forget it, however far it got."""
-        if self._waiting.get(descriptor) is waiting:
+    def remove(self, descriptor: int, response: WatchedResponse) -> None:
+        """Forget a response, whether it has finished or not."""
+        if self._watched.get(descriptor) is response:
             self._forget(descriptor)
-        elif waiting in self._finished:
-            self._finished.remove(waiting)
+        elif response in self._finished:
+            self._finished.remove(response)
 
     def _wake(self) -> None:
         self._readable.stop()
-        if len(self._waiting) < MANY:
+        if len(self._watched) < MANY:
             self._collect()
         else:
             self._timer.again(self._collect)
 
     def _collect(self) -> None:
+        """Empty all sockets, then wake at most one greenlet whose response has finished."""
         self._timer.stop()
-        self.looks.add(time.time_ns())
+        self.poll_times.add(time.time_ns())
         try:
             for descriptor, _ in self._epoll.poll(0):
-                waiting = self._waiting.get(descriptor)
-                if waiting is not None and not waiting.take():
+                response = self._watched.get(descriptor)
+                if response is not None and not response.take():
                     self._forget(descriptor)
-                    self._finished.append(waiting)
-            if self._finished and not self._held:
-                # One at a time: it decodes a stream and asks for the next one, and meanwhile nothing is read.
+                    self._finished.append(response)
+            if self._finished and not self._start_is_near:
+                # One at a time: nothing is read while it decodes its stream and sends its next request.
                 self._finished.popleft().done.switch(None)
         finally:
             if not self._finished:
                 self._readable.start(self._wake)
-            elif self._held:
+            elif self._start_is_near:
                 self._timer.again(self._collect)
             else:
                 self._loop.run_callback(self._collect)
 
     @property
-    def _held(self) -> bool:
-        expected_ns = self.expected_ns
-        return (
-            expected_ns is not None and len(self._finished) <= MOST_WAITING and expected_ns - time.time_ns() < GUARD_NS
-        )
+    def _start_is_near(self) -> bool:
+        """Whether finished responses have to wait for the start of a stream."""
+        start_ns = self.next_start_ns
+        return start_ns is not None and len(self._finished) <= MOST_FINISHED and start_ns - time.time_ns() < GUARD_NS
 
     def _forget(self, descriptor: int) -> None:
-        del self._waiting[descriptor]
-        with suppress(OSError):  # one that has been closed is forgotten already
+        del self._watched[descriptor]
+        with suppress(OSError):  # the kernel drops a closed descriptor from the epoll by itself
             self._epoll.unregister(descriptor)
 
 

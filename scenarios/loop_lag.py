@@ -1,4 +1,8 @@
-"""How late this process runs: a timer of its event loop against the clock, and the CPU that it used and waited for."""
+"""How late this process's event loop runs, by a timer against the clock, and the CPU that the process used.
+
+The kernel's stamp of a read is exact unless two tokens share it. How long the first of them may have waited in the
+socket is bounded by how late the loop ran around that time: the verdict on the client rests on that bound.
+"""
 
 import os
 import time
@@ -13,58 +17,59 @@ from streamgauge.metrics.process_stats import PERIOD_NS, WorkerRow, unsampled
 from streamgauge.rundir.runs import append_worker
 from streamgauge.units import MS, SECOND
 
-_LATE_NS: Final = MS  # what is remembered pause by pause; less is only counted
+_LATE_NS: Final = MS  # longer lags are remembered one by one, shorter ones are only counted
 _SCHEDSTAT: Final = Path("/proc/self/schedstat")  # of the main thread, which is where gevent runs
 
 
-class Heartbeat:
-    """One a process. Appends a row to `workers.jsonl` every second, so that a killed process has told most of it.
+class LoopLag:
+    """Measures the loop's lag every PERIOD_NS; one object a process.
 
-    Without a directory, as for a worker on another machine than the run's, it only knows how late this process was.
+    It appends a row to `workers.jsonl` every second, so that a killed process leaves nearly all of its figures. Without
+    a directory (the run directory of a remote worker is on the master's machine) it only answers `waited_ns`.
     """
 
     def __init__(self, directory: Path | None, remembered: int = 4096) -> None:
         self._directory = directory
-        self._late = Histogram()
+        self._lags = Histogram()
         self._remembered = remembered
         self._pauses: list[tuple[int, int]] = []  # (epoch ns of its end, length), in order
-        self._forgotten: tuple[int, int] = (0, 0)  # the end of the last one, and the length of the longest
+        self._forgotten: tuple[int, int] = (0, 0)  # of forgotten pauses: the last one's end, the longest one's length
         self._began_ns = time.monotonic_ns()
         self._due_ns = self._began_ns + PERIOD_NS
-        self._cpu_ns, self._waited_ns = time.process_time_ns(), _waited_ns()
+        self._cpu_ns, self._runnable_ns = time.process_time_ns(), _runnable_ns()
         self._next_row_ns = self._began_ns + SECOND
-        # Not a greenlet that sleeps: two hundred times a second that is a tenth of all that a small load costs.
+        # A timer and not a greenlet that sleeps: at 200 times a second that was a tenth of the cost of a small load.
         self._timer = gevent.get_hub().loop.timer(PERIOD_NS / SECOND, PERIOD_NS / SECOND)
-        self._timer.start(self._beat)
+        self._timer.start(self._measure)
 
     def waited_ns(self, taken_ns: int) -> int:
-        """How long what was read then (epoch ns) can have waited, by how late the loop ran around that time."""
-        late_ns = self._late_ns(taken_ns - PERIOD_NS, taken_ns)
-        # What arrives during one turn of the loop is read in the next, which may end with the read.
-        return 2 * max(late_ns, self._late_ns(taken_ns - PERIOD_NS - 2 * late_ns, taken_ns))
+        """How long the bytes of a read at `taken_ns` (epoch ns) may have waited, by the loop's lag around that time."""
+        lag_ns = self._longest_ns(taken_ns - PERIOD_NS, taken_ns)
+        # Bytes that arrive during one turn of the loop are read in the next turn, so they may wait through both.
+        return 2 * max(lag_ns, self._longest_ns(taken_ns - PERIOD_NS - 2 * lag_ns, taken_ns))
 
-    def _late_ns(self, start_ns: int, end_ns: int) -> int:
-        """How late the loop ran at worst between two times."""
-        # The tick that is due, and has not come, is a pause that goes on.
+    def _longest_ns(self, start_ns: int, end_ns: int) -> int:
+        """The longest pause that touches the time between `start_ns` and `end_ns`."""
+        # A measurement that is overdue means that the loop pauses right now.
         overdue_ns = time.monotonic_ns() - self._due_ns
-        worst = overdue_ns if overdue_ns > _LATE_NS and time.time_ns() - overdue_ns <= end_ns else 0
+        longest = overdue_ns if overdue_ns > _LATE_NS and time.time_ns() - overdue_ns <= end_ns else 0
         if start_ns <= self._forgotten[0]:
-            worst = max(worst, self._forgotten[1])
+            longest = max(longest, self._forgotten[1])
         for index in range(bisect_left(self._pauses, (start_ns, 0)), len(self._pauses)):
             ended_ns, length_ns = self._pauses[index]
             if ended_ns - length_ns > end_ns:
                 break
-            worst = max(worst, length_ns)
-        return worst
+            longest = max(longest, length_ns)
+        return longest
 
-    def _beat(self) -> None:
+    def _measure(self) -> None:
         now_ns = time.monotonic_ns()
-        late_ns = max(now_ns - self._due_ns, 0)
-        # As libev does it: a beat that was missed is not made up for.
+        lag_ns = max(now_ns - self._due_ns, 0)
+        # libev does not repeat timer events that it missed, so the next one is due a period after the last or now.
         self._due_ns = max(self._due_ns, now_ns - PERIOD_NS) + PERIOD_NS
-        self._late.add(unsampled(late_ns))
-        if late_ns > _LATE_NS:
-            self._pauses.append((time.time_ns(), late_ns))
+        self._lags.add(unsampled(lag_ns))
+        if lag_ns > _LATE_NS:
+            self._pauses.append((time.time_ns(), lag_ns))
             if len(self._pauses) > 2 * self._remembered:
                 forgotten = self._pauses[: -self._remembered]
                 self._forgotten = forgotten[-1][0], max(self._forgotten[1], *(length for _, length in forgotten))
@@ -75,19 +80,19 @@ class Heartbeat:
                 append_worker(self._directory, self._row(now_ns))
 
     def _row(self, now_ns: int) -> WorkerRow:
-        waited_ns = _waited_ns()
-        known = waited_ns is not None and self._waited_ns is not None
+        runnable_ns = _runnable_ns()
+        known = runnable_ns is not None and self._runnable_ns is not None
         return WorkerRow(
             worker=os.getpid(),
             wall_ns=now_ns - self._began_ns,
             cpu_ns=time.process_time_ns() - self._cpu_ns,
-            waited_ns=(waited_ns or 0) - (self._waited_ns or 0) if known else None,
-            late=self._late.counts(),
+            waited_ns=(runnable_ns or 0) - (self._runnable_ns or 0) if known else None,
+            late=self._lags.counts(),
         )
 
 
-def _waited_ns() -> int | None:
-    """How long this thread was ready to run and had no CPU (Documentation/scheduler/sched-stats.rst)."""
+def _runnable_ns() -> int | None:
+    """How long this thread was ready to run but had no CPU (Documentation/scheduler/sched-stats.rst of Linux)."""
     try:
         return int(_SCHEDSTAT.read_text().split()[1])
     except (OSError, ValueError, IndexError):

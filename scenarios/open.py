@@ -1,4 +1,4 @@
-"""An open loop: streams start by a schedule, however long the earlier ones take.
+"""Open loop: streams start when the schedule says so, however long the earlier streams take.
 
 `streamgauge load URL --rate 20/s` runs this file and passes it the schedule.
 """
@@ -7,4 +7,4 @@ from streamgauge.scenarios.arrivals import ArrivalsUser
 
 
 class OpenUser(ArrivalsUser):
-    """Every arrival asks once and reads the whole answer."""
+    """Every arrival makes one request and reads the whole answer."""

@@ -1,6 +1,6 @@
-"""Records of workers on other machines: the worker's and the master's end, over Locust's own messages.
+"""The way of records from workers on other machines to the master, over Locust's own messages: both of its ends.
 
-Locust's `--processes` on one machine needs none of this: its processes append to one file.
+Locust's `--processes` on one machine does without it: its processes append to one file.
 """
 
 import logging
@@ -36,14 +36,14 @@ _REPORT_EVERY_NS: Final = SECOND
 _PINGS: Final = 10  # reports sent at once when a worker connects, for the clock
 _OVERDUE_NS: Final = 5 * SECOND
 _SILENT_NS: Final = 10 * SECOND
-"""A worker or master that says nothing for so long is not waited for. Locust's own limit is 3 heartbeats of 1 s."""
+"""A peer that sends nothing for this long is given up. Locust itself gives up after 3 heartbeats of 1 s."""
 _LONGEST_WAIT_NS: Final = 600 * SECOND
 
 _log = logging.getLogger(__name__)
 
 
 class Shipper:
-    """The worker's end: takes records as the file of records does, and sends them to the master."""
+    """The worker's end: a drop-in for the file of records that sends every record to the master."""
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
@@ -62,12 +62,12 @@ class Shipper:
 
     @property
     def worker(self) -> int:
-        """What the records of this worker carry: its number at the master, as process ids of machines can collide."""
+        """This worker's number at the master. Process ids would not do: those of two machines can be equal."""
         return int(self._runner.worker_index)
 
     @property
     def offset_ns(self) -> int:
-        """What to add to this machine's epoch times so that they are the master's; 0 unless the clocks differ."""
+        """What to add to this machine's epoch times to get the master's; 0 unless the clocks certainly differ."""
         return self._clock.offset_ns if self._clock and self._clock.matters else 0
 
     def start(self) -> None:
@@ -85,8 +85,8 @@ class Shipper:
         self._outbox.add(self._encoder.encode(record) + b"\n")
 
     def end(self) -> None:
-        """Stay until the master has everything, as long as it answers; then remove the local file or name it."""
-        if len(self._runner.greenlet):  # else Locust no longer listens
+        """Wait until the master has every record or stops answering. Then remove the local file, or print its name."""
+        if len(self._runner.greenlet):  # otherwise Locust has stopped its greenlets and receives nothing
             self._finish()
         if self._outbox.waiting:
             say(f"the master has not confirmed {self._outbox.waiting:,} records: all are in {self._path}")
@@ -94,15 +94,15 @@ class Shipper:
             self._path.unlink(missing_ok=True)
 
     def _finish(self) -> None:
-        """Stop the users, send the rest, and tell the master that there is no more."""
+        """Stop the users, send the rest of the records, and report to the master that there are no more."""
         self._runner.stop()
         self._finishing = True
-        said_ns = began_ns = time.monotonic_ns()
+        printed_ns = began_ns = time.monotonic_ns()
         while not self._closed and (now_ns := time.monotonic_ns()) < began_ns + _LONGEST_WAIT_NS:
             if now_ns - max(self._heard_ns, began_ns) > _SILENT_NS:
                 return
-            if self._outbox.waiting and now_ns - said_ns > SECOND:
-                said_ns = now_ns
+            if self._outbox.waiting and now_ns - printed_ns > SECOND:
+                printed_ns = now_ns
                 say(f"waiting for the master to take {self._outbox.waiting:,} records")
             gevent.sleep(_TICK_S)
 
@@ -112,7 +112,7 @@ class Shipper:
             gevent.sleep(_TICK_S)
         if (clock := self._clock) is not None:
             known = f"{ns_to_ms(clock.offset_ns):+.3f} ms ± {ns_to_ms(clock.error_ns):.3f} ms"
-            say(f"worker {self.worker} is with the master, whose clock − this machine's is {known}")
+            say(f"worker {self.worker} is connected; the master's clock − this machine's clock is {known}")
         while not self._closed:
             now_ns = time.monotonic_ns()
             if not self._outbox.waiting:
@@ -152,7 +152,7 @@ class Shipper:
 
 
 class _Peer:
-    """What the master knows of one worker."""
+    """The master's knowledge of one worker."""
 
     def __init__(self, directory: Path, worker: int, host: str) -> None:
         self.inbox = Inbox()
@@ -181,7 +181,8 @@ class Receiver:
     def _give_job(self, msg: Any, **_: Any) -> None:
         data = {"version": __version__, "settings": for_workers(os.environ)}
         self._runner.send_message(JOB, data, client_id=msg.node_id)
-        # Locust has numbered who asked as if it were a worker; load is divided by the numbers, so they have no holes.
+        # Locust gives every sender a worker index, also to one that only asks for its job. Take the index back: load is
+        # split by index, so a gap would lose a share of it.
         if self._runner.worker_indexes.pop(msg.node_id, None) is not None:
             self._runner.worker_index_max -= 1
 
@@ -209,7 +210,7 @@ class Receiver:
         self._runner.send_message(_ANSWER, msgspec.to_builtins(answer), client_id=msg.node_id)
 
     def _store(self, lines: bytes) -> None:
-        """Raises OSError when the disk is full; what was torn then must not be followed by its repetition."""
+        """Raises OSError when the disk is full, and from then on always: a torn line must not be followed by others."""
         if self._broken:
             raise OSError("the records could not be written before")
         try:
@@ -219,15 +220,15 @@ class Receiver:
             raise
 
     def _collect(self, **_: Any) -> None:
-        """Before Locust tells the workers to go: have them stop their users, and wait for their last records."""
+        """Before Locust sends the workers away: make them stop their users, and wait for their last records."""
         self._runner.send_message(_FINISH)
-        said_ns = began_ns = time.monotonic_ns()
+        printed_ns = began_ns = time.monotonic_ns()
         while waiting := [peer for peer in self._peers.values() if peer.is_awaited]:
             now_ns = time.monotonic_ns()
             if now_ns - began_ns > _LONGEST_WAIT_NS:
                 break
-            if now_ns - said_ns > SECOND:
-                said_ns = now_ns
+            if now_ns - printed_ns > SECOND:
+                printed_ns = now_ns
                 there = sum(peer.inbox.next for peer in waiting)
                 _log.info("waiting for the records of %d workers: %d so far", len(waiting), there)
             gevent.sleep(_TICK_S)
@@ -237,7 +238,7 @@ _shipper: Shipper | None = None
 
 
 def shipper() -> Shipper | None:
-    """Where this process's records go when it is a worker of another machine's master; None when into a file."""
+    """The channel of a worker whose master is on another machine; None in a process that writes records to a file."""
     return _shipper
 
 
@@ -253,6 +254,6 @@ def _connect(environment: Any, runner: Any = None, **_: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person who started this worker."""
+    """Write a line for the person who started this worker."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The run that a process takes part in: what it was asked for, and the moment it began, the same in every process."""
+"""The run that this process takes part in: its workload, and the moment when it began, the same in every process."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from streamgauge.scenarios.record_channel import shipper
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
 LEAD_NS: Final = 500 * MS
-"""From the announcement of an open loop's start to its first arrival: for users to be spawned in every process."""
+"""From the announcement of an open loop's start to its first arrival: every process has to spawn its user first."""
 
 _POLL_S: Final = 0.1
 _PARENT_S: Final = 1.0
@@ -32,7 +32,7 @@ _began: "AsyncResult" = AsyncResult()
 
 
 def began_ns() -> int:
-    """When the run began (epoch ns); waits until this process has been told."""
+    """When the run began (epoch ns). Waits for the announcement."""
     return int(_began.get())
 
 
@@ -43,10 +43,10 @@ def is_over() -> bool:
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _end_with_parent(**_: Any) -> None:
-    """A load whose command was killed must not go on: nobody would read its records."""
+    """End this process when the `load` command that started it was killed: nobody would read its records."""
     parent = os.environ.get(PARENT_ENV)
     if parent is None or os.getppid() != int(parent):
-        return  # plain Locust, or one of the processes that Locust itself ends
+        return  # plain Locust, or a child of Locust, which Locust itself ends
 
     def watch() -> None:
         while os.getppid() == int(parent):
@@ -64,7 +64,7 @@ def _listen(runner: Any = None, **_: Any) -> None:
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _announce(environment: Any, **_: Any) -> None:
-    """Decide the beginning in the process that leads, before it spawns a user anywhere."""
+    """In the leading process: decide when the run begins, before Locust spawns any user."""
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
         return
@@ -79,20 +79,20 @@ def _announce(environment: Any, **_: Any) -> None:
 
 
 def _offset_ns() -> int:
-    """The master's clock − this one, where the master is another machine."""
+    """The master's clock − this machine's clock; 0 when both are the same machine."""
     there = shipper()
     return there.offset_ns if there is not None else 0
 
 
 def _begin(at_ns: int) -> None:
-    # In Locust's web UI one process may run several tests.
+    # Set again for each test: from Locust's web UI one process may run several.
     _began.set(at_ns)
 
 
 def _end_when_drained(runner: Any) -> None:
-    """End the run when its time is up: streams that still run have the drain time, unless all users stop sooner."""
+    """End the run when its time is up. Streams that still run get the drain time to end by themselves."""
     if WORKLOAD.length_ns == LONGEST_NS:
-        return  # Locust's own options decide
+        return  # plain Locust: its own options decide
     end_ns = began_ns() + WORKLOAD.length_ns
     gevent.sleep(max(end_ns - time.time_ns(), 0) / SECOND)
     while time.time_ns() < end_ns + WORKLOAD.drain_ns and runner.user_count:

@@ -8,7 +8,7 @@ from streamgauge.units import SECOND
 
 
 class Stages(LoadTestShape):
-    """The first stage's users also warm up; the last's stay until the run ends."""
+    """The warm-up runs with the users of the first stage. The users of the last stage stay until the run ends."""
 
     def tick(self) -> tuple[int, float]:
         elapsed_ns = round(self.get_run_time() * SECOND) - WORKLOAD.warmup_ns  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The user that scenarios derive from: streams through the capture transport, writes a record for each stream."""
+"""The user that scenarios derive from: it streams through the capture transport and records each stream."""
 
 import gc
 import inspect
@@ -31,11 +31,11 @@ from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import StreamRecord, Waits, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir.runs import Recorder
-from streamgauge.scenarios.epoll_collector import looked_before, watch
-from streamgauge.scenarios.loop_lag import Heartbeat
+from streamgauge.scenarios.epoll_collector import polled_before, watch
+from streamgauge.scenarios.loop_lag import LoopLag
 from streamgauge.scenarios.record_channel import Shipper, shipper
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
-from streamgauge.scenarios.streams_tab import seen
+from streamgauge.scenarios.streams_tab import show_live
 from streamgauge.transport.connection import Close
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
@@ -44,7 +44,7 @@ DEFAULT_PATH = "/v1/chat/completions"
 
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
-    """What Locust shows for a stream that was not ok."""
+    """Locust's failure for a stream whose outcome is neither ok nor cancelled."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -54,30 +54,34 @@ def _options(parser: Any) -> None:
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _spare_the_collector(**_: Any) -> None:
-    """A stream is thousands of small tuples without a cycle; looking through them all would cost half of each token."""
+    """Make garbage collections rare: a stream is thousands of tuples without cycles, and scanning them for cycles cost
+    half of the CPU of each token. What exists at the start is frozen, so that no collection scans it.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
-def _know_the_sources(**_: Any) -> None:
-    """Locust asks for its caller's source when it stops: tens of ms the first time, in which no stream is read."""
+def _load_module_sources(**_: Any) -> None:
+    """Fill inspect's cache of sources now. Locust asks for its caller's source when it stops: filling the cache takes
+    tens of ms, in which no stream would be read.
+    """
     inspect.getframeinfo(inspect.stack()[1][0])
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def _end(**_: Any) -> None:
-    """Tells a process that ends in order from one that was killed."""
+    """Write that this process ends in order; without it the process counts as killed."""
     if StreamingUser.recorder is not None:
         StreamingUser.recorder.end()
 
 
 class Prepared(NamedTuple):
-    """A stream that is about to be asked for. `intended_ns` is when an open loop wants it to start."""
+    """A request that is ready to be sent. `intended_ns` is when an open loop wants its stream to start."""
 
     stream_id: str
-    asking: PreparedRequest
+    request: PreparedRequest
     on_token: OnToken | None
     intended_ns: int | None
     prompt: Prompt
@@ -88,7 +92,7 @@ class StreamingUser(User):
 
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
-    _heartbeat: Heartbeat | None = None
+    _loop_lag: LoopLag | None = None
     _numbers: Iterator[int] = itertools.count()
     _prompts: PromptSource | None = None
     _turns = itertools.count()
@@ -104,14 +108,14 @@ class StreamingUser(User):
         if StreamingUser.recorder is None:
             directory = Path(environment.parsed_options.run_dir)
             StreamingUser.recorder = shipper() or Recorder(directory)
-            # The run directory of a remote worker's master is on another machine.
-            StreamingUser._heartbeat = Heartbeat(None if shipper() else directory)
+            # A remote worker has no run directory: that is on the master's machine.
+            StreamingUser._loop_lag = LoopLag(None if shipper() else directory)
         self._recorder = StreamingUser.recorder
-        if StreamingUser._prompts is None:  # before any stream, for a long file takes a while to read
+        if StreamingUser._prompts is None:  # before any stream starts, because a long file takes a while to read
             StreamingUser._prompts = source(given_prompts() or PromptPlan(text=self.target.prompt))
 
     def on_start(self) -> None:
-        # Locust spawns in batches; users that start in the same instant would measure each other's start.
+        # Locust spawns users in batches. Users that start in the same instant would delay each other's first request.
         gevent.sleep(self._random.random())
 
     def wait_time(self) -> float:
@@ -122,44 +126,44 @@ class StreamingUser(User):
         self.client.close()
 
     def stream(self, prompt: str | None = None) -> StreamRecord:
-        """Ask once, read to the end, and record it; the user stops when the run is over."""
+        """Make one request, read its stream to the end and record it. Raises StopUser when the run is over."""
         if is_over():
             raise StopUser
         record = self.ask(self.client, self.prepare(prompt, name=f"{self._name}/{next(self._asked)}"))
         if record.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR):
-            gevent.sleep(0.5)  # an endpoint that is down, or full, must not turn users into a busy loop
+            gevent.sleep(0.5)  # so that users do not become a busy loop when the endpoint is down or full
         return record
 
     @property
     def prompts(self) -> PromptSource:
-        """Where the prompts of this run come from."""
+        """The source of this run's prompts."""
         prompts = StreamingUser._prompts
         assert prompts is not None
         return prompts
 
     def prompt(self) -> Prompt:
-        """The next one. The processes of a run take turns: none asks what another does."""
+        """The next prompt: process i of n takes the prompts i, i + n, i + 2n, …, without asking the others."""
         turn = next(StreamingUser._turns) * self.prompts.plan.processes
         return self.prompts.take(turn + max(self.environment.runner.worker_index, 0))
 
     def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
-        """One stream to ask for. `name` decides whether it is left early: the same for the same seed and name."""
+        """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated."""
         stream_id = uuid4().hex[:12]
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
-        sent = prompt
+        marked = prompt
         if self.target.mock:
-            sent = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
-        spec = self.target.request(sent.text, messages=sent.messages, max_tokens=sent.output_tokens)
+            marked = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
+        spec = self.target.request(marked.text, messages=marked.messages, max_tokens=marked.output_tokens)
         on_token, leave_after = _leaving(WORKLOAD.leave(name))
-        return Prepared(stream_id, self.client.asking(spec, leave_after=leave_after), on_token, intended_ns, prompt)
+        return Prepared(stream_id, self.client.prepare(spec, leave_after=leave_after), on_token, intended_ns, prompt)
 
     def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:
-        """Ask once, record it, and tell Locust: response time is TTFT, or the time to failure."""
+        """Make the request, record its stream and report to Locust: response time is TTFT, or the time to failure."""
         self._recorder.start()
         try:
-            transcript = client.ask(prepared.asking, dialect=self.reader, keep=False, on_token=prepared.on_token)
+            transcript = client.ask(prepared.request, dialect=self.reader, keep=False, on_token=prepared.on_token)
         except BaseException:
-            # The run ends while the stream does not: what had come is still a record.
+            # Locust kills this greenlet at the end of the run. The unfinished stream is recorded as far as it came.
             if partial := client.cut(self.reader):
                 self._record(partial, prepared)
             else:
@@ -182,10 +186,10 @@ class StreamingUser(User):
             asked_prompt_tokens=prepared.prompt.prompt_tokens,
             asked_output_tokens=prepared.prompt.output_tokens,
         )
-        if self._heartbeat is not None and (reads := doubtful(record)):
-            record.waits = Waits(reads, [_waited_ns(record, read, self._heartbeat) for read in reads])
+        if self._loop_lag is not None and (reads := doubtful(record)):
+            record.waits = Waits(reads, [_waited_ns(record, read, self._loop_lag) for read in reads])
         self._recorder.add(record)
-        seen(record)
+        show_live(record)
         return record
 
     def _report(self, record: StreamRecord) -> None:
@@ -203,20 +207,24 @@ class StreamingUser(User):
         )
 
 
-def _waited_ns(record: StreamRecord, read: int, heartbeat: Heartbeat) -> int:
-    """How long before the time of a read its first byte may have come, by when this client looked, and how late."""
+def _waited_ns(record: StreamRecord, read: int, loop_lag: LoopLag) -> int:
+    """How long before the stamp of a read its first byte may have arrived.
+
+    The last poll of the socket before the read is one bound: a byte that had arrived by then would have been read. The
+    lag of the event loop is another. The smaller one counts.
+    """
     at_ns, lag_ns = record.start_ns + record.reads.at_ns[read], record.reads.lag_ns[read]
-    looked_ns = looked_before(at_ns + lag_ns)
-    unseen_ns = None if looked_ns is None else max(at_ns - looked_ns, 0)
-    if unseen_ns is not None and unseen_ns <= PERIOD_NS:
-        return unseen_ns
-    # A loop that has nothing to do looks when something comes; then only its lateness tells.
-    waited_ns = max(heartbeat.waited_ns(at_ns + lag_ns), lag_ns)
-    return waited_ns if unseen_ns is None else min(waited_ns, unseen_ns)
+    polled_ns = polled_before(at_ns + lag_ns)
+    since_poll_ns = None if polled_ns is None else max(at_ns - polled_ns, 0)
+    if since_poll_ns is not None and since_poll_ns <= PERIOD_NS:
+        return since_poll_ns
+    # An idle loop polls only when something arrives, so its last poll may be long ago. Then the lag tells more.
+    waited_ns = max(loop_lag.waited_ns(at_ns + lag_ns), lag_ns)
+    return waited_ns if since_poll_ns is None else min(waited_ns, since_poll_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:
-    """What the client is told of a user who leaves."""
+    """The client's two ways to leave early: after a token, or after a time."""
     if leave is None:
         return None, None
     if leave.after_ns is not None:

@@ -1,7 +1,7 @@
-"""A tab "Streams" in Locust's web UI: TTFT, ITL and tokens/s while the run goes on, from all its workers.
+"""A tab "Streams" in Locust's web UI: TTFT, ITL and tokens/s of all workers while the run goes on.
 
-Made of Locust's own extension points: `extended_tabs` and `extended_tables` for the page, `extended_stats` in what the
-page polls (/stats/requests), and the reports that workers send to their master anyway.
+It uses Locust's own extension points: `extended_tabs` and `extended_tables` for the page, `extended_stats` in the
+answer that the page polls (/stats/requests), and the reports that workers send to their master anyway.
 """
 
 import json
@@ -32,20 +32,20 @@ COLUMNS: Final = {
 _REPORT: Final = "streamgauge_live"
 
 _live = Live()
-_wanted = False
+_has_web_ui = False
 
 
-def seen(record: StreamRecord) -> None:
-    """Count a stream, where there is somebody to look: a headless run does not pay for it."""
-    if _wanted:
+def show_live(record: StreamRecord) -> None:
+    """Count a stream for the tab. A headless run has no tab and does not pay for it."""
+    if _has_web_ui:
         _live.add(record)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _init(environment: Any, **_: Any) -> None:
-    global _wanted
+    global _has_web_ui
     options = environment.parsed_options
-    _wanted = not (options and options.headless)
+    _has_web_ui = not (options and options.headless)
     if environment.web_ui is None:
         return
     environment.web_ui.template_args |= {

@@ -1,4 +1,8 @@
-"""Sleeping to the microsecond in gevent: libev's timers tick in milliseconds, which bunches an open loop's starts."""
+"""Sleeping to the microsecond in gevent: libev's timers tick in milliseconds, which would bunch an open loop's starts.
+
+timerfd_create(2) is called by ctypes. From Python 3.13 on os.timerfd_create does the same, and replaces this file's
+ctypes when 3.13 is the oldest Python that is supported.
+"""
 
 import ctypes
 import os
@@ -11,11 +15,11 @@ from gevent.socket import wait_read
 from streamgauge.units import SECOND
 
 _CLOCK_REALTIME: Final = 0
-_ABSTIME: Final = 1
+_ABSTIME: Final = 1  # TFD_TIMER_ABSTIME
 
 
-class Alarm:
-    """Wakes one greenlet at absolute times, by timerfd_create(2) where there is one."""
+class PreciseTimer:
+    """Sleeps until absolute times, for one greenlet: by timerfd on Linux, elsewhere by gevent's own timer."""
 
     def __init__(self) -> None:
         self._spec = (ctypes.c_int64 * 4)()  # struct itimerspec: interval and value, each in s and ns
@@ -23,7 +27,7 @@ class Alarm:
             self._library = ctypes.CDLL(None, use_errno=True)
             self._fd: int | None = self._library.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
         except (AttributeError, OSError):
-            self._fd = None  # not Linux: gevent's own timer
+            self._fd = None
         if self._fd == -1:
             self._fd = None
 

@@ -1,7 +1,7 @@
-"""Asks a master for its job and becomes a Locust worker of it: what `streamgauge load --worker` runs.
+"""What `streamgauge load --worker` runs: it asks a master for its job and becomes a Locust worker of that master.
 
-The master's settings come over Locust's connection, which is neither encrypted nor authenticated. So no secret is in
-them, the scenario is one that is installed here, and a key is used only if this worker was told its variable's name.
+The master's settings come over Locust's connection, which is neither encrypted nor authenticated. So they hold no
+secret, the scenario must be installed here, and a key is used only from the variable that --api-key-env names here.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _ASK_AGAIN_S: Final = 1.0
 
 
 def main() -> None:
-    """Never returns: the process becomes Locust, or ends with a message."""
+    """Replace this process by Locust, or end it with a message. Never returns."""
     parser = argparse.ArgumentParser(prog="python -m streamgauge.scenarios.worker")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -58,7 +58,7 @@ def _ask(host: str, port: int) -> Any:
     """The master's job. Raises CannotMeasure when none answers."""
     name = f"{socket.gethostname()}_{uuid4().hex}"
     try:
-        socket.getaddrinfo(host, port)  # what the connection itself would only retry
+        socket.getaddrinfo(host, port)  # zmq would retry an unknown name without end
     except OSError as error:
         raise UsageError(f"--worker: the host name {host!r} cannot be resolved: {error.strerror}") from None
     say(f"asking the master at {host}:{port} for its settings, for up to {_WAIT_S:.0f} s")
@@ -69,7 +69,7 @@ def _ask(host: str, port: int) -> Any:
     answer = None
     with gevent.Timeout(_WAIT_S, False):
         while answer is None:
-            # Asked again: a master that has just opened its port forgets what it does not know yet.
+            # Ask every second: a master that has just opened its port drops messages that it cannot handle yet.
             client.send(Message(JOB, None, name))  # type: ignore[no-untyped-call]
             with gevent.Timeout(_ASK_AGAIN_S, False):
                 answer = client.recv()  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def _ask(host: str, port: int) -> Any:
 
 
 def _settings(data: Any, api_key_env: str | None) -> dict[str, str]:
-    """The environment for Locust, with the key of this machine put in. Raises UsageError on what cannot be used."""
+    """The environment for Locust, with this machine's key put in. Raises UsageError on settings that do not fit."""
     try:
         job = msgspec.convert(data, _Job)
         target = given_target(job.settings)

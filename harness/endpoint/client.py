@@ -1,4 +1,4 @@
-"""One stream at a time: send a request, read the answer, say how it went. A fault of the endpoint's is an outcome."""
+"""One stream at a time: send a request, read the answer, judge it. An error of the endpoint is an outcome."""
 
 import ssl
 import time
@@ -35,10 +35,10 @@ OnToken = Callable[[StreamReader], Close | None]
 
 
 class StreamClient:
-    """A client with one idle connection kept per origin. Not for use by two threads or greenlets at once.
+    """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
-    Proxies of the environment are used as httpx would, but never for loopback addresses.
-    `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` the whole stream.
+    It uses the proxies of the environment as httpx does, but never for loopback addresses.
+    `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` bounds the whole stream.
     `exchanges` counts the requests made.
     """
 
@@ -63,7 +63,7 @@ class StreamClient:
 
     @classmethod
     def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
-        """A client with the target's own settings; `watch` waits for it, as in `streamgauge.transport.exchange`."""
+        """A client with the target's own settings. `watch` is an event loop that does the waiting (see `Watch`)."""
         return cls(
             tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
             if target.url.startswith("https")
@@ -75,7 +75,7 @@ class StreamClient:
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
-        """A client with the same settings and connections of its own, or with another patience with silence."""
+        """A client with the same settings but its own connections, and on request another read timeout."""
         other = copy(self)
         other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
         if read_timeout_s is not None:
@@ -109,26 +109,26 @@ class StreamClient:
     ) -> Transcript:
         """Make one exchange and read it to its end. `keep` keeps the wire, the body and its lines for inspection.
 
-        `leave_after` closes so many seconds after the request was sent, whatever has come by then.
-        Raises nothing for what the endpoint does; a KeyboardInterrupt (or a killed greenlet) passes through, and
-        `cut` then gives what had come so far.
+        `leave_after` (seconds, how) closes the connection that long after the request was sent.
+        Nothing that the endpoint does raises an exception. A KeyboardInterrupt or the killing of the greenlet passes
+        through; afterwards `cut` gives the stream as far as it came.
         """
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         try:
-            asking = self.asking(spec, deadline=deadline, leave_after=leave_after)
+            request = self.prepare(spec, deadline=deadline, leave_after=leave_after)
         except httpx.InvalidURL as error:
             self.exchanges += 1
             return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
-        return self.ask(asking, dialect=dialect, keep=keep, on_token=on_token)
+        return self.ask(request, dialect=dialect, keep=keep, on_token=on_token)
 
-    def asking(
+    def prepare(
         self,
         spec: RequestSpec,
         *,
         deadline: float | None = None,
         leave_after: tuple[float, Close] | None = None,
     ) -> PreparedRequest:
-        """What `ask` takes, for those who have time for it before. `deadline` is on the monotonic clock.
+        """The request as `ask` takes it: an open loop prepares it before its time. `deadline` is monotonic seconds.
 
         Raises httpx.InvalidURL.
         """
@@ -148,32 +148,32 @@ class StreamClient:
 
     def ask(
         self,
-        asking: PreparedRequest,
+        request: PreparedRequest,
         *,
         dialect: Dialect | None = None,
         keep: bool = True,
         on_token: OnToken | None = None,
     ) -> Transcript:
-        """`run`, of what `asking` has made."""
+        """`run` for a prepared request."""
         capture = self.last = Capture(0, wire=[] if keep else None)
         self.exchanges += 1
         self._exchange = None
-        deadline = asking.deadline_s
+        deadline = request.deadline_s
         try:
-            exchange = self._exchange = self._transport.begin(asking, capture)
+            exchange = self._exchange = self._transport.begin(request, capture)
         except httpx.TransportError as error:
             capture.detail = capture.detail or str(error)
-            return self._given(interpret(capture, dialect, keep=keep))
+            return self._handed_over(interpret(capture, dialect, keep=keep))
         if on_token is None:
             exchange.drain(deadline)
-            return self._given(interpret(capture, dialect, keep=keep))
+            return self._handed_over(interpret(capture, dialect, keep=keep))
         exchange.read_head(deadline)
-        return self._given(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
+        return self._handed_over(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
-        """After an interruption: end the exchange in progress and give what it had brought; None if there was none.
+        """After an interruption: end the exchange in progress and give its stream so far; None without an exchange.
 
-        One that had ended, but whose caller was stopped before it got the transcript, is given whole.
+        An exchange that had ended, but whose transcript the interrupted caller never got, is given whole.
         """
         capture = self.last
         if capture is None:
@@ -182,14 +182,14 @@ class StreamClient:
             self._exchange.interrupt()
         return interpret(capture, dialect) if capture.start_ns else None
 
-    def _given(self, transcript: Transcript) -> Transcript:
-        """What the caller has got is no longer there to be cut."""
+    def _handed_over(self, transcript: Transcript) -> Transcript:
+        """The caller gets this transcript, so `cut` must not give it again."""
         self.last = None
         return transcript
 
 
 def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
-    """Interpret while reading, so that the caller can act on a token."""
+    """Interpret after each read, so that the caller can act on a token at once."""
     body = exchange.capture.body
     done, tokens = 0, -1
     while True:
@@ -210,10 +210,10 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
 
 
 def settle(client: StreamClient, target: Target) -> Target:
-    """Find out how an endpoint wants to be asked, when the command line leaves it open.
+    """Try the target's forms of request and return the first that gives a stream.
 
-    Raises CannotMeasure when it cannot be reached. When no way gives a stream the likeliest is kept, and the
-    commands report what it answered.
+    Raises CannotMeasure when the endpoint cannot be reached. When no form gives a stream, the likeliest is returned,
+    and the command that uses it reports the endpoint's answer.
     """
     ways = target.alternatives()
     if len(ways) == 1:
@@ -236,23 +236,23 @@ def unreachable(transcript: Transcript) -> CannotMeasure:
     detail = transcript.detail or "the endpoint cannot be reached"
     hint = "is it running, and are host and port right?"
     if "certificate" in detail:
-        hint = "--ca FILE names the authority to believe, --insecure believes any"
+        hint = "--ca FILE trusts the CA in that file, --insecure trusts any certificate"
     elif " proxy " in detail:
         hint = "the proxy is the environment's: unset HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY"
     return CannotMeasure(detail, hint)
 
 
 def not_a_stream(transcript: Transcript) -> CannotMeasure:
-    """The error for an endpoint that answered, but with no stream in it: what came, and what to try."""
+    """The error for an endpoint that answered, but not with a stream: what came, and what to try."""
     head = transcript.capture.head
     if transcript.outcome is Outcome.CONNECT_ERROR:
         return unreachable(transcript)
     if head is None:
         slow = transcript.outcome is Outcome.TIMEOUT
         hint = (
-            "raise --timeout if it is just slow"
+            "raise --timeout if it is only slow"
             if slow
-            else "is it this port, and http, https or --http2 as it speaks?"
+            else "is the port right, and does the endpoint expect http, https or --http2?"
         )
         return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
     body = transcript.body or b"".join(data for _, data in transcript.capture.body)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
-from streamgauge.scenarios.epoll_collector import MANY, MOST_WAITING, PollTimes, expect, looked_before, watch
+from streamgauge.scenarios.epoll_collector import MANY, MOST_FINISHED, PollTimes, announce_start, polled_before, watch
 
 
 class Reader:
@@ -88,7 +88,7 @@ def test_a_killed_waiter_leaves_nothing_behind(readers: Callable[..., Reader]) -
 
 
 def test_one_end_may_end_another_wait(readers: Callable[..., Reader]) -> None:
-    """What a finished greenlet does runs while the others are still being looked at."""
+    """What a finished greenlet does runs while the others are still being polled."""
     every = [readers() for _ in range(MANY * 2)]
     waiting = [gevent.spawn(reader.wait) for reader in every]
 
@@ -132,13 +132,13 @@ def test_what_has_ended_waits_for_a_start_that_is_due(readers: Callable[..., Rea
     early_waits = gevent.spawn(lambda: (early.wait(), order.append("ended")))
     other_waits = gevent.spawn(other.wait)
     gevent.sleep(0.002)
-    expect(time.time_ns())
+    announce_start(time.time_ns())
     early.theirs.sendall(b".")
     other.theirs.sendall(b"read")
     while other.seen != b"read" or early.seen != b".":
         gevent.sleep(0.001)
     order.append("started")
-    expect(None)
+    announce_start(None)
     other.theirs.sendall(b".")
     gevent.joinall([early_waits, other_waits], raise_error=True)
     assert order == ["started", "ended"]
@@ -146,35 +146,35 @@ def test_what_has_ended_waits_for_a_start_that_is_due(readers: Callable[..., Rea
 
 def test_so_many_that_have_ended_do_not_wait(readers: Callable[..., Reader]) -> None:
     """Starts that come one behind the other must not keep the ends from their turn."""
-    every = [readers() for _ in range(MOST_WAITING + 1)]
+    every = [readers() for _ in range(MOST_FINISHED + 1)]
     waiting = [gevent.spawn(reader.wait) for reader in every]
     gevent.sleep(0.002)
-    expect(time.time_ns())
+    announce_start(time.time_ns())
     try:
         for reader in every:
             reader.theirs.sendall(b".")
         gevent.wait(waiting, count=1, timeout=10)
         assert any(greenlet.ready() for greenlet in waiting)
     finally:
-        expect(None)
+        announce_start(None)
     gevent.joinall(waiting, raise_error=True)
 
 
-def test_the_look_before_the_one_that_read_is_found() -> None:
-    looks = PollTimes(remembered=3)
+def test_the_poll_before_the_one_that_read_is_found() -> None:
+    poll_times = PollTimes(remembered=3)
     for at_ns in range(10, 70, 10):
-        looks.add(at_ns)
+        poll_times.add(at_ns)
 
-    assert looks.before(15) is None  # the first look read it
-    assert looks.before(20) == 10
-    assert looks.before(59) == 40
-    assert looks.before(1_000) == 50
-    looks.add(70)
-    assert looks.before(49) is None  # only 50, 60 and 70 are remembered
-    assert looks.before(60) == 50
+    assert poll_times.before(15) is None  # the first poll took it
+    assert poll_times.before(20) == 10
+    assert poll_times.before(59) == 40
+    assert poll_times.before(1_000) == 50
+    poll_times.add(70)
+    assert poll_times.before(49) is None  # only 50, 60 and 70 are remembered
+    assert poll_times.before(60) == 50
 
 
-def test_every_look_is_remembered(readers: Callable[..., Reader]) -> None:
+def test_every_poll_is_remembered(readers: Callable[..., Reader]) -> None:
     reader = readers()
     began_ns = time.time_ns()
     reader.theirs.sendall(b"x.")
@@ -183,6 +183,6 @@ def test_every_look_is_remembered(readers: Callable[..., Reader]) -> None:
     reader.theirs.sendall(b"y.")
     reader.wait()
 
-    looked_ns = looked_before(time.time_ns())
-    assert looked_ns is not None
-    assert began_ns <= looked_ns <= taken_ns
+    polled_ns = polled_before(time.time_ns())
+    assert polled_ns is not None
+    assert began_ns <= polled_ns <= taken_ns
