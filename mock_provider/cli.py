@@ -1,34 +1,34 @@
-"""The commands `mock` and `proxy`: flags in, a server in the foreground until Ctrl-C."""
+"""The commands `mock` and `proxy`: options become a config, and a server runs until Ctrl-C."""
 
-import asyncio
-import contextlib
-import gc
-import signal
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Literal, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamgauge.mock_provider.config import MockConfig, OnDisconnect, QueuePolicy
+from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.control import fault_list
 from streamgauge.mock_provider.dialects import DIALECTS
 from streamgauge.mock_provider.listening import Listening
-from streamgauge.mock_provider.loop import new_event_loop
 from streamgauge.mock_provider.profiles import PROFILES
 from streamgauge.mock_provider.proxy import Proxy, ProxyConfig
 from streamgauge.mock_provider.proxy.config import OnBreak
 from streamgauge.mock_provider.server import Server
-from streamgauge.mock_provider.workers import Worker, run_workers
+from streamgauge.mock_provider.serving import serve, serve_workers
+from streamgauge.mock_provider.text import KINDS
 
 EXIT_USAGE = 2
-EXIT_NO_PORT = 3
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def _panel(title: str) -> Callable[..., Any]:
+    return partial(typer.Option, rich_help_panel=title)
+
+
+_answer, _timing, _faults = _panel("Answers"), _panel("Timing"), _panel("Faults")
+_capacity, _listening, _access = _panel("Capacity and quotas"), _panel("Listening"), _panel("Access and ledger")
+_holding, _removing, _breaking = _panel("Hold back"), _panel("Remove"), _panel("Break and retry")
 
 app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,80 +36,109 @@ proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_ena
 
 @app.command()
 def mock_command(
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback, the control API needs a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8080,
-    tokens: Annotated[int, typer.Option(help="Tokens of a stream.")] = 32,
-    ttft: Annotated[str, typer.Option(help="Time to the first token: 200ms, or a model: gamma(200ms,2).")] = "50ms",
-    itl: Annotated[str, typer.Option(help="Time between tokens: 20ms, or a model: lognormal(20ms,0.5).")] = "10ms",
-    seed: Annotated[int, typer.Option(help="Seed of texts, ids, delays and rates.")] = 0,
-    text: Annotated[str, typer.Option(help="Kind of token text: ascii, unicode, newlines, ...")] = "ascii",
-    heartbeat: Annotated[str | None, typer.Option(help="Silence after which a comment is sent; 0 for never.")] = None,
-    reasoning: Annotated[int, typer.Option(help="Tokens of reasoning before each answer that can have them.")] = 0,
-    tools: Annotated[int, typer.Option(help="Tool calls in place of text, where a dialect has them.")] = 0,
+    tokens: Annotated[int, _answer(help="Tokens of an answer.")] = 32,
+    text: Annotated[str, _answer(help=f"Kind of text: {', '.join(KINDS)}.")] = "ascii",
+    reasoning: Annotated[int, _answer(help="Tokens of reasoning before an answer, in dialects that have it.")] = 0,
+    tools: Annotated[int, _answer(help="Tool calls in place of text, in dialects that have them.")] = 0,
     profile: Annotated[
         str | None,
-        typer.Option(help=f"Whose deviations OpenAI Chat Completions shows: {', '.join(PROFILES)}."),
+        _answer(help=f"Vendor whose deviations the OpenAI Chat Completions route shows: {', '.join(PROFILES)}."),
+    ] = None,
+    tokens_per_event: Annotated[int, _answer(help="Tokens in each event.")] = 1,
+    events_per_write: Annotated[int, _answer(help="Events in each write to the socket.")] = 1,
+    heartbeat: Annotated[
+        str | None, _answer(help="Send a comment after so long a silence; 0: never. Default: as the vendor does.")
+    ] = None,
+    seed: Annotated[int, _answer(help="Seed of texts, ids, delays and fault rates; it fixes every byte.")] = 0,
+    ttft: Annotated[
+        str, _timing(help="Time to the first token: 200ms, or a distribution such as gamma(200ms,2).")
+    ] = "50ms",
+    itl: Annotated[
+        str, _timing(help="Time between tokens: 20ms, or a distribution such as lognormal(20ms,0.5).")
+    ] = "10ms",
+    prefill: Annotated[str, _timing(help="Time that each word of the prompt adds to the first token.")] = "0",
+    trace: Annotated[
+        list[str] | None,
+        _timing(help="NAME=FILE: recorded times, from CSV or a run's streams.jsonl; repeatable. See --replay."),
+    ] = None,
+    replay: Annotated[
+        str | None, _timing(help="NAME of the trace that every stream replays; a prompt's trace=NAME overrides it.")
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="Fault of every stream whose dialect can have it, or of some, as in rst:5@10%; repeatable."),
+        _faults(
+            help="Fault of every stream, or of a share: rst:5 resets after 5 tokens, rst:5@10% does so in one stream"
+            " of ten. Repeatable. A dialect that cannot show the fault ignores it."
+        ),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Model to accept; repeatable; without any, all are.")] = None,
+    list_faults: Annotated[
+        bool, _faults("--list-faults", help="Print every fault with the checks that it trips, and exit.")
+    ] = False,
+    on_disconnect: Annotated[
+        Literal["stop", "continue"],
+        _faults(help="Whether generation stops or continues when the client leaves."),
+    ] = "stop",
+    slots: Annotated[
+        int | None, _capacity(help="Streams that each worker serves at once; more wait. Default: no limit.")
+    ] = None,
+    queue: Annotated[
+        int | None, _capacity(help="Requests that may wait for a slot; more get 429. Default: no limit.")
+    ] = None,
+    queue_policy: Annotated[
+        Literal["queue", "reject"], _capacity(help="Without a free slot, a request waits or gets 429.")
+    ] = "queue",
+    prefill_rate: Annotated[
+        float | None, _capacity(help="Words of a prompt read per second; the first token waits for all of them.")
+    ] = None,
+    itl_per_active: Annotated[str, _capacity(help="Time that each active stream adds to every gap.")] = "0",
+    knee: Annotated[int | None, _capacity(help="Number of active streams above which --collapse applies.")] = None,
+    collapse: Annotated[
+        float, _capacity(help="Factor by which each stream above the knee lengthens every gap: 0.1 adds 10 %.")
+    ] = 0.0,
+    key_slots: Annotated[int | None, _capacity(help="Streams at once for each API key; more get 429.")] = None,
+    key_rate: Annotated[int | None, _capacity(help="Requests a minute for each API key; more get 429.")] = None,
+    host: Annotated[
+        str, _listening(help="Address to listen on. Beyond loopback, /_mock/ needs --control-token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, _listening(help="Port; 0 takes a free one and prints it.")] = 8080,
+    uds: Annotated[str | None, _listening(help="Unix socket to listen on in place of --host and --port.")] = None,
+    tls: Annotated[
+        str | None, _listening(help="Only value: self-signed. Serves TLS with a certificate from a fresh CA.")
+    ] = None,
+    tls_ca: Annotated[str | None, _listening(help="File to write that CA to, for clients to trust.")] = None,
+    tls_cert: Annotated[str | None, _listening(help="PEM file with a certificate chain; needs --tls-key.")] = None,
+    tls_key: Annotated[str | None, _listening(help="PEM file with its private key.")] = None,
+    workers: Annotated[
+        int, _listening(help="Processes that share the port; the control API answers for all of them.")
+    ] = 1,
+    request_timeout: Annotated[str, _listening(help="Longest time from a request's first byte to its last.")] = "30s",
+    idle_timeout: Annotated[str, _listening(help="Close a connection after so long without a request.")] = "75s",
+    drain: Annotated[
+        str,
+        _listening(help="At Ctrl-C: cut running streams, finish them, or give them a time such as 10s."),
+    ] = "cut",
+    model: Annotated[list[str] | None, _access(help="Model name to accept; repeatable. Default: any name.")] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(envvar="STREAMGAUGE_MOCK_API_KEY", help="Key that requests must carry as Bearer."),
+        _access(envvar="STREAMGAUGE_MOCK_API_KEY", help="API key that requests must carry. Default: none needed."),
     ] = None,
     control_token: Annotated[
         str | None,
-        typer.Option(envvar="STREAMGAUGE_MOCK_CONTROL_TOKEN", help="Token that the control API demands as Bearer."),
+        _access(envvar="STREAMGAUGE_MOCK_CONTROL_TOKEN", help="Bearer token that requests to /_mock/ must carry."),
     ] = None,
-    on_disconnect: Annotated[
-        Literal["stop", "continue"], typer.Option(help="What a stream does when its client leaves.")
-    ] = "stop",
-    ledger_size: Annotated[int, typer.Option(help="Streams the ledger keeps, in each worker.")] = 10_000,
-    tokens_per_event: Annotated[int, typer.Option(help="Tokens that one event carries.")] = 1,
-    events_per_write: Annotated[int, typer.Option(help="Events that one write carries.")] = 1,
-    prefill: Annotated[str, typer.Option(help="Time that each word of a prompt adds to the first token.")] = "0",
-    trace: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FILE: recorded times, CSV or a run's streams.jsonl, for trace=NAME; repeatable."),
-    ] = None,
-    replay: Annotated[str | None, typer.Option(help="Trace of the streams that name none.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Streams served at once by each worker; without it, all.")] = None,
-    queue: Annotated[
-        int | None, typer.Option(help="Requests that may wait for a worker's slots; others get 429.")
-    ] = None,
-    key_slots: Annotated[int | None, typer.Option(help="Streams at once of one API key; others get 429.")] = None,
-    key_rate: Annotated[int | None, typer.Option(help="Requests a minute of one API key; others get 429.")] = None,
-    queue_policy: Annotated[
-        Literal["queue", "reject"], typer.Option(help="What a request does when every slot is taken.")
-    ] = "queue",
-    prefill_rate: Annotated[float | None, typer.Option(help="Prompt words read a second.")] = None,
-    itl_per_active: Annotated[str, typer.Option(help="Time that each active stream adds to every gap.")] = "0",
-    knee: Annotated[int | None, typer.Option(help="Active streams beyond which throughput collapses.")] = None,
-    collapse: Annotated[
-        float, typer.Option(help="Share by which each stream beyond the knee lengthens every gap.")
-    ] = 0.0,
-    uds: Annotated[str | None, typer.Option(help="Unix socket to listen on in place of host and port.")] = None,
-    tls: Annotated[str | None, typer.Option(help="self-signed: TLS with a certificate of a fresh CA.")] = None,
-    tls_ca: Annotated[str | None, typer.Option(help="File that gets that CA, for clients to trust.")] = None,
-    tls_cert: Annotated[str | None, typer.Option(help="Certificate chain for TLS, PEM; needs --tls-key.")] = None,
-    tls_key: Annotated[str | None, typer.Option(help="Its private key, PEM.")] = None,
-    drain: Annotated[
-        str,
-        typer.Option(help="What the end means to running streams: cut, finish, or a time after which they are cut."),
-    ] = "cut",
-    request_timeout: Annotated[str, typer.Option(help="From a request's first byte to its last.")] = "30s",
-    idle_timeout: Annotated[str, typer.Option(help="For a connection without a request.")] = "75s",
-    workers: Annotated[int, typer.Option(help="Processes that share the port; the control API shows them as one.")] = 1,
-    list_faults: Annotated[bool, typer.Option("--list-faults", help="Print every fault and exit.")] = False,
+    ledger_size: Annotated[
+        int, _access(help="Streams that each worker remembers for /_mock/streams; the oldest go first.")
+    ] = 10_000,
 ) -> None:
     """Run a streaming LLM provider whose timing, bytes and failures are known.
 
-    Point an application's base URL at it. A directive in a prompt steers one stream; an example is printed at the
-    start.
+    Point an application's base URL at it; the routes are printed at the start.
+
+    Options hold for every stream. A directive in a prompt changes one stream:
+    \\[\\[mock id=a1 tokens=20 ttft=200ms fault=rst:5]]
+
+    The control API under /_mock/ tells when each token was written and when the
+    client left, such as GET /_mock/streams/a1.
 
     streamgauge mock --port 8080 --ttft 200ms --itl 20ms --tokens 100
 
@@ -131,10 +160,7 @@ def mock_command(
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
         )
-        if workers < 1:
-            raise ValueError(f"workers: expected 1 or more, got {workers}")
-        if workers > 1 and uds is not None:
-            raise ValueError("workers: several need a TCP port, a Unix socket can't be shared")
+        _check_workers(workers, uds)
         config = MockConfig(
             host=host,
             port=port,
@@ -152,7 +178,7 @@ def mock_command(
             models=tuple(model or ()),
             api_key=api_key,
             control_token=control_token,
-            on_disconnect=_on_disconnect(on_disconnect),
+            on_disconnect=on_disconnect,
             ledger_size=ledger_size,
             tokens_per_event=tokens_per_event,
             events_per_write=events_per_write,
@@ -163,7 +189,7 @@ def mock_command(
             key_slots=key_slots,
             key_rate=key_rate,
             queue=queue,
-            queue_policy=_queue_policy(queue_policy),
+            queue_policy=queue_policy,
             prefill_rate=prefill_rate,
             itl_per_active=itl_per_active,
             knee=knee,
@@ -172,51 +198,57 @@ def mock_command(
         listening.prepare(host)
         server = Server(config)
     except (ValueError, OSError) as error:
-        typer.echo(f"streamgauge mock: {error}", err=True)
-        raise typer.Exit(EXIT_USAGE) from None
+        _bad_flag("mock", error)
 
     def hints(url: str) -> str:
         return _mock_hints(url, listening)
 
-    if workers == 1:
-        remedy = "choose another --port, or 0" if uds is None else "choose another --uds"
-        serve("mock provider", server.start, server.stop, hints, server.drain, remedy)
+    if workers > 1:
+        serve_workers(config, workers, hints)
+    elif uds is None:
+        serve("mock provider", server.start, server.stop, hints, server.drain)
     else:
-        _serve_workers(config, workers, hints)
+        serve("mock provider", server.start, server.stop, hints, server.drain, "choose another --uds")
 
 
 @proxy_app.command()
 def proxy_command(
-    upstream: Annotated[str, typer.Argument(help="Base URL to forward to.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8081,
-    hold_bytes: Annotated[int | None, typer.Option(help="Hold until so many bytes have come.")] = None,
-    hold_ms: Annotated[int | None, typer.Option(help="Hold for so many milliseconds.")] = None,
-    until_close: Annotated[bool, typer.Option("--until-close", help="Hold until the upstream has finished.")] = False,
-    one_behind: Annotated[bool, typer.Option("--one-behind", help="Hold each piece until the next.")] = False,
-    ignore_abort: Annotated[
-        bool, typer.Option("--ignore-abort", help="Go on reading the upstream when the client has left.")
-    ] = False,
+    upstream: Annotated[str, typer.Argument(help="Base URL of the server behind the proxy, such as the mock's.")],
+    hold_bytes: Annotated[int | None, _holding(help="Hold the body until so many bytes have come.")] = None,
+    hold_ms: Annotated[int | None, _holding(help="Hold the body until its oldest byte is so many ms old.")] = None,
+    until_close: Annotated[bool, _holding("--until-close", help="Hold the body until the upstream ends it.")] = False,
+    one_behind: Annotated[bool, _holding("--one-behind", help="Hold each piece until the next one comes.")] = False,
     gzip_no_flush: Annotated[
-        bool, typer.Option("--gzip-no-flush", help="Compress if offered, flushing only at the end.")
+        bool,
+        _holding("--gzip-no-flush", help="Compress for clients that accept gzip, and flush only at the end."),
     ] = False,
-    strip_accel: Annotated[bool, typer.Option("--strip-accel", help="Remove X-Accel-Buffering.")] = False,
+    strip_accel: Annotated[bool, _removing("--strip-accel", help="Remove the X-Accel-Buffering field.")] = False,
     strip_heartbeats: Annotated[
-        bool, typer.Option("--strip-heartbeats", help="Remove the comments of event streams.")
+        bool, _removing("--strip-heartbeats", help="Remove comment lines from event streams.")
+    ] = False,
+    ignore_abort: Annotated[
+        bool, _breaking("--ignore-abort", help="Keep reading the upstream after the client has left.")
     ] = False,
     cut_idle_ms: Annotated[
-        int | None, typer.Option(help="Close when the upstream has been silent for so many milliseconds.")
+        int | None, _breaking(help="Close when the upstream has been silent for so many milliseconds.")
     ] = None,
     cut_after_ms: Annotated[
-        int | None, typer.Option(help="Close so many milliseconds after the request, finished or not.")
+        int | None, _breaking(help="Close so many milliseconds after the request, finished or not.")
     ] = None,
     on_break: Annotated[
         OnBreak,
-        typer.Option(help="What becomes of a broken stream: cut, an error event, or one glued to what came."),
+        _breaking(
+            help="When the upstream breaks off: cut the client's stream, too; end it with an error event (error); or"
+            " append that event to the unfinished one (glued)."
+        ),
     ] = "cut",
-    retries: Annotated[int, typer.Option(help="Ask again so many times when the upstream answers 429 or 5xx.")] = 0,
+    retries: Annotated[int, _breaking(help="How often to repeat a request that is answered with 429 or 5xx.")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8081,
 ) -> None:
-    """Run a reverse proxy that buffers as badly as it is told to; without a flag it passes everything through.
+    """Run a reverse proxy with the buffering faults that you choose; without options it passes everything through.
+
+    It shows what a misconfigured proxy does to a stream: put it between a client and an endpoint, then measure.
 
     streamgauge proxy http://127.0.0.1:8080 --hold-bytes 4096
 
@@ -243,8 +275,7 @@ def proxy_command(
             retries=retries,
         )
     except ValueError as error:
-        typer.echo(f"streamgauge proxy: {error}", err=True)
-        raise typer.Exit(EXIT_USAGE) from None
+        _bad_flag("proxy", error)
     proxy = Proxy(config)
     serve("buffering proxy", proxy.start, proxy.stop, lambda url: f"  {url} -> {upstream}\n  Ctrl-C ends it.")
 
@@ -262,93 +293,16 @@ def print_faults() -> None:
     Console().print(table)
 
 
-def serve(
-    what: str,
-    start: Callable[[], Awaitable[str]],
-    stop: Callable[[], Awaitable[None]],
-    hints: Callable[[str], str],
-    drain: Callable[[], Awaitable[None]] | None = None,
-    remedy: str = "choose another --port, or 0",
-) -> None:
-    """Run a server until SIGINT or SIGTERM; exit 3 when its port can't be had."""
-    try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
-    except OSError as error:
-        _cannot_listen(what, error, remedy)
+def _check_workers(workers: int, uds: str | None) -> None:
+    if workers < 1:
+        raise ValueError(f"workers: expected 1 or more, got {workers}")
+    if workers > 1 and uds is not None:
+        raise ValueError("workers: expected 1 with --uds, because processes cannot share a Unix socket")
 
 
-async def _run_server(
-    start: Callable[[], Awaitable[str]],
-    stop: Callable[[], Awaitable[None]],
-    drain: Callable[[], Awaitable[None]] | None,
-    started: Callable[[str], None],
-    numbers: tuple[signal.Signals, ...],
-) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in numbers:
-        loop.add_signal_handler(number, ended.set)
-    # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-    _allow_descriptors()
-    started(await start())
-    await ended.wait()
-    if drain is not None:
-        # A second signal cuts the draining short.
-        ended.clear()
-        pending = {asyncio.ensure_future(drain()), asyncio.ensure_future(ended.wait())}
-        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-    await stop()
-
-
-def _allow_descriptors() -> None:
-    """As many as the system grants: a connection takes two, and the usual limit of 1,024 is for smaller programs."""
-    if sys.platform != "win32":
-        import resource  # Windows has none
-
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -> None:
-    async def serve_one(worker: Worker, port: int, started: Callable[[str], None]) -> None:
-        server = Server(replace(config, port=port), worker)
-        await _run_server(server.start, server.stop, server.drain, started, (signal.SIGTERM,))
-
-    def started(url: str) -> None:
-        _say_listening("mock provider", url, hints)
-
-    try:
-        with TemporaryDirectory(prefix="streamgauge-mock-") as folder:
-            code = run_workers(count, config.host, config.port, Path(folder), serve_one, started, new_event_loop)
-    except OSError as error:
-        _cannot_listen("mock provider", error, "choose another --port, or 0")
-    if code:
-        raise typer.Exit(code)
-
-
-def _say_listening(what: str, url: str, hints: Callable[[str], str]) -> None:
-    # typer.echo flushes: whoever started this reads the port from the first line.
-    typer.echo(f"{what} listening on {url}")
-    typer.echo(hints(url))
-
-
-def _cannot_listen(what: str, error: OSError, remedy: str) -> NoReturn:
-    typer.echo(f"{what}: can't listen: {error.strerror or error}; {remedy}", err=True)
-    raise typer.Exit(EXIT_NO_PORT)
-
-
-def _on_disconnect(value: str) -> OnDisconnect:
-    return "continue" if value == "continue" else "stop"
-
-
-def _queue_policy(value: str) -> QueuePolicy:
-    return "reject" if value == "reject" else "queue"
+def _bad_flag(command: str, error: Exception) -> NoReturn:
+    typer.echo(f"streamgauge {command}: {error}", err=True)
+    raise typer.Exit(EXIT_USAGE) from None
 
 
 def _mock_hints(url: str, listening: Listening) -> str:

@@ -65,14 +65,14 @@ def test_a_port_in_use_is_one_message_and_exit_3() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run("mock_provider", "--port", str(taken.getsockname()[1]))
+        done = run("streamgauge.mock_provider", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 3
     assert "can't listen" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_socket_that_cannot_be_is_one_message_and_exit_3(tmp_path: Path) -> None:
-    done = run("mock_provider", "--uds", str(tmp_path / "nowhere" / "x.sock"))
+    done = run("streamgauge.mock_provider", "--uds", str(tmp_path / "nowhere" / "x.sock"))
     assert done.returncode == 3
     assert "choose another --uds" in done.stderr
     assert "--port" not in done.stderr
@@ -105,6 +105,6 @@ with socket.socket() as taken:
 
 
 def test_list_faults_names_them_all() -> None:
-    done = run("mock_provider", "--list-faults")
+    done = run("streamgauge.mock_provider", "--list-faults")
     assert done.returncode == 0
     assert all(name in done.stdout for name in FAULTS)
