@@ -1,4 +1,4 @@
-"""The faults there are; a new one is an entry in its group, a new group a file and a line here."""
+"""All faults. A new fault is an entry in the file of its group; a new group is a file and a line here."""
 
 from streamgauge.mock_provider.faults import (
     coding,

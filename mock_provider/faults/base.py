@@ -1,4 +1,4 @@
-"""What a fault is: a name, what it does, what it should trip, and a hook at the level where it happens."""
+"""A fault is a name, a sentence, the checks that it trips, and hooks at the level where it acts."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,16 +15,16 @@ Takes = Literal["", "count", "duration", "duration@count", "status", "bytes", "t
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """What stands after the colon and the @; None where nothing was given."""
+    """The values after the colon and the @ of a fault; None where there is none."""
 
     count: int | None = None
     duration_ns: int | None = None
     word: str | None = None
-    percent: float | None = None  # of the streams; None: all
+    percent: float | None = None  # share of the streams that it strikes; None: all
 
 
 class Facts(Protocol):
-    """What a hook may know of the stream it changes."""
+    """The facts about a stream that a hook may use."""
 
     @property
     def tokens(self) -> int | None:
@@ -48,7 +48,7 @@ class Facts(Protocol):
 
     @property
     def user(self) -> str:
-        """Who asks: the API key, empty when none is shown."""
+        """The API key of the request, empty if there is none."""
 
     def encode(self, item: Item) -> bytes:
         """The dialect's bytes for an item that a fault invents."""
@@ -58,7 +58,7 @@ class Facts(Protocol):
 
 
 class Answer(NamedTuple):
-    """A whole answer in place of the stream."""
+    """A whole response in place of the stream."""
 
     status: int
     content_type: str
@@ -75,8 +75,9 @@ Actions = Callable[[Iterator[Action], Arg, Facts], Iterator[Action]]
 class Fault:
     """A defect; the hooks of a stream are applied in the order items, events, line, body, head, wire.
 
-    `needs` are features of the dialect or the request without which it can't exist, `text` the kind of token text
-    without which it can't be seen, `trips` the checks it should make fail or warn (empty: legal, or not seen by one).
+    `needs` are the features of the dialect or the request without which the fault is impossible. `text` is the kind of
+    token text that shows it. `trips` are the checks that must fail or warn; without any, the fault is legal, or no
+    check sees it.
     """
 
     name: str
@@ -92,8 +93,8 @@ class Fault:
     body: Events | None = None  # cuts, holds or codes the bytes, blind to events
     head: Callable[[Head, Arg, Facts], None] | None = None
     wire: Actions | None = None
-    answer: Callable[[Arg, Facts], Answer | None] | None = None  # None: the stream, after all
-    answered: Callable[[Answer], Answer] | None = None  # rewrites what is answered in place of the stream
+    answer: Callable[[Arg, Facts], Answer | None] | None = None  # None: the stream is not replaced
+    answered: Callable[[Answer], Answer] | None = None  # rewrites a response that replaces the stream
     resumes: bool = False  # a request with Last-Event-ID starts no new generation
     server: Callable[[Arg], ServerHook] | None = None  # a fresh hook for each server
 
@@ -104,7 +105,7 @@ class Fault:
 
     @property
     def usage(self) -> str:
-        """How it is written."""
+        """How the fault is written in a flag or a directive."""
         if self.takes == "duration@count":
             return f"{self.name}[:DURATION][@COUNT]"
         return f"{self.name}[:{self.takes.upper()}]" if self.takes else self.name
@@ -124,7 +125,7 @@ MOST_TOKENS = 1_000_000
 
 
 def parse_spec(spec: str, faults: dict[str, Fault]) -> ActiveFault:
-    """`name`, `name:value`, `name:value@count` or `name@count`, and each with `@P%`; ValueError tells them."""
+    """Reads `name`, `name:value`, `name:value@count` or `name@count`, each also with `@P%`; ValueError explains."""
     rate = _RATE.fullmatch(spec)
     if rate is None:
         return _parse_whole(spec, faults)
@@ -162,7 +163,7 @@ def _parse_whole(spec: str, faults: dict[str, Fault]) -> ActiveFault:
                 raise ValueError(f"{fault.name}: expected an error status of 400 to 599, got {value!r}")
             return ActiveFault(fault, replace(arg, count=int(value)))
         case "type":
-            # It is written into a header field: nothing that could end it.
+            # The value goes into a header field, so it must not contain anything that ends the field.
             if not re.fullmatch(r"[\w.+*/;=-]+", value, re.ASCII):
                 raise ValueError(f"{fault.name}: expected a media type such as text/plain, got {value!r}")
             return ActiveFault(fault, replace(arg, word=value))
@@ -177,12 +178,12 @@ def _count(text: str, fault: Fault) -> int:
 
 
 def middle(tokens: int | None) -> int:
-    """The token that a fault of the middle strikes: the first of the second half, the fourth of an endless stream."""
+    """The token that a fault in the middle strikes: the first of the second half; of an endless stream, the fourth."""
     return 3 if tokens is None else tokens // 2
 
 
 def strike(arg: Arg, facts: Facts) -> int:
-    """How many tokens precede the fault: as asked, but never more than there are, else half."""
+    """How many tokens precede the fault: the count in its spec, at most all tokens; without a count, half."""
     if arg.count is None:
         return middle(facts.tokens)
     return arg.count if facts.tokens is None else min(arg.count, facts.tokens)

@@ -1,4 +1,4 @@
-"""Bodies that are held back, cut elsewhere, or compressed on the way out."""
+"""Bodies that are held back, cut at other places, or compressed."""
 
 import zlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from streamgauge.mock_provider.faults.base import Arg, Facts, Fault
 from streamgauge.mock_provider.stream import BEFORE_FIRST, Event, Head, Kind
 
 GZIP_WINDOW = 31  # zlib's number for the gzip format with the largest window
-BLOCK_BYTES = 4_096  # nginx's and most stdio's page-sized buffer
+BLOCK_BYTES = 4_096  # a memory page: the buffer of nginx and of most stdio libraries
 
 
 def _held_to_the_end(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
@@ -76,7 +76,7 @@ def _gzip_no_flush(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator
     for event in source:
         step = event.step
         token = token if event.token is None else event.token
-        # Bytes come out whenever the compressor's own buffer is full; which tokens they complete can't be told.
+        # The compressor gives bytes when its own buffer is full; nobody can say which tokens they complete.
         yield Event(Kind.COMMENT, step, compressor.compress(event.data))
     yield Event(Kind.TOKEN, step, compressor.flush(), token)
 
@@ -84,7 +84,7 @@ def _gzip_no_flush(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator
 FAULTS = (
     Fault(
         name="no-flush",
-        sentence="everything after the head is held until the end",
+        sentence="everything after the head is held back until the end",
         level="timing",
         trips=("flush.incremental", "flush.lockstep", "flush.burstiness"),
         needs=frozenset({"stream", "finite"}),
@@ -92,7 +92,7 @@ FAULTS = (
     ),
     Fault(
         name="one-behind",
-        sentence="each event is written only when the next one exists",
+        sentence="each event is written only when the next one is ready",
         level="timing",
         trips=("flush.no-one-behind", "flush.lockstep"),
         body=_one_behind,
@@ -107,7 +107,7 @@ FAULTS = (
     ),
     Fault(
         name="gzip-flush",
-        sentence="gzip for a client that offers it, flushed after each event (legal)",
+        sentence="gzip for a client that accepts it, flushed after each event (legal)",
         level="http",
         trips=("headers.no-content-encoding",),
         head=_gzip_head,
@@ -115,7 +115,7 @@ FAULTS = (
     ),
     Fault(
         name="gzip-no-flush",
-        sentence="gzip for a client that offers it, flushed only at the end",
+        sentence="gzip for a client that accepts it, flushed only at the end",
         level="http",
         trips=("headers.no-content-encoding", "flush.compression-flushes"),
         head=_gzip_head,

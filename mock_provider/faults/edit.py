@@ -1,4 +1,4 @@
-"""How event-level faults edit bytes: every token's, one token's, or the JSON payload in them."""
+"""Edits that event-level faults share: of every token's bytes, of one token's, or of the JSON payload."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _DATA_LINE = re.compile(rb"^data: (.*)$", re.MULTILINE)
 
 
 def every_token(change: Callable[[bytes], bytes]) -> Events:
-    """Applies `change` to the bytes of each token's event, which may be a finish chunk or a whole tool call, too."""
+    """Applies `change` to each event that completes a token, which may also be a finish chunk or a whole tool call."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
@@ -25,7 +25,7 @@ def every_token(change: Callable[[bytes], bytes]) -> Events:
 
 
 def with_struck(source: Iterator[Piece], struck: int) -> Iterator[tuple[Piece, bool]]:
-    """Each piece, and whether it is the one that completes token `struck`, alone or with its neighbours."""
+    """Each piece, and whether it is the first that completes token `struck`; it may complete others as well."""
     found = False
     for piece in source:
         strikes = not found and piece.token is not None and piece.token >= struck
@@ -34,12 +34,12 @@ def with_struck(source: Iterator[Piece], struck: int) -> Iterator[tuple[Piece, b
 
 
 def is_comment(event: Event) -> bool:
-    """Whether it is no event to a reader of the stream: a comment, or nothing."""
+    """Whether a reader of the stream gets no event from it: it is a comment, or empty."""
     return not event.data or event.data.startswith(b":")
 
 
 def first_event(change: Callable[[bytes], bytes]) -> Events:
-    """Applies `change` to the bytes of the first event; a comment is none."""
+    """Applies `change` to the bytes of the first event; comments are skipped."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
@@ -64,7 +64,7 @@ def middle_token(change: Callable[[bytes], bytes]) -> Events:
 
 
 def before_middle_token(make: Callable[[bytes], bytes]) -> Events:
-    """Inserts an event, made from the middle token's bytes, before that token."""
+    """Inserts an event before the middle token, made from that token's bytes."""
 
     def events(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
         for event, strikes in with_struck(source, middle(facts.tokens)):
@@ -76,12 +76,12 @@ def before_middle_token(make: Callable[[bytes], bytes]) -> Events:
 
 
 def add_line(line: bytes) -> Callable[[bytes], bytes]:
-    """Puts one more line before an event's blank line."""
+    """Adds a line at the end of an event, before its blank line."""
     return lambda data: data[:-1] + line + b"\n\n"
 
 
 def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
-    """Replaces the JSON payload of an event's data lines; bytes without one stay as they are."""
+    """Replaces the JSON payload of each data line; other bytes stay as they are."""
 
     def replace(match: re.Match[bytes]) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""Streams that end without their marker, or not with it."""
+"""Streams whose success marker is missing, comes twice, or is not the last event."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def _swapped(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event
         if following is None:
             yield event
             continue
-        # Each keeps its time, so the first to come is the one that is not yet due.
+        # The first write keeps the later due time, so the swap delays no other event.
         yield following
         yield event._replace(step=following.step)
 
@@ -50,7 +50,7 @@ def _cut_event(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Even
 
 
 def unterminated(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
-    """The last line feed of the body is missing."""
+    """The body without its last line feed."""
     held: Event | None = None
     for event in source:
         if event.kind is Kind.END:
@@ -116,14 +116,14 @@ FAULTS = (
     ),
     Fault(
         name="swapped-events",
-        sentence="the middle token's event comes after the one that should follow it",
+        sentence="the middle token's event and the next one change places",
         level="event",
         trips=("text.concat-equals-final",),
         events=_swapped,
     ),
     Fault(
         name="cut-mid-event",
-        sentence="after COUNT tokens (default half) half an event, then a clean end of the body",
+        sentence="after COUNT tokens (default half) comes half an event, then a clean end of the body",
         level="event",
         trips=("framing.event-terminated", "termination.explicit-end"),
         takes="count",
@@ -131,7 +131,7 @@ FAULTS = (
     ),
     Fault(
         name="fin-mid-event",
-        sentence="after COUNT tokens (default half) a whole chunk with half an event, then a FIN",
+        sentence="after COUNT tokens (default half) comes a whole chunk with half an event, then a FIN",
         level="tcp",
         trips=("http.chunked-framing", "framing.event-terminated", "termination.explicit-end"),
         takes="count",

@@ -1,4 +1,4 @@
-"""Failures that are told, well or badly."""
+"""Errors in a stream or in place of it, correct and incorrect."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,13 +9,13 @@ from streamgauge.mock_provider.stream import Event, Item, Kind
 ERROR = frozenset({"stream", "error"})
 ERROR_TEXT = "Error: the upstream model failed while it was generating"
 RETRY_AFTER_S = 1
-# A provider's message with everything that ends a line or an event.
+# A message with everything that ends a line or an event, as providers send them.
 LINES = "the upstream model failed while it was generating\nstreamgauge-second line\r\n\r\nstreamgauge-third line"
 TOO_LONG = "This model's maximum context length is 128000 tokens; the messages have 200000. Shorten them."
 
 
 def error_after(source: Iterator[Item], arg: Arg, facts: Facts, text: str = "") -> Iterator[Item]:
-    """The tokens up to the strike, then the dialect's own error, then the end of the body."""
+    """The tokens before the strike, then the dialect's own error, then the end of the body."""
     struck = strike(arg, facts)
     for item in source:
         if item.step >= struck:
@@ -31,7 +31,7 @@ def _error_of_lines(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[
 def _unframed(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
     for event in source:
         if event.kind is Kind.ERROR:
-            # Raw text has a prefix on each line, JSON has escapes.
+            # Raw text has a prefix on each line to remove, JSON has escapes to undo.
             lines = event.data.split(b"\n")
             bare = [line[6:] if _repeats(before, line) else line for before, line in pairwise([b"", *lines])]
             event = event._replace(data=b"\n".join(bare).replace(b"\\r", b"\r").replace(b"\\n", b"\n"))
@@ -74,7 +74,7 @@ def _error_as_content(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterato
 
 
 def status_answer(status: int, facts: Facts, message: str | None = None) -> Answer:
-    """An error status with the dialect's body; 429 and 503 say when to come back."""
+    """An error status with the dialect's body; 429 and 503 carry Retry-After (RFC 9110 section 10.2.3)."""
     usual = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
     content_type, body = facts.error_reply(status, message or usual)
     headers = (("Retry-After", str(RETRY_AFTER_S)),) if status in (429, 503) else ()
@@ -96,7 +96,7 @@ def _too_long(_arg: Arg, facts: Facts) -> Answer:
 FAULTS = (
     Fault(
         name="error-event",
-        sentence="after COUNT tokens (default half) the dialect's own error, then a clean end without the marker",
+        sentence="after COUNT tokens (default half) comes the dialect's own error, then a clean end without the marker",
         level="event",
         trips=("termination.explicit-end",),
         needs=ERROR,
@@ -105,7 +105,7 @@ FAULTS = (
     ),
     Fault(
         name="error-lines",
-        sentence="as error-event, with line breaks and a blank line in the message",
+        sentence="like error-event, with line breaks and a blank line in the message",
         level="event",
         trips=("termination.explicit-end",),
         needs=ERROR,
@@ -114,7 +114,7 @@ FAULTS = (
     ),
     Fault(
         name="error-unframed",
-        sentence="line breaks in an error's message are written as they are: the rest of it falls out of the event",
+        sentence="line breaks in an error's message are not escaped, so the rest of the message falls out of the event",
         level="text",
         trips=("errors.message-framed",),
         needs=ERROR | {"sse"},
@@ -122,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         name="error-then-done",
-        sentence="after COUNT tokens the dialect's own error, and then the success marker all the same",
+        sentence="after COUNT tokens (default half) comes the dialect's own error, and then the success marker",
         level="event",
         trips=(
             "errors.no-success-after-error",
@@ -136,7 +136,7 @@ FAULTS = (
     ),
     Fault(
         name="error-as-content",
-        sentence="after COUNT tokens an error comes as if it were a token, then a successful end",
+        sentence="after COUNT tokens (default half) an error comes as the text of a token, then a successful end",
         level="event",
         trips=("errors.distinguishable-from-content",),
         needs=frozenset({"stream", "finite"}),
@@ -154,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         name="status-lines",
-        sentence="as status, with line breaks and a blank line in the message",
+        sentence="like status, with line breaks and a blank line in the message",
         level="http",
         trips=("http.status-200",),
         needs=frozenset(),
@@ -163,7 +163,7 @@ FAULTS = (
     ),
     Fault(
         name="context-length",
-        sentence="status 400 and the code context_length_exceeded, as for a prompt that is too long (legal)",
+        sentence="status 400 with the code context_length_exceeded, as after a prompt that is too long (legal)",
         level="http",
         needs=frozenset(),
         answer=_too_long,

@@ -1,4 +1,4 @@
-"""Lines and events of the stream that are not as they should be, whatever their payload."""
+"""Defects of lines and of event boundaries, independent of the payload (WHATWG HTML 9.2.5 and 9.2.6)."""
 
 import re
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def _ids(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
 
 
 def _id_in_force(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Event]:
-    """One id with the first event, which the comments that follow must not turn into events."""
+    """The first event sets an id; a client must not turn the comments that follow into events with that id."""
     for event in source:
         if is_comment(event):
             yield event
@@ -111,7 +111,7 @@ FAULTS = (
     ),
     Fault(
         name="bom",
-        sentence="a byte order mark opens the stream (legal, one is ignored)",
+        sentence="a byte order mark opens the stream (legal: clients ignore the first one)",
         level="text",
         trips=("framing.no-bom",),
         needs=SSE,
@@ -127,7 +127,7 @@ FAULTS = (
     ),
     Fault(
         name="unknown-field",
-        sentence="each token's event has a field that no event stream knows",
+        sentence="each token's event has a field that the standard does not define",
         level="text",
         trips=("framing.known-fields",),
         needs=SSE,
@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Fault(
         name="heartbeat-after-id",
-        sentence="the first event has an id, and comments follow while it is in force (legal)",
+        sentence="the first event sets an id, and comments follow while that id is in force (legal)",
         level="text",
         trips=("liveness.heartbeat-shape-safe",),
         needs=SSE,
@@ -181,7 +181,7 @@ FAULTS = (
     ),
     Fault(
         name="ids",
-        sentence="each token's event has its index for an id, and Last-Event-ID is not looked at",
+        sentence="each token's event has the token's index as its id, but Last-Event-ID is ignored",
         level="text",
         trips=(
             "resume.last-event-id-honoured",
@@ -193,7 +193,7 @@ FAULTS = (
     ),
     Fault(
         name="retry",
-        sentence="the first event sets a reconnection time of 3 s, after which the model is called again",
+        sentence="the first event sets a reconnection time of 3 s, but a reconnection starts a new generation",
         level="text",
         trips=("resume.no-regeneration", "gemini.data-lines-only"),
         needs=SSE,
@@ -209,7 +209,7 @@ FAULTS = (
     ),
     Fault(
         name="rewrapped",
-        sentence="a relay has wrapped each line again (data: data: ...)",
+        sentence="each line is wrapped again, as by a relay (data: data: ...)",
         level="text",
         trips=("framing.no-rewrapped-lines",),
         needs=SSE,

@@ -1,4 +1,4 @@
-"""Response heads that are wrong, and answers that are no stream at all."""
+"""Wrong response heads, and answers that are not a stream."""
 
 from streamgauge.mock_provider.faults.base import Answer, Arg, Facts, Fault
 from streamgauge.mock_provider.stream import Framing, Head
@@ -31,7 +31,7 @@ def _two_types(head: Head, _arg: Arg, _facts: Facts) -> None:
 
 
 def _double(head: Head, _arg: Arg, _facts: Facts) -> None:
-    # Two codings would be another fault: a body that can't be read.
+    # A repeated coding would be a different fault: no client could read the body.
     coding = ("Transfer-Encoding", "Content-Encoding", "Connection")
     fields = [pair for pair in head.headers if pair[0] not in coding]
     head.headers += fields
@@ -106,7 +106,7 @@ FAULTS = (
     ),
     Fault(
         name="double-headers",
-        sentence="every field comes twice with the same value, but for those that code the body",
+        sentence="every field comes twice with the same value, except those that encode the body",
         level="http",
         trips=("headers.no-duplicates",),
         head=_double,
@@ -121,7 +121,7 @@ FAULTS = (
     ),
     Fault(
         name="cache-public",
-        sentence="Cache-Control allows everybody to keep the stream",
+        sentence="Cache-Control lets shared caches store the stream",
         level="http",
         trips=("headers.cache-control",),
         head=_cache_public,
@@ -149,7 +149,7 @@ FAULTS = (
     ),
     Fault(
         name="close-delimited",
-        sentence="neither Transfer-Encoding nor Content-Length on HTTP/1.1: the connection's end is the body's",
+        sentence="on HTTP/1.1 neither Transfer-Encoding nor Content-Length: the body ends with the connection",
         level="http",
         trips=("http.chunked-framing",),
         needs=frozenset({"stream", "http/1.1"}),
@@ -157,7 +157,7 @@ FAULTS = (
     ),
     Fault(
         name="http10-chunked",
-        sentence="the answer to HTTP/1.0 is chunked, which such a client takes for text",
+        sentence="the answer to an HTTP/1.0 request is chunked, so the client takes chunk sizes for text",
         level="http",
         trips=("http.http10-no-chunked",),
         needs=frozenset({"stream", "http/1.0"}),
@@ -165,7 +165,7 @@ FAULTS = (
     ),
     Fault(
         name="strict-accept",
-        sentence=f"406 unless Accept names {EVENTS} itself: a wildcard, or no Accept at all, is refused",
+        sentence=f"406 unless Accept names {EVENTS} itself: a wildcard or a missing Accept is refused",
         level="http",
         trips=("http.accept-negotiation",),
         needs=frozenset({"stream", "sse"}),
@@ -173,7 +173,7 @@ FAULTS = (
     ),
     Fault(
         name="no-retry-after",
-        sentence="429 and 503 do not say when to come back",
+        sentence="429 and 503 without Retry-After",
         level="http",
         trips=("headers.retry-after", "errors.pre-stream-status"),
         needs=frozenset(),

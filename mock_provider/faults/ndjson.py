@@ -1,4 +1,4 @@
-"""Defects of NDJSON (a JSON object per line), which has neither comments nor event boundaries to get wrong."""
+"""Defects of NDJSON: one JSON object a line, without comments or event boundaries."""
 
 import json
 
@@ -12,14 +12,14 @@ NDJSON = frozenset({"stream", "ndjson"})
 def _indented(data: bytes) -> bytes:
     try:
         return json.dumps(json.loads(data), indent=2).encode() + b"\n"
-    except ValueError:  # another fault has broken it
+    except ValueError:  # another fault has broken the object
         return data
 
 
 FAULTS = (
     Fault(
         name="blank-line",
-        sentence="a blank line precedes the middle token's line (its JSON parser stops ollama-python)",
+        sentence="a blank line precedes the middle token's line (ollama-python fails to parse it and stops)",
         level="text",
         trips=("ollama.one-json-per-line",),
         needs=NDJSON,
@@ -35,7 +35,7 @@ FAULTS = (
     ),
     Fault(
         name="no-final-newline",
-        sentence="the last line lacks its line feed (legal, but line readers lose it)",
+        sentence="the last line lacks its line feed (legal, but some line readers lose that line)",
         level="text",
         trips=("ollama.one-json-per-line",),
         needs=NDJSON | {"finite"},

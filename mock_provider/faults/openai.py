@@ -1,4 +1,4 @@
-"""Defects of OpenAI's chunks."""
+"""Defects of the chunks of OpenAI Chat Completions."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ USAGE = OPENAI | {"usage-chunk"}
 
 
 def _chunks(change: Callable[[dict[str, Any]], dict[str, Any]], *kinds: Kind) -> Events:
-    """Applies `change` to the chunks of some kinds, to all when none is named; a bare error is no chunk."""
+    """Applies `change` to the chunks of `kinds`, or to all if there are none, but not to errors without choices."""
 
     def chunk(value: dict[str, Any]) -> dict[str, Any]:
         return change(value) if "choices" in value else value
@@ -58,26 +58,26 @@ def _other_id(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Even
 
 
 def _renamed(chunk: dict[str, Any]) -> dict[str, Any]:
-    return chunk | {"id": f"{chunk['id']}x"} if "id" in chunk else chunk  # an error has none
+    return chunk | {"id": f"{chunk['id']}x"} if "id" in chunk else chunk  # an error chunk has no id
 
 
-def _told_as_text(payload: Any) -> Any:
+def _error_as_string(payload: Any) -> Any:
     error = payload.get("error") if isinstance(payload, dict) else None
     return payload | {"error": error["message"]} if isinstance(error, dict) else payload
 
 
-def _answer_told_as_text(answer: Answer) -> Answer:
+def _answer_with_string(answer: Answer) -> Answer:
     try:
         payload = json.loads(answer.body)
-    except ValueError:  # a page
+    except ValueError:  # an HTML page
         return answer
-    return answer._replace(body=json.dumps(_told_as_text(payload)).encode())
+    return answer._replace(body=json.dumps(_error_as_string(payload)).encode())
 
 
 def _error_events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
     for event in source:
         is_error = event.kind is Kind.ERROR
-        yield event._replace(data=edit_payload(event.data, _told_as_text)) if is_error else event
+        yield event._replace(data=edit_payload(event.data, _error_as_string)) if is_error else event
 
 
 def _without_usage(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         name="finish-wrong",
-        sentence='the finish chunk\'s finish_reason is "done", which the API does not know',
+        sentence='the finish chunk\'s finish_reason is "done", which the API does not define',
         level="event",
         trips=("openai-chat.finish-reason", "errors.context-length", "errors.content-filter"),
         needs=OPENAI,
@@ -143,7 +143,7 @@ FAULTS = (
     ),
     Fault(
         name="wrong-object",
-        sentence='every chunk says object "chat.completion"',
+        sentence='every chunk has "object": "chat.completion" in place of "chat.completion.chunk"',
         level="event",
         trips=("openai-chat.chunk-shape",),
         needs=OPENAI,
@@ -159,11 +159,11 @@ FAULTS = (
     ),
     Fault(
         name="error-string",
-        sentence="an error, in the stream or in place of it, is a bare string where an object should be",
+        sentence="an error is a string where the API has an object, in the stream and in place of it",
         level="event",
         trips=("openai-chat.error-shape", "errors.machine-readable"),
         needs=OPENAI | {"error"},
         events=_error_events,
-        answered=_answer_told_as_text,
+        answered=_answer_with_string,
     ),
 )

@@ -1,4 +1,4 @@
-"""Payloads that are not what they should be: JSON, UTF-8, line breaks, deltas."""
+"""Defects of payloads: JSON, UTF-8, line breaks, deltas, and text that breaks out of its frame."""
 
 import json
 import re
@@ -12,14 +12,14 @@ from streamgauge.mock_provider.stream import Event, Item, Kind, PartKind
 STREAM = frozenset({"stream"})
 SSE = STREAM | {"sse"}
 JSON = SSE | {"json"}
-ANY_JSON = STREAM | {"json"}  # framed as an event stream or otherwise
+ANY_JSON = STREAM | {"json"}  # in an event stream or in NDJSON
 RAW = SSE | {"raw"}
 CUSTOM = SSE | {"custom"}
-# A JSON encoder escapes a lone byte (a surrogate of PEP 383) like this; the second half of a pair is not one.
+# How a JSON encoder escapes a lone byte (a surrogate of PEP 383), unless it is the second half of a pair.
 _LONE_BYTE = re.compile(rb"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
-# A run of escaped characters, or some other escape, which is stepped over so that its end is no beginning.
+# A run of \u escapes, or another escape, matched so that its second character does not start a match.
 _ESCAPES = re.compile(rb"((?:\\u[0-9a-f]{4})+)|\\.")
-OVERSIZED_BYTES = 65_536  # what line readers of the usual kind allow
+OVERSIZED_BYTES = 65_536  # the usual limit of line readers
 _DATA_LINE = re.compile(rb"^data: (.*)\n", re.MULTILINE)
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
@@ -29,7 +29,7 @@ def _lone_bytes(data: bytes) -> bytes:
 
 
 def _unescaped(data: bytes) -> bytes:
-    """JSON with its non-ASCII characters as UTF-8 instead of escapes, whatever frames it."""
+    """JSON with UTF-8 in place of \\u escapes; bytes around the JSON stay as they are."""
 
     def plain(match: re.Match[bytes]) -> bytes:
         if match[1] is None:
@@ -46,7 +46,7 @@ def _cut_short(data: bytes) -> bytes:
 
 
 def _pretty(data: bytes) -> bytes:
-    """Each data line that is an object, over several; one that another fault has broken stays as it is."""
+    """Each JSON object indented over several data lines; an object that another fault has broken stays as it is."""
 
     def spread(match: re.Match[bytes]) -> bytes:
         try:
@@ -60,7 +60,7 @@ def _pretty(data: bytes) -> bytes:
 
 
 def _two_lines(data: bytes) -> bytes:
-    """The object begins on a line of its own; a newline between JSON's tokens is white space."""
+    """Moves the opening brace to a line of its own: a newline between JSON tokens is legal (RFC 8259 section 2)."""
     return data.replace(b"data: {", b"data: {\ndata: ", 1)
 
 
@@ -76,7 +76,7 @@ def _oversized(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterator[Item]
 
 
 def _split_character(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
-    """From the middle token on, the first character that can be cut loses its tail to the next token."""
+    """The first multi-byte character from the middle token on is cut, and its tail moves to the next token."""
     struck = middle(facts.tokens)
     if facts.tokens is not None:
         struck = max(0, min(struck, facts.tokens - 2))  # the tail needs a token to go to
@@ -125,7 +125,7 @@ def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
 
 def _without_blanks(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
     for item in source:
-        # A call's arguments are no text that a relay would look at.
+        # A relay drops blank text, but it does not look into a tool call's arguments.
         if item.kind is not Kind.TOKEN or item.part.kind is PartKind.TOOL or not item.text.isspace():
             yield item
 
@@ -140,7 +140,7 @@ def _other_name(data: bytes) -> bytes:
 
 
 def _pasted(data: bytes, newline: bytes = b"\n") -> bytes:
-    """Only the first line of the text has its field name, as if it had been pasted in."""
+    """Only the first line of the text follows a field name, as if the text had been pasted in."""
     opening, prefix, text = data.partition(b"data: ")
     return opening + prefix + text.replace(b"\ndata: ", newline)
 
@@ -164,7 +164,7 @@ FAULTS = (
     ),
     Fault(
         name="oversized-event",
-        sentence=f"the middle token is longer by BYTES (default {OVERSIZED_BYTES})",
+        sentence=f"the middle token is BYTES longer (default {OVERSIZED_BYTES})",
         level="text",
         trips=("framing.event-size-64k",),
         takes="bytes",
@@ -197,7 +197,7 @@ FAULTS = (
     ),
     Fault(
         name="split-utf8-writes",
-        sentence="unescaped characters are split over two writes (legal)",
+        sentence="the bytes of a multi-byte character are split over two writes (legal)",
         level="text",
         text="unicode",
         line=_unescaped,
@@ -213,7 +213,7 @@ FAULTS = (
     ),
     Fault(
         name="blanks-dropped",
-        sentence="a token of nothing but white space, line breaks among it, is left out as if it were empty",
+        sentence="a token of only white space, such as a line break, is dropped as if it were empty",
         level="text",
         trips=("text.whitespace-roundtrip",),
         text="whitespace",
@@ -221,7 +221,7 @@ FAULTS = (
     ),
     Fault(
         name="odd-shape",
-        sentence="the middle token is a bare JSON string where the others are objects, or the other way round",
+        sentence="the middle token is a JSON string where the others are objects, or an object where they are strings",
         level="event",
         trips=("custom.consistent-shape",),
         needs=CUSTOM | {"json"},
@@ -229,7 +229,7 @@ FAULTS = (
     ),
     Fault(
         name="odd-name",
-        sentence="the middle token's event has a name where the others have none, or none where they have one",
+        sentence="the middle token's event has a name where the others have none, or no name where they have one",
         level="event",
         trips=("custom.event-names-stable",),
         needs=CUSTOM,
@@ -237,7 +237,7 @@ FAULTS = (
     ),
     Fault(
         name="raw-separators",
-        sentence="U+2028, U+2029 and U+0085 stand unescaped in JSON (legal)",
+        sentence="U+2028, U+2029 and U+0085 are not escaped in JSON (legal)",
         level="text",
         trips=("text.unicode-line-separators-escaped",),
         needs=ANY_JSON,
@@ -255,7 +255,7 @@ FAULTS = (
     ),
     Fault(
         name="injection-raw",
-        sentence="token text that forges events is written into the stream as it is",
+        sentence="token text with forged events is written into the stream without escaping",
         level="security",
         trips=("security.sse-injection",),
         needs=RAW,
@@ -264,7 +264,7 @@ FAULTS = (
     ),
     Fault(
         name="injection-cr",
-        sentence="token text that forges events with CR alone, which a check for LF does not see",
+        sentence="token text forges events with CR alone, which a check for LF misses",
         level="security",
         trips=("security.sse-injection",),
         needs=RAW,
@@ -273,7 +273,7 @@ FAULTS = (
     ),
     Fault(
         name="injection-crlf",
-        sentence="token text that forges events with CRLF",
+        sentence="token text forges events with CRLF",
         level="security",
         trips=("security.sse-injection",),
         needs=RAW,
@@ -282,7 +282,7 @@ FAULTS = (
     ),
     Fault(
         name="injection-json",
-        sentence="token text that forges events breaks out of JSON strings whose line breaks are not escaped",
+        sentence="token text forges events, because line breaks in JSON strings are not escaped",
         level="security",
         trips=("security.sse-injection", "text.json-valid", "framing.known-fields"),
         needs=JSON,
@@ -291,7 +291,7 @@ FAULTS = (
     ),
     Fault(
         name="injection-quote",
-        sentence="token text that forges members of a JSON object, because its quotes are not escaped",
+        sentence="token text forges members of a JSON object, because its quotes are not escaped",
         level="security",
         trips=("security.sse-injection",),
         needs=ANY_JSON | {"object"},

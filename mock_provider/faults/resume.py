@@ -1,6 +1,6 @@
-"""Streams that can be taken up again by `Last-Event-ID` (WHATWG HTML 9.2.4), rightly and wrongly.
+"""Streams that a request with `Last-Event-ID` continues (WHATWG HTML 9.2.4), rightly and wrongly.
 
-An id is a token's index and a mark of the user that it was given to: `7-1f0c2a9b`.
+An id is a token's index and a hash of the user who got the token: `7-1f0c2a9b`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ def _mark(facts: Facts) -> str:
 
 
 def _continued(lost: int) -> Events:
-    """Ids for the tokens; to a request with an id, what comes after its token and `lost` more."""
+    """Gives each token an id; a request with an id gets what follows that token, except the next `lost` tokens."""
 
     def events(source: Iterator[Event], _arg: Arg, facts: Facts) -> Iterator[Event]:
         given = _ID.fullmatch(facts.last_event_id or "")
@@ -37,7 +37,7 @@ def _continued(lost: int) -> Events:
 
 
 def _only_own(_arg: Arg, facts: Facts) -> Answer | None:
-    """404 to an id that was given to somebody else."""
+    """404 to the id of another user's stream."""
     given = _ID.fullmatch(facts.last_event_id or "")
     if given is None or given[2] == _mark(facts):
         return None
@@ -48,7 +48,7 @@ def _only_own(_arg: Arg, facts: Facts) -> Answer | None:
 FAULTS = (
     Fault(
         name="resumable",
-        sentence="each token's event has an id, after which a request with Last-Event-ID continues (legal)",
+        sentence="each token's event has an id, and a request with Last-Event-ID continues after it (legal)",
         level="event",
         needs=RESUME,
         events=_continued(0),
@@ -57,7 +57,7 @@ FAULTS = (
     ),
     Fault(
         name="resume-gap",
-        sentence="a request with Last-Event-ID continues one token too late",
+        sentence="a request with Last-Event-ID continues, but one token is lost",
         level="event",
         trips=("resume.last-event-id-honoured",),
         needs=RESUME,
@@ -67,7 +67,7 @@ FAULTS = (
     ),
     Fault(
         name="resume-unscoped",
-        sentence="a request with Last-Event-ID continues a stream of any user",
+        sentence="a request with Last-Event-ID continues the stream of any user",
         level="security",
         trips=("security.replay-scoped",),
         needs=RESUME,

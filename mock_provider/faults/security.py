@@ -1,4 +1,4 @@
-"""What must not be told to a client, or allowed to a page."""
+"""Leaks: secrets in errors, text of other users, and answers to pages of any origin."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def _cors(head: Head, _arg: Arg, facts: Facts) -> None:
 
 
 class _Shared:
-    """What a singleton that should have been one per request holds: the token that any stream under way said last."""
+    """The newest token of all running streams, as in an application that shares an object between requests."""
 
     latest: tuple[object, str] | None = None
 
@@ -57,7 +57,7 @@ def _crossed(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
 FAULTS = (
     Fault(
         name="secret-in-error",
-        sentence="after COUNT tokens (default half) an error that quotes an API key and an internal URL",
+        sentence="after COUNT tokens (default half) comes an error that quotes an API key and an internal URL",
         level="security",
         trips=("security.no-secret-leak", "security.no-raw-provider-error", "termination.explicit-end"),
         needs=ERROR,
@@ -66,7 +66,7 @@ FAULTS = (
     ),
     Fault(
         name="stack-trace",
-        sentence="after COUNT tokens (default half) an error that quotes a stack trace",
+        sentence="after COUNT tokens (default half) comes an error that quotes a stack trace",
         level="security",
         trips=("security.no-stack-trace", "security.no-raw-provider-error", "termination.explicit-end"),
         needs=ERROR,
@@ -75,14 +75,14 @@ FAULTS = (
     ),
     Fault(
         name="crossed-streams",
-        sentence="one token of another stream that runs at the same time strays into the second half",
+        sentence="the second half contains one token of another stream that runs at the same time",
         level="security",
         trips=("limits.parallel-isolation",),
         items=_crossed,
     ),
     Fault(
         name="cors-wild",
-        sentence="any Origin is reflected, with credentials allowed",
+        sentence="every Origin is allowed, with credentials",
         level="security",
         trips=("security.cors-no-wildcard-credentials",),
         head=_cors,

@@ -1,4 +1,4 @@
-"""Bodies and connections that break."""
+"""Connections that break, chunks that are malformed, and writes cut at unusual places."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def _closed_after(source: Iterator[Action], arg: Arg, facts: Facts, *, reset: bo
     struck = strike(arg, facts)
     for action in source:
         if isinstance(action, Write) and action.step >= struck:
-            # Instead of this write, and when it would have been due.
+            # An empty write waits until this one would have been due.
             yield Write(Kind.END, action.step, b"")
             yield Close(reset)
             return
@@ -40,7 +40,7 @@ def _truncated(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Act
 
 
 def no_final_chunk(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
-    """A FIN where the last chunk would come."""
+    """A FIN in place of the last chunk."""
     for action in source:
         if isinstance(action, Write) and action.kind is Kind.END:
             yield Close(reset=False)
@@ -72,7 +72,7 @@ def _rst_at(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Actio
 
 
 def _pieces(write: Write, size: int) -> Iterator[Write]:
-    """A write of at most `size` bytes after the other; the last one completes the token."""
+    """Cuts a write into pieces of at most `size` bytes; the last piece completes the token."""
     data = write.data
     last = max(0, (len(data) - 1) // size * size)
     for start in range(0, last, size):
@@ -91,7 +91,7 @@ def _small_writes(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator
 
 def _drip(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
     struck = strike(arg, facts)
-    # Quiet, because a heartbeat between two bytes would be one more fault.
+    # Quiet: a heartbeat between two bytes of an event would be a second fault.
     apart = Pause(arg.duration_ns if arg.duration_ns is not None else DRIP_NS, quiet=True)
     for action in source:
         if not isinstance(action, Write) or action.step < struck:
@@ -169,7 +169,7 @@ FAULTS = (
     ),
     Fault(
         name="rst-at",
-        sentence="an RST after BYTES of the response (default 1), status line and fields included",
+        sentence="an RST after BYTES of the response (default 1), counted from the status line on",
         level="tcp",
         trips=("http.chunked-framing", "termination.explicit-end"),
         takes="bytes",
@@ -177,7 +177,7 @@ FAULTS = (
     ),
     Fault(
         name="write-every",
-        sentence="no write has more than BYTES (default 1), so boundaries fall anywhere (legal)",
+        sentence="no write has more than BYTES (default 1), so events are cut anywhere (legal)",
         level="tcp",
         takes="bytes",
         wire=_small_writes,
@@ -191,7 +191,7 @@ FAULTS = (
     ),
     Fault(
         name="100-first",
-        sentence="a 100 Continue that nobody expected precedes the head (legal)",
+        sentence="a 100 Continue that the client did not ask for precedes the head (legal)",
         level="http",
         needs=CHUNKED,
         wire=_interim(b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -205,7 +205,7 @@ FAULTS = (
     ),
     Fault(
         name="http10",
-        sentence="the answer to HTTP/1.1 says HTTP/1.0: the connection's end is the body's (legal)",
+        sentence="the answer to an HTTP/1.1 request is HTTP/1.0: the body ends with the connection (legal)",
         level="http",
         needs=CHUNKED,
         head=close_delimited,
@@ -213,7 +213,7 @@ FAULTS = (
     ),
     Fault(
         name="accept-close",
-        sentence="the connection is closed in answer to the request",
+        sentence="the server closes the connection in place of an answer",
         level="tcp",
         trips=("http.status-200",),
         needs=frozenset(),

@@ -6,7 +6,7 @@ from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, strike
 from streamgauge.mock_provider.stream import Action, Kind, Pause, Write
 
 LATE_EVENT_NS = 1_000_000_000
-LATE_CLOSE_NS = 10_000_000_000  # beyond the 5 s at which termination.closes-after-terminal fails
+LATE_CLOSE_NS = 10_000_000_000  # termination.closes-after-terminal fails above 5 s
 
 
 def _late_close(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Action]:
@@ -39,7 +39,7 @@ def _late(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
             yield Pause(delay_ns)
         yield action
         if strikes:
-            yield Pause(-delay_ns)  # what follows is due as if nothing had happened
+            yield Pause(-delay_ns)  # later events keep their times
             done = True
 
 
@@ -63,7 +63,7 @@ def _no_answer(_source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[
 FAULTS = (
     Fault(
         name="stall",
-        sentence="silence of DURATION (default for ever) after COUNT tokens (default half); heartbeats go on",
+        sentence="silence for DURATION (default for ever) after COUNT tokens (default half); heartbeats continue",
         level="timing",
         trips=(
             "termination.explicit-end",
@@ -74,7 +74,7 @@ FAULTS = (
     ),
     Fault(
         name="stall-quiet",
-        sentence="silence of DURATION (default for ever) after COUNT tokens (default half), without heartbeats",
+        sentence="silence for DURATION (default for ever) after COUNT tokens (default half), without heartbeats",
         level="timing",
         trips=(
             "termination.explicit-end",
@@ -85,7 +85,7 @@ FAULTS = (
     ),
     Fault(
         name="late-event",
-        sentence="the event after COUNT tokens (default half) is DURATION (default 1s) late; the next keep their times",
+        sentence="the event after COUNT tokens (default half) is DURATION late (default 1s); later events are on time",
         level="timing",
         trips=("flush.lockstep",),
         takes="duration@count",
@@ -93,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         name="late-head",
-        sentence="the head comes with the first token, and nothing before it",
+        sentence="the head waits for the first token",
         level="timing",
         trips=("flush.headers-early",),
         wire=_late_head,
@@ -107,7 +107,7 @@ FAULTS = (
     ),
     Fault(
         name="no-answer",
-        sentence="the request is read and nothing is ever answered",
+        sentence="the request is read and never answered",
         level="timing",
         trips=("http.status-200",),
         needs=frozenset(),

@@ -1,4 +1,4 @@
-"""Tool calls that can't be put together again; they exist only where the answer has some (directive `tools`)."""
+"""Tool calls that a client cannot reassemble; they need an answer with tool calls (directive `tools`)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +14,7 @@ _TOOL_CALLS = b'"tool_calls":['
 
 
 def _each_delta(change: Callable[[dict[str, Any], dict[int | None, str]], None]) -> Events:
-    """Applies `change` to each piece of a call; it may keep the ids of the calls, by index."""
+    """Applies `change` to each piece of a tool call, with the calls' ids by index, which it may update."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         ids: dict[int | None, str] = {}
@@ -36,7 +36,7 @@ def _without_index(call: dict[str, Any], _ids: dict[int | None, str]) -> None:
 
 
 def _repeated_id(call: dict[str, Any], ids: dict[int | None, str]) -> None:
-    index = call.get("index")  # None where another fault has removed it: the newest call's
+    index = call.get("index")  # None if another fault has removed it: then the newest call's
     if "id" in call:
         ids[index] = call["id"]
     call["id"] = ids[index]
@@ -57,7 +57,7 @@ def _broken_arguments(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Itera
 FAULTS = (
     Fault(
         name="tool-no-index",
-        sentence="no piece of a tool call says which call it belongs to",
+        sentence="no piece of a tool call has the index of its call",
         level="event",
         trips=("openai-chat.tool-call-deltas",),
         needs=OPENAI,
@@ -65,7 +65,7 @@ FAULTS = (
     ),
     Fault(
         name="tool-id-repeated",
-        sentence="every piece of a tool call repeats the call's id, as if it began anew",
+        sentence="every piece of a tool call repeats the call's id, as if each began a call",
         level="event",
         trips=("openai-chat.tool-call-deltas",),
         needs=OPENAI,

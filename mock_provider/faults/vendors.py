@@ -1,4 +1,4 @@
-"""Defects of vendors' own events: names, numbers, the frames of parts, and errors that are no events."""
+"""Defects of vendors' own events: names, sequence numbers, ends of parts, and errors outside any event."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ BARE_ERROR = b"Internal Server Error\n\n"
 
 
 def _each(change: Callable[[bytes], bytes], *kinds: Kind) -> Events:
-    """Applies `change` to the bytes of each event, of some kinds only when they are named."""
+    """Applies `change` to the bytes of each event of `kinds`, or of all if there are none."""
 
     def events(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
         for event in source:
@@ -55,7 +55,7 @@ def _empty_pings(data: bytes) -> bytes:
 FAULTS = (
     Fault(
         name="unnamed-events",
-        sentence="no event has its name: only the payload says what it is",
+        sentence="events have no names; only the payload tells their type",
         level="event",
         trips=("anthropic.event-name-matches-type", "openai-responses.event-matches-type", "cohere.lifecycle"),
         needs=TYPED,
@@ -63,7 +63,7 @@ FAULTS = (
     ),
     Fault(
         name="unclosed-part",
-        sentence="the text, the reasoning and each tool call begin and never end",
+        sentence="the events that end a text, a reasoning or a tool call are missing",
         level="event",
         trips=("anthropic.event-order", "openai-responses.item-lifecycle", "cohere.lifecycle"),
         needs=TYPED,
@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Fault(
         name="sequence-gap",
-        sentence="before the middle token one number of the sequence is left out",
+        sentence="one sequence number is skipped before the middle token",
         level="event",
         trips=("openai-responses.sequence-number",),
         needs=NUMBERED,
@@ -79,7 +79,7 @@ FAULTS = (
     ),
     Fault(
         name="stop-reason-null",
-        sentence="message_delta has no stop_reason",
+        sentence="the stop_reason of message_delta is null",
         level="event",
         trips=("anthropic.message-delta-stop-reason",),
         needs=ANTHROPIC,
@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         name="array-payloads",
-        sentence="each payload is wrapped in a JSON array, as if alt=sse had not been asked for",
+        sentence="each payload is wrapped in a JSON array, as without alt=sse",
         level="event",
         trips=("gemini.candidates-shape",),
         needs=GEMINI,
@@ -103,7 +103,7 @@ FAULTS = (
     ),
     Fault(
         name="error-bare",
-        sentence="after COUNT tokens (default half) a bare line of text in place of the dialect's error, and the end",
+        sentence="after COUNT tokens (default half) a bare line of text in place of the dialect's error, then the end",
         level="event",
         trips=(
             "errors.mid-stream-event",
