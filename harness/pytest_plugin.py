@@ -84,10 +84,10 @@ class TargetFile(pytest.File):
     """A file of targets: of one target the checks, of several a collector each."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
         from streamgauge.conformance import profiles
         from streamgauge.conformance.baseline import read_baseline
-        from streamgauge.conformance.registry import CHECKS, select
+        from streamgauge.conformance.checks import CHECKS
+        from streamgauge.conformance.selection import select
         from streamgauge.conformance.targets import load_targets
         from streamgauge.endpoint.target_input import ready
         from streamgauge.errors import UsageError

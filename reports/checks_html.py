@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from streamgauge.conformance.groups import GROUPS
 from streamgauge.conformance.matrix import BROKEN, ClientRow, ClientVerdict
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.requirement import GROUPS
 from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict, WireExchange, WireRow
 from streamgauge.reports.html import page
 from streamgauge.units import plural, show_bytes, show_ms

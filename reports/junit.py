@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
-from streamgauge.conformance.registry import failed
+from streamgauge.conformance.judgement import failed
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
 from streamgauge.metrics.slo import SloResult

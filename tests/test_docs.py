@@ -16,9 +16,8 @@ import yaml
 
 import streamgauge.pytest_plugin
 from streamgauge.cli import app
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.baseline import read_baseline
-from streamgauge.conformance.registry import CHECKS
+from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.targets import load_targets
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer

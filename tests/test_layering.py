@@ -60,7 +60,7 @@ ROOMS = {
     "conformance": Room(
         DIAGNOSIS,
         of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
-        ("batch", "check", "run", "scenarios.*"),
+        ("batch", "check", "daemon_threads", "run", "scenarios.*"),
     ),
     "rundir": Room((*METRICS, "diagnosis", "conformance"), of("msgspec"), ANY_IO),
     "loadgen": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"),

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from streamgauge.cli.reproduction import demonstration
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from streamgauge.conformance.registry import CHECKS, select
+from streamgauge.cli.reproduction import faults_of, reproduction_of
+from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.selection import select
 from streamgauge.mock_provider.faults import FAULTS
 from tests.harness.conformance.tapes import Example
 
@@ -24,8 +24,6 @@ SHOWN_BY: Final = {
     ("overload-status", "limits.rate-429"): _OPTINS,
     ("resume-unscoped", "security.replay-scoped"): _OPTINS,
 }
-# The happy path gives no stream: the command says so (exit 3) instead of listing what failed.
-NO_STREAM: Final = {"silent", "no-answer", "accept-close", "html-200", "status", "status-lines", "context-length"}
 
 _NO_END: Final = frozenset(
     {"custom.explicit-done-event", "custom.token-done-shape", "openai-chat.done-sentinel", "openai-chat.usage-chunk",
@@ -130,7 +128,7 @@ def negative_examples() -> Iterator[tuple[str, Verdict]]:
 
 def otherwise(name: str) -> str:
     """What makes a check object where no fault does: servers with a knob turned, or the tests that bring their own."""
-    if shown := demonstration(CHECKS[name]):
+    if shown := reproduction_of(CHECKS[name]):
         return "<br>".join(f"`{server}`" for server in shown.servers)
     places = [path for path in sorted(_TESTS.glob("**/test_*.py")) if f'"{name}"' in path.read_text(encoding="utf-8")]
     return ", ".join(f"`{path.name}`" for path in places if path.name.startswith("test_run") or "e2e" in path.parts)
@@ -146,10 +144,8 @@ def told_by(name: str, taped: set[tuple[str, Verdict]]) -> str:
 def faults_page() -> str:
     """docs/check-faults.md."""
     taped = set(negative_examples())
-    by_check: dict[str, list[str]] = {check.id: [] for check in select()}
-    for fault in FAULTS.values():
-        for check in fault.trips:
-            by_check[check].append(fault.name)
+    breaking = {check.id: {fault.name for fault in faults_of(check)} for check in select()}
+    by_check = {check: [name for name in FAULTS if name in names] for check, names in breaking.items()}
     rows = []
     for name, faults in by_check.items():
         told = ", ".join(f"`{fault}`" + (" (with a flag)" if (fault, name) in SHOWN_BY else "") for fault in faults)

@@ -3,10 +3,9 @@
 from itertools import groupby
 from pathlib import Path
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.catalogue import Entry, catalogue
-from streamgauge.conformance.declared_scenarios import SCENARIOS
 from streamgauge.conformance.requirement import Basis
+from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.diagnosis.product import snippets
 from streamgauge.reports.text import md, md_snippet
 

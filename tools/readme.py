@@ -7,8 +7,7 @@ from pathlib import Path
 import typer.main
 
 from streamgauge.cli import app
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from streamgauge.conformance.registry import CHECKS
+from streamgauge.conformance.checks import CHECKS
 from tools import readme_metrics, summary_fields
 from tools.check_faults import FAULTS_PAGE, faults_page
 from tools.checks_page import PAGE, page

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from streamgauge.cli.console import out, safe
 from streamgauge.conformance.catalogue import catalogue, entry_of
-from streamgauge.conformance.registry import Check, select
-from streamgauge.conformance.requirement import GROUPS, Level
+from streamgauge.conformance.groups import GROUPS
+from streamgauge.conformance.registry import Check
+from streamgauge.conformance.requirement import Level
+from streamgauge.conformance.selection import select
 from streamgauge.errors import UsageError
 
 _LEVELS: Final = {Level.MUST: "red", Level.SHOULD: "yellow", Level.MAY: "cyan"}

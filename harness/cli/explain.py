@@ -7,11 +7,12 @@ import typer
 
 from streamgauge.cli.check_list import print_list
 from streamgauge.cli.console import out, safe
-from streamgauge.cli.reproduction import demonstration, faults_of
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
+from streamgauge.cli.reproduction import faults_of, reproduction_of
 from streamgauge.conformance.catalogue import entry_of
-from streamgauge.conformance.registry import CHECKS, Check, select
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.registry import Check
 from streamgauge.conformance.requirement import Level
+from streamgauge.conformance.selection import select
 from streamgauge.diagnosis.product import snippets
 from streamgauge.errors import UsageError
 
@@ -82,12 +83,12 @@ def _print(check: Check) -> None:
         [f"{name}: {change.level or 'left out'}; {change.why}" for name, change in entry.profiles.items()],
     )
     _section("References", entry.references)
-    _print_demonstration(check)
+    _print_reproduction(check)
 
 
-def _print_demonstration(check: Check) -> None:
+def _print_reproduction(check: Check) -> None:
     _section("Faults of the mock's that break it", [f"{one.usage}: {one.sentence}" for one in faults_of(check)])
-    if shown := demonstration(check):
+    if shown := reproduction_of(check):
         _section("See it fail", [*(f"{server} &" for server in shown.servers), shown.check])
 
 

@@ -1,6 +1,6 @@
 """When a requirement can apply at all: each gives the reason why it cannot, or None."""
 
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import Case
 from streamgauge.conformance.registry import Applies
 from streamgauge.protocol.dialects.base import Media
 
@@ -52,28 +52,18 @@ def takes_body(case: Case) -> str | None:
     return None if case.method in ("POST", "PUT", "PATCH") else f"a {case.method} endpoint reads no body"
 
 
-def carries_ids(seen: Observed) -> bool:
-    """Whether its events have ids, by which a client can ask for what follows."""
-    return bool(seen.last_id)
-
-
-def is_repeated(seen: Observed) -> bool:
-    """Whether EventSource could have asked for it, or is told to ask again: by GET, an id or a reconnection time."""
-    return seen.is_event_stream and (seen.method == "GET" or carries_ids(seen) or seen.transcript.retry_ms is not None)
-
-
 def resumable(case: Case) -> str | None:
     """Streams that carry ids."""
     if reason := sse(case):
         return reason
-    return None if any(map(carries_ids, case.of(("happy",)))) else "its events have no ids to continue after"
+    return None if any(seen.carries_ids for seen in case.of(("happy",))) else "its events have no ids to continue after"
 
 
 def repeated(case: Case) -> str | None:
     """Streams that a client asks for again when they are cut."""
     if reason := sse(case):
         return reason
-    if any(map(is_repeated, case.of(("happy",)))):
+    if any(seen.is_repeated for seen in case.of(("happy",))):
         return None
     return f"a {case.method} without ids or a reconnection time is asked for once"
 

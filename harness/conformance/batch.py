@@ -1,16 +1,15 @@
 """Checks several targets at once, each in a thread with a client of its own; one that cannot be reached is one row."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from streamgauge.conformance import profiles
+from streamgauge.conformance import daemon_threads, profiles
 from streamgauge.conformance.gate import Accepted, FailOn, apply_baseline
 from streamgauge.conformance.optins import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
@@ -18,7 +17,7 @@ from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import ChecksFile, Verdict
 from streamgauge.conformance.run import check, credentials
 from streamgauge.conformance.scenarios import scheduler
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.conformance.wirelog import hiding
@@ -126,11 +125,11 @@ def check_all(
     A KeyboardInterrupt ends the run early: targets that are done keep their results, the others say why they have none.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    rows: dict[int, TargetChecks] = {}
+    tasks = [partial(row_of, subject, asked, partial(progress, index)) for index, subject in enumerate(subjects)]
+    rows = daemon_threads.start(tasks, at_once=jobs)
     interrupted = False
     try:
-        for index, row in _finished(subjects, asked, min(jobs, len(subjects)), progress):
-            rows[index] = row
+        daemon_threads.results(rows)
     except KeyboardInterrupt:
         interrupted = True
     return ChecksReport(
@@ -138,38 +137,11 @@ def check_all(
         started=started,
         fail_on=asked.fail_on.text,
         interrupted=interrupted,
-        targets=[rows.get(index) or unmeasured(one, "interrupted") for index, one in enumerate(subjects)],
+        targets=[
+            row.result() if row.done() and row.exception() is None else unmeasured(subject, "interrupted")
+            for row, subject in zip(rows, subjects, strict=True)
+        ],
     )
-
-
-def _finished(
-    subjects: Sequence[CheckedTarget], asked: CheckOptions, jobs: int, progress: Progress
-) -> Iterator[tuple[int, TargetChecks]]:
-    """The rows as they get ready."""
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, TargetChecks | BaseException]] = queue.SimpleQueue()
-    for index in range(len(subjects)):
-        todo.put(index)
-
-    def work() -> None:
-        while True:
-            try:
-                index = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((index, row_of(subjects[index], asked, lambda *step, index=index: progress(index, *step))))
-            except BaseException as error:  # whatever it is, the main thread must hear of it, not wait for ever
-                done.put((index, error))
-
-    # Daemons: Ctrl-C does not wait until every endpoint has answered.
-    for _ in range(jobs):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in subjects:
-        index, row = done.get()
-        if isinstance(row, BaseException):
-            raise row
-        yield index, row
 
 
 def row_of(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Progress = lambda *_: None) -> TargetChecks:

@@ -10,7 +10,7 @@ from typing import Final
 
 from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.optins import OptIn
-from streamgauge.conformance.profiles import PLAIN, Profile
+from streamgauge.conformance.profile import PLAIN, Profile
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
@@ -103,6 +103,18 @@ class Observed:
     def last_id(self) -> str:
         """The id of the last event, which a client that reconnects sends; empty when there is none."""
         return next((event.id for event in reversed(self.transcript.events)), "")
+
+    @property
+    def carries_ids(self) -> bool:
+        """Its events have ids, so a client can ask for the events after the last one."""
+        return bool(self.last_id)
+
+    @property
+    def is_repeated(self) -> bool:
+        """EventSource asks for such a stream again after a cut: it came by GET, has ids or names a retry time."""
+        return self.is_event_stream and (
+            self.method == "GET" or self.carries_ids or self.transcript.retry_ms is not None
+        )
 
     @property
     def failed_by_error(self) -> bool:

@@ -6,11 +6,13 @@ from typing import Final
 import msgspec
 
 from streamgauge.conformance.applies import two_paths, with_schema
-from streamgauge.conformance.declared_scenarios import SCENARIOS, Scenario
+from streamgauge.conformance.groups import GROUPS
 from streamgauge.conformance.optins import OptIn
 from streamgauge.conformance.profiles import PROFILES
-from streamgauge.conformance.registry import Applies, Check, select
-from streamgauge.conformance.requirement import GROUPS
+from streamgauge.conformance.registry import Applies, Check
+from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.conformance.scenarios.declaration import Scenario
+from streamgauge.conformance.selection import select
 from streamgauge.diagnosis.product import fixes_for
 from streamgauge.version import __version__
 
@@ -90,7 +92,7 @@ def entry_of(check: Check) -> Entry:
         references=list(rule.references),
         fix=rule.fix,
         fixes=dict(fixes_for(rule.id)),
-        scenarios=[_step(SCENARIOS[name]) for name in check.reads],
+        scenarios=[_step(SCENARIOS[name]) for name in check.scenarios],
         needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins)],
         profiles=dict(_changes(check)),
     )

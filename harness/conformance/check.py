@@ -9,10 +9,11 @@ import msgspec
 
 from streamgauge.conformance.batch import CheckOptions, measure
 from streamgauge.conformance.optins import NOTHING, Allowed
-from streamgauge.conformance.registry import Check, select
+from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import ChecksFile
 from streamgauge.conformance.scenarios.scheduler import Progress
 from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.selection import select
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target

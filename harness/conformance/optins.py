@@ -6,6 +6,10 @@ from typing import Final
 
 from streamgauge.units import SECOND
 
+MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
+PLACE: Final = "to be told where the prompt goes: {{prompt}} in the URL or in --body FILE"
+STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
+
 LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up
 MAX_STREAMS: Final = 20
 

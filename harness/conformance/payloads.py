@@ -1,27 +1,12 @@
-"""JSON as checks need it: strict, and never raising on what an endpoint sent."""
+"""JSON payloads as checks need them."""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.transcript import Transcript
-
-
-class NotJson(str):
-    """Why a text is not JSON."""
-
-
-def parse(text: str | bytes) -> Any:
-    """The JSON value in `text`, or NotJson with the parser's message."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, ValueError) as error:
-        return NotJson(error)
-    except RecursionError:
-        return NotJson("it is nested too deeply")
 
 
 def is_sentinel(text: str) -> bool:
@@ -61,6 +46,6 @@ class Payload(NamedTuple):
 def objects(transcript: Transcript) -> Iterator[Payload]:
     """The payloads that are objects, in order."""
     for event in transcript.events:
-        value = parse(event.data)
+        value = decode(event.data)
         if isinstance(value, dict):
             yield Payload(event, value)

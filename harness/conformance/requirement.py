@@ -8,6 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Final
 
+from streamgauge.conformance.groups import GROUPS
+
 
 class Level(StrEnum):
     """What an unmet requirement is: MUST fails, SHOULD warns, MAY informs."""
@@ -52,30 +54,6 @@ _BASES: Final = {
     Basis.GUIDE: "the published guides to streaming answers ask for it",
     Basis.COMPAT: "what it forbids is legal, but breaks clients in wide use",
     Basis.OPS: "what it forbids is legal, but hurts in operation",
-}
-
-
-# In the order in which they are printed. Each is a module of `checks`, with `_` for `-`.
-GROUPS: Final = {
-    "http": "methods, status codes and request bodies",
-    "headers": "the head of the answer",
-    "framing": "the bytes of an event stream",
-    "text": "what the user reads, from bytes to words",
-    "openai-chat": "OpenAI's Chat Completions",
-    "openai-responses": "OpenAI's Responses",
-    "anthropic": "Anthropic's Messages",
-    "gemini": "Google's Gemini",
-    "ollama": "Ollama's NDJSON",
-    "cohere": "Cohere's Chat",
-    "custom": "the shapes that application code invents",
-    "termination": "how a stream ends",
-    "errors": "how a failure is told",
-    "cancel": "whether work stops when the reader leaves",
-    "flush": "whether tokens leave when they are made",
-    "liveness": "whether a silent stream can be told from a dead one",
-    "resume": "whether a stream can be taken up again",
-    "limits": "what happens at the edges of size, time and number",
-    "security": "what must not leak or be let in",
 }
 
 _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")

@@ -1,7 +1,7 @@
-"""Makes the requests that feed the checks: each scenario once, whatever number of checks reads it.
+"""Checks one target: runs each scenario that the checks read once, then lets the checks judge the observations.
 
 The happy path goes first: without a stream there is nothing to judge. In sandwich position every prompt carries a
-directive, so that the mock plays what the scenario needs and its ledger can be joined by id.
+directive. It tells the mock what the scenario needs, and its id joins the request with the mock's ledger.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-import msgspec
-
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance import guesses, profiles
-from streamgauge.conformance import scenarios as _played  # noqa: F401 - importing it registers the plays
 from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
-from streamgauge.conformance.declared_scenarios import HAPPY, SCENARIOS, Scenario
 from streamgauge.conformance.hop import beside
+from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.matrix import Matrix
 from streamgauge.conformance.optins import NOTHING, Allowed
-from streamgauge.conformance.profiles import Profile
-from streamgauge.conformance.registry import Check, asks, judge_case
+from streamgauge.conformance.profile import Profile
+from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
-from streamgauge.conformance.scenarios.base import PLAYS, Pace, ScenarioRunner
-from streamgauge.conformance.scenarios.scheduler import Progress, Waiting, perform
+from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.conformance.scenarios.declaration import Scenario
+from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiting
+from streamgauge.conformance.scenarios.scheduler import Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
 from streamgauge.endpoint.client import StreamClient, not_a_stream
@@ -35,7 +34,7 @@ from streamgauge.units import SECOND
 from streamgauge.version import __version__
 
 REPLAYED: Final = (*HAPPY, "length", "mid-error")
-"""The scenarios whose streams are replayed through clients: those that the endpoint means to be read."""
+"""The scenarios whose streams are replayed through clients: those that clients are meant to read."""
 
 
 def check(
@@ -57,11 +56,9 @@ def check(
 ) -> ChecksFile:
     """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream.
 
-    `reference` is the same endpoint without a proxy: everything is observed there too, and each finding says whether
-    it is the proxy's.
-
-    `guessed`: it was settled by trying, so where the prompt goes is not known.
-    `clients`: its streams are also replayed through the clients that people use.
+    `reference` is the same endpoint without a proxy: it is observed too, and each finding says whether the proxy
+    causes it. `guessed`: how to ask was found by trying, so it is not known where the prompt goes. `clients`: also
+    replay the streams through popular clients.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     look = partial(
@@ -87,10 +84,8 @@ def check(
             raise not_a_stream(direct.observed[0].transcript)
         case.position, case.mock, case.reference = Position.VIA, mock is not None, direct
         case.requests += direct.requests
-    played = {seen.scenario for seen in case.observed}
-    reads = {one.id: [name for name in one.reads if name in played] for one in selected}
     hide = hiding([*credentials(target), allowed.second_key or ""])
-    results = [msgspec.structs.replace(hidden(one, hide), scenarios=reads[one.id]) for one in _judged(case, selected)]
+    results = [hidden(result, hide) for result in _judged(case, selected)]
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
@@ -167,7 +162,7 @@ def observe(
     )
     progress(SCENARIOS["happy"].summary, 0, 1)
     before = client.exchanges
-    case.observed += PLAYS["happy"](runner, "happy")
+    case.observed += SCENARIOS["happy"].observe(runner)
     case.requests = client.exchanges - before
     happy = case.observed[0]
     case.method = happy.method
@@ -175,29 +170,30 @@ def observe(
         return case
     case.dialect = target.reader() or happy.transcript.dialect
     case.doubt = guesses.dialect_doubt(happy.transcript)
-    vendor = case.dialect is not None and case.dialect.path is not None
+    vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
-    # What is in doubt has no vendor whose habits could be excused.
+    # An uncertain dialect gets the plain profile: no vendor exceptions.
     case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect)
     runner = runner._replace(dialect=case.dialect, happy=happy)
 
-    def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
-        with client.another() as own:
-            seen = list(PLAYS[scenario.name](runner._replace(client=own, waiting=waiting), scenario.name))
-            counts.append(own.exchanges)
-            return seen
+    exchanges_made: list[int] = []
 
-    counts: list[int] = []
-    todo = _to_play(case, selected)
-    case.observed += perform(todo, play, progress, done=1, total=len(todo) + 1)
-    case.requests += sum(counts)
+    def observe_one(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        with client.another() as own:
+            observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
+            exchanges_made.append(own.exchanges)
+            return observed
+
+    todo = _to_run(case, selected)
+    case.observed += run_scenarios(todo, observe_one, progress, done=1, total=len(todo) + 1)
+    case.requests += sum(exchanges_made)
     return case
 
 
-def _to_play(case: Case, selected: Sequence[Check]) -> list[Scenario]:
-    """The scenarios that the checks read and that can be played, but for the first, in their order."""
-    read = {name for one in selected if asks(case, one) for name in one.reads} - {"happy"}
-    mock = case.has_mock
-    possible = [name for name, one in SCENARIOS.items() if not one.missing(mock=mock, allowed=case.allowed)]
-    wanted = {SCENARIOS[name].part_of or name for name in possible if name in read}
-    return [one for name, one in SCENARIOS.items() if name in wanted]
+def _to_run(case: Case, selected: Sequence[Check]) -> list[Scenario]:
+    """The scenarios after the first that the checks read and that can run, in the order of SCENARIOS."""
+    names = {name for check in selected if asks(case, check) for name in check.scenarios} - {"happy"}
+    read = [scenario for scenario in SCENARIOS.values() if scenario.name in names]
+    possible = [scenario for scenario in read if not scenario.missing(mock=case.has_mock, allowed=case.allowed)]
+    to_run = {scenario.part_of or scenario.name for scenario in possible}
+    return [scenario for name, scenario in SCENARIOS.items() if name in to_run]

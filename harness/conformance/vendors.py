@@ -1,9 +1,9 @@
 """What the checks of several vendors have in common."""
 
 from streamgauge.conformance.cases import Observed, printable
-from streamgauge.conformance.declared_scenarios import MOCK
+from streamgauge.conformance.finding import Finding, inconclusive, met, unmet
+from streamgauge.conformance.optins import MOCK
 from streamgauge.conformance.payloads import objects
-from streamgauge.conformance.registry import Finding, inconclusive, met, unmet
 from streamgauge.units import plural
 
 

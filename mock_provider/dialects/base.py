@@ -24,6 +24,8 @@ from streamgauge.mock_provider.stream import Item, Kind
 MESSAGE = "the upstream model failed while it was generating"
 
 
+# What faults may need and every dialect's stream has.
+EVERY_STREAM = frozenset({"stream", "finite", "http/1.0", "http/1.1"})
 # Without any of these features a dialect has one part, of text, and gets no OPEN and CLOSE.
 PARTS = frozenset({"reasoning", "tools", "refusal"})
 
@@ -52,6 +54,12 @@ class Dialect(ABC):
     profile: ClassVar[str | None] = None  # see `profiles`; a directive's goes before it
     heartbeat_ns: ClassVar[int | None] = None  # of silence before a comment; None: none unless asked for
     newline: ClassVar[bytes] = b"\n"  # encoders and faults write LF; this is what the vendor's wire has
+
+    def can_show(self, needs: frozenset[str]) -> bool:
+        """Whether some streamed answer has what a fault needs."""
+        lf = {"lf"} if self.newline == b"\n" else set()
+        calls = {"tool-calls"} if "tools" in self.features else set()
+        return needs <= self.features | EVERY_STREAM | lf | calls
 
     def variant(self, request: Request) -> "Dialect":  # noqa: ARG002 (of few vendors)
         """The dialect that answers `request`, where a vendor's query chooses between framings."""

@@ -87,7 +87,7 @@ class Ollama(Dialect):
 class Chat(Ollama):
     """`/api/chat`: a message with each line."""
 
-    name = "ollama-chat"
+    name = "ollama"
     routes = (("POST", "/api/chat"),)
     features = Ollama.features | {"tools"}
 

@@ -84,6 +84,7 @@ class Fault:
     sentence: str
     level: Level
     trips: tuple[str, ...] = ()
+    streams: bool = True  # False: instead of any stream, so what judges streams has nothing to judge
     needs: frozenset[str] = frozenset({"stream"})
     takes: Takes = ""
     text: str | None = None

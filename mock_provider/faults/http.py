@@ -78,6 +78,7 @@ FAULTS = (
         name="html-200",
         sentence="status 200 with an HTML page instead of the stream",
         level="http",
+        streams=False,
         trips=("headers.content-type",),
         needs=frozenset(),
         answer=_html,

@@ -215,6 +215,7 @@ FAULTS = (
         name="accept-close",
         sentence="the server closes the connection in place of an answer",
         level="tcp",
+        streams=False,
         trips=("http.status-200",),
         needs=frozenset(),
         wire=_accept_close,

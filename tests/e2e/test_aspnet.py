@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from streamgauge.conformance.optins import Allowed
-from streamgauge.conformance.registry import select
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.run import check
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
+from streamgauge.conformance.selection import select
 from streamgauge.diagnosis.cancel_matrix import run_matrix
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl

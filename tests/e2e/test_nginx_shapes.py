@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from streamgauge.conformance.registry import select
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.run import check
+from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target

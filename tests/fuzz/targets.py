@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.clients import CLIENTS, event_source
 from streamgauge.conformance.clients.base import Body, EmulatedError, Message, RefusedError, ReportedError
-from streamgauge.conformance.declared_scenarios import HAPPY, SCENARIOS
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import ChecksFile, Verdict
+from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.errors import LimitExceeded
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Delta, Kind

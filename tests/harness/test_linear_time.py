@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.cases import Case, Observed, Position
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.protocol import dialects
 from streamgauge.protocol.encoding import Zlib
 from streamgauge.protocol.reader import interpret
@@ -80,7 +80,7 @@ def after_a_token(size: int, part: bytes) -> bytes:
 
 
 TOOL_CALL = b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d,"id":"c","function":{"arguments":"{"}}]}}]}\n\n'
-READ = {check.reads[0] for check in CHECKS.values()}
+READ = {check.scenarios[0] for check in CHECKS.values()}
 BODIES: dict[str, Callable[[int], bytes]] = {
     "one long line": lambda n: filled(n, b"x"),
     "a line without an end": lambda n: b"data: a\n\n" + filled(n, b"x")[:-2],

@@ -480,7 +480,7 @@ TOGETHER = [
     ("azure", Case("merged-events,wrong-object", lambda c: wrong_object(c.having(merged(c))))),
     ("cohere", Case("unknown-field,pretty-json", lambda c: c.tokens(lambda x: add_line(b"trace: 1")(pretty(x))))),
     ("anthropic", Case("bad-json,pretty-json", lambda c: broken(c, c.tokens(pretty)))),
-    ("ollama-chat", Case("bad-json,spread-lines", lambda c: broken(c, c.tokens(spread)))),
+    ("ollama", Case("bad-json,spread-lines", lambda c: broken(c, c.tokens(spread)))),
     # The error cuts off a call, which was to be said whole.
     ("gemini", Case("unknown-field,error-event:2", lambda c: [c.error(MESSAGE)], more="tools=1")),
     # The bad byte ends the middle token, or goes to the next one with the tail of what is cut.

@@ -27,7 +27,7 @@ STREAMS = [
     ("anthropic", "reasoning=1 tools=1 tokens=3"),
     ("gemini", "reasoning=1 tools=1 tokens=3"),
     ("gemini-array", "reasoning=1 tools=2 tokens=3"),
-    ("ollama-chat", "reasoning=1 tools=2 tokens=3"),
+    ("ollama", "reasoning=1 tools=2 tokens=3"),
     ("ollama-generate", "reasoning=1 tokens=3"),
     ("cohere", "reasoning=1 tools=1 tokens=3"),
     ("raw-text", "tokens=4"),

@@ -181,7 +181,7 @@ def told_of(vendor: str, status: int, message: str) -> object:
         "anthropic": {"type": "error", "error": {"type": kinds[0], "message": message}},
         "gemini": google,
         "gemini-array": [google],
-        "ollama-chat": {"error": message},
+        "ollama": {"error": message},
         "ollama-generate": {"error": message},
         "cohere": {"message": message},
     }[vendor]

@@ -167,7 +167,7 @@ def test_gemini_without_alt_sse_is_one_array_in_pieces(mock: MockServer) -> None
 
 def test_ollama_lines(mock: MockServer) -> None:
     for name, said in (
-        ("ollama-chat", lambda text: {"message": {"role": "assistant", "content": text}}),
+        ("ollama", lambda text: {"message": {"role": "assistant", "content": text}}),
         ("ollama-generate", lambda text: {"response": text}),
     ):
         answer = play(mock.url, VENDORS[name], TEXT)
@@ -189,7 +189,7 @@ def test_ollama_lines(mock: MockServer) -> None:
 
 
 def test_ollama_says_a_call_whole(mock: MockServer) -> None:
-    thought, call, last = map(json.loads, play(mock.url, VENDORS["ollama-chat"], PARTS).chunks)
+    thought, call, last = map(json.loads, play(mock.url, VENDORS["ollama"], PARTS).chunks)
     assert thought["message"] == {"role": "assistant", "content": "", "thinking": "It"}
     function = {"index": 0, "name": "get_weather", "arguments": {"city": "words buffer"}}
     assert call["message"]["tool_calls"] == [{"function": function}]
@@ -248,7 +248,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ({"generationConfig": {"maxOutputTokens": 0}}, "maxOutputTokens"),
         ({"tools": [{"functionDeclarations": [{}]}]}, "functionDeclarations.0.name"),
     ],
-    "ollama-chat": [
+    "ollama": [
         ({"model": None}, "model: Field required"),
         ({"messages": ["hi"]}, "messages.0"),
         ({"messages": "hi"}, "messages: expected list"),

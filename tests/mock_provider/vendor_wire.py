@@ -42,7 +42,7 @@ VENDORS = {
         Vendor("anthropic", "/v1/messages", SSE, before=2, after=3),
         Vendor("gemini", f"{GEMINI}?alt=sse", SSE),
         Vendor("gemini-array", GEMINI, ARRAY),
-        Vendor("ollama-chat", "/api/chat", NDJSON),
+        Vendor("ollama", "/api/chat", NDJSON),
         Vendor("ollama-generate", "/api/generate", NDJSON),
         Vendor("cohere", "/v2/chat", SSE, before=2, after=2),
     )

@@ -4,25 +4,20 @@ from typing import Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
-from streamgauge.conformance.declared_scenarios import HAPPY
-from streamgauge.conformance.payloads import NotJson, Payload, is_sentinel, kind_of, objects, parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    succeeded,
-    unmet,
-    warn,
-)
+from streamgauge.conformance.finding import Finding, fail, info, met, not_applicable, unmet, warn
+from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
+from streamgauge.conformance.profile import Profile
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import ANTHROPIC, issue, source
 from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.payload import dig
+from streamgauge.protocol.dialects.payload import NotJson, decode, dig
 from streamgauge.units import plural
+
+PROFILES: Final = (Profile("anthropic", "Anthropic's Messages"),)
 
 anthropic = speaks("anthropic")
 
@@ -53,7 +48,7 @@ _KNOWN_DELTAS: Final = frozenset().union(*_BELONGS.values())
         breaks="anthropic-sdk-python drops an event without its name in silence: an empty answer, no error (tried).",
         fix="Write the event line from the payload's own type.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=anthropic,
     expected="event: and the payload's type alike",
 )
@@ -73,9 +68,9 @@ def event_name_matches_type(seen: Observed, _case: Case) -> Finding | None:
         breaks='anthropic-sdk-python raises "Unexpected event order"; readers that collect blocks by index fail.',
         fix="Keep the open block in the translator, and stop it before the next one starts and before the end.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=anthropic,
-    wants=succeeded,
+    wants=success,
     expected="message_start, then content_block_start, its deltas and content_block_stop, one block after the other",
 )
 def event_order(seen: Observed, _case: Case) -> Finding | None:
@@ -147,8 +142,8 @@ class _Order:
 
     def _stop(self) -> str | None:
         index, self.open = self.open, None
-        if self._input and isinstance(problem := parse(self._input), NotJson):
-            return f"the input of block {index} is not JSON: {printable(problem)}"
+        if self._input and isinstance(problem := decode(self._input), NotJson):
+            return f"the input of block {index} is not JSON: {printable(problem.reason)}"
         return None
 
 
@@ -163,9 +158,9 @@ class _Order:
         breaks="Agents that go on with tools only after tool_use, and every account of tokens.",
         fix="Map the upstream's finish reason: stop is end_turn, length is max_tokens, tool_calls is tool_use.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=anthropic,
-    wants=succeeded,
+    wants=success,
     expected="a message_delta with delta.stop_reason and usage.output_tokens",
 )
 def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
@@ -201,9 +196,9 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         breaks="No SDK looks for it, so half an answer passes for a whole one unless the reader asks (read).",
         fix="End every path with message_stop or with an error event; [DONE] is OpenAI's, leave it out.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=anthropic,
-    wants=succeeded,
+    wants=success,
     expected="message_stop once, as the last event",
 )
 def message_stop_last(seen: Observed, _case: Case) -> Finding:
@@ -233,7 +228,7 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
         breaks="Relays and readers that parse the data of every event as JSON.",
         fix='Send event: ping with data: {"type":"ping"}, or a comment line, which every reader ignores.',
     ),
-    reads=(*HAPPY, "quiet-middle"),
+    scenarios=(*HAPPY, "quiet-middle"),
     applies=anthropic,
     expected='event: ping with data: {"type": "ping"}',
 )
@@ -245,7 +240,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
     started, count = False, 0
     early: Finding | None = None
     for event in seen.transcript.events:
-        value = parse(event.data)
+        value = decode(event.data)
         kind = dig(value, "type")
         started = started or kind == "message_start"
         if event.type != "ping" and kind != "ping":
@@ -272,7 +267,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
         breaks="The SDK raises APIStatusError for an event named error, and for nothing else (tried).",
         fix="Catch what fails behind the first byte, and write it as an error event of one of the documented types.",
     ),
-    reads=("mid-error", *HAPPY),
+    scenarios=("mid-error", *HAPPY),
     applies=anthropic,
     expected='event: error with {"type": "error", "error": {"type", "message"}}, last',
 )
@@ -282,7 +277,7 @@ def error_event(seen: Observed, _case: Case) -> Finding:
         return no_error(seen)
     event = seen.transcript.events[error.event]
     evidence = seen.at(event.offset)
-    value = parse(event.data)
+    value = decode(event.data)
     if event.type != "error" or dig(value, "type") != "error":
         return unmet("an error is no event named error whose type is error", evidence)
     missing = [key for key in ("type", "message") if not isinstance(dig(value, "error", key), str)]

@@ -2,19 +2,17 @@
 
 from typing import Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.registry import Finding, fail, inconclusive, met, per_stream, unmet, warn
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import guides, issue
+from streamgauge.conformance.wants import anything
 from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
 
 EARLY_MS: Final = 3_000
-
-
-def anything(_seen: Observed) -> bool:
-    """A client that leaves early may have got nothing at all."""
-    return True
 
 
 @per_stream(
@@ -31,9 +29,10 @@ def anything(_seen: Observed) -> bool:
         breaks="Tokens are produced and billed, and slots held, for nobody.",
         fix="Pass the request's own cancellation into the upstream call.",
     ),
-    reads=("cancel-mid",),
+    scenarios=("cancel-mid",),
     wants=anything,
     expected="the upstream call is aborted within 1 s",
+    broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def upstream_aborted(seen: Observed, _case: Case) -> Finding:
     if doubt := joined(seen):
@@ -63,9 +62,10 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
         breaks="Prefill is the dear part, and a long one is paid for nobody.",
         fix="Let the disconnect itself cancel the upstream call, not the first write that fails.",
     ),
-    reads=("cancel-early",),
+    scenarios=("cancel-early",),
     wants=anything,
     expected="the upstream call is aborted within 3 s, before the first token",
+    broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def before_first_token(seen: Observed, _case: Case) -> Finding:
     if doubt := joined(seen):

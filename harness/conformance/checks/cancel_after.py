@@ -3,22 +3,15 @@
 from collections import Counter
 from typing import Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import STORM
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.cancellation import STORM
 from streamgauge.conformance.sources import ASPNET_SSE, guides, issue
+from streamgauge.conformance.wants import answer
 from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
 
@@ -44,7 +37,7 @@ MOST_BYTES: Final = 24 * 1024 * 1024
         breaks="Everyone who comes after a page that was reloaded.",
         fix="Treat the cancel of a client as an ordinary end: catch it, and give back what the request held.",
     ),
-    reads=(*LEFT, "happy-2"),
+    scenarios=(*LEFT, "happy-2"),
     expected="the next stream comes as the first did",
 )
 def server_survives(case: Case) -> Finding:
@@ -83,8 +76,9 @@ def _ttft_ns(seen: Observed) -> int | None:
         breaks="Some page reloads, and the service answers nobody any more.",
         fix="Release the permit where every way out comes by: in a finally block, or by disposing the lease.",
     ),
-    reads=("slots",),
+    scenarios=("slots",),
     expected="as many streams accepted in each round as in the first",
+    broken_by=BrokenBy(fault="leaks-slots", mock="--key-slots 3"),
 )
 def slot_released(case: Case) -> Finding:
     seen = case.of(("slots",))
@@ -130,9 +124,10 @@ def _at_once(seen: list[Observed]) -> bool:
         breaks="A few slow readers fill the server's memory.",
         fix="Await every write before the next item is read, and bound each queue between the two.",
     ),
-    reads=("stalled-reader",),
-    wants=lambda seen: seen.answered,
+    scenarios=("stalled-reader",),
+    wants=answer,
     expected="at most 24 MB of 50 taken from the upstream for a client that does not read",
+    broken_by=BrokenBy(proxy="--until-close"),
 )
 def slow_reader_bounded(seen: Observed, _case: Case) -> Finding:
     if doubt := joined(seen):

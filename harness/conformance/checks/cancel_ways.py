@@ -1,12 +1,15 @@
 """cancel.*: the ways in which a client leaves. Judged from the mock's own times."""
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.checks.cancel import anything
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import LEAVE_AFTER_TOKENS, MOCK
-from streamgauge.conformance.registry import Finding, inconclusive, info, met, per_stream, unmet, warn, whole_case
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, unmet, warn
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.cancellation import LEAVE_AFTER_TOKENS
 from streamgauge.conformance.sources import guides, rfc, source
+from streamgauge.conformance.wants import anything
 from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
@@ -31,8 +34,9 @@ IN_FLIGHT_NS = SECOND // 2
         breaks="Mobile clients and load balancers leave by RST, browsers over HTTP/2 by RST_STREAM.",
         fix="Take every end of the client's connection for a cancel, also in the proxies on the way.",
     ),
-    reads=WAYS,
+    scenarios=WAYS,
     expected="the upstream call is aborted after FIN and after RST (over HTTP/2: RST_STREAM)",
+    broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def abort_variants(case: Case) -> Finding:
     seen = case.of(WAYS)
@@ -88,7 +92,7 @@ def _clear_text(case: Case) -> str | None:
         breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
         fix="Decide it and document it: a half-close is no sign that nobody reads.",
     ),
-    reads=("half-close",),
+    scenarios=("half-close",),
     applies=_clear_text,
     wants=anything,
     expected="the stream goes on; that it counts as a cancel is legal",

@@ -4,13 +4,24 @@ from typing import Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.finding import Finding, met, unmet
 from streamgauge.conformance.payloads import Payload, objects
-from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet
-from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
+from streamgauge.conformance.profile import Profile, Rule
+from streamgauge.conformance.registry import per_stream
+from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import COHERE
 from streamgauge.conformance.vendors import judge_names
+from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.payload import dig
+
+PROFILES: Final = (
+    Profile(
+        "cohere",
+        "Cohere's v2 chat",
+        (Rule("errors.machine-readable", MAY, "a failure is only a text in the last event, beside the reason ERROR"),),
+    ),
+)
 
 # What is opened and closed under an index; each family counts for itself.
 _FAMILIES: Final = ("content", "tool-call", "citation")
@@ -28,9 +39,9 @@ _FAMILIES: Final = ("content", "tool-call", "citation")
         breaks="Cohere's SDKs read each event as one of a closed union of types.",
         fix="Keep what is open in the translator: end it before the next one starts and before message-end.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=speaks("cohere"),
-    wants=succeeded,
+    wants=success,
     expected="message-start, content-start, content-delta, content-end, message-end",
 )
 def lifecycle(seen: Observed, _case: Case) -> Finding | None:

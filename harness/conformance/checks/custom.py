@@ -5,27 +5,20 @@ from collections import Counter
 from typing import Any, Final
 
 from streamgauge.conformance.applies import custom, speaks, with_schema
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
 from streamgauge.conformance.checks.framing import data_prefix_every_line
-from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
-from streamgauge.conformance.payloads import NotJson, is_sentinel, kind_of, parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    succeeded,
-    unmet,
-    warn,
-    whole_case,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.payloads import is_sentinel, kind_of
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence, Verdict
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.schema import Breach
 from streamgauge.conformance.sources import INTERPRETING, guides
+from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Event
 from streamgauge.wire import Framing
 
@@ -51,7 +44,7 @@ def _kinds(seen: Observed) -> dict[int, set[Kind]]:
         breaks='Clients that read data.token append "undefined".',
         fix="Serialize every token from one type.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=custom,
     expected="one JSON shape for all content events",
 )
@@ -61,7 +54,7 @@ def consistent_shape(seen: Observed, case: Case) -> Finding | None:
     kinds = _kinds(seen)
     shaped: list[tuple[Event, str]] = []
     for index, event in enumerate(seen.transcript.events):
-        value = parse(event.data)
+        value = decode(event.data)
         known = kinds.get(index, set()) & {Kind.DONE, Kind.ERROR, Kind.PING}
         # What is no JSON has its own check; what stands before the first content is a start event.
         if isinstance(value, NotJson) or known or (not shaped and Kind.CONTENT not in kinds.get(index, set())):
@@ -96,13 +89,13 @@ def _shape(value: Any) -> str:
         breaks="The spinner of the interface never ends, or ends too early.",
         fix="Write done: true once, after the last token, and an error event where there was a failure.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=speaks("token-done"),
-    wants=succeeded,
+    wants=success,
     expected='{"token": string, "done": boolean}, done true on the last event only',
 )
 def token_done_shape(seen: Observed, case: Case) -> Finding | None:
-    payloads = [(event, value) for event in seen.transcript.events if isinstance(value := parse(event.data), dict)]
+    payloads = [(event, value) for event in seen.transcript.events if isinstance(value := decode(event.data), dict)]
     if not payloads:
         return None
     if not any("done" in value for _, value in payloads):
@@ -142,9 +135,9 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
         ),
         fix="Write an end event with a JSON payload after the last token.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=custom,
-    wants=succeeded,
+    wants=success,
     expected="an end marker that clients can parse: done: true, event: done with data, or [DONE] among text",
 )
 def explicit_done_event(seen: Observed, case: Case) -> Finding:
@@ -180,7 +173,7 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
         breaks="onmessage gets no named event, and addEventListener('token') no unnamed one.",
         fix="Name every event by a constant: token, done, error.",
     ),
-    reads=(*HAPPY, "mid-error"),
+    scenarios=(*HAPPY, "mid-error"),
     applies=custom,
     expected="a few lower-case event names, and content events all named or all unnamed",
 )
@@ -217,9 +210,10 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
         breaks="Line breaks get lost and code collapses; errors and the end of the stream look like text.",
         fix="Wrap the token in JSON.",
     ),
-    reads=(*HAPPY, "newlines"),
+    scenarios=(*HAPPY, "newlines"),
     applies=custom,
     expected="JSON payloads, or proof that text with line breaks arrives and that the end is marked",
+    broken_by=BrokenBy(shape="raw-text"),
 )
 def raw_text_hazard(case: Case) -> Finding:
     if case.dialect is not None and case.dialect.json_payload:
@@ -255,7 +249,7 @@ def _passes(finding: Finding | None) -> bool:
         breaks="Consumers whose types were generated from the schema.",
         fix="Generate the schema from the type that is serialized, rather than writing both.",
     ),
-    reads=(*PLAIN, "mid-error"),
+    scenarios=(*PLAIN, "mid-error"),
     applies=with_schema,
     expected="payloads that fit the schema",
 )
@@ -268,9 +262,9 @@ def schema(case: Case) -> Finding:
             if not case.schema.covers(event.type) or not event.data or is_sentinel(event.data):
                 continue
             judged += 1
-            payload = parse(event.data)
+            payload = decode(event.data)
             breaches = (
-                [Breach("", "", f"it is not JSON: {payload}")]
+                [Breach("", "", f"it is not JSON: {payload.reason}")]
                 if isinstance(payload, NotJson)
                 else case.schema.breaches(event.type, payload)
             )

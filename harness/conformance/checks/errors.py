@@ -3,22 +3,13 @@
 import re
 from typing import Any, Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
-from streamgauge.conformance.payloads import NotJson, parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import (
     ANTHROPIC,
     ASPNET_SSE,
@@ -29,7 +20,9 @@ from streamgauge.conformance.sources import (
     issue,
     rfc,
 )
+from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.wire import End
 
 REFUSALS: Final = ("bad-json", "text-plain", "invalid", "no-auth", "pre-error")
@@ -37,14 +30,6 @@ FAULTED: Final = ("mid-error", "mid-cut")
 _LOOKS_LIKE_ERROR: Final = re.compile(
     r"\s*\[?(?:error|exception|fatal|internal server error|an error (?:has )?occurred)\b\s*[:\]!.-]", re.IGNORECASE
 )
-
-
-def streams(seen: Observed) -> bool:
-    return seen.streams
-
-
-def answered(seen: Observed) -> bool:
-    return seen.answered
 
 
 def joined(seen: Observed) -> Finding | None:
@@ -78,8 +63,9 @@ def joined(seen: Observed) -> Finding | None:
             "stream and in it."
         ),
     ),
-    reads=(*REFUSALS, *FAULTED, *HAPPY),
+    scenarios=(*REFUSALS, *FAULTED, *HAPPY),
     expected="JSON with a type or code and a message",
+    broken_by=BrokenBy(shape="event-text"),
 )
 def machine_readable(case: Case) -> Finding:
     found: list[Finding] = []
@@ -89,7 +75,7 @@ def machine_readable(case: Case) -> Finding:
         for index, delta in seen.transcript.deltas:
             if delta.kind is Kind.ERROR:
                 event = seen.transcript.events[index]
-                value = parse(event.data)
+                value = decode(event.data)
                 # Some vendors have the error deeper in their payload: the reader knows where.
                 told = delta.value if isinstance(value, dict) and isinstance(delta.value, dict) else value
                 found.append(_judge_payload(seen, told, event.offset))
@@ -101,7 +87,7 @@ def _judge_refusal(seen: Observed) -> Finding:
     body = seen.transcript.body
     if "html" in media or body.lstrip()[:1] == b"<":
         return fail(f"{seen.label}: {seen.status} with an HTML page", seen.at(0))
-    return _judge_payload(seen, parse(body), 0)
+    return _judge_payload(seen, decode(body), 0)
 
 
 def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
@@ -134,8 +120,8 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
         ),
         fix="Write the marker of success on the path of success only, never in a finally block.",
     ),
-    reads=(*FAULTED, *HAPPY),
-    wants=streams,
+    scenarios=(*FAULTED, *HAPPY),
+    wants=stream,
     expected="no end marker after an error",
 )
 def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
@@ -165,8 +151,8 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
         breaks="Users and agents take the message of an exception for words of the model.",
         fix="Send errors as event: error with a JSON object, never through the function that writes tokens.",
     ),
-    reads=(*FAULTED, *HAPPY),
-    wants=streams,
+    scenarios=(*FAULTED, *HAPPY),
+    wants=stream,
     expected="errors by event name, error key or shape, never as a token",
 )
 def distinguishable_from_content(seen: Observed, case: Case) -> Finding | None:
@@ -207,8 +193,8 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
         breaks="Users take half an answer for a whole one: no SDK that was read here notices a missing end marker.",
         fix="Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
     ),
-    reads=("mid-error",),
-    wants=streams,
+    scenarios=("mid-error",),
+    wants=stream,
     expected="an error event as the last event",
 )
 def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
@@ -249,8 +235,8 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",
     ),
-    reads=("pre-error",),
-    wants=answered,
+    scenarios=("pre-error",),
+    wants=answer,
     expected="an error status in place of a stream, Retry-After kept",
 )
 def pre_stream_status(seen: Observed, _case: Case) -> Finding | None:

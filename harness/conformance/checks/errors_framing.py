@@ -4,13 +4,16 @@ import re
 from typing import Final
 
 from streamgauge.conformance.applies import sse
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Block, Case, Observed, blocks, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.payloads import NotJson, parse
-from streamgauge.conformance.registry import Finding, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.finding import Finding, met, not_applicable, unmet
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import INTERPRETING, PARSING, guides
+from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Line
 
 # The message that the mock's error has in `mid-error` and `pre-error` begins with the first, and goes on after line
@@ -36,8 +39,8 @@ _FIELD: Final = re.compile(rb"(?:data|event): ?")
         breaks="Every parser drops the rest of the message; a hostile one forges events.",
         fix="Send the error as JSON, or a message of your own with a code; never an exception's text in a data line.",
     ),
-    reads=("mid-error", "pre-error"),
-    wants=lambda seen: seen.answered,
+    scenarios=("mid-error", "pre-error"),
+    wants=answer,
     applies=sse,
     expected="the whole message in one event, or a message of the server's own",
 )
@@ -77,10 +80,11 @@ def _goes_on(line: Line) -> bool:
         breaks="Every parser: it finds JSON that is not valid where the error should be.",
         fix="When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
     ),
-    reads=("mid-cut",),
-    wants=lambda seen: seen.streams,
+    scenarios=("mid-cut",),
+    wants=stream,
     applies=sse,
     expected="an error event that parses",
+    broken_by=BrokenBy(proxy="--on-break glued", shape="token-done"),
 )
 def partial_event_terminated_first(seen: Observed, _case: Case) -> Finding:
     if doubt := joined(seen):
@@ -103,8 +107,8 @@ def _glued(block: Block) -> int | None:
     data = [line for line in block.lines if line.field == b"data"]
     if len(data) < 2 or not data[-1].value.startswith(b"{"):
         return None
-    whole = parse(b"\n".join(line.value for line in data))
-    alone = parse(data[-1].value)
+    whole = decode(b"\n".join(line.value for line in data))
+    alone = decode(data[-1].value)
     if isinstance(whole, NotJson) and isinstance(alone, dict) and ("error" in alone or "message" in alone):
         return data[-1].offset
     return None

@@ -3,23 +3,17 @@
 from itertools import pairwise
 from typing import Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import CUT_AFTER_TOKENS, HAPPY, MOCK
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.scenarios.upstream import CUT_AFTER_TOKENS
 from streamgauge.conformance.sources import OPENAI_CHAT, guides, rfc, source
+from streamgauge.conformance.wants import answer, anything
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.units import MS, SECOND, show_ms
 from streamgauge.wire import End
@@ -31,11 +25,6 @@ TOO_LONG_STATUS: Final = frozenset({400, 413, 422})
 MOST_TRIES: Final = 3
 LEAST_GAP_NS: Final = 100 * MS
 TIMEOUT_HEARTBEATS: Final = 8  # of 15 s: the 120 s that guides give an upstream at most
-
-
-def anything(_seen: Observed) -> bool:
-    """Requests that got no answer count too."""
-    return True
 
 
 def _reason(seen: Observed) -> str | None:
@@ -67,8 +56,8 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
         breaks="Clients cannot tell a cut answer from a whole one, and ask again what can never be answered.",
         fix="Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
     ),
-    reads=("too-long", "length"),
-    wants=lambda seen: seen.answered,
+    scenarios=("too-long", "length"),
+    wants=answer,
     expected="400 before the stream; a reason such as length, or an error event, at its end",
 )
 def context_length(seen: Observed, case: Case) -> Finding | None:
@@ -110,8 +99,8 @@ def _plain_end(seen: Observed, reason: str | None, what: str) -> Finding:
         breaks="A filtered answer looks like a whole one; text that a filter stopped is shown all the same.",
         fix="Look at the finish reason of every update: at content_filter send an error event and stop.",
     ),
-    reads=("filtered",),
-    wants=lambda seen: seen.answered,
+    scenarios=("filtered",),
+    wants=answer,
     expected="the reason content_filter or an error event, and no text after it",
 )
 def content_filter(seen: Observed, case: Case) -> Finding:
@@ -150,8 +139,9 @@ def content_filter(seen: Observed, case: Case) -> Finding:
         breaks="A provider's overload becomes a storm, failures take seconds longer, and quotas burn.",
         fix="Retry in one layer only, and never after the first token; hand 429 with its Retry-After to the client.",
     ),
-    reads=("pre-error", "mid-cut"),
+    scenarios=("pre-error", "mid-cut"),
     expected="1 request, or up to 3 with waits between them; none after text was delivered",
+    broken_by=BrokenBy(proxy="--retries 3", shape="token-done"),
 )
 def retry_amplification(case: Case) -> Finding:
     found: list[Finding] = []
@@ -190,9 +180,10 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
         breaks="Users who wait for ever; pools of connections that run empty.",
         fix="Give every read of the upstream an idle timeout, restarted by each token, and answer it as a failure.",
     ),
-    reads=("quiet-forever", "quiet-silent"),
+    scenarios=("quiet-forever", "quiet-silent"),
     wants=anything,
     expected="504 before the stream or an error event in it, within 120 s",
+    broken_by=BrokenBy(proxy=""),
 )
 def upstream_timeout(seen: Observed, case: Case) -> Finding:
     if case.endpoint_is_mock:

@@ -4,12 +4,16 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
-from streamgauge.conformance.registry import Finding, inconclusive, info, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, warn
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
+from streamgauge.conformance.wants import answer, stream
 from streamgauge.units import MS, SECOND, show_bytes, show_ms
 
 MIN_EVENTS: Final = 10
@@ -19,10 +23,6 @@ BURST_SHARE: Final = 0.9
 MIN_ARRIVALS: Final = 5
 PACED_NS: Final = 20 * MS
 LONGER: Final = f"{MOCK}; or a prompt with a longer answer"
-
-
-def streams(seen: Observed) -> bool:
-    return seen.streams
 
 
 def _times(seen: Observed) -> list[int]:
@@ -46,9 +46,10 @@ def _times(seen: Observed) -> list[int]:
         breaks="Everybody: the time to the first token becomes the time of the whole answer.",
         fix="Flush after each event, and turn off buffering in everything between.",
     ),
-    reads=("lockstep",),
-    wants=lambda seen: seen.answered,
+    scenarios=("lockstep",),
+    wants=answer,
     expected="each token arrives before the next one is released",
+    broken_by=BrokenBy(fault="no-flush"),
 )
 def lockstep(seen: Observed, _case: Case) -> Finding | None:
     if doubt := joined(seen):
@@ -85,7 +86,7 @@ def _tell(step: Release) -> str:
         ),
         fix="Write the event and its blank line in one call, and flush after the blank line.",
     ),
-    reads=("lockstep",),
+    scenarios=("lockstep",),
     wants=lambda seen: bool(seen.steps),
     expected="a token arrives without the next one having to push it",
 )
@@ -115,9 +116,10 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
             "who holds it."
         ),
     ),
-    reads=HAPPY,
-    wants=streams,
+    scenarios=HAPPY,
+    wants=stream,
     expected="content that arrives over time",
+    broken_by=BrokenBy(fault="no-flush", mock="--itl 50ms"),
 )
 def incremental(seen: Observed, _case: Case) -> Finding | None:
     times = _times(seen)
@@ -154,8 +156,8 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
         breaks="Browsers: they always offer gzip and br, so what works with curl hangs for them.",
         fix="Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
     ),
-    reads=("gzip",),
-    wants=streams,
+    scenarios=("gzip",),
+    wants=stream,
     expected="each event flushed through the compressor",
 )
 def compression_flushes(seen: Observed, case: Case) -> Finding:
@@ -184,8 +186,8 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         breaks="Interfaces that print in jerks.",
         fix="Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
     ),
-    reads=HAPPY,
-    wants=streams,
+    scenarios=HAPPY,
+    wants=stream,
     expected="events spread over reads",
 )
 def burstiness(seen: Observed, case: Case) -> Finding:

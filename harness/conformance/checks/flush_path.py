@@ -5,14 +5,17 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.applies import two_paths
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.checks.flush import LONGER
-from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.finding import Finding, inconclusive, met, unmet
 from streamgauge.conformance.hop import changed_headers
-from streamgauge.conformance.registry import Finding, inconclusive, met, per_stream, unmet, whole_case
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, guides, issue
+from streamgauge.conformance.wants import anything
 from streamgauge.units import show_ms
 
 LATE: Final = 1.2  # the time of a heartbeat, and a fifth of it: one that is sent every 15 s comes a little later
@@ -34,8 +37,8 @@ FEWER: Final = 4  # times fewer arrivals: tokens came in bursts
         breaks="Gateways that wait for a first byte: CloudFront for 30 s, nginx and AWS load balancers for 60 s.",
         fix="Wait for the first item of the upstream for some 10 s at most, then send the head.",
     ),
-    reads=("quiet-start",),
-    wants=lambda _seen: True,
+    scenarios=("quiet-start",),
+    wants=anything,
     expected="the head within 15 s",
 )
 def headers_early(seen: Observed, case: Case) -> Finding:
@@ -68,9 +71,10 @@ def headers_early(seen: Observed, case: Case) -> Finding:
         breaks="Only production: on the developer's machine there is no proxy.",
         fix="Turn buffering and compression of event streams off in the proxy, or send X-Accel-Buffering: no.",
     ),
-    reads=("lockstep", *HAPPY),
+    scenarios=("lockstep", *HAPPY),
     applies=two_paths,
     expected="the same flow on both paths",
+    broken_by=BrokenBy(proxy="--hold-bytes 4096"),
 )
 def proxy_delta(case: Case) -> Finding:
     assert case.reference is not None

@@ -5,23 +5,15 @@ from typing import Final
 
 from streamgauge.conformance.applies import json_events, sse
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
-from streamgauge.conformance.declared_scenarios import MOCK, PLAIN
-from streamgauge.conformance.payloads import NotJson, is_sentinel, parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.payloads import is_sentinel
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Line
 from streamgauge.units import show_bytes
 from streamgauge.wire import End
@@ -60,7 +52,7 @@ def _data_lines(seen: Observed) -> list[Line]:
         breaks="Every parser drops such a line in silence: an error becomes a clean end (openai-python, tried).",
         fix="Write errors as event: error with a data line, and text only inside data lines.",
     ),
-    reads=(*PLAIN, "mid-error", "newlines"),
+    scenarios=(*PLAIN, "mid-error", "newlines"),
     applies=sse,
     expected="only the fields data, event, id and retry, and comments",
 )
@@ -99,7 +91,7 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
         ),
         fix="End every event with two line feeds, the end marker too.",
     ),
-    reads=(*PLAIN, "mid-error"),
+    scenarios=(*PLAIN, "mid-error"),
     applies=sse,
     expected="a blank line after every event, the last one included",
 )
@@ -129,7 +121,7 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Put a blank line after each payload.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="one payload in each event",
 )
@@ -140,7 +132,7 @@ def no_merged_events(seen: Observed, case: Case) -> Finding:
         return text
     for block in blocks(seen.transcript):
         values = [value.decode("utf-8", "replace") for value in block.values(b"data")]
-        if len(values) < 2 or not isinstance(parse("\n".join(values)), NotJson):
+        if len(values) < 2 or not isinstance(decode("\n".join(values)), NotJson):
             continue
         # Without a single blank line the first event is no JSON, so the dialect that is guessed from it is text.
         wanted = object if is_json else dict
@@ -150,7 +142,7 @@ def no_merged_events(seen: Observed, case: Case) -> Finding:
 
 
 def _is_json(value: str, wanted: type) -> bool:
-    parsed = parse(value)
+    parsed = decode(value)
     return not isinstance(parsed, NotJson) and isinstance(parsed, wanted)
 
 
@@ -168,7 +160,7 @@ def _is_json(value: str, wanted: type) -> bool:
         breaks="Everything after the line break is lost, and code collapses; the same hole lets text forge events.",
         fix="Put tokens into JSON, or write one data line for each line of the text.",
     ),
-    reads=("newlines", *PLAIN),
+    scenarios=("newlines", *PLAIN),
     applies=sse,
     expected="a data: prefix on every line of a text, or JSON escapes",
 )
@@ -204,7 +196,7 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
             "prefix before a raw line."
         ),
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="no payload that is itself a line of an event stream",
 )
@@ -231,14 +223,14 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
         breaks="go-openai, hand-written readers and shell pipelines parse each line by itself.",
         fix="Serialize without indentation.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=json_events,
     expected="each JSON payload on one data line",
 )
 def single_line_json(seen: Observed, _case: Case) -> Finding:
     for block in blocks(seen.transcript):
         values = block.values(b"data")
-        if len(values) > 1 and not isinstance(parse(b"\n".join(values)), NotJson):
+        if len(values) > 1 and not isinstance(decode(b"\n".join(values)), NotJson):
             return unmet(f"a JSON payload is spread over {len(values)} data lines", seen.at(block.offset))
     return met("each payload is on one line")
 
@@ -260,7 +252,7 @@ def single_line_json(seen: Observed, _case: Case) -> Finding:
         ),
         fix="Write \\n yourself, not the line end of the platform.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="LF after every line",
 )
@@ -293,7 +285,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
         breaks="openai-python, openai-go, go-openai, Anthropic's SDK and httpx-sse lose the first event (tried).",
         fix="Encode as UTF-8 without a mark.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="no U+FEFF at the start of the body or of a line",
 )
@@ -325,7 +317,7 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
         breaks='google-genai raises (tried), hand-written readers look for "data: "; words run together in raw text.',
         fix='Write "data: " with a space, always.',
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="exactly one space after data:",
 )
@@ -358,7 +350,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
         breaks="openai-python raises JSONDecodeError, openai-node SyntaxError, openai-go an error (tried).",
         fix="Skip empty tokens, and send a comment to keep the connection alive.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="no event with an empty payload",
 )
@@ -388,7 +380,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         ),
         fix="Put id and retry on the first event that has data; give a ping a JSON payload, or make it a comment.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="data in every block that is not a comment",
 )
@@ -419,7 +411,7 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
         ),
         fix="Use a short ASCII counter as the id, and milliseconds in digits as retry.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=sse,
     expected="unique ids of short ASCII without NUL; retry of ASCII digits",
 )
@@ -477,7 +469,7 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
         ),
         fix="Split long text into several events, and send files by reference.",
     ),
-    reads=("big", *PLAIN),
+    scenarios=("big", *PLAIN),
     applies=sse,
     expected="lines of at most 64 KiB, or a whole big event",
 )

@@ -4,13 +4,24 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
-from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects, parse
-from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.finding import Finding, met, unmet, warn
+from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
+from streamgauge.conformance.profile import Profile, Rule
+from streamgauge.conformance.registry import per_stream
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import GEMINI, issue, source
-from streamgauge.protocol.dialects.payload import dig
+from streamgauge.conformance.wants import success
+from streamgauge.protocol.dialects.payload import decode, dig
 from streamgauge.units import plural
+
+PROFILES: Final = (
+    Profile(
+        "gemini",
+        "Gemini behind Google's front end",
+        (Rule("framing.line-endings", MAY, "Google's front end ends every line with CRLF"),),
+    ),
+)
 
 gemini = speaks("gemini")
 
@@ -29,14 +40,14 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
         breaks="The SDKs' validation of each response; accounts that add usage up count it many times over.",
         fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=gemini,
-    wants=succeeded,
+    wants=success,
     expected='{"candidates": [{"content": {"parts": [...], "role": "model"}}], "usageMetadata": {...}}',
 )
 def candidates_shape(seen: Observed, _case: Case) -> Finding | None:
     for event in seen.transcript.events:
-        value = parse(event.data)
+        value = decode(event.data)
         if isinstance(value, (list, str)) and not is_sentinel(event.data) and kind_of(value) == "array":
             return unmet("a payload is an array, not one response", seen.at(event.offset))
     payloads = list(objects(seen.transcript))
@@ -95,9 +106,9 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         breaks="The SDKs give an empty text in silence, and fail to parse [DONE] as JSON.",
         fix="Turn an upstream that ends without a reason into an error, and leave [DONE] to OpenAI's dialect.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=gemini,
-    wants=succeeded,
+    wants=success,
     expected="a finishReason in the last candidate, and no [DONE]",
 )
 def finish_reason(seen: Observed, _case: Case) -> Finding:
@@ -135,7 +146,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding:
         breaks="google-genai for JavaScript and Python fail at a comment such as : ping.",
         fix="A gateway in front of Gemini's clients must not send comments as heartbeats.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=gemini,
     expected="data: lines and blank lines",
 )

@@ -4,24 +4,16 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.checks.http import answered, streams
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN, SCENARIOS
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
+from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import SSE_TYPE, Media
 
 DAY_S: Final = 86_400
@@ -50,8 +42,8 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
         breaks="Browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it.",
         fix="Set Content-Type before the first byte, and keep catch-all routes away from the API.",
     ),
-    reads=PLAIN,
-    wants=answered,
+    scenarios=PLAIN,
+    wants=answer,
     expected=f"exactly one Content-Type, the dialect's ({SSE_TYPE} for events), charset absent or utf-8",
 )
 def content_type(seen: Observed, case: Case) -> Finding | None:
@@ -90,8 +82,8 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
         breaks="Caches and browsers give an old answer again; compressors on the way hold tokens.",
         fix="Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
     ),
-    reads=HAPPY,
-    wants=streams,
+    scenarios=HAPPY,
+    wants=stream,
     expected="no-cache or no-store",
 )
 def cache_control(seen: Observed, _case: Case) -> Finding:
@@ -125,8 +117,8 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
         ),
         fix="Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
     ),
-    reads=HAPPY,
-    wants=streams,
+    scenarios=HAPPY,
+    wants=stream,
     expected="X-Accel-Buffering: no",
 )
 def x_accel_buffering(seen: Observed, case: Case) -> Finding:
@@ -164,8 +156,8 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
         ),
         fix="Leave text/event-stream out of the media types that are compressed.",
     ),
-    reads=(*HAPPY, "gzip"),
-    wants=streams,
+    scenarios=(*HAPPY, "gzip"),
+    wants=stream,
     expected="no Content-Encoding, even when compression is offered",
 )
 def no_content_encoding(seen: Observed, _case: Case) -> Finding:
@@ -198,8 +190,8 @@ def no_content_encoding(seen: Observed, _case: Case) -> Finding:
         ),
         fix="Set each header in one place, and drop the proxy's copy or the application's.",
     ),
-    reads=PLAIN,
-    wants=answered,
+    scenarios=PLAIN,
+    wants=answer,
     expected="one each of Content-Type, Cache-Control, Content-Encoding and Access-Control-Allow-Origin",
 )
 def no_duplicates(seen: Observed, _case: Case) -> Finding:
@@ -227,8 +219,9 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
         breaks="The SDKs of OpenAI and Anthropic read it; without it they come back at times of their own.",
         fix="Send Retry-After with every 429 and 503, and pass on that of the upstream.",
     ),
-    reads=tuple(SCENARIOS),
+    scenarios=tuple(SCENARIOS),
     expected="whole seconds or a near HTTP date on 429 and 503",
+    broken_by=BrokenBy(fault="no-retry-after", mock="--key-rate 5"),
 )
 def retry_after(case: Case) -> Finding:
     found: list[Finding] = []
@@ -272,7 +265,7 @@ def _retry_seconds(value: str, now_ns: int | None) -> float | None:
         breaks="A complaint of a user cannot be found in the logs.",
         fix="Return in a header the identifier under which the request is logged.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     expected="a request identifier that differs between requests",
 )
 def request_id(case: Case) -> Finding:

@@ -4,22 +4,13 @@ from typing import Final
 
 from streamgauge.conformance.applies import takes_body
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, PLACE, PLAIN, STREAM
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import PLACE, STREAM
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
+from streamgauge.conformance.wants import answer, anything, stream
 from streamgauge.protocol.dialects.base import Media
 from streamgauge.wire import End, Framing
 
@@ -27,23 +18,10 @@ REFUSED: Final = frozenset({400, 415, 422})
 SEE: Final = "look at the curl line"
 
 
-def answered(seen: Observed) -> bool:
-    return seen.answered
-
-
-def anything(_seen: Observed) -> bool:
-    """Requests that got no answer count too."""
-    return True
-
-
 def concluded(seen: Observed) -> bool:
     """Answered, or hung up on: then the request crashed its handler. An idle connection may end by chance."""
     capture = seen.transcript.capture
     return seen.answered or (capture.end in (End.CLOSED, End.RESET) and not capture.reused)
-
-
-def streams(seen: Observed) -> bool:
-    return seen.streams
 
 
 @per_stream(
@@ -60,7 +38,7 @@ def streams(seen: Observed) -> bool:
         breaks="Browser EventSource closes for good on any other status; so do clients built like it.",
         fix="Answer a stream with 200; 202 and 204 are for requests that are not answered with a body.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     wants=anything,
     expected="status 200",
 )
@@ -88,8 +66,8 @@ def status_200(seen: Observed, _case: Case) -> Finding:
         breaks="Tools and people who look for the cause: a 200 page hides that the wrong route answers.",
         fix="Route by method, and send Allow with 405.",
     ),
-    reads=("wrong-method",),
-    wants=answered,
+    scenarios=("wrong-method",),
+    wants=answer,
     expected="405 with an Allow header",
 )
 def method_not_allowed(seen: Observed, _case: Case) -> Finding:
@@ -119,7 +97,7 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
         breaks="Uptime monitors and link previews pay for tokens that nobody reads.",
         fix="Serve GET and POST only; where HEAD is served, send the head and stop.",
     ),
-    reads=("head",),
+    scenarios=("head",),
     wants=anything,
     expected="a head without body, and no generation",
 )
@@ -155,7 +133,7 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
         ),
         fix="Parse the body before the head is sent; answer 400 or 422, and 415 for a media type that is not JSON.",
     ),
-    reads=("bad-json", "text-plain"),
+    scenarios=("bad-json", "text-plain"),
     wants=concluded,
     applies=takes_body,
     expected="400 or 422 for a malformed body, 415 for a wrong type, and no stream",
@@ -198,7 +176,7 @@ def _claims_stream(seen: Observed) -> bool:
         breaks="Every SDK: a 200 can be neither retried nor classified.",
         fix="Validate in the handler, before the streaming result is created.",
     ),
-    reads=("invalid",),
+    scenarios=("invalid",),
     wants=concluded,
     expected="4xx before any event",
 )
@@ -244,8 +222,8 @@ def _has_credential(case: Case) -> str | None:
             "login page."
         ),
     ),
-    reads=("no-auth",),
-    wants=answered,
+    scenarios=("no-auth",),
+    wants=answer,
     applies=_has_credential,
     expected="401 or 403 without a stream, WWW-Authenticate on 401",
 )
@@ -275,7 +253,7 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
         breaks="EventSource sends text/event-stream, openai-python application/json, clients of MCP both.",
         fix="Decide by the request's own stream flag, and leave content negotiation out of the streaming route.",
     ),
-    reads=("accept", "gzip", "http10"),
+    scenarios=("accept", "gzip", "http10"),
     expected="the same answer for text/event-stream, */* and no Accept; a stream, JSON or 406 for application/json",
 )
 def accept_negotiation(case: Case) -> Finding:
@@ -317,8 +295,8 @@ def accept_negotiation(case: Case) -> Finding:
             "the connection."
         ),
     ),
-    reads=PLAIN,
-    wants=streams,
+    scenarios=PLAIN,
+    wants=stream,
     expected="chunked transfer coding, ended by a zero-size chunk",
 )
 def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
@@ -357,8 +335,8 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
             "whole body."
         ),
     ),
-    reads=PLAIN,
-    wants=streams,
+    scenarios=PLAIN,
+    wants=stream,
     expected="no Content-Length",
 )
 def no_content_length(seen: Observed, _case: Case) -> Finding:
@@ -386,8 +364,8 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
         breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text.",
         fix="Write no chunks by hand; let the server frame the body by the version of the request.",
     ),
-    reads=("http10",),
-    wants=answered,
+    scenarios=("http10",),
+    wants=answer,
     expected="no Transfer-Encoding, and a body that ends with the connection",
 )
 def http10_no_chunked(seen: Observed, _case: Case) -> Finding:

@@ -3,18 +3,15 @@
 from typing import Final
 
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.declared_scenarios import HAPPY
-from streamgauge.conformance.registry import Finding, inconclusive, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import guides, issue, rfc
+from streamgauge.conformance.wants import anything
 
 # RFC 9113 section 8.2.2.
 CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
-
-
-def anything(_seen: Observed) -> bool:
-    """An answer that is no valid HTTP/2 is a finding too."""
-    return True
 
 
 @per_stream(
@@ -34,7 +31,7 @@ def anything(_seen: Observed) -> bool:
         breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
         fix="Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",
     ),
-    reads=(*HAPPY, "http2"),
+    scenarios=(*HAPPY, "http2"),
     wants=anything,
     expected="no connection-specific field over HTTP/2",
 )

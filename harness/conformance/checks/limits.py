@@ -3,24 +3,17 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.declared_scenarios import MAX_OUTPUT, MOCK
-from streamgauge.conformance.optins import OptIn
-from streamgauge.conformance.payloads import parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    met,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK, OptIn
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.concurrent import MAX_OUTPUT
 from streamgauge.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
+from streamgauge.conformance.wants import stream
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
@@ -51,7 +44,7 @@ _COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", 
         breaks="Anybody can run up the cost, and long prompts fail only in production, where a proxy's limits differ.",
         fix="Bound the prompt, answer 400 or 413 above it, and take prompts in a body rather than in the URL.",
     ),
-    reads=("oversize",),
+    scenarios=("oversize",),
     expected="a refusal of some length up to 1,000,000 characters",
 )
 def input_size(case: Case) -> Finding:
@@ -120,9 +113,9 @@ def limitable(case: Case) -> str | None:
         breaks="Cost, and clients that show an answer cut short as if it were whole.",
         fix="Pass the limit on to the model, and its finish reason back.",
     ),
-    reads=("max-output",),
+    scenarios=("max-output",),
     applies=limitable,
-    wants=lambda seen: seen.streams,
+    wants=stream,
     expected="at most 5 tokens, and a finish reason that says so",
 )
 def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
@@ -166,8 +159,9 @@ def _reported_tokens(seen: Observed) -> int | None:
         breaks="SDKs retry 503 as a failure of the server; users see an outage where there is a queue.",
         fix="Refuse with 429 and Retry-After before the head of the stream.",
     ),
-    reads=("saturate",),
+    scenarios=("saturate",),
     expected="429 with Retry-After for the streams that are too many, the others whole",
+    broken_by=BrokenBy(fault="overload-status", mock="--key-slots 3"),
 )
 def concurrency_429(case: Case) -> Finding:
     seen = case.of(("saturate",))
@@ -226,8 +220,9 @@ def _wait_ns(one: Observed) -> int | None:
         breaks="A client that is not told when to come back comes back at once.",
         fix="Refuse with 429 and Retry-After.",
     ),
-    reads=("burst",),
+    scenarios=("burst",),
     expected="429 with Retry-After once the rate is exceeded",
+    broken_by=BrokenBy(fault="overload-status", mock="--key-rate 5"),
 )
 def rate_429(case: Case) -> Finding:
     seen = case.of(("burst",))
@@ -248,8 +243,9 @@ def rate_429(case: Case) -> Finding:
         breaks="One user with many tabs locks out everybody.",
         fix="Key the limiter by user.",
     ),
-    reads=("second-user",),
+    scenarios=("second-user",),
     expected="a stream for the second user while the first has used up a limit",
+    broken_by=BrokenBy(mock="--slots 3 --queue-policy reject"),
 )
 def per_user_not_global(case: Case) -> Finding:
     first, second = case.of(("saturate",)), case.of(("second-user",))[0]
@@ -280,7 +276,7 @@ def per_user_not_global(case: Case) -> Finding:
         breaks="One user reads another's answer.",
         fix="Keep no state of a request in anything that outlives it.",
     ),
-    reads=("canaries",),
+    scenarios=("canaries",),
     expected="in each of 8 streams its own word, and no other's",
 )
 def parallel_isolation(case: Case) -> Finding:
@@ -306,6 +302,6 @@ def parallel_isolation(case: Case) -> Finding:
 
 def _id_of(one: Observed) -> str | None:
     """What the first payload calls its answer."""
-    payload = parse(one.transcript.events[0].data) if one.transcript.events else None
+    payload = decode(one.transcript.events[0].data) if one.transcript.events else None
     value = payload.get("id") if isinstance(payload, dict) else None
     return value if isinstance(value, str) and value else None

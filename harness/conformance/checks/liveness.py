@@ -4,12 +4,15 @@ from itertools import pairwise
 from typing import Final
 
 from streamgauge.conformance.applies import sse
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import PLAIN
-from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
+from streamgauge.conformance.wants import anything
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
@@ -52,9 +55,10 @@ MANY: Final = 300
         breaks="openai-python raises JSONDecodeError at an empty payload (tried); interfaces show an empty message.",
         fix="Send a comment line and a blank line; in Anthropic's dialect, its ping event.",
     ),
-    reads=(*PLAIN, *QUIET),
+    scenarios=(*PLAIN, *QUIET),
     applies=sse,
     expected="heartbeats as comments or ping events",
+    broken_by=BrokenBy(fault="heartbeat-data"),
 )
 def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
     transcript = seen.transcript
@@ -95,9 +99,10 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
             "Send no ids in OpenAI's dialects, or end the comment with one line feed only; space heartbeats by seconds."
         ),
     ),
-    reads=(*PLAIN, *QUIET),
+    scenarios=(*PLAIN, *QUIET),
     applies=sse,
     expected="heartbeats that break no client: no id in force, at most 300 in a row",
+    broken_by=BrokenBy(fault="heartbeat-after-id"),
 )
 def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
     if not seen.transcript.comments:
@@ -119,11 +124,6 @@ def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
     return met("no client that is known breaks on them")
 
 
-def anything(_seen: Observed) -> bool:
-    """An endpoint that is waited for may give nothing at all."""
-    return True
-
-
 @per_stream(
     Requirement(
         "liveness.heartbeat-idle-15s",
@@ -142,10 +142,11 @@ def anything(_seen: Observed) -> bool:
             "and write a comment line and a blank line when it fires."
         ),
     ),
-    reads=("quiet-middle",),
+    scenarios=("quiet-middle",),
     applies=sse,
     wants=anything,
     expected="no more than 18 s without a byte while the upstream is silent for 50 s",
+    broken_by=BrokenBy(mock="--heartbeat 0"),
 )
 def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):
@@ -170,10 +171,11 @@ def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
             " head a failure can no longer be told by its status, only by an error event."
         ),
     ),
-    reads=("quiet-start",),
+    scenarios=("quiet-start",),
     applies=sse,
     wants=anything,
     expected="no more than 18 s without a byte while the first token takes 40 s",
+    broken_by=BrokenBy(mock="--heartbeat 0"),
 )
 def heartbeat_before_first_token(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):
@@ -225,10 +227,11 @@ def _longest_gap(transcript: Transcript, since_ns: int) -> int:
         breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
         fix="Give each token of the upstream a timeout of its own, and send an error event when it fires.",
     ),
-    reads=("quiet-forever",),
+    scenarios=("quiet-forever",),
     applies=sse,
     wants=anything,
     expected="an error event within 180 s of the last token",
+    broken_by=BrokenBy(mock="--heartbeat 15s"),
 )
 def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):

@@ -4,23 +4,39 @@ from typing import Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
-from streamgauge.conformance.payloads import NotJson, kind_of, objects, parse
-from streamgauge.conformance.registry import Finding, met, per_stream, succeeded, unmet, warn
-from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
+from streamgauge.conformance.finding import Finding, met, unmet, warn
+from streamgauge.conformance.payloads import kind_of, objects
+from streamgauge.conformance.profile import Profile, Rule
+from streamgauge.conformance.registry import per_stream
+from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import OLLAMA, source
 from streamgauge.conformance.vendors import no_error
+from streamgauge.conformance.wants import stream, success
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.units import plural
+
+PROFILES: Final = (
+    Profile(
+        "ollama",
+        "Ollama's JSON lines",
+        (
+            Rule(
+                "http.validation-before-stream",
+                None,
+                "a request without a prompt is how Ollama is told to load a model: it is answered with 200",
+            ),
+            Rule("errors.content-filter", None, "Ollama filters nothing, and has no reason that would say so"),
+            Rule("errors.machine-readable", MAY, 'every error of Ollama is {"error": "text"}, without a code'),
+        ),
+    ),
+)
 
 ollama = speaks("ollama", "ollama-generate")
 
 COUNTERS: Final = ("total_duration", "eval_count")
 _EVENT_STREAM: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
-
-
-def streams(seen: Observed) -> bool:
-    return seen.streams
 
 
 @per_stream(
@@ -34,9 +50,9 @@ def streams(seen: Observed) -> bool:
         breaks="ollama-python and ollama-js raise at the first line that is anything else.",
         fix="Serialize each object on one line; a heartbeat can only be an object with empty content.",
     ),
-    reads=PLAIN,
+    scenarios=PLAIN,
     applies=ollama,
-    wants=streams,
+    wants=stream,
     expected="one JSON object a line",
 )
 def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
@@ -48,9 +64,9 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
             return unmet(f"line {number:,} is blank", evidence)
         if line.raw.startswith(_EVENT_STREAM):
             return unmet(f"line {number:,} is one of an event stream", evidence)
-        value = parse(line.raw)
+        value = decode(line.raw)
         if isinstance(value, NotJson):
-            return unmet(f"line {number:,} is not one JSON object: {printable(value)}", evidence)
+            return unmet(f"line {number:,} is not one JSON object: {printable(value.reason)}", evidence)
         if not isinstance(value, dict):
             return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
     if pending is not None:
@@ -69,9 +85,9 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
         breaks="No client looks for it, so half an answer passes for a whole one.",
         fix="End every path with the final object, or with an error line.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=ollama,
-    wants=succeeded,
+    wants=success,
     expected='"done": false, and in the last object "done": true with done_reason, durations and counts',
 )
 def done_true_last(seen: Observed, _case: Case) -> Finding | None:
@@ -106,20 +122,20 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
         breaks="ollama-python raises for such a line only; whatever else comes is a parse error or a clean end.",
         fix="Write the error as an object of its own on one line, and end the body.",
     ),
-    reads=("mid-error", *HAPPY),
+    scenarios=("mid-error", *HAPPY),
     applies=ollama,
-    wants=streams,
+    wants=stream,
     expected='{"error": "message"} as the last line',
 )
 def error_line(seen: Observed, _case: Case) -> Finding:
     error = seen.transcript.first(Kind.ERROR)
     if error is None:
-        odd = next((event for event in seen.transcript.events if isinstance(parse(event.data), NotJson)), None)
+        odd = next((event for event in seen.transcript.events if isinstance(decode(event.data), NotJson)), None)
         if seen.scenario == "mid-error" and seen.upstream and odd is not None:
             return unmet("the upstream failed, and a line that is not JSON tells of it", seen.at(odd.offset))
         return no_error(seen)
     event = seen.transcript.events[error.event]
-    value = parse(event.data)
+    value = decode(event.data)
     if not isinstance(value, dict) or not isinstance(value.get("error"), str):
         return unmet("the error is no text", seen.at(event.offset))
     if event is not seen.transcript.events[-1]:

@@ -6,28 +6,57 @@ from typing import Any, Final, NamedTuple
 
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK
-from streamgauge.conformance.payloads import NotJson, kind_of, parse
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    succeeded,
-    unmet,
-    warn,
-    whole_case,
-    worst,
-)
-from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.payloads import kind_of
+from streamgauge.conformance.profile import Profile, Rule
+from streamgauge.conformance.registry import per_stream, whole_case
+from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
+from streamgauge.conformance.wants import answer, success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Event
+
+PROFILES: Final = (
+    Profile("openai", "OpenAI, and servers that mean to be taken for it"),
+    Profile(
+        "azure",
+        "Azure OpenAI: content filters, and chunks of their own for them",
+        (
+            Rule(
+                "openai-chat.constant-id",
+                MAY,
+                "the filter's chunks have an empty id and no time, and clients of Azure know them",
+            ),
+            Rule(
+                "openai-chat.error-shape",
+                SHOULD,
+                "errors of Azure's gateway have a code and a message, and no type",
+            ),
+        ),
+    ),
+    Profile(
+        "mistral",
+        "Mistral: OpenAI's chunks, with text, finish reason and usage in one",
+        (
+            Rule(
+                "openai-chat.finish-reason",
+                MAY,
+                "the last text shares its chunk with the reason, and there are reasons of Mistral's own",
+            ),
+            Rule("openai-chat.usage-chunk", MAY, "usage comes on the last chunk, asked for or not"),
+        ),
+    ),
+    Profile(
+        "openrouter",
+        "OpenRouter: OpenAI's chunks from many providers, with an error inside of a chunk",
+        (Rule("openai-chat.error-shape", MAY, "an error has a code and a message, and no type"),),
+    ),
+)
 
 REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 ERROR_KEYS: Final = ("message", "type", "param", "code")
@@ -63,7 +92,7 @@ class Chunk(NamedTuple):
 def chunks(seen: Observed) -> Iterator[Chunk]:
     """The payloads of a stream that are objects and no pure errors."""
     for event in seen.transcript.events:
-        value = parse(event.data)
+        value = decode(event.data)
         if isinstance(value, dict) and not ("error" in value and "choices" not in value):
             yield Chunk(event, value)
 
@@ -83,7 +112,7 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
             "role first."
         ),
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
     expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
 )
@@ -135,7 +164,7 @@ def _shape_problem(chunk: Chunk) -> str | None:
         breaks="Interfaces and tracers that tell messages apart by id.",
         fix="Make the id once for each request, with enough randomness.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
     expected="one id and one created in a response, another id in the next response",
 )
@@ -177,9 +206,9 @@ def constant_id(case: Case) -> Finding:
         ),
         fix="Send null until the end, then one chunk with the reason, after the last text.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
-    wants=succeeded,
+    wants=success,
     expected="one known finish_reason for each choice, null before it, no content after it",
 )
 def finish_reason(seen: Observed, _case: Case) -> Finding | None:
@@ -235,9 +264,9 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
         breaks="Accounts show no cost; LangChain's usage_metadata is None.",
         fix="Ask the upstream for usage, and pass its last chunk on.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
-    wants=succeeded,
+    wants=success,
     expected="one chunk with choices [] and usage before [DONE], when include_usage asked for it",
 )
 def usage_chunk(seen: Observed, _case: Case) -> Finding:
@@ -280,7 +309,7 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
         breaks="Every application that reads choices[0]: IndexError.",
         fix="Keep the connection alive with comments, not with empty chunks.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
     expected="choices is empty on the usage chunk only",
 )
@@ -314,7 +343,7 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
     expected="an integer index on each tool call delta; id and name once, on the first",
 )
@@ -352,7 +381,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
         breaks="Every agent framework: the call cannot be made.",
         fix="Pass the fragments of arguments on as they come.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
     expected="joined arguments that are valid JSON",
 )
@@ -366,9 +395,10 @@ def tool_args_json(seen: Observed, _case: Case) -> Finding:
             arguments[index if isinstance(index, int) else 0] += function["arguments"]
             last = seen.at(chunk.event.offset)
     for index, text in arguments.items():
-        if isinstance(problem := parse(text), NotJson):
+        if isinstance(problem := decode(text), NotJson):
             return unmet(
-                f"the arguments of tool call {index} are not JSON: {printable(problem)}", *([last] if last else [])
+                f"the arguments of tool call {index} are not JSON: {printable(problem.reason)}",
+                *([last] if last else []),
             )
     return met("arguments are JSON") if arguments else not_applicable("no tool was called")
 
@@ -394,14 +424,14 @@ def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
         breaks="openai-go ends the stream with an error.",
         fix="Leave the key out where there is no error.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
     expected="no error key on a successful chunk",
 )
 def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
     count = 0
     for event in seen.transcript.events:
-        value = parse(event.data)
+        value = decode(event.data)
         if not isinstance(value, dict):
             continue
         count += 1
@@ -432,9 +462,9 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Write exactly data: [DONE] and a blank line after the last chunk.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=openai_chat,
-    wants=succeeded,
+    wants=success,
     expected="data: [DONE] once, as the last event",
 )
 def done_sentinel(seen: Observed, _case: Case) -> Finding:
@@ -477,7 +507,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
         breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried).",
         fix="Send the error object under the key error, as data, with or without event: error.",
     ),
-    reads=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
+    scenarios=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
     applies=openai_chat,
     expected='{"error": {"message", "type", "param", "code"}}',
 )
@@ -485,11 +515,11 @@ def error_shape(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.observed:
         if seen.status is not None and seen.status >= 400 and seen.method == "POST":
-            found.append(_judge_error(seen, parse(seen.transcript.body), 0))
+            found.append(_judge_error(seen, decode(seen.transcript.body), 0))
         for index, delta in seen.transcript.deltas:
             if delta.kind is Kind.ERROR:
                 event = seen.transcript.events[index]
-                found.append(_judge_error(seen, parse(event.data), event.offset))
+                found.append(_judge_error(seen, decode(event.data), event.offset))
     return worst(found, inconclusive("no error was seen", MOCK))
 
 
@@ -519,15 +549,15 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
         breaks="SDKs parse by the flag, not by the media type.",
         fix="Choose the kind of the answer by the flag, before anything is sent.",
     ),
-    reads=("no-stream",),
+    scenarios=("no-stream",),
     applies=openai_chat,
-    wants=lambda seen: seen.answered,
+    wants=answer,
     expected="one chat.completion as application/json for stream: false",
 )
 def stream_flag_honoured(seen: Observed, _case: Case) -> Finding:
     if seen.streams:
         return unmet("stream: false gets a stream", seen.header("Content-Type"))
-    value = parse(seen.transcript.body)
+    value = decode(seen.transcript.body)
     if seen.status == 200 and isinstance(value, dict) and value.get("object") == "chat.completion":
         return met("stream: false gets one chat.completion")
     return unmet(f"stream: false gets {seen.how_it_went()}", seen.at(0))

@@ -4,15 +4,26 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
-from streamgauge.conformance.declared_scenarios import HAPPY
+from streamgauge.conformance.finding import Finding, fail, info, met, unmet, warn
 from streamgauge.conformance.payloads import Payload, is_sentinel, objects
-from streamgauge.conformance.registry import Finding, fail, info, met, per_stream, succeeded, unmet, warn
+from streamgauge.conformance.profile import Profile, Rule
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
 from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.openai_responses import FINAL
 from streamgauge.protocol.dialects.payload import dig, text_in
 from streamgauge.units import plural
+
+PROFILES: Final = (
+    Profile(
+        "openresponses",
+        "OpenResponses: OpenAI's Responses with data: [DONE] at the end",
+        (Rule("openai-responses.error-then-failed", MUST, "the specification demands response.failed after error"),),
+    ),
+)
 
 responses = speaks("openai-responses")
 
@@ -34,7 +45,7 @@ _PARTS: Final = {
         breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (tried).",
         fix="Write the event line from the payload's own type.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=responses,
     expected="event: and the payload's type alike, no id",
 )
@@ -59,7 +70,7 @@ def event_matches_type(seen: Observed, _case: Case) -> Finding | None:
         breaks="Clients that resume a response with starting_after lose events, or read some twice.",
         fix="Count in one place for a response, and number each event as it is written.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=responses,
     expected="sequence_number 0, 1, 2 and so on",
 )
@@ -91,9 +102,9 @@ def sequence_number(seen: Observed, _case: Case) -> Finding | None:
         breaks='openai-python raises "Expected to have received `response.created`"; collecting by index fails.',
         fix="Send response.created before the upstream's first token, and drive all events from one state machine.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=responses,
-    wants=succeeded,
+    wants=success,
     expected="response.created, then for each item: output_item.added, its parts and deltas, output_item.done",
 )
 def item_lifecycle(seen: Observed, _case: Case) -> Finding | None:
@@ -189,9 +200,9 @@ class _Life:
         breaks="SDKs end without an error, and the caller holds half a response.",
         fix="Write one of the three on every path; data: [DONE] behind it only for clients of OpenResponses.",
     ),
-    reads=(*HAPPY, "tools"),
+    scenarios=(*HAPPY, "tools"),
     applies=responses,
-    wants=succeeded,
+    wants=success,
     expected="one response.completed, response.incomplete or response.failed, last",
 )
 def single_terminal_last(seen: Observed, case: Case) -> Finding:
@@ -230,7 +241,7 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
         breaks="openai-python hands the flat event over without raising, openai-node throws at it: both want both.",
         fix="Send both: error with code, message and param beside its type, then response.failed.",
     ),
-    reads=("mid-error", *HAPPY),
+    scenarios=("mid-error", *HAPPY),
     applies=responses,
     expected='{"type": "error", "code", "message", "param"}, then response.failed with response.error',
 )

@@ -5,13 +5,15 @@ from itertools import pairwise
 from typing import Final
 
 from streamgauge.conformance.applies import repeated, resumable
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import MOCK
-from streamgauge.conformance.payloads import parse
-from streamgauge.conformance.registry import Finding, fail, inconclusive, info, met, unmet, whole_case
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, unmet
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.outcome import Outcome
 
 LONGER: Final = "a stream that lasts longer than its first tokens"
@@ -90,9 +92,10 @@ def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
             " no ids."
         ),
     ),
-    reads=("resume",),
+    scenarios=("resume",),
     applies=resumable,
     expected="what follows the last event that the client has seen",
+    broken_by=BrokenBy(fault="resume-gap", shape="token-done"),
 )
 def last_event_id_honoured(case: Case) -> Finding:
     found = pair(case, "resume")
@@ -135,9 +138,10 @@ def last_event_id_honoured(case: Case) -> Finding:
             " take prompts by POST, which EventSource does not repeat."
         ),
     ),
-    reads=("resume",),
+    scenarios=("resume",),
     applies=repeated,
     expected="no second call of the model when the same is asked for again",
+    broken_by=BrokenBy(fault="retry", shape="token-done"),
 )
 def no_regeneration(case: Case) -> Finding:
     found = pair(case, "resume")
@@ -168,6 +172,6 @@ def _by_answer(cut: Observed, again: Observed) -> Finding:
 
 
 def _answer_id(seen: Observed) -> str | None:
-    payload = parse(seen.transcript.events[0].data) if seen.transcript.events else None
+    payload = decode(seen.transcript.events[0].data) if seen.transcript.events else None
     value = payload.get("id") if isinstance(payload, dict) else None
     return value if isinstance(value, str) else None

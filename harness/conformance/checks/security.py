@@ -6,26 +6,20 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from streamgauge.conformance.applies import custom, resumable
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLACE, PLAIN, SCENARIOS
+from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, worst
 from streamgauge.conformance.leaks import SECRETS, mask
-from streamgauge.conformance.registry import (
-    Finding,
-    fail,
-    inconclusive,
-    info,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    whole_case,
-    worst,
-)
+from streamgauge.conformance.optins import MOCK, PLACE
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
+from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import Kind, Media
 from streamgauge.secrets import is_secret
 
@@ -45,10 +39,6 @@ TRACES: Final = (
 )
 _CONTROL_EVENTS: Final = ("done", "error")
 _EXPECTED_FIELDS: Final = frozenset({b"data", b"event"})
-
-
-def answered(seen: Observed) -> bool:
-    return seen.answered
 
 
 def _texts(seen: Observed) -> Iterator[tuple[str, str, int | None]]:
@@ -84,8 +74,8 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
         breaks="Whoever sees the answer can use the key: revoke it.",
         fix="Map failures to messages of your own, and log the details on the server under the request's id.",
     ),
-    reads=tuple(SCENARIOS),
-    wants=answered,
+    scenarios=tuple(SCENARIOS),
+    wants=answer,
     expected="no key, token or connection string in any header, event or error",
 )
 def no_secret_leak(seen: Observed, _case: Case) -> Finding:
@@ -111,8 +101,8 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
         breaks="It tells an attacker what runs where.",
         fix="Turn the developer's error page off in production, and answer failures with a message of your own.",
     ),
-    reads=(*REFUSALS, "mid-error", "mid-cut", "wrong-method", *HAPPY),
-    wants=answered,
+    scenarios=(*REFUSALS, "mid-error", "mid-cut", "wrong-method", *HAPPY),
+    wants=answer,
     expected="no stack trace, source path or exception type",
 )
 def no_stack_trace(seen: Observed, _case: Case) -> Finding:
@@ -143,8 +133,9 @@ def no_stack_trace(seen: Observed, _case: Case) -> Finding:
             "of EventSource."
         ),
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     expected="prompt and credentials outside the URL",
+    broken_by=BrokenBy(shape="raw-text"),
 )
 def prompt_not_in_url(case: Case) -> Finding:
     found: list[Finding] = []
@@ -174,8 +165,8 @@ def prompt_not_in_url(case: Case) -> Finding:
         breaks="Any site can read the stream of a user who is logged in.",
         fix="Allow a list of origins, and credentials to those only.",
     ),
-    reads=("cors", "gzip"),
-    wants=answered,
+    scenarios=("cors", "gzip"),
+    wants=answer,
     expected="no wildcard or reflected origin together with credentials",
 )
 def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
@@ -210,8 +201,8 @@ def cors_no_wildcard_credentials(seen: Observed, _case: Case) -> Finding | None:
         breaks="A prompt can end the stream, or forge events that the client trusts, tool calls among them.",
         fix="Put tokens into JSON; never build a data line from text that may hold a line break.",
     ),
-    reads=("injection",),
-    wants=lambda seen: seen.streams,
+    scenarios=("injection",),
+    wants=stream,
     expected="text that looks like event-stream fields arrives as text",
 )
 def sse_injection(seen: Observed, case: Case) -> Finding | None:
@@ -281,9 +272,9 @@ def application(case: Case) -> str | None:
         breaks="It tells organisation ids, names of deployments and parts of prompts.",
         fix="Answer with a message of your own and the request's id, and write the exception to the log.",
     ),
-    reads=(*REFUSALS, *FAULTED, *HAPPY),
+    scenarios=(*REFUSALS, *FAULTED, *HAPPY),
     applies=application,
-    wants=answered,
+    wants=answer,
     expected="a message of the application's own",
 )
 def no_raw_provider_error(seen: Observed, case: Case) -> Finding | None:
@@ -326,9 +317,10 @@ def _is_behind(seen: Observed, case: Case) -> bool:
         breaks="Whoever guesses or sees an id reads another user's answer.",
         fix="Keep what can be replayed under the user as well as the id, and answer 404 to anybody else.",
     ),
-    reads=("replay",),
+    scenarios=("replay",),
     applies=resumable,
     expected="a refusal, or an answer of the second user's own",
+    broken_by=BrokenBy(fault="resume-unscoped", shape="token-done"),
 )
 def replay_scoped(case: Case) -> Finding:
     found = pair(case, "replay")

@@ -3,12 +3,15 @@
 from typing import Final
 
 from streamgauge.conformance.applies import custom
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.declared_scenarios import HAPPY, PLAIN
-from streamgauge.conformance.registry import Finding, fail, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.finding import Finding, fail, met, not_applicable, unmet, warn
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
+from streamgauge.conformance.wants import stream
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
@@ -17,10 +20,6 @@ from streamgauge.wire import End
 
 SOON_NS: Final = SECOND
 LATE_NS: Final = 5 * SECOND
-
-
-def streams(seen: Observed) -> bool:
-    return seen.streams
 
 
 def opened(seen: Observed) -> bool:
@@ -49,7 +48,7 @@ def opened(seen: Observed) -> bool:
         ),
         fix="Write the end marker after the last token, on the path of success only.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     wants=opened,
     expected="the dialect's end marker",
 )
@@ -99,8 +98,8 @@ def _is_marked(seen: Observed) -> bool:
         breaks="Clients that have closed lose what follows; relays take a second marker for the next answer.",
         fix="A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
     ),
-    reads=PLAIN,
-    wants=streams,
+    scenarios=PLAIN,
+    wants=stream,
     expected="one end marker, and nothing after it",
 )
 def single_terminal(seen: Observed, _case: Case) -> Finding:
@@ -131,9 +130,10 @@ def single_terminal(seen: Observed, _case: Case) -> Finding:
         breaks="Clients that read to the end of the body hang; connections and concurrency slots stay held.",
         fix="Return from the handler after the marker: stop the heartbeat first, and wait for nothing.",
     ),
-    reads=PLAIN,
-    wants=streams,
+    scenarios=PLAIN,
+    wants=stream,
     expected="the body ends within 1 s of the marker",
+    broken_by=BrokenBy(fault="late-close:2s"),
 )
 def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
     transcript = seen.transcript
@@ -175,10 +175,11 @@ def _has_upstream(case: Case) -> str | None:
             "that the upstream did not send."
         ),
     ),
-    reads=("mid-cut", "mid-end"),
+    scenarios=("mid-cut", "mid-end"),
     applies=_has_upstream,
-    wants=streams,
+    wants=stream,
     expected="an error event, or at least an unclean end of the transport; never the marker of success",
+    broken_by=BrokenBy(proxy=""),
 )
 def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):

@@ -3,20 +3,14 @@
 from typing import Final
 
 from streamgauge.conformance.applies import sse
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.registry import (
-    Finding,
-    inconclusive,
-    met,
-    not_applicable,
-    per_stream,
-    unmet,
-    warn,
-    whole_case,
-)
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, guides, issue
+from streamgauge.conformance.wants import answer
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.units import SECOND
 from streamgauge.wire import End
@@ -38,9 +32,10 @@ CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
         breaks="Costs run on, and slots stay taken.",
         fix="Give every stream a ceiling, and send an error event when it is reached.",
     ),
-    reads=("trickle",),
-    wants=lambda seen: seen.answered,
+    scenarios=("trickle",),
+    wants=answer,
     expected="an end with an error event or a reason, within 120 s",
+    broken_by=BrokenBy(proxy=""),
 )
 def max_duration(seen: Observed, case: Case) -> Finding:
     if case.endpoint_is_mock:
@@ -84,9 +79,10 @@ def _get(case: Case) -> str | None:
         breaks="Browsers reconnect at the end of every stream, and pay for the same answer again and again.",
         fix="Send a last event that says so, on which the page calls close(); answer a reconnect with 204.",
     ),
-    reads=("reconnect",),
+    scenarios=("reconnect",),
     applies=_get,
     expected="an end marker, or 204 on the reconnect",
+    broken_by=BrokenBy(shape="raw-text"),
 )
 def no_eventsource_loop(case: Case) -> Finding:
     first, *again = case.of(("reconnect",))

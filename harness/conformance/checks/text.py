@@ -5,11 +5,14 @@ from itertools import pairwise
 from typing import Any, Final
 
 from streamgauge.conformance.applies import custom, json_payloads
+from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, first_difference, printable
-from streamgauge.conformance.declared_scenarios import HAPPY, MOCK, PLAIN
-from streamgauge.conformance.payloads import NotJson, is_sentinel, parse
-from streamgauge.conformance.registry import Finding, fail, inconclusive, met, not_applicable, per_stream, unmet, warn
+from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.payloads import is_sentinel
+from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import (
     COHERE,
     INTERPRETING,
@@ -21,7 +24,9 @@ from streamgauge.conformance.sources import (
     rfc,
     wpt,
 )
+from streamgauge.conformance.wants import stream
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.payload import NotJson, decode
 
 MIN_CUMULATIVE: Final = 8
 CUMULATIVE_SHARE: Final = 0.8
@@ -35,11 +40,6 @@ _SURROGATES: Final = re.compile(
 SEPARATORS: Final = {"U+2028": "\u2028", "U+2029": "\u2029", "U+0085": "\u0085", "VT": "\v", "FF": "\f"}
 _ESCAPED: Final = re.compile(rb"\\u(?:2028|2029|0085|000[bBcC])|\\f")
 FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
-
-
-def streams(seen: Observed) -> bool:
-    """Plain text counts too."""
-    return seen.streams
 
 
 @per_stream(
@@ -58,8 +58,8 @@ def streams(seen: Observed) -> bool:
         breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD.",
         fix="Decode each upstream with one incremental decoder, and cut text between characters.",
     ),
-    reads=("unicode", *PLAIN),
-    wants=streams,
+    scenarios=("unicode", *PLAIN),
+    wants=stream,
     expected="valid UTF-8, no character cut in two or replaced by U+FFFD",
 )
 def utf8_valid(seen: Observed, case: Case) -> Finding:
@@ -106,8 +106,8 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         breaks="Markdown and code collapse in every interface.",
         fix="Put tokens into JSON.",
     ),
-    reads=("newlines",),
-    wants=streams,
+    scenarios=("newlines",),
+    wants=stream,
     expected="the text that the upstream sent, line breaks included",
 )
 def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
@@ -129,8 +129,8 @@ def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
         breaks="Words run together, and indentation is lost.",
         fix='Write "data: " with its space, test for empty rather than blank, and trim nothing.',
     ),
-    reads=("whitespace",),
-    wants=streams,
+    scenarios=("whitespace",),
+    wants=stream,
     expected="the text that the upstream sent, white space included",
 )
 def whitespace_roundtrip(seen: Observed, _case: Case) -> Finding | None:
@@ -171,9 +171,9 @@ def _difference(got: str, sent: str) -> str:
         breaks="Readers built on str.splitlines or httpx's iter_lines: ollama-python (tried), httpx-sse before 0.4.2.",
         fix="Escape them, or escape all that is not ASCII.",
     ),
-    reads=("separators", *PLAIN),
+    scenarios=("separators", *PLAIN),
     applies=json_payloads,
-    wants=streams,
+    wants=stream,
     expected=r"\u2028 and its like as JSON escapes",
 )
 def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
@@ -205,9 +205,9 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
         breaks="Every client that reads JSON raises, and the rest of the stream is lost.",
         fix="Serialize each payload in one call, errors too.",
     ),
-    reads=(*PLAIN, "mid-error"),
+    scenarios=(*PLAIN, "mid-error"),
     applies=json_payloads,
-    wants=streams,
+    wants=stream,
     expected="one strict JSON value in each payload",
 )
 def json_valid(seen: Observed, _case: Case) -> Finding | None:
@@ -216,9 +216,11 @@ def json_valid(seen: Observed, _case: Case) -> Finding | None:
         if not event.data or is_sentinel(event.data):  # empty payloads have their own check
             continue
         checked += 1
-        value = parse(event.data)
+        value = decode(event.data)
         if isinstance(value, NotJson):
-            return unmet(f"the payload of event {number:,} is not JSON: {printable(value)}", seen.at(event.offset))
+            return unmet(
+                f"the payload of event {number:,} is not JSON: {printable(value.reason)}", seen.at(event.offset)
+            )
     return met(f"{checked:,} payloads are JSON") if checked else None
 
 
@@ -233,8 +235,8 @@ def json_valid(seen: Observed, _case: Case) -> Finding | None:
         breaks='Clients that append show "HHeHel"; the bytes grow with the square of the length.',
         fix="Send the update's own text.",
     ),
-    reads=HAPPY,
-    wants=streams,
+    scenarios=HAPPY,
+    wants=stream,
     expected="only new text in each event",
 )
 def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
@@ -269,13 +271,14 @@ def with_snapshot(case: Case) -> str | None:
         breaks="Interfaces that swap the text at the end; logs that differ from what was shown.",
         fix="Build the final text from the very tokens that were sent, untrimmed.",
     ),
-    reads=HAPPY,
+    scenarios=HAPPY,
     applies=with_snapshot,
     expected="a final text that equals the joined deltas",
+    broken_by=BrokenBy(fault="swapped-events", shape="openai-responses"),
 )
 def concat_equals_final(seen: Observed, _case: Case) -> Finding:
     done = seen.transcript.first(Kind.DONE)
-    payload = parse(seen.transcript.events[done.event].data) if done else None
+    payload = decode(seen.transcript.events[done.event].data) if done else None
     final = _snapshot(payload) if isinstance(payload, dict) else None
     if done is None or final is None:
         return not_applicable("the stream ends without a snapshot of the whole text")

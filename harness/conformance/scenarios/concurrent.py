@@ -1,4 +1,4 @@
-"""Many requests at once, and more than fit. Played only with --allow-load, but for the two of a single request."""
+"""Many requests at once, and requests beyond usual limits. Those that send many run only with --allow-load."""
 
 import threading
 import time
@@ -7,19 +7,20 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
+from streamgauge.conformance import daemon_threads
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.declared_scenarios import MAX_OUTPUT
 from streamgauge.conformance.optins import OptIn
-from streamgauge.conformance.scenarios.base import DEADLINE_S, Keys, ScenarioRunner, play
+from streamgauge.conformance.scenarios.declaration import Concurrency, Part, scenario
+from streamgauge.conformance.scenarios.runner import DEADLINE_S, Keys, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second
-from streamgauge.conformance.scenarios.together import together
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.transport.connection import Close
 
-# Characters of a prompt: above the guides' 5,000, what no chat needs; what nobody should read. In a URL: above the
-# 8 KiB of Kestrel and nginx; as many as httpx sends.
+# Characters of a prompt: above the recommended 5,000, then beyond any sensible limit. In a URL: above the 8 KiB of
+# Kestrel and nginx, then as many as httpx sends.
 BODY_SIZES: Final[Sequence[int]] = (100_000, 1_000_000)
 URL_SIZES: Final[Sequence[int]] = (32_000, 64_000)
+MAX_OUTPUT: Final = 5  # tokens that `max-output` allows
 TOKENS: Final = 40
 ROUNDS: Final = 3  # requests of a burst, as a multiple of the streams allowed
 WORKERS: Final = 4
@@ -30,31 +31,35 @@ FREE_AFTER: Final = 5 / 3  # 5 s, as streams last 3
 Task = Callable[[ScenarioRunner], list[Observed]]
 
 
-def crowd(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observed]:
-    """What the tasks observe side by side, each with a client of its own."""
+def concurrently(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observed]:
+    """The observations of all tasks, which run at the same time, each with a client of its own."""
     clients = [run.client.another() for _ in tasks]
     try:
         runners = [run._replace(client=client) for client in clients]
-        yield from chain(*together([partial(task, own) for task, own in zip(tasks, runners, strict=True)]))
+        yield from chain(
+            *daemon_threads.results(
+                daemon_threads.start([partial(task, own) for task, own in zip(tasks, runners, strict=True)])
+            )
+        )
     finally:
         for client in clients:
             run.client.exchanges += client.exchanges
             client.close()
 
 
-@play("oversize")
-def oversize(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("oversize", "prompts of growing length")
+def oversize(run: ScenarioRunner) -> Iterator[Observed]:
     shown = run.target.request()
     if shown.prompt is None:
         return
     sizes = URL_SIZES if shown.body is None else BODY_SIZES
     if shown.body is not None and run.mock is None and OptIn.LOAD not in run.allowed.opt_ins:
-        sizes = sizes[:-1]  # a real model is paid for what it reads
+        sizes = sizes[:-1]  # reading the last size costs money at a real model
     for size in sizes:
-        # One letter, because others could take three times their room in a URL.
+        # A letter that a URL need not escape: others could take three times their size.
         spec, stream_id = run.request({"tokens": 1, "ttft": "0"}, prompt="x" * size)
-        seen = run.probe(scenario, spec, stream_id, variant=f"{size:,} characters")
-        # What is printed has no room for them.
+        seen = run.probe(spec, stream_id, variant=f"{size:,} characters")
+        # Reports quote the request, so they get a short prompt in place of this one.
         short = run.target.request(f"({size:,} characters)")
         seen.size, seen.prompt, seen.request_body, seen.url, seen.curl = size, "", None, short.masked_url, short.curl()
         yield seen
@@ -62,35 +67,41 @@ def oversize(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
             return
 
 
-@play("max-output")
-def max_output(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("max-output", f"an answer of at most {MAX_OUTPUT} tokens")
+def max_output(run: ScenarioRunner) -> Iterator[Observed]:
     if not run.target.takes_limit:
         return
-    run = run._replace(target=run.target.as_spoken(run.dialect))  # which knows where its limit stands
+    run = run._replace(target=run.target.as_spoken(run.dialect))  # the dialect knows where the limit goes
     spec, stream_id = run.request({"itl": "1ms"}, max_tokens=MAX_OUTPUT)
     transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
-    yield run.observed(scenario, spec, stream_id, transcript)
+    yield run.observed(spec, stream_id, transcript)
 
 
-@play("saturate")
-def saturate(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario(
+    "saturate",
+    "many long streams at once",
+    opt_in=(OptIn.LOAD,),
+    concurrency=Concurrency.ALONE,
+    parts=(Part("second-user", "another user, while one has many streams", (OptIn.SECOND_KEY,)),),
+)
+def saturate(run: ScenarioRunner) -> Iterator[Observed]:
     count = _streams(run)
     keys: Keys = {"tokens": TOKENS, "itl": f"{run.pace.hold_s * 1000 / TOKENS:.0f}ms"}
 
     def first(number: int, own: ScenarioRunner) -> list[Observed]:
-        return [own.ask(scenario, keys, variant=f"stream {number} of {count}")]
+        return [own.ask(keys, variant=f"stream {number} of {count}")]
 
     def second(own: ScenarioRunner) -> list[Observed]:
         time.sleep(run.pace.hold_s / 3)  # by now the first user's streams are under way, or refused
         spec, stream_id = own.request({"tokens": 1, "ttft": "0"}, headers=as_second(run))
-        return [own.probe("second-user", spec, stream_id)]
+        return [own._replace(scenario="second-user").probe(spec, stream_id)]
 
     tasks: list[Task] = [partial(first, number) for number in range(1, count + 1)]
-    yield from crowd(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
+    yield from concurrently(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
 
 
-@play("burst")
-def burst(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("burst", "many short requests in quick succession", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE)
+def burst(run: ScenarioRunner) -> Iterator[Observed]:
     count = _streams(run) * ROUNDS
     numbers = iter(range(1, count + 1))
     lock, refused = threading.Lock(), threading.Event()
@@ -103,17 +114,19 @@ def burst(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
             if number is None:
                 break
             spec, stream_id = own.request({"tokens": 1, "ttft": "0"})
-            seen = own.probe(scenario, spec, stream_id, variant=f"request {number} of {count}")
+            seen = own.probe(spec, stream_id, variant=f"request {number} of {count}")
             if not seen.streams or seen.transcript.first(Kind.ERROR):
                 refused.set()
             made.append(seen)
         return made
 
-    yield from crowd(run, [worker] * WORKERS)
+    yield from concurrently(run, [worker] * WORKERS)
 
 
-@play("canaries")
-def canaries(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario(
+    "canaries", "8 streams at once, each with a word of its own", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE
+)
+def canaries(run: ScenarioRunner) -> Iterator[Observed]:
     count = min(CANARIES, _streams(run))
 
     def one(number: int, own: ScenarioRunner) -> list[Observed]:
@@ -121,15 +134,15 @@ def canaries(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
         prompt = f"Repeat the word {canary} ten times, with spaces between, and say nothing else."
         spec, stream_id = own.request({"text": "id", "tokens": TOKENS, "itl": "10ms"}, prompt=prompt)
         transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S)
-        seen = own.observed(scenario, spec, stream_id, transcript, variant=f"stream {number} of {count}")
+        seen = own.observed(spec, stream_id, transcript, variant=f"stream {number} of {count}")
         seen.expected_text = stream_id or canary
         return [seen]
 
-    yield from crowd(run, [partial(one, number) for number in range(1, count + 1)])
+    yield from concurrently(run, [partial(one, number) for number in range(1, count + 1)])
 
 
-@play("slots")
-def slots(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("slots", "many streams at once, left and opened again", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE)
+def slots(run: ScenarioRunner) -> Iterator[Observed]:
     """As many streams as allowed, all left; the same again, each time when their slots should be free."""
     count, patience_s = _streams(run), run.pace.hold_s / 3
 
@@ -138,10 +151,10 @@ def slots(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
         how = (patience_s, Close.RST if number % 2 else Close.FIN)
         transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S, leave_after=how)
         variant = f"round {turn} of {SLOT_ROUNDS}, stream {number} of {count}"
-        return [own.observed(scenario, spec, stream_id, transcript, variant=variant)]
+        return [own.observed(spec, stream_id, transcript, variant=variant)]
 
     for turn in range(1, SLOT_ROUNDS + 1):
-        seen = list(crowd(run, [partial(leaves, number, turn) for number in range(1, count + 1)]))
+        seen = list(concurrently(run, [partial(leaves, number, turn) for number in range(1, count + 1)]))
         for one in seen:
             one.size = turn
         yield from seen

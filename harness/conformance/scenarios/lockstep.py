@@ -3,20 +3,26 @@
 from collections.abc import Iterator
 
 from streamgauge.conformance.cases import Observed, Release
-from streamgauge.conformance.scenarios.base import Keys, ScenarioRunner, play
+from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
+from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.diagnosis import lockstep
 
 
-@play("lockstep")
-def lockstepped(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario(
+    "lockstep",
+    "each token is released only after the one before it has arrived",
+    mock=True,
+    concurrency=Concurrency.ALONE,
+)
+def lockstep_steps(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.mock is not None
     tokens = lockstep.TOKENS
     spec, stream_id = run.request({"script": "lockstep", "tokens": tokens, "ttft": "0", "itl": "0"})
     assert stream_id is not None
-    played = lockstep.play(run.client, spec, run.dialect, run.mock, stream_id, tokens, run.pace.step_timeout_s)
-    observed = run.observed(scenario, spec, stream_id, played.transcript)
-    observed.steps = tuple(Release(step.released, step.seen, step.timed_out) for step in played.log)
-    if not played.passed and not played.one_behind:
+    steps = lockstep.play(run.client, spec, run.dialect, run.mock, stream_id, tokens, run.pace.step_timeout_s)
+    observed = run.observed(spec, stream_id, steps.transcript)
+    observed.steps = tuple(Release(step.released, step.seen, step.timed_out) for step in steps.log)
+    if not steps.passed and not steps.one_behind:
         keys: Keys = {"script": "lockstep", "tokens": lockstep.MEASURE_TOKENS, "ttft": "0", "itl": "0"}
         again, again_id = run.request(keys)
         assert again_id is not None

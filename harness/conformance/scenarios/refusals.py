@@ -5,48 +5,49 @@ from collections.abc import Iterator
 import msgspec
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.scenarios.base import ScenarioRunner, play
+from streamgauge.conformance.scenarios.declaration import scenario
+from streamgauge.conformance.scenarios.runner import ScenarioRunner
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.secrets import is_secret
 
 
-@play("head")
-def head(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("head", "HEAD on the same URL")
+def head(run: ScenarioRunner) -> Iterator[Observed]:
     spec, stream_id = run.request()
-    yield run.probe(scenario, _without_body(spec, "HEAD"), stream_id)
+    yield run.probe(_without_body(spec, "HEAD"), stream_id)
 
 
-@play("wrong-method")
-def wrong_method(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("wrong-method", "the method that the endpoint does not serve")
+def wrong_method(run: ScenarioRunner) -> Iterator[Observed]:
     spec, _ = run.request()
-    yield run.probe(scenario, _without_body(spec, "PUT" if spec.method == "GET" else "GET"), None)
+    yield run.probe(_without_body(spec, "PUT" if spec.method == "GET" else "GET"), None)
 
 
-@play("bad-json")
-def bad_json(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("bad-json", "bodies that are not what the endpoint accepts")
+def bad_json(run: ScenarioRunner) -> Iterator[Observed]:
     """JSON of the wrong shape is what `invalid` sends."""
     spec, _ = run.request()
-    yield run.probe(scenario, spec._replace(body=b'{"message": '), None, variant="a cut-off body")
+    yield run.probe(spec._replace(body=b'{"message": '), None, variant="a cut-off body")
 
 
-@play("text-plain")
-def text_plain(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("text-plain", "the valid body labelled text/plain")
+def text_plain(run: ScenarioRunner) -> Iterator[Observed]:
     spec, stream_id = run.request(headers={"Content-Type": "text/plain"})
-    yield run.probe(scenario, spec, stream_id, variant="a body labelled text/plain")
+    yield run.probe(spec, stream_id, variant="a body labelled text/plain")
 
 
-@play("invalid")
-def invalid(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("invalid", "a missing and a blank prompt")
+def invalid(run: ScenarioRunner) -> Iterator[Observed]:
     spec, _ = run.request()
     if spec.prompt is None:
         return
-    yield run.probe(scenario, run.target.request(" "), None, variant="a blank prompt")
+    yield run.probe(run.target.request(" "), None, variant="a blank prompt")
     if spec.body is not None and (body := _without_prompt(spec)) is not None:
-        yield run.probe(scenario, spec._replace(body=body), None, variant="a missing prompt")
+        yield run.probe(spec._replace(body=body), None, variant="a missing prompt")
 
 
-@play("no-auth")
-def no_auth(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("no-auth", "without and with a wrong credential")
+def no_auth(run: ScenarioRunner) -> Iterator[Observed]:
     secret = {name: value for name, value in run.target.headers.items() if is_secret(name)}
     if not secret:
         return
@@ -55,16 +56,16 @@ def no_auth(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
         ("a wrong credential", {name: f"{value}x" for name, value in secret.items()}),
     ):
         spec, stream_id = run.request(headers=headers)
-        yield run.probe(scenario, spec, stream_id, variant=variant)
+        yield run.probe(spec, stream_id, variant=variant)
 
 
-@play("no-stream")
-def no_stream(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@scenario("no-stream", "the same request with stream: false")
+def no_stream(run: ScenarioRunner) -> Iterator[Observed]:
     spec, stream_id = run.request({"tokens": 4})
     body = _json_object(spec.body)
     if body is not None and "stream" in body:
         body = {name: value for name, value in body.items() if name != "stream_options"} | {"stream": False}
-        yield run.probe(scenario, spec._replace(body=msgspec.json.encode(body)), stream_id)
+        yield run.probe(spec._replace(body=msgspec.json.encode(body)), stream_id)
 
 
 def _without_body(spec: RequestSpec, method: str) -> RequestSpec:

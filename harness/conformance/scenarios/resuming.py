@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from streamgauge.conformance.applies import carries_ids, is_repeated
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.scenarios.base import DEADLINE_S, ScenarioRunner, play
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.scenarios.declaration import scenario
+from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second
 from streamgauge.conformance.scenarios.texts import TEXTS
 from streamgauge.protocol.reader import StreamReader
@@ -15,28 +16,28 @@ LEAVE_AFTER_TOKENS: Final = 3
 TEXT: Final = "unicode"
 
 
-@play("resume")
-def resume(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
-    if run.happy is not None and is_repeated(run.happy):
-        yield from _cut_and_again(run, scenario, {})
+@scenario("resume", "a stream that is cut and asked for again, as EventSource does")
+def resume(run: ScenarioRunner) -> Iterator[Observed]:
+    if run.happy is not None and run.happy.is_repeated:
+        yield from _cut_and_again(run, {})
 
 
-@play("replay")
-def replay(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
-    if run.happy is not None and carries_ids(run.happy):
-        yield from _cut_and_again(run, scenario, as_second(run))
+@scenario("replay", "another user asks for the rest of a stream that was cut", opt_in=(OptIn.SECOND_KEY,))
+def replay(run: ScenarioRunner) -> Iterator[Observed]:
+    if run.happy is not None and run.happy.carries_ids:
+        yield from _cut_and_again(run, as_second(run))
 
 
-def _cut_and_again(run: ScenarioRunner, scenario: str, headers: Mapping[str, str]) -> Iterator[Observed]:
+def _cut_and_again(run: ScenarioRunner, headers: Mapping[str, str]) -> Iterator[Observed]:
     def enough(reader: StreamReader) -> Close | None:
         return Close.FIN if reader.token_events >= LEAVE_AFTER_TOKENS else None
 
     pieces = TEXTS[TEXT]
     spec, stream_id = run.request({"text": TEXT, "tokens": len(pieces), "seed": 0, "itl": "30ms"})
-    said = "".join(pieces) if run.mock is not None else None
+    expected = "".join(pieces) if run.mock is not None else None
     transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S, on_token=enough)
-    cut = run.observed(scenario, spec, stream_id, transcript, variant="cut")
-    cut.expected_text = said
+    cut = run.observed(spec, stream_id, transcript, variant="cut")
+    cut.expected_text = expected
     yield cut
     replaced = {name.lower() for name in headers}
     kept = {name: value for name, value in spec.headers.items() if name.lower() not in replaced}
@@ -45,6 +46,6 @@ def _cut_and_again(run: ScenarioRunner, scenario: str, headers: Mapping[str, str
         changed["Last-Event-ID"] = cut.last_id
     spec = spec._replace(headers=changed)
     transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S)
-    again = run.observed(scenario, spec, stream_id, transcript, variant="again")
-    again.expected_text = said
+    again = run.observed(spec, stream_id, transcript, variant="again")
+    again.expected_text = expected
     yield again

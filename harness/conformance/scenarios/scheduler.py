@@ -1,162 +1,159 @@
-"""Plays scenarios side by side: most of them are waiting, and one that measures time has the floor to itself.
+"""Runs scenarios at the same time, because most of them wait. One that measures time runs while no other sends.
 
-Each scenario has a thread and a client of its own. A few of them make requests at a time; one that only waits for the
-mock's ledger lets others go on. The order of what was observed is that of the scenarios, whatever the order of events.
+Each scenario has a thread and a client of its own. At most AT_ONCE of them have requests under way; one that only
+waits for the mock's ledger gives its place to another. The observations come back in the order of the scenarios,
+whatever order they were made in.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.declared_scenarios import Scenario, Turn
+from streamgauge.conformance.daemon_threads import start
+from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
+from streamgauge.conformance.scenarios.runner import Waiting
 
 AT_ONCE: Final = 6
 TICK_S: Final = 1.0
 
 Progress = Callable[[str, int, int], None]
-"""What is being tried, and how many scenarios of how many are done."""
+"""What is being tried, how many scenarios are done, and how many there are."""
+
+ObserveScenario = Callable[[Scenario, Waiting], list[Observed]]
+"""Makes the requests of one scenario, in the thread that calls it."""
 
 
 class ScenarioScheduler:
-    """Who may make requests: up to AT_ONCE together, or one alone once all of those have had their turn."""
+    """Decides who may send requests: up to AT_ONCE shared scenarios, or one alone once all shared ones have run."""
 
-    def __init__(self, to_come: int) -> None:
+    def __init__(self, shared: int) -> None:
         self._changed = threading.Condition()
-        self._to_come = to_come  # of those who go together
-        self._taken = 0
-        self._closed = False
+        self._not_started = shared
+        self._active = 0
+        self._exclusive = False
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """A place among those who are there together."""
+    def shared(self) -> Iterator[None]:
+        """Run beside other shared scenarios, when there is a place."""
         with self._changed:
-            self._changed.wait_for(self._is_open)
-            self._to_come -= 1
-            self._taken += 1
+            self._changed.wait_for(self._has_place)
+            self._not_started -= 1
+            self._active += 1
         try:
             yield
         finally:
-            self._give_up()
+            self._leave()
 
     @contextmanager
-    def left(self) -> Iterator[None]:
-        """The place given up for a while: for waiting without any request of one's own under way."""
-        self._give_up()
+    def paused(self) -> Iterator[None]:
+        """Give the place to another for a while: for waiting without a request under way."""
+        self._leave()
         try:
             yield
         finally:
             with self._changed:
-                self._changed.wait_for(self._is_open)
-                self._taken += 1
+                self._changed.wait_for(self._has_place)
+                self._active += 1
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else makes a request meanwhile."""
+        """Run while no shared scenario has a request under way."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken and not self._to_come)
-            self._closed = True
+            self._changed.wait_for(lambda: not self._active and not self._not_started)
+            self._exclusive = True
         try:
             yield
         finally:
             with self._changed:
-                self._closed = False
+                self._exclusive = False
                 self._changed.notify_all()
 
-    def _is_open(self) -> bool:
-        return not self._closed and self._taken < AT_ONCE
+    def _has_place(self) -> bool:
+        return not self._exclusive and self._active < AT_ONCE
 
-    def _give_up(self) -> None:
+    def _leave(self) -> None:
         with self._changed:
-            self._taken -= 1
+            self._active -= 1
             self._changed.notify_all()
 
 
-Waiting = Callable[[], AbstractContextManager[None]]
-"""In it one waits without having a request under way."""
-
-PlayOne = Callable[[Scenario, Waiting], list[Observed]]
-"""Makes the requests of one scenario, in the thread that it is called in."""
-
-
-def perform(
-    scenarios: Sequence[Scenario], play: PlayOne, progress: Progress, *, done: int, total: int
+def run_scenarios(
+    scenarios: Sequence[Scenario], observe: ObserveScenario, progress: Progress, *, done: int, total: int
 ) -> list[Observed]:
-    """What the scenarios observed, in the order given. Raises the first thing that one of them raised.
+    """The observations of the scenarios, in the order given. Raises the first error of one of them.
 
-    `done` of the `total` have been played before.
+    `done` of the `total` have run before.
     """
-    together = [one for one in scenarios if one.turn is Turn.TOGETHER]
-    silent = [one for one in scenarios if one.turn is Turn.SILENT]
-    apart = [one for one in scenarios if one.turn in (Turn.ALONE, Turn.LAST)]
-    floor = ScenarioScheduler(len(together))
-    company = _Company(play, progress, done, total)
+    shared = [one for one in scenarios if one.concurrency is Concurrency.SHARED]
+    idle = [one for one in scenarios if one.concurrency is Concurrency.IDLE]
+    exclusive = [one for one in scenarios if one.concurrency in (Concurrency.ALONE, Concurrency.LAST)]
+    scheduler = ScenarioScheduler(len(shared))
+    report = _ProgressReport(progress, done, total)
 
-    def beside(scenario: Scenario) -> None:
-        with floor.together():
-            company.perform(scenario, floor.left)
+    def run(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        with report.under_way(scenario):
+            return observe(scenario, waiting)
 
-    def meanwhile(scenario: Scenario) -> None:
-        company.perform(scenario, nullcontext)
+    def run_shared(scenario: Scenario) -> list[Observed]:
+        with scheduler.shared():
+            return run(scenario, scheduler.paused)
 
-    # Daemons, so that an interrupted run does not wait for an endpoint that says nothing.
-    for scenario in silent:
-        threading.Thread(target=meanwhile, args=(scenario,), name=scenario.name, daemon=True).start()
-    for scenario in together:
-        threading.Thread(target=beside, args=(scenario,), name=scenario.name, daemon=True).start()
-    for scenario in sorted(apart, key=lambda one: one.turn is Turn.LAST):
-        if scenario.turn is Turn.LAST:
-            company.wait_for(together)
-        with floor.alone():
-            company.perform(scenario, nullcontext)
-    return company.wait_for(scenarios)
+    idle_runs = start([partial(run, scenario, nullcontext) for scenario in idle])
+    shared_runs = start([partial(run_shared, scenario) for scenario in shared])
+    observed: dict[str, list[Observed]] = {}
+    for scenario in sorted(exclusive, key=lambda one: one.concurrency is Concurrency.LAST):
+        if scenario.concurrency is Concurrency.LAST:
+            _wait_for(shared_runs, report)
+        with scheduler.alone():
+            observed[scenario.name] = run(scenario, nullcontext)
+    runs = [*idle_runs, *shared_runs]
+    _wait_for(runs, report)
+    for scenario, finished in zip([*idle, *shared], runs, strict=True):
+        observed[scenario.name] = finished.result()
+    return [one for scenario in scenarios for one in observed[scenario.name]]
 
 
-class _Company:
-    """What is under way, what has been observed, and what went wrong."""
+def _wait_for(runs: Sequence[Future[list[Observed]]], report: "_ProgressReport") -> None:
+    """Return when all have ended. Raises the first error without waiting for the others."""
+    start_s = time.monotonic()
+    pending = set(runs)
+    while pending:
+        ended, pending = wait(pending, timeout=TICK_S, return_when=FIRST_EXCEPTION)
+        for one in ended:
+            one.result()
+        if pending:
+            report.waited(time.monotonic() - start_s)
 
-    def __init__(self, play: PlayOne, progress: Progress, done: int, total: int) -> None:
-        self._play = play
+
+class _ProgressReport:
+    """Which scenarios are under way and how many are done, passed on at each change."""
+
+    def __init__(self, progress: Progress, done: int, total: int) -> None:
         self._progress = progress
         self._done, self._total = done, total
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._under_way: list[Scenario] = []
-        self._observed: dict[str, list[Observed]] = {}
-        self._failed: BaseException | None = None
 
-    def perform(self, scenario: Scenario, waiting: Waiting) -> None:
-        with self._changed:
+    @contextmanager
+    def under_way(self, scenario: Scenario) -> Iterator[None]:
+        with self._lock:
             self._under_way.append(scenario)
-            self._tell()
-        try:
-            observed = self._play(scenario, waiting)
-        except BaseException as error:
-            with self._changed:
-                self._failed = self._failed or error
-                self._changed.notify_all()
-            return
-        with self._changed:
-            self._observed[scenario.name] = observed
+            self._report_newest()
+        yield
+        with self._lock:
             self._under_way.remove(scenario)
             self._done += 1
-            self._tell()
-            self._changed.notify_all()
+            self._report_newest()
 
-    def wait_for(self, scenarios: Sequence[Scenario]) -> list[Observed]:
-        """What they observed, when all of them have been played, or the first error that there was."""
-        start = time.monotonic()
-        with self._changed:
-            while self._failed is None and any(one.name not in self._observed for one in scenarios):
-                if not self._changed.wait(TICK_S):
-                    self._tell(time.monotonic() - start)
-            if self._failed is not None:
-                raise self._failed
-            return [seen for one in scenarios for seen in self._observed[one.name]]
+    def waited(self, seconds: float) -> None:
+        with self._lock:
+            waiting = ", ".join(one.summary for one in self._under_way)
+            self._progress(f"{seconds:.0f} s of waiting: {waiting}", self._done, self._total)
 
-    def _tell(self, waited_s: float = 0.0) -> None:
-        what = self._under_way[-1].summary if self._under_way else "done"
-        if waited_s:
-            what = f"{waited_s:.0f} s of waiting: {', '.join(one.summary for one in self._under_way)}"
-        self._progress(what, self._done, self._total)
+    def _report_newest(self) -> None:
+        self._progress(self._under_way[-1].summary if self._under_way else "done", self._done, self._total)

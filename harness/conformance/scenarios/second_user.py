@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streamgauge.conformance.scenarios.base import ScenarioRunner
+from streamgauge.conformance.scenarios.runner import ScenarioRunner
 from streamgauge.secrets import is_secret
 
 _SCHEME: Final = "authorization"

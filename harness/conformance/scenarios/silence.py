@@ -1,49 +1,54 @@
-"""Silences of the upstream: in mid-stream, before the first token, and for ever. Played only with --long."""
+"""Silences of the upstream: in mid-stream, before the first token, and for ever. They run only with --long."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.scenarios.base import Keys, ScenarioRunner, play
+from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
+from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.units import MS, SECOND
 
-# In heartbeats of 15 s each: 50 s, 40 s. Longer than the 30 s (CloudFront) at which the first intermediaries cut.
+# In heartbeats of 15 s each: 50 s and 40 s, longer than the 30 s after which the first intermediaries (CloudFront) cut.
 MIDDLE: Final = 10 / 3
 START: Final = 8 / 3
 TRICKLES: Final = 15  # tokens in the time of a heartbeat: one a second
 SPARE_S: Final = 10.0
 
+idle: Final = partial(scenario, mock=True, opt_in=(OptIn.LONG,), concurrency=Concurrency.IDLE)
 
-@play("quiet-middle")
-def quiet_middle(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+
+@idle("quiet-middle", "a long silence in mid-stream")
+def quiet_middle(run: ScenarioRunner) -> Iterator[Observed]:
     silence_ns = _bounded(run, MIDDLE)
-    yield _ask(run, scenario, silence_ns, {"tokens": 8, "itl": "5ms", "fault": f"stall:{silence_ns // MS}ms@5"})
+    yield _ask(run, silence_ns, {"tokens": 8, "itl": "5ms", "fault": f"stall:{silence_ns // MS}ms@5"})
 
 
-@play("quiet-start")
-def quiet_start(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@idle("quiet-start", "a long silence before the first token")
+def quiet_start(run: ScenarioRunner) -> Iterator[Observed]:
     silence_ns = _bounded(run, START)
-    yield _ask(run, scenario, silence_ns, {"tokens": 3, "itl": "5ms", "ttft": f"{silence_ns // MS}ms"})
+    yield _ask(run, silence_ns, {"tokens": 3, "itl": "5ms", "ttft": f"{silence_ns // MS}ms"})
 
 
-@play("quiet-forever")
-def quiet_forever(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@idle("quiet-forever", "an upstream that stops for ever after 3 tokens")
+def quiet_forever(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None
     patience_s = run.allowed.long_ns / SECOND
-    yield _ask(run, scenario, None, {"tokens": 8, "itl": "5ms", "fault": "stall@3"}, patience_s)
+    yield _ask(run, None, {"tokens": 8, "itl": "5ms", "fault": "stall@3"}, patience_s)
 
 
-@play("quiet-silent")
-def quiet_silent(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@idle("quiet-silent", "an upstream that never answers")
+def quiet_silent(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None
-    yield _ask(run, scenario, None, {"fault": "no-answer"}, run.allowed.long_ns / SECOND)
+    yield _ask(run, None, {"fault": "no-answer"}, run.allowed.long_ns / SECOND)
 
 
-@play("trickle")
-def trickle(run: ScenarioRunner, scenario: str) -> Iterator[Observed]:
+@idle("trickle", "an upstream that never comes to an end")
+def trickle(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None
     every_ms = round(run.pace.heartbeat_s * 1000 / TRICKLES)
-    yield _ask(run, scenario, None, {"script": "endless", "itl": f"{every_ms}ms"}, run.allowed.long_ns / SECOND)
+    yield _ask(run, None, {"script": "endless", "itl": f"{every_ms}ms"}, run.allowed.long_ns / SECOND)
 
 
 def _bounded(run: ScenarioRunner, heartbeats: float) -> int:
@@ -51,14 +56,12 @@ def _bounded(run: ScenarioRunner, heartbeats: float) -> int:
     return min(round(run.pace.heartbeat_s * heartbeats * SECOND), run.allowed.long_ns)
 
 
-def _ask(
-    run: ScenarioRunner, scenario: str, silence_ns: int | None, keys: Keys, patience_s: float | None = None
-) -> Observed:
+def _ask(run: ScenarioRunner, silence_ns: int | None, keys: Keys, patience_s: float | None = None) -> Observed:
     if patience_s is None:
         patience_s = (silence_ns or 0) / SECOND + SPARE_S
     spec, stream_id = run.request(keys)
     with run.beside(timeout_s=patience_s) as patient:
         transcript = patient.client.run(spec, dialect=run.dialect, deadline_s=patience_s)
-    seen = run.observed(scenario, spec, stream_id, transcript)
+    seen = run.observed(spec, stream_id, transcript)
     seen.silence_ns = silence_ns
     return seen

@@ -28,6 +28,8 @@ class Anthropic(Defaults):
     media = Media.SSE
     json_payload = True
     terminal = "event: message_stop"
+    vendor = "anthropic"
+    api = "Anthropic's Messages"
     path = "/v1/messages"
     places = re.compile(r"/v1/messages/?$")
     model = "claude-haiku-4-5"

@@ -88,6 +88,16 @@ class Dialect(Protocol):
         ...
 
     @property
+    def vendor(self) -> str | None:
+        """The vendor, whose name a profile may have; None for shapes that application code invents."""
+        ...
+
+    @property
+    def api(self) -> str:
+        """The vendor's API in words, the title of the checks that are called after the dialect; empty without any."""
+        ...
+
+    @property
     def path(self) -> str | None:
         """Where the vendor serves it, with `{model}` for the model's name; None for shapes that may be anywhere."""
         ...
@@ -132,6 +142,8 @@ class Dialect(Protocol):
 class Defaults:
     """What most dialects have in common: no address of their own, and no faster way than one event after the other."""
 
+    vendor: str | None = None
+    api = ""
     path: str | None = None
     places: re.Pattern[str] | None = None
     bare_errors = False

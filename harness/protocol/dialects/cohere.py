@@ -25,6 +25,8 @@ class Cohere(Defaults):
     media = Media.SSE
     json_payload = True
     terminal = "event: message-end"
+    vendor = "cohere"
+    api = "Cohere's Chat"
     path = "/v2/chat"
     places = re.compile(r"/v2/chat/?$")
     model = "command-r7b-12-2024"

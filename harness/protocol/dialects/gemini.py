@@ -20,6 +20,8 @@ class Gemini(Defaults):
     media = Media.SSE
     json_payload = True
     terminal = '"finishReason"'
+    vendor = "gemini"
+    api = "Google's Gemini"
     path = "/v1beta/models/{model}:streamGenerateContent"
     places = re.compile(r":streamGenerateContent$")
     bare_errors = True

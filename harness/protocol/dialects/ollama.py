@@ -15,6 +15,8 @@ class Ollama(Defaults):
     media = Media.NDJSON
     json_payload = True
     terminal = '"done": true'
+    vendor = "ollama"
+    api = "Ollama's NDJSON"
     path = "/api/chat"
     model = "llama3.2"
 
@@ -59,6 +61,7 @@ class Ollama(Defaults):
 class OllamaGenerate(Ollama):
     name = "ollama-generate"
     summary = 'Ollama /api/generate: as ollama, with the text under "response"'
+    api = ""  # the checks of `ollama` judge it too
     path = "/api/generate"
 
     def sniff(self, event: Event) -> str | None:

@@ -46,6 +46,8 @@ class OpenAIChat(Defaults):
     media = Media.SSE
     json_payload = True
     terminal = "data: [DONE]"
+    vendor = "openai"
+    api = "OpenAI's Chat Completions"
     path = "/v1/chat/completions"
     places = re.compile(r"/chat/completions/?$")
     model = "gpt-4o-mini"

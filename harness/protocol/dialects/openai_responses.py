@@ -27,6 +27,8 @@ class OpenAIResponses(Defaults):
     media = Media.SSE
     json_payload = True
     terminal = "event: response.completed"
+    vendor = "openai"
+    api = "OpenAI's Responses"
     path = "/v1/responses"
     places = re.compile(r"/v1/responses/?$")
     model = "gpt-4o-mini"

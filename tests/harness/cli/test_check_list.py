@@ -1,5 +1,6 @@
 """`check --list` and `explain`: what a user reads of the checks without running one."""
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable
@@ -10,12 +11,16 @@ from typer.testing import CliRunner, Result
 
 from streamgauge.cli import app
 from streamgauge.cli.explain import nearest_to
-from streamgauge.cli.reproduction import _MOCK_FLAGS, _PROXY_FLAGS, demonstration
-from streamgauge.conformance.registry import CHECKS, Check
+from streamgauge.cli.reproduction import faults_of, reproduction_of
+from streamgauge.conformance.broken_by import BrokenBy
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.registry import Check
 from streamgauge.diagnosis.product import fixes_for, products
 from streamgauge.errors import UsageError
 from streamgauge.mock_provider import faults
 from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Dialect
 
 
 def said(*words: str) -> str:
@@ -48,7 +53,7 @@ def test_the_list_as_json_says_all_that_is_declared(words: tuple[str, ...]) -> N
         check = CHECKS[entry["id"]]
         assert entry["group"] in listed["groups"]
         assert entry["statement"] == check.requirement.statement
-        assert [step["name"] for step in entry["scenarios"]] == list(check.reads)
+        assert [step["name"] for step in entry["scenarios"]] == list(check.scenarios)
         assert entry["references"]
         assert entry["fixes"].keys() <= products().keys()
 
@@ -88,7 +93,7 @@ def test_an_explanation_is_complete() -> None:
     words += [line for fix in fixes_for(rule.id).values() for line in fix.splitlines()]
     assert [word for word in words if word and word not in text] == []
     assert "mock --port 9000 --fault bom" in text
-    assert "check http://127.0.0.1:9000/v1/chat/completions --only framing.no-bom" in text
+    assert "check http://127.0.0.1:9000/v1/chat/completions --mock http://127.0.0.1:9000 --only framing.no-bom" in text
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -134,11 +139,11 @@ def test_a_name_like_no_other_leads_to_the_list() -> None:
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_check_that_can_be_broken_is_shown_to_fail(name: str) -> None:
     """The commands name a fault, a dialect and options that there are."""
-    shown = demonstration(CHECKS[name])
+    shown = reproduction_of(CHECKS[name])
 
-    assert _MOCK_FLAGS.keys() | _PROXY_FLAGS.keys() <= CHECKS.keys()
     if shown is None:
-        assert name not in _MOCK_FLAGS.keys() | _PROXY_FLAGS.keys()
+        assert CHECKS[name].broken_by is None
+        assert not [fault for fault in faults_of(CHECKS[name]) if fault.streams]
         return
     words = shlex.split(shown.check)
     assert words[-2:] == ["--only", name]
@@ -148,3 +153,18 @@ def test_a_check_that_can_be_broken_is_shown_to_fail(name: str) -> None:
     server = shlex.split(shown.servers[0])
     if "--fault" in server:
         faults.parse(server[server.index("--fault") + 1])
+
+
+def test_a_check_may_name_a_fault_that_does_not_name_it() -> None:
+    """A new check that an old fault breaks is one file."""
+    check = dataclasses.replace(CHECKS["http.status-200"], broken_by=BrokenBy(fault="late-close:2s"))
+
+    assert "late-close" in [fault.name for fault in faults_of(check)]
+    shown = reproduction_of(check)
+    assert shown is not None
+    assert shown.servers == ("streamgauge mock --port 9000 --fault late-close:2s",)
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
+def test_the_mock_speaks_every_dialect_under_the_readers_name(dialect: Dialect) -> None:
+    assert dialect.name in {spoken.name for spoken in DIALECTS}

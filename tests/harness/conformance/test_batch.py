@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from streamgauge.conformance.batch import CheckOptions, check_all
-from streamgauge.conformance.registry import select
 from streamgauge.conformance.result import Verdict
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
+from streamgauge.conformance.selection import select
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.errors import ExitCode
 from streamgauge.mock_provider.config import MockConfig

@@ -5,10 +5,13 @@ The table of it is docs/check-faults.md.
 
 import pytest
 
-from streamgauge.conformance.registry import CHECKS, judge_case, select
+from streamgauge.cli.reproduction import faults_of
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.run import observe
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
+from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -16,8 +19,8 @@ from streamgauge.mock_provider import dialects as mock_dialects
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS
-from tests.harness.conformance.test_run import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDORS
-from tools.check_faults import COMPANIONS, NO_STREAM, SHOWN_BY, examples, negative_examples
+from tests.harness.conformance.test_run import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDOR_GROUPS, VENDORS
+from tools.check_faults import COMPANIONS, SHOWN_BY, examples, negative_examples
 
 ARGUMENTS = {
     "late-close": "late-close:1100ms", "stall": "stall@4", "rst-at": "rst-at:300", "write-every": "write-every:7",
@@ -31,7 +34,6 @@ SLOW = SILENT | {
 }  # fmt: skip
 TWO = ("token-done", "raw-text")
 SPOKEN = {dialect.name: dialect for dialect in mock_dialects.DIALECTS}
-VENDOR_GROUPS = {name.partition("-generate")[0] for name in VENDORS}
 # Without a fault, these look at what most of them would spoil.
 LOOKED_AT = ("framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip")
 TRIES = 3
@@ -51,10 +53,10 @@ def shapes_of(name: str) -> list[str]:
     groups = {check.partition(".")[0] for check in fault.trips}
     found = list(ALSO.get(name, []))
     for shape in SHAPES:
-        spoken = SPOKEN[VENDORS.get(shape, shape)]
+        spoken = SPOKEN[shape]
         if name in FLOWING and shape != TWO[0]:
             continue
-        able = fault.needs <= spoken.features | {"stream", "finite", "http/1.0", "http/1.1", "lf", "tool-calls"}
+        able = spoken.can_show(fault.needs)
         wanted = shape.removesuffix("-generate") in groups if shape in VENDORS else name not in SLOW or shape in TWO
         if able and wanted and shape not in found:
             found.append(shape)
@@ -97,7 +99,7 @@ def flipped(name: str, shape: str) -> set[str]:
         )
     results = judge_case(case, CHECKS.values())
     assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []
-    assert case.observed[0].streams is (name not in NO_STREAM or (name, shape) == ("html-200", "plain-text"))
+    assert case.observed[0].streams is (FAULTS[name].streams or (name, shape) == ("html-200", "plain-text"))
     objecting = {one.id for one in results if one.verdict in (FOUND if one.id in trips - TOLD else UNMET)}
     return objecting - INHERENT.get(shape, set())
 
@@ -107,7 +109,8 @@ def test_a_fault_flips_what_it_is_for_and_listed_companions_only(name: str) -> N
     """In each shape; what only a busy machine did, or did not do, is looked at again."""
     trips = set(FAULTS[name].trips)
     wanted = {check for check in trips if (name, check) not in SHOWN_BY}
-    allowed = trips | COMPANIONS.get(name, frozenset())
+    broken = {check.id for check in CHECKS.values() if FAULTS[name] in faults_of(check)}
+    allowed = broken | COMPANIONS.get(name, frozenset())
     seen: set[str] = set()
     for _ in range(TRIES):
         for shape in shapes_of(name):

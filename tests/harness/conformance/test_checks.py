@@ -6,10 +6,10 @@ from collections import defaultdict
 import msgspec
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from streamgauge.conformance.declared_scenarios import SCENARIOS
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
+from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.protocol import dialects
 from streamgauge.wire import End
 from tests.harness.conformance import (
@@ -88,7 +88,7 @@ def test_every_check_is_proven_both_ways() -> None:
 def test_every_check_reads_scenarios_that_exist() -> None:
     """The registry refuses others when it is filled; this says so for what is there."""
     assert len(CHECKS) >= 45
-    assert all(set(check.reads) <= SCENARIOS.keys() for check in CHECKS.values())
+    assert all(set(check.scenarios) <= SCENARIOS.keys() for check in CHECKS.values())
     assert all(check.expected for check in CHECKS.values())
 
 

@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 
 from streamgauge.conformance.cases import Observed, visible
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
 from tests.harness.conformance.tapes import Example
 from tests.harness.conformance.test_checks import EXAMPLES, named

@@ -2,9 +2,9 @@
 
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.cases import Release
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.diagnosis.product import fixes_for
 from tests.harness.conformance.tapes import Example, Tape, Verdict, headers
 

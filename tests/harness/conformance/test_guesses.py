@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance import guesses, profiles
 from streamgauge.conformance.cases import Case
-from streamgauge.conformance.registry import CHECKS, asks, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.result import Verdict
 from tests.harness.conformance.tapes import Tape, chunk, headers
 from tests.harness.conformance.tapes_dialects import GOOD as CHAT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from streamgauge.conformance.declared_scenarios import MOCK, Scenario
-from streamgauge.conformance.optins import NOTHING, Allowed, OptIn
+from streamgauge.conformance.optins import MOCK, NOTHING, Allowed, OptIn
+from streamgauge.conformance.scenarios.declaration import Scenario
 
 
 def test_nothing_is_allowed_unless_it_is_said() -> None:
@@ -29,6 +29,8 @@ def test_a_second_key_is_in_no_representation() -> None:
 )
 def test_a_scenario_says_what_it_misses(mock: bool, allowed: set[OptIn], missing: list[str]) -> None:
     """Each flag by its name, and nothing that was given."""
-    scenario = Scenario("x", "x", mock=True, opt_in=(OptIn.LONG, OptIn.LOAD))
+    scenario = Scenario(
+        name="x", summary="x", requests=lambda _run: iter(()), mock=True, opt_in=(OptIn.LONG, OptIn.LOAD)
+    )
 
     assert scenario.missing(mock=mock, allowed=frozenset(allowed)) == missing

@@ -5,10 +5,11 @@ import json
 import msgspec
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance import profiles
-from streamgauge.conformance.profiles import PLAIN, PROFILES, Profile, Rule
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
+from streamgauge.conformance.profile import PLAIN, Profile, Rule
+from streamgauge.conformance.profiles import PROFILES
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Level
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.errors import UsageError

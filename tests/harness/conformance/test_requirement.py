@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.registry import CHECKS, Finding, met, per_stream, whole_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.finding import Finding, met
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 
 
@@ -16,7 +17,7 @@ def requirement(check_id: str = "framing.something-new", **changes: Any) -> Requ
 
 
 def declare(
-    rule: Requirement, *, module: str = "streamgauge.conformance.checks.framing", reads: Any = ("happy",)
+    rule: Requirement, *, module: str = "streamgauge.conformance.checks.framing", scenarios: Any = ("happy",)
 ) -> None:
     """What the decorator does to a check of that module."""
 
@@ -24,7 +25,7 @@ def declare(
         return met("it holds")
 
     check.__module__ = module
-    per_stream(rule, reads=reads, expected="it")(check)
+    per_stream(rule, scenarios=scenarios, expected="it")(check)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +52,8 @@ def test_a_requirement_is_complete(bad: dict[str, Any], complaint: str) -> None:
     [
         ({"rule": CHECKS["framing.no-bom"].requirement}, "two checks are called framing.no-bom"),
         ({"rule": requirement(), "module": "streamgauge.conformance.checks.text"}, "does not belong into"),
-        ({"rule": requirement(), "reads": ("happy", "unheard-of")}, "scenarios that do not exist: unheard-of"),
-        ({"rule": requirement(), "reads": ()}, "none is named"),
+        ({"rule": requirement(), "scenarios": ("happy", "unheard-of")}, "scenarios that do not exist: unheard-of"),
+        ({"rule": requirement(), "scenarios": ()}, "none is named"),
     ],
 )
 def test_a_check_is_declared_once_where_it_belongs(bad: dict[str, Any], complaint: str) -> None:
@@ -66,4 +67,4 @@ def test_a_check_is_declared_once_where_it_belongs(bad: dict[str, Any], complain
 
 def test_a_check_of_the_whole_case_is_refused_alike() -> None:
     with pytest.raises(ValueError, match="does not belong into"):
-        whole_case(requirement(), reads=("happy",), expected="it")(lambda _case: met("it holds"))
+        whole_case(requirement(), scenarios=("happy",), expected="it")(lambda _case: met("it holds"))

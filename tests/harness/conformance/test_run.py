@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import profiles, run
+from streamgauge.conformance import groups, profiles, run
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks.errors_framing import MESSAGE_BEGINS, MESSAGE_GOES_ON
-from streamgauge.conformance.registry import judge_case, select
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios import upstream
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.scenarios.texts import MARKS, TEXTS
+from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -40,14 +41,7 @@ SHAPES = {
     **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
 }
 # The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.
-VENDORS = {
-    "openai-responses": "openai-responses",
-    "anthropic": "anthropic",
-    "gemini": "gemini",
-    "ollama": "ollama-chat",
-    "ollama-generate": "ollama-generate",
-    "cohere": "cohere",
-}
+VENDORS = {dialect.name for dialect in dialects.DIALECTS if dialect.vendor} - {"openai-chat"}
 # OpenAI's dialect as other vendors have it: the mock's profile, where it is spoken, and the harness's profile for it.
 PROFILES = {
     "mistral": ("/v1/chat/completions", "mistral"),
@@ -60,9 +54,9 @@ PACE = Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=10.0)
 HURRIED = PACE._replace(step_timeout_s=0.3)  # where what holds tokens back is what is looked for
 FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 UNMET = (Verdict.FAIL, Verdict.WARN)
-VENDOR_GROUPS = {"openai-responses", "anthropic", "gemini", "ollama", "cohere"}
+VENDOR_GROUPS = groups.VENDOR_GROUPS.keys() - {"openai-chat"}
 FEATURES = {dialect.name: dialect.features for dialect in mock_dialects.DIALECTS}
-APPLICATIONS = SHAPES.keys() - VENDORS.keys()
+APPLICATIONS = SHAPES.keys() - VENDORS
 
 # What a shape owes to its own definition, however well it is served. All are warnings.
 IN_THE_URL = {"security.prompt-not-in-url"}

@@ -12,12 +12,12 @@ import pytest
 
 from streamgauge.conformance import run
 from streamgauge.conformance.checks.security import MOCK_WORDS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.optins import NOTHING, Allowed
-from streamgauge.conformance.registry import judge_case, select
 from streamgauge.conformance.result import CheckResult
-from streamgauge.conformance.scenarios.base import Pace
-from streamgauge.conformance.scenarios.together import together
+from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -335,24 +335,3 @@ def test_a_proxy_with_a_stalled_reader_and_a_silent_upstream(knobs: dict[str, An
         case = run.observe(client, target, select(patterns), mock=mock, allowed=allowed, pace=BRIEF)
 
     assert {one.id: one.verdict.value for one in judge_case(case, select(patterns))} == expected
-
-
-def test_tasks_side_by_side_give_in_their_order_and_fail_at_once() -> None:
-    """Each waits for the other, so one after the other they would never end; an error waits for nobody."""
-    met = threading.Barrier(2, timeout=20)
-
-    def first() -> str:
-        met.wait()
-        return "first"
-
-    def second() -> str:
-        met.wait()
-        return "second"
-
-    def broken() -> str:
-        raise LookupError("broken")
-
-    never = threading.Event()
-    assert together([first, second]) == ["first", "second"]
-    with pytest.raises(LookupError, match="broken"):
-        together([lambda: str(never.wait(60)), broken])

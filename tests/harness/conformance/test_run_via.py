@@ -7,10 +7,12 @@ import pytest
 
 from streamgauge.conformance import run
 from streamgauge.conformance.batch import through
+from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.hop import beside, changed_headers
-from streamgauge.conformance.registry import CHECKS, judge_case, select
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
-from streamgauge.conformance.scenarios.base import Pace
+from streamgauge.conformance.scenarios.runner import Pace
+from streamgauge.conformance.selection import select
 from streamgauge.diagnosis.product import fixes_for
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl

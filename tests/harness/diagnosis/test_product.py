@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from streamgauge.conformance.registry import CHECKS
+from streamgauge.conformance.checks import CHECKS
 from streamgauge.diagnosis.product import (
     FOLDER,
     Kind,

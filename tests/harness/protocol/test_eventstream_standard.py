@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.conformance import checks as _registered  # noqa: F401 - importing it declares the checks
-from streamgauge.conformance.registry import CHECKS, judge_case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import Verdict
 from streamgauge.endpoint.client import not_a_stream
 from streamgauge.endpoint.target import Target

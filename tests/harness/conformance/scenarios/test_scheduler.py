@@ -1,24 +1,34 @@
-"""Scenarios side by side: who may ask when, in which order it is told, and what an error does."""
+"""Scenarios at the same time: which of them may send requests when, and what an error does."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.declared_scenarios import Scenario, Turn
-from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ScenarioScheduler, Waiting, perform
+from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
+from streamgauge.conformance.scenarios.runner import ScenarioRunner, Waiting
+from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ScenarioScheduler, run_scenarios
 from tests.harness.conformance.tapes import Tape
 
-TOGETHER = [Scenario(f"together-{number}", "one of many") for number in range(2 * AT_ONCE)]
-ALONE = Scenario("alone", "measures time", turn=Turn.ALONE)
-LAST = Scenario("last", "after everything else", turn=Turn.LAST)
-SILENT = Scenario("silent", "waits for minutes", turn=Turn.SILENT)
+
+def made(name: str, concurrency: Concurrency) -> Scenario:
+    def requests(_run: ScenarioRunner) -> Iterator[Observed]:
+        raise AssertionError("the tests observe in another way")
+
+    return Scenario(name=name, summary=f"{concurrency}", requests=requests, concurrency=concurrency)
+
+
+SHARED = [made(f"shared-{number}", Concurrency.SHARED) for number in range(2 * AT_ONCE)]
+ALONE = made("alone", Concurrency.ALONE)
+LAST = made("last", Concurrency.LAST)
+IDLE = made("idle", Concurrency.IDLE)
 PATIENCE_S = 20
 
 
 class Stage:
-    """Plays that note who is there with them."""
+    """Observes scenarios, and notes which others run at the same time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -28,8 +38,8 @@ class Stage:
         self.ended: list[str] = []
         self.lasted = threading.Event()
 
-    def play(self, scenario: Scenario, waiting: Waiting) -> list[Observed]:
-        if scenario.turn is Turn.SILENT:
+    def observe(self, scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        if scenario.concurrency is Concurrency.IDLE:
             assert self.lasted.wait(PATIENCE_S)  # it is still waiting when everything else is over
             return [observed(scenario)]
         with self.lock:
@@ -40,7 +50,7 @@ class Stage:
         with self.lock:
             self.present.remove(scenario.name)
             self.ended.append(scenario.name)
-        if scenario.turn is Turn.LAST:
+        if scenario.concurrency is Concurrency.LAST:
             self.lasted.set()
         with waiting():
             pass
@@ -53,9 +63,9 @@ def observed(scenario: Scenario) -> Observed:
 
 def test_many_are_there_together_and_one_alone_in_the_order_of_the_scenarios() -> None:
     stage, told = Stage(), []
-    scenarios = [LAST, *TOGETHER, SILENT, ALONE]
+    scenarios = [LAST, *SHARED, IDLE, ALONE]
 
-    seen = perform(scenarios, stage.play, lambda *step: told.append(step), done=1, total=len(scenarios) + 1)
+    seen = run_scenarios(scenarios, stage.observe, lambda *step: told.append(step), done=1, total=len(scenarios) + 1)
 
     assert [one.scenario for one in seen] == [scenario.name for scenario in scenarios]
     assert 1 < stage.most <= AT_ONCE
@@ -68,9 +78,9 @@ def test_many_are_there_together_and_one_alone_in_the_order_of_the_scenarios() -
 def test_who_waits_without_a_request_lets_others_go_on() -> None:
     """More of them than there are places wait for what only the one alone does."""
     done = threading.Event()
-    waiters = TOGETHER[: AT_ONCE + 2]
+    waiters = SHARED[: AT_ONCE + 2]
 
-    def play(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+    def observe(scenario: Scenario, waiting: Waiting) -> list[Observed]:
         if scenario is ALONE:
             done.set()
         else:
@@ -78,37 +88,37 @@ def test_who_waits_without_a_request_lets_others_go_on() -> None:
                 assert done.wait(PATIENCE_S)
         return [observed(scenario)]
 
-    seen = perform([*waiters, ALONE], play, lambda *_: None, done=0, total=len(waiters) + 1)
+    seen = run_scenarios([*waiters, ALONE], observe, lambda *_: None, done=0, total=len(waiters) + 1)
 
     assert len(seen) == len(waiters) + 1
 
 
-@pytest.mark.parametrize("culprit", [TOGETHER[3], ALONE, LAST])
+@pytest.mark.parametrize("culprit", [SHARED[3], ALONE, LAST])
 def test_an_error_is_raised_and_nobody_is_waited_for(culprit: Scenario) -> None:
     """Not even for a silence that would last for ever."""
     never = threading.Event()
 
-    def play(scenario: Scenario, _waiting: Waiting) -> list[Observed]:
+    def observe(scenario: Scenario, _waiting: Waiting) -> list[Observed]:
         if scenario is culprit:
             raise LookupError(scenario.name)
-        if scenario is SILENT:
+        if scenario is IDLE:
             never.wait(PATIENCE_S)
         return [observed(scenario)]
 
     with pytest.raises(LookupError, match=culprit.name):
-        perform([*TOGETHER, SILENT, ALONE, LAST], play, lambda *_: None, done=0, total=20)
+        run_scenarios([*SHARED, IDLE, ALONE, LAST], observe, lambda *_: None, done=0, total=20)
     never.set()
 
 
-def test_a_place_is_given_back_when_a_play_fails() -> None:
-    floor = ScenarioScheduler(2)
+def test_a_place_is_given_back_when_a_scenario_fails() -> None:
+    scheduler = ScenarioScheduler(2)
 
     def fail(place: AbstractContextManager[None]) -> None:
         with pytest.raises(LookupError), place:
             raise LookupError
 
-    fail(floor.together())
-    fail(floor.together())
-    fail(floor.alone())
-    with floor.alone():
+    fail(scheduler.shared())
+    fail(scheduler.shared())
+    fail(scheduler.alone())
+    with scheduler.alone():
         pass

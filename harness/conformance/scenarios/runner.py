@@ -1,14 +1,7 @@
-"""What a play is, and what it has to work with: requests with directives in them, streams, probes, observations.
-
-    @play("gzip")
-    def gzip(run: Runner, scenario: str) -> Iterator[Observed]:
-        yield run.ask(scenario, headers={"Accept-Encoding": "gzip"})
-
-A play makes every request of one scenario, or of several alike that it is registered for.
-"""
+"""What a scenario makes its requests with: directives for the mock, streams, probes, observations."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -16,9 +9,7 @@ from uuid import uuid4
 
 from streamgauge.clocks import Offset
 from streamgauge.conformance.cases import HEARTBEAT_NS, Observed
-from streamgauge.conformance.declared_scenarios import SCENARIOS
 from streamgauge.conformance.optins import Allowed
-from streamgauge.conformance.scenarios.scheduler import Waiting
 from streamgauge.diagnosis import lockstep
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient
@@ -56,9 +47,15 @@ class Pace(NamedTuple):
     stall_s: float = 5.0
 
 
+Waiting = Callable[[], AbstractContextManager[None]]
+"""Entered while a scenario waits without a request under way, so that others may send theirs."""
+
+
 class ScenarioRunner(NamedTuple):
-    """What a play asks with. `mock` and `offset` are None where the upstream is not ours; `dialect` is to be detected
-    while it is None. A play that waits without a request under way does so `with run.waiting():`, so that others go on.
+    """Makes the requests of the scenario named `scenario`, and labels the observations with it.
+
+    `mock` and `offset` are None where the upstream is not the mock. `dialect` None is detected from the answer.
+    `happy` is the first ordinary stream, once there is one.
     """
 
     client: StreamClient
@@ -68,6 +65,7 @@ class ScenarioRunner(NamedTuple):
     pace: Pace
     allowed: Allowed
     dialect: Dialect | None
+    scenario: str = ""
     waiting: Waiting = nullcontext
     happy: Observed | None = None
 
@@ -78,7 +76,7 @@ class ScenarioRunner(NamedTuple):
 
     @contextmanager
     def beside(self, timeout_s: float | None = None) -> Iterator["ScenarioRunner"]:
-        """The same with a client of its own, for another thread or (`timeout_s`) another patience with silence."""
+        """The same with a client of its own, for another thread; `timeout_s` bounds its wait for a byte."""
         with self.client.another(read_timeout_s=timeout_s) as client:
             yield self._replace(client=client)
         self.client.exchanges += client.exchanges
@@ -96,14 +94,12 @@ class ScenarioRunner(NamedTuple):
         if self.mock is None:
             return self.target.request(text, headers=headers, max_tokens=max_tokens), None
         stream_id = uuid4().hex[:12]
-        told: dict[str, str | int] = {"id": stream_id, "tokens": self.pace.tokens}
-        told |= {"ttft": self.pace.ttft, "itl": self.pace.itl, **keys}
-        asked = self.target.request(f"{text} {directive(**told)}", headers=headers, max_tokens=max_tokens)
-        return asked, stream_id
+        pace: dict[str, str | int] = {"tokens": self.pace.tokens, "ttft": self.pace.ttft, "itl": self.pace.itl}
+        prompt = f"{text} {directive(**{'id': stream_id, **pace, **keys})}"
+        return self.target.request(prompt, headers=headers, max_tokens=max_tokens), stream_id
 
     def ask(
         self,
-        scenario: str,
         keys: Keys = NO_KEYS,
         *,
         variant: str | None = None,
@@ -112,16 +108,15 @@ class ScenarioRunner(NamedTuple):
         """A stream, read to its end."""
         spec, stream_id = self.request(keys, headers=headers)
         transcript = self.client.run(spec, dialect=self.dialect, deadline_s=DEADLINE_S)
-        return self.observed(scenario, spec, stream_id, transcript, variant=variant)
+        return self.observed(spec, stream_id, transcript, variant=variant)
 
-    def probe(self, scenario: str, spec: RequestSpec, stream_id: str | None, *, variant: str | None = None) -> Observed:
-        """An answer of which the head and the first token tell enough."""
+    def probe(self, spec: RequestSpec, stream_id: str | None, *, variant: str | None = None) -> Observed:
+        """An answer, read up to its first token."""
         transcript = self.client.run(spec, dialect=None, deadline_s=PROBE_DEADLINE_S, on_token=_first_token)
-        return self.observed(scenario, spec, stream_id, transcript, variant=variant)
+        return self.observed(spec, stream_id, transcript, variant=variant)
 
     def observed(
         self,
-        scenario: str,
         spec: RequestSpec,
         stream_id: str | None,
         transcript: Transcript,
@@ -129,14 +124,14 @@ class ScenarioRunner(NamedTuple):
         variant: str | None = None,
         wait_s: float = 0.0,
     ) -> Observed:
-        """A request and what came of it, joined with the mock's ledger; `wait_s` is how long its end is waited for."""
+        """A request and its answer, joined with the mock's ledger, which may take `wait_s` to see the end."""
         upstream = None
         if self.mock is not None and self.offset is not None and stream_id is not None:
             with self.waiting() if wait_s else nullcontext():
                 entries = self.mock.entries(stream_id, wait_s)
             upstream = upstream_of(entries, self.offset)
         return Observed(
-            scenario=scenario,
+            scenario=self.scenario,
             transcript=transcript,
             variant=variant,
             method=spec.method,
@@ -146,26 +141,6 @@ class ScenarioRunner(NamedTuple):
             curl=spec.curl(),
             upstream=upstream,
         )
-
-
-Play = Callable[[ScenarioRunner, str], Iterator[Observed]]
-
-PLAYS: Final[dict[str, Play]] = {}
-
-
-def play(*scenarios: str) -> Callable[[Play], Play]:
-    """Register the function that makes the requests of these scenarios."""
-
-    def register(function: Play) -> Play:
-        for scenario in scenarios:
-            if scenario in PLAYS or scenario not in SCENARIOS:
-                raise ValueError(
-                    f"two plays are called {scenario}, or harness/conformance/declared_scenarios.py has no such one"
-                )
-            PLAYS[scenario] = function
-        return function
-
-    return register
 
 
 def _first_token(reader: StreamReader) -> Close | None:

@@ -1,0 +1,107 @@
+"""From observations to results: every check judges a case, and its findings become one result."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
+from streamgauge.conformance.fixes import for_products
+from streamgauge.conformance.guesses import SETTLE
+from streamgauge.conformance.leaks import mask
+from streamgauge.conformance.profile import Profile
+from streamgauge.conformance.registry import Check
+from streamgauge.conformance.requirement import Level
+from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
+from streamgauge.conformance.scenarios.ordinary import PLAIN
+from streamgauge.diagnosis.product import fixes_for, products, products_in
+
+MAX_EVIDENCE: Final = 6
+MAX_ACTUAL: Final = 1_000  # characters of `actual`, which may quote the endpoint
+# These groups judge bytes, whatever the dialect is.
+_ANY_DIALECT: Final = frozenset({"http", "headers", "framing", "resume", "limits", "security"})
+_BY_LEVEL: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
+
+
+def judge_case(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
+    """The result of every check, with the fixes for the products that the profile and the headers name, if any."""
+    known = products_in(seen.head for seen in case.of(PLAIN)) | ({case.profile.name} & products().keys())
+    return [for_products(_judge_one(case, check), known) for check in checks]
+
+
+def _judge_one(case: Case, check: Check) -> CheckResult:
+    found: list[tuple[Observed | None, Finding]]
+    try:
+        known = _beforehand(case, check)
+        found = [(None, known)] if known is not None else check.findings(case)
+    except Exception as error:  # A crash in a check is our bug: report `error`, run the other checks.
+        crash = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
+        found = [(None, crash)]
+    return _result(check, case, found)
+
+
+def asks(case: Case, check: Check) -> bool:
+    """Whether a check needs observations. If not, what is known of the endpoint already answers it."""
+    return _beforehand(case, check) is None
+
+
+def _beforehand(case: Case, check: Check) -> Finding | None:
+    rule = case.profile.rule_for(check.id)
+    if rule is not None and rule.level is None:
+        return not_applicable(f"the profile {case.profile.name} leaves it out: {rule.why}")
+    if reason := check.applies(case):
+        return not_applicable(reason)
+    if case.doubt is not None and check.group not in _ANY_DIALECT:
+        return inconclusive(case.doubt, SETTLE)
+    return None
+
+
+def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding]]) -> CheckResult:
+    rule = check.requirement
+    level, changed = _level(check, case.profile)
+    ran = {seen.scenario for seen in case.observed}
+    found = sorted(found, key=lambda pair: pair[1].rank)
+    seen, top = found[0]
+    verdict = _BY_LEVEL[level] if top.verdict is None else top.verdict
+    if changed is not None and level is not Level.MUST and verdict in (Verdict.FAIL, Verdict.WARN):
+        # `fail()` and `warn()` ignore the level; a profile that lowers the level caps them as well.
+        verdict = max(verdict, _BY_LEVEL[level], key=WORST_FIRST.index)
+    same = [pair for pair in found[1:] if pair[1].verdict == top.verdict]
+    evidence = [item for _, finding in (found[0], *same) for item in finding.evidence][:MAX_EVIDENCE]
+    actual = top.actual
+    reported = verdict in (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
+    if reported and (also := [other.label for other, _ in same if other is not None]):
+        actual += f" (also in {', '.join(also)})"
+    return CheckResult(
+        id=rule.id,
+        group=rule.group,
+        verdict=verdict,
+        level=level.value,
+        severity=rule.severity.value,
+        basis=rule.basis.value,
+        statement=rule.statement,
+        actual=mask(printable(actual, MAX_ACTUAL)),
+        expected=check.expected,
+        evidence=evidence,
+        reproduce=seen.curl or None if seen is not None else None,
+        fix=rule.fix,
+        fixes=dict(fixes_for(rule.id)),
+        references=list(rule.references),
+        breaks=rule.breaks,
+        needs=top.needs,
+        scenarios=[name for name in check.scenarios if name in ran],
+        profile=changed,
+    )
+
+
+def _level(check: Check, profile: Profile) -> tuple[Level, str | None]:
+    """The level of a check in a profile, and the change in words if there is one."""
+    usual, rule = check.requirement.level, profile.rule_for(check.id)
+    if rule is None or rule.level in (None, usual):
+        return usual, None
+    return rule.level, f"{usual} is {rule.level} in the profile {profile.name}: {rule.why}"
+
+
+def failed(results: Iterable[CheckResult], *, strict: bool) -> list[CheckResult]:
+    """The results that make a run fail; with `strict`, warnings too. A check that crashed always fails the run."""
+    bad = {Verdict.FAIL, Verdict.ERROR} | ({Verdict.WARN} if strict else set())
+    return [result for result in results if result.verdict in bad]

@@ -1,0 +1,109 @@
+"""How a scenario is declared: in words, together with the function that makes its requests.
+
+    @scenario(
+        "gzip",
+        "an ordinary stream by a browser on another site, which offers compression",
+        concurrency=Concurrency.ALONE,
+    )
+    def gzip(run: ScenarioRunner) -> Iterator[Observed]:
+        yield run.ask(headers={"Accept-Encoding": "gzip"})
+
+Checks name the scenarios whose observations they judge. Each scenario runs once, however many checks read it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.optins import MOCK, OptIn
+from streamgauge.conformance.scenarios.runner import ScenarioRunner
+
+
+class Concurrency(StrEnum):
+    """What may run at the same time as a scenario."""
+
+    FIRST = "first"  # nothing: it runs before the others, and they run only if it got a stream
+    SHARED = "shared"  # other shared scenarios, and idle ones
+    IDLE = "idle"  # everything: it waits for minutes and sends hardly anything
+    ALONE = "alone"  # only idle ones: it measures time, or causes load
+    LAST = "last"  # only idle ones, after everything else
+
+
+Requests = Callable[[ScenarioRunner], Iterator[Observed]]
+"""Makes the requests of one scenario."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Scenario:
+    """A kind of request; a scenario may make several, which `Observed.variant` tells apart.
+
+    `mock`: the endpoint's upstream has to be the mock. `opt_in`: permissions without which it does not run.
+    `part_of`: the scenario whose requests also give the observations of this one.
+    """
+
+    name: str
+    summary: str
+    requests: Requests
+    mock: bool = False
+    opt_in: tuple[OptIn, ...] = ()
+    concurrency: Concurrency = Concurrency.SHARED
+    part_of: str | None = None
+
+    def observe(self, run: ScenarioRunner) -> Iterator[Observed]:
+        """Make its requests."""
+        return self.requests(run._replace(scenario=self.name))
+
+    def missing(self, *, mock: bool, allowed: frozenset[OptIn]) -> list[str]:
+        """What the caller has to give before it can run; empty when it can."""
+        missing = [MOCK] if self.mock and not mock else []
+        return missing + [opt_in.value for opt_in in self.opt_in if opt_in not in allowed]
+
+
+class Part(NamedTuple):
+    """A scenario without requests of its own: those of another one show it too. `opt_in` adds to the other's."""
+
+    name: str
+    summary: str
+    opt_in: tuple[OptIn, ...] = ()
+
+
+DECLARED: Final[dict[str, Scenario]] = {}
+"""What has been declared so far. `streamgauge.conformance.scenarios.SCENARIOS` is the complete table."""
+
+
+def scenario(
+    name: str,
+    summary: str,
+    *,
+    mock: bool = False,
+    opt_in: tuple[OptIn, ...] = (),
+    concurrency: Concurrency = Concurrency.SHARED,
+    parts: Sequence[Part] = (),
+) -> Callable[[Requests], Requests]:
+    """Declare a scenario, and the `parts` that its requests also show. Raises ValueError on a name that is taken."""
+
+    def declare(requests: Requests) -> Requests:
+        _add(Scenario(name=name, summary=summary, requests=requests, mock=mock, opt_in=opt_in, concurrency=concurrency))
+        for part in parts:
+            _add(
+                Scenario(
+                    name=part.name,
+                    summary=part.summary,
+                    requests=requests,
+                    mock=mock,
+                    opt_in=(*opt_in, *part.opt_in),
+                    concurrency=concurrency,
+                    part_of=name,
+                )
+            )
+        return requests
+
+    return declare
+
+
+def _add(declared: Scenario) -> None:
+    if declared.name in DECLARED:
+        raise ValueError(f"two scenarios are called {declared.name}")
+    DECLARED[declared.name] = declared
