@@ -12,12 +12,12 @@ from typing import Final
 from streamgauge.transport import stamps
 from streamgauge.wire import Read
 
-_DRAIN_READS: Final = 256  # a peer that floods is not waited out
+_DRAIN_READS: Final = 256  # the most reads before closing, 16 MiB: a peer may send faster than they are read
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
 
 
 def left_of(ends_s: float | None) -> float | None:
-    """Seconds until then, for a socket's timeout. Raises TimeoutError when it is over."""
+    """Seconds until `ends_s` (monotonic), for a socket's timeout. Raises TimeoutError when that has passed."""
     if ends_s is None:
         return None
     left_s = ends_s - time.monotonic()
@@ -27,10 +27,11 @@ def left_of(ends_s: float | None) -> float | None:
 
 
 class Close(StrEnum):
-    """How the client leaves: an orderly close, an abortive one (SO_LINGER 0), or HTTP/2's, which ends the stream alone.
+    """How the client leaves a response.
 
-    Over HTTP/1.1, where a connection carries one stream, that is an orderly close. HALF closes the sending side only,
-    and goes on reading.
+    FIN is an orderly close, RST an abortive one (SO_LINGER 0). RST_STREAM ends the HTTP/2 stream and keeps the
+    connection; over HTTP/1.1, where a connection carries one stream, it is an orderly close. HALF closes only the
+    sending side and goes on reading.
     """
 
     FIN = "fin"
@@ -47,8 +48,8 @@ class Connection:
         self._tls: ssl.SSLObject | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._notified = False
-        self._raw: _socket.socket | None = None  # the same descriptor, past what gevent makes of a socket
+        self._notified = False  # the peer has sent close_notify (RFC 8446 section 6.1): no more data will come
+        self._raw: _socket.socket | None = None  # the same descriptor as a plain socket, without gevent's layer
 
     def start_tls(self, context: ssl.SSLContext, hostname: str, ends_s: float | None = None) -> None:
         """Handshake, over by `ends_s` of the monotonic clock. Raises ssl.SSLError, OSError or TimeoutError."""
@@ -81,7 +82,7 @@ class Connection:
         """Hand all of `data` to the kernel."""
         if self._tls is None:
             if self._raw is not None:
-                # What fits goes without a detour over the event loop.
+                # The send buffer nearly always has room for all of it, and gevent's send would switch to its hub.
                 with contextlib.suppress(BlockingIOError):
                     data = data[self._raw.send(data) :]
             if data:
@@ -94,7 +95,8 @@ class Connection:
         """The plaintext of one read (under TLS possibly of several, when a record spans them) and its stamp."""
         if self._tls is None:
             return stamps.receive(self._sock)
-        if self._notified:  # the peer's close_notify came along with the last data; it may keep TCP open for ours
+        # The close_notify came together with the last data. The peer may keep TCP open, so a recv could block for ever.
+        if self._notified:
             now_ns = time.time_ns()
             return b"", Read(now_ns, now_ns, 0, stamped=False)
         timeout_s = self._sock.gettimeout()
@@ -109,17 +111,18 @@ class Connection:
                 return b"", read
             if plain:
                 return plain, read
-            self._sock.settimeout(left_of(ends_s))  # parts of a record are not news: they don't restart the timeout
+            # A part of a TLS record has no plaintext yet, so it must not restart the read timeout.
+            self._sock.settimeout(left_of(ends_s))
 
     def watched(self) -> int:
-        """Get ready for `poll`; the descriptor to watch."""
+        """Prepare for `poll`; returns the descriptor to watch."""
         self._sock.setblocking(False)
         if self._raw is None:
             self._raw = _socket.socket(fileno=self._sock.fileno())
         return self._raw.fileno()
 
     def poll(self) -> tuple[bytes, Read] | None:
-        """What has arrived, without waiting; None when that is nothing, or only a part of a TLS record."""
+        """Read without waiting; None when nothing has arrived, or only a part of a TLS record."""
         assert self._raw is not None, "poll comes after watched"
         if self._notified:
             now_ns = time.time_ns()
@@ -151,7 +154,7 @@ class Connection:
                 self._notified = True
                 return b"".join(parts) or None
             parts.append(part)
-        self._flush()  # a TLS 1.3 key update asks for an answer
+        self._flush()  # the peer may have requested a key update (RFC 8446 section 4.6.3), which has to be answered
         return b"".join(parts)
 
     def _flush(self) -> None:
@@ -163,7 +166,10 @@ class Connection:
 
     @property
     def idle(self) -> bool:
-        """Nothing waits to be read: an idle connection with something to read has been closed, or is out of step."""
+        """Whether the connection can carry another request: nothing waits to be read.
+
+        Bytes before a request are a FIN, or an answer that nobody asked for: the connection is out of step.
+        """
         if self._notified:
             return False
         self._sock.setblocking(False)
@@ -176,12 +182,12 @@ class Connection:
         return False
 
     def half_close(self) -> None:
-        """Send a FIN, and go on reading (RFC 9112 section 9.6). Under TLS there is no such thing."""
+        """Send a FIN and go on reading (RFC 9112 section 9.6). Under TLS the FIN goes without a close_notify."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
     def close(self, how: Close = Close.FIN) -> None:
-        """Leave. Unread data would turn an orderly close into a reset, so it is read away first."""
+        """Close. Linux sends RST instead of FIN when unread data is left, so an orderly close reads it first."""
         if self._raw is not None:
             self._raw.detach()
             self._raw = None

@@ -1,4 +1,8 @@
-"""Opening a connection: look-up, TCP or Unix socket, a proxy's tunnel, TLS; each phase timed, all of them bounded."""
+"""Opening a connection: name look-up, TCP or Unix socket, a proxy's tunnel, TLS.
+
+Each phase is timed on the monotonic clock. One deadline bounds them all together: with a timeout a phase, a server that
+sends its handshake byte by byte would never time out.
+"""
 
 import contextlib
 import re
@@ -24,7 +28,7 @@ Address = tuple[Any, ...]
 
 
 class Origin(NamedTuple):
-    """Where a request goes: what connections are kept by (RFC 6454 section 4)."""
+    """The origin of a URL (RFC 6454 section 4). Idle connections are kept by origin."""
 
     scheme: str
     host: str
@@ -40,14 +44,14 @@ def origin_of(url: httpx.URL) -> Origin:
 
 
 class TunnelRefused(ConnectionError):  # noqa: N818 - a finding, not a fault
-    """A proxy that did not open a way to the endpoint; the message says what it answered."""
+    """A proxy did not open a tunnel to the endpoint; the message quotes its answer."""
 
 
 class Connector:
-    """Opens connections for one client, each at most as late as its connect timeout and its stream's deadline allow.
+    """Opens connections for one client, within the connect timeout and the stream's deadline.
 
-    With `unix_socket` every connection goes to that path, and no proxy is asked. With `http2` they are for HTTP/2,
-    which TLS has to agree on (ALPN, RFC 9113 section 3.2); without TLS the peer is known to speak it.
+    With `unix_socket` every connection goes to that path, past all proxies. With `http2` they are for HTTP/2: over TLS
+    both sides agree on it (ALPN, RFC 9113 section 3.2), without TLS the peer is known to speak it.
     """
 
     def __init__(
@@ -70,9 +74,9 @@ class Connector:
     def connect(
         self, origin: Origin, capture: Capture, proxy: Proxy | None, timeout_s: float | None, deadline_s: float | None
     ) -> Connection:
-        """A connection. Raises OSError (TimeoutError and ssl.SSLError among it) and UnicodeError."""
+        """An open connection. Raises OSError, which includes TimeoutError and ssl.SSLError, and UnicodeError."""
         ends_s = earlier(timeout_s, deadline_s)
-        # A proxy that is not tunnelled would speak HTTP/1.1 itself.
+        # HTTP/2 needs a tunnel even without TLS: a proxy without one speaks HTTP/1.1 to both sides.
         connection = self._open(origin, capture, proxy, ends_s, tunnel=self._http2 or origin.scheme == "https")
         if origin.scheme == "https":
             self._start_tls(connection, origin.host, capture, ends_s)
@@ -81,7 +85,7 @@ class Connector:
     def _open(
         self, origin: Origin, capture: Capture, proxy: Proxy | None, ends_s: float | None, *, tunnel: bool
     ) -> Connection:
-        """The connection before TLS; `tunnel` asks the proxy, if there is one, for a way through (RFC 9110 9.3.6)."""
+        """The connection before TLS; `tunnel` sends CONNECT to the proxy, if any (RFC 9110 section 9.3.6)."""
         if self.unix_socket is not None:
             connection = Connection(_dial([(socket.AF_UNIX, self.unix_socket)], capture, ends_s))
         else:
@@ -104,17 +108,17 @@ class Connector:
         return connection
 
     def _start_tls(self, connection: Connection, host: str, capture: Capture, ends_s: float | None) -> None:
-        """The handshake, timed. Closes the connection when it fails."""
+        """The timed handshake. Closes the connection when it fails."""
         began = time.monotonic_ns()
         with closing_on_error(connection):
             connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
             capture.tls_ns = time.monotonic_ns() - began
             if self._http2 and connection.alpn != "h2":
-                raise ConnectionError("it does not offer HTTP/2 (ALPN has no h2): leave --http2 away")
+                raise ConnectionError("the endpoint does not offer HTTP/2 (no h2 in ALPN): drop --http2")
 
 
 def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
-    """When a phase that starts now must be over, on the monotonic clock; None for never."""
+    """The monotonic time at which a phase that starts now must be over; None without a limit."""
     if timeout_s is None:
         return deadline_s
     ends_s = time.monotonic() + timeout_s
@@ -124,7 +128,7 @@ def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
 def connect_error(
     error: OSError | UnicodeError, origin: Origin, capture: Capture, proxy: Proxy | None, unix_socket: str | None
 ) -> httpx.TransportError:
-    """Map what a socket or TLS raised to httpx's exceptions, and note it in the capture."""
+    """The httpx exception for an error of the socket or of TLS, which is also noted in the capture."""
     where, host = origin.where, origin.host
     if unix_socket is not None:
         where = unix_socket
@@ -139,13 +143,13 @@ def connect_error(
     if isinstance(error, ssl.SSLCertVerificationError):
         capture.detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
     elif isinstance(error, ssl.SSLError) and "no application protocol" in str(error).lower():
-        capture.detail = f"{where} does not offer HTTP/2: leave --http2 away"
+        capture.detail = f"{where} does not offer HTTP/2: drop --http2"
     elif isinstance(error, ssl.SSLError):
         capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
     elif isinstance(error, socket.gaierror):
         capture.detail = f"the host name {host!r} cannot be resolved: {error.strerror}"
     elif isinstance(error, UnicodeError):
-        capture.detail = f"the host name {host!r} is not a valid one: {error}"
+        capture.detail = f"the host name {host!r} is not valid: {error}"
     else:
         capture.detail = f"cannot connect to {where}: {error.strerror or error}"
     return httpx.ConnectError(capture.detail)
@@ -183,7 +187,7 @@ def _look_up(host: str, port: int, ends_s: float | None) -> list[tuple[int, Addr
 
 
 def _dial(addresses: list[tuple[int, Any]], capture: Capture, ends_s: float | None) -> socket.socket:
-    """A socket connected to the first address that answers; the time is that of all of them together."""
+    """A socket connected to the first address that answers. `connect_ns` covers all attempts together."""
     began = time.monotonic_ns()
     failure = OSError("the name has no address")
     for family, address in addresses:
@@ -204,7 +208,7 @@ def _dial(addresses: list[tuple[int, Any]], capture: Capture, ends_s: float | No
 
 
 def _tunnel(sock: socket.socket, proxy: Proxy, target: bytes, ends_s: float | None) -> None:
-    """CONNECT. Read byte by byte: what follows the proxy's head is the endpoint's already."""
+    """Send CONNECT and read the answer's head, byte by byte: the next byte may already be the endpoint's."""
     sock.settimeout(left_of(ends_s))
     sock.sendall(b"\r\n".join([b"CONNECT " + target + b" HTTP/1.1", b"Host: " + target, *proxy.fields, b"", b""]))
     head = b""
@@ -225,7 +229,7 @@ def _tunnel(sock: socket.socket, proxy: Proxy, target: bytes, ends_s: float | No
 
 @contextlib.contextmanager
 def closing_on_error(connection: Connection | None) -> Iterator[None]:
-    """Whoever has a connection closes it when what follows fails."""
+    """Close the connection when the block fails."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,10 @@
-"""One response being read into a Capture: waited for, bounded in time, left early, and kept for reuse at its end."""
+"""The reading of one response into a Capture: waiting, time limits, leaving early, reuse of the connection at the end.
+
+There are two ways to read. Without a `watch`, `step` blocks for one read and parses it at once. With a `watch`, an
+event loop calls `_take`, which only stores the read. Parsing many reads at once costs a third of parsing each, and
+while one stream is parsed the tokens of the others wait in their sockets. The stored reads are parsed when a read may
+end the response, when no read has come for a second, and at the end.
+"""
 
 import ssl
 import time
@@ -11,60 +17,62 @@ from streamgauge.transport.connection import Close, Connection
 from streamgauge.wire import Capture, End, Read
 
 _TICK_S: Final = 1.0
-_WINDOW: Final = 64  # reads that are looked at together; where one is unusual, fewer and fewer
-_FEW: Final = 4
-_STORED_BYTES: Final = 4 * 1024 * 1024  # more is looked at, because only the parser knows the limits of a body
+_BATCH: Final = 64  # reads that the parser's fast path takes at once; a batch that it declines is halved
+_FEW: Final = 4  # a batch that is not larger is no longer halved
+_MOST_STORED_BYTES: Final = 4 * 1024 * 1024  # above this, parse at once: only the parser enforces the body limit
 
 
 class Watch(Protocol):
     """How an event loop waits for many connections at once."""
 
     def __call__(self, descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
-        """Call `take` whenever `descriptor` can be read, and `tick` at once and again after the seconds it returns.
+        """Call `take` whenever `descriptor` can be read. Call `tick` at once, and again after the seconds it returns.
 
-        Return when `take` has returned False or `tick` None.
+        Return when `take` has returned False or `tick` has returned None.
         """
 
 
 class Parser(Protocol):
-    """What the bytes of one response mean: it fills the capture, and ends it."""
+    """Parses the bytes of one response: fills the capture, and ends it."""
 
     done: bool
     keep_alive: bool
-    leaves: Close  # how a client of this protocol leaves a response that it does not want
+    default_close: Close  # how a client of this protocol ends a response that it no longer wants
 
     @property
-    def doubt(self) -> str:
-        """Said with a connection that broke, where the peer may not speak this protocol at all."""
+    def broken_hint(self) -> str:
+        """Added to the message about a broken connection when the peer may not speak this protocol at all."""
 
     @property
     def unsent(self) -> bool:
-        """Whether the peer has to make room for the rest of the request."""
+        """Whether a part of the request waits until the peer opens its flow-control window."""
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`."""
 
     def plain(self, data: bytes) -> bool:
-        """Whether the bytes of a read can wait: more of the body, no end, and nothing that wants an answer."""
+        """Whether parsing these bytes can wait: they only continue the body, neither end it nor call for an answer."""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
-        """What `feed` does, for reads from number `read` on; False, and nothing is taken, where it has to do it."""
+        """The fast path of `feed` for many reads, numbered from `read` on. Law: it has the effect of `feed` for each of
+        them, or returns False and has none.
+        """
 
     def eof(self) -> None:
         """The peer closed its side."""
 
     def outgoing(self) -> bytes:
-        """What has to be sent now."""
+        """The bytes that have to be sent now."""
 
     def cancel(self) -> bytes:
-        """What ends this response and leaves the connection; nothing where only closing that does."""
+        """The bytes that end this response but not the connection; empty where only closing the connection ends it."""
 
     def release(self) -> None:
         """Take no more."""
 
 
 def raise_for_end(capture: Capture) -> None:
-    """What httpx's callers expect of an unfinished response; nothing for one that ended otherwise."""
+    """Raise the exception that httpx's callers expect of an unfinished response; nothing for any other end."""
     end, detail = capture.end, capture.detail
     if end is End.TIMEOUT:
         raise httpx.ReadTimeout(detail or "timeout")
@@ -75,11 +83,7 @@ def raise_for_end(capture: Capture) -> None:
 
 
 class Exchange(httpx.SyncByteStream):
-    """The body of one response, as httpx iterates it; `drain` is the same without httpx in between.
-
-    With a `watch`, waiting is its business, and reads are only stored as they come; what they mean is found out when
-    one may have ended the response, when none has come for a while, and at the end.
-    """
+    """The body of one response, as httpx iterates it; `drain` reads the same without httpx in between."""
 
     def __init__(
         self,
@@ -94,24 +98,25 @@ class Exchange(httpx.SyncByteStream):
         self._parser = parser
         self._sending = parser.unsent
         self._timeout_s = timeout_s
-        self._returned = 0
+        self._iterated = 0  # pieces of the body that `__iter__` has yielded
         self._pool: list[Connection] | None = None
         self._leave: tuple[float, Close] | None = None
         self._watch = watch
-        self._arrived: list[tuple[bytes, Read]] = []
-        self._arrived_bytes = 0
+        self._stored: list[tuple[bytes, Read]] = []
+        self._stored_bytes = 0
         self._deadline_s: float | None = None
         self._until_head = False
-        self._heard = 0  # reads until `_heard_s`, when the last tick found new ones
-        self._heard_s = 0.0
+        # The read timeout of a watched response: its ticks count the reads, and time the last tick that found new ones.
+        self._reads_at_tick = 0
+        self._last_read_s = 0.0
 
     def __iter__(self) -> Iterator[bytes]:
         body = self.capture.body
         more = True
         while True:
-            while self._returned < len(body):
-                self._returned += 1
-                yield body[self._returned - 1][1]
+            while self._iterated < len(body):
+                self._iterated += 1
+                yield body[self._iterated - 1][1]
             if not more:
                 raise_for_end(self.capture)
                 return
@@ -123,9 +128,9 @@ class Exchange(httpx.SyncByteStream):
             self._finish()
             return False
         timeout_s = self._timeout_s
-        ends = self._ends(deadline_s)
-        if ends:
-            left = min(ends) - time.monotonic()
+        limits = self._time_limits(deadline_s)
+        if limits:
+            left = min(limits) - time.monotonic()
             if left <= 0:
                 self._out_of_time()
                 return False
@@ -134,21 +139,21 @@ class Exchange(httpx.SyncByteStream):
             self._connection.settimeout(timeout_s)
             data, read = self._connection.receive()
         except TimeoutError:
-            if ends and time.monotonic() >= min(ends):
+            if limits and time.monotonic() >= min(limits):
                 self._out_of_time()
                 return False
-            self._silent(0.0 if timeout_s is None else timeout_s)
+            self._stop_silent(0.0 if timeout_s is None else timeout_s)
             return False
         except OSError as error:
-            self._broke(error)
+            self._stop_broken(error)
             return False
-        self._feed(data, read)
-        return self._goes_on()
+        self._parse(data, read)
+        return self._answer()
 
     def drain(self, deadline_s: float | None = None) -> None:
         """Read to the end; `deadline_s` is on the monotonic clock."""
         if self._watch is not None:
-            self._be_called(self._watch, deadline_s, until_head=False)
+            self._read_by_watch(self._watch, deadline_s, until_head=False)
         else:
             while self.step(deadline_s):
                 pass
@@ -156,52 +161,53 @@ class Exchange(httpx.SyncByteStream):
     def read_head(self, deadline_s: float | None = None) -> None:
         """Read until the head is there, or the response has ended without one."""
         if self._watch is not None:
-            self._be_called(self._watch, deadline_s, until_head=True)
+            self._read_by_watch(self._watch, deadline_s, until_head=True)
         else:
             while self.capture.head is None and self.step(deadline_s):
                 pass
 
-    def _be_called(self, watch: Watch, deadline_s: float | None, *, until_head: bool) -> None:
-        """Let `watch` call until the end, or only until the head is there."""
-        while self._parser.unsent and self.step(deadline_s):  # a loop that serves all cannot wait for one to be sent
+    def _read_by_watch(self, watch: Watch, deadline_s: float | None, *, until_head: bool) -> None:
+        """Let `watch` call `_take` and `_tick` until the end, or only until the head is there."""
+        # A request body that waits for flow control is sent here: an event loop must not block in a send.
+        while self._parser.unsent and self.step(deadline_s):
             pass
         if self._parser.done or self._connection is None:
             self._finish()
             return
         self._deadline_s, self._until_head = deadline_s, until_head
-        self._heard, self._heard_s = self._count, time.monotonic()
+        self._reads_at_tick, self._last_read_s = self._read_count, time.monotonic()
         watch(self._connection.watched(), self._take, self._tick)
 
     @property
-    def _count(self) -> int:
-        return len(self.capture.reads) + len(self._arrived)
+    def _read_count(self) -> int:
+        return len(self.capture.reads) + len(self._stored)
 
     def _take(self) -> bool:
-        """Store one read; False when there is nothing more to wait for."""
+        """Store one read; False when the response has ended, or its head is there and only that was wanted."""
         assert self._connection is not None
         try:
             arrival = self._connection.poll()
         except OSError as error:
-            self._broke(error)
+            self._stop_broken(error)
             return False
         if arrival is None:
             return True
-        self._arrived.append(arrival)
+        self._stored.append(arrival)
         data = arrival[0]
-        self._arrived_bytes += len(data)
-        if self._parser.plain(data) and self._arrived_bytes < _STORED_BYTES:
+        self._stored_bytes += len(data)
+        if self._parser.plain(data) and self._stored_bytes < _MOST_STORED_BYTES:
             return True
-        self._digest()
-        return self._goes_on() and not (self._until_head and self.capture.head is not None)
+        self._parse_stored()
+        return self._answer() and not (self._until_head and self.capture.head is not None)
 
-    def _goes_on(self) -> bool:
-        """Answer what wants an answer; False when the response has ended."""
+    def _answer(self) -> bool:
+        """Send what the parser has to send (HTTP/2 settings, windows); False when the response has ended."""
         assert self._connection is not None
         if answer := self._parser.outgoing():
             try:
                 self._connection.send(answer)
             except OSError as error:
-                self._broke(error)
+                self._stop_broken(error)
                 return False
             if self._sending:
                 self._sending = self._parser.unsent
@@ -212,57 +218,58 @@ class Exchange(httpx.SyncByteStream):
         return True
 
     def _tick(self) -> float | None:
-        """Seconds until this wants to be called again; None when the time is over."""
+        """Check the time limits. Returns the seconds to the next call, None when the response has ended."""
         now_s = time.monotonic()
-        ends = self._ends(self._deadline_s)
-        if ends and min(ends) <= now_s:
+        limits = self._time_limits(self._deadline_s)
+        if limits and min(limits) <= now_s:
             self._out_of_time()
             return None
-        if self._count != self._heard:
-            self._heard, self._heard_s = self._count, now_s
-        elif self._arrived:
-            self._digest()  # the end may have come together with something behind it
-            if not self._goes_on():
+        if self._read_count != self._reads_at_tick:
+            self._reads_at_tick, self._last_read_s = self._read_count, now_s
+        elif self._stored:
+            # The final chunk may share a read with trailing bytes, and `plain` looks at the last four bytes only.
+            self._parse_stored()
+            if not self._answer():
                 return None
-        waits = [_TICK_S, *(end - now_s for end in ends)]
+        waits = [_TICK_S, *(end - now_s for end in limits)]
         if self._timeout_s is not None:
-            left_s = self._heard_s + self._timeout_s - now_s
+            left_s = self._last_read_s + self._timeout_s - now_s
             if left_s <= 0:
-                self._silent(self._timeout_s)
+                self._stop_silent(self._timeout_s)
                 return None
             waits.append(left_s)
         return min(waits)
 
-    def _digest(self) -> None:
-        """Find out what the stored reads mean."""
-        arrived, self._arrived, self._arrived_bytes = self._arrived, [], 0
+    def _parse_stored(self) -> None:
+        """Parse the stored reads, as many as possible by the parser's fast path."""
+        stored, self._stored, self._stored_bytes = self._stored, [], 0
         capture = self.capture
         if capture.wire is None:
-            # The last may be the end, which is no chunk.
-            for start in range(0, len(arrived) - 1, _WINDOW):
-                self._look_at(arrived[start : min(start + _WINDOW, len(arrived) - 1)])
-            arrived = arrived[-1:]
-        self._look_at_each(arrived)
+            # The last read may hold the terminating chunk, which the fast path always declines.
+            for start in range(0, len(stored) - 1, _BATCH):
+                self._parse_batch(stored[start : min(start + _BATCH, len(stored) - 1)])
+            stored = stored[-1:]
+        self._parse_each(stored)
 
-    def _look_at(self, arrived: list[tuple[bytes, Read]]) -> None:
+    def _parse_batch(self, stored: list[tuple[bytes, Read]]) -> None:
         capture = self.capture
-        if self._parser.feed_plain([data for data, _ in arrived], len(capture.reads)):
-            capture.reads += [read for _, read in arrived]
-        elif len(arrived) <= _FEW:
-            self._look_at_each(arrived)
+        if self._parser.feed_plain([data for data, _ in stored], len(capture.reads)):
+            capture.reads += [read for _, read in stored]
+        elif len(stored) <= _FEW:
+            self._parse_each(stored)
         else:
-            half = len(arrived) // 2
-            self._look_at(arrived[:half])
-            self._look_at(arrived[half:])
+            half = len(stored) // 2
+            self._parse_batch(stored[:half])
+            self._parse_batch(stored[half:])
 
-    def _look_at_each(self, arrived: list[tuple[bytes, Read]]) -> None:
-        for data, read in arrived:
+    def _parse_each(self, stored: list[tuple[bytes, Read]]) -> None:
+        for data, read in stored:
             if self._parser.done:
-                self._parser.keep_alive = False  # this came behind the end
+                self._parser.keep_alive = False  # bytes behind the end: the connection is out of step
                 break
-            self._feed(data, read)
+            self._parse(data, read)
 
-    def _feed(self, data: bytes, read: Read) -> None:
+    def _parse(self, data: bytes, read: Read) -> None:
         capture = self.capture
         if not data:
             capture.end_ns = read.t_ns
@@ -274,31 +281,31 @@ class Exchange(httpx.SyncByteStream):
             capture.wire.append(data)
         self._parser.feed(data, index)
 
-    def _ends(self, deadline_s: float | None) -> list[float]:
-        """When to stop, on the monotonic clock, whatever comes."""
+    def _time_limits(self, deadline_s: float | None) -> list[float]:
+        """The times to stop at, on the monotonic clock, even while bytes come."""
         return [at for at in (deadline_s, self._leave[0] if self._leave else None) if at is not None]
 
-    def _silent(self, waited_s: float) -> None:
-        what = "answer" if self.capture.head is None else "byte"
-        self._stop(End.TIMEOUT, f"no {what} came for {waited_s:.1f} s")
+    def _stop_silent(self, waited_s: float) -> None:
+        missing = "answer" if self.capture.head is None else "byte"
+        self._stop(End.TIMEOUT, f"no {missing} came for {waited_s:.1f} s")
 
-    def _broke(self, error: OSError) -> None:
-        doubt = self._parser.doubt
+    def _stop_broken(self, error: OSError) -> None:
+        hint = self._parser.broken_hint
         if isinstance(error, ssl.SSLError):
             self._stop(End.MALFORMED, f"TLS failed while reading: {error.reason or error}")
         elif isinstance(error, ConnectionResetError | BrokenPipeError):
-            self._stop(End.RESET, f"the connection was reset by the peer{doubt}")
+            self._stop(End.RESET, f"the connection was reset by the peer{hint}")
         else:
-            self._stop(End.RESET, f"the connection broke: {error.strerror or error}{doubt}")
+            self._stop(End.RESET, f"the connection broke: {error.strerror or error}{hint}")
 
     def half_close(self) -> None:
-        """Tell the peer that nothing more will be sent, and go on reading."""
+        """Close the sending side, and go on reading."""
         if self._connection is not None:
             self._connection.half_close()
 
     def leave(self, how: Close) -> None:
-        """Close before the end, as a user who has seen enough."""
-        self._digest()
+        """Close before the end, as a user who stops the answer."""
+        self._parse_stored()
         capture = self.capture
         if capture.end is None:
             capture.end = End.CANCELLED
@@ -314,21 +321,21 @@ class Exchange(httpx.SyncByteStream):
             self._parser.release()
 
     def leave_at(self, when_s: float, how: Close) -> None:
-        """Close at that time of the monotonic clock if the response has not ended by then, answered or not."""
+        """Close at that time of the monotonic clock, with or without an answer, unless the response has ended."""
         self._leave = (when_s, how)
 
     def interrupt(self) -> None:
-        """The run ends here, not the stream."""
+        """End the exchange because the run ends; the outcome says nothing about the endpoint."""
         if self.capture.end is None:
             self._stop(End.INTERRUPTED, "the run ended before the stream did")
 
     def close(self) -> None:
-        """httpx closes a response it is done with."""
+        """End the response, for httpx: it closes every response, also one that it has not read to the end."""
         if self._connection is not None:
-            self.leave(self._parser.leaves)
+            self.leave(self._parser.default_close)
 
     def keep_in(self, pool: list[Connection]) -> None:
-        """Where the connection goes when the response is complete and the peer keeps it open."""
+        """Put the connection into this pool when the response is complete and the peer keeps it open."""
         self._pool = pool
 
     def _out_of_time(self) -> None:
@@ -338,7 +345,7 @@ class Exchange(httpx.SyncByteStream):
             self._stop(End.TIMEOUT, "the stream was still running at the deadline")
 
     def _stop(self, end: End, detail: str) -> None:
-        self._digest()
+        self._parse_stored()
         if not self._parser.done:
             self.capture.end = end
             self.capture.detail = detail
@@ -351,7 +358,7 @@ class Exchange(httpx.SyncByteStream):
             return
         self._parser.release()
         if capture.end_ns is None:
-            # A complete response ended with its last byte; anything else ended when we stopped waiting.
+            # A complete response ended with its last byte. Any other ended when the harness stopped waiting.
             complete = capture.end is End.COMPLETE and capture.reads
             capture.end_ns = capture.reads[-1].t_ns if complete else time.time_ns()
         if self._parser.done and self._parser.keep_alive and self._pool is not None:
@@ -361,7 +368,7 @@ class Exchange(httpx.SyncByteStream):
 
 
 def _sent(connection: Connection, farewell: bytes) -> bool:
-    """Whether it went out at once: this may be the event loop, and it is a few bytes."""
+    """Send without waiting, because this may run in the event loop; False when it could not be sent."""
     try:
         connection.settimeout(0)
         connection.send(farewell)

@@ -1,4 +1,4 @@
-"""Response bytes in, head and body pieces out, into a Capture. No socket: a list of reads will do."""
+"""HTTP/1.1 without a socket: response bytes in, head and body pieces out, into a Capture."""
 
 from typing import Final
 
@@ -7,28 +7,30 @@ import httptools
 from streamgauge.transport.connection import Close
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Framing, Head
 
-# llhttp's binding copies a header anew for each piece of it: byte by byte, this much is half a second's work.
+# httptools copies a header again for each piece of it that arrives, so a head that comes byte by byte costs quadratic
+# time: half a second for this size.
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 128 * 1024 * 1024
 MAX_PIECES: Final = 1_000_000
-_MOST_WIRE: Final = 2  # times the body
+# Bytes on the wire, as a multiple of the largest body: chunk extensions and trailers have no limit of their own.
+_MOST_WIRE_PER_BODY: Final = 2
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
 def body_limit(capture: Capture) -> int:
-    """The most bytes of a body that are taken."""
+    """The largest body that is accepted, in bytes; smaller when the wire is kept as well."""
     return MAX_BODY_BYTES if capture.wire is None else MAX_KEPT_BYTES
 
 
 class ResponseParser:
-    """Feeds one response into `capture`; `done` turns True when nothing more belongs to it.
+    """Parses one response into `capture`; `done` turns True when no more bytes belong to it.
 
-    Informational (1xx) responses are skipped. The parser is llhttp in its strict mode, so what it refuses is a
-    protocol error of the endpoint's (RFC 9112).
+    Informational (1xx) responses are skipped (RFC 9110 section 15.2). The parser is llhttp in its strict mode, so
+    everything that it refuses is an endpoint's violation of RFC 9112.
     """
 
-    leaves = Close.FIN
-    doubt = ""
+    default_close = Close.FIN
+    broken_hint = ""
     unsent = False
 
     def __init__(self, capture: Capture) -> None:
@@ -58,40 +60,45 @@ class ResponseParser:
             else:
                 self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {error} (within {self._bytes:,} bytes)")
         except httptools.HttpParserUpgrade:
-            # 101: what follows is another protocol, so the answer ends here, and the connection with it.
+            # Status 101: another protocol follows, so the answer ends here and the connection cannot be used again.
             self.keep_alive = False
         if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
         elif self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
-        elif self._bytes > _MOST_WIRE * self._max_body_bytes and not self.done:
-            # Extensions of a chunk and trailers are no body, and have no end of their own.
-            self._end(
-                End.TOO_LARGE, f"the answer has more than {_MOST_WIRE * self._max_body_bytes:,} bytes on the wire"
-            )
+        elif self._bytes > _MOST_WIRE_PER_BODY * self._max_body_bytes and not self.done:
+            most = _MOST_WIRE_PER_BODY * self._max_body_bytes
+            self._end(End.TOO_LARGE, f"the answer has more than {most:,} bytes on the wire")
         self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
 
     def release(self) -> None:
-        """Take no more. llhttp's callbacks hold this object: a cycle would keep every stream until a collection."""
+        """Break the reference cycle between llhttp's callbacks and this object; no bytes may follow.
+
+        With the cycle every stream lived until the next garbage collection, which stopped a load for 0.2 s at a time.
+        """
         del self._http
 
     def plain(self, data: bytes) -> bool:
-        """Whether more of a chunked body is all that this can be."""
-        # It ends with two line ends (RFC 9112 section 7.1), of which the last read may bring only some.
+        """Whether these bytes can only be more of a chunked body.
+
+        A chunked body ends with two line ends (RFC 9112 section 7.1). The last read may bring only some of those four
+        bytes, so a read of fewer than four bytes is never plain.
+        """
         return self._chunked and len(data) >= 4 and data[-4:] != b"\r\n\r\n"
 
     def outgoing(self) -> bytes:
-        """HTTP/1.1 asks for no answer."""
+        """Nothing: an HTTP/1.1 client sends nothing while it reads."""
         return b""
 
     def cancel(self) -> bytes:
-        """A connection carries one response: only closing it ends that."""
+        """Nothing: in HTTP/1.1 only closing the connection ends a response early."""
         return b""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
-        """What `feed` gives for reads from number `read` on, at a third of the cost, if each is just whole chunks.
+        """The fast path of `feed`, at a third of the cost, for reads from number `read` on that are whole chunks each.
 
-        False, and nothing is taken, if that is not so: then `feed` has to look at them.
+        Law: it has the effect of `feed` for each read, or returns False and has none (test_http1_parser.py:
+        test_whole_chunks_taken_together_are_what_they_are_one_by_one).
         """
         joined = b"".join(pieces)
         if not self._between_chunks or self.done or not joined.endswith(b"\r\n"):
@@ -139,7 +146,7 @@ class ResponseParser:
         self.capture.end = end
         self.capture.detail = detail
 
-    # httptools calls these by name.
+    # The callbacks of httptools, which finds them by name.
 
     def on_message_begin(self) -> None:
         if self.done:
@@ -152,7 +159,7 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.capture.head is not None:
-            return  # a trailer: nobody asks for them, and nothing bounds them
+            return  # a trailer field: no check needs it, and the number of trailer fields has no limit
         self._headers.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
@@ -168,9 +175,12 @@ class ResponseParser:
         self.keep_alive = "close" not in connection and (version != "1.0" or "keep-alive" in connection)
         if capture.method == "HEAD" or status in (204, 304):
             capture.framing = Framing.NONE
-            self.keep_alive = False  # whatever follows a HEAD's head would be read as the next answer
+            # Not reused: a server that sends a body here all the same would put it in front of the next answer.
+            self.keep_alive = False
             self._end(End.COMPLETE, None)
-        elif (head.get("transfer-encoding") or "").lower().endswith("chunked"):  # RFC 9112 6.3: only as the last one
+        elif (
+            (head.get("transfer-encoding") or "").lower().endswith("chunked")
+        ):  # RFC 9112 section 6.3: chunked counts only as the last coding
             capture.framing = Framing.CHUNKED
             self._chunked = self._between_chunks = True
         elif head.get("content-length") is not None:
@@ -200,7 +210,7 @@ def _reads_of_chunks(pieces: list[bytes], read: int, sizes: list[int]) -> list[i
     if len(sizes) == len(pieces):
         return list(range(read, read + len(pieces))) if [len(piece) for piece in pieces] == sizes else None
     reads = []
-    end = 0  # of the pieces so far
+    end = 0  # length of all pieces so far
     at = 0
     each = iter(sizes)
     for number, piece in enumerate(pieces, read):

@@ -1,7 +1,7 @@
-"""HTTP/2 over the connections and exchanges that HTTP/1.1 has: every read with its kernel stamp.
+"""HTTP/2 over the same connections and exchanges as HTTP/1.1: every read with its kernel stamp.
 
-A token costs what it costs there, a stream some 0.15 ms more for its two heads (`make bench-paths`). One stream at a
-time per client, on a connection that is kept for the next one, also when a stream was reset.
+A token costs as much CPU as over HTTP/1.1, a stream about 0.15 ms more for its two heads (`make bench-paths`). A client
+has one stream at a time. Its connection is kept for the next stream, also when a stream was reset.
 """
 
 import ssl
@@ -21,15 +21,15 @@ from streamgauge.transport.proxies import Proxy
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.wire import Capture, End
 
-# RFC 9113 section 8.2.2, and Host, which is :authority.
+# Fields that HTTP/2 forbids (RFC 9113 section 8.2.2), and Host, which becomes :authority.
 _HOP_BY_HOP: Final = frozenset(
     {b"host", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
-_IDLE_READS: Final = 64  # a peer that still sends as much is not waited out
+_IDLE_READS: Final = 64  # a peer that sends even more between two streams is given up
 
 
 class Http2Transport(CaptureTransport):
-    """The transport, for connections of which it is known that the peer speaks HTTP/2."""
+    """The transport, for peers that are known to speak HTTP/2 (RFC 9113 section 3.3, prior knowledge, or ALPN)."""
 
     def __init__(
         self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, watch: Watch | None = None
@@ -39,24 +39,24 @@ class Http2Transport(CaptureTransport):
 
     def _prepare(
         self,
-        asking: PreparedRequest,
-        proxy: Proxy | None,  # noqa: ARG002 - it is tunnelled through
+        prepared: PreparedRequest,
+        proxy: Proxy | None,  # noqa: ARG002 - the connection is a tunnel through it
         connection: Connection | None,
         capture: Capture,
     ) -> tuple[bytes, Parser]:
         session = Session() if connection is None else self._sessions[connection]
-        to, own = asking.to, _fields(asking)
-        capture.request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + asking.body
-        authority = next((value for name, value in asking.fields if name.lower() == b"host"), to.host)
+        to, own = prepared.to, _fields(prepared)
+        capture.request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + prepared.body
+        authority = next((value for name, value in prepared.fields if name.lower() == b"host"), to.host)
         fields = [
-            (b":method", asking.method.encode("ascii")),
+            (b":method", prepared.method.encode("ascii")),
             (b":authority", authority),
             (b":scheme", to.url.raw_scheme),
             (b":path", to.target),
             *own,
         ]
         try:
-            parser = StreamParser(capture, session, fields, asking.body)
+            parser = StreamParser(capture, session, fields, prepared.body)
         except h2.exceptions.ProtocolError as error:
             capture.end, capture.detail = End.MALFORMED, f"the request is not valid HTTP/2: {error}"
             raise httpx.LocalProtocolError(capture.detail) from error
@@ -67,7 +67,9 @@ class Http2Transport(CaptureTransport):
         self._sessions[connection] = parser.session
 
     def _is_open(self, connection: Connection) -> bool:
-        """Other than in HTTP/1.1, what came in the meantime may be a PING, or the last of a stream that was reset."""
+        """Read what came between two streams. Unlike in HTTP/1.1, that may be harmless: a PING, or the rest of a stream
+        that was reset.
+        """
         session = self._sessions[connection]
         try:
             for _ in range(_IDLE_READS):
@@ -82,5 +84,5 @@ class Http2Transport(CaptureTransport):
         return False
 
 
-def _fields(asking: PreparedRequest) -> list[tuple[bytes, bytes]]:
-    return [(lower, value) for name, value in asking.fields if (lower := name.lower()) not in _HOP_BY_HOP]
+def _fields(prepared: PreparedRequest) -> list[tuple[bytes, bytes]]:
+    return [(lower, value) for name, value in prepared.fields if (lower := name.lower()) not in _HOP_BY_HOP]

@@ -1,4 +1,4 @@
-"""Frames in, head and body pieces out, into a Capture: for HTTP/2 what `parser` is for HTTP/1.1. No socket."""
+"""HTTP/2 without a socket: frames in, head and body pieces out, into a Capture."""
 
 import re
 from typing import Final
@@ -19,21 +19,21 @@ from streamgauge.transport.http2_session import (
 )
 from streamgauge.wire import Capture, End, Framing, Head
 
-# PING, SETTINGS, empty DATA and all the others that a peer may send without end, RFC 9113 section 10.5.
+# Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
 MAX_ASIDE_BYTES: Final = 256 * 1024
-_SETTLE_BYTES: Final = WINDOW_BYTES // 8
+_SETTLE_BYTES: Final = WINDOW_BYTES // 8  # h2 is told of DATA that the fast path took at least this often
 _LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
 _STATUS: Final = re.compile("[2-5][0-9][0-9]")
 
 
 class StreamParser:
-    """Asks one request of a session and feeds its response into `capture`.
+    """Opens one stream of a session and parses its response into `capture`.
 
-    A piece of the body is a DATA frame, and it came with the read that completed it. Reads before the one with the
-    head are not the response's: they are left out of the capture.
+    A piece of the body is the payload of a DATA frame; its read is the one that completed the frame. Reads before the
+    one with the head do not belong to the response: they are left out of the capture.
     """
 
-    leaves = Close.RST_STREAM
+    default_close = Close.RST_STREAM
 
     def __init__(self, capture: Capture, session: Session, fields: Fields, body: bytes = b"") -> None:
         """Raises h2.exceptions.ProtocolError for a request that HTTP/2 does not allow."""
@@ -52,16 +52,17 @@ class StreamParser:
         self._strays = session.stray_bytes
         self._unsettled = 0
         self._sized = False
-        self._plain = b""  # what a frame begins with, after its size, that is nothing but more of the body
+        # Type, flags and stream in the header of a frame that only continues the body; empty while no frame may do so.
+        self._plain = b""
 
     @property
     def unsent(self) -> bool:
-        """Whether the peer has to make room for the rest of the request."""
+        """Whether a part of the request waits until the peer opens its flow-control window."""
         return bool(self._unsent)
 
     @property
-    def doubt(self) -> str:
-        """For a peer that has sent no frame."""
+    def broken_hint(self) -> str:
+        """For a peer that has not sent a single HTTP/2 frame."""
         return "" if self.session.heard else " (does the endpoint speak HTTP/2 on this port?)"
 
     def plain(self, data: bytes) -> bool:
@@ -85,7 +86,7 @@ class StreamParser:
         except h2.exceptions.DenialOfServiceError:
             self._end(End.TOO_LARGE, f"the answer has header fields of more than {MAX_HEADERS_BYTES:,} bytes")
         except h2.exceptions.ProtocolError as error:
-            self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.doubt}")
+            self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.broken_hint}")
         self._check_bounds()
         self.keep_alive = self._over and not self._unsent and self.session.usable
         capture = self.capture
@@ -93,9 +94,10 @@ class StreamParser:
         self._plain = b"\0\0" + self._stream.to_bytes(4) if plain else b""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
-        """What `feed` gives for reads from number `read` on, at a fraction of the cost, if all of them are `plain`.
+        """The fast path of `feed`, at a fraction of the cost, for reads from number `read` on that are `plain` each.
 
-        False, and nothing is taken, if that is not so: then `feed` has to look at them.
+        Law: it has the effect of `feed` for each read, or returns False and has none (test_http2_parser.py:
+        test_nothing_can_tell_the_fast_path_from_the_slow_one).
         """
         body: list[tuple[int, bytes]] = []
         for number, piece in enumerate(pieces, read):
@@ -118,19 +120,19 @@ class StreamParser:
         if self.done:
             return
         if self.capture.head is None:
-            self._end(End.CLOSED, f"the connection was closed without an answer{self.doubt}")
+            self._end(End.CLOSED, f"the connection was closed without an answer{self.broken_hint}")
         else:
             when = " (GOAWAY)" if self.session.leaving else ""
             self._end(End.CLOSED, f"the connection was closed before the end of the stream{when}")
 
     def outgoing(self) -> bytes:
-        """Acknowledgements, room for more, and what was left of the request."""
+        """The bytes to send now: acknowledgements, window updates, and the rest of the request."""
         if self._unsettled > _SETTLE_BYTES:
             self._settle()
         return self.session.outgoing()
 
     def cancel(self) -> bytes:
-        """RST_STREAM: the connection stays."""
+        """RST_STREAM, which ends the stream and not the connection; empty when the stream has ended."""
         if self._over or self.done:
             return b""
         self._settle()
@@ -140,11 +142,12 @@ class StreamParser:
         return self.session.outgoing()
 
     def release(self) -> None:
-        """Take no more."""
+        """Forget reads that belonged to no response; no bytes may follow."""
         if self.capture.head is None:
             self._forget_reads(len(self.capture.reads))
 
     def _settle(self) -> None:
+        """Account to h2 for the DATA that only the fast path has seen, so that its flow control stays right."""
         size, self._unsettled = self._unsettled, 0
         self.session.skip(self._stream, size)
 
@@ -182,7 +185,7 @@ class StreamParser:
         self._sized = capture.method == "HEAD" or capture.head.get("content-length") is not None
 
     def _forget_reads(self, before: int) -> None:
-        """What came before the head was the connection's own: SETTINGS, or the rest of a stream that was left."""
+        """Forget the reads before the head: they brought SETTINGS, or the rest of a stream that was reset."""
         del self.capture.reads[:before]
         if self.capture.wire is not None:
             del self.capture.wire[:before]
@@ -207,12 +210,12 @@ class StreamParser:
 
 
 def _is_frame(data: bytes, plain: bytes) -> bool:
-    """The usual read: one DATA frame."""
+    """Whether the read is exactly one plain DATA frame, which is the usual case."""
     return data[3:9] == plain and HEADER_BYTES < len(data) == HEADER_BYTES + int.from_bytes(data[:3]) <= _LARGEST
 
 
 def _cut(data: bytes, plain: bytes) -> list[bytes]:
-    """The payloads of DATA frames; none unless all of `data` is frames that begin with `plain` and are not empty."""
+    """The payloads of DATA frames; none unless all of `data` is whole, non-empty frames with the header `plain`."""
     parts = []
     at = 0
     while at < len(data):

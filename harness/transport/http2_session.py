@@ -1,7 +1,8 @@
-"""One HTTP/2 connection without its socket: bytes in, the library h2's events out, and what has to be sent.
+"""One HTTP/2 connection without its socket: bytes in; events of the library h2 and bytes to send out.
 
-Frames are cut here and not by h2, for three reasons: h2 loses what came before a frame that it refuses; it waits for
-the end of a frame of any length that a stranger announces; and it ends its streams at a GOAWAY that lets them go on.
+The frames are cut here and not by h2, for three reasons. When h2 refuses a frame, it loses the events before it. It
+waits for the end of a frame of any announced length. And at a GOAWAY it ends all streams, also those that the peer
+promises to finish.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,9 @@ import h2.exceptions
 import h2.settings
 
 HEADER_BYTES: Final = 9  # of a frame, RFC 9113 section 4.1
-MAX_FRAME_BYTES: Final = 16_384  # what a peer may send to one who asks for no more, section 4.2
-# No update is due before half of it is used, so a stream of tokens is only read. Go's and curl's are as large.
+MAX_FRAME_BYTES: Final = 16_384  # the limit for a peer to which no larger one was announced, section 4.2
+# h2 sends no window update before half of the window is used, so reading a stream of tokens sends nothing. Go and curl
+# use windows of this order, too.
 WINDOW_BYTES: Final = 64 * 1024 * 1024
 MAX_HEADERS_BYTES: Final = 64 * 1024
 _DEFAULT_WINDOW_BYTES: Final = 65_535
@@ -32,10 +34,10 @@ Fields = Iterable[tuple[bytes, bytes]]
 
 
 class Session:
-    """The client's side of a connection; nothing of it is to be used again after a ProtocolError.
+    """The client's side of a connection. After a ProtocolError it must not be used again.
 
-    `heard` is whether a frame has come, so that this is HTTP/2; `leaving` whether the peer takes no further stream;
-    `stray_bytes` is what came of streams that were reset.
+    `heard`: a frame has come, so the peer speaks HTTP/2. `leaving`: the peer accepts no further stream. `stray_bytes`:
+    DATA frames that came for streams that had been reset.
     """
 
     def __init__(self) -> None:
@@ -54,29 +56,29 @@ class Session:
                 codes.MAX_HEADER_LIST_SIZE: MAX_HEADERS_BYTES,
             },
         )
-        # No use to a client; httpcore knows of servers that stumble over it.
+        # Only a server announces it (RFC 8441 section 3), and httpcore removes it because some servers fail on it.
         del self._h2.local_settings[codes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(WINDOW_BYTES - _DEFAULT_WINDOW_BYTES)
 
     @property
     def usable(self) -> bool:
-        """Whether another stream can be asked for."""
+        """Whether the peer accepts another stream."""
         return not self.leaving and self._h2.open_outbound_streams < self._h2.remote_settings.max_concurrent_streams
 
     @property
     def between_frames(self) -> bool:
-        """Whether the next byte begins a frame that may be of any kind."""
+        """Whether the next byte begins a frame that is not bound to be a CONTINUATION."""
         return not self._rest and not self._in_headers
 
     def open(self, fields: Fields, *, ended: bool) -> int:
-        """Begin a stream by its request's head; its number. Raises ProtocolError for fields that may not be sent."""
+        """Open a stream with the request's head; returns its number. Raises ProtocolError on forbidden fields."""
         stream = self._h2.get_next_available_stream_id()
         self._h2.send_headers(stream, list(fields), end_stream=ended)
         return stream
 
     def send(self, stream: int, data: bytes) -> bytes:
-        """As much of the rest of a request's body as the peer has room for; what is left."""
+        """Send as much of the body as the peer's flow-control window allows; returns the rest."""
         while data:
             room = min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
             if room <= 0:
@@ -86,7 +88,7 @@ class Session:
         return data
 
     def receive(self, data: bytes) -> Iterator[h2.events.Event]:
-        """What the frames say that are whole now, one by one. Raises h2.exceptions.ProtocolError."""
+        """The events of the frames that `data` completes, one by one. Raises h2.exceptions.ProtocolError."""
         data = self._rest + data
         at = 0
         try:
@@ -115,7 +117,7 @@ class Session:
             self._rest = data[at:]
 
     def _lets_go_on(self, frame: bytes) -> bool:
-        """Whether it is a GOAWAY without an error that covers what was asked for (RFC 9113 section 6.8)."""
+        """Whether this is a GOAWAY without error whose last stream includes ours (RFC 9113 section 6.8)."""
         kind, flags = frame[3:5]
         if kind in _HEADER_BLOCKS:
             self._in_headers = not flags & _END_HEADERS
@@ -125,7 +127,7 @@ class Session:
         return not stream and not code and last & 0x7FFFFFFF >= self._h2.highest_outbound_stream_id
 
     def skip(self, stream: int, size: int) -> None:
-        """Tell h2 of so many bytes of DATA that were not read by it: fewer frames are the same to it."""
+        """Account to h2 for `size` bytes of DATA that it has not seen: frames of zeros, as few as possible."""
         while size:
             part = min(size, MAX_FRAME_BYTES)
             frame = part.to_bytes(3) + b"\0\0" + stream.to_bytes(4) + _ZEROS[:part]
@@ -134,16 +136,16 @@ class Session:
             size -= part
 
     def taken(self, event: h2.events.Event) -> None:
-        """Give the window back that this took."""
+        """Give back the flow-control window that this event used."""
         if isinstance(event, h2.events.DataReceived) and event.flow_controlled_length:
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
     def reset(self, stream: int) -> None:
-        """End one stream, and not the connection: RST_STREAM (RFC 9113 section 6.4)."""
+        """End one stream but not the connection: RST_STREAM (RFC 9113 section 6.4)."""
         self._h2.reset_stream(stream, _CANCEL)
 
     def absorb(self, data: bytes) -> bool:
-        """What came while no stream was open; whether another can be asked for."""
+        """Take bytes that came while no stream was open; returns whether the peer accepts another stream."""
         try:
             for event in self.receive(data):
                 self.taken(event)
@@ -153,7 +155,7 @@ class Session:
         return self.usable
 
     def outgoing(self) -> bytes:
-        """What has to be sent; it is given once."""
+        """The bytes to send now. A second call does not return them again."""
         data = self._h2.data_to_send()
         assert isinstance(data, bytes)
         return data

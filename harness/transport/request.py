@@ -1,4 +1,4 @@
-"""A request as it goes out, whoever it comes from: ours, or httpx's with its own headers and authentication."""
+"""A request as the transport sends it, made by the harness or by an httpx client with its own authentication."""
 
 from functools import lru_cache
 from typing import NamedTuple, Self
@@ -12,7 +12,7 @@ _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class Destination(NamedTuple):
-    """What of a URL a request needs: every stream of a load has the same."""
+    """The parts of a URL that a request needs. Every stream of a load has the same, so they are computed once."""
 
     url: httpx.URL
     text: str
@@ -30,8 +30,8 @@ def destination(url: str) -> Destination:
 class PreparedRequest(NamedTuple):
     """One request. `fields` are its header fields in their order and case, Host and Content-Length included.
 
-    Timeouts are in seconds and None for no limit, `deadline_s` is on the monotonic clock; `leave_after` closes so many
-    seconds after the request was sent.
+    Timeouts are in seconds, None without a limit. `deadline_s` is on the monotonic clock. `leave_after` (seconds, how)
+    closes the response that long after the request was sent.
     """
 
     method: str
@@ -47,7 +47,7 @@ class PreparedRequest(NamedTuple):
 
     @classmethod
     def of_httpx(cls, request: httpx.Request) -> Self:
-        """The request of an httpx client. Its extensions may hold more than httpx knows of."""
+        """The request of an httpx client. `extensions` may hold keys of this transport beside those of httpx."""
         extensions = request.extensions
         timeout = extensions.get("timeout", {})
         return cls(
@@ -65,9 +65,10 @@ class PreparedRequest(NamedTuple):
 
 
 def fields_of(method: str, to: Destination, headers: dict[str, str], body: bytes | None) -> list[tuple[bytes, bytes]]:
-    """The header fields as httpx would send them: Host first, Content-Length last, each unless it is given.
+    """The header fields as httpx sends them: with Host first and Content-Length last, unless `headers` has them.
 
-    Values are UTF-8, as Last-Event-ID has to be (WHATWG HTML 9.2.4). Raises UnicodeEncodeError on a name not in ASCII.
+    Values are UTF-8, because Last-Event-ID has to be (WHATWG HTML section 9.2.4). Raises UnicodeEncodeError on a name
+    that is not ASCII.
     """
     fields = [(name.encode("ascii"), value.encode()) for name, value in headers.items()]
     given = {name.lower() for name in headers}

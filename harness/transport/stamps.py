@@ -1,7 +1,8 @@
 """Arrival stamps from the Linux kernel (SO_TIMESTAMPNS), so that a busy client does not report its own delay.
 
-The kernel stamps each segment as it arrives (CLOCK_REALTIME) and hands the stamp out beside the data. `recvmsg` on a
-TCP socket returns the stamp of the last segment it took from; see socket(7) and timestamping.rst section 1.1.
+The kernel stamps each segment as it arrives (CLOCK_REALTIME) and returns the stamp as ancillary data. When several
+segments wait in a TCP socket, one `recvmsg` returns them with the stamp of the last; see socket(7) and timestamping.rst
+section 1.1. That is the residual error of a stamp, and the client lag bounds it.
 """
 
 import socket
@@ -18,11 +19,11 @@ _TIMESPEC: Final = struct.Struct("@qq")
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 # struct tcp_info of linux/tcp.h: eight bytes, then 32-bit words, of which the 16th is the smoothed round trip in µs.
 _RTT: Final = struct.Struct("@8x60xI")
-# Looked up for every token.
+# Module globals instead of attributes, because every token needs them.
 _unpack: Final = _TIMESPEC.unpack
 _TIMESPEC_BYTES: Final = _TIMESPEC.size
 _SOL_SOCKET: Final = socket.SOL_SOCKET
-_new: Final = tuple.__new__  # a named tuple's own takes three times as long
+_new: Final = tuple.__new__  # a named tuple's own constructor takes three times as long
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 RECV_BYTES: Final = 64 * 1024
@@ -31,7 +32,7 @@ _keeper: int | None = None
 
 
 def enable(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp this socket's arrivals; False where it cannot."""
+    """Ask the kernel to stamp the segments that this socket receives; False where it cannot."""
     if not _SUPPORTED:
         return False
     try:
@@ -42,7 +43,7 @@ def enable(sock: socket.socket) -> bool:
 
 
 def handshake_ns(sock: socket.socket) -> int | None:
-    """The round trip of a new connection's TCP handshake as the kernel measured it; None where it does not say."""
+    """The round trip of a new connection's TCP handshake, measured by the kernel; None where that is not available."""
     if not _SUPPORTED:
         return None
     try:
@@ -55,14 +56,14 @@ def handshake_ns(sock: socket.socket) -> int | None:
 def prime() -> None:
     """Turn stamping on in the kernel before the first stream needs it.
 
-    The kernel does so by deferred work when the first socket asks, and off again when the last one is gone; the first
-    segments after that carry no stamp. One socket kept open for the life of the process avoids it.
+    The kernel turns stamping on by deferred work when the first socket asks for it, and off again when the last such
+    socket is closed. The first segments after that carry no stamp. So one socket stays open as long as the process.
     """
     global _keeper
     if _keeper is None and _SUPPORTED:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         enable(sock)
-        _keeper = sock.detach()  # a bare descriptor: nobody is to close it, and nothing is to warn of that at exit
+        _keeper = sock.detach()  # a bare descriptor: Python would close a socket object at exit, and warn about it
 
 
 def receive(sock: socket.socket) -> tuple[bytes, Read]:
@@ -72,12 +73,12 @@ def receive(sock: socket.socket) -> tuple[bytes, Read]:
 
 
 def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int) -> Read:
-    """The read that a `recvmsg` at `user_ns` was."""
+    """The Read for a `recvmsg` that returned at `user_ns`."""
     for level, kind, value in ancillary:
         if kind == SO_TIMESTAMPNS and level == _SOL_SOCKET and len(value) == _TIMESPEC_BYTES:
             seconds, nanoseconds = _unpack(value)
             stamp = seconds * 1_000_000_000 + nanoseconds
-            # A clock set between arrival and read could put the stamp into the future; then it is of no use.
+            # When the clock is set back between arrival and read, the stamp lies in the future and is useless.
             if stamp <= user_ns:
                 return _new(Read, (stamp, user_ns, len(data), True))
     return Read(user_ns, user_ns, len(data), stamped=False)

@@ -1,4 +1,4 @@
-"""TLS as the caller wants it: whose certificates are believed, and which one is shown."""
+"""The TLS settings of a client: which certificates it trusts, and which certificate it presents."""
 
 import ssl
 from functools import lru_cache
@@ -17,21 +17,23 @@ _FORM: Final = "write it as FILE, or as FILE:KEY when the key is in a file of it
 def tls_context(
     *, insecure: bool = False, ca: str | None = None, cert: str | None = None, http2: bool = False
 ) -> ssl.SSLContext:
-    """The context for these settings; one for all clients of a process, because loading authorities takes some 10 ms.
+    """The context for these settings. All clients of a process share it: loading the trusted CAs takes about 10 ms.
 
-    `ca` replaces the authorities that httpx believes, `cert` is FILE or FILE:KEY (both PEM). Raises UsageError.
+    `ca` replaces the CAs that httpx trusts, `cert` is FILE or FILE:KEY (both PEM). Raises UsageError.
     """
     if insecure and ca:
-        raise UsageError("--insecure believes anybody, --ca only one authority", "give one of them")
-    context = _trusting(ca) if ca else httpx.create_ssl_context(verify=not insecure)
+        raise UsageError("--insecure trusts any certificate, --ca trusts one CA only", "give one of the two")
+    context = _trusting_only(ca) if ca else httpx.create_ssl_context(verify=not insecure)
     if cert:
-        _show(context, cert)
+        _present(context, cert)
     if http2:
-        context.set_alpn_protocols(["h2"])  # RFC 9113 section 3.2; nothing else, so that no other is measured
+        context.set_alpn_protocols(
+            ["h2"]
+        )  # RFC 9113 section 3.2; HTTP/1.1 is not offered, so that it cannot be measured by mistake
     return context
 
 
-def _trusting(ca: str) -> ssl.SSLContext:
+def _trusting_only(ca: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:
@@ -40,7 +42,7 @@ def _trusting(ca: str) -> ssl.SSLContext:
         raise UsageError(f"--ca {ca} cannot be read: {error.strerror}") from None
 
 
-def _show(context: ssl.SSLContext, cert: str) -> None:
+def _present(context: ssl.SSLContext, cert: str) -> None:
     file, key = _split(cert)
     named = file if key is None else f"{file} with key {key}"
     try:
@@ -49,7 +51,7 @@ def _show(context: ssl.SSLContext, cert: str) -> None:
         why = error.reason or str(error)
         if "MISMATCH" in why:
             raise UsageError(f"--cert {named}: the key does not belong to the certificate") from None
-        raise UsageError(f"--cert {named} is no certificate and key: {why}", _PEM) from None
+        raise UsageError(f"--cert {named} is not a certificate with its key: {why}", _PEM) from None
     except OSError as error:
         missing = next((name for name in (file, key) if name and not Path(name).exists()), named)
         raise UsageError(f"--cert: {missing} cannot be read: {error.strerror}", _FORM) from None
@@ -62,5 +64,5 @@ def _split(cert: str) -> tuple[str, str | None]:
 
 
 def _no_password() -> str:
-    """Without this, OpenSSL would ask on the terminal, and a run would wait for an answer."""
+    """Refuse to give a password. Without this, OpenSSL would ask on the terminal and a run would wait for ever."""
     raise UsageError("the key of --cert is encrypted", "decrypt it first: openssl pkey -in KEY -out PLAIN")

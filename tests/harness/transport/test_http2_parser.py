@@ -416,9 +416,9 @@ def test_nothing_can_tell_the_fast_path_from_the_slow_one(
         waiting.append(piece)
         if fast.plain(piece):
             continue
-        _digest(fast, waiting)
+        feed_what_waits(fast, waiting)
         waiting = []
-    _digest(fast, waiting)
+    feed_what_waits(fast, waiting)
     for parser in (slow, fast):
         parser.eof()
         parser._settle()
@@ -431,7 +431,7 @@ def test_nothing_can_tell_the_fast_path_from_the_slow_one(
         assert rooms[0] == rooms[1]
 
 
-def _digest(parser: StreamParser, waiting: list[bytes]) -> None:
+def feed_what_waits(parser: StreamParser, waiting: list[bytes]) -> None:
     """What can wait together, and then what cannot."""
     capture = parser.capture
     if len(waiting) > 1 and parser.feed_plain(waiting[:-1], len(capture.reads)):
