@@ -19,5 +19,9 @@ setup(
         for top, folder in FOLDERS.items()
         for name in (top, *(f"{top}.{inner}" for inner in find_packages(folder)))
     ],
-    package_data={"streamgauge": ["py.typed", "diagnosis/products/*.toml"], "streamgauge.reports": ["templates/*"]},
+    package_data={
+        "streamgauge": ["py.typed"],
+        "streamgauge.diagnosis.products": ["*.toml"],
+        "streamgauge.reports": ["templates/*"],
+    },
 )

@@ -1,14 +1,12 @@
-"""Products on the path of a stream: one TOML file each in `products/`, read by `check`, `diagnose` and `explain`.
+"""Products on the path of a stream, for `check`, `diagnose` and `explain`: one TOML file each in `products/`.
 
-The name of the file is the product's id. The keys of a file are the fields of `Product`, `Buffering` and `Fix`.
+The name of the file is the product's id; the keys in it are the fields of `Product`, `Buffering` and `Fix`.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from textwrap import indent
 from typing import Final, NamedTuple
 
@@ -17,7 +15,7 @@ import msgspec
 from streamgauge.diagnosis.patterns import ConfigFix
 from streamgauge.wire import Head
 
-FOLDER: Final = files("streamgauge.diagnosis") / "products"
+FOLDER: Final = Path(__file__).parent / "products"
 
 
 class Kind(StrEnum):
@@ -153,20 +151,18 @@ class Snippet(NamedTuple):
         return f"{self.product}:\n{indent(self.content, '    ')}"
 
 
-def read_product(file: Traversable) -> Product:
+def read_product(file: Path) -> Product:
     """The product in a file. Raises ValueError that names the file and the key which is wrong."""
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Product)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        return msgspec.toml.decode(file.read_bytes(), type=Product)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file.name}: {error}") from error
 
 
 @cache
 def products() -> Mapping[str, Product]:
     """All products by id: applications first, then proxies, each kind in the order of the ids."""
-    found = {
-        file.name.removesuffix(".toml"): read_product(file) for file in FOLDER.iterdir() if file.name.endswith(".toml")
-    }
+    found = {file.stem: read_product(file) for file in FOLDER.glob("*.toml")}
     return dict(sorted(found.items(), key=lambda item: (item[1].kind, item[0])))
 
 

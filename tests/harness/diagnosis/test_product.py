@@ -1,5 +1,7 @@
 """A product is one file of data, which is whole and leads to checks that exist."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from streamgauge.diagnosis.product import (
 )
 from streamgauge.wire import Head
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = 'name = "Traefik"\nkind = "proxy"\n'
 FIX = '[[fix]]\nchecks = ["flush.lockstep"]\n'
 
@@ -34,7 +37,7 @@ def checks_of(product: Product) -> list[str]:
 
 
 def test_every_file_is_a_product() -> None:
-    assert products().keys() == {Path(file.name).stem for file in FOLDER.iterdir() if file.name.endswith(".toml")}
+    assert products().keys() == {file.stem for file in FOLDER.glob("*.toml")}
     assert {"nginx", "aspnet"} <= products().keys()
 
 
@@ -42,6 +45,15 @@ def test_applications_come_first() -> None:
     kinds = [product.kind for product in products().values()]
     assert kinds == sorted(kinds)
     assert applications() == {"aspnet", "node", "python", "go"}
+
+
+def test_what_is_installed_has_every_file(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, timeout=60, check=True)
+
+    installed = tmp_path / "streamgauge" / "diagnosis" / "products"
+    assert {file.stem for file in installed.glob("*.toml")} == products().keys()
 
 
 @pytest.mark.parametrize("product_id", products())
