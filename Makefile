@@ -7,59 +7,67 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Exactly what the lock names, resolved by nobody: a release published since then can neither get in nor break it.
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
-.PHONY: help demo test bench bench-mock bench-paths bench-records fuzz fuzz-mock lint typecheck format lock clean nginx
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast coverage docs bench bench-mock bench-paths bench-records fuzz fuzz-mock \
+	lint typecheck format lock clean nginx
 
-help:
-	@echo "make demo       run the whole tool once against the mock provider; writes runs/demo/report.html"
-	@echo "make test       run all tests (installs nginx when it is missing and you are root)"
-	@echo "make bench      what a token costs this client, and its error, beside other clients"
-	@echo "make bench-mock what a token of the mock costs, and how late it is, beside other servers"
-	@echo "make bench-paths what a token costs over TLS and HTTP/2, and its error"
-	@echo "make bench-records  a report of a million streams: time and memory (2 GB of disk while it runs)"
-	@echo "make fuzz       10 minutes of fuzzing of all that reads what an endpoint sent (SECONDS=60 for less)"
-	@echo "make fuzz-mock  hostile traffic against the mock for 30 s"
-	@echo "make lint       ruff: rules and formatting"
-	@echo "make typecheck  mypy --strict"
-	@echo "make format     let ruff rewrite the files"
-	@echo "make lock       pin the dependencies again, with hashes"
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.base
+demo: $(VENV)/.base ## run the whole tool once against the mock provider; writes runs/demo/report.html
 	$(BIN)/streamgauge demo --out runs/demo
 
-test: $(VENV)/.dev nginx
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+# T: a file, a folder or a test (make test T=tests/harness/metrics/test_slo.py); K: a word of the test's name.
+T ?= tests
+test: $(VENV)/.dev nginx ## run the tests (T=path for some of them, K=word for those with the word in their name)
+	$(BIN)/python -m pytest -q $(if $(filter tests,$(T)),-n auto --dist worksteal) $(T) $(if $(K),-k "$(K)")
 
-bench: $(VENV)/.dev
+# These tests never wait, so a process a core is enough.
+test-fast: $(VENV)/.dev ## run the tests that start no server, with fewer examples for property tests
+	HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -q -n $$(nproc) --dist worksteal -m "not server and not slow"
+
+# COVERAGE_PROCESS_START makes the workers of pytest measure themselves; tests/conftest.py hides it from their children.
+coverage: $(VENV)/.dev nginx ## run all tests and print the lines of harness and mock_provider that no test reaches
+	$(BIN)/coverage erase
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+docs: $(VENV)/.dev ## write the generated parts of README, docs/ and docs/schema/ again
+	$(BIN)/python -m tools.summary_fields
+	$(BIN)/python -m tools.docs
+
+bench: $(VENV)/.dev ## what a token costs this client, and its error, beside other clients
 	$(BIN)/python -m tests.bench.clients
 
-bench-mock: $(VENV)/.dev
+bench-mock: $(VENV)/.dev ## what a token costs the mock, and how late it is, beside other servers
 	$(BIN)/python -m tests.bench.mock
 
-bench-paths: $(VENV)/.dev
+bench-paths: $(VENV)/.dev ## what a token costs over TLS and HTTP/2, and its error
 	$(BIN)/python -m tests.bench.paths
 
-bench-records: $(VENV)/.dev
+bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2 GB of disk while it runs)
 	$(BIN)/python -m tests.bench.records
 
 SECONDS ?= 600
-fuzz: $(VENV)/.fuzz
+fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endpoint sent (SECONDS=60 for less)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
-fuzz-mock: $(VENV)/.dev
+fuzz-mock: $(VENV)/.dev ## hostile traffic against the mock for 30 s
 	$(BIN)/python -m tests.bench.hostile
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev ## ruff: rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 # mypy finds a package by its folder's name, so it is given the package as it is installed: a folder of links.
 TYPED := build/typed/streamgauge
-typecheck: $(VENV)/.dev
+typecheck: $(VENV)/.dev ## mypy --strict
 	@rm -rf build/typed && mkdir -p $(TYPED)
 	@ln -s $(CURDIR)/harness/* $(CURDIR)/mock_provider $(CURDIR)/reports $(CURDIR)/scenarios $(TYPED)
 	$(BIN)/mypy
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## let ruff rewrite the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -98,7 +106,7 @@ nginx:
 # Universal pins (every Python from 3.11 on), extras, hashes, and no index address. LOCK_FLAGS= keeps today's versions.
 LOCK_FLAGS ?= --upgrade
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras --quiet $(LOCK_FLAGS)
-lock: $(VENV)/.lock
+lock: $(VENV)/.lock ## pin the dependencies again, with hashes (LOCK_FLAGS= keeps today's versions)
 	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
 	$(BIN)/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(BIN)/$(LOCK) --group fuzz --output-file requirements/fuzz.txt
@@ -109,5 +117,5 @@ $(VENV)/.lock: requirements/lock.txt | $(BIN)/python
 	$(LOCKED) requirements/lock.txt
 	@touch $@
 
-clean:
+clean: ## remove the virtual environment, caches and builds
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -125,11 +125,15 @@ class StreamingUser(User):
     def on_stop(self) -> None:
         self.client.close()
 
-    def stream(self, prompt: str | None = None) -> StreamRecord:
-        """Make one request, read its stream to the end and record it. Raises StopUser when the run is over."""
+    def stream(self, prompt: Prompt | str | None = None, *, on_token: OnToken | None = None) -> StreamRecord:
+        """Make one request, read its stream to the end and record it. Raises StopUser when the run is over.
+
+        `on_token` gets the reader after each read that brought tokens, and may leave the stream (see `OnToken`).
+        """
         if is_over():
             raise StopUser
-        record = self.ask(self.client, self.prepare(prompt, name=f"{self._name}/{next(self._asked)}"))
+        prepared = self.prepare(prompt, name=f"{self._name}/{next(self._asked)}")
+        record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
         if record.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR):
             gevent.sleep(0.5)  # so that users do not become a busy loop when the endpoint is down or full
         return record

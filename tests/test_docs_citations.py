@@ -1,6 +1,7 @@
 """Every citation leads somewhere: code to a page of docs/, a page to another, a check to a practice."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.sources import PRACTICES, guides
+from streamgauge.protocol.dialects import DIALECTS
+from streamgauge.protocol.dialects.base import Dialect
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("harness", "mock_provider", "reports", "scenarios", "tests", "tools", "docs", "examples", ".github", ".ci")
@@ -82,6 +85,15 @@ def test_a_practice_that_checks_cite_has_a_chapter_and_the_chapter_its_public_so
     assert {practice.chapter for practice in PRACTICES.values()} == chapters.keys()
     for topic, practice in PRACTICES.items():
         assert practice.address in chapters[practice.chapter], topic
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_every_dialect_cites_its_chapter(dialect: Dialect) -> None:
+    module = sys.modules[type(dialect).__module__]
+
+    assert re.search(r"docs/protocols\.md#\w", module.__doc__ or ""), (
+        f"{dialect.name}: give it a chapter in docs/protocols.md, and name docs/protocols.md#chapter in its docstring"
+    )
 
 
 def test_every_practice_is_cited_by_a_check() -> None:

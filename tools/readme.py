@@ -1,4 +1,4 @@
-"""The parts of the README that the code knows better: `python -m tools.readme` writes them, a test compares them."""
+"""The README with its generated blocks: commands, checks and metrics, each taken from the code that declares them."""
 
 import re
 from collections import Counter
@@ -29,8 +29,8 @@ def checks() -> str:
     """How many checks there are, by group."""
     groups = Counter(name.partition(".")[0] for name in CHECKS)
     listed = ", ".join(f"{name} {count}" for name, count in sorted(groups.items()))
-    told = "`check --list` and [docs/checks.md](docs/checks.md) have them all, `explain ID` tells about one."
-    return f"`check` knows {sum(groups.values())} checks ({listed}). {told}"
+    more = "`check --list` and [docs/checks.md](docs/checks.md) list all of them, `explain ID` describes one."
+    return f"`check` has {sum(groups.values())} checks ({listed}). {more}"
 
 
 BLOCKS = {"commands": commands, "checks": checks, "metrics": readme_metrics.table}
@@ -46,8 +46,20 @@ def rewritten(text: str) -> str:
     return text
 
 
+def readme() -> str:
+    """The README as it should be."""
+    return rewritten(README.read_text(encoding="utf-8"))
+
+
+def handwritten(text: str) -> list[str]:
+    """The lines of the README that a person wrote: all but those inside the generated blocks."""
+    for name in BLOCKS:
+        text = re.sub(f"(<!-- begin {name} -->\\n).*?(<!-- end {name} -->)", r"\1\2", text, flags=re.DOTALL)
+    return text.splitlines()
+
+
 if __name__ == "__main__":
     summary_fields.write()
     PAGE.write_text(page(), encoding="utf-8")
     FAULTS_PAGE.write_text(faults_page(), encoding="utf-8")
-    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(readme(), encoding="utf-8")
