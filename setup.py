@@ -1,6 +1,7 @@
 """What pyproject.toml cannot say: the folders at the top keep their names, and are installed as one package.
 
-So nothing in a project that has a package called `harness` or `reports` can hide ours, and ours hides nothing of its.
+So a project that has a package called `harness` or `reports` cannot hide ours, and ours cannot hide its own. Which data
+files belong to the package, MANIFEST.in says.
 """
 
 from setuptools import find_packages, setup
@@ -19,9 +20,4 @@ setup(
         for top, folder in FOLDERS.items()
         for name in (top, *(f"{top}.{inner}" for inner in find_packages(folder)))
     ],
-    package_data={
-        "streamgauge": ["py.typed"],
-        "streamgauge.diagnosis.products": ["*.toml"],
-        "streamgauge.reports": ["templates/*"],
-    },
 )

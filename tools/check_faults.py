@@ -114,7 +114,7 @@ _COMPANIONS_HEAD: Final = """
 
 def examples() -> Iterator[Example]:
     """Every tape with the verdict it was written for."""
-    from tests.harness.conformance.test_checks import EXAMPLES  # it imports every tape
+    from tests.harness.conformance.examples import EXAMPLES  # it imports every tape
 
     yield from EXAMPLES
 

@@ -11,8 +11,8 @@ from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.protocol import dialects
+from tests.builders.shapes import INHERENT, PACE, PROFILES, SHAPES
 from tests.e2e.conftest import RECOMMENDED
-from tests.harness.conformance.test_run import INHERENT, PACE, PROFILES, SHAPES
 
 WHERE = SHAPES | {"azure": PROFILES["azure"][0]}
 # What is true of every such path: nginx can pass on a cut of its upstream only as a cut of its own.

@@ -253,7 +253,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 
 def seeds(name: str) -> list[bytes]:
     """Inputs to begin with: what the examples of the checks are made of, dressed as each target wants it."""
-    from tests.harness.conformance.test_checks import EXAMPLES  # it imports every tape
+    from tests.harness.conformance.examples import EXAMPLES  # it imports every tape
 
     bodies = sorted({tape.body for one in EXAMPLES for tape in one.tapes if 0 < len(tape.body) < 1_000})
     if name == "dialects":

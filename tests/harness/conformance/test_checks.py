@@ -12,40 +12,16 @@ from streamgauge.conformance.result import CheckResult, Evidence, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.protocol import dialects
 from streamgauge.wire import End
-from tests.harness.conformance import (
-    tapes_behaviour,
-    tapes_dialects,
-    tapes_limits,
-    tapes_upstream,
-    tapes_vendors,
-    tapes_wire,
-)
+from tests.harness.conformance.examples import EXAMPLES, judge, judged, named
 from tests.harness.conformance.tapes import Example, Tape
+from tests.harness.conformance.tapes_behaviour import KEY
 
-TAPES = (
-    tapes_wire,
-    tapes_dialects,
-    tapes_behaviour,
-    tapes_limits,
-    tapes_upstream,
-    tapes_vendors,
-)
-EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 CHUNKED = [
     one
     for one in EXAMPLES
     if one.check.startswith(("framing.", "text.", "openai-", "anthropic.", "gemini.", "ollama.", "cohere.", "custom."))
     and all(tape.timed is None and len(tape.body) < 10_000 and tape.scenario != "no-stream" for tape in one.tapes)
 ]
-
-
-def named(example: Example) -> str:
-    return f"{example.check}-{example.verdict}"
-
-
-def answer(example: Example, piece: int | None = None) -> CheckResult:
-    (result,) = judge_case(example.case(piece), [CHECKS[example.check]])
-    return result
 
 
 def places(result: CheckResult) -> list[Evidence]:
@@ -56,19 +32,20 @@ def places(result: CheckResult) -> list[Evidence]:
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
 def test_verdict(example: Example) -> None:
     """The check says what its tape was written to make it say."""
-    result = answer(example)
+    _, result = judged(example)
 
     assert result.verdict is example.verdict, result.actual
     assert result.actual
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3])
 @pytest.mark.parametrize("example", CHUNKED, ids=named)
-def test_verdict_does_not_depend_on_how_the_bytes_are_cut(example: Example, piece: int) -> None:
+def test_verdict_does_not_depend_on_how_the_bytes_are_cut(example: Example) -> None:
     """Bytes that arrive one, two or three at a time mean the same."""
-    whole, cut = answer(example), answer(example, piece)
+    _, whole = judged(example)
 
-    assert (cut.verdict, cut.actual, places(cut)) == (whole.verdict, whole.actual, places(whole))
+    for piece in (1, 2, 3):
+        _, cut = judge(example, piece)
+        assert (cut.verdict, cut.actual, places(cut)) == (whole.verdict, whole.actual, places(whole)), piece
 
 
 def test_every_check_is_proven_both_ways() -> None:
@@ -95,20 +72,22 @@ def test_every_check_reads_scenarios_that_exist() -> None:
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.verdict is Verdict.INCONCLUSIVE], ids=named)
 def test_an_inconclusive_check_says_what_would_make_it_testable(example: Example) -> None:
     """No dead end: `needs` names the flag or the position."""
-    assert answer(example).needs
+    _, result = judged(example)
+
+    assert result.needs
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
 def test_findings_can_be_printed(example: Example) -> None:
     """No control character of the endpoint's reaches a result, and excerpts are bounded."""
-    result = answer(example)
+    _, result = judged(example)
 
     assert result.actual.isprintable()
     for item in result.evidence:
         assert (item.note or "").isprintable()
         assert (item.excerpt or "").isprintable()
         assert len(item.excerpt or "") <= 1300
-        assert tapes_behaviour.KEY.decode() not in f"{item}"
+        assert KEY.decode() not in f"{item}"
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -6,12 +6,10 @@ from typing import Final
 
 import pytest
 
-from streamgauge.conformance.cases import Observed, visible
-from streamgauge.conformance.checks import CHECKS
-from streamgauge.conformance.judgement import judge_case
+from streamgauge.conformance.cases import Case, Observed, visible
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
+from tests.harness.conformance.examples import EXAMPLES, judge, judged, named
 from tests.harness.conformance.tapes import Example
-from tests.harness.conformance.test_checks import EXAMPLES, named
 
 # What stands at the offset, where it is in the middle of a line; everything else is quoted from a line's beginning.
 IN_A_LINE: Final = {
@@ -66,18 +64,16 @@ AS_A_WHOLE: Final = {
 }  # fmt: skip
 
 
-def asked(example: Example) -> tuple[CheckResult, list[tuple[Observed, Evidence, int]]]:
-    """The result, and its evidence that has a place, with the observation that it quotes."""
-    case = example.case()
-    (result,) = judge_case(case, [CHECKS[example.check]])
-    seen = {one.label: one for one in case.observed}
-    return result, [(seen[one.scenario], one, one.offset) for one in result.evidence if one.offset is not None]
+def placed(case: Case, result: CheckResult) -> list[tuple[Observed, Evidence, int]]:
+    """The evidence that has a place: the observation that it quotes, and its offset there."""
+    observed = {one.label: one for one in case.observed}
+    return [(observed[one.scenario], one, one.offset) for one in result.evidence if one.offset is not None]
 
 
 @pytest.mark.parametrize("example", OBJECTING, ids=named)
 def test_a_finding_shows_what_it_is_about(example: Example) -> None:
     """At least one piece of evidence, in words or bytes."""
-    result, _ = asked(example)
+    _, result = judged(example)
 
     assert result.evidence
     assert all(item.note or item.excerpt for item in result.evidence if item.offset != 0)
@@ -86,9 +82,9 @@ def test_a_finding_shows_what_it_is_about(example: Example) -> None:
 @pytest.mark.parametrize("example", OBJECTING, ids=named)
 def test_the_offset_is_that_of_the_defect(example: Example) -> None:
     """It begins a line that is not blank, or the bytes that the check is about; it is the end where all is missing."""
-    result, placed = asked(example)
-    for seen, item, offset in placed:
-        body = seen.transcript.body
+    case, result = judged(example)
+    for observation, item, offset in placed(case, result):
+        body = observation.transcript.body
         assert 0 <= offset <= len(body)
         if offset == len(body):
             assert MISSING.search(result.actual), result.actual
@@ -119,16 +115,17 @@ WITH_A_PLACE = [
 @pytest.mark.parametrize("example", WITH_A_PLACE, ids=named)
 def test_without_the_bytes_that_are_quoted_the_finding_is_another(example: Example) -> None:
     """Cut out of the tape, to the end of their event, they take the finding along; or there are several like them."""
-    result, placed = asked(example)
-    if not placed or placed[0][2] == len(placed[0][0].transcript.body):
+    case, result = judged(example)
+    quoted = placed(case, result)
+    if not quoted or quoted[0][2] == len(quoted[0][0].transcript.body):
         return
     (tape,) = example.tapes
-    offset = placed[0][2]
+    offset = quoted[0][2]
     blank = re.compile(rb"\r\n\r\n|\n\n|\r\r").search(tape.body, offset)
     end = blank.end() if blank else len(tape.body)
 
     def with_body(body: bytes) -> CheckResult:
-        return asked(replace(example, tapes=(replace(tape, body=body),)))[0]
+        return judge(replace(example, tapes=(replace(tape, body=body),)))[1]
 
     without = with_body(tape.body[:offset] + tape.body[end:])
     if (without.verdict, without.actual) == (result.verdict, result.actual):

@@ -9,65 +9,25 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import groups, profiles, run
+from streamgauge.conformance import profiles, run
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks.errors_framing import MESSAGE_BEGINS, MESSAGE_GOES_ON
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios import upstream
-from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.scenarios.texts import MARKS, TEXTS
 from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
-from streamgauge.mock_provider import dialects as mock_dialects
 from streamgauge.mock_provider import text as mock_text
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.faults import errors as mock_errors
 from streamgauge.mock_provider.proxy import ProxyConfig
-from streamgauge.protocol import dialects
 from tests.builders.h2_server import H2Server
-
-SHAPES = {
-    "json-string": "/api/chat/stream?message=x",
-    "token-done": "/api/chat/stream",
-    "event-text": "/chat/stream",
-    "raw-text": "/stream?message=x",
-    "event-json": "/api/chat/events?message=x",
-    "plain-text": "/plain?message=x",
-    **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
-}
-# The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.
-VENDORS = {dialect.name for dialect in dialects.DIALECTS if dialect.vendor} - {"openai-chat"}
-# OpenAI's dialect as other vendors have it: the mock's profile, where it is spoken, and the harness's profile for it.
-PROFILES = {
-    "mistral": ("/v1/chat/completions", "mistral"),
-    "deepseek": ("/v1/chat/completions", None),
-    "openrouter": ("/v1/chat/completions", "openrouter"),
-    "azure": ("/openai/deployments/m/chat/completions?api-version=1", "azure"),
-}
-# A clean stream is never waited for so long, so that a busy machine is not taken for silence.
-PACE = Pace(tokens=16, ttft="1ms", itl="1ms", step_timeout_s=10.0)
-HURRIED = PACE._replace(step_timeout_s=0.3)  # where what holds tokens back is what is looked for
-FOUND = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
-UNMET = (Verdict.FAIL, Verdict.WARN)
-VENDOR_GROUPS = groups.VENDOR_GROUPS.keys() - {"openai-chat"}
-FEATURES = {dialect.name: dialect.features for dialect in mock_dialects.DIALECTS}
-APPLICATIONS = SHAPES.keys() - VENDORS
-
-# What a shape owes to its own definition, however well it is served. All are warnings.
-IN_THE_URL = {"security.prompt-not-in-url"}
-BY_GET = IN_THE_URL | {"resume.no-regeneration"}  # EventSource asks for such a stream again when it is cut
-INHERENT: dict[str, set[str]] = {
-    "json-string": BY_GET | {"custom.explicit-done-event"},
-    "event-text": {"custom.explicit-done-event", "custom.raw-text-hazard", "errors.machine-readable"},
-    "raw-text": BY_GET | {"custom.explicit-done-event", "custom.raw-text-hazard", "termination.no-eventsource-loop"},
-    "event-json": BY_GET,
-    "plain-text": IN_THE_URL,
-}
+from tests.builders.shapes import FOUND, HURRIED, INHERENT, PACE, PROFILES, SHAPES, UNMET, VENDORS
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from streamgauge.scenarios.epoll_collector import watch
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange import Watch
 from streamgauge.wire import End, Framing
+from tests.builders.encoding import encoder
 from tests.builders.tapes import chunk, head, play
 from tests.builders.wire_server import Do, Step, WireServer
-from tests.harness.protocol.test_encoding import encoder
 
 SSE = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
 TOKEN = chunk(b'data: {"token":"a","done":false}\n\n')

@@ -11,7 +11,7 @@ from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
 from streamgauge.metrics.summary import Summary, Totals
 from streamgauge.rundir import runs
 from streamgauge.units import MS
-from tests.harness.metrics.test_validity import stream
+from tests.builders.client_lag import stream
 
 ARRIVAL = 10**18
 

@@ -1,22 +1,13 @@
 """What client processes say of themselves."""
 
-from collections.abc import Iterable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.metrics.histogram import Histogram
-from streamgauge.metrics.process_stats import PERIOD_NS, WorkerRow, busiest, lateness, latest, unsampled
+from streamgauge.metrics.process_stats import PERIOD_NS, busiest, lateness, latest, unsampled
 from streamgauge.units import MS, SECOND
-
-
-def row(
-    worker: int, wall_ns: int = 1000, cpu_ns: int = 0, waited_ns: int | None = None, late: Iterable[int] = ()
-) -> WorkerRow:
-    pool = Histogram()
-    pool.add(late)
-    return WorkerRow(worker=worker, wall_ns=wall_ns, cpu_ns=cpu_ns, waited_ns=waited_ns, late=pool.counts())
+from tests.builders.client_lag import row
 
 
 def test_a_row_replaces_the_one_before_of_the_same_process() -> None:

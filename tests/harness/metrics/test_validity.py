@@ -11,28 +11,12 @@ from streamgauge.metrics.validity import (
     LIMITS,
     VALIDITY_RULE,
     ClientEvidence,
-    doubtful,
     validity,
 )
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord, Waits
+from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS
-from tests.harness.metrics.test_process_stats import row
-
-
-def stream(*reads: tuple[float, float, int], waited_ms: int | None = None, **changes: Any) -> StreamRecord:
-    """`waited_ms` is what the client's heartbeat said of every read that it was asked about."""
-    given: dict[str, Any] = {
-        "schema": SCHEMA, "id": "s", "outcome": Outcome.OK, "method": "POST", "url": "u", "start_ns": 10**18,
-        "reused": True, "sent_ns": MS // 10, "stamp_source": "kernel",
-        "reads": Reads([round(r[0] * MS) for r in reads], [round(r[1] * MS) for r in reads], [9] * len(reads)),
-        "token_reads": [index for index, (_, _, tokens) in enumerate(reads) for _ in range(tokens)],
-        "end_ns": round(reads[-1][0] * MS) + 1 if reads else None,
-    } | changes  # fmt: skip
-    record = StreamRecord(**given)
-    if waited_ms is not None and (asked := doubtful(record)):
-        record.waits = Waits(asked, [max(waited_ms * MS, record.reads.lag_ns[read]) for read in asked])
-    return record
+from tests.builders.client_lag import row, stream
 
 
 def bound_ms(record: StreamRecord) -> float | None:

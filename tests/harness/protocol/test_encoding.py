@@ -2,8 +2,6 @@
 
 import gzip
 import zlib
-from collections.abc import Callable
-from typing import Any
 
 import brotli
 import pytest
@@ -13,23 +11,8 @@ from hypothesis import strategies as st
 
 from streamgauge.errors import LimitExceeded
 from streamgauge.protocol.encoding import Brotli, Identity, Zlib, Zstd, decoder_for
+from tests.builders.encoding import encoder
 from tests.builders.tapes import cut
-
-WBITS = {"gzip": 31, "deflate": 15}
-
-
-def encoder(coding: str) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
-    """Compress and flush a piece; end the body."""
-    if coding == "br":
-        packer = brotli.Compressor(quality=5)
-        return lambda data: packer.process(data) + packer.flush(), packer.finish
-    if coding == "zstd":
-        frame = zstandard.ZstdCompressor().compressobj()
-        flush: Any = zstandard.COMPRESSOBJ_FLUSH_BLOCK
-        return lambda data: frame.compress(data) + frame.flush(flush), frame.flush
-    deflater = zlib.compressobj(wbits=WBITS[coding])
-    return lambda data: deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH), deflater.flush
-
 
 CODINGS = ("gzip", "deflate", "br", "zstd")
 PIECES = st.lists(st.binary(min_size=1, max_size=30), max_size=6)

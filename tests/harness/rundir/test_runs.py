@@ -14,8 +14,7 @@ from streamgauge.protocol.record import SCHEMA, StreamRecord
 from streamgauge.rundir import runs
 from streamgauge.rundir.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
 from streamgauge.units import MS
-from tests.harness.metrics.test_process_stats import row
-from tests.harness.metrics.test_validity import stream
+from tests.builders.client_lag import row, stream
 
 
 def record(stream_id: str) -> StreamRecord:

@@ -20,10 +20,10 @@ from streamgauge.transport.exchange import Watch
 from streamgauge.transport.http2 import Http2Transport
 from streamgauge.transport.proxies import Proxies
 from streamgauge.wire import Capture, End, Framing
+from tests.builders.forward_proxy import ForwardProxy
 from tests.builders.h2_server import H2Server
 from tests.builders.wire_server import Do, WireServer
 from tests.harness.transport.http2_frames import data, frame, goaway
-from tests.harness.transport.test_connector import ForwardProxy
 
 EVENT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"

@@ -1,0 +1,52 @@
+"""Every tape with the verdict that its check must give, and the results: each example is judged once a process."""
+
+from functools import cache
+
+from streamgauge.conformance.cases import Case
+from streamgauge.conformance.checks import CHECKS
+from streamgauge.conformance.judgement import judge_case
+from streamgauge.conformance.result import CheckResult
+from tests.harness.conformance import (
+    tapes_behaviour,
+    tapes_dialects,
+    tapes_limits,
+    tapes_upstream,
+    tapes_vendors,
+    tapes_wire,
+)
+from tests.harness.conformance.tapes import Example
+
+TAPES = (
+    tapes_wire,
+    tapes_dialects,
+    tapes_behaviour,
+    tapes_limits,
+    tapes_upstream,
+    tapes_vendors,
+)
+EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
+
+
+def named(example: Example) -> str:
+    """The id of a test of it."""
+    return f"{example.check}-{example.verdict}"
+
+
+def judge(example: Example, piece: int | None = None) -> tuple[Case, CheckResult]:
+    """The tapes as the check reads them, and its result; `piece` cuts each body into reads of so many bytes."""
+    case = example.case(piece)
+    (result,) = judge_case(case, [CHECKS[example.check]])
+    return case, result
+
+
+@cache
+def _judged(number: int) -> tuple[Case, CheckResult]:
+    return judge(EXAMPLES[number])
+
+
+_NUMBERS = {id(example): number for number, example in enumerate(EXAMPLES)}
+
+
+def judged(example: Example) -> tuple[Case, CheckResult]:
+    """The same of an example of EXAMPLES, judged once however many tests ask."""
+    return _judged(_NUMBERS[id(example)])
