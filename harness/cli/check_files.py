@@ -1,9 +1,10 @@
-"""The files that `check` writes on request: each replaced at once, so that nobody reads half of one."""
+"""The files that `check` writes on request. Each replaces the old file at once, so that nobody reads half a file."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,53 +14,59 @@ from streamgauge.files import must_be_writable, replace_file
 from streamgauge.rundir import runs
 
 
-class Files(NamedTuple):
-    """Where each kind of file goes; None for one that is not wanted."""
+class Format(NamedTuple):
+    """A form in which the report can be written: the option `--name FILE` asks for it.
 
-    json: Path | None = None
-    junit: Path | None = None
-    sarif: Path | None = None
-    markdown: Path | None = None
-    html: Path | None = None
+    `writer` is `module:function` of the function that turns a ChecksReport into text. It is imported only when it is
+    needed, because a command that writes no report must not wait for a report's libraries.
+    """
+
+    name: str
+    help: str
+    writer: str
+
+    def text(self, report: ChecksReport) -> str:
+        module, _, function = self.writer.partition(":")
+        write: Callable[[ChecksReport], str] = getattr(import_module(module), function)
+        return write(report)
+
+
+# A new format is a function in a module of `reports`, and a line here.
+FORMATS: Final = (
+    Format("json", "All results as JSON.", "streamgauge.cli.check_files:json_text"),
+    Format("junit", "JUnit XML, for the tests tab of a CI.", "streamgauge.reports.junit:report_junit"),
+    Format("sarif", "SARIF 2.1.0, for code scanning.", "streamgauge.reports.sarif:sarif"),
+    Format("markdown", "Markdown, for a job summary.", "streamgauge.reports.checks_markdown:checks_markdown"),
+    Format(
+        "html",
+        "A web page: a matrix of checks and targets, with the bytes behind each finding.",
+        "streamgauge.reports.checks_html:checks_html",
+    ),
+)
+
+
+class Files(NamedTuple):
+    """The file of each format that is wanted, and the run directory, if one is wanted."""
+
+    reports: Mapping[Format, Path]
     out_dir: Path | None = None
 
     def prepare(self) -> None:
         """Raise UsageError before any request where a file could not be written at the end."""
-        wanted = [path for path in self[:-1] if path is not None]
-        for path in wanted:
+        paths = list(self.reports.values())
+        for path in paths:
             must_be_writable(path)
-        if len({path.resolve() for path in wanted}) < len(wanted):
+        if len({path.resolve() for path in paths}) < len(paths):
             raise UsageError("two of the files to write are the same", "give each a name of its own")
         if self.out_dir is not None:
             runs.must_take_a_run(self.out_dir)
 
     def write(self, report: ChecksReport) -> None:
-        """Write what is wanted. Raises UsageError on what cannot be written."""
-        for path, make in self._texts():
-            replace_file(path, make(report).encode())
+        """Write the files. Raises UsageError on a file that cannot be written."""
+        for form, path in self.reports.items():
+            replace_file(path, form.text(report).encode())
         if self.out_dir is not None:
             _write_runs(self.out_dir, report)
-
-    def _texts(self) -> Iterator[tuple[Path, Callable[[ChecksReport], str]]]:
-        # Reports are loaded only where they are asked for.
-        if self.json is not None:
-            yield self.json, json_text
-        if self.junit is not None:
-            from streamgauge.reports.junit import report_junit
-
-            yield self.junit, report_junit
-        if self.sarif is not None:
-            from streamgauge.reports.sarif import sarif
-
-            yield self.sarif, sarif
-        if self.markdown is not None:
-            from streamgauge.reports.checks_markdown import checks_markdown
-
-            yield self.markdown, checks_markdown
-        if self.html is not None:
-            from streamgauge.reports.checks_html import checks_html
-
-            yield self.html, checks_html
 
 
 def json_text(report: ChecksReport) -> str:

@@ -1,13 +1,13 @@
 """The options of `check`, by group: what fails the run, what the checks may cost, and which files are written."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from streamgauge.cli.check_files import Files
+from streamgauge.cli.check_files import FORMATS, Files, Format
 from streamgauge.conformance.baseline import read_baseline, read_expected_failures
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.gate import Accepted, FailOn, parse_fail_on
@@ -161,30 +161,21 @@ def _key(variable: str) -> str:
     return key
 
 
+def _file_option(form: Format) -> Any:
+    return Annotated[
+        Path | None, typer.Option(f"--{form.name}", metavar="FILE", help=form.help, rich_help_panel=_FILES)
+    ]
+
+
+_ReportOptions: Any = make_dataclass(
+    "_ReportOptions", [(form.name, _file_option(form), None) for form in FORMATS], frozen=True, kw_only=True
+)
+
+
 @dataclass(frozen=True, kw_only=True)
-class FileOptions:
+class FileOptions(_ReportOptions):  # type: ignore[misc] # its fields follow from FORMATS
     """The files to write."""
 
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="All results as JSON.", rich_help_panel=_FILES)
-    ] = None
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JUnit XML, for the tests tab of a CI.", rich_help_panel=_FILES)
-    ] = None
-    sarif: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="SARIF 2.1.0, for code scanning.", rich_help_panel=_FILES)
-    ] = None
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Markdown, for a job summary.", rich_help_panel=_FILES)
-    ] = None
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A web page: a matrix of checks and targets, with the bytes behind each finding.",
-            rich_help_panel=_FILES,
-        ),
-    ] = None
     out_dir: Annotated[
         Path | None,
         typer.Option(
@@ -196,4 +187,5 @@ class FileOptions:
     ] = None
 
     def files(self) -> Files:
-        return Files(self.json_file, self.junit, self.sarif, self.markdown, self.html, self.out_dir)
+        paths = {form: getattr(self, form.name) for form in FORMATS}
+        return Files({form: path for form, path in paths.items() if path is not None}, self.out_dir)

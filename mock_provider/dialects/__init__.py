@@ -1,35 +1,19 @@
-"""The dialects that are served; a new one is a file and a line here."""
+"""The dialects that are served. A new one is a module here, which is found by itself: its DIALECT, or its DIALECTS."""
 
-from streamgauge.mock_provider.dialects import (
-    anthropic,
-    azure_chat,
-    cohere,
-    event_json,
-    event_text,
-    gemini,
-    json_string,
-    ollama,
-    openai_chat,
-    openai_responses,
-    plain_text,
-    raw_text,
-    token_done,
-)
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
 from streamgauge.mock_provider.dialects.base import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (
-    openai_chat.DIALECT,
-    azure_chat.DIALECT,
-    openai_responses.DIALECT,
-    json_string.DIALECT,
-    token_done.DIALECT,
-    event_text.DIALECT,
-    raw_text.DIALECT,
-    event_json.DIALECT,
-    plain_text.DIALECT,
-    anthropic.DIALECT,
-    gemini.DIALECT,
-    ollama.CHAT,
-    ollama.GENERATE,
-    cohere.DIALECT,
-)
+
+def _found() -> Iterator[Dialect]:
+    for info in iter_modules(__path__):
+        module = import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "DIALECTS"):
+            yield from module.DIALECTS
+        elif hasattr(module, "DIALECT"):
+            yield module.DIALECT
+
+
+DIALECTS: tuple[Dialect, ...] = tuple(_found())

@@ -183,3 +183,4 @@ def _call(part: Part, arguments: str) -> dict[str, Any]:
 
 CHAT = Chat()
 GENERATE = Generate()
+DIALECTS = (CHAT, GENERATE)
