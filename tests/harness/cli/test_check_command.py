@@ -233,7 +233,7 @@ def test_a_profile_is_named_and_says_what_it_changed(check: Check, faulty: str, 
 
     assert done.exit_code == ExitCode.OK, done.output
     assert "direct position, profile proxy" in done.output
-    assert "taken for openai-chat because the first event contains" in done.output
+    assert "recognised as openai-chat because the first event contains" in done.output
     (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
     ends = next(one for one in row["checks"]["results"] if one["id"] == "termination.explicit-end")
     assert (row["checks"]["profile"], ends["verdict"], ends["level"]) == ("proxy", "warn", "SHOULD")
