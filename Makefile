@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs bench bench-mock bench-paths bench-records fuzz fuzz-mock \
+.PHONY: help demo test test-fast coverage docs new-check bench bench-mock bench-paths bench-records fuzz fuzz-mock \
 	lint typecheck format lock clean nginx
 
 help: ## list what make can do
@@ -36,6 +36,9 @@ coverage: $(VENV)/.dev nginx ## run all tests and print the lines of harness and
 docs: $(VENV)/.dev ## write the generated parts of README, docs/ and docs/schema/ again
 	$(BIN)/python -m tools.summary_fields
 	$(BIN)/python -m tools.docs
+
+new-check: $(VENV)/.dev ## start a check: NAME=group.name writes its module and its tapes
+	@$(BIN)/python -m tools.new_check "$(NAME)"
 
 bench: $(VENV)/.dev ## what a token costs this client, and its error, beside other clients
 	$(BIN)/python -m tests.bench.clients

@@ -1,4 +1,4 @@
-"""docs/check-faults.md: what makes each check object. `python -m tools.readme` writes it, tests compare it."""
+"""docs/check-faults.md: what makes each check object. `make docs` writes it, tests compare it."""
 
 from collections.abc import Iterator
 from pathlib import Path

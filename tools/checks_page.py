@@ -1,7 +1,9 @@
-"""docs/checks.md, which the code knows: `python -m tools.readme` writes it with the README, a test compares it."""
+"""docs/checks.md, which the code knows: `make docs` writes it, a test compares it."""
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Final
 
 from streamgauge.conformance.catalogue import Entry, catalogue
 from streamgauge.conformance.requirement import Basis
@@ -19,7 +21,7 @@ An unmet MUST fails, an unmet SHOULD warns, an unmet MAY is information. The lev
 the severity how much harm it does, the basis who asks for it:
 """
 # A column is its title and what it says of a check.
-COLUMNS = {
+COLUMNS: Final[dict[str, Callable[[Entry], str]]] = {
     "check": lambda entry: f"[{entry.id}](#{anchor(entry.id)})",
     "level": lambda entry: entry.level,
     "severity": lambda entry: entry.severity,

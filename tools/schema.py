@@ -1,4 +1,4 @@
-"""The JSON Schema of `check --json`, made from the structs that write it; `python -m tools.schema` publishes it."""
+"""The JSON Schema of `check --json`, made from the structs that write it; `make docs` publishes it."""
 
 import json
 from pathlib import Path

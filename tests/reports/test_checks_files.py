@@ -86,7 +86,7 @@ def any_report(request: pytest.FixtureRequest) -> ChecksReport:
 
 
 def test_the_published_schema_is_that_of_the_structs() -> None:
-    """`python -m tools.schema` writes it."""
+    """`make docs` writes it."""
     assert PUBLISHED.read_text(encoding="utf-8") == text()
 
 
