@@ -8,11 +8,11 @@ from streamgauge.conformance.finding import Finding, fail, inconclusive, info, m
 from streamgauge.conformance.optins import PLACE, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
-from streamgauge.conformance.sources import EVENTSOURCE, NGINX_PROXY, guides, issue, rfc, wpt
-from streamgauge.conformance.wants import answer, anything, stream
+from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.sources import EVENTSOURCE, guides, issue, rfc, wpt
+from streamgauge.conformance.wants import answer, anything
 from streamgauge.protocol.dialects.base import Media
-from streamgauge.wire import End, Framing
+from streamgauge.wire import End
 
 REFUSED: Final = frozenset({400, 415, 422})
 SEE: Final = "look at the curl line"
@@ -269,110 +269,3 @@ def accept_negotiation(case: Case) -> Finding:
         elif not seen.streams:
             found.append(warn(f"{seen.label} gets {seen.how_it_went()}", seen.note(seen.how_it_went())))
     return worst(found, met("every Accept that includes event streams gets the stream"))
-
-
-@per_stream(
-    Requirement(
-        "http.chunked-framing",
-        MUST,
-        Severity.CRITICAL,
-        Basis.SPEC,
-        "A stream over HTTP/1.1 is chunked and ends with its zero-size chunk, and one over HTTP/2 with "
-        "END_STREAM; nothing follows.",
-        references=(
-            rfc(9112, "6.3", "Message Body Length"),
-            rfc(9112, "7.1", "Chunked Transfer Coding"),
-            rfc(9112, "8", "Handling Incomplete Messages"),
-            rfc(9113, "8.1", "HTTP Message Framing"),
-            issue("vllm-project/vllm", 2694),
-        ),
-        breaks=(
-            "httpx raises RemoteProtocolError, aiohttp ClientPayloadError, .NET HttpIOException (ResponseEnded); "
-            "browsers reconnect; a body that ends with the connection hides every cut."
-        ),
-        fix=(
-            "Catch failures in the handler, send an error event and return; raise the time limits of what cuts "
-            "the connection."
-        ),
-    ),
-    scenarios=PLAIN,
-    wants=stream,
-    expected="chunked transfer coding, ended by a zero-size chunk",
-)
-def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
-    capture = seen.transcript.capture
-    if capture.end in (End.CANCELLED, End.INTERRUPTED, None):
-        return None
-    detail = capture.detail or ""
-    if capture.end is not End.COMPLETE:
-        return unmet(f"the body does not end: {detail or capture.end}", seen.note(detail or capture.end.value))
-    if capture.trailing:
-        trailing = printable(capture.trailing.decode("latin-1"))
-        return unmet("bytes follow the end of the response", seen.note(trailing))
-    if capture.framing is Framing.CLOSE and seen.head is not None and seen.head.http_version != "1.0":
-        return warn(
-            "the body ends with the connection: a cut cannot be told from its end", seen.header("Transfer-Encoding")
-        )
-    return met(f"{capture.framing}, complete")
-
-
-@per_stream(
-    Requirement(
-        "http.no-content-length",
-        MUST,
-        Severity.HIGH,
-        Basis.SPEC,
-        "A stream carries no Content-Length: one that does was held until it was complete; and never both "
-        "that and Transfer-Encoding.",
-        references=(
-            rfc(9112, "6.2", "Content-Length"),
-            rfc(9112, "6.3", "Message Body Length"),
-            guides("no output caching or buffering"),
-        ),
-        breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
-        fix=(
-            "Take out what collects the answer: output caching, response buffering, middleware that reads the "
-            "whole body."
-        ),
-    ),
-    scenarios=PLAIN,
-    wants=stream,
-    expected="no Content-Length",
-)
-def no_content_length(seen: Observed, _case: Case) -> Finding:
-    head = seen.head
-    if head is None or head.get("content-length") is None:
-        return met("no Content-Length")
-    if head.get("transfer-encoding") is not None:
-        return fail("Content-Length and Transfer-Encoding together", seen.header("Content-Length"))
-    if len(seen.transcript.tokens) < 2:
-        return info("Content-Length on an answer of fewer than two tokens", seen.header("Content-Length"))
-    return unmet("Content-Length: the whole answer was held until it was complete", seen.header("Content-Length"))
-
-
-@per_stream(
-    Requirement(
-        "http.http10-no-chunked",
-        SHOULD,
-        Severity.LOW,
-        Basis.SPEC,
-        "A request over HTTP/1.0 is answered without Transfer-Encoding, in a body that ends with the connection.",
-        references=(
-            rfc(9112, "6.1", "Transfer-Encoding"),
-            NGINX_PROXY,
-        ),
-        breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text.",
-        fix="Write no chunks by hand; let the server frame the body by the version of the request.",
-    ),
-    scenarios=("http10",),
-    wants=answer,
-    expected="no Transfer-Encoding, and a body that ends with the connection",
-)
-def http10_no_chunked(seen: Observed, _case: Case) -> Finding:
-    if seen.status in (426, 505):
-        return info(f"HTTP/1.0 is refused with {seen.status}")
-    if seen.head is not None and seen.head.get("transfer-encoding"):
-        return unmet("an HTTP/1.0 client gets chunk sizes in its text", seen.header("Transfer-Encoding"))
-    if seen.streams:
-        return met("a body without chunks")
-    return inconclusive(f"no stream for HTTP/1.0: {seen.how_it_went()}", STREAM)

@@ -1,6 +1,5 @@
 """openai-chat.*: Chat Completions chunks, https://platform.openai.com/docs/api-reference/chat/streaming."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -14,11 +13,10 @@ from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY
-from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, rfc, source
-from streamgauge.conformance.wants import answer, success
+from streamgauge.conformance.sources import OPENAI_CHAT, issue, source
+from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.openai_chat import SENTINEL
-from streamgauge.protocol.dialects.payload import NotJson, decode
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
 PROFILES: Final = (
@@ -59,7 +57,6 @@ PROFILES: Final = (
 )
 
 REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-ERROR_KEYS: Final = ("message", "type", "param", "code")
 _TYPES: Final = (
     ("id", "string"),
     ("object", "string"),
@@ -322,242 +319,3 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
         if not chunk.value["choices"] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
             return unmet("choices is empty on a chunk without usage", seen.at(chunk.event.offset))
     return met("no other chunk has empty choices") if count else None
-
-
-@per_stream(
-    Requirement(
-        "openai-chat.tool-call-deltas",
-        MUST,
-        Severity.HIGH,
-        Basis.DIALECT,
-        "Each delta of a tool call has the integer index of its call, and id, type and function.name come "
-        "once, in the call's first delta.",
-        references=(
-            OPENAI_CHAT,
-            issue("ollama/ollama", 7881),
-            issue("openai/openai-python", 2806),
-        ),
-        breaks=(
-            "Code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
-            '"get_weatherget_weather".'
-        ),
-        fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
-    ),
-    scenarios=(*HAPPY, "tools"),
-    applies=openai_chat,
-    expected="an integer index on each tool call delta; id and name once, on the first",
-)
-def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
-    ids: dict[int, str] = {}
-    repeated: list[Finding] = []
-    for chunk, call in _tool_calls(seen):
-        evidence = seen.at(chunk.event.offset)
-        index = call.get("index")
-        if not isinstance(index, int):
-            return unmet("a tool call delta has no index", evidence)
-        call_id = call.get("id")
-        if index not in ids:
-            if not isinstance(call_id, str) or not call_id:
-                return unmet(f"the first delta of tool call {index} has no id", evidence)
-            ids[index] = call_id
-        elif call_id and call_id != ids[index]:
-            return unmet(f"two tool calls share the index {index}", evidence)
-        elif call_id:
-            repeated.append(warn(f"the id of tool call {index} is repeated", evidence))
-    return worst(repeated, met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
-
-
-@per_stream(
-    Requirement(
-        "openai-chat.tool-args-json",
-        MUST,
-        Severity.HIGH,
-        Basis.DIALECT,
-        "The joined arguments of each tool call are a JSON value, {} where there are none.",
-        references=(
-            OPENAI_CHAT,
-            rfc(8259, "2", "JSON Grammar"),
-        ),
-        breaks="Every agent framework: the call cannot be made.",
-        fix="Pass the fragments of arguments on as they come.",
-    ),
-    scenarios=(*HAPPY, "tools"),
-    applies=openai_chat,
-    expected="joined arguments that are valid JSON",
-)
-def tool_args_json(seen: Observed, _case: Case) -> Finding:
-    arguments: dict[int, str] = defaultdict(str)
-    last: Evidence | None = None
-    for chunk, call in _tool_calls(seen):
-        function = call.get("function")
-        index = call.get("index")
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            arguments[index if isinstance(index, int) else 0] += function["arguments"]
-            last = seen.at(chunk.event.offset)
-    for index, text in arguments.items():
-        if isinstance(problem := decode(text), NotJson):
-            return unmet(
-                f"the arguments of tool call {index} are not JSON: {printable(problem.reason)}",
-                *([last] if last else []),
-            )
-    return met("arguments are JSON") if arguments else not_applicable("no tool was called")
-
-
-def _tool_calls(seen: Observed) -> Iterator[tuple[Chunk, dict[str, Any]]]:
-    for chunk in chunks(seen):
-        for choice in chunk.choices:
-            delta = choice.get("delta")
-            calls = delta.get("tool_calls") if isinstance(delta, dict) else None
-            for call in calls if isinstance(calls, list) else ():
-                if isinstance(call, dict):
-                    yield chunk, call
-
-
-@per_stream(
-    Requirement(
-        "openai-chat.no-null-error-key",
-        SHOULD,
-        Severity.MEDIUM,
-        Basis.COMPAT,
-        "A chunk of a success has no error key, not even null.",
-        references=(source("openai-go, read", "the key alone makes a StreamError"),),
-        breaks="openai-go ends the stream with an error.",
-        fix="Leave the key out where there is no error.",
-    ),
-    scenarios=HAPPY,
-    applies=openai_chat,
-    expected="no error key on a successful chunk",
-)
-def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
-    count = 0
-    for event in seen.transcript.events:
-        value = decode(event.data)
-        if not isinstance(value, dict):
-            continue
-        count += 1
-        if "error" not in value:
-            continue
-        if value["error"] is None:
-            return unmet("a chunk has error: null", seen.at(event.offset))
-        if value.get("choices"):
-            return fail("a chunk has both choices and an error", seen.at(event.offset))
-    return met("no error key") if count else None
-
-
-@per_stream(
-    Requirement(
-        "openai-chat.done-sentinel",
-        MUST,
-        Severity.HIGH,
-        Basis.DIALECT,
-        "A stream that succeeds ends with data: [DONE], once, as the last event, without a name or an id.",
-        references=(
-            OPENAI_CHAT,
-            issue("vllm-project/vllm", 40978),
-            guides("[DONE]"),
-        ),
-        breaks=(
-            "openai-python, openai-node, openai-go and go-openai take a stream without it for complete (tried); "
-            "openai-node knows no other spelling."
-        ),
-        fix="Write exactly data: [DONE] and a blank line after the last chunk.",
-    ),
-    scenarios=HAPPY,
-    applies=openai_chat,
-    wants=success,
-    expected="data: [DONE] once, as the last event",
-)
-def done_sentinel(seen: Observed, _case: Case) -> Finding:
-    events = seen.transcript.events
-    exact = [event for event in events if event.data == SENTINEL]
-    if not exact:
-        alike = [event for event in events if event.data.strip(' "\t').upper() == SENTINEL]
-        if alike and alike[0].data.strip() == SENTINEL:
-            return warn("there is white space around [DONE]", seen.at(alike[0].offset))
-        if alike:
-            return unmet(f"the sentinel is written {printable(alike[0].data, 20)}", seen.at(alike[0].offset))
-        return unmet(
-            f"no [DONE]: {seen.transcript.detail or 'the stream just ends'}", seen.at(len(seen.transcript.body))
-        )
-    if len(exact) > 1:
-        return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset))
-    if events[-1] is not exact[0]:
-        return unmet("events follow [DONE]", seen.behind(exact[0]))
-    # Its own lines are looked at: an id that an earlier event had is still the last one here.
-    own = {line.field for line in seen.transcript.lines if exact[0].offset <= line.offset < exact[0].end}
-    if exact[0].type != "message" or b"id" in own:
-        return unmet("[DONE] carries an event name or an id", seen.at(exact[0].offset))
-    return met("[DONE] once, last")
-
-
-@whole_case(
-    Requirement(
-        "openai-chat.error-shape",
-        MUST,
-        Severity.HIGH,
-        Basis.DIALECT,
-        'An error is {"error": {"message", "type", "param", "code"}}, in the body of a refusal and as a '
-        "payload in mid-stream.",
-        references=(
-            OPENAI_ERRORS,
-            issue("vllm-project/vllm", 19650),
-            issue("huggingface/text-generation-inference", 2668),
-            source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
-        ),
-        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried).",
-        fix="Send the error object under the key error, as data, with or without event: error.",
-    ),
-    scenarios=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
-    applies=openai_chat,
-    expected='{"error": {"message", "type", "param", "code"}}',
-)
-def error_shape(case: Case) -> Finding:
-    found: list[Finding] = []
-    for seen in case.observed:
-        if seen.status is not None and seen.status >= 400 and seen.method == "POST":
-            found.append(_judge_error(seen, decode(seen.transcript.body), 0))
-        for index, delta in seen.transcript.deltas:
-            if delta.kind is Kind.ERROR:
-                event = seen.transcript.events[index]
-                found.append(_judge_error(seen, decode(event.data), event.offset))
-    return worst(found, inconclusive("no error was seen", MOCK))
-
-
-def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
-    error = value.get("error") if isinstance(value, dict) else None
-    if not isinstance(error, dict):
-        return unmet(f"{seen.label}: the error has no error object: {printable(str(value), 80)}", seen.at(offset))
-    missing = [key for key in ERROR_KEYS if key not in error]
-    if "message" in missing or "type" in missing:
-        return unmet(f"{seen.label}: the error object has no {' and no '.join(missing)}", seen.at(offset))
-    return met("errors have OpenAI's shape")
-
-
-@per_stream(
-    Requirement(
-        "openai-chat.stream-flag-honoured",
-        MUST,
-        Severity.HIGH,
-        Basis.DIALECT,
-        "stream: true gives an event stream; stream: false or none gives one JSON chat.completion.",
-        references=(
-            (
-                "OpenAI API reference, stream: "
-                "https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream"
-            ),
-        ),
-        breaks="SDKs parse by the flag, not by the media type.",
-        fix="Choose the kind of the answer by the flag, before anything is sent.",
-    ),
-    scenarios=("no-stream",),
-    applies=openai_chat,
-    wants=answer,
-    expected="one chat.completion as application/json for stream: false",
-)
-def stream_flag_honoured(seen: Observed, _case: Case) -> Finding:
-    if seen.streams:
-        return unmet("stream: false gets a stream", seen.header("Content-Type"))
-    value = decode(seen.transcript.body)
-    if seen.status == 200 and isinstance(value, dict) and value.get("object") == "chat.completion":
-        return met("stream: false gets one chat.completion")
-    return unmet(f"stream: false gets {seen.how_it_went()}", seen.at(0))
