@@ -1,4 +1,4 @@
-"""The one place where integers in nanoseconds meet text."""
+"""Durations, sizes and counts as text for people, and durations from text to integer nanoseconds."""
 
 import re
 from fractions import Fraction
@@ -36,7 +36,7 @@ def parse_duration(text: str, what: str = "duration") -> int:
 
 
 LONGEST_NS: Final = 7 * 24 * 3600 * SECOND
-"""Longer than any run; a wait above it is a slip of the keyboard."""
+"""Longer than any run: a longer wait is a typing error."""
 
 
 def parse_bounded(text: str, what: str) -> int:
@@ -48,12 +48,12 @@ def parse_bounded(text: str, what: str) -> int:
 
 
 def ns_to_ms(value_ns: int | float) -> float:
-    """Milliseconds with the three decimals that a kernel stamp supports."""
+    """Milliseconds with three decimals: the precision of a kernel stamp."""
     return round(value_ns / MS, 3)
 
 
 def show_ms(value_ns: int | float | None) -> str:
-    """A duration for people: `0.31 ms`, `204 ms`, `2.30 s`; `-` where there is none."""
+    """A duration for people: `0.31 ms`, `204 ms`, `2.30 s`; `-` for None."""
     if value_ns is None:
         return "-"
     ms = value_ns / MS
@@ -67,7 +67,7 @@ def show_ms(value_ns: int | float | None) -> str:
 
 
 def show_bytes(count: int) -> str:
-    """A size for people, exact below 10 KiB because buffer sizes are recognised by their digits."""
+    """A size for people. Exact below 10 KiB, because people recognise buffer sizes by their digits."""
     if count < 10 * 1024:
         return f"{count:,} B"
     if count < 1024 * 1024:

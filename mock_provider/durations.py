@@ -1,22 +1,35 @@
-"""Durations as people write them (`200ms`, `1.5s`, `0`) and as the code keeps them: integer nanoseconds."""
+"""Durations as people write them (`200ms`, `1.5s`, `2m30s`, `0`), parsed to integer nanoseconds.
+
+The grammar is that of the harness (`streamgauge.units`), which the mock does not import; a test compares the two.
+"""
 
 import re
+from fractions import Fraction
 
-_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
-# Digits are bounded, because a float of some hundreds is infinite, and that has no integer.
-_PATTERN = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(ns|us|ms|s|m)", re.ASCII)
-# One hour: longer than any stream worth mocking, short enough for a timer on every platform.
-LONGEST_NS = 3_600_000_000_000
+_UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+# The number of digits is bounded, so that a long text costs no long arithmetic.
+_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|µs|ms|s|m|h)")
+_WHOLE = re.compile(f"(?:{_PART.pattern})+")
+LONGEST_NS = _UNITS_NS["h"]
+"""One hour: longer than any stream worth mocking, short enough for a timer on every platform."""
 
 
 def parse_duration(text: str) -> int:
-    """Nanoseconds of `text`; ValueError with what is accepted when it is not a duration of 0 to one hour."""
-    if text == "0":
+    """Nanoseconds of `text`. Raises ValueError with an example when it is not a duration from 0 to one hour."""
+    stripped = text.strip()
+    if stripped == "0":
         return 0
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        raise ValueError(f"expected a duration such as 200ms, 1.5s or 0, got {text!r}")
-    duration_ns = round(float(match[1]) * _UNITS_NS[match[2]])
+    if not _WHOLE.fullmatch(stripped):
+        raise ValueError(f"expected a duration such as 200ms, 1.5s, 2m30s or 0, got {text!r}")
+    duration_ns = sum(round(Fraction(number) * _UNITS_NS[unit]) for number, unit in _PART.findall(stripped))
     if duration_ns > LONGEST_NS:
-        raise ValueError(f"expected a duration of at most 60m, got {text!r}")
+        raise ValueError(f"expected a duration of at most 1h, got {text!r}")
     return duration_ns

@@ -1,38 +1,41 @@
-"""What a reader must know before believing a number. Each caveat says what was seen and what follows from it."""
+"""Warnings that a reader needs before trusting a number. Each names an observation and its consequence."""
+
+from typing import Final
 
 from streamgauge.conformance.result import Verdict
+from streamgauge.metrics.definitions import BY_NAME, LATENCIES
 from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.metric import PerStream
 from streamgauge.metrics.summary import Summary
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import clean, percent
 from streamgauge.rundir.runs import SCHEMA
 from streamgauge.units import plural
 
-ENOUGH_FOR_P99 = 100
+ENOUGH_FOR_P99: Final = 100
+_POOLED: Final = [metric.name for metric in LATENCIES if not isinstance(metric, PerStream)]
 
 
 def caveats(run: Run) -> list[str]:
-    """Every caveat that applies, those about lost data first."""
+    """Every caveat that applies; caveats about lost data come first."""
     lines = [*_completeness(run)]
     if run.summary is not None:
         lines += _timing(run.summary)
     if run.checks is not None:
-        open_ = sum(result.verdict is Verdict.INCONCLUSIVE for result in run.checks.results)
-        if open_:
+        undecided = sum(result.verdict is Verdict.INCONCLUSIVE for result in run.checks.results)
+        if undecided:
             lines.append(
-                f"{plural(open_, 'check')} could not be decided from position {clean(run.checks.position)}. "
-                "No data is not a pass: the checks section says what would make each testable."
+                f"{plural(undecided, 'check')} could not be decided from position {clean(run.checks.position)}. "
+                "No data is not a pass: the checks section names what each of them needs."
             )
     if run.cancellation is not None:
         errors = [row.clock_error_ms for row in run.cancellation.rows if row.clock_error_ms is not None]
         if errors:
-            lines.append(
-                f"Propagation delays compare two clocks; the error of that is at most {max(errors):.2f} ms here."
-            )
+            lines.append(f"Propagation delays compare two clocks: here each can be off by up to {max(errors):.2f} ms.")
     if run.diagnosis is not None and run.diagnosis.position == "direct":
         lines.append(
-            "The diagnosis saw one path and no emission times: it rests on the statistics of the arrivals alone. "
-            "Give a direct address or the mock for an exact one."
+            "The diagnosis had only one path and no emission times, so it uses only the statistics of the arrivals. "
+            "For an exact diagnosis, give a direct address or the mock."
         )
     return [clean(line) for line in [*lines, *(run.manifest.caveats if run.manifest else [])]]
 
@@ -42,7 +45,7 @@ def _completeness(run: Run) -> list[str]:
     streams, manifest = run.streams, run.manifest
     if manifest and manifest.schema > SCHEMA:
         lines.append(
-            f"run.json has schema {manifest.schema}, newer than this program's {SCHEMA}: parts may be missing."
+            f"run.json has schema {manifest.schema}, but this program knows only {SCHEMA}: parts may be missing here."
         )
     if streams and streams.torn:
         lines.append(
@@ -52,19 +55,19 @@ def _completeness(run: Run) -> list[str]:
     if run.recomputed:
         why = f" (status: {manifest.status})" if manifest else ""
         lines.append(
-            f"run.json holds no summary{why}: every figure here was recomputed from the "
+            f"run.json has no summary{why}: every figure here was recomputed from the "
             f"{plural(streams.count if streams else 0, 'record')} that had been written."
         )
-        lines += [f"The objective {text!r} could not be read: goodput leaves it out." for text in run.unread_slos]
+        lines += [f"The objective {text!r} could not be read, so goodput ignores it." for text in run.unread_slos]
     elif run.summary and streams and _summarised(run.summary) != streams.count:
         lines.append(
             f"run.json summarises {plural(_summarised(run.summary), 'stream')}, streams.jsonl holds "
-            f"{streams.count:,}: the numbers are from the former, the figures from the latter."
+            f"{streams.count:,}: the tables are from run.json, the drawings from streams.jsonl."
         )
     elif run.summary and streams is None:
-        lines.append("There is no streams.jsonl: the numbers are from run.json and no figures can be drawn.")
+        lines.append("There is no streams.jsonl: the numbers are from run.json, and nothing can be drawn.")
     if streams and streams.stride > 1:
-        lines.append(f"TTFT figures are drawn from every {streams.stride}th of {plural(streams.count, 'stream')}.")
+        lines.append(f"The TTFT drawings use every {streams.stride}th of {plural(streams.count, 'stream')}.")
     return lines
 
 
@@ -76,19 +79,19 @@ def _timing(summary: Summary) -> list[str]:
     lines = [_stamps(summary)]
     if summary.unstamped_reads:
         lines.append(
-            f"{plural(summary.unstamped_reads, 'read')} carried no kernel stamp; "
-            "the client's own time stands in, which can only be later."
+            f"{plural(summary.unstamped_reads, 'read')} had no kernel stamp. The client's own time is used instead; "
+            "it can only be later."
         )
     lines.append(
-        "Percentiles are nearest rank over all streams: exact, each a value that was measured. Pooled ones (itl, "
-        f"itl_bound, client_lag) come from a histogram and are within {percent(RELATIVE_ERROR)} of the exact value."
+        "Percentiles are exact: nearest rank over all streams, each a value that was measured. Pooled percentiles "
+        f"({', '.join(_POOLED)}) come from a histogram and are within {percent(RELATIVE_ERROR)} of the exact value."
     )
     if summary.coalesced_share is not None:
         share = percent(summary.coalesced_share)
         lines.append(
-            f"{share} of the gaps between tokens are coalesced (several tokens in one read). They count as 0 ms in itl"
+            f"{share} of the gaps between tokens are coalesced: both tokens came in one read. They count as 0 ms in itl"
             + (
-                ", so itl percentiles up to that share say nothing; look at tpot, and run diagnose."
+                ", so itl percentiles up to that share mean nothing. Use tpot instead, and run diagnose."
                 if summary.coalesced_share > 0.05
                 else "."
             )
@@ -96,8 +99,8 @@ def _timing(summary: Summary) -> list[str]:
     lines += _small_samples(summary)
     if summary.tokens_source and "token events" in summary.tokens_source:
         lines.append(
-            f"Tokens are counted from {summary.tokens_source}: an event may hold several tokens, "
-            "so tokens/s and tpot can be off by the tokens per event."
+            f"Tokens are counted from {summary.tokens_source}. An event may hold several tokens: then tokens/s is too "
+            "low and tpot too high, by the number of tokens per event."
         )
     return lines
 
@@ -105,31 +108,23 @@ def _timing(summary: Summary) -> list[str]:
 def _stamps(summary: Summary) -> str:
     match summary.stamp_source:
         case "kernel":
-            return "Arrival times are the kernel's (SO_TIMESTAMPNS): a busy client does not move them."
+            return "Arrival times are the kernel's (SO_TIMESTAMPNS): a busy client does not delay them."
         case "user":
-            return "Arrival times were taken in user space after the read: client load adds to every latency here."
+            return "Arrival times were taken in user space after the read: a busy client adds to every latency here."
         case None:
-            return "No read was stamped: nothing arrived."
+            return "There are no arrival times, because nothing arrived."
         case other:
-            return f"Arrival times are of source: {other}."
+            return f"Source of the arrival times: {other}."
 
 
 def _small_samples(summary: Summary) -> list[str]:
-    small = [
-        f"{name} ({dist.count})"
-        for name, dist in (
-            ("ttft", summary.ttft_ms),
-            ("itl", summary.itl_ms),
-            ("tpot", summary.tpot_ms),
-            ("e2e", summary.e2e_ms),
-        )
-        if dist is not None and dist.count < ENOUGH_FOR_P99
-    ]
+    distributions = [(name, getattr(summary, BY_NAME[name].field)) for name in ("ttft", "itl", "tpot", "e2e")]
+    small = [f"{name} ({dist.count})" for name, dist in distributions if dist and dist.count < ENOUGH_FOR_P99]
     if not small:
         return []
     return [
         (
-            f"p99 rests on fewer than {ENOUGH_FOR_P99} values for {', '.join(small)}: it is the slowest value "
-            "or next to it, and another run may well differ."
+            f"p99 rests on fewer than {ENOUGH_FOR_P99} values for {', '.join(small)}: it is the slowest value, "
+            "and another run may give a very different one."
         )
     ]

@@ -1,4 +1,4 @@
-"""The first five seconds of a reader: a verdict, its reasons, and the key figures."""
+"""The top of a report, readable in five seconds: a verdict, its reasons, and the key figures."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ from streamgauge.units import plural
 
 
 class Level(StrEnum):
-    """How much a finding asks of the reader."""
+    """How serious a finding is."""
 
     GOOD = "good"
     NOTE = "note"
@@ -52,7 +52,7 @@ class Tile(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The verdict and what it rests on, worst first."""
+    """The verdict and its reasons, worst first."""
 
     level: Level
     words: str
@@ -71,19 +71,19 @@ def headline(run: Run) -> Headline:
 
 
 def check_counts(run: Run) -> dict[str, int]:
-    """Checks by verdict, in the order of the verdicts; only those that occur. Counted, not copied from the file."""
+    """The number of checks by verdict, without zeros. Counted from the results; the file's own summary is not used."""
     results = run.checks.results if run.checks else []
     counts = {verdict.value: sum(result.verdict is verdict for result in results) for verdict in Verdict}
     return {verdict: count for verdict, count in counts.items() if count}
 
 
 def unsuccessful(summary: Summary) -> int:
-    """Streams that failed: neither ok, nor left by us, nor cut by the end of the run."""
+    """Streams that failed: neither ok, nor left by their user, nor cut by the end of the run."""
     return sum(count for outcome, count in summary.streams.items() if outcome not in NEUTRAL)
 
 
 def worst_delay(run: Run) -> CancelRow | None:
-    """The abandoned stream that upstream noticed last."""
+    """The abandoned stream whose upstream noticed latest."""
     rows = run.cancellation.rows if run.cancellation else []
     return max(
         (row for row in rows if row.propagation_ms is not None), key=lambda row: row.propagation_ms or 0.0, default=None
@@ -91,7 +91,7 @@ def worst_delay(run: Run) -> CancelRow | None:
 
 
 def wasted(run: Run) -> int | None:
-    """Tokens written for nobody, over all rows that know."""
+    """Tokens generated after the client had left, over all rows that know the number; None if no row does."""
     rows = run.cancellation.rows if run.cancellation else []
     known = [row.wasted_tokens for row in rows if row.wasted_tokens is not None]
     return sum(known) if known else None
@@ -106,9 +106,7 @@ def _checks(run: Run) -> list[HeadlineFinding]:
     if failed := counts.get(Verdict.FAIL, 0):
         findings.append(HeadlineFinding(Level.BAD, f"{plural(failed, 'check')} of {total} failed"))
     if broken := counts.get(Verdict.ERROR, 0):
-        findings.append(
-            HeadlineFinding(Level.BAD, f"{plural(broken, 'check')} could not be run: an error of the harness")
-        )
+        findings.append(HeadlineFinding(Level.BAD, f"{plural(broken, 'check')} could not run: an error of the harness"))
     if warned := counts.get(Verdict.WARN, 0):
         level = Level.BAD if run.checks.strict else Level.WARN
         findings.append(HeadlineFinding(level, plural(warned, "check warns", "checks warn")))
@@ -119,8 +117,9 @@ def _checks(run: Run) -> list[HeadlineFinding]:
             if passed
             else HeadlineFinding(Level.WARN, f"none of {plural(total, 'check')} could be decided")
         )
-    if open_ := counts.get(Verdict.INCONCLUSIVE, 0):
-        findings.append(HeadlineFinding(Level.NOTE, plural(open_, "check is inconclusive", "checks are inconclusive")))
+    if undecided := counts.get(Verdict.INCONCLUSIVE, 0):
+        words = plural(undecided, "check is inconclusive", "checks are inconclusive")
+        findings.append(HeadlineFinding(Level.NOTE, words))
     return findings
 
 
@@ -130,13 +129,11 @@ def _load(run: Run) -> list[HeadlineFinding]:
     if run.manifest and run.manifest.summary is None and (run.streams or run.manifest.command == "load"):
         findings.append(HeadlineFinding(Level.WARN, f"the run did not finish (status: {clean(run.manifest.status)})"))
     elif run.manifest and run.manifest.status == "interrupted":
-        findings.append(
-            HeadlineFinding(Level.WARN, "the run was interrupted: what was measured until then is reported")
-        )
+        findings.append(HeadlineFinding(Level.WARN, "the run was interrupted: this report covers the part before"))
     elif run.manifest and run.manifest.status.startswith("stopped"):
         findings.append(HeadlineFinding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
     if run.manifest and run.manifest.open_loop and run.manifest.open_loop.closed:
-        findings.append(HeadlineFinding(Level.WARN, "the open loop became a closed one: see the caveats"))
+        findings.append(HeadlineFinding(Level.WARN, "the open loop became a closed loop: see the caveats"))
     if summary is None:
         return findings
     total = sum(summary.streams.values())
@@ -151,11 +148,11 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(
             HeadlineFinding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}")
         )
-    open_ = [one for one in summary.slo_results if one.verdict is not SloVerdict.MET]
-    for one in open_:
-        found = f"missed: measured {clean(one.measured)}" if one.measured else "could not be judged: no data"
-        findings.append(HeadlineFinding(Level.BAD, f"objective {clean(one.slo)} {found}"))
-    if summary.slo_results and not open_:
+    unmet = [result for result in summary.slo_results if result.verdict is not SloVerdict.MET]
+    for result in unmet:
+        found = f"missed: measured {clean(result.measured)}" if result.measured else "could not be judged: no data"
+        findings.append(HeadlineFinding(Level.BAD, f"objective {clean(result.slo)} {found}"))
+    if summary.slo_results and not unmet:
         findings.append(HeadlineFinding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
     if summary.stalls:
         findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
@@ -171,9 +168,8 @@ def _cancellation(run: Run) -> list[HeadlineFinding]:
         return []
     findings = []
     if unseen := sum(not row.seen for row in rows):
-        findings.append(
-            HeadlineFinding(Level.BAD, f"{unseen} of {plural(len(rows), 'abandoned stream')} went on unnoticed")
-        )
+        words = f"upstream did not notice {unseen} of {plural(len(rows), 'abandoned stream')}"
+        findings.append(HeadlineFinding(Level.BAD, words))
     worst = max((_cancel_level(row) for row in rows), key=_ORDER.index)
     late = sum(row.seen and _cancel_level(row) is worst for row in rows)
     if worst in (Level.WARN, Level.BAD) and late:
@@ -254,8 +250,8 @@ def _cancel_tiles(run: Run) -> list[Tile]:
         Tile(
             "cancellation",
             "Cancel, worst delay",
-            "never seen" if unseen else ms(worst.propagation_ms if worst else None),
-            f"{unseen} of {len(rows)} never seen upstream" if unseen else where,
+            "never noticed" if unseen else ms(worst.propagation_ms if worst else None),
+            f"{unseen} of {len(rows)} never noticed upstream" if unseen else where,
             Level.BAD if unseen else Level.NOTE,
         ),
         Tile("cancellation", "Wasted tokens", number(lost), f"over {plural(len(rows), 'abandoned stream')}"),
@@ -266,5 +262,5 @@ def _diagnosis_tiles(run: Run) -> list[Tile]:
     if run.diagnosis is None:
         return []
     found = run.diagnosis
-    note = found.hop if found.buffered else "tokens arrive as written"
+    note = found.hop if found.buffered else "tokens arrive as they are written"
     return [Tile("diagnosis", "Delivery", found.pattern.value, note, Level.BAD if found.buffered else Level.GOOD)]

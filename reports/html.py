@@ -1,4 +1,4 @@
-"""report.html: one self-contained file. Autoescaping is on, and every string passes `clean` on its way out."""
+"""report.html: one self-contained file. Autoescaping is on, and every string passes through `clean`."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -27,7 +27,7 @@ class Group(NamedTuple):
 
 def html_report(run: Run) -> str:
     """The page. The same run gives the same bytes."""
-    # Drawn by us; matplotlib escapes the text in it.
+    # These drawings are safe as markup: they are our own, and matplotlib escapes the text in them.
     figures = {
         section: [(drawing, Markup(drawing.svg)) for drawing in drawn] for section, drawn in draw_all(run).items()
     }
@@ -50,7 +50,7 @@ def html_report(run: Run) -> str:
 
 
 def page(template: str, **values: Any) -> str:
-    """A self-contained page from one of the templates: everything is escaped, and cleaned of control characters."""
+    """A self-contained page from a template in reports/templates. Text is escaped and cleaned of control characters."""
     environment = Environment(
         loader=PackageLoader("streamgauge.reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,

@@ -1,4 +1,4 @@
-"""A run directory, read. Every file of it is optional; what is missing makes its section disappear, not the report."""
+"""Reads a run directory. Every file is optional: a report leaves out the section of a missing file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ _HINT: Final = "give the directory that load, check, cancel or diagnose wrote wi
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that a report can be made from. `recomputed`: the summary comes from the records, not from run.json."""
+    """The contents of a run directory. `recomputed`: the summary comes from the records, not from run.json."""
 
     manifest: RunFile | None
     summary: Summary | None
@@ -33,12 +33,12 @@ class Run:
 
     @property
     def slos(self) -> list[SloResult]:
-        """What became of the objectives."""
+        """The verdict on each objective."""
         return self.summary.slo_results if self.summary else []
 
     @property
     def target(self) -> str:
-        """The endpoint, from whichever file names it."""
+        """The endpoint, from the first file that names it."""
         if self.manifest:
             return self.manifest.target
         if self.checks:
@@ -66,7 +66,7 @@ class Run:
 
 
 def load(directory: Path) -> Run:
-    """Read `directory`. Raises UsageError when it is not there or holds no file of a run."""
+    """Read `directory`. Raises UsageError when it does not exist or holds no file of a run."""
     if not directory.exists():
         raise UsageError(f"run directory {directory} does not exist", _HINT)
     if not directory.is_dir():
@@ -90,15 +90,15 @@ def load(directory: Path) -> Run:
     )
     if not any((run.manifest, run.streams, run.checks, run.cancellation, run.diagnosis)):
         names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))
-        raise UsageError(f"{directory} holds no run: none of {names} is there, or all are empty", _HINT)
+        raise UsageError(f"{directory} holds no run: {names} are all missing or empty", _HINT)
     return run
 
 
 def _objectives(manifest: RunFile | None) -> tuple[list[Condition], list[str]]:
-    """The objectives the run was started with, and those that cannot be read: the run is still worth a report."""
-    given: Any = manifest.settings.get("slos") if manifest else None
+    """The objectives of the run, and the texts that are not objectives: these do not prevent a report."""
+    texts: Any = manifest.settings.get("slos") if manifest else None
     slos, unread = [], []
-    for text in given if isinstance(given, list) else []:
+    for text in texts if isinstance(texts, list) else []:
         try:
             slos.append(parse_slo(str(text)))
         except UsageError:

@@ -1,4 +1,4 @@
-"""report.md: the same facts as tables, sized for a CI job summary."""
+"""report.md: the facts of report.html as tables, short enough for a CI job summary."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from streamgauge.reports.tables import Table
 from streamgauge.reports.text import md, md_block, md_code
 
 _LOUD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
-# GitHub drops a job summary of more than 1 MiB; a hundred findings are told in full, the rest by name.
+# GitHub drops a job summary of more than 1 MiB: 100 findings are printed in full, the rest as names.
 _FULL: Final = 100
 
 

@@ -1,4 +1,4 @@
-"""From a run directory to its reports. Nothing but the directory is read, so a report can be made again at any time."""
+"""Makes the reports of a run directory. It reads only that directory, so a report can be made again at any time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from streamgauge.reports.junit import junit_xml
 from streamgauge.reports.load import Run, load
 from streamgauge.reports.markdown import markdown_report
 
-# A new report is a function from the run to its text (None: nothing to say) and a line here.
+# A new report is one line here and a function from the run to its text; None means that there is nothing to report.
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
     ("report.html", html_report),
     ("report.md", markdown_report),
@@ -19,7 +19,7 @@ OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
 
 
 def render(directory: Path) -> list[Path]:
-    """Write the reports of `directory` into it and return their paths. Raises UsageError when there is no run in it."""
+    """Write the reports of `directory` into it and return their paths. Raises UsageError when it holds no run."""
     run = load(directory)
     written = []
     for name, make in OUTPUTS:

@@ -1,5 +1,6 @@
-"""The tables that the page and the Markdown report share: plain strings, made once."""
+"""The tables of the HTML page and the Markdown report, as plain strings."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -39,7 +40,7 @@ def distributions(summary: Summary) -> Table:
 
 
 def truth(run: Run) -> Table | None:
-    """What was reported beside what the mock's ledger says it did."""
+    """Reported latencies beside the true ones from the mock's ledger."""
     if run.manifest is None or run.manifest.truth is None:
         return None
     found = run.manifest.truth
@@ -57,7 +58,7 @@ def truth(run: Run) -> Table | None:
 
 
 def open_loop(run: Run) -> Table | None:
-    """What became of the schedule."""
+    """How many of the planned arrivals started, started late, or never started."""
     if run.manifest is None or run.manifest.open_loop is None:
         return None
     found = run.manifest.open_loop
@@ -78,7 +79,7 @@ def open_loop(run: Run) -> Table | None:
 
 
 def abandonment(run: Run) -> Table | None:
-    """What became of the streams that users left."""
+    """What the upstream did with the streams that users left."""
     if run.manifest is None or run.manifest.abandonment is None:
         return None
     found = run.manifest.abandonment
@@ -86,11 +87,11 @@ def abandonment(run: Run) -> Table | None:
     if found.joined:
         rows += [
             ["known to the mock's ledger", f"{found.joined:,}"],
-            ["seen as disconnected upstream", f"{found.seen:,}"],
+            ["noticed by the upstream", f"{found.seen:,}"],
             ["finished before the user left", f"{found.finished:,}"],
-            ["never noticed", f"{found.unnoticed:,}"],
+            ["never noticed by the upstream", f"{found.unnoticed:,}"],
             ["tokens wasted: generated after the user had left", f"{found.wasted_tokens:,}"],
-            ["clocks differ by at most, ms", ms_cell(found.clock_error_ms)],
+            ["error of the clock comparison, at most, ms", ms_cell(found.clock_error_ms)],
         ]
     if delay := found.propagation_ms:
         rows += [[f"noticed after, {part}, ms", ms_cell(getattr(delay, part))] for part in ("p50", "p95", "p99", "max")]
@@ -98,10 +99,10 @@ def abandonment(run: Run) -> Table | None:
 
 
 def slos(run: Run) -> Table | None:
-    """Each objective beside what was measured."""
+    """Each objective, its verdict, and the measured value."""
     if not run.slos:
         return None
-    rows = [[one.slo, one.verdict.value, one.measured or ABSENT] for one in run.slos]
+    rows = [[result.slo, result.verdict.value, result.measured or ABSENT] for result in run.slos]
     return Table(["objective", "verdict", "measured"], rows, 1)
 
 
@@ -114,7 +115,7 @@ def floor(run: Run) -> Table | None:
     why = beyond(found, run.summary, users if isinstance(users, int) else None)
     rows = [
         *calibration_lines(found),
-        ("verdict then", found.validity.verdict),
+        ("its verdict", found.validity.verdict),
         ("covers this run", f"no: {why}" if why else "yes"),
     ]
     return Table(["client's error floor", "measured by calibrate"], [list(row) for row in rows])
@@ -154,21 +155,19 @@ def outcomes(summary: Summary) -> Table:
 
 
 def failures(run: Run) -> Table | None:
-    """What the failed streams had to say, commonest first."""
+    """The failures by outcome, status and message, most frequent first."""
     if run.streams is None or not run.streams.totals.failures:
         return None
-    return Table(
-        ["outcome", "status", "detail", "streams"],
-        [
-            [one.outcome, str(one.status or ABSENT), one.detail or ABSENT, f"{count:,}"]
-            for one, count in sorted(run.streams.totals.failures.items(), key=lambda item: (-item[1], item[0].outcome))
-        ][:_FAILURES_SHOWN],
-        1,
-    )
+    ordered = sorted(run.streams.totals.failures.items(), key=lambda item: (-item[1], item[0].outcome))
+    rows = [
+        [failure.outcome, str(failure.status or ABSENT), failure.detail or ABSENT, f"{count:,}"]
+        for failure, count in ordered[:_FAILURES_SHOWN]
+    ]
+    return Table(["outcome", "status", "detail", "streams"], rows, 1)
 
 
 def scenarios(run: Run) -> Table | None:
-    """The same measures by scenario, when there is more than one to compare."""
+    """TTFT and the share of ok streams by scenario; None with fewer than two scenarios."""
     frame = run.streams.table if run.streams else pd.DataFrame()
     if frame.empty or frame["scenario"].nunique(dropna=True) < 2:
         return None
@@ -182,12 +181,12 @@ def scenarios(run: Run) -> Table | None:
 
 
 def cancellation(run: Run) -> Table | None:
-    """Every abandoned stream."""
+    """Every abandoned stream of the cancel matrix."""
     if run.cancellation is None:
         return None
     rows = []
     for row in run.cancellation.rows:
-        delay = ms_cell(row.propagation_ms) if row.seen or row.propagation_ms is not None else "never seen"
+        delay = ms_cell(row.propagation_ms) if row.seen or row.propagation_ms is not None else "never noticed"
         if row.propagation_ms is not None and row.clock_error_ms is not None:
             delay += f" ± {ms_cell(row.clock_error_ms)}"
         end = " / ".join(part for part in (row.upstream_end, row.upstream_kind) if part) or ABSENT
@@ -202,7 +201,7 @@ def cancellation(run: Run) -> Table | None:
 
 
 def paths(run: Run) -> Table | None:
-    """How each path of the diagnosis delivers."""
+    """How tokens arrive on each path of the diagnosis."""
     if run.diagnosis is None:
         return None
     return Table(
@@ -219,39 +218,41 @@ def paths(run: Run) -> Table | None:
 
 
 def headers(run: Run) -> Table | None:
-    """Response headers of the paths side by side: a hop shows itself by what it adds and takes away."""
+    """Response headers of the paths side by side: the headers that a hop adds or removes identify it."""
     found = run.diagnosis.paths if run.diagnosis else []
     names = sorted({name.lower() for path in found for name in path.headers})
     if not names:
         return None
     lowered = [{name.lower(): value for name, value in path.headers.items()} for path in found]
-    rows = [
-        [name, *("(hidden)" if name in _SECRET_HEADERS and name in one else one.get(name, ABSENT) for one in lowered)]
-        for name in names
-    ]
+    rows = [[name, *(_header(headers, name) for headers in lowered)] for name in names]
     return Table(["header", *(path.label for path in found)], rows)
 
 
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return "(hidden)" if name in _SECRET_HEADERS and name in headers else headers.get(name, ABSENT)
+
+
 def definitions() -> Table:
-    """The vocabulary."""
-    return Table(["metric", "definition", "absent when"], [[one.name, one.definition, one.absent] for one in METRICS])
+    """Every metric with its definition."""
+    rows = [[metric.name, metric.definition, metric.absent] for metric in METRICS]
+    return Table(["metric", "definition", "absent when"], rows)
 
 
 def manifest(run: Run) -> Table:
-    """What was run, where, with which settings."""
+    """The command, its target, the client machine and all settings."""
     rows = [["target", run.target], ["dialect", run.dialect or ABSENT]]
-    if one := run.manifest:
+    if file := run.manifest:
         rows += [
-            ["command", one.command],
-            ["status", one.status],
-            ["started", one.started],
-            ["ended", one.ended or ABSENT],
-            ["streamgauge", one.streamgauge],
+            ["command", file.command],
+            ["status", file.status],
+            ["started", file.started],
+            ["ended", file.ended or ABSENT],
+            ["streamgauge", file.streamgauge],
         ]
-        if one.machine:
-            cpus = ABSENT if one.machine.cpus is None else str(one.machine.cpus)
-            rows += [["client machine", f"{one.machine.system}, Python {one.machine.python}, CPUs: {cpus}"]]
-        rows += [[f"setting: {name}", _setting(value)] for name, value in one.settings.items()]
+        if file.machine:
+            cpus = ABSENT if file.machine.cpus is None else str(file.machine.cpus)
+            rows += [["client machine", f"{file.machine.system}, Python {file.machine.python}, CPUs: {cpus}"]]
+        rows += [[f"setting: {name}", _setting(value)] for name, value in file.settings.items()]
     if run.checks:
         rows += [
             ["checks: position", run.checks.position],

@@ -1,4 +1,4 @@
-"""Values and foreign text as a reader may see them. What the endpoint sent is data, never markup."""
+"""Values and untrusted text for reports. Text from the endpoint is data, never markup."""
 
 import re
 from textwrap import indent
@@ -22,19 +22,19 @@ def clean(text: str) -> str:
 
 
 def label(text: str, longest: int = 34) -> str:
-    """Text inside a figure: one short line, in characters that the bundled font has."""
+    """Text inside a drawing: one short line, with `?` for characters that the bundled font lacks."""
     line = " ".join(clean(text).split())
     line = line if len(line) <= longest else line[: longest - 1] + "…"
     return "".join(c if ord(c) < 0x250 or c in "…–−→·" else "?" for c in line)
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds with their unit, for tiles and sentences."""
+    """Milliseconds with the unit, for tiles and sentences."""
     return ABSENT if value is None else show_ms(value * MS)
 
 
 def ms_cell(value: float | None) -> str:
-    """Milliseconds for a table whose head names the unit."""
+    """Milliseconds without the unit, for a table whose head names it."""
     if value is None:
         return ABSENT
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
@@ -48,7 +48,7 @@ def number(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share. One that is not quite all, or not quite none, is never rounded to look so."""
+    """A share as a percentage. A share near 0 or 1 is never rounded to 0 % or 100 %."""
     if value is None:
         return ABSENT
     if 0 < value < 0.0005:
@@ -59,13 +59,13 @@ def percent(value: float | None) -> str:
 
 
 def md(text: str) -> str:
-    """Foreign text in Markdown: one line, nothing in it active, safe in a table cell."""
+    """Untrusted text in Markdown: one line, all markup escaped, safe in a table cell."""
     line = " ".join(clean(text).split())
     return _MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def md_code(text: str) -> str:
-    """Foreign text as a Markdown code span, safe in a table cell."""
+    """Untrusted text as a Markdown code span, safe in a table cell."""
     line = " ".join(clean(text).split())
     if not line:
         return ABSENT
@@ -75,7 +75,7 @@ def md_code(text: str) -> str:
 
 
 def md_block(text: str, language: str = "") -> str:
-    """Foreign text as a fenced Markdown block; `language` is ours."""
+    """Untrusted text as a fenced Markdown block; `language` comes from this program, not from the endpoint."""
     kept = clean(text)
     fence = "`" * max(max((len(run) for run in re.findall("`+", kept)), default=0) + 1, 3)
     return f"{fence}{language}\n{kept}\n{fence}"

@@ -1,4 +1,4 @@
-"""What a load run looks like in the terminal: while it runs, and as a summary."""
+"""The terminal output of a load run: progress while it runs, then its summary."""
 
 from collections import Counter
 from textwrap import shorten
@@ -23,7 +23,7 @@ _DETAIL: Final = 200
 
 
 def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> Table:
-    """The run so far; `before` is what it waits for until it begins."""
+    """The run so far; until it begins, the title is `before`: what the run waits for."""
     table = Table(title=f"{_phase(totals, workload, now_ns) or before}, {safe(workload.model)}", title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
@@ -32,7 +32,7 @@ def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> 
 
 
 def line(totals: Totals, workload: Workload, now_ns: int, before: str) -> str:
-    """The same in one line, for a log."""
+    """The run so far in one line, for a log."""
     names = ("streams", "failed", "TTFT p50", "p95", "ITL p50", "p99", "tokens/s")
     cells = _cells(totals.summary(until_ns=now_ns))
     shown = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
@@ -40,7 +40,7 @@ def line(totals: Totals, workload: Workload, now_ns: int, before: str) -> str:
 
 
 def _phase(totals: Totals, workload: Workload, now_ns: int) -> str | None:
-    """How far the run is; None before it has begun."""
+    """Seconds and phase of the run; None before it has begun."""
     if totals.window is None:
         return None
     passed_ns = now_ns - totals.window.begin_ns + workload.warmup_ns
@@ -72,7 +72,7 @@ def _ms(values: Distribution | None, name: str) -> str:
 
 
 def print_summary(summary: Summary) -> None:
-    """The run in a dozen lines."""
+    """The latencies, outcomes, throughput, goodput, validity and objectives of a run."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
@@ -108,33 +108,38 @@ def print_summary(summary: Summary) -> None:
 
 
 def print_failures(failures: Counter[Failure]) -> None:
-    """The commonest ways in which streams failed: who reads a log has no report beside it."""
+    """The most frequent failures, because the reader of a CI log may have no report."""
     shown = [
-        (f"{count:,} {one.outcome}", safe(shorten(one.detail or f"HTTP {one.status}", _DETAIL, placeholder=" ...")))
-        for one, count in failures.most_common(_FAILURES)
+        (f"{count:,} {failure.outcome}", safe(_reason(failure))) for failure, count in failures.most_common(_FAILURES)
     ]
     if shown:
         out.print()
         out.print(facts(shown))
 
 
+def _reason(failure: Failure) -> str:
+    return shorten(failure.detail or f"HTTP {failure.status}", _DETAIL, placeholder=" ...")
+
+
 def print_open_loop(found: OpenLoop) -> None:
-    """What became of the schedule."""
+    """How many of the planned arrivals started, started late, or never started."""
     rates = "" if found.achieved_per_s is None else f", {found.achieved_per_s:,.1f}/s of {found.planned_per_s:,.1f}/s"
     line = f"{found.started:,} of {found.planned:,} arrivals started{rates}; "
     line += f"{found.late:,} late, {found.dropped:,} dropped"
     out.print(facts([("open loop", line)]))
     if found.closed:
-        out.print(f"[yellow]open loop became closed[/yellow] at {found.max_streams:,} streams (--max-streams)")
+        out.print(
+            f"[yellow]the open loop became a closed loop[/yellow] at {found.max_streams:,} streams (--max-streams)"
+        )
 
 
 def print_abandonment(found: Abandonment) -> None:
-    """What the upstream did for the users who left."""
+    """What the upstream did with the streams that users left."""
     line = f"{found.streams:,} streams left by their users after {found.received_tokens:,} token events"
     if found.joined:
         line += (
-            f"; of {found.joined:,} in the ledger {found.seen:,} seen as disconnected, {found.unnoticed:,} unnoticed, "
-            f"{found.finished:,} finished before; {found.wasted_tokens:,} tokens wasted"
+            f"; of {found.joined:,} in the ledger the upstream noticed {found.seen:,} and did not notice "
+            f"{found.unnoticed:,}, {found.finished:,} had finished before; {found.wasted_tokens:,} tokens wasted"
         )
     if found.propagation_ms is not None:
         delay = found.propagation_ms
@@ -144,10 +149,10 @@ def print_abandonment(found: Abandonment) -> None:
 
 
 def print_truth(truth: Comparison) -> None:
-    """Reported against true, in a line."""
+    """Reported minus true latencies, in one line."""
     out.print()
     if truth.ttft_error_ms is None:
-        out.print("The mock's ledger knows none of these streams: is it the endpoint's upstream?")
+        out.print("The mock's ledger has none of these streams. Is the mock the endpoint's upstream?")
         return
     error = truth.ttft_error_ms
     line = f"TTFT reported - true: p50 {error.p50:+.2f} ms, p99 {error.p99:+.2f} ms over {truth.streams:,} streams"

@@ -1,4 +1,4 @@
-"""What became of the objectives of a run: the table, and the exit code."""
+"""The objectives of a run: their table, and the exit code that follows from them."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ _COLOURS = {SloVerdict.MET: "green", SloVerdict.MISSED: "red", SloVerdict.NO_DAT
 
 
 def slo_table(results: Sequence[SloResult]) -> Table:
-    """Objective, measured, verdict."""
+    """A row for each objective: its text, the measured value, the verdict."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SLO")
     table.add_column("measured", justify="right")
     table.add_column("")
-    for one in results:
-        colour = _COLOURS[one.verdict]
-        table.add_row(safe(one.slo), safe(one.measured or "-"), f"[{colour}]{one.verdict.value}[/{colour}]")
+    for result in results:
+        colour = _COLOURS[result.verdict]
+        table.add_row(safe(result.slo), safe(result.measured or "-"), f"[{colour}]{result.verdict.value}[/{colour}]")
     return table
 
 
 def judge_slos(results: Sequence[SloResult]) -> None:
     """Exit with 1 when an objective was missed. Raises CannotMeasure when one had no data: that is not a pass."""
-    missed = [one for one in results if one.verdict is SloVerdict.MISSED]
-    for one in missed:
-        err.print(f"[red]SLO missed:[/red] {safe(one.slo)} (measured {safe(one.measured)})")
+    missed = [result for result in results if result.verdict is SloVerdict.MISSED]
+    for result in missed:
+        err.print(f"[red]SLO missed:[/red] {safe(result.slo)} (measured {safe(result.measured)})")
     if missed:
         raise typer.Exit(ExitCode.FAILED)
-    if unknown := [one.slo for one in results if one.verdict is SloVerdict.NO_DATA]:
+    if unknown := [result.slo for result in results if result.verdict is SloVerdict.NO_DATA]:
         raise CannotMeasure(
-            f"no data for the SLO {'; '.join(unknown)}", "did any stream get that far? See the outcomes"
+            f"no data for the SLO {'; '.join(unknown)}", "did any stream get that far? See how the streams ended"
         )

@@ -1,1 +1,1 @@
-"""Records become figures: definitions, distributions, objectives, and whether the client can be believed. Pure."""
+"""Records become figures: metrics, distributions, objectives, and whether the client distorted them. Pure, no IO."""

@@ -1,4 +1,4 @@
-"""The client's error floor: what this harness on this machine reports of a provider whose truth is known, beside it."""
+"""The client's error floor: the difference between reported and true figures of a mock, on this machine at one load."""
 
 import msgspec
 
@@ -9,9 +9,10 @@ from streamgauge.metrics.validity import Validity
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """`calibration.json`. An effect smaller than these errors cannot be seen from this client at this load.
+    """`calibration.json`. At this load, this client cannot show an effect smaller than these errors.
 
-    `itl_p50_error_ms` and `itl_p99_error_ms` are reported − true at the quantile, `ttft_error_ms` stream by stream.
+    Errors are reported − true: `ttft_error_ms` stream by stream, `itl_p50_error_ms` and `itl_p99_error_ms` at the
+    quantile.
     """
 
     streamgauge: str
@@ -46,9 +47,8 @@ def floor_of(
     itl: str,
     tokens: int,
 ) -> Calibration:
-    """The floor that a run against the mock shows."""
-    ours, theirs = truth.itl_ms, truth.true_itl_ms
-    both = ours is not None and theirs is not None
+    """The floor from the summary of a run against the mock and its comparison with the mock's ledger."""
+    reported, true = truth.itl_ms, truth.true_itl_ms
     return Calibration(
         streamgauge=streamgauge,
         started=started,
@@ -61,8 +61,8 @@ def floor_of(
         streams=truth.streams,
         tokens_per_s=summary.output_tokens_per_s,
         ttft_error_ms=truth.ttft_error_ms,
-        itl_p50_error_ms=round(ours.p50 - theirs.p50, 3) if both and ours and theirs else None,
-        itl_p99_error_ms=round(ours.p99 - theirs.p99, 3) if both and ours and theirs else None,
+        itl_p50_error_ms=round(reported.p50 - true.p50, 3) if reported and true else None,
+        itl_p99_error_ms=round(reported.p99 - true.p99, 3) if reported and true else None,
         client_lag_ms=summary.client_lag_ms,
         loop_late_ms=summary.loop_late_ms,
         busiest_core=summary.busiest_core,
@@ -71,7 +71,7 @@ def floor_of(
 
 
 def calibration_lines(floor: Calibration) -> list[tuple[str, str]]:
-    """The floor in words: what, and how much."""
+    """The floor as pairs of a label and a value with its unit."""
     ttft = floor.ttft_error_ms
     lines = [
         ("at", f"{floor.users:,} users, {floor.tokens_per_s or 0:,.0f} tokens/s, gaps of {floor.itl}"),
@@ -90,10 +90,10 @@ def calibration_lines(floor: Calibration) -> list[tuple[str, str]]:
 
 
 def beyond(floor: Calibration, summary: Summary, users: int | None) -> str | None:
-    """Why a floor does not cover a run, or None when it does: it holds for no more load than it was measured at."""
+    """Why a floor does not cover a run, or None when it does. It covers loads up to the load it was measured at."""
     if users is not None and users > floor.users:
         return f"it was measured at {floor.users:,} users, this run had {users:,}"
-    measured, had = floor.tokens_per_s or 0.0, summary.output_tokens_per_s or 0.0
-    if had > 1.1 * measured:
-        return f"it was measured at {measured:,.0f} tokens/s, this run had {had:,.0f}"
+    calibrated, rate = floor.tokens_per_s or 0.0, summary.output_tokens_per_s or 0.0
+    if rate > 1.1 * calibrated:
+        return f"it was measured at {calibrated:,.0f} tokens/s, this run had {rate:,.0f}"
     return None

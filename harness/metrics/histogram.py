@@ -1,4 +1,4 @@
-"""A mergeable log-bucketed histogram with a stated relative error, for pools too large to keep (DDSketch's mapping)."""
+"""A mergeable log-bucketed histogram with a known relative error, for pools too large to keep (DDSketch's mapping)."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ _BATCH: Final = 4096
 
 
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A histogram as it is written to a file: bucket index to count, and what is exact beside it."""
+    """A histogram as it is written to a file: counts by bucket index, and the exact zeros, total and maximum."""
 
     buckets: dict[int, int]
     zeros: int = 0
@@ -33,7 +33,7 @@ class Histogram:
         self._zeros = 0
         self._total = 0
         self._maximum: int | None = None
-        # Counting many values at once costs half of counting each: the loops then run inside the interpreter.
+        # Counting values in batches takes half the time: the loops then run in C (map, Counter.update).
         self._waiting: list[int] = []
 
     @classmethod
@@ -46,18 +46,18 @@ class Histogram:
         return histogram
 
     def counts(self) -> Counts:
-        """What to write to a file."""
+        """The counts, to be written to a file."""
         self._settle()
         return Counts(dict(self._buckets), self._zeros, self._total, self._maximum)
 
     def add(self, values: Iterable[int]) -> None:
-        """Count each value; negative ones (a stamp before its predecessor) count as zero."""
+        """Count each value. A negative value (a stamp before its predecessor) counts as zero."""
         self._waiting += values
         if len(self._waiting) >= _BATCH:
             self._settle()
 
     def add_zeros(self, count: int) -> None:
-        """Count so many zeros."""
+        """Count `count` zeros."""
         if count:
             self._zeros += count
             self._maximum = self._maximum or 0
@@ -114,10 +114,10 @@ class Histogram:
         rank = max(math.ceil(q * self.count), 1)
         if rank <= self._zeros:
             return 0.0
-        seen = self._zeros
+        below = self._zeros
         for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
-            if seen >= rank:
+            below += self._buckets[bucket]
+            if below >= rank:
                 return min(2 * _GAMMA**bucket / (_GAMMA + 1), float(self._maximum or 0))
         return float(self._maximum or 0)
 

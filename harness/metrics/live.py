@@ -1,11 +1,11 @@
-"""Figures of a run while it goes on, by scenario: small, mergeable, for orientation. The report reads the records."""
+"""Figures of a running load by scenario: small and mergeable. Reports do not use them; they read the records."""
 
 from collections import Counter
 from typing import Final
 
 import msgspec
 
-from streamgauge.metrics.facts import gaps_ns, ttft_ns
+from streamgauge.metrics.facts import NEUTRAL, gaps_ns, ttft_ns
 from streamgauge.metrics.histogram import Counts, Histogram
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
@@ -13,13 +13,13 @@ from streamgauge.units import SECOND, ns_to_ms
 
 WINDOW_S: Final = 10
 LATE_S: Final = 4
-"""Younger seconds are not looked at: a worker of Locust's reports every 3 s, so they are not complete on its master."""
+"""The newest seconds are left out: a Locust worker reports every 3 s, so its master does not have them in full yet."""
 
 _KEPT_S: Final = 60
 
 
 class Share(msgspec.Struct, frozen=True):
-    """What one process saw of one scenario since it last told; `per_s` is output tokens by epoch second."""
+    """The figures of one scenario in one process since its last report; `per_s` is output tokens by epoch second."""
 
     streams: dict[str, int]
     ttft: Counts
@@ -29,7 +29,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One scenario in numbers, times in ms. A quantile without data is None, and shown as nothing."""
+    """One scenario in numbers, times in ms. A quantile without data is None, and its cell stays empty."""
 
     name: str
     streams: int
@@ -52,7 +52,7 @@ class Figures:
         self.per_s: Counter[int] = Counter()
 
     def add(self, record: StreamRecord) -> None:
-        """Count one stream. Its tokens count in the second in which it ended: only then are they known."""
+        """Count one stream. Its tokens count in the second in which it ended, because they are known only then."""
         self.streams[record.outcome.value] += 1
         first = ttft_ns(record)
         if first is not None:
@@ -64,11 +64,11 @@ class Figures:
         self._count(ended_s, record.output_tokens or 0)
 
     def share(self) -> Share:
-        """All of it, to be sent."""
+        """All figures, to be sent to another process."""
         return Share(dict(self.streams), self.ttft.counts(), self.itl.counts(), self.lag.counts(), dict(self.per_s))
 
     def merge(self, share: Share) -> None:
-        """Add what another process saw."""
+        """Add the figures of another process."""
         self.streams.update(share.streams)
         self.ttft.merge(Histogram.of(share.ttft))
         self.itl.merge(Histogram.of(share.itl))
@@ -78,13 +78,12 @@ class Figures:
 
     def row(self, name: str, now_s: float) -> Row:
         """The figures at `now_s` (epoch seconds)."""
-        ours = (Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE)
         total = sum(self.streams.values())
         return Row(
             name=name,
             streams=total,
             ok=self.streams[Outcome.OK],
-            failed=total - sum(self.streams[outcome] for outcome in ours),
+            failed=total - sum(self.streams[outcome] for outcome in NEUTRAL),
             ttft_p50_ms=_ms(self.ttft, 0.5),
             ttft_p99_ms=_ms(self.ttft, 0.99),
             itl_p50_ms=_ms(self.itl, 0.5),
@@ -100,7 +99,7 @@ class Figures:
                 del self.per_s[old]
 
     def _rate(self, now_s: float) -> float | None:
-        """Output tokens a second over the last WINDOW_S that are complete, or over as many as there were so far."""
+        """Output tokens a second over the last WINDOW_S complete seconds, or over all complete seconds so far."""
         last = int(now_s) - LATE_S
         first = max(last - WINDOW_S + 1, min(self.per_s, default=last + 1))
         if first > last:
@@ -109,7 +108,7 @@ class Figures:
 
 
 class Live:
-    """The figures of every scenario of a process, or on a master of all its workers'."""
+    """The figures of every scenario: those of one process, or on a master those of all its workers."""
 
     def __init__(self) -> None:
         self._figures: dict[str, Figures] = {}
@@ -119,22 +118,22 @@ class Live:
         self._of(record.scenario or "").add(record)
 
     def take(self) -> dict[str, Share]:
-        """What came since the last call, which is then forgotten here."""
+        """The figures since the last call. They are removed here."""
         shares = {name: figures.share() for name, figures in self._figures.items()}
         self._figures.clear()
         return shares
 
     def merge(self, shares: dict[str, Share]) -> None:
-        """Add what another process took."""
+        """Add the figures that another process took."""
         for name, share in shares.items():
             self._of(name).merge(share)
 
     def clear(self) -> None:
-        """Begin again."""
+        """Forget everything."""
         self._figures.clear()
 
     def rows(self, now_s: float) -> list[Row]:
-        """A row for each scenario, and one for all where there are several."""
+        """A row for each scenario, and with several scenarios one row for all together."""
         rows = [figures.row(name, now_s) for name, figures in sorted(self._figures.items())]
         if len(rows) > 1:
             whole = Figures()

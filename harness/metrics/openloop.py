@@ -1,4 +1,4 @@
-"""Whether an open loop stayed open: what the schedule wanted, what was started, what came late or never."""
+"""Whether an open loop stayed open: how many arrivals were planned, started, late and dropped."""
 
 import msgspec
 
@@ -8,9 +8,9 @@ from streamgauge.units import SECOND, ns_to_ms
 
 
 class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
-    """`open_loop` of run.json. `planned` arrivals of the schedule were due before the run ended; `dropped` never began.
+    """`open_loop` of run.json. `planned` arrivals were due before the run ended; `dropped` of them never started.
 
-    `late` began more than `late_limit_ms` after their time. Rates are over the whole schedule, warm-up included.
+    `late` started more than `late_limit_ms` after their time. Rates are over the whole schedule, warm-up included.
     """
 
     model: str
@@ -25,30 +25,33 @@ class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def closed(self) -> bool:
-        """Whether the cap on open streams decided when streams began, and not the schedule."""
+        """Whether the cap on open streams, and not the schedule, decided when streams started."""
         return self.max_streams is not None and bool(self.late or self.dropped)
 
     @property
     def caveat(self) -> str | None:
-        """What a reader must know before believing the rate; None when every arrival began in time."""
+        """The warning that belongs to the rate; None when every arrival started in time."""
         if not self.late and not self.dropped:
             return None
         what = (
-            f"{self.late:,} of {self.planned:,} arrivals began more than {self.late_limit_ms:g} ms late and "
-            f"{self.dropped:,} never began"
+            f"{self.late:,} of {self.planned:,} arrivals started more than {self.late_limit_ms:g} ms late and "
+            f"{self.dropped:,} never started"
         )
         if self.closed:
             return (
-                f"The open loop became a closed one: with at most {self.max_streams} streams open, {what}. Latency "
-                "from the actual start hides that wait; ttft_intended and e2e_intended hold it."
+                f"The open loop became a closed loop: with at most {self.max_streams} streams open, {what}. Latencies "
+                "from the actual start leave out that wait; ttft_intended and e2e_intended include it."
             )
-        return f"The client did not keep its schedule: {what}. Latency from the intended start holds that delay."
+        return (
+            f"The client did not keep its schedule: {what}. ttft_intended and e2e_intended include that delay; "
+            "latencies from the actual start leave it out."
+        )
 
 
 def judge_open_loop(totals: Totals, planned: int, length_ns: int, *, model: str, max_streams: int | None) -> OpenLoop:
     """Compare the records of a run with the arrivals that were due in its `length_ns`.
 
-    What still started in the last moment of a run that was cut short was due as well.
+    When a run was cut short, arrivals that started in its last moment count as planned, too.
     """
     planned = max(planned, totals.started)
     seconds = length_ns / SECOND

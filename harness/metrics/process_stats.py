@@ -1,4 +1,4 @@
-"""What each client process says of itself, once a second in `workers.jsonl`: the CPU it used, and how late it ran."""
+"""The CPU use and the lateness of each client process, which writes them once a second to `workers.jsonl`."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -8,13 +8,13 @@ import msgspec
 from streamgauge.metrics.histogram import Counts, Histogram
 
 PERIOD_NS: Final = 5_000_000
-"""How often a process looks at its clock. A pause shorter than this can go unseen, so no rule is finer."""
+"""How often a process compares its clock. A shorter pause can go unnoticed, so no rule uses a smaller limit."""
 
 
 class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One process since its start; each row replaces the one before. `waited_ns`: ready to run, but on no CPU.
+    """One process since its start; each row replaces the row before. `waited_ns`: ready to run, but not on a CPU.
 
-    `late` is how much later than asked a timer of its event loop fired (ns): a read can have waited as long.
+    `late` is how late a timer of its event loop fired (ns): a read may have waited as long.
     """
 
     worker: int
@@ -30,7 +30,7 @@ def latest(rows: Iterable[WorkerRow]) -> list[WorkerRow]:
 
 
 def lateness(rows: Iterable[WorkerRow]) -> Histogram:
-    """Of all processes together."""
+    """The lateness of all processes together."""
     pool = Histogram()
     for row in rows:
         pool.merge(Histogram.of(row.late))
@@ -38,13 +38,13 @@ def lateness(rows: Iterable[WorkerRow]) -> Histogram:
 
 
 def busiest(rows: Iterable[WorkerRow]) -> float | None:
-    """The largest share of its time that a process used a core or waited for one; None without rows."""
+    """The largest share of its time that any process used a CPU core or waited for one; None without rows."""
     return max((min((r.cpu_ns + (r.waited_ns or 0)) / r.wall_ns, 1.0) for r in rows if r.wall_ns > 0), default=None)
 
 
 def unsampled(late_ns: int) -> list[int]:
-    """The delays that one late tick stands for: those of the ticks that should have come while it waited.
+    """The delays for which one late tick stands: its own, and those of the ticks that should have come meanwhile.
 
-    Without them a pause of a second would count as one sample (coordinated omission), not as two hundred.
+    Without them a pause of one second would count as one sample instead of 200 (coordinated omission).
     """
     return [late_ns - missed * PERIOD_NS for missed in range(min(late_ns // PERIOD_NS, 10_000) + 1)]

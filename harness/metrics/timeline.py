@@ -1,4 +1,4 @@
-"""One stream as a timeline: what happened when, what came in each read, and where it stood still. Pure."""
+"""One stream as a timeline: its moments, its reads, and its stalls. Pure, no IO."""
 
 import itertools
 from collections import Counter
@@ -10,7 +10,7 @@ from streamgauge.protocol.transcript import Transcript
 
 
 class Mark(NamedTuple):
-    """A moment, ns since the start, and what happened."""
+    """A moment (ns since the start), its name, and a note."""
 
     at_ns: int
     what: str
@@ -28,7 +28,7 @@ class ReadRow(NamedTuple):
 
 
 def marks(transcript: Transcript) -> list[Mark]:
-    """The stream's moments in order."""
+    """The stream's moments in order of time."""
     capture = transcript.capture
     start = capture.start_ns
     found: list[Mark] = []
@@ -74,7 +74,7 @@ def marks(transcript: Transcript) -> list[Mark]:
 
 
 def reads(transcript: Transcript) -> list[ReadRow]:
-    """Every read with what it completed."""
+    """Every read, with the number of events and tokens that it completed."""
     capture = transcript.capture
     events = Counter(event.read_index for event in transcript.events)
     tokens = Counter(event.read_index for event, _ in transcript.tokens)

@@ -88,9 +88,9 @@ def test_a_stalled_server_shows_only_from_the_intended_start(streamgauge: Run, t
     assert max(_open_at_once(found)) == 2
     assert summary["ttft_intended_ms"]["max"] - summary["ttft_ms"]["max"] > 1_000
     assert summary["e2e_ms"]["p50"] > 2_000
-    assert any("became a closed one" in caveat for caveat in run["caveats"])
-    assert "open loop became closed" in done.stdout
-    assert "became a closed one" in (tmp_path / "report.md").read_text()
+    assert any("became a closed loop" in caveat for caveat in run["caveats"])
+    assert "open loop became a closed loop" in done.stdout
+    assert "became a closed loop" in (tmp_path / "report.md").read_text()
 
 
 def _open_at_once(found: list[StreamRecord]) -> Iterator[int]:
@@ -124,7 +124,7 @@ def test_users_who_leave_are_cancelled_and_the_ledger_saw_them_go(streamgauge: R
     assert story["propagation_ms"]["count"] == story["seen"]
     assert run["summary"]["goodput"] == 1  # who leaves is no failure
     assert "abandoned" in done.stdout
-    assert "seen as disconnected upstream" in (tmp_path / "report.md").read_text()
+    assert "noticed by the upstream" in (tmp_path / "report.md").read_text()
 
 
 def test_a_trace_is_replayed_with_its_lengths(streamgauge: Run, paced: str, tmp_path: Path) -> None:

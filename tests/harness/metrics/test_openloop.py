@@ -25,7 +25,7 @@ def test_a_cap_that_decides_closes_the_loop(started: int, late: int, dropped: in
     assert found.closed
     assert found.dropped == dropped
     assert f"at most 5 streams open, {late} of 200 arrivals" in (found.caveat or "")
-    assert f"{dropped} never began" in (found.caveat or "")
+    assert f"{dropped} never started" in (found.caveat or "")
 
 
 def test_without_a_cap_the_client_is_to_blame() -> None:
