@@ -1,4 +1,4 @@
-"""How far another clock is from ours, from round trips alone."""
+"""The offset between another machine's clock and ours, estimated from round trips alone."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ class Offset:
 
     @property
     def matters(self) -> bool:
-        """Whether the clocks certainly differ: less than its own error is no offset that could be corrected."""
+        """Whether the clocks certainly differ. An offset below its own error must not be corrected."""
         return abs(self.offset_ns) > self.error_ns
 
 
 def of_round_trip(sent_ns: int, there_ns: int, back_ns: int) -> Offset:
-    """The offset by one round trip: sent and back by our clock, `there_ns` by the other's in between.
+    """The offset from one round trip: sent and received by our clock, answered at `there_ns` by the other clock.
 
-    The answer was given somewhere within the round trip, so its middle is off by half of it at most.
+    The answer was given at some time within the round trip, so its middle is off by half of the round trip at most.
     """
     half = max(back_ns - sent_ns, 0) // 2
     return Offset(there_ns - (sent_ns + half), half)
 
 
 def better(known: Offset | None, new: Offset) -> Offset:
-    """The estimate of the faster round trip: queues only ever add to one, so the fastest is the truest."""
+    """The estimate of the faster round trip. Queues only make a round trip longer, so the fastest is the most exact."""
     return new if known is None or new.error_ns < known.error_ns else known

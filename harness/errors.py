@@ -1,16 +1,16 @@
 """Errors, arranged by who has to act.
 
 StreamgaugeError
-├── UsageError       the caller: a flag, file or URL that cannot be understood (exit 2)
-├── CannotMeasure    nobody is wrong yet: the endpoint is not there, is no stream, sent no data (exit 3)
-└── LimitExceeded    the endpoint: a line, event, body or head larger than the harness will buffer
+├── UsageError       the caller: an option, file or URL cannot be used (exit 2)
+├── CannotMeasure    not known yet: no connection, no stream, or no data to measure (exit 3)
+└── LimitExceeded    the endpoint: it sent a line, event, body or head larger than the harness buffers
 """
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the shell gets from every command."""
+    """The exit codes of every command."""
 
     OK = 0
     FAILED = 1

@@ -1,4 +1,4 @@
-"""Files that the user named: read whole within a bound, written so that a reader sees the old or the new one."""
+"""Files that the user named: read whole up to a limit, replaced so that a reader sees the old or the new content."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def read_file(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
-    """The whole of a file. Raises OSError, also on one that is larger, or never ends."""
+    """The content of a file. Raises OSError, also on a file that is larger than the limit or never ends."""
     with path.open("rb") as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
@@ -23,7 +23,7 @@ def read_file(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """`swap_in` for a file that the user named. Raises UsageError when it cannot be."""
+    """`swap_in` for a file that the user named. Raises UsageError when it cannot be written."""
     try:
         swap_in(path, content)
     except OSError as error:
@@ -31,7 +31,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def swap_in(path: Path, content: bytes) -> None:
-    """Replace `path`, or write into it where it is a pipe or a device. Raises OSError, and leaves nothing behind."""
+    """Replace `path`, or write into it when it is a pipe or a device. On OSError no temporary file is left."""
     if path.exists() and not path.is_file():
         path.write_bytes(content)
         return
@@ -41,7 +41,7 @@ def swap_in(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write instead of `path`, which it replaces at the end; gone where that is not reached."""
+    """A temporary file beside `path`. It replaces `path` when the block succeeds and is removed when it fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def must_be_writable(path: Path) -> None:
-    """Raise UsageError early where a file could not be written at the end of a run."""
+    """Raise UsageError before a run whose result could not be written at its end."""
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a directory", "name a file in it")
     if not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""What must never reach a record, a report, a log or a reproduction line."""
+"""Secrets: which headers and query parameters hold one, and their masking in records, reports, logs and curl lines."""
 
 import re
 from collections.abc import Mapping

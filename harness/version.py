@@ -1,4 +1,4 @@
-"""The version, said here alone: the package, its reports and pyproject.toml take it from this line."""
+"""The only place of the version: the package, its reports and pyproject.toml read it from here."""
 
 from typing import Final
 

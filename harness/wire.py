@@ -1,6 +1,6 @@
-"""What the socket gave: reads with their arrival times, and one exchange as it was captured.
+"""The values that the transport produces: reads with their arrival times, and the capture of one exchange.
 
-Everything after this file works on these values alone, so a test (or a replay) can make them by hand.
+Everything after the transport works on these values alone, so a test or a replay can make them by hand.
 """
 
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Of a body whose wire is kept as well, for checks and to be looked at: a run of checks keeps some dozens of them."""
+"""The largest body whose wire is kept as well, for the checks: a run of checks keeps dozens of them in memory."""
 
 
 class Read(NamedTuple):
-    """One `recvmsg`: arrival at the kernel and in user space (epoch ns), size on the wire in bytes.
+    """One `recvmsg`: arrival at the kernel, time right after the call (both epoch ns), and size on the wire in bytes.
 
-    `stamped` is False where the kernel gave no stamp; then `t_ns` is `user_ns`.
+    Without a kernel stamp `stamped` is False, and `t_ns` equals `user_ns`.
     """
 
     t_ns: int
@@ -24,7 +24,7 @@ class Read(NamedTuple):
 
 
 class Framing(StrEnum):
-    """How the end of the body is known (RFC 9112 section 6.3; for HTTP/2 RFC 9113 section 8.1)."""
+    """What tells the end of the body (RFC 9112 section 6.3; for HTTP/2 RFC 9113 section 8.1)."""
 
     CHUNKED = "chunked"
     LENGTH = "content-length"

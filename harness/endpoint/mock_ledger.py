@@ -1,4 +1,4 @@
-"""The mock's ledger, read through its control API: what the upstream really did, and when."""
+"""The mock's ledger, read through its control API: the true times and bytes of each upstream request."""
 
 import ssl
 import time
@@ -16,13 +16,13 @@ from streamgauge.transport.tls import tls_context
 
 PINGS: Final = 9
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
-PATIENCE_S: Final = 10.0
+TIMEOUT_S: Final = 10.0
 
 T = TypeVar("T")
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """Each write to the socket: epoch ns, bytes, and the index of the token it carried (None for none)."""
+    """Each write to the socket: epoch ns, bytes, and the index of its token (None for a write without one)."""
 
     t_ns: list[int]
     bytes: list[int]
@@ -34,7 +34,7 @@ class Writes(msgspec.Struct, frozen=True):
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """How the mock saw its client leave: `tokens_after` were produced after it had seen it."""
+    """The client's leaving, seen by the mock; `tokens_after` counts the tokens that it produced afterwards."""
 
     t_ns: int
     kind: str
@@ -43,7 +43,7 @@ class Disconnect(msgspec.Struct, frozen=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One upstream request as the mock lived it; times in epoch ns of the mock's clock."""
+    """One upstream request, recorded by the mock; times in epoch ns of the mock's clock."""
 
     seq: int
     id: str
@@ -65,11 +65,11 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     def token_ns(self) -> list[int]:
         """When each token was first written."""
-        seen: dict[int, int] = {}
-        for at, token in zip(self.writes.t_ns, self.writes.token, strict=True):
+        first_ns: dict[int, int] = {}
+        for at_ns, token in zip(self.writes.t_ns, self.writes.token, strict=True):
             if token is not None:
-                seen.setdefault(token, at)
-        return [seen[token] for token in sorted(seen)]
+                first_ns.setdefault(token, at_ns)
+        return [first_ns[token] for token in sorted(first_ns)]
 
 
 class _Streams(msgspec.Struct):
@@ -90,24 +90,22 @@ class _Answer(NamedTuple):
 
 
 class MockControl:
-    """A client of one mock's control API. Raises CannotMeasure when it cannot be reached or answers oddly."""
+    """A client of one mock's control API. Raises CannotMeasure when that is not reached or not understood."""
 
     @classmethod
     def of(cls, target: Target) -> Self:
-        """The mock that a target names, believed as the target is. Raises CannotMeasure when it names none."""
+        """The mock that a target names, with the target's TLS settings. Raises CannotMeasure when it names none."""
         if target.mock is None:
-            raise CannotMeasure("no mock is known", "name it with --mock URL")
+            raise CannotMeasure("this needs a mock provider, and the target names none", "name it with --mock URL")
         tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
         return cls(target.mock, tls=tls)
 
     def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        # Without TLS there is nothing to verify, and loading the certificates takes longer than all the rest.
+        # verify=False for http://: loading the certificates would take longer than all requests together.
         verify = tls or self.url.startswith("https:")
-        self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=PATIENCE_S, trust_env=False, verify=verify
-        )
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +137,7 @@ class MockControl:
         self._decode(self._ask("POST", path, {"upto": str(upto)}), dict[str, object])
 
     def clock(self) -> Offset:
-        """Estimate the mock's clock: the fastest of several pings bounds the error by half its round trip."""
+        """The offset of the mock's clock. The fastest of several pings bounds its error by half a round trip."""
         best: Offset | None = None
         for _ in range(PINGS):
             before = time.time_ns()
@@ -150,15 +148,15 @@ class MockControl:
 
     def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> _Answer:
         try:
-            with self._http.stream(method, path, params=params, timeout=PATIENCE_S + wait_s) as response:
-                return _Answer(response.status_code, _read(response, time.monotonic() + 3 * PATIENCE_S + wait_s))
+            with self._http.stream(method, path, params=params, timeout=TIMEOUT_S + wait_s) as response:
+                return _Answer(response.status_code, _read(response, time.monotonic() + 3 * TIMEOUT_S + wait_s))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise CannotMeasure(
                 f"the mock's control API at {self.url} cannot be reached: {error}",
                 "start one with `streamgauge mock`, and give its address with --mock",
             ) from None
         except ValueError as error:
-            raise self._odd(error) from None
+            raise self._not_a_mock(error) from None
 
     def _decode(self, answer: _Answer, kind: type[T]) -> T:
         try:
@@ -166,9 +164,9 @@ class MockControl:
                 raise ValueError(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
             return msgspec.json.decode(answer.body, type=kind)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise self._odd(error) from None
+            raise self._not_a_mock(error) from None
 
-    def _odd(self, error: Exception) -> CannotMeasure:
+    def _not_a_mock(self, error: Exception) -> CannotMeasure:
         return CannotMeasure(
             f"{self.url} does not answer as a mock's control API: {error}",
             "--mock takes the address that `streamgauge mock` prints",
@@ -176,7 +174,7 @@ class MockControl:
 
 
 def _read(response: httpx.Response, deadline_s: float) -> bytes:
-    """The body. Raises ValueError when it is larger, or takes longer, than a mock's ever is."""
+    """The body of an answer. Raises ValueError when it is larger, or takes longer, than any answer of a mock."""
     parts, size = [], 0
     for piece in response.iter_raw():
         parts.append(piece)

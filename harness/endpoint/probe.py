@@ -32,7 +32,7 @@ class Stream:
 
     @property
     def ok(self) -> bool:
-        """Whether the stream came whole and without an error."""
+        """Whether the whole stream came, without an error."""
         return self.transcript.outcome is Outcome.OK
 
     @property
@@ -63,7 +63,7 @@ class Stream:
 
     @property
     def token_ns(self) -> list[int]:
-        """When each token event had arrived."""
+        """The arrival of each token event."""
         start = self.transcript.capture.start_ns
         return [self.transcript.time_of(event) - start for event, _ in self.transcript.tokens]
 
@@ -101,9 +101,9 @@ def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float 
 
 
 def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:
-    """One stream of a target that is ready. Without a connection too there is a stream, with outcome `connect_error`.
+    """One stream of a target that is ready; without a connection its outcome is `connect_error`.
 
-    Raises CannotMeasure when how to ask the endpoint has to be tried out, and nothing listens there.
+    Raises CannotMeasure when the form of the request has to be tried out first, and nothing listens there.
     """
     with StreamClient.to(target) as client:
         settled = settle(client, target)

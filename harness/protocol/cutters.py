@@ -1,4 +1,4 @@
-"""Body bytes in, events out: one cutter for event streams, one for lines of JSON, one for plain text."""
+"""Cutters turn the decoded bytes of a body into events: one for event streams, one for NDJSON, one for plain text."""
 
 import codecs
 from typing import Final, Protocol
@@ -8,24 +8,28 @@ from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event, Interpreter,
 from streamgauge.protocol.eventstream_fast import plain_events, plain_runs
 from streamgauge.protocol.transcript import Transcript
 
-_BARE: Final = ((b"{",), (b" ", b"}"))  # how an object on bare lines begins, and goes on
+# Google's front end writes the JSON error of a broken Gemini stream outside any event, pretty-printed over some lines.
+# These are the beginnings of its first line, and of its later lines.
+_BARE_STARTS: Final = ((b"{",), (b" ", b"}"))
 _MOST_BARE_LINES: Final = 100
 
 
 class Cutter(Protocol):
-    """Body bytes in, events out."""
+    """Takes a body piece by piece and gives the events that each piece completes; `read` is the index of its read."""
 
     def feed(self, data: bytes, read: int) -> list[Event]: ...
     def finish(self, read: int) -> list[Event]: ...
 
 
 class SseCutter:
+    """Event streams: Lexer and Interpreter, or their fast path when no lines have to be kept."""
+
     def __init__(self, transcript: Transcript, keep: bool) -> None:
         self._lexer = Lexer()
         self._interpreter = Interpreter()
         self._transcript = transcript
         self._keep = keep
-        self._bare: list[Line] = []  # the first JSON that stands outside of any event
+        self._bare: list[Line] = []  # lines of a JSON object outside of any event
 
     def feed(self, data: bytes, read: int) -> list[Event]:
         if not self._keep:
@@ -39,18 +43,19 @@ class SseCutter:
         for line in lines:
             if line.is_comment:
                 self._transcript.comments += 1
-            elif line.raw.startswith(_BARE[bool(self._bare)]) and len(self._bare) < _MOST_BARE_LINES:
+            elif line.raw.startswith(_BARE_STARTS[bool(self._bare)]) and len(self._bare) < _MOST_BARE_LINES:
                 self._bare.append(line)
             if event := self._interpreter.feed(line):
                 events.append(event)
         return events
 
     def feed_many(self, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
-        """The events of pieces that are one plain event each; None, and nothing is taken, if they are not."""
+        """The fast path for many pieces at once; None, and nothing is taken, unless all of them are plain events."""
         return None if self._keep else plain_runs(self._lexer, self._interpreter, pieces, reads)
 
     def finish(self, read: int) -> list[Event]:
-        # The standard discards what the body's end leaves undispatched; the checks still want to see it.
+        # The standard discards an event that the end of the body leaves without its blank line (section 9.2.6). The
+        # checks report it, because it is usually a bug of the sender.
         self._transcript.pending = self._lexer.finish(read)
         self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
         self._transcript.retry_ms = self._interpreter.retry_ms
@@ -67,7 +72,7 @@ class SseCutter:
 
 
 class LineCutter:
-    """NDJSON: each line, ended by LF, is one event. A blank one is none; the last one may lack its LF."""
+    """NDJSON: each line, ended by LF, is one event; a blank line is not. The last line may lack its LF."""
 
     def __init__(self, transcript: Transcript, keep: bool) -> None:
         self._transcript = transcript
@@ -109,6 +114,8 @@ def _line_event(line: Line) -> list[Event]:
 
 
 class TextCutter:
+    """Plain text: the text of each piece is one event. A character split between two pieces belongs to the second."""
+
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._offset = 0

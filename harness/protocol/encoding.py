@@ -1,4 +1,4 @@
-"""Content-Encoding, undone piece by piece: each decoded byte keeps the arrival time of the read that freed it."""
+"""Content-Encoding, decoded piece by piece: each decoded byte has the arrival time of the read that completed it."""
 
 import zlib
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from streamgauge.errors import LimitExceeded
 MAX_DECODED_BYTES: Final = 128 * 1024 * 1024
 SUPPORTED: Final = ("gzip", "deflate", "br", "zstd")
 
-# Every member of a gzip body that ends copies what follows it, so little may follow.
+# When a gzip member ends, zlib copies all bytes behind it. In small pieces, many tiny members stay linear.
 _ZLIB_PIECE: Final = 4096
-# A block of zstd is at most 128 KB and can be written in 4 bytes (RFC 8878 section 3.1.1.2), and the library has no
-# limit on what one call gives: so it gets little at a time, and goes past the limit by 2 MB at most.
+# A zstd block of 4 bytes can decode to 128 KB (RFC 8878 section 3.1.1.2), and the library has no limit on the output of
+# one call. With pieces of 64 bytes the output exceeds the limit by 2 MB at most.
 _ZSTD_PIECE: Final = 64
-_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024  # what a server may use over HTTP (RFC 9659)
+_ZSTD_WINDOW_BYTES: Final = 8 * 1024 * 1024  # the largest window that RFC 9659 allows over HTTP
 
 
 class Decoder(Protocol):
     def feed(self, data: bytes) -> bytes:
-        """The bytes that `data` completes. Raises ValueError on data that is not in this coding."""
+        """The decoded bytes that `data` completes. Raises ValueError on data that is not in this coding."""
         ...
 
 
@@ -32,14 +32,14 @@ class Identity:
 
 
 class _Budget:
-    """What may still come out of a body: a few kilobytes can inflate to gigabytes."""
+    """The number of bytes that a body may still decode to: a few kilobytes can inflate to gigabytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self.left = max_bytes
         self._max = max_bytes
 
     def spend(self, out: bytes) -> bytes:
-        """The same bytes. Raises LimitExceeded when they are too many."""
+        """Count `out` and return it. Raises LimitExceeded when the budget is spent."""
         if len(out) > self.left:
             raise LimitExceeded(f"the compressed body inflates to more than {self._max:,} bytes")
         self.left -= len(out)
@@ -47,7 +47,7 @@ class _Budget:
 
 
 class Zlib:
-    """gzip and deflate. A gzip body may be several members in a row (RFC 1952 section 2.2), each ended to flush it."""
+    """gzip and deflate. A gzip body may have several members (RFC 1952 section 2.2): some servers end one to flush."""
 
     def __init__(self, max_bytes: int = MAX_DECODED_BYTES) -> None:
         self._inflate = _inflater()
@@ -70,7 +70,7 @@ class Zlib:
 
 
 class Brotli:
-    """br (RFC 7932): one stream, and nothing behind it."""
+    """br (RFC 7932): one stream; bytes behind its end are an error."""
 
     def __init__(self, max_bytes: int = MAX_DECODED_BYTES) -> None:
         self._stream = brotli.Decompressor()
@@ -89,7 +89,7 @@ class Brotli:
 
 
 class Zstd:
-    """zstd (RFC 8878): frames in a row, each at most as demanding as RFC 9659 allows over HTTP."""
+    """zstd (RFC 8878): any number of frames, each with a window of at most what RFC 9659 allows over HTTP."""
 
     def __init__(self, max_bytes: int = MAX_DECODED_BYTES) -> None:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
@@ -107,13 +107,13 @@ class Zstd:
 
 
 def _inflater() -> "zlib._Decompress":
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: the header says whether gzip or zlib
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # + 32: recognise gzip or zlib by the header
 
 
 def decoder_for(content_encoding: str | None, max_bytes: int = MAX_DECODED_BYTES) -> Decoder:
-    """The decoder for a Content-Encoding value; it gives `max_bytes` at most.
+    """The decoder for a Content-Encoding value, whose output is at most `max_bytes`.
 
-    Raises ValueError on a coding that cannot be undone.
+    Raises ValueError on a coding that is not supported.
     """
     coding = (content_encoding or "identity").strip().lower()
     if coding not in _DECODERS:

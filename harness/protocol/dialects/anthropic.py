@@ -60,7 +60,7 @@ class Anthropic(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         kind = text_in(object_of(event.data), "type")
-        # message_start ought to be the first, perhaps after a ping; an error may be the only one.
+        # message_start should come first, perhaps after a ping. An error may be the only event.
         if kind in TYPES or (kind == "ping" and event.type == "ping"):
             return f'the first event is a JSON object with "type": "{kind}"'
         if kind == "error" and text_in(object_of(event.data), "error", "type"):

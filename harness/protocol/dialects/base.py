@@ -1,4 +1,4 @@
-"""What a dialect is: how an endpoint wraps generated text in events, and how it is asked for a stream."""
+"""A dialect: how an endpoint wraps generated text in events, and which request makes it stream."""
 
 import re
 from collections.abc import Mapping
@@ -23,15 +23,16 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-# A tuple: it compares by identity first, where an enum's hash is a function of Python's.
+# A tuple and not a set: `in` compares by identity first, but the hash of an enum member is a call of a Python function.
 TOKEN_KINDS: Final = (Kind.CONTENT, Kind.REASONING, Kind.TOOL)
 
 
 class Delta(NamedTuple):
-    """One meaning found in one event. `value` is the finish reason, the error object, or the usage object.
+    """One piece of meaning in an event. `value` is the finish reason, the error object, the usage object, or for META
+    the reason why the event could not be understood.
 
-    A usage object has its counts under OpenAI's or Anthropic's names, whatever the vendor calls them; a later one
-    adds to and replaces what earlier ones said.
+    A usage object has its counts under OpenAI's or Anthropic's names, whatever the vendor calls them. Counts of a later
+    usage object replace those of an earlier one.
     """
 
     kind: Kind
@@ -40,12 +41,12 @@ class Delta(NamedTuple):
 
     @property
     def is_token(self) -> bool:
-        """Generated text that a user could see: a token event (docs/definitions.md#tokens)."""
+        """Whether it is generated text, which makes its event a token event (docs/definitions.md#tokens)."""
         return self.text != "" and self.kind in TOKEN_KINDS
 
 
 class Media(StrEnum):
-    """How the body is cut into events."""
+    """The format by which a body is cut into events."""
 
     SSE = "text/event-stream"
     NDJSON = "application/x-ndjson"
@@ -69,7 +70,7 @@ AUTHORIZATION: Final = "Authorization"
 
 
 class Dialect(Protocol):
-    """One file in this package each. Stateless: a reader that needs memory finds it in the deltas."""
+    """A dialect is one file in this package. It is stateless: a rule over several events reads their deltas."""
 
     @property
     def name(self) -> str: ...
@@ -79,12 +80,12 @@ class Dialect(Protocol):
     def media(self) -> Media: ...
     @property
     def json_payload(self) -> bool:
-        """Every data payload is JSON (a sentinel apart)."""
+        """Whether every data payload is JSON, apart from a sentinel such as [DONE]."""
         ...
 
     @property
     def terminal(self) -> str | None:
-        """The end marker as people would write it, or None when the dialect ends at the end of the body."""
+        """The end marker as a person would write it; None for a dialect that ends with the body."""
         ...
 
     @property
@@ -99,27 +100,27 @@ class Dialect(Protocol):
 
     @property
     def path(self) -> str | None:
-        """Where the vendor serves it, with `{model}` for the model's name; None for shapes that may be anywhere."""
+        """The path at which the vendor serves it, with `{model}` for the model; None without a fixed path."""
         ...
 
     @property
     def bare_errors(self) -> bool:
-        """The vendor writes an error as JSON on bare lines, outside of any event."""
+        """Whether the vendor writes an error as JSON on bare lines, outside of any event."""
         ...
 
     @property
     def places(self) -> re.Pattern[str] | None:
-        """Finds in a URL's path that this dialect, and no other, is spoken there."""
+        """A pattern of URL paths at which only this dialect is spoken; None when the path does not tell."""
         ...
 
     @property
     def model(self) -> str:
-        """A model to ask for when none is named; empty where nobody asks."""
+        """The model of a request that names none; empty where requests have no model."""
         ...
 
     @property
     def key_header(self) -> str:
-        """The header that carries an API key; as a bearer token when it is Authorization."""
+        """The header that carries the API key; in Authorization the key is a bearer token."""
         ...
 
     def deltas_in(self, event: Event) -> list[Delta]:
@@ -127,11 +128,14 @@ class Dialect(Protocol):
         ...
 
     def texts(self, data: list[str]) -> list[str] | None:
-        """For events whose only delta is CONTENT with some text: their texts, read together. None if one is not so."""
+        """The fast path of `deltas_in` for the data of many unnamed events. Law: `deltas_in` would give each event one
+        CONTENT delta with exactly this text; or None (held by the fuzz target `dialect_readers`, and by
+        test_reader.py: test_a_body_read_at_once_equals_one_read_piece_by_piece).
+        """
         ...
 
     def sniff(self, event: Event) -> str | None:
-        """Why this first event looks like this dialect, or None when it does not."""
+        """The reason why a stream with this first event speaks this dialect; None when it does not."""
         ...
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
@@ -140,7 +144,7 @@ class Dialect(Protocol):
 
 
 class Defaults:
-    """What most dialects have in common: no address of their own, and no faster way than one event after the other."""
+    """The properties of most dialects: no path of their own, and no fast path for many events."""
 
     vendor: str | None = None
     api = ""

@@ -38,7 +38,7 @@ class Cohere(Defaults):
         kind = payload.get("type")
         message = dig(payload, "delta", "message")
         if kind in ("content-delta", "content-start"):
-            # Both carry what they have so far: the start's is empty, as a rule.
+            # content-start carries text, too; usually it is empty.
             thought, text = text_in(message, "content", "thinking"), text_in(message, "content", "text")
             if thought:
                 return [Delta(Kind.REASONING, thought)]

@@ -1,4 +1,4 @@
-"""Shared by the shapes that application code invents: how they are asked, and how they word an error."""
+"""Shared by the shapes that applications invent: their requests, their errors and their end markers."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def post(prompt: str) -> RequestTemplate:
 
 
 def error_of(event: Event, payload: Any) -> Delta | None:
-    """An error that application shapes agree on: `event: error`, or an object with an `error` key."""
+    """An error in the form that application shapes share: `event: error`, or an object with an `error` key."""
     if event.type == "error":
         return Delta(Kind.ERROR, value=payload if isinstance(payload, dict) else {"message": event.data})
     if isinstance(payload, dict) and payload.get("error"):
@@ -26,9 +26,9 @@ def error_of(event: Event, payload: Any) -> Delta | None:
 
 
 def done_of(event: Event) -> Delta | None:
-    """An end marker that application shapes agree on: `event: done`, or `data: [DONE]` in an event without a name.
+    """An end marker that application shapes share: `event: done`, or `data: [DONE]` in an event without a name.
 
-    A model may well say "[DONE]"; in an event named token it is text.
+    In an event named token, "[DONE]" is text: a model may generate it.
     """
     marked = event.type == "done" or (event.type == "message" and event.data == "[DONE]")
     return Delta(Kind.DONE) if marked else None

@@ -1,7 +1,7 @@
 """Gemini's streamGenerateContent?alt=sse (docs/protocols.md#gemini). Source: the reference of GenerateContentResponse.
 
-A failure in mid-stream is no event: Google's front end writes its JSON error as bare lines behind the events, and
-Google's SDKs look for them there (python-genai: `_iter_response_stream` balances braces).
+A failure in mid-stream does not come as an event: Google's front end writes its JSON error as bare lines behind the
+events, and Google's SDKs look for it there (python-genai: `_iter_response_stream` balances braces).
 """
 
 import re
@@ -43,7 +43,7 @@ class Gemini(Defaults):
         if blocked := text_in(payload, "promptFeedback", "blockReason"):
             deltas += [Delta(Kind.FINISH, value=blocked), Delta(Kind.DONE)]
         if isinstance(payload.get("usageMetadata"), dict):
-            # In front of the end marker, which is what ends the stream.
+            # First, because the end marker in the same event has to be the last delta.
             deltas.insert(0, Delta(Kind.USAGE, value=_usage(payload["usageMetadata"])))
         return deltas or [Delta(Kind.META)]
 
@@ -60,7 +60,7 @@ class Gemini(Defaults):
 
 
 def _read_candidate(candidate: Any, *, ends: bool) -> list[Delta]:
-    """`ends`: the stream is over with this candidate, which only the first of several decides."""
+    """`ends`: this candidate's finish reason ends the stream. Of several candidates, only the first one's does."""
     deltas: list[Delta] = []
     parts = dig(candidate, "content", "parts")
     for part in parts if isinstance(parts, list) else []:
@@ -78,7 +78,7 @@ def _read_candidate(candidate: Any, *, ends: bool) -> list[Delta]:
 
 def _usage(value: dict[str, Any]) -> dict[str, int]:
     usage = counts(value, input_tokens="promptTokenCount", output_tokens="candidatesTokenCount")
-    # Thoughts are counted apart, and are output all the same.
+    # Gemini counts thoughts apart from the candidates, but both are generated output.
     if thoughts := counts(value, output_tokens="thoughtsTokenCount"):
         usage["output_tokens"] = usage.get("output_tokens", 0) + thoughts["output_tokens"]
     return usage

@@ -26,7 +26,7 @@ class Ollama(Defaults):
             return unread(event.data)
         if payload.get("error"):
             return [Delta(Kind.ERROR, value=payload["error"])]
-        # Both endpoints are read alike: which one was asked does not change what a line says.
+        # /api/chat and /api/generate are read alike, so that a wrong choice of dialect does not lose tokens.
         deltas: list[Delta] = []
         for kind, text in (
             (Kind.REASONING, text_in(payload, "message", "thinking") or text_in(payload, "thinking")),

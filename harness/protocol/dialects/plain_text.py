@@ -15,7 +15,7 @@ class PlainText(Defaults):
     def deltas_in(self, event: Event) -> list[Delta]:
         return [Delta(Kind.CONTENT, event.data)]
 
-    def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - decided by Content-Type before any event
+    def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - Content-Type tells it before any event
         return None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them

@@ -22,7 +22,7 @@ class RawText(Defaults):
             return [done]
         return [Delta(Kind.CONTENT, event.data)]
 
-    def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - anything will do
+    def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - every event can be text
         return "no other dialect recognises the first event"
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
