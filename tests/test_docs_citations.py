@@ -92,7 +92,7 @@ def test_every_dialect_cites_its_chapter(dialect: Dialect) -> None:
     module = sys.modules[type(dialect).__module__]
 
     assert re.search(r"docs/protocols\.md#\w", module.__doc__ or ""), (
-        f"{dialect.name}: give it a chapter in docs/protocols.md, and name docs/protocols.md#chapter in its docstring"
+        f"{dialect.name}: give it a chapter in docs/protocols.md, and cite it in its docstring: docs/protocols.md#…"
     )
 
 
