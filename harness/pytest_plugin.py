@@ -1,9 +1,10 @@
-"""The pytest plugin: the checks of a target as tests, and fixtures for tests of your own streams.
+"""The pytest plugin: the checks of a target as tests, and fixtures for tests of one's own streams.
 
     pytest --streamgauge-target target.toml -m streamgauge
 
-Every pytest run in an environment with streamgauge loads this file. So it imports the rest of streamgauge only inside
-the functions that need it.
+Every pytest run of an environment that has streamgauge loads this file. So it imports nothing of streamgauge until it
+is asked for something, and it stands outside of the packages: a project with a directory `harness` of its own would
+hide ours, and no pytest of it would start.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +30,8 @@ class StreamgaugeWarning(UserWarning):
     """A check warned: an unmet SHOULD."""
 
 
-class CheckFailed(Exception):  # noqa: N818 - pytest shows its message, not its name
-    """A check failed; the message has everything that a reader needs."""
+class CheckFailed(Exception):  # noqa: N818 - it is told as its message, not as an error of the test
+    """A check failed; the message is what there is to say of it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--streamgauge-warnings",
         choices=("warn", "fail", "xfail", "ignore"),
         default="warn",
-        help="How to report a check that warns: as a pytest warning (the default), a failure, an xfail, or not at all.",
+        help="What a warning of a check is: a warning of pytest's (the default), a failure, an xfail, or nothing.",
     )
     group.addoption(
         "--streamgauge-baseline",
@@ -71,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """Collect the target files besides the other tests of the session."""
+    """The target files are collected beside whatever else the session has."""
     outcome: Any = yield
     if isinstance(collector, pytest.Session):
         for name in collector.config.getoption("streamgauge_target"):
@@ -80,7 +81,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 
 class TargetFile(pytest.File):
-    """A target file. Of one target it collects the checks, of several a collector for each target."""
+    """A file of targets: of one target the checks, of several a collector each."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         from streamgauge.conformance import profiles
@@ -122,7 +123,7 @@ class TargetCollector(pytest.Collector):
 
 
 class Measurement:
-    """A target's results: measured once, when the first check needs them."""
+    """A target's results, measured when the first check asks for them, and once."""
 
     def __init__(
         self, subject: "CheckedTarget", checks: "list[Check]", accepted: "list[Accepted]", config: pytest.Config
@@ -139,7 +140,7 @@ class Measurement:
             yield CheckItem.from_parent(parent, name=check.id, measurement=self)
 
     def row(self) -> "TargetChecks":
-        """The results. Without results: raises CheckFailed the first time, and skips the test after that."""
+        """The results. Raises CheckFailed the first time, and skips after it, when there are none."""
         if self._row is None:
             self._row = self._measured()
             if self._row.checks is None:
@@ -164,7 +165,7 @@ class CheckItem(pytest.Item):
         super().__init__(**given)
         self._measurement = measurement
         self.add_marker(MARK)
-        # With `--dist loadgroup` one worker gets all checks of a target, and measures it once.
+        # With `--dist loadgroup` the checks of a target go to one worker, which measures it once.
         if self.config.pluginmanager.hasplugin("xdist"):
             self.add_marker(pytest.mark.xdist_group(measurement.subject.label))
 
@@ -173,11 +174,11 @@ class CheckItem(pytest.Item):
         assert row.checks is not None
         result = next(one for one in row.checks.results if one.id == self.name)
         if result.id in row.stale:
-            raise CheckFailed(f"the baseline accepts it but it passes now: {result.actual}")
+            raise CheckFailed(f"the baseline lists it as accepted, and it is met now: {result.actual}")
         if result.id in row.accepted:
             pytest.xfail(f"accepted by the baseline: {result.actual}")
         if result.id in row.failing:
-            # pytest's summary shows the first line.
+            # The first line is what the summary of the session shows.
             raise CheckFailed(f"{result.actual}\n\n{_story(result)}")
         if result.verdict in ("not-applicable", "inconclusive"):
             _skip(f"{result.verdict}: {result.actual}" + (f" (needs {result.needs})" if result.needs else ""))
@@ -195,7 +196,7 @@ class CheckItem(pytest.Item):
         self.add_report_section("call", MARK, _story(result))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show only the message of a finding: a traceback through this file would not help."""
+        """A finding is told in its own words: no line of this program has to do with it."""
         if isinstance(excinfo.value, CheckFailed | StreamgaugeWarning):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -207,7 +208,7 @@ class CheckItem(pytest.Item):
 
 def _skip(reason: str) -> None:
     skipped = pytest.skip.Exception(reason)
-    skipped._use_item_location = True  # the summary shows the target's file, not this one
+    skipped._use_item_location = True  # what the summary shows: the target's file, and not this one
     raise skipped
 
 

@@ -1,4 +1,4 @@
-"""Close a TCP connection with exactly an RST or exactly a FIN."""
+"""The two ways a TCP connection ends, each of them for certain."""
 
 import asyncio
 import contextlib
@@ -7,23 +7,23 @@ import socket
 import struct
 import sys
 
-# With this value of SO_LINGER, close sends an RST and drops unsent bytes (socket(7)).
+# Closing with this set sends an RST and drops what is unsent (socket(7), SO_LINGER).
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Close with an RST, and drop unsent bytes."""
+    """Close with an RST, dropping what is unsent."""
     handle = transport.get_extra_info("socket")
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     transport.abort()
 
 
 def close_with_fin(transport: asyncio.Transport) -> None:
-    """Close with a FIN, sent by shutdown, because a close with unread bytes sends an RST (RFC 2525 section 2.17)."""
+    """Close, FIN first: a bare close with unread bytes would send an RST instead."""
     handle = transport.get_extra_info("socket")
     if sys.platform != "win32":
-        # By a duplicate of the descriptor, because the loop's socket object has no shutdown.
-        # OSError: the peer has closed first.
+        # The loop's own socket object can't shut down; a duplicate of its descriptor can.
+        # OSError: the peer was faster.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
             duplicate.shutdown(socket.SHUT_WR)
     transport.abort()

@@ -28,11 +28,11 @@ _LISTINGS = {
 
 
 class _ArgumentError(ValueError):
-    """A query argument with a wrong value."""
+    """A query argument that is not what it should be."""
 
 
 class Control:
-    """Answers requests below `/_mock/`; a reply that must wait is a coroutine, an export is an async iterator."""
+    """Answers requests below `/_mock/`; a reply that has to wait comes as a coroutine."""
 
     def __init__(self, ledger: Ledger, gates: Gates, token: str | None) -> None:
         self._ledger, self._gates, self._token = ledger, gates, token
@@ -58,10 +58,7 @@ class Control:
         if self._token is None:
             if _is_loopback(peer_host):
                 return None
-            return _error(
-                403,
-                "the control API answers only this machine; for others start the mock with --control-token",
-            )
+            return _error(403, "the control API answers only this machine; start the mock with --control-token")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token.encode()):
             return None
@@ -105,11 +102,9 @@ class Control:
             if request.method != "POST":
                 return _not_allowed("POST")
             if request.argument("upto") is None:
-                raise _ArgumentError(
-                    "expected ?upto=K: it releases steps 0 to K-1; step k is token k, then comes the end"
-                )
+                raise _ArgumentError("expected ?upto=K: steps 0 to K-1 are released, the end being step `tokens`")
             upto = _integer(request, "upto", 0)
-            # Looked up before the release, which creates a gate for every id.
+            # Looked up first: the release itself must not make an id known.
             known = bool(self._ledger.find(stream_id))
             return json_reply(200, {"released": self._gates.release(stream_id, upto), "known": known})
         if request.method != "GET":
@@ -133,13 +128,13 @@ class Control:
         entries = self._ledger.find(stream_id)
         if not entries:
             return _error(404, f"no stream with id {stream_id!r} is in the ledger; /_mock/streams lists them")
-        pieces = [f'{{"schema": {SCHEMA}, "id": "{stream_id}", "count": {len(entries)}, "streams": [']
+        said = [f'{{"schema": {SCHEMA}, "id": "{stream_id}", "count": {len(entries)}, "streams": [']
         for index, entry in enumerate(entries):
-            pieces.append(", " if index else "")
+            said.append(", " if index else "")
             for piece in entry.pieces():
-                pieces.append(piece)
-                await asyncio.sleep(0)  # running streams go first: their times are what is measured
-        return Reply(200, "".join([*pieces, "]}"]).encode())
+                said.append(piece)
+                await asyncio.sleep(0)  # a turn for the streams; they matter more
+        return Reply(200, "".join([*said, "]}"]).encode())
 
 
 def fault_list() -> list[dict[str, Any]]:

@@ -33,9 +33,7 @@ def check(
     only: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
     ] = None,
-    skip: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Leave out the checks that match; repeatable.")
-    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None,
     gate: GateOptions,
     via: Annotated[
         str | None,
@@ -54,7 +52,7 @@ def check(
     ] = None,
     costs: CostOptions,
     public: Annotated[
-        bool, typer.Option("--public/--no-public", help="The endpoint is meant to need no credentials.")
+        bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
     ] = False,
     clients: Annotated[
         bool,
@@ -71,7 +69,7 @@ def check(
             help=f"Raises or lowers the levels of checks: {', '.join(profiles.PROFILES)}; by dialect if not given.",
         ),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only the findings.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets to check at the same time.")] = JOBS,
     files: FileOptions,
     targets: TargetsOptions,
@@ -94,7 +92,7 @@ def check(
 
       streamgauge check --list --format json
 
-    Exit codes: 0 no finding fails the run, 1 a finding does, or one of several targets could not be checked, 2 usage,
+    Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,
     3 there was no stream to check.
     """
     subjects = targets.targets(urls)

@@ -1,4 +1,4 @@
-"""Streams that users left in a load run, and what the upstream's ledger says became of them. Pure."""
+"""Streams that users left in a load run, and how the upstream reacted, by its ledger. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,10 +12,11 @@ from streamgauge.units import ns_to_ms
 
 
 class Abandonment(msgspec.Struct, frozen=True, kw_only=True):
-    """`abandonment` of run.json. `propagation_ms` is client close → upstream saw it, ± `clock_error_ms`.
+    """`abandonment` of run.json. `propagation_ms` is client close → upstream noticed, ± `clock_error_ms`.
 
-    Of `joined` streams the ledger is known; `seen` of them the upstream saw end early, `finished` had written their
-    last token before the client left, `unnoticed` are the rest. `wasted_tokens` were written after the client had left.
+    `joined` counts the streams with a ledger entry. Of those, `seen` counts the streams whose early end the upstream
+    noticed, `finished` the streams whose last token was written before the client left, `unnoticed` the rest.
+    `wasted_tokens` were written after the client had left.
     """
 
     streams: int
@@ -30,7 +31,7 @@ class Abandonment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def abandonment(records: Iterable[StreamRecord], upstreams: Mapping[str, Upstream]) -> Abandonment | None:
-    """What the ledger says of the streams that were left; None when none was. The warm-up counts too."""
+    """The upstream's reaction to the streams that were left; None when no stream was left. Warm-up streams count."""
     streams = joined = finished = unnoticed = received = wasted = 0
     delays: list[int] = []
     error_ns = 0

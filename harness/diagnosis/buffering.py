@@ -1,4 +1,4 @@
-"""Runs the buffering diagnosis: the same paced stream on each path, twice the pace, and with compression offered."""
+"""Runs the buffering diagnosis: lockstep, the same stream at two paces, and one with compression, on each path."""
 
 import itertools
 from collections.abc import Callable
@@ -40,13 +40,13 @@ SLOW_NS: Final = 25 * MS
 LONG_TOKENS: Final = 3000
 LONG_NS: Final = 1 * MS
 DEADLINE_S: Final = 60.0
-_TELLING_HEADERS: Final = (
+_HEADERS_ON_BUFFERING: Final = (
     "content-type", "content-encoding", "transfer-encoding", "content-length", "cache-control",
     "x-accel-buffering", "x-cache", "age", "cf-ray", "connection",
 )  # fmt: skip
-_SHOWN_POINTS: Final = 400
-_QUIET: Final = "no-accel-header"
-"""Providers do not send X-Accel-Buffering: no, so the mock keeps it back here: it would disarm the hop in question."""
+_SHOWN_TOKENS: Final = 400
+# Real providers do not send X-Accel-Buffering: no, and the header would turn nginx's buffering off.
+_NO_ACCEL_FAULT: Final = "no-accel-header"
 _GZIP: Final = {"Accept-Encoding": "gzip, deflate"}
 
 Progress = Callable[[str], None]
@@ -60,7 +60,7 @@ class PathTarget(NamedTuple):
 
 
 class PathObservation(NamedTuple):
-    """What was found on one path."""
+    """The measurements on one path, and their classification."""
 
     path: PathTarget
     finding: PathFinding
@@ -78,12 +78,12 @@ def diagnose(
     """Compare the paths and name the hop. Raises CannotMeasure when a path gives no stream."""
     offset = mock.clock() if mock else None
     reference = None
-    seen_direct = None
+    direct_observation = None
     if direct is not None:
-        seen_direct, reference = _look(client, direct, mock, offset, None, progress)
-    seen_via, _ = _look(client, via, mock, offset, reference, progress)
+        direct_observation, reference = _look(client, direct, mock, offset, None, progress)
+    via_observation, _ = _look(client, via, mock, offset, reference, progress)
     position = "sandwich" if mock else "via" if direct else "direct"
-    return _conclude(position, seen_via, seen_direct)
+    return _conclude(position, via_observation, direct_observation)
 
 
 def _look(
@@ -94,11 +94,11 @@ def _look(
     reference: Delivery | None,
     progress: Progress,
 ) -> tuple[PathObservation, Delivery]:
-    """Observe one path. `reference` is the direct path's delivery: its arrivals stand in for unknown emissions."""
+    """Measure one path. Without a mock, the arrivals of `reference`, the direct path, stand in for the emissions."""
 
     def paced(itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None) -> tuple[Transcript, Delivery]:
         stream_id = uuid4().hex[:12]
-        order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_QUIET)
+        order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_NO_ACCEL_FAULT)
         prompt = f"{path.target.prompt} {order}" if mock else path.target.prompt
         spec = path.target.request(prompt, headers=headers)
         transcript = client.run(spec, dialect=path.target.reader(), deadline_s=DEADLINE_S)
@@ -114,7 +114,7 @@ def _look(
     held: Lockstep | None = None
     if mock:
         progress(f"{path.label}: lockstep")
-        held = run_lockstep(client, path.target, mock, fault=_QUIET)
+        held = run_lockstep(client, path.target, mock, fault=_NO_ACCEL_FAULT)
     progress(f"{path.label}: {TOKENS} tokens at {show_ms(FAST_NS)}")
     transcript, fast = paced(FAST_NS, TOKENS)
     if reference is not None and fast.emitted_ns is None:
@@ -133,8 +133,8 @@ def _look(
     if held is not None:
         shape = _agree(shape, held)
         if mock and not held.passed and run_lockstep(client, path.target, mock).passed:
-            told = "with X-Accel-Buffering: no from the upstream the same path passes lockstep: that fix is proven"
-            shape = shape._replace(evidence=[*shape.evidence, told])
+            proof = "with X-Accel-Buffering: no from the upstream the same path passes lockstep: that fix is proven"
+            shape = shape._replace(evidence=[*shape.evidence, proof])
     if shape.pattern is Pattern.PASS_THROUGH and fast.encoding is None:
         progress(f"{path.label}: with compression offered")
         compressed = paced(FAST_NS, TOKENS // 2, dict(_GZIP))[1]
@@ -149,18 +149,18 @@ def _look(
 
 
 def _agree(shape: Shape, held: Lockstep) -> Shape:
-    """Lockstep has no clock in it, so it decides whether tokens pass; timing only says how they are held."""
+    """Lockstep measures no time, so it decides whether tokens pass. Timing only says how they are held back."""
     if held.passed:
-        told = f"lockstep: each of {held.steps} tokens arrived before the next was released"
+        line = f"lockstep: each of {held.steps} tokens arrived before the next was released"
         if shape.pattern in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
-            return shape._replace(pattern=Pattern.PASS_THROUGH, evidence=[told, *shape.evidence])
-        return shape._replace(evidence=[*shape.evidence, told])
-    told = f"lockstep: {held.describe()}"
+            return shape._replace(pattern=Pattern.PASS_THROUGH, evidence=[line, *shape.evidence])
+        return shape._replace(evidence=[*shape.evidence, line])
+    line = f"lockstep: {held.describe()}"
     if shape.pattern is Pattern.PASS_THROUGH and held.one_behind:
-        return shape._replace(pattern=Pattern.ONE_BEHIND, evidence=[told, *shape.evidence])
+        return shape._replace(pattern=Pattern.ONE_BEHIND, evidence=[line, *shape.evidence])
     if shape.pattern is Pattern.PASS_THROUGH:
         shape = shape._replace(pattern=Pattern.BLOCK_BUFFERED)
-    return shape._replace(evidence=[told, *shape.evidence])
+    return shape._replace(evidence=[line, *shape.evidence])
 
 
 def _with_reference(fast: Delivery, reference: Delivery) -> Delivery:
@@ -185,16 +185,16 @@ def _finding(path: PathTarget, transcript: Transcript, fast: Delivery, shape: Sh
         span_ms=ns_to_ms(arrived[-1] - arrived[0]) if arrived else None,
         tokens=len(arrived),
         groups=shape.groups,
-        arrivals_ms=[ns_to_ms(at) for at in arrived[:_SHOWN_POINTS]],
-        emitted_ms=[ns_to_ms(at) for at in (fast.emitted_ns or [])[:_SHOWN_POINTS]],
-        headers=_kept_headers(transcript.capture.head),
+        arrivals_ms=[ns_to_ms(at) for at in arrived[:_SHOWN_TOKENS]],
+        emitted_ms=[ns_to_ms(at) for at in (fast.emitted_ns or [])[:_SHOWN_TOKENS]],
+        headers=kept_headers(transcript.capture.head),
         evidence=shape.evidence,
     )
 
 
-def _kept_headers(head: Head | None) -> dict[str, str]:
+def kept_headers(head: Head | None) -> dict[str, str]:
     """The headers that a diagnosis quotes: the marks of products, and those that govern buffering."""
-    names = dict.fromkeys((*marked_headers(), *_TELLING_HEADERS))
+    names = dict.fromkeys((*marked_headers(), *_HEADERS_ON_BUFFERING))
     return {name: value[:200] for name in names if head is not None and (value := head.get(name)) is not None}
 
 
@@ -236,7 +236,7 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
 
 
 def _signature(via: PathFinding, direct: PathFinding) -> list[str]:
-    """TTFT up while ITL falls is what a buffer does to the two figures."""
+    """The figures of both paths: a buffer raises TTFT and lowers ITL."""
     if via.ttft_ms is None or direct.ttft_ms is None or via.itl_p50_ms is None or direct.itl_p50_ms is None:
         return []
     line = (
@@ -249,7 +249,7 @@ def _signature(via: PathFinding, direct: PathFinding) -> list[str]:
 
 def _answer(shape: Shape, hop: str, buffered: bool) -> str:
     if shape.pattern is Pattern.UNKNOWN:
-        return "Too few tokens came to tell."
+        return "Too few tokens arrived to classify the path."
     if not buffered:
         return "Pass-through: tokens arrive as they are written."
     size = f" ({shape.size_bytes:,} bytes)" if shape.size_bytes and shape.pattern is Pattern.BLOCK_BUFFERED else ""

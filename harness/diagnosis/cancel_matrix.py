@@ -1,4 +1,4 @@
-"""Runs the cancellation matrix: ask through the endpoint for a stream of the mock's, leave, and read the ledger."""
+"""Runs the cancellation matrix: request a stream of the mock through the endpoint, leave it, read the ledger."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -20,11 +20,14 @@ EARLY_LEAVE_S: Final = 0.5
 TOKENS: Final = 300
 ITL: Final = "20ms"
 WAIT_S: Final = 12.0
-"""Longer than the rest of the stream takes (300 × 20 ms), so that `never` is known and not guessed."""
+"""Longer than the rest of the stream (300 × 20 ms): an upstream that has seen nothing by then never will."""
 
 
 class Phase(NamedTuple):
-    """When the client leaves: how long the mock holds its first token, and after how many tokens the client goes."""
+    """When the client leaves: `ttft` delays the mock's first token, `tokens` is the count after which the client goes.
+
+    `tokens` None: the client leaves after EARLY_LEAVE_S, before the first token.
+    """
 
     name: str
     ttft: str
@@ -44,7 +47,10 @@ Progress = Callable[[str], None]
 def run_matrix(
     client: StreamClient, target: Target, mock: MockControl, label: str, progress: Progress = lambda _: None
 ) -> list[CancelRow]:
-    """One row per phase and method. Raises CannotMeasure when the endpoint gives no stream, or not the mock's."""
+    """One row per phase and method.
+
+    Raises CannotMeasure when the endpoint gives no stream, or when its stream does not come from the mock.
+    """
     _rehearse(client, target, mock)
     offset = mock.clock()
     rows = []
@@ -56,7 +62,7 @@ def run_matrix(
 
 
 def leave(client: StreamClient, target: Target, stream_id: str, phase: Phase, method: Close) -> Transcript:
-    """Start the phase's stream and leave it in the phase's moment by the given method."""
+    """Start the stream of a phase and leave it at the moment of the phase, by the given method."""
     prompt = f"{target.prompt} {directive(id=stream_id, tokens=TOKENS, ttft=phase.ttft, itl=ITL)}"
     spec = target.request(prompt)
 
@@ -69,7 +75,7 @@ def leave(client: StreamClient, target: Target, stream_id: str, phase: Phase, me
 
 
 def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
-    """The ledger's entries of one id on our clock; the last is the one that counts, the others were retries."""
+    """The ledger's entries of one id, with times on our clock. The last entry counts; the others were retries."""
     if not entries:
         return None
     last = entries[-1]
@@ -89,7 +95,7 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
 
 
 def _rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
-    """A whole short stream first: without it, an endpoint that forwards nothing would look like a perfect one."""
+    """Read a short stream to its end. An endpoint that forwards nothing would otherwise look perfect."""
     stream_id = _new_id()
     prompt = f"{target.prompt} {directive(id=stream_id, tokens=3, ttft='1ms', itl='1ms')}"
     transcript = client.run(target.request(prompt), dialect=target.reader(), deadline_s=30)
@@ -98,7 +104,7 @@ def _rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
     if not mock.entries(stream_id):
         raise CannotMeasure(
             f"the mock at {mock.url} saw no request with the harness's directive",
-            "configure the endpoint under test with the mock as its upstream base URL, and see that it forwards the "
+            "configure the endpoint under test with the mock as its upstream base URL, and check that it forwards the "
             "prompt (put {{prompt}} where it belongs in --body)",
         )
 

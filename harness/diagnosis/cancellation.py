@@ -1,4 +1,4 @@
-"""Cancellation: what the model went on doing after its reader had left. Judged from the two sides' own times."""
+"""Cancellation: how long the upstream went on after the client had left. Judged from the times of both sides. Pure."""
 
 from collections import Counter
 from typing import Final, NamedTuple
@@ -13,9 +13,10 @@ SCHEMA: Final = 1
 
 
 class CancelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One abandoned stream. `propagation_ms` is client close → upstream saw it, absent when it never did.
+    """One abandoned stream. `propagation_ms` is client close → upstream noticed, absent when it never noticed.
 
-    `wasted_tokens` are those the upstream wrote after the client had closed; `clock_error_ms` bounds both.
+    `wasted_tokens` counts the tokens that the upstream wrote after the client had closed. `clock_error_ms` bounds the
+    error of both.
     """
 
     path: str
@@ -55,16 +56,16 @@ class CancellationFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PROMPT_NS: Final = SECOND
-"""Within this an upstream that stops is prompt; a garbage collector or a drain timeout takes longer."""
+"""An upstream that stops within this time is prompt. A garbage collector or a drain timeout takes longer."""
 LATE_NS: Final = 10 * SECOND
 
 _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 
 
 class Upstream(NamedTuple):
-    """What the upstream's ledger says of one stream; times in epoch ns of our own clock, ± `error_ns`.
+    """The upstream's ledger of one stream. Times are epoch ns of our own clock, ± `error_ns`.
 
-    `arrivals_ns` has each request that carried the stream's id, `written_bytes` are of the last.
+    `arrivals_ns` has an item for each request with the stream's id; `written_bytes` belongs to the last request.
     """
 
     requests: int
@@ -84,14 +85,14 @@ class Upstream(NamedTuple):
 
 
 def wasted_tokens(upstream: Upstream, close_ns: int) -> int:
-    """What the upstream generated for nobody: tokens written after the client had closed, or not written any more."""
+    """Tokens that the upstream generated after the client had closed, whether it still wrote them or not."""
     return sum(at > close_ns for at in upstream.token_ns) + upstream.tokens_after
 
 
 def judge_cancellation(
     transcript: Transcript, upstream: Upstream | None, *, path: str, phase: str, method: str
 ) -> CancelRow:
-    """One row of the matrix from what the client did and what the upstream's ledger says."""
+    """One row of the matrix, from the client's transcript and the upstream's ledger."""
     close_ns = transcript.capture.end_ns
     received = len(transcript.tokens)
 
@@ -128,12 +129,12 @@ def judge_cancellation(
 
 
 def _cause(delay_ns: int, phase: str) -> str | None:
-    """The known mechanisms that a delay gives away."""
+    """The known mechanism that explains a delay; None when none does."""
     if _DOTNET_DRAIN_NS[0] <= delay_ns <= _DOTNET_DRAIN_NS[1]:
         return (
             "2.0 s is .NET's ResponseDrainTimeout: the response was dropped, not cancelled; "
             "pass the request's CancellationToken on to the upstream call"
         )
     if delay_ns > PROMPT_NS and phase == "before the first token":
-        return "a hop that notices a closed client only when it next writes learns it with the first token"
+        return "a hop that notices a closed client only at its next write notices it with the first token"
     return None

@@ -1,7 +1,7 @@
-"""Lockstep: the mock releases token k only after token k − 1 has been seen on our socket.
+"""Lockstep: the mock releases token k only after token k − 1 has arrived on our socket.
 
-Buffering anywhere on the way shows as a step that does not arrive, whatever the speed of the machine; the one threshold
-is how long a step is waited for. What had been released when data came at last is the size of the buffer.
+Buffering anywhere on the path shows as a token that does not arrive, however fast or slow the machine is. The only
+threshold is how long to wait for a token. The amount released before the first data arrives is the size of the buffer.
 """
 
 import threading
@@ -29,7 +29,7 @@ DEADLINE_S: Final = 60.0
 
 
 class LockstepStep(NamedTuple):
-    """One release: `released` tokens in all, `seen` by the client when the step ended, body bytes seen so far."""
+    """One release. All counts are totals at the end of the step: tokens released, tokens and body bytes arrived."""
 
     released: int
     seen: int
@@ -60,7 +60,7 @@ class Lockstep(NamedTuple):
 
     @property
     def first_burst(self) -> int | None:
-        """Body bytes there were when the first token had come; None when none came before the last release."""
+        """Body bytes that had arrived with the first token; None when no token arrived before the last release."""
         return next((step.bytes_seen for step in self.log if step.seen), None)
 
     def describe(self) -> str:
@@ -82,7 +82,7 @@ def run_lockstep(
     fault: str | None = None,
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> Lockstep:
-    """Play one lockstep stream through `target`; gives up after two steps that time out."""
+    """Run one lockstep stream through `target`. Stops after two steps that time out."""
     stream_id = uuid4().hex[:12]
     order = directive(id=stream_id, script="lockstep", tokens=tokens, ttft="0", itl="0", fault=fault)
     prompt = f"{target.prompt} {order}"
@@ -98,7 +98,7 @@ def play(
     tokens: int,
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> Lockstep:
-    """The same for a request that already carries the directive."""
+    """As `run_lockstep`, for a request that already carries the directive."""
     steps = [(step, step_timeout_s) for step in range(1, tokens + 1)]
     return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
 
@@ -106,9 +106,10 @@ def play(
 def measure_buffer(
     client: StreamClient, spec: RequestSpec, dialect: Dialect | None, mock: MockControl, stream_id: str
 ) -> int | None:
-    """Body bytes that a path which failed lockstep lets go of at once: its buffer. None when nothing came early.
+    """The buffer size of a path that failed lockstep: the body bytes of its first burst.
 
-    `spec` must ask for a lockstep stream of MEASURE_TOKENS tokens. Releases double, so any buffer is found in a dozen.
+    None when nothing arrived before the last release. `spec` must ask for a lockstep stream of MEASURE_TOKENS tokens.
+    Each release doubles the tokens, so a dozen releases find any buffer.
     """
     steps = [(2**power, MEASURE_STEP_S) for power in range(MEASURE_TOKENS.bit_length())]
     return _play(client, spec, dialect, mock, stream_id, MEASURE_TOKENS, steps, len(steps), once=True).first_burst
@@ -126,7 +127,10 @@ def _play(
     *,
     once: bool = False,
 ) -> Lockstep:
-    """Release up to each step's token and wait its time for that token; `once` stops when the first data comes."""
+    """For each (token, seconds) of `steps`: release up to that token and wait so long for it.
+
+    Ends after `failures` steps that timed out; with `once`, when the first data arrives.
+    """
     seen = threading.Condition()
     progress = {"tokens": 0, "bytes": 0, "ended": 0}
 
@@ -154,7 +158,7 @@ def _play(
             with seen:
                 seen.wait_for(partial(_arrived, progress, 1 if once else step), wait_s)
             if once and progress["tokens"]:
-                time.sleep(SETTLE_S)  # a flush of several segments comes in several reads
+                time.sleep(SETTLE_S)  # one flush can arrive in several reads
             with seen:
                 log.append(LockstepStep(step, progress["tokens"], progress["tokens"] < step, progress["bytes"]))
             if progress["ended"] or sum(item.timed_out for item in log) >= failures or (once and progress["tokens"]):

@@ -14,7 +14,7 @@ SCHEMA: Final = 1
 
 
 class Pattern(StrEnum):
-    """The classes of delivery."""
+    """The classes of delivery. Each but PASS_THROUGH and UNKNOWN is a way to hold tokens back."""
 
     PASS_THROUGH = "pass-through"
     BLOCK_BUFFERED = "block-buffered"
@@ -27,7 +27,13 @@ class Pattern(StrEnum):
 
 
 class PathFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """How one path delivers. `delays_ms` is arrival − emission per token where the mock's ledger is known."""
+    """How one path delivers one paced stream.
+
+    `size_bytes` is what a burst holds and `window_ms` the time between bursts, each where it characterises the path.
+    `span_ms` is first to last token, `groups` the number of bursts that brought tokens. `arrivals_ms` and `emitted_ms`
+    are the first 400 tokens' times since the request was sent; `emitted_ms` is empty where no ledger or direct path
+    says when the upstream wrote them.
+    """
 
     label: str
     url: str
@@ -46,7 +52,7 @@ class PathFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigFix(msgspec.Struct, frozen=True):
-    """What to change: the file or product it belongs to, and the exact lines."""
+    """A change: `where` is the file, section or product, `lines` what to write there."""
 
     where: str
     lines: list[str]
@@ -76,8 +82,9 @@ class DiagnosisFile(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(NamedTuple):
     """One paced stream as delivered. Times are ns since the request was sent; parallel lists.
 
-    `arrived_ns` and `read` are per token; `read_ns` and `read_bytes` per read that brought body bytes, which is what
-    `read` counts. `emitted_ns` is when the upstream wrote each token, None where nobody knows.
+    `arrived_ns` and `read` have an item a token; `read_ns` and `read_bytes` an item a read that brought body bytes.
+    `read` is the index into those two. `emitted_ns` is when the upstream wrote each token, None where unknown.
+    `itl_ns` is the pace at which the upstream wrote.
     """
 
     arrived_ns: list[int]
@@ -90,7 +97,7 @@ class Delivery(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What one delivery looks like: its class, the sizes and spacings of its bursts, and why."""
+    """The class of one delivery, the size and the spacing of its bursts where they are known, and the evidence."""
 
     pattern: Pattern
     size_bytes: int | None
@@ -139,7 +146,7 @@ def bursts(delivery: Delivery) -> list[tuple[int, int]]:
 
 
 def token_groups(delivery: Delivery) -> list[int]:
-    """How many tokens each burst brought, bursts without a token left out."""
+    """How many tokens each burst brought. Bursts without a token are left out."""
     counts: list[int] = []
     last = None
     for at in delivery.arrived_ns:
@@ -152,16 +159,16 @@ def token_groups(delivery: Delivery) -> list[int]:
 
 
 def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
-    """Classify a path from a stream paced fast and, to tell a size from a time, the same stream paced slower."""
+    """Classify a path from a stream paced fast. The same stream paced slower tells a buffer size from a timer."""
     tokens = len(fast.arrived_ns)
     groups = token_groups(fast)
     if tokens < 2:
         return Shape(Pattern.UNKNOWN, None, None, len(groups), ["fewer than two tokens came"])
     emission = fast.emitted_ns
-    said = f"{tokens} tokens arrived in {len(groups)} bursts"
+    summary = f"{tokens} tokens arrived in {len(groups)} bursts"
     if len(groups) == 1:
         span = emission[-1] - emission[0] if emission else None
-        why = f"{said}, after the upstream had written for {show_ms(span)}" if span else said
+        why = f"{summary}, after the upstream had written for {show_ms(span)}" if span else summary
         return Shape(Pattern.FULLY_BUFFERED, sum(fast.read_bytes), None, 1, [why])
     rest = tokens - groups[0]
     if groups[0] >= _SMALL_HEAD and rest and len(groups) - 1 >= _PASSING_SHARE * rest:
@@ -169,22 +176,22 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
         why = f"the first {groups[0]} tokens arrived together, every later one by itself"
         return Shape(Pattern.FIRST_BYTE_HELD, held, None, len(groups), [why])
     if len(groups) >= _PASSING_SHARE * tokens:
-        return _single(fast, slow, groups, said)
-    return _held(fast, slow, groups, said)
+        return _single(fast, slow, groups, summary)
+    return _held(fast, slow, groups, summary)
 
 
-def _single(fast: Delivery, slow: Delivery | None, groups: list[int], said: str) -> Shape:
-    """One token a burst: they pass, unless each comes only when the next is written."""
+def _single(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str) -> Shape:
+    """One token a burst: the path passes tokens through, unless each one arrives only when the next is written."""
     behind = _lag_in_tokens(fast)
     if behind is None:
-        return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [said])
+        return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [summary])
     delay_ns, share = behind
-    told = f"{said}, {show_ms(delay_ns)} after they were written"
+    late = f"{summary}, {show_ms(delay_ns)} after they were written"
     slower = _lag_in_tokens(slow) if slow else None
-    # Latency stays the same when the tokens come slower; waiting for the next token grows with it.
+    # At a slower pace latency stays the same, but a wait for the next token grows.
     if slower is not None and 0.5 <= share <= 1.6 and 0.5 <= slower[1] <= 1.6:
-        return Shape(Pattern.ONE_BEHIND, None, None, len(groups), [f"{told}: each waits for the next one"])
-    return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [told])
+        return Shape(Pattern.ONE_BEHIND, None, None, len(groups), [f"{late}: each waits for the next one"])
+    return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [late])
 
 
 def _lag_in_tokens(delivery: Delivery) -> tuple[int, float] | None:
@@ -196,13 +203,13 @@ def _lag_in_tokens(delivery: Delivery) -> tuple[int, float] | None:
     return round(delay), delay / delivery.itl_ns
 
 
-def _held(fast: Delivery, slow: Delivery | None, groups: list[int], said: str) -> Shape:
-    """Bursts of several tokens: by size (the bytes agree at both paces) or by time (the spacing agrees)."""
+def _held(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str) -> Shape:
+    """Several tokens a burst. A buffer of a fixed size gives equal bytes at both paces, a timer gives equal spacing."""
     size, window = _size_and_window(fast)
-    by_size = f"{said}; a burst holds {size:,} bytes" if size else said
-    by_time = f"{said}; a burst comes every {show_ms(window)}" if window else said
+    by_size = f"{summary}; a burst holds {size:,} bytes" if size else summary
+    by_time = f"{summary}; a burst comes every {show_ms(window)}" if window else summary
     if slow is None or len(token_groups(slow)) < 3:
-        # At one pace a size and a time look alike; whichever varies less is the likelier cause.
+        # At one pace a buffer size and a timer look alike.
         return Shape(Pattern.BLOCK_BUFFERED, size, window, len(groups), [by_size, "measured at one pace only"])
     slow_size, slow_window = _size_and_window(slow)
     sizes_agree = _ratio(size, slow_size)
@@ -215,7 +222,7 @@ def _held(fast: Delivery, slow: Delivery | None, groups: list[int], said: str) -
 
 
 def _size_and_window(delivery: Delivery) -> tuple[int | None, int | None]:
-    """Median bytes of a burst and median time between bursts; the last burst is whatever was left."""
+    """Median bytes of a burst and median time between bursts. The last burst is a remainder and does not count."""
     found = bursts(delivery)
     whole = [size for _, size in found[:-1]]
     starts = [at for at, _ in found[:-1]]

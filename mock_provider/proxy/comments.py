@@ -1,19 +1,19 @@
-"""Removes the comments of event streams, as a proxy does that drops heartbeats."""
+"""Heartbeats that never arrive."""
 
 
 class CommentFilter:
-    """Drops lines that begin with a colon, and the blank line after a comment that stood alone."""
+    """Event streams without their comments: lines that begin with a colon, and the blank line after such a line."""
 
     def __init__(self) -> None:
-        self._fresh = True  # at the start of a line
+        self._fresh = True  # at the beginning of a line
         self._dropping = False  # inside a comment
-        self._spare = False  # after a comment that stood alone: the next blank line belongs to it
+        self._spare = False  # after a comment that stood alone: the blank line is its own
         self._event = False  # inside an event
-        # An LF at the start of a piece may belong to the CR at the end of the last piece: both are kept or dropped.
+        # An LF at the beginning of a piece belongs to the CR that ended the last one, and shares its fate.
         self._cr = self._cr_kept = False
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes of `data` that are forwarded."""
+        """What of `data` goes on."""
         kept = bytearray()
         if self._cr and data[:1] == b"\n":
             kept += data[:1] if self._cr_kept else b""

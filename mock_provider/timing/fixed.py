@@ -1,4 +1,4 @@
-"""A fixed delay."""
+"""Every delay the same."""
 
 from dataclasses import dataclass
 from random import Random

@@ -1,4 +1,4 @@
-"""Log-normal delays, which have a long tail; half the median is as likely as twice the median."""
+"""Delays with a long tail: as often half the median as twice it."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class LogNormal:
     sigma: float
 
     def draw_ns(self, random: Random) -> int:
-        """Takes one random number."""
+        """One random number."""
         return bounded_ns(self.median_ns * math.exp(self.sigma * standard_normal(random)))
 
 

@@ -1,4 +1,4 @@
-"""Uniform delays between two bounds."""
+"""Delays anywhere between two bounds."""
 
 from dataclasses import dataclass
 from random import Random
@@ -9,13 +9,13 @@ from streamgauge.mock_provider.timing.base import bounded_ns, two
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Every delay from `low_ns` to `high_ns` is equally likely."""
+    """From `low_ns` to `high_ns`, each as likely."""
 
     low_ns: int
     high_ns: int
 
     def draw_ns(self, random: Random) -> int:
-        """Takes one random number."""
+        """One random number."""
         return bounded_ns(self.low_ns + (self.high_ns - self.low_ns) * random.random())
 
 

@@ -86,6 +86,6 @@ def test_the_delay_of_dotnet_is_named(delay_ns: int, named: bool) -> None:
 
 def test_a_hop_that_learns_it_with_the_first_token_is_named_in_that_phase_only() -> None:
     early = row(upstream(3 * SECOND), phase="before the first token")
-    assert "when it next writes" in (early.note or "")
+    assert "at its next write" in (early.note or "")
     assert row(upstream(3 * SECOND)).note is None
     assert row(upstream(PROMPT_NS), phase="before the first token").note is None

@@ -138,7 +138,7 @@ def test_headers_give_products_away(header: tuple[str, str], known: set[str]) ->
 
 
 def test_every_header_that_can_be_a_mark_is_known() -> None:
-    assert marked_headers() == ("server", "via", "x-powered-by")
+    assert {"server", "via", "x-powered-by"} <= set(marked_headers())
 
 
 def test_a_snippet_has_what_a_report_needs() -> None:
