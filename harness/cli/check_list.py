@@ -75,7 +75,7 @@ def _print_and_leave(context: typer.Context) -> None:
 List = Annotated[
     bool,
     typer.Option(
-        "--list", callback=_list, is_eager=True, help="Print every check and leave; `explain GROUP` prints a part."
+        "--list", callback=_list, is_eager=True, help="Print every check and exit; `explain GROUP` prints one group."
     ),
 ]
 Format = Annotated[

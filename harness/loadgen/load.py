@@ -49,6 +49,8 @@ def load(
     The records go to `directory`, which is runs/load-TIME if not given. Ctrl-C and a limit end the run early, and the
     result says so. Raises UsageError on input that cannot be used, and CannotMeasure when no stream came.
     """
+    if unknown := options.keys() - LoadOptions.__annotations__.keys():
+        raise TypeError(f"load() has no option {', '.join(sorted(unknown))}")
     given = as_target(target)
     chosen: dict[str, Any] = dict(options)
     prompts = plan_from(**{name: chosen.pop(name) for name in _PROMPTS & chosen.keys()})

@@ -172,6 +172,22 @@ def test_bad_input_is_a_usage_error(url: str) -> None:
             call()
 
 
+def test_an_option_that_does_not_exist_is_named(url: str) -> None:
+    options: dict[str, Any] = {"user": 3}
+    with pytest.raises(TypeError, match=r"load\(\) has no option user"):
+        streamgauge.load(url, **options)
+
+
+def test_ctrl_c_ends_a_load_and_keeps_what_was_measured(target: streamgauge.Target, tmp_path: Path) -> None:
+    def interrupt(event: LoadEvent) -> None:
+        if isinstance(event, streamgauge.Running) and event.totals.token_events:
+            raise KeyboardInterrupt
+
+    result = streamgauge.load(target, users=2, duration="30s", directory=tmp_path, progress=interrupt)
+    assert (result.run.status, result.ended.interrupted, result.passed) == ("interrupted", True, False)
+    assert result.summary.ttft_ms is not None
+
+
 def test_a_target_shows_no_secret() -> None:
     target = streamgauge.Target(url="http://u:pw@h/?key=abc", headers={"Authorization": "Bearer abc"}, model="m")
     assert "abc" not in repr(target)
