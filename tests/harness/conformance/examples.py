@@ -1,28 +1,21 @@
 """Every tape with the verdict that its check must give, and the results: each example is judged once a process."""
 
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
+import tests.harness.conformance
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import CheckResult
-from tests.harness.conformance import (
-    tapes_behaviour,
-    tapes_dialects,
-    tapes_limits,
-    tapes_upstream,
-    tapes_vendors,
-    tapes_wire,
-)
 from tests.harness.conformance.tapes import Example
 
-TAPES = (
-    tapes_wire,
-    tapes_dialects,
-    tapes_behaviour,
-    tapes_limits,
-    tapes_upstream,
-    tapes_vendors,
+# Every module here whose name begins with tapes_; a new one is found by itself.
+TAPES = tuple(
+    import_module(f"{tests.harness.conformance.__name__}.{found.name}")
+    for found in iter_modules(tests.harness.conformance.__path__)
+    if found.name.startswith("tapes_")
 )
 EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 
