@@ -139,10 +139,11 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
     """`server app` is a name of the compose network, so it is replaced by an address here."""
     text = (EXAMPLES / "nginx.conf").read_text(encoding="utf-8")
     assert "server app:8000;" in text
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)  # not those of the machine's nginx
+    text = text.replace("app:8000", "127.0.0.1:8000").replace("http {", f"http {{ {folders}")
     conf = tmp_path / "nginx.conf"
-    conf.write_text(
-        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n" + text.replace("app:8000", "127.0.0.1:8000")
-    )
+    conf.write_text(f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n{text}")
 
     done = run(NGINX, "-t", "-e", tmp_path / "early.log", "-c", conf)
 
