@@ -33,6 +33,9 @@ SLOW = (
     "tests/harness/transport/test_http2_parser.py::test_frames_that_bring_nothing_are_bounded",
 )
 
+# These start servers or processes in ways that their imports do not show.
+SERVERS = ("tests/e2e/", "tests/test_docs_python.py")
+
 # A test module that imports from one of these starts servers or processes, and `make test-fast` leaves it out.
 STARTERS = {
     "streamgauge.mock_provider.embedded",
@@ -50,12 +53,12 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test-fast` leaves out: slow tests, and tests that need a server.
 
-    Those are all of tests/e2e, and every module that starts a server itself or by a fixture.
+    Those are the tests of SERVERS, and of every module that starts a server itself or by a fixture.
     """
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
-        if isinstance(item, pytest.Function) and ("e2e" in item.path.parts or needs_server(item)):
+        if isinstance(item, pytest.Function) and (item.nodeid.startswith(SERVERS) or needs_server(item)):
             item.add_marker("server")
 
 
