@@ -30,11 +30,11 @@ _MAX_SPOTS: Final = 6
 
 
 Parts = list[tuple[str, str]]
-"""Pieces of a text and what each is: `hit` is quoted by a check, `control` names a control character."""
+"""Pieces of a text and their classes: `hit` is quoted by a check, `control` names a control character."""
 
 
 class Line(NamedTuple):
-    """A row of a wire log as it is shown: the parts of its text that are marked and not, and the time since the last.
+    """A row of a wire log for the page: the marked and unmarked parts of its text, and the time since the last row.
 
     `skipped` is how many bytes before it are not kept.
     """
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
     @property
     def bar(self) -> int:
-        """The gap as a width in pixels: 1 ms is seen, and 10 s still fits."""
+        """The gap as a width in pixels: 1 ms is visible, and 10 s still fits."""
         ms = (self.gap_ns or 0) / 1e6
         return 0 if ms < 0.05 else min(90, round(8 * (1 + ms) ** 0.32))
 
@@ -81,14 +81,14 @@ class Cell(NamedTuple):
 
     @property
     def state(self) -> str:
-        """What the baseline makes of it."""
+        """Whether the baseline accepts the finding, or lists it although it passes."""
         if self.result.id in self.row.stale:
             return "stale"
         return "accepted" if self.result.id in self.row.accepted else ""
 
 
 class Row(NamedTuple):
-    """A check on every target; None where it was not asked."""
+    """A check on every target; None where the target was not checked."""
 
     result: CheckResult
     cells: list[Cell | None]
@@ -147,7 +147,7 @@ class TargetColumn(NamedTuple):
 
 
 class Client(NamedTuple):
-    """What became of one client's reading of a target's streams."""
+    """One client's reading of a target's streams."""
 
     anchor: str
     name: str
@@ -156,7 +156,7 @@ class Client(NamedTuple):
 
     @property
     def level(self) -> str:
-        """The verdict as a class name: what loses data fails, what adds some warns."""
+        """The verdict as a class name: lost data is a failure, added messages are a warning."""
         verdict = self.row.result.verdict
         if verdict in BROKEN:
             return "fail"
@@ -190,7 +190,7 @@ def checks_html(report: ChecksReport) -> str:
 
 
 def conclusion(report: ChecksReport) -> tuple[str, str]:
-    """A level for the colour, and what the run comes to, in words."""
+    """A level for the colour, and the result of the run in words."""
     count = len(report.targets)
     if report.interrupted:
         return "bad", "Interrupted"
@@ -291,7 +291,7 @@ def _lines(rows: Sequence[WireRow]) -> Iterator[Line]:
 
 
 def _parts(text: str, marks: Sequence[int]) -> Parts:
-    """The text cut at what is marked, and at the pictures of control characters, which few fonts have."""
+    """The text cut at marked characters and at the pictures of control characters, which few fonts have."""
     parts: Parts = []
     at = start = 0
     while at < len(text):
@@ -300,7 +300,7 @@ def _parts(text: str, marks: Sequence[int]) -> Parts:
         if at not in marks and not is_control:
             at += 1
             continue
-        # An invalid byte or an unprintable character is written as <0xFF> or <U+FEFF>: one thing, several characters.
+        # An invalid byte or an unprintable character is written as <0xFF> or <U+FEFF>: several characters for one.
         end = text.index(">", at) + 1 if text[at : at + 3] in ("<0x", "<U+") and ">" in text[at:] else at + 1
         shown = _CONTROLS[code] if is_control else text[at:end]
         parts += [(text[start:at], ""), (shown, "hit" if at in marks else "control")]
@@ -310,7 +310,7 @@ def _parts(text: str, marks: Sequence[int]) -> Parts:
 
 
 def _clients(targets: Sequence[TargetColumn]) -> list[tuple[str, list[Client | None]]]:
-    """Every client that has to do with a target, each with what it makes of each."""
+    """Every client that fits a target, with its result for each target."""
     by_name: dict[str, dict[int, Client]] = {}
     for target in targets:
         matrix = target.row.checks.clients if target.row.checks else None
@@ -325,7 +325,7 @@ def _clients(targets: Sequence[TargetColumn]) -> list[tuple[str, list[Client | N
 
 
 def _needs(rows: Sequence[Row]) -> list[tuple[str, int]]:
-    """What would make the inconclusive checks testable, and how many it would."""
+    """What would make inconclusive checks testable, and how many of them."""
     found = {
         (row.result.id, cell.result.needs or "")
         for row in rows

@@ -1,4 +1,4 @@
-"""Markdown of a `check` run, sized for a job summary or a comment. Whatever comes from the endpoint is escaped."""
+"""Markdown of a `check` run, sized for a job summary or a comment. Text from the endpoint is escaped."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _LOUD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 
 
 def checks_markdown(report: ChecksReport) -> str:
-    """The summary, at most MAX_CHARS long: what does not fit is counted. The same report gives the same bytes."""
+    """At most MAX_CHARS long: findings that do not fit are counted. The same report gives the same bytes."""
     parts = [f"## Streamgauge: {conclusion(report)[1]}", _targets(report)]
     if len(report.targets) > 1 and (matrix := _matrix(report)):
         parts.append(matrix)
@@ -26,16 +26,16 @@ def checks_markdown(report: ChecksReport) -> str:
     if needs := _needs(report):
         parts.append(needs)
     size = sum(len(part) + 2 for part in parts)
-    told, left = [], 0
+    shown, left = [], 0
     for finding in _findings(report):
         if left or size + len(finding) > MAX_CHARS - 200:
             left += 1
         else:
-            told.append(finding)
+            shown.append(finding)
             size += len(finding) + 2
-    # The findings stand before what could not be tested.
+    # The findings come before the checks that could not be tested.
     at = len(parts) - bool(needs)
-    parts[at:at] = told
+    parts[at:at] = shown
     if left:
         parts.append(f"{plural(left, 'more finding')}: see the other report files.")
     return "\n\n".join(parts)[:MAX_CHARS] + "\n"
@@ -48,17 +48,17 @@ def _targets(report: ChecksReport) -> str:
             lines.append(f"| {number} | {md(row.name)} | not measured | {md(row.reason or '')} |")
             continue
         counts = Counter(result.verdict for result in row.checks.results)
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])
+        verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])
         name = md(row.name) if row.name == row.target else f"{md(row.name)} ({md(row.target)})"
-        lines.append(f"| {number} | {name} | {_standing(row)} | {said} |")
+        lines.append(f"| {number} | {name} | {_standing(row)} | {verdicts} |")
     return "\n".join(lines)
 
 
 def _standing(row: TargetChecks) -> str:
-    said = [plural(len(row.failing), "finding")] if row.failing else []
-    said += [plural(len(row.stale), "stale entry", "stale entries") + " of the baseline"] if row.stale else []
+    reasons = [plural(len(row.failing), "finding")] if row.failing else []
+    reasons += [plural(len(row.stale), "stale entry", "stale entries") + " of the baseline"] if row.stale else []
     accepted = f" ({len(row.accepted)} accepted)" if row.accepted else ""
-    return (f"**failed**: {', '.join(said)}" if said else "passed") + accepted
+    return (f"**failed**: {', '.join(reasons)}" if reasons else "passed") + accepted
 
 
 def _matrix(report: ChecksReport) -> str | None:
@@ -98,7 +98,7 @@ def _findings(report: ChecksReport) -> Iterator[str]:
 
 
 def _clients(report: ChecksReport) -> list[str]:
-    """Which clients do not get a target's stream, where that was asked for."""
+    """The clients that do not get a target's stream, if the streams were replayed."""
     lines = []
     for row in report.targets:
         matrix = row.checks.clients if row.checks else None

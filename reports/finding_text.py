@@ -1,4 +1,4 @@
-"""A finding in words: what a reader needs to believe it and to act on it, without the page at hand."""
+"""A finding in words: the evidence and the advice, for a reader who does not have the page."""
 
 from streamgauge.conformance.result import CheckResult
 from streamgauge.reports.text import clean, md, md_block, md_code, md_snippet

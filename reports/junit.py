@@ -30,7 +30,7 @@ def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = ()) -> str:
 
 
 def report_junit(report: ChecksReport) -> str:
-    """A run of `check` as JUnit XML: a suite for each target; what does not fail the run is no failure here either."""
+    """A run of `check` as JUnit XML: a suite for each target. Only findings that fail the run are failures."""
     several = len(report.targets) > 1
     suites = []
     for row in report.targets:
@@ -116,7 +116,7 @@ def _tally(tests: int, failures: int, errors: int, skipped: int) -> dict[str, st
 
 
 def _kind(result: CheckResult, row: TargetChecks) -> str | None:
-    """How the check counts. An accepted finding is skipped: a passed one would hide it, and it does not fail."""
+    """How the check counts. An accepted finding is skipped: it does not fail, and a pass would hide it."""
     if result.id in row.failing:
         return "error" if result.verdict is Verdict.ERROR else "failure"
     if result.id in row.stale:

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 of a `check` run, for code scanning: a rule for each check that found something, a result a finding.
+"""SARIF 2.1.0 of a `check` run, for code scanning: a rule for each check with a finding, a result for each finding.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; the section of a rule is named where it is applied.
 """
@@ -17,7 +17,7 @@ from streamgauge.units import ns_to_ms
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {Verdict.FAIL: "error", Verdict.WARN: "warning", Verdict.INFO: "note"}
-# Code scanning sorts by a number (GitHub: over 9.0 critical, 7.0 high, 4.0 medium); it is our severity, no CVSS.
+# Code scanning sorts by a number (GitHub: over 9.0 critical, 7.0 high, 4.0 medium); our severity, not a CVSS score.
 _SECURITY: Final = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0"}
 _URL: Final = re.compile(r"https://[^\s;,)]+")
 
@@ -82,7 +82,7 @@ def _rule(result: CheckResult) -> dict[str, Any]:
 
 
 def _result(row: TargetChecks, result: CheckResult, rule_index: int) -> dict[str, Any]:
-    """3.27, result. What the baseline accepts is suppressed (3.35), not left out."""
+    """3.27, result. An accepted finding is suppressed (3.35), not left out."""
     expected = f" Expected: {result.expected}." if result.expected else ""
     made: dict[str, Any] = {
         "ruleId": result.id,
@@ -116,7 +116,7 @@ def _location(row: TargetChecks) -> dict[str, Any]:
 
 
 def _evidence(item: Evidence) -> dict[str, Any]:
-    """Offsets are in a response body, which is no file of anybody's: so a property, not a region."""
+    """An offset in a response body is a property, not a region, because the body is not a file of the repository."""
     fields = {
         "scenario": item.scenario,
         "note": item.note and clean(item.note),
@@ -128,12 +128,12 @@ def _evidence(item: Evidence) -> dict[str, Any]:
 
 
 def _fingerprint(row: TargetChecks, result: CheckResult) -> str:
-    """The same finding of the same target keeps it, wherever it stands in the file and whatever the bytes were."""
+    """A fingerprint that stays the same for a check and target, whatever the line and the bytes."""
     return hashlib.sha256(f"{row.name}\n{result.id}".encode()).hexdigest()[:32]
 
 
 def _invocation(report: ChecksReport) -> dict[str, Any]:
-    """3.20: what went wrong with the tool itself is no result."""
+    """3.20: a failure of the tool itself is not a result."""
     told = list(_notifications(report))
     return {
         "executionSuccessful": not told and not report.interrupted,

@@ -28,7 +28,7 @@ class ListFormat(StrEnum):
 
 
 def print_list(checks: Iterable[Check]) -> None:
-    """One table a group, with what each check needs beyond a URL."""
+    """One table a group, with what each check needs besides a URL."""
     listed = list(checks)
     widest = max(len(check.id) for check in listed)
     for group, members in groupby(listed, key=lambda check: check.group):
@@ -38,14 +38,14 @@ def print_list(checks: Iterable[Check]) -> None:
         table.add_column(overflow="fold")
         for check in members:
             rule, needs = check.requirement, entry_of(check).needs
-            told = f" [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
+            needed = f" [cyan](needs {' and '.join(needs)})[/cyan]" if needs else ""
             level = f"[{_LEVELS[rule.level]}]{rule.level}[/]"
-            table.add_row(check.id, level, rule.severity, rule.basis, safe(rule.statement) + told)
+            table.add_row(check.id, level, rule.severity, rule.basis, safe(rule.statement) + needed)
         out.print(f"[bold]{group}[/bold]: {GROUPS[group]}", table, "", sep="\n")
-    out.print(f"{len(listed)} check{'s' * (len(listed) != 1)}; `streamgauge explain ID` tells all about one")
+    out.print(f"{len(listed)} check{'s' * (len(listed) != 1)}; `streamgauge explain ID` explains a check in full")
 
 
-# Both are acted on before the URL is asked for; whichever comes last prints, so that either may stand first.
+# Both options are eager: they work without a URL. Whichever is parsed last prints, so they may come in any order.
 def _list(context: typer.Context, wanted: bool) -> None:
     context.meta["list"] = wanted
     _print_and_leave(context)

@@ -20,7 +20,7 @@ _NEAREST: Final = 5
 _UNMET: Final = {
     Level.MUST: "fails",
     Level.SHOULD: "warns (and fails the run with --strict)",
-    Level.MAY: "is told as information",
+    Level.MAY: "is reported as information",
 }
 
 
@@ -51,21 +51,21 @@ def _matching(what: str) -> list[Check]:
         return select((what,))
     except UsageError:
         *others, last = nearest_to(what) or [""]
-        told = f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
+        near = f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
         raise UsageError(
-            f"no check or group is called {what!r}", told or "`streamgauge check --list` prints them all"
+            f"no check or group is called {what!r}", near or "`streamgauge check --list` prints them all"
         ) from None
 
 
 def nearest_to(what: str) -> list[str]:
-    """Ids and groups that hold the text or look like it, the likeliest first."""
+    """Ids and groups that contain the text or look like it, the most likely first."""
     text = what.lower()
     names = [*dict.fromkeys(check.group for check in CHECKS.values()), *CHECKS]
-    holding = [name for name in names if text in name]
+    containing = [name for name in names if text in name]
     alike = difflib.get_close_matches(text, names, n=_NEAREST, cutoff=0.5)
     ends = {name.partition(".")[2]: name for name in CHECKS}
     alike += [ends[end] for end in difflib.get_close_matches(text, ends, n=_NEAREST, cutoff=0.5)]
-    return list(dict.fromkeys([*holding, *alike]))[:_NEAREST]
+    return list(dict.fromkeys([*containing, *alike]))[:_NEAREST]
 
 
 def _print(check: Check) -> None:
@@ -87,7 +87,7 @@ def _print(check: Check) -> None:
 
 
 def _print_reproduction(check: Check) -> None:
-    _section("Faults of the mock's that break it", [f"{one.usage}: {one.sentence}" for one in faults_of(check)])
+    _section("Faults of the mock that break it", [f"{one.usage}: {one.sentence}" for one in faults_of(check)])
     if shown := reproduction_of(check):
         _section("See it fail", [*(f"{server} &" for server in shown.servers), shown.check])
 

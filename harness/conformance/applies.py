@@ -1,4 +1,4 @@
-"""When a requirement can apply at all: each gives the reason why it cannot, or None."""
+"""Whether a requirement can apply to an endpoint: each function returns the reason why not, or None."""
 
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.registry import Applies

@@ -1,4 +1,4 @@
-"""The file of accepted findings: TOML that a person can read, edit and give reasons in."""
+"""The file of accepted findings: TOML that people can read and edit, with reasons."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -23,7 +23,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_baseline(path: Path, known: Collection[str]) -> list[Accepted]:
-    """The entries of a baseline. Raises UsageError on what cannot be read, and on checks that are not `known`."""
+    """The entries of a baseline. Raises UsageError if it cannot be read, or names a check that is not `known`."""
     try:
         entries = msgspec.toml.decode(read_file(path), type=_Document).accepted
     except OSError as error:
@@ -55,7 +55,7 @@ def write_baseline(path: Path, entries: Iterable[Accepted]) -> None:
 
 def _table(entry: Accepted) -> str:
     fields = {"target": entry.target, "check": entry.check, "verdict": entry.verdict, "reason": entry.reason}
-    # A JSON string is a basic string of TOML, but for DEL, which TOML wants escaped.
+    # A JSON string is a TOML string, except that TOML wants DEL escaped.
     lines = [
         f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
         for name, value in fields.items()
@@ -67,4 +67,6 @@ def _table(entry: Accepted) -> str:
 def _refuse_unknown(path: Path, ids: Iterable[str], known: Collection[str]) -> None:
     unknown = next((check for check in ids if check not in known), None)
     if unknown is not None:
-        raise UsageError(f"{path} names no check: {unknown!r}", "one was renamed, or mistyped; see check --list")
+        raise UsageError(
+            f"{path} names an unknown check: {unknown!r}", "it was renamed or mistyped; check --list prints all"
+        )

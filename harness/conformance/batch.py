@@ -1,4 +1,4 @@
-"""Checks several targets at once, each in a thread with a client of its own; one that cannot be reached is one row."""
+"""Checks several targets at once, each in a thread with a client of its own. An unreachable target is a row too."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -30,11 +30,11 @@ from streamgauge.version import __version__
 JOBS: Final = 10
 
 Progress = Callable[[int, str, int, int], None]
-"""Which target, what is being tried with it, and how many scenarios of how many are done."""
+"""The index of the target, what is being tried, how many scenarios are done, and how many there are."""
 
 
 class CheckOptions(NamedTuple):
-    """What is asked of every target."""
+    """What to check in every target, and how to judge it."""
 
     selected: Sequence[Check]
     fail_on: FailOn = FailOn()
@@ -46,7 +46,9 @@ class CheckOptions(NamedTuple):
     via: str | None = None
 
 
-def measure(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Progress = lambda *_: None) -> ChecksFile:
+def measure(
+    subject: CheckedTarget, options: CheckOptions, progress: scheduler.Progress = lambda *_: None
+) -> ChecksFile:
     """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
     with ExitStack() as stack:
         client = stack.enter_context(StreamClient.to(subject))
@@ -57,33 +59,33 @@ def measure(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Pro
         settled = settle(client, subject)
         return check(
             client,
-            settled if asked.via is None else through(settled, asked.via),
-            asked.selected,
-            reference=None if asked.via is None else settled,
+            settled if options.via is None else through(settled, options.via),
+            options.selected,
+            reference=None if options.via is None else settled,
             mock=mock,
             public=subject.public,
-            strict=Verdict.WARN in asked.fail_on.verdicts,
-            allowed=asked.allowed,
+            strict=Verdict.WARN in options.fail_on.verdicts,
+            allowed=options.allowed,
             profile=None if subject.profile is None else profiles.by_name(subject.profile),
-            schema=asked.schema,
-            pace=asked.pace,
+            schema=options.schema,
+            pace=options.pace,
             guessed=not subject.settled,
-            clients=asked.clients,
+            clients=options.clients,
             progress=progress,
         )
 
 
 def through(target: Target, via: str) -> Target:
-    """The same request to another address; an address without a path stands for the target's own path and query."""
+    """The same request to another address; if the address has no path, the target's path and query are kept."""
     parts, own = urlsplit(via), urlsplit(target.url)
     if parts.path in ("", "/"):
         parts = parts._replace(path=own.path)
     return msgspec.structs.replace(target, url=urlunsplit(parts._replace(query=parts.query or own.query)))
 
 
-def judged(subject: CheckedTarget, asked: CheckOptions, checks: ChecksFile) -> TargetChecks:
-    """The results of a target with what they mean for the run."""
-    standing = apply_baseline(checks.results, asked.fail_on, asked.baseline, subject.names)
+def judged(subject: CheckedTarget, options: CheckOptions, checks: ChecksFile) -> TargetChecks:
+    """The results of a target, and which of them fail the run."""
+    standing = apply_baseline(checks.results, options.fail_on, options.baseline, subject.names)
     return TargetChecks(
         name=subject.label,
         target=subject.masked_url,
@@ -96,17 +98,17 @@ def judged(subject: CheckedTarget, asked: CheckOptions, checks: ChecksFile) -> T
     )
 
 
-def rejudged(report: ChecksReport, subjects: Sequence[CheckedTarget], asked: CheckOptions) -> ChecksReport:
-    """The same results under another rule or baseline."""
+def rejudged(report: ChecksReport, subjects: Sequence[CheckedTarget], options: CheckOptions) -> ChecksReport:
+    """The same results, judged by another rule or baseline."""
     rows = [
-        row if row.checks is None else judged(subject, asked, row.checks)
+        row if row.checks is None else judged(subject, options, row.checks)
         for subject, row in zip(subjects, report.targets, strict=True)
     ]
-    return msgspec.structs.replace(report, fail_on=asked.fail_on.text, targets=rows)
+    return msgspec.structs.replace(report, fail_on=options.fail_on.text, targets=rows)
 
 
 def unmeasured(subject: CheckedTarget, reason: str, hint: str | None = None) -> TargetChecks:
-    """The row of a target that gave nothing to judge."""
+    """The row of a target without results."""
     return TargetChecks(
         name=subject.label,
         target=subject.masked_url,
@@ -118,14 +120,14 @@ def unmeasured(subject: CheckedTarget, reason: str, hint: str | None = None) -> 
 
 
 def check_all(
-    subjects: Sequence[CheckedTarget], asked: CheckOptions, *, jobs: int = JOBS, progress: Progress = lambda *_: None
+    subjects: Sequence[CheckedTarget], options: CheckOptions, *, jobs: int = JOBS, progress: Progress = lambda *_: None
 ) -> ChecksReport:
     """Check the targets, `jobs` at a time, and report them in their order.
 
     A KeyboardInterrupt ends the run early: targets that are done keep their results, the others say why they have none.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    tasks = [partial(row_of, subject, asked, partial(progress, index)) for index, subject in enumerate(subjects)]
+    tasks = [partial(row_of, subject, options, partial(progress, index)) for index, subject in enumerate(subjects)]
     rows = daemon_threads.start(tasks, at_once=jobs)
     interrupted = False
     try:
@@ -135,7 +137,7 @@ def check_all(
     return ChecksReport(
         streamgauge=__version__,
         started=started,
-        fail_on=asked.fail_on.text,
+        fail_on=options.fail_on.text,
         interrupted=interrupted,
         targets=[
             row.result() if row.done() and row.exception() is None else unmeasured(subject, "interrupted")
@@ -144,10 +146,12 @@ def check_all(
     )
 
 
-def row_of(subject: CheckedTarget, asked: CheckOptions, progress: scheduler.Progress = lambda *_: None) -> TargetChecks:
+def row_of(
+    subject: CheckedTarget, options: CheckOptions, progress: scheduler.Progress = lambda *_: None
+) -> TargetChecks:
     """Check one target: its results, or why there are none."""
     try:
-        return judged(subject, asked, measure(subject, asked, progress))
+        return judged(subject, options, measure(subject, options, progress))
     except (CannotMeasure, LimitExceeded) as error:
-        hide = hiding(credentials(subject))  # what was answered in place of a stream may repeat the key
+        hide = hiding(credentials(subject))  # an answer that is not a stream may repeat the key
         return unmeasured(subject, hide(error.message), hide(error.hint) if error.hint else None)

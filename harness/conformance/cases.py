@@ -1,4 +1,4 @@
-"""What checks judge: everything that was observed of one endpoint, scenario by scenario. Values only.
+"""What checks judge: all observations of one endpoint, scenario by scenario. Values only.
 
 Case ──► Observed (one request of a scenario) ──► Transcript, the request as a curl line, the upstream's own record
 """
@@ -29,13 +29,13 @@ class Position(StrEnum):
     """Where the harness stands (docs/definitions.md#positions)."""
 
     DIRECT = "direct"
-    VIA = "via"  # through a proxy, with what the direct path gives to compare with
+    VIA = "via"  # through a proxy, compared with the direct path
     SANDWICH = "sandwich"
 
 
 @dataclass(slots=True, frozen=True)
 class Release:
-    """One release of a lockstep stream: `released` tokens in all, `seen` by the client when the step ended."""
+    """One step of a lockstep stream: tokens `released` so far, and `seen` by the client when the step ended."""
 
     released: int
     seen: int
@@ -44,11 +44,12 @@ class Release:
 
 @dataclass(slots=True, kw_only=True)
 class Observed:
-    """One request and what came of it. `url` and `curl` have their secrets masked.
+    """One request and its answer. Secrets in `url` and `curl` are masked.
 
     `upstream` is None where there is no mock, or the mock saw no request. `expected_text` is the text that the mock
-    was asked to stream; where it was only a part of it, `marks` are the texts before and after. `silence_ns` is the
-    longest silence that it was asked for, `size` the characters of the prompt, where their number is what is tried.
+    was asked to stream; where that is only a part of the answer, `marks` are the texts before and after it.
+    `silence_ns` is the longest silence that the mock was asked for. `size` is what a scenario varies: the characters
+    of a prompt, or the round.
     """
 
     scenario: str
@@ -71,7 +72,7 @@ class Observed:
 
     @property
     def label(self) -> str:
-        """How evidence names it."""
+        """The name of the observation in evidence."""
         return f"{self.scenario} ({self.variant})" if self.variant else self.scenario
 
     @property
@@ -118,16 +119,16 @@ class Observed:
 
     @property
     def failed_by_error(self) -> bool:
-        """The stream reported an error: what a success owes is not owed then."""
+        """The stream reported an error, so it does not owe what a success owes."""
         return self.transcript.first(Kind.ERROR) is not None
 
     @property
     def received_text(self) -> str:
-        """What came of the text that the mock was asked to stream."""
+        """The part of the received text that answers `expected_text`."""
         return self.part(self.transcript.text)
 
     def part(self, text: str) -> str:
-        """What stands between the marks in `text`; all of it where there are none."""
+        """The part of `text` between the marks; all of it where there are no marks."""
         if self.marks is None:
             return text
         _, _, after = text.partition(self.marks[0])
@@ -135,17 +136,16 @@ class Observed:
 
     @property
     def sent_text(self) -> str | None:
-        """The text that the mock streamed: what it was asked for, where its ledger has the request; else None.
+        """The text that the mock streamed: `expected_text` if the mock's ledger has the request, else None.
 
-        An endpoint that never asked the mock can't have lost the text.
+        An endpoint that never called the mock cannot have lost the text.
         """
         return self.expected_text if self.upstream else None
 
     @property
     def differs_at(self) -> int:
-        """The offset of the event in which that text stops being what the mock was asked to stream."""
-        said, heard = self.expected_text or "", self.received_text
-        same = first_difference(heard, said)
+        """The offset of the first event whose text differs from `expected_text`."""
+        same = first_difference(self.received_text, self.expected_text or "")
         if self.marks is not None:
             before, mark, _ = self.transcript.text.partition(self.marks[0])
             same += len(before) + len(mark)
@@ -172,14 +172,14 @@ class Observed:
         return Evidence(self.label, note, offset, text, self.arrival_ns(offset), mark)
 
     def behind(self, event: Event) -> Evidence:
-        """Evidence at what follows an event, its blank line left out."""
+        """Evidence at the bytes after an event and its blank line."""
         body, at = self.transcript.body, event.end
         while body[at : at + 1] in (b"\r", b"\n"):
             at += 1
         return self.at(at)
 
     def arrival_ns(self, offset: int) -> int | None:
-        """When the byte at `offset` of the decoded body had arrived, from the start; None where none is there."""
+        """When the byte at `offset` of the decoded body arrived, in ns from the start; None beyond the body."""
         read = self.transcript.read_of(offset)
         capture = self.transcript.capture
         return None if read is None else capture.reads[read].t_ns - capture.start_ns
@@ -196,13 +196,12 @@ class Observed:
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """All that is known of the endpoint. `dialect` is the one asked for, else the one that the happy path speaks.
+    """All that is known of the endpoint. `dialect` is the one that was asked for, else that of the happy path.
 
     `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
-    in which a heartbeat is expected, `takes_limit` whether a request can limit the answer's length. `doubt` says
-    why a dialect that was guessed is not to be believed, `place_guessed` that nothing shows that the prompt is read
-    from where it was put, `profile` which requirements weigh more or less here, `schema` is the caller's, for its
-    payloads.
+    in which a heartbeat is expected. `takes_limit`: a request can limit the answer's length. `doubt` says why the
+    dialect that was detected is uncertain. `place_guessed`: nothing shows that the endpoint reads the prompt where it
+    was put. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -229,12 +228,12 @@ class Case:
 
     @property
     def has_mock(self) -> bool:
-        """The upstream is the mock provider: implied by the sandwich, told of other positions."""
+        """The upstream is the mock provider: always in the sandwich, and as `mock` says in other positions."""
         return self.position is Position.SANDWICH if self.mock is None else self.mock
 
     @property
     def guessed(self) -> bool:
-        """The dialect was told from the first event of the happy path, not by the caller."""
+        """The dialect was detected in the happy path, not named by the caller."""
         return any(one.transcript.dialect_rule is not None for one in self.of(("happy",)))
 
     @property
@@ -279,7 +278,7 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
 
 
 def first_difference(one: str, other: str) -> int:
-    """The index at which two texts part; the length of the shorter when it begins the other."""
+    """The index of the first difference; the length of the shorter text if the longer one begins with it."""
     at = (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(at, min(len(one), len(other)))
 
@@ -289,7 +288,7 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     which shows the byte at `offset`, None where there is none.
     """
     start = max(0, min(offset, len(body)) - _BEFORE)
-    # Not in the middle of a character: that would show an invalid byte that is not there.
+    # Not in the middle of a character: that would show an invalid byte which the body does not have.
     while start > 0 and start < len(body) and body[start] & 0xC0 == 0x80:
         start -= 1
     text = visible(body[start : start + EXCERPT_BYTES])
@@ -303,7 +302,7 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
 
 
 def place_of(text: str, before: bytes) -> int | None:
-    """The character of visible `text` that follows `before`, the bytes it begins with; the whole one, if amid it."""
+    """The index in the escaped `text` of the character after the bytes `before`; None if it is not shown."""
     for cut in range(min(4, len(before) + 1)):
         shown = visible(before[: len(before) - cut])
         if text.startswith(shown):
@@ -312,20 +311,20 @@ def place_of(text: str, before: bytes) -> int | None:
 
 
 def printable(text: str, limit: int = EXCERPT_BYTES) -> str:
-    """`text` bounded and without control characters, for messages that quote the endpoint."""
+    """`text` bounded, with control characters shown as symbols, for messages that quote the endpoint."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return _visible(cut)
 
 
 def visible(data: bytes) -> str:
-    """Bytes as text in which every control character and every byte that is no UTF-8 can be seen."""
+    """Bytes as text in which every control character and every byte that is not UTF-8 is visible."""
     return _visible(data.decode("utf-8", "surrogateescape"))
 
 
 def _visible(text: str) -> str:
     if text.isprintable():
         return text
-    # Not \n and \u2028: those are what JSON writes, and whether the wire held the escape or the character matters.
+    # Not \n and \u2028: JSON writes these escapes, and it matters whether the wire held the escape or the character.
     return "".join(char if char.isprintable() else _name(ord(char)) for char in text)
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of checks as values, for `check --list --format json` and for the pages made from it."""
+"""The catalogue of checks as values, for `check --list --format json` and for the generated pages."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -17,12 +17,12 @@ from streamgauge.diagnosis.product import fixes_for
 from streamgauge.version import __version__
 
 SCHEMA: Final = 1
-# What a check applies to only where a flag names it.
+# Checks that apply only where a flag is given.
 _GIVEN_BY: Final[Mapping[Applies, list[str]]] = {two_paths: ["--via"], with_schema: ["--schema"]}
 
 
 class ReproductionStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A scenario that a check reads. `needs` are the flags without which it is not played."""
+    """A scenario that a check reads. `needs` are the flags without which it does not run."""
 
     name: str
     summary: str
@@ -30,14 +30,14 @@ class ReproductionStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a profile makes of a requirement: another level, or None where it leaves it out; and why."""
+    """The level of a requirement in a profile, or None where the profile leaves it out; and why."""
 
     level: str | None
     why: str
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A check in words. `needs` are the flags without which no scenario of its own is played.
+    """A check in words. `needs` are the flags without which none of its scenarios runs.
 
     `fixes` is what to change in a product, by the product's id.
     """

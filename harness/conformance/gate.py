@@ -1,4 +1,4 @@
-"""What fails a run: the rule of `--fail-on`, less what a baseline accepts."""
+"""What fails a run: the findings that `--fail-on` names, except those that a baseline accepts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
@@ -17,7 +17,7 @@ _MET: Final = (Verdict.PASS, Verdict.INFO)
 
 
 class FailOn(NamedTuple):
-    """Which results fail a run: those of `verdicts`, and findings of `severities`. A check that broke always does."""
+    """Which results fail a run: those of `verdicts`, and findings of `severities`. A check that crashed always does."""
 
     text: str = "fail"
     verdicts: frozenset[Verdict] = frozenset({Verdict.FAIL, Verdict.ERROR})
@@ -31,16 +31,16 @@ class FailOn(NamedTuple):
 
 
 def parse_fail_on(words: Sequence[str]) -> FailOn:
-    """The rule that any of some words makes, each as `--fail-on` takes it. Raises UsageError on another word.
+    """The rule that the words of `--fail-on` make together. Raises UsageError on an unknown word.
 
-    `fail` (an unmet MUST), `warn` (an unmet SHOULD too), `never`, or a severity: whatever finding is at least so
-    severe, be it a failure or a warning.
+    `fail` (an unmet MUST), `warn` (an unmet SHOULD too), `never`, or a severity: every failure or warning that is at
+    least so severe.
     """
     given = [word.strip().lower() for text in words for word in text.split(",") if word.strip()]
     unknown = [word for word in given if word not in _WORDS]
     if unknown or (NEVER in given and len(given) > 1):
         raise UsageError(
-            f"--fail-on {','.join(given)} is no rule",
+            f"--fail-on {','.join(given)} is not a rule",
             f"one or more of {', '.join(_WORDS[:-1])}, or {NEVER}",
         )
     if not given:
@@ -55,9 +55,9 @@ def parse_fail_on(words: Sequence[str]) -> FailOn:
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A finding that is known and may stay: of one target (its name or URL), or of every one.
+    """A finding that is known and may stay: of one target (its name or URL), or of all.
 
-    A `warn` does not accept the same check when it fails.
+    An accepted warning does not accept a failure of the same check.
     """
 
     check: str
@@ -66,11 +66,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     reason: str | None = None
 
     def is_of(self, names: Iterable[str]) -> bool:
-        """Whether it speaks of a target of these names."""
+        """Whether the entry is about a target of these names."""
         return self.target is None or self.target in names
 
     def covers(self, result: CheckResult) -> bool:
-        """Whether the result is what is accepted, or less."""
+        """Whether the entry accepts the result: the accepted verdict, or a milder one."""
         return result.id == self.check and (
             result.verdict is Verdict.WARN or (result.verdict is Verdict.FAIL and self.verdict == "fail")
         )
@@ -87,7 +87,7 @@ class Standing(NamedTuple):
 def apply_baseline(
     results: Sequence[CheckResult], fail_on: FailOn, baseline: Sequence[Accepted] = (), names: Sequence[str] = ()
 ) -> Standing:
-    """Where a target of these names stands with these results."""
+    """Which results of a target of these names fail the run, and what the baseline makes of them."""
     own = [entry for entry in baseline if entry.is_of(names)]
     bad = [result for result in results if fail_on.holds(result)]
     accepted = {result.id for result in bad if any(entry.covers(result) for entry in own)}
@@ -102,7 +102,7 @@ def apply_baseline(
 def renewed(
     baseline: Sequence[Accepted], names: Sequence[str], results: Sequence[CheckResult], fail_on: FailOn
 ) -> list[Accepted]:
-    """The baseline after a run of a target of these names: what fails is accepted, what is met is dropped.
+    """The baseline after a run of a target of these names: what fails is accepted, what passes is dropped.
 
     Entries of other targets, and of checks that this run could not judge, stay as they are.
     """
@@ -111,7 +111,7 @@ def renewed(
     for entry in baseline:
         judged = verdicts.get(entry.check) in (*_MET, *_FINDINGS)
         covering = any(entry.covers(result) and fail_on.holds(result) for result in results)
-        # What is accepted of every target goes too when one of them meets it; the others then get entries of their own.
+        # An entry for all targets goes when one target passes; the others then get entries of their own.
         if not entry.is_of(names) or not judged or covering:
             kept.append(entry)
     bad = [result for result in results if result.verdict in _FINDINGS and fail_on.holds(result)]

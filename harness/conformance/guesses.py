@@ -1,7 +1,7 @@
-"""Whether a dialect that was guessed from the first event is believable after the others.
+"""Whether the dialect that the first event suggests fits the later events.
 
-A wrong guess would blame an endpoint for rules that it never promised to keep. So what contradicts a guess makes the
-checks that rest on it inconclusive, with the reason; `--dialect` settles it.
+A wrong guess would blame an endpoint for rules that it never promised to keep. So a contradiction makes the checks
+that rest on the guess inconclusive, with the reason; `--dialect` settles it.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ SETTLE = "--dialect NAME, if you know what it speaks"
 
 
 def dialect_doubt(transcript: Transcript) -> str | None:
-    """Why the dialect that was detected is not to be believed; None when it is, or when it was not detected."""
+    """Why the detected dialect is uncertain; None when it is certain, or was not detected."""
     dialect, rule = transcript.dialect, transcript.dialect_rule
     if dialect is None or rule is None:
         return None
@@ -31,7 +31,7 @@ def _contradiction(transcript: Transcript, dialect: Dialect) -> str | None:
         labelled = head is not None and head.media_type in NDJSON_TYPES
         return "it is labelled as lines of JSON" if labelled else None
     if not dialect.json_payload:
-        # Text that is nothing but objects is no text: it is a shape that nobody here knows.
+        # Text of which more than half is JSON objects is not text, but an unknown shape.
         objects = sum(isinstance(decode(event.data), dict) for _, event in events)
         return f"{objects:,} of {len(events):,} payloads are JSON objects" if objects * 2 > len(events) else None
     deltas: dict[int, list[Delta]] = defaultdict(list)
@@ -53,7 +53,7 @@ def _contradiction(transcript: Transcript, dialect: Dialect) -> str | None:
 
 
 def _other(event: Event, guessed: Dialect) -> Dialect | None:
-    """The dialect that an event looks like, if it tells."""
+    """Another dialect that the event looks like, or None."""
     return next(
         (one for one in dialects.DIALECTS if one is not guessed and one.json_payload and one.sniff(event)), None
     )

@@ -1,4 +1,4 @@
-"""Two paths to one endpoint: which hop a finding belongs to, and what the hop changes in the head of an answer."""
+"""Two paths to one endpoint: whether the proxy or the endpoint causes a finding, and which headers it changes."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from streamgauge.diagnosis.product import applications
 FOUND: Final = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 CLEAN: Final = (Verdict.PASS, Verdict.INFO)
 DIRECT: Final = "direct"
-# Different for every answer, wherever it comes from.
+# Headers that differ from answer to answer.
 VOLATILE: Final = frozenset(
     {"date", "age", "x-request-id", "request-id", "traceparent", "cf-ray", "set-cookie", "etag"}
 )
@@ -19,12 +19,12 @@ MOST_HEADERS: Final = 6
 
 
 def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
-    """A finding of the path through the proxy, with what the direct path says of it."""
+    """A finding of the path through the proxy, with the direct path's verdict on the same check."""
     if through.verdict not in FOUND or (through.verdict is direct.verdict and direct.verdict is Verdict.INFO):
         return through
     if direct.verdict is through.verdict:
         whose = "the endpoint does the same without the proxy"
-        # The proxy hides what the endpoint is made of, and its own configuration does not mend this.
+        # The proxy hides the endpoint's product, and the proxy's own configuration cannot fix this finding.
         through = msgspec.structs.replace(through, fixes=direct.fixes)
     elif direct.verdict in CLEAN:
         whose = "only through the proxy"
@@ -32,14 +32,14 @@ def beside(through: CheckResult, direct: CheckResult) -> CheckResult:
         through = msgspec.structs.replace(through, fixes=own or through.fixes)
     else:
         return through
-    told = Evidence(DIRECT, printable(f"{direct.verdict}: {direct.actual}", 300))
+    beside_it = Evidence(DIRECT, printable(f"{direct.verdict}: {direct.actual}", 300))
     return msgspec.structs.replace(
-        through, actual=f"{through.actual} ({whose})", evidence=[*through.evidence[:5], told]
+        through, actual=f"{through.actual} ({whose})", evidence=[*through.evidence[:5], beside_it]
     )
 
 
 def changed_headers(direct: Observed, through: Observed) -> list[str]:
-    """What the hop adds to, takes from or changes in the head, a line each."""
+    """A line for each header that the proxy adds, removes or changes."""
     if direct.head is None or through.head is None:
         return []
     before = {name.lower(): value for name, value in direct.head.headers if name.lower() not in VOLATILE}

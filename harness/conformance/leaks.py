@@ -1,4 +1,4 @@
-"""What a secret looks like: found by a check, and masked in everything that is quoted."""
+"""Patterns of secrets: a check looks for them, and everything that is quoted has them masked."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,8 +11,8 @@ class Secret(NamedTuple):
     pattern: re.Pattern[str]
 
 
-# Each demands enough random-looking characters that prose about keys ("sk-...", "Bearer token") does not match. What
-# something must follow is bounded: without that, a hostile body costs the square of its size.
+# Each needs enough random-looking characters, so that prose about keys ("sk-...", "Bearer token") does not match.
+# Repeats before a required character are bounded: otherwise a hostile body costs the square of its size.
 SECRETS: Final = (
     Secret("an API key", re.compile(r"\bsk-[A-Za-z0-9_-]{12,}")),
     Secret("a bearer token", re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)),

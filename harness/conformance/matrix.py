@@ -7,7 +7,7 @@ import msgspec
 
 
 class ClientVerdict(StrEnum):
-    """What becomes of a stream in one client, compared with the strict reading of the same bytes."""
+    """What a client makes of a stream, compared with the strict reading of the same bytes."""
 
     READS = "reads everything"
     ADDS = "adds messages"
@@ -64,7 +64,7 @@ class ClientRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def broken(self) -> bool:
-        """A published client that does not get the stream."""
+        """A published client that does not get the whole stream."""
         return not self.naive and self.result.verdict in BROKEN
 
 

@@ -1,4 +1,4 @@
-"""What a check may cost beyond a few short requests, and what the caller allowed."""
+"""What a check may cost beyond a few short requests, what the caller allowed, and what the caller can still give."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Final
 from streamgauge.units import SECOND
 
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
-PLACE: Final = "to be told where the prompt goes: {{prompt}} in the URL or in --body FILE"
+PLACE: Final = "the place of the prompt: {{prompt}} in the URL or in --body FILE"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up
@@ -28,7 +28,7 @@ class OptIn(StrEnum):
 
     @property
     def costs(self) -> str:
-        """What it lets happen, in a few words."""
+        """What the permission lets happen, in a few words."""
         return _COSTS[self]
 
 
@@ -43,7 +43,7 @@ _COSTS: Final = {
 class Allowed:
     """The caller's permissions: `long_ns` bounds a single wait, `streams` how many are open at once; None forbids.
 
-    `second_key` is the second user's credential; it is in no representation of this.
+    `second_key` is the second user's credential; `repr` does not show it.
     """
 
     long_ns: int | None = None

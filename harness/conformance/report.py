@@ -1,4 +1,4 @@
-"""What a run of `check` leaves: for each target its results, which of them fail the run, and why one has none."""
+"""The report of a run of `check`: each target's results, which of them fail the run, or why there are none."""
 
 from typing import Final
 
@@ -52,7 +52,7 @@ class ChecksReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 only when no target could be measured: one of several is a row of the report, and a failure."""
+        """3 only when no target could be measured. If only some could not, the run has failed (1)."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if not self.measured:

@@ -1,4 +1,4 @@
-"""A schema of the caller's for the payloads of a stream: one for all of them, or one for each name of an event.
+"""The caller's schema for the payloads of a stream: one for all payloads, or one for each event name.
 
 The file is a JSON Schema, or an object whose member `events` holds a JSON Schema for each name (`message` for events
 without one, `*` for all others); its `$defs` are known to each. Nothing is fetched: a `$ref` stays within the file.
@@ -25,7 +25,7 @@ class Breach(NamedTuple):
 
 
 class PayloadSchema:
-    """What payloads must look like. Raises UsageError when the schema cannot be used, or its package is missing."""
+    """A compiled schema. Raises UsageError when the schema cannot be used, or the package jsonschema is missing."""
 
     def __init__(self, text: bytes, name: str) -> None:
         try:
@@ -54,7 +54,7 @@ class PayloadSchema:
 
 def _by_event(document: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(document, (dict, bool)):
-        raise UsageError(f"{name} is no schema", _WRITTEN)
+        raise UsageError(f"{name} is not a schema", _WRITTEN)
     events = document.get("events") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(events, dict) or _KEYWORDS & document.keys():
         return {ANY: document}
@@ -79,7 +79,7 @@ def _validator(schema: Any, name: str) -> Any:
         kind.check_schema(schema)
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "its top"
-        raise UsageError(f"{name} is no valid JSON Schema: at {place}: {error.message[:200]}", _WRITTEN) from None
+        raise UsageError(f"{name} is not a valid JSON Schema: at {place}: {error.message[:200]}", _WRITTEN) from None
     resource = Resource.from_contents(schema, default_specification=DRAFT202012)
     registry = resource @ Registry() if resource.id() else Registry().with_resource("", resource)
     for reference in _references(schema):

@@ -1,4 +1,4 @@
-"""Where rules are written: the references that requirements cite, with the address where the text can be read."""
+"""The references that requirements cite, with the address of the text."""
 
 from typing import Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What `check` is pointed at: a target with a name, and what the checks may assume of it; files that list several."""
+"""The targets of `check`: each with a name and what the checks may assume of it; and files that list several."""
 
 import os
 import re
@@ -33,20 +33,20 @@ class CheckedTarget(CheckedTargetKeys, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """Its name, else its URL."""
+        """The target's name, else its URL."""
         return self.name or self.masked_url
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a baseline may call it, the label first."""
+        """The names that a baseline may use for the target, the label first."""
         return tuple(dict.fromkeys((self.label, self.masked_url)))
 
 
 def load_targets(path: Path) -> list[CheckedTarget]:
-    """The targets of a file: its own keys are one target, or what all its [[target]] tables have in common.
+    """The targets of a file: one target at the top level, or [[target]] tables that share the keys above them.
 
-    A header may name variables of the environment, as `${OPENAI_API_KEY}`; one that carries a credential must.
-    Raises UsageError that says what is wrong with the file and what it may hold.
+    A header may use environment variables, as `${OPENAI_API_KEY}`; a header with a credential must.
+    Raises UsageError with what is wrong in the file and which keys it may have.
     """
     try:
         text = read_file(path).decode()
@@ -86,7 +86,7 @@ def _subject(path: Path, table: dict[str, Any], line: int) -> CheckedTarget:
 
 
 def _from_here(path: Path) -> str:
-    """How a report names the file: from the working directory, which in a CI is that of the repository."""
+    """The file relative to the working directory, which in a CI is the repository."""
     here = Path.cwd()
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 
@@ -98,10 +98,10 @@ def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _filled(where: str, name: str, value: str) -> str:
-    """A header's value with the variables of the environment that it names."""
+    """A header's value with its environment variables filled in."""
     if is_secret(name) and not _VARIABLE.search(value):
         raise UsageError(
-            f"{where}: the header {name} looks like a secret, and a file is no place for one",
+            f"{where}: the header {name} looks like a secret, which must not be in a file",
             f'write {name} = "${{VARIABLE}}", which is taken from the environment',
         )
     missing = [variable for variable in _VARIABLE.findall(value) if not os.environ.get(variable)]
@@ -111,7 +111,7 @@ def _filled(where: str, name: str, value: str) -> str:
 
 
 def _lines(text: str) -> list[int]:
-    """Where each [[target]] begins; a report points there."""
+    """The line of each [[target]], for reports."""
     return [number for number, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[\[\s*{_LIST}\s*\]\]", line)]
 
 

@@ -1,4 +1,4 @@
-"""What the checks of several vendors have in common."""
+"""Judgements that the checks of several vendors share."""
 
 from streamgauge.conformance.cases import Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, met, unmet
@@ -8,20 +8,20 @@ from streamgauge.units import plural
 
 
 def judge_names(seen: Observed) -> Finding | None:
-    """Whether every event is called what its payload says that it is."""
+    """Whether the name of every event equals the type in its payload."""
     count = 0
     for payload in objects(seen.transcript):
         count += 1
         name, kind = payload.event.type, payload.type
         if name != kind:
-            said = "has no event line" if name == "message" else f"is called {printable(name, 40)!r}"
+            called = "has no event line" if name == "message" else f"is called {printable(name, 40)!r}"
             evidence = seen.at(payload.event.offset)
-            return unmet(f"an event of type {printable(kind, 40)!r} {said}", evidence)
+            return unmet(f"an event of type {printable(kind, 40)!r} {called}", evidence)
     return met(f"{plural(count, 'event')} called what the payload says") if count else None
 
 
 def no_error(seen: Observed) -> Finding:
-    """What a stream without an error in it says of errors: a defect where the upstream is known to have failed."""
+    """The finding for a stream without an error: a defect if the upstream is known to have failed."""
     if seen.scenario != "mid-error":
         return inconclusive("no error was seen", MOCK)
     if not seen.upstream:

@@ -1,4 +1,4 @@
-"""The wire behind a verdict: what each request was answered with, line by line with arrival times, bounded.
+"""The wire behind a verdict: the answer to each request, line by line with arrival times, bounded.
 
 Kept are the beginning and the end of each body and what lies around the bytes that a check quotes; every row is escaped
 and masked, so that a report may be passed on.
@@ -29,7 +29,7 @@ Hide = Callable[[str], str]
 
 
 def hiding(secrets: Sequence[str]) -> Hide:
-    """What masks these values, and all else that looks like a secret, in a text; at its edges also a part of one."""
+    """A function that masks these values and all that looks like a secret, also a part of one at an edge."""
     long = sorted({secret for secret in secrets if len(secret) >= _SECRET_CHARS}, key=len, reverse=True)
 
     def hide(text: str) -> str:
@@ -46,7 +46,7 @@ def hiding(secrets: Sequence[str]) -> Hide:
 
 
 def hidden(result: CheckResult, hide: Hide) -> CheckResult:
-    """The result without secrets in what it says and quotes."""
+    """The result with all secrets masked."""
     evidence = []
     for item in result.evidence:
         excerpt = None if item.excerpt is None else hide(item.excerpt)
@@ -57,7 +57,7 @@ def hidden(result: CheckResult, hide: Hide) -> CheckResult:
 
 
 def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[WireExchange]:
-    """The wire of a case, those exchanges first in line for a place that a check quotes."""
+    """The exchanges to keep for the report, bounded; those that a check quotes come first."""
     cited: dict[str, set[int]] = {}
     for result in results:
         for item in result.evidence:
@@ -107,11 +107,11 @@ class _Piece(NamedTuple):
 
 
 def _pieces(seen: Observed) -> Iterator[_Piece]:
-    """The body by lines, a blank line with the one before it; where it has none, by what arrived together."""
+    """The body by lines, each with the blank line after it; a body without lines by network reads."""
     transcript = seen.transcript
     lines = [*transcript.lines, *([transcript.pending] if transcript.pending is not None else [])]
     if lines:
-        # A byte order mark is before the first line, and belongs to it.
+        # A byte order mark belongs to the first line, whose offset is behind the mark.
         last = _Piece(0, lines[0].end, lines[0].read_index)
         for line in lines[1:]:
             if not line.raw and line.read_index == last.read:
@@ -123,7 +123,7 @@ def _pieces(seen: Observed) -> Iterator[_Piece]:
         return
     if not transcript.body:
         return
-    # A piece that the content coding made longer or shorter cannot be told apart in the decoded body.
+    # After content decoding, the reads have no known borders in the body.
     if sum(len(data) for _, data in transcript.capture.body) != len(transcript.body):
         yield _Piece(0, len(transcript.body), None)
         return
@@ -135,7 +135,7 @@ def _pieces(seen: Observed) -> Iterator[_Piece]:
 
 
 def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
-    """The first, the last, and those around what is quoted."""
+    """The first and last pieces, and those around quoted offsets."""
     wanted = set(range(FIRST_ROWS)) | set(range(len(pieces) - LAST_ROWS, len(pieces)))
     for offset in cited:
         at = next((index for index, piece in enumerate(pieces) if piece.start <= offset < piece.end), len(pieces))
@@ -149,7 +149,7 @@ def _row(seen: Observed, piece: _Piece, cited: Sequence[int], hide: Hide) -> Wir
     inside = [offset for offset in cited if piece.start <= offset < piece.end]
     text = visible(data)
     shown = hide(text)
-    # What was masked has moved what follows: then the row is marked, and no character in it.
+    # Masking shifts offsets, so then the row is flagged but no character.
     marks = [place_of(text, data[: offset - piece.start]) for offset in inside] if shown == text else []
     known = [mark for mark in marks if mark is not None]
     start = max(0, known[0] - _BEFORE_CHARS) if known and known[0] > ROW_CHARS - _BEFORE_CHARS else 0

@@ -1,4 +1,4 @@
-"""What a client decoder is: pieces of a body in, the messages that its caller would get out. No socket, no clock.
+"""What a client decoder is: pieces of a body in, the messages of its caller out. No socket, no clock.
 
 A client is one module of this package: a `Client` value whose `read` takes a `Body` and yields `Message`s. It ends by
 returning (at the end of the body, or earlier where it knows an end marker), by raising what the real one raises
@@ -19,7 +19,7 @@ MESSAGE: Final = "message"
 
 
 class Message(NamedTuple):
-    """What one client hands its caller: an event's type and data, or only data where it has no event types."""
+    """A message for the client's caller: an event's type and data, or only data if the client has no event types."""
 
     data: str
     type: str = MESSAGE
@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body as the client meets it; iterating gives its pieces. `json` tells a reader of payloads to parse them."""
+    """A body as a client gets it; iterating gives its pieces. `json`: the client parses payloads as JSON."""
 
     pieces: Iterable[bytes]
     media_type: str | None = EVENT_STREAM
@@ -38,19 +38,19 @@ class Body:
 
 
 class ReportedError(Exception):
-    """The client tells its caller that the server sent an error; its text is what the caller sees."""
+    """The client reports an error of the server to its caller; the text is what the caller sees."""
 
 
 class EmulatedError(Exception):
-    """What an emulated client raises in its own language; the text names it."""
+    """An exception of an emulated client in its own language; the text names it."""
 
 
 class RefusedError(Exception):
-    """The client does not read this answer at all; its text says what it wants."""
+    """The client refuses this answer; the text says what it expects."""
 
 
 Applies = Callable[[Dialect | None, str], str | None]
-"""Why a client has no business with this dialect and HTTP method, or None."""
+"""Why a client is not meant for this dialect and HTTP method, or None."""
 
 
 class Client(NamedTuple):
@@ -83,7 +83,7 @@ class Client(NamedTuple):
 
     @property
     def missing(self) -> str | None:
-        """What would have to be installed to run it, or None."""
+        """The package to install before the client can run, or None."""
         if self.package is None or (self.version is not None and _release(self.version) >= _release(self.least)):
             return None
         return f"{self.package} {self.least} or newer"
@@ -122,7 +122,7 @@ def js_text(data: bytes) -> str:
 
 
 def strict_json(text: str, error_name: str) -> Any:
-    """`JSON.parse` and its like in other languages, which know no NaN. Raises EmulatedError under the name they use."""
+    """`JSON.parse` and its like in other languages: NaN is refused. Raises EmulatedError with that name."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Replays captured bytes through the clients people use, and says what each makes of them.
+"""Replays captured bytes through popular clients, and says what each client makes of them.
 
     body ──cut: as it arrived, whole, single bytes──► client ──messages, error──► compared with the strict reading
 
@@ -41,7 +41,7 @@ SINGLE: Final = "in single bytes"
 
 
 class ReplayedStream(NamedTuple):
-    """A body to replay: its pieces as they arrived (content decoding undone), and what came after them."""
+    """A body to replay: its pieces as they arrived (content coding undone), and how it ended."""
 
     pieces: list[bytes]
     ending: Ending = Ending.EOF
@@ -51,7 +51,7 @@ class ReplayedStream(NamedTuple):
 
 
 def stream_of(transcript: Transcript, scenario: str | None = None) -> ReplayedStream | None:
-    """What a transcript's capture can be replayed as; None when it holds no stream or cannot be decoded."""
+    """The stream of a transcript, for a replay; None when it holds no stream or cannot be decoded."""
     capture = transcript.capture
     if not transcript.is_stream or capture.head is None:
         return None
@@ -77,7 +77,7 @@ def compare_clients(
     clients: Sequence[Client] = CLIENTS,
     hide: Hide = mask,
 ) -> Matrix:
-    """Replay all streams through all clients: one row a client, with the worst that became of any stream.
+    """Replay all streams through all clients: one row a client, with its worst result for any stream.
 
     `hide` masks secrets in what is quoted.
     """
@@ -152,7 +152,7 @@ def _note(client: Client, reading: ReferenceReading, result: Replay) -> str | No
 
 
 def _replays(client: Client, stream: ReplayedStream, reading: ReferenceReading) -> list[Replay]:
-    """As it arrived, whole, and in single bytes; each with the byte to blame."""
+    """Results for the body as it arrived, whole, and in single bytes; each with the offset of the difference."""
     exact = _judge(client, stream, reading, reading.by_line)
     results = []
     for cut, pieces in _cuts(stream, reading.body):
@@ -235,14 +235,14 @@ def _raised_at(reading: ReferenceReading, ran: Ran) -> int:
 
 
 def _bounded(stream: ReplayedStream) -> tuple[ReplayedStream | None, str | None]:
-    """At most MAX_BYTES and MAX_LINES of it, up to the end of an event, and what was left out."""
+    """The stream cut after an event to at most MAX_BYTES and MAX_LINES, and a note of what was left out."""
     size = sum(map(len, stream.pieces))
     lines = sum(piece.count(b"\n") + piece.count(b"\r") for piece in stream.pieces)
     if size <= MAX_BYTES and lines <= MAX_LINES:
         return stream, None
     read = strict(_first(stream.pieces, MAX_BYTES), stream.media_type, None)
     kept = read.lines[:MAX_LINES]
-    # Behind an event there is a blank line; behind a line of NDJSON there is none.
+    # An event ends with a blank line, a line of NDJSON does not.
     end = max((line.end for line in kept if not line.raw), default=kept[-1].end if kept else 0)
     if end == 0:
         return None, f"a body was left out: its first event is larger than {MAX_BYTES:,} bytes"

@@ -8,7 +8,7 @@ _ANY: Final = re.compile(rb"\r\n|\n|\r")
 
 
 def any_lines(pieces: Iterable[bytes], *, rest: bool, hold_cr: bool = False) -> Iterator[bytes]:
-    """Lines ended by LF, CR or CRLF. `rest`: the end of the body ends a line too.
+    """Lines ended by LF, CR or CRLF. `rest`: the end of the body also ends a line.
 
     `hold_cr`: a CR in the last place waits for the next piece, or the end of the body, to show whether LF follows.
     """

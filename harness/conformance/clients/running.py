@@ -1,4 +1,4 @@
-"""Runs one client over one body and says how it went; what comes after the last byte is part of the body.
+"""Runs one client over one body and reports the result; what comes after the last byte is part of the body.
 
 Nothing here can wait: where the body does not end, the client's next request for bytes ends the run.
 """
@@ -21,7 +21,7 @@ class Ending(Enum):
 
 
 class How(Enum):
-    """How a client came to its end; STOPPED is before the end of the body, by its own decision."""
+    """How a client ended; STOPPED: it stopped by itself before the end of the body."""
 
     ENDED = auto()
     STOPPED = auto()
@@ -47,11 +47,11 @@ class Ran(NamedTuple):
 
 
 class _Waiting(BaseException):
-    """More is asked for, and nothing comes. Not an Exception: no client may catch it."""
+    """The client reads on, and nothing comes. Not an Exception, so that no client catches it."""
 
 
 class _Broken(BaseException):
-    """More is asked for, and the connection has failed."""
+    """The client reads on, and the connection has failed."""
 
 
 class _Pieces:
@@ -75,7 +75,7 @@ class _Pieces:
 
 
 def run(client: Client, body: Body, ending: Ending) -> Ran:
-    """What `client` gives for `body`. Whatever a decoder raises is a result."""
+    """The messages of `client` for `body`, and how it ended. Every exception of a decoder is a result."""
     pieces = _Pieces(body.pieces, ending)
     messages: list[Message] = []
     came: list[int] = []
@@ -96,7 +96,7 @@ def run(client: Client, body: Body, ending: Ending) -> Ran:
     except EmulatedError as failed:
         how, error = How.RAISED, str(failed)
     except UnicodeDecodeError as failed:
-        # Its text would quote all it was given.
+        # The exception's text would quote the whole body.
         how, error = How.RAISED, f"UnicodeDecodeError: {failed.reason}"
         torn = bytes(failed.object), failed.start
     except Exception as failed:

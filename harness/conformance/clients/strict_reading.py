@@ -1,4 +1,4 @@
-"""The strict reading of one body, which clients are compared with, and where another reading parts from it."""
+"""The strict reading of one body, and where a client's reading differs from it."""
 
 import json
 from bisect import bisect_left
@@ -16,7 +16,7 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.wire import Capture, End, Head
 
 _BOM: Final = b"\xef\xbb\xbf"
-_WINDOW: Final = 16  # events that two readings may be apart and still be recognised as the same stream
+_WINDOW: Final = 16  # events by which two readings may be shifted and still count as the same stream
 _WORDS: Final = (
     (Kind.ERROR, "the error"),
     (Kind.FINISH, "the finish reason"),
@@ -28,8 +28,8 @@ _WORDS: Final = (
 class ReferenceReading:
     """What the standard and the dialect find in a body.
 
-    The standard drops an event that no blank line ends before the body does. It was sent all the same, and who drops
-    it loses it: so it is the last of `events`, and `unended` is its index. `complete` says that the body's end came.
+    The standard drops a last event that has no blank line. The server sent it all the same, and a client that drops it
+    loses data: so it is the last of `events`, and `unended` is its index. `complete`: the end of the body came.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ReferenceReading:
             self.deltas[index].append(delta)
         self._lines = read.lines + ([read.pending] if read.pending is not None else [])
         self._ends = [line.end for line in self._lines]
-        # In an event stream a blank line belongs to what it ends; among lines of JSON it is a thing of its own.
+        # In an event stream a blank line belongs to the event that it ends; among lines of JSON it stands alone.
         self._blocks = self.dialect is None or self.dialect.media is Media.SSE
 
     @property
@@ -59,7 +59,7 @@ class ReferenceReading:
 
     @property
     def by_line(self) -> list[bytes]:
-        """The body, a piece a line."""
+        """The body, one line a piece."""
         bounds = [0, *self._ends, len(self.body)]
         return [self.body[a:b] for a, b in pairwise(bounds) if a < b]
 
@@ -73,7 +73,7 @@ class ReferenceReading:
         return 0 if self.body[:offset] == _BOM else offset
 
     def parted(self, index: int, message: Message | None) -> int:
-        """Where what a client gave for an event parts from it: its end if it was torn, else the event's beginning."""
+        """Where a client's version of an event differs: at the end if it was cut off, else at the beginning."""
         event = self.events[index]
         if message is not None and message.data and event.data.startswith(message.data) and message.data != event.data:
             head = message.data.encode("utf-8", "replace")
@@ -83,7 +83,7 @@ class ReferenceReading:
         return self.offset(index)
 
     def acted_on(self, handed: int) -> int:
-        """The offset of what a client acted on when it had been given so many bytes: a block, or a line in one."""
+        """The offset of the block or line that a client acted on after it had been given that many bytes."""
         at = bisect_left(self._ends, handed)
         if at == len(self._lines):
             return min(handed, len(self.body))
@@ -103,7 +103,7 @@ class ReferenceReading:
         return events or not (is_sentinel(data) or (kinds and kinds <= {Kind.PING, Kind.DONE}))
 
     def told(self, index: int) -> str:
-        """What an event carries, in words."""
+        """The content of an event, in words."""
         deltas = self.deltas[index]
         if text := "".join(delta.text for delta in deltas if delta.is_token):
             return f"the text {printable(text, 60)!r}"
@@ -137,7 +137,7 @@ class Difference(NamedTuple):
 def difference(
     reading: ReferenceReading, messages: Sequence[Message], *, events: bool, until: int | None
 ) -> Difference:
-    """Where a client's messages part from the events before `until`. `events`: it hands on event types."""
+    """How a client's messages differ from the events before `until`. `events`: the client hands on event types."""
     wanted = [_key(event.type, event.data, reading.parsed, events) for event in reading.events[:until]]
     got = [_key(message.type, message.data, reading.parsed, events) for message in messages]
     lost: list[Lost] = []
@@ -154,7 +154,7 @@ _Key = tuple[str, str]
 
 
 def _key(kind: str, data: str, parsed: bool, events: bool) -> _Key:
-    """What two readings of one event have in common: JSON in one spelling, and no type where the client has none."""
+    """An event in a comparable form: JSON in one spelling, and no type if the client has no event types."""
     if parsed:
         with suppress(ValueError, RecursionError):
             data = json.dumps(json.loads(data))
@@ -162,7 +162,7 @@ def _key(kind: str, data: str, parsed: bool, events: bool) -> _Key:
 
 
 def _pairs(wanted: Sequence[_Key], got: Sequence[_Key]) -> Iterator[tuple[int | None, int | None]]:
-    """Where two readings part: `(w, None)` is lost, `(None, g)` added, `(w, g)` one in place of the other."""
+    """The differences of two readings: `(w, None)` is lost, `(None, g)` is added, `(w, g)` is replaced."""
     w = g = 0
     while w < len(wanted) and g < len(got):
         if wanted[w] == got[g]:
@@ -177,7 +177,7 @@ def _pairs(wanted: Sequence[_Key], got: Sequence[_Key]) -> Iterator[tuple[int | 
 
 
 def _together_again(wanted: Sequence[_Key], got: Sequence[_Key]) -> tuple[int, int]:
-    """How many to skip in each until they agree again; one in each where they do not in sight."""
+    """How many to skip in each until they agree again; 1 and 1 if they do not within _WINDOW."""
     for distance in range(1, len(wanted) + len(got) - 1):
         for skip_w in range(min(distance, len(wanted) - 1) + 1):
             skip_g = distance - skip_w

@@ -34,7 +34,7 @@ def test_the_plain_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[[accepted]]\ncheck = "framing.no-bomb"', "names no check: 'framing.no-bomb'"),
+        ('[[accepted]]\ncheck = "framing.no-bomb"', "names an unknown check: 'framing.no-bomb'"),
         ("[[accepted]]\ntarget = 'x'", "is not usable: .*check"),
         ("[[accepted]]\ncheck = 'framing.no-bom'\nverdict = 'pass'", "is not usable"),
         ("[[acepted]]\ncheck = 'framing.no-bom'", "is not usable"),

@@ -37,7 +37,7 @@ def test_the_rule_says_what_fails(words: list[str], failing: set[str]) -> None:
 
 @pytest.mark.parametrize("words", [["hgih"], ["never,fail"], ["pass"]])
 def test_a_rule_that_is_none_is_refused(words: list[str]) -> None:
-    with pytest.raises(UsageError, match="is no rule"):
+    with pytest.raises(UsageError, match="is not a rule"):
         parse_fail_on(words)
 
 
