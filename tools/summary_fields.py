@@ -1,6 +1,6 @@
 """Writes harness/metrics/summary_fields.py, the metric part of run.json's summary, from the metrics' declarations.
 
-`python -m tools.summary_fields` writes it; a test compares it. It imports only the declarations, so that it also works
+`make docs` runs it first; a test compares the file. It imports only the declarations, so that it also works
 when the file is out of date and nothing else does.
 """
 
@@ -12,7 +12,7 @@ from streamgauge.metrics.metric import Metric, Unit
 
 FILE = Path(__file__).parent.parent / "harness" / "metrics" / "summary_fields.py"
 _HEAD = '''\
-"""Generated from metrics/definitions.py by `python -m tools.summary_fields`; do not edit.
+"""Generated from metrics/definitions.py by `make docs`; do not edit.
 
 The metrics of a run as a typed struct. Each is optional, because an older run.json does not have the newer ones.
 """

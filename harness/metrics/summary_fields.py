@@ -1,4 +1,4 @@
-"""Generated from metrics/definitions.py by `python -m tools.summary_fields`; do not edit.
+"""Generated from metrics/definitions.py by `make docs`; do not edit.
 
 The metrics of a run as a typed struct. Each is optional, because an older run.json does not have the newer ones.
 """
