@@ -137,7 +137,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The request for `prompt`; a header of `headers` is added, replaced or (None) removed.
 
         `messages` replace the prompt, `max_tokens` replaces the target's own limit. Raises UsageError when the request
-        has no place for one of them. A limit without a place is no error with a mock: its directive carries the length.
+        has no place for one of them. With a mock a limit needs no place: the directive carries the length.
         """
         text = self.prompt if prompt is None else prompt
         filled = self._fill(text, max_tokens)

@@ -1,4 +1,4 @@
-"""What a response body is: an event stream, lines of JSON or plain text, told by its label and its first bytes.
+"""The format of a response body: an event stream, lines of JSON or plain text, by its label and its first bytes.
 
 The label may be wrong and the body right. So the first bytes decide where they can; a check reports the wrong label.
 """

@@ -1,4 +1,4 @@
-"""How a stream ended, in one word, and the rules that decide it: an ordered table of which the first match counts."""
+"""How a stream ended, in one word, and the rules that decide it: an ordered table whose first matching row counts."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -34,7 +34,7 @@ class Facts(NamedTuple):
     status: int | None = 200  # None: no response head came
     reason: str = ""
     failure: str | None = None  # why the body could not be decoded, or which limit it exceeded
-    is_stream: bool = True  # False when the body was seen not to be a stream of events, lines or text
+    is_stream: bool = True  # False when the body is not a stream of events, lines or text
     content_type: str | None = None
     has_token: bool = False
     has_finish: bool = False

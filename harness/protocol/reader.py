@@ -25,7 +25,7 @@ MAX_KEPT_LINES: Final = 200_000
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
 _BATCH: Final = 256  # pieces that the fast path takes at once; a batch that it declines is halved
-_FEW: Final = 4  # a batch that is not larger is no longer halved
+_FEW: Final = 4  # a batch of at most this size is not halved but taken piece by piece
 
 
 class StreamReader:

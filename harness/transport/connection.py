@@ -168,7 +168,7 @@ class Connection:
     def idle(self) -> bool:
         """Whether the connection can carry another request: nothing waits to be read.
 
-        Bytes before a request are a FIN, or an answer that nobody asked for: the connection is out of step.
+        A FIN waits when the peer has closed the connection, bytes wait when it has sent more than the last answer.
         """
         if self._notified:
             return False

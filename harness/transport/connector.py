@@ -165,7 +165,7 @@ def _numeric(host: str, port: int) -> list[tuple[int, Address]] | None:
 
 
 def _look_up(host: str, port: int, ends_s: float | None) -> list[tuple[int, Address]]:
-    """Resolve a name. In a thread, because a resolver that does not answer cannot be told to stop."""
+    """Resolve a name, in a thread: getaddrinfo has no timeout and cannot be cancelled."""
     found: list[tuple[int, Address]] = []
     failed: list[OSError | UnicodeError] = []
 

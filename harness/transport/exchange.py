@@ -18,7 +18,7 @@ from streamgauge.wire import Capture, End, Read
 
 _TICK_S: Final = 1.0
 _BATCH: Final = 64  # reads that the parser's fast path takes at once; a batch that it declines is halved
-_FEW: Final = 4  # a batch that is not larger is no longer halved
+_FEW: Final = 4  # a batch of at most this size is not halved but parsed read by read
 _MOST_STORED_BYTES: Final = 4 * 1024 * 1024  # above this, parse at once: only the parser enforces the body limit
 
 
@@ -123,7 +123,7 @@ class Exchange(httpx.SyncByteStream):
             more = self.step()  # the read that ends the response may bring the last of the body
 
     def step(self, deadline_s: float | None = None) -> bool:
-        """Do one read; False when the response has ended, for whatever reason (see `capture.end`)."""
+        """Do one read; False when the response has ended (`capture.end` has the reason)."""
         if self._parser.done or self._connection is None:
             self._finish()
             return False

@@ -21,7 +21,7 @@ from streamgauge.wire import Capture, End, Framing, Head
 
 # Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
 MAX_ASIDE_BYTES: Final = 256 * 1024
-_SETTLE_BYTES: Final = WINDOW_BYTES // 8  # h2 is told of DATA that the fast path took at least this often
+_SETTLE_BYTES: Final = WINDOW_BYTES // 8  # most DATA of the fast path before h2 has to account for it, see _settle
 _LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
 _STATUS: Final = re.compile("[2-5][0-9][0-9]")
 

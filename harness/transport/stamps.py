@@ -17,7 +17,7 @@ from streamgauge.wire import Read
 SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-# struct tcp_info of linux/tcp.h: eight bytes, then 32-bit words, of which the 16th is the smoothed round trip in µs.
+# struct tcp_info of linux/tcp.h: eight bytes, then 32-bit words. The 16th word is the smoothed round trip in µs.
 _RTT: Final = struct.Struct("@8x60xI")
 # Module globals instead of attributes, because every token needs them.
 _unpack: Final = _TIMESPEC.unpack

@@ -54,7 +54,7 @@ def parse(body: bytes) -> Parsed:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a stream (9.2.5): ended by CR LF, LF or CR. What no line end ends is no line: it is discarded."""
+    """The lines of a stream (9.2.5): ended by CR LF, LF or CR. Bytes behind the last line end are discarded."""
     found = []
     line = ""
     at = 0
@@ -71,7 +71,7 @@ def lines(text: str) -> list[str]:
 
 
 def utf_8_decode(data: bytes) -> str:
-    """UTF-8 decode: one byte order mark is removed, and what is not UTF-8 becomes U+FFFD."""
+    """UTF-8 decode: one byte order mark is removed, and bytes that are not UTF-8 become U+FFFD."""
     queue = list(data)
     if queue[:3] == [0xEF, 0xBB, 0xBF]:
         del queue[:3]

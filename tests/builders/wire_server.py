@@ -1,4 +1,4 @@
-"""A server of bare sockets that plays scripts: what it does to a connection is written in the test."""
+"""A server of bare sockets that plays a script, written in the test, on each connection."""
 
 import queue
 import socket

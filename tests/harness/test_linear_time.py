@@ -28,7 +28,7 @@ TRIES = 4
 
 
 def grows_linearly(work: Callable[[int], Callable[[], object]], size: int = SMALL) -> None:
-    """`work(n)` prepares what is measured for an input of about n bytes."""
+    """`work(n)` returns the function to time, for an input of about n bytes."""
     ratios = []
     for _ in range(TRIES):
         ratios.append(_least(work(size * TIMES)) / _least(work(size)))

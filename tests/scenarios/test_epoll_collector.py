@@ -119,7 +119,7 @@ def test_a_wait_that_is_over_keeps_nothing() -> None:
         reader.ours.close()
         reader.theirs.close()
         del reader
-        gevent.sleep(0.001)  # the hub lets go of what it has just done
+        gevent.sleep(0.001)  # gevent's hub holds its last callback until its next turn
         assert kept() is None
     finally:
         gc.enable()

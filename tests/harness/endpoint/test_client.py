@@ -1,4 +1,4 @@
-"""One stream at a time: whatever the endpoint does is an outcome."""
+"""One stream at a time: everything that the endpoint does becomes an outcome."""
 
 import select
 import socket

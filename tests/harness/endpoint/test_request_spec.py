@@ -33,7 +33,7 @@ INERT = NASTY.filter(lambda text: not UNSAFE_CHARACTERS.search(text))  # shlex d
 def test_a_curl_line_is_safe_in_a_shell(prompt: str, header: str) -> None:
     spec = Target(url="http://h/s", body="{{prompt}}", headers={"X-Note": header}).request(prompt)
     words = shlex.split(spec.curl())
-    body = words[words.index("--data-raw") + 1]  # --data-raw: an @ at the start is no file name
+    body = words[words.index("--data-raw") + 1]  # with --data-raw, an @ at the start does not mean a file
     assert body == (spec.body or b"").decode()
     assert f"X-Note: {header}" in words
     assert words[-1] == "http://h/s"

@@ -38,7 +38,7 @@ def events(body: bytes) -> list[tuple[str, str]]:
 
 
 def data(body: bytes) -> list[str]:
-    """The data of each event, of which none may have a type."""
+    """The data of each event; no event may have a type."""
     found = events(body)
     assert {kind for kind, _ in found} <= {"message"}
     return [text for _, text in found]
@@ -207,7 +207,7 @@ def test_pr_18_after_204_there_is_nothing_to_read() -> None:
 
 
 def test_pr_19_an_event_stream_is_asked_for() -> None:
-    """But no cache is told to stand aside: one that answers in the endpoint's place is a finding."""
+    """But no Cache-Control: a cache that answers instead of the endpoint is a finding."""
     request = Target(url="http://x/stream?message=x").request()
     assert request.headers["Accept"] == "text/event-stream"
     assert "Cache-Control" not in request.headers

@@ -1,4 +1,4 @@
-"""How a stream ended, told from its wire."""
+"""The outcome and the tokens of a stream, from the bytes on its wire."""
 
 import gzip
 import json
@@ -29,7 +29,7 @@ def test_a_stream_with_its_end_marker_is_ok() -> None:
 
 
 @pytest.mark.parametrize("body", [LAST, b"data: [DONE]\n\n"])
-def test_an_end_marker_without_a_token_is_no_success(body: bytes) -> None:
+def test_an_end_marker_without_a_token_is_not_a_success(body: bytes) -> None:
     assert stream(body).outcome is Outcome.TRUNCATED
 
 
@@ -50,7 +50,7 @@ def test_another_status_than_200_is_an_http_error_even_with_a_stream_in_it(statu
     assert not transcript.is_stream
 
 
-def test_an_error_event_is_no_success_and_is_quoted() -> None:
+def test_an_error_event_is_not_a_success_and_is_quoted() -> None:
     transcript = stream(TOKEN, ERROR)
     assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, "boom")
 
@@ -116,7 +116,7 @@ def test_an_empty_event_stream_is_truncated() -> None:
     assert (transcript.outcome, transcript.detail) == (Outcome.TRUNCATED, "the stream ended without a single token")
 
 
-def test_comments_alone_are_no_tokens() -> None:
+def test_comments_alone_are_not_tokens() -> None:
     transcript = stream(b": ping\n\n", b": ping\n\n")
     assert transcript.outcome is Outcome.TRUNCATED
     assert transcript.comments == 2
@@ -138,7 +138,7 @@ def test_no_answer_at_all_is_truncated() -> None:
         head("Content-Length: 1", "Transfer-Encoding: chunked"),
     ],
 )
-def test_what_is_no_http_is_a_protocol_error(wire: bytes) -> None:
+def test_bytes_that_are_not_http_are_a_protocol_error(wire: bytes) -> None:
     assert read([(0, wire)]).outcome is Outcome.PROTOCOL_ERROR
 
 
@@ -173,7 +173,7 @@ def test_an_event_stream_under_a_wrong_label_is_read_however_it_is_cut(media: st
 @pytest.mark.parametrize(
     "body", [b"<html>\ndata: x\n\n</html>", b'{"error":"x"}', b"dat", b"\n\n", b"\xef\xbb", b"events"]
 )
-def test_what_is_no_event_stream_is_a_protocol_error_however_it_is_cut(body: bytes) -> None:
+def test_a_body_that_is_not_an_event_stream_is_a_protocol_error_however_it_is_cut(body: bytes) -> None:
     for name, pieces in chunkings(body):
         transcript = read([(0, head("Content-Type: text/html")), *((MS, piece) for piece in pieces)])
         assert transcript.outcome is Outcome.PROTOCOL_ERROR, name

@@ -290,7 +290,7 @@ def test_a_read_that_may_end_a_chunked_body_is_not_plain_and_nothing_is_before_t
     assert not parser.plain(chunk(b"data: a\n"))
     parser.feed(head("Transfer-Encoding: chunked"), 0)
     assert parser.plain(chunk(b"data: a\n"))
-    assert parser.plain(last) is (last == b"0\r\n\r")  # what is missing comes in a read that is too short
+    assert parser.plain(last) is (last == b"0\r\n\r")  # the last byte then comes in a read too short to be plain
     sized = ResponseParser(Capture(0))
     sized.feed(head("Content-Length: 100"), 0)
     assert not sized.plain(chunk(b"data: a\n"))

@@ -1,4 +1,4 @@
-"""HTTP/2 without a socket: heads, pieces and ends, what is answered, and what no peer can do to it."""
+"""HTTP/2 without a socket: heads, body pieces and ends, the bytes that are sent back, and the limits for a peer."""
 
 import gc
 import weakref
@@ -257,7 +257,7 @@ def test_an_answer_that_comes_before_the_request_was_sent_ends_it_and_the_connec
 
 
 def test_room_is_given_back_before_it_is_used_up() -> None:
-    """More than the windows hold, over two streams of one connection; the peer would not send what it may not."""
+    """More bytes than the windows hold, over two streams of one connection; h2 as the peer refuses to exceed them."""
     peer, session = Peer(), Session()
     frame_of = bytes(MAX_FRAME_BYTES)
     for stream in (1, 3):
