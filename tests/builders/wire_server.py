@@ -104,6 +104,12 @@ class WireServer:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
                 elif not self._step(sock, step):
                     return
+        except (ConnectionResetError, BrokenPipeError) as error:
+            # On a busy machine a client that leaves by time may reset the connection before this script notes how.
+            if Do.FAREWELL in script:
+                self._farewells.put("rst")
+            else:
+                self.failures.append(error)
         except BaseException as error:
             self.failures.append(error)
         finally:
