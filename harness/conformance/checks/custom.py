@@ -123,8 +123,8 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
         SHOULD,
         Severity.HIGH,
         Basis.GUIDE,
-        "The stream ends with a marker that its own clients can parse: done: true, a named event with data, "
-        "or [DONE] among text.",
+        "The stream ends with a marker that its own clients can parse: done: true, a named event with data, or "
+        "[DONE] among plain text.",
         references=(
             INTERPRETING,
             guides("a marker for the end"),
@@ -201,8 +201,8 @@ def event_names_stable(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.GUIDE,
-        "Tokens sent as raw text are shown to survive line breaks and to have an end that cannot be a token; "
-        "JSON needs no such proof.",
+        "Tokens sent as raw text demonstrably survive line breaks and end with a mark that cannot be a token; "
+        "tokens in JSON need no such proof.",
         references=(
             INTERPRETING,
             guides("JSON in the data field"),
@@ -241,12 +241,12 @@ def _passes(finding: Finding | None) -> bool:
         MAY,
         Severity.MEDIUM,
         Basis.OPS,
-        "Every payload fits the JSON Schema that its consumers were given, where one is given to the check as well.",
+        "Every payload fits the JSON Schema of its consumers, where the check is given that schema.",
         references=(
             "OpenAPI 3.2, Media Type Object, itemSchema: https://spec.openapis.org/oas/v3.2.0.html#media-type-object",
             "JSON Schema, Core: https://json-schema.org/draft/2020-12/json-schema-core",
         ),
-        breaks="Consumers whose types were generated from the schema.",
+        breaks="Consumers whose types were generated from the schema fail.",
         fix="Generate the schema from the type that is serialized, rather than writing both.",
     ),
     scenarios=(*PLAIN, "mid-error"),

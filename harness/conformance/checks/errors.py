@@ -55,8 +55,8 @@ def joined(seen: Observed) -> Finding | None:
             guides("a message that the client can act on"),
         ),
         breaks=(
-            "Clients that must tell what can be retried; browser code that reads the data of an error event, "
-            "where the connection's own error event has none."
+            "Clients cannot decide what to retry; browser code reads the data of an error event, and the "
+            "connection's own error event has none."
         ),
         fix=(
             'Answer every failure through one serializer: {"error": {"code": ..., "message": ...}}, before the '
@@ -115,8 +115,8 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             guides("no silent truncation"),
         ),
         breaks=(
-            'Clients whose error state is overwritten by "complete"; OpenAI\'s SDKs raise at the error and never '
-            "see the marker."
+            '"Complete" overwrites the error state of clients; OpenAI\'s SDKs raise at the error and never see the '
+            "marker."
         ),
         fix="Write the marker of success on the path of success only, never in a finally block.",
     ),
@@ -148,7 +148,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
             guides("errors are events of their own"),
             INTERPRETING,
         ),
-        breaks="Users and agents take the message of an exception for words of the model.",
+        breaks="Users and agents take an exception's message for text of the model.",
         fix="Send errors as event: error with a JSON object, never through the function that writes tokens.",
     ),
     scenarios=(*FAULTED, *HAPPY),
@@ -183,14 +183,14 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "A failure after the first token is told in an error event, which is the last event of the stream.",
+        "A failure after the first token is reported in an error event, which is the last event of the stream.",
         references=(
             ANTHROPIC,
             ASPNET_SSE,
             guides("an error event after the first token"),
             issue("vllm-project/vllm", 2694),
         ),
-        breaks="Users take half an answer for a whole one: no SDK that was read here notices a missing end marker.",
+        breaks="Users take half an answer for a whole one: no SDK that we read notices a missing end marker.",
         fix="Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
     ),
     scenarios=("mid-error",),

@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(rb"(?:data|event): ?")
         MUST,
         Severity.HIGH,
         Basis.SPEC,
-        "Line breaks in a provider's error message stay inside the event that the message is sent in.",
+        "Line breaks in a provider's error message stay inside the event that carries the message.",
         references=(
             PARSING,
             guides("an exception's message can break the event it is written into"),
@@ -71,13 +71,13 @@ def _goes_on(line: Line) -> bool:
         MUST,
         Severity.HIGH,
         Basis.COMPAT,
-        "An error that a relay puts into a stream begins an event of its own, also when the upstream was cut in the "
-        "middle of one.",
+        "An error that a relay adds to a stream is an event of its own, even when the upstream was cut in the "
+        "middle of an event.",
         references=(
             INTERPRETING,
             "sub2api#1471",
         ),
-        breaks="Every parser: it finds JSON that is not valid where the error should be.",
+        breaks="Every parser finds invalid JSON in the place of the error.",
         fix="When the last byte sent was not the end of a blank line, write two line feeds before the error event.",
     ),
     scenarios=("mid-cut",),

@@ -43,7 +43,7 @@ def _times(seen: Observed) -> list[int]:
             issue("dotnet/aspnetcore", 64118),
             NGINX_PROXY,
         ),
-        breaks="Everybody: the time to the first token becomes the time of the whole answer.",
+        breaks="For every user the time to the first token becomes the time of the whole answer.",
         fix="Flush after each event, and turn off buffering in everything between.",
     ),
     scenarios=("lockstep",),
@@ -110,10 +110,10 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
             guides("every event is flushed"),
             NGINX_PROXY,
         ),
-        breaks="Everybody: a chat that hangs, then dumps everything.",
+        breaks="Every user sees a chat that hangs, then shows everything at once.",
         fix=(
-            "Flush after each event, and turn off buffering in everything between; `streamgauge diagnose` names "
-            "who holds it."
+            "Flush after each event, and turn off buffering in everything between; `streamgauge diagnose` names the"
+            " hop that holds tokens back."
         ),
     ),
     scenarios=HAPPY,
@@ -147,13 +147,13 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.HIGH,
         Basis.GUIDE,
-        "A stream that is compressed is flushed through the compressor at each event, so that each can be "
-        "decoded on arrival.",
+        "A compressed stream is flushed through the compressor at each event, so that each event can be decoded"
+        " on arrival.",
         references=(
             "zlib manual, Z_SYNC_FLUSH: https://zlib.net/manual.html#Basic",
             guides("no compression of the stream"),
         ),
-        breaks="Browsers: they always offer gzip and br, so what works with curl hangs for them.",
+        breaks="Browsers always offer gzip and br, so a stream that works with curl hangs in them.",
         fix="Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
     ),
     scenarios=("gzip",),
@@ -183,7 +183,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         Basis.GUIDE,
         "Events reach the client spread over many reads and over time, not bunched into few.",
         references=(guides("tokens come one by one"),),
-        breaks="Interfaces that print in jerks.",
+        breaks="Interfaces print the text in jerks.",
         fix="Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
     ),
     scenarios=HAPPY,

@@ -35,7 +35,7 @@ def data_lines(seen: Observed) -> list[Line]:
         MUST,
         Severity.HIGH,
         Basis.SPEC,
-        "Every line that is no comment begins with one of the field names data, event, id and retry, in "
+        "Every line that is not a comment begins with one of the field names data, event, id and retry, in "
         "lower case and without a space before it.",
         references=(
             INTERPRETING,
@@ -79,8 +79,8 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
             wpt("format-data-before-final-empty-line"),
         ),
         breaks=(
-            "Nearly every parser discards what was pending: the last token, the usage or the end marker "
-            "(openai-python, openai-go, httpx-sse, EventSource and .NET's, tried); openai-node 7.57 hands it on."
+            "Nearly every parser discards an unfinished event: the last token, the usage or the end marker "
+            "(openai-python, openai-go, httpx-sse, EventSource and .NET's, tried); openai-node 7.57 passes it on."
         ),
         fix="End every event with two line feeds, the end marker too.",
     ),
@@ -150,7 +150,7 @@ def _is_json(value: str, wanted: type) -> bool:
             INTERPRETING,
             wpt("format-newlines"),
         ),
-        breaks="Everything after the line break is lost, and code collapses; the same hole lets text forge events.",
+        breaks=("Everything after the line break is lost, and code collapses; the same flaw lets text forge events."),
         fix="Put tokens into JSON, or write one data line for each line of the text.",
     ),
     scenarios=("newlines", *PLAIN),

@@ -95,8 +95,8 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "One space follows the colon of a data line; none is legal, but some clients ask for it, and raw "
-        "text loses its own first space.",
+        "One space follows the colon of a data line; no space is legal, but some clients need it, and raw text "
+        "loses its own first space.",
         references=(
             INTERPRETING,
             wpt("format-leading-space"),
@@ -157,7 +157,7 @@ def no_empty_data(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "No block has only event, id or retry and no data; such a block is legal, and dispatched to nobody.",
+        "No block has only event, id or retry and no data; such a block is legal, but no client receives it.",
         references=(
             INTERPRETING,
             wpt("format-field-event", "format-field-id"),
@@ -187,15 +187,15 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
         MUST,
         Severity.LOW,
         Basis.SPEC,
-        "Ids hold no NUL and differ from event to event, and fit a request header; retry is a number in ASCII digits.",
+        "Ids contain no NUL, differ from event to event and fit a request header; retry is a number in ASCII digits.",
         references=(
             LAST_EVENT_ID,
             INTERPRETING,
             wpt("format-field-id-null", "format-field-retry-bogus"),
         ),
         breaks=(
-            "Browsers ignore the field, and resume at the wrong place or not at all; a long or strange id needs "
-            "a CORS preflight."
+            "Browsers ignore an invalid field, and resume at the wrong place or not at all; a long or strange id "
+            "needs a CORS preflight."
         ),
         fix="Use a short ASCII counter as the id, and milliseconds in digits as retry.",
     ),

@@ -37,7 +37,10 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
         "Every payload is one GenerateContentResponse: candidates with content of role model in parts, or only "
         "promptFeedback or usageMetadata; usageMetadata counts up.",
         references=(GEMINI,),
-        breaks="The SDKs' validation of each response; accounts that add usage up count it many times over.",
+        breaks=(
+            "The SDKs validate each response and refuse other shapes; accounts that add usage up count it many "
+            "times over."
+        ),
         fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
     ),
     scenarios=(*HAPPY, "tools"),

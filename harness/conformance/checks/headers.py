@@ -33,7 +33,7 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
         Severity.CRITICAL,
         Basis.SPEC,
         "An event stream has one Content-Type, text/event-stream, with no charset but utf-8, and its body is "
-        "no HTML page; NDJSON has application/x-ndjson.",
+        "not an HTML page; NDJSON has application/x-ndjson.",
         references=(
             EVENTSOURCE,
             wpt("format-mime-bogus", "format-mime-trailing-semicolon", "format-utf-8"),
@@ -72,8 +72,7 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
         SHOULD,
         Severity.MEDIUM,
         Basis.GUIDE,
-        "Cache-Control forbids the reuse of a stream: it holds no-cache or no-store, and neither public nor "
-        "a lifetime.",
+        "Cache-Control forbids the reuse of a stream: it has no-cache or no-store, and neither public nor a lifetime.",
         references=(
             EVENTSOURCE,
             rfc(9111, "5.2.2", "Response Directives"),
@@ -144,15 +143,15 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.OPS,
-        "The stream is not compressed, even for a client that offers to take compression.",
+        "The stream is not compressed, even when the client accepts compression.",
         references=(
             rfc(9110, "8.4", "Content-Encoding"),
             rfc(9110, "12.5.5", "Vary"),
             guides("no compression of the stream"),
         ),
         breaks=(
-            "Tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens "
-            "tells what they are."
+            "Tokens wait in the compressor; simple clients have no decoder; the length of compressed tokens reveals"
+            " their text."
         ),
         fix="Leave text/event-stream out of the media types that are compressed.",
     ),
@@ -216,7 +215,7 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
             rfc(6585, "4", "429 Too Many Requests"),
             rfc(9110, "10.2.3", "Retry-After"),
         ),
-        breaks="The SDKs of OpenAI and Anthropic read it; without it they come back at times of their own.",
+        breaks="The SDKs of OpenAI and Anthropic read it; without it they retry at times of their own.",
         fix="Send Retry-After with every 429 and 503, and pass on that of the upstream.",
     ),
     scenarios=tuple(SCENARIOS),
@@ -256,13 +255,13 @@ def _retry_seconds(value: str, now_ns: int | None) -> float | None:
         SHOULD,
         Severity.LOW,
         Basis.GUIDE,
-        "The answer carries an identifier of the request, such as x-request-id or traceparent, which is "
-        "another one each time.",
+        "The answer carries an identifier of the request, such as x-request-id or traceparent, and each request"
+        " gets a new one.",
         references=(
             "W3C Trace Context: https://www.w3.org/TR/trace-context/",
             guides("log the request id"),
         ),
-        breaks="A complaint of a user cannot be found in the logs.",
+        breaks="A user's complaint cannot be found in the logs.",
         fix="Return in a header the identifier under which the request is logged.",
     ),
     scenarios=HAPPY,

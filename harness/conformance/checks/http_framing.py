@@ -31,7 +31,7 @@ from streamgauge.wire import End, Framing
             "browsers reconnect; a body that ends with the connection hides every cut."
         ),
         fix=(
-            "Catch failures in the handler, send an error event and return; raise the time limits of what cuts "
+            "Catch failures in the handler, send an error event and return; raise the time limits of whatever cuts "
             "the connection."
         ),
     ),
@@ -62,8 +62,8 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.HIGH,
         Basis.SPEC,
-        "A stream carries no Content-Length: one that does was held until it was complete; and never both "
-        "that and Transfer-Encoding.",
+        "A stream carries no Content-Length, which shows that it was held until it was complete, and never both"
+        " Content-Length and Transfer-Encoding.",
         references=(
             rfc(9112, "6.2", "Content-Length"),
             rfc(9112, "6.3", "Message Body Length"),
@@ -71,7 +71,7 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
         fix=(
-            "Take out what collects the answer: output caching, response buffering, middleware that reads the "
+            "Remove whatever collects the answer: output caching, response buffering, middleware that reads the "
             "whole body."
         ),
     ),

@@ -45,8 +45,7 @@ MANY: Final = 300
         SHOULD,
         Severity.MEDIUM,
         Basis.GUIDE,
-        "What is sent to keep the connection alive is a comment or the dialect's own ping, never an empty or "
-        "made-up token.",
+        "A heartbeat is a comment or the dialect's own ping, never an empty or made-up token.",
         references=(
             AUTHORING,
             ANTHROPIC,
@@ -88,8 +87,8 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "Comments that keep the connection alive break no SDK: no id is in force when one makes a block of its own, "
-        "and at most 300 follow each other.",
+        "Heartbeat comments break no SDK: no id is in force when a comment is a block of its own, and at most "
+        "300 comments follow each other.",
         references=(
             source("openai-python 3.3.1, run", "after an id, a comment and a blank line raise JSONDecodeError"),
             source("go-openai, read", "more than 300 lines without data raise ErrTooManyEmptyStreamMessages"),
@@ -130,7 +129,7 @@ def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.GUIDE,
-        "While no token comes in mid-stream, something is sent at least every 15 s.",
+        "While no token arrives in mid-stream, the server sends something at least every 15 s.",
         references=(
             AUTHORING,
             guides("an empty comment every 15 s"),
@@ -163,12 +162,12 @@ def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
         SHOULD,
         Severity.HIGH,
         Basis.OPS,
-        "While the first token is waited for, something is sent at least every 15 s.",
+        "Before the first token, the server sends something at least every 15 s.",
         references=(AUTHORING, issue("BerriAI/litellm", 34374)),
         breaks="A long prefill or reasoning ends in a 504 of ALB or CloudFront, or in the client's read timeout.",
         fix=(
-            "Send the head and a first comment after 10 s at the latest, then one every 15 s. It is a choice: after the"
-            " head a failure can no longer be told by its status, only by an error event."
+            "Send the head and a first comment after 10 s at the latest, then one every 15 s. The price: after the "
+            "head only an error event can report a failure, and no longer the status."
         ),
     ),
     scenarios=("quiet-start",),
@@ -222,7 +221,7 @@ def _longest_gap(transcript: Transcript, since_ns: int) -> int:
         SHOULD,
         Severity.HIGH,
         Basis.OPS,
-        "Heartbeats do not run for ever over a dead upstream: an error follows within 180 s.",
+        "Heartbeats do not hide a dead upstream for ever: an error follows within 180 s.",
         references=("kimi-code#1798", "Rapid-MLX#1359", guides("a timeout of its own around the model")),
         breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
         fix="Give each token of the upstream a timeout of its own, and send an error event when it fires.",

@@ -103,7 +103,7 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         "Every payload is a chat.completion.chunk with id, created, model and choices, each choice with "
         "index, delta and finish_reason, and the first delta names the role.",
         references=(OPENAI_CHAT,),
-        breaks="Typed SDKs (Go, Rust, .NET, Java), and whatever adds up choices by index.",
+        breaks="Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail.",
         fix=(
             "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
             "role first."
@@ -158,7 +158,7 @@ def _shape_problem(chunk: Chunk) -> str | None:
             OPENAI_CHAT,
             source("Ollama, read", "ids of its OpenAI route are chatcmpl-0 to chatcmpl-998"),
         ),
-        breaks="Interfaces and tracers that tell messages apart by id.",
+        breaks="Interfaces and tracers tell messages apart by id.",
         fix="Make the id once for each request, with enough randomness.",
     ),
     scenarios=HAPPY,
@@ -258,7 +258,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
             ),
             issue("vllm-project/vllm", 54947),
         ),
-        breaks="Accounts show no cost; LangChain's usage_metadata is None.",
+        breaks="Cost reports show nothing; LangChain's usage_metadata is None.",
         fix="Ask the upstream for usage, and pass its last chunk on.",
     ),
     scenarios=HAPPY,
@@ -303,7 +303,7 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
             issue("streamlit/streamlit", 8084),
             OPENAI_CHAT,
         ),
-        breaks="Every application that reads choices[0]: IndexError.",
+        breaks="Every application that reads choices[0] fails with IndexError.",
         fix="Keep the connection alive with comments, not with empty chunks.",
     ),
     scenarios=HAPPY,

@@ -30,7 +30,7 @@ from streamgauge.protocol.dialects.payload import NotJson, decode
             issue("openai/openai-python", 2806),
         ),
         breaks=(
-            "Code that adds the deltas up raises KeyError, merges arguments of two calls, or calls "
+            "Code that adds the deltas up raises KeyError, merges the arguments of two calls, or calls "
             '"get_weatherget_weather".'
         ),
         fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
@@ -70,7 +70,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
             OPENAI_CHAT,
             rfc(8259, "2", "JSON Grammar"),
         ),
-        breaks="Every agent framework: the call cannot be made.",
+        breaks="No agent framework can make the call.",
         fix="Pass the fragments of arguments on as they come.",
     ),
     scenarios=(*HAPPY, "tools"),

@@ -24,7 +24,7 @@ ERROR_KEYS: Final = ("message", "type", "param", "code")
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "A chunk of a success has no error key, not even null.",
+        "A chunk without a failure has no error key, not even null.",
         references=(source("openai-go, read", "the key alone makes a StreamError"),),
         breaks="openai-go ends the stream with an error.",
         fix="Leave the key out where there is no error.",
@@ -63,7 +63,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks=(
             "openai-python, openai-node, openai-go and go-openai take a stream without it for complete (tried); "
-            "openai-node knows no other spelling."
+            "openai-node accepts no other spelling."
         ),
         fix="Write exactly data: [DONE] and a blank line after the last chunk.",
     ),
@@ -101,15 +101,15 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        'An error is {"error": {"message", "type", "param", "code"}}, in the body of a refusal and as a '
-        "payload in mid-stream.",
+        'An error is {"error": {"message", "type", "param", "code"}}, in the body of a refusal and as a payload'
+        " in mid-stream.",
         references=(
             OPENAI_ERRORS,
             issue("vllm-project/vllm", 19650),
             issue("huggingface/text-generation-inference", 2668),
             source("openai-python 3.3.1, run", "an error without the key is given out as a chunk"),
         ),
-        breaks="openai-python gives the error out as an ordinary chunk whose choices are None (tried).",
+        breaks="openai-python returns the error as an ordinary chunk whose choices are None (tried).",
         fix="Send the error object under the key error, as data, with or without event: error.",
     ),
     scenarios=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),

@@ -40,7 +40,7 @@ _PARTS: Final = {
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "Every event has a name, and it is the type that its payload names; ids are for streams that can be resumed.",
+        "The name of every event is the type that its payload states; only streams that can be resumed have ids.",
         references=(OPENRESPONSES, OPENAI_RESPONSES),
         breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (tried).",
         fix="Write the event line from the payload's own type.",
@@ -198,7 +198,10 @@ class _Life:
         "the whole response and, when completed, its usage.",
         references=(OPENAI_RESPONSES, OPENRESPONSES),
         breaks="SDKs end without an error, and the caller holds half a response.",
-        fix="Write one of the three on every path; data: [DONE] behind it only for clients of OpenResponses.",
+        fix=(
+            "Write exactly one of the three on every path; write data: [DONE] after it only for clients of "
+            "OpenResponses."
+        ),
     ),
     scenarios=(*HAPPY, "tools"),
     applies=responses,
@@ -235,10 +238,13 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.MEDIUM,
         Basis.DIALECT,
-        "A failure in mid-stream is told by a flat error event, by response.failed with its error, or by both in that "
-        "order.",
+        "A failure in mid-stream is reported by a flat error event, by response.failed with its error, or by "
+        "both in that order.",
         references=(OPENAI_RESPONSES, OPENRESPONSES),
-        breaks="openai-python hands the flat event over without raising, openai-node throws at it: both want both.",
+        breaks=(
+            "openai-python passes the flat event on without raising, openai-node throws at it: clients of both need"
+            " both events."
+        ),
         fix="Send both: error with code, message and param beside its type, then response.failed.",
     ),
     scenarios=("mid-error", *HAPPY),

@@ -78,8 +78,8 @@ def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
         SHOULD,
         Severity.MEDIUM,
         Basis.SPEC,
-        "Where events have ids, a request with Last-Event-ID is answered with what follows that event, without a gap"
-        " and without what the client has.",
+        "Where events have ids, the answer to a request with Last-Event-ID continues after that event, without "
+        "a gap and without repeating events.",
         references=(
             LAST_EVENT_ID,
             EVENTSOURCE,
@@ -88,8 +88,7 @@ def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
         ),
         breaks="Users of EventSource see text twice, or miss some.",
         fix=(
-            "Keep what was sent under its ids for a minute and continue after the one that is asked for; otherwise send"
-            " no ids."
+            "Keep sent events under their ids for a minute and continue after the requested one; otherwise send no ids."
         ),
     ),
     scenarios=("resume",),
@@ -126,16 +125,16 @@ def last_event_id_honoured(case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "A client that reconnects does not start a second generation, which is paid for, without being told.",
+        "A client that reconnects does not start, and pay for, a second generation without knowing it.",
         references=(
             EVENTSOURCE,
             issue("obot-platform/obot", 1857),
             guides("close the EventSource on an error"),
         ),
-        breaks="Bills: each connection of an EventSource that is cut lets the model answer from the beginning.",
+        breaks="Each cut connection of an EventSource lets the model answer from the beginning, at full price.",
         fix=(
-            "Give each prompt a key of its own, and continue or refuse (204 ends the reconnecting) where it is known;"
-            " take prompts by POST, which EventSource does not repeat."
+            "Give each prompt a key of its own, and continue or refuse a known key (204 ends the reconnecting); "
+            "take prompts by POST, which EventSource does not repeat."
         ),
     ),
     scenarios=("resume",),

@@ -63,7 +63,7 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "No API key, credential or connection string stands in any header or event, error messages included.",
+        "No API key, credential or connection string appears in any header or event, error messages included.",
         references=(
             guides("keys stay on the server"),
             (
@@ -92,13 +92,13 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.GUIDE,
-        "No answer holds a stack trace, a path of a source file, the name of an exception's type or a "
+        "No answer contains a stack trace, a path of a source file, the name of an exception's type or a "
         "developer's error page.",
         references=(
             guides("a message for the client, the details for the log"),
             "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
         ),
-        breaks="It tells an attacker what runs where.",
+        breaks="An attacker learns which software runs where.",
         fix="Turn the developer's error page off in production, and answer failures with a message of your own.",
     ),
     scenarios=(*REFUSALS, "mid-error", "mid-cut", "wrong-method", *HAPPY),
@@ -157,13 +157,13 @@ def prompt_not_in_url(case: Case) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.SPEC,
-        "Credentials are not allowed to every origin: neither to * nor to whatever Origin was sent.",
+        "Credentials are not allowed to every origin: neither to * nor to any Origin that a request states.",
         references=(
             CORS,
             wpt("eventsource-cross-origin"),
         ),
         breaks="Any site can read the stream of a user who is logged in.",
-        fix="Allow a list of origins, and credentials to those only.",
+        fix="Allow a list of origins, and credentials only to those.",
     ),
     scenarios=("cors", "gzip"),
     wants=answer,
@@ -263,13 +263,12 @@ def application(case: Case) -> str | None:
         MUST,
         Severity.HIGH,
         Basis.GUIDE,
-        "What the model's provider says of a failure, and the exceptions of the library that calls it, stay on the"
-        " server.",
+        "The provider's own error messages, and the exceptions of the library that calls it, stay on the server.",
         references=(
             guides("no raw exceptions of the provider to the client"),
             "OWASP, Improper Error Handling: https://owasp.org/www-community/Improper_Error_Handling",
         ),
-        breaks="It tells organisation ids, names of deployments and parts of prompts.",
+        breaks="They reveal organisation ids, names of deployments and parts of prompts.",
         fix="Answer with a message of your own and the request's id, and write the exception to the log.",
     ),
     scenarios=(*REFUSALS, *FAULTED, *HAPPY),
@@ -309,13 +308,13 @@ def _is_behind(seen: Observed, case: Case) -> bool:
         MUST,
         Severity.CRITICAL,
         Basis.OPS,
-        "An event's id continues a stream only for the user to whom it was given.",
+        "An event's id continues a stream only for the user who received it.",
         references=(
             "frontmcp, a stream replayed to others: https://github.com/advisories/GHSA-84j6-jc92-77jm",
             LAST_EVENT_ID,
         ),
         breaks="Whoever guesses or sees an id reads another user's answer.",
-        fix="Keep what can be replayed under the user as well as the id, and answer 404 to anybody else.",
+        fix="Store replayable events under the user as well as the id, and answer 404 to everyone else.",
     ),
     scenarios=("replay",),
     applies=resumable,

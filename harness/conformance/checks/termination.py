@@ -162,14 +162,14 @@ def _has_upstream(case: Case) -> str | None:
         MUST,
         Severity.CRITICAL,
         Basis.OPS,
-        "When the upstream dies in mid-stream the client can tell: by an error event or an unclean end of "
-        "the transport, never by a clean end.",
+        "When the upstream dies in mid-stream the client can notice: by an error event or an unclean end of the"
+        " transport, never by a clean end.",
         references=(
             rfc(9112, "8", "Handling Incomplete Messages"),
             issue("vllm-project/vllm", 2694),
             guides("no silent truncation"),
         ),
-        breaks="Every SDK that was read here takes a clean end for success.",
+        breaks="Every SDK that we read takes a clean end for success.",
         fix=(
             "Turn an upstream that ends without its own end marker into an error event; never write a marker "
             "that the upstream did not send."
