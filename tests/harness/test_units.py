@@ -30,7 +30,7 @@ def test_a_duration_is_read_in_nanoseconds(text: str, expected: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "ms", "-1s", "1s2", "1 s", "1,5s", "1e3s", "s1", "1d", ".5s", "1.s", "٥s", "inf", "9" * 500 + "s"]
 )
-def test_what_is_no_duration_is_a_usage_error_that_quotes_it(text: str) -> None:
+def test_a_text_that_is_not_a_duration_is_a_usage_error_that_quotes_it(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_duration(text, "--timeout")
     assert caught.value.message.startswith(f"--timeout {text!r} is not")

@@ -17,7 +17,7 @@ from streamgauge.units import MS
 from tests.reports.report_builders import full_run, stream, write_streams
 
 
-def test_a_row_is_what_the_metrics_say_of_its_stream(tmp_path: Path) -> None:
+def test_a_row_holds_the_metrics_of_its_stream(tmp_path: Path) -> None:
     records = [stream(0, ttft_ms=250), stream(1, tokens=0, outcome=Outcome.TRUNCATED, detail="no token")]
     write_streams(tmp_path, records)
 
@@ -61,7 +61,7 @@ def test_a_directory_without_records_is_a_usage_error(tmp_path: Path) -> None:
         write_parquet(tmp_path)
 
 
-def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_pyarrow_the_error_names_the_package_to_install(tmp_path: Path) -> None:
     directory = full_run(tmp_path)
     program = (
         "import sys; sys.modules['pyarrow'] = None\n"  # what an import of something that is not installed finds

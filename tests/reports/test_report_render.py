@@ -1,4 +1,4 @@
-"""The reports as a whole: what is in them, and that they can be made from any part of a run."""
+"""The whole reports: their content, and that any part of a run is enough to make one."""
 
 import re
 import subprocess
@@ -133,7 +133,7 @@ def test_the_numbers_are_those_of_the_summary(tmp_path: Path) -> None:
     assert f"{summary.output_tokens_per_s:,.0f}" in text
 
 
-def test_the_summary_of_the_run_file_wins_and_a_difference_is_said(tmp_path: Path) -> None:
+def test_the_summary_of_the_run_file_wins_and_a_caveat_names_the_difference(tmp_path: Path) -> None:
     runs.write(tmp_path / runs.RUN, manifest(summary_of([stream(n, ttft_ms=777) for n in range(3)])))
     write_streams(tmp_path, [stream(1)])
 
@@ -158,7 +158,7 @@ def test_an_interrupted_run_is_computed_from_its_records(tmp_path: Path) -> None
     assert "Goodput 90.0 %" in text, "the objectives come from the settings"
 
 
-def test_an_objective_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_objective_is_named_in_a_caveat(tmp_path: Path) -> None:
     write_streams(tmp_path, [stream(1)])
     runs.write(tmp_path / runs.RUN, manifest(settings={"slos": ["ttft < soon"]}))
 
@@ -167,7 +167,7 @@ def test_an_objective_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "The objective 'ttft < soon' could not be read" in page_of(tmp_path).text
 
 
-def test_what_is_not_measured_is_shaded_in_what_runs_over_time(tmp_path: Path) -> None:
+def test_the_time_outside_the_measured_window_is_shaded(tmp_path: Path) -> None:
     write_streams(tmp_path, [stream(n) for n in range(40)])
     begin_ns = stream(0).start_ns + 500 * MS
     runs.write_window(tmp_path, Window(begin_ns, begin_ns + 1_400 * MS))
@@ -178,7 +178,7 @@ def test_what_is_not_measured_is_shaded_in_what_runs_over_time(tmp_path: Path) -
     assert "measured window</td><td>1.4 s" in re.sub(r'<td class="[^"]*">', "<td>", page)
 
 
-def test_the_truth_is_shown_beside_what_was_reported(tmp_path: Path) -> None:
+def test_true_values_are_shown_beside_reported_ones(tmp_path: Path) -> None:
     records = [stream(n) for n in range(3)]
     known = {record.id: Ledgered(0, [199 * MS + 20 * MS * token for token in range(10)]) for record in records}
     write_streams(tmp_path, records)
@@ -190,7 +190,7 @@ def test_the_truth_is_shown_beside_what_was_reported(tmp_path: Path) -> None:
     assert "| ttft, true | 199.0 | 199.0 | 199.0 | 199.0 |" in (tmp_path / "report.md").read_text()
 
 
-def test_a_torn_last_line_costs_itself_and_is_said(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_left_out_and_counted_in_a_caveat(tmp_path: Path) -> None:
     write_streams(tmp_path, [stream(1), stream(2)])
     whole = (tmp_path / runs.STREAMS).read_bytes()
     (tmp_path / runs.STREAMS).write_bytes(whole + whole[:100])
@@ -418,7 +418,7 @@ def test_reports_import_no_load_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_objective_stands_beside_what_was_measured(tmp_path: Path) -> None:
+def test_an_objective_stands_beside_its_measured_value(tmp_path: Path) -> None:
     totals = Totals([parse_slo("ttft p95 < 100ms"), parse_slo("error_rate <= 1%")])
     records = [stream(n) for n in range(10)]
     for record in records:

@@ -1,4 +1,4 @@
-"""What the figures draw, against sums that can be done by hand."""
+"""The data of the drawings, against sums done by hand."""
 
 from pathlib import Path
 

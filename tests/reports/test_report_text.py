@@ -1,4 +1,4 @@
-"""Foreign text and values as readers see them."""
+"""Untrusted text and values as a report shows them."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from streamgauge.reports.text import LONGEST, clean, label, md, md_block, md_cod
 from streamgauge.units import plural
 
 
-def test_clean_removes_what_can_act_and_keeps_the_words() -> None:
+def test_clean_removes_active_characters_and_keeps_the_words() -> None:
     assert clean("a\x1b[31mb\x1b]0;title\x07c\x9b31m\x00\x7f\u202ed\te\n") == "abc31md\te\n"
 
 
@@ -27,7 +27,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(value: float | None, shown: 
     assert percent(value) == shown
 
 
-def test_what_is_absent_is_a_dash() -> None:
+def test_an_absent_value_is_a_dash() -> None:
     assert [ms(None), ms_cell(None), number(None)] == ["–"] * 3
 
 

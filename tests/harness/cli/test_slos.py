@@ -18,7 +18,9 @@ def test_all_met_goes_on() -> None:
 
 
 @pytest.mark.parametrize("results", [[MISSED], [MET, MISSED], [UNKNOWN, MISSED]])
-def test_a_miss_fails_and_says_what_was_measured(results: list[SloResult], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missed_objective_fails_and_the_measured_value_is_printed(
+    results: list[SloResult], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(typer.Exit) as caught:
         judge_slos(results)
     assert caught.value.exit_code == 1

@@ -1,4 +1,4 @@
-"""Rules that stop a run, over hand-made records and a hand-driven clock."""
+"""Rules that stop a run, over hand-made records and times."""
 
 from contextlib import suppress
 
@@ -16,7 +16,7 @@ from tests.builders.tapes import START_NS
 
 
 def ended(at_s: float, *token_ms: int, outcome: Outcome = Outcome.OK, warmup: bool = False) -> StreamRecord:
-    """A stream that ended so long after the run's start, with tokens so long after its own."""
+    """A stream that ended `at_s` after the run's start, with tokens at `token_ms` after its own start."""
     at = [ms * MS for ms in token_ms]
     last = at[-1] if at else 0
     return StreamRecord(
@@ -108,7 +108,7 @@ def test_a_rule_trips_when_a_whole_window_has_passed() -> None:
     assert reason == "ttft p95 > 2000ms for 10s (it was 3000 ms over 11 streams)"
 
 
-def test_what_is_at_the_limit_or_below_does_not_trip() -> None:
+def test_a_value_at_the_limit_or_below_does_not_trip() -> None:
     assert tripped("ttft p95 > 3s for 10s", SLOW, 20) is None
 
 

@@ -1,4 +1,4 @@
-"""The client's error floor in words, and what it covers."""
+"""The client's error floor: its lines, and the runs that it covers."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def floor() -> Calibration:
     )  # fmt: skip
 
 
-def test_the_floor_is_what_was_reported_less_what_was_true() -> None:
+def test_the_floor_is_the_reported_value_minus_the_true_value() -> None:
     made = floor()
     assert made.ttft_error_ms is not None
     assert (made.ttft_error_ms.p50, made.ttft_error_ms.p99) == (0.5, 0.5)

@@ -1,4 +1,4 @@
-"""Percentiles are values that were measured; those of a histogram are near them."""
+"""Exact percentiles are measured values; percentiles of a histogram are within its relative error."""
 
 import random
 

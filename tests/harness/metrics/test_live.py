@@ -1,4 +1,4 @@
-"""Live figures: the same from one process as from several that report, and tokens/s of seconds that are complete."""
+"""Live figures: one process and several give the same, and tokens/s counts complete seconds only."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ BEGAN_S = 1_800_000_000
 def record(
     *token_ms: int, scenario: str = "Chat", outcome: Outcome = Outcome.OK, ended_s: int = 0, lag_ns: int = 1000
 ) -> StreamRecord:
-    """A stream that ended so many seconds after the run began; each token in a read of its own."""
+    """A stream that ended some seconds after the run began, with each token in its own read."""
     at_ns = [ms * MS for ms in token_ms]
     closed_ns = 2 * SECOND
     return StreamRecord(
@@ -55,7 +55,7 @@ def test_a_row_has_the_figures_of_its_streams() -> None:
     assert row.tokens_per_s == 5
 
 
-def test_what_is_not_there_is_none() -> None:
+def test_a_figure_without_data_is_none() -> None:
     live = Live()
     assert live.rows(BEGAN_S) == []
     live.add(record(outcome=Outcome.CONNECT_ERROR, ended_s=0))
@@ -87,7 +87,9 @@ RECORDS = st.lists(
 
 
 @given(RECORDS, st.lists(st.integers(0, 2), min_size=20, max_size=20), st.integers(0, 40))
-def test_workers_together_show_what_one_process_would(records: list[StreamRecord], of: list[int], later: int) -> None:
+def test_several_workers_give_the_same_figures_as_one_process(
+    records: list[StreamRecord], of: list[int], later: int
+) -> None:
     alone, master = Live(), Live()
     workers = [Live(), Live(), Live()]
     for index, (item, worker) in enumerate(zip(records, of, strict=False)):

@@ -1,4 +1,4 @@
-"""What client processes say of themselves."""
+"""The rows that client processes write about themselves."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Objectives as text."""
+"""Objectives: their grammar, and their verdicts."""
 
 import pytest
 from hypothesis import given
@@ -72,7 +72,9 @@ def test_an_objective_is_read(text: str, expected: Condition) -> None:
         ("output_tokens_per_s > 5%", 23, "a number", "'5%'"),
     ],
 )
-def test_what_cannot_be_read_is_pointed_at(text: str, character: int, expected: str, got: str) -> None:
+def test_an_error_points_at_the_first_character_that_does_not_fit(
+    text: str, character: int, expected: str, got: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         parse_slo(text)
     message = caught.value.message
@@ -148,7 +150,7 @@ def test_no_data_is_not_met() -> None:
 @given(
     st.sampled_from(["ttft < 5ms", "ttft <= 5ms", "streams_per_s > 5", "streams_per_s >= 5"]), st.integers(-4999, 4999)
 )
-def test_what_is_shown_as_measured_is_on_the_side_that_the_verdict_says(text: str, off: int) -> None:
+def test_rounding_never_moves_a_measured_value_across_the_limit(text: str, off: int) -> None:
     slo = parse_slo(text)
     found = judge_slo(slo, slo.limit + off * (1 if slo.metric == "ttft" else 0.001))
     shown = parse_slo(f"{slo.metric} {slo.op} {found.measured}").limit

@@ -1,4 +1,4 @@
-"""Records added up: what a run comes to."""
+"""Totals over hand-made records, and the summary they give."""
 
 import random
 
@@ -33,8 +33,8 @@ def test_a_run_is_the_sum_of_its_streams() -> None:
     assert summary.goodput == 0.6667
 
 
-def test_throughput_is_what_came_in_the_window_of_whichever_stream() -> None:
-    """Ten streams without a pause, each a token every 100 ms: 100 tokens/s, whatever the warm-up and the drain cut."""
+def test_throughput_counts_the_tokens_that_arrived_in_the_window() -> None:
+    """Ten streams without a pause, each a token every 100 ms: 100 tokens/s, whatever warm-up and drain cut off."""
     window = Window(START_NS + 1_000 * MS, START_NS + 2_000 * MS)
     totals = Totals(window=window)
     for user in range(10):
@@ -91,7 +91,7 @@ def test_nothing_measured_is_all_absent() -> None:
     assert summary.validity.verdict == "NO DATA"
 
 
-def test_goodput_counts_failures_against_it_and_leaves_out_what_we_cut() -> None:
+def test_goodput_counts_failed_streams_and_leaves_out_cut_ones() -> None:
     totals = Totals([parse_slo("ttft < 100ms"), parse_slo("error_rate < 50%")])
     totals.add(made(50, 60))
     totals.add(made(100, 110))
@@ -140,7 +140,7 @@ def test_an_objective_without_data_is_neither_met_nor_missed(text: str) -> None:
     assert Totals().judge_slo(parse_slo(text)).verdict is SloVerdict.NO_DATA
 
 
-def test_what_comes_after_a_summary_is_in_the_next() -> None:
+def test_streams_added_after_a_summary_are_in_the_next_summary() -> None:
     totals, random_order = Totals(), random.Random(7)
     times = [random_order.randrange(1, 10_000) for _ in range(500)]
     for number, ms in enumerate(times, 1):
@@ -183,7 +183,7 @@ def test_an_endpoint_that_refuses_is_not_fast() -> None:
 
 
 def late(record: StreamRecord, delay_ms: float, *, warmup: bool = False) -> StreamRecord:
-    """The same stream, wanted so much earlier."""
+    """The same stream, with an intended start `delay_ms` earlier."""
     intended_ns = record.start_ns - round(delay_ms * MS)
     return msgspec.structs.replace(record, intended_ns=intended_ns, warmup=warmup)
 

@@ -1,4 +1,4 @@
-"""One stream told as a timeline."""
+"""One stream as a timeline."""
 
 from streamgauge.metrics.timeline import marks, reads
 from streamgauge.protocol.reader import interpret
@@ -29,13 +29,13 @@ def test_a_stall_says_after_which_token() -> None:
     assert stall.note == "nothing for 790 ms after token 3"
 
 
-def test_a_reused_connection_is_said_to_be_one() -> None:
+def test_a_reused_connection_has_its_own_note() -> None:
     capture = play(TAPE)
     capture.reused = True
     assert "an idle connection was reused" in [mark.note for mark in marks(interpret(capture))]
 
 
-def test_each_read_tells_what_it_completed() -> None:
+def test_each_read_has_the_number_of_events_and_tokens_that_it_completed() -> None:
     rows = reads(interpret(play(TAPE, lag_ns=5)))
     assert [(row.at_ns // MS, row.lag_ns, row.events, row.tokens) for row in rows] == [
         (10, 5, 0, 0),
@@ -53,5 +53,5 @@ def test_a_read_without_a_kernel_stamp_has_no_lag() -> None:
     assert reads(interpret(capture))[0].lag_ns is None
 
 
-def test_nothing_that_did_not_happen_is_told() -> None:
+def test_a_moment_that_did_not_happen_is_left_out() -> None:
     assert [mark.what for mark in marks(interpret(play([])))] == ["request sent", "end"]

@@ -1,4 +1,4 @@
-"""What a client cannot rule out of its own figures, on hand-made streams: (arrival ms, lag ms, token events in it)."""
+"""Error bounds of a client's own figures, on hand-made streams of reads: (arrival ms, lag ms, token events)."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_nor_by_more_than_the_time_since_the_read_before() -> None:
     assert bound_ms(stream((30, 2, 4), waited_ms=800)) == pytest.approx(30 - 0.1 + 0.1)
 
 
-def test_what_the_server_wrote_at_once_is_not_held_against_a_punctual_client() -> None:
+def test_tokens_written_at_once_by_the_server_give_a_punctual_client_no_bound() -> None:
     assert bound_ms(stream((200, 0.1, 5), (300, 0.1, 5), waited_ms=0)) == 0.2
 
 
@@ -55,7 +55,7 @@ def test_an_end_in_the_same_read_counts_as_company() -> None:
     assert bound_ms(stream(*reads, waited_ms=2, end_ns=200 * MS, outcome=Outcome.INCOMPLETE)) == 0.1
 
 
-def test_a_read_without_a_stamp_is_off_by_what_the_loop_was_late_or_by_nobody_knows_what() -> None:
+def test_a_read_without_a_stamp_is_bounded_by_the_lateness_of_the_loop_or_unbounded() -> None:
     record = stream((1, 0, 0), (200, 0, 1), (220, 0, 1), stamp_source="mixed", waited_ms=14)
     assert bound_ms(record) == 14.1
     record.waits = None
@@ -91,7 +91,7 @@ def test_a_gap_between_reads_of_one_token_is_exact_however_late_they_were() -> N
 
 
 def test_tokens_that_share_a_read_may_have_waited_as_long_as_the_client_was_late() -> None:
-    """The first of the second read and the three behind it; what came in the first read has only three gaps."""
+    """Seven bounds: the three gaps inside the first read, and the four tokens of the second read."""
     record = stream((200, 0.1, 4), (300, 1, 4), (320, 0.1, 1), waited_ms=40)
     assert gap_bounds_ms(record) == [40] * 7
 
@@ -101,7 +101,7 @@ def test_but_no_longer_than_since_the_read_before() -> None:
     assert gap_bounds_ms(record) == [19.9, 19.9]
 
 
-def test_what_a_server_writes_at_once_leaves_the_gaps_of_a_punctual_client_exact() -> None:
+def test_tokens_written_at_once_leave_the_gaps_of_a_punctual_client_exact() -> None:
     assert gap_bounds_ms(stream((200, 0.1, 2), (300, 0.1, 2), waited_ms=0)) == [0.1] * 3
 
 
