@@ -14,7 +14,7 @@ from streamgauge.version import __version__
 # Imported at the first use of a name: `import streamgauge` stays cheap, and no door loads what only another one needs.
 if TYPE_CHECKING:
     from streamgauge.conformance.check import check
-    from streamgauge.conformance.optins import Allowed
+    from streamgauge.conformance.permissions import Allowed
     from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
     from streamgauge.diagnosis.cancel import cancel
     from streamgauge.diagnosis.cancellation import CancellationFile, CancelRow
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from streamgauge.protocol.record import StreamRecord
 
 _ROOMS = {
-    "Allowed": "conformance.optins",
+    "Allowed": "conformance.permissions",
     "CancelRow": "diagnosis.cancellation",
     "CancellationFile": "diagnosis.cancellation",
     "CannotMeasure": "errors",

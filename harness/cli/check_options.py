@@ -11,7 +11,7 @@ from streamgauge.cli.check_files import FORMATS, Files, Format
 from streamgauge.conformance.baseline import read_baseline, read_expected_failures
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.gate import Accepted, FailOn, parse_fail_on
-from streamgauge.conformance.optins import LONG_NS, MAX_STREAMS, Allowed
+from streamgauge.conformance.permissions import LONG_NS, MAX_STREAMS, Allowed
 from streamgauge.endpoint.credentials import check_key
 from streamgauge.errors import UsageError
 from streamgauge.files import must_be_writable

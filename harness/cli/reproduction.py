@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from streamgauge.conformance.applies import two_paths
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.registry import Check
 from streamgauge.mock_provider import dialects as mock_dialects
 from streamgauge.mock_provider import faults

@@ -11,7 +11,7 @@ import msgspec
 
 from streamgauge.conformance import daemon_threads, profiles
 from streamgauge.conformance.gate import Accepted, FailOn, apply_baseline
-from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import ChecksFile, Verdict

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from streamgauge.conformance.leaks import mask
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.profile import PLAIN, Profile
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema

@@ -7,7 +7,7 @@ import msgspec
 
 from streamgauge.conformance.applies import two_paths, with_schema
 from streamgauge.conformance.groups import GROUPS
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.profiles import PROFILES
 from streamgauge.conformance.registry import Applies, Check
 from streamgauge.conformance.scenarios import SCENARIOS

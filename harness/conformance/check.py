@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from streamgauge.conformance.batch import CheckOptions, measure
-from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import ChecksFile
 from streamgauge.conformance.scenarios.scheduler import Progress

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.dialect_confidence import SETTLE
 from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
 from streamgauge.conformance.fixes import for_products
-from streamgauge.conformance.guesses import SETTLE
 from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check

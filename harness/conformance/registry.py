@@ -25,7 +25,7 @@ from streamgauge.conformance import wants as wanted
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive
-from streamgauge.conformance.optins import MOCK, STREAM, OptIn
+from streamgauge.conformance.permissions import MOCK, STREAM, OptIn
 from streamgauge.conformance.requirement import Requirement
 from streamgauge.conformance.scenarios import SCENARIOS
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from streamgauge.conformance import guesses, profiles
+from streamgauge.conformance import dialect_confidence, profiles
 from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
 from streamgauge.conformance.hop import beside
 from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.matrix import Matrix
-from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
@@ -169,7 +169,7 @@ def observe(
     if not happy.streams:
         return case
     case.dialect = target.reader() or happy.transcript.dialect
-    case.doubt = guesses.dialect_doubt(happy.transcript)
+    case.doubt = dialect_confidence.dialect_doubt(happy.transcript)
     vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
     # An uncertain dialect gets the plain profile: no vendor exceptions.

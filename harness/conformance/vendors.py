@@ -2,8 +2,8 @@
 
 from streamgauge.conformance.cases import Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, met, unmet
-from streamgauge.conformance.optins import MOCK
 from streamgauge.conformance.payloads import objects
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.units import plural
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streamgauge.conformance.optins import Allowed
+from streamgauge.conformance.permissions import Allowed
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.run import check
 from streamgauge.conformance.scenarios.runner import Pace

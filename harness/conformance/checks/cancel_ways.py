@@ -4,7 +4,7 @@ from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, unmet, warn
-from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.cancellation import LEAVE_AFTER_TOKENS

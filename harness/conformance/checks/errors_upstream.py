@@ -7,7 +7,7 @@ from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn, worst
-from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY

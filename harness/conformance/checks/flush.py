@@ -8,7 +8,7 @@ from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, warn
-from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY

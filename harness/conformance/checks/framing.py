@@ -5,8 +5,8 @@ from typing import Final
 from streamgauge.conformance.applies import json_events, sse
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
-from streamgauge.conformance.optins import MOCK
 from streamgauge.conformance.payloads import is_sentinel
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import PLAIN

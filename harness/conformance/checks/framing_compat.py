@@ -7,7 +7,7 @@ from streamgauge.conformance.applies import sse
 from streamgauge.conformance.cases import Case, Observed, blocks
 from streamgauge.conformance.checks.framing import BOM, FIELDS, data_lines, show_line
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
-from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Verdict

@@ -5,7 +5,7 @@ from typing import Final
 from streamgauge.conformance.applies import takes_body
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
-from streamgauge.conformance.optins import PLACE, STREAM
+from streamgauge.conformance.permissions import PLACE, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY

@@ -2,7 +2,7 @@
 
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, unmet, warn
-from streamgauge.conformance.optins import STREAM
+from streamgauge.conformance.permissions import STREAM
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import PLAIN

@@ -6,7 +6,7 @@ from typing import Any, Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn, worst
-from streamgauge.conformance.optins import MOCK, OptIn
+from streamgauge.conformance.permissions import MOCK, OptIn
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.concurrent import MAX_OUTPUT

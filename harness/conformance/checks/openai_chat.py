@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
-from streamgauge.conformance.optins import MOCK
 from streamgauge.conformance.payloads import kind_of
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity

@@ -9,7 +9,7 @@ from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, unmet
-from streamgauge.conformance.optins import MOCK
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, LAST_EVENT_ID, guides, issue, wpt

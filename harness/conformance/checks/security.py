@@ -12,7 +12,7 @@ from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, worst
 from streamgauge.conformance.leaks import SECRETS, mask
-from streamgauge.conformance.optins import MOCK, PLACE
+from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence

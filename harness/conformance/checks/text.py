@@ -8,8 +8,8 @@ from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, first_difference, printable
 from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
-from streamgauge.conformance.optins import MOCK
 from streamgauge.conformance.payloads import is_sentinel
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.diagnosis.cancel_matrix import upstream_of

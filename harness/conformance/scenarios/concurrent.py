@@ -9,7 +9,7 @@ from typing import Final
 
 from streamgauge.conformance import daemon_threads
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.declaration import Concurrency, Part, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, Keys, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second

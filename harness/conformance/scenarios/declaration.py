@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.optins import MOCK, OptIn
+from streamgauge.conformance.permissions import MOCK, OptIn
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
 
 

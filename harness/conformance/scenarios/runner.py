@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from streamgauge.clocks import Offset
 from streamgauge.conformance.cases import HEARTBEAT_NS, Observed
-from streamgauge.conformance.optins import Allowed
+from streamgauge.conformance.permissions import Allowed
 from streamgauge.diagnosis import lockstep
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient

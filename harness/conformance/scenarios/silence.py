@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.units import MS, SECOND

@@ -3,7 +3,7 @@
 import json
 
 from streamgauge.conformance.cases import Position
-from streamgauge.conformance.optins import OptIn
+from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.units import SECOND
 from streamgauge.wire import End

@@ -13,7 +13,7 @@ import pytest
 from streamgauge.conformance import run
 from streamgauge.conformance.checks.security import MOCK_WORDS
 from streamgauge.conformance.judgement import judge_case
-from streamgauge.conformance.optins import NOTHING, Allowed
+from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.result import CheckResult
 from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema

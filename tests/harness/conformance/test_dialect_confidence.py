@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import guesses, profiles
+from streamgauge.conformance import dialect_confidence, profiles
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import asks, judge_case
@@ -71,7 +71,7 @@ def case_of(*tapes: Tape) -> Case:
     """As `checking.observe` settles a case whose dialect was not told."""
     observed = [tape.play() for tape in tapes]
     happy = observed[0].transcript
-    doubt = guesses.dialect_doubt(happy)
+    doubt = dialect_confidence.dialect_doubt(happy)
     return Case(
         observed=observed,
         method="POST",
@@ -119,7 +119,7 @@ def test_a_right_guess_is_believed_whatever_else_is_wrong(name: str) -> None:
 
 def test_a_dialect_that_was_told_is_never_doubted() -> None:
     told = Tape(body=WRONG["openai for one event, then token-done"][0], dialect="openai-chat").play()
-    assert guesses.dialect_doubt(told.transcript) is None
+    assert dialect_confidence.dialect_doubt(told.transcript) is None
 
 
 @pytest.mark.parametrize("body", [b'{"piece": 1}\n{"piece": 2}\n', b"".join(OLLAMA)])

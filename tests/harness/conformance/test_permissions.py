@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamgauge.conformance.optins import MOCK, NOTHING, Allowed, OptIn
+from streamgauge.conformance.permissions import MOCK, NOTHING, Allowed, OptIn
 from streamgauge.conformance.scenarios.declaration import Scenario
 
 
