@@ -47,14 +47,7 @@ def calibrate(
 
     Exit codes: 0 this client carries the load (VALID), 1 it does not, 2 usage, 3 could not measure, 130 interrupted.
     """
-    length_ns = parse_bounded(duration, "--duration")
-    length_s = length_ns / SECOND
-    stream_s = (parse_duration(ttft, "--ttft") + (tokens - 1) * parse_duration(itl, "--itl")) / SECOND
-    if length_s < 1.5 * stream_s:
-        raise UsageError(
-            f"a stream of {tokens} tokens takes {stream_s:.1f} s, and --duration is {duration}",
-            f"write --duration {2 * stream_s:.0f}s or more, or fewer --tokens",
-        )
+    _check_lengths(duration, ttft, itl, tokens)
     directory = out_dir or Path("runs") / f"calibration-{datetime.now():%Y%m%d-%H%M%S}"
     runs.must_take_a_run(directory)
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -96,6 +89,17 @@ def calibrate(
     if floor.validity.verdict != "VALID":
         err.print(f"[red]This client cannot carry that load:[/red] it is {floor.validity.verdict}")
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _check_lengths(duration: str, ttft: str, itl: str, tokens: int) -> None:
+    """Raises UsageError when too few streams would end within the duration."""
+    length_s = parse_bounded(duration, "--duration") / SECOND
+    stream_s = (parse_duration(ttft, "--ttft") + (tokens - 1) * parse_duration(itl, "--itl")) / SECOND
+    if length_s < 1.5 * stream_s:
+        raise UsageError(
+            f"a stream of {tokens} tokens takes {stream_s:.1f} s, and --duration is {duration}",
+            f"write --duration {2 * stream_s:.0f}s or more, or fewer --tokens",
+        )
 
 
 def _print(floor: Calibration) -> None:

@@ -3,24 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from streamgauge.cli.check_list import Format, List, ListFormat
 from streamgauge.cli.check_options import CostOptions, FileOptions, GateOptions
 from streamgauge.cli.check_output import print_report
+from streamgauge.cli.check_subject import SelectionOptions, SubjectOptions
 from streamgauge.cli.console import err, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetsOptions, Urls
-from streamgauge.conformance import profiles
 from streamgauge.conformance.baseline import write_baseline
 from streamgauge.conformance.batch import JOBS, CheckOptions, check_all, rejudged
-from streamgauge.conformance.check import checked_via, payload_schema, selected_checks
+from streamgauge.conformance.check import payload_schema
 from streamgauge.conformance.gate import Accepted, renewed
 from streamgauge.conformance.report import ChecksReport
 from streamgauge.conformance.targets import CheckedTarget
-from streamgauge.errors import CannotMeasure, UsageError
+from streamgauge.errors import CannotMeasure
 from streamgauge.units import plural
 
 
@@ -28,49 +26,12 @@ from streamgauge.units import plural
 def check(
     *,
     urls: Urls = None,
-    list_checks: List = False,  # noqa: ARG001 - its callback acts on it
-    list_format: Format = ListFormat.TABLE,  # noqa: ARG001 - its callback acts on it
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
-    ] = None,
-    skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None,
-    gate: GateOptions,
-    via: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Check the endpoint through the proxy at this URL, and without it: each finding says whether it is the"
-            " proxy's or the endpoint's.",
-        ),
-    ] = None,
-    schema: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A JSON Schema that every payload must fit; or {'events': {NAME: SCHEMA}}, one for each event name.",
-        ),
-    ] = None,
-    costs: CostOptions,
-    public: Annotated[
-        bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
-    ] = False,
-    clients: Annotated[
-        bool,
-        typer.Option(
-            "--clients",
-            help="Also replay the streams through popular clients, as the command clients does.",
-            show_default=False,
-        ),
-    ] = False,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"Raises or lowers the levels of checks: {', '.join(profiles.PROFILES)}; by dialect if not given.",
-        ),
-    ] = None,
+    selection: SelectionOptions,
+    subject: SubjectOptions,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets to check at the same time.")] = JOBS,
+    gate: GateOptions,
+    costs: CostOptions,
     files: FileOptions,
     targets: TargetsOptions,
 ) -> None:
@@ -96,7 +57,7 @@ def check(
     3 there was no stream to check.
     """
     subjects = targets.targets(urls)
-    selected = selected_checks(only or (), skip or ())
+    selected = selection.checks()
     rule = gate.rule()
     written = files.files()
     written.prepare()
@@ -105,11 +66,11 @@ def check(
         rule,
         baseline=gate.accepted(),
         allowed=costs.allowed(),
-        clients=clients,
-        schema=None if schema is None else payload_schema(schema),
-        via=None if via is None else _one_via(via, subjects),
+        clients=subject.clients,
+        schema=None if subject.schema is None else payload_schema(subject.schema),
+        via=subject.proxy(len(subjects)),
     )
-    subjects = [_assuming(subject, public, profile) for subject in subjects]
+    subjects = [subject.assumed_of(one) for one in subjects]
     report = _run(subjects, options, jobs)
     if gate.update_baseline and gate.baseline is not None and not report.interrupted:
         # Judged again by the new baseline, so that every file says the same.
@@ -118,20 +79,6 @@ def check(
     print_report(report, verbose=verbose)
     written.write(report)
     _exit(report)
-
-
-def _one_via(via: str, subjects: list[CheckedTarget]) -> str:
-    if len(subjects) > 1:
-        raise UsageError("--via is a second path to one endpoint, and several are given", "give one URL")
-    return checked_via(via)
-
-
-def _assuming(subject: CheckedTarget, public: bool, profile: str | None) -> CheckedTarget:
-    """The target with what the options say of it. Raises UsageError on a profile that does not exist."""
-    subject = msgspec.structs.replace(subject, public=public or subject.public, profile=profile or subject.profile)
-    if subject.profile is not None:
-        profiles.by_name(subject.profile)
-    return subject
 
 
 def _renew(path: Path, subjects: list[CheckedTarget], options: CheckOptions, report: ChecksReport) -> list[Accepted]:

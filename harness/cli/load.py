@@ -1,8 +1,8 @@
 """`streamgauge load`: a load model under Locust, records from every process in one run directory."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,43 +20,55 @@ from streamgauge.loadgen.locust_process import LOG
 from streamgauge.loadgen.result import LoadResult
 
 
-@with_groups
-def load(
-    *,
-    url: Url = None,
-    model: LoadModelOptions,
-    slo: Annotated[
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the run must achieve, the limits that stop it, and where its records go."""
+
+    slos: Annotated[
         list[str] | None,
         typer.Option(
+            "--slo",
             metavar="'METRIC < LIMIT'",
             help="An objective, as 'ttft p95 < 500ms', 'itl p99.9 <= 80ms', 'error_rate < 1%', 'goodput > 95%' or "
             "'output_tokens_per_s > 1000'; repeatable.",
         ),
-    ] = None,
+    ] = None
     max_errors: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop the run when so many streams have failed.")
-    ] = None,
+    ] = None
     abort_if: Annotated[
         list[str] | None,
         typer.Option(
             metavar="'METRIC > LIMIT for WINDOW'",
             help="Stop the run when this holds over the last WINDOW, as 'ttft p95 > 2s for 10s'; repeatable.",
         ),
-    ] = None,
+    ] = None
     scenario: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="A file of scenarios/ without .py, or a path to a locustfile; chat, or open for an open loop.",
         ),
-    ] = None,
+    ] = None
     calibration: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Show this client's error floor, which calibrate wrote; --out's if there."),
-    ] = None,
-    out_dir: Annotated[
+    ] = None
+    directory: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
-    ] = None,
+    ] = None
+
+    def keywords(self) -> dict[str, Any]:
+        """The keywords of `streamgauge.load` for the options that were given."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@with_groups
+def load(
+    *,
+    url: Url = None,
+    model: LoadModelOptions,
+    run: RunOptions,
     prompts: PromptFlags,
     target: TargetOptions,
     cluster: ClusterOptions,
@@ -91,14 +103,9 @@ def load(
     with shown() as progress:
         result = door.load(
             target.target(url),
-            slos=slo or [],
-            max_errors=max_errors,
-            abort_if=abort_if or [],
-            scenario=scenario,
-            calibration=calibration,
-            directory=out_dir,
             cluster=cluster.cluster(model.processes),
             progress=progress,
+            **run.keywords(),
             **asdict(model),
             **asdict(prompts),
         )

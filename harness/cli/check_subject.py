@@ -1,0 +1,85 @@
+"""The options of `check` for what is checked: which checks, of which endpoint, under which assumptions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from streamgauge.cli.check_list import Format, List, ListFormat
+from streamgauge.conformance import profiles
+from streamgauge.conformance.check import checked_via, selected_checks
+from streamgauge.conformance.registry import Check
+from streamgauge.conformance.targets import CheckedTarget
+from streamgauge.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """Which checks to run. The callbacks of the first two options print the list of checks and exit."""
+
+    list_checks: List = False
+    list_format: Format = ListFormat.TABLE
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
+    ] = None
+    skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None
+
+    def checks(self) -> list[Check]:
+        """The selected checks. Raises UsageError when no check is left."""
+        return selected_checks(self.only or (), self.skip or ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectOptions:
+    """What to check of each endpoint, and what to assume of it."""
+
+    via: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Check the endpoint through the proxy at this URL, and without it: each finding says whether it is the"
+            " proxy's or the endpoint's.",
+        ),
+    ] = None
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A JSON Schema that every payload must fit; or {'events': {NAME: SCHEMA}}, one for each event name.",
+        ),
+    ] = None
+    public: Annotated[
+        bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
+    ] = False
+    clients: Annotated[
+        bool,
+        typer.Option(
+            "--clients",
+            help="Also replay the streams through popular clients, as the command clients does.",
+            show_default=False,
+        ),
+    ] = False
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Raises or lowers the levels of checks: {', '.join(profiles.PROFILES)}; by dialect if not given.",
+        ),
+    ] = None
+
+    def proxy(self, targets: int) -> str | None:
+        """The URL of the proxy in front of the endpoint. Raises UsageError when there are several endpoints."""
+        if self.via is None:
+            return None
+        if targets > 1:
+            raise UsageError("--via is a second path to one endpoint, and several are given", "give one URL")
+        return checked_via(self.via)
+
+    def assumed_of(self, target: CheckedTarget) -> CheckedTarget:
+        """The target with the assumptions of these options. Raises UsageError on a profile that does not exist."""
+        public, profile = self.public or target.public, self.profile or target.profile
+        if profile is not None:
+            profiles.by_name(profile)
+        return msgspec.structs.replace(target, public=public, profile=profile)
