@@ -1,10 +1,9 @@
-"""The pytest plugin: the checks of a target as tests, and fixtures for tests of one's own streams.
+"""The pytest plugin: the checks of a target as tests, and fixtures for tests of your own streams.
 
     pytest --streamgauge-target target.toml -m streamgauge
 
-Every pytest run of an environment that has streamgauge loads this file. So it imports nothing of streamgauge until it
-is asked for something, and it stands outside of the packages: a project with a directory `harness` of its own would
-hide ours, and no pytest of it would start.
+Every pytest run in an environment with streamgauge loads this file. So it imports the rest of streamgauge only inside
+the functions that need it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +29,8 @@ class StreamgaugeWarning(UserWarning):
     """A check warned: an unmet SHOULD."""
 
 
-class CheckFailed(Exception):  # noqa: N818 - it is told as its message, not as an error of the test
-    """A check failed; the message is what there is to say of it."""
+class CheckFailed(Exception):  # noqa: N818 - pytest shows its message, not its name
+    """A check failed; the message has everything that a reader needs."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--streamgauge-warnings",
         choices=("warn", "fail", "xfail", "ignore"),
         default="warn",
-        help="What a warning of a check is: a warning of pytest's (the default), a failure, an xfail, or nothing.",
+        help="How to report a check that warns: as a pytest warning (the default), a failure, an xfail, or not at all.",
     )
     group.addoption(
         "--streamgauge-baseline",
@@ -72,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """The target files are collected beside whatever else the session has."""
+    """Collect the target files besides the other tests of the session."""
     outcome: Any = yield
     if isinstance(collector, pytest.Session):
         for name in collector.config.getoption("streamgauge_target"):
@@ -81,7 +80,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 
 class TargetFile(pytest.File):
-    """A file of targets: of one target the checks, of several a collector each."""
+    """A target file. Of one target it collects the checks, of several a collector for each target."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         from streamgauge.conformance import profiles
@@ -123,7 +122,7 @@ class TargetCollector(pytest.Collector):
 
 
 class Measurement:
-    """A target's results, measured when the first check asks for them, and once."""
+    """A target's results: measured once, when the first check needs them."""
 
     def __init__(
         self, subject: "CheckedTarget", checks: "list[Check]", accepted: "list[Accepted]", config: pytest.Config
@@ -140,7 +139,7 @@ class Measurement:
             yield CheckItem.from_parent(parent, name=check.id, measurement=self)
 
     def row(self) -> "TargetChecks":
-        """The results. Raises CheckFailed the first time, and skips after it, when there are none."""
+        """The results. Without results: raises CheckFailed the first time, and skips the test after that."""
         if self._row is None:
             self._row = self._measured()
             if self._row.checks is None:
@@ -165,7 +164,7 @@ class CheckItem(pytest.Item):
         super().__init__(**given)
         self._measurement = measurement
         self.add_marker(MARK)
-        # With `--dist loadgroup` the checks of a target go to one worker, which measures it once.
+        # With `--dist loadgroup` one worker gets all checks of a target, and measures it once.
         if self.config.pluginmanager.hasplugin("xdist"):
             self.add_marker(pytest.mark.xdist_group(measurement.subject.label))
 
@@ -174,11 +173,11 @@ class CheckItem(pytest.Item):
         assert row.checks is not None
         result = next(one for one in row.checks.results if one.id == self.name)
         if result.id in row.stale:
-            raise CheckFailed(f"the baseline lists it as accepted, and it is met now: {result.actual}")
+            raise CheckFailed(f"the baseline accepts it but it passes now: {result.actual}")
         if result.id in row.accepted:
             pytest.xfail(f"accepted by the baseline: {result.actual}")
         if result.id in row.failing:
-            # The first line is what the summary of the session shows.
+            # pytest's summary shows the first line.
             raise CheckFailed(f"{result.actual}\n\n{_story(result)}")
         if result.verdict in ("not-applicable", "inconclusive"):
             _skip(f"{result.verdict}: {result.actual}" + (f" (needs {result.needs})" if result.needs else ""))
@@ -196,7 +195,7 @@ class CheckItem(pytest.Item):
         self.add_report_section("call", MARK, _story(result))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """A finding is told in its own words: no line of this program has to do with it."""
+        """Show only the message of a finding: a traceback through this file would not help."""
         if isinstance(excinfo.value, CheckFailed | StreamgaugeWarning):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -208,7 +207,7 @@ class CheckItem(pytest.Item):
 
 def _skip(reason: str) -> None:
     skipped = pytest.skip.Exception(reason)
-    skipped._use_item_location = True  # what the summary shows: the target's file, and not this one
+    skipped._use_item_location = True  # the summary shows the target's file, not this one
     raise skipped
 
 

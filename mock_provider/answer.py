@@ -1,4 +1,4 @@
-"""What a stream says: the parts of its answer, and the text of each token. Deterministic from the plan alone."""
+"""The parts of an answer and the text of each token, which the plan alone determines."""
 
 import json
 from bisect import bisect_left
@@ -11,45 +11,45 @@ from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
 from streamgauge.mock_provider.text import token_texts
 
 MOST_CALLS = 100
-STOP_WITHIN = 10_000  # tokens of an endless stream in which a stop text is looked for
+STOP_WITHIN = 10_000  # tokens of an endless stream that are searched for a stop text
 
 
 class Tool(NamedTuple):
-    """A tool that may be called; its arguments are `{argument: text}`."""
+    """A tool; the mock calls it with the arguments `{argument: text}`."""
 
     name: str
     argument: str
 
 
-# Called where a request brings no tools of its own.
+# The tools that are called if the request declares none.
 TOOLS = (Tool("get_weather", "city"), Tool("search_documents", "query"), Tool("send_message", "text"))
 
 
 class AnswerPlan(NamedTuple):
-    """What kinds of tokens an answer has; text, if nothing else is asked."""
+    """The kinds of tokens in an answer; by default all of them are text."""
 
     reasoning: int = 0  # tokens before the answer
     arguments: int = 0  # tokens of all tool calls together
     calls: int = 0
     tools: tuple[Tool, ...] = ()
     refuses: bool = False
-    last: str | None = None  # what a stop text leaves of the last token
+    last: str | None = None  # the last token's text, if a stop text cuts that token
 
 
 class FinishedPart(NamedTuple):
-    """A part that has been said: `pieces` are the texts of its tokens."""
+    """A part with all its tokens: `pieces` are their texts."""
 
     part: Part
     pieces: list[str]
 
     @property
     def text(self) -> str:
-        """The whole of it."""
+        """The text of the part."""
         return "".join(self.pieces)
 
 
 class _Plan(Protocol):
-    """What of a `plan.Plan` is used here."""
+    """The fields of `plan.Plan` that are used here; `plan` imports this module."""
 
     @property
     def id(self) -> str:
@@ -57,7 +57,7 @@ class _Plan(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of texts and ids."""
+        """Seed of texts and ids."""
 
     @property
     def text(self) -> str:
@@ -69,11 +69,11 @@ class _Plan(Protocol):
 
     @property
     def answer_plan(self) -> AnswerPlan:
-        """What they are."""
+        """Their kinds."""
 
 
 def answer_items(plan: _Plan) -> Iterator[Item]:
-    """OPEN, the tokens and CLOSE of each part; CLOSE is due with what follows it."""
+    """OPEN, the tokens and CLOSE of each part; CLOSE is due with the next item."""
     current: Part | None = None
     token = 0
     for token, (part, text) in enumerate(islice(_tokens(plan), plan.tokens)):
@@ -101,7 +101,7 @@ def whole_parts(items: Iterable[Item]) -> list[FinishedPart]:
 
 
 def until_stop(plan: _Plan, stop: tuple[str, ...]) -> tuple[int, str | None] | None:
-    """Tokens up to the first of the `stop` texts in the answer, and what remains of the last one if it is cut."""
+    """Number of tokens before the first of the `stop` texts, and the rest of the last token if it is cut."""
     text, starts = "", list[int]()
     longest = max(map(len, stop))
     most = plan.tokens if plan.tokens is not None else STOP_WITHIN
@@ -110,9 +110,9 @@ def until_stop(plan: _Plan, stop: tuple[str, ...]) -> tuple[int, str | None] | N
             continue
         starts.append(len(text))
         text += piece
-        found = [at for at in (text.find(one, max(0, starts[-1] - longest)) for one in stop) if at >= 0]
+        found = [at for at in (text.find(stop_text, max(0, starts[-1] - longest)) for stop_text in stop) if at >= 0]
         if found:
-            # It may have begun in an earlier token, which then is the last one.
+            # The stop text may have begun in an earlier token, which then is the last.
             kept = bisect_left(starts, min(found))
             last = text[starts[kept - 1] : min(found)] if kept else None
             return plan.answer_plan.reasoning + kept, last
@@ -120,9 +120,9 @@ def until_stop(plan: _Plan, stop: tuple[str, ...]) -> tuple[int, str | None] | N
 
 
 def calls_for(tools: tuple[Tool, ...], choice: str, *, answered: bool) -> int | None:
-    """Ask.calls of a request: `choice` is auto, none or required; `answered`, that it ends with a tool's result.
+    """`ChatRequest.calls`: `choice` is auto, none or required; `answered` means that it ends with a tool's result.
 
-    An answer to a tool's result is text, or an agent's loop against the mock would never end.
+    The answer to a tool's result is text, otherwise an agent's loop against the mock would never end.
     """
     if answered or choice == "none":
         return 0
@@ -130,7 +130,7 @@ def calls_for(tools: tuple[Tool, ...], choice: str, *, answered: bool) -> int | 
 
 
 def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
-    """Each token's part and text, without an end where the last part is text."""
+    """Each token's part and text; endless if the last part is text."""
     answer = plan.answer_plan
     words = token_texts(plan.text, plan.seed, plan.id)
     first = 0
@@ -147,7 +147,7 @@ def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
     for call in range(answer.calls):
         tool = tools[(call if answer.tools else plan.seed + call) % len(tools)]
         part = Part(PartKind.TOOL, first + call, call, hex_id(plan.seed, plan.id, f"call {call}"), tool.name)
-        # As even as whole tokens allow.
+        # An even share of the tokens, in whole numbers.
         count = (call + 1) * answer.arguments // answer.calls - call * answer.arguments // answer.calls
         for index, text in enumerate(islice(words, count)):
             piece = json.dumps(text, ensure_ascii=False)[1:-1]

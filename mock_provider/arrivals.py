@@ -1,8 +1,8 @@
-"""When the bytes of a request arrived, by the kernel's stamp: what a busy server reads late has not arrived late.
+"""The kernel's stamp of when the bytes of a request arrived, because a busy server reads them later.
 
-A client measures from its own sending. A ledger that counted from the moment this process got round to reading would
-blame the client for the server's queue. The loop's transports drop the stamp (SO_TIMESTAMPNS, see socket(7)), so a TCP
-connection without TLS is read here, past its transport, which goes on writing and closing.
+A client measures from its own sending. If the ledger counted from the read, then the server's queue would look like a
+delay of the client. The loop's transports drop the stamp (SO_TIMESTAMPNS, see socket(7)), so TCP connections without
+TLS are read here, past the transport, which still writes and closes.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-# Not in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on every 64-bit Linux.
+# Missing in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on 64-bit Linux.
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
 _RECV_BYTES: Final = 64 * 1024
-# The transport begins to read before it can be told not to; with this it is not woken for less.
+# The transport starts to read before it can be paused; this low-water mark keeps it from waking for a request.
 _NOT_YET: Final = 32 * 1024
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
 
 
 def stamp(listener: socket.socket) -> None:
-    """Have the kernel stamp what arrives on the connections of `listener`, from their first byte on."""
+    """Make the kernel stamp all bytes that arrive on connections of `listener`."""
     if _SUPPORTED and listener.family in (socket.AF_INET, socket.AF_INET6):
         listener.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 class Arrivals:
-    """Reads one connection. `received` gets bytes and their arrival (epoch ns); `ended` None at FIN, or the error."""
+    """Reads one connection. `received` gets bytes and their arrival (epoch ns), `ended` None for a FIN or the error."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Arrivals:
 
     @staticmethod
     def possible(transport: asyncio.Transport) -> bool:
-        """Whether this connection's arrivals are stamped, and its bytes are not those of TLS."""
+        """Whether the kernel stamps this connection, and it carries no TLS, which must be read by its transport."""
         own = transport.get_extra_info("socket")
         return (
             _SUPPORTED
@@ -58,7 +58,7 @@ class Arrivals:
         )
 
     def stop(self) -> None:
-        """Read no more; called again, it does nothing."""
+        """Stop reading; a second call does nothing."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
             self._socket.close()
@@ -68,9 +68,9 @@ class Arrivals:
         if self._transport.is_closing():
             return
         try:
-            # The loop allows one reader a descriptor, and this one's is the transport.
+            # A duplicate, because the loop allows one reader for each descriptor, and the transport is that reader.
             duplicate = os.dup(own.fileno())
-        except OSError:  # there are no more descriptors: better late stamps than no answer
+        except OSError:  # no descriptor is left: the transport reads, and stamps are late
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             return
         self._transport.pause_reading()
@@ -96,6 +96,6 @@ class Arrivals:
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
                 seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-                # A clock that was set in between could put the stamp into the future.
+                # min: a clock that was set back in between would put the stamp into the future.
                 now_ns = min(now_ns, seconds * 1_000_000_000 + nanoseconds)
         self._received(data, now_ns)

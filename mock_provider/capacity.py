@@ -5,15 +5,15 @@ prompt tokens, `r` = prefill-rate, `T` tokens, `t` the drawn ttft, `s` slots, an
 
     itl(n)     = (a + b n) (1 + f max(0, n - k))        each gap, by the n at its beginning
     prefill    = P / r
-    S(n)       = prefill + t + T itl(n)                 a slot is held so long; the end takes a step as well
+    S(n)       = prefill + t + T itl(n)                 how long a slot is held; the end takes one more step
     rate(n)    = n / S(n)                               streams a second at a constant n
     saturation = rate(s)
     ttft(n)    = prefill + t                            n <= s streams at once, each followed by the next
-    ttft(n)    = (n/s - 1) S(s) + prefill + t           n > s: of a cycle of n/s S(s), S(s) is not waiting
+    ttft(n)    = (n/s - 1) S(s) + prefill + t           n > s: a cycle takes n/s S(s), and all but S(s) is waiting
     wait(i)    = floor(i / s) S(s)                      the i-th (from 0) of a burst onto an idle server
 
-They hold exactly for fixed delays and full slots; for drawn ones, on average. Slots are given in order of arrival, and
-a slot is given on the moment its stream ends, however it ends.
+They are exact for fixed delays and full slots, and averages for random delays. Slots are given in order of arrival. A
+slot is free at the moment its stream ends, whatever the end.
 """
 
 from collections import OrderedDict, deque
@@ -25,7 +25,7 @@ NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits of one server; a default limits nothing. Durations in ns, `prefill_rate` in tokens a second."""
+    """The limits of one server; the defaults limit nothing. Durations in ns, `prefill_rate` in tokens per second."""
 
     slots: int | None = None
     queue: int | None = None  # requests that may wait for a slot; None: any number, 0: none
@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What each stream of a load asks for, on average."""
+    """The average stream of a load."""
 
     prompt_tokens: int
     tokens: int
@@ -66,12 +66,12 @@ def rate_per_s(limits: Limits, work: Work, active: int) -> float:
 
 
 def saturation_per_s(limits: Limits, work: Work) -> float:
-    """rate(s): what comes out under overload; ValueError without slots, where nothing saturates."""
+    """rate(s): completed streams per second under overload; ValueError without slots, which never saturate."""
     return rate_per_s(limits, work, _slots(limits))
 
 
 def ttft_ns(limits: Limits, work: Work, concurrency: int) -> int:
-    """ttft(n): mean time to the first token, queue included, when n streams are always under way."""
+    """ttft(n): mean time to the first token, with the wait in the queue, at n concurrent streams."""
     alone_ns = limits.prefill_ns(work.prompt_tokens) + work.ttft_ns
     if limits.slots is None or concurrency <= limits.slots:
         return alone_ns
@@ -79,7 +79,7 @@ def ttft_ns(limits: Limits, work: Work, concurrency: int) -> int:
 
 
 def burst_wait_ns(limits: Limits, work: Work, position: int) -> int:
-    """wait(i): time in the queue of the i-th, from 0, of a burst; ValueError without slots."""
+    """wait(i): time in the queue of request i, from 0, of a burst; ValueError without slots."""
     slots = _slots(limits)
     return position // slots * service_ns(limits, work, slots)
 
@@ -91,7 +91,7 @@ def _slots(limits: Limits) -> int:
 
 
 class Seat:
-    """One stream's place: in the queue, then in a slot. `free_ns` is since when (epoch ns) the slot had been free."""
+    """The place of one stream: in the queue, then in a slot, which was free since `free_ns` (epoch ns)."""
 
     __slots__ = ("free_ns", "granted", "taken")
 
@@ -108,18 +108,18 @@ class Capacity:
         self.limits = limits
         self.active = 0
         self._waiting: OrderedDict[Seat, None] = OrderedDict()
-        self._left: deque[int] = deque()  # when the free slots that have been taken before were left (epoch ns)
+        self._left: deque[int] = deque()  # of each free slot used before, the end of its last stream (epoch ns)
 
     @property
     def full(self) -> bool:
-        """Whether one more request finds neither a slot nor a place in the queue."""
+        """Whether there is neither a free slot nor a place in the queue."""
         limits = self.limits
         if limits.slots is None or self.active < limits.slots:
             return False
         return limits.queue is not None and len(self._waiting) >= limits.queue
 
     def enter(self, granted: Callable[[], object]) -> Seat:
-        """A slot if one is free; otherwise a place in the queue, and `granted` is called when its turn comes."""
+        """Take a free slot, or else a place in the queue; `granted` is called when a queued stream gets its slot."""
         seat = Seat(granted)
         slots = self.limits.slots
         if slots is None or self.active < slots:
@@ -131,7 +131,7 @@ class Capacity:
         return seat
 
     def leave(self, seat: Seat, now_ns: int) -> None:
-        """Give a slot on to whoever has waited longest, or a place in the queue up; harmless when done twice."""
+        """Pass the slot to the stream that waited longest, or give up a place in the queue; may be called twice."""
         if not seat.taken:
             self._waiting.pop(seat, None)
             return
@@ -145,7 +145,7 @@ class Capacity:
             self._left.append(now_ns)
 
     def stretch(self, gap_ns: int) -> int:
-        """A drawn gap under the load of this moment."""
+        """A drawn gap, lengthened by the present load."""
         return self.limits.itl_ns(gap_ns, self.active)
 
     def _take(self, seat: Seat) -> None:

@@ -281,13 +281,13 @@ def proxy_command(
 
 
 def print_faults() -> None:
-    """The table of `--list-faults`."""
+    """Print the table of `--list-faults`."""
     table = Table(box=None, pad_edge=False)
     for column in ("fault", "level", "what it does", "trips"):
         table.add_column(column, overflow="fold")
     for fault in fault_list():
         where = " (server-wide flag only)" if fault["server_wide"] else ""
-        # rich would take [:COUNT] for markup
+        # Escaped, because rich takes [:COUNT] for markup.
         usage = fault["usage"].replace("[", "\\[")
         table.add_row(usage, fault["level"], fault["sentence"] + where, ", ".join(fault["trips"]) or "none: legal")
     Console().print(table)
@@ -316,7 +316,7 @@ def _mock_hints(url: str, listening: Listening) -> str:
     routes = [f"  {method:<5}{path:<{width}}{dialect.name}" for dialect in DIALECTS for method, path in dialect.routes]
     return "\n".join(
         [
-            *([f"  clients find the CA in {listening.ca_path()}"] if listening.tls is not None else []),
+            *([f"  CA certificate for clients: {listening.ca_path()}"] if listening.tls is not None else []),
             *routes,
             "  GET  /v1/models, /health",
             "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/export, /_mock/clock, /_mock/faults",

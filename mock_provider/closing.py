@@ -1,4 +1,4 @@
-"""The two ways a TCP connection ends, each of them for certain."""
+"""Close a TCP connection with exactly an RST or exactly a FIN."""
 
 import asyncio
 import contextlib
@@ -7,23 +7,23 @@ import socket
 import struct
 import sys
 
-# Closing with this set sends an RST and drops what is unsent (socket(7), SO_LINGER).
+# With this value of SO_LINGER, close sends an RST and drops unsent bytes (socket(7)).
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Close with an RST, dropping what is unsent."""
+    """Close with an RST, and drop unsent bytes."""
     handle = transport.get_extra_info("socket")
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
     transport.abort()
 
 
 def close_with_fin(transport: asyncio.Transport) -> None:
-    """Close, FIN first: a bare close with unread bytes would send an RST instead."""
+    """Close with a FIN, sent by shutdown, because a close with unread bytes sends an RST (RFC 2525 section 2.17)."""
     handle = transport.get_extra_info("socket")
     if sys.platform != "win32":
-        # The loop's own socket object can't shut down; a duplicate of its descriptor can.
-        # OSError: the peer was faster.
+        # By a duplicate of the descriptor, because the loop's socket object has no shutdown.
+        # OSError: the peer has closed first.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
             duplicate.shutdown(socket.SHUT_WR)
     transport.abort()

@@ -1,4 +1,4 @@
-"""What a mock server does when neither flag nor directive says otherwise."""
+"""Settings of a mock server; a directive in a prompt overrides them for one stream."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,8 @@ class MockConfig:
     itl: str = "10ms"
     seed: int = 0
     text: str = "ascii"
-    heartbeat: str | None = None  # None: what the dialect does by itself
-    # These three, too, only where the dialect can say such a thing.
+    heartbeat: str | None = None  # None: as the dialect does by default
+    # The next three apply only to dialects that have the feature.
     reasoning: int = 0  # tokens before the answer
     tools: int = 0  # calls instead of text
     profile: str | None = None  # of OpenAI Chat Completions, see `profiles`
@@ -44,9 +44,9 @@ class MockConfig:
     ledger_size: int = 10_000
     tokens_per_event: int = 1
     events_per_write: int = 1
-    prefill: str = "0"  # a token of the prompt
+    prefill: str = "0"  # for each token of the prompt
     traces: tuple[str, ...] = ()  # NAME=FILE
-    replay: str | None = None  # the trace of streams that name none
+    replay: str | None = None  # the trace of streams whose directive names none
     # Limits of the capacity model, see `capacity`.
     slots: int | None = None
     queue: int | None = None
@@ -111,20 +111,20 @@ class MockConfig:
         if self.queue_policy not in ("queue", "reject"):
             raise ValueError(f"queue-policy: expected queue or reject, got {self.queue_policy!r}")
         if self.slots is None and (self.queue is not None or self.queue_policy == "reject"):
-            raise ValueError("queue, queue-policy: expected slots as well; without them nothing ever waits")
+            raise ValueError("queue, queue-policy: expected slots as well; without slots no request waits")
         if self.queue_policy == "reject" and self.queue:
-            raise ValueError(f"queue: expected none with queue-policy reject, got {self.queue}")
+            raise ValueError(f"queue: expected no queue with queue-policy reject, got {self.queue}")
         if self.prefill_rate is not None and not 0 < self.prefill_rate < float("inf"):
             raise ValueError(f"prefill-rate: expected tokens a second above 0, got {self.prefill_rate}")
         if not 0 <= self.collapse <= 1_000:
             raise ValueError(f"collapse: expected 0 to 1000, got {self.collapse}")
         if self.collapse and self.knee is None:
-            raise ValueError("collapse: expected a knee as well, from which on it grows")
+            raise ValueError("collapse: expected a knee as well; collapse applies above it")
         if self.replay is not None and self.replay not in self.trace_files():
             raise ValueError(f"replay: expected the name of a trace, got {self.replay!r}")
 
     def trace_files(self) -> dict[str, Path]:
-        """The traces by name; ValueError for one that is not written NAME=FILE."""
+        """The trace files by name; ValueError for an entry that is not NAME=FILE."""
         files: dict[str, Path] = {}
         for spec in self.traces:
             name, equals, path = spec.partition("=")
@@ -134,7 +134,7 @@ class MockConfig:
         return files
 
     def limits(self) -> Limits:
-        """The capacity model that these settings describe."""
+        """The limits of the capacity model."""
         return Limits(
             slots=self.slots,
             queue=0 if self.queue_policy == "reject" else self.queue,

@@ -1,4 +1,4 @@
-"""One client connection: request parsing by llhttp, responses written by hand, one request at a time."""
+"""One client connection: it reads requests, and answers them one at a time with bytes that nothing rewrites."""
 
 import asyncio
 import os
@@ -16,30 +16,30 @@ from streamgauge.mock_provider.request_reader import RequestReader
 
 
 class Service(Protocol):
-    """Whose connections these are."""
+    """The server that the connections belong to."""
 
     @property
     def connections(self) -> "set[Connection]":
-        """Those that are open."""
+        """The open connections."""
 
     def handle(self, request: Request, connection: "Connection") -> None:
         """Answer one request, now or in time."""
 
 
 class Connection(asyncio.Protocol):
-    """Speaks HTTP/1.x with one client, and tells the running stream how that client is."""
+    """Speaks HTTP/1.x with one client, and tells the running player when that client blocks or leaves."""
 
     def __init__(self, service: Service, *, private: bool = False) -> None:
         self._service = service
-        self.private = private  # another worker asks, see `workers`
+        self.private = private  # the peer is another worker, see `workers`
         self._waiting_since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
         self._writable = asyncio.Event()
         self._reader = RequestReader(self._expects_continue)
         self._player: Player | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._request: Request | None = None  # the one being answered
+        self._request: Request | None = None  # the request being answered
         self._open = False
-        self.blocked = False  # the peer does not take more bytes at present
+        self.blocked = False  # bytes are waiting, because the peer does not read
         self._eof = False
         self._arrivals: Arrivals | None = None
         self._read_error: OSError | None = None
@@ -48,11 +48,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        # uvloop's transports are no subclasses of asyncio's.
+        # A cast, because uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
-        # Any queued byte blocks: the ledger's write times must not be those of a queue.
+        # A limit of 0: one queued byte counts as blocked, because the ledger's times must be those of real writes.
         self._tls = transport.get_extra_info("sslcontext") is not None
-        # uvloop's TLS pauses at the limit, not beyond it.
+        # 1 for TLS, because uvloop's TLS pauses at the limit, not above it.
         self._transport.set_write_buffer_limits(high=1 if self._tls else 0, low=0)
         self._socket = transport.get_extra_info("socket")
         self._fd = self._socket.fileno()
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
             self.peer_host = "127.0.0.1"  # a Unix socket is this machine
         else:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = transport.get_extra_info("peername")  # None when the client has left already
+            peer = transport.get_extra_info("peername")  # None if the client has already left
             self.peer_host = str(peer[0]) if peer else ""
         self._open = True
         if Arrivals.possible(self._transport):
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of requests, which arrived now as far as this process can tell."""
+        """Bytes of requests without a kernel stamp (TLS, Unix sockets): they arrived now."""
         self._received(data, time.time_ns())
 
     def _received(self, data: bytes, arrival_ns: int) -> None:
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
             return
         refusal = self._reader.feed(data, arrival_ns)
         if refusal is not None:
-            # A stream that runs on this connection is cut: what follows it can't be understood.
+            # A running stream is cut, because the next request on this connection cannot be found.
             if self._request is None:
                 self._write_reply(refusal, head_only=False, keep_alive=False)
             self.close(reset=False)
@@ -84,11 +84,11 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def eof_received(self) -> bool:
-        """The client's FIN. True keeps our side open for a stream that plays on."""
+        """The client's FIN. True keeps our side open for a stream that goes on."""
         self._eof = True
         if self._player is not None:
             self._player.disconnected("fin", gone=False)
-        # TLS has no half-close.
+        # TLS has no half-close in asyncio or uvloop: the transport closes.
         return not self._tls and (self._player is not None or self._task is not None)
 
     def _ended(self, error: OSError | None) -> None:
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone; an error tells an RST from a FIN."""
+        """The socket is closed; an OSError means that the client sent an RST, not a FIN."""
         error = error or self._read_error
         self._open = False
         if self._arrivals is not None:
@@ -113,18 +113,18 @@ class Connection(asyncio.Protocol):
             self._player.disconnected("rst" if isinstance(error, OSError) else "fin", gone=True)
 
     def pause_writing(self) -> None:
-        """The kernel takes no more bytes."""
+        """The kernel's send buffer is full."""
         self.blocked = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The kernel takes bytes again."""
         self.blocked = False
         self._writable.set()
         if self._player is not None:
             self._player.resume()
 
-    # What the server does with it
+    # Called by the server and the player
 
     @property
     def descriptor(self) -> int | None:
@@ -132,14 +132,14 @@ class Connection(asyncio.Protocol):
         return self._fd if self._open and not self._tls and not self.blocked else None
 
     def send(self, data: bytes) -> None:
-        """Write with one system call now, past the loop's own queue, unless bytes are waiting there already.
+        """Write now with one system call, past the transport's queue, unless bytes are already waiting there.
 
-        uvloop collects the writes of one turn of the loop and merges them, which would blur both write boundaries
-        and their times. OSError when the peer has gone.
+        uvloop collects the writes of one turn of the loop and merges them. That would lose the write boundaries, and
+        the times in the ledger would be those of the queue. OSError when the peer has gone.
         """
         if not self._open:
             raise BrokenPipeError("the connection is closed")
-        if not self._tls and not self.blocked:  # with a limit of 0 bytes, that is whenever bytes are waiting
+        if not self._tls and not self.blocked:  # with a write limit of 0, blocked means that bytes are waiting
             try:
                 sent = os.write(self._fd, data)
             except BlockingIOError:
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     def close(self, *, reset: bool) -> None:
-        """FIN, after what is queued, or RST, instead of it."""
+        """Close with a FIN after the queued bytes, or with an RST that drops them."""
         if not self._open:
             return
         self._open, self._waiting_since_ns = False, time.monotonic_ns()
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def stop(self) -> None:
-        """The server is going down: cut what runs."""
+        """Cut the connection because the server stops."""
         if self._player is not None:
             self._player.stop()
         self._open = False
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             self.close(reset=False)
 
     def drain(self) -> None:
-        """No more requests: close now, or when what runs has ended."""
+        """Take no more requests, and close now or after the running answer."""
         self._reader.clear()
         if self._request is None:
             self.close(reset=False)
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
         player.start()
 
     def stream_ended(self, end: EndKind) -> None:
-        """The player is done: with success the connection serves the next request, else it is over."""
+        """The player has finished: after a complete stream comes the next request, otherwise the connection ends."""
         request, self._player, self._request = self._request, None, None
         if not self._open:
             return
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
             self.close(reset=False)
 
     def reply_later(self, coroutine: Coroutine[Any, Any, Reply]) -> None:
-        """Answer the current request when `coroutine` is done; it is cancelled if the client leaves first."""
+        """Answer the current request with the result of `coroutine`, which is cancelled if the client leaves first."""
 
         def finish(task: asyncio.Task[Reply]) -> None:
             self._task = None
@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
         task.add_done_callback(finish)
 
     def export(self, pieces: AsyncIterator[bytes]) -> None:
-        """Answer the current request with NDJSON, no faster than the client reads."""
+        """Answer the current request with NDJSON; it waits for the client, so memory stays bounded."""
 
         async def run() -> None:
             request = self._request
@@ -249,9 +249,9 @@ class Connection(asyncio.Protocol):
             try:
                 async for piece in pieces:
                     self._transport.write(chunk(piece) if chunked else piece)
-                    # A turn for the streams; they matter more.
+                    # Running streams go first: their times are what is measured.
                     await (self._writable.wait() if self.blocked else asyncio.sleep(0))
-            except (OSError, EOFError):  # another worker has gone: the client must not take this for all
+            except (OSError, EOFError):  # another worker has gone: a clean end would make a part look whole
                 self._transport.abort()
                 return
             self._transport.write(LAST_CHUNK if chunked else b"")
@@ -283,5 +283,5 @@ class Connection(asyncio.Protocol):
         if not keep_alive:
             headers.append(("Connection", "close"))
         data = head_bytes(reply.status, headers)
-        # Through the transport: a reply may be large, and its timing is nobody's subject.
+        # Through the transport: a reply may be large, and nobody measures its time.
         self._transport.write(data if head_only else data + reply.body)

@@ -28,11 +28,11 @@ _LISTINGS = {
 
 
 class _ArgumentError(ValueError):
-    """A query argument that is not what it should be."""
+    """A query argument with a wrong value."""
 
 
 class Control:
-    """Answers requests below `/_mock/`; a reply that has to wait comes as a coroutine."""
+    """Answers requests below `/_mock/`; a reply that must wait is a coroutine, an export is an async iterator."""
 
     def __init__(self, ledger: Ledger, gates: Gates, token: str | None) -> None:
         self._ledger, self._gates, self._token = ledger, gates, token
@@ -58,7 +58,10 @@ class Control:
         if self._token is None:
             if _is_loopback(peer_host):
                 return None
-            return _error(403, "the control API answers only this machine; start the mock with --control-token")
+            return _error(
+                403,
+                "the control API answers only this machine; for others start the mock with --control-token",
+            )
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token.encode()):
             return None
@@ -102,9 +105,11 @@ class Control:
             if request.method != "POST":
                 return _not_allowed("POST")
             if request.argument("upto") is None:
-                raise _ArgumentError("expected ?upto=K: steps 0 to K-1 are released, the end being step `tokens`")
+                raise _ArgumentError(
+                    "expected ?upto=K: it releases steps 0 to K-1; step k is token k, then comes the end"
+                )
             upto = _integer(request, "upto", 0)
-            # Looked up first: the release itself must not make an id known.
+            # Looked up before the release, which creates a gate for every id.
             known = bool(self._ledger.find(stream_id))
             return json_reply(200, {"released": self._gates.release(stream_id, upto), "known": known})
         if request.method != "GET":
@@ -128,13 +133,13 @@ class Control:
         entries = self._ledger.find(stream_id)
         if not entries:
             return _error(404, f"no stream with id {stream_id!r} is in the ledger; /_mock/streams lists them")
-        said = [f'{{"schema": {SCHEMA}, "id": "{stream_id}", "count": {len(entries)}, "streams": [']
+        pieces = [f'{{"schema": {SCHEMA}, "id": "{stream_id}", "count": {len(entries)}, "streams": [']
         for index, entry in enumerate(entries):
-            said.append(", " if index else "")
+            pieces.append(", " if index else "")
             for piece in entry.pieces():
-                said.append(piece)
-                await asyncio.sleep(0)  # a turn for the streams; they matter more
-        return Reply(200, "".join([*said, "]}"]).encode())
+                pieces.append(piece)
+                await asyncio.sleep(0)  # running streams go first: their times are what is measured
+        return Reply(200, "".join([*pieces, "]}"]).encode())
 
 
 def fault_list() -> list[dict[str, Any]]:

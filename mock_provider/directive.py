@@ -1,7 +1,7 @@
-"""The directive `[[mock key=value ...]]` in a prompt: the only channel that survives every application in between.
+"""The directive `[[mock key=value ...]]` in a prompt, because a prompt passes through every application to the mock.
 
-A client that talks to the mock itself may use header fields instead: `X-Mock-Directive: key=value ...` and
-`X-Mock-Fault: name,...`. Where both speak, the prompt's value counts, and the faults of all are added up.
+A client that talks to the mock directly may use header fields: `X-Mock-Directive: key=value ...` and
+`X-Mock-Fault: name,...`. If both set a key, the prompt's value counts; faults are added up.
 """
 
 import re
@@ -18,21 +18,21 @@ from streamgauge.mock_provider.timing.base import Delay
 
 Script = Literal["play", "lockstep", "endless", "silent"]
 
-# A prompt is at most what one request may carry; the bound keeps the search linear on hostile text.
+# The bound of 4,000 characters keeps the search linear on hostile text.
 _PATTERN = re.compile(r"\[\[mock(?=[\s\]])([^\[\]]{0,4000})\]\]")
-# Pairs are set apart by spaces, of which there may be some in the parentheses of a timing model.
+# Spaces separate pairs, except inside the parentheses of a timing model.
 _PAIR = re.compile(r"(?:\([^()]*\)|\S)+")
-_HEADER_LIMIT = 4_000  # characters, as in a prompt
+_HEADER_LIMIT = 4_000  # characters of a header field, as of a directive in a prompt
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class DirectiveError(ValueError):
-    """A directive that can't be obeyed; the message says what is accepted."""
+    """A wrong directive; the message says what is accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
-    """What a prompt asks of the mock; None where it asks nothing."""
+    """The settings of one stream; None where the server's setting applies."""
 
     id: str | None = None
     tokens: int | None = None
@@ -46,10 +46,10 @@ class Directive:
     finish: str | None = None
     tokens_per_event: int | None = None
     events_per_write: int | None = None
-    prefill: int | None = None  # ns a token of the prompt
+    prefill: int | None = None  # ns for each token of the prompt
     trace: str | None = None
     reasoning: int | None = None  # tokens before the answer
-    tools: int | None = None  # calls instead of text
+    tools: int | None = None  # tool calls in place of text
     answer: Literal["text", "refusal"] | None = None
     profile: str | None = None
 
@@ -111,26 +111,26 @@ _KEYS: dict[str, Callable[[str], Any]] = {
 
 
 def find_directive(prompt: str) -> Directive:
-    """The last directive in `prompt`, or an empty one; DirectiveError when it can't be obeyed.
+    """The last directive in `prompt`, or an empty one; DirectiveError if it is wrong.
 
-    The last, because an application may put earlier turns of the conversation before the newest one.
+    The last one, because an application may send earlier turns of the conversation before the newest.
     """
     bodies = _PATTERN.findall(prompt)
     return _parsed(bodies[-1]) if bodies else Directive()
 
 
 def read_directive(prompt: str, headers: Mapping[str, str]) -> Directive:
-    """What the prompt and the header fields (names in lower case) ask together; DirectiveError as above."""
-    told = find_directive(prompt)
+    """The settings of the prompt and of the header fields (lower-case names) together; DirectiveError as above."""
+    in_prompt = find_directive(prompt)
     body, specs = headers.get("x-mock-directive", ""), headers.get("x-mock-fault", "").replace(" ", "")
     if not body and not specs:
-        return told
+        return in_prompt
     if max(len(body), len(specs)) > _HEADER_LIMIT:
         raise DirectiveError(f"mock directive: a header field has more than {_HEADER_LIMIT} characters")
-    fields = _parsed(body)
-    merged = {key: _either(getattr(told, key), getattr(fields, key)) for key in _KEYS}
-    by_header = _parsed(f"fault={specs}").fault if specs else ()
-    return Directive(**merged | {"fault": fields.fault + by_header + told.fault})
+    in_header = _parsed(body)
+    merged = {key: _either(getattr(in_prompt, key), getattr(in_header, key)) for key in _KEYS}
+    header_faults = _parsed(f"fault={specs}").fault if specs else ()
+    return Directive(**merged | {"fault": in_header.fault + header_faults + in_prompt.fault})
 
 
 def _either(first: Any, second: Any) -> Any:

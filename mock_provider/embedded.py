@@ -19,7 +19,7 @@ START_TIMEOUT_S = 10.0
 
 
 class _Background:
-    """Runs one start/stop pair of coroutines in a thread; errors of the start surface in the caller."""
+    """Runs a server's start and stop in a thread; an error of the start is raised in the caller."""
 
     def __init__(self, name: str, start: Callable[[], Awaitable[str]], stop: Callable[[], Awaitable[None]]) -> None:
         self._start, self._stop = start, stop
@@ -38,7 +38,7 @@ class _Background:
         return self._url
 
     def start(self) -> None:
-        """Listen; returns when connections are accepted, raises OSError when the port can't be had."""
+        """Return when the server accepts connections; OSError if the port cannot be bound."""
         self._thread.start()
         if not self._ready.wait(START_TIMEOUT_S):
             raise TimeoutError(f"no answer from the server's thread within {START_TIMEOUT_S} s")
@@ -88,7 +88,7 @@ class MockServer(_Background):
 
 
 class BufferingProxy(_Background):
-    """The known-bad reverse proxy in a thread; with nothing but an upstream it passes everything through at once."""
+    """The buffering reverse proxy in a thread; with only an upstream it passes everything through at once."""
 
     def __init__(self, config: ProxyConfig) -> None:
         self.config = config

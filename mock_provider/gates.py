@@ -1,4 +1,4 @@
-"""Releases of lockstep streams: which steps of which stream may be written."""
+"""Lockstep: a step of a stream is written only after the control API has released it."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,7 +7,7 @@ GATES_LIMIT = 10_000  # ids remembered; a release may precede its stream
 
 
 class Gate:
-    """Steps 0 .. released-1 may go; `waiting` is called after each release."""
+    """Steps 0 to released-1 may be written; the callbacks in `waiting` are called after each release."""
 
     __slots__ = ("released", "waiting")
 
@@ -17,13 +17,13 @@ class Gate:
 
 
 class Gates:
-    """One gate an id, shared by retries; the ones unused for longest are forgotten first."""
+    """One gate for each stream id, shared by retries; above GATES_LIMIT the least recently used is forgotten."""
 
     def __init__(self) -> None:
         self._gates: OrderedDict[str, Gate] = OrderedDict()
 
     def get(self, stream_id: str) -> Gate:
-        """The gate of `stream_id`, closed when it is new."""
+        """The gate of `stream_id`; a new one is closed."""
         gate = self._gates.setdefault(stream_id, Gate())
         self._gates.move_to_end(stream_id)
         if len(self._gates) > GATES_LIMIT:
@@ -31,7 +31,7 @@ class Gates:
         return gate
 
     def release(self, stream_id: str, upto: int) -> int:
-        """Open steps 0 .. upto-1, never closing any; returns how many are open."""
+        """Release steps 0 to upto-1, and return how many steps are released; never closes any."""
         gate = self.get(stream_id)
         gate.released = max(gate.released, upto)
         for callback in list(gate.waiting):
@@ -39,5 +39,5 @@ class Gates:
         return gate.released
 
     def reset(self) -> None:
-        """Forget every release; streams that wait keep their gate but can't be reached by id any more."""
+        """Forget every release; a waiting stream keeps its gate, but no id leads to it any more."""
         self._gates.clear()

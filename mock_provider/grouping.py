@@ -1,4 +1,4 @@
-"""Several tokens in one event, several events in one write: what is ready early waits for the last of its group."""
+"""Several tokens in one event, or several events in one write: all of a group wait for its last."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from streamgauge.mock_provider.stream import Action, Item, Kind, Write
 
 
 def grouped(items: Iterator[Item], size: int) -> Iterator[Item]:
-    """Joins up to `size` neighbouring tokens into one item, due with the last of them."""
+    """Joins up to `size` neighbouring tokens into one item, which is due with its last token."""
     held: Item | None = None
     for item in items:
         if held is not None and (item.kind is not Kind.TOKEN or held.size == size):
@@ -23,7 +23,7 @@ def grouped(items: Iterator[Item], size: int) -> Iterator[Item]:
 
 
 def batched(actions: Iterator[Action], size: int) -> Iterator[Action]:
-    """Joins the writes of up to `size` neighbouring token events into one; pauses and closes still come in between."""
+    """Joins the writes of up to `size` neighbouring token events; a pause or a close ends a group."""
     held: list[Write] = []
     events = 0
     for action in actions:

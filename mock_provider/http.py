@@ -24,13 +24,13 @@ class Request:
     keep_alive: bool
     path: str = field(init=False)
     query: dict[str, list[str]] = field(init=False)
-    places: dict[str, str] = field(init=False, default_factory=dict)  # what a route's placeholders stand for
+    places: dict[str, str] = field(init=False, default_factory=dict)  # values of the route's placeholders
 
     def __post_init__(self) -> None:
         try:
             parts = urlsplit(self.target)
             self.path, query = parts.path, parts.query
-        except ValueError:  # such as "http://[": not a path of ours
+        except ValueError:  # such as "http://[", which no route matches
             self.path, query = self.target, ""
         try:
             self.query = parse_qs(query, keep_blank_values=True, max_num_fields=100)
@@ -43,7 +43,7 @@ class Request:
         return values[0] if values else None
 
     def accepts_gzip(self) -> bool:
-        """Whether Accept-Encoding offers gzip (RFC 9110 section 12.5.3; `q=0` is a refusal)."""
+        """Whether Accept-Encoding allows gzip (RFC 9110 section 12.5.3; `q=0` forbids it)."""
         for offer in self.headers.get("accept-encoding", "").lower().split(","):
             coding, _, parameters = offer.partition(";")
             if coding.strip() in ("gzip", "x-gzip", "*"):
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """A whole, short answer: errors, listings, the control API."""
+    """A short answer that is written whole: errors, listings, the control API."""
 
     status: int
     body: bytes
@@ -67,7 +67,7 @@ def json_reply(status: int, value: Any, *headers: tuple[str, str]) -> Reply:
 
 
 def reason(status: int) -> str:
-    """The standard phrase of a status, or a blank for a number that has none."""
+    """The standard reason phrase of a status; empty for an unknown number."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,18 +1,18 @@
-"""What must differ between streams and yet be the same in every run: ids, creation times, draws.
+"""Values that differ between streams and are the same in every run: ids, creation times, random draws.
 
-Everything derives from (seed, stream id) by SHA-256, which is the same on every machine. A stream without an id of its
-own is named after the ordinal of its request, so the same requests in the same order get the same bodies.
+All derive from (seed, stream id) by SHA-256, which is the same on every machine. A stream without an id is named after
+the ordinal of its request, so the same requests in the same order get the same bodies.
 """
 
 from hashlib import sha256
 from random import Random
 
-EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z: a plausible time that no run can be told by
+EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z, a plausible time that is independent of the clock
 SPREAD_S = 365 * 86_400
 
 
 def stream_id(ordinal: int) -> str:
-    """The id of a stream whose request brought none."""
+    """The id of a stream whose directive has none."""
     return f"stream-{ordinal}"
 
 
@@ -32,7 +32,7 @@ def fraction(seed: int, stream: str, purpose: str) -> float:
 
 
 def generator(seed: int, stream: str, purpose: str) -> Random:
-    """A generator of its own for one purpose, so that more draws of one don't shift those of another."""
+    """A separate generator for each purpose, so that more draws for one do not change those for another."""
     return Random(int.from_bytes(_digest(seed, stream, purpose)))
 
 

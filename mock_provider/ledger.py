@@ -1,4 +1,4 @@
-"""What the server saw and did, stream by stream: the truth that measurements are compared with."""
+"""What the server received and wrote, stream by stream: the truth that measurements are compared with."""
 
 import asyncio
 import json
@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Literal
 
-PROMPT_LIMIT = 2_000  # characters kept, of a path as well
-WRITES_LIMIT = 100_000  # writes kept per stream: 1.6 MB; those beyond are only counted
-# Writes kept in all: 256 MB. For more, the oldest entries are forgotten before the ring is full.
+PROMPT_LIMIT = 2_000  # characters kept of a prompt and of a path
+WRITES_LIMIT = 100_000  # writes kept per stream (1.6 MB); later ones are only counted
+# Writes kept in all (256 MB). Above it the oldest entries are forgotten, even if there are fewer than --ledger-size.
 WRITES_BUDGET = 16_000_000
-_GRANT = 256  # writes that a stream gets room for at a time
-_PIECE = 4_096  # writes turned into JSON at a time
+_GRANT = 256  # writes for which a stream gets room at a time
+_PIECE = 4_096  # writes that are turned into JSON at a time
 
 DisconnectKind = Literal["fin", "rst"]
 EndKind = Literal["complete", "disconnected", "fault"]
 
 
 class Entry:
-    """One upstream request; times are CLOCK_REALTIME nanoseconds taken right before the write."""
+    """One request for an answer; times are CLOCK_REALTIME nanoseconds, each taken right before its write."""
 
     __slots__ = (
         "arrival_ns",
@@ -76,15 +76,15 @@ class Entry:
         )
         self.tokens_planned, self.arrival_ns = tokens_planned, arrival_ns
         self.status: int | None = None
-        self.slot_ns = arrival_ns  # when its slot was given; later than the arrival if it queued
-        self.resumed = False  # it only continues an earlier one
+        self.slot_ns = arrival_ns  # when it got its slot; later than the arrival if it queued
+        self.resumed = False  # whether it continues an earlier stream
         self.head_ns: int | None = None
         self.writes_ns = array("q")
         self.writes_packed = array("Q")  # bytes << 32 | token + 1
         self.writes_dropped = 0
-        self.room = 0  # writes that may be kept
-        self.grant: Callable[[Entry], bool] | None = None  # asks for more room; None: there is none
-        self.tokens_written = 0  # produced, whether or not a client was still there to read them
+        self.room = 0  # writes that may be kept before `grant` is asked for more
+        self.grant: Callable[[Entry], bool] | None = None  # gets more room; None: the ledger has forgotten the entry
+        self.tokens_written = 0  # produced, also after the client has left
         self.write_blocked_ns = 0
         self.disconnect_ns: int | None = None
         self.disconnect_kind: DisconnectKind | None = None
@@ -93,7 +93,7 @@ class Entry:
         self.end_ns: int | None = None
 
     def wrote(self, t_ns: int, size: int, token: int | None) -> None:
-        """One write of `size` bytes, completing token `token`."""
+        """Record a write of `size` bytes; `token` is the last token that it completes."""
         if len(self.writes_ns) >= self.room and (self.grant is None or not self.grant(self)):
             self.writes_dropped += 1
             return
@@ -101,12 +101,12 @@ class Entry:
         self.writes_packed.append(size << 32 if token is None else size << 32 | token + 1)
 
     def disconnected(self, t_ns: int, kind: DisconnectKind) -> None:
-        """The client left; the first sign of it counts."""
+        """Record that the client left; only the first call counts."""
         if self.disconnect_ns is None:
             self.disconnect_ns, self.disconnect_kind, self.tokens_before = t_ns, kind, self.tokens_written
 
     def summary(self) -> dict[str, Any]:
-        """All but the writes."""
+        """The entry without its writes."""
         disconnect = None
         if self.disconnect_ns is not None:
             disconnect = {
@@ -139,10 +139,10 @@ class Entry:
         }
 
     def pieces(self) -> Iterator[str]:
-        """All of it as JSON, the writes as three arrays of equal length and the number of those not in them.
+        """The entry as JSON: the writes as three arrays of equal length, and the number of writes that were dropped.
 
-        A long stream comes in pieces, each made in about a millisecond: a hundred thousand writes at once would stop
-        every other stream for sixty. What is written meanwhile is left out.
+        A long stream comes in pieces that each take about 1 ms, because 100,000 writes at once would stop every other
+        stream for 60 ms. Writes that happen between the pieces are left out.
         """
         count, dropped = len(self.writes_ns), self.writes_dropped
         text = json.dumps(self.summary()).removesuffix("}") + ', "writes": {'
@@ -217,7 +217,7 @@ class Ledger:
         return entry
 
     def close(self, entry: Entry, t_ns: int, end: EndKind) -> None:
-        """The stream is over."""
+        """Record the end of a stream."""
         entry.end, entry.end_ns = end, t_ns
         self._wake(entry.id)
 
@@ -256,7 +256,7 @@ class Ledger:
         self._by_id.clear()
 
     async def ended(self, stream_id: str, timeout_s: float) -> None:
-        """Returns when the newest entry of `stream_id` exists and has ended, or after `timeout_s`."""
+        """Wait until the newest entry of `stream_id` exists and has ended, at most `timeout_s`."""
         event = asyncio.Event()
         self._waiters.setdefault(stream_id, []).append(event)
         try:

@@ -1,4 +1,4 @@
-"""Where a server listens and for how long it is patient: TCP or Unix socket, plain or TLS, drain and timeouts."""
+"""Where a server listens (TCP or Unix socket, plain or TLS), its timeouts, and how it drains."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ SELF_SIGNED = "self-signed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """What `--uds`, `--tls*`, `--drain` and the timeouts say; ValueError for what can't be."""
+    """The options `--uds`, `--tls*`, `--drain` and the timeouts; ValueError for a wrong combination."""
 
     uds: str | None = None
     tls: str | None = None  # "self-signed"
@@ -30,7 +30,7 @@ class Listening:
     tls_key: str | None = None
     tls_ca: str | None = None  # where the CA of self-signed is written
     drain: str = "cut"  # or "finish", or a duration
-    # The usual defaults of servers, and short enough that a slowloris holds little for long.
+    # Common defaults of servers; short enough that slowloris clients cannot hold many connections for long.
     request_timeout: str = "30s"  # from a request's first byte to its last
     idle_timeout: str = "75s"  # between requests, and for a peer that does not take the end of an answer
     context: ssl.SSLContext | None = field(init=False, default=None)
@@ -49,7 +49,7 @@ class Listening:
         if self.tls is not None and self.tls_cert is not None:
             raise ValueError("tls: expected either self-signed or files, got both")
         if self.tls_ca is not None and self.tls is None:
-            raise ValueError("tls-ca: it is written for --tls self-signed only")
+            raise ValueError("tls-ca: expected --tls self-signed as well; only then a CA is written")
         for name in ("request", "idle"):
             try:
                 put(f"{name}_ns", parse_duration(getattr(self, f"{name}_timeout")))
@@ -64,11 +64,11 @@ class Listening:
                 raise ValueError(f"drain: {error}, or finish, or cut") from None
 
     def ca_path(self) -> Path:
-        """Where the CA certificate of a self-signed server is found."""
+        """The file with the CA certificate of a self-signed server."""
         return Path(self.tls_ca or Path(gettempdir(), f"streamgauge-mock-ca-{os.getpid()}.pem"))
 
     def prepare(self, host: str) -> None:
-        """Make the TLS context, once, for every worker; writes the CA. OSError for files that can't be used."""
+        """Create the TLS context once for all workers, and write the CA. OSError for unusable files."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self.tls_cert is not None and self.tls_key is not None:
             context.load_cert_chain(self.tls_cert, self.tls_key)
@@ -78,7 +78,7 @@ class Listening:
             authority.cert_pem.write_to_path(str(self.ca_path()))
         else:
             return
-        # No ALPN h2: this server speaks HTTP/1.
+        # No h2 in ALPN: this server speaks HTTP/1 only.
         context.set_alpn_protocols(["http/1.1"])
         object.__setattr__(self, "context", context)
 
@@ -95,8 +95,8 @@ async def listen(
     server = await loop.create_server(
         factory, host, port, ssl=context, backlog=BACKLOG, reuse_port=True if shared else None
     )
-    for one in server.sockets:
-        stamp(one)
+    for listener in server.sockets:
+        stamp(listener)
     host, port = server.sockets[0].getsockname()[:2]
     scheme = "http" if context is None else "https"
     return server, f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
@@ -110,7 +110,7 @@ def forget_socket(listening: Listening) -> None:
 
 
 def _names(host: str) -> list[str]:
-    """What a self-signed certificate is for: this machine by its usual names, and the address listened on."""
+    """Names of a self-signed certificate: this machine's usual names, and the address that it listens on."""
     names = ["localhost", "127.0.0.1", "::1", socket.gethostname()]
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(host).is_unspecified:

@@ -1,4 +1,4 @@
-"""Short answers to GET that need no prompt: health, a version, and the vendors' lists of models."""
+"""Short answers to GET: health, a version, and the vendors' lists of models."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from streamgauge.mock_provider.dialects import gemini, ollama, openai_chat
 from streamgauge.mock_provider.dialects.base import Dialect
 
-OLLAMA_VERSION = "0.12.0"  # what `GET /api/version` claims: one that streams tool calls and thinking
+OLLAMA_VERSION = "0.12.0"  # of `GET /api/version`; such a version streams tool calls and thinking
 
 
 class Listing(NamedTuple):
-    """`body` of the models served; `dialect` is whose key is asked for and whose refusals are spoken, None: public."""
+    """`body` makes the answer from the model names; `dialect` checks the key and shapes the refusal (None: public)."""
 
     body: Callable[[tuple[str, ...]], Any]
     dialect: Dialect | None = None

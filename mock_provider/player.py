@@ -1,7 +1,8 @@
 """Plays the actions of one stream onto its connection, each at its absolute deadline.
 
-A deadline counts from the request's arrival, so a late write never delays the next one. The player knows three
-reasons to wait (the clock, a closed lockstep gate, a full socket) and one callback, `_run`, that continues after any.
+A deadline counts from the request's arrival, not from the write before it, so a late write never delays the next one
+and errors do not add up. The player waits for three things (the clock, a closed lockstep gate, a full socket), and one
+callback, `_run`, continues after each of them. `_play_tokens` is `_run` for the common case, made fast.
 """
 
 import asyncio
@@ -18,33 +19,33 @@ from streamgauge.mock_provider.stream import Action, Close, Kind, Pause, Write
 from streamgauge.mock_provider.timers import Timer, Timers
 from streamgauge.mock_provider.timing import Timeline
 
-_TOKEN = Kind.TOKEN  # an enum's member costs a lookup
-# Writes in one go before other streams get their turn.
+_TOKEN = Kind.TOKEN  # looking up an enum's member at every write would cost more than the comparison
+# Writes of one stream before other streams get a turn: an endless stream without delays must not block the loop.
 BURST = 64
-# An endless stream that is produced for nobody must stop some time.
+# Tokens that an endless stream produces after its client has left (--on-disconnect continue), then it ends.
 UNREAD_TOKENS_LIMIT = 100_000
 
 
 class Outlet(Protocol):
-    """Where the bytes go."""
+    """The connection that a player writes to."""
 
     @property
     def blocked(self) -> bool:
-        """Whether the peer does not take more bytes at present."""
+        """Whether bytes are waiting because the peer reads too slowly."""
 
     @property
     def descriptor(self) -> int | None:
-        """Where os.write(2) does what `send` does as long as it takes all; None where there is more to it (TLS)."""
+        """The descriptor on which os.write does what `send` does, as long as it takes all bytes; None for TLS."""
 
     def send(self, data: bytes) -> None:
-        """Write at once; what the kernel does not take is kept. OSError when the peer has gone."""
+        """Write now, and keep what the kernel does not take. OSError when the peer has gone."""
 
     def close(self, *, reset: bool) -> None:
         """FIN or RST."""
 
 
 class Player:
-    """Drives one stream from its arrival to its end, and keeps its ledger entry."""
+    """Plays one stream from its arrival to its end, and records it in its ledger entry."""
 
     def __init__(
         self,
@@ -68,8 +69,8 @@ class Player:
         self._loop, self._timers, self._outlet, self._entry, self._actions = loop, timers, outlet, entry, actions
         self._timeline, self._gate, self._heartbeat = timeline, gate, heartbeat
         self._heartbeat_ns = heartbeat_ns if heartbeat is not None else None
-        self._zero_ns = arrival_monotonic_ns  # pauses move it
-        self._hold_ns = 0  # nothing before this time, monotonic
+        self._zero_ns = arrival_monotonic_ns  # offsets count from here; a pause moves it
+        self._hold_ns = 0  # end of the current pause, monotonic; no action before it
         self._status, self._on_disconnect, self._on_end = status, on_disconnect, on_end
         self._half_close_silence_ns = half_close_silence_ns
         self._action: Action | None = None
@@ -77,9 +78,9 @@ class Player:
         self._token_loop: Generator[int, None, None] | None = None  # `_play_tokens`, while it runs
         self._last_write_ns = arrival_monotonic_ns
         self._blocked_since_ns: int | None = None
-        self._client_gone = False  # plays on although nobody listens
+        self._client_gone = False  # the stream continues without its client
         self._ended = False
-        # Only the clock decides when the next write is due.
+        # True if only the clock decides when the next write is due.
         self._clock_only = gate is None and self._heartbeat_ns is None
         self._capacity = capacity
         self._seat: Seat | None = None
@@ -93,12 +94,12 @@ class Player:
         return self._entry
 
     def start(self) -> None:
-        """Write what is due at once, and wait for the rest; first of all for a slot, where they are limited."""
+        """Take a slot if they are limited, write everything that is due, and wait for the rest."""
         if self._capacity is not None:
-            # Not from within the end of the stream that leaves: a queue of a thousand would nest as deep.
+            # By call_soon: called from within the end of the stream before it, a queue of 1,000 would recurse as deep.
             self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._slot_granted))
             self._queued = not self._seat.taken
-            # The kernel's stamp of its arrival may be from a time when the slot that it finds free was not.
+            # The kernel's arrival stamp can be older than the freeing of the slot: the time between was queueing.
             taken_ns = self._seat.free_ns - self._entry.arrival_ns
             if not self._queued and taken_ns > 0:
                 self._entry.slot_ns += taken_ns
@@ -106,21 +107,21 @@ class Player:
         self._run()
 
     def resume(self) -> None:
-        """The socket takes bytes again."""
+        """The socket takes bytes again; the time that it did not goes to the ledger."""
         if self._blocked_since_ns is not None:
             self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
             self._blocked_since_ns = None
             self._run()
 
     def disconnected(self, kind: DisconnectKind, *, gone: bool) -> None:
-        """The client has left; `gone` when not even writing is possible any more."""
+        """The client has left: a FIN, after which it may still read, or `gone` when writing is impossible."""
         if self._ended:
             return
         self._entry.disconnected(time.time_ns(), kind)
         if self._blocked_since_ns is not None:
             self._entry.write_blocked_ns += time.monotonic_ns() - self._blocked_since_ns
             self._blocked_since_ns = None
-        waits_for_ever = isinstance(self._action, Pause)
+        waits_for_ever = isinstance(self._action, Pause)  # no deadline would end this stream
         if self._half_close_silence_ns is not None and not gone:
             self._fall_silent(self._half_close_silence_ns)
         elif self._on_disconnect == "stop" or waits_for_ever or self._queued:
@@ -139,7 +140,7 @@ class Player:
         self._timer = self._timers.at(time.monotonic_ns() + duration_ns, lambda: self._finish("disconnected"))
 
     def stop(self) -> None:
-        """The server is going down."""
+        """End the stream because the server stops."""
         if not self._ended:
             self._finish("fault")
 
@@ -190,14 +191,14 @@ class Player:
         self._timer = self._loop.call_soon(self._run)
 
     def _is_due(self, step: int, now_ns: int) -> bool:
-        """Whether `step` may be written; if not, something that will call `_run` again is set up."""
+        """Whether `step` may be written now; if not, arranges that `_run` is called again."""
         deadline_ns = self._hold_ns
         if self._gate is None or self._client_gone:
             due_ns = self._zero_ns + self._timeline.offset_ns(step)
             if due_ns > deadline_ns:
                 deadline_ns = due_ns
         elif step >= self._gate.released:
-            self._wait(None)  # the gate's release calls `_run`
+            self._wait(None)  # `_released` calls `_run`
             return False
         if deadline_ns <= now_ns:
             return True
@@ -205,7 +206,7 @@ class Player:
         return False
 
     def _wait(self, deadline_ns: int | None) -> None:
-        """Call `_run` at `deadline_ns`, or earlier for a heartbeat; None waits for something else to call it."""
+        """Call `_run` at `deadline_ns`, or earlier for a heartbeat; None: only for a heartbeat or another event."""
         if self._heartbeat_ns is not None and not self._client_gone and self._entry.head_ns is not None:
             heartbeat_at_ns = self._last_write_ns + self._heartbeat_ns
             if deadline_ns is None or heartbeat_at_ns < deadline_ns:
@@ -220,10 +221,11 @@ class Player:
             self._timer = self._timers.at(deadline_ns, self._run)
 
     def _play_tokens(self, descriptor: int, action: Write) -> Generator[int, None, None]:
-        """`_run`, for what a load is made of: tokens on a clock, with nothing in their way. `action` is due first.
+        """`_run` for the streams of a load: tokens on a clock, and a socket that takes them. `action` is due first.
 
-        Gives the deadlines to be resumed at, and leaves to `_run` whatever is something else. A generator keeps what it
-        needs in one place: between two tokens of a stream come those of a thousand others, and caches forget.
+        Yields the deadlines at which to be resumed, and returns to `_run` for every other kind of action. A generator,
+        because it keeps its locals together in memory: between two tokens of one stream come those of a thousand
+        others, and each resumption starts with cold caches.
         """
         actions, timers, offset_ns = self._actions, self._timers, self._timeline.offset_ns
         entry, room, time_ns, write = self._entry, 0, time.time_ns, os.write
@@ -232,7 +234,7 @@ class Player:
         while True:
             _, _, data, token = action
             assert token is not None
-            if room:  # `entry.wrote`, without the call
+            if room:  # the body of `entry.wrote`, without the cost of a call
                 room -= 1
                 stamp(time_ns())
                 pack(len(data) << 32 | token + 1)
@@ -315,7 +317,7 @@ class Player:
             self._token_loop = None
 
     def _released(self) -> None:
-        # Not from within the release: its caller's answer comes first.
+        # By call_soon: the answer to the release request must be written before the tokens that it releases.
         if self._timer is None or self._heartbeat_ns is not None:
             if self._timer is not None:
                 self._timer.cancel()
@@ -333,5 +335,5 @@ class Player:
 
 
 def _is_token_write(action: Action | None) -> TypeGuard[Write]:
-    """Whether nothing has to be looked at but the clock and the ledger."""
+    """Whether writing it needs only the clock and the ledger: a token with bytes."""
     return type(action) is Write and action.kind is _TOKEN and action.token is not None and bool(action.data)

@@ -7,18 +7,18 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One vendor's deviations; the defaults are OpenAI's ways."""
+    """One vendor's deviations; the defaults are OpenAI's behaviour."""
 
     name: str = "openai"
-    reasoning_key: str = "reasoning_content"  # of a delta; OpenAI itself never tells its reasoning
+    reasoning_key: str = "reasoning_content"  # in a delta; OpenAI itself never sends its reasoning
     content_filter: bool = False  # a chunk without id precedes all others; chunks carry content_filter_results
     shared_finish: bool = False  # the last token shares the chunk of finish_reason
-    usage_on_finish: bool = False  # and so does the usage, asked for or not
-    comment: str | None = None  # opens the stream and breaks its silences
-    heartbeat_ns: int | None = None  # of silence before a comment
+    usage_on_finish: bool = False  # that chunk also carries the usage, requested or not
+    comment: str | None = None  # sent at the start of the stream and as its heartbeat
+    heartbeat_ns: int | None = None  # silence before a heartbeat
     error_in_chunk: bool = False  # an error mid-stream comes in a chunk whose finish_reason is "error"
-    provider: str | None = None  # named in every chunk
-    lacks: frozenset[str] = frozenset()  # features of the dialect that it has not, which faults may need
+    provider: str | None = None  # value of "provider" in every chunk
+    lacks: frozenset[str] = frozenset()  # features of the dialect that this vendor lacks
 
 
 OPENAI = Profile()

@@ -1,11 +1,11 @@
-"""Limits of each user, a user being an API key: streams at once, and requests a minute."""
+"""Limits of each user: streams at once, and requests a minute. A user is an API key."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
 MINUTE_NS: Final = 60_000_000_000
-MOST_USERS: Final = 10_000  # remembered; the one that was not seen for longest is forgotten
+MOST_USERS: Final = 10_000  # users remembered; above it the least recent is forgotten
 
 
 @dataclass(slots=True)
@@ -15,14 +15,14 @@ class _Use:
 
 
 class Quota:
-    """Who uses how much of it; None limits nothing. Times are monotonic nanoseconds."""
+    """The use of each user; a limit of None never refuses. Times are monotonic nanoseconds."""
 
     def __init__(self, streams: int | None, requests: int | None) -> None:
         self._streams, self._requests = streams, requests
         self._users: OrderedDict[str, _Use] = OrderedDict()
 
     def admit(self, user: str, now_ns: int) -> bool:
-        """Whether one more stream of the user's may begin; if so it counts, until `leave`."""
+        """Whether the user may start one more stream; if so, it counts until `leave`."""
         if self._streams is None and self._requests is None:
             return True
         use = self._users.setdefault(user, _Use())

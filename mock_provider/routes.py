@@ -1,4 +1,4 @@
-"""Which handler serves a path: exact paths first, then patterns such as `/v1beta/models/{model}:generateContent`."""
+"""Finds the handler of a path: exact paths first, then patterns such as `/v1beta/models/{model}:generateContent`."""
 
 import re
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Routes(Generic[T]):
-    """Handlers by path and method; a `{name}` in a path stands for one segment of it, or a part of one."""
+    """Handlers by path and method; `{name}` in a path matches one segment or a part of a segment."""
 
     def __init__(self) -> None:
         self._exact: dict[str, dict[str, T]] = {}
@@ -31,8 +31,8 @@ class Routes(Generic[T]):
         self._exact[path][method] = handler
 
     def find(self, path: str) -> tuple[dict[str, T], dict[str, str]] | None:
-        """The handlers by method of a path, and what its placeholders stand for."""
-        if path in self._exact and not _PLACE.search(path):  # asked literally, a pattern is a path like any other
+        """The handlers of a path by method, and the values of its placeholders."""
+        if path in self._exact and not _PLACE.search(path):  # a request for the pattern itself is matched below
             return self._exact[path], {}
         for pattern, methods in self._patterns:
             match = pattern.fullmatch(path)

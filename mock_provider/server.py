@@ -1,4 +1,4 @@
-"""The server: routes, validation, and the start of each stream."""
+"""The server: routes requests, validates them, and starts a player for each stream."""
 
 import asyncio
 import hmac
@@ -69,7 +69,7 @@ class Server:
         self.connections: set[Connection] = set()
 
     async def start(self) -> str:
-        """Listen; returns the base URL. OSError when the port can't be had."""
+        """Listen, and return the base URL. OSError if the address cannot be bound."""
         loop = asyncio.get_running_loop()
         self._timers = Timers(loop)
         try:
@@ -93,7 +93,7 @@ class Server:
         return url
 
     async def drain(self) -> None:
-        """Take no new requests, and give running streams the time that `--drain` allows."""
+        """Take no new requests, and wait for running streams as long as `--drain` allows."""
         drain_ns = self._config.listening.drain_ns
         if drain_ns == 0:
             return
@@ -126,7 +126,7 @@ class Server:
                 connection.enforce_timeouts(now_ns, listening.request_ns, listening.idle_ns)
 
     def handle(self, request: Request, connection: Connection) -> None:
-        """Answer one request, now or in time."""
+        """Answer one request, now or later."""
         if request.path.startswith("/_mock/"):
             answer = self._control.handle(request, connection.peer_host, trusted=connection.private)
             if self._worker is not None and not connection.private:
@@ -318,28 +318,28 @@ class Server:
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:
-    """The answer to a request that is longer than any should be; like a stream, it is in the ledger."""
+    """The refusal of a URL or a prompt above its limit; the ledger records it like a stream."""
     target, prompt = stream.request.target, stream.chat.prompt
     if len(target) > TARGET_LIMIT:
-        message = f"the URL has {len(target)} bytes; there may be {TARGET_LIMIT}"
+        message = f"the URL has {len(target)} bytes; expected at most {TARGET_LIMIT}"
         return Answer(414, *stream.error_reply(414, message, code="uri_too_long"))
     if len(prompt) > PROMPT_LIMIT:
-        message = f"the prompt has {len(prompt)} characters; there may be {PROMPT_LIMIT}"
+        message = f"the prompt has {len(prompt)} characters; expected at most {PROMPT_LIMIT}"
         return Answer(400, *stream.error_reply(400, message, code="context_length_exceeded"))
     return None
 
 
 def _check_expressible(directive: Directive, dialect: Dialect) -> None:
-    asked = {
+    options = {
         "reasoning": directive.reasoning,
         "tools": directive.tools,
         "refusal": directive.answer == "refusal",
         "profile": directive.profile,
     }
-    for feature, wanted in asked.items():
+    for feature, wanted in options.items():
         if wanted and feature not in dialect.features:
-            able = ", ".join(other.name for other in DIALECTS if feature in other.features)
-            raise DirectiveError(f"mock directive: {dialect.name} has no {feature}; expected one of {able}")
+            supporting = ", ".join(other.name for other in DIALECTS if feature in other.features)
+            raise DirectiveError(f"mock directive: {dialect.name} has no {feature}; expected one of {supporting}")
 
 
 def _refusal_reply(refusal: Refusal, dialect: Dialect) -> Reply:

@@ -31,7 +31,7 @@ def serve(
     drain: Callable[[], Awaitable[None]] | None = None,
     remedy: str = _OTHER_PORT,
 ) -> None:
-    """Run a server until SIGINT or SIGTERM; exit 3 when its port can't be had."""
+    """Run a server until SIGINT or SIGTERM; exit code 3 if it cannot listen."""
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
@@ -50,14 +50,14 @@ async def _run_server(
     loop = asyncio.get_running_loop()
     for number in numbers:
         loop.add_signal_handler(number, ended.set)
-    # A full collection with thousands of streams stops all of them for tens of milliseconds: make it rare and short.
+    # A full garbage collection with thousands of streams stops all of them for tens of ms: make it rare and short.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     _allow_descriptors()
     started(await start())
     await ended.wait()
     if drain is not None:
-        # A second signal cuts the draining short.
+        # A second signal ends the draining early.
         ended.clear()
         pending = {asyncio.ensure_future(drain()), asyncio.ensure_future(ended.wait())}
         _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -67,7 +67,7 @@ async def _run_server(
 
 
 def _allow_descriptors() -> None:
-    """As many as the system grants: a connection takes two, and the usual limit of 1,024 is for smaller programs."""
+    """Raise the limit of descriptors to the maximum: a connection takes two, and the usual limit is 1,024."""
     if sys.platform != "win32":
         import resource  # Windows has none
 
@@ -94,7 +94,7 @@ def serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -
 
 
 def _say_listening(what: str, url: str, hints: Callable[[str], str]) -> None:
-    # typer.echo flushes: whoever started this reads the port from the first line.
+    # typer.echo flushes, so that the program that started this can read the port from the first line.
     typer.echo(f"{what} listening on {url}")
     typer.echo(hints(url))
 

@@ -1,26 +1,26 @@
-"""The values a stream is made of, from meaning to bytes to actions on the socket.
+"""The values that a stream passes through, from meaning to bytes to actions on the socket.
 
-    items (what is said) -> events (its bytes) -> actions (what is written when, or closed, or paused)
+    items (tokens, finish, usage) -> events (their bytes) -> actions (write, pause, close, each with its time)
 
-Each arrow is an iterator, because an endless stream never ends, and a fault is one more iterator in the chain.
+Each arrow is an iterator, because an endless stream cannot be a list. A fault is one more iterator in the chain.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-# The step of everything that precedes the first token: due at once, and never held by lockstep.
+# The step of everything before the first token: it is due at once, and lockstep never holds it.
 BEFORE_FIRST = -1
 
 
 class Kind(Enum):
-    """What a piece of the stream is."""
+    """The kind of one piece of the stream."""
 
     HEAD = "head"  # status line and header fields
-    PRELUDE = "prelude"  # what a dialect says before its start (Azure's filter results)
-    START = "start"  # what a dialect says before the first token (OpenAI's role chunk)
+    PRELUDE = "prelude"  # before the start (Azure's filter results)
+    START = "start"  # before the first token (OpenAI's role chunk)
     OPEN = "open"  # a part begins (a tool call's id and name)
-    TOKEN = "token"  # of whatever part
+    TOKEN = "token"  # of any part
     CLOSE = "close"  # a part has ended
     FINISH = "finish"
     USAGE = "usage"
@@ -31,7 +31,7 @@ class Kind(Enum):
 
 
 class PartKind(Enum):
-    """What a run of tokens is."""
+    """The kind of a run of tokens."""
 
     REASONING = "reasoning"
     TEXT = "text"
@@ -46,7 +46,7 @@ class Part:
     kind: PartKind
     index: int = 0  # among the parts of the answer
     call: int = 0  # among its tool calls
-    id: str = ""  # of a tool call: hex digits, to which a dialect adds its prefix
+    id: str = ""  # of a tool call: hex digits; a dialect adds its vendor's prefix
     name: str = ""  # of the tool
 
 
@@ -54,20 +54,20 @@ TEXT = Part(PartKind.TEXT)
 
 
 class Item(NamedTuple):
-    """One thing said; `step` tells when (see `timing`), `token` is the token's index."""
+    """One token or marker; `step` decides when it is due (see `timing`), `token` is the token's index."""
 
     kind: Kind
     step: int
     text: str = ""
     token: int | None = None
     part: Part = TEXT  # of OPEN, TOKEN and CLOSE
-    size: int = 1  # tokens in it, `token` being the last of them
+    size: int = 1  # number of tokens in it; `token` is the index of the last
 
 
 class Event(NamedTuple):
-    """The bytes of one item, or, once a fault has cut or held them, of some piece of the body.
+    """The bytes of one item; after a fault has cut or held them back, any piece of the body.
 
-    `token` is the index of the last token these bytes complete.
+    `token` is the index of the last token that these bytes complete.
     """
 
     kind: Kind
@@ -86,9 +86,9 @@ class Write(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Say nothing for `duration_ns`, None being for ever; what follows is delayed by as much.
+    """Write nothing for `duration_ns` (None: for ever), and delay all later steps by as much.
 
-    `quiet` silences the dialect's own heartbeats as well. A negative duration takes an earlier delay back.
+    `quiet` stops the dialect's heartbeats as well. A negative duration undoes the delay of an earlier pause.
     """
 
     duration_ns: int | None
@@ -99,14 +99,14 @@ class Close(NamedTuple):
     """End the connection: with a FIN, or with an RST that drops what is in flight."""
 
     reset: bool
-    kind: str = "fault"  # or "complete", where closing is how the body ends
+    kind: str = "fault"  # "complete" where the body ends with the connection
 
 
 Action = Write | Pause | Close
 
 
 class Framing(Enum):
-    """How the body's end is marked."""
+    """How a client finds the end of the body (RFC 9112 section 6)."""
 
     CHUNKED = "chunked"
     CLOSE = "close"

@@ -1,4 +1,4 @@
-"""Token texts: deterministic from (kind, seed) on every machine, so that a stream can be predicted byte for byte."""
+"""Token texts. (kind, seed) determines them on every machine, so a test can predict a stream byte for byte."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -16,11 +16,11 @@ def _words(sentence: str) -> tuple[str, ...]:
     return tuple(f" {word}" for word in sentence.split())
 
 
-# What `text=` accepts. Each kind is the alphabet of its tokens; every token is non-empty.
+# The values of `text=`. Each kind is a list of tokens, none of them empty.
 _ALPHABETS: dict[str, tuple[str, ...]] = {
     "ascii": _words(_ASCII),
     "unicode": _words(_UNICODE),
-    # LF only: a raw-text event stream can't tell CR from LF, so a CR would not survive a correct encoder.
+    # LF only: in a raw-text event stream CR and LF mean the same, so a correct encoder cannot preserve a CR.
     "newlines": (" one\n", "\n", "\n\n", " two\nthree", "\nfour", " five\n\nsix\n", " seven"),
     "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
     "separators": (" a\u2028b", "\u2029", " c\u0085d", "\x0b", " e\x0cf", "g"),
@@ -35,18 +35,18 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
     ),
     "big": (" " + "0123456789abcdef" * 6_400, " small"),  # 100 KiB: above the 64 KiB that line readers allow
 }
-# Every kind that is hard to carry, each behind a token that names it, so that one stream shows what becomes of them
-# all. What may end a stream early comes last.
+# All kinds that are hard to transmit, each after a token with its name, so that one stream tests them all. Kinds that
+# may end a stream early come last.
 EVERYTHING = "everything"
 _HARD = ("whitespace", "unicode", "newlines", "separators", "big", "injection")
 _ALPHABETS[EVERYTHING] = (*(token for kind in _HARD for token in (f"--{kind}--", *_ALPHABETS[kind])), "--end--")
-OWN_ID = "id"  # every token is the stream's own id, so that text which strays into another stream shows
+OWN_ID = "id"  # every token is the stream's own id, so that text in the wrong stream is visible
 KINDS = (*_ALPHABETS, OWN_ID)
 LONGEST_ID = 64
 
 
 def count_tokens(prompt: str) -> int:
-    """Tokens of a prompt; there is no tokenizer here, so a token is a word."""
+    """Tokens of a prompt. The mock has no tokenizer: a token is a word."""
     return len(prompt.split())
 
 
@@ -56,7 +56,7 @@ def longest(kind: str) -> int:
 
 
 def token_texts(kind: str, seed: int, stream_id: str = "") -> Iterator[str]:
-    """Endless token texts; the first walks the alphabet from its start so that short streams show every case."""
+    """Endless token texts: ascii in random order, the other kinds in their order, so short streams show each case."""
     if kind == OWN_ID:
         yield from repeat(f" {stream_id}")
     alphabet = _ALPHABETS[kind]
@@ -66,7 +66,7 @@ def token_texts(kind: str, seed: int, stream_id: str = "") -> Iterator[str]:
         while True:
             yield alphabet[index % size]
             index += 1
-    # Knuth's MMIX generator: identical everywhere, unlike the standard library's, whose methods may change.
+    # Knuth's MMIX generator is the same everywhere; methods of the standard library's generator may change.
     state = (seed * 2 + 1) & 0xFFFF_FFFF_FFFF_FFFF
     first = True
     while True:

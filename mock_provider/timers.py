@@ -1,9 +1,9 @@
-"""All deadlines of a loop behind one kernel timer.
+"""All deadlines of an event loop behind one kernel timer (timerfd, see timerfd_create(2)).
 
-A timer of the loop for each token costs as much as the token, and libuv's tick in milliseconds. Here a wake-up serves
-every deadline that has passed. While few wait, the timer is set to the microsecond; while many do, deadlines are
-rounded up to the millisecond, so that they share their wake-ups and their place in the heap: late by up to one, but
-never early.
+`loop.call_at` for each token would cost as much as the token itself, and libuv's timers have a resolution of 1 ms.
+Here one wake-up serves every deadline that has passed. With few waiting streams, the timer is precise to the
+microsecond. With many, deadlines are rounded up to the millisecond: they share wake-ups and places in the heap, and a
+token is up to 1 ms late, never early.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Protocol
 
-# From so many waiting streams on, wake-ups are shared.
+# Above this number of waiting streams, deadlines are rounded up to SHARED_NS.
 MANY = 64
 SHARED_NS = 1_000_000
 
 
 class Timer:
-    """One deadline; it can be called off."""
+    """One deadline, which can be cancelled."""
 
     __slots__ = ("callback",)
 
@@ -29,21 +29,21 @@ class Timer:
         self.callback: Callable[[], None] | None = callback
 
     def __next__(self) -> int:
-        """Call, once."""
+        """Call the callback, and stop."""
         if self.callback is not None:
             self.callback()
         raise StopIteration
 
     def cancel(self) -> None:
-        """Don't call. The heap drops it when its time comes."""
+        """Do not call. The entry stays in the heap until its time: removing it there would be linear."""
         self.callback = None
 
 
 class Resumable(Protocol):
-    """What a deadline resumes: it gives the next one, or stops. A generator is one, and the cheapest."""
+    """Is resumed at a deadline and gives the next one, or stops. A generator is the cheapest implementation."""
 
     def __next__(self) -> int:
-        """Go on; the next deadline. StopIteration when there is none."""
+        """Go on, and return the next deadline; StopIteration when there is none."""
 
 
 class Timers:
@@ -51,7 +51,7 @@ class Timers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.now_ns = 0  # when the callbacks that run now were woken
+        self.now_ns = 0  # monotonic time of the wake-up whose callbacks are running
         self._heap: list[int] = []
         self._due: dict[int, list[Resumable]] = {}  # by the times in the heap
         self._waiting = 0
@@ -70,7 +70,7 @@ class Timers:
         return timer
 
     def follow(self, deadline_ns: int, beat: Resumable) -> None:
-        """Resume `beat` at `deadline_ns`, then at each deadline that it gives."""
+        """Resume `beat` at `deadline_ns`, then at each deadline that it returns."""
         self._waiting += 1
         if self._add(deadline_ns, beat) and not self._firing:
             self._arm()
@@ -82,7 +82,7 @@ class Timers:
         self._alarm.close()
 
     def _add(self, deadline_ns: int, beat: Resumable) -> bool:
-        """Whether the alarm has to be set anew."""
+        """Whether the alarm must be set again, because this deadline is now the first."""
         if self._waiting > MANY:
             deadline_ns += -deadline_ns % SHARED_NS
         due = self._due.get(deadline_ns)
@@ -98,7 +98,7 @@ class Timers:
         self._alarm.set(self._armed_ns)
 
     def _fire(self) -> None:
-        # Not refreshed while callbacks run: what comes due meanwhile waits until the sockets have had their turn.
+        # Read once: deadlines that pass during the callbacks wait for the next wake-up, so that sockets get a turn.
         self.now_ns = now_ns = time.monotonic_ns()
         heap, add = self._heap, self._add
         self._firing = True
@@ -115,7 +115,10 @@ class Timers:
 
 
 class _KernelAlarm:
-    """timerfd_create(2), by ctypes because Python has it from 3.13 only; OSError where there is none."""
+    """timerfd_create(2); OSError where the system has none.
+
+    By ctypes, because `os.timerfd_create` came with Python 3.13: replace this class when 3.13 is the oldest supported.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         if sys.platform != "linux" or sys.maxsize < 2**32:
@@ -130,25 +133,25 @@ class _KernelAlarm:
         loop.add_reader(self._fd, callback)
 
     def set(self, deadline_ns: int | None) -> None:
-        """Ring once at `deadline_ns`, never for None; either way an old ring is forgotten."""
+        """Ring once at `deadline_ns`, or never for None; replaces the earlier setting."""
         self._spec[2], self._spec[3] = divmod(deadline_ns, 1_000_000_000) if deadline_ns is not None else (0, 0)
         self._settime(self._fd, 1, self._spec, None)  # 1: TFD_TIMER_ABSTIME
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
 
 
 class _LoopAlarm:
-    """The loop's own timer, where the kernel offers no better."""
+    """The loop's own timer, for systems without timerfd."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         self._loop, self._callback = loop, callback
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, deadline_ns: int | None) -> None:
-        """Ring once at `deadline_ns`, never for None."""
+        """Ring once at `deadline_ns`, or never for None."""
         self.close()
         if deadline_ns is not None:
             delay_s = max(0, deadline_ns - time.monotonic_ns()) / 1e9

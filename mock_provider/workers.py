@@ -1,10 +1,10 @@
 """Several processes on one port with one control API.
 
-The kernel spreads connections over the workers (SO_REUSEPORT), so a request for `/_mock/` reaches any of them. That
-one asks each of the others over a Unix socket that only the user can open, and merges. Every part is as its worker
-sees it when asked: there is no common snapshot, but a stream that has ended for its client has ended in every answer,
-sequence numbers and ids are drawn from common counters, and an answered release or reset has reached every worker.
-What a worker limits, such as `--slots` and `--ledger-size`, it limits for itself.
+The kernel spreads connections over the workers (SO_REUSEPORT), so a request for `/_mock/` reaches any worker. It asks
+the other workers over Unix sockets that only this user can open, and merges their answers. The answers are not one
+snapshot, because each worker answers at its own moment. But three things hold: a stream that has ended for its client
+has ended in every answer, sequence numbers and ids come from shared counters, and a release or reset has reached every
+worker when it is answered. Limits such as `--slots` and `--ledger-size` apply to each worker.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from typing import Any, NoReturn
 
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 
-_LOCAL = frozenset({"/_mock/clock", "/_mock/faults"})  # the same everywhere
+_LOCAL = frozenset({"/_mock/clock", "/_mock/faults"})  # every worker gives the same answer
 _READ_BYTES = 65_536
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Which worker this is."""
+    """One worker: its place among the others, and the counters that all of them share."""
 
     folder: Path
     index: int
@@ -41,18 +41,18 @@ class Worker:
 
     @property
     def socket(self) -> str:
-        """Where the others ask this one."""
+        """The Unix socket on which the other workers ask this one."""
         return _socket(self.folder, self.index)
 
     def merged(
         self, request: Request, own: Reply | Coroutine[Any, Any, Reply] | AsyncIterator[bytes]
     ) -> Reply | Coroutine[Any, Any, Reply] | AsyncIterator[bytes]:
-        """The answer of all workers, where `own` is this one's."""
+        """The merged answer of all workers; `own` is the answer of this one."""
         if isinstance(own, AsyncIterator):
             return self._export(request, own)
         if isinstance(own, Reply):
             return own if request.path in _LOCAL or own.status != 200 else self._merge(request, own)
-        own.close()  # about one stream: this worker is asked like the others
+        own.close()  # about one stream: this worker is asked over its socket like the others
         return self._merge_stream(request) if request.argument("wait") is None else self._merge_ended(request)
 
     def _others(self) -> list[str]:
@@ -67,7 +67,7 @@ class Worker:
         return _merged(await asyncio.gather(*(_request(path, "GET", request.path) for path in paths)), 0)
 
     async def _merge_ended(self, request: Request) -> Reply:
-        """Whoever has the stream answers when it has ended; the others would wait for it until their time is up."""
+        """Waits for the worker that has the stream; the others would wait for it until their timeout."""
         paths = [self.socket, *self._others()]
         pending = {asyncio.ensure_future(_request(path, request.method, request.target)) for path in paths}
         try:
@@ -75,7 +75,7 @@ class Worker:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 if any(_has_ended(task.result()) for task in done):
                     reply = await self._merge_stream(request)
-                    if _has_ended(reply):  # else it is a retry, on another worker, that is waited for
+                    if _has_ended(reply):  # if not, the newest stream is a retry on another worker: wait on
                         return reply
             return await self._merge_stream(request)
         finally:
@@ -95,7 +95,7 @@ def _socket(folder: Path, index: int) -> str:
 
 
 async def _request(path: str, method: str, target: str) -> Reply:
-    """What another worker answers, or 503 when it has gone."""
+    """The answer of another worker, or 503 if that worker has ended."""
     try:
         reader, writer = await asyncio.open_unix_connection(path)
         try:
@@ -106,7 +106,7 @@ async def _request(path: str, method: str, target: str) -> Reply:
     except OSError:
         head, body = b"", b""
     status = head.split(b" ", 2)[1:2]
-    return Reply(int(status[0]), body) if status else json_reply(503, {"error": {"message": "a worker has gone"}})
+    return Reply(int(status[0]), body) if status else json_reply(503, {"error": {"message": "a worker has ended"}})
 
 
 async def _pieces(path: str, target: str) -> AsyncIterator[bytes]:
@@ -121,12 +121,12 @@ async def _pieces(path: str, target: str) -> AsyncIterator[bytes]:
 
 
 def _has_ended(reply: Reply) -> bool:
-    """Whether the newest stream in an answer has."""
+    """Whether the newest stream in an answer has ended."""
     return reply.status == 200 and json.loads(reply.body)["streams"][-1]["end"] is not None
 
 
 def _merged(replies: list[Reply], limit: int) -> Reply:
-    """One reply; without one of the workers, that it can't be given, as a part would be taken for the whole."""
+    """One reply of all; if a worker is missing, its 503, because a part would be taken for the whole."""
     gone = [reply for reply in replies if reply.status == 503]
     values = [json.loads(reply.body) for reply in replies if reply.status == 200]
     return json_reply(200, _merge_values(values, limit)) if values and not gone else [*gone, *replies][0]
@@ -159,9 +159,10 @@ def run_workers(
     started: Callable[[str], None],
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> int:
-    """Fork `count` workers that `serve`, tell when all have `started`, wait for their end; the exit code.
+    """Fork `count` workers that `serve`, call `started` when all of them listen, and return the exit code at the end.
 
-    A worker obeys SIGTERM alone: Ctrl-C goes to every process of a terminal, and is handed on once.
+    Workers ignore SIGINT and obey SIGTERM: a terminal sends Ctrl-C to every process, and a second signal would cut the
+    draining short. This process passes the signal on once.
     """
     if sys.platform == "win32":
         raise OSError("there is no fork on Windows: run one worker")
@@ -178,8 +179,9 @@ def run_workers(
 
     with _reserved(host, port) as bound:
         ready_pipe, announce_pipe = os.pipe()
-        alive_pipe, alive_end = os.pipe()  # that nobody writes into: it ends with this process, however that ends
-        # Held back until all are there: a signal in between would miss those that are not.
+        # Nobody writes into it: workers read its end when this process ends, even by SIGKILL.
+        alive_pipe, alive_end = os.pipe()
+        # Blocked during the forks: a signal in between would miss the workers that do not exist yet.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for index in range(count):
             child = os.fork()
@@ -202,7 +204,7 @@ def run_workers(
             child, status = os.wait()
             children.discard(child)
             code = os.waitstatus_to_exitcode(status)
-            # One that ends by itself takes the others with it: half a server misleads.
+            # If one worker ends, all do: half a server would give misleading measurements.
             if not stopping:
                 failure = max(code, 1)
                 stop()
@@ -215,7 +217,7 @@ def run_workers(
 def _work(
     serving: Coroutine[Any, Any, None], alive_pipe: int, loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> NoReturn:
-    """What a forked worker does; it ends with its parent at the latest."""
+    """The life of a forked worker, which ends with its parent at the latest."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -237,7 +239,7 @@ def _end_with(alive_pipe: int) -> None:
 
 
 def _counter() -> Callable[[], int]:
-    """Counts from 1, over all processes that are forked from this one."""
+    """A counter from 1 that all forked processes share."""
     counter = multiprocessing.get_context("fork").Value("Q", 0)
 
     def following() -> int:
@@ -263,10 +265,10 @@ def _lines(pipe: int, count: int) -> list[str]:
 
 @contextmanager
 def _reserved(host: str, port: int) -> Iterator[int]:
-    """A port that every worker can share; bound but not listening, so that it takes no connection itself."""
+    """A port that every worker can share; bound but not listening, so that this process gets no connections."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as alone:
-        # Without SO_REUSEPORT first, or a port that another server shares with its own workers would do.
+        # First without SO_REUSEPORT, which would succeed on a port that another server shares with its own workers.
         alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         alone.bind((host, port))
         port = int(alone.getsockname()[1])

@@ -88,7 +88,7 @@ def _findings(report: ChecksReport) -> Iterator[str]:
     several = len(report.targets) > 1
     for row in report.targets:
         for check in row.stale:
-            yield f"- {md_code(check)} of {md(row.name)} is accepted by the baseline, and met now: drop the entry."
+            yield f"- {md_code(check)} of {md(row.name)} is accepted by the baseline but passes now: remove the entry."
     found = [(row, one) for row in report.targets if row.checks for one in row.checks.results if one.verdict in _LOUD]
     for row, result in sorted(found, key=lambda pair: (pair[1].id not in pair[0].failing, _rank(pair[1]))):
         accepted = " (accepted)" if result.id in row.accepted else ""

@@ -13,7 +13,7 @@ from streamgauge.reports.finding_text import story
 from streamgauge.reports.text import clean
 
 _SUITE: Final = "streamgauge"
-_STALE: Final = "the baseline lists it as accepted, and it is met now: drop it, or run --update-baseline"
+_STALE: Final = "the baseline accepts it but it passes now: remove the entry, or run --update-baseline"
 _SKIPPED: Final = frozenset({Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE})
 
 

@@ -151,5 +151,5 @@ def _notifications(report: ChecksReport) -> Iterator[dict[str, Any]]:
             if result.verdict is Verdict.ERROR:
                 yield {"level": "error", "message": {"text": clean(f"{row.name}: {result.id}: {result.actual}")}}
         for check in row.stale:
-            text = f"{row.name}: the baseline lists {check} as accepted, and it is met now"
+            text = f"{row.name}: the baseline accepts {check} but it passes now"
             yield {"level": "warning", "message": {"text": clean(text)}}

@@ -17,7 +17,7 @@ _SERVERS: Final = {"mock": "mock_command", "proxy": "proxy_command"}
 
 
 def app(*names: str) -> typer.Typer:
-    """The command line with these commands, or with all: to import all of them takes longer than most of them run."""
+    """The command line with these commands, or with all. Importing every command takes longer than most of them run."""
     made = typer.Typer(
         name="streamgauge",
         no_args_is_help=True,
@@ -53,9 +53,9 @@ def _root(
 
 def main() -> None:
     """The `streamgauge` command. A mistake or an unreachable endpoint is one message, never a traceback."""
-    asked = sys.argv[1:2]
+    command = sys.argv[1:2]
     try:
-        app(*(name for name in asked if name in _OURS or name in _SERVERS))()
+        app(*(name for name in command if name in _OURS or name in _SERVERS))()
     except StreamgaugeError as error:
         err.print(f"[bold red]error:[/bold red] {safe(error.message)}")
         if error.hint:

@@ -22,21 +22,25 @@ _PATH: Final = "/v1/chat/completions"
 
 
 def calibrate(
-    users: Annotated[int, typer.Option("--users", "-u", metavar="N", min=1, help="Users of the planned load.")] = 50,
-    itl: Annotated[str, typer.Option(metavar="DURATION", help="Gap between two tokens of a stream.")] = "20ms",
-    tokens: Annotated[int, typer.Option(metavar="N", min=2, help="Tokens of a stream.")] = 100,
+    users: Annotated[
+        int, typer.Option("--users", "-u", metavar="N", min=1, help="Concurrent users of the planned load.")
+    ] = 50,
+    itl: Annotated[str, typer.Option(metavar="DURATION", help="Time between two tokens of a stream.")] = "20ms",
+    tokens: Annotated[int, typer.Option(metavar="N", min=2, help="Tokens in a stream.")] = 100,
     ttft: Annotated[str, typer.Option(metavar="DURATION", help="Time to the first token.")] = "200ms",
     duration: Annotated[str, typer.Option("--duration", "-d", metavar="DURATION", help="How long to run.")] = "10s",
     processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
     out_dir: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where calibration.json goes; runs/calibration-TIME if not given."),
+        typer.Option(
+            "--out", metavar="DIR", help="Directory for calibration.json; runs/calibration-TIME if not given."
+        ),
     ] = None,
 ) -> None:
-    """Measure the error of this client on this machine at a planned load, against a mock whose truth is known.
+    """Measure the error of this client on this machine at a planned load, against a mock that knows the true times.
 
-    Starts a mock of its own, loads it as `load` would, and compares with its ledger. The floor goes to
-    calibration.json in the directory, the run itself to calibration/ beside it. A load with --calibration DIR,
+    Starts a mock, loads it as `load` does, and compares the records with the mock's ledger. The error floor goes
+    to calibration.json in the directory, the run itself to calibration/ in it. A load with --calibration DIR,
     or with the same --out, shows the floor beside its figures.
 
     Examples:
@@ -45,7 +49,7 @@ def calibrate(
 
       streamgauge calibrate --users 50 --out runs/a && streamgauge load --target target.toml --users 50 --out runs/a
 
-    Exit codes: 0 this client carries the load (VALID), 1 it does not, 2 usage, 3 could not measure, 130 interrupted.
+    Exit codes: 0 this client can carry the load (VALID), 1 it cannot, 2 usage, 3 could not measure, 130 interrupted.
     """
     _check_lengths(duration, ttft, itl, tokens)
     directory = out_dir or Path("runs") / f"calibration-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,4 +1,4 @@
-"""`streamgauge cancel`: does it stop when the user leaves?"""
+"""`streamgauge cancel`: does the upstream stop when the user leaves?"""
 
 from pathlib import Path
 from typing import Annotated

@@ -28,7 +28,7 @@ def check(
     urls: Urls = None,
     selection: SelectionOptions,
     subject: SubjectOptions,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only findings.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check, not only the findings.")] = False,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Targets to check at the same time.")] = JOBS,
     gate: GateOptions,
     costs: CostOptions,
@@ -53,7 +53,7 @@ def check(
 
       streamgauge check --list --format json
 
-    Exit codes: 0 nothing that fails the run, 1 something, or one of several targets could not be checked, 2 usage,
+    Exit codes: 0 no finding fails the run, 1 a finding does, or one of several targets could not be checked, 2 usage,
     3 there was no stream to check.
     """
     subjects = targets.targets(urls)

@@ -1,4 +1,4 @@
-"""What `check` prints: findings with what stands behind them, a matrix of several targets, what is open and why."""
+"""What `check` prints: findings with their evidence, a matrix of several targets, and checks that stay open."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,11 +22,11 @@ _MARKS: Final = {
     Verdict.INCONCLUSIVE: ("magenta", "?"),
     Verdict.ERROR: ("red", "E"),
 }
-_TOLD: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
+_FINDINGS: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.WARN)
 
 
 def print_report(report: ChecksReport, *, verbose: bool) -> None:
-    """Print one target's results by group, or those of several by check with a matrix; then what it comes to."""
+    """Print the results: of one target by group, of several by check and as a matrix; then the conclusion."""
     if len(report.targets) == 1:
         row = report.targets[0]
         if row.checks is None:
@@ -52,23 +52,23 @@ def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
     profile = f", profile {safe(checks.profile)}" if checks.profile else ""
     out.print(f"[bold]{named}{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position{profile}")
     if checks.dialect_rule:
-        out.print(f"[dim]taken for {safe(dialect)} because {safe(checks.dialect_rule)}[/dim]")
+        out.print(f"[dim]recognised as {safe(dialect)} because {safe(checks.dialect_rule)}[/dim]")
     if checks.dialect_doubt:
         out.print(f"[yellow]{safe(checks.dialect_doubt)}[/yellow]")
 
 
 def _print_groups(row: TargetChecks, results: Sequence[CheckResult], *, verbose: bool) -> None:
-    told = False
-    asked: set[str] = set()
+    spaced = False
+    printed: set[str] = set()
     for group, members in groupby(results, key=lambda result: result.group):
         of_group = list(members)
-        shown = [result for result in of_group if verbose or result.verdict in _TOLD]
-        if shown or told:
-            out.print()  # what is told in full stands apart, the rest is a table
-        told = bool(shown)
+        shown = [result for result in of_group if verbose or result.verdict in _FINDINGS]
+        if shown or spaced:
+            out.print()  # a blank line around findings; groups without findings form a table
+        spaced = bool(shown)
         out.print(f"[bold]{group:<18}[/bold][dim]{_counted(of_group)}[/dim]")
         for result in shown:
-            _print_result(result, asked, accepted=result.id in row.accepted)
+            _print_result(result, printed, accepted=result.id in row.accepted)
 
 
 def _print_by_check(rows: Sequence[TargetChecks]) -> None:
@@ -76,9 +76,9 @@ def _print_by_check(rows: Sequence[TargetChecks]) -> None:
     found: dict[str, list[tuple[TargetChecks, CheckResult]]] = {}
     for row in rows:
         for result in row.checks.results if row.checks is not None else ():
-            if result.verdict in _TOLD:
+            if result.verdict in _FINDINGS:
                 found.setdefault(result.id, []).append((row, result))
-    asked: set[str] = set()
+    printed: set[str] = set()
     for same in found.values():
         same.sort(key=lambda pair: WORST_FIRST.index(pair[1].verdict))
         first = same[0][1]
@@ -88,12 +88,12 @@ def _print_by_check(rows: Sequence[TargetChecks]) -> None:
             colour, mark = _MARKS[result.verdict]
             accepted = "  [dim]accepted by the baseline[/dim]" if result.id in row.accepted else ""
             out.print(f"      [{colour}]{mark}[/{colour}] [bold]{safe(row.name)}[/bold]{accepted}")
-            told = [
+            lines = [
                 *_rows(("actual", result.actual), ("level", result.profile)),
                 *_evidence(result),
-                *_reproduce(result, asked),
+                *_reproduce(result, printed),
             ]
-            _print_rows(told, indent=8)
+            _print_rows(lines, indent=8)
         _print_rows(_fixes(first))
         out.print()
 
@@ -107,7 +107,7 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
     shown = {
         check: cells
         for check, cells in by_check.items()
-        if verbose or any(result.verdict in (*_TOLD, Verdict.INFO) for result in cells.values())
+        if verbose or any(result.verdict in (*_FINDINGS, Verdict.INFO) for result in cells.values())
     }
     table = Table(box=None, padding=(0, 1), pad_edge=False, show_header=True, header_style="bold")
     table.add_column("check", no_wrap=True)
@@ -142,9 +142,9 @@ def _cell(row: TargetChecks, result: CheckResult | None) -> str:
     return f"[dim]({mark})[/dim]" if result.id in row.accepted else f"[{colour}]{mark}[/{colour}]"
 
 
-def _print_result(result: CheckResult, asked: set[str], *, accepted: bool) -> None:
+def _print_result(result: CheckResult, printed: set[str], *, accepted: bool) -> None:
     out.print(_headline(result) + ("  [dim]accepted by the baseline[/dim]" if accepted else ""))
-    if result.verdict not in _TOLD:
+    if result.verdict not in _FINDINGS:
         out.print(f"      {safe(result.actual)}")
         if result.profile:
             out.print(f"      level: {safe(result.profile)}")
@@ -156,7 +156,7 @@ def _print_result(result: CheckResult, asked: set[str], *, accepted: bool) -> No
             *_rows(("requirement", result.statement), ("expected", result.expected), ("actual", result.actual)),
             *_rows(("level", result.profile)),
             *_evidence(result),
-            *_reproduce(result, asked),
+            *_reproduce(result, printed),
             *_fixes(result),
         ]
     )
@@ -168,7 +168,7 @@ def _headline(result: CheckResult) -> str:
 
 
 def _evidence(result: CheckResult) -> Iterator[tuple[str, str]]:
-    """Where and when it was seen, and on a row of their own the quoted bytes, so that they can be read and copied."""
+    """Place and time of each piece of evidence; its bytes get a row of their own, so that they can be copied."""
     for item in result.evidence:
         note = f": {item.note}" if item.note else ""
         yield "evidence", safe(f"{item.place}{note}")
@@ -177,22 +177,22 @@ def _evidence(result: CheckResult) -> Iterator[tuple[str, str]]:
 
 
 def _quoted(text: str, mark: int | None) -> str:
-    """The excerpt, the byte at the offset in reverse."""
+    """The excerpt, with the byte at the offset in reverse video."""
     if mark is None:
         return safe(text)
     return f"{safe(text[:mark])}[reverse]{safe(text[mark])}[/reverse]{safe(text[mark + 1 :])}"
 
 
 def _rows(*rows: tuple[str, str | None]) -> list[tuple[str, str]]:
-    """The rows that say something."""
+    """The rows that have a text, made harmless for a terminal."""
     return [(name, safe(text)) for name, text in rows if text]
 
 
-def _reproduce(result: CheckResult, asked: set[str]) -> list[tuple[str, str]]:
-    """The request, in full only the first time: most findings come from the same one."""
-    if result.reproduce in asked:
+def _reproduce(result: CheckResult, printed: set[str]) -> list[tuple[str, str]]:
+    """The request that repeats the finding. Many findings share a request, so it is printed in full only once."""
+    if result.reproduce in printed:
         return _rows(("reproduce", "the same request as above"))
-    asked.add(result.reproduce or "")
+    printed.add(result.reproduce or "")
     return _rows(("reproduce", result.reproduce))
 
 
@@ -210,7 +210,7 @@ def _print_rows(rows: Iterable[tuple[str, str]], indent: int = 6) -> None:
 
 
 def _print_open(measured: Sequence[ChecksFile]) -> None:
-    """What could not be tested, by what would make it testable; a check that is open on several targets counts once."""
+    """The checks that could not be tested, by what they need. A check counts once, even if open on several targets."""
     needs = dict.fromkeys(
         (result.id, result.needs)
         for checks in measured
@@ -221,7 +221,7 @@ def _print_open(measured: Sequence[ChecksFile]) -> None:
         return
     by_need = Counter(need for _, need in needs)
     out.print(
-        f"\n[magenta]{plural(len({check for check, _ in needs}), 'check')} could not be tested.[/magenta] It takes:"
+        f"\n[magenta]{plural(len({check for check, _ in needs}), 'check')} could not be tested.[/magenta] They need:"
     )
     for need, count in by_need.most_common():
         out.print(f"  {count:>3}  {safe(need)}")
@@ -232,11 +232,12 @@ def _print_standing(row: TargetChecks, *, several: bool) -> None:
     if row.accepted:
         out.print(f"[dim]{plural(len(row.accepted), 'finding')}{of} accepted by the baseline[/dim]")
     for check in row.stale:
-        out.print(f"[red]{check}{of} is listed as accepted, and is met now: drop it, or run --update-baseline[/red]")
+        advice = "remove the entry, or run --update-baseline"
+        out.print(f"[red]{check}{of} is accepted by the baseline but passes now: {advice}[/red]")
 
 
 def _print_conclusion(report: ChecksReport) -> None:
-    """One line to look for: passed or failed, by which rule, and where."""
+    """The last line: passed or failed, and by which rule."""
     measured = report.measured
     requests = sum(checks.requests for checks in measured)
     results = [result for checks in measured for result in checks.results]
@@ -244,8 +245,8 @@ def _print_conclusion(report: ChecksReport) -> None:
     whole = f"{plural(requests, 'request')}, {plural(len(results), 'check')}"
     if len(rows) > 1:
         whole += f" over {len(measured)} of {plural(len(rows), 'target')}"
-    if any(result.verdict in _TOLD for result in results):
-        out.print("\n[dim]`streamgauge explain ID` tells more about a check, and how to see it fail.[/dim]")
+    if any(result.verdict in _FINDINGS for result in results):
+        out.print("\n[dim]`streamgauge explain ID` explains a check and shows how to make it fail.[/dim]")
     out.print(f"\n{whole}: {_counted(results)}")
     failing = sum(len(row.failing) for row in rows)
     stale = sum(len(row.stale) for row in rows)

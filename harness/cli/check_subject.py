@@ -24,7 +24,9 @@ class SelectionOptions:
     only: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only checks whose id or group matches; repeatable.")
     ] = None
-    skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out; repeatable.")] = None
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave out the checks that match; repeatable.")
+    ] = None
 
     def checks(self) -> list[Check]:
         """The selected checks. Raises UsageError when no check is left."""
@@ -51,7 +53,7 @@ class SubjectOptions:
         ),
     ] = None
     public: Annotated[
-        bool, typer.Option("--public/--no-public", help="The endpoint is meant to be open to everybody.")
+        bool, typer.Option("--public/--no-public", help="The endpoint is meant to need no credentials.")
     ] = False
     clients: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""A mock or a proxy of ours in a process of its own, so that it does not share an interpreter with what measures it."""
+"""The mock or the proxy in a child process: the client that measures must not share an interpreter with it."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from typing import Final
 from streamgauge.errors import CannotMeasure
 
 _START_TIMEOUT_S: Final = 15.0
-# The console script may not be on the path, this interpreter is.
+# Not the console script: it may not be on the PATH.
 STREAMGAUGE: Final = (sys.executable, "-c", "from streamgauge.cli import main; main()")
 
 
 @contextmanager
 def child(*arguments: str) -> Iterator[str]:
-    """A mock or proxy on a free port in a process of its own; gives its address. Raises CannotMeasure."""
+    """A mock or proxy on a free port in a child process; yields its address. Raises CannotMeasure when it fails."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [*STREAMGAUGE, *arguments, "--port", "0"],
@@ -30,8 +30,8 @@ def child(*arguments: str) -> Iterator[str]:
             first = process.stdout.readline()  # "... listening on http://127.0.0.1:PORT", or the end of a failed start
             if " listening on " not in first:
                 errors.seek(0)
-                said = errors.read().decode(errors="replace").strip()
-                raise CannotMeasure(f"the {arguments[0]} did not start: {said or first.strip()}")
+                output = errors.read().decode(errors="replace").strip()
+                raise CannotMeasure(f"the {arguments[0]} did not start: {output or first.strip()}")
             yield first.rpartition(" ")[2].strip()
         finally:
             process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`streamgauge clients`: which of the clients people use get this stream, and which break on which byte?"""
+"""`streamgauge clients`: which popular clients read this stream, and on which byte do the others break?"""
 
 import sys
 from pathlib import Path
@@ -32,14 +32,14 @@ def clients(
     *,
     url: Url = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A body that was saved, in place of a URL; - is standard input.")
+        Path | None, typer.Option(metavar="FILE", help="A saved response body instead of a URL; - is standard input.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the matrix as JSON.")] = None,
     target: TargetOptions,
 ) -> None:
-    """Replay a stream's bytes through the clients that people use: which read it, lose data, raise or hang, and where.
+    """Replay a stream's bytes through popular clients: which of them read it, lose data, raise or hang, and where.
 
-    Python clients are run themselves (streamgauge\\[clients] brings them), others are emulated as their source has it.
+    Python clients run for real (install streamgauge\\[clients]); the others are emulated from their source code.
 
     Examples:
 
@@ -49,8 +49,8 @@ def clients(
 
       curl -sN http://localhost:5000/api/chat/stream?message=hi | streamgauge clients --file -
 
-    Exit codes: 0 every published client reads everything, 1 one does not (loops from tutorials do not count), 2 usage,
-    3 there was no stream to replay.
+    Exit codes: 0 every published client reads everything, 1 one or more do not (code from tutorials does not count),
+    2 usage, 3 there was no stream to replay.
     """
     has_target = url is not None or target.target_file is not None
     # A file needs no endpoint, but may be read in a given dialect.
@@ -66,7 +66,7 @@ def clients(
     if json_file is not None:
         replace_file(json_file, msgspec.json.format(msgspec.json.encode(matrix), indent=1) + b"\n")
     if all(row.result.verdict in ASIDE for row in matrix.rows):
-        raise CannotMeasure("none of the clients reads this kind of stream", "why stands behind each, above")
+        raise CannotMeasure("none of the clients reads this kind of stream", "the reason is behind each client above")
     if any(row.broken for row in matrix.rows):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -95,6 +95,6 @@ def _of_file(file: Path, target: Target) -> Matrix:
     media = dialect.media if dialect else None
     read = strict([body], media, dialect)
     if not read.events:
-        raise CannotMeasure(f"{file} holds no event", "save the body as it came, with `curl -sN URL > body.sse`")
+        raise CannotMeasure(f"{file} holds no event", "save the body unchanged, with `curl -sN URL > body.sse`")
     label = Media.SSE if read.dialect is None else read.dialect.media
     return compare_clients([ReplayedStream([body], media_type=label.value)], read.dialect)

@@ -1,4 +1,4 @@
-"""What `clients` and `check --clients` print: what becomes of the stream in each client, at which byte, and why."""
+"""What `clients` and `check --clients` print: how each client reads the stream, and at which byte it fails."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _COLOURS: Final = {
 
 
 def print_matrix(matrix: Matrix) -> None:
-    """Print a row a client; under the rows what several share: the bytes they point at, notes, and who was left out."""
+    """Print a row for each client, then what rows share: the bytes that they point at, notes, clients left out."""
     rows = [row for row in matrix.rows if row.result.verdict not in ASIDE]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("client", "version", "verdict"):
@@ -39,21 +39,21 @@ def print_matrix(matrix: Matrix) -> None:
     for replay, where in _places(rows).items():
         out.print(f"[bold]{where}byte {replay[0]:,}[/bold]  {safe(replay[1])}")
     for note, names in _grouped((row.note, row.client) for row in rows):
-        who = "every one" if len(names) == len(rows) > 1 else ", ".join(names)
+        who = "all" if len(names) == len(rows) > 1 else ", ".join(names)
         out.print(f"[bold]{safe(who)}[/bold]: {safe(note)}")
     for verdict in ASIDE:
         aside = _grouped((row.result.reason, row.client) for row in matrix.rows if row.result.verdict is verdict)
         if aside:
-            told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in aside)
-            out.print(f"[dim]{verdict}: {safe(told)}[/dim]")
+            words = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in aside)
+            out.print(f"[dim]{verdict}: {safe(words)}[/dim]")
     out.print(counted(matrix) + (f"; {safe(matrix.caveat)}" if matrix.caveat else ""))
 
 
 def counted(matrix: Matrix) -> str:
-    """What was replayed, and how many clients made what of it."""
+    """How much was replayed, and how many clients have each verdict."""
     counts = Counter(row.result.verdict for row in matrix.rows)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ClientVerdict if counts[verdict])
-    return f"{plural(matrix.bodies, 'stream')}, {matrix.bytes:,} bytes: {told}"
+    words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ClientVerdict if counts[verdict])
+    return f"{plural(matrix.bodies, 'stream')}, {matrix.bytes:,} bytes: {words}"
 
 
 def _why(row: ClientRow) -> str:
@@ -73,7 +73,7 @@ def _otherwise(replay: Replay) -> str:
 
 
 def _places(rows: Iterable[ClientRow]) -> dict[tuple[int, str], str]:
-    """Each place that a row points at, once: its offset and the bytes there, and the scenario in words."""
+    """Each place that a row points at, once: offset and bytes, mapped to the name of the scenario."""
     return {
         (one.offset, one.excerpt): _named(row)
         for row in rows

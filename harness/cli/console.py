@@ -11,12 +11,12 @@ from rich.table import Table
 
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
-_PIPE_WIDTH: Final = 120  # into a pipe or a file rich assumes 80 columns and folds tables
+_PIPE_WIDTH: Final = 120  # rich assumes 80 columns for a pipe or a file, and would fold tables
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Who read has gone, as `head` does: nothing more is printed, and the command ends as it would have."""
+        """The reader of the pipe has closed it, as `head` does: print nothing more, and end with the same exit code."""
         self.quiet = True
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
@@ -24,7 +24,7 @@ class _Console(Console):
 
 def _console(*, stderr: bool) -> Console:
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else _PIPE_WIDTH
-    # Without `emoji`, as rich would make one of the `:x:` in somebody's text.
+    # Without `emoji`: rich would turn `:x:` in an endpoint's text into an emoji.
     return _Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 

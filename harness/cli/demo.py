@@ -1,4 +1,4 @@
-"""`streamgauge demo`: the whole tool once, against the mock provider and a proxy that is known to buffer."""
+"""`streamgauge demo`: every main command once, against the mock provider and a proxy that buffers."""
 
 import shlex
 import subprocess
@@ -27,7 +27,7 @@ def demo(
 
       streamgauge demo --out runs/try --users 100 --duration 20s
 
-    Exit codes: 0 every step ended as it should (diagnose finds the proxy that was put there), 1 one did not.
+    Exit codes: 0 every step ended as expected (diagnose finds the buffering proxy), 1 a step did not.
     """
     with (
         child("mock", "--ttft", "200ms", "--itl", "20ms", "--tokens", "60") as mock,
@@ -35,15 +35,15 @@ def demo(
     ):
         endpoint, via = f"{mock}/v1/chat/completions", f"{proxy}/v1/chat/completions"
         steps = [
-            ("Does it speak the protocol?", ExitCode.OK, ["check", endpoint, "--mock", mock]),
+            ("Does the endpoint follow the protocol?", ExitCode.OK, ["check", endpoint, "--mock", mock]),
             (
-                "How fast does it stream?",
+                "How fast does the endpoint stream?",
                 ExitCode.OK,
                 ["load", endpoint, "--users", str(users), "--duration", duration, "--mock", mock],
             ),
-            ("Does it stop when the user leaves?", ExitCode.OK, ["cancel", endpoint, "--mock", mock]),
+            ("Does the upstream stop when the user leaves?", ExitCode.OK, ["cancel", endpoint, "--mock", mock]),
             (
-                "Who holds my tokens back? (a proxy that holds 4,096 bytes was put there)",
+                "Which hop holds tokens back? (this path has a proxy that holds 4,096 bytes)",
                 ExitCode.FAILED,
                 ["diagnose", "--via", via, "--direct", endpoint, "--mock", mock],
             ),
@@ -59,7 +59,7 @@ def demo(
     for path in render(out_dir):
         out.print(f"wrote {path}")
     if surprises:
-        out.print(f"[red]not as expected:[/red] {', '.join(surprises)}")
+        out.print(f"[red]Not as expected:[/red] {', '.join(surprises)}")
         raise typer.Exit(ExitCode.FAILED)
     out.print(f"Everything as expected. Open {out_dir / 'report.html'}")
 

@@ -1,4 +1,4 @@
-"""`streamgauge diagnose`: who holds my tokens back?"""
+"""`streamgauge diagnose`: which hop holds tokens back?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,10 +30,10 @@ def diagnose(
     ] = None,
     target: TargetOptions,
 ) -> None:
-    """Find what buffers a stream: the class, the size or window, the hop, the evidence and the line that fixes it.
+    """Find the hop that buffers a stream: how it buffers, how much or how long, the evidence, and the fix.
 
-    With --mock the verdict comes from lockstep and does not depend on any clock. With --direct both paths are
-    compared. With neither it is statistics, and the answer says so.
+    With --mock the verdict comes from lockstep, which needs no clock. With --direct the two paths are compared.
+    Without both, the answer rests on arrival times alone, and says so.
 
     Examples:
 

@@ -15,7 +15,7 @@ Master = Annotated[
     bool,
     typer.Option(
         "--master",
-        help="Lead workers on other machines, which make the streams and send their records here.",
+        help="Be the master of workers on other machines: they make the streams and send their records here.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -23,7 +23,11 @@ Master = Annotated[
 ExpectWorkers = Annotated[
     int,
     typer.Option(
-        "--expect-workers", metavar="N", min=1, help="With --master: workers to wait for.", rich_help_panel=_PANEL
+        "--expect-workers",
+        metavar="N",
+        min=1,
+        help="With --master: number of workers to wait for.",
+        rich_help_panel=_PANEL,
     ),
 ]
 Bind = Annotated[
@@ -31,8 +35,8 @@ Bind = Annotated[
     typer.Option(
         "--bind",
         metavar="HOST",
-        help="With --master: the address to listen on; 0.0.0.0 for workers elsewhere. The connection is neither "
-        "encrypted nor authenticated: use a private network. No key is sent over it.",
+        help="With --master: the address to listen on; 0.0.0.0 for workers on other machines. The connection is "
+        "neither encrypted nor authenticated: use a private network. No key is sent over it.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -47,7 +51,7 @@ Worker = Annotated[
     typer.Option(
         "--worker",
         metavar="HOST[:PORT]",
-        help="Work for the master there: endpoint and load come from it, a key from --api-key-env of this machine.",
+        help="Be a worker of the master at this address. It sends target and load; --api-key-env gives the key.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -64,11 +68,13 @@ class ClusterOptions:
     worker: Worker = None
 
     def cluster(self, processes: int) -> Cluster | None:
-        """The cluster that a master leads. Raises UsageError when the master shall make streams itself."""
+        """The cluster that a master leads. Raises UsageError with --processes: a master makes no streams."""
         if not self.master:
             return None
         if processes != 1:
-            raise UsageError("--master makes no streams, so it has no --processes", "give --processes to the workers")
+            raise UsageError(
+                "--master makes no streams itself, so --processes has no effect", "give --processes to the workers"
+            )
         return Cluster(self.bind, self.port, self.expect_workers)
 
     def become_worker(self, api_key_env: str | None, processes: int, *, has_target: bool) -> None:
@@ -77,6 +83,6 @@ class ClusterOptions:
             return
         if self.master or has_target:
             raise UsageError(
-                "--worker takes endpoint and load from its master", "give URL and options to `load --master`"
+                "a --worker gets its target and load from the master", "give URL and options to `load --master`"
             )
         become_worker(self.worker, api_key_env, processes)

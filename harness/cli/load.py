@@ -29,30 +29,33 @@ class RunOptions:
         typer.Option(
             "--slo",
             metavar="'METRIC < LIMIT'",
-            help="An objective, as 'ttft p95 < 500ms', 'itl p99.9 <= 80ms', 'error_rate < 1%', 'goodput > 95%' or "
+            help="An objective, such as 'ttft p95 < 500ms', 'itl p99.9 <= 80ms', 'error_rate < 1%', 'goodput > 95%' or "
             "'output_tokens_per_s > 1000'; repeatable.",
         ),
     ] = None
     max_errors: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Stop the run when so many streams have failed.")
+        int | None, typer.Option(metavar="N", min=1, help="Stop the run when N streams have failed.")
     ] = None
     abort_if: Annotated[
         list[str] | None,
         typer.Option(
             metavar="'METRIC > LIMIT for WINDOW'",
-            help="Stop the run when this holds over the last WINDOW, as 'ttft p95 > 2s for 10s'; repeatable.",
+            help="Stop the run when this is true for the last WINDOW, such as 'ttft p95 > 2s for 10s'; repeatable.",
         ),
     ] = None
     scenario: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A file of scenarios/ without .py, or a path to a locustfile; chat, or open for an open loop.",
+            help="chat or open, or the path of a locustfile. Default: open for an open loop, else chat.",
         ),
     ] = None
     calibration: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Show this client's error floor, which calibrate wrote; --out's if there."),
+        typer.Option(
+            metavar="PATH",
+            help="The error floor that `calibrate` wrote, to show beside the figures; by default that of --out.",
+        ),
     ] = None
     directory: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
@@ -79,7 +82,7 @@ def load(
 
       streamgauge load http://localhost:8080/v1/chat/completions --users 50 --duration 30s --out runs/first
 
-      streamgauge calibrate --users 50 --out runs/first   (before it: shows the client's own error beside the figures)
+      streamgauge calibrate --users 50 --out runs/first   (run it first: load then shows the client's own error)
 
       streamgauge load --target target.toml --users 200 --processes 2 --slo "ttft p95 < 500ms" --slo "error_rate < 1%"
 
@@ -96,7 +99,7 @@ def load(
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, or
-    an SLO had no data, 130 interrupted. What had been measured is kept and reported.
+    an SLO had no data, 130 interrupted. A run that ends early keeps and reports what it has measured.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)

@@ -8,8 +8,8 @@ import typer
 
 from streamgauge.loadgen.schedule import MAX_USERS
 
-_CLOSED: Final = "Closed loop: a user asks again when its answer has ended"
-_OPEN: Final = "Open loop: streams start by a schedule, however long the earlier ones take"
+_CLOSED: Final = "Closed loop: a user sends the next request when its answer has ended"
+_OPEN: Final = "Open loop: streams start on a schedule, even if earlier streams are slow"
 
 
 def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
@@ -25,8 +25,8 @@ ThinkTime = Annotated[
     _option(
         panel=_CLOSED,
         metavar="PAUSE",
-        help="A user's pause before it asks again: 2s, exp(2s) or uniform(1s,3s); none if not given. After a refusal, "
-        "or no connection, another half second.",
+        help="A user's pause before its next request: 2s, exp(2s) or uniform(1s,3s); none if not given. After an HTTP "
+        "error, or without a connection, half a second more.",
     ),
 ]
 Stages = Annotated[
@@ -34,17 +34,21 @@ Stages = Annotated[
     _option(
         panel=_CLOSED,
         metavar="STAGES",
-        help="Users over time instead of --users: 50:30s,200:1m. A step down cuts the streams of those who leave.",
+        help="Users over time instead of --users: 50:30s,200:1m. Users who stop at a step down leave their streams.",
     ),
 ]
 SpawnRate = Annotated[
     float | None,
-    _option(panel=_CLOSED, metavar="N", min=0.01, help="Users started a second; all in the first second if not given."),
+    _option(
+        panel=_CLOSED, metavar="N", min=0.01, help="Users started per second; all in the first second if not given."
+    ),
 ]
 RateText = Annotated[str | None, _option("--rate", panel=_OPEN, metavar="RATE", help="Arrivals: 20/s, 600/min or 5/h.")]
 Arrivals = Annotated[
     str,
-    _option(panel=_OPEN, metavar="KIND", help="How they are spread: poisson, constant or gamma:CV (burstier above 1)."),
+    _option(
+        panel=_OPEN, metavar="KIND", help="Distribution of arrivals: poisson, constant or gamma:CV (burstier above 1)."
+    ),
 ]
 Replay = Annotated[
     Path | None,
@@ -60,21 +64,22 @@ MaxStreams = Annotated[
         panel=_OPEN,
         metavar="N",
         min=1,
-        help="At most so many streams at once; what that delays or drops is reported.",
+        help="Limit of concurrent streams; arrivals that it delays or drops are reported.",
     ),
 ]
 Duration = Annotated[
-    str | None, _option("--duration", "-d", metavar="DURATION", help="How long streams are started, after the warm-up.")
+    str | None,
+    _option("--duration", "-d", metavar="DURATION", help="Streams are started for this long, after the warm-up."),
 ]
 Warmup = Annotated[
-    str, _option(metavar="DURATION", help="Comes before the duration; streams that start in it are left out.")
+    str, _option(metavar="DURATION", help="Time before the duration; streams that start in it do not count.")
 ]
 Drain = Annotated[
-    str, _option(metavar="DURATION", help="Time after the end in which running streams may finish; else they are cut.")
+    str, _option(metavar="DURATION", help="Time after the duration for running streams to finish; then they are cut.")
 ]
 Seed = Annotated[
     int,
-    _option(metavar="N", min=0, max=999_999_999, help="Draws schedule, pauses and who leaves."),
+    _option(metavar="N", min=0, max=999_999_999, help="Seed for arrivals, pauses and abandoned streams."),
 ]
 AbandonText = Annotated[
     str | None,
@@ -85,7 +90,7 @@ AbandonText = Annotated[
     ),
 ]
 Processes = Annotated[
-    int, _option(metavar="P", help="Processes that share the users or the arrivals; -1 for one for each CPU.")
+    int, _option(metavar="P", help="Processes that share the users or the arrivals; -1: one for each CPU.")
 ]
 
 

@@ -1,4 +1,4 @@
-"""The options that say what is under test, the same for every command that takes a URL."""
+"""The options for the endpoint under test: the same for every command that takes a URL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ Url = Annotated[
     str | None,
     typer.Argument(
         metavar="URL",
-        help="The endpoint. May hold {{prompt}} in its query; with --dialect a vendor's host alone will do.",
+        help="The endpoint. Its query may hold {{prompt}}. With --dialect, a vendor's host name is enough.",
     ),
 ]
 Urls = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="URL...",
-        help="The endpoints, side by side. May hold {{prompt}} in their query; with --dialect a vendor's host will do.",
+        help="One endpoint or more. A query may hold {{prompt}}. With --dialect, a vendor's host name is enough.",
     ),
 ]
 TargetFile = Annotated[
@@ -42,7 +42,7 @@ TargetsFile = Annotated[
         "--targets",
         "--target",
         metavar="FILE",
-        help="A TOML file with a target's options, or with a table called target for each of several.",
+        help="A TOML file with a target's options, or with one [[target]] table for each of several targets.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -55,20 +55,25 @@ Body = Annotated[
     typer.Option(
         "--body",
         metavar="FILE",
-        help="JSON to send; the prompt goes where it says {{prompt}}, else into the last user message or 'message'.",
+        help="JSON to send. The prompt replaces {{prompt}}, else the last user message or the field 'message'.",
         rich_help_panel=_PANEL,
     ),
 ]
 Method = Annotated[
     str | None,
-    typer.Option("--method", metavar="VERB", help="HTTP method; by shape if not given.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--method",
+        metavar="VERB",
+        help="HTTP method. Default: GET or POST, as the URL and the body suggest.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 DialectName = Annotated[
     str,
     typer.Option(
         "--dialect",
         metavar="NAME",
-        help=f"How text is wrapped: {dialects.AUTO}, {', '.join(d.name for d in dialects.DIALECTS)}.",
+        help=f"Format of the stream: {dialects.AUTO}, {', '.join(d.name for d in dialects.DIALECTS)}.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -77,22 +82,24 @@ ApiKeyEnv = Annotated[
     typer.Option(
         "--api-key-env",
         metavar="VAR",
-        help="Environment variable that holds the key; sent in the header the dialect has for it, never written down.",
+        help="Environment variable that holds the API key. The key goes into the dialect's header; no file gets it.",
         rich_help_panel=_PANEL,
     ),
 ]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model to ask for.", rich_help_panel=_PANEL)]
 MaxTokens = Annotated[
     int | None,
-    typer.Option("--max-tokens", metavar="N", min=1, help="Cap on the answer's length.", rich_help_panel=_PANEL),
+    typer.Option("--max-tokens", metavar="N", min=1, help="Longest answer, in tokens.", rich_help_panel=_PANEL),
 ]
-Prompt = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="What to ask.", rich_help_panel=_PANEL)]
+Prompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="TEXT", help="The prompt to send.", rich_help_panel=_PANEL)
+]
 MockUrl = Annotated[
     str | None,
     typer.Option(
         "--mock",
         metavar="URL",
-        help="The mock provider that the endpoint has as its upstream: turns on what needs truth on both sides.",
+        help="The mock provider that is the endpoint's upstream. Enables checks that compare both sides.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -101,17 +108,17 @@ Insecure = Annotated[
 ]
 Ca = Annotated[
     Path | None,
-    typer.Option("--ca", metavar="FILE", help="Believe this authority only (PEM).", rich_help_panel=_PANEL),
+    typer.Option("--ca", metavar="FILE", help="Trust only this CA (PEM).", rich_help_panel=_PANEL),
 ]
 Cert = Annotated[
     str | None,
-    typer.Option("--cert", metavar="FILE[:KEY]", help="Certificate to show the server (PEM).", rich_help_panel=_PANEL),
+    typer.Option("--cert", metavar="FILE[:KEY]", help="Client certificate (PEM).", rich_help_panel=_PANEL),
 ]
 Http2 = Annotated[
     bool,
     typer.Option(
         "--http2",
-        help="HTTP/2: by ALPN over https, by prior knowledge over http. No falling back.",
+        help="HTTP/2: by ALPN over https, by prior knowledge over http; no fallback to HTTP/1.1.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -119,21 +126,26 @@ Http2 = Annotated[
 UnixSocket = Annotated[
     Path | None,
     typer.Option(
-        "--unix-socket", metavar="PATH", help="Connect here; the URL still says what for.", rich_help_panel=_PANEL
+        "--unix-socket",
+        metavar="PATH",
+        help="Connect to this socket; the URL still gives the Host header and path.",
+        rich_help_panel=_PANEL,
     ),
 ]
 Compressed = Annotated[
     bool,
     typer.Option(
         "--compressed",
-        help=f"Ask for {', '.join(SUPPORTED)}; without it, for none.",
+        help=f"Accept a compressed answer: {', '.join(SUPPORTED)}.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
 ]
 Timeout = Annotated[
     str | None,
-    typer.Option("--timeout", metavar="DURATION", help="Silence to wait through; 60s.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Give up after this long without a byte; 60s.", rich_help_panel=_PANEL
+    ),
 ]
 
 
@@ -217,7 +229,7 @@ class TargetsOptions:
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip() or not name.isascii() or not text.isprintable():
-        shown = f"{name.strip()}: ***" if colon else text  # what follows may be a secret
+        shown = f"{name.strip()}: ***" if colon else text  # the value may be a secret
         raise UsageError(f"--header {shown!r} is not a header", "write it as 'Name: value'")
     return name.strip(), value.strip()
 

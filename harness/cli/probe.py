@@ -1,4 +1,4 @@
-"""`streamgauge probe`: one stream, looked at closely."""
+"""`streamgauge probe`: one stream in detail."""
 
 from collections import Counter
 from typing import Annotated, Final
@@ -40,7 +40,7 @@ def probe(
 
       streamgauge probe "https://example.com/api/chat/stream?message=hello" --show-wire
 
-    Exit codes: 0 the stream was ok, 1 it was not, 2 usage, 3 there was no stream to look at.
+    Exit codes: 0 the stream was ok, 1 it was not, 2 usage, 3 there was no stream.
     """
     stream = door.probe(target.target(url))
     if show_wire:

@@ -13,8 +13,8 @@ PromptFile = Annotated[
     typer.Option(
         "--prompt-file",
         metavar="FILE",
-        help='Prompts in turn: .jsonl with "text", {"prompt": ...} or {"messages": [...]} a line, each with '
-        "output_tokens if wanted; any other file one a line.",
+        help='Prompts, used in turn. A .jsonl file: "text", {"prompt": ...} or {"messages": [...]} on each line, '
+        "optionally with output_tokens. Any other file: one prompt on each line.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -23,8 +23,8 @@ PromptTokens = Annotated[
     typer.Option(
         "--prompt-tokens",
         metavar="LENGTH",
-        help="Write prompts of so many tokens: 480, 'N(480,240)', 'U(100,900)', 'lognormal(480,0.5)'. "
-        "Without --tokenizer a token is a common English word: approximate.",
+        help="Generate prompts of this length in tokens: 480, 'N(480,240)', 'U(100,900)', 'lognormal(480,0.5)'. "
+        "Without --tokenizer, a common English word counts as a token (approximate).",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -33,7 +33,7 @@ OutputTokens = Annotated[
     typer.Option(
         "--output-tokens",
         metavar="LENGTH",
-        help="Cap each answer at so many tokens, sent as max_tokens or the body's own field; may be drawn likewise.",
+        help="Longest answer in tokens, sent as max_tokens or in the body's own field. Takes the same distributions.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -42,7 +42,7 @@ PrefixTokens = Annotated[
     typer.Option(
         "--prefix-tokens",
         metavar="N*P",
-        help="Put one of P shared prefixes of N tokens before each prompt, to see what a prefix cache does.",
+        help="Start each prompt with one of P shared prefixes of N tokens, to measure a prefix cache.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -50,7 +50,7 @@ Nonce = Annotated[
     bool,
     typer.Option(
         "--nonce",
-        help="Make every prompt unique, in other runs too, so that no cache can answer; a shared prefix stays shared.",
+        help="Make every prompt unique, across runs too, so that no cache can answer. Shared prefixes stay shared.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -60,7 +60,7 @@ Tokenizer = Annotated[
     typer.Option(
         "--tokenizer",
         metavar="NAME",
-        help="Count exactly: tiktoken:ENCODING from its cache, or file:tokenizer.json. Nothing is downloaded.",
+        help="Count tokens exactly: tiktoken:ENCODING from its cache, or file:tokenizer.json. Nothing is downloaded.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -1,4 +1,4 @@
-"""`streamgauge report`: a run directory, rendered again from its files alone."""
+"""`streamgauge report`: writes the reports of a run directory again, from its files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,21 @@ from streamgauge.errors import UsageError
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What load, check, cancel or diagnose wrote.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The run directory that load, check, cancel or diagnose wrote.")
+    ],
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="Also write streams.parquet, a row a stream (needs the extra parquet).")
+        bool,
+        typer.Option(
+            "--parquet", help="Also write streams.parquet, a row for each stream (install streamgauge\\[parquet])."
+        ),
     ] = False,
     events: Annotated[
-        bool, typer.Option("--events", help="With --parquet: also the arrival of every token and read, as lists.")
+        bool,
+        typer.Option("--events", help="With --parquet: include the arrival time of every token and read, as lists."),
     ] = False,
 ) -> None:
-    """Write report.html, report.md and junit.xml of a run again, from its files alone; nothing is measured.
+    """Write report.html, report.md and junit.xml of a run again, from its files; nothing is measured.
 
     Examples:
 
@@ -28,13 +34,11 @@ def report(
 
       streamgauge report runs/nightly --parquet   (then: duckdb -c "from 'runs/nightly/streams.parquet'")
 
-    Exit codes: 0 written, whatever the verdict in it; 2 no run is there.
+    Exit codes: 0 written, whatever the verdict; 2 there is no run in the directory.
     """
     if events and not parquet:
-        raise UsageError("--events says what goes into streams.parquet", "add --parquet")
-    from streamgauge.reports.render import (
-        render,  # drawing takes a second to import; the other commands must not pay for it
-    )
+        raise UsageError("--events adds columns to streams.parquet, which is not written", "add --parquet")
+    from streamgauge.reports.render import render  # its drawing library takes a second to import
 
     written = render(directory)
     if parquet:

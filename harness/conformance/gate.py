@@ -77,7 +77,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 
 class Standing(NamedTuple):
-    """Ids of checks: what fails the run, what would but is accepted, what is listed as accepted and is met now."""
+    """Ids of checks: those that fail the run, those that the baseline accepts, and accepted ones that pass now."""
 
     failing: list[str]
     accepted: list[str]

@@ -14,7 +14,7 @@ class TargetChecks(msgspec.Struct, frozen=True, kw_only=True):
     """One target's part. `checks` is None, and `reason` says why, where there was nothing to measure.
 
     `failing`, `accepted` and `stale` are ids of checks: the findings that fail the run, those that the baseline
-    accepts, and what the baseline still lists although it is met now. `file` and `line` are where a target file
+    accepts, and those that the baseline accepts although they pass now. `file` and `line` are where a target file
     declares it.
     """
 

@@ -1,4 +1,4 @@
-"""What Locust wrote while it ran: the errors of a scenario's own code, which leave no record."""
+"""Locust's log: it has the errors of the scenario's own code, which leave no record."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ _KINDS: Final = 100
 
 
 def task_errors(log: Path) -> str | None:
-    """A sentence on the errors that tasks raised, with the commonest; None when none did."""
+    """A sentence on the errors that tasks raised, with the most frequent one; None without errors."""
     found: Counter[str] = Counter()
     for line in _lines(log):
         match = _ERROR.fullmatch(line)
@@ -30,7 +30,7 @@ def task_errors(log: Path) -> str | None:
 
 
 def why_it_ended(log: Path) -> str:
-    """What Locust said last that looks like a reason, else its last lines."""
+    """The last line that looks like a reason, else the last three lines."""
     last: list[str] = []
     reason = None
     for line in _lines(log):

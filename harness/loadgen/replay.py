@@ -1,8 +1,8 @@
-"""Arrivals recorded elsewhere: a CSV with a header, or JSON lines, with a time and the lengths of prompt and answer.
+"""Recorded arrivals: a CSV with a header, or JSON lines, with a time and the lengths of prompt and answer.
 
-Times are seconds, or dates with a time of day (ISO 8601); only their differences count. Known besides our own names are
-those of the public traces: Azure's (TIMESTAMP, ContextTokens, GeneratedTokens), BurstGPT's (Timestamp, Request tokens,
-Response tokens), and Mooncake's (timestamp in ms, input_length, output_length).
+Times are seconds, or dates with a time of day (ISO 8601); only their differences count. Besides our own column names,
+those of the public traces are known: Azure's (TIMESTAMP, ContextTokens, GeneratedTokens), BurstGPT's (Timestamp,
+Request tokens, Response tokens), and Mooncake's (timestamp in ms, input_length, output_length).
 """
 
 import csv
@@ -30,7 +30,7 @@ _HINT: Final = (
 
 
 def parse_trace(lines: Iterable[str], name: str) -> list[Arrival]:
-    """The arrivals in `lines`, ordered and counted from the first. Raises UsageError that names the line."""
+    """The arrivals in `lines`, in order of time; times count from the first. Raises UsageError that names the line."""
     rows: list[tuple[int, int | None, int | None]] = []
     for number, row in _rows(lines, name):
         where = f"{name}, line {number}"
@@ -39,7 +39,7 @@ def parse_trace(lines: Iterable[str], name: str) -> list[Arrival]:
         at_ns = _time(_first(found, _TIME), unit_ns, where)
         rows.append((at_ns, _tokens(found, _PROMPT, where), _tokens(found, _OUTPUT, where)))
         if len(rows) > MAX_ARRIVALS:
-            raise UsageError(f"{name} has more than {MAX_ARRIVALS:,} arrivals", "cut it to the part to be replayed")
+            raise UsageError(f"{name} has more than {MAX_ARRIVALS:,} arrivals", "cut the file to the part to replay")
     if not rows:
         raise UsageError(f"{name} holds no arrival", _HINT)
     rows.sort(key=lambda row: row[0])
@@ -62,7 +62,7 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, Mapping[str, A
         return
     header = [cell.strip() for cell in first.lstrip("\ufeff").split(",")]
     if first and not any(cell.strip('"').lower() in _TIME for cell in header):
-        raise UsageError(f"{name}, line {begin} is no header with a column timestamp: {first.strip()[:60]!r}", _HINT)
+        raise UsageError(f"{name}, line {begin} is not a header with a column timestamp: {first.strip()[:60]!r}", _HINT)
     header = [cell.strip('"') for cell in header]
     for number, line in numbered:
         try:

@@ -1,7 +1,7 @@
-"""When streams shall start: open-loop arrivals and closed-loop stages, as absolute offsets in ns from the run's start.
+"""When streams start: open-loop arrivals and closed-loop stages, as absolute offsets in ns from the run's start.
 
-A schedule is drawn once from its seed. Relative sleeps would add up their own lateness: the rate sags, and the longer a
-server stalls the less it is asked (coordinated omission).
+A schedule is drawn once from its seed. With relative sleeps, lateness would add up: the rate would sink, and a server
+that stalls would get fewer requests just then (coordinated omission).
 """
 
 import random
@@ -24,7 +24,7 @@ _GAMMA: Final = re.compile(r"gamma:([0-9]{1,3}(?:\.[0-9]{1,6})?)")
 
 
 class Arrival(NamedTuple):
-    """One stream to start: its number, when (ns from the run's start), and the lengths that a trace asks for."""
+    """One stream to start: its number, its time (ns from the run's start), and the lengths that a trace gives it."""
 
     number: int
     at_ns: int
@@ -33,9 +33,9 @@ class Arrival(NamedTuple):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """Arrivals a second and how they are spread: `cv` is the standard deviation of the gaps over their mean.
+    """Arrivals per second. `cv` is the standard deviation of the gaps divided by their mean.
 
-    0 is constant, 1 is Poisson, more is burstier (gamma-distributed gaps).
+    0 is constant, 1 is Poisson, above 1 is burstier (gamma-distributed gaps).
     """
 
     per_s: float
@@ -47,7 +47,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """So many users for so long (ns)."""
+    """A number of users for a time (ns)."""
 
     users: int
     length_ns: int
@@ -82,7 +82,7 @@ def _spread(text: str) -> float:
 
 
 def count(rate: Rate, length_ns: int) -> int:
-    """How many arrivals a run of that length has: exactly its rate, whatever the seed."""
+    """The number of arrivals in a run of that length: it follows the rate exactly, for every seed."""
     return round(Fraction(rate.per_s) * length_ns / SECOND)
 
 
@@ -98,7 +98,7 @@ def arrivals(rate: Rate, length_ns: int, seed: int) -> Iterator[Arrival]:
         for number in range(total):
             yield Arrival(number, number * length_ns // total)
         return
-    # Drawn twice from the same seed rather than kept: an hour at 1,000/s is 3.6 million gaps.
+    # Draw twice from the same seed instead of storing the gaps: an hour at 1,000/s has 3.6 million.
     draw = _gaps(rate, seed)
     scale = length_ns / sum(draw() for _ in range(total + 1))
     draw = _gaps(rate, seed)
@@ -117,12 +117,12 @@ def _gaps(rate: Rate, seed: int) -> Callable[[], float]:
 
 
 def shared(schedule: Iterator[Arrival], worker: int, workers: int) -> Iterator[Arrival]:
-    """What one of several processes starts; together they start the whole schedule."""
+    """The part of the schedule that one of several processes starts."""
     return (arrival for arrival in schedule if arrival.number % workers == worker)
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:
-    """`50:30s,200:1m`: users and how long, one after the other. Raises UsageError that names the part."""
+    """The stages in `50:30s,200:1m`: USERS:DURATION, one after the other. Raises UsageError that names the part."""
     return tuple(_stage(part.strip(), text) for part in text.split(","))
 
 
@@ -135,12 +135,12 @@ def _stage(part: str, whole: str) -> Stage:
         )
     length_ns = parse_bounded(length, f"the length in stage {part!r}")
     if not length_ns:
-        raise UsageError(f"--stages {whole!r}: {part!r} lasts no time", "give it a duration above 0")
+        raise UsageError(f"--stages {whole!r}: {part!r} has no length", "give it a duration above 0")
     return Stage(int(users), length_ns)
 
 
 def users_at(stages: Sequence[Stage], elapsed_ns: int) -> int | None:
-    """How many users there shall be; None when the last stage is over."""
+    """The planned number of users at this time; None when the last stage is over."""
     for stage in stages:
         elapsed_ns -= stage.length_ns
         if elapsed_ns < 0:

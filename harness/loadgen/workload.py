@@ -1,4 +1,4 @@
-"""What a load run asks of its processes: the load model, its seed, and its limits. Travels to them as JSON."""
+"""The load model, its seed and its limits: what every process of a run must know. Sent to them as JSON."""
 
 import random
 import re
@@ -32,14 +32,14 @@ class Think(msgspec.Struct, frozen=True):
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """When one user closes one stream: after so many token events, or so many ns after the request was sent."""
+    """When a user closes a stream early: after `tokens` token events, or `after_ns` after the request was sent."""
 
     tokens: int | None = None
     after_ns: int | None = None
 
 
 class Abandon(msgspec.Struct, frozen=True):
-    """Which share of streams their users leave, and when: after `low` to `high` token events, or ns."""
+    """The share of streams that their users leave early, and when: after `low` to `high` token events, or ns."""
 
     share: float
     by_tokens: bool
@@ -47,7 +47,7 @@ class Abandon(msgspec.Struct, frozen=True):
     high: int
 
     def leave(self, seed: int, stream: str) -> Leave | None:
-        """Whether and when the user leaves this stream: the same for the same seed and stream."""
+        """When the user leaves this stream, or None; always the same for the same seed and stream."""
         rng = random.Random(f"{seed}/abandon/{stream}")
         if rng.random() >= self.share:
             return None
@@ -56,9 +56,9 @@ class Abandon(msgspec.Struct, frozen=True):
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """A load model. With `rate` or `replay` the loop is open, else `users` (or `stages` of them) close it.
+    """A load model. With `rate` or `replay` the loop is open; with `users` or `stages` it is closed.
 
-    `length_ns` is how long streams are started, the warm-up included; those that run then have `drain_ns` to end.
+    Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
     """
 
     length_ns: int
@@ -77,7 +77,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether streams start when the schedule says so, and not when a user is free."""
+        """Whether streams start on a schedule, and not when a user is free."""
         return self.rate is not None or self.replay is not None
 
     @property
@@ -102,13 +102,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
                 yield arrival
 
     def cap(self, worker: int) -> int | None:
-        """How many streams one of the processes may have open: together `max_streams`."""
+        """The limit of open streams of one process; the limits of all processes add up to `max_streams`."""
         if self.max_streams is None:
             return None
         return self.max_streams // self.processes + (worker < self.max_streams % self.processes)
 
     def leave(self, stream: str) -> Leave | None:
-        """Whether and when the stream of that name is left early."""
+        """When the stream of that name is left early, or None."""
         return self.abandon.leave(self.seed, stream) if self.abandon else None
 
 
@@ -132,12 +132,14 @@ def parse_think(text: str) -> Think:
         return Think(parts[0], parts[0], exponential=True)
     if match[1] == "uniform" and len(parts) == 2 and parts[0] <= parts[1]:
         return Think(parts[0], parts[1])
-    raise UsageError(f"--think-time {text!r} cannot be read", "write 2s, exp(2s) or uniform(1s,3s), the less first")
+    raise UsageError(
+        f"--think-time {text!r} cannot be read", "write 2s, exp(2s) or uniform(1s,3s), the smaller number first"
+    )
 
 
 def parse_abandon(text: str) -> Abandon:
-    """`10%@tokens:5..50` or `10%@2s..5s`; one number instead of two is exact. Raises UsageError on anything else."""
-    hint = "write for example 10%@tokens:5..50 (after 5 to 50 token events) or 10%@2s..5s (so long after the request)"
+    """The rule in `10%@tokens:5..50` or `10%@2s..5s`, or with one number in place of a range. Raises UsageError."""
+    hint = "write for example 10%@tokens:5..50 (after 5 to 50 token events) or 10%@2s..5s (2 to 5 s after the request)"
     share, at, when = text.strip().partition("@")
     match = _SHARE.fullmatch(share)
     if not at or match is None or not 0 < float(match[1]) <= 100:

@@ -1,8 +1,8 @@
-"""What each client process says it started and what of it is recorded, so that no stream is lost silently.
+"""How many streams each client process has started and recorded, so that no stream is lost silently.
 
-A process of this machine rewrites its own file at each start and end of a stream: in shared memory, which survives
-kill -9 and takes no system call.
-For a worker on another machine the master keeps the file, from what the worker reports.
+A process of this machine rewrites its own file at each start and end of a stream. The file is mapped into memory:
+that survives kill -9 and needs no system call.
+For a worker on another machine the master keeps the file, from the worker's reports.
 """
 
 import mmap
@@ -22,13 +22,13 @@ from streamgauge.units import SECOND, ns_to_ms
 
 ACCOUNTS: Final = "accounts"
 
-_ROOM: Final = 512  # bytes of a file: padded, so that a shorter text leaves nothing of a longer one
+_ROOM: Final = 512  # bytes of a file; padded, so that a shorter text overwrites all of a longer one
 
 
 class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One client process. `worker` is what its records carry; `seen_ns` is its last sign of life (epoch ns).
+    """One client process. `worker` is the number in its records; `seen_ns` is its last sign of life (epoch ns).
 
-    `clock` is its clock against the master's, where it ran under one; its records are already corrected by it.
+    `clock` is the offset of its clock from the master's, None without a master; its records are already corrected.
     """
 
     worker: int
@@ -42,12 +42,12 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def lost(self) -> int:
-        """Streams that were started and left no record."""
+        """Streams that were started but left no record."""
         return max(self.started - self.recorded, 0)
 
 
 class AccountFile:
-    """The account of one process, kept in the run directory. A full disk costs the account and not the run."""
+    """The account of one process, kept in the run directory. A full disk loses the account, not the run."""
 
     def __init__(self, directory: Path, account: Account) -> None:
         folder = directory / ACCOUNTS
@@ -61,43 +61,43 @@ class AccountFile:
         return cls(directory, Account(worker=os.getpid(), host=socket.gethostname()))
 
     def start(self) -> None:
-        """A stream is about to be asked for."""
+        """A stream is about to be requested."""
         self.account.started += 1
         self.save()
 
     def record(self) -> None:
-        """A stream's record is in the file of records."""
+        """The record of a stream has been written."""
         self.account.recorded += 1
         self.save()
 
     def forget(self) -> None:
-        """A stream ended before there was anything to record: its request was never sent."""
+        """A stream ended before its request was sent, so there is nothing to record."""
         self.account.started -= 1
         self.save()
 
     def end(self) -> None:
-        """The process ends in order."""
+        """The process ends in order, and is not killed."""
         self.account.ended = True
         self.save()
 
     def save(self) -> None:
-        """Write the account as it is now."""
+        """Write the current account."""
         self.account.seen_ns = time.time_ns()
         if self._page is not None:
             self._page[:] = msgspec.json.encode(self.account).ljust(_ROOM)
 
 
 def _page(path: Path) -> mmap.mmap | None:
-    """The file in memory; None where the disk has no room for it."""
+    """The file, mapped into memory; None when the disk has no room for it."""
     with suppress(OSError), path.open("w+b") as file:
-        # Room that is only promised would be a SIGBUS at the first write to it.
+        # Allocate the blocks now: writing to a sparse page of a full disk would raise SIGBUS.
         os.posix_fallocate(file.fileno(), 0, _ROOM)
         return mmap.mmap(file.fileno(), _ROOM)
     return None
 
 
 def read_accounts(directory: Path) -> list[Account]:
-    """The accounts in a run directory, by worker; one that cannot be read is left out."""
+    """The accounts in a run directory, by worker. Files that cannot be read are left out."""
     found = []
     for path in (directory / ACCOUNTS).glob("*.json"):
         with suppress(OSError, msgspec.DecodeError):
@@ -106,7 +106,7 @@ def read_accounts(directory: Path) -> list[Account]:
 
 
 def clear_accounts(directory: Path) -> None:
-    """Remove those of an earlier run. Raises OSError."""
+    """Remove the accounts of an earlier run. Raises OSError."""
     for path in (directory / ACCOUNTS).glob("*.json"):
         path.unlink(missing_ok=True)
 
@@ -126,7 +126,7 @@ def _loss(account: Account) -> str:
     )
     if account.ended:
         return text
-    return f"{text} Its users were missing from then on, so the load was smaller than asked for."
+    return f"{text} Its users were missing from then on, so the load was smaller than planned."
 
 
 def clock_lines(accounts: Iterable[Account]) -> list[str]:

@@ -1,9 +1,9 @@
-"""Records on their way from a worker to the master: in batches, in order, each taken once, none lost silently.
+"""Ships records from a worker to the master (go-back-N): in batches, in order, each once, none lost silently.
 
-A worker writes every record to a local file first and sends from there, so what waits for a slow master lies on disk
-and not in memory. Records are numbered from 0 in the order they were written; a batch says which number it begins
-with. The master takes only the batch that begins where the last one ended and answers with the number it expects next:
-that acknowledges, and after a loss it says where to go on. (Go-back-N.)
+A worker writes every record to a local file first and sends from there, so records that wait for a slow master are on
+disk and not in memory. Records are numbered from 0 in the order of writing, and a batch has the number of its first
+record. The master takes only the batch that begins where the last batch ended, and answers with the next number that it
+expects. The answer acknowledges all earlier records; after a loss, the worker continues from that number.
 """
 
 import zlib
@@ -15,19 +15,19 @@ import msgspec
 from streamgauge.clocks import Offset
 
 BATCH_BYTES: Final = 64 * 1024
-"""Lines are gathered up to this size; to compress more at once would hold up the worker's event loop."""
+"""Size of a batch. Compressing more at once would block the worker's event loop for too long."""
 WINDOW: Final = 8
-"""Batches on their way without an acknowledgement; a slow master stops the rest here."""
+"""Batches that may be sent without an acknowledgement; behind a slow master the others wait."""
 MAX_BATCH_BYTES: Final = 64 * 1024 * 1024
-"""What one batch may unpack to. A record is bounded to about a tenth of it."""
+"""Largest unpacked batch. A record is limited to about a tenth of this."""
 
-_LEVEL: Final = 1  # a quarter of the size for a hundredth of what the streams cost
+_LEVEL: Final = 1  # a quarter of the size, for a hundredth of the CPU time of the streams themselves
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What a worker tells the master at least once a second: its counts, and with them a batch, empty if none.
+    """A worker's message to the master, at least once a second: its counts, and a batch of records, which may be empty.
 
-    `sent_ns` is by the worker's clock and comes back in the answer; `closed` says that nothing more will come.
+    `sent_ns` is by the worker's clock and comes back in the answer; `closed` marks the last report.
     """
 
     host: str
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, kw_only=True):
 
 
 class Batch(NamedTuple):
-    """Some successive records, compressed lines."""
+    """Successive records, as compressed lines."""
 
     first: int
     records: int
@@ -58,25 +58,25 @@ class Batch(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """A place in the spool: before the record of this number, at this offset."""
+    """A place in the spool: the offset at which the record of this number begins."""
 
     number: int
     offset: int
 
 
 class Outbox:
-    """The worker's side. `spool` is a file open for reading and writing that nobody else uses."""
+    """The worker's side. `spool` is a file of its own, open for reading and writing."""
 
     def __init__(self, spool: BinaryIO) -> None:
         self._spool = spool
         self._written = _Mark(0, 0)
         self._acknowledged = _Mark(0, 0)
-        self._cut: deque[_Mark] = deque()  # the ends of the batches that are not acknowledged, the first `_sent` sent
+        self._cut: deque[_Mark] = deque()  # ends of the unacknowledged batches; the first `_sent` of them are sent
         self._sent = 0
 
     @property
     def added(self) -> int:
-        """Records so far."""
+        """Number of records so far."""
         return self._written.number
 
     @property
@@ -85,13 +85,13 @@ class Outbox:
         return self._written.number - self._acknowledged.number
 
     def add(self, line: bytes) -> None:
-        """Keep one record: a line with its end. Raises OSError when the disk is full."""
+        """Keep one record: a line with its line end. Raises OSError when the disk is full."""
         self._spool.seek(self._written.offset)
         self._spool.write(line)
         self._written = _Mark(self._written.number + 1, self._written.offset + len(line))
 
     def batch(self) -> Batch | None:
-        """The next to send; None when all is sent, or enough is under way."""
+        """The next batch to send; None when everything is sent, or WINDOW batches wait for their acknowledgement."""
         begin = self._cut[self._sent - 1] if self._sent else self._acknowledged
         if self._sent == len(self._cut):
             if self._sent >= WINDOW or begin == self._written:
@@ -110,7 +110,7 @@ class Outbox:
             self._sent = max(self._sent - 1, 0)
 
     def again(self) -> None:
-        """Send once more what was not acknowledged, in the same batches: the master takes whole ones."""
+        """Send all unacknowledged batches again. Their limits stay: the master takes only whole batches."""
         self._sent = 0
 
     def _end_of_batch(self, begin: _Mark) -> _Mark:
@@ -129,9 +129,9 @@ class Inbox:
         self.next = 0
 
     def open(self, report: Report) -> bytes:
-        """The lines that are new and in their turn: nothing for a batch that was taken already or is too early.
+        """The lines of the batch, if it is the next in order; nothing for a batch that came before or comes too early.
 
-        Call `taken` when they are stored. Raises ValueError on a batch that is not what it says.
+        Call `taken` when they are stored. Raises ValueError on a batch that contradicts its own counts.
         """
         if not report.count or report.first != self.next:
             return b""

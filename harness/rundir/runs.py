@@ -1,7 +1,7 @@
 """The run directory: `run.json`, `streams.jsonl` and the verdict files. Written here, read by every report.
 
-Records are appended as whole lines, one `write` each, to a file opened O_APPEND: several processes of one machine can
-share it, and a killed one loses at most the record it was writing. Everything else is replaced atomically.
+Records are appended as whole lines, one `write` each, to a file opened with O_APPEND: several processes of one machine
+can share it, and a killed process loses at most the record that it was writing. Other files are replaced atomically.
 """
 
 import os
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where the client ran."""
+    """The machine on which the client ran."""
 
     system: str
     python: str
@@ -84,7 +84,7 @@ def this_machine() -> Machine:
 
 
 def must_take_a_run(directory: Path) -> None:
-    """Raise UsageError early where no run directory could be made; nothing is made or removed yet."""
+    """Raise UsageError when no run directory can be made there. Makes and removes nothing."""
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "permission denied" if there.is_dir() else f"{there} is not a directory"
@@ -92,7 +92,7 @@ def must_take_a_run(directory: Path) -> None:
 
 
 def no_room(directory: Path, least_bytes: int = LEAST_FREE_BYTES) -> str | None:
-    """Why a run must end while its reports can still be written: its disk is nearly full."""
+    """The reason to end a run while its reports can still be written: the disk is nearly full. Else None."""
     free = shutil.disk_usage(directory).free
     if free >= least_bytes:
         return None
@@ -100,9 +100,9 @@ def no_room(directory: Path, least_bytes: int = LEAST_FREE_BYTES) -> str | None:
 
 
 def prepare(directory: Path) -> Path:
-    """Make the run directory once the run can begin, and before it does. Raises UsageError when it cannot.
+    """Make the run directory, just before the run begins. Raises UsageError when that fails.
 
-    What an earlier load left in it goes; the verdicts of other commands stay, so that one report can show all.
+    The files of an earlier load are removed. The verdict files of other commands stay, so that one report shows all.
     """
     must_take_a_run(directory)
     try:
@@ -116,12 +116,12 @@ def prepare(directory: Path) -> Path:
 
 
 def write(path: Path, value: msgspec.Struct) -> None:
-    """Replace a JSON file atomically: a reader sees the old or the new one, never half. Raises UsageError."""
+    """Replace a JSON file atomically: a reader sees the old file or the new one, never half. Raises UsageError."""
     replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
 
 
 def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
-    """Write one of the verdict files into a run directory, which is made where it is missing. Raises UsageError."""
+    """Write a verdict file into a run directory, and make the directory if needed. Raises UsageError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,7 +131,7 @@ def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
 
 
 def read_file(path: Path, kind: type[T]) -> T | None:
-    """A file of the run directory, or None when it is not there. Raises UsageError on one that does not fit."""
+    """A file of the run directory; None when it does not exist. Raises UsageError when its content does not fit."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
@@ -141,9 +141,9 @@ def read_file(path: Path, kind: type[T]) -> T | None:
 
 
 def calibration(path: Path | None, directory: Path) -> Calibration | None:
-    """The error floor in `path` (a file, or a directory that holds one), else the one in the run directory, if any.
+    """The error floor in `path` (a file, or a directory with calibration.json), else that of the run directory, if any.
 
-    Raises UsageError when `path` is given and holds none.
+    Raises UsageError when `path` is given and has no error floor.
     """
     if path is None:
         return read_file(directory / CALIBRATION, Calibration)
@@ -154,24 +154,24 @@ def calibration(path: Path | None, directory: Path) -> Calibration | None:
 
 
 def write_window(directory: Path, window: Window) -> None:
-    """Say what of the run is measured, for everyone who reads its records; a full disk costs that and not the run."""
+    """Write which part of the run counts, for all readers of its records. A full disk loses this file, not the run."""
     with suppress(UsageError):
         write(directory / WINDOW, window)
 
 
 def window(directory: Path) -> Window | None:
-    """What of the run is measured; None where nobody decided it: in Locust's web UI, or before the run began."""
+    """Which part of the run counts; None before the run has begun, and in Locust's web UI, where no part is chosen."""
     return read_file(directory / WINDOW, Window)
 
 
 def append_worker(directory: Path, row: WorkerRow) -> None:
-    """Add a row to `workers.jsonl`; a full disk costs the row and not the run."""
+    """Add a row to `workers.jsonl`. A full disk loses the row, not the run."""
     with suppress(OSError), (directory / WORKERS).open("ab", buffering=0) as file:
         file.write(msgspec.json.encode(row) + b"\n")
 
 
 def workers(directory: Path) -> list[WorkerRow]:
-    """What each client process last said of itself; a line that cannot be read is left out."""
+    """The last row of each client process. Lines that cannot be read are left out."""
     rows = []
     with suppress(OSError), (directory / WORKERS).open("rb") as file:
         for line in file:
@@ -192,8 +192,8 @@ class RecordWriter:
         self.add_lines(self._encoder.encode(record) + b"\n")
 
     def add_lines(self, lines: bytes) -> None:
-        """Write records that another process encoded, whole lines. Raises OSError when the disk is full."""
-        # A disk with less room than the lines take takes a part and says so only when asked for the rest.
+        """Write whole lines of records that another process encoded. Raises OSError when the disk is full."""
+        # On a full disk os.write is partial, and raises only on the next call: loop.
         while lines:
             lines = lines[os.write(self._fd, lines) :]
 
@@ -202,7 +202,7 @@ class RecordWriter:
 
 
 class Recorder:
-    """The records of this process, and the account of what it started: what tells a killed process's losses."""
+    """The records of this process, and its account: the count of started streams shows what a killed process lost."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ class Recorder:
         self._account = AccountFile.of_this_process(directory)
 
     def start(self) -> None:
-        """A stream is about to be asked for."""
+        """A stream is about to be requested."""
         self._account.start()
 
     def add(self, record: StreamRecord) -> None:
@@ -219,16 +219,19 @@ class Recorder:
         self._account.record()
 
     def forget(self) -> None:
-        """The stream ended before its request was sent: there is nothing to record."""
+        """The stream ended before its request was sent, so there is nothing to record."""
         self._account.forget()
 
     def end(self) -> None:
-        """The process ends in order."""
+        """The process ends in order, and is not killed."""
         self._account.end()
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """When a stream ran and how it ended, epoch ns: a fraction of the cost of a whole record to read."""
+    """When a stream ran and how it ended, for readers of many records: much cheaper to decode than a whole record.
+
+    `start_ns` is epoch ns, the others are ns since then.
+    """
 
     outcome: Outcome
     start_ns: int
@@ -237,12 +240,12 @@ class Outline(msgspec.Struct, frozen=True):
 
     @property
     def left_ns(self) -> int:
-        """When the client was done with it."""
+        """When the client was done with the stream, epoch ns."""
         return self.start_ns + (self.closed_ns or self.end_ns or 0)
 
 
 def outlines(directory: Path) -> Iterator[Outline]:
-    """The outline of every record that can be read."""
+    """The outline of every record; lines that cannot be read are left out."""
     decoder = msgspec.json.Decoder(Outline)
     with suppress(FileNotFoundError), (directory / STREAMS).open("rb") as file:
         for line in file:
@@ -251,7 +254,7 @@ def outlines(directory: Path) -> Iterator[Outline]:
 
 
 class RecordReader:
-    """Reads `streams.jsonl` without loading it whole; `torn` counts lines that could not be read."""
+    """Reads `streams.jsonl` line by line; `torn` counts lines that could not be read."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / STREAMS

@@ -47,14 +47,14 @@ class Anthropic(Dialect):
         {"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed", "anthropic"}
     )
     start = (Kind.START,)
-    heartbeat_ns = 15_000_000_000  # pings are promised at no interval; this is what the guides ask for
+    heartbeat_ns = 15_000_000_000  # the vendor promises no interval for pings; 15 s is the usual advice
 
     def credential(self, request: Request) -> str:
         """`x-api-key`, or a bearer token."""
         return request.headers.get("x-api-key") or super().credential(request)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """Validates what Anthropic validates of the fields that are used here."""
+        """Validates the used fields as Anthropic does."""
         body = json_object(request)
         model = required(body, "model", str)
         required(body, "max_tokens", int)
@@ -100,7 +100,7 @@ class EventEncoder:
         self._pinged = False
 
     def encode(self, item: Item) -> bytes:
-        """One event for a token; a block is framed by its start and stop."""
+        """One event for a token; OPEN and CLOSE become the start and the stop of a block."""
         kind, part = item.kind, item.part
         if kind is Kind.TOKEN:
             self._tokens += item.size

@@ -8,7 +8,7 @@ from streamgauge.mock_provider.http import Request
 
 
 class AzureChat(OpenAIChat):
-    """The path names the model; a request without `api-version` has no resource to go to."""
+    """The path names the model; a request without `api-version` gets 404."""
 
     name = "azure-chat"
     routes = (("POST", "/openai/deployments/{deployment}/chat/completions"),)
@@ -19,7 +19,7 @@ class AzureChat(OpenAIChat):
         return request.headers.get("api-key") or super().credential(request)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """As OpenAI reads it."""
+        """Like OpenAI, with Azure's two kinds of 404."""
         if not request.argument("api-version"):
             raise Refusal(404, "Resource not found", code="404")
         deployment = request.places["deployment"]
@@ -29,7 +29,7 @@ class AzureChat(OpenAIChat):
         return super().parse(request, ())
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
-        """The gateway in front of the models has a shorter shape for what it refuses itself."""
+        """401 and 404 come from the gateway in front of the models, whose errors are shorter."""
         if status not in (401, 404):
             return super().error(status, message, param=param, code=code)
         value = {"error": {"code": "401" if status == 401 else code, "message": message}}

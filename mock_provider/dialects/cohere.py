@@ -1,7 +1,7 @@
 """Cohere v2 chat (docs/protocols.md#cohere): typed events from `message-start` to `message-end`.
 
-A failure after the head is a `message-end` whose finish reason is ERROR, with the message in its delta: the vendor has
-no other error event (its SDK's ChatMessageEndEventDelta).
+An error mid-stream is a `message-end` with the finish reason ERROR and the message in its delta, because the vendor has
+no other error event (see ChatMessageEndEventDelta in its SDK).
 """
 
 import json
@@ -38,7 +38,7 @@ class Cohere(Dialect):
     start = (Kind.START,)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """Validates what Cohere validates of the fields that are used here."""
+        """Validates the used fields as Cohere does."""
         body = json_object(request)
         model = required(body, "model", str)
         messages = required(body, "messages", list)
@@ -62,7 +62,7 @@ class Cohere(Dialect):
         message: dict[str, Any] = {"role": "assistant"}
         for part, pieces in parts:
             name = "tool_calls" if part.kind is PartKind.TOOL else "content"
-            message.setdefault(name, []).append(_said(part, "".join(pieces)))
+            message.setdefault(name, []).append(_content_of(part, "".join(pieces)))
         value = {
             "id": _message_id(plan),
             "finish_reason": _finish(plan),
@@ -93,7 +93,7 @@ class EventEncoder:
             message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
             return typed_event({"id": _message_id(self._plan), "type": "message-start", "delta": {"message": message}})
         if kind is Kind.OPEN:
-            return _part_event(part, "start", _said(part, ""))
+            return _part_event(part, "start", _content_of(part, ""))
         if kind is Kind.CLOSE:
             return _part_event(part, "end", None)
         if kind is Kind.DONE:
@@ -107,7 +107,7 @@ class EventEncoder:
 
 
 def _part_event(part: Part, name: str, value: dict[str, Any] | None) -> bytes:
-    # Content and tool calls are counted apart.
+    # Cohere numbers contents and tool calls separately.
     tool = part.kind is PartKind.TOOL
     event: dict[str, Any] = {"type": f"{'tool-call' if tool else 'content'}-{name}"}
     event["index"] = part.call if tool else part.index
@@ -116,7 +116,7 @@ def _part_event(part: Part, name: str, value: dict[str, Any] | None) -> bytes:
     return typed_event(event)
 
 
-def _said(part: Part, text: str) -> dict[str, Any]:
+def _content_of(part: Part, text: str) -> dict[str, Any]:
     if part.kind is PartKind.TOOL:
         function = {"name": part.name, "arguments": text}
         return {"id": f"{part.name}_{part.id}", "type": "function", "function": function}

@@ -22,7 +22,7 @@ class EventJson(Dialect):
         return message_argument(request, required=True)
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
-        """Nothing depends on the request."""
+        """The dialect itself: no event depends on the request."""
         return self
 
     def encode(self, item: Item) -> bytes:

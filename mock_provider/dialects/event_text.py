@@ -15,7 +15,7 @@ from streamgauge.mock_provider.stream import Item, Kind
 
 
 class EventText(Dialect):
-    """Stateless: the dialect is its own encoder. The end of the body is the only end there is."""
+    """Stateless: the dialect is its own encoder. There is no marker: the stream ends with the body."""
 
     name = "event-text"
     routes = (("POST", "/chat/stream"),)
@@ -31,15 +31,15 @@ class EventText(Dialect):
         return message_field(json_object(request))
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
-        """Nothing depends on the request."""
+        """The dialect itself: no event depends on the request."""
         return self
 
     def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
-        """No marker."""
+        """No item: there is no marker."""
         return ()
 
     def encode(self, item: Item) -> bytes:
-        """Field order as SseFormatter writes it: event, data, blank line; LF only."""
+        """Fields in the order in which SseFormatter writes them: event, data, blank line; LF only."""
         if item.kind is Kind.TOKEN:
             return b"event: token\n%b\n" % data_lines(item.text)
         if item.kind is Kind.ERROR:

@@ -1,4 +1,4 @@
-"""What several vendors' requests and answers share: typed fields, limits, the newest text, tools, call arguments."""
+"""Shared by several vendors: typed fields, limits, the newest text, tools, arguments of calls."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from streamgauge.mock_provider.chat_request import Refusal
 
 
 def wrong_type(name: str, kind: type, value: Any) -> Refusal:
-    """The refusal of a field that is not a `kind`, for vendors without words of their own."""
+    """The refusal of a field that is not a `kind`, for vendors without their own wording."""
     message = f"{name}: expected {kind.__name__}, got {type(value).__name__}"
     return Refusal(400, message, param=name, code="invalid_type")
 
@@ -21,7 +21,7 @@ def field(
     default: Any,
     refuse: Callable[[str, type, Any], Refusal] = wrong_type,
 ) -> Any:
-    """`body[name]`, `default` when it is missing or null; `refuse` says that it is not a `kind` (a bool is no int)."""
+    """`body[name]`, or `default` if missing or null; `refuse` makes the error for another type (bool is not int)."""
     value = body.get(name)
     if value is None:
         return default
@@ -31,7 +31,7 @@ def field(
 
 
 def required(body: dict[str, Any], name: str, kind: type) -> Any:
-    """`body[name]`; Refusal when it is missing, null, blank or empty."""
+    """`body[name]`; Refusal if it is missing, null or empty."""
     value = field(body, name, kind, None)
     if value is None:
         raise Refusal(400, f"{name}: Field required", param=name, code="missing")
@@ -41,7 +41,7 @@ def required(body: dict[str, Any], name: str, kind: type) -> Any:
 
 
 def limit(body: dict[str, Any], name: str) -> int | None:
-    """A number of tokens of at least 1, None when it is not given."""
+    """A number of tokens of at least 1, or None if it is missing."""
     value: int | None = field(body, name, int, None)
     if value is not None and value < 1:
         raise Refusal(400, f"{name}: must be greater than or equal to 1, got {value}", param=name, code="too_small")
@@ -49,14 +49,14 @@ def limit(body: dict[str, Any], name: str) -> int | None:
 
 
 def served(model: str, models: tuple[str, ...], message: str) -> str:
-    """`model`, or a Refusal with 404 and `message` when the server has a list without it."""
+    """`model`; Refusal with 404 and `message` if the server has a list of models without it."""
     if models and model not in models:
         raise Refusal(404, message, param="model", code="model_not_found")
     return model
 
 
 def newest_text(turns: list[Any], where: str, key: str = "content") -> str:
-    """The text under `key` of the last user turn that has some, or of the last turn when no user speaks."""
+    """The text under `key` of the last user turn with text, or of the last turn if there is none."""
     texts: list[tuple[str, str]] = []
     for index, turn in enumerate(turns):
         name = f"{where}.{index}"
@@ -68,12 +68,12 @@ def newest_text(turns: list[Any], where: str, key: str = "content") -> str:
         if not isinstance(role, str):
             raise Refusal(400, f"{name}.role: expected a string", param=f"{name}.role", code="invalid_type")
         texts.append((role, _text(turn.get(key), f"{name}.{key}")))
-    said = (text for role, text in reversed(texts) if role == "user" and text.strip())
-    return next(said, texts[-1][1] if texts else "")
+    user_texts = (text for role, text in reversed(texts) if role == "user" and text.strip())
+    return next(user_texts, texts[-1][1] if texts else "")
 
 
 def non_blank(text: str, where: str) -> str:
-    """`text`, or a Refusal when it is blank."""
+    """`text`; Refusal if it is blank."""
     if not text.strip():
         raise Refusal(400, f"{where}: text content must be non-empty", param=where, code="blank")
     return text
@@ -85,7 +85,7 @@ def _text(content: Any, where: str) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        # Parts that are not text (images, tool results) are legal and say nothing to a mock.
+        # Other parts, such as images and tool results, are legal and ignored.
         return "".join(part["text"] for part in content if isinstance(part.get("text"), str))
     raise Refusal(400, f"{where}: expected a string or an array of parts", param=where, code="invalid_type")
 
@@ -103,7 +103,7 @@ def declared_tools(tools: list[Any], where: str, *schemas: str) -> tuple[Tool, .
 
 
 def argument_name(schema: Any) -> str:
-    """The first property that a tool's JSON schema demands, else the first it has."""
+    """The first required property of a tool's JSON schema, or else its first property."""
     parts = [schema.get("required"), schema.get("properties")] if isinstance(schema, dict) else []
     names = [name for part in parts if isinstance(part, (list, dict)) for name in part if isinstance(name, str)]
     return names[0] if names else "input"
@@ -115,7 +115,7 @@ def functions(tools: list[Any]) -> list[Any]:
 
 
 def call_arguments(text: str) -> dict[str, Any]:
-    """The arguments of a call, for a vendor that sends them as an object; empty if a fault has left no JSON."""
+    """The arguments of a call as an object; empty if a fault has broken the JSON."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,8 +1,8 @@
 """Gemini (docs/protocols.md#gemini): `:streamGenerateContent`, an event stream or a JSON array, and `:generateContent`.
 
-The event stream has CRLF line ends, because that is what the vendor's front end sends and what client code that looks
-for LF LF trips over. A failure after the head is no event there: the vendor writes its JSON error as bare lines into
-the body, which is what its own SDK collects (python-genai `_iter_response_stream`; maximhq/bifrost#5262).
+The event stream has CRLF line ends, as the vendor's front end sends them; client code that looks for LF LF fails on it.
+An error mid-stream is not an event: the vendor writes its JSON error as bare lines into the body, and its SDK collects
+such lines (python-genai `_iter_response_stream`; maximhq/bifrost#5262).
 """
 
 import json
@@ -27,7 +27,7 @@ from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
 from streamgauge.mock_provider.text import count_tokens
 
-# Canonical codes of google.rpc.Code for the HTTP statuses that they are mapped to.
+# The code of google.rpc.Code for each HTTP status.
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -38,7 +38,7 @@ _STATUS = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-# Gemini stops at a function call as at anything else.
+# Gemini gives STOP after a function call as well.
 _FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 
 
@@ -46,7 +46,7 @@ class Gemini(Dialect):
     """The event stream (`?alt=sse`), and the whole answer."""
 
     name = "gemini"
-    routes: ClassVar[tuple[tuple[str, str], ...]] = (  # the version is v1beta, or v1, which newer clients take
+    routes: ClassVar[tuple[tuple[str, str], ...]] = (  # the version is v1beta, or v1 for newer clients
         ("POST", "/{version}/models/{model}:streamGenerateContent"),
         ("POST", "/{version}/models/{model}:generateContent"),
     )
@@ -54,7 +54,7 @@ class Gemini(Dialect):
     newline = b"\r\n"
 
     def variant(self, request: Request) -> Dialect:
-        """Without `alt=sse` a stream is a JSON array."""
+        """A stream without `alt=sse` is a JSON array."""
         return ARRAY if _streams(request) and request.argument("alt") != "sse" else self
 
     def credential(self, request: Request) -> str:
@@ -62,7 +62,7 @@ class Gemini(Dialect):
         return request.headers.get("x-goog-api-key") or request.argument("key") or ""
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """Validates what Gemini validates of the fields that are used here."""
+        """Validates the used fields as Gemini does."""
         body = json_object(request)
         model = request.places["model"]
         options = field(body, "generationConfig", dict, {})
@@ -91,8 +91,8 @@ class Gemini(Dialect):
         answer = Responses(chat, plan)
         for part, pieces in parts:
             answer.count(part, len(pieces))
-        said = [_part(finished.part, finished.text) for finished in parts]
-        return json.dumps(answer.response(said, _finish(plan))).encode()
+        contents = [_part(finished.part, finished.text) for finished in parts]
+        return json.dumps(answer.response(contents, _finish(plan))).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:  # noqa: ARG002
         """`{"error":{"code","message","status"}}`."""
@@ -100,7 +100,7 @@ class Gemini(Dialect):
 
 
 class GeminiArray(Gemini):
-    """The JSON array, which grows by one pretty-printed element at a time and is closed after an error, too."""
+    """The JSON array: one pretty-printed element at a time, and a closing bracket also after an error."""
 
     name = "gemini-array"
     routes = ()
@@ -113,13 +113,13 @@ class GeminiArray(Gemini):
         return ElementEncoder(chat, plan)
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
-        """The vendor puts even this into an array."""
+        """The same error inside an array, as the vendor sends it."""
         content_type, body = super().error(status, message, param=param, code=code)
         return content_type, b"[%b\n]\n" % body
 
 
 class Responses:
-    """The `GenerateContentResponse` values of one answer; the usage counts what has been said so far."""
+    """The `GenerateContentResponse` values of one answer; the usage counts the tokens so far."""
 
     def __init__(self, chat: ChatRequest, plan: Plan) -> None:
         self._chat, self._plan = chat, plan
@@ -128,14 +128,14 @@ class Responses:
         self._arguments = ""
 
     def count(self, part: Part, tokens: int) -> None:
-        """The vendor counts thoughts apart from what it calls candidates."""
+        """Count tokens of a part; the vendor counts thoughts and candidates separately."""
         if part.kind is PartKind.REASONING:
             self._thoughts += tokens
         else:
             self._candidates += tokens
 
     def response(self, parts: list[dict[str, Any]], finish: str | None = None) -> dict[str, Any]:
-        """One response with `parts`; the finish reason is absent, not null, until the last one."""
+        """One response with `parts`; before the last one the finish reason is absent, not null."""
         candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
         if finish is not None:
             candidate["finishReason"] = finish
@@ -156,7 +156,7 @@ class Responses:
         }
 
     def value(self, item: Item) -> dict[str, Any] | None:
-        """What an item says, None for one that says nothing here; a function call is said whole, when it is."""
+        """The response for an item, or None; a function call comes whole, at its end."""
         kind, part = item.kind, item.part
         if kind is Kind.TOKEN:
             self.count(part, item.size)
@@ -175,7 +175,7 @@ class EventEncoder(Responses):
     """`data:` events."""
 
     def encode(self, item: Item) -> bytes:
-        """One event; an error as the bare lines that the vendor sends."""
+        """One event; an error becomes bare lines, as the vendor sends them."""
         if item.kind is Kind.ERROR:
             return json.dumps(error_value(item.text or MESSAGE), indent=2).encode() + b"\n\n"
         if item.kind is Kind.COMMENT:
@@ -192,7 +192,7 @@ class ElementEncoder(Responses):
         self._opened = False
 
     def encode(self, item: Item) -> bytes:
-        """One element with what separates it from the last one; nothing breaks a silence."""
+        """One element with its separator; this framing has no heartbeats."""
         value = error_value(item.text or MESSAGE) if item.kind is Kind.ERROR else self.value(item)
         if value is None:
             return b""
@@ -219,7 +219,7 @@ def error_value(message: str, status: int = 503) -> dict[str, Any]:
 
 
 def _answered(content: dict[str, Any]) -> bool:
-    """Whether the last turn brings the result of a function."""
+    """Whether the last turn contains the result of a function."""
     parts = content.get("parts")
     return isinstance(parts, list) and any("functionResponse" in part for part in parts)
 

@@ -22,20 +22,20 @@ from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
 from streamgauge.mock_provider.text import count_tokens
 
-# What the last line claims, in ns; constants, because equal requests get equal bodies.
+# Durations in the last line, in ns: constants, so that equal requests get equal bodies.
 _LOAD_NS = 1_000_000
 _PROMPT_TOKEN_NS = 100_000
 _TOKEN_NS = 10_000_000
 
 
 class Ollama(Dialect):
-    """What the two endpoints have in common."""
+    """The common part of the two endpoints."""
 
     content_type = "application/x-ndjson"
     features = frozenset({"ndjson", "json", "object", "marker", "error", "reasoning"})
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """A model is required, a prompt is not: without one the vendor loads the model and says nothing."""
+        """A model is required, a prompt is not: without it the vendor loads the model and returns no text."""
         body = json_object(request)
         model = required(body, "model", str)
         options = field(body, "options", dict, {})
@@ -45,7 +45,7 @@ class Ollama(Dialect):
             prompt=self.prompt(body),
             stream=field(body, "stream", bool, True),
             model=served(model, models, f"model '{model}' not found"),
-            max_tokens=most if most is not None and most > 0 else None,  # -1 and -2: until it stops by itself
+            max_tokens=most if most is not None and most > 0 else None,  # -1 and -2: no limit
             tools=tools,
             calls=calls,
         )
@@ -55,10 +55,10 @@ class Ollama(Dialect):
         raise NotImplementedError
 
     def tools(self, body: dict[str, Any]) -> tuple[tuple[Tool, ...], int | None]:  # noqa: ARG002
-        """What may be called, and how often (Ask.calls)."""
+        """The tools, and the number of calls (`ChatRequest.calls`)."""
         return (), 0
 
-    def said(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
+    def fields(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
         """The fields that carry text, thinking and tool calls."""
         raise NotImplementedError
 
@@ -67,7 +67,7 @@ class Ollama(Dialect):
         return LineEncoder(self, chat, plan)
 
     def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
-        """One object that says everything."""
+        """One object with the whole answer."""
         lines = LineEncoder(self, chat, plan)
         more: dict[str, Any] = {}
         for part, pieces in parts:
@@ -96,28 +96,28 @@ class Chat(Ollama):
         return newest_text(field(body, "messages", list, []), "messages")
 
     def tools(self, body: dict[str, Any]) -> tuple[tuple[Tool, ...], int | None]:
-        """The vendor has no tool_choice."""
+        """The vendor has no tool_choice, so it is always auto."""
         tools = declared_tools(functions(field(body, "tools", list, [])), "tools", "parameters")
         messages = field(body, "messages", list, [])
         answered = bool(messages) and isinstance(messages[-1], dict) and messages[-1].get("role") == "tool"
         return tools, calls_for(tools, "auto", answered=answered)
 
-    def said(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
+    def fields(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
         """`{"message":{"role","content",...}}`."""
         return {"message": {"role": "assistant", "content": text, **more}}
 
 
 class Generate(Ollama):
-    """`/api/generate`: a piece of text with each line."""
+    """`/api/generate`: each line has a piece of text."""
 
     name = "ollama-generate"
     routes = (("POST", "/api/generate"),)
 
     def prompt(self, body: dict[str, Any]) -> str:
-        """`prompt`."""
+        """The field `prompt`."""
         return str(field(body, "prompt", str, ""))
 
-    def said(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
+    def fields(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
         """`{"response",...}`."""
         return {"response": text, **more}
 
@@ -133,7 +133,7 @@ class LineEncoder:
         self._arguments = ""
 
     def encode(self, item: Item) -> bytes:
-        """One line; a tool call is said whole, and nothing in this framing could break a silence."""
+        """One line; a tool call comes whole, at its end. NDJSON has no heartbeats."""
         kind, part = item.kind, item.part
         if kind is Kind.TOKEN:
             self.tokens += item.size
@@ -141,11 +141,11 @@ class LineEncoder:
                 self._arguments += item.text
                 return b""
             if part.kind is PartKind.REASONING:
-                return self._said("", {"thinking": item.text})
-            return self._said(item.text, {})
+                return self._text_line("", {"thinking": item.text})
+            return self._text_line(item.text, {})
         if kind is Kind.CLOSE and part.kind is PartKind.TOOL:
             arguments, self._arguments = self._arguments, ""
-            return self._said("", {"tool_calls": [_call(part, arguments)]})
+            return self._text_line("", {"tool_calls": [_call(part, arguments)]})
         if kind is Kind.DONE:
             return self._line(self.last("", {}))
         if kind is Kind.ERROR:
@@ -159,7 +159,7 @@ class LineEncoder:
         prompt_ns, tokens_ns = prompt * _PROMPT_TOKEN_NS, self.tokens * _TOKEN_NS
         return {
             **self._opening,
-            **self._dialect.said(text, more),
+            **self._dialect.fields(text, more),
             "done": True,
             "done_reason": reason,
             "total_duration": _LOAD_NS + prompt_ns + tokens_ns,
@@ -170,8 +170,8 @@ class LineEncoder:
             "eval_duration": tokens_ns,
         }
 
-    def _said(self, text: str, more: dict[str, Any]) -> bytes:
-        return self._line(self._opening | self._dialect.said(text, more) | {"done": False})
+    def _text_line(self, text: str, more: dict[str, Any]) -> bytes:
+        return self._line(self._opening | self._dialect.fields(text, more) | {"done": False})
 
     def _line(self, value: dict[str, Any]) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode() + b"\n"

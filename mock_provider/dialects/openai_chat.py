@@ -1,6 +1,6 @@
 """OpenAI Chat Completions (docs/protocols.md#openai-chat-completions): role, content, finish, usage, `[DONE]`.
 
-Its deviations at other vendors are a `profiles.Profile`. `n` above 1 is refused: one stream has one answer here.
+Other vendors' deviations from it are a `profiles.Profile`. `n` above 1 is refused: a stream has one choice here.
 """
 
 import json
@@ -38,7 +38,7 @@ class OpenAIChat(Dialect):
     start = (Kind.PRELUDE, Kind.START)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """Validates what OpenAI validates of the fields that are used here."""
+        """Validates the used fields as OpenAI does."""
         body = json_object(request)
         model = chosen_model(body, models)
         options = typed(body, "stream_options", dict, {})
@@ -69,23 +69,23 @@ class OpenAIChat(Dialect):
         return ChunkEncoder(chat, plan)
 
     def end(self, chat: ChatRequest) -> tuple[Kind, ...]:
-        """The usage chunk comes only when `stream_options.include_usage` asks for it."""
+        """With a usage chunk only if `stream_options.include_usage` is set."""
         return (Kind.FINISH, Kind.USAGE, Kind.DONE) if chat.include_usage else (Kind.FINISH, Kind.DONE)
 
     def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `chat.completion` object."""
         profile = plan.profile or OPENAI
-        said = {kind: "".join(part.text for part in parts if part.part.kind is kind) for kind in PartKind}
+        texts = {kind: "".join(part.text for part in parts if part.part.kind is kind) for kind in PartKind}
         calls = [
             {**_call(part.part), "function": {"name": part.part.name, "arguments": part.text}}
             for part in parts
             if part.part.kind is PartKind.TOOL
         ]
-        silent = calls or said[PartKind.REFUSAL]
-        message: dict[str, Any] = {"role": "assistant", "content": None if silent else said[PartKind.TEXT]}
-        message["refusal"] = said[PartKind.REFUSAL] or None
-        if said[PartKind.REASONING]:
-            message[profile.reasoning_key] = said[PartKind.REASONING]
+        silent = calls or texts[PartKind.REFUSAL]
+        message: dict[str, Any] = {"role": "assistant", "content": None if silent else texts[PartKind.TEXT]}
+        message["refusal"] = texts[PartKind.REFUSAL] or None
+        if texts[PartKind.REASONING]:
+            message[profile.reasoning_key] = texts[PartKind.REASONING]
         if calls:
             message["tool_calls"] = calls
         choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": plan.finish}
@@ -114,7 +114,7 @@ class OpenAIChat(Dialect):
 
 
 class _Chunks:
-    """The chunks of one response; what is constant is rendered once."""
+    """The chunks of one response. Constant parts are rendered once, for speed."""
 
     def __init__(self, chat: ChatRequest, plan: Plan) -> None:
         self._chat = chat
@@ -122,7 +122,7 @@ class _Chunks:
         self._profile = plan.profile or OPENAI
         self._silent = plan.answer_plan.calls > 0
         self._tokens = self._reasoning = 0
-        # Compact separators and this key order are OpenAI's own.
+        # OpenAI sends compact separators and this order of keys.
         fields: dict[str, Any] = {"id": _response_id(plan)}
         if self._profile.provider is not None:
             fields["provider"] = self._profile.provider
@@ -171,7 +171,7 @@ class _Chunks:
         return f": {self._profile.comment or item.text}\n\n".encode()
 
     def _delta(self, item: Item) -> str:
-        """What a token adds to the delta object, in the words of its part."""
+        """The field of a token in the delta object, by the kind of its part."""
         text, kind = json.dumps(item.text), item.part.kind
         if kind is PartKind.TEXT:
             return f'"content":{text}'
@@ -207,15 +207,15 @@ class _Chunks:
 
 
 class ChunkEncoder(_Chunks):
-    """One chunk for each token, always the same for the same text."""
+    """One chunk for each token; the same text always gives the same bytes."""
 
     def count_cached(self, size: int) -> None:
-        """See `straight.Repeating`."""
+        """See `fast_path.CacheableEncoder`."""
         self._tokens += size
 
 
 class SharedFinishEncoder(_Chunks):
-    """The last token shares the chunk of the finish reason (Mistral)."""
+    """The last token comes in the chunk with the finish reason (Mistral)."""
 
     def __init__(self, chat: ChatRequest, plan: Plan) -> None:
         super().__init__(chat, plan)
@@ -223,7 +223,7 @@ class SharedFinishEncoder(_Chunks):
         self._held: Item | None = None
 
     def encode(self, item: Item) -> bytes:
-        """One chunk or nothing; two when something else than the finish follows the last token."""
+        """One chunk or nothing; two if another item than FINISH follows the last token."""
         if item.kind is Kind.TOKEN and item.token is not None and item.token == self._last:
             self._held = item
             return b""
@@ -287,11 +287,11 @@ def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _prompt(messages: list[dict[str, Any]]) -> str:
-    """The text of the last user message, or of the last message when no user speaks."""
+    """The text of the last user message, or of the last message if there is no user message."""
     texts: list[tuple[str, str]] = []
     for index, message in enumerate(messages):
         role, where = message["role"], f"messages[{index}].content"
-        # An assistant that only called tools has said nothing.
+        # An assistant's message with only tool calls has no content.
         texts.append((role, content_text(message.get("content"), where, nullable=role == "assistant")))
     text = next((text for role, text in reversed(texts) if role == "user"), texts[-1][1])
     if not text.strip():

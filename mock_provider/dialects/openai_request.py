@@ -1,4 +1,4 @@
-"""What OpenAI's two APIs share: fields of requests, tools, errors and ids in the vendor's own words."""
+"""Shared by OpenAI's two APIs: fields of requests, tools, and errors in the vendor's own words."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an 
 
 
 def typed(body: dict[str, Any], name: str, kind: type, default: Any, where: str = "") -> Any:
-    """`fields.field`, refused in OpenAI's words."""
+    """`fields.field` with OpenAI's error message."""
 
     def refuse(name: str, kind: type, value: Any) -> Refusal:
         return wrong_type(f"{where}{name}", _JSON_TYPES[kind], value)
@@ -27,7 +27,7 @@ def wrong_type(param: str, expected: str, value: Any) -> Refusal:
 
 
 def at_least(body: dict[str, Any], name: str, least: int) -> int | None:
-    """A whole number, None when it is not given."""
+    """A whole number of `least` or more, or None if it is missing."""
     value: int | None = typed(body, name, int, None)
     if value is not None and value < least:
         message = (
@@ -38,19 +38,19 @@ def at_least(body: dict[str, Any], name: str, least: int) -> int | None:
 
 
 def chosen_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
-    """The model; 404 when the server has a list without it."""
+    """The model; 404 if the server has a list of models without it."""
     model: str = typed(body, "model", str, "mock-1")
     return served(model, models, f"The model `{model}` does not exist or you do not have access to it.")
 
 
 def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[tuple[Tool, ...], int | None]:
-    """Ask.tools and Ask.calls; `nested`, if a function's fields are under `function` (Chat Completions)."""
+    """`ChatRequest.tools` and `.calls`; `nested` if a function's fields are under `function` (Chat Completions)."""
     tools: list[Tool] = []
     for index, value in enumerate(typed(body, "tools", list, [])):
         where = f"tools[{index}]"
         if not isinstance(value, dict):
             raise wrong_type(where, "an object", value)
-        if value.get("type") != "function":  # a hosted tool: legal, and not called by a mock
+        if value.get("type") != "function":  # a hosted tool: legal, but the mock does not call it
             continue
         function = typed(value, "function", dict, {}, f"{where}.") if nested else value
         if nested:
@@ -60,7 +60,7 @@ def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[t
             raise Refusal(400, message, param=f"{where}.name", code="missing_required_parameter")
         tools.append(Tool(function["name"], argument_name(function.get("parameters"))))
     choice = body.get("tool_choice", "auto")
-    if isinstance(choice, dict):  # one tool by its name
+    if isinstance(choice, dict):  # one tool, chosen by its name
         function = choice.get("function") if nested else choice
         name = function.get("name") if isinstance(function, dict) else None
         tools = [tool for tool in tools if tool.name == name] or tools
@@ -75,7 +75,7 @@ def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[t
 
 
 def content_text(content: Any, where: str, *, nullable: bool) -> str:
-    """The text of a message's content; parts that are not text (images) are legal and say nothing to a mock."""
+    """The text of a message's content; other parts, such as images, are legal and ignored."""
     if isinstance(content, str):
         return content
     if content is None and nullable:

@@ -21,14 +21,14 @@ from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
 from streamgauge.mock_provider.text import count_tokens
 
-# Where the deltas of a part go: the event's name without .delta or .done, the field that counts within the item.
+# For each kind of part: the event's name without .delta or .done, and the field that counts within the item.
 _DELTAS = {
     PartKind.TEXT: ("response.output_text", "content_index"),
     PartKind.REFUSAL: ("response.refusal", "content_index"),
     PartKind.REASONING: ("response.reasoning_summary_text", "summary_index"),
     PartKind.TOOL: ("response.function_call_arguments", None),
 }
-# What the whole text is called in the .done event.
+# The field with the whole text in the .done event.
 _WHOLE = {
     PartKind.TEXT: "text",
     PartKind.REFUSAL: "refusal",
@@ -47,7 +47,7 @@ class OpenAIResponses(Dialect):
     start = (Kind.PRELUDE, Kind.START)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
-        """Validates what OpenAI validates of the fields that are used here."""
+        """Validates the used fields as OpenAI does."""
         body = json_object(request)
         model = chosen_model(body, models)
         turns = _turns(body)
@@ -63,14 +63,14 @@ class OpenAIResponses(Dialect):
         )
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:
-        """Events that share one response id and count up."""
+        """Events with one response id and rising sequence numbers."""
         return EventEncoder(chat, plan)
 
     def whole(self, chat: ChatRequest, plan: Plan, parts: list[FinishedPart]) -> bytes:
         """A `response` object."""
         response = Response(chat, plan)
-        for said in parts:
-            response.add(said.part, said.text, len(said.pieces))
+        for finished in parts:
+            response.add(finished.part, finished.text, len(finished.pieces))
         return json.dumps(response.final()).encode()
 
     def error(self, status: int, message: str, *, param: str | None, code: str | None) -> tuple[str, bytes]:
@@ -79,7 +79,7 @@ class OpenAIResponses(Dialect):
 
 
 class Response:
-    """The `response` object of one answer, at its begin, at its end, and whatever ends it early."""
+    """The `response` object of one answer: at the start, at the end, and after an error."""
 
     def __init__(self, chat: ChatRequest, plan: Plan) -> None:
         self._chat, self._plan = chat, plan
@@ -88,7 +88,7 @@ class Response:
         self._incomplete = _INCOMPLETE.get(plan.finish)
 
     def item_id(self, part: Part) -> str:
-        """The id of the output item that a part is."""
+        """The id of a part's output item."""
         prefix = {PartKind.REASONING: "rs", PartKind.TOOL: "fc"}.get(part.kind, "msg")
         return f"{prefix}_{hex_id(self._plan.seed, self._plan.id, f'item {part.index}')}"
 
@@ -115,7 +115,7 @@ class Response:
         }
 
     def add(self, part: Part, text: str, tokens: int) -> dict[str, Any]:
-        """Counts a part that has been said, and gives its finished item."""
+        """Count a finished part, and return its output item."""
         self._tokens += tokens
         if part.kind is PartKind.REASONING:
             self._reasoning += tokens
@@ -125,11 +125,11 @@ class Response:
         return item
 
     def begun(self) -> dict[str, Any]:
-        """Before anything is said."""
+        """The response before its first output."""
         return self._value("in_progress")
 
     def final(self) -> dict[str, Any]:
-        """When everything is said."""
+        """The response at the end."""
         prompt = count_tokens(self._chat.prompt)
         usage = {
             "input_tokens": prompt,
@@ -143,7 +143,7 @@ class Response:
         return self._value("completed", usage=usage)
 
     def failed(self, message: str) -> dict[str, Any]:
-        """When it breaks off."""
+        """The response after an error."""
         return self._value("failed", error={"code": "server_error", "message": message})
 
     def _value(self, status: str, **changes: Any) -> dict[str, Any]:
@@ -180,13 +180,13 @@ class EventEncoder:
         self._response = Response(chat, plan)
         self._sequence = 0
         self._endless = plan.tokens is None
-        self._pieces: list[str] = []  # of the open part: its end repeats all of it
-        self._tokens = 0  # in them
+        self._pieces: list[str] = []  # texts of the open part, which its closing events repeat
+        self._tokens = 0  # number of tokens in `_pieces`
         self._delta_fields = ""
         self._finished = "response.incomplete" if plan.finish in _INCOMPLETE else "response.completed"
 
     def encode(self, item: Item) -> bytes:
-        """One event; two or three where a part opens or closes, or the response fails."""
+        """One event for a token; several where a part opens or closes, or the response fails."""
         kind = item.kind
         if kind is Kind.TOKEN:
             return self._delta(item)
@@ -202,8 +202,8 @@ class EventEncoder:
             return self._event(self._finished, response=self._response.final())
         if kind is Kind.ERROR:
             message = item.text or MESSAGE
-            told = self._event("error", code="server_error", message=message, param=None)
-            return told + self._event("response.failed", response=self._response.failed(message))
+            events = self._event("error", code="server_error", message=message, param=None)
+            return events + self._event("response.failed", response=self._response.failed(message))
         return f": {item.text}\n\n".encode()
 
     def _event(self, name: str, **fields: Any) -> bytes:
@@ -212,13 +212,13 @@ class EventEncoder:
         return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
     def _place(self, part: Part) -> dict[str, Any]:
-        """The fields that say to which part an event belongs."""
+        """The fields that tell which part an event belongs to."""
         place: dict[str, Any] = {"item_id": self._response.item_id(part), "output_index": part.index}
         counter = _DELTAS[part.kind][1]
         return place if counter is None else {**place, counter: 0}
 
     def _delta(self, item: Item) -> bytes:
-        if not self._delta_fields:  # a fault's text outside of any part
+        if not self._delta_fields:  # text of a fault, outside any part
             self._begin(item.part)
         self._tokens += item.size
         if not self._endless:
@@ -246,11 +246,11 @@ class EventEncoder:
         text = "".join(self._pieces)
         place = self._place(part)
         logprobs: dict[str, Any] = {"logprobs": []} if part.kind is PartKind.TEXT else {}
-        told = self._event(f"{_DELTAS[part.kind][0]}.done", **place, **{_WHOLE[part.kind]: text}, **logprobs)
+        events = self._event(f"{_DELTAS[part.kind][0]}.done", **place, **{_WHOLE[part.kind]: text}, **logprobs)
         if part.kind is not PartKind.TOOL:
-            told += self._event(f"{_part_event(part)}.done", **place, part=content_part(part, text))
+            events += self._event(f"{_part_event(part)}.done", **place, part=content_part(part, text))
         item = self._response.add(part, text, self._tokens)
-        return told + self._event("response.output_item.done", output_index=part.index, item=item)
+        return events + self._event("response.output_item.done", output_index=part.index, item=item)
 
 
 def content_part(part: Part, text: str) -> dict[str, Any]:
@@ -285,11 +285,11 @@ def _turns(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _prompt(turns: list[dict[str, Any]]) -> str:
-    """The text of the last user message, or of the last message when no user speaks."""
+    """The text of the last user message, or of the last message if there is no user message."""
     texts = [
         (turn["role"], content_text(turn.get("content"), f"input[{index}].content", nullable=False))
         for index, turn in enumerate(turns)
-        if "role" in turn  # calls, their results, and reasoning have none
+        if "role" in turn  # tool calls, their results, and reasoning have no role
     ]
     text = next((text for role, text in reversed(texts) if role == "user"), texts[-1][1] if texts else "")
     if not text.strip():

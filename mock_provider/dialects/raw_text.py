@@ -8,7 +8,7 @@ from streamgauge.mock_provider.stream import Item, Kind
 
 
 class RawText(Dialect):
-    """Stateless: the dialect is its own encoder. No marker and no error of its own."""
+    """Stateless: the dialect is its own encoder. It has neither a marker nor an error event."""
 
     name = "raw-text"
     routes = (("GET", "/stream"),)
@@ -19,11 +19,11 @@ class RawText(Dialect):
         return message_argument(request, required=False)
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
-        """Nothing depends on the request."""
+        """The dialect itself: no event depends on the request."""
         return self
 
     def end(self, chat: ChatRequest) -> tuple[Kind, ...]:  # noqa: ARG002
-        """No marker."""
+        """No item: there is no marker."""
         return ()
 
     def encode(self, item: Item) -> bytes:

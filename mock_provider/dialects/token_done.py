@@ -21,7 +21,7 @@ class TokenDone(Dialect):
         return message_field(json_object(request))
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
-        """Nothing depends on the request."""
+        """The dialect itself: no event depends on the request."""
         return self
 
     def encode(self, item: Item) -> bytes:

@@ -39,13 +39,13 @@ def _crossed(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterator[Item]:
     struck, strayed, own = middle(facts.tokens), False, object()
     try:
         for item in source:
-            said = _Shared.latest
+            latest = _Shared.latest
             if item.token is None:
                 yield item
                 continue
             _Shared.latest = (own, item.text)
-            if not strayed and said is not None and said[0] is not own and item.token >= struck:
-                yield item._replace(text=said[1])
+            if not strayed and latest is not None and latest[0] is not own and item.token >= struck:
+                yield item._replace(text=latest[1])
                 strayed = True
             else:
                 yield item

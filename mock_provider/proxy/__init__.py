@@ -1,4 +1,4 @@
-"""A reverse proxy that buffers as badly as it is told to: the known-bad subject. Without knobs it passes through."""
+"""A reverse proxy with selectable buffering faults; without any it passes everything through."""
 
 from streamgauge.mock_provider.proxy.config import ProxyConfig
 from streamgauge.mock_provider.proxy.relay import Proxy

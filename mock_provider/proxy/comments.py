@@ -1,19 +1,19 @@
-"""Heartbeats that never arrive."""
+"""Removes the comments of event streams, as a proxy does that drops heartbeats."""
 
 
 class CommentFilter:
-    """Event streams without their comments: lines that begin with a colon, and the blank line after such a line."""
+    """Drops lines that begin with a colon, and the blank line after a comment that stood alone."""
 
     def __init__(self) -> None:
-        self._fresh = True  # at the beginning of a line
+        self._fresh = True  # at the start of a line
         self._dropping = False  # inside a comment
-        self._spare = False  # after a comment that stood alone: the blank line is its own
+        self._spare = False  # after a comment that stood alone: the next blank line belongs to it
         self._event = False  # inside an event
-        # An LF at the beginning of a piece belongs to the CR that ended the last one, and shares its fate.
+        # An LF at the start of a piece may belong to the CR at the end of the last piece: both are kept or dropped.
         self._cr = self._cr_kept = False
 
     def feed(self, data: bytes) -> bytes:
-        """What of `data` goes on."""
+        """The bytes of `data` that are forwarded."""
         kept = bytearray()
         if self._cr and data[:1] == b"\n":
             kept += data[:1] if self._cr_kept else b""

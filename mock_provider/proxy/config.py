@@ -1,4 +1,4 @@
-"""What the proxy is told to do."""
+"""Settings of the proxy."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,7 +9,7 @@ OnBreak = Literal["cut", "error", "glued"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig:
-    """Where to, and what to hold back; ValueError for an upstream that is not an http URL or a knob below 1."""
+    """The upstream, and the faults; ValueError for an upstream that is not an http URL, or a number below its least."""
 
     upstream: str
     host: str = "127.0.0.1"
@@ -18,14 +18,14 @@ class ProxyConfig:
     hold_ms: int | None = None  # write only when the oldest byte held has waited so many milliseconds
     until_close: bool = False  # write everything when the upstream has finished
     one_behind: bool = False  # write each piece when the next one comes
-    ignore_abort: bool = False  # go on reading the upstream when the client has left
-    gzip_no_flush: bool = False  # compress for clients that offer gzip, flushing only at the end
+    ignore_abort: bool = False  # keep reading the upstream after the client has left
+    gzip_no_flush: bool = False  # compress for clients that accept gzip, and flush only at the end
     strip_accel: bool = False  # remove X-Accel-Buffering
     strip_heartbeats: bool = False  # remove comment lines from event streams
     cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
     cut_after_ms: int | None = None  # close both sides so many milliseconds after the request
-    on_break: OnBreak = "cut"  # what becomes of a broken stream: the same, an error event, or one glued to what came
-    retries: int = 0  # ask again so many times, at once, when the upstream answers 429 or 5xx
+    on_break: OnBreak = "cut"  # a stream that breaks off: cut it, end it with an error event, or glue that to it
+    retries: int = 0  # repetitions, without a pause, of a request that is answered with 429 or 5xx
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)

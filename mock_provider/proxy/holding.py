@@ -1,4 +1,4 @@
-"""When the bytes of an answer go on."""
+"""Holds the bytes of an answer back, as a buffering proxy does."""
 
 import asyncio
 import zlib
@@ -8,7 +8,7 @@ from streamgauge.mock_provider.proxy.config import ProxyConfig
 
 
 class Holder:
-    """Decides when bytes of a body go on; `write` gets them."""
+    """Decides when bytes of a body are forwarded to `write`."""
 
     def __init__(self, config: ProxyConfig, write: Callable[[bytes], None], *, compress: bool) -> None:
         self._config = config
@@ -43,7 +43,7 @@ class Holder:
         self._flush()
 
     def discard(self) -> None:
-        """Nobody wants what is held."""
+        """Drop the bytes that are held: nobody reads them."""
         self._held.clear()
         self._flush()
 

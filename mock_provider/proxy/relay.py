@@ -1,6 +1,6 @@
-"""The two sides of the proxy: requests go upstream as they come, answers come back by way of a `Holder`.
+"""The two sides of the proxy: requests go upstream unchanged, answers come back through a `Holder`.
 
-One connection to the upstream for each request. A client's FIN becomes a FIN upstream, its RST an RST, at once.
+Each request gets its own connection to the upstream. A client's FIN becomes a FIN upstream, an RST an RST, at once.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Proxy:
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> str:
-        """Listen; returns the base URL. OSError when the port can't be had."""
+        """Listen, and return the base URL. OSError if the port cannot be bound."""
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: ClientSide(self), self.config.host, self.config.port, backlog=4_096
         )
@@ -63,7 +63,7 @@ class Proxy:
 
 
 class ClientSide(asyncio.Protocol):
-    """One client connection; answers one request at a time."""
+    """A client's connection; it answers one request at a time."""
 
     transport: asyncio.Transport
 
@@ -78,7 +78,7 @@ class ClientSide(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        # uvloop's transports are no subclasses of asyncio's.
+        # A cast, because uvloop's transports are not subclasses of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
         self._open = True
         self.proxy.connections.add(self)
@@ -88,7 +88,7 @@ class ClientSide(asyncio.Protocol):
         refusal = self._reader.feed(data, time.time_ns())
         if refusal is not None:
             self._keep_alive = False
-            if self._upstream is not None:  # in the middle of its answer there is no place for ours
+            if self._upstream is not None:  # an error reply cannot be sent in the middle of another answer
                 self._leave(reset=False)
                 self.finished(reusable=False)
             else:
@@ -97,7 +97,7 @@ class ClientSide(asyncio.Protocol):
         self._next()
 
     def eof_received(self) -> bool:
-        """The client's FIN, handed on."""
+        """The client's FIN, which goes on to the upstream."""
         self._leave(reset=False)
         return False
 
@@ -108,22 +108,22 @@ class ClientSide(asyncio.Protocol):
         self._leave(reset=isinstance(error, OSError))
 
     def pause_writing(self) -> None:
-        """Back-pressure goes upstream."""
+        """The client reads too slowly: stop reading the upstream."""
         if self._upstream is not None:
             self._upstream.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It ends."""
+        """The client reads again."""
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """To the client, if it is there."""
+        """Write to the client, if it is still connected."""
         if self._open:
             self.transport.write(data)
 
     def finished(self, *, reusable: bool, reset: bool = False) -> None:
-        """The answer is over; a broken one breaks this connection the same way."""
+        """The answer has ended; after a broken answer this connection breaks in the same way."""
         self._upstream = None
         if not self._open:
             return
@@ -152,7 +152,7 @@ class ClientSide(asyncio.Protocol):
             self._connecting = asyncio.get_running_loop().create_task(self._forward(request))
 
     def again(self, request: Request) -> bool:
-        """Ask once more, if that is wanted."""
+        """Send the request again, if retries are left; returns whether it does."""
         if not self._open or self._retries >= self.proxy.config.retries:
             return False
         self._retries += 1
@@ -163,13 +163,13 @@ class ClientSide(asyncio.Protocol):
     async def _forward(self, request: Request) -> None:
         self._keep_alive = request.keep_alive
         parts = urlsplit(self.proxy.config.upstream)
-        host = parts.hostname or ""  # the config has checked that there is one
+        host = parts.hostname or ""  # never empty: the config checks it
         try:
             _, upstream = await asyncio.get_running_loop().create_connection(
                 lambda: UpstreamSide(self, request), host, parts.port or 80
             )
         except OSError as error:
-            self._answer(_error(502, f"the upstream {self.proxy.config.upstream} can't be reached: {error}"))
+            self._answer(_error(502, f"the upstream {self.proxy.config.upstream} cannot be reached: {error}"))
             return
         finally:
             self._connecting = None
@@ -196,7 +196,7 @@ class ClientSide(asyncio.Protocol):
 
 
 class UpstreamSide(asyncio.Protocol):
-    """One answer of the upstream on its way to the client."""
+    """The upstream's connection: one answer on its way to the client."""
 
     transport: asyncio.Transport
 
@@ -215,7 +215,7 @@ class UpstreamSide(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected to the upstream."""
-        # uvloop's transports are no subclasses of asyncio's.
+        # A cast, because uvloop's transports are not subclasses of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
         self._proxy.upstreams.add(self)
         if (cut_ms := self._proxy.config.cut_after_ms) is not None:
@@ -232,7 +232,7 @@ class UpstreamSide(asyncio.Protocol):
             self._break(reset=False)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The upstream has closed: the end of a body without a length, a break of any other."""
+        """The upstream has closed. It ends a body without a length, and breaks any other body."""
         self._proxy.upstreams.discard(self)
         for timer in (self._idle, self._ceiling):
             if timer is not None:
@@ -245,7 +245,7 @@ class UpstreamSide(asyncio.Protocol):
             self._break(reset=error is not None)
 
     def client_left(self, *, reset: bool) -> None:
-        """The client has left: so do we, the same way, unless told to ignore it."""
+        """The client has left: close the upstream the same way, unless --ignore-abort is set."""
         self._client = None
         if self._holder is not None:
             self._holder.discard()
@@ -262,9 +262,9 @@ class UpstreamSide(asyncio.Protocol):
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """The head goes on at once; only bodies are held."""
+        """Forward the head at once; only bodies are held back."""
         status = self._parser.get_status_code()
-        if status < 200:  # interim: not forwarded
+        if status < 200:  # an interim response, which is not forwarded
             self._headers = []
             return
         config = self._proxy.config
@@ -320,7 +320,7 @@ class UpstreamSide(asyncio.Protocol):
         self.transport.close()
 
     def _heard(self) -> None:
-        """The upstream is alive: the time of its silence starts anew."""
+        """The upstream has sent something: restart the timer of --cut-idle-ms."""
         cut_ms = self._proxy.config.cut_idle_ms
         if cut_ms is None:
             return

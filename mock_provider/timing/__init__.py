@@ -1,7 +1,7 @@
 """When each step of a stream is due, as an offset from the request's arrival.
 
-Step k (k = 0 .. tokens-1) is token k, at prefill + ttft + k gaps; step `tokens` is the end of the stream, because a
-model's end-of-sequence token takes a decoding step as well. A model of delays is one file and one line in `MODELS`.
+Step k (0 to tokens-1) is token k, due at prefill + ttft + k gaps. Step `tokens` is the end of the stream, because a
+model's end-of-sequence token takes a decoding step as well. A new model of delays is one file and one line in `MODELS`.
 """
 
 import re
@@ -23,7 +23,7 @@ _MODEL = re.compile(r"([a-z]+)\(([^()]*)\)", re.ASCII)
 
 
 def parse_delay(text: str) -> Delay:
-    """`200ms`, or `model(argument,...)`; ValueError says what is accepted."""
+    """Reads `200ms` or `model(argument,...)`; ValueError says what is accepted."""
     match = _MODEL.fullmatch(text.strip())
     if match is None or match[1] not in MODELS:
         try:
@@ -34,14 +34,14 @@ def parse_delay(text: str) -> Delay:
 
 
 def unchanged(gap_ns: int) -> int:
-    """The gap of a server whose load costs nothing."""
+    """The gap of a server that is equally fast under any load."""
     return gap_ns
 
 
 class Timeline:
-    """Offsets of the steps of one stream, drawn from its seed and id; ask for them in rising order.
+    """Offsets of the steps of one stream, drawn from its seed and id; they must be asked for in rising order.
 
-    `stretch` turns a drawn gap into the one that the load at its beginning allows (see `capacity`).
+    `stretch` lengthens a drawn gap by the load at its beginning (see `capacity`).
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Timeline:
         stretch: Callable[[int], int] = unchanged,
     ) -> None:
         self._itl, self._stretch = itl, stretch
-        # Two generators: how often ttft draws must not shift the gaps.
+        # Two generators, so that the number of draws for ttft does not change the gaps.
         self._random = identity.generator(seed, stream, "itl")
         self._step = 0
         self._offset_ns = prefill_ns + ttft.draw_ns(identity.generator(seed, stream, "ttft"))
-        # Known without drawing.
+        # With fixed gaps the offset is a product; no gap has to be drawn.
         self._every_ns = itl.delay_ns if isinstance(itl, fixed.Fixed) and stretch is unchanged else None
 
     def offset_ns(self, step: int) -> int:
-        """Nanoseconds from arrival to step `step`; a step before the first token (-1) is due at once."""
+        """Nanoseconds from the arrival to `step`; the step before the first token (-1) is due at once."""
         if step < 0:
             return 0
         if self._every_ns is not None:

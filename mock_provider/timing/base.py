@@ -1,4 +1,4 @@
-"""The one thing a timing model must do, and what their parsers share."""
+"""The protocol of a timing model, and helpers of their parsers."""
 
 import re
 from random import Random
@@ -20,14 +20,14 @@ class Delay(Protocol):
 
 
 def bounded_ns(delay_ns: float) -> int:
-    """A drawn delay as whole nanoseconds of at most one hour: a heavy tail must not overflow a timer."""
+    """A drawn delay in whole nanoseconds, at most one hour: a heavy tail must not overflow a timer."""
     return round(min(max(delay_ns, 0.0), LONGEST_NS))
 
 
 def standard_normal(random: Random, least: float = 0.0) -> float:
     """A draw of N(0, 1) from the quantiles `least` to 1.
 
-    By inversion, because Python promises the same numbers for ever only of `random()`, not of `gauss()`.
+    By inversion of `random()`, the only method whose numbers Python promises to keep for ever; `gauss()` may change.
     """
     quantile = least + random.random() * (1 - least)
     return STANDARD_NORMAL.inv_cdf(min(max(quantile, 2**-1000), _BELOW_ONE))

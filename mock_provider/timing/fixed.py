@@ -1,4 +1,4 @@
-"""Every delay the same."""
+"""A fixed delay."""
 
 from dataclasses import dataclass
 from random import Random

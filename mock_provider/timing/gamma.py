@@ -1,4 +1,4 @@
-"""Delays as the sum of several random steps; shape 1 is the exponential of a Poisson process."""
+"""Gamma-distributed delays; shape 1 is the exponential distribution of a Poisson process."""
 
 from dataclasses import dataclass
 from random import Random
@@ -11,13 +11,13 @@ MOST_SHAPE = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class Gamma:
-    """Mean `mean_ns`; the deviation is mean / sqrt(shape)."""
+    """Mean `mean_ns`; the standard deviation is mean / sqrt(shape)."""
 
     mean_ns: int
     shape: float
 
     def draw_ns(self, random: Random) -> int:
-        """As many random numbers as the rejection takes."""
+        """Takes a varying number of random numbers (rejection sampling)."""
         return bounded_ns(random.gammavariate(self.shape, 1 / self.shape) * self.mean_ns)
 
 

@@ -1,4 +1,4 @@
-"""Delays with a long tail: as often half the median as twice it."""
+"""Log-normal delays, which have a long tail; half the median is as likely as twice the median."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class LogNormal:
     sigma: float
 
     def draw_ns(self, random: Random) -> int:
-        """One random number."""
+        """Takes one random number."""
         return bounded_ns(self.median_ns * math.exp(self.sigma * standard_normal(random)))
 
 

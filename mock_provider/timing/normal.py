@@ -1,4 +1,4 @@
-"""Delays around a mean; those below 0, which can't be, are not drawn (truncated, so no pile of zeros)."""
+"""Normal delays, truncated at 0: values below 0 are never drawn, so there is no accumulation at 0."""
 
 from dataclasses import dataclass
 from random import Random
@@ -9,13 +9,13 @@ from streamgauge.mock_provider.timing.base import STANDARD_NORMAL, bounded_ns, s
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """N(mean, deviation) given that it is 0 or more; the mean of what is drawn is a little above `mean_ns`."""
+    """N(mean, deviation) restricted to 0 and above, so the mean of the draws is a little above `mean_ns`."""
 
     mean_ns: int
     deviation_ns: int
 
     def draw_ns(self, random: Random) -> int:
-        """One random number."""
+        """Takes one random number."""
         below_zero = STANDARD_NORMAL.cdf(-self.mean_ns / self.deviation_ns)
         return bounded_ns(self.mean_ns + self.deviation_ns * standard_normal(random, below_zero))
 
@@ -24,5 +24,5 @@ def parse(arguments: list[str]) -> Normal:
     """`normal(20ms,5ms)`: mean, standard deviation."""
     mean, deviation = map(parse_duration, two(arguments, "normal(20ms,5ms)"))
     if deviation == 0:
-        raise ValueError("normal: expected a deviation above 0; for none write the mean alone")
+        raise ValueError("normal: expected a deviation above 0; without one, write the mean alone")
     return Normal(mean, deviation)

@@ -1,7 +1,7 @@
-"""Recorded streams, replayed: the n-th stream that asks for a trace gets its n-th row, round and round.
+"""Replay of recorded streams: the n-th stream with a trace gets the n-th row; after the last row the first follows.
 
-A file is either CSV, one stream a line as `ttft,gap,gap,...` in milliseconds with an optional header line, or the
-`streams.jsonl` of a run of the harness, of which only the fields `sent_ns`, `reads.at_ns` and `token_reads` are read.
+A file is either CSV, with one stream a line as `ttft,gap,gap,...` in milliseconds and an optional header line, or the
+`streams.jsonl` of a run. Of that only the fields `sent_ns`, `reads.at_ns` and `token_reads` are used.
 """
 
 import csv
@@ -22,7 +22,7 @@ NS_PER_MS = 1_000_000
 
 
 class Row(NamedTuple):
-    """The times of one recorded stream in nanoseconds; `gaps_ns` has one less than there were token events."""
+    """The times of one recorded stream in nanoseconds; there is one gap less than token events."""
 
     ttft_ns: int
     gaps_ns: Sequence[int]
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Replayed:
-    """The gaps of a row in their order, from the start again when the stream is longer than the recorded one."""
+    """The gaps of a row in order, repeated if the stream is longer than the recorded one."""
 
     gaps: Iterator[int]
 
@@ -56,7 +56,7 @@ class Trace:
 
 
 def load(path: Path) -> Trace:
-    """The trace in a file; ValueError says what is wrong with it."""
+    """Reads a trace; ValueError says what is wrong with the file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             start = file.read(1)
@@ -109,6 +109,6 @@ def _records(lines: Iterable[str]) -> Iterator[Row]:
             gaps = [later - earlier for earlier, later in pairwise(times)]
             row = Row(bounded_ns(first), array("q", map(bounded_ns, gaps)))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise ValueError(f"line {number} is no record of a stream: {error}") from None
+            raise ValueError(f"line {number} is not a record of a stream: {error}") from None
         if times:  # a stream that failed before its first token has nothing to replay
             yield row

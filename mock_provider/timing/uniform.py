@@ -1,4 +1,4 @@
-"""Delays anywhere between two bounds."""
+"""Uniform delays between two bounds."""
 
 from dataclasses import dataclass
 from random import Random
@@ -9,13 +9,13 @@ from streamgauge.mock_provider.timing.base import bounded_ns, two
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """From `low_ns` to `high_ns`, each as likely."""
+    """Every delay from `low_ns` to `high_ns` is equally likely."""
 
     low_ns: int
     high_ns: int
 
     def draw_ns(self, random: Random) -> int:
-        """One random number."""
+        """Takes one random number."""
         return bounded_ns(self.low_ns + (self.high_ns - self.low_ns) * random.random())
 
 

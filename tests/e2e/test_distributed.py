@@ -154,7 +154,7 @@ def test_a_worker_uses_no_key_that_it_was_not_told_of(start: Start, paced: str, 
     ("arguments", "said"),
     [
         (("--worker", "a:b"), "HOST:PORT"),
-        (("--worker", "here", "http://127.0.0.1/"), "from its master"),
+        (("--worker", "here", "http://127.0.0.1/"), "from the master"),
         (("http://127.0.0.1:9/", "--master", "--header", "X-Api-Key: 1"), "workers are sent no secrets"),
         (("http://127.0.0.1:9/?key=1", "--master"), "workers are sent no secrets"),
         (("http://127.0.0.1:9/", "--master", "--processes", "2"), "give --processes to the workers"),

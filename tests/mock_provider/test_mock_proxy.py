@@ -159,7 +159,7 @@ def test_a_dead_upstream_is_a_502() -> None:
     with BufferingProxy(ProxyConfig(upstream=f"http://127.0.0.1:{port}")) as proxy:
         response = httpx.get(proxy.url)
     assert response.status_code == 502
-    assert "can't be reached" in response.json()["error"]["message"]
+    assert "cannot be reached" in response.json()["error"]["message"]
 
 
 def test_an_upstream_that_closes_without_an_answer_is_a_502(mock: MockServer) -> None:

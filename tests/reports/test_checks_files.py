@@ -145,7 +145,7 @@ def test_markdown_says_what_failed_where_and_what_is_open() -> None:
     assert "## Streamgauge: 3 of 3 targets fail" in said
     assert "| 3 | gone | not measured | cannot connect to gone:80 |" in said
     assert "| `framing.bad` | ✗ | (✗) | · |" in said
-    assert "met now: drop the entry" in said
+    assert "passes now: remove the entry" in said
     assert "byte 1,207" in said
     assert "- 1: --mock URL" in said
 

@@ -1,7 +1,7 @@
-"""What a load run asks: fixed, from a file or written to a length; the same for the same seed and stream number.
+"""The prompts of a load: one fixed text, from a file, or generated. Same seed and stream number, same prompt.
 
-A plan says which, and travels to the processes of a run as JSON. Each makes a source from it, which has no state: any
-process can take the prompt of any stream.
+A plan describes them, and is sent to the processes of a run as JSON. Each process makes a source from it. A source has
+no state, so any process can take the prompt of any stream.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ _NONCE_WORDS: Final = 8  # of some 600: 74 bits
 
 
 class PromptPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Where prompts come from: `file`, else `prompt_tokens` to write, else `text`. Lengths are in tokens.
+    """Prompts come from `file`, else are generated with `prompt_tokens`, else are `text`. Lengths are in tokens.
 
-    `nonce` is a text of this run alone that makes its prompts differ from those of every other run.
+    `nonce` is a random text for each run: it makes the prompts of this run differ from those of every other run.
     """
 
     text: str = ""
@@ -41,11 +41,11 @@ class PromptPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def varies(self) -> bool:
-        """Whether streams may ask different things."""
+        """Whether streams may have different prompts."""
         return bool(self.file or self.prompt_tokens or self.prefixes or self.nonce)
 
     def settings(self) -> dict[str, Any]:
-        """The plan for people and for run.json; what was not asked for is left out."""
+        """The plan as run.json and reports show it, without the options that were not given."""
         counted = f"tokens of {self.tokenizer}" if self.tokenizer else "words, about a token each (approximate)"
         rows: dict[str, Any] = {
             "source": f"file {Path(self.file).name}" if self.file else "generated" if self.prompt_tokens else "fixed",
@@ -60,7 +60,7 @@ class PromptPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prompt(NamedTuple):
-    """What one stream asks. `messages` go instead of `text`; `prompt_tokens` is exact only with a tokenizer."""
+    """The prompt of one stream: `messages` if given, else `text`. `prompt_tokens` is exact only with a tokenizer."""
 
     text: str
     messages: Messages | None = None
@@ -68,13 +68,13 @@ class Prompt(NamedTuple):
     prompt_tokens: int | None = None
 
     def ending_in(self, text: str) -> "Prompt":
-        """The same with a text added to it: to the last user message, where there are messages."""
+        """This prompt with a text after it; with messages, after the last user message."""
         if self.messages is None:
             return self._replace(text=f"{self.text} {text}")
         return self._replace(messages=_put(self.messages, f" {text}", at_front=False))
 
     def led_by(self, text: str) -> "Prompt":
-        """The same behind a text: at the very front, which is where caches of prefixes look."""
+        """This prompt with a text before everything else, where a prefix cache looks."""
         if self.messages is None:
             return self._replace(text=f"{text} {self.text}")
         return self._replace(messages=_put(self.messages, f"{text} ", at_front=True))
@@ -92,15 +92,15 @@ class PromptSource:
         self.has_output_tokens = plan.output_tokens is not None or any(entry.output_tokens for entry in entries)
 
     def take(self, ordinal: int, *, prompt_tokens: int | None = None, output_tokens: int | None = None) -> Prompt:
-        """The prompt of stream `ordinal`; the lengths, where given, are used instead of the plan's.
+        """The prompt of stream `ordinal`. Lengths that are given replace those of the plan.
 
-        A file is used from its first line on, and again from there.
+        A file is used line by line, and then from its first line again.
         """
         plan = self.plan
         if self._only is not None and prompt_tokens is None and output_tokens is None:
             return self._only
         rng = Random(f"{plan.seed}/prompt/{ordinal}")
-        # Drawn whether used or not: an option more or less does not change what the others give.
+        # Always draw all three: adding an option must not change the values of the others.
         at_prompt, at_output, at_prefix = rng.random(), rng.random(), rng.random()
         if prompt_tokens is None and plan.prompt_tokens is not None and not self._entries:
             prompt_tokens = plan.prompt_tokens.at(at_prompt)
@@ -120,7 +120,7 @@ class PromptSource:
         return prompt if output_tokens is None else prompt._replace(output_tokens=output_tokens)
 
     def _written(self, ordinal: int, tokens: int) -> Prompt:
-        """A text of its own for each stream; with a nonce, of its own for each run too."""
+        """A different text for each stream, and with a nonce for each run too."""
         text = self._writer.write(tokens, Random(f"{self.plan.seed}/text/{self.plan.nonce or ''}/{ordinal}"))
         return Prompt(text, prompt_tokens=tokens)
 
@@ -131,7 +131,7 @@ class PromptSource:
 
 
 def source(plan: PromptPlan) -> PromptSource:
-    """The source that a plan describes. Raises UsageError when its file or tokenizer is not there or not usable."""
+    """The source that a plan describes. Raises UsageError when its file or tokenizer is missing or not usable."""
     count = tokenizer.load(plan.tokenizer) if plan.tokenizer else _count_words
     entries = _read(Path(plan.file)) if plan.file is not None else []
     writes = plan.prompt_tokens is not None or plan.prefixes or plan.nonce is not None
@@ -142,7 +142,7 @@ def source(plan: PromptPlan) -> PromptSource:
 
 def _read(path: Path) -> list[Entry]:
     try:
-        if path.exists() and not path.is_file():  # every process reads it, which a pipe allows only once
+        if path.exists() and not path.is_file():  # every process reads the file, and a pipe can be read only once
             raise UsageError(f"--prompt-file {path} is not a regular file", "save the prompts to a .jsonl or .txt file")
         with path.open(encoding="utf-8") as file:
             return parse_prompts(iter(lambda: file.readline(MOST_LINE + 1), ""), str(path))
@@ -155,7 +155,7 @@ def _count_words(text: str) -> int:
 
 
 def _texts(entry: Entry) -> Iterator[str]:
-    """What of an entry is text; images and the like have a length that only the server knows."""
+    """The texts of an entry. Images are left out: only the server knows their length."""
     if entry.messages is None:
         yield entry.text
     for message in entry.messages or ():
@@ -169,7 +169,7 @@ def _texts(entry: Entry) -> Iterator[str]:
 
 
 def _put(messages: Messages, text: str, *, at_front: bool) -> Messages:
-    """The messages with `text` in front of the first, or behind the last of the user's (else behind the last)."""
+    """The messages with `text` before the first one, or after the last user message (else after the last one)."""
     index = 0
     if not at_front:
         users = [index for index, message in enumerate(messages) if message["role"] == "user"]

@@ -19,7 +19,7 @@ _HINT: Final = (
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a file: a text or messages, and the length of the answer if the line says one."""
+    """One line of a file: a text or messages, and the length of the answer if the line has one."""
 
     text: str = ""
     messages: tuple[dict[str, Any], ...] | None = None
@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
-    """The prompts of a file; JSONL when `name` ends so, else one a line. Empty lines are skipped.
+    """The prompts of a file: JSONL if `name` ends so, else one on each line. Empty lines are skipped.
 
     Raises UsageError that names the line.
     """
@@ -38,19 +38,19 @@ def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
         if not text:
             continue
         if len(entries) == MOST_PROMPTS:
-            raise UsageError(f"{name} has more than {MOST_PROMPTS:,} prompts", "cut it")
+            raise UsageError(f"{name} has more than {MOST_PROMPTS:,} prompts", "cut the file")
         if len(text) > MOST_LINE:
-            raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", "cut it")
+            raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", "shorten it")
         entries.append(_entry(text, f"{name}, line {number}") if as_json else Entry(text))
     if not entries:
-        raise UsageError(f"{name} holds no prompt", _HINT if as_json else "write one prompt a line")
+        raise UsageError(f"{name} holds no prompt", _HINT if as_json else "write one prompt on each line")
     return entries
 
 
 def _entry(text: str, where: str) -> Entry:
     try:
         value = msgspec.json.decode(text)
-        text.encode()  # an escaped half of a surrogate pair decodes, but cannot be sent
+        text.encode()  # half of a surrogate pair, as an escape, can be decoded but not sent
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(f"{where} is not JSON: {error}", _HINT) from None
     if isinstance(value, str):
@@ -59,18 +59,18 @@ def _entry(text: str, where: str) -> Entry:
         raise UsageError(f"{where} is {_kind(value)}, not a text or an object", _HINT)
     prompt, messages = value.get("prompt"), value.get("messages")
     if (prompt is None) == (messages is None):
-        raise UsageError(f"{where} has to have either prompt or messages; it has {_keys(value)}", _HINT)
+        raise UsageError(f"{where} must have either prompt or messages; it has {_keys(value)}", _HINT)
     output_tokens = _output(value, where)
     if messages is not None:
         return Entry(messages=_messages(messages, where), output_tokens=output_tokens)
     if not isinstance(prompt, str) or not prompt.strip():
-        raise UsageError(f"{where}: prompt is not a text with something in it", _HINT)
+        raise UsageError(f"{where}: prompt is not a text, or is empty", _HINT)
     return Entry(prompt, output_tokens=output_tokens)
 
 
 def _messages(value: Any, where: str) -> tuple[dict[str, Any], ...]:
     if not isinstance(value, list) or not value:
-        raise UsageError(f"{where}: messages is not a list with a message in it", _HINT)
+        raise UsageError(f"{where}: messages is not a list, or is empty", _HINT)
     for message in value:
         if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
             raise UsageError(f"{where}: a message has no role and content", _HINT)

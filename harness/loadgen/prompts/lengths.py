@@ -1,7 +1,7 @@
 """Lengths in tokens as text: `480`, `N(480,240)`, `U(100,900)`, `lognormal(480,0.5)`; and prefixes: `200*4`.
 
-A length is the inverse of its distribution at a number from `random()`, the only part of Python's generator that is
-promised never to change: the same lengths on every machine.
+A length is the inverse of its distribution at a number from `random()`. Python guarantees that only the numbers of
+`random()` never change, so the lengths are the same on every machine and version.
 """
 
 import math
@@ -25,7 +25,7 @@ _NAMES: Final = {
 _STANDARD: Final = NormalDist()
 _HINT: Final = (
     "write 480, 'N(480,240)' (mean, deviation), 'U(100,900)' (bounds) or 'lognormal(480,0.5)' "
-    "(median, sigma of the logarithm); quoted, for the shell's sake"
+    "(median, sigma of the logarithm); in quotes, because of the shell"
 )
 
 
@@ -37,9 +37,9 @@ class Length(msgspec.Struct, frozen=True):
     second: float = 0.0
 
     def at(self, u: float) -> int:
-        """The length, in whole tokens from 1 to MOST_TOKENS, below which a share `u` (0 to 1) of all lie.
+        """The length, in whole tokens from 1 to MOST_TOKENS, below which a share `u` (0 to 1) of all lengths lies.
 
-        A normal distribution is cut at 1 and not clamped to it: no pile of prompts of one token.
+        A normal distribution is cut off at 1, not clamped to 1: that would make many prompts of one token.
         """
         match self.model:
             case "fixed":

@@ -1,7 +1,7 @@
-"""Optional tokenizers, from this machine alone: tiktoken out of its own cache, tokenizers out of a file.
+"""Optional tokenizers, only from this machine: tiktoken from its own cache, tokenizers from a file.
 
-Neither is asked while a load runs: at its start the words are kept of which each is one token, so that a text of n of
-them has n tokens, and that is tried out.
+Neither is called while a load runs. Before that, the words are selected that are one token each, and it is tested that
+a text of n such words has n tokens.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts.words import WORDS, Writer
 
 Count = Callable[[str], int]
-"""Tokens of a text, without the special ones that a chat template adds."""
+"""Counts the tokens of a text, without the special tokens that a chat template adds."""
 
 FEWEST_WORDS: Final = 64
 _TRIED: Final = (1, 2, 63, 65, 500)
@@ -22,7 +22,7 @@ _HINT: Final = "write tiktoken:o200k_base or file:tokenizer.json"
 
 
 def load(name: str) -> Count:
-    """The tokenizer that `--tokenizer` names. Raises UsageError when it is not here; nothing is ever downloaded."""
+    """The tokenizer that `--tokenizer` names. Raises UsageError when this machine does not have it."""
     kind, colon, what = name.partition(":")
     if not colon or not what or kind not in ("tiktoken", "file"):
         raise UsageError(f"--tokenizer {name!r} is not known", _HINT)
@@ -30,8 +30,8 @@ def load(name: str) -> Count:
 
 
 def exact_words(count: Count) -> tuple[str, ...]:
-    """The words whose texts have as many tokens as words. Raises UsageError when this tokenizer has none such."""
-    # At the front of a text a word has no blank before it, which may cut it otherwise.
+    """The words of which texts have as many tokens as words. Raises UsageError when there are fewer than 64."""
+    # The first word of a text has no blank before it, and may be split differently.
     words = tuple(word for word in WORDS if count(word) == 1 and count(f"{word} {word}") == 2)
     if len(words) >= FEWEST_WORDS:
         writer = Writer(words)
@@ -40,7 +40,7 @@ def exact_words(count: Count) -> tuple[str, ...]:
     raise UsageError(
         f"this tokenizer has only {len(words)} of {len(WORDS)} common English words as one token each, "
         "so no text of a given length can be written for it",
-        "drop --tokenizer: lengths are then in words, and said to be approximate; or bring your own --prompt-file",
+        "drop --tokenizer: lengths are then in words (approximate); or give a --prompt-file",
     )
 
 
@@ -58,7 +58,7 @@ def _tiktoken(encoding: str) -> Count:
             found = tiktoken.get_encoding(encoding)
         except _NotCachedError:
             raise UsageError(
-                f"tiktoken's encoding {encoding!r} is not in its cache here, and nothing is downloaded",
+                f"tiktoken's encoding {encoding!r} is not in its cache on this machine, and nothing is downloaded",
                 f"fetch it once: python -c \"import tiktoken; tiktoken.get_encoding('{encoding}')\", and keep it with "
                 "TIKTOKEN_CACHE_DIR; or give file:tokenizer.json",
             ) from None
@@ -71,7 +71,7 @@ class _NotCachedError(Exception):
 
 @contextmanager
 def _offline(loading: Any) -> Iterator[None]:
-    """tiktoken has no switch against downloading; `read_file` is its one way to what is not in the cache."""
+    """Keep tiktoken from downloading. It has no switch for that, but calls `read_file` for everything not cached."""
 
     def refuse(blobpath: str) -> bytes:
         raise _NotCachedError(blobpath)
@@ -97,8 +97,8 @@ def _file(path: Path) -> Count:
         raise
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--tokenizer {path} cannot be read: {error}") from None
-    except Exception as error:  # the library raises bare Exception for a file that is no tokenizer
-        raise UsageError(f"--tokenizer {path} is no tokenizer: {error}", "give a model's tokenizer.json") from None
+    except Exception as error:  # the library raises a bare Exception for a file that is not a tokenizer
+        raise UsageError(f"--tokenizer {path} is not a tokenizer: {error}", "give a model's tokenizer.json") from None
     found.no_truncation()
     found.no_padding()
     return lambda text: len(found.encode(text, add_special_tokens=False).ids)

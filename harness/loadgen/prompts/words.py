@@ -1,7 +1,6 @@
-"""Text of a given length: common English words, nearly all of them one token with the blank before them.
+"""Text of a given length: common English words, nearly all of which are one token with the blank before them.
 
-So without a tokenizer a word counts as a token, which is approximate; `tokenizer` beside this keeps the words of which
-it is exactly true.
+So without a tokenizer a word counts as a token (approximate). `tokenizer.py` selects the words for which it is exact.
 """
 
 from random import Random
@@ -43,17 +42,17 @@ _TEXT: Final = (
 WORDS: Final = tuple(_TEXT.split())
 
 _HEAD: Final = 64
-"""So many words are drawn one by one: two texts that share them do not exist, so no cache of prefixes serves both."""
+"""The first 64 words are drawn one by one: no two texts share them, so no prefix cache can serve both."""
 
 _BODY: Final = 1 << 14
 _BODY_SEED: Final = "streamgauge text"
 
 
 class Writer:
-    """Writes texts out of `words`, the same ones for the same generator on every machine.
+    """Writes texts of `words`: with the same random generator, the same texts on every machine.
 
-    Behind its first words a text is a run out of one fixed body: 100,000 words drawn one by one would keep a client
-    busy for 20 ms, which the streams beside it would see as lag.
+    After its first words, a text is a piece of one fixed body. Drawing 100,000 words one by one would take a client
+    20 ms, which the other streams would show as lag.
     """
 
     def __init__(self, words: tuple[str, ...] = WORDS) -> None:
@@ -61,7 +60,7 @@ class Writer:
         self._body = _drawn(words, _BODY, Random(_BODY_SEED))
 
     def write(self, tokens: int, rng: Random) -> str:
-        """So many words."""
+        """A text of `tokens` words."""
         head = _drawn(self.words, min(tokens, _HEAD), rng)
         rest = tokens - len(head)
         if not rest:

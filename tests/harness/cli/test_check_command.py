@@ -105,7 +105,7 @@ def test_a_baseline_from_first_run_to_stale(check: Check, clean: str, faulty: st
 
     assert [done.exit_code for done in (written, again, other, stale)] == [0, 0, 0, ExitCode.FAILED]
     assert "1 finding accepted by the baseline" in again.output
-    assert "termination.explicit-end is listed as accepted, and is met now" in stale.output
+    assert "termination.explicit-end is accepted by the baseline but passes now" in stale.output
     skipped = [case.attrib["message"] for case in ET.parse(tmp_path / "again.xml").getroot().iter("skipped")]
     assert [text for text in skipped if text.startswith("accepted by the baseline")]
     assert [case.attrib["type"] for case in ET.parse(tmp_path / "stale.xml").getroot().iter("failure")] == ["stale"]
@@ -233,7 +233,7 @@ def test_a_profile_is_named_and_says_what_it_changed(check: Check, faulty: str, 
 
     assert done.exit_code == ExitCode.OK, done.output
     assert "direct position, profile proxy" in done.output
-    assert "taken for openai-chat because the first event contains" in done.output
+    assert "recognised as openai-chat because the first event contains" in done.output
     (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
     ends = next(one for one in row["checks"]["results"] if one["id"] == "termination.explicit-end")
     assert (row["checks"]["profile"], ends["verdict"], ends["level"]) == ("proxy", "warn", "SHOULD")

@@ -49,7 +49,7 @@ def test_a_clean_stream_of_each_vendor_passes(mock: str, path: str, client: str,
     [
         ("bom", ["loses data", "event 1 of", "byte 0  <U+FEFF>data: {"]),
         ("raw-separators", ["httpx iter_lines", "JSONDecodeError: Unterminated string"]),
-        ("no-terminal", ["every one: ends as if all were well: it does not miss the end marker (data: [DONE])"]),
+        ("no-terminal", ["all: ends as if all were well: it does not miss the end marker (data: [DONE])"]),
     ],
 )
 def test_what_a_fault_of_the_mock_does_to_them(mock: str, fault: str, told: list[str]) -> None:

@@ -58,7 +58,7 @@ def test_burstgpts_trace_is_read() -> None:
     [
         ("", "holds no arrival"),
         ("timestamp\n", "holds no arrival"),
-        ("1,2,3\n", "line 1 is no header"),
+        ("1,2,3\n", "line 1 is not a header"),
         ("timestamp\n\nsoon\n", "line 3: the timestamp 'soon'"),
         ("timestamp,prompt_tokens\n1,-5\n", "line 2: prompt_tokens is '-5'"),
         ("timestamp,prompt_tokens\n1,1.5\n", "line 2: prompt_tokens is '1.5'"),

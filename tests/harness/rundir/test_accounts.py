@@ -48,7 +48,7 @@ def test_a_killed_process_is_named_with_its_time_and_its_loss() -> None:
     assert text == (
         "Worker 1 on h did not end in order (killed, or out of reach). Last seen at 14:14:06 UTC, when it had started "
         "40 streams, of which 36 are recorded: 4 are lost. Its users were missing from then on, so the load was "
-        "smaller than asked for."
+        "smaller than planned."
     )
 
 

@@ -39,7 +39,7 @@ def test_a_plain_file_has_one_prompt_a_line_and_no_json() -> None:
     [
         ("{", "is not JSON"), ("plain", "is not JSON"), ("[1]", "is a list"), ("null", "is null"), ("7", "is a int"),
         ("{}", "has nothing"), ('{"text": "a"}', "has text"), ('{"prompt": "a", "messages": []}', "prompt, messages"),
-        ('{"prompt": ""}', "something in it"), ('{"prompt": 3}', "prompt is not a text"), ('{"messages": []}', "list"),
+        ('{"prompt": ""}', "is empty"), ('{"prompt": 3}', "prompt is not a text"), ('{"messages": []}', "list"),
         ('{"messages": [{"role": "user"}]}', "role and content"), ('{"messages": ["a"]}', "role and content"),
         ('{"prompt": "a", "output_tokens": 0}', "output_tokens"), ('{"prompt": "a", "max_tokens": true}', "max_tokens"),
         ('{"prompt": "a", "max_tokens": "5"}', "max_tokens"), ("[" * 100_000, "is not JSON"),

@@ -80,7 +80,7 @@ def test_one_for_which_texts_are_not_the_sum_of_their_words_is_refused() -> None
         ("gpt-4", "is not known"), ("tiktoken:", "is not known"), ("hub:meta/llama", "is not known"),
         ("tiktoken:nope", "no encoding 'nope'"), ("file:/nowhere.json", "cannot be read"),
         ("file:/dev/zero", "not a regular file"),
-        (f"file:{__file__}", "is no tokenizer"),
+        (f"file:{__file__}", "is not a tokenizer"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_a_usage_error(name: str, said: str) -> None:
@@ -107,7 +107,7 @@ except UsageError as error:
 
 
 @pytest.mark.parametrize(
-    ("cached", "printed"), [(True, "2"), (False, "tiktoken's encoding 'made' is not in its cache here")]
+    ("cached", "printed"), [(True, "2"), (False, "tiktoken's encoding 'made' is not in its cache on this machine")]
 )
 def test_tiktoken_is_used_from_its_cache_and_never_downloaded(tmp_path: Path, cached: bool, printed: str) -> None:
     (tmp_path / "tiktoken_ext").mkdir()  # where tiktoken looks for encodings beside its own
