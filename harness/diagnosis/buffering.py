@@ -80,72 +80,100 @@ def diagnose(
     reference = None
     direct_observation = None
     if direct is not None:
-        direct_observation, reference = _look(client, direct, mock, offset, None, progress)
-    via_observation, _ = _look(client, via, mock, offset, reference, progress)
+        direct_observation, reference = _look(_Probe(client, direct, mock, offset, progress), None)
+    via_observation, _ = _look(_Probe(client, via, mock, offset, progress), reference)
     position = "sandwich" if mock else "via" if direct else "direct"
     return _conclude(position, via_observation, direct_observation)
 
 
-def _look(
-    client: StreamClient,
-    path: PathTarget,
-    mock: MockControl | None,
-    offset: Offset | None,
-    reference: Delivery | None,
-    progress: Progress,
-) -> tuple[PathObservation, Delivery]:
-    """Measure one path. Without a mock, the arrivals of `reference`, the direct path, stand in for the emissions."""
+class _Probe(NamedTuple):
+    """Measures one path. Each method makes the requests of one step and reports it."""
 
-    def paced(itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None) -> tuple[Transcript, Delivery]:
-        stream_id = uuid4().hex[:12]
+    client: StreamClient
+    path: PathTarget
+    mock: MockControl | None
+    offset: Offset | None
+    progress: Progress
+
+    def lockstep(self) -> Lockstep | None:
+        """A lockstep stream without X-Accel-Buffering: no from the upstream; None without a mock."""
+        if self.mock is None:
+            return None
+        self.progress(f"{self.path.label}: lockstep")
+        return run_lockstep(self.client, self.path.target, self.mock, fault=_NO_ACCEL_FAULT)
+
+    def passes_with_accel_header(self) -> bool:
+        """Whether the path passes lockstep when the upstream sends X-Accel-Buffering: no."""
+        return self.mock is not None and run_lockstep(self.client, self.path.target, self.mock).passed
+
+    def paced(
+        self, step: str, itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None
+    ) -> tuple[Transcript, Delivery]:
+        """A stream of `tokens` at that pace. Raises CannotMeasure when the answer is not a stream."""
+        self.progress(f"{self.path.label}: {step}")
+        target, stream_id = self.path.target, uuid4().hex[:12]
         order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_NO_ACCEL_FAULT)
-        prompt = f"{path.target.prompt} {order}" if mock else path.target.prompt
-        spec = path.target.request(prompt, headers=headers)
-        transcript = client.run(spec, dialect=path.target.reader(), deadline_s=DEADLINE_S)
+        prompt = f"{target.prompt} {order}" if self.mock else target.prompt
+        spec = target.request(prompt, headers=headers)
+        transcript = self.client.run(spec, dialect=target.reader(), deadline_s=DEADLINE_S)
         if not transcript.is_stream:
             raise not_a_stream(transcript)
-        emitted = None
-        if mock and offset:
-            entries = mock.entries(stream_id, wait_s=2)
-            emitted = [at - offset.offset_ns for at in entries[-1].token_ns()] if entries else None
-        known = emitted is not None
-        return transcript, delivery_of(transcript, emitted, itl_ns if known else None)
+        emitted = self._emissions(stream_id)
+        return transcript, delivery_of(transcript, emitted, None if emitted is None else itl_ns)
 
-    held: Lockstep | None = None
-    if mock:
-        progress(f"{path.label}: lockstep")
-        held = run_lockstep(client, path.target, mock, fault=_NO_ACCEL_FAULT)
-    progress(f"{path.label}: {TOKENS} tokens at {show_ms(FAST_NS)}")
-    transcript, fast = paced(FAST_NS, TOKENS)
+    def _emissions(self, stream_id: str) -> list[int] | None:
+        """When the mock wrote each token, in epoch ns of our clock; None where no ledger says it."""
+        if self.mock is None or self.offset is None:
+            return None
+        entries = self.mock.entries(stream_id, wait_s=2)
+        return [at - self.offset.offset_ns for at in entries[-1].token_ns()] if entries else None
+
+
+def _look(probe: _Probe, reference: Delivery | None) -> tuple[PathObservation, Delivery]:
+    """Measure one path. Without a mock, the arrivals of `reference`, the direct path, stand in for the emissions."""
+    held = probe.lockstep()
+    transcript, fast = probe.paced(f"{TOKENS} tokens at {show_ms(FAST_NS)}", FAST_NS, TOKENS)
     if reference is not None and fast.emitted_ns is None:
         fast = _with_reference(fast, reference)
-    shape = shape_of(fast)
-    if mock and shape.pattern is Pattern.FULLY_BUFFERED:
-        progress(f"{path.label}: a long answer, to see whether there is a block size")
-        _, long = paced(LONG_NS, LONG_TOKENS)
-        longer = shape_of(long)
-        if longer.pattern is Pattern.BLOCK_BUFFERED:
-            why = f"an answer of {show_bytes(sum(fast.read_bytes))} fits into the buffer and arrived whole"
-            shape = longer._replace(window_ns=None, evidence=[*longer.evidence[:1], why])
-    elif shape.pattern is not Pattern.PASS_THROUGH or (held is not None and not held.passed):
-        progress(f"{path.label}: {TOKENS} tokens at {show_ms(SLOW_NS)}")
-        shape = shape_of(fast, paced(SLOW_NS, TOKENS)[1])
+    shape = _timed_shape(probe, fast, held)
     if held is not None:
         shape = _agree(shape, held)
-        if mock and not held.passed and run_lockstep(client, path.target, mock).passed:
+        if not held.passed and probe.passes_with_accel_header():
             proof = "with X-Accel-Buffering: no from the upstream the same path passes lockstep: that fix is proven"
             shape = shape._replace(evidence=[*shape.evidence, proof])
-    if shape.pattern is Pattern.PASS_THROUGH and fast.encoding is None:
-        progress(f"{path.label}: with compression offered")
-        compressed = paced(FAST_NS, TOKENS // 2, dict(_GZIP))[1]
+    shape = _compressed_shape(probe, fast, shape)
+    path = probe.path
+    return PathObservation(path, _finding(path, transcript, fast, shape), shape, transcript.capture.head), fast
+
+
+def _timed_shape(probe: _Probe, fast: Delivery, held: Lockstep | None) -> Shape:
+    """The class by arrival times: a longer answer finds a large buffer, a slower pace tells a size from a timer."""
+    shape = shape_of(fast)
+    if probe.mock and shape.pattern is Pattern.FULLY_BUFFERED:
+        _, long = probe.paced("a long answer, to see whether there is a block size", LONG_NS, LONG_TOKENS)
+        longer = shape_of(long)
+        if longer.pattern is not Pattern.BLOCK_BUFFERED:
+            return shape
+        why = f"an answer of {show_bytes(sum(fast.read_bytes))} fits into the buffer and arrived whole"
+        return longer._replace(window_ns=None, evidence=[*longer.evidence[:1], why])
+    if shape.pattern is Pattern.PASS_THROUGH and (held is None or held.passed):
+        return shape
+    return shape_of(fast, probe.paced(f"{TOKENS} tokens at {show_ms(SLOW_NS)}", SLOW_NS, TOKENS)[1])
+
+
+def _compressed_shape(probe: _Probe, fast: Delivery, shape: Shape) -> Shape:
+    """The class with compression taken into account: offered to a path that passes, or blamed on one that holds."""
+    passes = shape.pattern is Pattern.PASS_THROUGH
+    if passes and fast.encoding is None:
+        _, compressed = probe.paced("with compression offered", FAST_NS, TOKENS // 2, dict(_GZIP))
         under = shape_of(compressed)
         if compressed.encoding and under.pattern is not Pattern.PASS_THROUGH:
             why = f"tokens pass uncompressed, but under Content-Encoding: {compressed.encoding} {under.evidence[0]}"
-            shape = Shape(Pattern.COMPRESSION_HELD, under.size_bytes, under.window_ns, under.groups, [why])
-    elif fast.encoding and shape.pattern is not Pattern.PASS_THROUGH:
-        why = f"the answer is compressed unasked (Content-Encoding: {fast.encoding})"
-        shape = shape._replace(pattern=Pattern.COMPRESSION_HELD, evidence=[*shape.evidence, why])
-    return PathObservation(path, _finding(path, transcript, fast, shape), shape, transcript.capture.head), fast
+            return Shape(Pattern.COMPRESSION_HELD, under.size_bytes, under.window_ns, under.groups, [why])
+    elif fast.encoding and not passes:
+        why = f"the answer is compressed without a request for it (Content-Encoding: {fast.encoding})"
+        return shape._replace(pattern=Pattern.COMPRESSION_HELD, evidence=[*shape.evidence, why])
+    return shape
 
 
 def _agree(shape: Shape, held: Lockstep) -> Shape:
