@@ -141,7 +141,7 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
     assert "server app:8000;" in text
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)  # not those of the machine's nginx
-    text = text.replace("app:8000", "127.0.0.1:8000").replace("http {", f"http {{ {folders}")
+    text = text.replace("app:8000", "127.0.0.1:8000").replace("http {", f"http {{ access_log off; {folders}")
     conf = tmp_path / "nginx.conf"
     conf.write_text(f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n{text}")
 
