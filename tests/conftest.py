@@ -17,8 +17,9 @@ settings.register_profile("streamgauge", deadline=None, derandomize=True)
 settings.register_profile("fast", deadline=None, derandomize=True, max_examples=10)  # `make test-fast`
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "streamgauge"))
 
-# `make coverage` measures this process; the processes that tests start run at full speed, because some are timed.
-os.environ.pop("COVERAGE_PROCESS_START", None)
+# `make coverage` measures the workers of pytest. The processes that tests start run at full speed: some are timed.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_START", None)
 
 # A shell ignores SIGINT in background jobs, and every process that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

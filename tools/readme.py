@@ -8,9 +8,7 @@ import typer.main
 
 from streamgauge.cli import app
 from streamgauge.conformance.checks import CHECKS
-from tools import readme_metrics, summary_fields
-from tools.check_faults import FAULTS_PAGE, faults_page
-from tools.checks_page import PAGE, page
+from tools import readme_metrics
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -56,10 +54,3 @@ def handwritten(text: str) -> list[str]:
     for name in BLOCKS:
         text = re.sub(f"(<!-- begin {name} -->\\n).*?(<!-- end {name} -->)", r"\1\2", text, flags=re.DOTALL)
     return text.splitlines()
-
-
-if __name__ == "__main__":
-    summary_fields.write()
-    PAGE.write_text(page(), encoding="utf-8")
-    FAULTS_PAGE.write_text(faults_page(), encoding="utf-8")
-    README.write_text(readme(), encoding="utf-8")

@@ -27,8 +27,3 @@ def schema() -> dict[str, Any]:
 def text() -> str:
     """The published file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    PUBLISHED.parent.mkdir(parents=True, exist_ok=True)
-    PUBLISHED.write_text(text(), encoding="utf-8")
