@@ -4,9 +4,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
-from streamgauge.conformance.judgement import failed
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
+from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict, failed
 from streamgauge.metrics.slo import SloResult
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
 from streamgauge.reports.finding_text import story

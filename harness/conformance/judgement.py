@@ -99,9 +99,3 @@ def _level(check: Check, profile: Profile) -> tuple[Level, str | None]:
     if rule is None or rule.level in (None, usual):
         return usual, None
     return rule.level, f"{usual} is {rule.level} in the profile {profile.name}: {rule.why}"
-
-
-def failed(results: Iterable[CheckResult], *, strict: bool) -> list[CheckResult]:
-    """The results that make a run fail; with `strict`, warnings too. A check that crashed always fails the run."""
-    bad = {Verdict.FAIL, Verdict.ERROR} | ({Verdict.WARN} if strict else set())
-    return [result for result in results if result.verdict in bad]

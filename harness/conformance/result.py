@@ -1,5 +1,6 @@
 """Verdicts and what stands behind them. Four axes are kept apart: verdict, level, severity, basis."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -163,3 +164,9 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.summary.items() if count)
         return f"<ChecksFile {self.target} ({self.dialect or 'unknown dialect'}): {counts}>"
+
+
+def failed(results: Iterable[CheckResult], *, strict: bool) -> list[CheckResult]:
+    """The results that make a run fail; with `strict`, warnings too. A check that crashed always fails the run."""
+    bad = {Verdict.FAIL, Verdict.ERROR} | ({Verdict.WARN} if strict else set())
+    return [result for result in results if result.verdict in bad]
