@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+from tests.builders.retries import PROPERTY, take_retries
+
 settings.register_profile("streamgauge", deadline=None, derandomize=True)
 settings.register_profile("fast", deadline=None, derandomize=True, max_examples=10)  # `make test-fast`
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "streamgauge"))
@@ -71,3 +73,42 @@ def needs_server(item: pytest.Function) -> bool:
 
 def starts_servers(module: ModuleType) -> bool:
     return any(value is subprocess or getattr(value, "__module__", None) in STARTERS for value in vars(module).values())
+
+
+# More second tries than this in one session mean that a test is not sound, or that the machine is too busy to judge.
+RETRY_BUDGET = int(os.environ.get("STREAMGAUGE_RETRY_BUDGET", "10"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # with xdist, the reports of all workers come together here
+        config.pluginmanager.register(RetryBudget(), "retry-budget")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Put the retries of a test into its report."""
+    if call.when == "call":
+        item.user_properties += [(PROPERTY, reason) for reason in take_retries()]
+
+
+class RetryBudget:
+    """Prints every retry of the session, and fails the session above the budget."""
+
+    def __init__(self) -> None:
+        self.retried: list[tuple[str, str]] = []  # test and reason
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.retried += [
+                (report.nodeid, str(reason)) for name, reason in report.user_properties if name == PROPERTY
+            ]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if len(self.retried) > RETRY_BUDGET and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test, reason in self.retried:
+            terminalreporter.write_line(f"tried again: {test}: {reason}")
+        over = " (STREAMGAUGE_RETRY_BUDGET): the session fails" if len(self.retried) > RETRY_BUDGET else ""
+        terminalreporter.write_line(f"retries: {len(self.retried)} of at most {RETRY_BUDGET}{over}")

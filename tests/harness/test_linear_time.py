@@ -20,6 +20,7 @@ from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import record_of
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.wire import Capture, End, Head, Read
+from tests.builders.retries import count_retry
 
 SMALL = 1_500  # bytes
 TIMES = 8
@@ -29,8 +30,10 @@ TRIES = 4
 
 def grows_linearly(work: Callable[[int], Callable[[], object]], size: int = SMALL) -> None:
     """`work(n)` returns the function to time, for an input of about n bytes."""
-    ratios = []
+    ratios: list[float] = []
     for _ in range(TRIES):
+        if ratios:
+            count_retry(f"{TIMES} times the input took {ratios[-1]:.0f} times the work")
         ratios.append(_least(work(size * TIMES)) / _least(work(size)))
         if ratios[-1] < TIMES * MARGIN:
             return
