@@ -19,7 +19,7 @@ from streamgauge.mock_provider.stream import Action, Close, Kind, Pause, Write
 from streamgauge.mock_provider.timers import Timer, Timers
 from streamgauge.mock_provider.timing import Timeline
 
-_TOKEN = Kind.TOKEN  # looking up an enum's member at every write would cost more than the comparison
+_TOKEN = Kind.TOKEN  # bound once: the lookup of an enum member costs time at every write
 # Writes of one stream before other streams get a turn: an endless stream without delays must not block the loop.
 BURST = 64
 # Tokens that an endless stream produces after its client has left (--on-disconnect continue), then it ends.

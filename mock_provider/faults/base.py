@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Literal, NamedTuple, Protocol
 
 from streamgauge.mock_provider.durations import parse_duration
@@ -142,7 +143,7 @@ def parse_spec(spec: str, faults: dict[str, Fault]) -> ActiveFault:
 def _parse_whole(spec: str, faults: dict[str, Fault]) -> ActiveFault:
     match = _SPEC.fullmatch(spec)
     if match is None or match["name"] not in faults:
-        raise ValueError(f"unknown fault {spec!r}; expected one of {', '.join(faults)}")
+        raise ValueError(_unknown(spec, faults))
     fault, value, count = faults[match["name"]], match["value"], match["count"]
     if count is not None and fault.takes != "duration@count":
         raise ValueError(f"{fault.name} takes no @; it is written {fault.usage}")
@@ -170,6 +171,12 @@ def _parse_whole(spec: str, faults: dict[str, Fault]) -> ActiveFault:
             return ActiveFault(fault, replace(arg, word=value))
         case "":
             raise ValueError(f"{fault.name} takes no argument, got {value!r}")
+
+
+def _unknown(spec: str, faults: dict[str, Fault]) -> str:
+    similar = get_close_matches(re.split("[:@]", spec)[0], faults)
+    hint = f"did you mean {' or '.join(similar)}? " if similar else ""
+    return f"unknown fault {spec[:80]!r}; {hint}expected a name from `mock --list-faults` or GET /_mock/faults"
 
 
 def _count(text: str, fault: Fault) -> int:

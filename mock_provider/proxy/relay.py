@@ -92,7 +92,7 @@ class ClientSide(asyncio.Protocol):
                 self._leave(reset=False)
                 self.finished(reusable=False)
             else:
-                self._answer(refusal)
+                self.answer(refusal)
             return
         self._next()
 
@@ -169,7 +169,7 @@ class ClientSide(asyncio.Protocol):
                 lambda: UpstreamSide(self, request), host, parts.port or 80
             )
         except OSError as error:
-            self._answer(_error(502, f"the upstream {self.proxy.config.upstream} cannot be reached: {error}"))
+            self.answer(_error(502, f"the upstream {self.proxy.config.upstream} cannot be reached: {error}"))
             return
         finally:
             self._connecting = None
@@ -183,7 +183,8 @@ class ClientSide(asyncio.Protocol):
         lines += [f"{name}: {value}" for name, value in headers]
         upstream.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + request.body)
 
-    def _answer(self, reply: Reply) -> None:
+    def answer(self, reply: Reply) -> None:
+        """Answer with a reply of the proxy itself, in place of one from the upstream."""
         fields = [
             ("Content-Type", reply.content_type),
             ("Content-Length", str(len(reply.body))),
@@ -267,37 +268,41 @@ class UpstreamSide(asyncio.Protocol):
         if status < 200:  # an interim response, which is not forwarded
             self._headers = []
             return
-        config = self._proxy.config
         if (status == 429 or status >= 500) and self._client is not None and self._client.again(self._request):
             self._client, self._complete = None, True
             self.transport.abort()
             return
-        dropped = HOP_BY_HOP | ({"x-accel-buffering"} if config.strip_accel else frozenset())
-        names = {name.lower() for name, _ in self._headers}
-        compress = config.gzip_no_flush and self._request.accepts_gzip() and "content-encoding" not in names
-        if compress:
-            dropped |= {"content-length"}
-        bodyless = status in (204, 304) or self._request.method == "HEAD"
-        headers = [pair for pair in self._headers if pair[0].lower() not in dropped]
-        headers.append(("Via", VIA))
-        if compress:
-            headers.append(("Content-Encoding", "gzip"))
-        values = {name.lower(): value for name, value in self._headers}
-        if config.strip_heartbeats and values.get("content-type", "").startswith("text/event-stream"):
+        fields = {name.lower(): value for name, value in self._headers}
+        config = self._proxy.config
+        compress = config.gzip_no_flush and self._request.accepts_gzip() and "content-encoding" not in fields
+        if config.strip_heartbeats and fields.get("content-type", "").startswith("text/event-stream"):
             self._comments = CommentFilter()
-            headers = [pair for pair in headers if pair[0].lower() != "content-length"]
-        has_length = "content-length" in names and not compress and self._comments is None
-        if not has_length and not bodyless and self._request.http_version == "1.1":
-            self._chunked = True
-            headers.append(("Transfer-Encoding", "chunked"))
-        if not self._request.keep_alive or (not has_length and not self._chunked and not bodyless):
-            headers.append(("Connection", "close"))
+        changed = compress or self._comments is not None
+        has_length = "content-length" in fields and not changed
+        bodyless = status in (204, 304) or self._request.method == "HEAD"
+        self._chunked = not has_length and not bodyless and self._request.http_version == "1.1"
         self._reusable = has_length or self._chunked or bodyless
         self._holder = Holder(config, self._write, compress=compress)
+        headers = self._end_to_end_fields(keep_length=not changed)
+        if compress:
+            headers.append(("Content-Encoding", "gzip"))
+        if self._chunked:
+            headers.append(("Transfer-Encoding", "chunked"))
+        if not self._request.keep_alive or not self._reusable:
+            headers.append(("Connection", "close"))
         if self._client is not None:
             self._client.write(head_bytes(status, headers))
         if self._request.method == "HEAD":
             self.on_message_complete()
+
+    def _end_to_end_fields(self, *, keep_length: bool) -> list[tuple[str, str]]:
+        """The upstream's fields without those of its connection, without its length if the body changes, plus Via."""
+        dropped = set(HOP_BY_HOP)
+        if self._proxy.config.strip_accel:
+            dropped.add("x-accel-buffering")
+        if not keep_length:
+            dropped.add("content-length")
+        return [*(pair for pair in self._headers if pair[0].lower() not in dropped), ("Via", VIA)]
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -346,7 +351,7 @@ class UpstreamSide(asyncio.Protocol):
             return
         on_break = self._proxy.config.on_break
         if self._holder is None:
-            client._answer(_error(502, "the upstream closed without an answer"))
+            client.answer(_error(502, "the upstream closed without an answer"))
         elif on_break != "cut" and self._chunked:
             client.write(chunk(ERROR_EVENT if on_break == "glued" else b"\n\n" + ERROR_EVENT) + LAST_CHUNK)
             client.finished(reusable=True)

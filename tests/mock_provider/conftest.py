@@ -21,7 +21,7 @@ def mock() -> Iterator[MockServer]:
 
 @pytest.fixture(scope="session")
 def control(mock: MockServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{mock.url}/_mock") as client:
+    with httpx.Client(base_url=f"{mock.url}/_mock", verify=False, trust_env=False) as client:
         yield client
 
 

@@ -2,11 +2,9 @@
 
 import re
 
-import httpx
-
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS
-from tests.mock_provider.mock_wire import Answer, connect, exchange, read_to_end, request_bytes, steady
+from tests.mock_provider.mock_wire import HTTP, Answer, connect, exchange, read_to_end, request_bytes, steady
 
 Chunks = list[bytes]
 
@@ -37,6 +35,6 @@ def raw_and_writes(mock: MockServer, stream_id: str, directive: str) -> tuple[by
     with connect(mock.url) as client:
         client.sendall(request_bytes("event-json", f"[[mock id={stream_id} seed=5 {directive}]]"))
         raw, end = read_to_end(client)
-    streams = httpx.get(f"{mock.url}/_mock/streams/{stream_id}", params={"wait": 5}).json()["streams"]
+    streams = HTTP.get(f"{mock.url}/_mock/streams/{stream_id}", params={"wait": 5}).json()["streams"]
     # The request id differs; its length must stay, because faults count bytes.
     return re.sub(rb"req_[0-9a-f]{24}", b"req_" + b"0" * 24, raw), end, streams[-1]["writes"]

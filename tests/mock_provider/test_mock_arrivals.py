@@ -1,72 +1,19 @@
 """The arrival of a request is when the kernel got it, not when a busy server came to read it."""
 
-import asyncio
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from streamgauge.mock_provider.arrivals import Arrivals, stamp
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
-from streamgauge.mock_provider.loop import new_event_loop
+from tests.mock_provider.arrivals_bench import Bench
+from tests.mock_provider.mock_wire import HTTP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
-
-
-class Reader(asyncio.Protocol):
-    """Notes what it is told, and what the loop's own transport had read before."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[bytes, int]] = []
-        self.ends: list[OSError | None] = []
-        self.unstamped: list[bytes] = []
-        self.arrivals: Arrivals | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        assert Arrivals.possible(self.transport)
-        self.arrivals = Arrivals(self.transport, lambda data, at: self.got.append((data, at)), self.ends.append)
-
-    def data_received(self, data: bytes) -> None:
-        self.unstamped.append(data)
-
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        assert self.arrivals is not None
-        self.arrivals.stop()
-
-
-class Bench:
-    """A loop that runs only when it is told to, a connection to it, and who reads there."""
-
-    def __init__(self) -> None:
-        self.loop = new_event_loop()
-        self.reader = Reader()
-        self._server = self.loop.run_until_complete(self.loop.create_server(lambda: self.reader, "127.0.0.1", 0))
-        for one in self._server.sockets:
-            stamp(one)
-        self.client = socket.create_connection(self._server.sockets[0].getsockname()[:2])
-
-    def until(self, condition: Callable[[], Any]) -> None:
-        """Run the loop until then."""
-
-        async def wait() -> None:
-            while not condition():
-                await asyncio.sleep(0.001)
-
-        self.loop.run_until_complete(asyncio.wait_for(wait(), 10))
-
-    def close(self) -> None:
-        self.client.close()
-        self.reader.transport.abort()
-        self._server.close()
-        self.loop.run_until_complete(asyncio.sleep(0.01))
-        self.loop.close()
 
 
 @pytest.fixture
@@ -123,7 +70,7 @@ def test_the_ledger_has_that_arrival() -> None:
             sent_ns = time.time_ns()
             while b"[DONE]" not in client.recv(65536):
                 pass
-        (entry,) = httpx.get(f"{mock.url}/_mock/streams").json()["streams"]
+        (entry,) = HTTP.get(f"{mock.url}/_mock/streams").json()["streams"]
 
     assert before_ns <= entry["arrival_ns"] <= sent_ns
 
@@ -132,7 +79,7 @@ def test_without_a_descriptor_to_spare_a_request_is_read_all_the_same() -> None:
     """In a process of its own, whose limit leaves room for the connection alone."""
     code = """
 import os, resource
-from tests.mock_provider.test_mock_arrivals import Bench
+from tests.mock_provider.arrivals_bench import Bench
 bench = Bench()
 free = [os.dup(0) for _ in range(4)]
 for one in free:

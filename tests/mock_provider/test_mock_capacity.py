@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from statistics import median
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +26,7 @@ from streamgauge.mock_provider.capacity import (
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.durations import parse_duration
 from streamgauge.mock_provider.embedded import MockServer
-from tests.mock_provider.mock_wire import connect, exchange, quietly, read_until, request_bytes, wait_for
+from tests.mock_provider.mock_wire import HTTP, connect, exchange, quietly, read_until, request_bytes, wait_for
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -120,7 +119,7 @@ def clients(url: str, count: int, rounds: int) -> None:
 
 
 def streams(url: str) -> list[dict]:
-    return httpx.get(f"{url}/_mock/streams", params={"limit": 1000}).json()["streams"]
+    return HTTP.get(f"{url}/_mock/streams", params={"limit": 1000}).json()["streams"]
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 4, 8])
@@ -144,7 +143,7 @@ def steady_state(concurrency: int) -> tuple[float, float, float, float]:
     with MockServer(CONFIG) as server:
         clients(server.url, concurrency, rounds)
         found = streams(server.url)
-        full = [httpx.get(f"{server.url}/_mock/streams/{one['id']}").json()["streams"][0] for one in found]
+        full = [HTTP.get(f"{server.url}/_mock/streams/{one['id']}").json()["streams"][0] for one in found]
     assert len(full) == concurrency * rounds
     # The first and last round, in which the slots fill and empty, are not the steady state that the forms describe.
     steady = full[concurrency:-concurrency]
@@ -184,12 +183,12 @@ def one_slot() -> Iterator[MockServer]:
 def hold(server: MockServer, stream_id: str, more: str = "script=lockstep") -> socket.socket:
     client = connect(server.url)
     client.sendall(request_bytes("openai-chat", f"[[mock id={stream_id} {more}]]"))
-    wait_for(lambda: httpx.get(f"{server.url}/_mock/streams/{stream_id}").status_code == 200)
+    wait_for(lambda: HTTP.get(f"{server.url}/_mock/streams/{stream_id}").status_code == 200)
     return client
 
 
 def entry(server: MockServer, stream_id: str) -> dict:
-    return httpx.get(f"{server.url}/_mock/streams/{stream_id}", params={"wait": 5}).json()["streams"][-1]
+    return HTTP.get(f"{server.url}/_mock/streams/{stream_id}", params={"wait": 5}).json()["streams"][-1]
 
 
 @pytest.mark.parametrize("end", ["finish", "fin", "rst", "fault", "silent"])
@@ -198,7 +197,7 @@ def test_a_slot_is_given_on_however_its_stream_ends(one_slot: MockServer, end: s
     first = hold(one_slot, "first", more)
     second = hold(one_slot, "second", "tokens=1")
     if end in ("finish", "fault"):
-        httpx.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
+        HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
     elif end == "rst":
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         first.close()
@@ -219,7 +218,7 @@ def test_who_leaves_the_queue_frees_its_place(one_slot: MockServer) -> None:
     left = entry(one_slot, "gone")
     assert (left["end"], left["status"], left["head_ns"]) == ("disconnected", None, None)
     third = hold(one_slot, "third", "tokens=1")
-    httpx.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
+    HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
     read_until(third, b"[DONE]")
     first.close()
     third.close()

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from streamgauge.mock_provider.faults import FAULTS
+from tests.mock_provider.mock_wire import HTTP
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str
         first = process.stdout.readline()
         match = re.fullmatch(rf"{what} listening on (http://127\.0\.0\.1:\d+)\n", first)
         assert match
-        assert httpx.get(f"{match[1]}/health").status_code == (200 if what == "mock provider" else 502)
+        assert HTTP.get(f"{match[1]}/health").status_code == (200 if what == "mock provider" else 502)
         process.send_signal(number)
         rest, errors = process.stdout.read(), process.stderr.read()
     assert (process.returncode, errors) == (0, "")

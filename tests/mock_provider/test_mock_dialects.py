@@ -2,13 +2,12 @@
 
 import json
 
-import httpx
 import openai
 import pytest
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
-from tests.mock_provider.mock_wire import ROUTES, exchange, request_bytes, steady
+from tests.mock_provider.mock_wire import HTTP, ROUTES, exchange, request_bytes, steady
 
 CHUNK = 'data: {"id":"chatcmpl-ID","object":"chat.completion.chunk","created":0,"model":"mock-1","choices":'
 
@@ -144,7 +143,7 @@ GOOD = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
 )
 def test_openai_refuses_in_its_own_shape(mock: MockServer, body: object, param: str | None) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = httpx.post(f"{mock.url}/v1/chat/completions", content=data, headers={"Content-Type": "application/json"})
+    response = HTTP.post(f"{mock.url}/v1/chat/completions", content=data, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.headers["content-type"]) == (400, "application/json")
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -153,13 +152,13 @@ def test_openai_refuses_in_its_own_shape(mock: MockServer, body: object, param: 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat/stream", "/chat/stream", "/plain"])
 def test_wrong_media_type_is_415(mock: MockServer, path: str) -> None:
-    response = httpx.post(f"{mock.url}{path}", content=b"{}", headers={"Content-Type": "text/plain"})
+    response = HTTP.post(f"{mock.url}{path}", content=b"{}", headers={"Content-Type": "text/plain"})
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("path", ["/api/chat/stream", "/api/chat/events", "/api/chat/stream?message=%20"])
 def test_a_missing_message_is_refused_with_a_problem(mock: MockServer, path: str) -> None:
-    response = httpx.get(f"{mock.url}{path}")
+    response = HTTP.get(f"{mock.url}{path}")
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
 
 
@@ -174,32 +173,32 @@ def test_a_missing_message_is_refused_with_a_problem(mock: MockServer, path: str
     ],
 )
 def test_wrong_method_is_405_with_allow(mock: MockServer, method: str, path: str, allow: str) -> None:
-    response = httpx.request(method, mock.url + path)
+    response = HTTP.request(method, mock.url + path)
     assert (response.status_code, response.headers["allow"]) == (405, allow)
     assert bool(response.content) == (method != "HEAD")
 
 
 def test_unknown_path_is_404_json(mock: MockServer) -> None:
-    response = httpx.get(f"{mock.url}/v9/chat")
+    response = HTTP.get(f"{mock.url}/v9/chat")
     assert (response.status_code, "error" in response.json()) == (404, True)
 
 
 def test_health_and_models(mock: MockServer) -> None:
-    assert httpx.get(f"{mock.url}/health").json() == {"status": "ok"}
-    assert httpx.get(f"{mock.url}/v1/models").json()["data"][0]["id"] == "mock-1"
+    assert HTTP.get(f"{mock.url}/health").json() == {"status": "ok"}
+    assert HTTP.get(f"{mock.url}/v1/models").json()["data"][0]["id"] == "mock-1"
 
 
 def test_api_key_and_model_list() -> None:
     with MockServer(MockConfig(tokens=1, ttft="0", itl="0", api_key="k-1", models=("m",))) as server:
         url = f"{server.url}/v1/chat/completions"
-        refused = httpx.post(url, json=GOOD)
+        refused = HTTP.post(url, json=GOOD)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert refused.json()["error"]["code"] == "invalid_api_key"
-        assert httpx.get(f"{server.url}/v1/models").status_code == 401
-        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert HTTP.get(f"{server.url}/v1/models").status_code == 401
+        assert HTTP.get(f"{server.url}/health").status_code == 200
         key = {"Authorization": "Bearer k-1"}
-        assert httpx.post(url, json=GOOD | {"model": "other"}, headers=key).status_code == 404
-        assert httpx.post(url, json=GOOD | {"model": "m"}, headers=key).status_code == 200
+        assert HTTP.post(url, json=GOOD | {"model": "other"}, headers=key).status_code == 404
+        assert HTTP.post(url, json=GOOD | {"model": "m"}, headers=key).status_code == 200
 
 
 def test_heartbeats_break_a_silence(mock: MockServer) -> None:

@@ -1,11 +1,15 @@
 """Directives: what is found, what is refused, and that everything that can be written is read back."""
 
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge import mock_provider
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.directive import Directive, DirectiveError, Script, find_directive, read_directive
 from streamgauge.mock_provider.faults import FAULTS, parse
@@ -88,7 +92,7 @@ def test_the_last_directive_counts() -> None:
         ("seed=0x1", "whole number"),
         ("finish=STOP", "content_filter"),
         ("heartbeat=often", "duration"),
-        ("fault=gremlins", "no-terminal"),
+        ("fault=gremlins", "--list-faults"),
         ("fault=crlf:3", "no argument"),
         ("fault=crlf@3", "no @"),
         ("fault=crlf@101%", "0% to 100%"),
@@ -181,3 +185,10 @@ def test_ascii_text_is_the_same_on_every_machine() -> None:
 def test_a_config_refuses_what_a_directive_would(wrong: dict) -> None:
     with pytest.raises(ValueError, match="expected"):
         MockConfig(**wrong)
+
+
+def test_the_readme_names_every_key_of_a_directive_and_nothing_else() -> None:
+    page = (Path(mock_provider.__file__).parent / "README.md").read_text()
+    table = page[page.index("| key | value |") : page.index("## Break a stream")]
+    first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:] if line)
+    assert set(re.findall(r"`(\w+)`", first_cells)) == {field.name for field in fields(Directive)}

@@ -2,17 +2,16 @@
 
 from itertools import pairwise
 
-import httpx
 import pytest
 
 from streamgauge.mock_provider.embedded import MockServer
 from tests.mock_provider.fault_wire import play, raw_and_writes
-from tests.mock_provider.mock_wire import quietly
+from tests.mock_provider.mock_wire import HTTP, quietly
 
 
 def test_a_late_head_comes_with_the_first_token(mock: MockServer) -> None:
     play(mock, "raw-text", "[[mock id=late-head ttft=30ms fault=late-head]]")
-    entry = httpx.get(f"{mock.url}/_mock/streams/late-head", params={"wait": 5}).json()["streams"][-1]
+    entry = HTTP.get(f"{mock.url}/_mock/streams/late-head", params={"wait": 5}).json()["streams"][-1]
     assert entry["head_ns"] - entry["arrival_ns"] >= 30_000_000
 
 

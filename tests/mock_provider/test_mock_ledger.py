@@ -12,7 +12,16 @@ import pytest
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
-from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end, read_until, request_bytes, wait_for
+from tests.mock_provider.mock_wire import (
+    HTTP,
+    connect,
+    exchange,
+    parse,
+    read_to_end,
+    read_until,
+    request_bytes,
+    wait_for,
+)
 
 
 def new_id() -> str:
@@ -314,6 +323,6 @@ def test_control_refusals(control: httpx.Client, method: str, path: str, status:
 def test_control_token() -> None:
     with MockServer(MockConfig(control_token="open sesame")) as server:
         url = f"{server.url}/_mock/clock"
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"Authorization": "Bearer wrong"}).status_code == 401
-        assert httpx.get(url, headers={"Authorization": "Bearer open sesame"}).status_code == 200
+        assert HTTP.get(url).status_code == 401
+        assert HTTP.get(url, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert HTTP.get(url, headers={"Authorization": "Bearer open sesame"}).status_code == 200

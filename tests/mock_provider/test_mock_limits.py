@@ -11,6 +11,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.quota import MINUTE_NS, MOST_USERS, Quota
 from streamgauge.mock_provider.server import PROMPT_LIMIT
+from tests.mock_provider.mock_wire import HTTP
 
 CHAT, TOKEN_DONE = "/v1/chat/completions", "/api/chat/stream"
 
@@ -21,7 +22,7 @@ def mock(**settings: Any) -> MockServer:
 
 def ask(server: MockServer, prompt: str = "hi", *, key: str = "a", last_id: str | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"} | ({"Last-Event-ID": last_id} if last_id is not None else {})
-    return httpx.post(server.url + TOKEN_DONE, json={"message": prompt}, headers=headers, verify=False, trust_env=False)
+    return HTTP.post(server.url + TOKEN_DONE, json={"message": prompt}, headers=headers)
 
 
 def said(response: httpx.Response) -> str:
@@ -88,7 +89,7 @@ def test_a_prompt_may_have_so_many_characters(faults: tuple[str, ...], status: i
     with mock(faults=faults) as server:
         assert ask(server, "x" * PROMPT_LIMIT).status_code == 200
         assert ask(server, "x" * PROMPT_LIMIT + "[[mock id=long]]").status_code == status
-        (entry,) = httpx.get(f"{server.url}/_mock/streams/long", verify=False, trust_env=False).json()["streams"]
+        (entry,) = HTTP.get(f"{server.url}/_mock/streams/long").json()["streams"]
     assert entry["status"] == status
 
 
@@ -103,7 +104,7 @@ def test_a_url_may_have_so_many_bytes(faults: tuple[str, ...], status: int) -> N
 def test_the_length_that_the_request_allows(faults: tuple[str, ...], tokens: int) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3, "stream": False}
     with mock(faults=faults) as server:
-        usage = httpx.post(server.url + CHAT, json=body, verify=False, trust_env=False).json()["usage"]
+        usage = HTTP.post(server.url + CHAT, json=body).json()["usage"]
     assert usage["completion_tokens"] == tokens
 
 
@@ -117,7 +118,7 @@ def test_what_follows_an_id(fault: str, after: int) -> None:
     with mock(faults=(fault,)) as server:
         whole = ask(server, "[[mock id=w]]")
         rest = ask(server, "[[mock id=w]]", last_id=ids(whole)[3])
-        entries = httpx.get(f"{server.url}/_mock/streams/w").json()["streams"]
+        entries = HTTP.get(f"{server.url}/_mock/streams/w").json()["streams"]
     assert ids(rest) == ids(whole)[after + 1 :]
     assert said(whole).endswith(said(rest))
     assert [entry["resumed"] for entry in entries] == [False, fault != "ids"]

@@ -20,7 +20,16 @@ from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.ledger import PROMPT_LIMIT, WRITES_LIMIT, Entry, Ledger
 from streamgauge.mock_provider.listening import Listening
 from tests.bench.hostile import besiege
-from tests.mock_provider.mock_wire import connect, exchange, parse, read_to_end, read_until, request_bytes, wait_for
+from tests.mock_provider.mock_wire import (
+    HTTP,
+    connect,
+    exchange,
+    parse,
+    read_to_end,
+    read_until,
+    request_bytes,
+    wait_for,
+)
 
 
 @contextmanager
@@ -62,7 +71,7 @@ def test_self_signed_tls_streams_and_tells_of_disconnects(tmp_path: Path) -> Non
             entry = client.get("/_mock/streams/t2", params={"wait": 5}).json()["streams"][0]
             assert (entry["end"], entry["disconnect"]["tokens_before"]) == ("disconnected", 0)
         with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{server.url}/health")
+            HTTP.get(f"{server.url}/health")
 
 
 def test_tls_keeps_one_record_for_each_event(tmp_path: Path) -> None:
@@ -136,29 +145,29 @@ def test_workers_are_one_ledger() -> None:
     with command("--workers", "3", "--ttft", "0", "--itl", "0", "--tokens", "4") as (process, url):
         for n in range(24):
             assert exchange(url, request_bytes("raw-text", f"[[mock id=w{n}]]")).whole
-        summary = httpx.get(f"{url}/_mock/summary").json()
+        summary = HTTP.get(f"{url}/_mock/summary").json()
         assert (summary["seen"], summary["complete"], summary["tokens_written"]) == (24, 24, 96)
-        listed = httpx.get(f"{url}/_mock/streams").json()["streams"]
+        listed = HTTP.get(f"{url}/_mock/streams").json()["streams"]
         assert [entry["id"] for entry in listed] == [f"w{n}" for n in range(24)]
         assert [entry["seq"] for entry in listed] == list(range(1, 25))
-        assert len(httpx.get(f"{url}/_mock/streams?limit=5").json()["streams"]) == 5
-        exported = [json.loads(line) for line in httpx.get(f"{url}/_mock/export?since=4").text.splitlines()]
+        assert len(HTTP.get(f"{url}/_mock/streams?limit=5").json()["streams"]) == 5
+        exported = [json.loads(line) for line in HTTP.get(f"{url}/_mock/export?since=4").text.splitlines()]
         assert sorted(entry["seq"] for entry in exported) == list(range(5, 25))
         for n in range(24):
-            answer = httpx.get(f"{url}/_mock/streams/w{n}", params={"wait": 5}).json()
+            answer = HTTP.get(f"{url}/_mock/streams/w{n}", params={"wait": 5}).json()
             assert (answer["count"], answer["streams"][0]["end"]) == (1, "complete")
         # A release reaches whichever worker has the stream.
         for n in range(6):
             with connect(url) as client:
                 client.sendall(request_bytes("raw-text", f"[[mock id=lock{n} script=lockstep tokens=2]]"))
                 head = read_until(client, b"\r\n\r\n")
-                released = httpx.post(f"{url}/_mock/streams/lock{n}/release?upto=9").json()
+                released = HTTP.post(f"{url}/_mock/streams/lock{n}/release?upto=9").json()
                 assert released == {"released": 9, "known": True}
                 assert parse(*read_to_end(client, head)).whole
-        assert httpx.get(f"{url}/_mock/streams/nobody").status_code == 404
-        assert httpx.get(f"{url}/_mock/streams/nobody?wait=0.05").status_code == 404
-        assert httpx.post(f"{url}/_mock/reset").json()["reset"] is True
-        assert httpx.get(f"{url}/_mock/summary").json()["streams"] == 0
+        assert HTTP.get(f"{url}/_mock/streams/nobody").status_code == 404
+        assert HTTP.get(f"{url}/_mock/streams/nobody?wait=0.05").status_code == 404
+        assert HTTP.post(f"{url}/_mock/reset").json()["reset"] is True
+        assert HTTP.get(f"{url}/_mock/summary").json()["streams"] == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
 
@@ -169,7 +178,7 @@ def test_a_wait_ends_with_the_stream_on_whatever_worker() -> None:
             with connect(url) as client:
                 client.sendall(request_bytes("raw-text", f"[[mock id=a{n}]]"))
                 before = time.monotonic()
-                answer = httpx.get(f"{url}/_mock/streams/a{n}", params={"wait": 20}, timeout=15).json()
+                answer = HTTP.get(f"{url}/_mock/streams/a{n}", params={"wait": 20}, timeout=15).json()
                 assert answer["streams"][0]["end"] == "complete"
                 assert time.monotonic() - before < 10
 
@@ -180,7 +189,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 def test_a_worker_that_dies_ends_the_server() -> None:
     with command("--workers", "2") as (process, url):
-        assert httpx.get(f"{url}/health").status_code == 200
+        assert HTTP.get(f"{url}/health").status_code == 200
         os.kill(children(process)[0], signal.SIGKILL)
         assert process.wait(5) == 1
 
@@ -216,7 +225,7 @@ def test_ids_of_the_mocks_own_differ_between_workers() -> None:
     with command("--workers", "3", "--ttft", "0", "--tokens", "1") as (_, url):
         for _ in range(9):
             assert exchange(url, request_bytes("raw-text", "hello")).whole
-        listed = httpx.get(f"{url}/_mock/streams").json()["streams"]
+        listed = HTTP.get(f"{url}/_mock/streams").json()["streams"]
         assert [entry["id"] for entry in listed] == [f"stream-{n}" for n in range(1, 10)]
 
 
@@ -228,7 +237,7 @@ def test_a_wait_is_for_the_newest_stream_of_an_id_on_whatever_worker() -> None:
                 client.sendall(request_bytes("raw-text", f"[[mock id=r{n} script=silent]]"))
                 read_until(client, b"\r\n\r\n")
                 before = time.monotonic()
-                answer = httpx.get(f"{url}/_mock/streams/r{n}", params={"wait": 0.3}).json()
+                answer = HTTP.get(f"{url}/_mock/streams/r{n}", params={"wait": 0.3}).json()
                 assert [entry["end"] for entry in answer["streams"]] == ["complete", None]
                 assert time.monotonic() - before >= 0.3
 
@@ -240,9 +249,9 @@ def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
         try:
             os.kill(first, signal.SIGKILL)
             for path in ("summary", "streams/x", "streams/x?wait=0.1"):
-                assert httpx.get(f"{url}/_mock/{path}").status_code == 503
+                assert HTTP.get(f"{url}/_mock/{path}").status_code == 503
             with pytest.raises(httpx.RemoteProtocolError):
-                httpx.get(f"{url}/_mock/export")
+                HTTP.get(f"{url}/_mock/export")
         finally:
             os.kill(second, signal.SIGTERM)
             os.kill(process.pid, signal.SIGCONT)
@@ -310,8 +319,8 @@ def test_one_stream_is_bounded() -> None:
 def test_a_path_is_bounded() -> None:
     with MockServer(MockConfig(tokens=1, ttft="0")) as server:
         body = {"contents": [{"parts": [{"text": "[[mock id=long-path]]"}]}]}
-        httpx.post(f"{server.url}/v1beta/models/{'m' * 20_000}:generateContent", json=body).raise_for_status()
-        entry = httpx.get(f"{server.url}/_mock/streams/long-path").json()["streams"][0]
+        HTTP.post(f"{server.url}/v1beta/models/{'m' * 20_000}:generateContent", json=body).raise_for_status()
+        entry = HTTP.get(f"{server.url}/_mock/streams/long-path").json()["streams"][0]
     assert len(entry["path"]) == PROMPT_LIMIT
 
 

@@ -15,6 +15,7 @@ from streamgauge.mock_provider.proxy.comments import CommentFilter
 from streamgauge.mock_provider.proxy.config import ProxyConfig
 from streamgauge.mock_provider.proxy.relay import ERROR_EVENT
 from tests.mock_provider.mock_wire import (
+    HTTP,
     ROUTES,
     connect,
     exchange,
@@ -157,7 +158,7 @@ def test_a_dead_upstream_is_a_502() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     with BufferingProxy(ProxyConfig(upstream=f"http://127.0.0.1:{port}")) as proxy:
-        response = httpx.get(proxy.url)
+        response = HTTP.get(proxy.url)
     assert response.status_code == 502
     assert "cannot be reached" in response.json()["error"]["message"]
 

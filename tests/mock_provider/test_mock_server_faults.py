@@ -5,7 +5,6 @@ import re
 import socket
 from pathlib import Path
 
-import httpx
 import pytest
 
 from streamgauge import mock_provider
@@ -15,7 +14,7 @@ from streamgauge.mock_provider.faults import FAULTS
 from streamgauge.mock_provider.faults.base import Fault
 from streamgauge.mock_provider.faults.server_hook import ServerHook
 from tests.mock_provider.fault_wire import play
-from tests.mock_provider.mock_wire import connect, exchange, read_to_end, request_bytes
+from tests.mock_provider.mock_wire import HTTP, connect, exchange, read_to_end, request_bytes
 
 # Faults of the whole server: what is sent, and the first line and content type that answer it.
 BAD_JSON = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: 4\r\n\r\n{,,}"
@@ -44,7 +43,7 @@ def test_a_fragile_server_does_not_get_over_a_client_that_leaves() -> None:
         with connect(fragile.url) as client:
             client.sendall(request_bytes("raw-text", "[[mock id=left]]"))
             client.recv(100)
-        httpx.get(f"{fragile.url}/_mock/streams/left", params={"wait": 5})
+        HTTP.get(f"{fragile.url}/_mock/streams/left", params={"wait": 5})
         assert play(fragile, "raw-text", "[[mock tokens=1]]").status == 500
 
 
@@ -54,7 +53,7 @@ def test_a_leaking_server_runs_out_of_slots() -> None:
         with connect(leaking.url) as client:
             client.sendall(request_bytes("raw-text", "[[mock id=left]]"))
             client.recv(100)
-        httpx.get(f"{leaking.url}/_mock/streams/left", params={"wait": 5})
+        HTTP.get(f"{leaking.url}/_mock/streams/left", params={"wait": 5})
         assert play(leaking, "raw-text", "[[mock tokens=1]]").status == 429
 
 
@@ -97,7 +96,7 @@ def test_after_a_half_close_a_stream_goes_on_or_falls_silent(faults: tuple[str, 
         data, ended = half_closed(server)
         assert (ended, data.endswith(b"0\r\n\r\n")) == (end, whole)
         if end == "fin":
-            entry = httpx.get(f"{server.url}/_mock/streams/half", params={"wait": 5}).json()["streams"][-1]
+            entry = HTTP.get(f"{server.url}/_mock/streams/half", params={"wait": 5}).json()["streams"][-1]
             assert (entry["end"], entry["disconnect"]["kind"]) == ("disconnected", "fin")
 
 

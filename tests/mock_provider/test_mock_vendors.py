@@ -13,6 +13,7 @@ import pytest
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.routes import Routes
+from tests.mock_provider.mock_wire import HTTP
 from tests.mock_provider.vendor_wire import GEMINI, VENDORS, Vendor, play
 
 TEXT, PARTS = "[[mock id=t tokens=1 text=newlines]]", "[[mock id=t tokens=2 reasoning=1 tools=1]]"
@@ -198,7 +199,7 @@ def test_ollama_says_a_call_whole(mock: MockServer) -> None:
 
 @pytest.mark.parametrize("prompt", [TEXT, PARTS], ids=["text", "calls"])
 def test_cohere_whole(mock: MockServer, prompt: str) -> None:
-    value = httpx.post(f"{mock.url}/v2/chat", json=VENDORS["cohere"].body(prompt, stream=False)).json()
+    value = HTTP.post(f"{mock.url}/v2/chat", json=VENDORS["cohere"].body(prompt, stream=False)).json()
     assert len(value["id"]) == 36
     if prompt == TEXT:
         assert (value["finish_reason"], value["usage"]["tokens"]["output_tokens"]) == ("COMPLETE", 1)
@@ -271,12 +272,12 @@ BAD["gemini-array"] = BAD["gemini"]
 def test_refusals_in_the_vendors_shape(mock: MockServer, vendor: Vendor) -> None:
     url = mock.url + vendor.path
     for fields, expected in BAD[vendor.name]:
-        response = httpx.post(url, json=vendor.body("hi", **fields))
+        response = HTTP.post(url, json=vendor.body("hi", **fields))
         assert (response.status_code, expected in error_of(vendor.name, response.json())) == (400, True), fields
     for body, status in ((b"{,,}", 400), (b"[]", 400)):
-        response = httpx.post(url, content=body, headers={"Content-Type": "application/json"})
+        response = HTTP.post(url, content=body, headers={"Content-Type": "application/json"})
         assert (response.status_code, bool(error_of(vendor.name, response.json()))) == (status, True)
-    assert "not understood" in error_of(vendor.name, httpx.post(url, json=vendor.body("[[mock x=1]]")).json())
+    assert "not understood" in error_of(vendor.name, HTTP.post(url, json=vendor.body("[[mock x=1]]")).json())
 
 
 @pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
@@ -287,19 +288,19 @@ def test_key_and_models(vendor: Vendor) -> None:
     with MockServer(MockConfig(tokens=1, ttft="0", itl="0", api_key="k-1", models=("m",))) as server:
         url = server.url + vendor.path
         for wrong in ({}, {header: f"{value}x"}):
-            refused = httpx.post(url, json=vendor.body("hi"), headers=wrong)
+            refused = HTTP.post(url, json=vendor.body("hi"), headers=wrong)
             assert (refused.status_code, "API key" in error_of(vendor.name, refused.json())) == (401, True)
-        assert httpx.post(url, json=vendor.body("hi"), headers={header: value}).status_code == 200
+        assert HTTP.post(url, json=vendor.body("hi"), headers={header: value}).status_code == 200
         other = url.replace("models/m:", "models/other:")
-        missing = httpx.post(other, json=vendor.body("hi", model="other"), headers={header: value})
+        missing = HTTP.post(other, json=vendor.body("hi", model="other"), headers={header: value})
         assert (missing.status_code, "other" in error_of(vendor.name, missing.json())) == (404, True)
 
 
 def test_gemini_takes_its_key_from_the_query() -> None:
     with MockServer(MockConfig(tokens=1, ttft="0", itl="0", api_key="k-1")) as server:
         body = VENDORS["gemini"].body("hi")
-        assert httpx.post(f"{server.url}{GEMINI}?alt=sse&key=k-1", json=body).status_code == 200
-        assert httpx.post(f"{server.url}{GEMINI}?alt=sse&key=k-2", json=body).status_code == 401
+        assert HTTP.post(f"{server.url}{GEMINI}?alt=sse&key=k-1", json=body).status_code == 200
+        assert HTTP.post(f"{server.url}{GEMINI}?alt=sse&key=k-2", json=body).status_code == 401
 
 
 def test_listings() -> None:
@@ -316,7 +317,7 @@ def test_listings() -> None:
 
 
 def test_hints_name_every_route(mock: MockServer) -> None:
-    message = httpx.get(f"{mock.url}/nowhere").json()["error"]["message"]
+    message = HTTP.get(f"{mock.url}/nowhere").json()["error"]["message"]
     for path in (
         "/v1/messages",
         "{model}:streamGenerateContent",
@@ -326,7 +327,7 @@ def test_hints_name_every_route(mock: MockServer) -> None:
         "/api/tags",
     ):
         assert path in message
-    assert httpx.get(mock.url + GEMINI).headers["allow"] == "POST"
+    assert HTTP.get(mock.url + GEMINI).headers["allow"] == "POST"
 
 
 def test_routes_with_places() -> None:
