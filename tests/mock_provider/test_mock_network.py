@@ -71,7 +71,7 @@ def test_self_signed_tls_streams_and_tells_of_disconnects(tmp_path: Path) -> Non
             entry = client.get("/_mock/streams/t2", params={"wait": 5}).json()["streams"][0]
             assert (entry["end"], entry["disconnect"]["tokens_before"]) == ("disconnected", 0)
         with pytest.raises(httpx.ConnectError):
-            HTTP.get(f"{server.url}/health")
+            httpx.get(f"{server.url}/health")
 
 
 def test_tls_keeps_one_record_for_each_event(tmp_path: Path) -> None:
@@ -250,7 +250,8 @@ def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
             os.kill(first, signal.SIGKILL)
             for path in ("summary", "streams/x", "streams/x?wait=0.1"):
                 assert HTTP.get(f"{url}/_mock/{path}").status_code == 503
-            with pytest.raises(httpx.RemoteProtocolError):
+            # An abort: the client sees a body without its end, or the RST before it.
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 HTTP.get(f"{url}/_mock/export")
         finally:
             os.kill(second, signal.SIGTERM)
