@@ -1,4 +1,4 @@
-"""`check --list`: every check, as a table or as JSON."""
+"""`check --list` prints every check, as a table or as JSON."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -21,14 +21,14 @@ _LEVELS: Final = {Level.MUST: "red", Level.SHOULD: "yellow", Level.MAY: "cyan"}
 
 
 class ListFormat(StrEnum):
-    """How the list is written."""
+    """The formats of --list."""
 
     TABLE = "table"
     JSON = "json"
 
 
 def print_list(checks: Iterable[Check]) -> None:
-    """One table a group, with what each check needs besides a URL."""
+    """Print a table for each group. A row names the options that its check needs besides a URL."""
     listed = list(checks)
     widest = max(len(check.id) for check in listed)
     for group, members in groupby(listed, key=lambda check: check.group):
@@ -45,7 +45,7 @@ def print_list(checks: Iterable[Check]) -> None:
     out.print(f"{len(listed)} check{'s' * (len(listed) != 1)}; `streamgauge explain ID` explains a check in full")
 
 
-# Both options are eager: they work without a URL. Whichever is parsed last prints, so they may come in any order.
+# Both options are eager, so that they work without a URL. The one that is parsed last prints: their order is free.
 def _list(context: typer.Context, wanted: bool) -> None:
     context.meta["list"] = wanted
     _print_and_leave(context)
@@ -63,7 +63,7 @@ def _print_and_leave(context: typer.Context) -> None:
     as_json = context.meta["format"] is ListFormat.JSON
     if not context.meta["list"]:
         if as_json:
-            raise UsageError("--format is how --list is written, which is not given", "results go to --json FILE")
+            raise UsageError("--format needs --list", "to write the results of the checks as JSON, use --json FILE")
         return
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(catalogue()), indent=1).decode())
@@ -79,5 +79,5 @@ List = Annotated[
     ),
 ]
 Format = Annotated[
-    ListFormat, typer.Option("--format", callback=_format, is_eager=True, help="With --list: for people, or as JSON.")
+    ListFormat, typer.Option("--format", callback=_format, is_eager=True, help="With --list: a table to read, or JSON.")
 ]

@@ -1,4 +1,4 @@
-"""`streamgauge demo`: every main command once, against the mock provider and a proxy that buffers."""
+"""`streamgauge demo` runs every main command once, against the mock provider and a proxy that buffers."""
 
 import shlex
 import subprocess
@@ -48,7 +48,7 @@ def demo(
                 ["diagnose", "--via", via, "--direct", endpoint, "--mock", mock],
             ),
         ]
-        surprises = [
+        failed = [
             arguments[0]
             for number, (question, expected, arguments) in enumerate(steps, 1)
             if not _step(f"{number}/{len(steps)} {question}", expected, [*arguments, "--out", str(out_dir)])
@@ -58,14 +58,14 @@ def demo(
     out.print()
     for path in render(out_dir):
         out.print(f"wrote {path}")
-    if surprises:
-        out.print(f"[red]Not as expected:[/red] {', '.join(surprises)}")
+    if failed:
+        out.print(f"[red]These steps did not end as expected:[/red] {', '.join(failed)}")
         raise typer.Exit(ExitCode.FAILED)
-    out.print(f"Everything as expected. Open {out_dir / 'report.html'}")
+    out.print(f"Every step ended as expected. Open {out_dir / 'report.html'}")
 
 
 def _step(title: str, expected: ExitCode, arguments: list[str]) -> bool:
-    """Run one command as a person would; True when it exits as expected."""
+    """Run one command in a process of its own, as a user would; True if it exits with `expected`."""
     out.print(f"\n[bold]{title}[/bold]")
     out.print(f"[dim]$ streamgauge {shlex.join(arguments)}[/dim]\n")
     code = subprocess.call([*STREAMGAUGE, *arguments])

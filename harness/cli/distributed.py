@@ -15,7 +15,7 @@ Master = Annotated[
     bool,
     typer.Option(
         "--master",
-        help="Be the master of workers on other machines: they make the streams and send their records here.",
+        help="Lead workers on other machines: they run the streams and send their records to this master.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -51,7 +51,8 @@ Worker = Annotated[
     typer.Option(
         "--worker",
         metavar="HOST[:PORT]",
-        help="Be a worker of the master at this address. It sends target and load; --api-key-env gives the key.",
+        help="Run streams for the master at this address. The master sends the target and the load, but no key: give "
+        "the key to each worker with --api-key-env.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -59,7 +60,7 @@ Worker = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOptions:
-    """Whether this process is a master or a worker; neither, when one machine makes the load."""
+    """The role of this process: master, worker, or neither when one machine makes the whole load."""
 
     master: Master = False
     expect_workers: ExpectWorkers = 1
@@ -68,17 +69,17 @@ class ClusterOptions:
     worker: Worker = None
 
     def cluster(self, processes: int) -> Cluster | None:
-        """The cluster that a master leads. Raises UsageError with --processes: a master makes no streams."""
+        """The cluster to lead; None without --master. Raises UsageError with --processes: a master runs no streams."""
         if not self.master:
             return None
         if processes != 1:
             raise UsageError(
-                "--master makes no streams itself, so --processes has no effect", "give --processes to the workers"
+                "--master runs no streams itself, so --processes has no effect", "give --processes to the workers"
             )
         return Cluster(self.bind, self.port, self.expect_workers)
 
     def become_worker(self, api_key_env: str | None, processes: int, *, has_target: bool) -> None:
-        """With --worker, this process becomes a worker and does not return."""
+        """With --worker, replace this process by a worker; it does not return. Without --worker, do nothing."""
         if not self.worker:
             return
         if self.master or has_target:

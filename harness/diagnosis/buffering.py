@@ -1,4 +1,4 @@
-"""Runs the buffering diagnosis: lockstep, the same stream at two paces, and one with compression, on each path."""
+"""Runs the buffering diagnosis on each path: lockstep, one stream at two paces, and a stream with compression."""
 
 import itertools
 from collections.abc import Callable
@@ -53,7 +53,7 @@ Progress = Callable[[str], None]
 
 
 class PathTarget(NamedTuple):
-    """One way to the endpoint."""
+    """A path to the endpoint, and its label in the diagnosis: via or direct."""
 
     label: str
     target: Target
@@ -109,7 +109,7 @@ class _Probe(NamedTuple):
     def paced(
         self, step: str, itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None
     ) -> tuple[Transcript, Delivery]:
-        """A stream of `tokens` at that pace. Raises CannotMeasure when the answer is not a stream."""
+        """Run a stream of `tokens`, one every `itl_ns`. Raises CannotMeasure when the answer is not a stream."""
         self.progress(f"{self.path.label}: {step}")
         target, stream_id = self.path.target, uuid4().hex[:12]
         order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_NO_ACCEL_FAULT)
@@ -122,7 +122,7 @@ class _Probe(NamedTuple):
         return transcript, delivery_of(transcript, emitted, None if emitted is None else itl_ns)
 
     def _emissions(self, stream_id: str) -> list[int] | None:
-        """When the mock wrote each token, in epoch ns of our clock; None where no ledger says it."""
+        """When the mock wrote each token, in epoch ns of our clock; None without a ledger entry."""
         if self.mock is None or self.offset is None:
             return None
         entries = self.mock.entries(stream_id, wait_s=2)
@@ -139,7 +139,7 @@ def _look(probe: _Probe, reference: Delivery | None) -> tuple[PathObservation, D
     if held is not None:
         shape = _agree(shape, held)
         if not held.passed and probe.passes_with_accel_header():
-            proof = "with X-Accel-Buffering: no from the upstream the same path passes lockstep: that fix is proven"
+            proof = "when the upstream sends X-Accel-Buffering: no, this path passes lockstep: this fix is proven"
             shape = shape._replace(evidence=[*shape.evidence, proof])
     shape = _compressed_shape(probe, fast, shape)
     path = probe.path
@@ -246,7 +246,7 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
             if name in via.finding.headers:
                 evidence.append(f"the answer's {name.title()} header: {via.finding.headers[name]}")
         if "x-accel-buffering" not in via.finding.headers:
-            evidence.append("no X-Accel-Buffering header (a proxy may have consumed it)")
+            evidence.append("no X-Accel-Buffering header (a proxy may have removed it)")
     return DiagnosisFile(
         position=position,
         started=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""`streamgauge.diagnose`: what holds the tokens of a stream back, and where?"""
+"""`streamgauge.diagnose`: find out what holds back the tokens of a stream, and at which hop."""
 
 from contextlib import ExitStack
 
@@ -17,8 +17,9 @@ def diagnose(
 ) -> DiagnosisFile:
     """Find out how the path to `target` delivers a stream, and which hop buffers it.
 
-    `direct` is the URL of the same endpoint without the proxy, to compare. With `Target.mock` the verdict needs no
-    clock. Raises UsageError on a target that cannot be used, and CannotMeasure when a path gives no stream.
+    `direct` is the URL of the same endpoint without the proxy; both paths are then measured and compared. With
+    `Target.mock` the verdict comes from lockstep, which compares no clocks. Raises UsageError on a target that cannot
+    be used, and CannotMeasure when a path gives no stream.
     """
     given = as_target(target)
     paths = [buffering.PathTarget("via", given)]

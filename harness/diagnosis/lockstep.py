@@ -18,6 +18,7 @@ from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.connection import Close
+from streamgauge.units import plural
 
 TOKENS: Final = 8
 STEP_TIMEOUT_S: Final = 2.0
@@ -29,7 +30,7 @@ DEADLINE_S: Final = 60.0
 
 
 class LockstepStep(NamedTuple):
-    """One release. All counts are totals at the end of the step: tokens released, tokens and body bytes arrived."""
+    """One release. Counts are totals at the end of the step: tokens released, tokens arrived, body bytes arrived."""
 
     released: int
     seen: int
@@ -70,7 +71,8 @@ class Lockstep(NamedTuple):
             return f"each of {self.steps} tokens arrived before the next was released"
         if self.one_behind and late.seen:
             return f"token {late.released} arrived only when token {late.released + 1} was released"
-        return f"{late.released} tokens were released and {late.seen} had arrived {STEP_TIMEOUT_S:.0f} s later"
+        released = f"{plural(late.released, 'token')} {'was' if late.released == 1 else 'were'} released"
+        return f"{released}, but {late.seen} had arrived {STEP_TIMEOUT_S:.0f} s later"
 
 
 def run_lockstep(
@@ -98,7 +100,7 @@ def play(
     tokens: int,
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> Lockstep:
-    """As `run_lockstep`, for a request that already carries the directive."""
+    """Do the same as `run_lockstep`, with a request that already carries the directive."""
     steps = [(step, step_timeout_s) for step in range(1, tokens + 1)]
     return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
 
@@ -127,9 +129,9 @@ def _play(
     *,
     once: bool = False,
 ) -> Lockstep:
-    """For each (token, seconds) of `steps`: release up to that token and wait so long for it.
+    """For each (token, seconds) of `steps`, release up to this token and wait up to so many seconds until it arrives.
 
-    Ends after `failures` steps that timed out; with `once`, when the first data arrives.
+    Ends after `failures` steps that timed out; with `once`, already when the first data arrives.
     """
     seen = threading.Condition()
     progress = {"tokens": 0, "bytes": 0, "ended": 0}

@@ -1,4 +1,4 @@
-"""Buffering: who holds the tokens back, told from reads and events on each path (docs/methods.md#buffering)."""
+"""Classify how a path buffers a stream, from the times of its reads and tokens (docs/methods.md#buffering)."""
 
 from enum import StrEnum
 from itertools import pairwise
@@ -14,7 +14,7 @@ SCHEMA: Final = 1
 
 
 class Pattern(StrEnum):
-    """The classes of delivery. Each but PASS_THROUGH and UNKNOWN is a way to hold tokens back."""
+    """How a path delivers a stream. Every class except PASS_THROUGH and UNKNOWN is a way to hold tokens back."""
 
     PASS_THROUGH = "pass-through"
     BLOCK_BUFFERED = "block-buffered"
@@ -29,10 +29,10 @@ class Pattern(StrEnum):
 class PathFinding(msgspec.Struct, frozen=True, kw_only=True):
     """How one path delivers one paced stream.
 
-    `size_bytes` is what a burst holds and `window_ms` the time between bursts, each where it characterises the path.
-    `span_ms` is first to last token, `groups` the number of bursts that brought tokens. `arrivals_ms` and `emitted_ms`
-    are the first 400 tokens' times since the request was sent; `emitted_ms` is empty where no ledger or direct path
-    says when the upstream wrote them.
+    `size_bytes` is the size of a burst, `window_ms` the time between bursts; each is None where it does not
+    characterise the path. `span_ms` is the time from the first token to the last, `groups` the number of bursts that
+    brought tokens. `arrivals_ms` and `emitted_ms` are the times at which the first 400 tokens arrived and were written,
+    since the request was sent. `emitted_ms` is empty without a ledger and without a direct path.
     """
 
     label: str
@@ -52,7 +52,7 @@ class PathFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigFix(msgspec.Struct, frozen=True):
-    """A change: `where` is the file, section or product, `lines` what to write there."""
+    """A change to make: `where` names the file, section or product, `lines` is the text to write there."""
 
     where: str
     lines: list[str]
@@ -190,7 +190,7 @@ def _single(fast: Delivery, slow: Delivery | None, groups: list[int], summary: s
     slower = _lag_in_tokens(slow) if slow else None
     # At a slower pace latency stays the same, but a wait for the next token grows.
     if slower is not None and 0.5 <= share <= 1.6 and 0.5 <= slower[1] <= 1.6:
-        return Shape(Pattern.ONE_BEHIND, None, None, len(groups), [f"{late}: each waits for the next one"])
+        return Shape(Pattern.ONE_BEHIND, None, None, len(groups), [f"{late}: each token waits for the next"])
     return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [late])
 
 
@@ -215,9 +215,9 @@ def _held(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str
     sizes_agree = _ratio(size, slow_size)
     windows_agree = _ratio(window, slow_window)
     if windows_agree < sizes_agree and windows_agree <= _ALIKE:
-        why = f"at a slower pace still every {show_ms(slow_window)}: it is a time"
+        why = f"at a slower pace a burst still comes every {show_ms(slow_window)}: a timer releases the tokens"
         return Shape(Pattern.TIME_COALESCED, None, window, len(groups), [by_time, why])
-    why = f"at a slower pace still {slow_size or 0:,} bytes: it is a size"
+    why = f"at a slower pace a burst still holds {slow_size or 0:,} bytes: a full buffer releases the tokens"
     return Shape(Pattern.BLOCK_BUFFERED, size, None, len(groups), [by_size, why])
 
 
@@ -230,7 +230,8 @@ def _size_and_window(delivery: Delivery) -> tuple[int | None, int | None]:
     return (round(median(whole)) if whole else None), (round(median(gaps)) if gaps else None)
 
 
-def _ratio(one: int | None, other: int | None) -> float:
-    if not one or not other:
+def _ratio(first: int | None, second: int | None) -> float:
+    """The larger value over the smaller; infinite when either is missing."""
+    if not first or not second:
         return float("inf")
-    return max(one, other) / min(one, other)
+    return max(first, second) / min(first, second)

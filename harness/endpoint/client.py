@@ -1,4 +1,7 @@
-"""One stream at a time: send a request, read the answer, judge it. An error of the endpoint is an outcome."""
+"""The client for one stream: it sends a request, reads the answer and interprets it.
+
+An error of the endpoint is an `Outcome` of the transcript, not an exception.
+"""
 
 import ssl
 import time
@@ -31,14 +34,14 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
 
 OnToken = Callable[[StreamReader], Close | None]
-"""Called after the head and after each read that brought token events; what it returns closes the stream."""
+"""Called after the head and after each read that brought token events. To close the stream, it returns a `Close`."""
 
 
 class StreamClient:
     """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
     It uses the proxies of the environment as httpx does, but never for loopback addresses.
-    `read_timeout_s` bounds the silence between two reads, `deadline_s` of `run` bounds the whole stream.
+    `read_timeout_s` limits the silence between two reads; `deadline_s` of `run` limits the whole stream.
     `exchanges` counts the requests made.
     """
 
@@ -63,7 +66,7 @@ class StreamClient:
 
     @classmethod
     def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
-        """A client with the target's own settings. `watch` is an event loop that does the waiting (see `Watch`)."""
+        """A client with the settings of `target`. With `watch`, an event loop waits for the socket (see `Watch`)."""
         return cls(
             tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
             if target.url.startswith("https")
@@ -75,7 +78,7 @@ class StreamClient:
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
-        """A client with the same settings but its own connections, and on request another read timeout."""
+        """A client with the same settings and its own connections. `read_timeout_s` replaces the read timeout."""
         other = copy(self)
         other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
         if read_timeout_s is not None:
@@ -107,11 +110,11 @@ class StreamClient:
         on_token: OnToken | None = None,
         leave_after: tuple[float, Close] | None = None,
     ) -> Transcript:
-        """Make one exchange and read it to its end. `keep` keeps the wire, the body and its lines for inspection.
+        """Send one request and read the answer to its end. `keep` stores the wire, the body and its lines.
 
-        `leave_after` (seconds, how) closes the connection that long after the request was sent.
-        Nothing that the endpoint does raises an exception. A KeyboardInterrupt or the killing of the greenlet passes
-        through; afterwards `cut` gives the stream as far as it came.
+        `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent.
+        No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
+        through; `cut` then returns the part of the stream that had arrived.
         """
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         try:
@@ -128,9 +131,9 @@ class StreamClient:
         deadline: float | None = None,
         leave_after: tuple[float, Close] | None = None,
     ) -> PreparedRequest:
-        """The request as `ask` takes it: an open loop prepares it before its time. `deadline` is monotonic seconds.
+        """Build the request for `ask`. An open loop builds it before the stream is due.
 
-        Raises httpx.InvalidURL.
+        `deadline` is in seconds of `time.monotonic()`. Raises httpx.InvalidURL.
         """
         to = destination(spec.url)
         return PreparedRequest(
@@ -154,7 +157,7 @@ class StreamClient:
         keep: bool = True,
         on_token: OnToken | None = None,
     ) -> Transcript:
-        """`run` for a prepared request."""
+        """Do the same as `run`, with a request that `prepare` built."""
         capture = self.last = Capture(0, wire=[] if keep else None)
         self.exchanges += 1
         self._exchange = None
@@ -171,9 +174,9 @@ class StreamClient:
         return self._handed_over(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
 
     def cut(self, dialect: Dialect | None = None) -> Transcript | None:
-        """After an interruption: end the exchange in progress and give its stream so far; None without an exchange.
+        """After an interruption, end the exchange in progress and return its stream so far; None without an exchange.
 
-        An exchange that had ended, but whose transcript the interrupted caller never got, is given whole.
+        If the stream had already ended, but the interruption came before `run` returned it, all of it is returned.
         """
         capture = self.last
         if capture is None:
@@ -183,7 +186,7 @@ class StreamClient:
         return interpret(capture, dialect) if capture.start_ns else None
 
     def _handed_over(self, transcript: Transcript) -> Transcript:
-        """The caller gets this transcript, so `cut` must not give it again."""
+        """Return `transcript` to the caller of `ask`, and make sure that `cut` does not return it again."""
         self.last = None
         return transcript
 
@@ -210,21 +213,21 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
 
 
 def settle(client: StreamClient, target: Target) -> Target:
-    """Try the target's forms of request and return the first that gives a stream.
+    """Try each of `target.alternatives()` and return the first that gives a stream.
 
-    Raises CannotMeasure when the endpoint cannot be reached. When no form gives a stream, the likeliest is returned,
-    and the command that uses it reports the endpoint's answer.
+    Raises CannotMeasure when the endpoint cannot be reached. If no alternative gives a stream, the likeliest one is
+    returned; the command that then uses it reports the endpoint's answer.
     """
-    ways = target.alternatives()
-    if len(ways) == 1:
-        return ways[0]
-    for way in ways:
-        transcript = client.run(way.request(), on_token=_leave_at_first_token)
+    alternatives = target.alternatives()
+    if len(alternatives) == 1:
+        return alternatives[0]
+    for alternative in alternatives:
+        transcript = client.run(alternative.request(), on_token=_leave_at_first_token)
         if transcript.outcome is Outcome.CONNECT_ERROR:
             raise unreachable(transcript)
         if transcript.is_stream:
-            return way
-    return ways[0]
+            return alternative
+    return alternatives[0]
 
 
 def _leave_at_first_token(reader: StreamReader) -> Close | None:
@@ -232,18 +235,18 @@ def _leave_at_first_token(reader: StreamReader) -> Close | None:
 
 
 def unreachable(transcript: Transcript) -> CannotMeasure:
-    """The error for an endpoint that could not be connected to."""
+    """The error for a failed connection, with a hint."""
     detail = transcript.detail or "the endpoint cannot be reached"
     hint = "is it running, and are host and port right?"
     if "certificate" in detail:
         hint = "--ca FILE trusts the CA in that file, --insecure trusts any certificate"
     elif " proxy " in detail:
-        hint = "the proxy is the environment's: unset HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY"
+        hint = "the environment names this proxy: unset HTTP_PROXY and HTTPS_PROXY, or add the host to NO_PROXY"
     return CannotMeasure(detail, hint)
 
 
 def not_a_stream(transcript: Transcript) -> CannotMeasure:
-    """The error for an endpoint that answered, but not with a stream: what came, and what to try."""
+    """The error for an exchange without a stream: it quotes the answer and gives a hint."""
     head = transcript.capture.head
     if transcript.outcome is Outcome.CONNECT_ERROR:
         return unreachable(transcript)
@@ -261,8 +264,8 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     if head.status in (401, 403):
         hint += "; pass a credential with --api-key-env NAME or --header"
     elif 300 <= head.status < 400 and (elsewhere := head.get("location")):
-        hint += f"; it has moved to {elsewhere[:500]!r}: is that the URL to measure?"
+        hint += f"; it redirects to {elsewhere[:500]!r}: is that the URL to measure?"
     elif head.status in (400, 404, 405, 415, 422):
-        hint += "; is the path right? Say how to ask with --body FILE, --method or --dialect"
-    what = transcript.detail or transcript.outcome.value
-    return CannotMeasure(f"no stream came from {mask_url(transcript.capture.url)}: {what}", hint)
+        hint += "; is the path right? Change the request with --body FILE, --method or --dialect"
+    reason = transcript.detail or transcript.outcome.value
+    return CannotMeasure(f"no stream came from {mask_url(transcript.capture.url)}: {reason}", hint)

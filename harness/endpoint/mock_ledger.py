@@ -1,4 +1,4 @@
-"""The mock's ledger, read through its control API: the true times and bytes of each upstream request."""
+"""Reads the mock's ledger through its control API. The ledger has the true times and bytes of each upstream request."""
 
 import ssl
 import time
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """Each write to the socket: epoch ns, bytes, and the index of its token (None for a write without one)."""
+    """The writes of a stream, as parallel lists: epoch ns, bytes, and the index of the token (None: no token)."""
 
     t_ns: list[int]
     bytes: list[int]
@@ -34,7 +34,7 @@ class Writes(msgspec.Struct, frozen=True):
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """The client's leaving, seen by the mock; `tokens_after` counts the tokens that it produced afterwards."""
+    """How and when the mock noticed that the client left. `tokens_after` counts the tokens it generated afterwards."""
 
     t_ns: int
     kind: str
@@ -90,13 +90,13 @@ class _Answer(NamedTuple):
 
 
 class MockControl:
-    """A client of one mock's control API. Raises CannotMeasure when that is not reached or not understood."""
+    """A client of one mock's control API. Every request raises CannotMeasure if no valid answer comes."""
 
     @classmethod
     def of(cls, target: Target) -> Self:
-        """The mock that a target names, with the target's TLS settings. Raises CannotMeasure when it names none."""
+        """A client of `target.mock`, with the target's TLS settings. Raises CannotMeasure if the target has no mock."""
         if target.mock is None:
-            raise CannotMeasure("this needs a mock provider, and the target names none", "name it with --mock URL")
+            raise CannotMeasure("this needs a mock provider, but the target names none", "give its URL with --mock")
         tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
         return cls(target.mock, tls=tls)
 
@@ -119,7 +119,7 @@ class MockControl:
         self._http.close()
 
     def entries(self, stream_id: str, wait_s: float = 0.0) -> list[LedgerEntry]:
-        """Every upstream request that carried this id, oldest first; waits up to `wait_s` for the last to end."""
+        """Every upstream request that carried this id, oldest first. Waits up to `wait_s` for the last one to end."""
         path = f"/_mock/streams/{quote(stream_id, safe='')}"
         response = self._ask("GET", path, {"wait": f"{wait_s:g}"} if wait_s else {}, wait_s)
         if response.status == 404:
@@ -137,7 +137,7 @@ class MockControl:
         self._decode(self._ask("POST", path, {"upto": str(upto)}), dict[str, object])
 
     def clock(self) -> Offset:
-        """The offset of the mock's clock. The fastest of several pings bounds its error by half a round trip."""
+        """The offset of the mock's clock, from the fastest of PINGS pings: the error is at most half its round trip."""
         best: Offset | None = None
         for _ in range(PINGS):
             before = time.time_ns()
@@ -174,7 +174,7 @@ class MockControl:
 
 
 def _read(response: httpx.Response, deadline_s: float) -> bytes:
-    """The body of an answer. Raises ValueError when it is larger, or takes longer, than any answer of a mock."""
+    """The body of an answer. Raises ValueError if it is larger or slower than any answer of a mock can be."""
     parts, size = [], 0
     for piece in response.iter_raw():
         parts.append(piece)

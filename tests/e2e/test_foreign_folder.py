@@ -169,7 +169,7 @@ def test_every_command_runs_beside_packages_of_the_same_names(python: Path, tmp_
         url = mock + CHAT
         (project.folder / "target.toml").write_text(f'url = "{url}"\n')
         running = [
-            pool.submit(project.run, ours, "demo", "--users", "2", "--duration", "1s", shows="Everything as expected"),
+            pool.submit(project.run, ours, "demo", "--users", "2", "--duration", "1s", shows="ended as expected"),
             pool.submit(project.distributed, url),
             pool.submit(project.load_and_report, url),
             # A busy machine makes it 1: the client could not carry that load.

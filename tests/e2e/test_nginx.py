@@ -32,7 +32,7 @@ def test_the_usual_proxy_pass_is_called_buffered_and_the_line_to_change_is_named
     assert "nginx" in found["hop"]
     assert "proxy_buffering off;" in done.stdout
     assert [path["pattern"] for path in found["paths"]] == ["block-buffered", "pass-through"]
-    assert any("that fix is proven" in line for line in found["evidence"])
+    assert any("this fix is proven" in line for line in found["evidence"])
 
 
 def test_the_recommended_configuration_is_called_pass_through(

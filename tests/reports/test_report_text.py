@@ -1,4 +1,4 @@
-"""Untrusted text and values as a report shows them."""
+"""How a report shows numbers, absent values and untrusted text."""
 
 import pytest
 
@@ -31,14 +31,14 @@ def test_an_absent_value_is_a_dash() -> None:
     assert [ms(None), ms_cell(None), number(None)] == ["–"] * 3
 
 
-def test_numbers() -> None:
+def test_numbers_have_separators_of_thousands_and_only_digits_that_matter() -> None:
     assert [ms_cell(0.123), ms_cell(1234.56), number(1234.4), number(12.34), number(3)] == [
         "0.12", "1,234.6", "1,234", "12.3", "3",
     ]  # fmt: skip
     assert [plural(1, "stream"), plural(2_000, "stream")] == ["1 stream", "2,000 streams"]
 
 
-def test_markdown_is_inert_and_stays_in_its_cell() -> None:
+def test_markdown_in_untrusted_text_is_escaped_and_cannot_leave_its_table_cell() -> None:
     assert md("a|b\n<i>*c*</i> [x](y)") == r"a\|b &lt;i&gt;\*c\*&lt;/i&gt; \[x\](y)"
     assert md_code("a|`b`") == r"`` a\|`b` ``"
     assert md_block("```\nx") == "````\n```\nx\n````"

@@ -60,13 +60,13 @@ def test_a_block_of_bytes_is_the_same_size_at_both_paces() -> None:
     shape = shape_of(block(FAST, 12), block(SLOW, 12))
     assert (shape.pattern, shape.size_bytes, shape.window_ns) == (Pattern.BLOCK_BUFFERED, 12 * SIZE, None)
     assert shape.groups == 13
-    assert "it is a size" in shape.evidence[-1]
+    assert "a full buffer releases the tokens" in shape.evidence[-1]
 
 
 def test_a_window_of_time_is_the_same_spacing_at_both_paces() -> None:
     shape = shape_of(window(FAST, 200 * MS), window(SLOW, 200 * MS))
     assert (shape.pattern, shape.size_bytes, shape.window_ns) == (Pattern.TIME_COALESCED, None, 200 * MS)
-    assert "it is a time" in shape.evidence[-1]
+    assert "a timer releases the tokens" in shape.evidence[-1]
 
 
 def test_at_one_pace_a_size_and_a_time_cannot_be_told_apart_and_that_is_said() -> None:

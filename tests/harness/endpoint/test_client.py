@@ -1,4 +1,4 @@
-"""One stream at a time: everything that the endpoint does becomes an outcome."""
+"""The client turns every behaviour of an endpoint into an outcome; it raises no exception."""
 
 import select
 import socket
@@ -32,7 +32,7 @@ END = b"0\r\n\r\n"
 
 @pytest.fixture(params=[None, watch], ids=["blocking", "watched"], autouse=True)
 def waits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test waits for the socket in both ways."""
+    """Every test runs twice: the client blocks on the socket, or an event loop waits for it."""
     global waiting
     waiting = request.param
     yield
@@ -111,7 +111,7 @@ def test_an_answer_to_head_has_no_body() -> None:
          Outcome.HTTP_ERROR),
     ],
 )  # fmt: skip
-def test_what_the_endpoint_does_wrong_is_an_outcome(steps: list[Step], end: End, outcome: Outcome) -> None:
+def test_every_mistake_of_the_endpoint_is_an_outcome(steps: list[Step], end: End, outcome: Outcome) -> None:
     transcript = run(*steps)
     assert (transcript.capture.end, transcript.outcome) == (end, outcome)
     assert transcript.detail
@@ -159,7 +159,7 @@ def test_silence_is_a_timeout_before_the_first_token_and_a_stall_after() -> None
 @pytest.mark.parametrize(
     "steps", [[Do.FAREWELL], [head(status="100 Continue"), Do.FAREWELL], [SSE + TOKEN, Do.FAREWELL]]
 )
-def test_a_deadline_ends_the_stream_whatever_had_come(steps: list[Step]) -> None:
+def test_a_deadline_ends_the_stream_before_and_after_the_head(steps: list[Step]) -> None:
     with WireServer([Do.REQUEST, *steps]) as server, a_client(read_timeout_s=60) as client:
         transcript = client.run(spec(server.url), deadline_s=0.05)
         assert server.farewell() == "fin"
@@ -167,14 +167,14 @@ def test_a_deadline_ends_the_stream_whatever_had_come(steps: list[Step]) -> None
     assert transcript.detail == "the stream was still running at the deadline"
 
 
-@pytest.mark.parametrize(("how", "seen"), [(Close.FIN, "fin"), (Close.RST, "rst")])
+@pytest.mark.parametrize(("how", "farewell"), [(Close.FIN, "fin"), (Close.RST, "rst")])
 @pytest.mark.parametrize("steps", [[], [SSE], [SSE + TOKEN]])
-def test_leaving_after_a_while_is_seen_by_the_server_as_asked(how: Close, seen: str, steps: list[Step]) -> None:
+def test_leave_after_closes_with_the_chosen_segment(how: Close, farewell: str, steps: list[Step]) -> None:
     with WireServer([Do.REQUEST, *steps, Do.FAREWELL]) as server, a_client() as client:
         transcript = client.run(spec(server.url), leave_after=(0.05, how))
-        assert server.farewell() == seen
+        assert server.farewell() == farewell
     assert (transcript.outcome, transcript.capture.end) == (Outcome.CANCELLED, End.CANCELLED)
-    assert transcript.detail == f"closed by the harness ({seen.upper()})"
+    assert transcript.detail == f"closed by the harness ({farewell.upper()})"
 
 
 def test_a_stream_that_ends_before_the_leave_is_not_cancelled() -> None:
@@ -182,8 +182,8 @@ def test_a_stream_that_ends_before_the_leave_is_not_cancelled() -> None:
         assert client.run(spec(server.url), leave_after=(60, Close.RST)).outcome is Outcome.OK
 
 
-@pytest.mark.parametrize(("how", "seen"), [(Close.FIN, "fin"), (Close.RST, "rst")])
-def test_on_token_can_leave_at_the_token_it_wants(how: Close, seen: str) -> None:
+@pytest.mark.parametrize(("how", "farewell"), [(Close.FIN, "fin"), (Close.RST, "rst")])
+def test_on_token_can_close_the_stream_at_any_token(how: Close, farewell: str) -> None:
     counts: list[int] = []
     more = threading.Event()
 
@@ -194,13 +194,13 @@ def test_on_token_can_leave_at_the_token_it_wants(how: Close, seen: str) -> None
 
     with WireServer([Do.REQUEST, SSE, more, TOKEN + TOKEN, Do.FAREWELL]) as server, a_client() as client:
         transcript = client.run(spec(server.url), on_token=on_token)
-        assert server.farewell() == seen
+        assert server.farewell() == farewell
     assert counts[0] == 0
     assert counts[-1] == 2
     assert (transcript.outcome, transcript.text) == (Outcome.CANCELLED, "aa")
 
 
-def test_following_a_stream_gives_what_reading_it_at_the_end_gives() -> None:
+def test_on_token_does_not_change_the_tokens_of_a_stream() -> None:
     wire = head("Content-Type: text/plain", "Transfer-Encoding: chunked") + chunk(b"one ") + chunk(b"two") + END
     seen: list[int] = []
     with WireServer([Do.REQUEST, wire]) as server, a_client() as client:
@@ -222,7 +222,7 @@ def test_keep_decides_whether_the_wire_stays() -> None:
     assert bare.capture.reused
 
 
-def test_nobody_listening_and_no_such_host_are_connect_errors() -> None:
+def test_a_closed_port_and_an_unknown_host_are_connect_errors() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with a_client() as client:
@@ -269,7 +269,7 @@ def test_every_read_is_stamped_or_counted_as_unstamped() -> None:
     assert stamps, "the kernel was asked for stamps and gave none"
 
 
-def test_an_interrupted_stream_keeps_what_had_come() -> None:
+def test_cut_returns_the_tokens_that_arrived_before_the_interruption() -> None:
     def interrupt(reader: StreamReader) -> None:
         if reader.token_events:
             raise KeyboardInterrupt
@@ -314,7 +314,7 @@ def test_a_wrong_dialect_reads_no_end_marker() -> None:
     assert transcript.outcome is Outcome.TRUNCATED
 
 
-def test_settling_finds_the_way_that_gives_a_stream() -> None:
+def test_settling_finds_the_request_that_gives_a_stream() -> None:
     refused = head("Content-Length: 0", "Connection: close", status="405 Method Not Allowed")
     with WireServer([Do.REQUEST, refused], [Do.REQUEST, SSE + TOKEN, Do.FAREWELL]) as server, a_client() as client:
         settled = settle(client, Target(url=f"http://127.0.0.1:{server.port}/s"))
@@ -323,7 +323,7 @@ def test_settling_finds_the_way_that_gives_a_stream() -> None:
     assert [request.split()[0] for request in server.requests] == [b"POST", b"GET"]
 
 
-def test_settling_without_an_endpoint_cannot_measure() -> None:
+def test_settling_raises_when_the_endpoint_cannot_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with a_client() as client, pytest.raises(CannotMeasure, match="refused"):
@@ -331,7 +331,7 @@ def test_settling_without_an_endpoint_cannot_measure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "hint"),
     [
         (head("Content-Length: 2", status="401 Unauthorized") + b"no", "--api-key-env"),
         (head("Content-Length: 2", status="404 Not Found") + b"no", "is the path right?"),
@@ -339,14 +339,14 @@ def test_settling_without_an_endpoint_cannot_measure() -> None:
         (head("Content-Length: 6", "Content-Type: text/html") + b"<html>", "the body begins: '<html>'"),
     ],
 )
-def test_what_is_no_stream_says_what_came_and_what_to_try(answer: bytes, said: str) -> None:
+def test_the_error_for_an_answer_without_a_stream_has_a_hint(answer: bytes, hint: str) -> None:
     error = not_a_stream(run(answer))
-    assert said in (error.hint or "")
+    assert hint in (error.hint or "")
     assert "no stream came from" in error.message
 
 
 @pytest.mark.parametrize(
-    ("end", "detail", "said"),
+    ("end", "detail", "hint"),
     [
         (End.TIMEOUT, "no answer came for 2.0 s", "--timeout"),
         (End.MALFORMED, "the answer is not valid HTTP/2", "--http2"),
@@ -355,18 +355,18 @@ def test_what_is_no_stream_says_what_came_and_what_to_try(answer: bytes, said: s
         (End.CLOSED, "cannot connect to a:443: Connection refused", "host and port"),
     ],
 )
-def test_what_gave_no_answer_says_what_to_try(end: End, detail: str, said: str) -> None:
+def test_the_error_without_an_answer_has_a_hint(end: End, detail: str, hint: str) -> None:
     capture = play([], then=None)
     capture.end, capture.detail = end, detail
     capture.sent_ns = None if end is End.CLOSED else capture.sent_ns
     error = not_a_stream(interpret(capture))
-    assert said in (error.hint or "")
+    assert hint in (error.hint or "")
     assert error.message == detail
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_each_token_of_a_compressed_body_has_the_time_of_the_read_that_completed_it(coding: str) -> None:
-    """The server holds the second token back, but for a byte, until the client has had its first token."""
+    """The server sends one byte of the second token; it sends the rest after the client has read the first token."""
     compress, finish = encoder(coding)
     first, second = (compress(b'data: {"token":"a","done":false}\n\n') for _ in range(2))
     seen = threading.Event()
