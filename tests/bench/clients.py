@@ -82,7 +82,7 @@ def cpu_s(process: psutil.Process) -> float:
 def playing(rate: float, tokens: int) -> Iterator[Subject]:
     """The mock on its core."""
     options = ["--port", "0", "--ttft", f"{TTFT_MS}ms", "--itl", f"{1e6 / rate:.0f}us", "--tokens", str(tokens)]
-    with running("mock_provider", *options, "--ledger-size", "1000000", core=0) as mock:
+    with running("streamgauge.mock_provider", *options, "--ledger-size", "1000000", core=0) as mock:
         yield mock
 
 

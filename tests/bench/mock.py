@@ -128,7 +128,7 @@ def frames_of(subject: Subject) -> list[bytes]:
 def cost(arguments: argparse.Namespace) -> None:
     """CPU time per token, side by side."""
     streams, gap_ns = arguments.streams, round(1e9 / arguments.rate)
-    with tempfile.TemporaryDirectory() as folder, running("mock_provider", "--port", "0", core=0) as mock:
+    with tempfile.TemporaryDirectory() as folder, running("streamgauge.mock_provider", "--port", "0", core=0) as mock:
         frames = frames_of(mock)
         path = Path(folder, "frames")
         path.write_bytes(b"\x1e".join(frames))
@@ -178,7 +178,7 @@ def precision(streams: int, rate: float, seconds: float) -> None:
     """Actual minus scheduled time of each write, from the ledger; streams that were lost; memory."""
     gap_us, tokens = round(1e6 / rate), round(rate * seconds)
     ahead_us = AHEAD_NS // 1_000 + streams * 300
-    with running("mock_provider", "--port", "0", core=0) as mock:
+    with running("streamgauge.mock_provider", "--port", "0", core=0) as mock:
         requests = [
             mock_request(f"id=p{n} tokens={tokens} ttft={ahead_us + n * gap_us // streams}us itl={gap_us}us")
             for n in range(streams)
@@ -217,7 +217,10 @@ def precision(streams: int, rate: float, seconds: float) -> None:
 
 def disconnects(times: int) -> None:
     """From a client's close to the ledger's disconnect while nothing is written."""
-    with running("mock_provider", "--port", "0", core=0) as mock, httpx.Client(base_url=mock.url) as control:
+    with (
+        running("streamgauge.mock_provider", "--port", "0", core=0) as mock,
+        httpx.Client(base_url=mock.url) as control,
+    ):
         for kind in ("fin", "rst"):
             delays_ms = []
             for _ in range(times):
