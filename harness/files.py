@@ -27,7 +27,9 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         swap_in(path, content)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "is it writable, the disk full?") from None
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}", "may you write there, and is the disk full?"
+        ) from None
 
 
 def swap_in(path: Path, content: bytes) -> None:

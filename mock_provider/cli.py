@@ -47,7 +47,7 @@ def mock_command(
     tokens_per_event: Annotated[int, _answer(help="Tokens in each event.")] = 1,
     events_per_write: Annotated[int, _answer(help="Events in each write to the socket.")] = 1,
     heartbeat: Annotated[
-        str | None, _answer(help="Send a comment after so long a silence; 0: never. Default: as the vendor does.")
+        str | None, _answer(help="Send a comment after this much silence; 0: never. Default: as the vendor does.")
     ] = None,
     seed: Annotated[int, _answer(help="Seed of texts, ids, delays and fault rates; it fixes every byte.")] = 0,
     ttft: Annotated[
@@ -112,7 +112,7 @@ def mock_command(
         int, _listening(help="Processes that share the port; the control API answers for all of them.")
     ] = 1,
     request_timeout: Annotated[str, _listening(help="Longest time from a request's first byte to its last.")] = "30s",
-    idle_timeout: Annotated[str, _listening(help="Close a connection after so long without a request.")] = "75s",
+    idle_timeout: Annotated[str, _listening(help="Close a connection after this long without a request.")] = "75s",
     drain: Annotated[
         str,
         _listening(help="At Ctrl-C: cut running streams, finish them, or give them a time such as 10s."),
@@ -144,7 +144,7 @@ def mock_command(
 
     streamgauge mock --port 8080 --fault no-terminal --fault crlf
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 a worker failed, 2 a bad flag, 3 the port can't be had.
+    Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 a worker failed, 2 a bad flag, 3 cannot listen.
     """
     if list_faults:
         print_faults()
@@ -214,8 +214,10 @@ def mock_command(
 @proxy_app.command()
 def proxy_command(
     upstream: Annotated[str, typer.Argument(help="Base URL of the server behind the proxy, such as the mock's.")],
-    hold_bytes: Annotated[int | None, _holding(help="Hold the body until so many bytes have come.")] = None,
-    hold_ms: Annotated[int | None, _holding(help="Hold the body until its oldest byte is so many ms old.")] = None,
+    hold_bytes: Annotated[int | None, _holding(help="Hold the body until this many bytes have come.")] = None,
+    hold_ms: Annotated[
+        int | None, _holding(help="Hold the body until its oldest byte has waited this many ms.")
+    ] = None,
     until_close: Annotated[bool, _holding("--until-close", help="Hold the body until the upstream ends it.")] = False,
     one_behind: Annotated[bool, _holding("--one-behind", help="Hold each piece until the next one comes.")] = False,
     gzip_no_flush: Annotated[
@@ -230,10 +232,10 @@ def proxy_command(
         bool, _breaking("--ignore-abort", help="Keep reading the upstream after the client has left.")
     ] = False,
     cut_idle_ms: Annotated[
-        int | None, _breaking(help="Close when the upstream has been silent for so many milliseconds.")
+        int | None, _breaking(help="Close when the upstream has been silent for this many ms.")
     ] = None,
     cut_after_ms: Annotated[
-        int | None, _breaking(help="Close so many milliseconds after the request, finished or not.")
+        int | None, _breaking(help="Close this many ms after the request, finished or not.")
     ] = None,
     on_break: Annotated[
         OnBreak,
@@ -254,7 +256,7 @@ def proxy_command(
 
     streamgauge proxy http://127.0.0.1:8080 --ignore-abort
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 a bad flag, 3 the port can't be had.
+    Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 a bad flag, 3 cannot listen on the port.
     """
     try:
         config = ProxyConfig(

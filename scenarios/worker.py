@@ -65,7 +65,7 @@ def _ask(host: str, port: int) -> Any:
     try:
         client = zmqrpc.Client(host, port, name)  # type: ignore[no-untyped-call]
     except (RPCError, OSError) as error:
-        raise UsageError(f"{host}:{port} cannot be connected to: {error}", "write --worker HOST or HOST:PORT") from None
+        raise UsageError(f"cannot connect to {host}:{port}: {error}", "write --worker HOST or HOST:PORT") from None
     answer = None
     with gevent.Timeout(_WAIT_S, False):
         while answer is None:
@@ -106,7 +106,7 @@ def _files(names: str) -> list[str]:
     folder = Path(__file__).parent
     found = [folder / f"{name}.py" for name in names.split(",")]
     if not all(path.is_file() and path.parent == folder for path in found):
-        raise UsageError(f"the master asks for the scenarios {names!r}", "they must be installed here too")
+        raise UsageError(f"the master needs the scenarios {names!r}", "install them on this machine too")
     return [str(path) for path in found]
 
 

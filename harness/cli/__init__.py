@@ -17,7 +17,7 @@ _SERVERS: Final = {"mock": "mock_command", "proxy": "proxy_command"}
 
 
 def app(*names: str) -> typer.Typer:
-    """The command line with these commands, or with all. Importing every command takes longer than most of them run."""
+    """The command line with the commands `names`, or with all: to import all takes longer than most commands run."""
     made = typer.Typer(
         name="streamgauge",
         no_args_is_help=True,

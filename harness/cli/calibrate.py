@@ -32,16 +32,14 @@ def calibrate(
     processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
     out_dir: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Directory for calibration.json; runs/calibration-TIME if not given."
-        ),
+        typer.Option("--out", metavar="DIR", help="Directory for calibration.json. Default: runs/calibration-TIME."),
     ] = None,
 ) -> None:
     """Measure the error of this client on this machine at a planned load, against a mock that knows the true times.
 
-    Starts a mock, loads it as `load` does, and compares the records with the mock's ledger. The error floor goes
-    to calibration.json in the directory, the run itself to calibration/ in it. A load with --calibration DIR,
-    or with the same --out, shows the floor beside its figures.
+    It starts a mock, loads it as `load` does, and compares the records with the mock's ledger. It writes the error
+    floor to calibration.json in --out, and the run itself to calibration/ beside it. `load` shows the floor beside
+    its figures when it gets --calibration DIR or the same --out.
 
     Examples:
 

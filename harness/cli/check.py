@@ -1,4 +1,4 @@
-"""`streamgauge check`: does it speak the protocol?"""
+"""`streamgauge check`: does the endpoint follow the protocol?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -73,7 +73,7 @@ def check(
     subjects = [subject.assumed_of(one) for one in subjects]
     report = _run(subjects, options, jobs)
     if gate.update_baseline and gate.baseline is not None and not report.interrupted:
-        # Judged again by the new baseline, so that every file says the same.
+        # Judge again with the new baseline, so that every output file agrees with it.
         options = options._replace(baseline=_renew(gate.baseline, subjects, options, report))
         report = rejudged(report, subjects, options)
     print_report(report, verbose=verbose)
@@ -82,7 +82,7 @@ def check(
 
 
 def _renew(path: Path, subjects: list[CheckedTarget], options: CheckOptions, report: ChecksReport) -> list[Accepted]:
-    """Write the baseline that accepts what fails in this report, and return its entries."""
+    """Write the baseline that accepts the findings which fail in this report, and return its entries."""
     accepted = list(options.baseline)
     for subject, row in zip(subjects, report.targets, strict=True):
         if row.checks is not None:
@@ -110,7 +110,7 @@ def _doing(subject: CheckedTarget, doing: str, count: int) -> str:
 
 
 def _exit(report: ChecksReport) -> None:
-    """End with the report's exit code; of a single target that gave nothing, with the reason."""
+    """Exit with the report's code. Raises CannotMeasure, with the reason, when the only target gave no stream."""
     if len(report.targets) == 1 and report.interrupted:
         raise KeyboardInterrupt
     if len(report.targets) == 1 and not report.measured:

@@ -1,4 +1,4 @@
-"""The files that `check` writes on request. Each replaces the old file at once, so that nobody reads half a file."""
+"""The files that `check` writes on request. A new file replaces the old one in one step: nobody reads half a file."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -46,13 +46,13 @@ FORMATS: Final = (
 
 
 class Files(NamedTuple):
-    """The file of each format that is wanted, and the run directory, if one is wanted."""
+    """The path for each requested format, and the run directory if `--out` was given."""
 
     reports: Mapping[Format, Path]
     out_dir: Path | None = None
 
     def prepare(self) -> None:
-        """Raise UsageError before any request where a file could not be written at the end."""
+        """Raise UsageError, before any request is made, if a file could not be written at the end."""
         paths = list(self.reports.values())
         for path in paths:
             must_be_writable(path)
@@ -83,6 +83,6 @@ def _write_runs(directory: Path, report: ChecksReport) -> None:
 
 
 def _slug(number: int, name: str) -> str:
-    """A directory's name: the number keeps two alike apart."""
+    """The name of a target's directory. The number makes it unique when two targets have the same name."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", name.removeprefix("https://").removeprefix("http://")).strip("-")
     return f"{number}-{words[:60]}"

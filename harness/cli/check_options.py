@@ -32,7 +32,7 @@ class GateOptions:
             "--fail-on",
             metavar="RULE",
             help="fail: an unmet MUST (the default); warn: an unmet SHOULD too; never; or critical, high, medium, low:"
-            " every finding that is at least so severe. Repeatable.",
+            " every finding of at least that severity. Repeatable.",
             rich_help_panel=_GATE,
         ),
     ] = None
@@ -44,7 +44,7 @@ class GateOptions:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Accepted findings, by target and check; an entry whose check passes now fails the run.",
+            help="Accepted findings, by target and check. If an accepted check passes again, its entry fails the run.",
             rich_help_panel=_GATE,
         ),
     ] = None
@@ -67,9 +67,9 @@ class GateOptions:
     ] = None
 
     def rule(self) -> FailOn:
-        """Raises UsageError on a rule that does not exist, and on an update without a file."""
+        """The rule of --fail-on. Raises UsageError on an unknown rule, and on --update-baseline without --baseline."""
         if self.update_baseline and self.baseline is None:
-            raise UsageError("--update-baseline needs the file that it writes", "name it with --baseline FILE")
+            raise UsageError("--update-baseline needs --baseline", "name the file to write with --baseline FILE")
         return parse_fail_on([*(self.fail_on or ()), *(["warn"] if self.strict else [])])
 
     def accepted(self) -> list[Accepted]:
@@ -90,8 +90,8 @@ class CostOptions:
         bool,
         typer.Option(
             "--long",
-            help="Allow checks that wait: a minute of silence for heartbeats, and until a dead upstream is given up."
-            " They run side by side: a handful of requests, for as many seconds as --max-duration says.",
+            help="Allow checks that wait: through a minute of silence for heartbeats, and until the endpoint gives up a"
+            " dead upstream. They are a handful of requests that run side by side, for up to --max-duration.",
             rich_help_panel=_COSTS,
             show_default=False,
         ),
@@ -101,7 +101,7 @@ class CostOptions:
         typer.Option(
             "--max-duration",
             metavar="DURATION",
-            help=f"With --long: the longest single wait; {LONG_NS // SECOND}s.",
+            help=f"With --long: the longest single wait. Default: {LONG_NS // SECOND}s.",
             rich_help_panel=_COSTS,
         ),
     ] = None
@@ -122,7 +122,7 @@ class CostOptions:
             metavar="N",
             min=2,
             max=1000,
-            help=f"With --allow-load: how many streams at once; {MAX_STREAMS}.",
+            help=f"With --allow-load: how many streams to open at once. Default: {MAX_STREAMS}.",
             rich_help_panel=_COSTS,
         ),
     ] = None
@@ -140,9 +140,9 @@ class CostOptions:
     def allowed(self) -> Allowed:
         """The permissions. Raises UsageError on an option without effect, and on a variable that is not set."""
         if self.max_duration is not None and not self.long:
-            raise UsageError("--max-duration limits the waits of --long, which is not given", "add --long")
+            raise UsageError("--max-duration needs --long, whose waits it limits", "add --long")
         if self.max_streams is not None and not self.allow_load:
-            raise UsageError("--max-streams limits the streams of --allow-load, which is not given", "add --allow-load")
+            raise UsageError("--max-streams needs --allow-load, whose streams it limits", "add --allow-load")
         long_ns = LONG_NS if self.max_duration is None else parse_bounded(self.max_duration, "--max-duration")
         if long_ns <= 0:
             raise UsageError("--max-duration must be more than 0", "write for example 90s")

@@ -1,4 +1,4 @@
-"""What `check` prints: findings with their evidence, a matrix of several targets, and checks that stay open."""
+"""Prints the result of `check`: findings with evidence, a matrix of several targets, and checks not tested."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -118,7 +118,8 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
     if shown:
         out.print(table)
         used = {result.verdict for cells in shown.values() for result in cells.values()}
-        legend = [f"[{_MARKS[one][0]}]{_MARKS[one][1]}[/{_MARKS[one][0]}] {one}" for one in WORST_FIRST if one in used]
+        shown_verdicts = [(verdict, *_MARKS[verdict]) for verdict in WORST_FIRST if verdict in used]
+        legend = [f"[{colour}]{mark}[/{colour}] {verdict}" for verdict, colour, mark in shown_verdicts]
         out.print(f"\n{'  '.join(legend)}  [dim]( ) accepted by the baseline[/dim]\n")
     for number, row in enumerate(rows, 1):
         if row.checks is None:
@@ -184,7 +185,7 @@ def _quoted(text: str, mark: int | None) -> str:
 
 
 def _rows(*rows: tuple[str, str | None]) -> list[tuple[str, str]]:
-    """The rows that have a text, made harmless for a terminal."""
+    """The rows that have a text, escaped for the terminal."""
     return [(name, safe(text)) for name, text in rows if text]
 
 
@@ -210,7 +211,7 @@ def _print_rows(rows: Iterable[tuple[str, str]], indent: int = 6) -> None:
 
 
 def _print_open(measured: Sequence[ChecksFile]) -> None:
-    """The checks that could not be tested, by what they need. A check counts once, even if open on several targets."""
+    """Count the checks that could not be tested, by the option that they need: once each, however many targets."""
     needs = dict.fromkeys(
         (result.id, result.needs)
         for checks in measured

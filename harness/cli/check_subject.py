@@ -1,4 +1,4 @@
-"""The options of `check` for what is checked: which checks, of which endpoint, under which assumptions."""
+"""The options of `check` that select the checks and the endpoint, and that say what to assume of the endpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,8 @@ class SubjectOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"Raises or lowers the levels of checks: {', '.join(profiles.PROFILES)}; by dialect if not given.",
+            help=f"The kind of endpoint, which raises or lowers the levels of checks: {', '.join(profiles.PROFILES)}."
+            " Default: by the dialect.",
         ),
     ] = None
 
@@ -76,7 +77,7 @@ class SubjectOptions:
         if self.via is None:
             return None
         if targets > 1:
-            raise UsageError("--via is a second path to one endpoint, and several are given", "give one URL")
+            raise UsageError("--via works with one endpoint, but several are given", "give one URL")
         return checked_via(self.via)
 
     def assumed_of(self, target: CheckedTarget) -> CheckedTarget:

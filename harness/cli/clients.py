@@ -1,4 +1,4 @@
-"""`streamgauge clients`: which popular clients read this stream, and on which byte do the others break?"""
+"""`streamgauge clients`: which popular clients can read this stream, and at which byte do the others fail?"""
 
 import sys
 from pathlib import Path
@@ -91,7 +91,9 @@ def _of_file(file: Path, target: Target) -> Matrix:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     if len(body) > MAX_FILE_BYTES:
-        raise UsageError(f"{file} is larger than {show_bytes(MAX_FILE_BYTES)}", "cut it to the part in question")
+        raise UsageError(
+            f"{file} is larger than {show_bytes(MAX_FILE_BYTES)}", "shorten it to the part that you want to replay"
+        )
     media = dialect.media if dialect else None
     read = strict([body], media, dialect)
     if not read.events:

@@ -16,7 +16,7 @@ _PIPE_WIDTH: Final = 120  # rich assumes 80 columns for a pipe or a file, and wo
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """The reader of the pipe has closed it, as `head` does: print nothing more, and end with the same exit code."""
+        """The reader of the pipe, such as `head`, has closed it: print nothing more, and keep the exit code."""
         self.quiet = True
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
@@ -33,7 +33,7 @@ err: Final = _console(stderr=True)
 
 
 def safe(text: object) -> str:
-    """Text from an endpoint made harmless for a terminal: active characters as escapes, no markup."""
+    """Escape a text from an endpoint, so that neither its control characters nor its markup act on the terminal."""
     return escape(UNSAFE_CHARACTERS.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
 
 

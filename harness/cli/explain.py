@@ -1,4 +1,4 @@
-"""`streamgauge explain`: a check in full."""
+"""`streamgauge explain` prints everything that is known about a check."""
 
 import difflib
 from typing import Annotated, Final
@@ -25,8 +25,8 @@ _UNMET: Final = {
 
 
 def explain(
-    what: Annotated[
-        str, typer.Argument(metavar="ID", help="A check's id; of a group, or of a glob that fits several, a list.")
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="A check's id. A group, or a glob that matches several checks: a list.")
     ],
 ) -> None:
     """Explain a check: what it demands and why, how it is tested, how to fix it, and how to see it fail.
@@ -39,27 +39,27 @@ def explain(
 
       streamgauge explain '*.heartbeat-*'
     """
-    found = [CHECKS[what]] if what in CHECKS else _matching(what)
+    found = [CHECKS[name]] if name in CHECKS else _matching(name)
     if len(found) == 1:
         _print(found[0])
     else:
         print_list(found)
 
 
-def _matching(what: str) -> list[Check]:
+def _matching(name: str) -> list[Check]:
     try:
-        return select((what,))
+        return select((name,))
     except UsageError:
-        *others, last = nearest_to(what) or [""]
+        *others, last = nearest_to(name) or [""]
         near = f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
         raise UsageError(
-            f"no check or group is called {what!r}", near or "`streamgauge check --list` prints them all"
+            f"no check or group is called {name!r}", near or "`streamgauge check --list` prints them all"
         ) from None
 
 
-def nearest_to(what: str) -> list[str]:
+def nearest_to(wrong: str) -> list[str]:
     """Ids and groups that contain the text or look like it, the most likely first."""
-    text = what.lower()
+    text = wrong.lower()
     names = [*dict.fromkeys(check.group for check in CHECKS.values()), *CHECKS]
     containing = [name for name in names if text in name]
     alike = difflib.get_close_matches(text, names, n=_NEAREST, cutoff=0.5)

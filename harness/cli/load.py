@@ -54,11 +54,12 @@ class RunOptions:
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="The error floor that `calibrate` wrote, to show beside the figures; by default that of --out.",
+            help="The error floor to show beside the figures: calibration.json, or the directory to which `calibrate` "
+            "wrote it. Default: the one in --out.",
         ),
     ] = None
     directory: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Run directory; runs/load-TIME if not given.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Run directory. Default: runs/load-TIME.")
     ] = None
 
     def keywords(self) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def load(
 
 def _write_reports(directory: Path) -> None:
     try:
-        from streamgauge.reports.render import render  # importing the drawing library takes a second
+        from streamgauge.reports.render import render  # here, because importing matplotlib takes a second
 
         for path in render(directory):
             out.print(f"wrote {path}")

@@ -18,15 +18,15 @@ def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
 
 Users = Annotated[
     int | None,
-    _option("--users", "-u", panel=_CLOSED, metavar="N", min=1, max=MAX_USERS, help="Concurrent users; 10."),
+    _option("--users", "-u", panel=_CLOSED, metavar="N", min=1, max=MAX_USERS, help="Concurrent users. Default: 10."),
 ]
 ThinkTime = Annotated[
     str | None,
     _option(
         panel=_CLOSED,
         metavar="PAUSE",
-        help="A user's pause before its next request: 2s, exp(2s) or uniform(1s,3s); none if not given. After an HTTP "
-        "error, or without a connection, half a second more.",
+        help="A user's pause before its next request: 2s, exp(2s) or uniform(1s,3s). Default: no pause. After an HTTP "
+        "error or a failed connection, the pause is half a second longer.",
     ),
 ]
 Stages = Annotated[
@@ -34,14 +34,13 @@ Stages = Annotated[
     _option(
         panel=_CLOSED,
         metavar="STAGES",
-        help="Users over time instead of --users: 50:30s,200:1m. Users who stop at a step down leave their streams.",
+        help="Users over time instead of --users: 50:30s,200:1m. When the number goes down, the users that stop leave "
+        "their streams.",
     ),
 ]
 SpawnRate = Annotated[
     float | None,
-    _option(
-        panel=_CLOSED, metavar="N", min=0.01, help="Users started per second; all in the first second if not given."
-    ),
+    _option(panel=_CLOSED, metavar="N", min=0.01, help="Users started per second. Default: all in the first second."),
 ]
 RateText = Annotated[str | None, _option("--rate", panel=_OPEN, metavar="RATE", help="Arrivals: 20/s, 600/min or 5/h.")]
 Arrivals = Annotated[
@@ -64,7 +63,7 @@ MaxStreams = Annotated[
         panel=_OPEN,
         metavar="N",
         min=1,
-        help="Limit of concurrent streams; arrivals that it delays or drops are reported.",
+        help="Limit of concurrent streams. The report counts the arrivals that the limit delays or drops.",
     ),
 ]
 Duration = Annotated[

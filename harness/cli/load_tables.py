@@ -23,7 +23,7 @@ _DETAIL: Final = 200
 
 
 def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> Table:
-    """The run so far; until it begins, the title is `before`: what the run waits for."""
+    """The run so far, as a table. Until the run begins, its title is `before`, which says what the run waits for."""
     table = Table(title=f"{_phase(totals, workload, now_ns) or before}, {safe(workload.model)}", title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
@@ -134,12 +134,13 @@ def print_open_loop(found: OpenLoop) -> None:
 
 
 def print_abandonment(found: Abandonment) -> None:
-    """What the upstream did with the streams that users left."""
+    """How many streams users left, and how the upstream reacted."""
     line = f"{found.streams:,} streams left by their users after {found.received_tokens:,} token events"
     if found.joined:
         line += (
-            f"; of {found.joined:,} in the ledger the upstream noticed {found.seen:,} and did not notice "
-            f"{found.unnoticed:,}, {found.finished:,} had finished before; {found.wasted_tokens:,} tokens wasted"
+            f"; {found.joined:,} of them are in the ledger: the upstream noticed that {found.seen:,} were left, had "
+            f"finished {found.finished:,} before, and did not notice {found.unnoticed:,}; "
+            f"{found.wasted_tokens:,} tokens wasted"
         )
     if found.propagation_ms is not None:
         delay = found.propagation_ms

@@ -42,7 +42,8 @@ TargetsFile = Annotated[
         "--targets",
         "--target",
         metavar="FILE",
-        help="A TOML file with a target's options, or with one [[target]] table for each of several targets.",
+        # Escaped, because rich takes [target] for markup.
+        help="A TOML file with a target's options, or with one [\\[target]] table for each of several targets.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -144,7 +145,10 @@ Compressed = Annotated[
 Timeout = Annotated[
     str | None,
     typer.Option(
-        "--timeout", metavar="DURATION", help="Give up after this long without a byte; 60s.", rich_help_panel=_PANEL
+        "--timeout",
+        metavar="DURATION",
+        help="Give up after this long without a byte. Default: 60s.",
+        rich_help_panel=_PANEL,
     ),
 ]
 

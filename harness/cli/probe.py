@@ -1,4 +1,4 @@
-"""`streamgauge probe`: one stream in detail."""
+"""`streamgauge probe` opens one stream and prints it in detail."""
 
 from collections import Counter
 from typing import Annotated, Final
@@ -64,7 +64,7 @@ def _print_timeline(stream: Stream) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("at", justify="right")
-    table.add_column("what")
+    table.add_column("moment")
     table.add_column("", overflow="fold")
     for mark in marks(transcript):
         table.add_row(show_ms(mark.at_ns), mark.what, safe(mark.note))
@@ -104,7 +104,11 @@ def _print_reads(transcript: Transcript) -> None:
     per_read = Counter(row.tokens for row in rows if row.tokens)
     shape = ", ".join(f"{count} with {tokens}" for tokens, count in sorted(per_read.items()))
     lags = distribution(row.lag_ns for row in rows if row.lag_ns is not None)
-    lag = f"p50 {lags.p50:.3f} ms, max {lags.max:.3f} ms" if lags else "- (no kernel stamps: times are user space's)"
+    lag = (
+        f"p50 {lags.p50:.3f} ms, max {lags.max:.3f} ms"
+        if lags
+        else "- (no kernel stamps: the times were taken in user space)"
+    )
     out.print()
     out.print(facts([("tokens per read", shape or "-"), ("client lag", lag)]))
     out.print()

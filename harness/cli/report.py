@@ -37,8 +37,8 @@ def report(
     Exit codes: 0 written, whatever the verdict; 2 there is no run in the directory.
     """
     if events and not parquet:
-        raise UsageError("--events adds columns to streams.parquet, which is not written", "add --parquet")
-    from streamgauge.reports.render import render  # its drawing library takes a second to import
+        raise UsageError("--events needs --parquet: it adds columns to streams.parquet", "add --parquet")
+    from streamgauge.reports.render import render  # here, because importing matplotlib takes a second
 
     written = render(directory)
     if parquet:

@@ -64,7 +64,7 @@ def _broken_by_a_fault(check: Check) -> BrokenBy | None:
 
 
 def _case(dialect: Dialect) -> Case:
-    """The facts of the mock when asked in that dialect."""
+    """The facts of an endpoint that is the mock, in this dialect."""
     return Case(dialect=dialect, method="POST", has_credential=True, takes_limit=True)
 
 
@@ -80,7 +80,7 @@ _SHAPES: Final = _shapes()
 
 
 def _address(shape: str) -> str:
-    """Where and how the mock is asked for a shape."""
+    """The path and the method with which the mock serves a shape."""
     dialect = dialects.by_name(shape)
     if dialect.vendor is not None and shape != _USUAL:
         return f"{_MOCK} --dialect {shape}"

@@ -33,5 +33,5 @@ def judge_slos(results: Sequence[SloResult]) -> None:
         raise typer.Exit(ExitCode.FAILED)
     if unknown := [result.slo for result in results if result.verdict is SloVerdict.NO_DATA]:
         raise CannotMeasure(
-            f"no data for the SLO {'; '.join(unknown)}", "did any stream get that far? See how the streams ended"
+            f"no data for the SLO {'; '.join(unknown)}", "see how the streams ended: perhaps none came far enough"
         )

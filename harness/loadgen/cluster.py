@@ -1,4 +1,4 @@
-"""A load on several processes or machines: what Locust is told about them, and how a process becomes a worker."""
+"""A load on several processes or machines: the options of Locust for it, and how a process becomes a worker."""
 
 import os
 import socket
@@ -56,7 +56,7 @@ def become_worker(master: str, api_key_env: str | None, processes: int) -> NoRet
     """Replace this process by a worker of the master at HOST[:PORT]. Raises UsageError when that is not an address."""
     host, colon, port = master.rpartition(":") if ":" in master else (master, "", "")
     if not host or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
-        raise UsageError(f"--worker {master!r} is not an address", "write HOST or HOST:PORT, as loader1:5557")
+        raise UsageError(f"--worker {master!r} is not an address", "write HOST or HOST:PORT, such as loader1:5557")
     command = [
         sys.executable, "-m", "streamgauge.scenarios.worker", "--host", host.strip("[]"), "--port", port or str(PORT),
         "--processes", str(count_processes(processes)),

@@ -57,7 +57,9 @@ def load(
     workload = workload_from(**chosen)
     if cluster is not None:
         if (scenario or "").endswith(".py"):
-            raise UsageError("--master runs only scenarios that are installed on every machine", "name one, as chat")
+            raise UsageError(
+                "--master runs only scenarios that are installed on every machine", "name one, such as chat"
+            )
         workload = msgspec.structs.replace(workload, processes=cluster.workers)
     files = locustfiles(scenario, workload)
     place = Path(directory) if directory is not None else Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"

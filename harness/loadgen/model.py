@@ -111,7 +111,7 @@ def count_processes(processes: int) -> int:
     if processes == -1:
         return os.cpu_count() or 1
     if processes > MAX_PROCESSES:
-        raise UsageError(f"--processes {processes} is more than {MAX_PROCESSES}", "one for each CPU is -1")
+        raise UsageError(f"--processes {processes} is more than {MAX_PROCESSES}", "-1 runs one for each CPU")
     if processes < 1:
         raise UsageError(f"--processes {processes} cannot be run", "give a number from 1, or -1 for one for each CPU")
     return processes

@@ -131,7 +131,7 @@ def _stage(part: str, whole: str) -> Stage:
     if not colon or not re.fullmatch(r"[0-9]{1,6}", users) or not 1 <= int(users) <= MAX_USERS:
         raise UsageError(
             f"--stages {whole!r}: {part!r} is not a stage",
-            f"write USERS:DURATION with commas between, as 50:30s,200:1m; 1 to {MAX_USERS} users",
+            f"write USERS:DURATION with commas between, such as 50:30s,200:1m; 1 to {MAX_USERS} users",
         )
     length_ns = parse_bounded(length, f"the length in stage {part!r}")
     if not length_ns:

@@ -139,9 +139,9 @@ class Inbox:
         try:
             lines = unpacker.decompress(report.data, MAX_BATCH_BYTES)
         except zlib.error as error:
-            raise ValueError(f"a batch that cannot be unpacked: {error}") from None
+            raise ValueError(f"the batch cannot be unpacked: {error}") from None
         if not unpacker.eof or lines.count(b"\n") != report.count or not lines.endswith(b"\n"):
-            raise ValueError(f"a batch of {report.count} records whose lines are not as many")
+            raise ValueError(f"the batch announces {report.count} records, but holds another number of lines")
         return lines
 
     def taken(self, report: Report) -> None:

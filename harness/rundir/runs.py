@@ -149,7 +149,7 @@ def calibration(path: Path | None, directory: Path) -> Calibration | None:
         return read_file(directory / CALIBRATION, Calibration)
     found = read_file(path / CALIBRATION if path.is_dir() else path, Calibration)
     if found is None:
-        raise UsageError(f"{path} holds no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
+        raise UsageError(f"{path} has no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
     return found
 
 
