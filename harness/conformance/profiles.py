@@ -1,11 +1,11 @@
 """The profiles there are, and which one belongs to a dialect or a name.
 
-A vendor's profiles stand beside the checks of its dialect, as PROFILES of the module called after the group. Those of
-no vendor stand here.
+A vendor's profiles stand beside the checks of its dialect, as PROFILES of the module called after the group. A vendor
+without any gets a profile that changes no level. Profiles of no vendor stand here.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from streamgauge.conformance.checks import MODULES
@@ -13,6 +13,7 @@ from streamgauge.conformance.groups import VENDOR_GROUPS
 from streamgauge.conformance.profile import PLAIN, Profile, Rule
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD
 from streamgauge.errors import UsageError
+from streamgauge.protocol.dialects import DIALECTS
 from streamgauge.protocol.dialects.base import Dialect
 
 _PASSED_ON: Final = "a proxy passes on what its upstream says, and it is the upstream that has to mend it"
@@ -51,12 +52,22 @@ PROXY: Final = Profile(
 )
 
 
-def _of_vendors() -> Iterator[Profile]:
-    for group in VENDOR_GROUPS:
-        yield from getattr(MODULES[group.replace("-", "_")], "PROFILES", ())
+def of_vendors(vendor_dialects: Iterable[Dialect], modules: Mapping[str, object]) -> Iterator[Profile]:
+    """The profiles that a module of checks declares, and one without rules for each vendor that has none there."""
+    declared = set()
+    for dialect in vendor_dialects:
+        for profile in getattr(modules.get(dialect.name.replace("-", "_")), "PROFILES", ()):
+            declared.add(profile.name)
+            yield profile
+        if dialect.vendor is not None and dialect.vendor not in declared:
+            declared.add(dialect.vendor)
+            yield Profile(dialect.vendor, dialect.api)
 
 
-PROFILES: Final[Mapping[str, Profile]] = {profile.name: profile for profile in (*_of_vendors(), ASPNET, PROXY, PLAIN)}
+PROFILES: Final[Mapping[str, Profile]] = {
+    profile.name: profile
+    for profile in (*of_vendors([dialect for dialect in DIALECTS if dialect.api], MODULES), ASPNET, PROXY, PLAIN)
+}
 
 
 def by_name(name: str) -> Profile:

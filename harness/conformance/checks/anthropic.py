@@ -6,7 +6,6 @@ from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, fail, info, met, not_applicable, unmet, warn
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
-from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
@@ -16,8 +15,6 @@ from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode, dig
 from streamgauge.units import plural
-
-PROFILES: Final = (Profile("anthropic", "Anthropic's Messages"),)
 
 anthropic = speaks("anthropic")
 

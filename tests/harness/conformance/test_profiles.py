@@ -50,6 +50,12 @@ def test_a_dialect_has_a_profile(dialect: Dialect) -> None:
     assert (profile is PLAIN) == (dialect.path is None)
 
 
+def test_a_vendor_that_no_module_of_checks_knows_gets_a_profile_without_rules() -> None:
+    found = list(profiles.of_vendors([dialects.by_name("cohere")], {}))
+
+    assert found == [Profile("cohere", "Cohere's Chat")]
+
+
 def test_without_a_dialect_requirements_are_as_they_stand() -> None:
     assert profiles.of_dialect(None) is PLAIN
     assert PLAIN.rules == ()
