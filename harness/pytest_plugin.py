@@ -178,13 +178,13 @@ class CheckItem(pytest.Item):
             pytest.xfail(f"accepted by the baseline: {result.actual}")
         if result.id in row.failing:
             # pytest's summary shows the first line.
-            raise CheckFailed(f"{result.actual}\n\n{_story(result)}")
+            raise CheckFailed(f"{result.actual}\n\n{_failure_text(result)}")
         if result.verdict in ("not-applicable", "inconclusive"):
             _skip(f"{result.verdict}: {result.actual}" + (f" (needs {result.needs})" if result.needs else ""))
         if result.verdict == "warn":
             self._warn(result)
         elif result.verdict == "info":
-            self.add_report_section("call", MARK, _story(result))
+            self.add_report_section("call", MARK, _failure_text(result))
 
     def _warn(self, result: "CheckResult") -> None:
         how = self.config.getoption("streamgauge_warnings")
@@ -192,7 +192,7 @@ class CheckItem(pytest.Item):
             pytest.xfail(f"a warning: {result.actual}")
         if how == "warn":
             self.warn(StreamgaugeWarning(f"{result.id}: {result.actual}"))
-        self.add_report_section("call", MARK, _story(result))
+        self.add_report_section("call", MARK, _failure_text(result))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show only the message of a finding: a traceback through this file would not help."""
@@ -211,10 +211,10 @@ def _skip(reason: str) -> None:
     raise skipped
 
 
-def _story(result: "CheckResult") -> str:
-    from streamgauge.reports.finding_text import story
+def _failure_text(result: "CheckResult") -> str:
+    from streamgauge.reports.finding_text import plain_text
 
-    return story(result)
+    return plain_text(result)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Characters of foreign text that act on the terminal, browser or editor that shows it, and must be escaped."""
+"""Characters of untrusted text that act on the terminal, browser or editor that shows it, and must be escaped."""
 
 import re
 from typing import Final

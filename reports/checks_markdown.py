@@ -8,7 +8,7 @@ from typing import Final
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
 from streamgauge.reports.checks_html import MARKS, conclusion
-from streamgauge.reports.finding_text import markdown_story
+from streamgauge.reports.finding_text import markdown_text
 from streamgauge.reports.text import clean, md, md_code
 from streamgauge.units import plural
 
@@ -94,7 +94,7 @@ def _findings(report: ChecksReport) -> Iterator[str]:
         accepted = " (accepted)" if result.id in row.accepted else ""
         where = f" · {escape(clean(row.name))}" if several else ""
         title = f"{MARKS[result.verdict]} <code>{result.id}</code> {result.level}, {result.severity}{where}{accepted}"
-        yield f"<details><summary>{title}</summary>\n\n{markdown_story(result)}\n\n</details>"
+        yield f"<details><summary>{title}</summary>\n\n{markdown_text(result)}\n\n</details>"
 
 
 def _clients(report: ChecksReport) -> list[str]:

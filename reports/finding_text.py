@@ -4,7 +4,7 @@ from streamgauge.conformance.result import CheckResult
 from streamgauge.reports.text import clean, md, md_block, md_code, md_snippet
 
 
-def story(result: CheckResult) -> str:
+def plain_text(result: CheckResult) -> str:
     """As plain text, for a log."""
     lines = [f"requirement: {result.statement} ({result.level}, {result.basis})"]
     if result.expected:
@@ -22,7 +22,7 @@ def story(result: CheckResult) -> str:
     return "\n".join(clean(line) for line in lines)
 
 
-def markdown_story(result: CheckResult) -> str:
+def markdown_text(result: CheckResult) -> str:
     """As Markdown: a list, and the request."""
     facts = [f"{result.level}, {result.severity}, basis: {result.basis}", f"**Requirement:** {md(result.statement)}"]
     if result.expected:

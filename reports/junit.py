@@ -8,7 +8,7 @@ from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict, failed
 from streamgauge.metrics.slo import SloResult
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
-from streamgauge.reports.finding_text import story
+from streamgauge.reports.finding_text import plain_text
 from streamgauge.reports.text import clean
 
 _SUITE: Final = "streamgauge"
@@ -91,9 +91,9 @@ def _checks(row: TargetChecks, checks: ChecksFile, name: str) -> ET.Element:
             ET.SubElement(case, "failure", message=_STALE, type="stale").text = clean(result.actual)
         elif kind:
             child = ET.SubElement(case, kind, message=clean(result.actual), type=f"{result.level} {result.severity}")
-            child.text = story(result)
+            child.text = plain_text(result)
         elif result.verdict not in (Verdict.PASS, *_SKIPPED):
-            ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{story(result)}"
+            ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{plain_text(result)}"
         if kind:
             counts[kind] += 1
     suite.attrib |= _tally(len(checks.results), counts["failure"], counts["error"], counts["skipped"])

@@ -6,7 +6,7 @@ from streamgauge.conformance.result import WORST_FIRST, CheckResult, ChecksFile,
 from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.reports import tables
 from streamgauge.reports.caveats import caveats
-from streamgauge.reports.finding_text import markdown_story
+from streamgauge.reports.finding_text import markdown_text
 from streamgauge.reports.headline import check_counts, headline
 from streamgauge.reports.load import Run
 from streamgauge.reports.tables import Table
@@ -75,7 +75,7 @@ def _checks(run: Run, checks: ChecksFile) -> list[str]:
 
 
 def _finding(result: CheckResult) -> str:
-    return f"### {result.verdict.value.upper()} {md_code(result.id)}\n\n{markdown_story(result)}"
+    return f"### {result.verdict.value.upper()} {md_code(result.id)}\n\n{markdown_text(result)}"
 
 
 def _diagnosis(run: Run, found: DiagnosisFile) -> list[str]:

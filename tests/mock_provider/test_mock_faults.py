@@ -1,5 +1,9 @@
 """What holds for every fault: it is tried, it explains itself, it composes, and a rate strikes its share."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+from streamgauge.mock_provider import faults
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS, ndjson, vendors
@@ -38,6 +42,15 @@ def test_every_fault_is_exercised_here() -> None:
     exercised |= {"no-input-limit", "ignores-max-tokens", "overload-status"}  # see test_mock_limits
     of_vendors = {fault.name for fault in (*ndjson.FAULTS, *vendors.FAULTS)}  # see test_mock_vendor_faults
     assert exercised == set(FAULTS) - of_vendors
+
+
+def test_every_file_of_faults_is_registered() -> None:
+    """A file without a line in `__init__.py` would be ignored without a word."""
+    registered = {id(fault) for fault in FAULTS.values()}
+    for found in iter_modules(faults.__path__):
+        module = import_module(f"{faults.__name__}.{found.name}")
+        missing = [fault.name for fault in getattr(module, "FAULTS", ()) if id(fault) not in registered]
+        assert not missing, f"add {found.name} to mock_provider/faults/__init__.py: it has {', '.join(missing)}"
 
 
 def test_every_fault_says_what_it_does_and_hooks_in_somewhere() -> None:
