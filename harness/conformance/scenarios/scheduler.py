@@ -29,21 +29,27 @@ ObserveScenario = Callable[[Scenario, Waiting], list[Observed]]
 
 
 class ScenarioScheduler:
-    """Decides who may send requests: up to AT_ONCE shared scenarios, or one alone once all shared ones have run."""
+    """Decides who may send requests: up to AT_ONCE shared scenarios, or one alone once all shared ones have run.
+
+    Shared scenarios start in their order. Those that leave a stream early come last in it, because a fragile server may
+    refuse every request after one of them.
+    """
 
     def __init__(self, shared: int) -> None:
         self._changed = threading.Condition()
-        self._not_started = shared
+        self._shared = shared
+        self._started = 0
         self._active = 0
         self._exclusive = False
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Run beside other shared scenarios, when there is a place."""
+    def shared(self, position: int) -> Iterator[None]:
+        """Run beside other shared scenarios, when those before `position` have started and there is a place."""
         with self._changed:
-            self._changed.wait_for(self._has_place)
-            self._not_started -= 1
+            self._changed.wait_for(lambda: self._started == position and self._has_place())
+            self._started += 1
             self._active += 1
+            self._changed.notify_all()
         try:
             yield
         finally:
@@ -64,7 +70,7 @@ class ScenarioScheduler:
     def alone(self) -> Iterator[None]:
         """Run while no shared scenario has a request under way."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._active and not self._not_started)
+            self._changed.wait_for(lambda: not self._active and self._started == self._shared)
             self._exclusive = True
         try:
             yield
@@ -99,12 +105,12 @@ def run_scenarios(
         with report.under_way(scenario):
             return observe(scenario, waiting)
 
-    def run_shared(scenario: Scenario) -> list[Observed]:
-        with scheduler.shared():
+    def run_shared(position: int, scenario: Scenario) -> list[Observed]:
+        with scheduler.shared(position):
             return run(scenario, scheduler.paused)
 
     idle_runs = start([partial(run, scenario, nullcontext) for scenario in idle])
-    shared_runs = start([partial(run_shared, scenario) for scenario in shared])
+    shared_runs = start([partial(run_shared, position, scenario) for position, scenario in enumerate(shared)])
     observed: dict[str, list[Observed]] = {}
     for scenario in sorted(exclusive, key=lambda one: one.concurrency is Concurrency.LAST):
         if scenario.concurrency is Concurrency.LAST:

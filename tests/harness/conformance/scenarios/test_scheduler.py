@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
 from streamgauge.conformance.scenarios.runner import ScenarioRunner, Waiting
 from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ScenarioScheduler, run_scenarios
@@ -117,8 +118,30 @@ def test_a_place_is_given_back_when_a_scenario_fails() -> None:
         with pytest.raises(LookupError), place:
             raise LookupError
 
-    fail(scheduler.shared())
-    fail(scheduler.shared())
+    fail(scheduler.shared(0))
+    fail(scheduler.shared(1))
     fail(scheduler.alone())
     with scheduler.alone():
         pass
+
+
+def test_shared_scenarios_start_in_their_order_whichever_thread_comes_first() -> None:
+    """So the scenarios that leave streams early, the last ones, cannot spoil the others on a fragile server."""
+    scheduler, second_started = ScenarioScheduler(2), threading.Event()
+
+    def second() -> None:
+        with scheduler.shared(1):
+            second_started.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    assert not second_started.wait(0.05)
+    with scheduler.shared(0):
+        assert second_started.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+
+
+def test_the_scenarios_that_leave_streams_early_are_the_last_shared_ones() -> None:
+    shared = [scenario.name for scenario in SCENARIOS.values() if scenario.concurrency is Concurrency.SHARED]
+
+    assert set(shared[-3:]) == {"cancel-mid", "cancel-early", "half-close"}
