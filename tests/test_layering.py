@@ -62,7 +62,7 @@ ROOMS = {
         of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
         ("batch", "check", "daemon_threads", "run", "scenarios.*"),
     ),
-    "rundir": Room((*METRICS, "diagnosis", "conformance"), of("msgspec"), ANY_IO),
+    "rundir": Room((*METRICS, "diagnosis"), of("msgspec"), ANY_IO),
     "loadgen": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "ledger", "load", "locust_process", "prompts", "prompts.*", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
