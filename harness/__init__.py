@@ -2,8 +2,8 @@
 
 Data flows one way: socket, reads, events, deltas, record, judgement, report.
 
-The five doors are the functions `probe`, `check`, `load`, `cancel` and `diagnose`. Each takes a URL or a `Target` and
-returns a value. docs/python.md shows them at work.
+The five functions to call are `probe`, `check`, `load`, `cancel` and `diagnose`. Each takes a URL or a `Target` and
+returns a value. docs/python.md has examples.
 """
 
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamgauge.version import __version__
 
-# Imported at the first use of a name: `import streamgauge` stays cheap, and no door loads what only another one needs.
+# Each name is imported at its first use: `import streamgauge` stays cheap, and a function loads only its own modules.
 if TYPE_CHECKING:
     from streamgauge.conformance.check import check
     from streamgauge.conformance.permissions import Allowed

@@ -1,4 +1,4 @@
-"""Errors, arranged by who has to act.
+"""Errors, arranged by the party that must act.
 
 StreamgaugeError
 ├── UsageError       the caller: an option, file or URL cannot be used (exit 2)
@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 
 
 class StreamgaugeError(Exception):
-    """Base: `message` says what was expected and what came, `hint` what to do about it."""
+    """Base class. `message` says what was expected and what came instead, `hint` says what to do about it."""
 
     exit_code = ExitCode.CANNOT_MEASURE
 
@@ -31,7 +31,7 @@ class StreamgaugeError(Exception):
 
 
 class UsageError(StreamgaugeError):
-    """The command line, a target file or another input of the caller's cannot be used."""
+    """The command line, a target file or another input of the caller cannot be used."""
 
     exit_code = ExitCode.USAGE
 

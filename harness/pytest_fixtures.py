@@ -1,4 +1,4 @@
-"""The fixture `streamgauge_stream`: as `streamgauge.probe`, but without a connection it gives an outcome, too."""
+"""The fixture `streamgauge_stream`: like `streamgauge.probe`, but a failed connection is an outcome too."""
 
 from typing import Any, Final
 

@@ -21,7 +21,7 @@ _SCALE: Final = {
 _DURATION: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|µs|ms|s|m|h)")
 
 
-def parse_duration(text: str, what: str = "duration") -> int:
+def parse_duration(text: str, label: str = "duration") -> int:
     """Nanoseconds of `200ms`, `1.5s`, `2m30s` or `0`. Raises UsageError on anything else."""
     stripped = text.strip()
     if stripped == "0":
@@ -29,7 +29,7 @@ def parse_duration(text: str, what: str = "duration") -> int:
     parts = _DURATION.findall(stripped)
     if not parts or "".join(number + unit for number, unit in parts) != stripped:
         raise UsageError(
-            f"{what} {text!r} is not a duration",
+            f"{label} {text!r} is not a duration",
             "write a number and a unit: 200ms, 1.5s, 2m30s (a bare 0 is allowed)",
         )
     return sum(round(Fraction(number) * _SCALE[unit]) for number, unit in parts)
@@ -39,11 +39,11 @@ LONGEST_NS: Final = 7 * 24 * 3600 * SECOND
 """Longer than any run: a longer wait is a typing error."""
 
 
-def parse_bounded(text: str, what: str) -> int:
+def parse_bounded(text: str, label: str) -> int:
     """Nanoseconds of a duration of at most a week. Raises UsageError on anything else."""
-    value = parse_duration(text, what)
+    value = parse_duration(text, label)
     if value > LONGEST_NS:
-        raise UsageError(f"{what} {text!r} is longer than a week", "write for example 30s, 10m or 2h")
+        raise UsageError(f"{label} {text!r} is longer than a week", "write for example 30s, 10m or 2h")
     return value
 
 

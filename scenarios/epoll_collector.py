@@ -64,14 +64,14 @@ def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | 
 
 
 def announce_start(start_ns: int | None) -> None:
-    """A stream is due to start at `start_ns` (epoch ns): wake no greenlet just before it. None takes that back."""
+    """Wake no greenlet just before `start_ns` (epoch ns), because a stream must start then. None cancels this."""
     _collector(gevent.get_hub()).next_start_ns = start_ns
 
 
 def polled_before(taken_ns: int) -> int | None:
     """When all sockets were polled for the last time before the poll that took a read at `taken_ns` (epoch ns).
 
-    What the later poll found in a socket arrived after the earlier one. None when that poll is not remembered.
+    Bytes that the later poll found arrived after the earlier poll. None when the earlier poll is not remembered.
     """
     return _collector(gevent.get_hub()).poll_times.before(taken_ns)
 

@@ -1,7 +1,7 @@
-"""How late this process's event loop runs, by a timer against the clock, and the CPU that the process used.
+"""Measures how late this process's event loop runs (a timer against the clock) and how much CPU the process uses.
 
-The kernel's stamp of a read is exact unless two tokens share it. How long the first of them may have waited in the
-socket is bounded by how late the loop ran around that time: the verdict on the client rests on that bound.
+The kernel's stamp of a read is exact unless two tokens share it. Then the first token waited in the socket, but not
+longer than the loop was late around that time. The verdict on the client rests on this bound.
 """
 
 import os

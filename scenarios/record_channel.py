@@ -1,6 +1,6 @@
-"""The way of records from workers on other machines to the master, over Locust's own messages: both of its ends.
+"""Sends records from workers on other machines to the master, over Locust's own messages. Both ends are here.
 
-Locust's `--processes` on one machine does without it: its processes append to one file.
+Locust's `--processes` on one machine does not need it: its processes append to one file.
 """
 
 import logging
@@ -152,7 +152,7 @@ class Shipper:
 
 
 class _Peer:
-    """The master's knowledge of one worker."""
+    """The state that the master keeps of one worker."""
 
     def __init__(self, directory: Path, worker: int, host: str) -> None:
         self.inbox = Inbox()
@@ -220,7 +220,7 @@ class Receiver:
             raise
 
     def _collect(self, **_: Any) -> None:
-        """Before Locust sends the workers away: make them stop their users, and wait for their last records."""
+        """Before Locust dismisses the workers, make them stop their users, and wait for their last records."""
         self._runner.send_message(_FINISH)
         printed_ns = began_ns = time.monotonic_ns()
         while waiting := [peer for peer in self._peers.values() if peer.is_awaited]:

@@ -88,7 +88,7 @@ class Prepared(NamedTuple):
 
 
 class StreamingUser(User):
-    """One user with one connection. `stream` is what a task calls."""
+    """One user with one connection. A task calls `stream`."""
 
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process

@@ -1,4 +1,4 @@
-"""What `streamgauge load --worker` runs: it asks a master for its job and becomes a Locust worker of that master.
+"""`streamgauge load --worker` runs this module: it gets a job from a master and becomes a Locust worker of it.
 
 The master's settings come over Locust's connection, which is neither encrypted nor authenticated. So they hold no
 secret, the scenario must be installed here, and a key is used only from the variable that --api-key-env names here.
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _ask(host: str, port: int) -> Any:
-    """The master's job. Raises CannotMeasure when none answers."""
+    """The master's job. Raises CannotMeasure when no master answers."""
     name = f"{socket.gethostname()}_{uuid4().hex}"
     try:
         socket.getaddrinfo(host, port)  # zmq would retry an unknown name without end

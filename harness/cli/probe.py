@@ -67,7 +67,7 @@ def _print_timeline(stream: Stream) -> None:
     table.add_column("moment")
     table.add_column("", overflow="fold")
     for mark in marks(transcript):
-        table.add_row(show_ms(mark.at_ns), mark.what, safe(mark.note))
+        table.add_row(show_ms(mark.at_ns), mark.name, safe(mark.note))
     out.print(table)
 
     gaps = gaps_ns(record)

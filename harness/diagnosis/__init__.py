@@ -1,1 +1,1 @@
-"""Who holds tokens back and who keeps generating after the reader left: delivery, products, lockstep, cancellation."""
+"""Diagnosis: which hop holds tokens back, and which upstream goes on generating after its client left."""

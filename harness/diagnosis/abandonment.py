@@ -1,4 +1,4 @@
-"""Streams that users left in a load run, and how the upstream reacted, by its ledger. Pure."""
+"""The streams that users left in a load run, and how the upstream reacted according to its ledger. Pure."""
 
 from collections.abc import Iterable, Mapping
 

@@ -57,12 +57,12 @@ def run_matrix(
     for phase in PHASES:
         for method in METHODS_HTTP2 if target.http2 else METHODS:
             progress(f"{label}: {phase.name}, {method.value.upper()}")
-            rows.append(_one(client, target, mock, offset, label, phase, method))
+            rows.append(_leave_and_judge(client, target, mock, offset, label, phase, method))
     return rows
 
 
 def leave(client: StreamClient, target: Target, stream_id: str, phase: Phase, method: Close) -> Transcript:
-    """Start the stream of a phase and leave it at the moment of the phase, by the given method."""
+    """Start a stream and close it with `method` at the moment that `phase` describes."""
     prompt = f"{target.prompt} {directive(id=stream_id, tokens=TOKENS, ttft=phase.ttft, itl=ITL)}"
     spec = target.request(prompt)
 
@@ -95,7 +95,10 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
 
 
 def _rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
-    """Read a short stream to its end. An endpoint that forwards nothing would otherwise look perfect."""
+    """Read a short stream to its end, and make sure that it came from the mock.
+
+    An endpoint that forwards nothing to the mock would otherwise waste no token and look perfect.
+    """
     stream_id = _new_id()
     prompt = f"{target.prompt} {directive(id=stream_id, tokens=3, ttft='1ms', itl='1ms')}"
     transcript = client.run(target.request(prompt), dialect=target.reader(), deadline_s=30)
@@ -109,7 +112,7 @@ def _rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
         )
 
 
-def _one(
+def _leave_and_judge(
     client: StreamClient, target: Target, mock: MockControl, offset: Offset, label: str, phase: Phase, method: Close
 ) -> CancelRow:
     stream_id = _new_id()

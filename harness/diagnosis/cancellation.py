@@ -80,7 +80,7 @@ class Upstream(NamedTuple):
     written_bytes: int = 0
 
     def finished_before(self, close_ns: int) -> bool:
-        """Whether there was nothing left to cancel."""
+        """Whether the last token was written before `close_ns`, so that nothing was left to cancel."""
         return self.end == "complete" and bool(self.token_ns) and self.token_ns[-1] <= close_ns
 
 
@@ -129,7 +129,7 @@ def judge_cancellation(
 
 
 def _cause(delay_ns: int, phase: str) -> str | None:
-    """The known mechanism that explains a delay; None when none does."""
+    """The known mechanism that explains this delay; None without a known one."""
     if _DOTNET_DRAIN_NS[0] <= delay_ns <= _DOTNET_DRAIN_NS[1]:
         return (
             "2.0 s is .NET's ResponseDrainTimeout: the response was dropped, not cancelled; "

@@ -1,4 +1,4 @@
-"""Which product holds a stream back, and what to change there."""
+"""Finds the product that holds a stream back, and the changes that stop it."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from streamgauge.units import ns_to_ms
 from streamgauge.wire import Head
 
 COMPRESSION_FIX: Final = ConfigFix(
-    "whatever compresses text/event-stream",
+    "the hop that compresses text/event-stream",
     ["leave text/event-stream out of the compressed types", "or flush the compressor after each event"],
 )
 _COMPRESSION_CHECK: Final = "flush.compression-flushes"
@@ -28,7 +28,7 @@ class Culprit(NamedTuple):
 
 
 def culprit_of(head: Head | None, pattern: Pattern, window_ns: int | None) -> Culprit | None:
-    """The proxy that the headers name, else the one that a telling window gives away; None when nothing does."""
+    """The proxy that the headers name, else the proxy with this typical time between bursts; None when unknown."""
     for culprit in _proxies():
         if culprit.product.is_marked_in(head):
             return culprit
@@ -41,19 +41,19 @@ def culprit_of(head: Head | None, pattern: Pattern, window_ns: int | None) -> Cu
 
 
 def proxy_fixes(culprit: Culprit | None) -> list[ConfigFix]:
-    """What stops the culprit from buffering; the fixes for the suspected proxy where no product is known."""
+    """The changes that stop `culprit` from buffering. With None, the changes for the suspected proxies."""
     known = [culprit] if culprit else [suspect for suspect in _proxies() if suspect.buffering.suspected]
     return [fix for proxy in known for fix in proxy.buffering.config_fixes]
 
 
 def compression_fixes(culprit: Culprit | None) -> list[ConfigFix]:
-    """What stops compression from holding tokens back: the general fix, and the culprit's own."""
+    """The changes that stop compression from holding tokens back: the general fix, then the culprit's own."""
     own = culprit.product.fix_for(_COMPRESSION_CHECK) if culprit else None
     return [COMPRESSION_FIX] + ([ConfigFix(culprit.product.name, own.content.split("\n"))] if culprit and own else [])
 
 
 def application_fixes(head: Head | None) -> list[ConfigFix]:
-    """What makes the application flush: one that the headers name, else every application."""
+    """The changes that make the application flush: of the applications that the headers name, else of all."""
     named = products_in([head]) & applications()
     makers = [product for product_id, product in products().items() if product_id in (named or applications())]
     return [fix for product in makers if product.buffering for fix in product.buffering.config_fixes]

@@ -108,10 +108,10 @@ def play(
 def measure_buffer(
     client: StreamClient, spec: RequestSpec, dialect: Dialect | None, mock: MockControl, stream_id: str
 ) -> int | None:
-    """The buffer size of a path that failed lockstep: the body bytes of its first burst.
+    """Measure the buffer of a path that failed lockstep: the body bytes of its first burst.
 
     None when nothing arrived before the last release. `spec` must ask for a lockstep stream of MEASURE_TOKENS tokens.
-    Each release doubles the tokens, so a dozen releases find any buffer.
+    Each release doubles the number of tokens, so 13 releases reach MEASURE_TOKENS.
     """
     steps = [(2**power, MEASURE_STEP_S) for power in range(MEASURE_TOKENS.bit_length())]
     return _play(client, spec, dialect, mock, stream_id, MEASURE_TOKENS, steps, len(steps), once=True).first_burst

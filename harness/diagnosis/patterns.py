@@ -80,11 +80,11 @@ class DiagnosisFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(NamedTuple):
-    """One paced stream as delivered. Times are ns since the request was sent; parallel lists.
+    """One paced stream as it arrived, in parallel lists. Times are ns since the request was sent.
 
-    `arrived_ns` and `read` have an item a token; `read_ns` and `read_bytes` an item a read that brought body bytes.
-    `read` is the index into those two. `emitted_ns` is when the upstream wrote each token, None where unknown.
-    `itl_ns` is the pace at which the upstream wrote.
+    `arrived_ns` and `read` have an item for each token; `read_ns` and `read_bytes` have an item for each read that
+    brought body bytes, and `read` is an index into them. `emitted_ns` is when the upstream wrote each token, None where
+    unknown. `itl_ns` is the time between two tokens at the upstream.
     """
 
     arrived_ns: list[int]
@@ -159,7 +159,7 @@ def token_groups(delivery: Delivery) -> list[int]:
 
 
 def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
-    """Classify a path from a stream paced fast. The same stream paced slower tells a buffer size from a timer."""
+    """Classify a path by a fast stream. The same stream at a slower pace tells a full buffer from a timer."""
     tokens = len(fast.arrived_ns)
     groups = token_groups(fast)
     if tokens < 2:
@@ -181,7 +181,7 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
 
 
 def _single(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str) -> Shape:
-    """One token a burst: the path passes tokens through, unless each one arrives only when the next is written."""
+    """One token in each burst: pass-through, unless each token arrives only when the next token is written."""
     behind = _lag_in_tokens(fast)
     if behind is None:
         return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [summary])
@@ -204,12 +204,12 @@ def _lag_in_tokens(delivery: Delivery) -> tuple[int, float] | None:
 
 
 def _held(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str) -> Shape:
-    """Several tokens a burst. A buffer of a fixed size gives equal bytes at both paces, a timer gives equal spacing."""
+    """Several tokens in each burst. At both paces a buffer gives bursts of equal size, a timer gives equal spacing."""
     size, window = _size_and_window(fast)
     by_size = f"{summary}; a burst holds {size:,} bytes" if size else summary
     by_time = f"{summary}; a burst comes every {show_ms(window)}" if window else summary
     if slow is None or len(token_groups(slow)) < 3:
-        # At one pace a buffer size and a timer look alike.
+        # At one pace a full buffer and a timer look the same.
         return Shape(Pattern.BLOCK_BUFFERED, size, window, len(groups), [by_size, "measured at one pace only"])
     slow_size, slow_window = _size_and_window(slow)
     sizes_agree = _ratio(size, slow_size)

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to change: `code` to paste, or `text` where no code says it. Exactly one of the two is given.
+    """A change: `code` to paste, or `text` for a change that is not code. Exactly one of the two is given.
 
     `language` is given where the code is not in the product's own language.
     """
@@ -72,8 +72,8 @@ class Place(Advice, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Buffering(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a product holds streams back, and the fix. The same fix answers `checks`, a list of check ids.
 
-    `why` is what a proxy does by default. `window_ms`, the least and the greatest time between two bursts, gives away
-    a proxy that names itself in no header. `suspected` marks the proxy to suspect where nothing names one.
+    `why` describes the default of a proxy. `window_ms`, the least and the greatest time between two bursts, identifies
+    a proxy that no header names. `suspected` marks the proxy to suspect when neither a header nor a time names one.
     `alternatives` are other places that stop the buffering.
     """
 
@@ -92,8 +92,8 @@ class Buffering(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A product: how to recognise it and how to fix it.
 
-    `marks` maps the name of a response header to lower-case texts: a value that contains one of them gives the product
-    away. `language` is what Markdown writes after a code fence for the product's code.
+    `marks` maps the name of a response header to lower-case texts: a value that contains one of them identifies the
+    product. `language` is the word after a Markdown code fence for the product's code.
     """
 
     name: str
@@ -127,7 +127,7 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return None if advice.code is None else advice.language or self.language
 
     def is_marked_in(self, head: Head | None) -> bool:
-        """Whether a header of the response gives the product away."""
+        """Whether a header of the response identifies the product."""
         return head is not None and any(
             text in value.lower()
             for header, texts in self.marks.items()
@@ -174,7 +174,7 @@ def applications() -> frozenset[str]:
 
 @cache
 def fixes_for(check_id: str) -> Mapping[str, str]:
-    """What to change in each product that fails a check, by the product's id."""
+    """The change to make in each product when it fails this check, by the product's id."""
     fixes = {product_id: product.fix_for(check_id) for product_id, product in products().items()}
     return {product_id: fix.content for product_id, fix in fixes.items() if fix is not None}
 
@@ -193,7 +193,7 @@ def _snippet(check_id: str, product_id: str, content: str) -> Snippet:
 
 
 def products_in(heads: Iterable[Head | None]) -> frozenset[str]:
-    """The ids of the products that some response heads give away; empty when none is known."""
+    """The ids of the products that the headers of these responses identify; empty when none is known."""
     known = [head for head in heads if head is not None]
     return frozenset(
         product_id for product_id, product in products().items() if any(product.is_marked_in(head) for head in known)
@@ -202,5 +202,5 @@ def products_in(heads: Iterable[Head | None]) -> frozenset[str]:
 
 @cache
 def marked_headers() -> tuple[str, ...]:
-    """The names of the headers that can give a product away, in lower case."""
+    """The names of the headers that can identify a product, in lower case."""
     return tuple(sorted({header for product in products().values() for header in product.marks}))

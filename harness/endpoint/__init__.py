@@ -1,1 +1,1 @@
-"""The endpoint under test and how it is asked: a target, one stream at a time, and the mock's ledger behind it."""
+"""The endpoint under test: its target, the client that opens one stream at a time, and the ledger of the mock."""

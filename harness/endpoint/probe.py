@@ -16,7 +16,7 @@ DEADLINE_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Stream:
-    """A stream. Times are ns from its start; `transcript` has everything else that was captured."""
+    """One stream, read to its end. Times are ns since its start; `transcript` has everything else that was captured."""
 
     transcript: Transcript
 
@@ -101,9 +101,9 @@ def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float 
 
 
 def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:
-    """One stream of a target that is ready; without a connection its outcome is `connect_error`.
+    """One stream of a target that is complete. Without a connection its outcome is `connect_error`.
 
-    Raises CannotMeasure when the form of the request has to be tried out first, and nothing listens there.
+    Raises CannotMeasure when the target is not settled (so requests must be tried first) and nothing listens there.
     """
     with StreamClient.to(target) as client:
         settled = settle(client, target)

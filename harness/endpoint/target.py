@@ -88,7 +88,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def settled(self) -> bool:
-        """Whether method and place of the prompt follow from the fields, so that nothing has to be tried."""
+        """Whether the fields determine the method and the place of the prompt, so that no alternative must be tried."""
         named = self.method or self.body or self._request_dialect()
         return bool(named) or prompt_parameter(self.url) is not None
 
@@ -107,7 +107,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return AUTHORIZATION if dialect is None else dialect.key_header
 
     def alternatives(self) -> "list[Target]":
-        """The forms of request to try with this endpoint, likeliest first; only one when the target is settled."""
+        """The requests to try with this endpoint, the likeliest first; only one when the target is settled."""
         if self.settled:
             return [self]
         return [
@@ -154,9 +154,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         )
 
     def _fill(self, prompt: str, max_tokens: int | None) -> _Filled:
-        """Put the prompt where the user marked its place, else into the user's body or query, else as the dialect does.
+        """Put the prompt at the user's placeholder, else into the user's body or query, else where the dialect has it.
 
-        A dialect that only the path tells adds its headers, and its query where it would post.
+        A dialect that was recognised only by the path adds its headers, and its query if its own request has a body.
         """
         dialect = self._request_dialect()
         template = RequestTemplate("", None, {}) if dialect is None else self._template(dialect, prompt, max_tokens)

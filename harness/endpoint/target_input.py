@@ -1,4 +1,4 @@
-"""From what a user wrote to a target that can be asked: the target file, the completed URL, the key, all checked."""
+"""Turns the user's input into a usable target: reads the target file, completes the URL, adds the key, checks all."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def load_target(path: Path) -> Target:
 
 
 def as_target(given: str | Target) -> Target:
-    """A URL or a target, ready to be asked. Raises UsageError on every field that cannot be used."""
+    """A usable target from a URL or a target. Raises UsageError on every field that cannot be used."""
     return ready(Target(url=given) if isinstance(given, str) else given)
 
 
@@ -46,7 +46,7 @@ def ready(target: AnyTarget) -> AnyTarget:
 
 
 def at_vendor_path(target: AnyTarget) -> AnyTarget:
-    """A target whose URL is only a host gets the path where the vendor serves its dialect; others stay as they are."""
+    """Complete a URL that is only a host with the path at which the vendor serves the dialect. Other URLs stay."""
     dialect, parts = target.reader(), urlsplit(target.url)
     if dialect is None or dialect.path is None or parts.path not in ("", "/"):
         return target

@@ -1,1 +1,1 @@
-"""What a load asks of an endpoint: arrivals, stages, prompts, and the job that travels to every process."""
+"""The load: arrivals, stages, prompts, the run under Locust, and the job that every process of the run gets."""

@@ -22,14 +22,14 @@ LOG: Final = "locust.log"
 _STOP_WAIT_S: Final = 15.0
 _SHIPPED_WAIT_S: Final = 600.0  # for workers on other machines, which may still have records to send
 _GRACE_S: Final = 5.0
-"""The processes end the run themselves, to the millisecond; Locust's own limit, in whole seconds, comes after it."""
+"""The processes end the run themselves, to the millisecond. Locust's own limit has whole seconds, so it comes later."""
 
 Child = subprocess.Popen[bytes]
 
 
 @contextmanager
 def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
-    """Locust with the job of this plan; its output goes to locust.log. It has ended when this block has."""
+    """Run Locust with the job of this plan; its output goes to locust.log. Locust has ended when the block ends."""
     # A session of its own: Ctrl-C in a terminal reaches Locust once, from here, and not from the terminal too.
     with (plan.directory / LOG).open("wb") as log, _terminate_as_interrupt():
         child = Child(

@@ -1,4 +1,4 @@
-"""What a load reports while it runs: events for a callback. `print` is such a callback: each event has a text."""
+"""The events that a load passes to its progress callback. Each event has a text, so `print` can be the callback."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from streamgauge.units import SECOND, plural
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A master waits for workers on other machines; `join_command` is what to run there."""
+    """A master waits for workers on other machines. `join_command` is the command to run there."""
 
     workers: int
     join_command: str
@@ -21,9 +21,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The run at `now_ns` (epoch), twice a second. Until it has begun, `waiting_for` says what it waits for.
+    """The state of the run at `now_ns` (epoch), twice a second. Before the run begins, see `waiting_for`.
 
-    `totals` are the run's own and go on changing: take what you need of them before the callback returns.
+    `totals` is not a copy and goes on changing: read the figures that you need before the callback returns.
     """
 
     totals: Totals
@@ -47,7 +47,7 @@ class Stopping:
     reason: str | None = None
 
     def __str__(self) -> str:
-        return f"stopping{f', {self.reason}' if self.reason else ''}: what has been measured is kept ..."
+        return f"stopping{f', {self.reason}' if self.reason else ''}: everything measured so far is kept ..."
 
 
 LoadEvent = Waiting | Running | Stopping

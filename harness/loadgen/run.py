@@ -1,4 +1,4 @@
-"""Runs a load: one stream to see that there is one, then Locust in a child process, then the figures.
+"""Runs a load: first one stream as a test, then Locust in a child process, then the figures.
 
 Nothing is printed here: progress goes to a callback, and the result is a value.
 """
@@ -34,7 +34,7 @@ from streamgauge.units import MS, plural
 
 _REFRESH_S: Final = 0.5
 _LAST_MOMENT_NS: Final = 100 * MS
-"""Arrivals that were due so shortly before a run was cut short do not count as missing."""
+"""Arrivals due within this time before a run was cut short do not count as missing."""
 
 
 def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) -> LoadResult:
@@ -54,7 +54,7 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
 
 
 def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
-    """Find every mistake that can be found before an earlier run is removed; the settled target and one stream."""
+    """Look for mistakes before an earlier run is removed. Returns the settled target and one stream of it."""
     if plan.cluster is not None:
         without_key(target)  # raises when the target has a secret that must not be sent to workers
     if target.mock is not None:
@@ -145,7 +145,7 @@ def _added(reader: runs.RecordReader, totals: Totals, directory: Path) -> Iterat
 
 
 def _waits_for(plan: LoadPlan) -> str:
-    """What a run that has not begun waits for."""
+    """A phrase for the user: what the run waits for before it begins."""
     if plan.cluster is None:
         return "starting"
     return f"{len(read_accounts(plan.directory))} of {plural(plan.cluster.workers, 'worker')} here"
@@ -184,7 +184,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
 
 
 def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended) -> OpenLoop | None:
-    """What became of the schedule; of a run that was cut short, up to that moment."""
+    """How well the run kept its schedule, up to the moment at which it ended or was cut short."""
     workload = plan.workload
     if not workload.is_open:
         return None

@@ -8,7 +8,7 @@ from streamgauge.units import SECOND, ns_to_ms
 
 
 class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
-    """`open_loop` of run.json. `planned` arrivals were due before the run ended; `dropped` of them never started.
+    """`open_loop` of run.json. `planned` counts the arrivals due before the run ended, `dropped` those never started.
 
     `late` started more than `late_limit_ms` after their time. Rates are over the whole schedule, warm-up included.
     """
@@ -33,17 +33,17 @@ class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
         """The warning that belongs to the rate; None when every arrival started in time."""
         if not self.late and not self.dropped:
             return None
-        what = (
+        counts = (
             f"{self.late:,} of {self.planned:,} arrivals started more than {self.late_limit_ms:g} ms late and "
             f"{self.dropped:,} never started"
         )
         if self.closed:
             return (
-                f"The open loop became a closed loop: with at most {self.max_streams} streams open, {what}. Latencies "
-                "from the actual start leave out that wait; ttft_intended and e2e_intended include it."
+                f"The open loop became a closed loop: with at most {self.max_streams} streams open, {counts}. "
+                "Latencies from the actual start leave out that wait; ttft_intended and e2e_intended include it."
             )
         return (
-            f"The client did not keep its schedule: {what}. ttft_intended and e2e_intended include that delay; "
+            f"The client did not keep its schedule: {counts}. ttft_intended and e2e_intended include that delay; "
             "latencies from the actual start leave it out."
         )
 

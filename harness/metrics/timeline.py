@@ -13,7 +13,7 @@ class Mark(NamedTuple):
     """A moment (ns since the start), its name, and a note."""
 
     at_ns: int
-    what: str
+    name: str
     note: str = ""
 
 

@@ -8,7 +8,7 @@ The kernel's stamps make a late read harmless as long as a read holds one segmen
   200 tokens/s a client that is 300 ms behind still reads lags below 5 ms. The lateness of its event loop shows it.
 - A read without a stamp: its time is the client's own.
 
-So the verdict rests on these bounds. Lag and lateness alone delay no stamp; they only delay a user's next action.
+So the verdict rests on these bounds. Lag and lateness alone do not delay a stamp; they only delay a user's next action.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class Validity(msgspec.Struct, frozen=True):
 
 
 class ClientEvidence(NamedTuple):
-    """What a run knows about its client. Times in ms, shares as fractions; None is unknown."""
+    """The facts of a run about its client. Times are in ms, shares are fractions, None means unknown."""
 
     ttft_bound_p99: float | None = None
     itl_bound_p99: float | None = None
@@ -63,14 +63,14 @@ class Limit(NamedTuple):
 
 
 LIMITS: Final = (
-    Limit("ttft_bound_p99", "TTFT error bound p99", 5, 50, "this client may report TTFT too late by that much"),
+    Limit("ttft_bound_p99", "TTFT error bound p99", 5, 50, "this client may report TTFT this much too late"),
     Limit("itl_bound_p99", "ITL error bound p99", 5, 50, "tokens may have waited for each other in this client"),
     Limit(
         "loop_late_p99",
         "event loop lateness p99",
         100,
         None,
-        "users began the next stream late: less load",
+        "users began the next stream late, so the load was smaller",
     ),
     Limit("unstamped_share", "share of reads without a kernel stamp", 0.01, None, "their times are the client's own"),
     Limit(
@@ -78,7 +78,7 @@ LIMITS: Final = (
         "share of a core that a process used or waited for",
         0.9,
         None,
-        "no time to spare",
+        "the process had no CPU time to spare",
     ),
     Limit("schedule_delay_p99", "schedule delay p99", 10, None, "streams began later than the load model wanted"),
 )
@@ -178,7 +178,7 @@ def _wait_without_loop_lag_ns(record: StreamRecord, read: int) -> int | None:
 
 
 def _since_last_read_ns(record: StreamRecord, read: int) -> int:
-    """Time since the read before, which emptied the socket: the bytes of this read came after it."""
+    """Time since the previous read. That read emptied the socket, so the bytes of this read arrived after it."""
     reads = record.reads
     before = reads.at_ns[read - 1] + reads.lag_ns[read - 1] if read else record.sent_ns or 0
     return max(reads.at_ns[read] - before, 0)

@@ -1,4 +1,4 @@
-"""The stream record: one stream in a form from which every metric, verdict and report can be recomputed.
+"""The stream record: the data of one stream from which every metric, verdict and report can be computed again.
 
 A token's time is the time of the read that completed its event. So the record stores each read once and, for each
 token event, the index of its read. Two tokens with the same index arrived together: coalescing stays visible.
@@ -35,7 +35,7 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One stream. What did not happen is absent.
+    """One stream. A field whose event did not happen is absent.
 
     `start_ns` and `intended_ns` (when an open loop wanted the stream to start) are epoch ns. `dns_ns`, `connect_ns`,
     `tunnel_ns`, `tls_ns` and `handshake_ns` (TCP's own handshake, measured by the kernel) are durations.

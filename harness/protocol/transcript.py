@@ -1,4 +1,4 @@
-"""A stream as understood: what checks judge and records are made from. Values only."""
+"""The transcript: a stream after interpretation. Checks judge it, and records are made from it. Values only."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def first_of(deltas: Iterable[Found], kind: Kind) -> Found | None:
 
 @dataclass(slots=True)
 class Transcript:
-    """A stream as understood; `lines` and `body` are filled only by a reader that keeps them.
+    """A stream after interpretation. `lines` and `body` are filled only by a reader that keeps them.
 
     `pending` is the line that the end of the body left without terminator, `undispatched` whether fields were left
     without the blank line that dispatches them. `bare` is the range of the body with an error that the dialect's

@@ -1,1 +1,1 @@
-"""The run directory: what a run leaves on disk, written while it runs and read by every report."""
+"""The run directory: the files of a run, written while it runs and read by every report."""

@@ -122,7 +122,7 @@ def _loss(account: Account) -> str:
     at_least = "at least " if account.remote and not account.ended else ""
     text = (
         f"Worker {account.worker} on {account.host} {how}. Last seen at {seen} UTC, when it had started {at_least}"
-        f"{account.started:,} streams, of which {account.recorded:,} are recorded: {at_least}{account.lost:,} are lost."
+        f"{account.started:,} streams. {account.recorded:,} of them are recorded, {at_least}{account.lost:,} are lost."
     )
     if account.ended:
         return text

@@ -1,4 +1,4 @@
-"""Ships records from a worker to the master (go-back-N): in batches, in order, each once, none lost silently.
+"""Ships records from a worker to the master in batches (go-back-N): in order, each exactly once, no silent loss.
 
 A worker writes every record to a local file first and sends from there, so records that wait for a slow master are on
 disk and not in memory. Records are numbered from 0 in the order of writing, and a batch has the number of its first

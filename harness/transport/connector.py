@@ -1,7 +1,7 @@
 """Opening a connection: name look-up, TCP or Unix socket, a proxy's tunnel, TLS.
 
-Each phase is timed on the monotonic clock. One deadline bounds them all together: with a timeout a phase, a server that
-sends its handshake byte by byte would never time out.
+Each phase is timed on the monotonic clock. One deadline limits all phases together, so that a server which sends its
+handshake byte by byte also runs into it.
 """
 
 import contextlib

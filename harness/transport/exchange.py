@@ -1,4 +1,4 @@
-"""The reading of one response into a Capture: waiting, time limits, leaving early, reuse of the connection at the end.
+"""Reads one response into a Capture: waits, keeps time limits, leaves early, returns the connection for reuse.
 
 There are two ways to read. Without a `watch`, `step` blocks for one read and parses it at once. With a `watch`, an
 event loop calls `_take`, which only stores the read. Parsing many reads at once costs a third of parsing each, and
@@ -68,7 +68,7 @@ class Parser(Protocol):
         """The bytes that end this response but not the connection; empty where only closing the connection ends it."""
 
     def release(self) -> None:
-        """Take no more."""
+        """Take no more bytes."""
 
 
 def raise_for_end(capture: Capture) -> None:

@@ -52,7 +52,7 @@ def test_a_floor_is_measured_kept_and_shown_beside_a_load(streamgauge: Run, mock
     [
         (("calibrate", "--tokens", "100", "--itl", "1s"), "--duration is 10s"),
         (("calibrate", "--itl", "soon"), "--itl 'soon' is not a duration"),
-        (("load", "http://127.0.0.1:9/", "--calibration", "/nowhere"), "holds no calibration.json"),
+        (("load", "http://127.0.0.1:9/", "--calibration", "/nowhere"), "has no calibration.json"),
         (("load", "http://127.0.0.1:9/", "--slo", "ttft p95 500ms"), "character 10: expected < or <=, got '500ms'"),
         (("report", ".", "--events"), "add --parquet"),
     ],

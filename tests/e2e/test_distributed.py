@@ -134,7 +134,7 @@ def test_a_killed_remote_worker_is_named_with_the_gap(start: Start, paced: str, 
     assert len(list(RecordReader(tmp_path))) == dead["recorded"] + alive["recorded"]
     (caveat,) = run["caveats"]
     assert caveat.startswith(f"Worker {dead['worker']} on ")
-    assert f"had started at least {dead['started']} streams, of which {dead['recorded']} are recorded" in caveat
+    assert f"had started at least {dead['started']} streams. {dead['recorded']} of them are recorded" in caveat
 
 
 def test_a_worker_uses_no_key_that_it_was_not_told_of(start: Start, paced: str, tmp_path: Path) -> None:

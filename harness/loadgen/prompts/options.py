@@ -62,5 +62,5 @@ def check_place(target: Target, prompts: PromptSource, *, with_length: bool) -> 
 
 
 def _absolute(tokenizer: str) -> str:
-    kind, _, what = tokenizer.partition(":")
-    return f"{kind}:{Path(what).absolute()}" if kind == "file" and what else tokenizer
+    kind, _, path = tokenizer.partition(":")
+    return f"{kind}:{Path(path).absolute()}" if kind == "file" and path else tokenizer

@@ -1,7 +1,7 @@
 """Optional tokenizers, only from this machine: tiktoken from its own cache, tokenizers from a file.
 
-Neither is called while a load runs. Before that, the words are selected that are one token each, and it is tested that
-a text of n such words has n tokens.
+Neither is called while a load runs. Before the load, `exact_words` selects words that are one token each, and tests
+that a text of n of them has n tokens.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ _HINT: Final = "write tiktoken:o200k_base or file:tokenizer.json"
 
 def load(name: str) -> Count:
     """The tokenizer that `--tokenizer` names. Raises UsageError when this machine does not have it."""
-    kind, colon, what = name.partition(":")
-    if not colon or not what or kind not in ("tiktoken", "file"):
+    kind, colon, source = name.partition(":")
+    if not colon or not source or kind not in ("tiktoken", "file"):
         raise UsageError(f"--tokenizer {name!r} is not known", _HINT)
-    return _tiktoken(what) if kind == "tiktoken" else _file(Path(what))
+    return _tiktoken(source) if kind == "tiktoken" else _file(Path(source))
 
 
 def exact_words(count: Count) -> tuple[str, ...]:
-    """The words of which texts have as many tokens as words. Raises UsageError when there are fewer than 64."""
+    """The words that are one token each in every text of them. Raises UsageError when there are fewer than 64."""
     # The first word of a text has no blank before it, and may be split differently.
     words = tuple(word for word in WORDS if count(word) == 1 and count(f"{word} {word}") == 2)
     if len(words) >= FEWEST_WORDS:
@@ -71,7 +71,7 @@ class _NotCachedError(Exception):
 
 @contextmanager
 def _offline(loading: Any) -> Iterator[None]:
-    """Keep tiktoken from downloading. It has no switch for that, but calls `read_file` for everything not cached."""
+    """Keep tiktoken from downloading. It has no such option, but it calls `read_file` for everything not cached."""
 
     def refuse(blobpath: str) -> bytes:
         raise _NotCachedError(blobpath)

@@ -49,7 +49,7 @@ _BODY_SEED: Final = "streamgauge text"
 
 
 class Writer:
-    """Writes texts of `words`: with the same random generator, the same texts on every machine.
+    """Writes texts of `words`. The same random generator gives the same texts on every machine.
 
     After its first words, a text is a piece of one fixed body. Drawing 100,000 words one by one would take a client
     20 ms, which the other streams would show as lag.

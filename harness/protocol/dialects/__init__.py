@@ -1,4 +1,4 @@
-"""The dialects, in the order in which `auto` tries them: the more telling the shape, the earlier."""
+"""The dialects, in the order in which `auto` tries them: the most specific shapes come first."""
 
 import difflib
 
@@ -66,5 +66,5 @@ def detect_line(line: Event) -> tuple[Dialect, str] | None:
 
 
 def at_path(path: str) -> Dialect | None:
-    """The dialect that is spoken at a URL's path, where the path alone tells."""
+    """The dialect of a URL whose path only one dialect uses; else None."""
     return next((dialect for dialect in DIALECTS if dialect.places and dialect.places.search(path)), None)

@@ -66,7 +66,7 @@ def test_it_is_found_in_the_run_directory_or_where_the_caller_says(tmp_path: Pat
 
 
 def test_a_path_without_one_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds no calibration\.json"):
+    with pytest.raises(UsageError, match=r"has no calibration\.json"):
         runs.calibration(tmp_path, tmp_path)
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(UsageError, match="cannot be read"):

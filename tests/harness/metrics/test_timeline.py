@@ -17,7 +17,7 @@ TAPE = [
 def test_moments_come_in_order_with_their_times() -> None:
     capture = play(TAPE)
     capture.connect_ns, capture.tls_ns, capture.sent_ns = 2 * MS, 3 * MS, START_NS + 6 * MS
-    found = [(mark.at_ns // MS, mark.what) for mark in marks(interpret(capture))]
+    found = [(mark.at_ns // MS, mark.name) for mark in marks(interpret(capture))]
     assert found == [
         (2, "connected"), (5, "TLS ready"), (6, "request sent"), (10, "headers"), (100, "first event"),
         (100, "first token"), (110, "stall"), (900, "last token"), (910, "end"),
@@ -25,7 +25,7 @@ def test_moments_come_in_order_with_their_times() -> None:
 
 
 def test_a_stall_says_after_which_token() -> None:
-    (stall,) = [mark for mark in marks(interpret(play(TAPE))) if mark.what == "stall"]
+    (stall,) = [mark for mark in marks(interpret(play(TAPE))) if mark.name == "stall"]
     assert stall.note == "nothing for 790 ms after token 3"
 
 
@@ -54,4 +54,4 @@ def test_a_read_without_a_kernel_stamp_has_no_lag() -> None:
 
 
 def test_a_moment_that_did_not_happen_is_left_out() -> None:
-    assert [mark.what for mark in marks(interpret(play([])))] == ["request sent", "end"]
+    assert [mark.name for mark in marks(interpret(play([])))] == ["request sent", "end"]

@@ -47,14 +47,14 @@ def test_a_killed_process_is_named_with_its_time_and_its_loss() -> None:
     (text,) = losses([Account(worker=1, host="h", started=40, recorded=36, seen_ns=SEEN)])
     assert text == (
         "Worker 1 on h did not end in order (killed, or out of reach). Last seen at 14:14:06 UTC, when it had started "
-        "40 streams, of which 36 are recorded: 4 are lost. Its users were missing from then on, so the load was "
+        "40 streams. 36 of them are recorded, 4 are lost. Its users were missing from then on, so the load was "
         "smaller than planned."
     )
 
 
 def test_what_a_remote_worker_had_started_is_known_only_until_its_last_report() -> None:
     (text,) = losses([Account(worker=1, host="h", started=40, recorded=36, seen_ns=SEEN, remote=True)])
-    assert "started at least 40 streams, of which 36 are recorded: at least 4 are lost" in text
+    assert "started at least 40 streams. 36 of them are recorded, at least 4 are lost" in text
 
 
 def test_a_killed_process_that_lost_no_stream_still_left_the_load() -> None:
