@@ -1,6 +1,6 @@
-"""Durations as people write them (`200ms`, `1.5s`, `2m30s`, `0`), parsed to integer nanoseconds.
+"""Parses durations such as `200ms`, `1.5s`, `2m30s` or `0` to integer nanoseconds.
 
-The grammar is that of the harness (`streamgauge.units`), which the mock does not import; a test compares the two.
+The harness has the same grammar in `streamgauge.units`. The mock does not import the harness; a test compares the two.
 """
 
 import re
@@ -15,7 +15,7 @@ _UNITS_NS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-# The number of digits is bounded, so that a long text costs no long arithmetic.
+# The digits are limited, so that a long text cannot cause slow arithmetic.
 _PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|µs|ms|s|m|h)")
 _WHOLE = re.compile(f"(?:{_PART.pattern})+")
 LONGEST_NS = _UNITS_NS["h"]

@@ -1,4 +1,4 @@
-"""`streamgauge.check`: the conformance checks of one endpoint, as a value."""
+"""`streamgauge.check`: run the conformance checks of one endpoint from Python."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -37,8 +37,8 @@ def check(
     """Check an endpoint. The keywords are the options of `streamgauge check`; `progress` gets (doing, done, total).
 
     `only` and `skip` are globs of check ids or groups. `via` is the URL of a proxy in front of the endpoint: then each
-    finding says whether it is the proxy's. `schema` is a JSON Schema for each payload, or the file that holds it.
-    Raises UsageError on input that cannot be used, and CannotMeasure when there is no stream to judge.
+    finding says whether the proxy causes it. `schema` is a JSON Schema for each payload, or the path of its file.
+    Raises UsageError on invalid input, and CannotMeasure when no stream comes that could be judged.
     """
     options = CheckOptions(
         selected_checks(only, skip),
@@ -51,7 +51,7 @@ def check(
 
 
 def selected_checks(only: Iterable[str], skip: Iterable[str]) -> list[Check]:
-    """The checks that the globs leave. Raises UsageError when a glob matches no check, or no check is left."""
+    """The checks that the globs select. Raises UsageError when a glob matches no check, or no check is left."""
     selected = select(tuple(only), tuple(skip))
     if not selected:
         raise UsageError("--skip leaves no check to run", "--list prints them all")
@@ -59,14 +59,14 @@ def selected_checks(only: Iterable[str], skip: Iterable[str]) -> list[Check]:
 
 
 def checked_via(via: str) -> str:
-    """The URL of the proxy. Raises UsageError when it is not a URL."""
+    """The URL of the proxy, unchanged. Raises UsageError when it is not an HTTP URL."""
     if not re.match(r"https?://[^/]", via):
         raise UsageError(f"--via takes an http:// or https:// URL, got {via!r}", "the address of the proxy")
     return via
 
 
 def payload_schema(schema: Path | Mapping[str, Any]) -> PayloadSchema:
-    """The schema, compiled. Raises UsageError on a file or a schema that cannot be used."""
+    """The compiled schema. Raises UsageError on an unreadable file or an invalid schema."""
     if isinstance(schema, Mapping):
         return PayloadSchema(msgspec.json.encode(schema), "schema")
     try:

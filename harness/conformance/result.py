@@ -1,4 +1,4 @@
-"""Verdicts and what stands behind them. Four axes are kept apart: verdict, level, severity, basis."""
+"""The verdicts of checks, with their evidence. Verdict, level, severity and basis are four separate axes."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -14,7 +14,7 @@ SCHEMA: Final = 1
 
 
 class Verdict(StrEnum):
-    """The answer of a check. A value equals its text: `result.verdict == "fail"`."""
+    """The result of a check. A member equals its text: `result.verdict == "fail"`."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -37,10 +37,10 @@ WORST_FIRST: Final = (
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where it was seen: the scenario, the byte offset in the decoded body, and the bytes there (escaped, bounded).
+    """Where the problem is: the scenario, the byte offset in the decoded body, and the bytes there (escaped, bounded).
 
-    `mark` is the character of the excerpt that shows the byte at the offset, `arrival_ns` when that byte had arrived,
-    from the start of its request.
+    `mark` is the index of the excerpt's character that shows the byte at `offset`. `arrival_ns` is the time from the
+    start of the request to the arrival of that byte.
     """
 
     scenario: str
@@ -60,11 +60,11 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One check's answer, with all that a reader needs to believe it and to act on it.
+    """The result of one check, with its evidence and what to do about it.
 
-    `needs` says what would make an inconclusive check testable; `reproduce` is a command line with secrets masked;
-    `fixes` holds what to paste, by product, beside the general `fix`; `scenarios` are the requests it was judged by;
-    `profile` says how a profile changed the level.
+    `needs` says what would make an inconclusive check testable. `reproduce` is a command line with secrets masked.
+    `fixes` maps a product to configuration to paste; `fix` is the general advice. `scenarios` are the requests that
+    the check judged. `profile` says how a profile changed the level.
     """
 
     id: str
@@ -101,9 +101,9 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
 
 
 class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of a body, or what arrived together: escaped, masked and bounded.
+    """A line of a body, or the bytes that arrived together: escaped, masked and bounded.
 
-    `cited` are the offsets in it that a check quotes, `marks` the characters of `text` that show them.
+    `cited` are the offsets in it that a check quotes; `marks` are the indexes of the characters of `text` at them.
     """
 
     offset: int
@@ -116,7 +116,7 @@ class WireRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WireExchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A request of a scenario and its answer. Times from its start; `size` in bytes of the decoded body."""
+    """A request of a scenario and its answer. Times count from the request's start; `size` is decoded body bytes."""
 
     label: str
     scenario: str
@@ -138,11 +138,10 @@ class WireExchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
 
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`checks.json`: what one target was found to do, and the wire that it was judged by.
+    """`checks.json`: the results of all checks of one target, and the exchanges that they were judged by.
 
-    `dialect_rule` says what recognised the dialect, and `dialect_doubt` what speaks against it; both are absent where
-    it was told.
-    `clients` is what popular clients make of its streams, where that was asked for.
+    `dialect_rule` is the rule that recognised the dialect, and `dialect_doubt` the evidence against it. Both are absent
+    when the user named the dialect. `clients` shows how popular clients read the streams; None without `--clients`.
     """
 
     schema: int = SCHEMA

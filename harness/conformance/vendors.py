@@ -23,7 +23,7 @@ def judge_names(seen: Observed) -> Finding | None:
 def no_error(seen: Observed) -> Finding:
     """The finding for a stream without an error: a defect if the upstream is known to have failed."""
     if seen.scenario != "mid-error":
-        return inconclusive("no error was seen", MOCK)
+        return inconclusive("no error came", MOCK)
     if not seen.upstream:
         return inconclusive("the mock saw no request: its upstream is another one, or the prompt did not arrive", MOCK)
     end = seen.at(len(seen.transcript.body))

@@ -1,4 +1,4 @@
-"""Cancellation: how long until upstream noticed, and what it generated for nobody meanwhile; the worst of each kind."""
+"""Cancellation: how long until the upstream noticed, and how many tokens were wasted; the worst of each kind."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ def draw(run: Run) -> list[Drawing]:
         return []
     rows = pd.DataFrame(
         {
-            # Kind first: what is cut off a long label may be the path, which is mostly the same in all.
+            # A long label is cut at its end, so the path comes last: it is mostly the same in all rows.
             "kind": [label(f"{row.phase} · {row.method} · {row.path}", 44) for row in run.cancellation.rows],
             "seen": [row.seen for row in run.cancellation.rows],
             "delay": pd.Series([row.propagation_ms for row in run.cancellation.rows], dtype="float64"),
@@ -29,13 +29,13 @@ def draw(run: Run) -> list[Drawing]:
 
     def paint(figure: Figure) -> None:
         delay, wasted = figure.subplots(1, 2, sharey=True)
-        never = [not seen for seen in worst["seen"]]
-        told = [
-            "never seen" if gone else (ms(round(value, 3)) if pd.notna(value) else "–")
+        never = [not noticed for noticed in worst["seen"]]
+        labels = [
+            "never noticed" if gone else (ms(round(value, 3)) if pd.notna(value) else "–")
             for gone, value in zip(never, worst["delay"], strict=True)
         ]
-        _bars(delay, worst["delay"], told, BLUE, never)
-        delay.set_xlabel("client close → upstream saw it, ms")
+        _bars(delay, worst["delay"], labels, BLUE, never)
+        delay.set_xlabel("from client close until upstream noticed, ms")
         delay.set_yticks(range(len(worst)), list(worst.index))
         _bars(wasted, worst["wasted"], [number(v) if pd.notna(v) else "–" for v in worst["wasted"]], ORANGE, [])
         wasted.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -55,10 +55,10 @@ def draw(run: Run) -> list[Drawing]:
     ]
 
 
-def _bars(axes: Axes, values: "pd.Series[float]", told: list[str], colour: str, never: list[bool]) -> None:
+def _bars(axes: Axes, values: "pd.Series[float]", labels: list[str], colour: str, never: list[bool]) -> None:
     axes.barh(range(len(values)), values.fillna(0), height=0.6, color=colour)
     top = float(values.max()) if values.notna().any() else 1.0
-    for row, text in enumerate(told):
+    for row, text in enumerate(labels):
         value = values.iloc[row]
         axes.annotate(
             text, (0 if pd.isna(value) else float(value), row), xytext=(5, 0), textcoords="offset points",

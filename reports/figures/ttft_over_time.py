@@ -1,4 +1,4 @@
-"""Time to first token by when the stream began: a queue that grows shows as a rise, a cold start as a first peak."""
+"""Time to first token over the run. A growing queue shows as a rise, a cold start as a first peak."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,8 +28,9 @@ def draw(run: Run) -> list[Drawing]:
         for key, group in binned.groupby("bin")
         if (dist := distribution(value * MS for value in group["ttft_ms"])) is not None
     ]
-    lined = f"; lines: p50 (solid) and p95 (dashed) of every {last / bins:.2g} s" if len(lines) > 1 else ""
+    lined = f"; lines: p50 (solid) and p95 (dashed) of each {last / bins:.2g} s" if len(lines) > 1 else ""
     dots = table.iloc[:: max(len(table) // _DOTS, 1)]
+    sample = "" if len(dots) == len(table) else f" ({len(dots):,} of {len(table):,} shown)"
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -64,7 +65,7 @@ def draw(run: Run) -> list[Drawing]:
         Drawing(
             "ttft-over-time",
             "Time to first token over the run",
-            f"A dot a stream{'' if len(dots) == len(table) else f' ({len(dots):,} of {len(table):,} shown)'}{lined}.",
+            f"Each dot is a stream{sample}{lined}.",
             "Time to first token by start of the stream: p50 "
             f"{ms(round(lines[0][1], 3))} at the beginning, {ms(round(lines[-1][1], 3))} at the end of the run.",
             svg("ttft-over-time", HALF, 300, paint),

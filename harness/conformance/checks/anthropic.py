@@ -230,7 +230,7 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
     expected='event: ping with data: {"type": "ping"}',
 )
 def ping_json(seen: Observed, _case: Case) -> Finding:
-    # Without data it is dispatched to nobody, so it does not show among the events.
+    # Clients never see an event without data, so it is not among the parsed events.
     for block in blocks(seen.transcript):
         if b"ping" in block.values(b"event") and not block.values(b"data"):
             return fail("a ping has no data", seen.at(block.offset))

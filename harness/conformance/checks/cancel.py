@@ -1,4 +1,4 @@
-"""cancel.*: whether the upstream stops when the reader leaves. Judged from the mock's own times."""
+"""cancel.*: whether the upstream stops when the client leaves. The mock's own times decide."""
 
 from typing import Final
 
@@ -40,11 +40,11 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
     row = _row(seen, "mid-stream")
     if row.propagation_ms is None:
         return _never(row, seen)
-    told = f"{row.propagation_ms:.1f} ms after the client left; {row.wasted_tokens} tokens were written for nobody"
+    delay = f"{row.propagation_ms:.1f} ms after the client left; {row.wasted_tokens} wasted tokens"
     if row.verdict == "pass":
-        return met(f"the upstream call was aborted {told}")
+        return met(f"the upstream call was aborted {delay}")
     judged = warn if row.verdict == "warn" else fail
-    return judged(f"the upstream call was aborted only {told}", seen.note(row.note or told))
+    return judged(f"the upstream call was aborted only {delay}", seen.note(row.note or delay))
 
 
 @per_stream(
@@ -59,7 +59,7 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
             guides("cancellation reaches the model"),
             issue("BerriAI/litellm", 34374),
         ),
-        breaks="Prefill is the expensive part, and the server pays for a long prefill that nobody reads.",
+        breaks="Prefill is the expensive part: the server pays for a long prefill whose answer nobody reads.",
         fix="Cancel the upstream call on the disconnect itself, not on the first write that fails.",
     ),
     scenarios=("cancel-early",),
@@ -73,10 +73,10 @@ def before_first_token(seen: Observed, _case: Case) -> Finding:
     row = _row(seen, "before the first token")
     if row.propagation_ms is None:
         return _never(row, seen)
-    told = f"{row.propagation_ms:.1f} ms after the client left"
+    delay = f"{row.propagation_ms:.1f} ms after the client left"
     if row.propagation_ms <= EARLY_MS:
-        return met(f"the upstream call was aborted {told}")
-    return unmet(f"the upstream call was aborted only {told}", seen.note(row.note or told))
+        return met(f"the upstream call was aborted {delay}")
+    return unmet(f"the upstream call was aborted only {delay}", seen.note(row.note or delay))
 
 
 def _row(seen: Observed, phase: str) -> CancelRow:
@@ -84,7 +84,7 @@ def _row(seen: Observed, phase: str) -> CancelRow:
 
 
 def _never(row: CancelRow, seen: Observed) -> Finding:
-    why = row.note or "the upstream never saw the client leave"
+    why = row.note or "the upstream never noticed that the client left"
     if row.verdict == "inconclusive":
-        return inconclusive(why, "a stream that is not cut short or held on its way")
-    return fail(why, seen.note(f"{row.wasted_tokens} tokens were written for nobody, {row.tokens_received} received"))
+        return inconclusive(why, "a stream that nothing cuts short or holds back")
+    return fail(why, seen.note(f"{row.wasted_tokens} wasted tokens, {row.tokens_received} received"))

@@ -1,4 +1,4 @@
-"""cancel.*: what becomes of a server whose clients leave, or read slowly."""
+"""cancel.*: whether a server still works after clients left, and limits what it holds for slow readers."""
 
 from collections import Counter
 from typing import Final
@@ -15,11 +15,11 @@ from streamgauge.conformance.wants import answer
 from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
 
-# What clients leave in an ordinary run, and the storm of --allow-load.
+# The requests that the client leaves in an ordinary run, and the storm that --allow-load adds.
 LEFT: Final = ("http10", "accept", "cancel-mid", "cancel-early", "half-close", "storm")
 SLOWER: Final = 3
 SLOWER_NS: Final = 2 * SECOND
-# Of 50 MB. The buffers of the kernel alone hold 4 MB on a hop over loopback, and 12 MB on two.
+# Of 50 MB. Kernel buffers alone hold 4 MB on one hop over loopback, and 12 MB on two hops.
 MOST_BYTES: Final = 24 * 1024 * 1024
 
 
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 24 * 1024 * 1024
         MUST,
         Severity.CRITICAL,
         Basis.OPS,
-        "After clients have left at unusual moments the next request is answered as before.",
+        "After clients have left at unusual moments, the next request is answered as before.",
         references=(
             guides("a cancel is no failure"),
             issue("clawdotnet/openclaw.net", 47),
@@ -45,16 +45,18 @@ def server_survives(case: Case) -> Finding:
     before = next(iter(case.of(("happy",))), None)
     after = next(iter(case.of(("happy-2",))), None)
     if not left or after is None or before is None:
-        return inconclusive("no request was left before its end", "--allow-load")
-    told = f"after {len(left)} streams that were left"
+        return inconclusive("the client left no request before its end", "--allow-load")
+    history = f"after {len(left)} streams that the client left"
     if len(left) < STORM:
-        told += f" (--allow-load makes it {STORM} more)"
+        history += f" (--allow-load adds {STORM})"
     if before.streams and not after.streams:
-        return unmet(f"{told} the next one gets {after.how_it_went()}", after.note(after.how_it_went()))
+        return unmet(f"{history} the next stream gets {after.how_it_went()}", after.note(after.how_it_went()))
     first, second = _ttft_ns(before), _ttft_ns(after)
     if first is not None and second is not None and second > SLOWER * first + SLOWER_NS:
-        return unmet(f"{told} the first token takes {show_ms(second)} instead of {show_ms(first)}", after.note(told))
-    return met(f"{told} the next one comes as before")
+        return unmet(
+            f"{history} the first token takes {show_ms(second)} instead of {show_ms(first)}", after.note(history)
+        )
+    return met(f"{history} the next stream comes as before")
 
 
 def _ttft_ns(seen: Observed) -> int | None:
@@ -81,33 +83,33 @@ def _ttft_ns(seen: Observed) -> int | None:
     broken_by=BrokenBy(fault="leaks-slots", mock="--key-slots 3"),
 )
 def slot_released(case: Case) -> Finding:
-    seen = case.of(("slots",))
-    # 0 for a round in which all were refused.
-    rounds = {one.size or 0: 0 for one in seen}
-    rounds |= Counter(one.size or 0 for one in seen if one.streams or one.transcript.capture.end is End.CANCELLED)
+    runs = case.of(("slots",))
+    # A round in which all streams were refused counts 0.
+    rounds = {run.size or 0: 0 for run in runs}
+    rounds |= Counter(run.size or 0 for run in runs if run.streams or run.transcript.capture.end is End.CANCELLED)
     counts = [rounds[number] for number in sorted(rounds)]
-    asked = max(Counter(one.size for one in seen).values())
-    told = ", then ".join(str(count) for count in counts)
+    requested = max(Counter(run.size for run in runs).values())
+    accepted = ", then ".join(str(count) for count in counts)
     if not counts[0]:
-        return inconclusive(f"none of {asked} streams at once was accepted", "--allow-load --max-streams N")
+        return inconclusive(f"none of {requested} streams at once was accepted", "--allow-load --max-streams N")
     if apart := next(
-        (number for number in sorted(rounds) if not _at_once([s for s in seen if s.size == number])), None
+        (number for number in sorted(rounds) if not _at_once([run for run in runs if run.size == number])), None
     ):
-        why = f"in round {apart} some streams were left before all had been asked for"
+        why = f"in round {apart} the client left some streams before it had sent all requests"
         return inconclusive(why, "a client or a path that is less busy, or a smaller --max-streams N")
-    refused = next((one for one in reversed(seen) if one.answered and not one.streams), seen[-1])
+    refused = next((run for run in reversed(runs) if run.answered and not run.streams), runs[-1])
     if min(counts) < counts[0]:
-        return unmet(f"of {asked} streams at once {told} were accepted", refused.note(refused.how_it_went()))
-    if counts[0] >= asked:
-        return not_applicable(f"no limit was met with {asked} streams at once (--max-streams N tries more)")
-    return met(f"of {asked} streams at once {told} were accepted")
+        return unmet(f"of {requested} streams at once {accepted} were accepted", refused.note(refused.how_it_went()))
+    if counts[0] >= requested:
+        return not_applicable(f"no limit was met with {requested} streams at once (--max-streams N tries more)")
+    return met(f"of {requested} streams at once {accepted} were accepted")
 
 
-def _at_once(seen: list[Observed]) -> bool:
-    """Whether all were asked for before the first of those that were accepted had ended."""
-    captures = [one.transcript.capture for one in seen]
-    ends = [one.end_ns for one in captures if one.end is End.CANCELLED and one.end_ns is not None]
-    return not ends or max(one.sent_ns or one.start_ns for one in captures) < min(ends)
+def _at_once(runs: list[Observed]) -> bool:
+    """Whether the last request was sent before the first accepted stream ended."""
+    captures = [run.transcript.capture for run in runs]
+    ends = [capture.end_ns for capture in captures if capture.end is End.CANCELLED and capture.end_ns is not None]
+    return not ends or max(capture.sent_ns or capture.start_ns for capture in captures) < min(ends)
 
 
 @per_stream(
@@ -116,7 +118,7 @@ def _at_once(seen: list[Observed]) -> bool:
         SHOULD,
         Severity.MEDIUM,
         Basis.GUIDE,
-        "A reader that stops reading slows the upstream down, or is cut off, before the server holds much for it.",
+        "When a client stops reading, the server slows the upstream or cuts the client off before it buffers much.",
         references=(
             ASPNET_SSE,
             guides("back-pressure"),
@@ -126,7 +128,7 @@ def _at_once(seen: list[Observed]) -> bool:
     ),
     scenarios=("stalled-reader",),
     wants=answer,
-    expected="at most 24 MB of 50 taken from the upstream for a client that does not read",
+    expected="at most 24 of 50 MB taken from the upstream for a client that does not read",
     broken_by=BrokenBy(proxy="--until-close"),
 )
 def slow_reader_bounded(seen: Observed, _case: Case) -> Finding:
@@ -134,14 +136,14 @@ def slow_reader_bounded(seen: Observed, _case: Case) -> Finding:
         return doubt
     assert seen.upstream is not None
     if not seen.transcript.tokens:
-        return inconclusive(f"nothing came to be read: {seen.how_it_went()}", "a stream whose first token arrives")
+        return inconclusive(f"no token came: {seen.how_it_went()}", "a stream whose first token arrives")
     taken = show_bytes(seen.upstream.written_bytes)
     if seen.upstream.end == "complete":
         return fail(
             f"everything, {taken}, was taken from the upstream for a client that did not read", seen.note(taken)
         )
     if seen.upstream.disconnect_ns is not None:
-        return met(f"the upstream's stream was cut after {taken}")
+        return met(f"the server ended the upstream's stream after {taken}")
     if seen.upstream.written_bytes > MOST_BYTES:
         return warn(f"{taken} were taken from the upstream for a client that did not read", seen.note(taken))
-    return met(f"the upstream was held up after {taken}")
+    return met(f"the server stopped reading from the upstream after {taken}")

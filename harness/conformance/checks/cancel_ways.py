@@ -1,4 +1,4 @@
-"""cancel.*: the ways in which a client leaves. Judged from the mock's own times."""
+"""cancel.*: the ways in which a client can leave. The mock's own times decide."""
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
@@ -15,7 +15,7 @@ from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
 WAYS: tuple[str, ...] = ("cancel-mid", "cancel-early")
-# How long after the half-close tokens still count as on their way.
+# Tokens that arrive within this time after the half-close were already on their way.
 IN_FLIGHT_NS = SECOND // 2
 
 
@@ -39,30 +39,31 @@ IN_FLIGHT_NS = SECOND // 2
     broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def abort_variants(case: Case) -> Finding:
-    seen = case.of(WAYS)
-    if doubt := next((doubt for one in seen if (doubt := joined(one))), None):
+    runs = case.of(WAYS)
+    if doubt := next((doubt for run in runs if (doubt := joined(run))), None):
         return doubt
-    rows = [_row(one) for one in seen]
+    rows = [_row(run) for run in runs]
     aborted: dict[str, bool] = {}
     for row in rows:
         if row.verdict != "inconclusive":
             aborted[row.method] = aborted.get(row.method, False) or row.seen
-    deaf = [way for way, noticed in aborted.items() if not noticed]
+    unnoticed = [way for way, noticed in aborted.items() if not noticed]
     if len(aborted) < 2:
-        told = next((row.note for row in rows if row.verdict == "inconclusive" and row.note), None)
-        return inconclusive(told or "the client left in one way only", MOCK)
-    if not deaf:
+        reason = next((row.note for row in rows if row.verdict == "inconclusive" and row.note), None)
+        return inconclusive(reason or "the client left in one way only", MOCK)
+    if not unnoticed:
         return met(f"aborted by {' and by '.join(aborted)}")
-    early = [one for one in seen if one.scenario == "cancel-early"]
-    if len(deaf) < len(aborted) and not any(_row(one).seen for one in early):
+    early = [run for run in runs if run.scenario == "cancel-early"]
+    if len(unnoticed) < len(aborted) and not any(_row(run).seen for run in early):
         return inconclusive(
-            f"before the first token nothing is aborted, so {' and '.join(deaf)} could not be told apart",
+            f"before the first token nothing is aborted, so {' and '.join(unnoticed)} could not be told apart",
             "cancel.before-first-token to pass",
         )
-    if len(deaf) == len(aborted):
-        return unmet(f"neither {' nor '.join(aborted)} aborts the upstream call", seen[0].note(seen[0].how_it_went()))
-    one = next(one for one, row in zip(seen, rows, strict=True) if row.method in deaf and row.verdict == "fail")
-    return unmet(f"{deaf[0]} does not abort the upstream call, the other way does", one.note(one.how_it_went()))
+    if len(unnoticed) == len(aborted):
+        return unmet(f"neither {' nor '.join(aborted)} aborts the upstream call", runs[0].note(runs[0].how_it_went()))
+    failed = next(run for run, row in zip(runs, rows, strict=True) if row.method in unnoticed and row.verdict == "fail")
+    actual = f"{unnoticed[0]} does not abort the upstream call, but the other way does"
+    return unmet(actual, failed.note(failed.how_it_went()))
 
 
 def _row(seen: Observed) -> CancelRow:
@@ -90,12 +91,12 @@ def _clear_text(case: Case) -> str | None:
             source("Kestrel of .NET 10, run", "it ends the answer at a half-close"),
         ),
         breaks="Clients behind tunnels and load balancers that half-close lose their answers.",
-        fix="Decide it and document it: a half-close does not prove that nobody reads.",
+        fix="Decide what a half-close means and document it: it does not prove that nobody reads.",
     ),
     scenarios=("half-close",),
     applies=_clear_text,
     wants=anything,
-    expected="the stream goes on; that it counts as a cancel is legal",
+    expected="the stream goes on; to treat a half-close as a cancel is legal",
 )
 def half_close(seen: Observed, _case: Case) -> Finding:
     if doubt := joined(seen):
@@ -103,7 +104,7 @@ def half_close(seen: Observed, _case: Case) -> Finding:
     capture = seen.transcript.capture
     times = [seen.transcript.time_of(event) for event, _ in seen.transcript.tokens]
     if len(times) < LEAVE_AFTER_TOKENS:
-        return inconclusive(f"the stream did not get so far: {seen.how_it_went()}", MOCK)
+        return inconclusive(f"the stream ended before the half-close: {seen.how_it_went()}", MOCK)
     closed_ns = times[LEAVE_AFTER_TOKENS - 1]
     after = sum(at > closed_ns + IN_FLIGHT_NS for at in times)
     if capture.end is End.TIMEOUT and not after:

@@ -141,7 +141,7 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
     expected="an end marker that clients can parse: done: true, event: done with data, or [DONE] among text",
 )
 def explicit_done_event(seen: Observed, case: Case) -> Finding:
-    # A named event without data is dispatched to nobody, so it never shows among the events.
+    # Clients never see a named event without data, so it is not among the parsed events.
     for block in blocks(seen.transcript):
         if b"done" in block.values(b"event") and not block.values(b"data"):
             return warn("event: done has no data, so no client sees it", seen.at(block.offset))

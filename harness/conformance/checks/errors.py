@@ -1,4 +1,4 @@
-"""errors.*: how a failure is told."""
+"""errors.*: how failures reach the client."""
 
 import re
 from typing import Any, Final
@@ -33,11 +33,12 @@ _LOOKS_LIKE_ERROR: Final = re.compile(
 
 
 def joined(seen: Observed) -> Finding | None:
-    """Doubt whether the mock played its part at all; None when its ledger says that it did."""
+    """An inconclusive finding if the mock's ledger has no request of this scenario; None if it has one."""
     if seen.upstream:
         return None
     return inconclusive(
-        f"the mock saw no request of {seen.label}: its upstream is another one, or the prompt did not reach it", MOCK
+        f"the mock got no request of {seen.label}: the endpoint has another upstream, or the prompt got lost",
+        MOCK,
     )
 
 
@@ -55,12 +56,12 @@ def joined(seen: Observed) -> Finding | None:
             guides("a message that the client can act on"),
         ),
         breaks=(
-            "Clients cannot decide what to retry; browser code reads the data of an error event, and the "
-            "connection's own error event has none."
+            "Clients cannot decide what to retry. Browser code expects data in an error event: without data, the event "
+            "looks like a connection error."
         ),
         fix=(
-            'Answer every failure through one serializer: {"error": {"code": ..., "message": ...}}, before the '
-            "stream and in it."
+            'Answer every failure through one serializer, before the stream and in it: {"error": {"code": ..., '
+            '"message": ...}}.'
         ),
     ),
     scenarios=(*REFUSALS, *FAULTED, *HAPPY),
@@ -76,10 +77,10 @@ def machine_readable(case: Case) -> Finding:
             if delta.kind is Kind.ERROR:
                 event = seen.transcript.events[index]
                 value = decode(event.data)
-                # Some vendors have the error deeper in their payload: the reader knows where.
+                # Some vendors nest the error deeper in their payload: the dialect's reader knows where.
                 told = delta.value if isinstance(value, dict) and isinstance(delta.value, dict) else value
                 found.append(_judge_payload(seen, told, event.offset))
-    return worst(found, inconclusive("no error was seen", MOCK))
+    return worst(found, inconclusive("no error came", MOCK))
 
 
 def _judge_refusal(seen: Observed) -> Finding:
@@ -115,7 +116,7 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             guides("no silent truncation"),
         ),
         breaks=(
-            '"Complete" overwrites the error state of clients; OpenAI\'s SDKs raise at the error and never see the '
+            '"Complete" overwrites the error state of clients; OpenAI\'s SDKs raise at the error and never reach the '
             "marker."
         ),
         fix="Write the marker of success on the path of success only, never in a finally block.",
@@ -131,7 +132,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
         return _untold(seen, case)
     after = [found for found in transcript.deltas if found.event > error.event and found.delta.kind is Kind.DONE]
     if not after:
-        return met("nothing claims success after the error")
+        return met("no marker of success follows the error")
     judged = warn if case.dialect_name == "openai-chat" else unmet
     return judged("the marker of success follows the error", seen.at(transcript.events[after[0].event].offset))
 
@@ -142,8 +143,8 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "An error never arrives as text of the answer: its event name, its error key or its shape sets it "
-        "apart from a token.",
+        "An error never arrives as text of the answer: its event name, its error key or its shape distinguishes it "
+        "from a token.",
         references=(
             guides("errors are events of their own"),
             INTERPRETING,
@@ -160,7 +161,7 @@ def distinguishable_from_content(seen: Observed, case: Case) -> Finding | None:
     if transcript.first(Kind.ERROR):
         return met("the error is an event of its own")
     tokens = transcript.tokens
-    # Only a last token that begins like an error message: a model may well write about errors.
+    # Judge only a last token that begins like an error message: a model may write about errors.
     if tokens and _LOOKS_LIKE_ERROR.match(tokens[-1][1]):
         return unmet(
             f"the last token is an error message: {printable(tokens[-1][1], 60)}", seen.at(tokens[-1][0].offset)
@@ -169,12 +170,12 @@ def distinguishable_from_content(seen: Observed, case: Case) -> Finding | None:
 
 
 def _untold(seen: Observed, case: Case) -> Finding | None:
-    """What a stream without an error says of how errors are told: nothing, unless its upstream is known to fail."""
+    """The finding for a stream without an error event: it proves nothing, unless its upstream is known to fail."""
     if seen.scenario in FAULTED and seen.upstream:
-        return not_applicable("the upstream failed, and no event tells of it (see errors.mid-stream-event)")
+        return not_applicable("the upstream failed, but no error event came (see errors.mid-stream-event)")
     if any(one.upstream for one in case.of(FAULTED)):
         return None
-    return inconclusive("no error event was seen", MOCK)
+    return inconclusive("no error event came", MOCK)
 
 
 @per_stream(
@@ -204,15 +205,15 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
     errors = [found.event for found in transcript.deltas if found.delta.kind is Kind.ERROR]
     end = seen.at(len(transcript.body))
     if errors:
-        # One failure may take two events: OpenAI's Responses have an error and a response.failed.
+        # One failure may take two events: OpenAI's Responses API sends error and response.failed.
         if {*range(errors[0], len(transcript.events))} <= {*errors}:
             return met("an error event ends the stream")
         return warn("events follow the error", seen.at(transcript.events[errors[0]].offset))
     if transcript.first(Kind.DONE):
-        return unmet("the upstream failed, and the client is told of success", end)
+        return unmet("the upstream failed, but the client gets the marker of success", end)
     if transcript.capture.end in (End.RESET, End.CLOSED):
-        return warn("the upstream failed, and the client only loses its connection", end)
-    return unmet("the upstream failed, and the stream ends as if it were complete", end)
+        return warn("the upstream failed, but the client only loses its connection", end)
+    return unmet("the upstream failed, but the stream ends as if it were complete", end)
 
 
 @per_stream(
@@ -221,8 +222,7 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "An upstream that fails before the first token gives the client an error status, and a 429 keeps its "
-        "Retry-After.",
+        "When the upstream fails before the first token, the client gets an error status; a 429 keeps its Retry-After.",
         references=(
             rfc(9110, "15.6", "Server Error 5xx"),
             rfc(9110, "10.2.3", "Retry-After"),
@@ -233,7 +233,7 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         breaks=(
             'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned".'
         ),
-        fix="Wait for the first item of the upstream before the head is sent; map its failure to 429, 502, 503 or 504.",
+        fix="Wait for the upstream's first item before you send the head; map its failure to 429, 502, 503 or 504.",
     ),
     scenarios=("pre-error",),
     wants=answer,

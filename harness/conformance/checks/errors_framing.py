@@ -1,4 +1,4 @@
-"""errors.*: errors that do not break the event that they come in, nor the one before."""
+"""errors.*: whether an error stays inside its own event and leaves the event before it whole."""
 
 import re
 from typing import Final
@@ -16,11 +16,11 @@ from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Line
 
-# The message that the mock's error has in `mid-error` and `pre-error` begins with the first, and goes on after line
-# breaks and a blank line with the others.
+# In `mid-error` and `pre-error`, the mock's error message begins with the first text. The others follow after line
+# breaks and a blank line.
 MESSAGE_BEGINS: Final = b"the upstream model failed"
 MESSAGE_GOES_ON: Final = (b"streamgauge-second", b"streamgauge-third")
-# A field's name in the middle of a line, with what errors begin with.
+# A field name in mid-line, followed by the start of an error.
 _GLUED: Final = re.compile(rb"(?<=.)(?:event: ?error|data: ?(?:\{|\[DONE\]|[Ee]rror))")
 _FIELD: Final = re.compile(rb"(?:data|event): ?")
 
@@ -49,7 +49,7 @@ def message_framed(seen: Observed, _case: Case) -> Finding:
         return doubt
     if not seen.is_event_stream:
         return met(f"{seen.label}: status {seen.status}, with no event to break")
-    bare = seen.transcript.bare or ()  # a vendor's own way to tell of an error
+    bare = seen.transcript.bare or ()  # lines that are a vendor's own form of an error
     for block in blocks(seen.transcript):
         for line in block.lines:
             if line.field != b"data" and _goes_on(line) and line.offset not in bare:
@@ -58,7 +58,7 @@ def message_framed(seen: Observed, _case: Case) -> Finding:
         late = next((line for line in block.lines if _goes_on(line) and line.offset not in bare), None)
         if late is not None and not any(MESSAGE_BEGINS in line.raw for line in block.lines):
             return unmet("a part of the error's message became an event of its own", seen.at(late.offset))
-    return met("no part of the error's message stands outside its event")
+    return met("the whole error message is inside its event")
 
 
 def _goes_on(line: Line) -> bool:
@@ -91,14 +91,14 @@ def partial_event_terminated_first(seen: Observed, _case: Case) -> Finding:
         return doubt
     for block in blocks(seen.transcript):
         if (glued := _glued(block)) is not None:
-            return unmet("what follows the cut is glued to the half event before it", seen.at(glued))
+            return unmet("the error after the cut is joined to the unfinished event before it", seen.at(glued))
     if seen.transcript.first(Kind.ERROR):
         return met("the error is an event of its own")
     return not_applicable("no error event follows the cut (see termination.truncation-distinguishable)")
 
 
 def _glued(block: Block) -> int | None:
-    """The offset at which an error begins that stands in another event; None where there is none."""
+    """The offset of an error that begins inside another event; None without one."""
     for line in block.lines:
         prefix = _FIELD.match(line.raw)
         found = _GLUED.search(line.raw, prefix.end() if prefix else 0)

@@ -1,4 +1,4 @@
-"""errors.*: what becomes of an upstream that fails in its own ways: length, filter, silence, and asking it again."""
+"""errors.*: whether an upstream's own failures reach the client: length limit, filter, silence, retries."""
 
 from itertools import pairwise
 from typing import Final
@@ -28,13 +28,13 @@ TIMEOUT_HEARTBEATS: Final = 8  # of 15 s: the 120 s that guides give an upstream
 
 
 def _reason(seen: Observed) -> str | None:
-    """Why the stream says that it ended."""
+    """The finish reason that the stream gives."""
     found = seen.transcript.first(Kind.FINISH)
     return None if found is None else str(found.delta.value)
 
 
 def _has_no_reasons(case: Case) -> bool:
-    """The mock plays a shape that has no place for a reason; an application could still send an error."""
+    """Whether the mock plays a shape without a finish reason. A real application could still send an error."""
     return case.endpoint_is_mock and not any(_reason(seen) for seen in case.of(HAPPY))
 
 
@@ -47,13 +47,13 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
         SHOULD,
         Severity.MEDIUM,
         Basis.GUIDE,
-        "A prompt that is too long is refused with 400, and an answer that ends at its length limit says so.",
+        "A prompt that is too long gets status 400. An answer cut at its length limit says so at its end.",
         references=(
             OPENAI_CHAT,
             rfc(9110, "15.5.1", "400 Bad Request"),
             guides("context limits"),
         ),
-        breaks="Clients cannot tell a cut answer from a whole one, and repeat a request that can never succeed.",
+        breaks="Clients cannot tell a cut answer from a whole one, and repeat requests that must fail.",
         fix="Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
     ),
     scenarios=("too-long", "length"),
@@ -67,7 +67,7 @@ def context_length(seen: Observed, case: Case) -> Finding | None:
         status = seen.status or 0
         if status in TOO_LONG_STATUS:
             return met(f"a prompt that is too long is refused with {status}")
-        return unmet(f"a prompt that is too long becomes {seen.how_it_went()}", seen.note(seen.how_it_went()))
+        return unmet(f"a prompt that is too long gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
     reason = _reason(seen)
     if reason is not None and reason.lower() in LENGTH_REASONS:
         return met(f"the end of a cut answer says {printable(reason, 40)}")
@@ -78,11 +78,11 @@ def context_length(seen: Observed, case: Case) -> Finding | None:
     return _plain_end(seen, reason, "the answer was cut at its length limit")
 
 
-def _plain_end(seen: Observed, reason: str | None, what: str) -> Finding:
+def _plain_end(seen: Observed, reason: str | None, cause: str) -> Finding:
     finish = seen.transcript.first(Kind.FINISH) or seen.transcript.first(Kind.DONE)
     at = seen.at(seen.transcript.events[finish.event].offset if finish else len(seen.transcript.body))
-    told = f"the client is told {printable(reason, 40)!r}" if reason else "the stream ends as if it were complete"
-    return unmet(f"{what}, and {told}", at)
+    ending = f"the reason given is {printable(reason, 40)!r}" if reason else "the stream ends as if it were complete"
+    return unmet(f"{cause}, but {ending}", at)
 
 
 @per_stream(
@@ -109,14 +109,14 @@ def content_filter(seen: Observed, case: Case) -> Finding:
     if (seen.status or 0) >= 400:
         return met(f"a filtered answer becomes status {seen.status}")
     transcript, reason = seen.transcript, _reason(seen)
-    told = transcript.first(Kind.ERROR)
-    if told is None and reason is not None and reason.lower() in FILTER_REASONS:
-        told = transcript.first(Kind.FINISH)
-    if told is not None:
-        after = [found for found in transcript.deltas if found.event > told.event and found.delta.is_token]
+    stop = transcript.first(Kind.ERROR)
+    if stop is None and reason is not None and reason.lower() in FILTER_REASONS:
+        stop = transcript.first(Kind.FINISH)
+    if stop is not None:
+        after = [found for found in transcript.deltas if found.event > stop.event and found.delta.is_token]
         if after:
             return unmet("text follows the filter's stop", seen.at(transcript.events[after[0].event].offset))
-        return met("the filter's stop is told, and nothing follows")
+        return met("the client learns of the filter's stop, and nothing follows")
     if _has_no_reasons(case):
         return not_applicable(NO_PLACE)
     return _plain_end(seen, reason, "a content filter stopped the answer")
@@ -128,7 +128,7 @@ def content_filter(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.OPS,
-        "One failing request reaches the provider a few times at most, with growing waits, and never again once text "
+        "A failing request reaches the provider at most a few times, with growing waits, and never again after text "
         "was delivered.",
         references=(
             rfc(9110, "10.2.3", "Retry-After"),
@@ -150,7 +150,7 @@ def retry_amplification(case: Case) -> Finding:
     for seen in case.of(("pre-error", "mid-cut")):
         if seen.upstream is not None:
             found.append(_tries(seen, seen.upstream.requests, list(seen.upstream.arrivals_ns)))
-    return worst(found, inconclusive("the mock saw none of the requests that it was to refuse", MOCK))
+    return worst(found, inconclusive("the mock saw none of the requests that it should have refused", MOCK))
 
 
 def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
@@ -158,12 +158,12 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
         return met("each failing request reached the upstream once")
     gaps = [after - before for before, after in pairwise(arrivals_ns)]
     waits = ", ".join(show_ms(gap) for gap in gaps[:MOST_TRIES])
-    told = f"{seen.label}: {tries} requests reached the upstream, {waits} apart"
-    evidence = seen.note(told.removeprefix(f"{seen.label}: "))
+    summary = f"{tries} requests reached the upstream, {waits} apart"
+    evidence = seen.note(summary)
     if seen.scenario == "mid-cut" and len(seen.transcript.tokens) > CUT_AFTER_TOKENS:
-        return fail(f"{told}, and the text of the second follows that of the first", evidence)
+        return fail(f"{seen.label}: {summary}, and the text of the second request follows the first's", evidence)
     if tries > MOST_TRIES or any(gap < LEAST_GAP_NS for gap in gaps):
-        return unmet(told, evidence)
+        return unmet(f"{seen.label}: {summary}", evidence)
     return met(f"at most {tries} requests reached the upstream, {waits} apart")
 
 
@@ -173,7 +173,8 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.GUIDE,
-        "An upstream that falls silent ends in a bounded time: with 504 before the stream, with an error event in it.",
+        "The wait for a silent upstream has a limit: then the client gets 504 before the stream, or an error event in "
+        "it.",
         references=(
             rfc(9110, "15.6.5", "504 Gateway Timeout"),
             guides("timeouts for the upstream"),
@@ -189,7 +190,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
 )
 def upstream_timeout(seen: Observed, case: Case) -> Finding:
     if case.endpoint_is_mock:
-        return not_applicable("the endpoint is the mock itself: it has no upstream that could fall silent")
+        return not_applicable("the endpoint is the mock itself: it has no upstream that could become silent")
     if doubt := joined(seen):
         return doubt
     capture = seen.transcript.capture
@@ -199,11 +200,11 @@ def upstream_timeout(seen: Observed, case: Case) -> Finding:
         if waited < TIMEOUT_HEARTBEATS * case.heartbeat_ns * 0.98:
             least = TIMEOUT_HEARTBEATS * case.heartbeat_ns // SECOND
             return inconclusive(f"no end {after}, which is too short to judge", f"--max-duration {least}s or more")
-        return unmet(f"{seen.label}: the upstream is not given up {after}", end)
+        return unmet(f"{seen.label}: the endpoint still waits for the upstream {after}", end)
     if (seen.status or 0) >= 400:
         return met(f"{seen.label}: status {seen.status} {after}")
     if seen.failed_by_error:
         return met(f"{seen.label}: an error event {after}")
     if seen.transcript.first(Kind.DONE) or capture.end is End.COMPLETE:
-        return unmet(f"{seen.label}: it ends as if it were complete {after}", end)
+        return unmet(f"{seen.label}: the stream ends as if it were complete {after}", end)
     return warn(f"{seen.label}: only the connection ends, {after}", end)

@@ -1,4 +1,4 @@
-"""flush.*: whether tokens travel when they are made."""
+"""flush.*: whether tokens reach the client as soon as they are generated."""
 
 from itertools import pairwise
 from statistics import median
@@ -55,17 +55,17 @@ def lockstep(seen: Observed, _case: Case) -> Finding | None:
     if doubt := joined(seen):
         return doubt
     if not seen.steps:
-        return inconclusive(f"no step could be made: {seen.how_it_went()}", MOCK)
+        return inconclusive(f"no lockstep step could be played: {seen.how_it_went()}", MOCK)
     late = [step for step in seen.steps if step.timed_out]
     if not late:
         return met(f"{len(seen.steps):,} of {len(seen.steps):,} tokens arrived before the next was released")
     last = late[-1]
     buffer = f"; data flows in blocks of {seen.held_bytes:,} bytes" if seen.held_bytes else ""
     actual = f"{last.released:,} tokens were released and {last.seen:,} arrived in time{buffer}"
-    return unmet(actual, *(seen.note(_tell(step)) for step in seen.steps[:4]))
+    return unmet(actual, *(seen.note(_step_text(step)) for step in seen.steps[:4]))
 
 
-def _tell(step: Release) -> str:
+def _step_text(step: Release) -> str:
     return f"{step.released} released, {step.seen} arrived{', timed out' if step.timed_out else ''}"
 
 
@@ -81,8 +81,8 @@ def _tell(step: Release) -> str:
             PARSING,
         ),
         breaks=(
-            "Readers see every word late, and the last one only at the end; IIS and decoders that wait for a "
-            "byte after CR do it."
+            "Readers see every word late, and the last word only at the end. IIS does this, and so do decoders that "
+            "wait for a byte after CR."
         ),
         fix="Write the event and its blank line in one call, and flush after the blank line.",
     ),
@@ -92,11 +92,11 @@ def _tell(step: Release) -> str:
 )
 def no_one_behind(seen: Observed, _case: Case) -> Finding:
     late = [step for step in seen.steps if step.timed_out]
-    # With two steps in hand, exactly the newest token missing each time is the pattern; a buffer lets more go missing.
+    # If the newest token is missing in each of two steps, the server is one behind. A buffer would hold back more.
     if len(late) > 1 and all(step.seen == step.released - 1 for step in late):
-        evidence = (seen.note(_tell(step)) for step in late[:3])
+        evidence = (seen.note(_step_text(step)) for step in late[:3])
         return unmet("each token arrives only when the next one is sent", *evidence)
-    return met("no token waits for the next" if not late else "tokens are held, but not one behind")
+    return met("no token waits for the next" if not late else "tokens are held back, but not until the next one")
 
 
 @per_stream(
@@ -164,11 +164,11 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
     coding = (seen.head.get("content-encoding") or "identity").strip().lower() if seen.head else "identity"
     if coding in ("", "identity"):
         return not_applicable("the stream is not compressed")
-    plain = next((one for one in case.of(HAPPY) if one.streams), None)
+    plain = next((request for request in case.of(HAPPY) if request.streams), None)
     arrivals, tokens = len(set(_times(seen))), len(_times(seen))
     usual = len(set(_times(plain))) if plain is not None else 0
     if usual < MIN_ARRIVALS:
-        return inconclusive("the stream is too short, or bunched without compression too", LONGER)
+        return inconclusive("the stream is too short, or arrives in bursts even without compression", LONGER)
     evidence = seen.note(f"{tokens:,} tokens in {arrivals} arrivals; {usual} arrivals without compression")
     if arrivals <= max(1, usual // 5):
         return unmet(f"the compressor holds tokens: {tokens:,} came in {arrivals} bursts", evidence)
@@ -181,7 +181,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
         MAY,
         Severity.LOW,
         Basis.GUIDE,
-        "Events reach the client spread over many reads and over time, not bunched into few.",
+        "Events reach the client spread over many reads and over time, not in a few bursts.",
         references=(guides("tokens come one by one"),),
         breaks="Interfaces print the text in jerks.",
         fix="Flush each token; keep Nagle's algorithm off (TCP_NODELAY).",
@@ -197,9 +197,9 @@ def burstiness(seen: Observed, case: Case) -> Finding:
     gaps = [after - before for before, after in pairwise(times)]
     coalesced = sum(gap == 0 for gap in gaps) / len(gaps)
     size = len(seen.transcript.body) // max(1, len(seen.transcript.events))
-    told = f"{coalesced:.0%} of the events share a read with the one before; gaps p50 {show_ms(median(gaps))}"
-    told += f", max {show_ms(max(gaps))}; {show_bytes(size)} an event"
+    summary = f"{coalesced:.0%} of the events share a read with the event before; gaps p50 {show_ms(median(gaps))}"
+    summary += f", max {show_ms(max(gaps))}; {show_bytes(size)} per event"
     span = times[-1] - seen.transcript.capture.start_ns
     paced = case.has_mock and span / len(times) >= PACED_NS
     first = seen.note(f"{len(times)} content events arrived at {len(set(times))} times")
-    return (warn if coalesced > BURST_SHARE and paced else info)(told, first)
+    return (warn if coalesced > BURST_SHARE and paced else info)(summary, first)

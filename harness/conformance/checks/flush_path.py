@@ -1,4 +1,4 @@
-"""flush.*: the head of the answer, and what a hop on the path does to the flow."""
+"""flush.*: when the response head arrives, and whether a proxy on the path holds tokens back."""
 
 from itertools import pairwise
 from statistics import median
@@ -18,9 +18,9 @@ from streamgauge.conformance.sources import NGINX_PROXY, guides, issue
 from streamgauge.conformance.wants import anything
 from streamgauge.units import show_ms
 
-LATE: Final = 1.2  # the time of a heartbeat, and a fifth of it: one that is sent every 15 s comes a little later
+LATE: Final = 1.2  # heartbeat intervals: a heartbeat that is sent every 15 s arrives a little later
 MIN_TOKENS: Final = 10
-FEWER: Final = 4  # times fewer arrivals: tokens came in bursts
+FEWER: Final = 4  # with 4 times fewer arrivals than on the direct path, tokens came in bursts
 
 
 @per_stream(
@@ -34,7 +34,7 @@ FEWER: Final = 4  # times fewer arrivals: tokens came in bursts
             issue("BerriAI/litellm", 34374),
             guides("the status is fixed by the first byte"),
         ),
-        breaks="Gateways wait only so long for a first byte: CloudFront 30 s, nginx and AWS load balancers 60 s.",
+        breaks="Gateways limit the wait for the first byte: CloudFront 30 s, nginx and AWS load balancers 60 s.",
         fix="Wait for the first item of the upstream for some 10 s at most, then send the head.",
     ),
     scenarios=("quiet-start",),
@@ -45,11 +45,11 @@ def headers_early(seen: Observed, case: Case) -> Finding:
     if doubt := joined(seen):
         return doubt
     capture = seen.transcript.capture
-    asked = capture.sent_ns or capture.start_ns
+    sent_ns = capture.sent_ns or capture.start_ns
     if capture.head is None or capture.head_read is None:
-        waited = show_ms((capture.end_ns or asked) - asked)
+        waited = show_ms((capture.end_ns or sent_ns) - sent_ns)
         return unmet(f"no head came in {waited} of silence", seen.note(capture.detail or seen.how_it_went()))
-    waited_ns = capture.reads[capture.head_read].t_ns - asked
+    waited_ns = capture.reads[capture.head_read].t_ns - sent_ns
     if waited_ns > LATE * case.heartbeat_ns:
         return unmet(f"the head came after {show_ms(waited_ns)}", seen.note(f"{show_ms(waited_ns)} without a byte"))
     return met(f"the head came {show_ms(waited_ns)} after the request, before the first token")
@@ -78,28 +78,28 @@ def headers_early(seen: Observed, case: Case) -> Finding:
 )
 def proxy_delta(case: Case) -> Finding:
     assert case.reference is not None
-    direct, through = (next(one for one in path.of(HAPPY) if one.streams) for path in (case.reference, case))
+    direct, through = (next(run for run in path.of(HAPPY) if run.streams) for path in (case.reference, case))
     changes = tuple(through.note(f"the hop {line}") for line in changed_headers(direct, through))
     paths = through.note(f"direct: {direct.url}; through the proxy: {through.url}")
     held = [_late(path) for path in (case.reference, case)]
     if held[1] and not held[0]:
-        size = next((one.held_bytes for one in case.of(("lockstep",)) if one.held_bytes), None)
-        told = f" in blocks of {size:,} bytes" if size else ""
-        return unmet(f"the hop holds tokens back{told}: lockstep passes without it", paths, *changes)
+        size = next((run.held_bytes for run in case.of(("lockstep",)) if run.held_bytes), None)
+        blocks = f" in blocks of {size:,} bytes" if size else ""
+        return unmet(f"the hop holds tokens back{blocks}: lockstep passes without it", paths, *changes)
     first, second = _flow(direct), _flow(through)
     if first is None or second is None:
         return inconclusive("too few tokens came to compare", LONGER)
-    told = (
+    change = (
         f"TTFT {show_ms(first.ttft_ns)} → {show_ms(second.ttft_ns)}, ITL p50 {show_ms(first.itl_ns)} → "
         f"{show_ms(second.itl_ns)}, {first.arrivals:,} → {second.arrivals:,} arrivals"
     )
     if second.arrivals * FEWER < first.arrivals and not held[0]:
-        named = ": TTFT up and ITL down is the mark of a buffer" if second.ttft_ns > first.ttft_ns else ""
-        return unmet(f"{told}{named}", paths, *changes)
+        cause = ": a buffer raises TTFT and lowers ITL like this" if second.ttft_ns > first.ttft_ns else ""
+        return unmet(f"{change}{cause}", paths, *changes)
     same = (
         "the endpoint itself holds tokens back, and the hop adds nothing" if held[0] else "the same flow on both paths"
     )
-    return met(f"{same}: {told}", paths, *changes)
+    return met(f"{same}: {change}", paths, *changes)
 
 
 class _Flow(NamedTuple):
@@ -117,4 +117,4 @@ def _flow(seen: Observed) -> _Flow | None:
 
 
 def _late(case: Case) -> bool:
-    return any(step.timed_out for one in case.of(("lockstep",)) for step in one.steps)
+    return any(step.timed_out for run in case.of(("lockstep",)) for step in run.steps)

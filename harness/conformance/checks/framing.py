@@ -50,8 +50,8 @@ def data_lines(seen: Observed) -> list[Line]:
     expected="only the fields data, event, id and retry, and comments",
 )
 def known_fields(seen: Observed, _case: Case) -> Finding:
-    # A BOM in front of a field name has its own check; the name behind it is what is judged here.
-    bare = seen.transcript.bare or ()  # a vendor's own way to tell of an error
+    # A BOM has its own check; judge the name behind it.
+    bare = seen.transcript.bare or ()  # lines that are a vendor's own form of an error
     unknown = [
         line
         for line in seen.transcript.lines
@@ -120,14 +120,14 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
 )
 def no_merged_events(seen: Observed, case: Case) -> Finding:
     is_json = case.dialect is None or case.dialect.json_payload
-    text = not_applicable("the payloads are text, which may well have several lines")
+    text = not_applicable("the payloads are text, and text may have several lines")
     if not is_json and not case.guessed:
         return text
     for block in blocks(seen.transcript):
         values = [value.decode("utf-8", "replace") for value in block.values(b"data")]
         if len(values) < 2 or not isinstance(decode("\n".join(values)), NotJson):
             continue
-        # Without a single blank line the first event is no JSON, so the dialect that is guessed from it is text.
+        # Without blank lines the first event is not JSON, so the dialect was guessed as text.
         wanted = object if is_json else dict
         if all(is_sentinel(value) or _is_json(value, wanted) for value in values):
             return unmet(f"{len(values)} payloads share one event: joined they are not JSON", seen.at(block.offset))
@@ -145,12 +145,14 @@ def _is_json(value: str, wanted: type) -> bool:
         MUST,
         Severity.CRITICAL,
         Basis.SPEC,
-        "Text with line breaks has a data: prefix on each of its lines, or is escaped as JSON.",
+        "Each line of a text with line breaks has a data: prefix, or the text is escaped as JSON.",
         references=(
             INTERPRETING,
             wpt("format-newlines"),
         ),
-        breaks=("Everything after the line break is lost, and code collapses; the same flaw lets text forge events."),
+        breaks=(
+            "Everything after the line break is lost, and code loses its lines; the same bug lets text forge events."
+        ),
         fix="Put tokens into JSON, or write one data line for each line of the text.",
     ),
     scenarios=("newlines", *PLAIN),
@@ -165,13 +167,14 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 data_seen = True
             elif data_seen and b":" not in line.raw:
                 return unmet(
-                    f"the line {show_line(line.raw)} of a longer text has no data: prefix", seen.at(line.offset)
+                    f"the line {show_line(line.raw)} belongs to the text before it, but has no data: prefix",
+                    seen.at(line.offset),
                 )
     if "\n" not in seen.received_text:
         return inconclusive("no token with a line break came", MOCK)
     if seen.sent_text is not None and seen.received_text != seen.sent_text:
-        return unmet("the text with line breaks did not arrive as it was sent", seen.at(seen.differs_at))
-    return met("text with line breaks arrives whole")
+        return unmet("the text with line breaks changed on its way", seen.at(seen.differs_at))
+    return met("text with line breaks arrives unchanged")
 
 
 @per_stream(
@@ -197,7 +200,7 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
 )
 def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
     is_json = case.dialect is None or case.dialect.json_payload
-    # A text token may well begin with a colon, so for text only what cannot be prose counts.
+    # Text may begin with a colon, so for text only prefixes that prose never has count.
     prefixes = (b"data:", b"event:", b":") if is_json else (b"data:", b"event:")
     wrapped = [line for line in data_lines(seen) if line.value.lstrip(b" ").startswith(prefixes)]
     if not wrapped:
@@ -213,7 +216,7 @@ def no_rewrapped_lines(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "A JSON payload stands on one data line; several are legal, but some clients read line by line.",
+        "A JSON payload is on one data line. Several lines are legal, but some clients read line by line.",
         references=(INTERPRETING,),
         breaks="go-openai, hand-written readers and shell pipelines parse each line by itself.",
         fix="Serialize without indentation.",

@@ -1,4 +1,4 @@
-"""framing.*: bytes that the standard allows or skips, and that clients in wide use read in another way."""
+"""framing.*: bytes that the standard allows or skips, but that widely used clients read differently."""
 
 from collections import Counter
 from typing import Final
@@ -29,14 +29,14 @@ _ENDINGS: Final = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "Lines end with a line feed throughout; CR LF and CR are legal, but some clients do not know them.",
+        "Lines end with a line feed throughout; CR LF and CR are legal, but some clients do not recognise them.",
         references=(
             PARSING,
             wpt("format-newlines"),
         ),
         breaks=(
-            "Readers that split at two line feeds never fire at CR LF; at CR alone openai-go and go-openai read "
-            "nothing, and eventsource-parser loses the last event (tried)."
+            "Readers that split at two line feeds find no event in a stream with CR LF; at CR alone openai-go and "
+            "go-openai read nothing, and eventsource-parser loses the last event (tried)."
         ),
         fix="Write \\n yourself, not the line end of the platform.",
     ),
@@ -64,8 +64,8 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "No byte order mark stands in the stream; one at its very start is legal, but costs some clients the "
-        "first event.",
+        "The stream contains no byte order mark. A mark at its very start is legal, but some clients then lose "
+        "the first event.",
         references=(
             PARSING,
             wpt("format-bom", "format-bom-2"),
@@ -78,7 +78,7 @@ def line_endings(seen: Observed, _case: Case) -> Finding | None:
     expected="no U+FEFF at the start of the body or of a line",
 )
 def no_bom(seen: Observed, _case: Case) -> Finding:
-    # The lexer has removed a legal one; any that begins a line now makes that line's field unknown.
+    # The lexer removes a BOM at the start. Any other at a line's start makes that field unknown.
     for line in seen.transcript.lines:
         if line.raw.startswith(BOM):
             return fail(
@@ -95,8 +95,8 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "One space follows the colon of a data line; no space is legal, but some clients need it, and raw text "
-        "loses its own first space.",
+        "One space follows the colon of a data line; the standard allows no space, but some clients require "
+        "one, and raw text without it loses its own first space.",
         references=(
             INTERPRETING,
             wpt("format-leading-space"),
@@ -115,8 +115,8 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
     if bare:
         return unmet(f"no space after data: on {len(bare):,} of {len(with_value):,} lines", seen.at(bare[0].offset))
     is_json = case.dialect is None or case.dialect.json_payload
-    # What follows the first line of a payload may be indented JSON: that white space is the payload's own.
-    leading = [next((one for one in block.lines if one.field == b"data"), None) for block in blocks(seen.transcript)]
+    # Later lines of a payload may be indented JSON, so only its first line is judged.
+    leading = [next((line for line in block.lines if line.field == b"data"), None) for block in blocks(seen.transcript)]
     wide = [line for line in leading if line is not None and line.raw.startswith(b"data:  ")] if is_json else []
     if wide:
         return unmet(f"more than one space after data: on {len(wide):,} lines", seen.at(wide[0].offset))
@@ -129,7 +129,7 @@ def space_after_colon(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "No event has an empty payload; a bare data: is legal, and is dispatched as an empty message.",
+        "No event has an empty payload; a data: line alone is legal, and clients get an empty message.",
         references=(
             INTERPRETING,
             wpt("format-field-data"),
@@ -225,9 +225,12 @@ def _id_problem(value: bytes, known: set[bytes]) -> tuple[Verdict, str] | None:
     if b"\0" in value:
         return Verdict.FAIL, "an id holds NUL: parsers ignore it"
     if value and value in known:
-        return Verdict.FAIL, f"the id {show_line(value)} stands on more than one event"
+        return Verdict.FAIL, f"more than one event has the id {show_line(value)}"
     if not value.isascii() or len(value) > LONG_ID:
-        return Verdict.WARN, f"the id {show_line(value)} is not short ASCII: sending it back costs a preflight"
+        return (
+            Verdict.WARN,
+            f"the id {show_line(value)} is not short ASCII: a browser needs a CORS preflight to send it back",
+        )
     return None
 
 
@@ -246,7 +249,7 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
         SHOULD,
         Severity.MEDIUM,
         Basis.COMPAT,
-        "No line is longer than 64 KiB; longer ones are legal, but common readers have a limit there.",
+        "No line is longer than 64 KiB. Longer lines are legal, but common readers have a limit there.",
         references=(
             "Go, bufio.MaxScanTokenSize: https://github.com/golang/go/blob/master/src/bufio/scan.go",
             issue("openai/openai-go", 368),
@@ -267,7 +270,7 @@ def event_size_64k(seen: Observed, _case: Case) -> Finding:
             return met(f"a token of {show_bytes(len(seen.sent_text))} arrives whole")
         got = show_bytes(len(seen.received_text))
         return fail(
-            f"of a text of {show_bytes(len(seen.sent_text))} {got} arrived: {seen.how_it_went()}",
+            f"{got} arrived of a text of {show_bytes(len(seen.sent_text))}: {seen.how_it_went()}",
             seen.at(seen.differs_at),
         )
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)

@@ -34,12 +34,12 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "Every payload is one GenerateContentResponse: candidates with content of role model in parts, or only "
-        "promptFeedback or usageMetadata; usageMetadata counts up.",
+        "Every payload is one GenerateContentResponse: candidates whose content has the role model and parts, or only "
+        "promptFeedback or usageMetadata. The counts in usageMetadata never fall.",
         references=(GEMINI,),
         breaks=(
-            "The SDKs validate each response and refuse other shapes; accounts that add usage up count it many "
-            "times over."
+            "The SDKs validate each response and refuse other shapes. Accounting that adds the counts up is wrong "
+            "many times over."
         ),
         fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
     ),
@@ -71,11 +71,11 @@ def _shape_problem(value: dict[str, Any]) -> str | None:
         if not isinstance(candidate, dict):
             return f"{at} is {kind_of(candidate)}"
         role, parts = dig(candidate, "content", "role"), dig(candidate, "content", "parts")
-        # The last one may have nothing but its reason.
+        # The last candidate may contain only its finishReason.
         if not isinstance(parts, list) and not candidate.get("finishReason"):
             return f"{at}/content/parts is missing"
         if any(not isinstance(part, dict) for part in parts or ()):
-            return f"{at}/content/parts holds what is no object"
+            return f"{at}/content/parts has an entry that is not an object"
         if role not in (None, "model"):
             return f"{at}/content/role is {printable(str(role), 40)!r}"
     return None
@@ -103,11 +103,11 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "The last candidate has a finishReason, or promptFeedback a blockReason, and the body ends there, without "
+        "The last candidate has a finishReason, or promptFeedback has a blockReason. The body ends there, without "
         "[DONE].",
         references=(GEMINI, issue("snailyp/gemini-balance", 347)),
-        breaks="The SDKs give an empty text in silence, and fail to parse [DONE] as JSON.",
-        fix="Turn an upstream that ends without a reason into an error, and leave [DONE] to OpenAI's dialect.",
+        breaks="The SDKs return an empty text without an error, and fail to parse [DONE] as JSON.",
+        fix="Send an error when the upstream ends without a reason, and send [DONE] only in OpenAI's dialect.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=gemini,
@@ -124,11 +124,11 @@ def finish_reason(seen: Observed, _case: Case) -> Finding:
             return met(f"the prompt is blocked: {printable(str(blocked), 40)}")
         candidates = payload.value.get("candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
-            # Each candidate ends by itself; what counts is that nothing of one comes after its reason.
-            given = dig(candidate, "finishReason")
-            if reason and not given and dig(candidate, "index") in (None, 0):
-                return unmet("a candidate follows the one with a finishReason", seen.at(payload.event.offset))
-            reason = given or reason
+            # Each candidate has its own end; after its finishReason nothing more of it may come.
+            finish = dig(candidate, "finishReason")
+            if reason and not finish and dig(candidate, "index") in (None, 0):
+                return unmet("the candidate goes on after its finishReason", seen.at(payload.event.offset))
+            reason = finish or reason
     if not reason:
         why = seen.transcript.detail or "the stream just ends"
         return unmet(f"no candidate has a finishReason: {why}", seen.at(len(seen.transcript.body)))
@@ -143,8 +143,8 @@ def finish_reason(seen: Observed, _case: Case) -> Finding:
         Basis.COMPAT,
         "Every line is a data line or blank: no comments, and no event, id or retry fields.",
         references=(
-            source("js-genai, read", "its reader is a regular expression for data lines"),
-            source("python-genai, read", "its reader balances braces over lines"),
+            source("js-genai, read", "a regular expression for data lines reads the stream"),
+            source("python-genai, read", "the reader counts braces across lines"),
         ),
         breaks="google-genai for JavaScript and Python fail at a comment such as : ping.",
         fix="A gateway in front of Gemini's clients must not send comments as heartbeats.",
@@ -157,8 +157,8 @@ def data_lines_only(seen: Observed, _case: Case) -> Finding:
     bare = seen.transcript.bare or ()
     for line in seen.transcript.lines:
         if line.raw and line.field != b"data" and line.offset not in bare:
-            what = (
+            intruder = (
                 "a comment" if line.is_comment else f"the line {printable(line.raw.decode('utf-8', 'replace'), 40)!r}"
             )
-            return unmet(f"{what} is in the stream", seen.at(line.offset))
-    return met("nothing but data lines")
+            return unmet(f"{intruder} is in the stream", seen.at(line.offset))
+    return met("all lines are data lines or blank")

@@ -15,11 +15,14 @@ from streamgauge.protocol.dialects.base import Media
 from streamgauge.wire import End
 
 REFUSED: Final = frozenset({400, 415, 422})
-SEE: Final = "look at the curl line"
+SEE: Final = "send the request again with the curl command"
 
 
 def concluded(seen: Observed) -> bool:
-    """Answered, or hung up on: then the request crashed its handler. An idle connection may end by chance."""
+    """Whether an answer came, or the server closed a new connection: then the request crashed its handler.
+
+    A reused connection may close by chance, because it was idle.
+    """
     capture = seen.transcript.capture
     return seen.answered or (capture.end in (End.CLOSED, End.RESET) and not capture.reused)
 
@@ -63,7 +66,7 @@ def status_200(seen: Observed, _case: Case) -> Finding:
         Basis.SPEC,
         "A method that the endpoint does not serve is answered with 405 and an Allow header.",
         references=(rfc(9110, "15.5.6", "405 Method Not Allowed"),),
-        breaks="A 200 page hides from tools and people that the wrong route answers.",
+        breaks="A page with status 200 hides the fact that the wrong route answers.",
         fix="Route by method, and send Allow with 405.",
     ),
     scenarios=("wrong-method",),
@@ -80,7 +83,7 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
     if seen.streams:
         return not_applicable(f"{seen.method} is served with a stream too")
     if status in REFUSED:
-        return not_applicable(f"{seen.method} is served too: the probe is refused for what it lacks ({status})")
+        return not_applicable(f"{seen.method} is served too: the probe is refused because it is incomplete ({status})")
     if status == 200 or status >= 500:
         return fail(f"{seen.method} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
     return warn(f"{seen.method} gets {status} instead of 405", seen.note(seen.how_it_went()))
@@ -111,7 +114,7 @@ def head_no_body(seen: Observed, case: Case) -> Finding:
         return fail(
             "HEAD started a generation at the upstream", seen.note(f"{seen.upstream.requests} upstream requests")
         )
-    part = "" if case.has_mock else "; a later body, and whether it starts a generation, show only with --mock"
+    part = "" if case.has_mock else "; only --mock shows a later body, or a generation that HEAD started"
     return met(f"status {seen.status} without a body{part}")
 
 
@@ -151,7 +154,7 @@ def bad_json_400(seen: Observed, _case: Case) -> Finding:
     if status in REFUSED and not _claims_stream(seen):
         return met(f"refused with {status}")
     if 400 <= status < 500 and not _claims_stream(seen):
-        return met(f"refused with {status} (400 or 422 would say why)")
+        return met(f"the body is refused with {status} (400 or 422 would give the reason)")
     return unmet(f"{what} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
 
 
@@ -186,7 +189,7 @@ def validation_before_stream(seen: Observed, case: Case) -> Finding:
     if not seen.answered:
         return unmet(f"{seen.variant} is not answered: the connection is closed", seen.note(seen.how_it_went()))
     if case.place_guessed and seen.status == 200 and not any(map(_refuses, case.of(("invalid",)))):
-        return inconclusive(f"{seen.variant} gets 200, but the prompt may not be read from there at all", PLACE)
+        return inconclusive(f"{seen.variant} gets 200, but the endpoint may not read the prompt from there", PLACE)
     return unmet(f"{seen.variant} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
 
 
@@ -197,7 +200,7 @@ def _refuses(seen: Observed) -> bool:
 def _has_credential(case: Case) -> str | None:
     if case.public:
         return "the endpoint is declared public (--public)"
-    return None if case.has_credential else "no credential was given, so none can be left out"
+    return None if case.has_credential else "no credential was given, so a request without it would prove nothing"
 
 
 @per_stream(
@@ -214,8 +217,7 @@ def _has_credential(case: Case) -> str | None:
             guides("authenticate before the stream starts"),
         ),
         breaks=(
-            "Anybody can spend your tokens; fetch and EventSource follow a redirect and choke on the HTML of the "
-            "login page."
+            "Anybody can spend your tokens. After a redirect, fetch and EventSource fail on the HTML of the login page."
         ),
         fix=(
             "Authenticate in front of the handler, and answer an API with a status, never with a redirect to a "
@@ -262,7 +264,7 @@ def accept_negotiation(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.of(("accept", "gzip", "http10")):
         if seen.scenario == "http10" and seen.status in (426, 505):
-            continue  # refused for its version
+            continue  # refused because of its HTTP version
         if seen.head is None:
             found.append(inconclusive(f"{seen.label}: {seen.how_it_went()}", SEE))
         elif "json" in (seen.variant or ""):

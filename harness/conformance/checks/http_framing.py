@@ -17,8 +17,8 @@ from streamgauge.wire import End, Framing
         MUST,
         Severity.CRITICAL,
         Basis.SPEC,
-        "A stream over HTTP/1.1 is chunked and ends with its zero-size chunk, and one over HTTP/2 with "
-        "END_STREAM; nothing follows.",
+        "A stream over HTTP/1.1 is chunked and ends with a zero-size chunk; a stream over HTTP/2 ends with "
+        "END_STREAM. Nothing follows.",
         references=(
             rfc(9112, "6.3", "Message Body Length"),
             rfc(9112, "7.1", "Chunked Transfer Coding"),
@@ -28,11 +28,11 @@ from streamgauge.wire import End, Framing
         ),
         breaks=(
             "httpx raises RemoteProtocolError, aiohttp ClientPayloadError, .NET HttpIOException (ResponseEnded); "
-            "browsers reconnect; a body that ends with the connection hides every cut."
+            "browsers reconnect; if the connection's close ends the body, no client notices a cut."
         ),
         fix=(
-            "Catch failures in the handler, send an error event and return; raise the time limits of whatever cuts "
-            "the connection."
+            "Catch failures in the handler, send an error event and return; raise the time limits of the proxy or "
+            "server that cuts the connection."
         ),
     ),
     scenarios=PLAIN,
@@ -51,7 +51,8 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         return unmet("bytes follow the end of the response", seen.note(trailing))
     if capture.framing is Framing.CLOSE and seen.head is not None and seen.head.http_version != "1.0":
         return warn(
-            "the body ends with the connection: a cut cannot be told from its end", seen.header("Transfer-Encoding")
+            "the body ends when the connection closes: a client cannot tell a cut from the end",
+            seen.header("Transfer-Encoding"),
         )
     return met(f"{capture.framing}, complete")
 
@@ -62,8 +63,8 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.HIGH,
         Basis.SPEC,
-        "A stream carries no Content-Length, which shows that it was held until it was complete, and never both"
-        " Content-Length and Transfer-Encoding.",
+        "A stream has no Content-Length, because a server that knows the length held the answer back until it was "
+        "complete; it never has both Content-Length and Transfer-Encoding.",
         references=(
             rfc(9112, "6.2", "Content-Length"),
             rfc(9112, "6.3", "Message Body Length"),
@@ -71,8 +72,8 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
         fix=(
-            "Remove whatever collects the answer: output caching, response buffering, middleware that reads the "
-            "whole body."
+            "Remove the layer that collects the answer: output caching, response buffering, or middleware that reads "
+            "the whole body."
         ),
     ),
     scenarios=PLAIN,
@@ -96,17 +97,17 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
         SHOULD,
         Severity.LOW,
         Basis.SPEC,
-        "A request over HTTP/1.0 is answered without Transfer-Encoding, in a body that ends with the connection.",
+        "The answer to an HTTP/1.0 request has no Transfer-Encoding, and its body ends when the connection closes.",
         references=(
             rfc(9112, "6.1", "Transfer-Encoding"),
             NGINX_PROXY,
         ),
         breaks="nginx before 1.29.7 speaks HTTP/1.0 to its upstream by default: chunk sizes would stand in the text.",
-        fix="Write no chunks by hand; let the server frame the body by the version of the request.",
+        fix="Write no chunks by hand: the server chooses the framing by the request's HTTP version.",
     ),
     scenarios=("http10",),
     wants=answer,
-    expected="no Transfer-Encoding, and a body that ends with the connection",
+    expected="no Transfer-Encoding, and a body that ends when the connection closes",
 )
 def http10_no_chunked(seen: Observed, _case: Case) -> Finding:
     if seen.status in (426, 505):

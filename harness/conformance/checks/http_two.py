@@ -1,4 +1,4 @@
-"""http.*: what is different over HTTP/2."""
+"""http.*: header fields that HTTP/2 forbids."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "t
             issue("apache/tomcat", 277),
             guides("Connection: keep-alive belongs to HTTP/1.1 alone"),
         ),
-        breaks="Safari, curl and nghttp2 take the stream for malformed (ERR_HTTP2_PROTOCOL_ERROR).",
+        breaks="Safari, curl and nghttp2 reject the stream as malformed (ERR_HTTP2_PROTOCOL_ERROR).",
         fix="Delete the line that sets Connection: HTTP/1.1 keeps connections open without it.",
     ),
     scenarios=(*HAPPY, "http2"),
@@ -38,14 +38,14 @@ CONNECTION_SPECIFIC: Final = ("connection", "keep-alive", "proxy-connection", "t
 def h2_no_connection_headers(seen: Observed, case: Case) -> Finding | None:
     head, detail = seen.head, seen.transcript.capture.detail or ""
     if head is not None and head.http_version == "2":
-        named = next((name for name in CONNECTION_SPECIFIC if head.get(name) is not None), None)
-        if named is not None:
-            return unmet(f"over HTTP/2 the answer has a {named} field", seen.header(named))
+        forbidden = next((name for name in CONNECTION_SPECIFIC if head.get(name) is not None), None)
+        if forbidden is not None:
+            return unmet(f"over HTTP/2 the answer has a {forbidden} field", seen.header(forbidden))
         return met("no connection-specific field over HTTP/2")
-    if "onnection-specific" in detail:  # in the words of the library that refuses the answer
-        return unmet(f"the answer is no valid HTTP/2: {detail}", seen.note(detail))
+    if "onnection-specific" in detail:  # the HTTP/2 library's message when it refuses the answer
+        return unmet(f"the answer is not valid HTTP/2: {detail}", seen.note(detail))
     if seen.scenario != "http2":
         if seen.scenario == HAPPY[0] and not case.of(("http2",)):
-            return inconclusive("not tried: HTTP/2 in clear text has to be asked for", "--http2")
+            return inconclusive("not tried: HTTP/2 without TLS is tested only on request", "--http2")
         return None
     return not_applicable(f"HTTP/2 is not offered: {detail or seen.how_it_went()}")

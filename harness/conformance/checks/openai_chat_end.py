@@ -125,7 +125,7 @@ def error_shape(case: Case) -> Finding:
             if delta.kind is Kind.ERROR:
                 event = seen.transcript.events[index]
                 found.append(_judge_error(seen, decode(event.data), event.offset))
-    return worst(found, inconclusive("no error was seen", MOCK))
+    return worst(found, inconclusive("no error came", MOCK))
 
 
 def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:

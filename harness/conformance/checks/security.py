@@ -209,7 +209,7 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     if seen.expected_text is None:
         return None
     if not seen.upstream:
-        return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
+        return inconclusive("the mock got no request: the prompt's directive did not reach it", MOCK)
     ordinary = {line.field for one in case.of(PLAIN) for line in one.transcript.lines} | _EXPECTED_FIELDS
     forged = [line for line in seen.transcript.lines if line.field is not None and line.field not in ordinary]
     if forged:

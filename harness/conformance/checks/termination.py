@@ -23,7 +23,7 @@ LATE_NS: Final = 5 * SECOND
 
 
 def opened(seen: Observed) -> bool:
-    """A 200 that is a stream, or that never became anything."""
+    """Whether the status is 200 and the body is a stream or stayed empty."""
     return seen.streams or (seen.status == 200 and not seen.transcript.body)
 
 
@@ -43,7 +43,7 @@ def opened(seen: Observed) -> bool:
             guides("a marker for the end"),
         ),
         breaks=(
-            "openai-python and openai-node end without an error where it is missing (tried), so a cut looks "
+            "openai-python and openai-node end without an error when the marker is missing (tried), so a cut looks "
             "like success."
         ),
         fix="Write the end marker after the last token, on the path of success only.",
@@ -60,7 +60,7 @@ def explicit_end(seen: Observed, case: Case) -> Finding:
     end = seen.at(len(transcript.body))
     if error := transcript.first(Kind.ERROR):
         place = seen.at(transcript.events[error.event].offset)
-        return unmet(f"an error came in place of the end: {transcript.detail}", place)
+        return unmet(f"an error came instead of the end marker: {transcript.detail}", place)
     if transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT):
         return unmet(f"the stream never ends: {transcript.detail}", end)
     if not transcript.tokens:
@@ -68,12 +68,12 @@ def explicit_end(seen: Observed, case: Case) -> Finding:
     if marker is None:
         return not_applicable("the dialect has no end marker (see custom.explicit-done-event)")
     if case.guessed and custom(case) is None and not any(map(_is_marked, case.observed)):
-        return not_applicable(f"{marker} is only a guess of its end marker (see custom.explicit-done-event)")
+        return not_applicable(f"{marker} is only a guess at its end marker (see custom.explicit-done-event)")
     return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end)
 
 
 def _is_marked(seen: Observed) -> bool:
-    """Whether a stream of a shape that was guessed shows that it has the marker."""
+    """Whether a stream of a guessed shape really contains the shape's end marker."""
     transcript = seen.transcript
     return (
         bool(transcript.first(Kind.DONE))
@@ -88,15 +88,15 @@ def _is_marked(seen: Observed) -> bool:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "There is one end marker, nothing but comments follows it, and a stream holds either the marker of "
-        "success or an error.",
+        "There is one end marker, only comments follow it, and a stream contains either the marker of success or an "
+        "error, not both.",
         references=(
             OPENAI_CHAT,
             OPENAI_RESPONSES,
             ANTHROPIC,
         ),
-        breaks="Clients that have closed lose what follows; relays take a second marker for the next answer.",
-        fix="A gateway appends no marker where the upstream has sent one; usage goes before the marker.",
+        breaks="Clients close at the marker and lose the rest; relays take a second marker for the next answer.",
+        fix="In a gateway, append no marker if the upstream has sent one; send usage before the marker.",
     ),
     scenarios=PLAIN,
     wants=stream,
@@ -149,11 +149,11 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
         return fail(f"the body was still open {show_ms(waited)} after the marker", evidence)
     if waited > SOON_NS:
         return unmet(f"the body ended {show_ms(waited)} after the marker", evidence)
-    return met(f"it ended {show_ms(waited)} after the marker")
+    return met(f"the body ended {show_ms(waited)} after the marker")
 
 
 def _has_upstream(case: Case) -> str | None:
-    return "the endpoint is the mock itself: it has no upstream that could die" if case.endpoint_is_mock else None
+    return "the endpoint is the mock itself: it has no upstream that could fail" if case.endpoint_is_mock else None
 
 
 @per_stream(
@@ -162,8 +162,8 @@ def _has_upstream(case: Case) -> str | None:
         MUST,
         Severity.CRITICAL,
         Basis.OPS,
-        "When the upstream dies in mid-stream the client can notice: by an error event or an unclean end of the"
-        " transport, never by a clean end.",
+        "When the upstream dies in mid-stream, the client can notice it: an error event or an unclean end of the"
+        " transport comes, never a clean end.",
         references=(
             rfc(9112, "8", "Handling Incomplete Messages"),
             issue("vllm-project/vllm", 2694),
@@ -187,15 +187,15 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     transcript = seen.transcript
     died = "the upstream died" if seen.scenario == "mid-cut" else "the upstream's answer ended in the middle"
     if transcript.first(Kind.DONE):
-        return unmet(f"{died} and the client is told of success", seen.at(len(transcript.body)))
+        return unmet(f"{died}, but the client gets the marker of success", seen.at(len(transcript.body)))
     if seen.failed_by_error:
-        return met("an error event tells of it")
+        return met("an error event reports it")
     if transcript.capture.end in (End.RESET, End.CLOSED):
         how = transcript.capture.detail or seen.how_it_went()
-        return warn("only the transport tells of it: most SDKs ignore that", seen.note(how))
+        return warn("only the transport shows it, which most SDKs ignore", seen.note(how))
     if seen.scenario == "mid-end" and any(one.transcript.first(Kind.DONE) for one in case.of(HAPPY)):
-        return met("the end marker is missing, as it was upstream")
+        return met("the end marker is missing, as in the upstream's stream")
     asked = seen.upstream.path if seen.upstream else None
     if seen.scenario == "mid-end" and asked is not None and dialects.at_path(asked) is None:
-        return not_applicable("the upstream speaks no vendor's dialect: it may have no end marker to miss")
-    return unmet(f"{died} and the stream ends as if it were complete", seen.at(len(transcript.body)))
+        return not_applicable("the upstream does not speak a vendor's dialect: its streams may have no end marker")
+    return unmet(f"{died}, but the stream ends as if it were complete", seen.at(len(transcript.body)))

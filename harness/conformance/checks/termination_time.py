@@ -1,4 +1,4 @@
-"""termination.*: streams that would never end, and readers that never let one end."""
+"""termination.*: streams that would never end, and browsers that reconnect after every end."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from streamgauge.protocol.dialects.base import Kind
 from streamgauge.units import SECOND
 from streamgauge.wire import End
 
-CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
+CEILING_HEARTBEATS: Final = 8  # intervals of 15 s make 120 s: guides recommend 30, 60 or 120 s
 
 
 @per_stream(
@@ -24,13 +24,13 @@ CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
         SHOULD,
         Severity.MEDIUM,
         Basis.GUIDE,
-        "The server ends a stream that would never end, with an error event or a reason.",
+        "The server limits how long a stream may last, and ends a longer one with an error event or a reason.",
         references=(
             guides("a ceiling for every stream: 30, 60 or 120 s"),
             "agentdeals#1098",
         ),
         breaks="Costs go on, and slots stay taken.",
-        fix="Give every stream a ceiling, and send an error event when it is reached.",
+        fix="Limit the duration of every stream, and send an error event at the limit.",
     ),
     scenarios=("trickle",),
     wants=answer,
@@ -39,7 +39,7 @@ CEILING_HEARTBEATS: Final = 8  # of 15 s: guides set 30, 60 or 120 s
 )
 def max_duration(seen: Observed, case: Case) -> Finding:
     if case.endpoint_is_mock:
-        return not_applicable("the endpoint is the mock itself, which was asked to go on for ever")
+        return not_applicable("the endpoint is the mock itself, and its stream was made endless")
     if doubt := joined(seen):
         return doubt
     transcript, capture = seen.transcript, seen.transcript.capture
@@ -48,19 +48,19 @@ def max_duration(seen: Observed, case: Case) -> Finding:
     if capture.end is End.TIMEOUT:
         if lasted < CEILING_HEARTBEATS * case.heartbeat_ns * 0.98:
             least = CEILING_HEARTBEATS * case.heartbeat_ns // SECOND
-            return inconclusive(f"it was still running {after}", f"--max-duration {least}s or more")
+            return inconclusive(f"the stream was still running {after}", f"--max-duration {least}s or more")
         return unmet(f"still running {after}", end)
     if seen.failed_by_error or transcript.first(Kind.FINISH):
-        return met(f"ended {after}, and the client is told why")
+        return met(f"the stream ended {after}, and the client learns why")
     if transcript.first(Kind.DONE):
-        return unmet(f"ended {after} as if the answer were complete", end)
-    return warn(f"cut {after} without a word", end)
+        return unmet(f"the stream ended {after} as if the answer were complete", end)
+    return warn(f"the connection was cut {after}, without an error event", end)
 
 
 def _get(case: Case) -> str | None:
     if reason := sse(case):
         return reason
-    return None if case.method == "GET" else f"an EventSource asks by GET, and this is a {case.method} endpoint"
+    return None if case.method == "GET" else f"an EventSource sends GET, but this endpoint takes {case.method}"
 
 
 @whole_case(
@@ -69,7 +69,7 @@ def _get(case: Case) -> str | None:
         SHOULD,
         Severity.HIGH,
         Basis.COMPAT,
-        "An EventSource can stop after the end of a stream: the end is marked, or the reconnect is answered with 204.",
+        "An EventSource can stop after a stream: the stream has an end marker, or the reconnect gets status 204.",
         references=(
             EVENTSOURCE,
             issue("obot-platform/obot", 1857),
@@ -92,9 +92,9 @@ def no_eventsource_loop(case: Case) -> Finding:
         return inconclusive(f"the first stream did not end by itself: {first.how_it_went()}", "a stream that ends")
     seen = again[0]
     if seen.status == 204:
-        return met("the reconnect is answered by 204, which ends it")
+        return met("the reconnect gets status 204, which stops the EventSource")
     if _regenerates(seen):
-        return unmet("the stream ends without a marker, and the reconnect is answered with another one", seen.at(0))
+        return unmet("the stream ends without a marker, and the reconnect starts another stream", seen.at(0))
     return met(f"the reconnect starts no second answer: {seen.how_it_went()}")
 
 

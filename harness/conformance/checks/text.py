@@ -1,4 +1,4 @@
-"""text.*: what the user reads, from bytes to words."""
+"""text.*: whether the text reaches the user unchanged."""
 
 import re
 from itertools import pairwise
@@ -32,11 +32,11 @@ MIN_CUMULATIVE: Final = 8
 CUMULATIVE_SHARE: Final = 0.8
 REPLACEMENT: Final = "\ufffd".encode()
 _REPLACEMENT_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u[fF]{3}[dD]")  # not an escaped backslash before a u
-# Pairs and other escapes are consumed first, so what the group catches stands alone.
+# The pattern consumes surrogate pairs and other escapes first, so the group catches only a lone surrogate.
 _SURROGATES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-# Raw in the body; what JSON escapes of them look like.
+# Characters that some clients take for line ends; `_ESCAPED` finds their JSON escapes.
 SEPARATORS: Final = {"U+2028": "\u2028", "U+2029": "\u2029", "U+0085": "\u0085", "VT": "\v", "FF": "\f"}
 _ESCAPED: Final = re.compile(rb"\\u(?:2028|2029|0085|000[bBcC])|\\f")
 FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
@@ -67,7 +67,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
-        # The last bytes of a stream that was cut off say nothing about the endpoint's encoder.
+        # A cut stream may end inside a character: that proves nothing about the endpoint's encoder.
         if not (
             error.end == len(body) and error.reason == "unexpected end of data" and seen.transcript.outcome != "ok"
         ):
@@ -84,7 +84,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
     if seen.sent_text is not None and seen.received_text != seen.sent_text:
         return unmet(
-            f"the text differs from what was sent: {_difference(seen.received_text, seen.sent_text)}",
+            f"the text differs from the text that was sent: {_difference(seen.received_text, seen.sent_text)}",
             seen.at(seen.differs_at),
         )
     if body.isascii() and seen.received_text.isascii():
@@ -98,7 +98,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "The joined tokens equal the text of the upstream, every kind of line break included.",
+        "The joined tokens equal the upstream's text, with every kind of line break.",
         references=(
             INTERPRETING,
             guides("line breaks in tokens"),
@@ -120,7 +120,8 @@ def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.HIGH,
         Basis.GUIDE,
-        "White space at the ends of tokens, and tokens of white space only, arrive; only empty tokens are left out.",
+        "White space at the ends of tokens arrives, and so do tokens of white space only. Only empty tokens may be "
+        "left out.",
         references=(
             INTERPRETING,
             wpt("format-leading-space"),
@@ -137,22 +138,23 @@ def whitespace_roundtrip(seen: Observed, _case: Case) -> Finding | None:
     return _roundtrip(seen, "white space")
 
 
-def _roundtrip(seen: Observed, what: str) -> Finding | None:
+def _roundtrip(seen: Observed, feature: str) -> Finding | None:
     if seen.expected_text is None:
         return None
     if not seen.upstream:
-        return inconclusive("the mock saw no request: the prompt's directive did not reach it", MOCK)
+        return inconclusive("the mock got no request: the prompt's directive did not reach it", MOCK)
     if seen.received_text == seen.expected_text:
-        return met(f"text with {what} arrives as it was sent")
+        return met(f"text with {feature} arrives unchanged")
     return unmet(
-        f"the text with {what} changed: {_difference(seen.received_text, seen.expected_text)}", seen.at(seen.differs_at)
+        f"the text with {feature} changed: {_difference(seen.received_text, seen.expected_text)}",
+        seen.at(seen.differs_at),
     )
 
 
 def _difference(got: str, sent: str) -> str:
     at = first_difference(got, sent)
-    ours, theirs = printable(got[at : at + 20]) or "the end", printable(sent[at : at + 20]) or "the end"
-    return f"at character {at:,} {ours!r} instead of {theirs!r}"
+    actual, expected = printable(got[at : at + 20]) or "the end", printable(sent[at : at + 20]) or "the end"
+    return f"at character {at:,} {actual!r} instead of {expected!r}"
 
 
 @per_stream(
@@ -174,21 +176,23 @@ def _difference(got: str, sent: str) -> str:
     scenarios=("separators", *PLAIN),
     applies=json_payloads,
     wants=stream,
-    expected=r"\u2028 and its like as JSON escapes",
+    expected=r"these characters as JSON escapes such as \u2028",
 )
 def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
     body = seen.transcript.body
     found = [(at, name) for name, char in SEPARATORS.items() if (at := body.find(char.encode())) >= 0]
     if found:
         at, name = min(found)
-        return unmet(f"{name} stands raw in a payload: clients that iterate over lines tear it", seen.at(at))
+        return unmet(
+            f"a payload contains {name} unescaped: clients that iterate over lines split the payload there", seen.at(at)
+        )
     if seen.sent_text is not None and seen.received_text != seen.sent_text:
         return fail(
             f"a separator was lost: {_difference(seen.received_text, seen.sent_text)}", seen.at(seen.differs_at)
         )
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
-    return met("they are escaped")
+    return met("the line separators are escaped")
 
 
 @per_stream(
@@ -197,7 +201,7 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
         MUST,
         Severity.CRITICAL,
         Basis.DIALECT,
-        "In a JSON dialect every payload is one complete JSON value by the standard, the [DONE] sentinel excepted.",
+        "In a JSON dialect every payload is one complete, standard JSON value; only the [DONE] sentinel is not.",
         references=(
             rfc(8259, "2", "JSON Grammar"),
             OPENAI_CHAT,
@@ -263,7 +267,7 @@ def with_snapshot(case: Case) -> str | None:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "Where the stream ends with the whole text, that text equals the joined tokens.",
+        "If the last event repeats the whole text, it equals the joined tokens.",
         references=(
             OPENAI_RESPONSES,
             COHERE,
@@ -289,7 +293,7 @@ def concat_equals_final(seen: Observed, _case: Case) -> Finding:
 
 
 def _snapshot(payload: dict[str, Any]) -> str | None:
-    """The whole text as the last event has it: of Responses in the parts of its items, else under a usual key."""
+    """The whole text in the last event: in Responses the parts of its items, in other dialects a usual key."""
     if isinstance(response := payload.get("response"), dict):
         items = [item for item in _list(response.get("output")) if isinstance(item, dict)]
         parts = [part for item in items for part in _list(item.get("content")) if isinstance(part, dict)]

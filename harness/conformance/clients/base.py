@@ -1,8 +1,8 @@
-"""What a client decoder is: pieces of a body in, the messages of its caller out. No socket, no clock.
+"""A client decoder turns pieces of a body into the messages that the client's caller gets. No socket, no clock.
 
-A client is one module of this package: a `Client` value whose `read` takes a `Body` and yields `Message`s. It ends by
-returning (at the end of the body, or earlier where it knows an end marker), by raising what the real one raises
-(`EmulatedError` in an emulation), or by raising `ReportedError` where it tells its caller of an error the server sent.
+Each client is one module of this package, with a `Client` value. Its `read` takes a `Body` and yields `Message`s. It
+returns at the end of the body, or at an end marker that the client knows. It raises the exception of the real client
+(`EmulatedError` in an emulation), or `ReportedError` if the client reports an error from the server to its caller.
 """
 
 import json
@@ -19,7 +19,7 @@ MESSAGE: Final = "message"
 
 
 class Message(NamedTuple):
-    """A message for the client's caller: an event's type and data, or only data if the client has no event types."""
+    """A message for the client's caller: an event's type and data. The type stays `message` without event types."""
 
     data: str
     type: str = MESSAGE
@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body as a client gets it; iterating gives its pieces. `json`: the client parses payloads as JSON."""
+    """A body in pieces, as a client reads it. `json` is True if the client parses payloads as JSON."""
 
     pieces: Iterable[bytes]
     media_type: str | None = EVENT_STREAM
@@ -38,27 +38,27 @@ class Body:
 
 
 class ReportedError(Exception):
-    """The client reports an error of the server to its caller; the text is what the caller sees."""
+    """The client reports an error from the server to its caller. The text is the one that the caller gets."""
 
 
 class EmulatedError(Exception):
-    """An exception of an emulated client in its own language; the text names it."""
+    """An exception that the emulated client raises in its own language. The text names that exception."""
 
 
 class RefusedError(Exception):
-    """The client refuses this answer; the text says what it expects."""
+    """The client refuses this answer. The text says what the client expects."""
 
 
 Applies = Callable[[Dialect | None, str], str | None]
-"""Why a client is not meant for this dialect and HTTP method, or None."""
+"""Returns why a client does not fit a dialect and an HTTP method, or None if it fits."""
 
 
 class Client(NamedTuple):
-    """A client decoder. `source` says where its rules were read: project, version and file.
+    """A client decoder. `source` names the project, version and file that its rules come from.
 
-    `package` is the Python package that is run, from version `least` on; None for an emulation. `events` is False where
+    `package` is the Python package that runs, in version `least` or newer; None for an emulation. `events` is False if
     the client gives payloads without event types. `naive` marks code that people copy, not a published client.
-    `reconnects` is True where the end of the body makes it send the request again.
+    `reconnects` is True if the client sends the request again at the end of the body.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Client(NamedTuple):
 
     @property
     def version(self) -> str | None:
-        """The installed version of `package`; None for an emulation, or where it is not installed."""
+        """The installed version of `package`; None for an emulation, or if the package is not installed."""
         if self.package is None:
             return None
         try:
@@ -95,7 +95,7 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
-def any_event_stream(dialect: Dialect | None, method: str) -> str | None:  # noqa: ARG001 - every method will do
+def any_event_stream(dialect: Dialect | None, method: str) -> str | None:  # noqa: ARG001 - any method fits
     """For clients that read every event stream."""
     return None if dialect is None or dialect.media is Media.SSE else "reads event streams"
 
@@ -110,19 +110,19 @@ def json_events(dialect: Dialect | None, method: str) -> str | None:
 def speaks(*dialects: str) -> Applies:
     """For clients of one provider's protocol."""
 
-    def applies(dialect: Dialect | None, method: str) -> str | None:  # noqa: ARG001 - every method will do
+    def applies(dialect: Dialect | None, method: str) -> str | None:  # noqa: ARG001 - any method fits
         return None if dialect is not None and dialect.name in dialects else f"speaks {' and '.join(dialects)}"
 
     return applies
 
 
 def js_text(data: bytes) -> str:
-    """`new TextDecoder().decode(data)`: invalid bytes become U+FFFD, and one byte order mark in front goes."""
+    """Like `new TextDecoder().decode(data)`: invalid bytes become U+FFFD, one leading byte order mark is removed."""
     return data.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def strict_json(text: str, error_name: str) -> Any:
-    """`JSON.parse` and its like in other languages: NaN is refused. Raises EmulatedError with that name."""
+    """Parse like `JSON.parse`, which refuses NaN. Raises EmulatedError, whose text begins with `error_name`."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Microsoft's EventSource with POST. Read in npm @microsoft/fetch-event-source 2.0.1, lib/esm/parse.js and fetch.js.
+"""Microsoft's EventSource with POST. Rules from npm @microsoft/fetch-event-source 2.0.1: lib/esm/parse.js, fetch.js.
 
-Every blank line is a message, if need be with empty data; a field name without a colon is ignored; and each name and
-value is decoded by itself, so a byte order mark in front of either goes.
+Every blank line ends a message, even one without data. A field name without a colon is ignored. Names and values are
+decoded separately, so a byte order mark in front of a name or a value is removed.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from streamgauge.conformance.clients.lines import any_lines
 def _read(body: Body) -> Iterator[Message]:
     if not (body.media_type or "").startswith(EVENT_STREAM):
         raise RefusedError(
-            f"Error: Expected content-type to be {EVENT_STREAM}; and it sends the request again every second"
+            f"Error: Expected content-type to be {EVENT_STREAM}; the client sends the request again every second"
         )
     kind, data = "", ""
     for line in any_lines(body, rest=False):

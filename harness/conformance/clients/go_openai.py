@@ -1,7 +1,7 @@
-"""The community's OpenAI client for Go. Read in sashabaranov/go-openai v1.42.0: stream_reader.go, chat_stream.go.
+"""The community's OpenAI client for Go. Rules from sashabaranov/go-openai v1.42.0: stream_reader.go, chat_stream.go.
 
-It knows lines, not events: each `data:` line is a payload of its own, LF alone ends a line, and a last line without LF
-is dropped. All other lines are collected as a possible error message, and more than 300 of them in a row are one.
+It reads lines, not events: each `data:` line is a separate payload, only LF ends a line, and a last line without LF
+is dropped. It collects all other lines as a possible error message. More than 300 of them in a row are an error.
 """
 
 import json
@@ -35,7 +35,7 @@ def _read(body: Body) -> Iterator[Message]:
     empty, in_error = 0, False
     for raw in lf_lines(body, rest=False):
         if in_error:
-            raise _told(others) or EmulatedError("unexpected end of JSON input")
+            raise _reported_error(others) or EmulatedError("unexpected end of JSON input")
         line = raw.decode("utf-8", "surrogateescape").strip(_SPACE).encode("utf-8", "surrogateescape")
         in_error = _ERROR.match(line) is not None
         if in_error or not _DATA.match(line):
@@ -51,14 +51,14 @@ def _read(body: Body) -> Iterator[Message]:
         text = payload.decode("utf-8", "replace")
         chunk = strict_json(text, "json")
         _fits(chunk, _CHUNK, "ChatCompletionStreamResponse")
-        if chunk is None or not chunk.get("error"):  # the struct has no field for an error: it is dropped
+        if chunk is None or not chunk.get("error"):  # the Go struct has no error field, so the client drops the error
             yield Message(text)
-    if told := _told(others):
-        raise told
+    if error := _reported_error(others):
+        raise error
 
 
-def _told(others: list[bytes]) -> ReportedError | None:
-    """All lines that were no data, read as one JSON object: with anything else among them it is none."""
+def _reported_error(others: list[bytes]) -> ReportedError | None:
+    """The error, if all lines without data form one JSON object. Any other line among them makes this None."""
     try:
         error = json.loads(b"".join(others).decode("utf-8", "replace"))["error"]
         message = error["message"]
@@ -80,7 +80,7 @@ _CHUNK: Final = {
 
 
 def _fits(value: Any, wanted: Any, where: str) -> None:
-    """json.Unmarshal: a value of another type than the field's is an error, null is none."""
+    """Like json.Unmarshal: a value whose type differs from the field's is an error; null is not."""
     if value is None:
         return
     if isinstance(wanted, dict):

@@ -1,4 +1,4 @@
-"""The OpenAI SDK for Python itself: a request through its client, with a transport that answers from the capture."""
+"""The real OpenAI SDK for Python. Its HTTP transport answers the request from the capture."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from streamgauge.conformance.clients.base import Body, Client, Message, Reported
 
 
 def _read(body: Body) -> Iterator[Message]:
-    import openai  # an extra, and a second to import
+    import openai  # an optional package that takes one second to import
 
     from streamgauge.conformance.clients.sdk import http_client
 

@@ -49,9 +49,9 @@ QUOTED: Final = {
     "errors.no-success-after-error": rb"data: (\[DONE\]|\{\"token\":\"\",\"done\":true)",
     "gemini.data-lines-only": rb": ping|event: x|id: 1|retry: 1000",
 }
-# What is at fault is that something is not there: an empty body, and what ought to stand in an event that came.
+# Here the fault is that something is missing: the whole body, or a part that an event should contain.
 MISSING: Final = re.compile(
-    r"\bno\b|\bwithout\b|\bend|\bcut\b|not JSON|only the|only loses|told of success|given up|still running|becomes"
+    r"\bno\b|\bwithout\b|\bend|\bcut\b|not JSON|only the|only loses|gets the marker of success|still waits|still running|becomes"
     r"|never|not follow"
 )
 OBJECTING = [one for one in EXAMPLES if one.verdict in (Verdict.FAIL, Verdict.WARN)]
