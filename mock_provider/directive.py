@@ -27,7 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class DirectiveError(ValueError):
-    """A wrong directive; the message says what is accepted."""
+    """An invalid directive; the message says which values are valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

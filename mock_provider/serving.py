@@ -24,7 +24,7 @@ _OTHER_PORT = "choose another --port, or 0 for a free one"
 
 
 def serve(
-    what: str,
+    program: str,
     start: Callable[[], Awaitable[str]],
     stop: Callable[[], Awaitable[None]],
     hints: Callable[[str], str],
@@ -36,7 +36,7 @@ def serve(
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
     except OSError as error:
-        _cannot_listen(what, error, remedy)
+        _cannot_listen(program, error, remedy)
 
 
 async def _run_server(
@@ -93,12 +93,12 @@ def serve_workers(config: MockConfig, count: int, hints: Callable[[str], str]) -
         raise typer.Exit(code)
 
 
-def _say_listening(what: str, url: str, hints: Callable[[str], str]) -> None:
+def _say_listening(program: str, url: str, hints: Callable[[str], str]) -> None:
     # typer.echo flushes, so that the program that started this can read the port from the first line.
-    typer.echo(f"{what} listening on {url}")
+    typer.echo(f"{program} listening on {url}")
     typer.echo(hints(url))
 
 
-def _cannot_listen(what: str, error: OSError, remedy: str) -> NoReturn:
-    typer.echo(f"{what}: can't listen: {error.strerror or error}; {remedy}", err=True)
+def _cannot_listen(program: str, error: OSError, remedy: str) -> NoReturn:
+    typer.echo(f"{program}: can't listen: {error.strerror or error}; {remedy}", err=True)
     raise typer.Exit(EXIT_NO_PORT)

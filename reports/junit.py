@@ -85,8 +85,8 @@ def _checks(row: TargetChecks, checks: ChecksFile, name: str) -> ET.Element:
         if kind == "skipped":
             reason = f"{result.verdict.value}: {result.actual}" + (f" (needs {result.needs})" if result.needs else "")
             accepted = f"accepted by the baseline: {result.actual}"
-            told = reason if result.verdict in _SKIPPED else accepted
-            ET.SubElement(case, "skipped", message=clean(told))
+            message = reason if result.verdict in _SKIPPED else accepted
+            ET.SubElement(case, "skipped", message=clean(message))
         elif result.id in row.stale:
             ET.SubElement(case, "failure", message=_STALE, type="stale").text = clean(result.actual)
         elif kind:

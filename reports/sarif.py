@@ -134,11 +134,11 @@ def _fingerprint(row: TargetChecks, result: CheckResult) -> str:
 
 def _invocation(report: ChecksReport) -> dict[str, Any]:
     """3.20: a failure of the tool itself is not a result."""
-    told = list(_notifications(report))
+    notifications = list(_notifications(report))
     return {
-        "executionSuccessful": not told and not report.interrupted,
+        "executionSuccessful": not notifications and not report.interrupted,
         "startTimeUtc": report.started.replace("+00:00", "Z"),
-        "toolExecutionNotifications": told,
+        "toolExecutionNotifications": notifications,
     }
 
 

@@ -8,7 +8,7 @@ from streamgauge.protocol.dialects.base import Media
 def sse(case: Case) -> str | None:
     """Event streams only."""
     if case.dialect is not None and case.dialect.media is not Media.SSE:
-        return f"the endpoint speaks {case.dialect.name}, which is no event stream"
+        return f"the endpoint speaks {case.dialect.name}, which is not an event stream"
     return None
 
 
@@ -65,7 +65,7 @@ def repeated(case: Case) -> str | None:
         return reason
     if any(seen.is_repeated for seen in case.of(("happy",))):
         return None
-    return f"a {case.method} without ids or a reconnection time is asked for once"
+    return f"clients do not repeat a {case.method} that has neither ids nor a reconnection time"
 
 
 def with_schema(case: Case) -> str | None:

@@ -119,7 +119,7 @@ class Observed:
 
     @property
     def failed_by_error(self) -> bool:
-        """The stream reported an error, so it does not owe what a success owes."""
+        """Whether the stream reported an error; then the rules for successful streams do not apply."""
         return self.transcript.first(Kind.ERROR) is not None
 
     @property
@@ -196,7 +196,7 @@ class Observed:
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """All that is known of the endpoint. `dialect` is the one that was asked for, else that of the happy path.
+    """All known facts of the endpoint. `dialect` is the requested dialect, otherwise that of the happy path.
 
     `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
     in which a heartbeat is expected. `takes_limit`: a request can limit the answer's length. `doubt` says why the
@@ -277,10 +277,10 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
         yield Block(lines, False)
 
 
-def first_difference(one: str, other: str) -> int:
+def first_difference(text: str, other: str) -> int:
     """The index of the first difference; the length of the shorter text if the longer one begins with it."""
-    at = (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(at, min(len(one), len(other)))
+    at = (index for index, (a, b) in enumerate(zip(text, other, strict=False)) if a != b)
+    return next(at, min(len(text), len(other)))
 
 
 def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:

@@ -12,7 +12,7 @@ from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.transcript import Transcript
 
-SETTLE = "--dialect NAME, if you know what it speaks"
+SETTLE = "--dialect NAME, if you know the endpoint's dialect"
 
 
 def dialect_doubt(transcript: Transcript) -> str | None:

@@ -1,4 +1,4 @@
-"""What a check reports: a verdict, what was seen, and the evidence for it."""
+"""The finding of a check: a verdict, the observation in words, and the evidence for it."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -15,7 +15,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "http": "methods, status codes and request bodies",
     "headers": "the head of the answer",
     "framing": "the bytes of an event stream",
-    "text": "what the user reads, from bytes to words",
+    "text": "whether the text reaches the user unchanged",
     **VENDOR_GROUPS,
     "custom": "the shapes that application code invents",
     "termination": "how a stream ends",

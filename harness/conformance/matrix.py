@@ -1,4 +1,4 @@
-"""The client-compatibility matrix: what the clients people use would have made of the bytes that came. Values only."""
+"""The client-compatibility matrix: how common clients would have read the bytes that came. Values only."""
 
 from enum import StrEnum
 from typing import Final
@@ -69,7 +69,7 @@ class ClientRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
-    """One row a client. `bytes` were replayed, in `bodies` streams; `caveat` says what was left out."""
+    """One row per client. `bytes` of `bodies` streams were replayed; `caveat` names the part that was left out."""
 
     bodies: int
     bytes: int

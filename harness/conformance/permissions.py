@@ -1,4 +1,4 @@
-"""What a check may cost beyond a few short requests, what the caller allowed, and what the caller can still give."""
+"""The permissions for costly requests: the kinds there are, those that the caller gave, and those still missing."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

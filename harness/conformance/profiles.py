@@ -44,7 +44,7 @@ PROXY: Final = Profile(
         Rule("text.delta-not-cumulative", MAY, _PASSED_ON),
         Rule("text.concat-equals-final", MAY, _PASSED_ON),
         Rule("termination.explicit-end", SHOULD, _PASSED_ON),
-        Rule("security.no-raw-provider-error", None, "passing on the provider's errors is what it is for"),
+        Rule("security.no-raw-provider-error", None, "a gateway exists to pass on the provider's errors"),
         Rule("http.validation-before-stream", MAY, "a proxy leaves it to its upstream to judge requests"),
         Rule("headers.no-content-encoding", MUST, "it is the proxy that compresses, and so holds tokens back"),
         Rule("headers.x-accel-buffering", MAY, "it is the header of those behind a proxy"),

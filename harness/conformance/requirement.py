@@ -52,8 +52,8 @@ _BASES: Final = {
     Basis.SPEC: "a standard demands it",
     Basis.DIALECT: "the vendor's documented protocol demands it",
     Basis.GUIDE: "the published guides to streaming answers ask for it",
-    Basis.COMPAT: "what it forbids is legal, but breaks clients in wide use",
-    Basis.OPS: "what it forbids is legal, but hurts in operation",
+    Basis.COMPAT: "the standard allows what it forbids, but widely used clients break",
+    Basis.OPS: "the standard allows what it forbids, but it causes trouble in operation",
 }
 
 _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -80,7 +80,9 @@ class Requirement:
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id) or self.group not in GROUPS:
-            raise ValueError(f"{self.id!r} is no id of a check: group.name, the group one of {', '.join(GROUPS)}")
+            raise ValueError(
+                f"{self.id!r} is not a check id: expected group.name, where group is one of {', '.join(GROUPS)}"
+            )
         if isinstance(self.references, str) or not self.references or not all(self.references):
             raise ValueError(f"{self.id} needs references: a tuple of where the rule is written")
         for name in ("statement", "fix"):

@@ -144,6 +144,6 @@ def guides(topic: str) -> str:
     return f"Streaming from applications, {topic} (docs/application-streams.md#{chapter}): {address}"
 
 
-def source(client: str, what: str) -> str:
-    """What the code of a client does, read or run."""
-    return f"{client}: {what}"
+def source(client: str, behaviour: str) -> str:
+    """A reference to a client's own behaviour, found by reading or running its code."""
+    return f"{client}: {behaviour}"

@@ -1,4 +1,4 @@
-"""The targets of `check`: each with a name and what the checks may assume of it; and files that list several."""
+"""The targets of `check`: a name, and what checks may assume about the endpoint. Also files with several targets."""
 
 import os
 import re

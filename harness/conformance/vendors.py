@@ -25,6 +25,6 @@ def no_error(seen: Observed) -> Finding:
     if seen.scenario != "mid-error":
         return inconclusive("no error came", MOCK)
     if not seen.upstream:
-        return inconclusive("the mock saw no request: its upstream is another one, or the prompt did not arrive", MOCK)
+        return inconclusive("the mock got no request: the endpoint has another upstream, or the prompt got lost", MOCK)
     end = seen.at(len(seen.transcript.body))
     return unmet(f"the upstream failed, and no error came: {seen.transcript.outcome}", end)

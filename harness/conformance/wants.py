@@ -14,7 +14,7 @@ def stream(seen: Observed) -> bool:
 
 
 def success(seen: Observed) -> bool:
-    """A stream without an error in it: a failed stream does not owe what a successful one owes."""
+    """A stream without an error: the rules for successful streams do not apply to a failed one."""
     return seen.streams and not seen.failed_by_error
 
 

@@ -42,7 +42,7 @@ WHOLE: Final = 1110
 
 
 class Drawing(NamedTuple):
-    """A figure ready for the page: what it shows in words too, for those who cannot see it."""
+    """A figure ready for the page. `alt` describes it in words for readers who cannot see it."""
 
     name: str
     title: str
@@ -150,7 +150,7 @@ def left_out(axes: Axes, window: tuple[float, float] | None, *, words: bool = Tr
     if window is None:
         return
     low, high = axes.get_xlim()
-    slack = (high - low) / 12  # room for the word; less is a stream's last moments, and no drain that anybody asked for
+    slack = (high - low) / 12  # room for the word; a shorter time is only the end of the last streams, not a drain
     for begin, end, name in ((low, min(window[0], high), "warm-up"), (max(window[1], low), high, "drain")):
         if end - begin > slack:
             axes.axvspan(begin, end, color=GREY, alpha=0.18, linewidth=0)

@@ -19,7 +19,7 @@ def draw(run: Run) -> list[Drawing]:
     pool, dist = streams.totals.pools["itl"], summary.itl_ms
     rows = [(np.sqrt(lower * upper) / MS, count) for lower, upper, count in pool.rows() if upper > 0]
     zero_share = pool.zeros / pool.count
-    told = (
+    note = (
         f"{percent(zero_share)} arrived in the same read as the token before (hatched): coalesced, not fast."
         if pool.zeros
         else "No token shared its read with the one before."
@@ -30,7 +30,7 @@ def draw(run: Run) -> list[Drawing]:
         if rows:
             at, counts = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
             low, high = at.min() / 1.3, at.max() * 1.3
-            # A bar never narrower than the buckets it is made of, or it would comb.
+            # No bar is narrower than the histogram's buckets: narrower bars would leave gaps.
             ratio = max((high / low) ** (1 / _BARS), (1 + 4 * RELATIVE_ERROR))
             edges = low * ratio ** np.arange(np.ceil(np.log(high / low) / np.log(ratio)) + 1)
             shares = np.histogram(at, bins=edges, weights=counts)[0] / pool.count
@@ -67,7 +67,7 @@ def draw(run: Run) -> list[Drawing]:
         Drawing(
             "itl-histogram",
             "Inter-token latency",
-            f"{plural(pool.count, 'gap')}, pooled over streams. " + told,
+            f"{plural(pool.count, 'gap')}, pooled over streams. " + note,
             f"Histogram of gaps between token events: p50 {ms(dist.p50)}, p99 {ms(dist.p99)}, longest {ms(dist.max)}; "
             f"{percent(zero_share)} of the gaps are coalesced.",
             svg("itl-histogram", HALF, 300, paint),

@@ -32,7 +32,7 @@ def draw(run: Run) -> list[Drawing]:
         left_out(active, streams.window_s, words=False)
         figure.align_ylabels()
 
-    shaded = "; what is shaded is left out of the rate" if streams.window_s else ""
+    shaded = "; the rate does not include the shaded parts" if streams.window_s else ""
     peak_tokens, peak_streams = rates["tokens_per_s"].max(), rates["streams"].max()
     return [
         Drawing(

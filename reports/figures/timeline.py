@@ -50,14 +50,14 @@ def draw(run: Run) -> list[Drawing]:
         axes.legend(handles=keys, loc="lower left", bbox_to_anchor=(0, 1), ncols=6, handletextpad=0.3, borderpad=0)
 
     counts = {outcome: sum(lane.outcome == outcome for lane in lanes) for outcome in {lane.outcome for lane in lanes}}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     return [
         Drawing(
             "timeline",
             "Sample streams",
             "Chosen, not random: failures first, then the longest stalls, the slowest first tokens and an even pick of "
-            "the rest. What runs off the right edge carries its time.",
-            f"Timeline of {plural(len(lanes), 'stream')}: {told}; the longest took {ms(round(longest, 3))}.",
+            "the rest. A stream that goes past the right edge shows its time there.",
+            f"Timeline of {plural(len(lanes), 'stream')}: {outcomes}; the longest took {ms(round(longest, 3))}.",
             svg("timeline", WHOLE, 110 + 20 * len(lanes), paint),
             WHOLE,
         )

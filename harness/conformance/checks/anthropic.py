@@ -278,7 +278,7 @@ def error_event(seen: Observed, _case: Case) -> Finding:
     evidence = seen.at(event.offset)
     value = decode(event.data)
     if event.type != "error" or dig(value, "type") != "error":
-        return unmet("an error is no event named error whose type is error", evidence)
+        return unmet("the error is not an event named error whose type is error", evidence)
     missing = [key for key in ("type", "message") if not isinstance(dig(value, "error", key), str)]
     if missing:
         return unmet(f"the error has no {' and no '.join(missing)}", evidence)

@@ -1,4 +1,4 @@
-"""custom.*: the shapes that application code invents."""
+"""custom.*: event shapes that applications define themselves."""
 
 import re
 from collections import Counter
@@ -56,7 +56,7 @@ def consistent_shape(seen: Observed, case: Case) -> Finding | None:
     for index, event in enumerate(seen.transcript.events):
         value = decode(event.data)
         known = kinds.get(index, set()) & {Kind.DONE, Kind.ERROR, Kind.PING}
-        # What is no JSON has its own check; what stands before the first content is a start event.
+        # Payloads that are not JSON have their own check. Events before the first content are start events.
         if isinstance(value, NotJson) or known or (not shaped and Kind.CONTENT not in kinds.get(index, set())):
             continue
         shaped.append((event, _shape(value)))
@@ -149,9 +149,9 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
     if done is None:
         why = "the stream just ends"
         evidence = seen.at(len(seen.transcript.body))
-        # Chunked, a client that looks can still tell a cut from an end; at the end of a connection nobody can.
+        # In a chunked body a client can still detect a cut. If the connection's close ends the body, no client can.
         if seen.transcript.capture.framing is Framing.CHUNKED:
-            return unmet(f"{why}: only the transfer coding tells its end from a cut", evidence)
+            return unmet(f"{why}: only the transfer coding distinguishes its end from a cut", evidence)
         return fail(f"{why}: its end and a cut look the same", evidence)
     event = seen.transcript.events[done.event]
     if is_sentinel(event.data) and event.type == "message" and case.dialect is not None and case.dialect.json_payload:
@@ -256,7 +256,7 @@ def _passes(finding: Finding | None) -> bool:
 def schema(case: Case) -> Finding:
     assert case.schema is not None
     judged = 0
-    found: dict[str, tuple[str, Evidence]] = {}  # by the rule that is broken: one example of each is enough
+    found: dict[str, tuple[str, Evidence]] = {}  # keyed by the broken rule: one example of each is enough
     for seen in case.of((*PLAIN, "mid-error")):
         for number, event in enumerate(seen.transcript.events, 1):
             if not case.schema.covers(event.type) or not event.data or is_sentinel(event.data):
@@ -269,8 +269,8 @@ def schema(case: Case) -> Finding:
                 else case.schema.breaches(event.type, payload)
             )
             for rule, place, message in breaches:
-                told = f"event #{number} ({printable(event.type, 40)}){printable(place, 80)}: {printable(message)}"
-                found.setdefault(rule, (told, seen.at(event.offset, f"rule: {printable(rule, 120) or 'JSON'}")))
+                actual = f"event #{number} ({printable(event.type, 40)}){printable(place, 80)}: {printable(message)}"
+                found.setdefault(rule, (actual, seen.at(event.offset, f"rule: {printable(rule, 120) or 'JSON'}")))
     if found:
         first = next(iter(found.values()))[0]
         return fail(f"{len(found)} rules of the schema are broken; {first}", *(where for _, where in found.values()))

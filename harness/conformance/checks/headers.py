@@ -114,7 +114,7 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
             "Behind nginx and ingress controllers built on it, the time to the first token becomes the time of "
             "the whole answer."
         ),
-        fix="Send the header, or turn buffering off in every proxy; nginx takes the header out of what it passes on.",
+        fix="Send the header, or turn buffering off in every proxy; nginx removes the header as it forwards.",
     ),
     scenarios=HAPPY,
     wants=stream,
@@ -126,14 +126,16 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
     if value == "no":
         return met("X-Accel-Buffering: no")
     if value == "yes":
-        return fail("X-Accel-Buffering: yes asks proxies to buffer", seen.header("X-Accel-Buffering"))
+        return fail("X-Accel-Buffering: yes tells proxies to buffer", seen.header("X-Accel-Buffering"))
     lockstep = [step for one in case.of(("lockstep",)) for step in one.steps]
     behind_nginx = head is not None and (head.get("server") or "").lower().startswith("nginx")
     through_proxy = behind_nginx or (head is not None and head.get("via") is not None)
     if through_proxy and lockstep and not any(step.timed_out for step in lockstep):
         return not_applicable("a proxy is in the path, and the lockstep run proves that nothing buffers")
     if behind_nginx and not lockstep:
-        return inconclusive("nginx takes the header out of what it passes on", f"the URL behind nginx; or {MOCK}")
+        return inconclusive(
+            "nginx removes the header from answers that it forwards", f"the URL behind nginx; or {MOCK}"
+        )
     return unmet("no X-Accel-Buffering", seen.header("X-Accel-Buffering"))
 
 
@@ -197,11 +199,11 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     for name in ("Content-Type", "Access-Control-Allow-Origin"):
         if head is not None and len(head.all(name)) > 1:
-            return fail(f"{name} stands {len(head.all(name))} times", seen.header(name))
+            return fail(f"the header {name} comes {len(head.all(name))} times", seen.header(name))
     for name in ("Cache-Control", "Content-Encoding"):
         if head is not None and len(head.all(name)) > 1:
-            return unmet(f"{name} stands {len(head.all(name))} times", seen.header(name))
-    return met("each at most once")
+            return unmet(f"the header {name} comes {len(head.all(name))} times", seen.header(name))
+    return met("each header comes at most once")
 
 
 @whole_case(

@@ -1,4 +1,4 @@
-"""limits.*: what happens at the edges of size, time and number."""
+"""limits.*: whether limits of size, time and number are reported properly."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -60,17 +60,17 @@ def input_size(case: Case) -> Finding:
     largest = f"{accepted:,} characters were accepted"
     in_url = case.method == "GET"
     if accepted < LARGEST and not in_url and not case.has_mock and OptIn.LOAD not in case.allowed:
-        return inconclusive(f"{largest}; more was not tried, as a model is paid for what it reads", OptIn.LOAD.value)
+        return inconclusive(f"{largest}; more was not tried, because input tokens cost money", OptIn.LOAD.value)
     return unmet(largest, tried[-1].note(tried[-1].how_it_went()))
 
 
 def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | None:
-    """What an answer to a long prompt says of the limit; None when the prompt was taken."""
+    """The finding for the answer to a long prompt; None when the endpoint accepted the prompt."""
     size, note = f"{seen.size or 0:,} characters", seen.note(seen.how_it_went())
     transcript = seen.transcript
     if seen.status is None:
         if transcript.capture.end is End.TIMEOUT:
-            return fail(f"{size} were never answered", note)
+            return fail(f"no answer came to a prompt of {size}", note)
         return unmet(f"the connection broke at {size}, without an answer", note)
     if seen.status in TOO_LONG:
         return met(f"{seen.status} between {accepted:,} and {size}")
@@ -81,14 +81,14 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
     if seen.status == 200 and not transcript.tokens and not transcript.deltas:
         return fail(f"200 and an empty stream at {size}", note)
     if not seen.streams:
-        return unmet(f"{seen.status} at {size}, which does not say what is wrong", note)
+        return unmet(f"status {seen.status} at {size} does not say that the prompt is too long", note)
     if error := transcript.first(Kind.ERROR):
         where = seen.at(transcript.events[error.event].offset)
         return unmet(f"{size} are refused only within the stream, after 200", where)
     if reached and seen.upstream is None:
-        return fail(f"{size} did not reach the model whole, and nothing says so", note)
+        return fail(f"a prompt of {size} reached the model shortened, without an error", note)
     if seen.upstream is not None and not seen.upstream.token_ns:
-        return unmet(f"the model refused {size}, and the answer is 200 all the same", note)
+        return unmet(f"the model refused {size}, but the answer has status 200", note)
     return None
 
 
@@ -125,12 +125,12 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     reported = _reported_tokens(seen)
     count = reported if reported is not None else len(transcript.tokens)
     finish = next((str(found.delta.value) for found in transcript.deltas if found.delta.kind is Kind.FINISH), None)
-    told = f"{count:,} tokens, finish reason {finish or 'absent'}"
+    outcome = f"{count:,} tokens, finish reason {finish or 'absent'}"
     if count > MAX_OUTPUT:
-        return fail(f"{told}, where {MAX_OUTPUT} were allowed", seen.note(told))
+        return fail(f"{outcome}, but the limit was {MAX_OUTPUT}", seen.note(outcome))
     if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
-        return unmet(f"{told}: the answer's length ended it, and it does not say so", seen.note(told))
-    return met(told)
+        return unmet(f"{outcome}: the answer ended at the length limit, but does not say so", seen.note(outcome))
+    return met(outcome)
 
 
 def _reported_tokens(seen: Observed) -> int | None:
@@ -176,31 +176,31 @@ def concurrency_429(case: Case) -> Finding:
 
 
 def _refusals(seen: Iterable[Observed]) -> list[Finding]:
-    """Whether those that were turned away were told so in the right way."""
+    """A finding for each refused request: whether the refusal has the right status and headers."""
     found = []
-    for one in seen:
-        note = one.note(one.how_it_went())
-        if one.status == 429:
-            after = one.head.get("retry-after") if one.head else None
-            told = f"429 with Retry-After: {after}" if after else "429 without Retry-After"
-            found.append(met(told, one.header("Retry-After")) if after else unmet(told, note))
-        elif one.status == 503:
+    for run in seen:
+        note = run.note(run.how_it_went())
+        if run.status == 429:
+            after = run.head.get("retry-after") if run.head else None
+            actual = f"429 with Retry-After: {after}" if after else "429 without Retry-After"
+            found.append(met(actual, run.header("Retry-After")) if after else unmet(actual, note))
+        elif run.status == 503:
             found.append(warn("503 instead of 429", note))
-        elif one.status is None:
-            found.append(fail(f"no answer: {one.how_it_went()}", note))
-        elif one.status >= 500:
-            found.append(fail(f"{one.status} instead of 429", note))
-        elif one.status != 200:
-            found.append(unmet(f"{one.status} instead of 429", note))
-        elif one.failed_by_error and not one.transcript.tokens:
-            found.append(unmet("a refusal only within the stream, after 200", one.at(0)))
+        elif run.status is None:
+            found.append(fail(f"no answer: {run.how_it_went()}", note))
+        elif run.status >= 500:
+            found.append(fail(f"{run.status} instead of 429", note))
+        elif run.status != 200:
+            found.append(unmet(f"{run.status} instead of 429", note))
+        elif run.failed_by_error and not run.transcript.tokens:
+            found.append(unmet("a refusal only within the stream, after 200", run.at(0)))
     return found
 
 
-def _harmed(one: Observed) -> Finding | None:
-    if one.streams and one.transcript.tokens and one.transcript.outcome is not Outcome.OK:
-        how = one.how_it_went()
-        return fail(f"a stream under way was broken: {how}", one.note(how))
+def _harmed(run: Observed) -> Finding | None:
+    if run.streams and run.transcript.tokens and run.transcript.outcome is not Outcome.OK:
+        how = run.how_it_went()
+        return fail(f"a running stream was broken: {how}", run.note(how))
     return None
 
 
@@ -257,7 +257,7 @@ def per_user_not_global(case: Case) -> Finding:
         running = len(first) - len(limited)
         return fail(f"{second.status} for the second user, while the first has {running} streams", note)
     if not limited:
-        return inconclusive(f"the first user met no limit with {len(first)} streams at once", MORE_STREAMS)
+        return inconclusive(f"the first user reached no limit with {len(first)} streams at once", MORE_STREAMS)
     if not second.streams:
         return unmet(f"no stream for the second user: {second.how_it_went()}", note)
     return met(f"the second user was served, while {len(limited)} of the first's {len(first)} streams were refused")
@@ -296,12 +296,12 @@ def parallel_isolation(case: Case) -> Finding:
             return unmet(f"{one.label} has the id of {owners[own_id].label}", one.at(one.transcript.events[0].offset))
     silent = [one for word, one in words.items() if word and word not in one.transcript.text]
     if silent:
-        return inconclusive(f"{len(silent)} of {len(words)} streams did not say their word", MOCK)
+        return inconclusive(f"{len(silent)} of {len(words)} streams did not contain their own word", MOCK)
     return met(f"{len(words)} streams at once, each with its own word only")
 
 
-def _id_of(one: Observed) -> str | None:
-    """What the first payload calls its answer."""
-    payload = decode(one.transcript.events[0].data) if one.transcript.events else None
+def _id_of(run: Observed) -> str | None:
+    """The id of the answer in the first payload."""
+    payload = decode(run.transcript.events[0].data) if run.transcript.events else None
     value = payload.get("id") if isinstance(payload, dict) else None
     return value if isinstance(value, str) and value else None

@@ -1,4 +1,4 @@
-"""liveness.*: what keeps an idle connection alive, and what tells it from a dead one."""
+"""liveness.*: whether heartbeats keep an idle connection alive, and whether a dead upstream is noticed."""
 
 from itertools import pairwise
 from typing import Final
@@ -19,15 +19,15 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
-# Where heartbeats are most likely to be seen.
+# The scenarios in which heartbeats are most likely.
 QUIET: Final = ("quiet-middle", "quiet-start", "quiet-forever")
-# In heartbeats of 15 s each.
+# Durations in heartbeat intervals of 15 s.
 TOLERANCE: Final = 1.2  # 18 s
 LATEST: Final = 2.0  # 30 s, where the first intermediary cuts
-SOON: Final = 3.0  # a third of one: silence enough for a heartbeat in it
-STALL: Final = 12.0  # 180 s, after which an upstream that says nothing is dead
+SOON: Final = 3.0  # a divisor: an event after a third of an interval may be a heartbeat
+STALL: Final = 12.0  # 180 s, after which a silent upstream counts as dead
 
-# How long each bears silence, unless it is configured otherwise.
+# How many seconds of silence each intermediary allows by default.
 BUDGETS: Final = (
     (30, "CloudFront"),
     (60, "nginx and AWS's ALB"),
@@ -64,7 +64,7 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
     events = transcript.events
     fake = [event for event in events if not event.data]
     if case.dialect is not None and not case.dialect.json_payload:
-        # In text an empty event is also what is left of a line break or of an update without text; not after a silence.
+        # In text a line break or an update without text also gives an empty event, so only one after silence counts.
         times = {event.offset: transcript.time_of(event) for event in events}
         silent = {
             event.offset
@@ -78,7 +78,7 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
         )
     if transcript.comments or transcript.first(Kind.PING):
         return met(f"{transcript.comments:,} comments")
-    return not_applicable("no heartbeat was seen")
+    return not_applicable("no heartbeat came")
 
 
 @per_stream(
@@ -105,7 +105,7 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
 )
 def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
     if not seen.transcript.comments:
-        return not_applicable("no heartbeat was seen")
+        return not_applicable("no heartbeat came")
     id_in_force = only_comments = False
     in_a_row = 0
     for line in seen.transcript.lines:
@@ -120,7 +120,7 @@ def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
             if id_in_force:
                 return unmet("a comment block while an id is in force: openai-python raises", seen.at(line.offset))
             only_comments = False
-    return met("no client that is known breaks on them")
+    return met("no known client breaks on the heartbeats")
 
 
 @per_stream(
@@ -189,29 +189,29 @@ def _silence(seen: Observed, case: Case, since_ns: int) -> Finding | None:
     if silence_ns is None:
         return None
     gap_ns = _longest_gap(transcript, since_ns)
-    told = f"{show_ms(gap_ns)} without a byte"
+    gap = f"{show_ms(gap_ns)} without a byte"
     if gap_ns > LATEST * case.heartbeat_ns:
         scaled = gap_ns * HEARTBEAT_NS // case.heartbeat_ns
-        cut = ", ".join(f"{who} after {limit} s" for limit, who in BUDGETS if limit * SECOND <= scaled)
-        return fail(f"{told}; such a stream is cut by {cut}", seen.note(seen.how_it_went()))
+        cut = ", ".join(f"{product} after {limit} s" for limit, product in BUDGETS if limit * SECOND <= scaled)
+        return fail(f"{gap}; intermediaries would cut this stream: {cut}", seen.note(seen.how_it_went()))
     if transcript.outcome not in (Outcome.OK, Outcome.ERROR_EVENT):
         why = printable(transcript.detail or transcript.outcome.value)
-        return fail(f"the stream was given up after {told}: {why}", seen.note(seen.how_it_went()))
+        return fail(f"the stream was given up after {gap}: {why}", seen.note(seen.how_it_went()))
     if gap_ns > TOLERANCE * case.heartbeat_ns:
-        return unmet(told, seen.note(f"{transcript.comments:,} comments"))
+        return unmet(gap, seen.note(f"{transcript.comments:,} comments"))
     if silence_ns <= TOLERANCE * case.heartbeat_ns:
         return inconclusive(f"the silence was only {show_ms(silence_ns)}", "--long with --max-duration 60s or more")
     if transcript.outcome is Outcome.ERROR_EVENT:
         why = f"an error ended the silence: {printable(transcript.detail or '')}"
         return inconclusive(why, "an endpoint that waits longer for its model")
-    return met(f"at most {told} while the upstream was silent for {show_ms(silence_ns)}")
+    return met(f"at most {gap} while the upstream was silent for {show_ms(silence_ns)}")
 
 
 def _longest_gap(transcript: Transcript, since_ns: int) -> int:
     capture = transcript.capture
     times = [since_ns, *(read.t_ns for read in capture.reads if read.t_ns > since_ns)]
     if capture.end_ns is not None and capture.end is not End.COMPLETE:
-        times.append(max(capture.end_ns, times[-1]))  # silence at which somebody gave up
+        times.append(max(capture.end_ns, times[-1]))  # the silence before one side gave up
     return max((after - before for before, after in pairwise(times)), default=0)
 
 

@@ -25,7 +25,7 @@ PROFILES: Final = (
             Rule(
                 "http.validation-before-stream",
                 None,
-                "a request without a prompt is how Ollama is told to load a model: it is answered with 200",
+                "a request without a prompt makes Ollama load a model, and is answered with 200",
             ),
             Rule("errors.content-filter", None, "Ollama filters nothing, and has no reason that would say so"),
             Rule("errors.machine-readable", MAY, 'every error of Ollama is {"error": "text"}, without a code'),
@@ -132,12 +132,12 @@ def error_line(seen: Observed, _case: Case) -> Finding:
     if error is None:
         odd = next((event for event in seen.transcript.events if isinstance(decode(event.data), NotJson)), None)
         if seen.scenario == "mid-error" and seen.upstream and odd is not None:
-            return unmet("the upstream failed, and a line that is not JSON tells of it", seen.at(odd.offset))
+            return unmet("the upstream failed, and the error line is not JSON", seen.at(odd.offset))
         return no_error(seen)
     event = seen.transcript.events[error.event]
     value = decode(event.data)
     if not isinstance(value, dict) or not isinstance(value.get("error"), str):
-        return unmet("the error is no text", seen.at(event.offset))
+        return unmet("the error is not a string", seen.at(event.offset))
     if event is not seen.transcript.events[-1]:
         return unmet("lines follow the error", seen.behind(event))
     return met("an error line ends the stream")

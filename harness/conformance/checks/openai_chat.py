@@ -46,7 +46,7 @@ PROFILES: Final = (
                 MAY,
                 "the last text shares its chunk with the reason, and there are reasons of Mistral's own",
             ),
-            Rule("openai-chat.usage-chunk", MAY, "usage comes on the last chunk, asked for or not"),
+            Rule("openai-chat.usage-chunk", MAY, "usage comes on the last chunk, with or without include_usage"),
         ),
     ),
     Profile(
@@ -79,7 +79,7 @@ class Chunk(NamedTuple):
 
     @property
     def is_filter(self) -> bool:
-        """Azure's prompt filter chunk, which is no completion chunk."""
+        """Azure's prompt filter chunk, which is not a completion chunk."""
         return "prompt_filter_results" in self.value
 
     def __str__(self) -> str:
@@ -264,19 +264,19 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
     scenarios=HAPPY,
     applies=openai_chat,
     wants=success,
-    expected="one chunk with choices [] and usage before [DONE], when include_usage asked for it",
+    expected="with include_usage, one chunk with choices [] and usage before [DONE]",
 )
 def usage_chunk(seen: Observed, _case: Case) -> Finding:
     asked = b'"include_usage"' in (seen.request_body or b"")
     found = [chunk for chunk in chunks(seen) if isinstance(chunk.value.get("usage"), dict)]
     if not asked:
         return (
-            info("usage is sent without being asked for", seen.at(found[0].event.offset))
+            info("usage comes without include_usage", seen.at(found[0].event.offset))
             if found
             else not_applicable("the request does not ask for usage")
         )
     if not found:
-        return unmet("include_usage was asked for, and no usage came", seen.at(len(seen.transcript.body)))
+        return unmet("the request had include_usage, but no usage came", seen.at(len(seen.transcript.body)))
     last = found[-1]
     evidence = seen.at(last.event.offset)
     usage = last.value["usage"]

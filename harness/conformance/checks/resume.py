@@ -1,4 +1,4 @@
-"""resume.*: whether a stream can be taken up again, and what it costs."""
+"""resume.*: whether a client can continue a cut stream, and whether that costs a second generation."""
 
 from enum import StrEnum
 from itertools import pairwise
@@ -20,7 +20,7 @@ LONGER: Final = "a stream that lasts longer than its first tokens"
 
 
 class Rest(StrEnum):
-    """What the second answer is to the first, which was cut."""
+    """How the second answer continues the first answer, which was cut."""
 
     NOTHING = "nothing"
     CONTINUED = "the rest"
@@ -30,7 +30,7 @@ class Rest(StrEnum):
 
 
 def rest_of(cut: Observed, again: Observed) -> Rest:
-    """Judged by the whole text where the mock was asked for it, otherwise by the ids."""
+    """Judge by the whole text if the mock's text is known, otherwise by the event ids."""
     had, got = cut.transcript.text, again.transcript.text
     if not got:
         return Rest.NOTHING
@@ -54,7 +54,7 @@ def _by_id(seen: Observed) -> dict[str, str]:
 
 
 def _skips(before: list[str], after: list[str]) -> bool:
-    """Whether ids that counted up by one no longer do."""
+    """Whether ids that rose by one before the cut rise by more at the cut."""
     try:
         numbers = [int(name) for name in (*before, *after)]
     except ValueError:
@@ -64,10 +64,10 @@ def _skips(before: list[str], after: list[str]) -> bool:
 
 
 def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
-    """The stream that was cut and the answer to asking again, or why they say nothing."""
+    """The cut stream and the answer to the repeated request, or the reason why there is no such pair."""
     seen = case.of((scenario,))
     if len(seen) < 2 or seen[0].transcript.outcome is not Outcome.CANCELLED:
-        how = seen[0].how_it_went() if seen else "it was not asked for"
+        how = seen[0].how_it_went() if seen else "the request was not sent"
         return inconclusive(f"there was no stream to cut: {how}", LONGER)
     return seen[0], seen[1]
 
@@ -93,7 +93,7 @@ def pair(case: Case, scenario: str) -> tuple[Observed, Observed] | Finding:
     ),
     scenarios=("resume",),
     applies=resumable,
-    expected="what follows the last event that the client has seen",
+    expected="the events after the client's last event",
     broken_by=BrokenBy(fault="resume-gap", shape="token-done"),
 )
 def last_event_id_honoured(case: Case) -> Finding:
@@ -103,20 +103,20 @@ def last_event_id_honoured(case: Case) -> Finding:
     cut, again = found
     note = again.note(f"Last-Event-ID: {cut.last_id}: {again.how_it_went()}")
     if again.status == 204:
-        return info("204: ids are sent, and a client that uses one is told to stop; send none then", note)
+        return info("status 204 tells a client that sends an id to stop; without resuming, send no ids", note)
     if not again.streams:
         return fail(f"the id is answered with {again.how_it_went()}", note)
     match rest_of(cut, again):
         case Rest.CONTINUED:
             return met("the rest, from the next event on")
         case Rest.REPLAYED:
-            return unmet("what the client has seen comes again", again.at(0), note)
+            return unmet("the client gets the same text again", again.at(0), note)
         case Rest.GAP:
-            return fail("the rest, with a gap before it", again.at(0), note)
+            return fail("the rest comes, but text before it is missing", again.at(0), note)
         case Rest.NOTHING:
-            return fail("an empty stream, where the rest was due", note)
+            return fail("an empty stream came instead of the rest", note)
         case Rest.ANOTHER:
-            return fail("another text than the one that was cut", again.at(0), note)
+            return fail("a different text came, not the rest of the cut one", again.at(0), note)
 
 
 @whole_case(
@@ -139,7 +139,7 @@ def last_event_id_honoured(case: Case) -> Finding:
     ),
     scenarios=("resume",),
     applies=repeated,
-    expected="no second call of the model when the same is asked for again",
+    expected="no second call of the model when the client repeats the request",
     broken_by=BrokenBy(fault="retry", shape="token-done"),
 )
 def no_regeneration(case: Case) -> Finding:
@@ -148,23 +148,25 @@ def no_regeneration(case: Case) -> Finding:
         return found
     cut, again = found
     if again.status == 204 or (again.status or 0) >= 400:
-        return met(f"asking again is answered with {again.status}")
+        return met(f"the repeated request gets status {again.status}")
     if cut.upstream is None:
         return _by_answer(cut, again) if cut.expected_text is None else joined(cut) or inconclusive("no request", MOCK)
     calls, before = again.upstream.requests if again.upstream else 0, cut.upstream.requests
     if calls <= before:
         return met("the model was not called again")
-    told = "the model was called again"
+    actual = "the model was called again"
     invited = cut.last_id or cut.transcript.retry_ms is not None
     note = again.note(f"{before:,} calls before, {calls:,} after")
-    return fail(f"{told}, although ids or retry invite clients to reconnect", note) if invited else unmet(told, note)
+    if invited:
+        return fail(f"{actual}, although ids or retry invite clients to reconnect", note)
+    return unmet(actual, note)
 
 
 def _by_answer(cut: Observed, again: Observed) -> Finding:
-    """Without the model's own account: an answer with another id was made anew."""
+    """Judge without the mock's ledger: an answer with another id is a second generation."""
     first, second = (_answer_id(seen) for seen in (cut, again))
     if first is None or second is None:
-        return inconclusive("whether the model was called again cannot be seen from here", MOCK)
+        return inconclusive("without the mock, a second call of the model cannot be detected", MOCK)
     if first != second:
         return unmet(f"the answer has another id: {second[:60]} after {first[:60]}", again.at(0))
     return met("the answer has the same id")

@@ -1,4 +1,4 @@
-"""security.*: what must not come out, and what must not get in."""
+"""security.*: whether secrets or internals leak out, and whether text or foreign origins get in."""
 
 import re
 from collections.abc import Iterator
@@ -42,12 +42,12 @@ _EXPECTED_FIELDS: Final = frozenset({b"data", b"event"})
 
 
 def _texts(seen: Observed) -> Iterator[tuple[str, str, int | None]]:
-    """Everything of an answer in which something could stand that should not: where, the text, its offset."""
+    """Every part of an answer that could contain a leak: its place, its text and its offset."""
     head = seen.head
     for name, value in head.headers if head else ():
         yield f"header {name}", value, None
     yield "the body", seen.transcript.body.decode("utf-8", "replace"), 0
-    # A secret that is split over tokens shows only when they are joined.
+    # A secret may be split over several tokens, so the joined text is searched too.
     yield "the text", seen.transcript.text, None
 
 
@@ -82,8 +82,8 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
     for where, text, offset in _texts(seen):
         for name, pattern in SECRETS:
             if match := pattern.search(text):
-                return unmet(f"what looks like {name} stands in {where}", _found(seen, where, text, match, offset))
-    return met("nothing that looks like a secret")
+                return unmet(f"{where} contains text that looks like {name}", _found(seen, where, text, match, offset))
+    return met("nothing looks like a secret")
 
 
 @per_stream(
@@ -106,13 +106,13 @@ def no_secret_leak(seen: Observed, _case: Case) -> Finding:
     expected="no stack trace, source path or exception type",
 )
 def no_stack_trace(seen: Observed, _case: Case) -> Finding:
-    # JSON escapes the line breaks and quotes by which a trace is recognised.
+    # A trace is recognised by its line breaks and quotes, which JSON escapes.
     for where, text, offset in _texts(seen):
         readable = text.replace("\\n", "\n").replace('\\"', '"')
         for name, pattern in TRACES:
             if match := pattern.search(readable):
                 place = offset if readable == text else None
-                return unmet(f"{name} stands in {where}", _found(seen, where, readable, match, place))
+                return unmet(f"{where} contains {name}", _found(seen, where, readable, match, place))
     return met("no stack trace")
 
 
@@ -217,17 +217,17 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
         return unmet(f"text became the field {name!r}", seen.at(forged[0].offset))
     text = seen.received_text
     if case.dialect is not None and case.dialect.terminal is None:
-        # Where no end marker is agreed on, a token that looks like one is text like any other.
+        # Without an agreed end marker, a token that looks like a marker is ordinary text.
         text = seen.part("".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS))
     if text == seen.expected_text:
-        return met("it arrives as text")
+        return met("the hostile text arrives as text")
     got, sent = len(text), len(seen.expected_text)
     return unmet(
         f"text was taken for structure: {got:,} of {sent:,} characters arrived as text", seen.at(seen.differs_at)
     )
 
 
-# What only a provider, or a client library of one, says.
+# Words that only a provider or its client library uses.
 PROVIDER: Final = (
     ("an organisation's id", re.compile(r"\borg-[A-Za-z0-9]{8,}")),
     ("a provider's words", re.compile(r"Incorrect API key provided|platform\.openai\.com/|console\.anthropic\.com/")),
@@ -251,7 +251,7 @@ MOCK_WORDS: Final = ("the upstream model failed", "streamgauge-second line")
 
 
 def application(case: Case) -> str | None:
-    """Endpoints with a shape of their own; one that speaks a provider's dialect passes its errors on, too."""
+    """For endpoints with their own shape. With a provider's dialect they would pass on the provider's errors too."""
     if case.dialect is not None and case.dialect.media is Media.TEXT:
         return None
     return custom(case)
@@ -280,16 +280,16 @@ def no_raw_provider_error(seen: Observed, case: Case) -> Finding | None:
     if seen.scenario in HAPPY and not seen.failed_by_error:
         return None
     words = MOCK_WORDS if _is_behind(seen, case) else ()
-    # What a model says of its own accord may well be about a provider.
+    # A model's own text may mention a provider.
     for where, text, offset in _errors(seen) if seen.scenario in HAPPY else _texts(seen):
         for name, pattern in (*(("the model's own error text", re.compile(word)) for word in words), *PROVIDER):
             if match := pattern.search(text):
-                return unmet(f"{name} stands in {where}", _found(seen, where, text, match, offset))
-    return met("nothing of the provider's")
+                return unmet(f"{where} contains {name}", _found(seen, where, text, match, offset))
+    return met("no part of the provider's error came through")
 
 
 def _errors(seen: Observed) -> Iterator[tuple[str, str, int | None]]:
-    """The error events of a stream, as `_texts` gives everything."""
+    """The error events of a stream, in the form that `_texts` gives."""
     for index, delta in seen.transcript.deltas:
         if delta.kind is Kind.ERROR:
             yield "an error event", seen.transcript.events[index].data, None
@@ -336,7 +336,7 @@ def replay_scoped(case: Case) -> Finding:
         return unmet("the second user gets the rest of the first user's stream", again.at(0), note)
     if rest is Rest.REPLAYED:
         if cut.upstream is None or again.upstream is None:
-            return inconclusive("the second user gets the same text, of the first user's or made anew", MOCK)
+            return inconclusive("the second user gets the same text: the first user's, or generated again", MOCK)
         if again.upstream.requests <= cut.upstream.requests:
             return unmet("the second user gets the first user's stream again", again.at(0), note)
     return met("the second user gets a stream of its own")

@@ -185,7 +185,7 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):
         return doubt
     transcript = seen.transcript
-    died = "the upstream died" if seen.scenario == "mid-cut" else "the upstream's answer ended in the middle"
+    died = "the upstream died" if seen.scenario == "mid-cut" else "the upstream's answer ended early"
     if transcript.first(Kind.DONE):
         return unmet(f"{died}, but the client gets the marker of success", seen.at(len(transcript.body)))
     if seen.failed_by_error:

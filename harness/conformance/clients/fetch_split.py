@@ -1,7 +1,7 @@
 """What tutorials show for fetch(): decode, split at a blank line, take what begins with `data: `, JSON.parse it.
 
 As in the TypeScript hook of "Streaming AI Responses in .NET" (Learnixo, 2026): an event with `done` true ends it. There
-is no case for CRLF, for an event's name, or for [DONE].
+is no code for CRLF, event names or [DONE].
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""The scenarios: what is asked of an endpoint, so that checks have something to judge.
+"""The scenarios: the requests that `check` sends, so that checks have answers to judge.
 
 Importing this package declares all of them. A new scenario is a function in the module of its theme; a new theme is a
 module, named in THEMES, whose order is the order of SCENARIOS.

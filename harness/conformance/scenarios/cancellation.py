@@ -50,7 +50,7 @@ def cancel_early(run: ScenarioRunner) -> Iterator[Observed]:
 
 
 def _wait_s(transcript: Transcript, most_s: float) -> float:
-    """How long the mock may take to notice: no time where the request was refused, because there was no stream."""
+    """How long the mock may take to notice; 0 for a refused request, which has no stream."""
     head = transcript.capture.head
     return 0.0 if head is not None and head.status >= 400 else most_s
 

@@ -1,4 +1,4 @@
-"""The ordinary stream, and small changes to how it is asked for."""
+"""The ordinary stream, and small variations of its request."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,7 +64,7 @@ def cors(run: ScenarioRunner) -> Iterator[Observed]:
 
 @scenario("http2", "the same request over HTTP/2")
 def http2(run: ScenarioRunner) -> Iterator[Observed]:
-    """Over TLS, where ALPN says whether it is offered; in clear text it has to be asked for."""
+    """HTTP/2 is tried over TLS, where ALPN shows whether it is offered; without TLS only with --http2."""
     if run.target.http2 or not run.target.url.startswith("https"):
         return
     target = msgspec.structs.replace(run.target, http2=True)

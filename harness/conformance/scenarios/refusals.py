@@ -86,6 +86,6 @@ def _without_prompt(spec: RequestSpec) -> bytes | None:
     body = _json_object(spec.body)
     if body is None or not spec.prompt:
         return None
-    told = msgspec.json.encode(spec.prompt)[1:-1]
-    kept = {name: value for name, value in body.items() if told not in msgspec.json.encode(value)}
+    prompt = msgspec.json.encode(spec.prompt)[1:-1]
+    kept = {name: value for name, value in body.items() if prompt not in msgspec.json.encode(value)}
     return msgspec.json.encode(kept) if len(kept) < len(body) else None

@@ -1,4 +1,4 @@
-"""Streams that are cut and asked for again, as EventSource does: by the same user, and by another."""
+"""Streams that are cut and requested again, as EventSource does: by the same user, and by another user."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -16,7 +16,7 @@ LEAVE_AFTER_TOKENS: Final = 3
 TEXT: Final = "unicode"
 
 
-@scenario("resume", "a stream that is cut and asked for again, as EventSource does")
+@scenario("resume", "a stream that is cut and requested again, as EventSource does")
 def resume(run: ScenarioRunner) -> Iterator[Observed]:
     if run.happy is not None and run.happy.is_repeated:
         yield from _cut_and_again(run, {})

@@ -238,7 +238,7 @@ def test_an_application_that_passes_the_models_errors_on(mocked: MockServer) -> 
         server.shutdown()
 
     assert result.verdict == "fail"
-    assert result.actual.startswith("the model's own error text stands in the body")
+    assert result.actual.startswith("the body contains the model's own error text")
 
 
 @pytest.mark.parametrize(
