@@ -34,7 +34,7 @@ def serve(
     """Run a server until SIGINT or SIGTERM; exit code 3 if it cannot listen."""
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(what, url, hints), _ENDING))
+            runner.run(_run_server(start, stop, drain, lambda url: _say_listening(program, url, hints), _ENDING))
     except OSError as error:
         _cannot_listen(program, error, remedy)
 
