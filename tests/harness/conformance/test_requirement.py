@@ -31,9 +31,9 @@ def declare(
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
-        ({"check_id": "something-new"}, "no id of a check"),
-        ({"check_id": "nonsense.something-new"}, "no id of a check"),
-        ({"check_id": "framing.Something_new"}, "no id of a check"),
+        ({"check_id": "something-new"}, "is not a check id"),
+        ({"check_id": "nonsense.something-new"}, "is not a check id"),
+        ({"check_id": "framing.Something_new"}, "is not a check id"),
         ({"references": ()}, "references"),
         ({"references": ("",)}, "references"),
         ({"references": "A standard"}, "references"),
