@@ -19,7 +19,7 @@ CONTRIBUTING = (".github/workflows/ci.yml", ".github/pull_request_template.md", 
 
 def targets_called(text: str) -> set[str]:
     """The targets in every `make a b` of a text, without variables."""
-    call = r"(?:^|[`(]|run: |entry: |&& )make((?: (?:[a-z][a-z-]*\b(?![=.])|[A-Z_]+=\S*))+)"
+    call = r"(?:^|[`(]|run: |entry: |&& )make((?: (?:[a-z][a-z-]*\b(?![=.])|[A-Z_]+=[^\s`]*))+)"
     calls = re.findall(call, text, re.MULTILINE)
     return {word for call in calls for word in call.split() if "=" not in word}
 
