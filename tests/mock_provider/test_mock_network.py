@@ -248,7 +248,7 @@ def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
         os.kill(process.pid, signal.SIGSTOP)  # it would end the other
         try:
             os.kill(first, signal.SIGKILL)
-            # A zombie has closed its listening socket: until then the kernel may still give it a connection, and reset it.
+            # A zombie has closed its socket. Before that, the kernel may give it a connection and reset it.
             wait_for(lambda: Path(f"/proc/{first}/stat").read_text().rpartition(") ")[2].startswith("Z"))
             for path in ("summary", "streams/x", "streams/x?wait=0.1"):
                 assert HTTP.get(f"{url}/_mock/{path}").status_code == 503
