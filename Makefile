@@ -84,7 +84,9 @@ $(BIN)/python:
 		else echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; fi
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml | $(BIN)/python
+# The native reader is compiled by the install, so a change of its sources installs again.
+READER_SOURCES := $(wildcard setup.py harness/transport/*.[ch])
+$(VENV)/.base: requirements/base.txt requirements/build.txt pyproject.toml $(READER_SOURCES) | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) ..."
 	$(LOCKED) requirements/build.txt
 	$(LOCKED) requirements/base.txt

@@ -1,10 +1,12 @@
 """The project built and installed as its users get it: an sdist, a wheel made of that, and a fresh environment."""
 
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +30,11 @@ class Packages(NamedTuple):
             return frozenset(archive.namelist())
 
 
-def build(folder: Path) -> Packages:
-    """Builds in a copy of the tracked files: building in place would leave files behind, or pick up old ones."""
+def build(folder: Path, **environment: str) -> Packages:
+    """Builds in a copy of the tracked files: building in place would leave files behind, or pick up old ones.
+
+    `environment` are more variables for the build.
+    """
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     sources = frozenset(name for name in listed.split("\0") if name and (ROOT / name).is_file())
     for name in sources:
@@ -39,7 +44,7 @@ def build(folder: Path) -> Packages:
     _run([sys.executable, "-c", program], folder / "source")
     (sdist,) = folder.glob("*.tar.gz")
     pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "--no-index"]
-    _run([*pip, "-w", str(folder), str(sdist)], folder)
+    _run([*pip, "-w", str(folder), str(sdist)], folder, environment)
     (wheel,) = folder.glob("*.whl")
     return Packages(sources, sdist, wheel)
 
@@ -60,6 +65,7 @@ def install(wheel: Path, folder: Path) -> Path:
     return python
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _run(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    variables = os.environ | (environment or {})
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge.transport import native
 from tests.builders.locks import ROOT
 from tests.builders.packages import Packages, build, install
 from tests.e2e.conftest import free_port
@@ -203,14 +204,16 @@ def test_a_foreign_package_that_is_imported_fails_the_run(tmp_path: Path) -> Non
 
 
 def test_a_wheel_holds_the_package_and_its_metadata_and_nothing_else(packages: Packages) -> None:
-    """Each tracked file of the four folders, under the one name."""
+    """Each tracked file of the four folders under the one name, and the native reader instead of its sources."""
     expected = {
         name.replace(folder, package, 1)
         for name in packages.sources
         for folder, package in FOLDERS.items()
-        if name.startswith(f"{folder}/")
+        if name.startswith(f"{folder}/") and not name.endswith((".c", ".h"))
     }
-    info = packages.wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"
+    if native.READER is not None:
+        expected.add("streamgauge/transport/_reader.abi3.so")
+    info = "-".join(packages.wheel.name.split("-")[:2]) + ".dist-info"
 
     assert {name for name in packages.in_wheel() if not name.startswith(f"{info}/")} == expected
     assert {name.rpartition("/")[2] for name in packages.in_wheel() if name.startswith(f"{info}/")} == {
