@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs new-check bench bench-mock bench-paths bench-records fuzz fuzz-mock \
+.PHONY: help demo test test-fast coverage docs new-check bench bench-mock bench-records fuzz fuzz-mock \
 	lint typecheck format lock clean nginx
 
 help: ## list what make can do
@@ -41,14 +41,11 @@ docs: $(VENV)/.dev ## write the generated parts of README, docs/ and docs/schema
 new-check: $(VENV)/.dev ## start a check: NAME=group.name writes its module and its tapes
 	@$(BIN)/python -m tools.new_check "$(NAME)"
 
-bench: $(VENV)/.dev ## what a token costs this client, and its error, beside other clients
-	$(BIN)/python -m tests.bench.clients
+bench: $(VENV)/.dev ## what a token costs this client, and its error, beside other clients (A="aligned --streams 400")
+	$(BIN)/python -m tests.bench.clients $(A)
 
 bench-mock: $(VENV)/.dev ## what a token costs the mock, and how late it is, beside other servers
 	$(BIN)/python -m tests.bench.mock
-
-bench-paths: $(VENV)/.dev ## what a token costs over TLS and HTTP/2, and its error
-	$(BIN)/python -m tests.bench.paths
 
 bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2 GB of disk while it runs)
 	$(BIN)/python -m tests.bench.records

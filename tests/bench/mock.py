@@ -135,10 +135,10 @@ def cost(arguments: argparse.Namespace) -> None:
         size = sum(len(b"%x\r\n\r\n" % len(frame)) + len(frame) for frame in frames) / len(frames)
         gap = str(gap_ns / 1e9)
         with (
-            running("tests.bench.rivals", "same", str(path), gap, "asyncio", core=0) as same,
-            running("tests.bench.rivals", "aiohttp", str(path), gap, "asyncio", core=0) as aiohttp,
-            running("tests.bench.rivals", "aiohttp", str(path), gap, "uvloop", core=0) as aiohttp_uvloop,
-            running("tests.bench.rivals", "bare", str(path), gap, "uvloop", core=0) as bare,
+            running("tests.bench.mock_rivals", "same", str(path), gap, "asyncio", core=0) as same,
+            running("tests.bench.mock_rivals", "aiohttp", str(path), gap, "asyncio", core=0) as aiohttp,
+            running("tests.bench.mock_rivals", "aiohttp", str(path), gap, "uvloop", core=0) as aiohttp_uvloop,
+            running("tests.bench.mock_rivals", "bare", str(path), gap, "uvloop", core=0) as bare,
         ):
             subjects = {
                 "mock": mock,

@@ -1,10 +1,13 @@
-"""Clients as people write them, each reading streams until SIGTERM: `python -m tests.bench.client_rivals NAME PORT
-STREAMS FILE`. What each saw (its own start and token times, epoch ns) goes to FILE at the end, one JSON line a stream.
+"""Asyncio clients as people write them: `python -m tests.bench.clients.asyncio_clients NAME URL STREAMS SPREAD_S FILE`.
+
+Each reads streams until SIGTERM. Then its own start and token times (epoch ns) go to FILE, one JSON line a stream.
 """
 
 import asyncio
 import json
+import random
 import signal
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +21,7 @@ import openai
 
 Stream = Callable[[str], AsyncIterator[str]]
 MODEL = "mock-1"
+TRUST_ALL = ssl._create_unverified_context()
 
 
 def body(prompt: str) -> dict[str, object]:
@@ -33,12 +37,13 @@ def text_of(line: str) -> str:
     return (choices[0]["delta"].get("content") or "") if choices else ""
 
 
-async def read_for_ever(stream: Stream, streams: int, path: Path) -> None:
+async def read_until_stopped(stream: Stream, streams: int, spread_s: float, path: Path) -> None:
     """Let so many users ask, read, and ask again."""
     seen: list[tuple[str, int, list[int]]] = []
 
-    async def user(number: int) -> None:
-        await asyncio.sleep(number * 0.001)
+    async def user() -> None:
+        if spread_s:
+            await asyncio.sleep(random.random() * spread_s)
         while True:
             stream_id, times = uuid4().hex[:12], list[int]()
             start_ns = time.time_ns()
@@ -47,7 +52,7 @@ async def read_for_ever(stream: Stream, streams: int, path: Path) -> None:
                     times.append(time.time_ns())
             seen.append((stream_id, start_ns, times))
 
-    users = [asyncio.create_task(user(number)) for number in range(streams)]
+    users = [asyncio.create_task(user()) for _ in range(streams)]
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     await stopped.wait()
@@ -62,7 +67,7 @@ async def read_for_ever(stream: Stream, streams: int, path: Path) -> None:
 
 async def use_aiohttp(url: str, run: Callable[[Stream], Awaitable[None]]) -> None:
     """The lines of `response.content`."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=TRUST_ALL)) as session:
 
         async def stream(prompt: str) -> AsyncIterator[str]:
             async with session.post(f"{url}/chat/completions", json=body(prompt)) as response:
@@ -72,10 +77,10 @@ async def use_aiohttp(url: str, run: Callable[[Stream], Awaitable[None]]) -> Non
         await run(stream)
 
 
-async def use_httpx(url: str, run: Callable[[Stream], Awaitable[None]]) -> None:
+async def use_httpx(url: str, run: Callable[[Stream], Awaitable[None]], *, http2: bool = False) -> None:
     """`aiter_lines`."""
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(timeout=60, limits=limits, verify=TRUST_ALL, http1=not http2, http2=http2) as client:
 
         async def stream(prompt: str) -> AsyncIterator[str]:
             async with client.stream("POST", f"{url}/chat/completions", json=body(prompt)) as response:
@@ -85,10 +90,15 @@ async def use_httpx(url: str, run: Callable[[Stream], Awaitable[None]]) -> None:
         await run(stream)
 
 
+async def use_httpx_http2(url: str, run: Callable[[Stream], Awaitable[None]]) -> None:
+    """The same over HTTP/2, which httpx multiplexes on one connection."""
+    await use_httpx(url, run, http2=True)
+
+
 async def use_openai(url: str, run: Callable[[Stream], Awaitable[None]]) -> None:
     """The vendor's SDK."""
     limits = httpx.Limits(max_connections=None)
-    inner = httpx.AsyncClient(timeout=60, limits=limits)
+    inner = httpx.AsyncClient(timeout=60, limits=limits, verify=TRUST_ALL)
     async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=inner, max_retries=0) as client:
 
         async def stream(prompt: str) -> AsyncIterator[str]:
@@ -101,12 +111,14 @@ async def use_openai(url: str, run: Callable[[Stream], Awaitable[None]]) -> None
         await run(stream)
 
 
-RIVALS = {"aiohttp": use_aiohttp, "httpx": use_httpx, "openai": use_openai}
+CLIENTS = {"aiohttp": use_aiohttp, "httpx": use_httpx, "httpx-http2": use_httpx_http2, "openai": use_openai}
 
 
-async def main(name: str, port: str, streams: str, path: str) -> None:
+async def main(name: str, url: str, streams: str, spread_s: str, path: str) -> None:
     """Read until stopped."""
-    await RIVALS[name](f"http://127.0.0.1:{port}/v1", lambda stream: read_for_ever(stream, int(streams), Path(path)))
+    await CLIENTS[name](
+        f"{url}/v1", lambda stream: read_until_stopped(stream, int(streams), float(spread_s), Path(path))
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The mock with its streams over four paths: HTTP/1.1 and HTTP/2, each with TLS and without, and one ledger.
+"""The mock over three paths with one ledger: HTTP/1.1, HTTP/1.1 over TLS, and HTTP/2 in clear text.
 
-Prints one URL a line: where the ledger is (HTTP/1.1 without TLS), HTTP/1.1 over TLS, HTTP/2, HTTP/2 over TLS. What the
-mock writes in HTTP/1.1 becomes frames in the moment of writing, so that its times are those of the ledger.
+Prints one URL a line, in this order. What the mock writes in HTTP/1.1 becomes TLS records or HTTP/2 frames in the
+moment of writing, so that its times are those of the ledger.
 """
 
 # ruff: noqa: T201 (a script: printing is what it does)
@@ -128,12 +128,6 @@ class Http2(Connection):
                 Connection._received(self, self._asked, arrival_ns)
 
 
-class SecureHttp2(Http2, Secure):
-    """Frames in records."""
-
-    _received = Secure._received
-
-
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
@@ -155,28 +149,25 @@ async def serve(config: MockConfig) -> None:
     """Until it is killed."""
     server = Server(config)
     print(await server.start(), flush=True)
-    contexts = []
-    for protocol in ("http/1.1", "h2"):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-        context.set_alpn_protocols([protocol])
-        contexts.append(context)
-    kinds = (lambda: Secure(server, contexts[0]), lambda: Http2(server), lambda: SecureHttp2(server, contexts[1]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     listeners = []
-    for kind in kinds:
+    for scheme, kind in (("https", lambda: Secure(server, context)), ("http", lambda: Http2(server))):
         listener, url = await listen(kind, config.host, 0, Listening())
         listeners.append(listener)
-        print(url, flush=True)
+        print(url.replace("http", scheme, 1), flush=True)
     await asyncio.Event().wait()
 
 
 def main() -> None:
     """As `python -m streamgauge.mock_provider`, with few options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("ttft", "200ms"), ("itl", "20ms"), ("tokens", "100")):
-        parser.add_argument(f"--{name}", default=default)
+    for name in ("--port", "--tokens", "--ledger-size"):
+        parser.add_argument(name, type=int, required=True)
+    for name in ("--ttft", "--itl"):
+        parser.add_argument(name, required=True)
     given = parser.parse_args()
-    config = MockConfig(ttft=given.ttft, itl=given.itl, tokens=int(given.tokens), ledger_size=1_000_000)
+    config = MockConfig(ttft=given.ttft, itl=given.itl, tokens=given.tokens, ledger_size=given.ledger_size)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(config))
 
