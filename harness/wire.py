@@ -3,8 +3,10 @@
 Everything after the transport works on these values alone, so a test or a replay can make them by hand.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -21,6 +23,31 @@ class Read(NamedTuple):
     user_ns: int
     size: int
     stamped: bool = True
+
+
+class Arrivals(NamedTuple):
+    """Successive reads, packed: their bytes joined, and one number a read in each column (see `Read`).
+
+    `unstamped` has the indexes of the reads without a kernel stamp.
+    """
+
+    data: bytes
+    t_ns: Sequence[int]
+    user_ns: Sequence[int]
+    sizes: Sequence[int]
+    unstamped: Collection[int] = ()
+
+    def reads(self) -> list[Read]:
+        """The same reads, one value each."""
+        reads = list(map(Read, self.t_ns, self.user_ns, self.sizes))
+        for index in self.unstamped:
+            reads[index] = reads[index]._replace(stamped=False)
+        return reads
+
+    def pieces(self) -> list[bytes]:
+        """The bytes of each read."""
+        ends = accumulate(self.sizes)
+        return [self.data[end - size : end] for size, end in zip(self.sizes, ends, strict=True)]
 
 
 class Framing(StrEnum):
@@ -70,6 +97,21 @@ class Head:
         """The essence of Content-Type, lower case, without parameters."""
         values = self.all("content-type")
         return values[0].split(";", 1)[0].strip().lower() if values else None
+
+
+class PlainResponse(NamedTuple):
+    """A complete response, its body in one piece.
+
+    For each read, `arrived` has the number of body bytes that had come by its end. `head_read` is the index of the read
+    that completed the head.
+    """
+
+    head: Head
+    head_read: int
+    body: bytes
+    arrived: list[int]
+    chunks: int
+    keep_alive: bool
 
 
 @dataclass(slots=True)

@@ -4,14 +4,17 @@ A token's time is the time of the read that completed its event. So the record s
 token event, the index of its read. Two tokens with the same index arrived together: coalescing stays visible.
 """
 
+from itertools import repeat
 from operator import sub
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Required, Self, TypedDict, Unpack
 
 import msgspec
 
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
+from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
+from streamgauge.wire import Arrivals
 
 SCHEMA: Final = 1
 MAX_READS: Final = 200_000
@@ -101,23 +104,61 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         return list(map(self.reads.at_ns.__getitem__, self.token_reads))
 
 
-def record_of(
-    transcript: Transcript,
-    stream_id: str,
-    *,
-    url: str,
-    scenario: str | None = None,
-    intended_ns: int | None = None,
-    warmup: bool = False,
-    worker: int | None = None,
-    asked_prompt_tokens: int | None = None,
-    asked_output_tokens: int | None = None,
+class Labels(TypedDict, total=False):
+    """The fields of a record that its stream does not tell. `url` must already be masked."""
+
+    url: Required[str]
+    scenario: str | None
+    intended_ns: int | None
+    warmup: bool
+    worker: int | None
+    asked_prompt_tokens: int | None
+    asked_output_tokens: int | None
+
+
+class ReadColumns(NamedTuple):
+    """The reads of a stream in columns: arrival since the start, client lag, size, and how many had no kernel stamp."""
+
+    at_ns: list[int]
+    lag_ns: list[int]
+    sizes: list[int]
+    unstamped: int
+
+    @classmethod
+    def of(cls, start_ns: int, arrivals: Arrivals) -> Self:
+        """The columns of packed reads."""
+        at_ns = list(map(sub, arrivals.t_ns, repeat(start_ns)))
+        lag_ns = list(map(sub, arrivals.user_ns, arrivals.t_ns))
+        return cls(at_ns, lag_ns, list(arrivals.sizes), len(arrivals.unstamped))
+
+    @property
+    def stamp_source(self) -> str | None:
+        """See `Capture.stamp_source`."""
+        if not self.at_ns:
+            return None
+        return "kernel" if not self.unstamped else "user" if self.unstamped == len(self.at_ns) else "mixed"
+
+
+def record_of(transcript: Transcript, stream_id: str, **labels: Unpack[Labels]) -> StreamRecord:
+    """The record of an interpreted stream."""
+    start, reads = transcript.capture.start_ns, transcript.capture.reads
+    arrivals, taken, sizes, stamped = zip(*reads, strict=True) if reads else ((), (), (), ())
+    columns = ReadColumns(
+        [t_ns - start for t_ns in arrivals], list(map(sub, taken, arrivals)), list(sizes), stamped.count(False)
+    )
+    parts = parts_of(transcript.events, transcript.deltas)
+    return assemble(transcript, columns, parts, len(transcript.events), stream_id, labels)
+
+
+def assemble(
+    transcript: Transcript, reads: ReadColumns, parts: "Parts", events: int, stream_id: str, labels: Labels
 ) -> StreamRecord:
-    """The record of an interpreted stream. `url` must already be masked."""
-    capture = transcript.capture
+    """The record of a stream with this many events.
+
+    `parts` are of all events. The transcript may lack events that are only text, if an earlier event is of their kind.
+    """
+    capture, at_ns = transcript.capture, reads.at_ns
     start = capture.start_ns
-    arrivals, taken, sizes, stamped = zip(*capture.reads, strict=True) if capture.reads else ((), (), (), ())
-    parts = _split(transcript)
     output_tokens, tokens_source = _output_tokens(parts)
     finish = first_of(parts.signals, Kind.FINISH)
     return StreamRecord(
@@ -125,15 +166,10 @@ def record_of(
         id=stream_id,
         outcome=transcript.outcome,
         detail=transcript.detail,
-        scenario=scenario,
-        worker=worker,
         method=capture.method,
-        url=url,
         dialect=transcript.dialect.name if transcript.dialect else None,
         status=capture.head.status if capture.head else None,
         start_ns=start,
-        intended_ns=intended_ns,
-        warmup=warmup,
         reused=capture.reused,
         dns_ns=capture.dns_ns,
         connect_ns=capture.connect_ns,
@@ -141,35 +177,30 @@ def record_of(
         tls_ns=capture.tls_ns,
         handshake_ns=capture.handshake_ns,
         sent_ns=_since(start, capture.sent_ns),
-        first_byte_ns=_since(start, capture.first_byte_ns),
-        headers_ns=_since(start, capture.headers_ns),
-        first_event_ns=_event_ns(transcript, 0 if transcript.events else None),
-        first_chunk_ns=_event_ns(transcript, transcript.deltas[0].event if transcript.deltas else None),
-        first_answer_ns=_event_ns(transcript, _first_answer(transcript)),
-        end_ns=_end_ns(transcript, parts.signals),
+        first_byte_ns=at_ns[0] if at_ns else None,
+        headers_ns=None if capture.head_read is None else at_ns[capture.head_read],
+        first_event_ns=at_ns[transcript.events[0].read_index] if transcript.events else None,
+        first_chunk_ns=_event_ns(transcript, at_ns, transcript.deltas[0].event if transcript.deltas else None),
+        first_answer_ns=_event_ns(transcript, at_ns, _first_answer(transcript)),
+        end_ns=_end_ns(transcript, at_ns, parts.signals),
         closed_ns=_since(start, capture.end_ns),
-        events=len(transcript.events),
+        events=events,
         comments=transcript.comments,
-        reads=Reads(
-            [t_ns - start for t_ns in arrivals[:MAX_READS]],
-            list(map(sub, taken[:MAX_READS], arrivals[:MAX_READS])),
-            list(sizes[:MAX_READS]),
-        ),
-        token_reads=[read for read in parts.token_reads if read < MAX_READS],
+        reads=Reads(at_ns[:MAX_READS], reads.lag_ns[:MAX_READS], reads.sizes[:MAX_READS]),
+        token_reads=_kept(parts.token_reads),
         token_chars=parts.token_chars,
         output_tokens=output_tokens,
         tokens_source=tokens_source,
-        asked_prompt_tokens=asked_prompt_tokens,
-        asked_output_tokens=asked_output_tokens,
         usage_prompt_tokens=_usage(parts.signals, "prompt_tokens", "input_tokens"),
         finish_reason=finish.delta.value if finish else None,
-        stamp_source=capture.stamp_source,
-        unstamped_reads=stamped.count(False),
-        wire_bytes=sum(sizes),
+        stamp_source=reads.stamp_source,
+        unstamped_reads=reads.unstamped,
+        wire_bytes=sum(reads.sizes),
+        **labels,
     )
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The deltas of a stream, sorted: the read of each token event, the tokens' length in characters, and all deltas
     that are not content, which are few and are searched several times.
     """
@@ -179,14 +210,13 @@ class _Parts(NamedTuple):
     signals: list[Found]
 
 
-def _split(transcript: Transcript) -> _Parts:
+def parts_of(events: list[Event], deltas: list[Found]) -> Parts:
     """One pass over all deltas, because several passes would cost more than the rest of the record."""
-    events = transcript.events
     token_reads: list[int] = []
     signals: list[Found] = []
     chars = 0
     last = -1
-    for found in transcript.deltas:
+    for found in deltas:
         index, (kind, text, _) = found
         if kind is not Kind.CONTENT:
             signals.append(found)
@@ -195,18 +225,23 @@ def _split(transcript: Transcript) -> _Parts:
             if index != last:  # several deltas of one event are one token event
                 token_reads.append(events[index].read_index)
             last = index
-    return _Parts(token_reads, chars, signals)
+    return Parts(token_reads, chars, signals)
+
+
+def _kept(token_reads: list[int]) -> list[int]:
+    """The token events of the reads that a record keeps."""
+    if not token_reads or token_reads[-1] < MAX_READS:
+        return token_reads
+    return [read for read in token_reads if read < MAX_READS]
 
 
 def _since(start_ns: int, at_ns: int | None) -> int | None:
     return None if at_ns is None else at_ns - start_ns
 
 
-def _event_ns(transcript: Transcript, index: int | None) -> int | None:
+def _event_ns(transcript: Transcript, at_ns: list[int], index: int | None) -> int | None:
     """Arrival of the event with this index, ns since the start; None without an index."""
-    if index is None:
-        return None
-    return transcript.time_of(transcript.events[index]) - transcript.capture.start_ns
+    return None if index is None else at_ns[transcript.events[index].read_index]
 
 
 def _first_answer(transcript: Transcript) -> int | None:
@@ -214,16 +249,15 @@ def _first_answer(transcript: Transcript) -> int | None:
     return next((f.event for f in transcript.deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
 
 
-def _end_ns(transcript: Transcript, signals: list[Found]) -> int | None:
+def _end_ns(transcript: Transcript, at_ns: list[int], signals: list[Found]) -> int | None:
     """When the stream ended for its user: at the end marker or the error, else at the last byte."""
     done = first_of(signals, Kind.DONE) or first_of(signals, Kind.ERROR)
     if done is not None:
-        return _event_ns(transcript, done.event)
-    capture = transcript.capture
-    return _since(capture.start_ns, capture.reads[-1].t_ns if capture.reads else None)
+        return _event_ns(transcript, at_ns, done.event)
+    return at_ns[-1] if at_ns else None
 
 
-def _output_tokens(parts: _Parts) -> tuple[int | None, str | None]:
+def _output_tokens(parts: Parts) -> tuple[int | None, str | None]:
     """The number of generated tokens and its source: the server's own count, else the number of token events."""
     counted = _usage(parts.signals, "completion_tokens", "output_tokens")
     if counted is not None:

@@ -27,6 +27,7 @@ class Anthropic(Defaults):
     summary = "Anthropic Messages: event: content_block_delta and its like, then event: message_stop"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "event: message_stop"
     vendor = "anthropic"
     api = "Anthropic's Messages"

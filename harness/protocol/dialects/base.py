@@ -84,6 +84,13 @@ class Dialect(Protocol):
         ...
 
     @property
+    def verbatim(self) -> bool:
+        """Whether the text of a token delta is one JSON string of the payload as it stands, and nothing else in the
+        event depends on the value of that string (see protocol/frames.py).
+        """
+        ...
+
+    @property
     def terminal(self) -> str | None:
         """The end marker as a person would write it; None for a dialect that ends with the body."""
         ...
@@ -146,6 +153,7 @@ class Dialect(Protocol):
 class Defaults:
     """The properties of most dialects: no path of their own, and no fast path for many events."""
 
+    verbatim = False
     vendor: str | None = None
     api = ""
     path: str | None = None

@@ -24,6 +24,7 @@ class Cohere(Defaults):
     summary = "Cohere v2 chat: event: content-delta and its like, then event: message-end"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "event: message-end"
     vendor = "cohere"
     api = "Cohere's Chat"

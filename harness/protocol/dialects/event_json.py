@@ -13,6 +13,7 @@ class EventJson(Defaults):
     summary = "application shape: event: token / done / error, each with a JSON object"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "event: done"
 
     def deltas_in(self, event: Event) -> list[Delta]:

@@ -19,6 +19,7 @@ class Gemini(Defaults):
     summary = "Gemini streamGenerateContent?alt=sse: data: {candidates}, the last one with a finishReason"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = '"finishReason"'
     vendor = "gemini"
     api = "Google's Gemini"

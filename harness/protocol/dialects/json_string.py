@@ -11,6 +11,7 @@ class JsonString(Defaults):
     summary = 'application shape: data: "token" as a JSON string, then data: [DONE]'
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "data: [DONE]"
 
     def deltas_in(self, event: Event) -> list[Delta]:

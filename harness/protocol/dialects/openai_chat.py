@@ -45,6 +45,7 @@ class OpenAIChat(Defaults):
     summary = "OpenAI Chat Completions: data: {chat.completion.chunk}, then data: [DONE]"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "data: [DONE]"
     vendor = "openai"
     api = "OpenAI's Chat Completions"

@@ -26,6 +26,7 @@ class OpenAIResponses(Defaults):
     summary = "OpenAI Responses: event: response.output_text.delta and its like, then event: response.completed"
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = "event: response.completed"
     vendor = "openai"
     api = "OpenAI's Responses"

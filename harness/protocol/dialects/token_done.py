@@ -11,6 +11,7 @@ class TokenDone(Defaults):
     summary = 'application shape: data: {"token": "...", "done": false}, then "done": true'
     media = Media.SSE
     json_payload = True
+    verbatim = True
     terminal = '"done": true'
 
     def deltas_in(self, event: Event) -> list[Delta]:

@@ -1,0 +1,116 @@
+"""Frames: successive token events of one stream are the same bytes around a text, so their texts can be cut out.
+
+A frame is proven on one event: the event with another text in this place must give exactly that text. JSON then gives
+any text in this place in the same way, as long as it is the inside of one JSON string (`Dialect.verbatim`).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
+from streamgauge.protocol.eventstream import Event
+
+# One `data` line, perhaps behind an `event` line: the frame leaves comments, ids and retry times to the reader.
+_PLAIN_EVENT: Final = re.compile(rb"(?:event: [^\r\n]*\n)?data: [^\r\n]*\n\n")
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Outside of a string, and inside of an escape, these letters are not JSON.
+_PROBES: Final = ("q", "qq")
+
+_text = msgspec.json.Decoder(str)
+
+
+class Frame(NamedTuple):
+    """An event's bytes before its text, opening quote included, and after it, blank line included."""
+
+    prefix: bytes
+    suffix: bytes
+    kind: Kind
+
+
+class Run(NamedTuple):
+    """Successive events of one frame: their texts as they are escaped, and the number of characters in all of them."""
+
+    texts: list[bytes]
+    chars: int
+
+
+def frame_of(dialect: Dialect, event: Event, raw: bytes, delta: Delta) -> Frame | None:
+    """The frame of an event with these bytes and this one token delta; None where it is not proven."""
+    if not dialect.verbatim or not _PLAIN_EVENT.fullmatch(raw):
+        return None
+    probe = _PROBES[delta.text == _PROBES[0]]
+    begin = raw.index(b"data: ") + 6
+    for start, end in _places(raw, begin, delta.text):
+        frame = Frame(raw[:start], raw[end:], delta.kind)
+        try:
+            data = (raw[begin:start] + probe.encode() + raw[end:-2]).decode()
+        except UnicodeDecodeError:
+            return None
+        if dialect.deltas_in(event._replace(data=data)) == [Delta(delta.kind, probe)]:
+            return frame
+    return None
+
+
+def _places(raw: bytes, begin: int, text: str) -> Iterator[tuple[int, int]]:
+    """Where the inside of a JSON string with this value begins and ends; the likeliest place first."""
+    quoted = msgspec.json.encode(text)
+    likely = raw.rfind(quoted, begin)
+    if likely >= 0:
+        yield likely + 1, likely + len(quoted) - 1
+    for match in _STRING.finditer(raw, begin):
+        start, end = match.start() + 1, match.end() - 1
+        if inside_of([raw[start:end]]) == text:
+            yield start, end
+
+
+def inside_of(texts: list[bytes]) -> str | None:
+    """The texts joined by spaces, when each is the inside of one JSON string; else None.
+
+    A space never is a part of an escape, and a quote would end the string, so the joined texts are one JSON string only
+    if each of them is.
+    """
+    try:
+        return _text.decode(b'"%b"' % b" ".join(texts))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def run_of(frame: Frame, body: bytes, begin: int) -> Run | None:
+    """The run of this frame's events that begins at this offset of the body; None without one.
+
+    Events without text are no token events, and so do not belong to a run.
+    """
+    if not body.startswith(frame.prefix, begin):
+        return None
+    # Other events in between are rare, so the run is first tried up to the last event of this frame.
+    end = body.rfind(frame.suffix, begin) + len(frame.suffix)
+    return _run_in(frame, body[begin:end]) or _run_in(frame, _regular(frame, body, begin))
+
+
+def _run_in(frame: Frame, events: bytes) -> Run | None:
+    """The run that these events are; None when they are not all of this frame, with text."""
+    prefix, suffix, _ = frame
+    lines = events.split(b"\n")
+    line_begin = len(prefix) - prefix.rfind(b"\n") - 1
+    stride = 2 + prefix.count(b"\n")
+    texts = [line[line_begin : 2 - len(suffix)] for line in lines[stride - 2 : -1 : stride]]
+    if not all(texts) or prefix + (suffix + prefix).join(texts) + suffix != events:
+        return None
+    text = inside_of(texts)
+    return None if text is None else Run(texts, len(text) - len(texts) + 1)
+
+
+def _regular(frame: Frame, body: bytes, begin: int) -> bytes:
+    """The events from here up to the first that is not of this frame, or has no text."""
+    prefix, suffix, _ = frame
+    at = begin
+    while body.startswith(prefix, at):
+        end = body.find(b"\n\n", at) + 2
+        text = body[at + len(prefix) : end - len(suffix)]
+        if not text or not body.endswith(suffix, at, end) or inside_of([text]) is None:
+            break
+        at = end
+    return body[begin:at]

@@ -1,0 +1,163 @@
+"""The fast path from a whole response to its record, without an object for each read, event or delta.
+
+Runs of token events are cut out by their frame (see frames.py); the few other events go through StreamReader. A run
+begins and ends between two events, so the reader need not know of it.
+Law: `plain_record` gives the record that `record_of` makes of the same bytes and reads, or None
+(test_record_fast.py: test_a_plain_record_is_the_record_of_the_transcript).
+"""
+
+from bisect import bisect_left, bisect_right
+from itertools import accumulate, repeat
+from operator import add
+from typing import Final, NamedTuple, Unpack
+
+from streamgauge.protocol.dialects.base import SSE_TYPE, Dialect, Media
+from streamgauge.protocol.frames import Frame, Run, frame_of, run_of
+from streamgauge.protocol.reader import StreamReader
+from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
+from streamgauge.wire import Arrivals, Capture, End, PlainResponse
+
+_MOST_ALONE: Final = 32  # events that are read one by one; a stream with more is not made of runs
+_FEW: Final = 6  # so many last events are read together
+
+
+class _TokenRun(NamedTuple):
+    """The reads of a run's events, its characters, and how many deltas the reader had found before it."""
+
+    reads: list[int]
+    chars: int
+    after: int
+
+
+def plain_record(
+    capture: Capture,
+    arrivals: Arrivals,
+    response: PlainResponse,
+    stream_id: str,
+    dialect: Dialect | None = None,
+    **labels: Unpack[Labels],
+) -> StreamRecord | None:
+    """The record of a complete event stream; None for any other response, and for one without runs of token events.
+
+    `capture` is the exchange up to its first read, and stays as it is. `dialect` None detects it.
+    """
+    head = response.head
+    if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in response.body:
+        return None
+    if dialect is not None and dialect.media is not Media.SSE:
+        return None
+    whole = _completed(capture, response, arrivals.t_ns[-1])
+    body = _Body(StreamReader(whole, dialect), response)
+    if not body.read():
+        return None
+    transcript = body.reader.finish()
+    columns = ReadColumns.of(capture.start_ns, arrivals)
+    return assemble(transcript, columns, body.parts(), body.events(), stream_id, labels)
+
+
+def _completed(capture: Capture, response: PlainResponse, end_ns: int) -> Capture:
+    """The capture of the whole exchange, without its reads and pieces."""
+    return Capture(
+        start_ns=capture.start_ns,
+        method=capture.method,
+        reused=capture.reused,
+        dns_ns=capture.dns_ns,
+        connect_ns=capture.connect_ns,
+        tunnel_ns=capture.tunnel_ns,
+        tls_ns=capture.tls_ns,
+        handshake_ns=capture.handshake_ns,
+        sent_ns=capture.sent_ns,
+        head=response.head,
+        head_read=response.head_read,
+        end=End.COMPLETE,
+        end_ns=end_ns,
+    )
+
+
+class _Body:
+    """A body on its way through the reader, with the runs that went around it."""
+
+    def __init__(self, reader: StreamReader, response: PlainResponse) -> None:
+        self.reader = reader
+        self._body, self._arrived = response.body, response.arrived
+        self._at = 0
+        self._alone = 0
+        self._runs: list[_TokenRun] = []
+
+    def read(self) -> bool:
+        """Read to the end; False when the body is not made of runs."""
+        frame: Frame | None = None
+        while self._at < len(self._body):
+            if frame is not None and self._skip_run(frame):
+                if self._body.count(b"\n\n", self._at) <= _FEW:
+                    self._feed(len(self._body))
+            else:
+                self._alone += 1
+                if self._alone > _MOST_ALONE:
+                    return False
+                frame = self._feed_event() or frame
+        return True
+
+    def _feed_event(self) -> Frame | None:
+        """Give one event to the reader; its frame, if it is a token event that has one."""
+        transcript = self.reader.transcript
+        deltas = len(transcript.deltas)
+        begin, end = self._at, self._body.find(b"\n\n", self._at) + 2
+        self._feed(end if end > 1 else len(self._body))
+        if transcript.dialect is None or len(transcript.deltas) != deltas + 1:
+            return None
+        delta = transcript.deltas[-1].delta
+        if not delta.is_token:
+            return None
+        return frame_of(transcript.dialect, transcript.events[-1], self._body[begin : self._at], delta)
+
+    def _feed(self, end: int) -> None:
+        """Give the bytes up to `end` to the reader, cut where their reads end."""
+        read = bisect_right(self._arrived, self._at)
+        while self._at < end:
+            piece_end = min(self._arrived[read], end)
+            self.reader.feed(read, self._body[self._at : piece_end])
+            self._at = piece_end
+            read += 1
+
+    def _skip_run(self, frame: Frame) -> bool:
+        """Take the run that begins here; False without one."""
+        run = run_of(frame, self._body, self._at)
+        if run is None:
+            return False
+        ends = _ends_of(run, self._at, len(frame.prefix) + len(frame.suffix))
+        self._runs.append(_TokenRun(self._reads_of(ends), run.chars, len(self.reader.transcript.deltas)))
+        self._at = ends[-1]
+        return True
+
+    def _reads_of(self, ends: list[int]) -> list[int]:
+        """The read of each event, given where the events end in the body: the first read by whose end it had come."""
+        first = bisect_left(self._arrived, ends[0])
+        if self._arrived[first : first + len(ends)] == ends:
+            return list(range(first, first + len(ends)))  # one event a read
+        return list(map(bisect_left, repeat(self._arrived), ends))
+
+    def events(self) -> int:
+        """The number of all events."""
+        return len(self.reader.transcript.events) + sum(len(run.reads) for run in self._runs)
+
+    def parts(self) -> Parts:
+        """The parts of all events, in order."""
+        transcript = self.reader.transcript
+        token_reads: list[int] = []
+        chars = done = 0
+        signals = []
+        for run in (*self._runs, _TokenRun([], 0, len(transcript.deltas))):
+            parts = parts_of(transcript.events, transcript.deltas[done : run.after])
+            token_reads += parts.token_reads + run.reads
+            chars += parts.token_chars + run.chars
+            signals += parts.signals
+            done = run.after
+        return Parts(token_reads, chars, signals)
+
+
+def _ends_of(run: Run, begin: int, framing: int) -> list[int]:
+    """Where each event of a run ends that begins at this offset; `framing` is the length of prefix and suffix."""
+    ends = list(accumulate(map(add, map(len, run.texts), repeat(framing)), initial=begin))
+    del ends[0]
+    return ends

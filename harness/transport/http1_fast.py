@@ -1,0 +1,110 @@
+"""The fast path of http1_parser.py for a whole response: a chunked 200 without anything unusual.
+
+Law: `plain_response` gives what ResponseParser gives for the same bytes, in whatever reads they came, or None
+(test_http1_fast.py: test_a_plain_response_is_what_the_parser_makes_of_it).
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from itertools import accumulate, repeat
+from operator import add
+from typing import Final
+
+from streamgauge.wire import Arrivals, Head, PlainResponse
+
+# Larger responses take the slow path, which enforces the limits of heads, bodies and pieces.
+MOST_BYTES: Final = 4 * 1024 * 1024
+_MOST_HEAD_BYTES: Final = 16 * 1024
+_MOST_READS: Final = 100_000
+
+_HEAD: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[A-Za-z0-9_.-]+:[ -~]*\r\n)+\r\n")
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"  # with the line end of the chunk before it
+_LINE_ENDS: Final = 4  # bytes of the two line ends of a chunk
+_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,6}")
+_MOST_SIZES: Final = 4096
+
+
+class _Sizes(dict[bytes, int]):
+    """The value of each chunk size as it is written; -1, which no chunk has, for 0 and for anything but hex digits."""
+
+    def __missing__(self, written: bytes) -> int:
+        if not _SIZE.fullmatch(written):
+            return -1
+        size = int(written, 16) or -1
+        if len(self) < _MOST_SIZES:
+            self[written] = size
+        return size
+
+
+_sizes: Final = _Sizes()
+
+
+def plain_response(arrivals: Arrivals) -> PlainResponse | None:
+    """The response in these reads, when it is complete, ends with the last byte and is plain; else None."""
+    data = arrivals.data
+    if len(data) > MOST_BYTES or len(arrivals.sizes) > _MOST_READS or not data.endswith(_LAST_CHUNK):
+        return None
+    begin = data.find(b"\r\n\r\n") + 4
+    head = _plain_head(data[:begin])
+    if head is None:
+        return None
+    # A chunk with a line end in it makes the two lists differ, and so does anything between size and line end.
+    lines = data[begin : -len(_LAST_CHUNK)].split(b"\r\n")
+    written, chunks = lines[::2], lines[1::2]
+    lengths = list(map(len, chunks))
+    if list(map(_sizes.__getitem__, written)) != lengths:
+        return None
+    read_ends = list(accumulate(arrivals.sizes))
+    return PlainResponse(
+        head,
+        bisect_left(read_ends, begin),
+        b"".join(chunks),
+        _arrived(read_ends, begin, list(map(len, written)), lengths),
+        len(chunks) + 1,
+        "close" not in (head.get("connection") or "").lower(),
+    )
+
+
+def _plain_head(head: bytes) -> Head | None:
+    """The head of a chunked 200 whose fields are plain; else None."""
+    if len(head) > _MOST_HEAD_BYTES or not _HEAD.fullmatch(head):
+        return None
+    fields = []
+    codings = 0
+    for line in head.decode("ascii").split("\r\n")[1:-2]:
+        name, _, value = line.partition(":")
+        value = value.strip(" ")
+        fields.append((name, value))
+        lower = name.lower()
+        if lower == "transfer-encoding":
+            codings += 1
+            if value.lower() != "chunked":
+                return None
+        elif lower in ("content-length", "upgrade"):
+            return None
+    return Head(200, "OK", "1.1", tuple(fields)) if codings == 1 else None
+
+
+def _arrived(read_ends: list[int], begin: int, widths: list[int], lengths: list[int]) -> list[int]:
+    """For each read, the number of body bytes up to its end.
+
+    The chunks begin at the offset `begin`; `widths` are the digits of their sizes, `lengths` their bytes.
+    """
+    widths[0] += begin
+    chunk_ends: list[int] = list(accumulate(map(add, map(add, widths, repeat(_LINE_ENDS)), lengths)))
+    body_ends = list(accumulate(lengths))
+    first = bisect_left(read_ends, chunk_ends[0])
+    after = first + len(chunk_ends)
+    if read_ends[first:after] == chunk_ends and (not first or read_ends[first - 1] <= begin):
+        # A read for each chunk: those before it brought the head, those behind it the last chunk.
+        return [0] * first + body_ends + [body_ends[-1]] * (len(read_ends) - after)
+
+    def up_to(end: int) -> int:
+        chunk = bisect_right(chunk_ends, end)
+        if chunk == len(lengths):
+            return body_ends[-1]
+        start = chunk_ends[chunk] - 2 - lengths[chunk]
+        return body_ends[chunk] - lengths[chunk] + min(max(end - start, 0), lengths[chunk])
+
+    known = dict(zip(chunk_ends, body_ends, strict=True))
+    return [known[end] if end in known else up_to(end) for end in read_ends]
