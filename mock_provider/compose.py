@@ -8,7 +8,7 @@ from itertools import chain, islice
 from streamgauge.mock_provider.answer import answer_items, whole_parts
 from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.dialects.base import PARTS, Dialect, Encoder
-from streamgauge.mock_provider.fast_path import CacheableEncoder, takes_fast_path, token_writes
+from streamgauge.mock_provider.fast_path import CacheableEncoder, is_cacheable, takes_fast_path, token_writes
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.grouping import batched, grouped
 from streamgauge.mock_provider.http import LAST_CHUNK, Request, chunk, head_bytes
@@ -87,7 +87,7 @@ def compose(stream: ComposedStream) -> Composition:
             return _answered(answer, stream)
 
     head = stream_head(stream)
-    if isinstance(stream.encoder, CacheableEncoder) and head.framing is Framing.CHUNKED and takes_fast_path(plan):
+    if is_cacheable(stream.encoder) and head.framing is Framing.CHUNKED and takes_fast_path(plan):
         heartbeat = stream.encode(Item(Kind.COMMENT, BEFORE_FIRST, "heartbeat"))
         return Composition(_fast(stream, stream.encoder, head), chunk(heartbeat), head.status)
 

@@ -4,8 +4,9 @@ It gives exactly the writes that the layers of `compose` give, at a third of the
 """
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from streamgauge.mock_provider.answer import AnswerPlan
 from streamgauge.mock_provider.dialects.base import Encoder
@@ -25,6 +26,16 @@ class CacheableEncoder(Encoder, Protocol):
 
     def count_cached(self, size: int) -> None:
         """Count `size` tokens whose bytes come from the cache and not from `encode`, so that the usage is right."""
+
+
+def is_cacheable(encoder: Encoder) -> TypeGuard[CacheableEncoder]:
+    """Whether `encoder` is a CacheableEncoder."""
+    return _is_cacheable(type(encoder))
+
+
+@cache  # typing compares a class with a protocol member by member, which takes 20 µs
+def _is_cacheable(kind: type[Encoder]) -> bool:
+    return issubclass(kind, CacheableEncoder)
 
 
 def takes_fast_path(plan: Plan) -> bool:

@@ -6,6 +6,9 @@ model's end-of-sequence token takes a decoding step as well. A new model of dela
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
+from random import Random
+from typing import Final
 
 from streamgauge.mock_provider import identity
 from streamgauge.mock_provider.timing import fixed, gamma, lognormal, normal, uniform
@@ -19,9 +22,11 @@ MODELS: dict[str, Callable[[list[str]], Delay]] = {
     "gamma": gamma.parse,
 }
 
+_UNSEEDED: Final = Random(0)
 _MODEL = re.compile(r"([a-z]+)\(([^()]*)\)", re.ASCII)
 
 
+@lru_cache(256)
 def parse_delay(text: str) -> Delay:
     """Reads `200ms` or `model(argument,...)`; ValueError says what is accepted."""
     match = _MODEL.fullmatch(text.strip())
@@ -56,9 +61,9 @@ class Timeline:
     ) -> None:
         self._itl, self._stretch = itl, stretch
         # Two generators, so that the number of draws for ttft does not change the gaps.
-        self._random = identity.generator(seed, stream, "itl")
+        self._random = _generator(itl, seed, stream, "itl")
         self._step = 0
-        self._offset_ns = prefill_ns + ttft.draw_ns(identity.generator(seed, stream, "ttft"))
+        self._offset_ns = prefill_ns + ttft.draw_ns(_generator(ttft, seed, stream, "ttft"))
         # With fixed gaps the offset is a product; no gap has to be drawn.
         self._every_ns = itl.delay_ns if isinstance(itl, fixed.Fixed) and stretch is unchanged else None
 
@@ -72,3 +77,8 @@ class Timeline:
             self._step += 1
             self._offset_ns += self._stretch(self._itl.draw_ns(self._random))
         return self._offset_ns
+
+
+def _generator(delay: Delay, seed: int, stream: str, purpose: str) -> Random:
+    """A fixed delay draws nothing, and to seed a generator takes 10 µs, twice for each request."""
+    return _UNSEEDED if isinstance(delay, fixed.Fixed) else identity.generator(seed, stream, purpose)
