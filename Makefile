@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs new-check bench bench-mock bench-records fuzz fuzz-mock \
-	lint typecheck format lock clean nginx
+	sanitize lint typecheck format lock clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ bench-mock: $(VENV)/.dev ## what a token costs the mock, and how late it is, bes
 
 bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2 GB of disk while it runs)
 	$(BIN)/python -m tests.bench.records
+
+sanitize: $(VENV)/.dev ## 10,000 streams of all kinds through the native reader's core, under sanitizers and valgrind
+	$(BIN)/python -m tests.native.sanitize
 
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endpoint sent (SECONDS=60 for less)

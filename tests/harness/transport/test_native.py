@@ -4,7 +4,9 @@ import contextlib
 import errno
 import os
 import random
+import resource
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -213,6 +215,15 @@ class TestPolicies:
         assert reader.arm(slot, R.SIZE | R.TAIL, size=6, tail=b"rays") is False
         assert reader.arm(slot, R.FIRST, deadline_ns=time.monotonic_ns() - 1) is True
         assert wait(reader) == {slot: R.FIRST | R.DEADLINE}
+
+    def test_the_descriptor_is_readable_only_while_something_is_ready(self, reader: "Reader", pair: Pair) -> None:
+        slot = reader.add(pair.own)
+        for byte in (b"a", b"b"):
+            reader.arm(slot, R.EVERY)
+            pair.peer.send(byte)
+            assert wait(reader) == {slot: R.EVERY}
+            assert select.select([reader], [], [], 0)[0] == []
+            reader.take(slot)
 
     def test_an_arm_replaces_the_policy_and_its_reasons(self, reader: "Reader", pair: Pair) -> None:
         slot = reader.add(pair.own)
@@ -638,6 +649,41 @@ with contextlib.suppress(AttributeError):
 
         assert (done.returncode, done.stdout, done.stderr) == (0, "signal\n", "")
 
+    def test_a_process_that_was_stopped_finds_no_silence_where_bytes_wait(self) -> None:
+        """More sockets than the thread reads in one batch: it looks at some silences before it has read all sockets."""
+        streams = 600
+        program = f"""
+import select, socket, sys
+from streamgauge.transport.native import READER
+reader = READER(most_bytes=1 << 20, most_stream_bytes=1 << 20)
+sockets = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range({streams})]
+slots = {{reader.add(one) for one in sockets}}
+for slot in slots:
+    reader.arm(slot, READER.EVERY, silence_ns=1_000_000_000)
+print("armed", flush=True)
+reasons = set()
+while slots:
+    select.select([reader], [], [])
+    for slot, why in reader.ready():
+        reasons.add(why)
+        slots.discard(slot)
+print(reasons)
+"""
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=streams))
+            command = [sys.executable, "-c", program, str(server.getsockname()[1])]
+            child = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            assert child.stdout is not None
+            peers = [stack.enter_context(server.accept()[0]) for _ in range(streams)]
+            assert child.stdout.readline() == "armed\n"
+            child.send_signal(signal.SIGSTOP)
+            time.sleep(1.2)
+            for peer in peers:
+                peer.send(b"x")
+            child.send_signal(signal.SIGCONT)
+
+            assert child.stdout.read() == f"{ {R.EVERY} }\n"
+
     def test_the_thread_says_what_the_scheduler_gave_it(self, reader: "Reader") -> None:
         time.sleep(SOON_S)
         stats = reader.stats()
@@ -668,6 +714,10 @@ class TestBytes:
 
     def test_a_thousand_connections_in_random_order(self, reader: "Reader") -> None:
         """Each ends by a close or a reset. All bytes of the orderly ones arrive, in reads whose sizes add up."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 2_500:
+            pytest.skip("needs 2,000 descriptors: ulimit -Hn")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_500), hard))
         rng = random.Random(3)
         expected: dict[int, bytes] = {}
         waiting: list[tuple[int, Pair, bytes]] = []
