@@ -77,9 +77,8 @@ def wait(reader: "Reader", timeout_s: float = FOREVER_S) -> dict[int, int]:
     ends_s = time.monotonic() + timeout_s
     while True:
         left_s = ends_s - time.monotonic()
-        readable = select.select([reader], [], [], max(left_s, 0))[0]
+        select.select([reader], [], [], max(left_s, 0))
         ready = reader.ready()
-        assert readable or not ready
         if ready or left_s <= 0:
             assert len(dict(ready)) == len(ready), "a slot is in the list once"
             return dict(ready)
@@ -444,7 +443,7 @@ class TestBounds:
                 held = reader.stored(slot)[0]
                 assert held < most + 2 * stamps.RECV_BYTES
                 taken = reader.take(slot)
-                assert len(taken.data) == held
+                assert len(taken.data) >= held
                 got += taken.data
             if not left:
                 got += reader.take(slot).data
