@@ -100,17 +100,17 @@ class Head:
 
 
 class PlainResponse(NamedTuple):
-    """A complete response, its body in one piece.
+    """A complete response, without an object for each read.
 
-    For each read, `arrived` has the number of body bytes that had come by its end. `head_read` is the index of the read
-    that completed the head.
+    `pieces` are the chunks of the body, and `ends` the offsets in the body at which they end. For each read, `arrived`
+    has the number of body bytes that had come by its end. `head_read` is the index of the read that completed the head.
     """
 
     head: Head
     head_read: int
-    body: bytes
+    pieces: list[bytes]
+    ends: list[int]
     arrived: list[int]
-    chunks: int
     keep_alive: bool
 
 

@@ -90,11 +90,12 @@ class Lexer:
 
     @property
     def offset(self) -> int | None:
-        """Where the next line begins; None in the middle of a line, and while a BOM or the LF of a CRLF may come."""
-        return None if self._parts or self._cr_line is not None or not self._started else self._offset
+        """Where the next line begins; None in the middle of a line or BOM, and while the LF of a CRLF may come."""
+        return None if self._parts or self._cr_line is not None else self._offset
 
     def skip(self, size: int) -> None:
-        """Step over whole lines that the fast path has cut; allowed only where `offset` is known."""
+        """Step over whole lines without BOM that the fast path has cut; allowed only where `offset` is known."""
+        self._started = True
         self._offset += size
 
     def feed(self, data: bytes, read: int) -> list[Line]:

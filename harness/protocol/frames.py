@@ -6,6 +6,7 @@ any text in this place in the same way, as long as it is the inside of one JSON 
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -31,9 +32,9 @@ class Frame(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Successive events of one frame: their texts as they are escaped, and the number of characters in all of them."""
+    """So many successive events of one frame, with so many characters of text in all."""
 
-    texts: list[bytes]
+    events: int
     chars: int
 
 
@@ -78,39 +79,37 @@ def inside_of(texts: list[bytes]) -> str | None:
         return None
 
 
-def run_of(frame: Frame, body: bytes, begin: int) -> Run | None:
-    """The run of this frame's events that begins at this offset of the body; None without one.
+def run_of(frame: Frame, pieces: list[bytes], first: int) -> Run | None:
+    """The run of this frame's events that begins with this piece of the body; None without one.
 
-    Events without text are no token events, and so do not belong to a run.
+    Each piece is one event. Events without text are no token events, and so do not belong to a run.
     """
-    if not body.startswith(frame.prefix, begin):
+    if not pieces[first].startswith(frame.prefix):
         return None
     # Other events in between are rare, so the run is first tried up to the last event of this frame.
-    end = body.rfind(frame.suffix, begin) + len(frame.suffix)
-    return _run_in(frame, body[begin:end]) or _run_in(frame, _regular(frame, body, begin))
+    end = len(pieces)
+    while end > first and not pieces[end - 1].endswith(frame.suffix):
+        end -= 1
+    return _run_in(frame, pieces[first:end]) or _run_in(frame, list(_regular(frame, pieces, first)))
 
 
-def _run_in(frame: Frame, events: bytes) -> Run | None:
+def _run_in(frame: Frame, events: list[bytes]) -> Run | None:
     """The run that these events are; None when they are not all of this frame, with text."""
     prefix, suffix, _ = frame
-    lines = events.split(b"\n")
-    line_begin = len(prefix) - prefix.rfind(b"\n") - 1
-    stride = 2 + prefix.count(b"\n")
-    texts = [line[line_begin : 2 - len(suffix)] for line in lines[stride - 2 : -1 : stride]]
-    if not all(texts) or prefix + (suffix + prefix).join(texts) + suffix != events:
+    begin, end = len(prefix), -len(suffix)
+    texts = [event[begin:end] for event in events]
+    if not all(texts) or prefix + (suffix + prefix).join(texts) + suffix != b"".join(events):
         return None
     text = inside_of(texts)
-    return None if text is None else Run(texts, len(text) - len(texts) + 1)
+    return None if text is None else Run(len(texts), len(text) - len(texts) + 1)
 
 
-def _regular(frame: Frame, body: bytes, begin: int) -> bytes:
-    """The events from here up to the first that is not of this frame, or has no text."""
-    prefix, suffix, _ = frame
-    at = begin
-    while body.startswith(prefix, at):
-        end = body.find(b"\n\n", at) + 2
-        text = body[at + len(prefix) : end - len(suffix)]
-        if not text or not body.endswith(suffix, at, end) or inside_of([text]) is None:
+def _regular(frame: Frame, pieces: list[bytes], first: int) -> Iterator[bytes]:
+    """The events from here up to the first that is not of this frame."""
+    begin, end = len(frame.prefix), -len(frame.suffix)
+    for event in islice(pieces, first, None):
+        if not event.startswith(frame.prefix) or not event.endswith(frame.suffix) or not event[begin:end]:
             break
-        at = end
-    return body[begin:at]
+        if inside_of([event[begin:end]]) is None:
+            break
+        yield event

@@ -8,17 +8,15 @@ Law: `plain_record` gives the record that `record_of` makes of the same bytes an
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate, repeat
-from operator import add
 from typing import Final, NamedTuple, Unpack
 
 from streamgauge.protocol.dialects.base import SSE_TYPE, Dialect, Media
-from streamgauge.protocol.frames import Frame, Run, frame_of, run_of
+from streamgauge.protocol.frames import Frame, frame_of, run_of
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
 from streamgauge.wire import Arrivals, Capture, End, PlainResponse
 
 _MOST_ALONE: Final = 32  # events that are read one by one; a stream with more is not made of runs
-_FEW: Final = 6  # so many last events are read together
 
 
 class _TokenRun(NamedTuple):
@@ -42,7 +40,7 @@ def plain_record(
     `capture` is the exchange up to its first read, and stays as it is. `dialect` None detects it.
     """
     head = response.head
-    if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in response.body:
+    if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in b"".join(response.pieces):
         return None
     if dialect is not None and dialect.media is not Media.SSE:
         return None
@@ -75,59 +73,68 @@ def _completed(capture: Capture, response: PlainResponse, end_ns: int) -> Captur
 
 
 class _Body:
-    """A body on its way through the reader, with the runs that went around it."""
+    """A body on its way through the reader, with the runs that go around it."""
 
     def __init__(self, reader: StreamReader, response: PlainResponse) -> None:
         self.reader = reader
-        self._body, self._arrived = response.body, response.arrived
-        self._at = 0
+        self._pieces, self._ends, self._arrived = response.pieces, response.ends, response.arrived
+        self._next = 0  # the number of the piece
         self._alone = 0
         self._runs: list[_TokenRun] = []
 
     def read(self) -> bool:
         """Read to the end; False when the body is not made of runs."""
         frame: Frame | None = None
-        while self._at < len(self._body):
-            if frame is not None and self._skip_run(frame):
-                if self._body.count(b"\n\n", self._at) <= _FEW:
-                    self._feed(len(self._body))
-            else:
-                self._alone += 1
-                if self._alone > _MOST_ALONE:
-                    return False
-                frame = self._feed_event() or frame
+        while self._next < len(self._pieces):
+            if frame is not None and self._take_run(frame):
+                continue
+            self._alone += 1
+            if self._alone > _MOST_ALONE:
+                return False
+            frame = self._feed_event() or frame
         return True
 
     def _feed_event(self) -> Frame | None:
         """Give one event to the reader; its frame, if it is a token event that has one."""
+        piece = self._pieces[self._next]
+        if not piece.endswith(b"\n\n") or piece.count(b"\n\n") > 1:
+            self._cut_at_blank_lines()
+            piece = self._pieces[self._next]
         transcript = self.reader.transcript
         deltas = len(transcript.deltas)
-        begin, end = self._at, self._body.find(b"\n\n", self._at) + 2
-        self._feed(end if end > 1 else len(self._body))
+        self._feed(piece, self._ends[self._next])
+        self._next += 1
         if transcript.dialect is None or len(transcript.deltas) != deltas + 1:
             return None
         delta = transcript.deltas[-1].delta
-        if not delta.is_token:
-            return None
-        return frame_of(transcript.dialect, transcript.events[-1], self._body[begin : self._at], delta)
+        return frame_of(transcript.dialect, transcript.events[-1], piece, delta) if delta.is_token else None
 
-    def _feed(self, end: int) -> None:
-        """Give the bytes up to `end` to the reader, cut where their reads end."""
-        read = bisect_right(self._arrived, self._at)
-        while self._at < end:
-            piece_end = min(self._arrived[read], end)
-            self.reader.feed(read, self._body[self._at : piece_end])
-            self._at = piece_end
+    def _cut_at_blank_lines(self) -> None:
+        """Let the next pieces be one event each, where the chunks were not."""
+        begin = self._ends[self._next] - len(self._pieces[self._next])
+        *events, rest = b"".join(self._pieces[self._next :]).split(b"\n\n")
+        self._pieces = [event + b"\n\n" for event in events] + ([rest] if rest else [])
+        self._ends = list(accumulate(map(len, self._pieces), initial=begin))[1:]
+        self._next = 0
+
+    def _feed(self, piece: bytes, end: int) -> None:
+        """Give a piece that ends at this offset of the body to the reader, cut where its reads end."""
+        begin = at = end - len(piece)
+        read = bisect_right(self._arrived, at)
+        while at < end:
+            upto = min(self._arrived[read], end)
+            self.reader.feed(read, piece[at - begin : upto - begin])
+            at = upto
             read += 1
 
-    def _skip_run(self, frame: Frame) -> bool:
+    def _take_run(self, frame: Frame) -> bool:
         """Take the run that begins here; False without one."""
-        run = run_of(frame, self._body, self._at)
+        run = run_of(frame, self._pieces, self._next)
         if run is None:
             return False
-        ends = _ends_of(run, self._at, len(frame.prefix) + len(frame.suffix))
+        ends = self._ends[self._next : self._next + run.events]
         self._runs.append(_TokenRun(self._reads_of(ends), run.chars, len(self.reader.transcript.deltas)))
-        self._at = ends[-1]
+        self._next += run.events
         return True
 
     def _reads_of(self, ends: list[int]) -> list[int]:
@@ -154,10 +161,3 @@ class _Body:
             signals += parts.signals
             done = run.after
         return Parts(token_reads, chars, signals)
-
-
-def _ends_of(run: Run, begin: int, framing: int) -> list[int]:
-    """Where each event of a run ends that begins at this offset; `framing` is the length of prefix and suffix."""
-    ends = list(accumulate(map(add, map(len, run.texts), repeat(framing)), initial=begin))
-    del ends[0]
-    return ends

@@ -54,13 +54,14 @@ def plain_response(arrivals: Arrivals) -> PlainResponse | None:
     lengths = list(map(len, chunks))
     if list(map(_sizes.__getitem__, written)) != lengths:
         return None
+    body_ends = list(accumulate(lengths))
     read_ends = list(accumulate(arrivals.sizes))
     return PlainResponse(
         head,
         bisect_left(read_ends, begin),
-        b"".join(chunks),
-        _arrived(read_ends, begin, list(map(len, written)), lengths),
-        len(chunks) + 1,
+        chunks,
+        body_ends,
+        _arrived(read_ends, begin, list(map(len, written)), lengths, body_ends),
         "close" not in (head.get("connection") or "").lower(),
     )
 
@@ -85,14 +86,16 @@ def _plain_head(head: bytes) -> Head | None:
     return Head(200, "OK", "1.1", tuple(fields)) if codings == 1 else None
 
 
-def _arrived(read_ends: list[int], begin: int, widths: list[int], lengths: list[int]) -> list[int]:
+def _arrived(
+    read_ends: list[int], begin: int, widths: list[int], lengths: list[int], body_ends: list[int]
+) -> list[int]:
     """For each read, the number of body bytes up to its end.
 
-    The chunks begin at the offset `begin`; `widths` are the digits of their sizes, `lengths` their bytes.
+    The chunks begin at the offset `begin`; `widths` are the digits of their sizes, `lengths` their bytes, and
+    `body_ends` the sums of `lengths`.
     """
     widths[0] += begin
     chunk_ends: list[int] = list(accumulate(map(add, map(add, widths, repeat(_LINE_ENDS)), lengths)))
-    body_ends = list(accumulate(lengths))
     first = bisect_left(read_ends, chunk_ends[0])
     after = first + len(chunk_ends)
     if read_ends[first:after] == chunk_ends and (not first or read_ends[first - 1] <= begin):
