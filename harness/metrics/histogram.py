@@ -1,10 +1,10 @@
 """A mergeable log-bucketed histogram with a known relative error, for pools too large to keep (DDSketch's mapping)."""
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from itertools import repeat
-from operator import mul
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -13,6 +13,25 @@ RELATIVE_ERROR: Final = 0.005
 _GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _PER_LOG: Final = 1 / math.log(_GAMMA)
 _BATCH: Final = 4096
+_SLACK: Final = 1e-9  # relative; the error of a power and of a logarithm is far below
+
+
+def _bucket(value: int) -> int:
+    return math.ceil(math.log(value) * _PER_LOG)
+
+
+@lru_cache(4096)
+def _largest_in(bucket: int) -> int:
+    """The largest integer in this bucket, exactly as `_bucket` has it."""
+    edge = _GAMMA**bucket
+    low, high = max(int(edge * (1 - _SLACK)), 1), int(edge * (1 + _SLACK)) + 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _bucket(middle) <= bucket:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,7 +52,7 @@ class Histogram:
         self._zeros = 0
         self._total = 0
         self._maximum: int | None = None
-        # Counting values in batches takes half the time: the loops then run in C (map, Counter.update).
+        # Counted in batches: see `_settle`.
         self._waiting: list[int] = []
 
     @classmethod
@@ -77,12 +96,18 @@ class Histogram:
         values = self._waiting
         if not values:
             return
-        positive = values if min(values) > 0 else [value for value in values if value > 0]
-        self._buckets.update(map(math.ceil, map(mul, map(math.log, positive), repeat(_PER_LOG))))
-        self._positive += len(positive)
-        self._zeros += len(values) - len(positive)
-        self._total += sum(positive)
-        self._maximum = max(self._maximum or 0, *positive, 0)
+        # Sorting and then stepping from bucket to bucket takes two thirds of the time of a logarithm for each value.
+        values.sort()
+        at = bisect_right(values, 0)
+        self._zeros += at
+        self._positive += len(values) - at
+        self._total += sum(values[at:])
+        self._maximum = max(self._maximum or 0, values[-1])
+        while at < len(values):
+            bucket = _bucket(values[at])
+            end = bisect_right(values, _largest_in(bucket), at)
+            self._buckets[bucket] += end - at
+            at = end
         values.clear()
 
     @property

@@ -1,6 +1,7 @@
 """The histogram against exact quantiles."""
 
 import math
+from collections import Counter
 from itertools import pairwise
 
 import msgspec
@@ -47,6 +48,15 @@ def test_rows_are_disjoint_ordered_and_hold_every_value(values: list[int]) -> No
         assert upper <= lower * (1 + 1e-12)
     for value in values:
         assert any(low * (1 - 1e-9) <= value <= high * (1 + 1e-9) for low, high, _ in rows)
+
+
+@given(st.lists(st.integers(-3, 300) | st.integers(0, 10**13) | st.integers(10**18, 10**19), max_size=300))
+def test_each_value_is_in_the_bucket_of_its_logarithm(values: list[int]) -> None:
+    per_log = 1 / math.log((1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR))
+    buckets = Counter(math.ceil(math.log(value) * per_log) for value in values if value > 0)
+    zeros = sum(value <= 0 for value in values)
+    total = sum(value for value in values if value > 0)
+    assert filled(values).counts() == Counts(dict(buckets), zeros, total, max(0, *values) if values else None)
 
 
 def test_without_data_there_is_no_quantile() -> None:
