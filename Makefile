@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs new-check bench bench-mock bench-records fuzz fuzz-mock \
+.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-mock bench-records fuzz fuzz-mock \
 	sanitize lint typecheck format lock clean nginx
 
 help: ## list what make can do
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev ## what a token costs this client, and its error, beside oth
 
 bench-mock: $(VENV)/.dev ## what a token costs the mock, and how late it is, beside other servers
 	$(BIN)/python -m tests.bench.mock
+
+bench-decode: $(VENV)/.dev ## what a token costs between its last read and its record, by the ordinary and the fast path
+	$(BIN)/python -m tests.bench.decode
 
 bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2 GB of disk while it runs)
 	$(BIN)/python -m tests.bench.records
