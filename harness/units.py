@@ -8,6 +8,7 @@ from streamgauge.errors import UsageError
 
 MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000
+MIB: Final = 1024 * 1024
 
 _SCALE: Final = {
     "ns": 1,
@@ -72,7 +73,7 @@ def show_bytes(count: int) -> str:
         return f"{count:,} B"
     if count < 1024 * 1024:
         return f"{count / 1024:.1f} KiB"
-    return f"{count / (1024 * 1024):.1f} MiB"
+    return f"{count / MIB:.1f} MiB"
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:

@@ -6,8 +6,8 @@ Everything after the transport works on these values alone, so a test or a repla
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate
-from typing import Final, NamedTuple
+from itertools import accumulate, chain, repeat
+from typing import Final, NamedTuple, Self
 
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
 """The largest body whose wire is kept as well, for the checks: a run of checks keeps dozens of them in memory."""
@@ -16,19 +16,21 @@ MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
 class Read(NamedTuple):
     """One `recvmsg`: arrival at the kernel, time right after the call (both epoch ns), and size on the wire in bytes.
 
-    Without a kernel stamp `stamped` is False, and `t_ns` equals `user_ns`.
+    Without a kernel stamp `stamped` is False, and `t_ns` equals `user_ns`. `empty_ns` is when the socket was last known
+    to be empty: all bytes of the read arrived after that, also the first of several segments that share its stamp.
     """
 
     t_ns: int
     user_ns: int
     size: int
     stamped: bool = True
+    empty_ns: int | None = None
 
 
 class Arrivals(NamedTuple):
     """Successive reads, packed: their bytes joined, and one number a read in each column (see `Read`).
 
-    `unstamped` has the indexes of the reads without a kernel stamp.
+    `unstamped` has the indexes of the reads without a kernel stamp. `empty_ns` has no items where that is not known.
     """
 
     data: bytes
@@ -36,10 +38,45 @@ class Arrivals(NamedTuple):
     user_ns: Sequence[int]
     sizes: Sequence[int]
     unstamped: Collection[int] = ()
+    empty_ns: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[bytes, Read]]) -> Self:
+        """Pack reads, given with their bytes."""
+        reads = [read for _, read in pairs]
+        empty_ns = [read.empty_ns for read in reads if read.empty_ns is not None]
+        return cls(
+            b"".join([data for data, _ in pairs]),
+            [read.t_ns for read in reads],
+            [read.user_ns for read in reads],
+            [read.size for read in reads],
+            [index for index, read in enumerate(reads) if not read.stamped],
+            empty_ns if len(empty_ns) == len(reads) else (),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Several packs as one."""
+        before = accumulate((len(part.sizes) for part in parts), initial=0)
+        empty_ns = list(chain.from_iterable(part.empty_ns for part in parts))
+        sizes = list(chain.from_iterable(part.sizes for part in parts))
+        return cls(
+            b"".join([part.data for part in parts]),
+            list(chain.from_iterable(part.t_ns for part in parts)),
+            list(chain.from_iterable(part.user_ns for part in parts)),
+            sizes,
+            [first + index for first, part in zip(before, parts, strict=False) for index in part.unstamped],
+            empty_ns if len(empty_ns) == len(sizes) else (),
+        )
+
+    def pairs(self) -> list[tuple[bytes, Read]]:
+        """Each read with its bytes."""
+        return list(zip(self.pieces(), self.reads(), strict=True))
 
     def reads(self) -> list[Read]:
         """The same reads, one value each."""
-        reads = list(map(Read, self.t_ns, self.user_ns, self.sizes))
+        empty_ns = self.empty_ns or repeat(None)
+        reads = list(map(Read, self.t_ns, self.user_ns, self.sizes, repeat(True), empty_ns))
         for index in self.unstamped:
             reads[index] = reads[index]._replace(stamped=False)
         return reads

@@ -13,10 +13,11 @@ from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, shared
-from streamgauge.scenarios.epoll_collector import announce_start, watch
+from streamgauge.scenarios.drivers import driver
 from streamgauge.scenarios.run import WORKLOAD, began_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
+from streamgauge.scenarios.turns import turns
 from streamgauge.units import MS, SECOND
 
 PREPARED: Final = 64  # arrivals that are prepared ahead at most
@@ -56,16 +57,16 @@ class ArrivalsUser(StreamingUser):
         prepared = self._prepared(shared(WORKLOAD.arrivals(), worker, WORKLOAD.processes), began)
         try:
             for intended_ns, stream in prepared:
-                announce_start(intended_ns)
+                turns().announce_start(intended_ns)
                 timer.sleep_until(intended_ns)
-                announce_start(None)
+                turns().announce_start(None)
                 if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
                     break  # the run has ended: the rest of the schedule is dropped
                 running.start(stream)
                 gevent.sleep(0)  # let the stream send its request before the next arrival is prepared
             running.join(timeout=_seconds_to(end + WORKLOAD.drain_ns))
         finally:
-            announce_start(None)
+            turns().announce_start(None)
             running.kill()
             timer.close()
         raise StopUser
@@ -96,9 +97,9 @@ class ArrivalsUser(StreamingUser):
         return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
     def _serve(self, prepared: Prepared) -> None:
-        client = self._idle.pop() if self._idle else StreamClient.to(self.target, watch=watch)
+        client = self._idle.pop() if self._idle else StreamClient.to(self.target, driver=driver())
         try:
-            self.ask(client, prepared)
+            self.ask_and_go_on(client, prepared)
         finally:
             self._idle.append(client)
 

@@ -11,4 +11,4 @@ from streamgauge.scenarios.streaming import StreamingUser
 class ChatUser(StreamingUser):
     @task
     def chat(self) -> None:
-        self.stream()
+        self.stream_and_go_on()

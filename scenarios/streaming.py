@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ import gevent
 from locust import User, events
 from locust.exception import StopUser
 
+from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.target import Target, directive
 from streamgauge.endpoint.target_input import check_url
@@ -28,19 +30,21 @@ from streamgauge.metrics.process_stats import PERIOD_NS
 from streamgauge.metrics.validity import doubtful
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
-from streamgauge.protocol.record import StreamRecord, Waits, record_of
-from streamgauge.protocol.transcript import Transcript
+from streamgauge.protocol.record import StreamRecord, Waits
 from streamgauge.rundir.runs import Recorder
-from streamgauge.scenarios.epoll_collector import polled_before, watch
+from streamgauge.scenarios.drivers import driver
 from streamgauge.scenarios.loop_lag import LoopLag
 from streamgauge.scenarios.record_channel import Shipper, shipper
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.streams_tab import show_live
+from streamgauge.scenarios.turns import turns
 from streamgauge.transport.connection import Close
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
+REFUSED_S = 0.5
+"""A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
 
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
@@ -72,8 +76,9 @@ def _load_module_sources(**_: Any) -> None:
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def _end(**_: Any) -> None:
-    """Write that this process ends in order; without it the process counts as killed."""
+    """Record what waits, and write that this process ends in order; without that it counts as killed."""
     if StreamingUser.recorder is not None:
+        turns().finish()
         StreamingUser.recorder.end()
 
 
@@ -101,7 +106,7 @@ class StreamingUser(User):
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
-        self.client = StreamClient.to(self.target, watch=watch)
+        self.client = StreamClient.to(self.target, driver=driver())
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
@@ -130,13 +135,23 @@ class StreamingUser(User):
 
         `on_token` gets the reader after each read that brought tokens, and may leave the stream (see `OnToken`).
         """
-        if is_over():
-            raise StopUser
-        prepared = self.prepare(prompt, name=f"{self._name}/{next(self._asked)}")
+        prepared = self._next(prompt)
         record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
         if record.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR):
-            gevent.sleep(0.5)  # so that users do not become a busy loop when the endpoint is down or full
+            gevent.sleep(REFUSED_S)
         return record
+
+    def stream_and_go_on(self, prompt: Prompt | str | None = None) -> None:
+        """Do the same as `stream` for a user who does not look at the answer: the record is made when there is time,
+        so that the next request does not wait for it.
+        """
+        if self.ask_and_go_on(self.client, self._next(prompt)):
+            gevent.sleep(REFUSED_S)
+
+    def _next(self, prompt: Prompt | str | None) -> "Prepared":
+        if is_over():
+            raise StopUser
+        return self.prepare(prompt, name=f"{self._name}/{next(self._asked)}")
 
     @property
     def prompts(self) -> PromptSource:
@@ -163,25 +178,39 @@ class StreamingUser(User):
 
     def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:
         """Make the request, record its stream and report to Locust: response time is TTFT, or the time to failure."""
+        return self._finish(self._answer(client, prepared), prepared)
+
+    def ask_and_go_on(self, client: StreamClient, prepared: Prepared) -> bool:
+        """Do the same, but record the stream when there is time. Returns whether the endpoint is down, or refused."""
+        answer = self._answer(client, prepared)
+        turns().later(partial(self._finish, answer, prepared), answer.memory)
+        return answer.refused
+
+    def _answer(self, client: StreamClient, prepared: Prepared) -> Answer:
+        """Make the request, and read its stream to the end."""
         self._recorder.start()
         try:
-            transcript = client.ask(prepared.request, dialect=self.reader, keep=False, on_token=prepared.on_token)
+            if prepared.on_token is None:
+                return client.fetch(prepared.request)
+            return client.follow(prepared.request, prepared.on_token, self.reader)
         except BaseException:
             # Locust kills this greenlet at the end of the run. The unfinished stream is recorded as far as it came.
-            if partial := client.cut(self.reader):
-                self._record(partial, prepared)
+            if partial_answer := client.cut(self.reader):
+                self._record(partial_answer, prepared)
             else:
                 self._recorder.forget()
             raise
-        record = self._record(transcript, prepared)
+
+    def _finish(self, answer: Answer, prepared: Prepared) -> StreamRecord:
+        record = self._record(answer, prepared)
         self._report(record)
         return record
 
-    def _record(self, transcript: Transcript, prepared: Prepared) -> StreamRecord:
-        start_ns = transcript.capture.start_ns if prepared.intended_ns is None else prepared.intended_ns
-        record = record_of(
-            transcript,
+    def _record(self, answer: Answer, prepared: Prepared) -> StreamRecord:
+        start_ns = answer.capture.start_ns if prepared.intended_ns is None else prepared.intended_ns
+        record = answer.record(
             prepared.stream_id,
+            self.reader,
             url=self.target.masked_url,
             scenario=type(self).__name__,
             intended_ns=prepared.intended_ns,
@@ -191,7 +220,7 @@ class StreamingUser(User):
             asked_output_tokens=prepared.prompt.output_tokens,
         )
         if self._loop_lag is not None and (reads := doubtful(record)):
-            record.waits = Waits(reads, [_waited_ns(record, read, self._loop_lag) for read in reads])
+            record.waits = Waits(reads, [_waited_ns(record, read, answer, self._loop_lag) for read in reads])
         self._recorder.add(record)
         show_live(record)
         return record
@@ -211,20 +240,20 @@ class StreamingUser(User):
         )
 
 
-def _waited_ns(record: StreamRecord, read: int, loop_lag: LoopLag) -> int:
+def _waited_ns(record: StreamRecord, read: int, answer: Answer, loop_lag: LoopLag) -> int:
     """How long before the stamp of a read its first byte may have arrived.
 
-    The last poll of the socket before the read is one bound: a byte that had arrived by then would have been read. The
-    lag of the event loop is another. The smaller one counts.
+    The time since which the socket was not known to be empty is one bound. The lag of the event loop is another, where
+    that loop reads. The smaller one counts.
     """
     at_ns, lag_ns = record.start_ns + record.reads.at_ns[read], record.reads.lag_ns[read]
-    polled_ns = polled_before(at_ns + lag_ns)
-    since_poll_ns = None if polled_ns is None else max(at_ns - polled_ns, 0)
-    if since_poll_ns is not None and since_poll_ns <= PERIOD_NS:
-        return since_poll_ns
-    # An idle loop polls only when something arrives, so its last poll may be long ago. Then the lag tells more.
+    empty_ns = answer.empty_ns(read)
+    since_empty_ns = None if empty_ns is None else max(at_ns - empty_ns, 0)
+    if since_empty_ns is not None and since_empty_ns <= PERIOD_NS:
+        return since_empty_ns
+    # An idle loop looks at its sockets only when something arrives, so that may be long ago. Then the lag tells more.
     waited_ns = max(loop_lag.waited_ns(at_ns + lag_ns), lag_ns)
-    return waited_ns if since_poll_ns is None else min(waited_ns, since_poll_ns)
+    return waited_ns if since_empty_ns is None else min(waited_ns, since_empty_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:

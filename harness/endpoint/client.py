@@ -6,12 +6,14 @@ An error of the endpoint is an `Outcome` of the transcript, not an exception.
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
+from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
@@ -22,7 +24,7 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
 from streamgauge.transport.connection import Close
 from streamgauge.transport.connector import Connector
-from streamgauge.transport.exchange import Exchange, Watch
+from streamgauge.transport.exchange import Driver, Exchange, Wants
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.http2 import Http2Transport
 from streamgauge.transport.proxies import Proxies
@@ -53,11 +55,11 @@ class StreamClient:
         unix_socket: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
-        watch: Watch | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket, http2=http2)
         self._kind = Http2Transport if http2 else CaptureTransport
-        self._watch = watch
+        self._driver = driver
         self._transport = self._new_transport()
         self.exchanges = 0
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
@@ -65,8 +67,8 @@ class StreamClient:
         self._exchange: Exchange | None = None
 
     @classmethod
-    def to(cls, target: Target, *, watch: Watch | None = None) -> Self:
-        """A client with the settings of `target`. With `watch`, an event loop waits for the socket (see `Watch`)."""
+    def to(cls, target: Target, *, driver: Driver | None = None) -> Self:
+        """A client with the settings of `target`. An event loop waits for its sockets by a `driver`."""
         return cls(
             tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
             if target.url.startswith("https")
@@ -74,7 +76,7 @@ class StreamClient:
             http2=target.http2,
             unix_socket=target.unix_socket,
             read_timeout_s=target.timeout_s,
-            watch=watch,
+            driver=driver,
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
@@ -86,7 +88,7 @@ class StreamClient:
         return other
 
     def _new_transport(self) -> CaptureTransport:
-        return self._kind(connector=self._connector, watch=self._watch)
+        return self._kind(connector=self._connector, driver=self._driver)
 
     def __enter__(self) -> Self:
         return self
@@ -158,40 +160,65 @@ class StreamClient:
         on_token: OnToken | None = None,
     ) -> Transcript:
         """Do the same as `run`, with a request that `prepare` built."""
-        capture = self.last = Capture(0, wire=[] if keep else None)
-        self.exchanges += 1
-        self._exchange = None
-        deadline = request.deadline_s
-        try:
-            exchange = self._exchange = self._transport.begin(request, capture)
-        except httpx.TransportError as error:
-            capture.detail = capture.detail or str(error)
-            return self._handed_over(interpret(capture, dialect, keep=keep))
-        if on_token is None:
-            exchange.drain(deadline)
-            return self._handed_over(interpret(capture, dialect, keep=keep))
-        exchange.read_head(deadline)
-        return self._handed_over(_follow(exchange, StreamReader(capture, dialect, keep=keep), on_token, deadline))
-
-    def cut(self, dialect: Dialect | None = None) -> Transcript | None:
-        """After an interruption, end the exchange in progress and return its stream so far; None without an exchange.
-
-        If the stream had already ended, but the interruption came before `run` returned it, all of it is returned.
-        """
-        capture = self.last
-        if capture is None:
-            return None
-        if self._exchange is not None:
-            self._exchange.interrupt()
-        return interpret(capture, dialect) if capture.start_ns else None
-
-    def _handed_over(self, transcript: Transcript) -> Transcript:
-        """Return `transcript` to the caller of `ask`, and make sure that `cut` does not return it again."""
+        if on_token is not None:
+            return self.follow(request, on_token, dialect, keep=keep).interpreted()
+        answer = self._read(self._begin(request, keep=keep))
+        transcript = answer.interpreted(dialect, keep=keep)
         self.last = None
         return transcript
 
+    def fetch(self, request: PreparedRequest) -> Answer:
+        """Do the same as `ask`, but do not interpret the answer yet."""
+        answer = self._read(self._begin(request, keep=False))
+        self.last = None
+        return answer
 
-def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadline: float | None) -> Transcript:
+    def follow(
+        self, request: PreparedRequest, on_token: OnToken, dialect: Dialect | None = None, *, keep: bool = False
+    ) -> Answer:
+        """Do the same as `ask`, and interpret the answer while it comes: `on_token` may leave it early."""
+        answer = self._begin(request, keep=keep)
+        if self._exchange is not None:
+            self._exchange.read_until(Wants.HEAD)
+            answer.transcript = _follow(self._exchange, StreamReader(answer.capture, dialect, keep=keep), on_token)
+        else:
+            answer.interpreted(dialect, keep=keep)
+        self.last = None
+        return answer
+
+    def _begin(self, request: PreparedRequest, *, keep: bool) -> Answer:
+        """Send the request. When that fails, there is no exchange, and the answer says why."""
+        capture = self.last = Capture(0, wire=[] if keep else None)
+        self.exchanges += 1
+        self._exchange = None
+        with suppress(httpx.TransportError):
+            self._exchange = self._transport.begin(request, capture)
+        return Answer(capture)
+
+    def _read(self, answer: Answer) -> Answer:
+        """Read to the end."""
+        if self._exchange is not None:
+            self._exchange.read_until(Wants.END)
+            answer.whole = self._exchange.whole
+        return answer
+
+    def cut(self, dialect: Dialect | None = None) -> Answer | None:
+        """After an interruption, end the exchange in progress and return its stream so far; None without an exchange.
+
+        If the stream had already ended, but the interruption came before it was returned, all of it is returned.
+        """
+        capture = self.last
+        if capture is None or not capture.start_ns:
+            return None
+        answer = Answer(capture)
+        if self._exchange is not None:
+            self._exchange.interrupt()
+            answer.whole = self._exchange.whole
+        answer.interpreted(dialect)
+        return answer
+
+
+def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken) -> Transcript:
     """Interpret after each read, so that the caller can act on a token at once."""
     body = exchange.capture.body
     done, tokens = 0, -1
@@ -207,7 +234,7 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken, deadlin
             elif how is not None:
                 exchange.leave(how)
                 break
-        if not exchange.step(deadline) and done == len(body):
+        if not exchange.read_until(Wants.READ) and done == len(body):
             break
     return reader.finish()
 

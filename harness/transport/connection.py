@@ -6,11 +6,12 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from streamgauge.transport import stamps
-from streamgauge.wire import Read
+from streamgauge.wire import Arrivals, Read
 
 _DRAIN_READS: Final = 256  # the most reads before closing, 16 MiB: a peer may send faster than they are read
 _LINGER_RST: Final = struct.pack("ii", 1, 0)
@@ -40,6 +41,27 @@ class Close(StrEnum):
     HALF = "half"
 
 
+class Arrived(NamedTuple):
+    """What a registration has taken. `closed_ns`: when the peer closed or an error came (epoch ns), None before."""
+
+    arrivals: Arrivals
+    closed_ns: int | None = None
+    error: OSError | None = None
+
+
+class Registration(Protocol):
+    """A reader that takes the bytes of a connection as they arrive, also while no response is awaited."""
+
+    def take(self) -> Arrived:
+        """What has arrived since the last call."""
+
+    def idle(self) -> bool:
+        """Whether nothing has arrived, and the peer has not closed."""
+
+    def remove(self) -> None:
+        """Never touch the descriptor again."""
+
+
 class Connection:
     """One TCP connection (or Unix socket), with or without TLS on top."""
 
@@ -49,6 +71,7 @@ class Connection:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._notified = False  # the peer has sent close_notify (RFC 8446 section 6.1): no more data will come
+        self.registration: Registration | None = None
         self._raw: _socket.socket | None = None  # the same descriptor as a plain socket, without gevent's layer
 
     def start_tls(self, context: ssl.SSLContext, hostname: str, ends_s: float | None = None) -> None:
@@ -121,8 +144,11 @@ class Connection:
             self._raw = _socket.socket(fileno=self._sock.fileno())
         return self._raw.fileno()
 
-    def poll(self) -> tuple[bytes, Read] | None:
-        """Read without waiting; None when nothing has arrived, or only a part of a TLS record."""
+    def poll(self, empty_ns: int | None = None) -> tuple[bytes, Read] | None:
+        """Read without waiting; None when nothing has arrived, or only a part of a TLS record.
+
+        `empty_ns` is when the socket was known to be empty (see `Read`).
+        """
         assert self._raw is not None, "poll comes after watched"
         if self._notified:
             now_ns = time.time_ns()
@@ -138,7 +164,36 @@ class Connection:
             if plain == b"":
                 return None
             data = plain or b""
-        return data, stamps.read_of(data, ancillary, user_ns)
+        return data, stamps.read_of(data, ancillary, user_ns, empty_ns)
+
+    def decrypted(self, arrivals: Arrivals) -> Arrivals:
+        """The plaintext of reads that a registration has taken. A read without plaintext, because it brought only a
+        part of a TLS record, is left out. Raises ssl.SSLError.
+        """
+        plain: list[tuple[bytes, Read]] = []
+        for data, read in arrivals.pairs():
+            self._incoming.write(data)
+            part = self._decrypt()
+            if part is None:
+                break
+            if part:
+                plain.append((part, read._replace(size=len(part))))
+        return Arrivals.of(plain)
+
+    @property
+    def closed_by_tls(self) -> bool:
+        """Whether the peer has sent close_notify (RFC 8446 section 6.1): no more data will come."""
+        return self._notified
+
+    def leftovers(self) -> bytes | None:
+        """What arrived between two responses; None when the peer has closed. Raises OSError."""
+        if self.registration is not None:
+            arrivals, closed_ns, _ = self.registration.take()
+            data = arrivals.data if self._tls is None else self.decrypted(arrivals).data
+            return None if closed_ns is not None or self._notified else data
+        self.watched()
+        arrival = self.poll()
+        return b"" if arrival is None else arrival[0] or None
 
     def _decrypt(self) -> bytes | None:
         assert self._tls is not None
@@ -172,6 +227,8 @@ class Connection:
         """
         if self._notified:
             return False
+        if self.registration is not None:
+            return self.registration.idle()
         self._sock.setblocking(False)
         try:
             (self._raw or self._sock).recv(1, socket.MSG_PEEK)
@@ -188,6 +245,9 @@ class Connection:
 
     def close(self, how: Close = Close.FIN) -> None:
         """Close. Linux sends RST instead of FIN when unread data is left, so an orderly close reads it first."""
+        if self.registration is not None:
+            self.registration.remove()
+            self.registration = None
         if self._raw is not None:
             self._raw.detach()
             self._raw = None

@@ -18,8 +18,9 @@ import httpx
 from streamgauge.transport import stamps
 from streamgauge.transport.connection import Connection, left_of
 from streamgauge.transport.proxies import Proxies, Proxy, place
+from streamgauge.transport.timings import Timings
 from streamgauge.transport.tls import tls_context
-from streamgauge.wire import Capture, End
+from streamgauge.wire import End
 
 _MAX_TUNNEL_HEAD: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
@@ -72,31 +73,34 @@ class Connector:
         return self._proxies.proxy_for(url) if self._proxies and self.unix_socket is None else None
 
     def connect(
-        self, origin: Origin, capture: Capture, proxy: Proxy | None, timeout_s: float | None, deadline_s: float | None
+        self, origin: Origin, timings: Timings, proxy: Proxy | None, timeout_s: float | None, deadline_s: float | None
     ) -> Connection:
-        """An open connection. Raises OSError, which includes TimeoutError and ssl.SSLError, and UnicodeError."""
+        """An open connection. `timings` is filled in as far as it comes.
+
+        Raises OSError, which includes TimeoutError and ssl.SSLError, and UnicodeError.
+        """
         ends_s = earlier(timeout_s, deadline_s)
         # HTTP/2 needs a tunnel even without TLS: a proxy without one speaks HTTP/1.1 to both sides.
-        connection = self._open(origin, capture, proxy, ends_s, tunnel=self._http2 or origin.scheme == "https")
+        connection = self._open(origin, timings, proxy, ends_s, tunnel=self._http2 or origin.scheme == "https")
         if origin.scheme == "https":
-            self._start_tls(connection, origin.host, capture, ends_s)
+            self._start_tls(connection, origin.host, timings, ends_s)
         return connection
 
     def _open(
-        self, origin: Origin, capture: Capture, proxy: Proxy | None, ends_s: float | None, *, tunnel: bool
+        self, origin: Origin, timings: Timings, proxy: Proxy | None, ends_s: float | None, *, tunnel: bool
     ) -> Connection:
         """The connection before TLS; `tunnel` sends CONNECT to the proxy, if any (RFC 9110 section 9.3.6)."""
         if self.unix_socket is not None:
-            connection = Connection(_dial([(socket.AF_UNIX, self.unix_socket)], capture, ends_s))
+            connection = Connection(_dial([(socket.AF_UNIX, self.unix_socket)], timings, ends_s))
         else:
             host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
             addresses = _numeric(host, port)
             if addresses is None:
                 began = time.monotonic_ns()
                 addresses = _look_up(host, port, ends_s)
-                capture.dns_ns = time.monotonic_ns() - began
-            sock = _dial(addresses, capture, ends_s)
-            capture.handshake_ns = stamps.handshake_ns(sock)
+                timings.dns_ns = time.monotonic_ns() - began
+            sock = _dial(addresses, timings, ends_s)
+            timings.handshake_ns = stamps.handshake_ns(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stamps.enable(sock)
             connection = Connection(sock)
@@ -104,15 +108,15 @@ class Connector:
                 with closing_on_error(connection):
                     began = time.monotonic_ns()
                     _tunnel(sock, proxy, origin.where.encode("idna"), ends_s)
-                    capture.tunnel_ns = time.monotonic_ns() - began
+                    timings.tunnel_ns = time.monotonic_ns() - began
         return connection
 
-    def _start_tls(self, connection: Connection, host: str, capture: Capture, ends_s: float | None) -> None:
+    def _start_tls(self, connection: Connection, host: str, timings: Timings, ends_s: float | None) -> None:
         """The timed handshake. Closes the connection when it fails."""
         began = time.monotonic_ns()
         with closing_on_error(connection):
             connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
-            capture.tls_ns = time.monotonic_ns() - began
+            timings.tls_ns = time.monotonic_ns() - began
             if self._http2 and connection.alpn != "h2":
                 raise ConnectionError("the endpoint does not offer HTTP/2 (no h2 in ALPN): drop --http2")
 
@@ -125,34 +129,39 @@ def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
     return ends_s if deadline_s is None else min(ends_s, deadline_s)
 
 
-def connect_error(
-    error: OSError | UnicodeError, origin: Origin, capture: Capture, proxy: Proxy | None, unix_socket: str | None
-) -> httpx.TransportError:
-    """The httpx exception for an error of the socket or of TLS, which is also noted in the capture."""
+class Failure(NamedTuple):
+    """Why no request could be sent: the end of the exchange, a sentence for the user, and the exception for httpx."""
+
+    end: End
+    detail: str
+    error: httpx.TransportError
+
+
+def connect_failure(
+    error: OSError | UnicodeError, origin: Origin, proxy: Proxy | None, unix_socket: str | None
+) -> Failure:
+    """Explain an error of the socket or of TLS."""
     where, host = origin.where, origin.host
     if unix_socket is not None:
         where = unix_socket
     elif proxy is not None:
         where, host = f"{where} through the proxy {proxy.where}", proxy.host
-    capture.end_ns = time.time_ns()
     if isinstance(error, TimeoutError):
-        capture.end = End.TIMEOUT
-        capture.detail = f"no connection to {where} within the connect timeout"
-        return httpx.ConnectTimeout(capture.detail)
-    capture.end = End.RESET
+        detail = f"no connection to {where} within the connect timeout"
+        return Failure(End.TIMEOUT, detail, httpx.ConnectTimeout(detail))
     if isinstance(error, ssl.SSLCertVerificationError):
-        capture.detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
+        detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"
     elif isinstance(error, ssl.SSLError) and "no application protocol" in str(error).lower():
-        capture.detail = f"{where} does not offer HTTP/2: drop --http2"
+        detail = f"{where} does not offer HTTP/2: drop --http2"
     elif isinstance(error, ssl.SSLError):
-        capture.detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
+        detail = f"TLS with {where} failed: {error.reason or error} (is it a plain-text port?)"
     elif isinstance(error, socket.gaierror):
-        capture.detail = f"the host name {host!r} cannot be resolved: {error.strerror}"
+        detail = f"the host name {host!r} cannot be resolved: {error.strerror}"
     elif isinstance(error, UnicodeError):
-        capture.detail = f"the host name {host!r} is not valid: {error}"
+        detail = f"the host name {host!r} is not valid: {error}"
     else:
-        capture.detail = f"cannot connect to {where}: {error.strerror or error}"
-    return httpx.ConnectError(capture.detail)
+        detail = f"cannot connect to {where}: {error.strerror or error}"
+    return Failure(End.RESET, detail, httpx.ConnectError(detail))
 
 
 def _numeric(host: str, port: int) -> list[tuple[int, Address]] | None:
@@ -186,7 +195,7 @@ def _look_up(host: str, port: int, ends_s: float | None) -> list[tuple[int, Addr
     return found
 
 
-def _dial(addresses: list[tuple[int, Any]], capture: Capture, ends_s: float | None) -> socket.socket:
+def _dial(addresses: list[tuple[int, Any]], timings: Timings, ends_s: float | None) -> socket.socket:
     """A socket connected to the first address that answers. `connect_ns` covers all attempts together."""
     began = time.monotonic_ns()
     failure = OSError("the name has no address")
@@ -202,7 +211,7 @@ def _dial(addresses: list[tuple[int, Any]], capture: Capture, ends_s: float | No
             sock.close()
             raise
         else:
-            capture.connect_ns = time.monotonic_ns() - began
+            timings.connect_ns = time.monotonic_ns() - began
             return sock
     raise failure
 

@@ -8,27 +8,32 @@ requests, headers, authentication and the TLS configuration. A transport belongs
 
 import ssl
 import time
+from dataclasses import replace
 
 import httpx
 
 from streamgauge.transport import stamps
+from streamgauge.transport.blocking import Blocking
 from streamgauge.transport.connection import Connection, left_of
-from streamgauge.transport.connector import Connector, Origin, closing_on_error, connect_error, earlier
-from streamgauge.transport.exchange import Exchange, Parser, Watch, raise_for_end
+from streamgauge.transport.connector import Connector, Origin, closing_on_error, connect_failure, earlier
+from streamgauge.transport.exchange import Driver, Exchange, Limits, Wants, raise_for_end
+from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
+from streamgauge.transport.parsing import Parser, parse_reads
 from streamgauge.transport.proxies import Proxy
 from streamgauge.transport.request import PreparedRequest
-from streamgauge.wire import Capture
+from streamgauge.transport.timings import Timings
+from streamgauge.wire import Arrivals, Capture
 
 
 class CaptureTransport(httpx.BaseTransport):
     """The transport. A caller that needs the Capture even of a failed exchange passes it in `extensions`."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, watch: Watch | None = None
+        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, driver: Driver | None = None
     ) -> None:
         self._connector = connector or Connector(tls)
-        self._watch = watch
+        self._driver = driver or Blocking()
         self._idle: dict[Origin, list[Connection]] = {}
         stamps.prime()
 
@@ -38,7 +43,7 @@ class CaptureTransport(httpx.BaseTransport):
         exchange = self.begin(prepared, request.extensions.get("capture") or Capture(0))
         capture = exchange.capture
         try:
-            exchange.read_head(prepared.deadline_s)
+            exchange.read_until(Wants.HEAD)
         except BaseException:
             exchange.interrupt()
             raise
@@ -56,32 +61,47 @@ class CaptureTransport(httpx.BaseTransport):
     def begin(self, prepared: PreparedRequest, capture: Capture) -> Exchange:
         """Send a request. Raises httpx's transport errors when it could not be sent."""
         to, deadline_s = prepared.to, prepared.deadline_s
-        capture.method = prepared.method
-        capture.url = to.text
-        capture.start_ns = time.time_ns()
+        state = ExchangeState(capture)
+        state.begin(prepared.method, to.text, time.time_ns())
         pool = self._idle.setdefault(to.origin, [])
         proxy: Proxy | None = None
         try:
             proxy = self._connector.proxy_for(to.url)
-            connection = self._reuse(pool, capture)
+            connection = self._reuse(pool)
             with closing_on_error(connection):
-                payload, parser = self._prepare(prepared, proxy, connection, capture)
-            capture.start_ns = time.time_ns()  # again: the time that preparing the request took is not the endpoint's
+                payload, parser = self._prepare(prepared, proxy, connection, state)
             if connection is None:
-                connection = self._connector.connect(to.origin, capture, proxy, prepared.connect_timeout_s, deadline_s)
+                connection = self._connect(to.origin, state, proxy, prepared.connect_timeout_s, deadline_s)
                 self._connected(connection, parser)
             with closing_on_error(connection):
                 connection.settimeout(left_of(earlier(prepared.write_timeout_s, deadline_s)))
                 connection.send(payload)
         except (OSError, UnicodeError) as error:
-            raise connect_error(error, to.origin, capture, proxy, self._connector.unix_socket) from error
-        capture.sent_ns = time.time_ns()
-        exchange = Exchange(connection, capture, parser, prepared.read_timeout_s, self._watch)
-        exchange.keep_in(pool)
+            failure = connect_failure(error, to.origin, proxy, self._connector.unix_socket)
+            state.end(failure.end, failure.detail, Actor.CONNECTOR)
+            state.ended_at(time.time_ns())
+            raise failure.error from error
+        state.sent(time.time_ns())
+        leave = None
         if prepared.leave_after is not None:
             after_s, how = prepared.leave_after
-            exchange.leave_at(time.monotonic() + after_s, how)
-        return exchange
+            leave = time.monotonic() + after_s, how
+        limits = Limits(prepared.read_timeout_s, deadline_s, leave)
+        return Exchange(connection, state, parser, self._driver, limits, pool)
+
+    def _connect(
+        self,
+        origin: Origin,
+        state: ExchangeState,
+        proxy: Proxy | None,
+        timeout_s: float | None,
+        deadline_s: float | None,
+    ) -> Connection:
+        timings = Timings()
+        try:
+            return self._connector.connect(origin, timings, proxy, timeout_s, deadline_s)
+        finally:
+            state.opened(timings)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -90,11 +110,10 @@ class CaptureTransport(httpx.BaseTransport):
                 connection.close()
         self._idle.clear()
 
-    def _reuse(self, pool: list[Connection], capture: Capture) -> Connection | None:
+    def _reuse(self, pool: list[Connection]) -> Connection | None:
         while pool:
             connection = pool.pop()
             if self._is_open(connection):
-                capture.reused = True
                 return connection
             connection.close()
         return None
@@ -105,10 +124,11 @@ class CaptureTransport(httpx.BaseTransport):
         self,
         prepared: PreparedRequest,
         proxy: Proxy | None,
-        connection: Connection | None,  # noqa: ARG002 - HTTP/1.1 keeps nothing from one request to the next
-        capture: Capture,
+        connection: Connection | None,
+        state: ExchangeState,
     ) -> tuple[bytes, Parser]:
-        """The bytes of the request, on that connection or a new one, and the parser for its response.
+        """The bytes of the request, on that connection or a new one, and the parser for its response. The exchange
+        starts when they are ready: the time that preparing took is not the endpoint's.
 
         A request to a proxy has its target in absolute form (RFC 9112 section 3.2.2), unless it goes through a tunnel.
         """
@@ -118,8 +138,10 @@ class CaptureTransport(httpx.BaseTransport):
             target = b"http://" + url.netloc + target
             fields += proxy.fields
         line = b"%b %b HTTP/%b" % (prepared.method.encode("ascii"), target, prepared.http_version.encode("ascii"))
-        capture.request = b"\r\n".join([line, *fields]) + b"\r\n\r\n" + prepared.body
-        return capture.request, ResponseParser(capture)
+        request = b"\r\n".join([line, *fields]) + b"\r\n\r\n" + prepared.body
+        parser = ResponseParser(state)
+        state.prepared(request, time.time_ns(), reused=connection is not None)
+        return request, parser
 
     def _connected(self, connection: Connection, parser: Parser) -> None:
         """Called with a new connection and the parser of its first request."""
@@ -127,3 +149,11 @@ class CaptureTransport(httpx.BaseTransport):
     def _is_open(self, connection: Connection) -> bool:
         """Whether a kept connection can be used again."""
         return connection.idle
+
+
+def unpacked(capture: Capture, arrivals: Arrivals) -> Capture:
+    """The whole capture of a response that a fast path has taken from these reads."""
+    whole = replace(capture, end=None, reads=[], body=[])
+    state = ExchangeState(whole)
+    parse_reads(ResponseParser(state), state, arrivals.pairs())
+    return whole

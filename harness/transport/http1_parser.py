@@ -4,8 +4,11 @@ from typing import Final
 
 import httptools
 
+from streamgauge.transport.chunks_fast import whole_chunks
 from streamgauge.transport.connection import Close
-from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Framing, Head
+from streamgauge.transport.exchange_state import Actor, ExchangeState
+from streamgauge.transport.http1_fast import begins_chunked, plain_response
+from streamgauge.wire import MAX_KEPT_BYTES, Arrivals, Capture, End, Framing, Head, PlainResponse
 
 # httptools copies a header again for each piece of it that arrives, so a head that comes byte by byte costs quadratic
 # time: half a second for this size.
@@ -14,7 +17,6 @@ MAX_BODY_BYTES: Final = 128 * 1024 * 1024
 MAX_PIECES: Final = 1_000_000
 # Bytes on the wire, as a multiple of the largest body: chunk extensions and trailers have no limit of their own.
 _MOST_WIRE_PER_BODY: Final = 2
-_HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
 def body_limit(capture: Capture) -> int:
@@ -23,7 +25,7 @@ def body_limit(capture: Capture) -> int:
 
 
 class ResponseParser:
-    """Parses one response into `capture`; `done` turns True when no more bytes belong to it.
+    """Parses one response into the capture of `state`; `done` turns True when no more bytes belong to it.
 
     Informational (1xx) responses are skipped (RFC 9110 section 15.2). The parser is llhttp in its strict mode, so
     everything that it refuses is an endpoint's violation of RFC 9112.
@@ -33,8 +35,9 @@ class ResponseParser:
     broken_hint = ""
     unsent = False
 
-    def __init__(self, capture: Capture) -> None:
-        self.capture = capture
+    def __init__(self, state: ExchangeState) -> None:
+        self.capture = capture = state.capture  # to look at; only the state writes it
+        self._state = state
         self.done = False
         self.keep_alive = False
         self._http = httptools.HttpResponseParser(self)
@@ -46,6 +49,7 @@ class ResponseParser:
         self._max_body_bytes = body_limit(capture)
         self._between_chunks = False
         self._chunked = False
+        self._unread_chunks = False  # reads of a chunked response have been put off before any was fed
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
@@ -55,7 +59,7 @@ class ResponseParser:
             self._http.feed_data(data)
         except httptools.HttpParserError as error:
             if self.done:
-                self.capture.trailing = data[-64:]
+                self._state.trailing(data[-64:])
                 self.keep_alive = False
             else:
                 self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {error} (within {self._bytes:,} bytes)")
@@ -78,13 +82,35 @@ class ResponseParser:
         """
         del self._http
 
-    def plain(self, data: bytes) -> bool:
-        """Whether these bytes can only be more of a chunked body.
+    @property
+    def tail(self) -> bytes:
+        """How a read that may end the response ends. A chunked body ends with two line ends (RFC 9112 section 7.1)."""
+        return b"\r\n\r\n" if self._chunked or self._unread_chunks else b""
 
-        A chunked body ends with two line ends (RFC 9112 section 7.1). The last read may bring only some of those four
-        bytes, so a read of fewer than four bytes is never plain.
+    def plain(self, data: bytes) -> bool:
+        """Whether these bytes can only be more of a chunked body, or its beginning.
+
+        The last read may bring only some of the four bytes that end a chunked body, so a read of fewer than four bytes
+        is never plain.
         """
-        return self._chunked and len(data) >= 4 and data[-4:] != b"\r\n\r\n"
+        if len(data) < 4 or data[-4:] == b"\r\n\r\n":
+            return False
+        if not self._bytes and not self._unread_chunks:
+            self._unread_chunks = begins_chunked(data)
+        return self._chunked or self._unread_chunks
+
+    def feed_whole(self, arrivals: Arrivals) -> PlainResponse | None:
+        """The fast path of `feed` for a whole response that waits unread.
+
+        Law: `feed` would take the same response from these reads and end with them; or the answer is None, and nothing
+        has happened (test_http1_fast.py).
+        """
+        response = None if self._bytes or self.capture.method == "HEAD" else plain_response(arrivals)
+        if response is None:
+            return None
+        self.keep_alive, self.done = response.keep_alive, True
+        self._state.whole()
+        return response
 
     def outgoing(self) -> bytes:
         """Nothing: an HTTP/1.1 client sends nothing while it reads."""
@@ -100,23 +126,13 @@ class ResponseParser:
         Law: it has the effect of `feed` for each read, or returns False and has none (test_http1_parser.py:
         test_whole_chunks_taken_together_are_what_they_are_one_by_one).
         """
-        joined = b"".join(pieces)
-        if not self._between_chunks or self.done or not joined.endswith(b"\r\n"):
+        chunks = whole_chunks(pieces, read) if self._between_chunks and not self.done else None
+        if chunks is None:
             return False
-        parts = joined[:-2].split(b"\r\n")
-        sizes, chunks = parts[::2], parts[1::2]
-        if len(sizes) != len(chunks) or not all(sizes) or b"".join(sizes).translate(None, _HEX_DIGITS):
-            return False
-        lengths = [len(chunk) for chunk in chunks]
-        if [int(size, 16) for size in sizes] != lengths or 0 in lengths:
-            return False
-        reads = _reads_of_chunks(pieces, read, [len(size) + n + 4 for size, n in zip(sizes, lengths, strict=True)])
-        if reads is None:
-            return False
-        self._bytes += len(joined)
-        self._body_bytes += sum(lengths)
-        self.capture.chunks += len(chunks)
-        self.capture.body += zip(reads, chunks, strict=True)
+        self._bytes += sum(map(len, pieces))
+        self._body_bytes += sum([len(chunk) for _, chunk in chunks])
+        self._state.chunks(len(chunks))
+        self._state.bodies(chunks)
         if self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
         return True
@@ -143,8 +159,7 @@ class ResponseParser:
     def _end(self, end: End, detail: str | None) -> None:
         self.done = True
         self.keep_alive = self.keep_alive and end is End.COMPLETE
-        self.capture.end = end
-        self.capture.detail = detail
+        self._state.end(end, detail, Actor.PARSER)
 
     # The callbacks of httptools, which finds them by name.
 
@@ -168,56 +183,38 @@ class ResponseParser:
             return
         version = self._http.get_http_version()
         head = Head(status, self._reason.decode("latin-1"), version, tuple(self._headers))
-        capture = self.capture
-        capture.head = head
-        capture.head_read = self._read
         connection = (head.get("connection") or "").lower()
         self.keep_alive = "close" not in connection and (version != "1.0" or "keep-alive" in connection)
-        if capture.method == "HEAD" or status in (204, 304):
-            capture.framing = Framing.NONE
+        framing = self._framing_of(head)
+        self._state.head(head, framing, self._read)
+        if framing is Framing.NONE:
             # Not reused: a server that sends a body here all the same would put it in front of the next answer.
             self.keep_alive = False
             self._end(End.COMPLETE, None)
-        elif (
-            (head.get("transfer-encoding") or "").lower().endswith("chunked")
-        ):  # RFC 9112 section 6.3: chunked counts only as the last coding
-            capture.framing = Framing.CHUNKED
+        elif framing is Framing.CHUNKED:
             self._chunked = self._between_chunks = True
-        elif head.get("content-length") is not None:
-            capture.framing = Framing.LENGTH
-        else:
-            capture.framing = Framing.CLOSE
+        elif framing is Framing.CLOSE:
             self.keep_alive = False
 
+    def _framing_of(self, head: Head) -> Framing:
+        if self.capture.method == "HEAD" or head.status in (204, 304):
+            return Framing.NONE
+        # RFC 9112 section 6.3: chunked counts only as the last coding.
+        if (head.get("transfer-encoding") or "").lower().endswith("chunked"):
+            return Framing.CHUNKED
+        return Framing.CLOSE if head.get("content-length") is None else Framing.LENGTH
+
     def on_chunk_header(self) -> None:
-        self.capture.chunks += 1
+        self._state.chunks()
         self._between_chunks = False
 
     def on_chunk_complete(self) -> None:
         self._between_chunks = True
 
     def on_body(self, data: bytes) -> None:
-        self.capture.body.append((self._read, data))
+        self._state.body(self._read, data)
         self._body_bytes += len(data)
 
     def on_message_complete(self) -> None:
         if self.capture.head is not None and not self.done:
             self._end(End.COMPLETE, None)
-
-
-def _reads_of_chunks(pieces: list[bytes], read: int, sizes: list[int]) -> list[int] | None:
-    """The read of each chunk, given their sizes on the wire; None where a chunk spans two reads."""
-    if len(sizes) == len(pieces):
-        return list(range(read, read + len(pieces))) if [len(piece) for piece in pieces] == sizes else None
-    reads = []
-    end = 0  # length of all pieces so far
-    at = 0
-    each = iter(sizes)
-    for number, piece in enumerate(pieces, read):
-        end += len(piece)
-        while at < end:
-            at += next(each)
-            reads.append(number)
-        if at > end:
-            return None
-    return reads

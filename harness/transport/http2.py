@@ -5,6 +5,7 @@ client has one stream at a time. Its connection is kept for the next stream, als
 """
 
 import ssl
+import time
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -13,13 +14,15 @@ import httpx
 
 from streamgauge.transport.connection import Connection
 from streamgauge.transport.connector import Connector
-from streamgauge.transport.exchange import Parser, Watch
+from streamgauge.transport.exchange import Driver
+from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.http2_parser import StreamParser
 from streamgauge.transport.http2_session import Session
+from streamgauge.transport.parsing import Parser
 from streamgauge.transport.proxies import Proxy
 from streamgauge.transport.request import PreparedRequest
-from streamgauge.wire import Capture, End
+from streamgauge.wire import End
 
 # Fields that HTTP/2 forbids (RFC 9113 section 8.2.2), and Host, which becomes :authority.
 _HOP_BY_HOP: Final = frozenset(
@@ -32,9 +35,9 @@ class Http2Transport(CaptureTransport):
     """The transport, for peers that are known to speak HTTP/2 (RFC 9113 section 3.3, prior knowledge, or ALPN)."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, watch: Watch | None = None
+        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, driver: Driver | None = None
     ) -> None:
-        super().__init__(connector=connector or Connector(tls, http2=True), watch=watch)
+        super().__init__(connector=connector or Connector(tls, http2=True), driver=driver)
         self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
 
     def _prepare(
@@ -42,11 +45,11 @@ class Http2Transport(CaptureTransport):
         prepared: PreparedRequest,
         proxy: Proxy | None,  # noqa: ARG002 - the connection is a tunnel through it
         connection: Connection | None,
-        capture: Capture,
+        state: ExchangeState,
     ) -> tuple[bytes, Parser]:
         session = Session() if connection is None else self._sessions[connection]
         to, own = prepared.to, _fields(prepared)
-        capture.request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + prepared.body
+        request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + prepared.body
         authority = next((value for name, value in prepared.fields if name.lower() == b"host"), to.host)
         fields = [
             (b":method", prepared.method.encode("ascii")),
@@ -56,11 +59,14 @@ class Http2Transport(CaptureTransport):
             *own,
         ]
         try:
-            parser = StreamParser(capture, session, fields, prepared.body)
+            parser = StreamParser(state, session, fields, prepared.body)
         except h2.exceptions.ProtocolError as error:
-            capture.end, capture.detail = End.MALFORMED, f"the request is not valid HTTP/2: {error}"
-            raise httpx.LocalProtocolError(capture.detail) from error
-        return parser.outgoing(), parser
+            detail = f"the request is not valid HTTP/2: {error}"
+            state.end(End.MALFORMED, detail, Actor.CONNECTOR)
+            raise httpx.LocalProtocolError(detail) from error
+        payload = parser.outgoing()
+        state.prepared(request, time.time_ns(), reused=connection is not None)
+        return payload, parser
 
     def _connected(self, connection: Connection, parser: Parser) -> None:
         assert isinstance(parser, StreamParser)
@@ -75,9 +81,8 @@ class Http2Transport(CaptureTransport):
             for _ in range(_IDLE_READS):
                 if connection.idle:
                     return True
-                connection.watched()
-                arrival = connection.poll()
-                if arrival is not None and not (arrival[0] and session.absorb(arrival[0])):
+                data = connection.leftovers()
+                if data is None or (data and not session.absorb(data)):
                     return False
         except OSError:
             pass

@@ -8,6 +8,7 @@ import h2.events
 import h2.exceptions
 
 from streamgauge.transport.connection import Close
+from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
 from streamgauge.transport.http2_session import (
     HEADER_BYTES,
@@ -17,7 +18,7 @@ from streamgauge.transport.http2_session import (
     Fields,
     Session,
 )
-from streamgauge.wire import Capture, End, Framing, Head
+from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
 
 # Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
 MAX_ASIDE_BYTES: Final = 256 * 1024
@@ -34,10 +35,12 @@ class StreamParser:
     """
 
     default_close = Close.RST_STREAM
+    tail = b""  # any read may end the response, or call for an answer
 
-    def __init__(self, capture: Capture, session: Session, fields: Fields, body: bytes = b"") -> None:
+    def __init__(self, state: ExchangeState, session: Session, fields: Fields, body: bytes = b"") -> None:
         """Raises h2.exceptions.ProtocolError for a request that HTTP/2 does not allow."""
-        self.capture = capture
+        self.capture = capture = state.capture  # to look at; only the state writes it
+        self._state = state
         self.done = False
         self.keep_alive = False
         self.session = session
@@ -111,9 +114,13 @@ class StreamParser:
         size = sum(len(part) for _, part in body)
         self._unsettled += size
         self._body_bytes += size
-        self.capture.body += body
+        self._state.bodies(body)
         self._check_bounds()
         return True
+
+    def feed_whole(self, arrivals: Arrivals) -> PlainResponse | None:  # noqa: ARG002 - there is no such fast path
+        """Declines: HTTP/2 frames are taken as they come."""
+        return None
 
     def eof(self) -> None:
         """The peer closed its side."""
@@ -144,7 +151,7 @@ class StreamParser:
     def release(self) -> None:
         """Forget reads that belonged to no response; no bytes may follow."""
         if self.capture.head is None:
-            self._forget_reads(len(self.capture.reads))
+            self._state.forget_reads(len(self.capture.reads))
 
     def _settle(self) -> None:
         """Account to h2 for the DATA that only the fast path has seen, so that its flow control stays right."""
@@ -160,7 +167,7 @@ class StreamParser:
             return
         elif isinstance(event, h2.events.DataReceived):
             if event.data:
-                self.capture.body.append((self._read, bytes(event.data)))
+                self._state.body(self._read, bytes(event.data))
                 self._body_bytes += len(event.data)
                 self._frame_bytes += HEADER_BYTES + (event.flow_controlled_length or 0)
         elif isinstance(event, h2.events.ResponseReceived):
@@ -173,22 +180,15 @@ class StreamParser:
             self._end(End.RESET, f"the stream was reset by the server: {_name(event.error_code)} (RST_STREAM)")
 
     def _begin(self, event: h2.events.ResponseReceived) -> None:
-        capture = self.capture
         fields = tuple((bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in event.headers)
-        self._forget_reads(self._read)
-        self._read = capture.head_read = 0
+        self._state.forget_reads(self._read)
+        self._read = 0
         status = next((value for name, value in fields if name == ":status"), "")
         if _STATUS.fullmatch(status) is None:
             raise h2.exceptions.ProtocolError(f"the status {status!r}")
-        capture.head = Head(int(status), "", "2", tuple(field for field in fields if field[0] != ":status"))
-        capture.framing = Framing.STREAM
-        self._sized = capture.method == "HEAD" or capture.head.get("content-length") is not None
-
-    def _forget_reads(self, before: int) -> None:
-        """Forget the reads before the head: they brought SETTINGS, or the rest of a stream that was reset."""
-        del self.capture.reads[:before]
-        if self.capture.wire is not None:
-            del self.capture.wire[:before]
+        head = Head(int(status), "", "2", tuple(field for field in fields if field[0] != ":status"))
+        self._state.head(head, Framing.STREAM, 0)
+        self._sized = self.capture.method == "HEAD" or head.get("content-length") is not None
 
     def _check_bounds(self) -> None:
         strays = self.session.stray_bytes - self._strays
@@ -205,8 +205,7 @@ class StreamParser:
         if self.done:
             return
         self.done = True
-        self.capture.end = end
-        self.capture.detail = detail
+        self._state.end(end, detail, Actor.PARSER)
 
 
 def _is_frame(data: bytes, plain: bytes) -> bool:

@@ -72,13 +72,15 @@ def receive(sock: socket.socket) -> tuple[bytes, Read]:
     return data, read_of(data, ancillary, time.time_ns())
 
 
-def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int) -> Read:
-    """The Read for a `recvmsg` that returned at `user_ns`."""
+def read_of(
+    data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int, empty_ns: int | None = None
+) -> Read:
+    """The Read for a `recvmsg` that returned at `user_ns`, from a socket that was empty at `empty_ns`."""
     for level, kind, value in ancillary:
         if kind == SO_TIMESTAMPNS and level == _SOL_SOCKET and len(value) == _TIMESPEC_BYTES:
             seconds, nanoseconds = _unpack(value)
             stamp = seconds * 1_000_000_000 + nanoseconds
             # When the clock is set back between arrival and read, the stamp lies in the future and is useless.
             if stamp <= user_ns:
-                return _new(Read, (stamp, user_ns, len(data), True))
-    return Read(user_ns, user_ns, len(data), stamped=False)
+                return _new(Read, (stamp, user_ns, len(data), True, empty_ns))
+    return Read(user_ns, user_ns, len(data), stamped=False, empty_ns=empty_ns)

@@ -1,0 +1,66 @@
+"""One exchange that has ended: its bytes and times, to be interpreted or recorded at a good time."""
+
+from dataclasses import dataclass
+from typing import Final, Unpack
+
+from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.reader import interpret
+from streamgauge.protocol.record import Labels, StreamRecord, record_of
+from streamgauge.protocol.record_fast import plain_record
+from streamgauge.protocol.transcript import Transcript
+from streamgauge.transport.exchange import Whole
+from streamgauge.transport.http1 import unpacked
+from streamgauge.wire import Capture
+
+_KEPT_A_READ: Final = 100  # bytes of memory that a read takes beside its data, about
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of one request. `whole` has the response where a fast path has taken it; `transcript` is set when the
+    stream was interpreted while it came.
+    """
+
+    capture: Capture
+    whole: Whole | None = None
+    transcript: Transcript | None = None
+
+    def interpreted(self, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
+        """The stream; `dialect` None detects it."""
+        if self.transcript is None:
+            if self.whole is not None:
+                self.capture = unpacked(self.capture, self.whole.arrivals)
+            self.transcript = interpret(self.capture, dialect, keep=keep)
+        return self.transcript
+
+    def record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord:
+        """The record of the stream, by the fast path where it is plain."""
+        if self.whole is not None and self.transcript is None:
+            response, arrivals = self.whole
+            record = plain_record(self.capture, arrivals, response, stream_id, dialect, **labels)
+            if record is not None:
+                return record
+        return record_of(self.interpreted(dialect), stream_id, **labels)
+
+    def empty_ns(self, read: int) -> int | None:
+        """When the socket was last known to be empty before this read (epoch ns)."""
+        if self.whole is not None and self.transcript is None:
+            known = self.whole.arrivals.empty_ns
+            return known[read] if known else None
+        return self.capture.reads[read].empty_ns
+
+    @property
+    def memory(self) -> int:
+        """The bytes of memory that it takes, about."""
+        if self.whole is not None:
+            return len(self.whole.arrivals.data) + _KEPT_A_READ * len(self.whole.arrivals.sizes)
+        return sum(len(data) + _KEPT_A_READ for _, data in self.capture.body)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the endpoint is down, or does not serve this request: asking again at once would be a busy loop."""
+        head = self.capture.head
+        if self.transcript is not None:
+            return self.transcript.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR)
+        return self.whole is None and (self.capture.sent_ns is None or (head is not None and head.status != 200))

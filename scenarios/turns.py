@@ -1,0 +1,119 @@
+"""Work in gevent's hub, one piece at a time: between two pieces sockets are looked at, and starts that are due begin.
+
+Two kinds of work wait here. `soon` wakes a greenlet: its response has bytes, or has ended, and its next request comes
+after that. `later` interprets and records a finished stream; nobody waits for it, so it comes when nothing else is to
+be done. Thousand streams that end in the same instant would otherwise stop this process for half a second.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from gevent.hub import Hub
+
+from streamgauge.metrics.histogram import Counts, Histogram
+from streamgauge.units import MIB, MS
+
+GUARD_NS: Final = MS // 2
+"""No work begins so shortly before the start of a stream; a piece of work takes a third of that."""
+MOST_SOON: Final = 16
+"""With more greenlets to wake, one is woken all the same: with a start every 0.5 ms they would never get their turn."""
+MOST_LATER: Final = 4096
+MOST_LATER_BYTES: Final = 64 * MIB
+"""With more finished streams to record, nobody is woken before some are recorded: the users wait, and it is counted."""
+
+_RETRY_S: Final = 0.001
+
+Work = Callable[[], object]
+
+
+class Turns:
+    """The work of one hub. All of it runs in the hub itself and must not block."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._loop = hub.loop
+        self._hub = hub
+        self._soon: deque[Work] = deque()
+        self._later: deque[tuple[int, int, Work]] = deque()  # when it was put here (monotonic ns), bytes, work
+        self._later_bytes = 0
+        self._scheduled = False
+        self._timer = hub.loop.timer(_RETRY_S)
+        self._next_start_ns: int | None = None
+        self._behind = Histogram()
+        self._held = 0
+
+    def soon(self, work: Work) -> None:
+        """Do this as soon as possible."""
+        self._soon.append(work)
+        self._schedule()
+
+    def later(self, work: Work, size: int) -> None:
+        """Do this when there is time. It keeps `size` bytes in memory until then."""
+        self._later.append((time.monotonic_ns(), size, work))
+        self._later_bytes += size
+        self._schedule()
+
+    def announce_start(self, start_ns: int | None) -> None:
+        """Begin no work just before `start_ns` (epoch ns), because a stream must start then. None cancels this."""
+        self._next_start_ns = start_ns
+        if start_ns is None and (self._soon or self._later):
+            self._schedule()
+
+    def finish(self) -> None:
+        """Do all that waits, at once."""
+        while self._later:
+            self._record_one()
+
+    @property
+    def behind(self) -> Counts:
+        """How long finished streams have waited for being recorded (ns)."""
+        return self._behind.counts()
+
+    @property
+    def held(self) -> int:
+        """How often a user had to wait, because too many finished streams waited for being recorded."""
+        return self._held
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.run_callback(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._start_is_near:
+            self._scheduled = True
+            self._timer.start(self._turn)
+            return
+        try:
+            full = len(self._later) >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES
+            if self._soon and not full:
+                self._soon.popleft()()
+            elif self._later:
+                self._held += bool(self._soon)
+                self._record_one()
+        finally:
+            if self._soon or self._later:
+                self._schedule()
+
+    def _record_one(self) -> None:
+        since_ns, size, work = self._later.popleft()
+        self._later_bytes -= size
+        self._behind.add([time.monotonic_ns() - since_ns])
+        work()
+
+    @property
+    def _start_is_near(self) -> bool:
+        start_ns = self._next_start_ns
+        return start_ns is not None and len(self._soon) <= MOST_SOON and start_ns - time.time_ns() < GUARD_NS
+
+
+def turns() -> Turns:
+    """Those of this thread's hub."""
+    hub: Any = gevent.get_hub()
+    found: Turns | None = getattr(hub, "streamgauge_turns", None)
+    if found is None:
+        found = hub.streamgauge_turns = Turns(hub)
+    return found
