@@ -5,7 +5,6 @@ Python at all.
 """
 
 import os
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +78,8 @@ class NativeDriver:
             why = self._wait(registered.slot, exchange, ticked=ticked)
             arrived = registered.take()
             ticked = bool(why & self.reader.SILENCE)
+            if exchange.sending:
+                connection.settimeout(exchange.silence_left_s)  # the rest of the request may take more than one send
             exchange.arrived(arrived)
             if ticked:
                 exchange.parse_now()

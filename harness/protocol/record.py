@@ -142,7 +142,7 @@ class ReadColumns(NamedTuple):
 def record_of(transcript: Transcript, stream_id: str, **labels: Unpack[Labels]) -> StreamRecord:
     """The record of an interpreted stream."""
     start, reads = transcript.capture.start_ns, transcript.capture.reads
-    arrivals, taken, sizes, stamped = zip(*reads, strict=True) if reads else ((), (), (), ())
+    arrivals, taken, sizes, stamped, _ = zip(*reads, strict=True) if reads else ((), (), (), (), ())
     columns = ReadColumns(
         [t_ns - start for t_ns in arrivals], list(map(sub, taken, arrivals)), list(sizes), stamped.count(False)
     )

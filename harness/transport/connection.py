@@ -6,7 +6,6 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 

@@ -143,7 +143,7 @@ class Exchange(httpx.SyncByteStream):
 
     def leave(self, how: Close) -> None:
         """Close before the end, as a user who stops the answer."""
-        self._parse_stored()
+        self._gather()
         connection, self._connection = self._connection, None
         self._state.end(End.CANCELLED, f"closed by the harness ({how.value.upper()})", Actor.CLIENT)
         if connection is not None:
@@ -157,6 +157,7 @@ class Exchange(httpx.SyncByteStream):
 
     def interrupt(self) -> None:
         """End the exchange because the run ends; the outcome says nothing about the endpoint."""
+        self._gather()
         self._stop(End.INTERRUPTED, "the run ended before the stream did", Actor.CLIENT)
 
     def close(self) -> None:
@@ -302,6 +303,13 @@ class Exchange(httpx.SyncByteStream):
     @property
     def _defers(self) -> bool:
         return self._wants is Wants.END and self._driver.defers and self.capture.wire is None
+
+    def _gather(self) -> None:
+        """Parse all that has come, also what a registration still has."""
+        connection = self._connection
+        if connection is not None and connection.registration is not None:
+            self.arrived(connection.registration.take())
+        self._parse_stored()
 
     def _parse_stored(self) -> None:
         """Parse the stored reads, as many as possible by the parser's fast paths."""

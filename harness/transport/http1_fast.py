@@ -66,6 +66,11 @@ def plain_response(arrivals: Arrivals) -> PlainResponse | None:
     )
 
 
+def begins_plain(data: bytes) -> bool:
+    """Whether this begins with the whole head of a response that `plain_response` may take."""
+    return _plain_head(data[: data.find(b"\r\n\r\n") + 4]) is not None
+
+
 def _plain_head(head: bytes) -> Head | None:
     """The head of a chunked 200 whose fields are plain; else None."""
     if len(head) > _MOST_HEAD_BYTES or not _HEAD.fullmatch(head):

@@ -7,7 +7,7 @@ import httptools
 from streamgauge.transport.chunks_fast import whole_chunks
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange_state import Actor, ExchangeState
-from streamgauge.transport.http1_fast import begins_chunked, plain_response
+from streamgauge.transport.http1_fast import begins_plain, plain_response
 from streamgauge.wire import MAX_KEPT_BYTES, Arrivals, Capture, End, Framing, Head, PlainResponse
 
 # httptools copies a header again for each piece of it that arrives, so a head that comes byte by byte costs quadratic
@@ -96,7 +96,7 @@ class ResponseParser:
         if len(data) < 4 or data[-4:] == b"\r\n\r\n":
             return False
         if not self._bytes and not self._unread_chunks:
-            self._unread_chunks = begins_chunked(data)
+            self._unread_chunks = begins_plain(data)
         return self._chunked or self._unread_chunks
 
     def feed_whole(self, arrivals: Arrivals) -> PlainResponse | None:

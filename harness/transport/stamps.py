@@ -72,9 +72,7 @@ def receive(sock: socket.socket) -> tuple[bytes, Read]:
     return data, read_of(data, ancillary, time.time_ns())
 
 
-def read_of(
-    data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int, empty_ns: int | None = None
-) -> Read:
+def read_of(data: bytes, ancillary: list[tuple[int, int, bytes]], user_ns: int, empty_ns: int | None = None) -> Read:
     """The Read for a `recvmsg` that returned at `user_ns`, from a socket that was empty at `empty_ns`."""
     for level, kind, value in ancillary:
         if kind == SO_TIMESTAMPNS and level == _SOL_SOCKET and len(value) == _TIMESPEC_BYTES:

@@ -5,6 +5,7 @@ from itertools import accumulate
 
 from hypothesis import strategies as st
 
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.wire import Arrivals, Capture
 from tests.builders.tapes import MS, START_NS, cut
@@ -21,7 +22,7 @@ def packed(pieces: list[bytes], *, lag_ns: int = 3, unstamped: Iterable[int] = (
 def parsed(arrivals: Arrivals, capture: Capture) -> ResponseParser:
     """The ordinary parser after these reads and the peer's FIN; it has filled `capture`."""
     capture.reads = arrivals.reads()
-    parser = ResponseParser(capture)
+    parser = ResponseParser(ExchangeState(capture))
     for number, piece in enumerate(arrivals.pieces()):
         parser.feed(piece, number)
     capture.end_ns = arrivals.t_ns[-1] if arrivals.t_ns else None

@@ -7,6 +7,7 @@ from itertools import pairwise
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.wire import Capture, End, Read
 
@@ -32,7 +33,7 @@ def chunk(data: bytes) -> bytes:
 def play(tape: Tape, then: End | None = End.CLOSED, *, method: str = "POST", lag_ns: int = 0) -> Capture:
     """Read the tape: `(ns since the start, bytes)` a read. `then` CLOSED is the peer's FIN, None nothing at all."""
     capture = Capture(START_NS, method=method, url="http://test/", sent_ns=START_NS)
-    parser = ResponseParser(capture)
+    parser = ResponseParser(ExchangeState(capture))
     at_ns = 0
     for at_ns, data in tape:
         capture.reads.append(Read(START_NS + at_ns, START_NS + at_ns + lag_ns, len(data)))

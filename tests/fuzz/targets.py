@@ -26,6 +26,7 @@ from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.reports.junit import junit_xml
 from streamgauge.reports.text import md, md_block, md_code
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.wire import Capture, End, Framing, Read
 from tests.builders import reference_eventstream as reference
@@ -123,7 +124,7 @@ def _meaning(capture: Capture) -> tuple[object, ...]:
 
 def _parsed(parts: list[bytes], method: str, *, fast: bool = False) -> Capture:
     capture = Capture(1, method=method, url="http://x/", sent_ns=1)
-    parser = ResponseParser(capture)
+    parser = ResponseParser(ExchangeState(capture))
     for number, part in enumerate(parts):
         if parser.done:
             break
@@ -188,7 +189,7 @@ def judgement(data: bytes) -> None:
 
 def _played(wire: bytes, way: int, end: End, method: str) -> Capture:
     capture = Capture(1, method=method, url="http://x/", sent_ns=1)
-    parser = ResponseParser(capture)
+    parser = ResponseParser(ExchangeState(capture))
     for number, part in enumerate(pieces(wire, way)):
         if parser.done:
             break

@@ -18,6 +18,7 @@ from streamgauge.protocol import dialects
 from streamgauge.protocol.encoding import Zlib
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import record_of
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.wire import Capture, End, Head, Read
 from tests.builders.retries import count_retry
@@ -173,7 +174,7 @@ def test_reading_one_byte_at_a_time(name: str) -> None:
 
 def fed(parts: list[bytes]) -> Callable[[], object]:
     def run() -> None:
-        parser = ResponseParser(Capture(1, url="http://x/", sent_ns=1))
+        parser = ResponseParser(ExchangeState(Capture(1, url="http://x/", sent_ns=1)))
         for number, part in enumerate(parts):
             if parser.done:
                 return

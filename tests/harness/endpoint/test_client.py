@@ -1,10 +1,9 @@
 """The client turns every behaviour of an endpoint into an outcome; it raises no exception."""
 
-import select
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,9 +15,11 @@ from streamgauge.protocol import dialects
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
 from streamgauge.protocol.record import record_of
-from streamgauge.scenarios.epoll_collector import watch
+from streamgauge.scenarios.epoll_driver import epoll_driver
+from streamgauge.scenarios.native_driver import native_driver
+from streamgauge.transport.blocking import Blocking
 from streamgauge.transport.connection import Close
-from streamgauge.transport.exchange import Watch
+from streamgauge.transport.exchange import Driver, Exchange
 from streamgauge.wire import End, Framing
 from tests.builders.encoding import encoder
 from tests.builders.tapes import chunk, head, play
@@ -30,20 +31,20 @@ LAST = chunk(b'data: {"token":"","done":true}\n\n')
 END = b"0\r\n\r\n"
 
 
-@pytest.fixture(params=[None, watch], ids=["blocking", "watched"], autouse=True)
+@pytest.fixture(params=[lambda: None, epoll_driver, native_driver], ids=["blocking", "epoll", "native"], autouse=True)
 def waits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test runs twice: the client blocks on the socket, or an event loop waits for it."""
+    """Every test runs with each driver; where the native reader is absent, its tests block."""
     global waiting
-    waiting = request.param
+    waiting = request.param()
     yield
     waiting = None
 
 
-waiting: Watch | None = None
+waiting: Driver | None = None
 
 
 def a_client(**options: float) -> StreamClient:
-    return StreamClient(watch=waiting, **options)
+    return StreamClient(driver=waiting, **options)
 
 
 def spec(url: str, method: str = "GET", version: str = "1.1") -> RequestSpec:
@@ -280,25 +281,24 @@ def test_cut_returns_the_tokens_that_arrived_before_the_interruption() -> None:
         cut = client.cut()
         assert server.farewell() == "fin"
     assert cut is not None
-    assert (cut.outcome, cut.text) == (Outcome.INCOMPLETE, "a")
+    assert (cut.interpreted().outcome, cut.interpreted().text) == (Outcome.INCOMPLETE, "a")
 
 
 def test_a_stream_that_ended_just_before_the_interruption_is_whole() -> None:
-    def watch(descriptor: int, take: Callable[[], bool], tick: Callable[[], float | None]) -> None:
-        while tick() is not None and take():
-            select.select([descriptor], [], [], 1)
-        ended.append(client.last is not None and client.last.end is not None)
-        if ended[-1]:
+    class Interrupting(Blocking):
+        def drive(self, exchange: Exchange) -> None:
+            super().drive(exchange)
+            ended.append(exchange.capture.end)
             raise KeyboardInterrupt
 
-    ended: list[bool] = []
-    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient(watch=watch) as client:
+    ended: list[End | None] = []
+    with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, StreamClient(driver=Interrupting()) as client:
         with pytest.raises(KeyboardInterrupt):
             client.run(spec(server.url))
         cut = client.cut()
-    assert ended[-1]
+    assert ended == [End.COMPLETE]
     assert cut is not None
-    assert cut.outcome is Outcome.OK
+    assert cut.interpreted().outcome is Outcome.OK
 
 
 def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:

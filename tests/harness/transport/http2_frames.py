@@ -6,6 +6,7 @@ import h2.errors
 import h2.settings
 import hpack
 
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http2_parser import StreamParser
 from streamgauge.transport.http2_session import Session
 from streamgauge.wire import Capture
@@ -89,6 +90,6 @@ class Peer:
 
 def asked(body: bytes = b"", *, method: str = "POST", session: Session | None = None) -> StreamParser:
     """A parser whose request is on its way."""
-    parser = StreamParser(Capture(0, method=method), session or Session(), REQUEST, body)
+    parser = StreamParser(ExchangeState(Capture(0, method=method, sent_ns=0)), session or Session(), REQUEST, body)
     parser.capture.request = parser.outgoing()
     return parser

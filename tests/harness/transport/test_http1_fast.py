@@ -75,7 +75,7 @@ def law(arrivals: Arrivals) -> bool:
     fast = plain_response(arrivals)
     if fast is None:
         return False
-    capture = Capture(0)
+    capture = Capture(0, sent_ns=0)
     parser = parsed(arrivals, capture)
     assert capture.end is End.COMPLETE
     assert capture.framing is Framing.CHUNKED

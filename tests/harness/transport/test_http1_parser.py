@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, ResponseParser
 from streamgauge.wire import Capture, End, Framing
 from tests.builders.tapes import chunk, cut, head, play
@@ -108,8 +109,8 @@ def test_informational_answers_are_skipped() -> None:
 
 @pytest.mark.parametrize("upgrade", [(), ("Connection: upgrade", "Upgrade: websocket")])
 def test_switching_protocols_ends_the_answer_and_the_connection(upgrade: tuple[str, ...]) -> None:
-    capture = Capture(0)
-    parser = ResponseParser(capture)
+    capture = Capture(0, sent_ns=0)
+    parser = ResponseParser(ExchangeState(capture))
     parser.feed(head(*upgrade, status="101 Switching Protocols") + b"\x81\x05hello", 0)
     parser.eof()
     assert capture.head is not None
@@ -143,7 +144,7 @@ def test_a_connection_is_kept_as_version_and_headers_say(
     version: str, connection: str | None, framed: bool, kept: bool
 ) -> None:
     lines = ([f"Connection: {connection}"] if connection else []) + (["Content-Length: 1"] if framed else [])
-    parser = ResponseParser(Capture(0))
+    parser = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     parser.feed(head(*lines).replace(b"HTTP/1.1", f"HTTP/{version}".encode()) + b"x", 0)
     parser.eof()
     assert parser.keep_alive is kept
@@ -151,8 +152,8 @@ def test_a_connection_is_kept_as_version_and_headers_say(
 
 @pytest.mark.parametrize("more", [b"XYZ", LENGTH, b"\r\n\r\nX"])
 def test_bytes_after_the_end_are_kept_as_evidence_and_spoil_the_connection(more: bytes) -> None:
-    capture = Capture(0)
-    parser = ResponseParser(capture)
+    capture = Capture(0, sent_ns=0)
+    parser = ResponseParser(ExchangeState(capture))
     parser.feed(LENGTH + more, 0)
     assert (capture.end, body(capture)) == (End.COMPLETE, b"abcde")
     assert capture.trailing.endswith(more[-3:])
@@ -178,8 +179,8 @@ def test_trailers_are_not_taken_for_headers_of_the_answer() -> None:
 
 
 def test_an_endless_head_is_too_large_and_bounded() -> None:
-    capture = Capture(0)
-    parser = ResponseParser(capture)
+    capture = Capture(0, sent_ns=0)
+    parser = ResponseParser(ExchangeState(capture))
     parser.feed(b"HTTP/1.1 200 OK\r\n", 0)
     fed = 0
     while not parser.done:
@@ -190,7 +191,7 @@ def test_an_endless_head_is_too_large_and_bounded() -> None:
 
 
 def test_endless_informational_answers_are_too_large() -> None:
-    parser = ResponseParser(Capture(0))
+    parser = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     fed = 0
     while not parser.done:
         parser.feed(head(status="102 Processing") * 100, 0)
@@ -256,8 +257,8 @@ PIECES = st.lists(
 
 @given(PIECES, PIECES)
 def test_whole_chunks_taken_together_are_what_they_are_one_by_one(first: list[bytes], then: list[bytes]) -> None:
-    single, together = Capture(0), Capture(0)
-    one, many = ResponseParser(single), ResponseParser(together)
+    single, together = Capture(0, sent_ns=0), Capture(0, sent_ns=0)
+    one, many = ResponseParser(ExchangeState(single)), ResponseParser(ExchangeState(together))
     opening = head("Transfer-Encoding: chunked")
     for parser in (one, many):
         for number, piece in enumerate([opening, *first]):
@@ -276,8 +277,8 @@ def test_whole_chunks_taken_together_are_what_they_are_one_by_one(first: list[by
 
 
 def test_nearly_every_read_of_a_stream_is_taken_together() -> None:
-    capture = Capture(0)
-    parser = ResponseParser(capture)
+    capture = Capture(0, sent_ns=0)
+    parser = ResponseParser(ExchangeState(capture))
     parser.feed(head("Transfer-Encoding: chunked"), 0)
     assert parser.feed_plain([chunk(b"data: a\n\n"), chunk(b"data: b\n\n")], 1)
     assert capture.body == [(1, b"data: a\n\n"), (2, b"data: b\n\n")]
@@ -286,18 +287,18 @@ def test_nearly_every_read_of_a_stream_is_taken_together() -> None:
 
 @pytest.mark.parametrize("last", [b"0\r\n\r\n", b"0\r\n\r", b"\n", b"0\r\nX: y\r\n\r\n"])
 def test_a_read_that_may_end_a_chunked_body_is_not_plain_and_nothing_is_before_the_head(last: bytes) -> None:
-    parser = ResponseParser(Capture(0))
+    parser = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     assert not parser.plain(chunk(b"data: a\n"))
     parser.feed(head("Transfer-Encoding: chunked"), 0)
     assert parser.plain(chunk(b"data: a\n"))
     assert parser.plain(last) is (last == b"0\r\n\r")  # the last byte then comes in a read too short to be plain
-    sized = ResponseParser(Capture(0))
+    sized = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     sized.feed(head("Content-Length: 100"), 0)
     assert not sized.plain(chunk(b"data: a\n"))
 
 
 def test_a_parser_that_is_released_keeps_nothing() -> None:
-    parser = ResponseParser(Capture(0))
+    parser = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     parser.feed(LENGTH, 0)
     kept = weakref.ref(parser)
     gc.disable()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import MAX_HEAD_BYTES
 from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES, StreamParser
 from streamgauge.transport.http2_session import MAX_FRAME_BYTES, WINDOW_BYTES, Session
@@ -355,7 +356,7 @@ def test_an_idle_connection_answers_what_comes_and_sees_when_the_server_leaves()
 
 def test_a_request_that_http2_does_not_allow_is_refused_before_it_is_sent() -> None:
     with pytest.raises(h2.exceptions.ProtocolError):
-        StreamParser(Capture(0), Session(), [*REQUEST, (b"te", b"gzip")])
+        StreamParser(ExchangeState(Capture(0, sent_ns=0)), Session(), [*REQUEST, (b"te", b"gzip")])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20), max_size=5), st.lists(st.integers(0, 300), max_size=10))
@@ -405,8 +406,8 @@ HEADS = st.sampled_from([OPENING, OPENING, OPENING[:-1], SETTINGS_FRAME + head(*
 def test_nothing_can_tell_the_fast_path_from_the_slow_one(
     opening: bytes, first: list[bytes], then: list[bytes], points: list[int], method: str
 ) -> None:
-    slow = Slow(Capture(0, method=method), Session(), REQUEST)
-    fast = StreamParser(Capture(0, method=method), Session(), REQUEST)
+    slow = Slow(ExchangeState(Capture(0, method=method, sent_ns=0)), Session(), REQUEST)
+    fast = StreamParser(ExchangeState(Capture(0, method=method, sent_ns=0)), Session(), REQUEST)
     reads = [opening, *first, *cut(b"".join(then), points), data(b"last"), END]
     feed(slow, reads)
     waiting: list[bytes] = []
