@@ -29,7 +29,8 @@ class Stats(TypedDict):
     holds: int  # times that all reading stopped at most_bytes
     held_ns: int  # for how long
     cpu_ns: int  # of the thread
-    nice: int | None  # the nice value of the thread; None when the system refused it
+    realtime: bool  # the thread runs in the class SCHED_RR, where nice and slice do not matter
+    nice: int | None  # the nice value of the thread; None when it was not tried, or refused
     slice_ns: int | None  # the thread's time slice; None where the kernel cannot set one
 
 @final
@@ -52,11 +53,13 @@ class Reader:
     FULL: Final = 256  # reading is paused until stored bytes are taken
     TAIL_MOST: Final = 16  # bytes of a tail
 
-    def __new__(cls, *, most_bytes: int, most_stream_bytes: int, nice: int = -10) -> Reader:
+    def __new__(cls, *, most_bytes: int, most_stream_bytes: int, realtime: bool = True, nice: int = -10) -> Reader:
         """Start the thread. Raises OSError when the system cannot.
 
         A stream with `most_stream_bytes` stored is paused; with `most_bytes` stored in all, nothing is read. A read
         counts 24 bytes besides its own. The last read before a pause may exceed a limit by 64 KiB.
+
+        The thread tries to get the real-time class SCHED_RR, then the nice value; `stats` says what it got.
         """
 
     def fileno(self) -> int:

@@ -71,10 +71,11 @@ static bool succeeded(int error) {
 }
 
 static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *named) {
-    static char *names[] = {"most_bytes", "most_stream_bytes", "nice", NULL};
+    static char *names[] = {"most_bytes", "most_stream_bytes", "realtime", "nice", NULL};
     Py_ssize_t most_bytes = 0, most_stream_bytes = 0;
-    int nice = -10;
-    if (!PyArg_ParseTupleAndKeywords(arguments, named, "|$nni:Reader", names, &most_bytes, &most_stream_bytes, &nice))
+    int realtime = 1, nice = -10;
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "|$nnpi:Reader", names, &most_bytes, &most_stream_bytes,
+                                     &realtime, &nice))
         return NULL;
     if (most_bytes <= 0 || most_stream_bytes <= 0) {
         PyErr_SetString(PyExc_ValueError, "most_bytes and most_stream_bytes are needed, and must be positive");
@@ -84,7 +85,7 @@ static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *n
     Reader *self = (Reader *)allocate(type, 0);
     if (!self) return NULL;
     self->pid = getpid();
-    self->reader = reader_start((size_t)most_bytes, (size_t)most_stream_bytes, nice);
+    self->reader = reader_start((size_t)most_bytes, (size_t)most_stream_bytes, realtime, nice);
     if (!self->reader) {
         PyErr_SetFromErrno(PyExc_OSError);
         Py_DECREF(self);
@@ -261,9 +262,9 @@ static PyObject *method_stats(PyObject *self, PyObject *unused) {
     reader_stats(core, &s);
     PyObject *nice = s.niced ? PyLong_FromLong(s.nice) : (Py_INCREF(Py_None), Py_None);
     PyObject *slice_ns = s.slice_ns ? PyLong_FromLongLong(s.slice_ns) : (Py_INCREF(Py_None), Py_None);
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsNsN}", "reads", s.reads, "bytes", s.bytes, "wakes", s.wakes, "stored",
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsNsNsN}", "reads", s.reads, "bytes", s.bytes, "wakes", s.wakes, "stored",
                          s.stored, "pauses", s.pauses, "holds", s.holds, "held_ns", s.held_ns, "cpu_ns", s.cpu_ns,
-                         "nice", nice, "slice_ns", slice_ns);
+                         "realtime", PyBool_FromLong(s.realtime), "nice", nice, "slice_ns", slice_ns);
 }
 
 #pragma GCC diagnostic ignored "-Wcast-function-type"

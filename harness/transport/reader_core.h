@@ -87,6 +87,7 @@ struct reader_stats {
     uint64_t holds, held_ns; /* times that all reading stopped at most_bytes, and how long */
     uint64_t stored;         /* bytes and notes in memory now */
     uint64_t cpu_ns;         /* of the thread */
+    bool realtime;           /* the thread runs in the class SCHED_RR; nice and slice do not matter there */
     bool niced;              /* the thread got `nice` */
     int nice;
     int64_t slice_ns; /* the scheduler's time slice, 0 where the kernel cannot set one */
@@ -94,8 +95,8 @@ struct reader_stats {
 
 struct reader;
 
-/* NULL when it cannot start; errno has the reason. */
-struct reader *reader_start(size_t most_bytes, size_t most_stream_bytes, int nice);
+/* The thread tries the real-time class if `realtime`, then the nice value. NULL when it cannot start; errno has why. */
+struct reader *reader_start(size_t most_bytes, size_t most_stream_bytes, bool realtime, int nice);
 void reader_stop(struct reader *reader);
 int reader_fd(const struct reader *reader);
 /* These return 0, or an errno: ENOENT for a slot that is not registered. */

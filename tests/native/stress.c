@@ -384,7 +384,7 @@ static void use_reader(int total, unsigned *random) {
 /* Readers that are stopped in the middle of everything. */
 static void start_and_stop(unsigned *random) {
     for (int turn = 0; turn < 50; turn++) {
-        struct reader *short_lived = reader_start(1 << 16, 1 << 12, 0);
+        struct reader *short_lived = reader_start(1 << 16, 1 << 12, true, 0);
         CHECK(short_lived);
         int both[2];
         uint64_t slot;
@@ -417,7 +417,7 @@ int main(int argc, char **argv) {
     CHECK(!getsockname(listener, (struct sockaddr *)&address, &length));
     int descriptors = open_descriptors();
 
-    CHECK((reader = reader_start(1 << 20, 20000, -10)));
+    CHECK((reader = reader_start(1 << 20, 20000, false, -10)));
     CHECK((streams = calloc((size_t)total, sizeof *streams)));
     main_thread = pthread_self();
     for (int i = 0; i < PEERS; i++) {

@@ -683,13 +683,24 @@ print(reasons)
 
             assert child.stdout.read() == f"{ {R.EVERY} }\n"
 
-    def test_the_thread_says_what_the_scheduler_gave_it(self, reader: "Reader") -> None:
+    @pytest.mark.parametrize("realtime", [True, False])
+    def test_the_thread_says_what_the_scheduler_gave_it(self, realtime: bool) -> None:
+        before = set(os.listdir("/proc/self/task"))
+        reader = make(realtime=realtime, nice=-7)
+        (task,) = (int(name) for name in set(os.listdir("/proc/self/task")) - before)
         time.sleep(SOON_S)
         stats = reader.stats()
 
-        assert stats["nice"] in (-10, None)
-        assert stats["slice_ns"] in (200_000, None)
-        assert os.getpriority(os.PRIO_PROCESS, 0) == os.nice(0), "the program's own nice value is as before"
+        if stats["realtime"]:
+            assert realtime
+            assert os.sched_getscheduler(task) == os.SCHED_RR
+        else:
+            assert stats["nice"] in (-7, None)
+            assert stats["slice_ns"] in (200_000, None)
+            assert os.getpriority(os.PRIO_PROCESS, task) == (os.nice(0) if stats["nice"] is None else -7)
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER, "the program's own class is as before"
+        assert os.getpriority(os.PRIO_PROCESS, 0) == os.nice(0)
+        reader.close()
 
 
 class TestBytes:
