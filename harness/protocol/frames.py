@@ -6,7 +6,7 @@ any text in this place in the same way, as long as it is the inside of one JSON 
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from streamgauge.protocol.eventstream import Event
 # One `data` line, perhaps behind an `event` line: the frame leaves comments, ids and retry times to the reader.
 _PLAIN_EVENT: Final = re.compile(rb"(?:event: [^\r\n]*\n)?data: [^\r\n]*\n\n")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_MOST_LAST: Final = 8  # events behind the last run of a stream: finish reason, usage, end marker
 # Outside of a string, and inside of an escape, these letters are not JSON.
 _PROBES: Final = ("q", "qq")
 
@@ -29,6 +30,13 @@ class Frame(NamedTuple):
     prefix: bytes
     suffix: bytes
     kind: Kind
+
+    def is_around(self, event: bytes) -> bool:
+        """Whether an event is this frame around some text."""
+        if not event.startswith(self.prefix) or not event.endswith(self.suffix):
+            return False
+        text = event[len(self.prefix) : -len(self.suffix)]
+        return text != b"" and inside_of([text]) is not None
 
 
 class Run(NamedTuple):
@@ -86,11 +94,14 @@ def run_of(frame: Frame, pieces: list[bytes], first: int) -> Run | None:
     """
     if not pieces[first].startswith(frame.prefix):
         return None
-    # Other events in between are rare, so the run is first tried up to the last event of this frame.
-    end = len(pieces)
-    while end > first and not pieces[end - 1].endswith(frame.suffix):
-        end -= 1
-    return _run_in(frame, pieces[first:end]) or _run_in(frame, list(_regular(frame, pieces, first)))
+    # Other events in between are rare, so the run is first tried up to the last event of this frame. When that is not
+    # near the end of the body, a run to it is not likely, and trying would cost too much for many short runs.
+    for end in range(len(pieces), max(len(pieces) - _MOST_LAST, first), -1):
+        if frame.is_around(pieces[end - 1]):
+            if run := _run_in(frame, pieces[first:end]):
+                return run
+            break
+    return _run_in(frame, list(takewhile(frame.is_around, islice(pieces, first, None))))
 
 
 def _run_in(frame: Frame, events: list[bytes]) -> Run | None:
@@ -102,14 +113,3 @@ def _run_in(frame: Frame, events: list[bytes]) -> Run | None:
         return None
     text = inside_of(texts)
     return None if text is None else Run(len(texts), len(text) - len(texts) + 1)
-
-
-def _regular(frame: Frame, pieces: list[bytes], first: int) -> Iterator[bytes]:
-    """The events from here up to the first that is not of this frame."""
-    begin, end = len(frame.prefix), -len(frame.suffix)
-    for event in islice(pieces, first, None):
-        if not event.startswith(frame.prefix) or not event.endswith(frame.suffix) or not event[begin:end]:
-            break
-        if inside_of([event[begin:end]]) is None:
-            break
-        yield event

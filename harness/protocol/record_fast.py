@@ -16,7 +16,10 @@ from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
 from streamgauge.wire import Arrivals, Capture, End, PlainResponse
 
-_MOST_ALONE: Final = 32  # events that are read one by one; a stream with more is not made of runs
+# Events that are read one by one: so many in any stream, and one more for so many in runs. A stream with more of them
+# is not made of runs, and costs less on the ordinary path.
+_ALONE: Final = 16
+_RUN_EVENTS_FOR_ONE_ALONE: Final = 4
 
 
 class _TokenRun(NamedTuple):
@@ -79,19 +82,21 @@ class _Body:
         self.reader = reader
         self._pieces, self._ends, self._arrived = response.pieces, response.ends, response.arrived
         self._next = 0  # the number of the piece
-        self._alone = 0
         self._runs: list[_TokenRun] = []
 
     def read(self) -> bool:
         """Read to the end; False when the body is not made of runs."""
         frame: Frame | None = None
+        left = _ALONE
         while self._next < len(self._pieces):
-            if frame is not None and self._take_run(frame):
+            if frame is not None and (events := self._take_run(frame)):
+                left += events // _RUN_EVENTS_FOR_ONE_ALONE
                 continue
-            self._alone += 1
-            if self._alone > _MOST_ALONE:
-                return False
             frame = self._feed_event() or frame
+            left -= 1
+            dialect = self.reader.transcript.dialect
+            if left < 0 or (dialect is not None and not dialect.verbatim):
+                return False
         return True
 
     def _feed_event(self) -> Frame | None:
@@ -127,15 +132,15 @@ class _Body:
             at = upto
             read += 1
 
-    def _take_run(self, frame: Frame) -> bool:
-        """Take the run that begins here; False without one."""
+    def _take_run(self, frame: Frame) -> int:
+        """Take the run that begins here; the number of its events."""
         run = run_of(frame, self._pieces, self._next)
         if run is None:
-            return False
+            return 0
         ends = self._ends[self._next : self._next + run.events]
         self._runs.append(_TokenRun(self._reads_of(ends), run.chars, len(self.reader.transcript.deltas)))
         self._next += run.events
-        return True
+        return run.events
 
     def _reads_of(self, ends: list[int]) -> list[int]:
         """The read of each event, given where the events end in the body: the first read by whose end it had come."""

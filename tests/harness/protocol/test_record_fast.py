@@ -223,6 +223,11 @@ def test_a_dialect_without_json_and_a_stream_of_many_frames_are_left_to_the_read
     assert fast_record(packed(chunked(numbered))) is None
 
 
+def test_the_fast_path_takes_a_stream_whose_frame_changes_now_and_then() -> None:
+    events = [chat(f"t{number}", created=number // 20) for number in range(600)]
+    assert law(packed(chunked([*events, DONE])))
+
+
 def test_the_capture_stays_as_it_is() -> None:
     capture = begun()
     arrivals = packed(MOCK_STREAMS["openai-chat"])
