@@ -15,7 +15,7 @@ from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
 from streamgauge.protocol.eventstream import Event
 
 # One `data` line, perhaps behind an `event` line: the frame leaves comments, ids and retry times to the reader.
-_PLAIN_EVENT: Final = re.compile(rb"(?:event: [^\r\n]*\n)?data: [^\r\n]*\n\n")
+_PLAIN_EVENT: Final = re.compile(rb"(?:event: ([^\r\n]*)\n)?data: ([^\r\n]*)\n\n")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _MOST_LAST: Final = 8  # events behind the last run of a stream: finish reason, usage, end marker
 # Outside of a string, and inside of an escape, these letters are not JSON.
@@ -46,9 +46,20 @@ class Run(NamedTuple):
     chars: int
 
 
+def plain_event(raw: bytes, read: int) -> Event | None:
+    """The event of these bytes, which this read completed; None unless they are plain. No dialect looks at an event's
+    id and offset, so they are empty.
+    """
+    match = _PLAIN_EVENT.fullmatch(raw)
+    if match is None:
+        return None
+    kind, data = match.groups(b"")
+    return Event(kind.decode("utf-8", "replace") or "message", data.decode("utf-8", "replace"), "", 0, 0, read)
+
+
 def frame_of(dialect: Dialect, event: Event, raw: bytes, delta: Delta) -> Frame | None:
-    """The frame of an event with these bytes and this one token delta; None where it is not proven."""
-    if not dialect.verbatim or not _PLAIN_EVENT.fullmatch(raw):
+    """The frame of a plain event with these bytes and this one token delta; None where it is not proven."""
+    if not dialect.verbatim:
         return None
     probe = _PROBES[delta.text == _PROBES[0]]
     begin = raw.index(b"data: ") + 6

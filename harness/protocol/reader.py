@@ -74,7 +74,7 @@ class StreamReader:
             self._first = (self._first + text).lstrip(b"\r\n")
             self._choose_cutter()
         elif self._cutter is not None:
-            self._take(self._cutter.feed(text, read))
+            self.take(self._cutter.feed(text, read))
         self._check_limits()
 
     def _choose_cutter(self, *, final: bool = False) -> None:
@@ -95,9 +95,9 @@ class StreamReader:
         early, self._early = self._early, []
         if self._cutter is not None:
             for read, data in early:
-                self._take(self._cutter.feed(data, read))
+                self.take(self._cutter.feed(data, read))
 
-    def _take(self, events: list[Event]) -> None:
+    def take(self, events: list[Event]) -> None:
         """Keep events with their deltas. The first event with data tells the dialect, unless the user named it."""
         transcript = self.transcript
         deltas, kept = transcript.deltas, transcript.events
@@ -133,7 +133,7 @@ class StreamReader:
         if self._early:
             self._choose_cutter(final=True)
         if self._cutter is not None:
-            self._take(self._cutter.finish(max(len(capture.reads) - 1, 0)))
+            self.take(self._cutter.finish(max(len(capture.reads) - 1, 0)))
         transcript.body = b"".join(self._body)
         transcript.outcome, transcript.detail = outcome_of(self._facts())
         return transcript
@@ -210,7 +210,7 @@ class StreamReader:
         return True
 
     def _take_plain(self, events: list[Event], dialect: Dialect, *, whole: bool = True) -> None:
-        """`_take` for many events; `whole` is False for a part of a batch that the dialect has declined."""
+        """`take` for many events; `whole` is False for a part of a batch that the dialect has declined."""
         texts = dialect.texts([event.data for event in events])
         if texts is not None:
             transcript = self.transcript
@@ -219,7 +219,7 @@ class StreamReader:
             transcript.deltas += many(Found, count(first), many(Delta, repeat(Kind.CONTENT), texts, repeat(None)))
             self.token_events += len(texts)
         elif len(events) <= _FEW:
-            self._take(events)
+            self.take(events)
         else:
             # At first only the last events are split off: the finish reason, the usage and the end marker are there.
             cut = len(events) - _FEW if whole else len(events) // 2

@@ -11,7 +11,7 @@ from itertools import accumulate, repeat
 from typing import Final, NamedTuple, Unpack
 
 from streamgauge.protocol.dialects.base import SSE_TYPE, Dialect, Media
-from streamgauge.protocol.frames import Frame, frame_of, run_of
+from streamgauge.protocol.frames import Frame, frame_of, plain_event, run_of
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
 from streamgauge.wire import Arrivals, Capture, End, PlainResponse
@@ -106,13 +106,18 @@ class _Body:
             self._cut_at_blank_lines()
             piece = self._pieces[self._next]
         transcript = self.reader.transcript
-        deltas = len(transcript.deltas)
-        self._feed(piece, self._ends[self._next])
+        end = self._ends[self._next]
         self._next += 1
-        if transcript.dialect is None or len(transcript.deltas) != deltas + 1:
+        # The reader has to see the bytes of the first events, to know body and dialect, and those of unusual events.
+        event = None if transcript.dialect is None else plain_event(piece, bisect_left(self._arrived, end))
+        if event is None or transcript.dialect is None:
+            self._feed(piece, end)
             return None
-        delta = transcript.deltas[-1].delta
-        return frame_of(transcript.dialect, transcript.events[-1], piece, delta) if delta.is_token else None
+        deltas = len(transcript.deltas)
+        self.reader.take([event])
+        if len(transcript.deltas) != deltas + 1 or not transcript.deltas[-1].delta.is_token:
+            return None
+        return frame_of(transcript.dialect, event, piece, transcript.deltas[-1].delta)
 
     def _cut_at_blank_lines(self) -> None:
         """Let the next pieces be one event each, where the chunks were not."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Delta, Kind
-from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.frames import Frame, frame_of, inside_of, run_of
+from streamgauge.protocol.eventstream import Interpreter, Lexer
+from streamgauge.protocol.frames import Frame, frame_of, inside_of, plain_event, run_of
 from tests.builders.mock_streams import writes
 
 CHAT = dialects.by_name("openai-chat")
@@ -25,9 +25,20 @@ def chat(text: str, key: str = "content", more: str = "") -> bytes:
 
 
 def found(raw: bytes, kind: Kind, text: str) -> Frame | None:
-    event = Event("message", raw[6:-2].decode(), "", 0, len(raw), 0)
+    event = plain_event(raw, 0)
+    assert event is not None
     assert CHAT.deltas_in(event) == [Delta(kind, text)]
     return frame_of(CHAT, event, raw, Delta(kind, text))
+
+
+@given(st.lists(st.sampled_from([b"data: ", b"event: ", b"data:", b"event:", b"id: 1", b": ", b"a", b"\xff", b"\n",
+                                 b"\n\n", b"\r", b"\xef\xbb\xbf"])).map(b"".join))  # fmt: skip
+def test_a_plain_event_is_what_the_interpreter_makes_of_it(raw: bytes) -> None:
+    event = plain_event(raw, 3)
+    if event is not None:
+        interpreter = Interpreter()
+        found = [event for line in Lexer().feed(raw, 3) if (event := interpreter.feed(line))]
+        assert [(one.type, one.data, one.read_index) for one in found] == [(event.type, event.data, 3)]
 
 
 @given(st.lists(FRAGMENTS.map(b"".join), min_size=1, max_size=4))
@@ -73,8 +84,8 @@ def test_what_a_run_says_is_what_its_dialect_reads(name: str) -> None:
     events = [block + b"\n\n" for block in body[:-2].split(b"\n\n")]
     taken = 0
     for number, raw in enumerate(events):
-        lines = dict(line.split(b": ", 1) for line in raw[:-2].split(b"\n"))
-        event = Event(lines.get(b"event", b"message").decode(), lines[b"data"].decode(), "", 0, len(raw), 0)
+        event = plain_event(raw, 0)
+        assert event is not None
         deltas = dialect.deltas_in(event)
         if not deltas[0].is_token:
             continue
