@@ -23,6 +23,7 @@ from streamgauge.metrics.validity import doubtful
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.record_fast import plain_record
+from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_fast import plain_response
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.units import MS
@@ -30,7 +31,7 @@ from streamgauge.wire import Arrivals, Capture
 from tests.builders.mock_streams import BY_NAME, writes
 
 START_NS = 1_763_700_000 * 1_000_000_000
-_BATCH = 64  # reads that the ordinary path parses at once, as in transport/exchange.py
+_BATCH = 64  # reads that the ordinary path parses at once, as the transport does
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(StreamRecord)
 
@@ -63,7 +64,7 @@ def arrivals(pieces: list[bytes], seed: int) -> Arrivals:
 def slow(found: Arrivals) -> StreamRecord:
     """The ordinary path, with its own batches."""
     capture = begun()
-    parser = ResponseParser(capture)
+    parser = ResponseParser(ExchangeState(capture))
     pieces = found.pieces()
     capture.reads = found.reads()
     for first in range(0, len(pieces) - 1, _BATCH):
