@@ -6,7 +6,7 @@ Everything after the transport works on these values alone, so a test or a repla
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, repeat
 from typing import Final, NamedTuple, Self
 
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -57,17 +57,19 @@ class Arrivals(NamedTuple):
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Several packs as one."""
-        before = accumulate((len(part.sizes) for part in parts), initial=0)
-        empty_ns = list(chain.from_iterable(part.empty_ns for part in parts))
-        sizes = list(chain.from_iterable(part.sizes for part in parts))
-        return cls(
-            b"".join([part.data for part in parts]),
-            list(chain.from_iterable(part.t_ns for part in parts)),
-            list(chain.from_iterable(part.user_ns for part in parts)),
-            sizes,
-            [first + index for first, part in zip(before, parts, strict=False) for index in part.unstamped],
-            empty_ns if len(empty_ns) == len(sizes) else (),
-        )
+        t_ns: list[int] = []
+        user_ns: list[int] = []
+        sizes: list[int] = []
+        unstamped: list[int] = []
+        empty_ns: list[int] = []
+        for part in parts:
+            unstamped += [len(sizes) + index for index in part.unstamped]
+            t_ns += part.t_ns
+            user_ns += part.user_ns
+            sizes += part.sizes
+            empty_ns += part.empty_ns
+        data = b"".join([part.data for part in parts])
+        return cls(data, t_ns, user_ns, sizes, unstamped, empty_ns if len(empty_ns) == len(sizes) else ())
 
     def pairs(self) -> list[tuple[bytes, Read]]:
         """Each read with its bytes."""

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import gevent
 from locust import User, events
@@ -19,6 +19,7 @@ from locust.exception import StopUser
 
 from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.client import OnToken, StreamClient
+from streamgauge.endpoint.stencil import MARK, Stencil
 from streamgauge.endpoint.target import Target, directive
 from streamgauge.endpoint.target_input import check_url
 from streamgauge.errors import UsageError
@@ -107,6 +108,7 @@ class StreamingUser(User):
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
         self.client = StreamClient.to(self.target, driver=driver())
+        self._stencil = Stencil.of(self.client.prepare(self.target.request(MARK)))
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
@@ -167,14 +169,20 @@ class StreamingUser(User):
 
     def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
         """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated."""
-        stream_id = uuid4().hex[:12]
+        stream_id = token_hex(6)
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:
             marked = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
-        spec = self.target.request(marked.text, messages=marked.messages, max_tokens=marked.output_tokens)
         on_token, leave_after = _leaving(WORKLOAD.leave(name))
-        return Prepared(stream_id, self.client.prepare(spec, leave_after=leave_after), on_token, intended_ns, prompt)
+        request = self._request(marked)._replace(leave_after=leave_after)
+        return Prepared(stream_id, request, on_token, intended_ns, prompt)
+
+    def _request(self, prompt: Prompt) -> PreparedRequest:
+        if self._stencil is not None and prompt.messages is None and prompt.output_tokens is None:
+            return self._stencil.filled(prompt.text)
+        spec = self.target.request(prompt.text, messages=prompt.messages, max_tokens=prompt.output_tokens)
+        return self.client.prepare(spec)
 
     def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:
         """Make the request, record its stream and report to Locust: response time is TTFT, or the time to failure."""
