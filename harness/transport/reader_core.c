@@ -48,12 +48,12 @@ struct slot {
     size_t bytes, room;
     struct read_note *notes;
     size_t count, note_room;
-    unsigned char gone[TAIL_MOST]; /* the last bytes that were taken: a tail may begin in them */
-    size_t gone_bytes;
-    int ended;
-    int64_t ended_ns;
     int64_t last_ns; /* monotonic time of the last read, or of the arm */
     struct policy policy;
+    int ended;
+    int64_t ended_ns;
+    unsigned char gone[TAIL_MOST]; /* the last bytes that were taken: a tail may begin in them */
+    size_t gone_bytes;
 
     /* The reader's lock guards these. */
     unsigned why; /* not 0: in the ready queue */
@@ -209,8 +209,7 @@ static int64_t due_of(const struct slot *s, int64_t last_ns) {
     return !silent_ns || (deadline_ns && deadline_ns < silent_ns) ? deadline_ns : silent_ns;
 }
 
-/* Whether the bytes received so far end with the tail. The last of them are stored, earlier ones may have been taken.
- */
+/* Whether the bytes received so far end with the tail. Its first bytes may have been taken already. */
 static bool ends_with_tail(const struct slot *s) {
     const struct policy *p = &s->policy;
     size_t here = s->bytes < p->tail_bytes ? s->bytes : p->tail_bytes, gone = p->tail_bytes - here;
@@ -250,16 +249,15 @@ static int watch(struct reader *r, struct slot *s) {
     return 0;
 }
 
-/* Doubles until `wanted` fit. False when there is no memory. */
-static bool grow(void **memory, size_t *room, size_t wanted, size_t first, size_t item) {
-    if (wanted <= *room) return true;
+/* The memory, with room for so many items: doubled and moved, if need be. NULL when there is none: the old one stays.
+ */
+static void *grown(void *memory, size_t *room, size_t wanted, size_t first, size_t item_bytes) {
+    if (wanted <= *room) return memory;
     size_t bigger = *room ? *room : first;
     while (bigger < wanted) bigger *= 2;
-    void *moved = realloc(*memory, bigger * item);
-    if (!moved) return false;
-    *memory = moved;
-    *room = bigger;
-    return true;
+    void *moved = realloc(memory, bigger * item_bytes);
+    if (moved) *room = bigger;
+    return moved;
 }
 
 static bool is_over(const struct reader *r) {
@@ -282,10 +280,12 @@ static int64_t stamp_of(struct msghdr *message) {
 
 /* One recvmsg: into the stream's own room, and what does not fit there into the scratch buffer. */
 static void receive(struct reader *r, struct slot *s) {
-    if (!grow((void **)&s->notes, &s->note_room, s->count + 1, FIRST_NOTES, sizeof *s->notes)) {
+    struct read_note *notes = grown(s->notes, &s->note_room, s->count + 1, FIRST_NOTES, sizeof *notes);
+    if (!notes) {
         end(r, s, ENOMEM);
         return;
     }
+    s->notes = notes;
     size_t free_bytes = s->room - s->bytes;
     struct iovec into[2] = {{free_bytes ? s->data + s->bytes : r->scratch, free_bytes}, {r->scratch, OFFER_BYTES}};
     union {
@@ -303,10 +303,12 @@ static void receive(struct reader *r, struct slot *s) {
     int64_t user_ns = clock_ns(CLOCK_REALTIME), t_ns = stamp_of(&message);
     size_t size = (size_t)got;
     if (size > free_bytes) {
-        if (!grow((void **)&s->data, &s->room, s->bytes + size, FIRST_BYTES, 1)) {
+        char *data = grown(s->data, &s->room, s->bytes + size, FIRST_BYTES, 1);
+        if (!data) {
             end(r, s, ENOMEM);
             return;
         }
+        s->data = data;
         memcpy(s->data + s->bytes + free_bytes, r->scratch, size - free_bytes);
     }
     /* A stamp from the future: the clock was set back between arrival and read. It is useless. */
@@ -532,21 +534,31 @@ static struct slot *find(struct reader *r, uint64_t id) {
     return s && s->used && s->id == id ? s : NULL;
 }
 
-/* A new slot, with room for it in the table and in the heap. */
+/* Room for one more slot in the table and in the heap. */
+static bool make_room(struct reader *r) {
+    size_t wanted = r->slot_count + 1, heap_room = r->slot_room;
+    struct slot **heap = grown(r->heap, &heap_room, wanted, FIRST_SLOTS, sizeof *heap);
+    if (!heap) return false;
+    r->heap = heap;
+    struct slot **slots = grown(r->slots, &r->slot_room, wanted, FIRST_SLOTS, sizeof *slots);
+    if (!slots) return false;
+    r->slots = slots;
+    return true;
+}
+
 static struct slot *new_slot(struct reader *r) {
     struct slot *s = calloc(1, sizeof *s);
     if (!s) return NULL;
+    pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_lock(&r->lock);
-    size_t room = r->slot_room;
-    bool grown = grow((void **)&r->heap, &room, r->slot_count + 1, FIRST_SLOTS, sizeof *r->heap) &&
-                 grow((void **)&r->slots, &r->slot_room, r->slot_count + 1, FIRST_SLOTS, sizeof *r->slots);
-    if (grown) {
-        pthread_mutex_init(&s->lock, NULL);
+    bool room = make_room(r);
+    if (room) {
         s->id = GENERATION | r->slot_count;
         r->slots[r->slot_count++] = s;
     }
     pthread_mutex_unlock(&r->lock);
-    if (grown) return s;
+    if (room) return s;
+    pthread_mutex_destroy(&s->lock);
     free(s);
     return NULL;
 }
