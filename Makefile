@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-mock bench-records fuzz fuzz-mock \
-	sanitize lint typecheck format lock clean nginx
+.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records fuzz \
+	fuzz-mock sanitize lint typecheck format lock clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ new-check: $(VENV)/.dev ## start a check: NAME=group.name writes its module and 
 
 bench: $(VENV)/.dev ## what a token costs this client, and its error, beside other clients (A="aligned --streams 400")
 	$(BIN)/python -m tests.bench.clients $(A)
+
+bench-docs: $(VENV)/.dev ## the same, and write docs/performance.md: 15 minutes on a quiet machine
+	$(BIN)/python -m tests.bench.clients --write $(A)
 
 bench-mock: $(VENV)/.dev ## what a token costs the mock, and how late it is, beside other servers
 	$(BIN)/python -m tests.bench.mock

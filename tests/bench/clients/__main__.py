@@ -4,11 +4,13 @@
 import argparse
 import os
 import resource
+import signal
+import sys
 import time
 from collections.abc import Iterator
 
 from tests.bench.clients import page, processes, results
-from tests.bench.clients.measuring import measure
+from tests.bench.clients.measuring import ClientEndedError, measure
 from tests.bench.clients.programs import CLIENTS, Client
 from tests.bench.clients.results import Results, new_case
 from tests.bench.clients.scenarios import BY_NAME, SCENARIOS, Scenario
@@ -60,8 +62,12 @@ def _here(names: list[str]) -> list[Client]:
 def _cases(scenarios: list[Scenario], given: argparse.Namespace) -> Iterator[tuple[Scenario, int, list[str]]]:
     for scenario in scenarios:
         for streams in given.streams or scenario.streams:
-            names = given.clients or [name for name in scenario.clients if CLIENTS[name].most_streams >= streams]
+            names = given.clients or [name for name in scenario.clients if _reads(CLIENTS[name], streams)]
             yield scenario, streams, names
+
+
+def _reads(client: Client, streams: int) -> bool:
+    return client.most_streams is None or streams <= client.most_streams
 
 
 def _measure(scenario: Scenario, streams: int, clients: list[Client], given: argparse.Namespace) -> results.Case:
@@ -71,7 +77,11 @@ def _measure(scenario: Scenario, streams: int, clients: list[Client], given: arg
     print(page.line(page.TITLES))
     for _ in range(given.rounds):
         for client in clients:
-            figures = measure(scenario, streams, client, given.seconds)
+            try:
+                figures = measure(scenario, streams, client, given.seconds)
+            except ClientEndedError as error:
+                print(f"  ! {client.name} ended before it was measured, and is left out:\n{error}")
+                continue
             case.add(figures)
             print(page.line(page.cells(figures, case)), flush=True)
     return case
@@ -88,6 +98,7 @@ def main() -> None:
     if len(processes.CORES) < 2:
         raise SystemExit("the bench needs two cores: one for the mock, one for the client")
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that mock and client end too
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.sched_setaffinity(0, processes.CORES[:1])

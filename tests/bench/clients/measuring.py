@@ -6,12 +6,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import msgspec
+import psutil
 
 from tests.bench.clients import processes
 from tests.bench.clients.mocks import Mock, playing
@@ -22,7 +23,12 @@ from tests.bench.clients.truth import Ledger, Window, compare, read_ledger
 START_S: Final = 20.0  # the longest wait for the streams of a client that is slow to start
 STOP_S: Final = 60.0
 TRANSIT_MS: Final = 0.2  # between the mock's clock and the kernel's stamp: no part of what a client states
+LOG: Final = "log"  # the output of the client
 _POLL_S: Final = 0.2
+
+
+class ClientEndedError(Exception):
+    """The client ended before it was measured; the text is the end of its output."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,21 +80,22 @@ def measure(scenario: Scenario, streams: int, client: Client, seconds: float) ->
             _wait_for_streams(mock.control, streams)
             time.sleep(scenario.settle_s)
             window, used = _observe(mock, pids, burners, seconds)
+            _must_run(pids[-1], job.folder / LOG)
         return _figures(job, client, used, window, read_ledger(mock.control, scenario, window))
 
 
 @contextmanager
 def _running(client: Client, job: Job, cores: Sequence[int]) -> Iterator[list[int]]:
     """The processes of a client; afterwards they have ended in their own way, with their figures written."""
-    with (job.folder / "log").open("wb") as log:
+    with (job.folder / LOG).open("wb") as log:
         running = [
             processes.start(command, cores, stdout=log, stderr=log, env=job.environment)
             for command in client.commands(job)
         ]
         try:
             yield [process.pid for process in running]
-            if client.stop is not None:
-                running[-1].send_signal(client.stop)
+            if not client.ends_by_itself:
+                running[-1].terminate()
             _wait_for_end(running[-1], client, job.folder)
         finally:
             processes.end(*(process.pid for process in running))
@@ -109,9 +116,15 @@ def _wait_for_streams(control: str, streams: int) -> None:
     """Until nine of ten streams run. A client that never gets so far is measured all the same."""
     until = time.monotonic() + START_S
     while time.monotonic() < until:
-        if httpx.get(f"{control}/_mock/summary", timeout=START_S).json()["active"] >= streams * 0.9:
-            return
+        with suppress(httpx.TimeoutException):
+            if httpx.get(f"{control}/_mock/summary", timeout=START_S).json()["active"] >= streams * 0.9:
+                return
         time.sleep(_POLL_S)
+
+
+def _must_run(pid: int, log: Path) -> None:
+    if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        raise ClientEndedError(log.read_text(errors="replace")[-2_000:])
 
 
 class _Used(msgspec.Struct, frozen=True):

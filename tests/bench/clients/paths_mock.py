@@ -8,15 +8,16 @@ moment of writing, so that its times are those of the ledger.
 import argparse
 import asyncio
 import ssl
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
 
 import hpack
 import trustme
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.connection import Connection
+from streamgauge.mock_provider.ledger import EndKind
 from streamgauge.mock_provider.listening import Listening, listen
 from streamgauge.mock_provider.loop import new_event_loop
 from streamgauge.mock_provider.server import Server
@@ -55,28 +56,79 @@ class Secure(Connection):
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HOP_BY_HOP = ("transfer-encoding", "connection", "keep-alive")
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
+CANCEL = (8).to_bytes(4)
+MAX_CONCURRENT_STREAMS = (3).to_bytes(2) + (1_000).to_bytes(4)  # httpx sends one at a time until a server says more
 
 
 class Http2(Connection):
-    """HTTP/2 outside, the mock's HTTP/1.1 inside: requests are rewritten, and so is what answers them.
+    """Frames outside; inside each stream is a connection of the mock's HTTP/1.1.
 
-    For one stream at a time, whose client has room for all of it and keeps the rules. Without the library h2, which
-    would take longer over a head than an error of the client's that is looked for.
+    For clients that keep their windows open and keep the rules. Without the library h2, which would take longer over a
+    head than the client's error that is looked for.
     """
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._server = server
         self._decoder = hpack.Decoder()
         self._came = b""
         self._greeted = False
-        self._asked = b""
-        self._stream = 0
+        self._requests: dict[int, bytes] = {}  # those whose end has not come, by stream
+        self._streams: dict[int, Http2Stream] = {}
+
+    def forget(self, number: int) -> None:
+        """A stream has ended."""
+        self._streams.pop(number, None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The streams end with their connection."""
+        for stream in list(self._streams.values()):
+            stream.connection_lost(error)
+        super().connection_lost(error)
+
+    def _received(self, data: bytes, arrival_ns: int) -> None:
+        self._came += data
+        if not self._greeted:
+            if len(self._came) < len(PREFACE):
+                return
+            self._came = self._came.removeprefix(PREFACE)
+            self._greeted = True
+            self.send(_frame(SETTINGS, 0, 0, MAX_CONCURRENT_STREAMS))
+        while len(self._came) >= 9 and len(self._came) >= (end := 9 + int.from_bytes(self._came[:3])):
+            kind, flags, number = self._came[3], self._came[4], int.from_bytes(self._came[5:9])
+            payload, self._came = self._came[9:end], self._came[end:]
+            self._take(kind, flags, number, payload, arrival_ns)
+
+    def _take(self, kind: int, flags: int, number: int, payload: bytes, arrival_ns: int) -> None:
+        if kind == HEADERS:
+            self._requests[number] = _request_head(self._decoder.decode(payload, raw=True))
+        elif kind == DATA and payload:
+            self._requests[number] += payload
+            self.send(_frame(WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4)))
+        elif kind in (SETTINGS, PING) and not flags & ACK:
+            self.send(_frame(kind, ACK, 0, payload if kind == PING else b""))
+        elif kind == RST_STREAM and number in self._streams:
+            self._streams.pop(number).connection_lost(ConnectionResetError())
+        if kind in (HEADERS, DATA) and flags & END_STREAM:
+            stream = self._streams[number] = Http2Stream(self._server, self, number)
+            stream._received(self._requests.pop(number), arrival_ns)
+
+
+class Http2Stream(Connection):
+    """What the mock writes in HTTP/1.1 becomes frames of one stream."""
+
+    def __init__(self, server: Server, outer: Http2, number: int) -> None:
+        super().__init__(server)
+        self._outer, self._number = outer, number
         self._head = True
         self._answer = b""
+        self._open, self.peer_host = True, outer.peer_host
 
     @property
     def descriptor(self) -> int | None:
-        """Nothing may be written past this."""
+        """Nothing may be written past `send`."""
         return None
 
     def send(self, data: bytes) -> None:
@@ -89,43 +141,30 @@ class Http2(Connection):
             if not end or len(rest) < size:
                 break
             if self._head:
-                frames.append(_frame(1, 4, self._stream, _head_block(line)))
+                frames.append(_frame(HEADERS, END_HEADERS, self._number, _head_block(line)))
                 self._head = False
             else:
-                self._head = size == 2
-                frames.append(_frame(0, self._head, self._stream, rest[: size - 2]))
+                last = size == 2
+                frames.append(_frame(DATA, END_STREAM if last else 0, self._number, rest[: size - 2]))
+                if last:
+                    self._outer.forget(self._number)
             self._answer = rest[size:]
-        super().send(b"".join(frames))
+        self._outer.send(b"".join(frames))
 
-    def _received(self, data: bytes, arrival_ns: int) -> None:
-        self._opened(data, arrival_ns)
+    def stream_ended(self, end: EndKind) -> None:
+        """There is no next request, and only the stream is cut, not its connection."""
+        self._player, self._open = None, False
+        self._outer.forget(self._number)
+        if end != "complete":
+            with suppress(BrokenPipeError):  # the client has left
+                self._outer.send(_frame(RST_STREAM, 0, self._number, CANCEL))
 
-    def _opened(self, data: bytes, arrival_ns: int) -> None:
-        self._came += data
-        if not self._greeted:
-            if len(self._came) < len(PREFACE):
-                return
-            self._came = self._came.removeprefix(PREFACE)
-            self._greeted = True
-            super().send(_frame(4, 0, 0, b""))
-        while len(self._came) >= 9 and len(self._came) >= (end := 9 + int.from_bytes(self._came[:3])):
-            kind, flags, stream = self._came[3], self._came[4], int.from_bytes(self._came[5:9])
-            payload, self._came = self._came[9:end], self._came[end:]
-            if kind == 1:
-                fields = {bytes(name): bytes(value) for name, value in self._decoder.decode(payload, raw=True)}
-                lines = [b"%b %b HTTP/1.1" % (fields[b":method"], fields[b":path"]), b"Host: " + fields[b":authority"]]
-                lines += [b"%b: %b" % field for field in fields.items() if field[0][:1] != b":"]
-                self._asked = b"\r\n".join([*lines, b"", b""])
-            elif kind == 0:
-                self._asked += payload
-                super().send(_frame(8, 0, 0, len(payload).to_bytes(4)) if payload else b"")
-            elif kind in (4, 6) and not flags & 1:  # SETTINGS and PING
-                super().send(_frame(kind, 1, 0, payload if kind == 6 else b""))
-            elif kind == 3:
-                self.close(reset=False)
-            if kind in (0, 1) and flags & 1:
-                self._stream = stream
-                Connection._received(self, self._asked, arrival_ns)
+
+def _request_head(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    values = {bytes(name): bytes(value) for name, value in fields}
+    lines = [b"%b %b HTTP/1.1" % (values[b":method"], values[b":path"]), b"Host: " + values[b":authority"]]
+    lines += [b"%b: %b" % field for field in values.items() if field[0][:1] != b":"]
+    return b"\r\n".join([*lines, b"", b""])
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +13,10 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
 from streamgauge.rundir.runs import RecordReader
 from tests.bench.clients import aiperf
-from tests.bench.clients.scenarios import FLOOR, OURS, Scenario
+from tests.bench.clients.scenarios import FLOOR, OURS, RULER, Scenario
 from tests.bench.clients.scenarios import Path as Protocol
 
 HERE: Final = Path(__file__).parent
-BODY: Final = json.dumps({"stream": True, "messages": [{"role": "user", "content": "hi"}]})
-REQUEST: Final = f"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}"
 SEEN: Final = "seen"
 RUN: Final = "run"
 SPAWN_S: Final = 1.0  # for Locust to create the users, who all start before the measurement begins
@@ -49,29 +46,36 @@ Command = list[str]
 
 
 class Client(NamedTuple):
-    """A program that reads streams. `commands` are started together; the last one is stopped with `stop`.
+    """A program that reads streams. `commands` are started together; SIGTERM to the last one stops them.
 
-    `stop` is None for a program that ends by itself. `complete` says that its figures are on disk, so that it may be
-    killed. `missing` gives the reason why it cannot run on this machine. Above `most_streams` it is left out: it could
-    not read so many on one core.
+    No signal is sent to a program that `ends_by_itself`. `complete` says that its figures are on disk, so that it may
+    be killed. `missing` gives the reason why it cannot run on this machine. Above `most_streams` it is left out: it
+    could not read so many on one core.
     """
 
     name: str
     about: str
     commands: Callable[[Job], list[Command]]
     records: Callable[[Path], list[StreamRecord]]
-    stop: signal.Signals | None = signal.SIGTERM
-    most_streams: int = 100_000
+    ends_by_itself: bool = False
+    most_streams: int | None = None
     missing: Callable[[], str | None] = lambda: None
     complete: Callable[[Path], bool] = lambda _: False
 
 
-def _floor(job: Job) -> list[Command]:
-    program, request = job.folder / "floor", job.folder / "request"
-    request.write_text(REQUEST)
-    subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / "floor.c")], check=True)
-    spread_us = round(job.scenario.spread_s * 1e6)
-    return [[str(program), job.control.rsplit(":", 1)[1], str(job.streams), str(request), str(spread_us)]]
+def _floor(*, stamped: bool) -> Callable[[Job], list[Command]]:
+    def commands(job: Job) -> list[Command]:
+        program, request = job.folder / "floor", job.folder / "request"
+        content = "[[mock id=000000000000]]" if stamped else "hi"
+        body = json.dumps({"stream": True, "messages": [{"role": "user", "content": content}]})
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: {len(body)}\r\n\r\n"
+        request.write_text(head + body)
+        subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / "floor.c")], check=True)
+        port, spread_us = job.control.rsplit(":", 1)[1], round(job.scenario.spread_s * 1e6)
+        command = [str(program), port, str(job.streams), str(request), str(spread_us)]
+        return [[*command, str(job.folder / SEEN)] if stamped else command]
+
+    return commands
 
 
 def _no_compiler() -> str | None:
@@ -125,8 +129,8 @@ def _our_run_ended(folder: Path) -> bool:
 
 
 def _our_records(folder: Path) -> list[StreamRecord]:
-    found = RecordReader(folder / RUN)
-    return [record for record in found if record.outcome is Outcome.OK and not record.warmup]
+    """Also of streams that were cut at the end: to leave those out would leave out the slowest ones."""
+    return [record for record in RecordReader(folder / RUN) if record.token_reads and not record.warmup]
 
 
 def _seen(folder: Path) -> list[StreamRecord]:
@@ -151,15 +155,18 @@ def _record(stream_id: str, start_ns: int, token_ns: list[int]) -> StreamRecord:
 CLIENTS: Final = {
     client.name: client
     for client in (
-        Client(FLOOR, "C and epoll: it counts bytes and measures nothing", _floor, _nothing, missing=_no_compiler),
-        Client(OURS, "`streamgauge load`", _streamgauge, _our_records, stop=signal.SIGINT, complete=_our_run_ended),
+        Client(FLOOR, "C and epoll: it counts bytes and measures nothing", _floor(stamped=False), _nothing,
+               missing=_no_compiler),
+        Client(RULER, "the same with the kernel's stamp of each read: the least error that can be had",
+               _floor(stamped=True), _seen, missing=_no_compiler),
+        Client(OURS, "`streamgauge load`", _streamgauge, _our_records, complete=_our_run_ended),
         Client("aiohttp", "lines of `response.content`", _asyncio("aiohttp"), _seen),
-        Client("httpx", "`aiter_lines`", _asyncio("httpx"), _seen, most_streams=400),
-        Client("openai", "the SDK's `AsyncOpenAI`", _asyncio("openai"), _seen, most_streams=400),
+        Client("httpx", "`aiter_lines`", _asyncio("httpx"), _seen, most_streams=100),
+        Client("openai", "the SDK's `AsyncOpenAI`", _asyncio("openai"), _seen, most_streams=100),
         Client("locust + httpx-sse", "a Locust user with httpx and httpx-sse", _locust("locust_httpx_sse.py"), _seen,
                most_streams=400),
         Client("FastHttpUser", "Locust's own `iter_lines`", _locust("locust_fast_http.py"), _seen),
-        Client("aiperf", "NVIDIA's benchmark tool: `aiperf profile --streaming`", _aiperf, _aiperf_records, stop=None,
-               missing=aiperf.install),
+        Client("aiperf", "NVIDIA's benchmark tool: `aiperf profile --streaming`", _aiperf, _aiperf_records,
+               most_streams=400, ends_by_itself=True, missing=aiperf.install),
     )
 }  # fmt: skip
