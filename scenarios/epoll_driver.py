@@ -76,10 +76,10 @@ class EpollDriver:
 
         descriptor = exchange.connection.watched()
         self._watched[descriptor] = watched
-        self._epoll.register(descriptor, select.EPOLLIN)
-        if wait_s is not None:
-            timer.start(look_at_the_time, look_at_the_time)
         try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+            if wait_s is not None:
+                timer.start(look_at_the_time, look_at_the_time)
             watched.done.get()
         finally:
             if self._watched.get(descriptor) is watched:

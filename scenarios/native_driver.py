@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1024 * MIB
 """Of all streams together. Above this the thread reads nothing until some bytes are taken; the run counts it."""
 MOST_STREAM_BYTES: Final = 2 * MOST_STORED_BYTES
+LEAST_SEND_S: Final = 0.001
+"""A send gets this long even when the limit of silence is over."""
 NICE: Final = -10
 """The thread asks for this priority. It needs little CPU, but needs it at once."""
 
@@ -78,8 +80,9 @@ class NativeDriver:
             why = self._wait(registered.slot, exchange, ticked=ticked)
             arrived = registered.take()
             ticked = bool(why & self.reader.SILENCE)
-            if exchange.sending:
-                connection.settimeout(exchange.silence_left_s)  # the rest of the request may take more than one send
+            if exchange.sending:  # the rest of the request may take more than one send
+                left_s = exchange.silence_left_s
+                connection.settimeout(None if left_s is None else max(left_s, LEAST_SEND_S))
             exchange.arrived(arrived)
             if ticked:
                 exchange.parse_now()
@@ -93,11 +96,15 @@ class NativeDriver:
         if exchange.tail and not ticked:
             silence_s = TICK_S if silence_s is None else min(TICK_S, silence_s)
         ends_s = exchange.ends_s
+        wake = reader.EVERY
+        if exchange.tail:
+            # The first byte after a tick wakes too, because from there the next silence has to be noticed.
+            wake = reader.TAIL | reader.SIZE | (reader.FIRST if ticked else 0)
         waiter = self._waiting[slot] = Waiter(self._hub)
         try:
             reader.arm(
                 slot,
-                reader.TAIL | reader.SIZE if exchange.tail else reader.EVERY,
+                wake,
                 size=MOST_STORED_BYTES,
                 tail=exchange.tail,
                 deadline_ns=0 if ends_s is None else int(ends_s * SECOND),

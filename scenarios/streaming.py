@@ -3,6 +3,7 @@
 import gc
 import inspect
 import itertools
+import logging
 import os
 import random
 import time
@@ -44,6 +45,7 @@ from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
+_task_log = logging.getLogger("locust.user.task")
 REFUSED_S = 0.5
 """A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
 
@@ -191,7 +193,7 @@ class StreamingUser(User):
     def ask_and_go_on(self, client: StreamClient, prepared: Prepared) -> bool:
         """Do the same, but record the stream when there is time. Returns whether the endpoint is down, or refused."""
         answer = self._answer(client, prepared)
-        turns().later(partial(self._finish, answer, prepared), answer.memory)
+        turns().later(partial(self._finish_unattended, answer, prepared), answer.memory)
         return answer.refused
 
     def _answer(self, client: StreamClient, prepared: Prepared) -> Answer:
@@ -208,6 +210,17 @@ class StreamingUser(User):
             else:
                 self._recorder.forget()
             raise
+
+    def _finish_unattended(self, answer: Answer, prepared: Prepared) -> None:
+        """Record the stream. No task waits for that, so an error goes where Locust puts the errors of tasks.
+
+        `load` reads them from Locust's log (loadgen/locust_log.py).
+        """
+        try:
+            self._finish(answer, prepared)
+        except Exception as error:
+            self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+            _task_log.exception("%s", error)
 
     def _finish(self, answer: Answer, prepared: Prepared) -> StreamRecord:
         record = self._record(answer, prepared)

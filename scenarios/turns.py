@@ -5,6 +5,7 @@ after that. `later` interprets and records a finished stream; nobody waits for i
 be done. Thousand streams that end in the same instant would otherwise stop this process for half a second.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -58,11 +59,13 @@ class Turns:
     def announce_start(self, start_ns: int | None) -> None:
         """Begin no work just before `start_ns` (epoch ns), because a stream must start then. None cancels this."""
         self._next_start_ns = start_ns
-        if start_ns is None and (self._soon or self._later):
+        if start_ns is None and self._timer.active:
+            self._timer.stop()
+            self._scheduled = False
             self._schedule()
 
     def finish(self) -> None:
-        """Do all that waits, at once."""
+        """Record all finished streams at once."""
         while self._later:
             self._record_one()
 
@@ -87,22 +90,27 @@ class Turns:
             self._scheduled = True
             self._timer.start(self._turn)
             return
-        try:
-            full = len(self._later) >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES
-            if self._soon and not full:
-                self._soon.popleft()()
-            elif self._later:
-                self._held += bool(self._soon)
-                self._record_one()
-        finally:
-            if self._soon or self._later:
-                self._schedule()
+        full = len(self._later) >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES
+        if self._soon and not full:
+            self._do(self._soon.popleft())
+        elif self._later:
+            self._held += bool(self._soon)
+            self._record_one()
+        if self._soon or self._later:
+            self._schedule()
 
     def _record_one(self) -> None:
         since_ns, size, work = self._later.popleft()
         self._later_bytes -= size
         self._behind.add([time.monotonic_ns() - since_ns])
-        work()
+        self._do(work)
+
+    def _do(self, work: Work) -> None:
+        """An error must not keep the other work from its turn: gevent prints it, as for any callback."""
+        try:
+            work()
+        except BaseException:
+            self._hub.handle_error(work, *sys.exc_info())
 
     @property
     def _start_is_near(self) -> bool:

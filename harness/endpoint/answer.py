@@ -55,7 +55,8 @@ class Answer:
         """The bytes of memory that it takes, about."""
         if self.whole is not None:
             return len(self.whole.arrivals.data) + _KEPT_A_READ * len(self.whole.arrivals.sizes)
-        return sum(len(data) + _KEPT_A_READ for _, data in self.capture.body)
+        body, reads = self.capture.body, self.capture.reads
+        return sum(len(data) for _, data in body) + _KEPT_A_READ * (len(body) + len(reads))
 
     @property
     def refused(self) -> bool:

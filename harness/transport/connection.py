@@ -165,19 +165,23 @@ class Connection:
             data = plain or b""
         return data, stamps.read_of(data, ancillary, user_ns, empty_ns)
 
-    def decrypted(self, arrivals: Arrivals) -> Arrivals:
-        """The plaintext of reads that a registration has taken. A read without plaintext, because it brought only a
-        part of a TLS record, is left out. Raises ssl.SSLError.
+    def decrypted(self, arrivals: Arrivals) -> tuple[Arrivals, ssl.SSLError | None]:
+        """The plaintext of reads that a registration has taken, up to an error of TLS.
+
+        A read without plaintext, because it brought only a part of a TLS record, is left out.
         """
         plain: list[tuple[bytes, Read]] = []
         for data, read in arrivals.pairs():
             self._incoming.write(data)
-            part = self._decrypt()
+            try:
+                part = self._decrypt()
+            except ssl.SSLError as error:
+                return Arrivals.of(plain), error
             if part is None:
                 break
             if part:
                 plain.append((part, read._replace(size=len(part))))
-        return Arrivals.of(plain)
+        return Arrivals.of(plain), None
 
     @property
     def closed_by_tls(self) -> bool:
@@ -187,9 +191,10 @@ class Connection:
     def leftovers(self) -> bytes | None:
         """What arrived between two responses; None when the peer has closed. Raises OSError."""
         if self.registration is not None:
-            arrivals, closed_ns, _ = self.registration.take()
-            data = arrivals.data if self._tls is None else self.decrypted(arrivals).data
-            return None if closed_ns is not None or self._notified else data
+            arrivals, closed_ns, error = self.registration.take()
+            if self._tls is not None:
+                arrivals, error = self.decrypted(arrivals)
+            return None if error or closed_ns is not None or self._notified else arrivals.data
         self.watched()
         arrival = self.poll()
         return b"" if arrival is None else arrival[0] or None
@@ -226,13 +231,12 @@ class Connection:
         """
         if self._notified:
             return False
-        if self.registration is not None:
-            return self.registration.idle()
         self._sock.setblocking(False)
         try:
             (self._raw or self._sock).recv(1, socket.MSG_PEEK)
         except BlockingIOError:
-            return True
+            # The registration comes second: bytes that it took from the kernel before this look are there by now.
+            return self.registration is None or self.registration.idle()
         except OSError:
             return False
         return False

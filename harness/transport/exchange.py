@@ -28,6 +28,7 @@ TICK_S: Final = 1.0
 """After so much silence, reads whose parsing was put off are parsed."""
 MOST_STORED_BYTES: Final = 4 * 1024 * 1024
 """Above this, reads are parsed at once, because only the parser enforces the limit of a body."""
+_READ_BYTES: Final = 24  # what the note of a read counts beside its bytes, as in the native reader
 
 
 class Wants(Enum):
@@ -144,6 +145,8 @@ class Exchange(httpx.SyncByteStream):
     def leave(self, how: Close) -> None:
         """Close before the end, as a user who stops the answer."""
         self._gather()
+        if self._parser.done:
+            self._finish()
         connection, self._connection = self._connection, None
         self._state.end(End.CANCELLED, f"closed by the harness ({how.value.upper()})", Actor.CLIENT)
         if connection is not None:
@@ -200,7 +203,7 @@ class Exchange(httpx.SyncByteStream):
         self._taken += 1
         self._last_read_ns = read.user_ns
         self._stored.append((data, read))
-        self._stored_bytes += len(data)
+        self._stored_bytes += len(data) + _READ_BYTES
         if self._defers and self._parser.plain(data) and self._stored_bytes < MOST_STORED_BYTES:
             return
         self._parse_stored()
@@ -211,10 +214,11 @@ class Exchange(httpx.SyncByteStream):
         self._taken += len(arrivals.sizes)
         self._last_read_ns = arrivals.user_ns[-1]
         if self._stored or self.capture.reads or not self._defers:
+            self._parse_stored()
             parse_reads(self._parser, self._state, arrivals.pairs())
         else:
             self._packed.append(arrivals)
-            self._stored_bytes += len(arrivals.data)
+            self._stored_bytes += len(arrivals.data) + _READ_BYTES * len(arrivals.sizes)
             if self._parser.plain(arrivals.data) and self._stored_bytes < MOST_STORED_BYTES:
                 return
             self._parse_stored()
@@ -222,21 +226,18 @@ class Exchange(httpx.SyncByteStream):
 
     def arrived(self, arrived: Arrived) -> None:
         """All that a registration has taken: reads, and perhaps an end behind them."""
-        connection, arrivals = self.connection, arrived.arrivals
-        try:
-            if arrivals.sizes and connection.tls is not None:
-                arrivals = connection.decrypted(arrivals)
-        except ssl.SSLError as error:
-            self.broke(error)
-            return
+        connection, (arrivals, closed_ns, error) = self.connection, arrived
+        if arrivals.sizes and connection.tls is not None:
+            arrivals, tls_error = connection.decrypted(arrivals)
+            error = tls_error or error
         if arrivals.sizes:
             self.take_packed(arrivals)
         if self._connection is None:
             return
-        if arrived.error is not None:
-            self.broke(arrived.error)
-        elif arrived.closed_ns is not None or connection.closed_by_tls:
-            self.closed(arrived.closed_ns or time.time_ns())
+        if error is not None:
+            self.broke(error, closed_ns)
+        elif closed_ns is not None or connection.closed_by_tls:
+            self.closed(closed_ns or time.time_ns())
 
     def closed(self, at_ns: int) -> None:
         """The peer closed its side, seen at that time (epoch ns)."""
@@ -261,7 +262,7 @@ class Exchange(httpx.SyncByteStream):
             missing = "answer" if self.capture.head is None else "byte"
             self._stop(End.TIMEOUT, f"no {missing} came for {self.limits.silence_s:.1f} s")
         waits = (
-            None if ends_s is None else ends_s - now_s, left_s, TICK_S if self._stored or self._packed else None
+            None if ends_s is None else ends_s - now_s, left_s, TICK_S if self._defers else None
         )  # fmt: skip
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
@@ -288,15 +289,16 @@ class Exchange(httpx.SyncByteStream):
         deadline_s = math.inf if self.limits.deadline_s is None else self.limits.deadline_s
         return None if (first := min(leave_s, deadline_s)) == math.inf else first
 
-    def broke(self, error: OSError) -> None:
-        """Reading or sending failed."""
+    def broke(self, error: OSError, at_ns: int | None = None) -> None:
+        """Reading or sending failed, seen at that time (epoch ns; None: now)."""
         hint = self._parser.broken_hint
         if isinstance(error, ssl.SSLError):
-            self._stop(End.MALFORMED, f"TLS failed while reading: {error.reason or error}")
+            end, detail = End.MALFORMED, f"TLS failed while reading: {error.reason or error}"
         elif isinstance(error, ConnectionResetError | BrokenPipeError):
-            self._stop(End.RESET, f"the connection was reset by the peer{hint}")
+            end, detail = End.RESET, f"the connection was reset by the peer{hint}"
         else:
-            self._stop(End.RESET, f"the connection broke: {error.strerror or error}{hint}")
+            end, detail = End.RESET, f"the connection broke: {error.strerror or error}{hint}"
+        self._stop(end, detail, at_ns=at_ns)
 
     # Inside.
 
@@ -345,10 +347,12 @@ class Exchange(httpx.SyncByteStream):
         else:
             self._stop(End.TIMEOUT, "the stream was still running at the deadline")
 
-    def _stop(self, end: End, detail: str, by: Actor = Actor.DRIVER) -> None:
+    def _stop(self, end: End, detail: str, by: Actor = Actor.DRIVER, *, at_ns: int | None = None) -> None:
+        """End the exchange in this way, at that time (epoch ns; None: now), unless the reads so far have ended it."""
         self._parse_stored()
         if not self._parser.done:
             self._state.end(end, detail, by)
+            self._state.ended_at(at_ns or time.time_ns())
         self._finish()
 
     def _finish(self) -> None:
@@ -357,11 +361,13 @@ class Exchange(httpx.SyncByteStream):
         if connection is None:
             return
         self._parser.release()
-        # A complete response ended with its last byte. Any other ended when the harness stopped waiting.
+        # A complete response ended with the arrival of its last byte. The parser ends any other at the moment when the
+        # read was there, however late it parses.
         if self.whole is not None:
             self._state.ended_at(self.whole.arrivals.t_ns[-1])
-        elif capture.end is End.COMPLETE and capture.reads:
-            self._state.ended_at(capture.reads[-1].t_ns)
+        elif capture.reads:
+            last = capture.reads[-1]
+            self._state.ended_at(last.t_ns if capture.end is End.COMPLETE else last.user_ns)
         else:
             self._state.ended_at(time.time_ns())
         if self._parser.done and self._parser.keep_alive:

@@ -129,12 +129,18 @@ class ResponseParser:
         chunks = whole_chunks(pieces, read) if self._between_chunks and not self.done else None
         if chunks is None:
             return False
-        self._bytes += sum(map(len, pieces))
-        self._body_bytes += sum([len(chunk) for _, chunk in chunks])
+        wire_bytes = self._bytes + sum(map(len, pieces))
+        body_bytes = self._body_bytes + sum([len(chunk) for _, chunk in chunks])
+        # A response that may exceed a limit goes through `feed`, which ends it at the right read.
+        if (
+            body_bytes > self._max_body_bytes
+            or wire_bytes > _MOST_WIRE_PER_BODY * self._max_body_bytes
+            or len(self.capture.body) + len(chunks) > MAX_PIECES
+        ):
+            return False
+        self._bytes, self._body_bytes = wire_bytes, body_bytes
         self._state.chunks(len(chunks))
         self._state.bodies(chunks)
-        if self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
-            self._end_too_large()
         return True
 
     def eof(self) -> None:
