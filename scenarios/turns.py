@@ -34,13 +34,13 @@ class Turns:
     """The work of one hub. All of it runs in the hub itself and must not block."""
 
     def __init__(self, hub: Hub) -> None:
-        self._loop = hub.loop
         self._hub = hub
         self._soon: deque[Work] = deque()
         self._later: deque[tuple[int, int, Work]] = deque()  # when it was put here (monotonic ns), bytes, work
         self._later_bytes = 0
-        self._scheduled = False
-        self._timer = hub.loop.timer(_RETRY_S)
+        # Timers and not `run_callback`: gevent runs up to 1,000 callbacks before it looks at sockets and clocks again.
+        self._now = hub.loop.timer(0)
+        self._retry = hub.loop.timer(_RETRY_S)
         self._next_start_ns: int | None = None
         self._behind = Histogram()
         self._held = 0
@@ -59,10 +59,9 @@ class Turns:
     def announce_start(self, start_ns: int | None) -> None:
         """Begin no work just before `start_ns` (epoch ns), because a stream must start then. None cancels this."""
         self._next_start_ns = start_ns
-        if start_ns is None and self._timer.active:
-            self._timer.stop()
-            self._scheduled = False
-            self._schedule()
+        if start_ns is None and self._retry.active:
+            self._retry.stop()
+            self._now.start(self._turn)
 
     def finish(self) -> None:
         """Record all finished streams at once."""
@@ -80,15 +79,12 @@ class Turns:
         return self._held
 
     def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.run_callback(self._turn)
+        if not (self._now.active or self._retry.active):
+            self._now.start(self._turn)
 
     def _turn(self) -> None:
-        self._scheduled = False
         if self._start_is_near:
-            self._scheduled = True
-            self._timer.start(self._turn)
+            self._retry.start(self._turn)
             return
         full = len(self._later) >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES
         if self._soon and not full:
