@@ -45,6 +45,7 @@ class Registered:
             memoryview(taken.user_ns).cast("q").tolist(),
             memoryview(taken.sizes).cast("I").tolist(),
             memoryview(taken.unstamped).cast("I").tolist() if taken.unstamped else (),
+            memoryview(taken.empty_ns).cast("q").tolist(),
         )
         error = OSError(taken.ended, os.strerror(taken.ended)) if taken.ended else None
         return Arrived(arrivals, taken.ended_ns, error)

@@ -36,6 +36,7 @@ from streamgauge.protocol.record import StreamRecord, Waits
 from streamgauge.rundir.runs import Recorder
 from streamgauge.scenarios.drivers import driver
 from streamgauge.scenarios.loop_lag import LoopLag
+from streamgauge.scenarios.native_driver import native_driver
 from streamgauge.scenarios.record_channel import Shipper, shipper
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.streams_tab import show_live
@@ -240,8 +241,9 @@ class StreamingUser(User):
             asked_prompt_tokens=prepared.prompt.prompt_tokens,
             asked_output_tokens=prepared.prompt.output_tokens,
         )
-        if self._loop_lag is not None and (reads := doubtful(record)):
-            record.waits = Waits(reads, [_waited_ns(record, read, answer, self._loop_lag) for read in reads])
+        if reads := doubtful(record):
+            loop_lag = None if native_driver() else self._loop_lag
+            record.waits = Waits(reads, [_waited_ns(record, read, answer, loop_lag) for read in reads])
         self._recorder.add(record)
         show_live(record)
         return record
@@ -261,20 +263,18 @@ class StreamingUser(User):
         )
 
 
-def _waited_ns(record: StreamRecord, read: int, answer: Answer, loop_lag: LoopLag) -> int:
+def _waited_ns(record: StreamRecord, read: int, answer: Answer, loop_lag: LoopLag | None) -> int:
     """How long before the stamp of a read its first byte may have arrived.
 
-    The time since which the socket was not known to be empty is one bound. The lag of the event loop is another, where
-    that loop reads. The smaller one counts.
+    The time since which the socket was not known to be empty is one bound. Where the event loop reads, its lag is
+    another, and the smaller one counts: an idle loop looks at its sockets only when something arrives.
     """
     at_ns, lag_ns = record.start_ns + record.reads.at_ns[read], record.reads.lag_ns[read]
     empty_ns = answer.empty_ns(read)
-    since_empty_ns = None if empty_ns is None else max(at_ns - empty_ns, 0)
-    if since_empty_ns is not None and since_empty_ns <= PERIOD_NS:
+    since_empty_ns = at_ns if empty_ns is None else max(at_ns - empty_ns, 0)
+    if loop_lag is None or since_empty_ns <= PERIOD_NS:
         return since_empty_ns
-    # An idle loop looks at its sockets only when something arrives, so that may be long ago. Then the lag tells more.
-    waited_ns = max(loop_lag.waited_ns(at_ns + lag_ns), lag_ns)
-    return waited_ns if since_empty_ns is None else min(waited_ns, since_empty_ns)
+    return min(max(loop_lag.waited_ns(at_ns + lag_ns), lag_ns), since_empty_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:

@@ -15,6 +15,7 @@ class Taken(NamedTuple):
     data: bytes  # of all reads, joined
     t_ns: bytes  # int64: the kernel's arrival stamp
     user_ns: bytes  # int64: when recvmsg returned
+    empty_ns: bytes  # int64: when the socket was last known to be empty; all bytes of the read came later; 0: not known
     sizes: bytes  # uint32
     unstamped: bytes  # uint32: indexes of reads without a usable stamp; their t_ns is their user_ns. Usually empty
     ended: int | None  # None while the socket is open, 0 after the end of file, errno after an error
@@ -24,7 +25,7 @@ class Stats(TypedDict):
     reads: int
     bytes: int
     wakes: int  # times that a slot was put into the ready list
-    stored: int  # bytes in memory now, with 24 bytes for each read
+    stored: int  # bytes in memory now, with 32 bytes for each read
     pauses: int  # times that a slot reached most_stream_bytes
     holds: int  # times that all reading stopped at most_bytes
     held_ns: int  # for how long
@@ -57,7 +58,7 @@ class Reader:
         """Start the thread. Raises OSError when the system cannot.
 
         A stream with `most_stream_bytes` stored is paused; with `most_bytes` stored in all, nothing is read. A read
-        counts 24 bytes besides its own. The last read before a pause may exceed a limit by 64 KiB.
+        counts 32 bytes besides its own. The last read before a pause may exceed a limit by 64 KiB.
 
         The thread tries to get the real-time class SCHED_RR, then the nice value; `stats` says what it got.
         """

@@ -34,6 +34,7 @@ static PyStructSequence_Field TAKEN_FIELDS[] = {
     {"data", "all bytes of the reads, joined"},
     {"t_ns", "int64 for each read: the kernel's arrival stamp, epoch ns"},
     {"user_ns", "int64 for each read: when recvmsg returned, epoch ns"},
+    {"empty_ns", "int64 for each read: when the socket was last known to be empty, epoch ns"},
     {"sizes", "uint32 for each read"},
     {"unstamped", "uint32 indexes of the reads without a usable stamp; their t_ns is their user_ns"},
     {"ended", "None while open, 0 after the end of file, errno after an error"},
@@ -41,7 +42,7 @@ static PyStructSequence_Field TAKEN_FIELDS[] = {
     {NULL, NULL},
 };
 static PyStructSequence_Desc TAKEN = {"streamgauge.transport._reader.Taken", "What `Reader.take` moved out.",
-                                      TAKEN_FIELDS, 7};
+                                      TAKEN_FIELDS, 8};
 
 /* The core, or NULL with an exception. In a forked child the thread does not exist, and its locks may be held. */
 static struct reader *core_of(PyObject *self) {
@@ -216,20 +217,22 @@ static PyObject *packed(size_t bytes, void *memory) {
 static bool pack_reads(PyObject *result, const struct taken *taken) {
     size_t unstamped_count = 0;
     for (size_t i = 0; i < taken->count; i++) unstamped_count += !taken->reads[i].stamped;
-    int64_t *t_ns, *user_ns;
+    int64_t *t_ns, *user_ns, *empty_ns;
     uint32_t *sizes, *unstamped;
     PyObject *arrays[] = {
         packed(taken->count * sizeof *t_ns, &t_ns),
         packed(taken->count * sizeof *user_ns, &user_ns),
+        packed(taken->count * sizeof *empty_ns, &empty_ns),
         packed(taken->count * sizeof *sizes, &sizes),
         packed(unstamped_count * sizeof *unstamped, &unstamped),
     };
-    for (int i = 0; i < 4; i++) PyStructSequence_SetItem(result, i + 1, arrays[i]);
-    if (!t_ns || !user_ns || !sizes || !unstamped) return false;
+    for (int i = 0; i < 5; i++) PyStructSequence_SetItem(result, i + 1, arrays[i]);
+    if (!t_ns || !user_ns || !empty_ns || !sizes || !unstamped) return false;
     for (size_t i = 0; i < taken->count; i++) {
         const struct read_note *read = &taken->reads[i];
         t_ns[i] = read->t_ns;
         user_ns[i] = read->user_ns;
+        empty_ns[i] = read->empty_ns;
         sizes[i] = read->size;
         if (!read->stamped) *unstamped++ = (uint32_t)i;
     }
@@ -245,8 +248,8 @@ static PyObject *method_take(PyObject *self, PyObject *number) {
     if (result) {
         PyObject *data = PyBytes_FromStringAndSize(taken.data, (Py_ssize_t)taken.bytes);
         PyStructSequence_SetItem(result, 0, data);
-        PyStructSequence_SetItem(result, 5, end_or_none(taken.ended, taken.ended));
-        PyStructSequence_SetItem(result, 6, end_or_none(taken.ended, taken.ended_ns));
+        PyStructSequence_SetItem(result, 6, end_or_none(taken.ended, taken.ended));
+        PyStructSequence_SetItem(result, 7, end_or_none(taken.ended, taken.ended_ns));
         if (!pack_reads(result, &taken) || !data) Py_CLEAR(result);
     }
     free(taken.data);

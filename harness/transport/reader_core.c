@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +28,9 @@ enum {
     FIRST_NOTES = 32,
     FIRST_SLOTS = 64,
     STACK_BYTES = 256 * 1024,
+    MANY = 16,                  /* with so many sockets the thread pauses between two batches */
+    COLLECT_NS = 500 * 1000,    /* for so long: a wake-up costs as much as reading from several sockets */
+    LOOK_MS = 2,                /* but it looks at all sockets so often, also while nothing comes */
     SLICE_NS = 200 * 1000, /* a thread with a short slice is run sooner when it wakes (EEVDF, Linux 6.12) */
 };
 
@@ -48,6 +52,8 @@ struct slot {
     size_t bytes, room;
     struct read_note *notes;
     size_t count, note_room;
+    int64_t drained_ns; /* epoch time of the last read that left nothing behind */
+    int64_t added_ns;   /* epoch time: a look before it did not include this socket */
     int64_t last_ns; /* monotonic time of the last read, or of the arm */
     struct policy policy;
     int ended;
@@ -71,6 +77,7 @@ struct reader {
     _Atomic bool stopping, holding, got_realtime, got_nice;
     _Atomic int64_t slice_ns;
     _Atomic uint64_t stored, reads, bytes, pauses, holds, held_ns;
+    _Atomic size_t watching; /* sockets */
     struct slot *free; /* removed slots; only callers use it */
 
     pthread_mutex_t lock; /* guards what follows, to the next paragraph */
@@ -82,6 +89,7 @@ struct reader {
 
     /* Only the thread uses these. */
     int64_t now_ns;     /* monotonic, once for each batch */
+    int64_t looked_ns;  /* epoch time of a look at all sockets: those with bytes have been read since */
     int64_t resumed_ns; /* end of the last hold: no silence is counted from before */
     bool announce;      /* the ready queue has become non-empty: write the event at the end of the batch */
     char scratch[OFFER_BYTES];
@@ -230,8 +238,10 @@ static unsigned met(const struct reader *r, const struct slot *s) {
 }
 
 static void unwatch(struct reader *r, struct slot *s) {
-    if (s->watched) epoll_ctl(r->poll, EPOLL_CTL_DEL, s->fd, NULL);
+    if (!s->watched) return;
+    epoll_ctl(r->poll, EPOLL_CTL_DEL, s->fd, NULL);
     s->watched = false;
+    atomic_fetch_sub(&r->watching, 1);
 }
 
 static void end(struct reader *r, struct slot *s, int error) {
@@ -246,6 +256,7 @@ static int watch(struct reader *r, struct slot *s) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = s};
     if (epoll_ctl(r->poll, EPOLL_CTL_ADD, s->fd, &event)) return errno;
     s->watched = true;
+    atomic_fetch_add(&r->watching, 1);
     return 0;
 }
 
@@ -313,7 +324,10 @@ static void receive(struct reader *r, struct slot *s) {
     }
     /* A stamp from the future: the clock was set back between arrival and read. It is useless. */
     bool stamped = t_ns && t_ns <= user_ns;
-    s->notes[s->count++] = (struct read_note){stamped ? t_ns : user_ns, user_ns, (uint32_t)size, stamped};
+    int64_t looked_ns = r->looked_ns > s->added_ns ? r->looked_ns : 0;
+    int64_t empty_ns = s->drained_ns > looked_ns ? s->drained_ns : looked_ns;
+    s->notes[s->count++] = (struct read_note){stamped ? t_ns : user_ns, user_ns, empty_ns, (uint32_t)size, stamped};
+    if (size < free_bytes + OFFER_BYTES) s->drained_ns = user_ns; /* all that had come was taken */
     s->bytes += size;
     s->last_ns = r->now_ns;
     atomic_fetch_add_explicit(&r->stored, size + sizeof *s->notes, memory_order_relaxed);
@@ -441,9 +455,12 @@ static void improve_scheduling(struct reader *r) {
 static void *run(void *argument) {
     struct reader *r = argument;
     struct epoll_event events[BATCH];
+    const struct timespec collect = {.tv_nsec = COLLECT_NS};
     improve_scheduling(r);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* a pause must not last longer than it says */
     while (!atomic_load(&r->stopping)) {
-        int reports = epoll_wait(r->poll, events, BATCH, -1);
+        int64_t look_ns = clock_ns(CLOCK_REALTIME);
+        int reports = epoll_wait(r->poll, events, BATCH, atomic_load(&r->watching) ? LOOK_MS : -1);
         if (reports < 0 && errno != EINTR) break; /* the program has closed a descriptor of ours */
         r->now_ns = clock_ns(CLOCK_MONOTONIC);
         bool time_is_up = false;
@@ -455,7 +472,9 @@ static void *run(void *argument) {
         }
         if (time_is_up) check_times(r);
         if (is_over(r)) hold(r);
+        else if (reports < BATCH) r->looked_ns = look_ns; /* a full batch may have left sockets out */
         announce(r);
+        if (reports > 0 && atomic_load(&r->watching) >= MANY) nanosleep(&collect, NULL);
     }
     return NULL;
 }
@@ -570,6 +589,8 @@ int reader_add(struct reader *r, int fd, uint64_t *slot) {
     pthread_mutex_lock(&s->lock);
     s->fd = fd;
     s->ended = OPEN;
+    s->drained_ns = 0;
+    s->added_ns = clock_ns(CLOCK_REALTIME);
     int error = watch(r, s);
     pthread_mutex_unlock(&s->lock);
     s->used = !error;

@@ -15,6 +15,10 @@
  * the thread tries to read what the slot holds now, and finds nothing. Deadlines lie in a binary heap; a timerfd in the
  * same epoll stands at the earliest.
  *
+ * Pauses. With many sockets the thread sleeps for COLLECT_NS after each batch: the kernel has stamped what arrives, and
+ * a wake-up costs as much as reading from several sockets. Two segments that arrive for one socket within a pause share
+ * a read and the second one's stamp; `empty_ns` says how far the first one's can be off.
+ *
  * Bounds. A slot with `most_stream_bytes` is paused until its bytes are taken. At `most_bytes` in all, the thread reads
  * nothing until bytes are taken. In both cases the bytes wait in the kernel, TCP slows the sender down, and the slots
  * concerned are woken with WHY_FULL. A stored read counts its bytes and its note (`struct read_note`).
@@ -62,6 +66,7 @@ struct policy {
 struct read_note {
     int64_t t_ns;
     int64_t user_ns;
+    int64_t empty_ns; /* the socket was empty then: all bytes of the read came later; 0: not known */
     uint32_t size;
     uint32_t stamped;
 };
