@@ -22,31 +22,32 @@ _SCHEDSTAT: Final = Path("/proc/self/schedstat")  # of the main thread, which is
 
 
 class LoopLag:
-    """Measures the loop's lag every PERIOD_NS; one object a process.
+    """Measures the loop's lag every `period_ns`; one object a process.
 
     It appends a row to `workers.jsonl` every second, so that a killed process leaves nearly all of its figures. Without
     a directory (the run directory of a remote worker is on the master's machine) it only answers `waited_ns`.
     """
 
-    def __init__(self, directory: Path | None, remembered: int = 4096) -> None:
+    def __init__(self, directory: Path | None, remembered: int = 4096, period_ns: int = PERIOD_NS) -> None:
         self._directory = directory
+        self._period_ns = period_ns
         self._lags = Histogram()
         self._remembered = remembered
         self._pauses: list[tuple[int, int]] = []  # (epoch ns of its end, length), in order
         self._forgotten: tuple[int, int] = (0, 0)  # of forgotten pauses: the last one's end, the longest one's length
         self._began_ns = time.monotonic_ns()
-        self._due_ns = self._began_ns + PERIOD_NS
+        self._due_ns = self._began_ns + self._period_ns
         self._cpu_ns, self._runnable_ns = time.process_time_ns(), _runnable_ns()
         self._next_row_ns = self._began_ns + SECOND
         # A timer and not a greenlet that sleeps: at 200 times a second that was a tenth of the cost of a small load.
-        self._timer = gevent.get_hub().loop.timer(PERIOD_NS / SECOND, PERIOD_NS / SECOND)
+        self._timer = gevent.get_hub().loop.timer(self._period_ns / SECOND, self._period_ns / SECOND)
         self._timer.start(self._measure)
 
     def waited_ns(self, taken_ns: int) -> int:
         """How long the bytes of a read at `taken_ns` (epoch ns) may have waited, by the loop's lag around that time."""
-        lag_ns = self._longest_ns(taken_ns - PERIOD_NS, taken_ns)
+        lag_ns = self._longest_ns(taken_ns - self._period_ns, taken_ns)
         # Bytes that arrive during one turn of the loop are read in the next turn, so they may wait through both.
-        return 2 * max(lag_ns, self._longest_ns(taken_ns - PERIOD_NS - 2 * lag_ns, taken_ns))
+        return 2 * max(lag_ns, self._longest_ns(taken_ns - self._period_ns - 2 * lag_ns, taken_ns))
 
     def _longest_ns(self, start_ns: int, end_ns: int) -> int:
         """The longest pause that touches the time between `start_ns` and `end_ns`."""
@@ -66,8 +67,8 @@ class LoopLag:
         now_ns = time.monotonic_ns()
         lag_ns = max(now_ns - self._due_ns, 0)
         # libev does not repeat timer events that it missed, so the next one is due a period after the last or now.
-        self._due_ns = max(self._due_ns, now_ns - PERIOD_NS) + PERIOD_NS
-        self._lags.add(unsampled(lag_ns))
+        self._due_ns = max(self._due_ns, now_ns - self._period_ns) + self._period_ns
+        self._lags.add(unsampled(lag_ns, self._period_ns))
         if lag_ns > _LATE_NS:
             self._pauses.append((time.time_ns(), lag_ns))
             if len(self._pauses) > 2 * self._remembered:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,7 +27,7 @@ from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
 from streamgauge.loadgen.workload import Leave
 from streamgauge.metrics.facts import ttft_ns
-from streamgauge.metrics.process_stats import PERIOD_NS
+from streamgauge.metrics.process_stats import PERIOD_NS, SLOW_PERIOD_NS
 from streamgauge.metrics.validity import doubtful
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
@@ -47,6 +46,7 @@ from streamgauge.units import MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
 _task_log = logging.getLogger("locust.user.task")
+_ids = random.Random()
 REFUSED_S = 0.5
 """A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
 
@@ -67,7 +67,7 @@ def _spare_the_collector(**_: Any) -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(500_000, 50, 100)
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -119,7 +119,8 @@ class StreamingUser(User):
             directory = Path(environment.parsed_options.run_dir)
             StreamingUser.recorder = shipper() or Recorder(directory)
             # A remote worker has no run directory: that is on the master's machine.
-            StreamingUser._loop_lag = LoopLag(None if shipper() else directory)
+            period_ns = SLOW_PERIOD_NS if native_driver() else PERIOD_NS
+            StreamingUser._loop_lag = LoopLag(None if shipper() else directory, period_ns=period_ns)
         self._recorder = StreamingUser.recorder
         if StreamingUser._prompts is None:  # before any stream starts, because a long file takes a while to read
             StreamingUser._prompts = source(given_prompts() or PromptPlan(text=self.target.prompt))
@@ -172,7 +173,7 @@ class StreamingUser(User):
 
     def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
         """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated."""
-        stream_id = token_hex(6)
+        stream_id = f"{_ids.getrandbits(48):012x}"
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:

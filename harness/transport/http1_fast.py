@@ -6,6 +6,7 @@ Law: `plain_response` gives what ResponseParser gives for the same bytes, in wha
 
 import re
 from bisect import bisect_left, bisect_right
+from functools import lru_cache
 from itertools import accumulate, repeat
 from operator import add
 from typing import Final
@@ -71,6 +72,7 @@ def begins_plain(data: bytes) -> bool:
     return _plain_head(data[: data.find(b"\r\n\r\n") + 4]) is not None
 
 
+@lru_cache(64)  # each head is looked at twice, and those of one second are often the same
 def _plain_head(head: bytes) -> Head | None:
     """The head of a chunked 200 whose fields are plain; else None."""
     if len(head) > _MOST_HEAD_BYTES or not _HEAD.fullmatch(head):
