@@ -115,6 +115,8 @@ class EpollDriver:
             return True
         if arrival is not None:
             exchange.take(*arrival)
+        if not exchange.satisfied and exchange.connection.closed_by_tls:
+            exchange.closed(time.time_ns())  # TCP may stay open, and then nothing more would be readable
         return exchange.satisfied
 
     def _forget(self, descriptor: int) -> None:

@@ -94,7 +94,7 @@ class NativeDriver:
         """Arm the slot and sleep; returns the reasons of the wake-up. `ticked`: a tick of silence has passed."""
         reader = self.reader
         silence_s = exchange.silence_left_s
-        if exchange.tail and not ticked:
+        if not ticked:
             silence_s = TICK_S if silence_s is None else min(TICK_S, silence_s)
         ends_s = exchange.ends_s
         wake = reader.EVERY

@@ -248,12 +248,7 @@ class Connection:
 
     def close(self, how: Close = Close.FIN) -> None:
         """Close. Linux sends RST instead of FIN when unread data is left, so an orderly close reads it first."""
-        if self.registration is not None:
-            self.registration.remove()
-            self.registration = None
-        if self._raw is not None:
-            self._raw.detach()
-            self._raw = None
+        self._release()
         try:
             if how is Close.RST:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RST)
@@ -265,3 +260,17 @@ class Connection:
         except OSError:
             pass
         self._sock.close()
+
+    def __del__(self) -> None:
+        """Nobody closed it: its socket closes next, and the system may give its descriptor to another connection."""
+        self._release()
+
+    def _release(self) -> None:
+        """End all other use of the descriptor."""
+        if self.registration is not None:
+            with contextlib.suppress(RuntimeError):  # the reader has ended, or belongs to the parent of a forked child
+                self.registration.remove()
+            self.registration = None
+        if self._raw is not None:
+            self._raw.detach()
+            self._raw = None

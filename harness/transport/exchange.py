@@ -187,8 +187,11 @@ class Exchange(httpx.SyncByteStream):
 
     @property
     def tail(self) -> bytes:
-        """The last bytes of every read at which the driver must give what it has; empty: at every read."""
-        return self._parser.tail if self._defers else b""
+        """The last bytes of every read at which the driver must give what it has; empty: at every read.
+
+        Under TLS the driver sees only what is encrypted, and the end of the response may lie in any read.
+        """
+        return self._parser.tail if self._defers and self.connection.tls is None else b""
 
     @property
     def sending(self) -> bool:

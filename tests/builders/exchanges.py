@@ -1,5 +1,6 @@
 """Exchanges over a connection that is not there: a test gives the reads, and sees what became of the connection."""
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
@@ -18,7 +19,7 @@ NO_LIMITS = Limits()
 class FakeConnection:
     """Stands in for a Connection. `incoming` are the results of `receive`: reads, or errors to raise."""
 
-    tls = None
+    tls: object = None
     closed_by_tls = False
 
     def __init__(self, incoming: Iterable[tuple[bytes, Read] | OSError] = ()) -> None:
@@ -27,6 +28,14 @@ class FakeConnection:
         self.timeouts: list[float | None] = []
         self.closed: Close | None = None
         self.half_closed = False
+
+    def decrypts(self, plain: Arrivals, error: ssl.SSLError | None) -> None:
+        """From here it is under TLS, and all that arrives is this plaintext, perhaps up to an error."""
+        self.tls = object()
+        self._plain = plain, error
+
+    def decrypted(self, arrivals: Arrivals) -> tuple[Arrivals, ssl.SSLError | None]:  # noqa: ARG002
+        return self._plain
 
     def receive(self) -> tuple[bytes, Read]:
         result = next(self.incoming)

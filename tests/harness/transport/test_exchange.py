@@ -208,6 +208,22 @@ def test_an_error_ends_it_behind_the_bytes_that_came_before(error: OSError, end:
     assert (stage.capture.end_ns, stage.connection.closed) == (START_NS + 5, Close.FIN)
 
 
+def test_an_error_of_tls_keeps_the_plaintext_before_it() -> None:
+    begun = reads_of(BEGUN)
+    garbage = (b"garbage", begun[-1][1]._replace(size=7))
+    stage = Stage()
+    stage.connection.decrypts(Arrivals.of(begun), tls_error("BAD_RECORD"))
+    stage.exchange.arrived(Arrived(Arrivals.of([*begun, garbage])))
+    assert (stage.capture.end, body(stage)) == (End.MALFORMED, b"data: a\n\n")
+
+
+def test_under_tls_the_driver_sees_no_tail() -> None:
+    stage = Stage()
+    stage.connection.decrypts(NOTHING, None)
+    give(stage.exchange, CHUNKED + chunk(b"a"))
+    assert (stage.capture.reads, stage.exchange.tail) == ([], b"")
+
+
 def test_an_error_behind_the_end_changes_nothing() -> None:
     stage = Stage()
     stage.exchange.arrived(Arrived(Arrivals.of(reads_of(WHOLE)), START_NS + 10**9, ConnectionResetError()))

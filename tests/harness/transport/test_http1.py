@@ -11,9 +11,10 @@ import httpx
 import pytest
 import trustme
 
-from streamgauge.transport.connection import Close
+from streamgauge.transport.connection import Arrived, Close, Connection
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.wire import Capture, End
+from tests.builders.exchanges import NOTHING, Held
 from tests.builders.tapes import chunk, head
 from tests.builders.wire_server import Do, WireServer
 
@@ -317,3 +318,24 @@ def test_a_server_that_leaves_within_the_handshake_is_a_connect_error(client: ht
 def test_a_handshake_without_an_answer_is_a_connect_timeout(client: httpx.Client) -> None:
     with WireServer([Do.FAREWELL]) as server, pytest.raises(httpx.ConnectTimeout):
         client.get(server.url.replace("http:", "https:"), timeout=httpx.Timeout(20, connect=0.05))
+
+
+def test_a_connection_that_nobody_closed_leaves_its_descriptor_alone() -> None:
+    """The system gives the number to the next socket, and a reader would take that one's bytes."""
+    removed: list[bool] = []
+
+    class Registered(Held):
+        def remove(self) -> None:
+            removed.append(sock.fileno() == descriptor)
+
+    sock, peer = socket.socketpair()
+    connection = Connection(sock)
+    descriptor = connection.watched()
+    connection.registration = Registered(Arrived(NOTHING))
+    del connection
+    assert removed == [True]
+    assert sock.fileno() == descriptor
+    peer.sendall(b"a")
+    assert sock.recv(1) == b"a"  # still open
+    sock.close()
+    peer.close()
