@@ -106,7 +106,7 @@ class Turns:
         self._retry.stop()
         if self._soon and not self._is_full:
             self._do(self._soon.popleft())
-        elif self._recording:
+        elif self._later and self._recording:
             self._held += bool(self._soon)
             self._record_one()
         self._recording = self._recording and bool(self._later)

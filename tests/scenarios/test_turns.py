@@ -151,6 +151,16 @@ def test_finish_records_all_at_once(work: Turns) -> None:
     assert done == [0, 1, 2, 3, 4]
 
 
+def test_after_finish_the_hub_has_nothing_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    monkeypatch.setattr(gevent.get_hub(), "exception_stream", printed)
+    work = Turns(gevent.get_hub(), gather_s=0.001)
+    work.later(list, 1)
+    work.finish()
+    gevent.sleep(A_WHILE_S)
+    assert printed.getvalue() == ""
+
+
 def test_how_long_streams_waited_is_counted(work: Turns) -> None:
     for _ in range(3):
         work.later(partial(time.sleep, 0.002), 1)
