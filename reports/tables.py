@@ -252,6 +252,8 @@ def manifest(run: Run) -> Table:
         if file.machine:
             cpus = ABSENT if file.machine.cpus is None else str(file.machine.cpus)
             rows += [["client machine", f"{file.machine.system}, Python {file.machine.python}, CPUs: {cpus}"]]
+        if file.reader:
+            rows += [["sockets read by", file.reader]]
         rows += [[f"setting: {name}", _setting(value)] for name, value in file.settings.items()]
     if run.checks:
         rows += [

@@ -15,6 +15,7 @@ import gevent
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.process_stats import PERIOD_NS, WorkerRow, unsampled
 from streamgauge.rundir.runs import append_worker
+from streamgauge.scenarios.turns import turns
 from streamgauge.units import MS, SECOND
 
 _LATE_NS: Final = MS  # longer lags are remembered one by one, shorter ones are only counted
@@ -32,6 +33,7 @@ class LoopLag:
         self._directory = directory
         self._period_ns = period_ns
         self._lags = Histogram()
+        self._turns = turns()
         self._remembered = remembered
         self._pauses: list[tuple[int, int]] = []  # (epoch ns of its end, length), in order
         self._forgotten: tuple[int, int] = (0, 0)  # of forgotten pauses: the last one's end, the longest one's length
@@ -89,6 +91,8 @@ class LoopLag:
             cpu_ns=time.process_time_ns() - self._cpu_ns,
             waited_ns=(runnable_ns or 0) - (self._runnable_ns or 0) if known else None,
             late=self._lags.counts(),
+            behind=self._turns.behind,
+            held=self._turns.held,
         )
 
 

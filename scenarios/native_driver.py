@@ -70,6 +70,14 @@ class NativeDriver:
         self._ready = hub.loop.io(reader.fileno(), 1)
         self._ready.start(self._wake)
 
+    @property
+    def priority(self) -> str:
+        """The priority that the system gave to the thread, in words."""
+        stats = self.reader.stats()
+        if stats["realtime"]:
+            return "real-time priority"
+        return "normal priority" if stats["nice"] is None else f"nice {stats['nice']}"
+
     def drive(self, exchange: Exchange) -> None:
         """See `Driver`. The greenlet sleeps until there is something to look at."""
         connection = exchange.connection

@@ -47,6 +47,7 @@ class Shipper:
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
+        self.reader: str | None = None  # what reads the sockets of this process, in words
         descriptor, path = tempfile.mkstemp(prefix="streamgauge-", suffix=".jsonl")
         self._path = Path(path)
         self._outbox = Outbox(os.fdopen(descriptor, "w+b"))
@@ -137,6 +138,7 @@ class Shipper:
             data=data,
             closed=self._finishing and not self._outbox.waiting,
             clock=self._clock,
+            reader=self.reader,
         )
         self._runner.send_message(_REPORT, msgspec.to_builtins(report, builtin_types=(bytes,)))
 
@@ -199,6 +201,7 @@ class Receiver:
             peer.inbox.taken(report)
         account = peer.file.account
         account.started, account.recorded, account.clock = report.started, peer.inbox.next, report.clock
+        account.reader = report.reader
         account.ended = report.closed
         peer.file.save()
         answer = Answer(

@@ -33,7 +33,7 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import StreamRecord, Waits
 from streamgauge.rundir.runs import Recorder
-from streamgauge.scenarios.drivers import driver
+from streamgauge.scenarios.drivers import driver, reader_in_words
 from streamgauge.scenarios.loop_lag import LoopLag
 from streamgauge.scenarios.native_driver import native_driver
 from streamgauge.scenarios.record_channel import Shipper, shipper
@@ -117,7 +117,9 @@ class StreamingUser(User):
         self._asked = itertools.count()
         if StreamingUser.recorder is None:
             directory = Path(environment.parsed_options.run_dir)
-            StreamingUser.recorder = shipper() or Recorder(directory)
+            if (channel := shipper()) is not None:
+                channel.reader = reader_in_words()
+            StreamingUser.recorder = channel or Recorder(directory, reader_in_words())
             # A remote worker has no run directory: that is on the master's machine.
             period_ns = SLOW_PERIOD_NS if native_driver() else PERIOD_NS
             StreamingUser._loop_lag = LoopLag(None if shipper() else directory, period_ns=period_ns)

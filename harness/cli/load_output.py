@@ -54,7 +54,7 @@ def shown() -> Iterator[LoadProgress]:
 def print_result(result: LoadResult) -> None:
     """The figures to standard output, clocks and caveats to standard error."""
     run = result.run
-    print_summary(result.summary)
+    print_summary(result.summary, run.reader)
     print_failures(result.totals.failures)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)

@@ -71,8 +71,8 @@ def _ms(values: Distribution | None, name: str) -> str:
     return "-" if values is None else f"{getattr(values, name):.1f} ms"
 
 
-def print_summary(summary: Summary) -> None:
-    """The latencies, outcomes, throughput, goodput, validity and objectives of a run."""
+def print_summary(summary: Summary, reader: str | None = None) -> None:
+    """The latencies, outcomes, throughput, goodput, validity and objectives of a run; `reader` is what read it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("ms")
     for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
@@ -100,6 +100,8 @@ def print_summary(summary: Summary) -> None:
         ("goodput", "-" if summary.goodput is None else f"{summary.goodput:.1%} of streams ({objectives})"),
         ("validity", f"[{colour}]{summary.validity.verdict}[/{colour}] {reasons}"),
     ]
+    if reader is not None:
+        rows.append(("read by", safe(reader)))
     out.print()
     out.print(facts(rows))
     if summary.slo_results:

@@ -29,7 +29,7 @@ from streamgauge.metrics.summary import Totals
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
-from streamgauge.rundir.accounts import losses, read_accounts
+from streamgauge.rundir.accounts import losses, read_accounts, readers
 from streamgauge.units import MS, plural
 
 _REFRESH_S: Final = 0.5
@@ -164,10 +164,16 @@ def _must_have_begun(plan: LoadPlan, totals: Totals) -> None:
 
 def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals, ended: Ended) -> None:
     """Fill in the figures of the run, and the caveats that a reader of them must know."""
-    run.summary = totals.summary(runs.workers(plan.directory))
+    rows = runs.workers(plan.directory)
+    run.summary = totals.summary(rows)
     run.status = ended.status
     run.workers = read_accounts(plan.directory)
+    run.reader = readers(run.workers)
     run.caveats += losses(run.workers)
+    if held := sum(row.held for row in rows):
+        run.caveats.append(
+            f"{held:,} times a user had to wait until this client had recorded finished streams: the load was smaller"
+        )
     if raised := task_errors(plan.directory / LOG):
         run.caveats.append(raised)
     run.ended = _now()

@@ -9,7 +9,7 @@ from typing import Final
 
 from streamgauge.metrics.facts import StreamFacts, mean, share, tpot_ns
 from streamgauge.metrics.metric import Latency, Metric, OfProcesses, OfRun, PerStream, Pooled, Unit
-from streamgauge.metrics.process_stats import lateness
+from streamgauge.metrics.process_stats import lateness, recording_delays
 
 
 def _tpot_with_first(stream: StreamFacts) -> float | None:
@@ -139,9 +139,15 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     OfProcesses(
         name="loop_late",
-        definition="how late a 5 ms timer fired in a client process: a read may have waited as long",
+        definition="how late a timer fired in a client process: its next streams began so late",
         absent="no client process reported",
         pool=lateness,
+    ),
+    OfProcesses(
+        name="record_delay",
+        definition="how long a finished stream waited in its client process for being recorded; delays no stream",
+        absent="no client process reported",
+        pool=recording_delays,
     ),
     PerStream(
         name="ttft_any_chunk",

@@ -20,7 +20,9 @@ wakes an idle core, which at a small load was a tenth of the cost.
 class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One process since its start; each row replaces the row before. `waited_ns`: ready to run, but not on a CPU.
 
-    `late` is how late a timer of its event loop fired (ns): a read may have waited as long.
+    `late` is how late a timer of its event loop fired (ns): where that loop reads, a read may have waited as long.
+    `behind` is how long finished streams waited for being recorded (ns). `held` counts how often a user had to wait
+    because too many of them did.
     """
 
     worker: int
@@ -28,6 +30,8 @@ class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     cpu_ns: int
     waited_ns: int | None = None
     late: Counts
+    behind: Counts = Counts({})
+    held: int = 0
 
 
 def latest(rows: Iterable[WorkerRow]) -> list[WorkerRow]:
@@ -37,9 +41,18 @@ def latest(rows: Iterable[WorkerRow]) -> list[WorkerRow]:
 
 def lateness(rows: Iterable[WorkerRow]) -> Histogram:
     """The lateness of all processes together."""
+    return _together(row.late for row in rows)
+
+
+def recording_delays(rows: Iterable[WorkerRow]) -> Histogram:
+    """How long the finished streams of all processes waited for being recorded."""
+    return _together(row.behind for row in rows)
+
+
+def _together(counts: Iterable[Counts]) -> Histogram:
     pool = Histogram()
-    for row in rows:
-        pool.merge(Histogram.of(row.late))
+    for one in counts:
+        pool.merge(Histogram.of(one))
     return pool
 
 

@@ -28,6 +28,7 @@ class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
     ttft_bound_ms: Distribution | None = None
     itl_bound_ms: Distribution | None = None
     loop_late_ms: Distribution | None = None
+    record_delay_ms: Distribution | None = None
     ttft_any_chunk_ms: Distribution | None = None
     tpot_incl_first_ms: Distribution | None = None
     itl_request_mean_ms: Distribution | None = None

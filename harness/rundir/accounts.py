@@ -31,6 +31,7 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One client process. `worker` is the number in its records; `seen_ns` is its last sign of life (epoch ns).
 
     `clock` is the offset of its clock from the master's, None without a master; its records are already corrected.
+    `reader` says in words what read its sockets, and with which priority.
     """
 
     worker: int
@@ -41,6 +42,7 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     seen_ns: int = 0
     remote: bool = False
     clock: Offset | None = None
+    reader: str | None = None
 
     @property
     def lost(self) -> int:
@@ -59,8 +61,8 @@ class AccountFile:
         self.save()
 
     @classmethod
-    def of_this_process(cls, directory: Path) -> "AccountFile":
-        return cls(directory, Account(worker=os.getpid(), host=socket.gethostname()))
+    def of_this_process(cls, directory: Path, reader: str | None = None) -> "AccountFile":
+        return cls(directory, Account(worker=os.getpid(), host=socket.gethostname(), reader=reader))
 
     def start(self) -> None:
         """A stream is about to be requested."""
@@ -119,6 +121,11 @@ def clear_accounts(directory: Path) -> None:
     """Remove the accounts of an earlier run. Raises OSError."""
     for path in (directory / ACCOUNTS).glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def readers(accounts: Iterable[Account]) -> str | None:
+    """What read the sockets of the client, each kind once; None where no process says it."""
+    return "; ".join(sorted({account.reader for account in accounts if account.reader})) or None
 
 
 def losses(accounts: Iterable[Account]) -> list[str]:

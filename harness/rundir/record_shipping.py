@@ -38,6 +38,7 @@ class Report(msgspec.Struct, kw_only=True):
     data: bytes = b""
     closed: bool = False
     clock: Offset | None = None
+    reader: str | None = None
 
 
 class Answer(msgspec.Struct, kw_only=True):

@@ -69,6 +69,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     status: str = "running"
     settings: dict[str, Any] = {}
     machine: Machine | None = None
+    reader: str | None = None
     caveats: list[str] = []
     summary: Summary | None = None
     truth: Comparison | None = None
@@ -204,10 +205,11 @@ class RecordWriter:
 class Recorder:
     """The records of this process, and its account: the count of started streams shows what a killed process lost."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, reader: str | None = None) -> None:
+        """`reader` says in words what reads the sockets of this process."""
         directory.mkdir(parents=True, exist_ok=True)
         self._writer = RecordWriter(directory)
-        self._account = AccountFile.of_this_process(directory)
+        self._account = AccountFile.of_this_process(directory, reader)
 
     def start(self) -> None:
         """A stream is about to be requested."""

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -72,6 +73,7 @@ struct reader {
     size_t most_bytes, most_stream_bytes;
     int poll, ready_event, control_event, timer;
     pthread_t thread;
+    sem_t settled; /* the thread has asked for its priority */
     bool realtime;
     int nice;
     _Atomic bool stopping, holding, got_realtime, got_nice;
@@ -457,6 +459,7 @@ static void *run(void *argument) {
     struct epoll_event events[BATCH];
     const struct timespec collect = {.tv_nsec = COLLECT_NS};
     improve_scheduling(r);
+    sem_post(&r->settled);
     prctl(PR_SET_TIMERSLACK, 1UL); /* a pause must not last longer than it says */
     while (!atomic_load(&r->stopping)) {
         int64_t look_ns = clock_ns(CLOCK_REALTIME);
@@ -492,6 +495,7 @@ static void release(struct reader *r) {
         free(r->slots[i]);
     }
     pthread_mutex_destroy(&r->lock);
+    sem_destroy(&r->settled);
     free(r->slots);
     free(r->heap);
     free(r);
@@ -525,6 +529,7 @@ struct reader *reader_start(size_t most_bytes, size_t most_stream_bytes, bool re
     r->realtime = realtime;
     r->nice = nice;
     pthread_mutex_init(&r->lock, NULL);
+    sem_init(&r->settled, 0, 0);
     r->poll = epoll_create1(EPOLL_CLOEXEC);
     r->ready_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->control_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -532,7 +537,11 @@ struct reader *reader_start(size_t most_bytes, size_t most_stream_bytes, bool re
     bool failed = r->poll < 0 || r->ready_event < 0 || r->control_event < 0 || r->timer < 0 ||
                   watch_own(r, &r->control_event) || watch_own(r, &r->timer);
     int error = failed ? errno : start_thread(r);
-    if (!error) return r;
+    if (!error) {
+        while (sem_wait(&r->settled)) /* until the thread knows its priority; only a signal breaks the wait */
+            ;
+        return r;
+    }
     release(r);
     errno = error;
     return NULL;

@@ -85,7 +85,8 @@ def test_nothing_measured_is_all_absent() -> None:
         "ttft_ms", "ttfb_ms", "headers_ms", "ttfe_ms", "ttfat_ms", "ttst_ms", "itl_ms", "tpot_ms", "e2e_ms",
         "client_lag_ms", "connect_ms", "ttft_any_chunk_ms", "tpot_incl_first_ms", "itl_request_mean_ms",
         "tokens_source", "output_tokens_per_s", "events_per_s", "streams_per_s", "coalesced_share", "error_rate",
-        "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms", "loop_late_ms", "merged_share", "busiest_core",
+        "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms", "loop_late_ms", "record_delay_ms", "merged_share",
+        "busiest_core",
         "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
