@@ -161,6 +161,10 @@ class Capture:
     response, one item a read, kept only on request. `dns_ns` (absent for an address, and for a Unix socket),
     `connect_ns`, `tunnel_ns` (a proxy's answer to CONNECT), `tls_ns` and `handshake_ns` (TCP's own round trip) are
     durations, absent on reuse.
+
+    On a shared connection (HTTP/2), `wanted_ns` is when the stream was wanted: from then to `start_ns` it waited for a
+    connection with room. `crowded` are the reads in which bytes of other streams came behind those of this stream: the
+    stamp may be theirs.
     """
 
     start_ns: int
@@ -174,7 +178,9 @@ class Capture:
     tls_ns: int | None = None
     handshake_ns: int | None = None
     sent_ns: int | None = None
+    wanted_ns: int | None = None
     reads: list[Read] = field(default_factory=list)
+    crowded: list[int] = field(default_factory=list)
     wire: list[bytes] | None = None
     head: Head | None = None
     head_read: int | None = None

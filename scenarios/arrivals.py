@@ -13,7 +13,7 @@ from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, shared
-from streamgauge.scenarios.drivers import driver
+from streamgauge.scenarios.drivers import client_for
 from streamgauge.scenarios.run import WORKLOAD, began_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
@@ -97,7 +97,7 @@ class ArrivalsUser(StreamingUser):
         return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
 
     def _serve(self, prepared: Prepared) -> None:
-        client = self._idle.pop() if self._idle else StreamClient.to(self.target, driver=driver())
+        client = self._idle.pop() if self._idle else client_for(self.target, WORKLOAD.connections)
         try:
             self.ask_and_go_on(client, prepared)
         finally:

@@ -98,6 +98,17 @@ class NativeDriver:
             if why & (self.reader.DEADLINE | self.reader.SILENCE) and not exchange.satisfied:
                 exchange.check_time()
 
+    def wait_for_bytes(self, registered: Registered) -> None:
+        """Sleep until bytes have come, or an end, on a connection that several exchanges share."""
+        slot = registered.slot
+        waiter = self._waiting[slot] = Waiter(self._hub)
+        try:
+            self.reader.arm(slot, self.reader.EVERY)
+            waiter.get()
+        finally:
+            if self._waiting.get(slot) is waiter:
+                del self._waiting[slot]
+
     def _wait(self, slot: int, exchange: Exchange, *, ticked: bool) -> int:
         """Arm the slot and sleep; returns the reasons of the wake-up. `ticked`: a tick of silence has passed."""
         reader = self.reader

@@ -33,7 +33,7 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import StreamRecord, Waits
 from streamgauge.rundir.runs import Recorder
-from streamgauge.scenarios.drivers import driver, reader_in_words
+from streamgauge.scenarios.drivers import client_for, reader_in_words
 from streamgauge.scenarios.loop_lag import LoopLag
 from streamgauge.scenarios.native_driver import native_driver
 from streamgauge.scenarios.record_channel import Shipper, shipper
@@ -97,7 +97,7 @@ class Prepared(NamedTuple):
 
 
 class StreamingUser(User):
-    """One user with one connection. A task calls `stream`."""
+    """One user, with its own connection unless `--connections` shares a few among all. A task calls `stream`."""
 
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
@@ -110,7 +110,7 @@ class StreamingUser(User):
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
         self.reader = self.target.reader()
-        self.client = StreamClient.to(self.target, driver=driver())
+        self.client = client_for(self.target, WORKLOAD.connections)
         self._stencil = Stencil.of(self.client.prepare(self.target.request(MARK)))
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
@@ -232,19 +232,21 @@ class StreamingUser(User):
         return record
 
     def _record(self, answer: Answer, prepared: Prepared) -> StreamRecord:
-        start_ns = answer.capture.start_ns if prepared.intended_ns is None else prepared.intended_ns
+        capture = answer.capture
+        intended_ns = capture.wanted_ns if prepared.intended_ns is None else prepared.intended_ns
+        start_ns = capture.start_ns if intended_ns is None else intended_ns
         record = answer.record(
             prepared.stream_id,
             self.reader,
             url=self.target.masked_url,
             scenario=type(self).__name__,
-            intended_ns=prepared.intended_ns,
+            intended_ns=intended_ns,
             warmup=start_ns < began_ns() + WORKLOAD.warmup_ns,
             worker=os.getpid(),
             asked_prompt_tokens=prepared.prompt.prompt_tokens,
             asked_output_tokens=prepared.prompt.output_tokens,
         )
-        if reads := doubtful(record):
+        if reads := doubtful(record, capture.crowded):
             loop_lag = None if native_driver() else self._loop_lag
             record.waits = Waits(reads, [_waited_ns(record, read, answer, loop_lag) for read in reads])
         self._recorder.add(record)

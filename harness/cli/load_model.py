@@ -92,6 +92,18 @@ Processes = Annotated[
     int, _option(metavar="P", help="Processes that share the users or the arrivals; -1: one for each CPU.")
 ]
 
+Connections = Annotated[
+    int | None,
+    _option(
+        metavar="N",
+        min=1,
+        max=MAX_USERS,
+        help="With --http2: all users of a process share N connections. A stream takes the connection with the fewest "
+        "streams; it waits while the endpoint allows no more, and the report counts this wait as schedule delay. "
+        "Default: each user has its own connection.",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadModelOptions:
@@ -111,3 +123,4 @@ class LoadModelOptions:
     arrivals: Arrivals = "poisson"
     replay: Replay = None
     max_streams: MaxStreams = None
+    connections: Connections = None

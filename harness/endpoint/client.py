@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import httpx
 
@@ -39,6 +39,13 @@ OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events. To close the stream, it returns a `Close`."""
 
 
+class TransportKind(Protocol):
+    """Makes the transport of a client."""
+
+    def __call__(self, *, connector: Connector, driver: Driver | None) -> CaptureTransport:
+        """A transport that opens its connections by `connector`."""
+
+
 class StreamClient:
     """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
@@ -56,9 +63,10 @@ class StreamClient:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
         driver: Driver | None = None,
+        kind: TransportKind | None = None,
     ) -> None:
         self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket, http2=http2)
-        self._kind = Http2Transport if http2 else CaptureTransport
+        self._kind = kind or (Http2Transport if http2 else CaptureTransport)
         self._driver = driver
         self._transport = self._new_transport()
         self.exchanges = 0
@@ -67,8 +75,10 @@ class StreamClient:
         self._exchange: Exchange | None = None
 
     @classmethod
-    def to(cls, target: Target, *, driver: Driver | None = None) -> Self:
-        """A client with the settings of `target`. An event loop waits for its sockets by a `driver`."""
+    def to(cls, target: Target, *, driver: Driver | None = None, kind: TransportKind | None = None) -> Self:
+        """A client with the settings of `target`. An event loop waits for its sockets by a `driver`, and may share
+        connections among clients by its own `kind` of transport.
+        """
         return cls(
             tls=tls_context(insecure=target.insecure, ca=target.ca, cert=target.cert, http2=target.http2)
             if target.url.startswith("https")
@@ -77,6 +87,7 @@ class StreamClient:
             unix_socket=target.unix_socket,
             read_timeout_s=target.timeout_s,
             driver=driver,
+            kind=kind,
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":

@@ -55,6 +55,8 @@ def load(
     chosen: dict[str, Any] = dict(options)
     prompts = plan_from(**{name: chosen.pop(name) for name in _PROMPTS & chosen.keys()})
     workload = workload_from(**chosen)
+    if workload.connections is not None and not given.http2:
+        raise UsageError("--connections shares HTTP/2 connections among users", "add --http2, or drop --connections")
     if cluster is not None:
         if (scenario or "").endswith(".py"):
             raise UsageError(

@@ -35,6 +35,7 @@ class LoadModel(TypedDict, total=False):
     arrivals: str
     replay: Path | str | None
     max_streams: int | None
+    connections: int | None
 
 
 def workload_from(
@@ -53,6 +54,7 @@ def workload_from(
     arrivals: str = "poisson",
     replay: Path | str | None = None,
     max_streams: int | None = None,
+    connections: int | None = None,
 ) -> Workload:
     """The load model of these options. Raises UsageError on text that cannot be read and on options that conflict."""
     processes = count_processes(processes)
@@ -96,6 +98,7 @@ def workload_from(
         rate=arriving,
         replay=None if replay is None else str(Path(replay).resolve()),
         max_streams=max_streams,
+        connections=connections,
         abandon=parse_abandon(abandon) if abandon is not None else None,
     )
 

@@ -57,6 +57,7 @@ def _settings(workload: Workload) -> dict[str, Any]:
         "processes": workload.processes,
         "seed": workload.seed,
         "max_streams": workload.max_streams,
+        "connections": workload.connections,
         "think": msgspec.to_builtins(workload.think),
         "abandon": msgspec.to_builtins(workload.abandon),
         "replay": workload.replay,

@@ -58,6 +58,7 @@ class Abandon(msgspec.Struct, frozen=True):
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A load model. With `rate` or `replay` the loop is open; with `users` or `stages` it is closed.
 
+    `connections` HTTP/2 connections of each process carry all its streams; None gives each user its own connection.
     Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
     """
 
@@ -73,6 +74,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     replay: str | None = None
     max_streams: int | None = None
+    connections: int | None = None
     abandon: Abandon | None = None
 
     @property

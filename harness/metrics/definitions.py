@@ -87,8 +87,9 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     PerStream(
         name="schedule_delay",
-        definition="actual − intended start of a stream of an open loop",
-        absent="closed loop",
+        definition="actual − intended start of a stream: the start that an open loop planned, or with --connections "
+        "the time when a user wanted it",
+        absent="closed loop without --connections",
         value=lambda stream: stream.delay_ns,
         terminal=True,
         only_if_present=True,
@@ -96,7 +97,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     PerStream(
         name="ttft_intended",
         definition="ttft from the intended start: what a user who came on time waited (coordinated omission)",
-        absent="closed loop, or no token came",
+        absent="no intended start, or no token came",
         value=lambda stream: stream.from_intended(stream.ttft_ns),
         terminal=True,
         only_if_present=True,
@@ -104,7 +105,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     PerStream(
         name="e2e_intended",
         definition="e2e from the intended start",
-        absent="closed loop, or no e2e",
+        absent="no intended start, or no e2e",
         value=lambda stream: stream.from_intended(stream.end_ns),
         terminal=True,
         only_if_present=True,

@@ -46,7 +46,7 @@ class StreamFacts:
         self.ttft_bound_ns = ttft_bound_ns(record, waits)
 
     def from_intended(self, at_ns: int | None) -> int | None:
-        """A time since the actual start, as time since the intended start; None in a closed loop."""
+        """A time since the actual start, as time since the intended start; None without one."""
         return None if at_ns is None or self.delay_ns is None else at_ns + self.delay_ns
 
 
@@ -92,7 +92,7 @@ def ttft_ns(record: StreamRecord) -> int | None:
 
 
 def schedule_delay_ns(record: StreamRecord) -> int | None:
-    """Actual − intended start; None in a closed loop."""
+    """Actual − intended start; None in a closed loop without shared connections."""
     return None if record.intended_ns is None else record.start_ns - record.intended_ns
 
 

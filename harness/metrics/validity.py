@@ -12,7 +12,7 @@ So the verdict rests on these bounds. Lag and lateness alone do not delay a stam
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -143,7 +143,7 @@ def itl_bounds_ns(record: StreamRecord, waits: Mapping[int, int | None]) -> list
     return [bound for read in record.token_reads[1:] if (bound := waits.get(read))]
 
 
-def doubtful(record: StreamRecord) -> list[int]:
+def doubtful(record: StreamRecord, crowded: Collection[int] = ()) -> list[int]:
     """The reads whose stamp may not be the arrival of their first token: no stamp, or more bytes came behind it."""
     tokens, reads = record.token_reads, record.reads
     if not tokens:
@@ -155,6 +155,8 @@ def doubtful(record: StreamRecord) -> list[int]:
         found.update(read for read, count in Counter(tokens).items() if count > 1)
     if record.end_ns == reads.at_ns[tokens[0]] and record.outcome not in (Outcome.CANCELLED, Outcome.INCOMPLETE):
         found.add(tokens[0])
+    if crowded:
+        found.update(set(crowded) & set(tokens))
     return sorted(found)
 
 

@@ -40,9 +40,9 @@ class Waits(msgspec.Struct, frozen=True):
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One stream. A field whose event did not happen is absent.
 
-    `start_ns` and `intended_ns` (when an open loop wanted the stream to start) are epoch ns. `dns_ns`, `connect_ns`,
-    `tunnel_ns`, `tls_ns` and `handshake_ns` (TCP's own handshake, measured by the kernel) are durations.
-    Every other `*_ns` is ns since `start_ns`.
+    `start_ns` and `intended_ns` (when an open loop, or a user of shared connections, wanted the stream to start) are
+    epoch ns. `dns_ns`, `connect_ns`, `tunnel_ns`, `tls_ns` and `handshake_ns` (TCP's own handshake, measured by the
+    kernel) are durations. Every other `*_ns` is ns since `start_ns`.
 
     `warmup` marks a stream that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this
     client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it.

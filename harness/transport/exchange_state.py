@@ -86,6 +86,11 @@ class ExchangeState:
         self._only_in(Phase.OPENING)
         self.capture.method, self.capture.url, self.capture.start_ns = method, url, at_ns
 
+    def wanted(self, at_ns: int) -> None:
+        """The stream was wanted at this time; it may have to wait for room on a shared connection."""
+        self._only_in(Phase.OPENING)
+        self.capture.wanted_ns = at_ns
+
     def prepared(self, request: bytes, at_ns: int, *, reused: bool) -> None:
         """The request is ready, and the exchange starts: preparing it took time that is not the endpoint's."""
         self._only_in(Phase.OPENING)
@@ -118,9 +123,19 @@ class ExchangeState:
         """Reads whose bytes a fast path has taken; the wire is not kept."""
         self.capture.reads += reads
 
+    def plain_read(self, read: Read) -> int:
+        """The same for one read. Returns its number."""
+        self.capture.reads.append(read)
+        return len(self.capture.reads) - 1
+
+    def crowded(self) -> None:
+        """In the read that comes next, bytes of other streams came behind the bytes of this stream."""
+        self.capture.crowded.append(len(self.capture.reads))
+
     def forget_reads(self, before: int) -> None:
         """The first reads did not belong to this response (HTTP/2: SETTINGS, or the rest of an earlier stream)."""
         del self.capture.reads[:before]
+        self.capture.crowded = [read - before for read in self.capture.crowded if read >= before]
         if self.capture.wire is not None:
             del self.capture.wire[:before]
 

@@ -77,17 +77,18 @@ class CaptureTransport(httpx.BaseTransport):
                 connection.settimeout(left_of(earlier(prepared.write_timeout_s, deadline_s)))
                 connection.send(payload)
         except (OSError, UnicodeError) as error:
-            failure = connect_failure(error, to.origin, proxy, self._connector.unix_socket)
-            state.end(failure.end, failure.detail, Actor.CONNECTOR)
-            state.ended_at(time.time_ns())
-            raise failure.error from error
+            raise self._failed(error, state, to.origin, proxy) from error
         state.sent(time.time_ns())
-        leave = None
-        if prepared.leave_after is not None:
-            after_s, how = prepared.leave_after
-            leave = time.monotonic() + after_s, how
-        limits = Limits(prepared.read_timeout_s, deadline_s, leave)
-        return Exchange(connection, state, parser, self._driver, limits, pool)
+        return Exchange(connection, state, parser, self._driver, limits_of(prepared), pool)
+
+    def _failed(
+        self, error: OSError | UnicodeError, state: ExchangeState, origin: Origin, proxy: Proxy | None
+    ) -> httpx.TransportError:
+        """End an exchange whose request could not be sent. Returns what to raise."""
+        failure = connect_failure(error, origin, proxy, self._connector.unix_socket)
+        state.end(failure.end, failure.detail, Actor.CONNECTOR)
+        state.ended_at(time.time_ns())
+        return failure.error
 
     def _connect(
         self,
@@ -149,6 +150,15 @@ class CaptureTransport(httpx.BaseTransport):
     def _is_open(self, connection: Connection) -> bool:
         """Whether a kept connection can be used again."""
         return connection.idle
+
+
+def limits_of(prepared: PreparedRequest) -> Limits:
+    """The limits of a response whose request has just been sent."""
+    leave = None
+    if prepared.leave_after is not None:
+        after_s, how = prepared.leave_after
+        leave = time.monotonic() + after_s, how
+    return Limits(prepared.read_timeout_s, prepared.deadline_s, leave)
 
 
 def unpacked(capture: Capture, arrivals: Arrivals) -> Capture:

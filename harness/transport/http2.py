@@ -1,7 +1,8 @@
 """HTTP/2 over the same connections and exchanges as HTTP/1.1: every read with its kernel stamp.
 
 A token costs as much CPU as over HTTP/1.1, a stream about 0.15 ms more for its two heads (`make bench A=http2`). A
-client has one stream at a time. Its connection is kept for the next stream, also when a stream was reset.
+client has one stream at a time. Its connection is kept for the next stream, also when a stream was reset. For many
+streams at a time on one connection see http2_shared.py.
 """
 
 import ssl
@@ -48,22 +49,11 @@ class Http2Transport(CaptureTransport):
         state: ExchangeState,
     ) -> tuple[bytes, Parser]:
         session = Session() if connection is None else self._sessions[connection]
-        to, own = prepared.to, _fields(prepared)
-        request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + prepared.body
-        authority = next((value for name, value in prepared.fields if name.lower() == b"host"), to.host)
-        fields = [
-            (b":method", prepared.method.encode("ascii")),
-            (b":authority", authority),
-            (b":scheme", to.url.raw_scheme),
-            (b":path", to.target),
-            *own,
-        ]
+        request, fields = request_of(prepared)
         try:
             parser = StreamParser(state, session, fields, prepared.body)
         except h2.exceptions.ProtocolError as error:
-            detail = f"the request is not valid HTTP/2: {error}"
-            state.end(End.MALFORMED, detail, Actor.CONNECTOR)
-            raise httpx.LocalProtocolError(detail) from error
+            raise not_valid(error, state) from error
         payload = parser.outgoing()
         state.prepared(request, time.time_ns(), reused=connection is not None)
         return payload, parser
@@ -89,5 +79,24 @@ class Http2Transport(CaptureTransport):
         return False
 
 
-def _fields(prepared: PreparedRequest) -> list[tuple[bytes, bytes]]:
-    return [(lower, value) for name, value in prepared.fields if (lower := name.lower()) not in _HOP_BY_HOP]
+def request_of(prepared: PreparedRequest) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The request as a capture shows it, and its fields with the pseudo-header fields (RFC 9113 section 8.3.1)."""
+    to = prepared.to
+    own = [(lower, value) for name, value in prepared.fields if (lower := name.lower()) not in _HOP_BY_HOP]
+    request = b"\r\n".join([name + b": " + value for name, value in own]) + b"\r\n\r\n" + prepared.body
+    authority = next((value for name, value in prepared.fields if name.lower() == b"host"), to.host)
+    fields = [
+        (b":method", prepared.method.encode("ascii")),
+        (b":authority", authority),
+        (b":scheme", to.url.raw_scheme),
+        (b":path", to.target),
+        *own,
+    ]
+    return request, fields
+
+
+def not_valid(error: h2.exceptions.ProtocolError, state: ExchangeState) -> httpx.LocalProtocolError:
+    """End an exchange whose request HTTP/2 does not allow. Returns what to raise."""
+    detail = f"the request is not valid HTTP/2: {error}"
+    state.end(End.MALFORMED, detail, Actor.CONNECTOR)
+    return httpx.LocalProtocolError(detail)

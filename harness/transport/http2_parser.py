@@ -22,7 +22,7 @@ from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
 
 # Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
 MAX_ASIDE_BYTES: Final = 256 * 1024
-_SETTLE_BYTES: Final = WINDOW_BYTES // 8  # most DATA of the fast path before h2 has to account for it, see _settle
+SETTLE_BYTES: Final = WINDOW_BYTES // 8  # most DATA of the fast path before h2 has to account for it, see _settle
 _LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
 _STATUS: Final = re.compile("[2-5][0-9][0-9]")
 
@@ -44,9 +44,9 @@ class StreamParser:
         self.done = False
         self.keep_alive = False
         self.session = session
-        self._stream = session.open(fields, ended=not body)
-        self._unsent = session.send(self._stream, body)
-        self._over = False
+        self.stream = session.open(fields, ended=not body)
+        self._unsent = session.send(self.stream, body)
+        self.over = False  # neither side may send more on the stream
         self._read = 0
         self._bytes = 0
         self._body_bytes = 0
@@ -85,16 +85,14 @@ class StreamParser:
                 if not self.done:
                     self._take(event)
             if self._unsent and not self.done:
-                self._unsent = self.session.send(self._stream, self._unsent)
+                self._unsent = self.session.send(self.stream, self._unsent)
         except h2.exceptions.DenialOfServiceError:
             self._end(End.TOO_LARGE, f"the answer has header fields of more than {MAX_HEADERS_BYTES:,} bytes")
         except h2.exceptions.ProtocolError as error:
             self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.broken_hint}")
         self._check_bounds()
-        self.keep_alive = self._over and not self._unsent and self.session.usable
-        capture = self.capture
-        plain = capture.head is not None and not self.done and not self._sized and self.session.between_frames
-        self._plain = b"\0\0" + self._stream.to_bytes(4) if plain else b""
+        self.keep_alive = self.over and not self._unsent and self.session.usable
+        self._plain = b"\0\0" + self.stream.to_bytes(4) if self._may_be_plain else b""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
         """The fast path of `feed`, at a fraction of the cost, for reads from number `read` on that are `plain` each.
@@ -134,17 +132,17 @@ class StreamParser:
 
     def outgoing(self) -> bytes:
         """The bytes to send now: acknowledgements, window updates, and the rest of the request."""
-        if self._unsettled > _SETTLE_BYTES:
+        if self._unsettled > SETTLE_BYTES:
             self._settle()
         return self.session.outgoing()
 
     def cancel(self) -> bytes:
         """RST_STREAM, which ends the stream and not the connection; empty when the stream has ended."""
-        if self._over or self.done:
+        if self.over or self.done:
             return b""
         self._settle()
-        self.session.reset(self._stream)
-        self._over, self._unsent = True, b""
+        self.session.reset(self.stream)
+        self.over, self._unsent = True, b""
         self.keep_alive = self.session.usable
         return self.session.outgoing()
 
@@ -156,14 +154,16 @@ class StreamParser:
     def _settle(self) -> None:
         """Account to h2 for the DATA that only the fast path has seen, so that its flow control stays right."""
         size, self._unsettled = self._unsettled, 0
-        self.session.skip(self._stream, size)
+        self.session.skip(self.stream, size)
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
             self.session.leaving = True
-            untouched = " before it took this request" if (event.last_stream_id or 0) < self._stream else ""
-            self._end(End.CLOSED, f"the server ended the connection{untouched}: {_name(event.error_code)} (GOAWAY)")
-        elif getattr(event, "stream_id", None) != self._stream:
+            untouched = " before it took this request" if (event.last_stream_id or 0) < self.stream else ""
+            self._end(
+                End.CLOSED, f"the server ended the connection{untouched}: {error_name(event.error_code)} (GOAWAY)"
+            )
+        elif getattr(event, "stream_id", None) != self.stream:
             return
         elif isinstance(event, h2.events.DataReceived):
             if event.data:
@@ -173,11 +173,11 @@ class StreamParser:
         elif isinstance(event, h2.events.ResponseReceived):
             self._begin(event)
         elif isinstance(event, h2.events.StreamEnded):
-            self._over = True
+            self.over = True
             self._end(End.COMPLETE, None)
         elif isinstance(event, h2.events.StreamReset):
-            self._over = True
-            self._end(End.RESET, f"the stream was reset by the server: {_name(event.error_code)} (RST_STREAM)")
+            self.over = True
+            self._end(End.RESET, f"the stream was reset by the server: {error_name(event.error_code)} (RST_STREAM)")
 
     def _begin(self, event: h2.events.ResponseReceived) -> None:
         fields = tuple((bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in event.headers)
@@ -190,8 +190,18 @@ class StreamParser:
         self._state.head(head, Framing.STREAM, 0)
         self._sized = self.capture.method == "HEAD" or head.get("content-length") is not None
 
+    @property
+    def _may_be_plain(self) -> bool:
+        """Whether a DATA frame may come that does nothing but continue the body."""
+        return self.capture.head is not None and not self.done and not self._sized and self.session.between_frames
+
+    @property
+    def _stray_bytes(self) -> int:
+        """Since the stream was opened."""
+        return self.session.stray_bytes - self._strays
+
     def _check_bounds(self) -> None:
-        strays = self.session.stray_bytes - self._strays
+        strays = self._stray_bytes
         aside = self._bytes - self._frame_bytes - strays
         if self.capture.head is None and aside > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
@@ -227,7 +237,7 @@ def _cut(data: bytes, plain: bytes) -> list[bytes]:
     return parts
 
 
-def _name(code: h2.errors.ErrorCodes | int | None) -> str:
+def error_name(code: h2.errors.ErrorCodes | int | None) -> str:
     try:
         return h2.errors.ErrorCodes(code or 0).name
     except ValueError:

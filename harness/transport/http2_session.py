@@ -24,9 +24,9 @@ MAX_HEADERS_BYTES: Final = 64 * 1024
 _DEFAULT_WINDOW_BYTES: Final = 65_535
 _DATA: Final = 0x0
 _SETTINGS: Final = 0x4
-_GOAWAY: Final = 0x7
-_HEADER_BLOCKS: Final = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
-_END_HEADERS: Final = 0x4
+GOAWAY: Final = 0x7
+HEADER_BLOCKS: Final = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
+END_HEADERS: Final = 0x4
 _CANCEL: Final = h2.errors.ErrorCodes.CANCEL
 _ZEROS: Final = bytes(MAX_FRAME_BYTES)
 
@@ -71,6 +71,10 @@ class Session:
         """Whether the next byte begins a frame that is not bound to be a CONTINUATION."""
         return not self._rest and not self._in_headers
 
+    def may_begin(self, data: bytes) -> bool:
+        """Whether a peer that speaks HTTP/2 may begin with these bytes: with SETTINGS, RFC 9113 section 3.4."""
+        return data[3] == _SETTINGS
+
     def open(self, fields: Fields, *, ended: bool) -> int:
         """Open a stream with the request's head; returns its number. Raises ProtocolError on forbidden fields."""
         stream = self._h2.get_next_available_stream_id()
@@ -94,7 +98,7 @@ class Session:
         try:
             while len(data) - at >= HEADER_BYTES:
                 size = int.from_bytes(data[at : at + 3])
-                if not self.heard and data[3] != _SETTINGS:  # RFC 9113 section 3.4
+                if not self.heard and not self.may_begin(data):
                     raise h2.exceptions.ProtocolError(f"it begins with {data[:24]!r}")
                 if size > MAX_FRAME_BYTES:
                     raise h2.exceptions.FrameTooLargeError(f"a frame of {size:,} bytes, of at most {MAX_FRAME_BYTES:,}")
@@ -119,9 +123,9 @@ class Session:
     def _lets_go_on(self, frame: bytes) -> bool:
         """Whether this is a GOAWAY without error whose last stream includes ours (RFC 9113 section 6.8)."""
         kind, flags = frame[3:5]
-        if kind in _HEADER_BLOCKS:
-            self._in_headers = not flags & _END_HEADERS
-        if kind != _GOAWAY or self._in_headers or len(frame) < HEADER_BYTES + 8:
+        if kind in HEADER_BLOCKS:
+            self._in_headers = not flags & END_HEADERS
+        if kind != GOAWAY or self._in_headers or len(frame) < HEADER_BYTES + 8:
             return False
         stream, last, code = (int.from_bytes(frame[at : at + 4]) for at in (5, 9, 13))
         return not stream and not code and last & 0x7FFFFFFF >= self._h2.highest_outbound_stream_id

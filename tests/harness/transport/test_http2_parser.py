@@ -427,7 +427,7 @@ def test_nothing_can_tell_the_fast_path_from_the_slow_one(
         assert getattr(fast.capture, name) == getattr(slow.capture, name), name
     assert fast.keep_alive == slow.keep_alive
     assert fast.outgoing() == slow.outgoing()
-    if not slow.session.leaving and not slow._over:
+    if not slow.session.leaving and not slow.over:
         rooms = [parser.session._h2.remote_flow_control_window(1) for parser in (slow, fast)]
         assert rooms[0] == rooms[1]
 
