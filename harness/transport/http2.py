@@ -74,6 +74,9 @@ class Http2Transport(CaptureTransport):
                 data = connection.leftovers()
                 if data is None or (data and not session.absorb(data)):
                     return False
+                if connection.registration is not None:
+                    # What its thread has not read yet comes before the next response, where it does no harm.
+                    return session.usable
         except OSError:
             pass
         return False
