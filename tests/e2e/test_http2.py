@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from subprocess import CompletedProcess
 from typing import NamedTuple
 from uuid import uuid4
@@ -19,7 +21,9 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.rundir.runs import RecordReader
 from streamgauge.transport.connection import Close
+from streamgauge.transport.native import SWITCH
 from streamgauge.transport.tls import tls_context
+from streamgauge.units import MS
 from streamgauge.wire import End, Framing
 from tests.e2e.conftest import NGINX, _wait_for, free_port
 
@@ -27,7 +31,8 @@ CONF = """
 daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
 events {{ worker_connections 512; }}
 http {{
-  access_log off;
+  log_format numbers '$connection';
+  access_log {dir}/access.log numbers;
   client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
   ssl_certificate {dir}/chain.pem; ssl_certificate_key {dir}/key.pem;
@@ -197,6 +202,45 @@ def test_a_load_of_many_streams_has_each_token_once_and_after_it_was_written(
             assert all(lag >= 0 for lag in record.reads.lag_ns)
     assert {record.stamp_source for record in whole} <= {"kernel", "mixed"}
     assert "kernel" in {record.stamp_source for record in whole}
+
+
+@pytest.mark.parametrize("reader", ["native", "python"])
+def test_forty_users_share_four_connections(
+    streamgauge: Run, front: Front, mock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """Some users leave early: that ends their own streams only."""
+    monkeypatch.setenv(SWITCH, reader)
+    log = front.directory / "access.log"
+    before = len(log.read_text())
+    done = streamgauge(
+        "load", front.plain + CHAT, "--http2", "--connections", "4", "--users", "40", "--duration", "3s",
+        "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock, "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = list(RecordReader(tmp_path))
+    assert {record.outcome for record in records} == {Outcome.OK, Outcome.CANCELLED}
+    assert len({record.id for record in records}) == len(records) >= 40
+    streams = Counter(log.read_text()[before:].split())
+    assert sum(count > 1 for count in streams.values()) == 4, "one more had the request that tried the endpoint"
+    assert sum(not record.reused for record in records) == 4
+    late_ns = []
+    with MockControl(mock) as ledger:
+        for record in records:
+            written = ledger.entries(record.id)[0].token_ns()
+            arrived = [record.start_ns + record.reads.at_ns[read] for read in record.token_reads]
+            assert len(arrived) == len(written) or record.outcome is Outcome.CANCELLED
+            assert all(there <= here for there, here in zip(written, arrived, strict=False))
+            assert record.intended_ns is not None
+            assert record.intended_ns <= record.start_ns
+            late_ns.append(arrived[0] - written[0])
+    assert median(late_ns) < 50 * MS
+
+
+@pytest.mark.parametrize("options", [["--connections", "2"], ["--http2", "--connections", "0"]])
+def test_connections_need_http2_and_a_number(streamgauge: Run, front: Front, options: list[str]) -> None:
+    done = streamgauge("load", front.plain + CHAT, *options)
+    assert done.returncode == 2
+    assert "--connections" in done.stderr
 
 
 def test_a_patched_process_reads_two_streams_at_once(front: Front) -> None:
