@@ -30,7 +30,7 @@ enum {
     FIRST_SLOTS = 64,
     STACK_BYTES = 256 * 1024,
     MANY = 16,                  /* with so many sockets the thread pauses between two batches */
-    COLLECT_NS = 500 * 1000,    /* for so long: a wake-up costs as much as reading from several sockets */
+    COLLECT_NS = 1000 * 1000,   /* for so long: a wake-up costs as much as reading from several sockets */
     LOOK_MS = 4,                /* but it looks at all sockets so often, also while nothing comes */
     SLICE_NS = 200 * 1000, /* a thread with a short slice is run sooner when it wakes (EEVDF, Linux 6.12) */
 };
