@@ -460,7 +460,7 @@ static void *run(void *argument) {
     const struct timespec collect = {.tv_nsec = COLLECT_NS};
     improve_scheduling(r);
     sem_post(&r->settled);
-    prctl(PR_SET_TIMERSLACK, 1UL); /* a pause must not last longer than it says */
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* a pause must not last longer than it says */
     while (!atomic_load(&r->stopping)) {
         int64_t look_ns = clock_ns(CLOCK_REALTIME);
         int reports = epoll_wait(r->poll, events, BATCH, atomic_load(&r->watching) ? LOOK_MS : -1);

@@ -67,7 +67,9 @@ def main() -> int:
                 done = run(tool, program, tool.streams, seed, scarcity)
                 failed += done.returncode != 0
                 verdict = "clean" if done.returncode == 0 else f"FAILED with code {done.returncode}"
-                print(f"{name}: {verdict}: {(done.stdout or done.stderr).strip()}", flush=True)
+                print(f"{name}: {verdict}: {done.stdout.strip()}", flush=True)
+                if done.returncode != 0:
+                    print(done.stderr.strip(), flush=True)
     return failed
 
 
