@@ -23,6 +23,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile
 from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
+from streamgauge.scenarios.turns import turns
 from streamgauge.units import SECOND, ns_to_ms
 from streamgauge.version import __version__
 
@@ -97,6 +98,7 @@ class Shipper:
     def _finish(self) -> None:
         """Stop the users, send the rest of the records, and report to the master that there are no more."""
         self._runner.stop()
+        turns().finish()  # streams that have ended wait there for being recorded
         self._finishing = True
         printed_ns = began_ns = time.monotonic_ns()
         while not self._closed and (now_ns := time.monotonic_ns()) < began_ns + _LONGEST_WAIT_NS:

@@ -46,7 +46,6 @@ from streamgauge.units import MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
 _task_log = logging.getLogger("locust.user.task")
-_ids = random.Random()
 REFUSED_S = 0.5
 """A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
 
@@ -113,6 +112,7 @@ class StreamingUser(User):
         self.client = client_for(self.target, WORKLOAD.connections)
         self._stencil = Stencil.of(self.client.prepare(self.target.request(MARK)))
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
+        self._ids = random.Random()
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
         if StreamingUser.recorder is None:
@@ -175,7 +175,7 @@ class StreamingUser(User):
 
     def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
         """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated."""
-        stream_id = f"{_ids.getrandbits(48):012x}"
+        stream_id = f"{self._ids.getrandbits(48):012x}"
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:

@@ -25,12 +25,6 @@ MOST_LATER: Final = 4096
 MOST_LATER_BYTES: Final = 64 * MIB
 """With more finished streams to record, nobody is woken before some are recorded: the users wait, and it is counted."""
 
-GATHER_S: Final = 0.25
-"""Finished streams wait for each other so long, and are then recorded one after the other: the code for that is in the
-processor's caches, which halves its cost.
-"""
-ENOUGH: Final = 64
-"""So many finished streams do not wait for more."""
 _RETRY_S: Final = 0.001
 
 Work = Callable[[], object]
@@ -39,7 +33,7 @@ Work = Callable[[], object]
 class Turns:
     """The work of one hub. All of it runs in the hub itself and must not block."""
 
-    def __init__(self, hub: Hub, gather_s: float = GATHER_S) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._soon: deque[Work] = deque()
         self._later: deque[tuple[int, int, Work]] = deque()  # when it was put here (monotonic ns), bytes, work
@@ -48,8 +42,6 @@ class Turns:
         self._now = hub.loop.timer(0)
         # With a repeat and `again`: libev starts a timer that has fired once without its delay.
         self._retry = hub.loop.timer(_RETRY_S, _RETRY_S)
-        self._gather = hub.loop.timer(gather_s, gather_s)
-        self._recording = False  # enough streams have gathered, or they have waited long enough
         self._next_start_ns: int | None = None
         self._behind = Histogram()
         self._held = 0
@@ -63,10 +55,7 @@ class Turns:
         """Do this when there is time. It keeps `size` bytes in memory until then."""
         self._later.append((time.monotonic_ns(), size, work))
         self._later_bytes += size
-        if self._is_full or len(self._later) >= ENOUGH:
-            self._record()
-        elif not self._recording and not self._gather.active:
-            self._gather.again(self._record)
+        self._schedule()
 
     def announce_start(self, start_ns: int | None) -> None:
         """Begin no work just before `start_ns` (epoch ns), because a stream must start then. None cancels this."""
@@ -90,11 +79,6 @@ class Turns:
         """How often a user had to wait, because too many finished streams waited for being recorded."""
         return self._held
 
-    def _record(self) -> None:
-        self._gather.stop()
-        self._recording = True
-        self._schedule()
-
     def _schedule(self) -> None:
         if not (self._now.active or self._retry.active):
             self._now.start(self._turn)
@@ -106,11 +90,10 @@ class Turns:
         self._retry.stop()
         if self._soon and not self._is_full:
             self._do(self._soon.popleft())
-        elif self._later and self._recording:
+        elif self._later:
             self._held += bool(self._soon)
             self._record_one()
-        self._recording = self._recording and bool(self._later)
-        if self._soon or self._recording:
+        if self._soon or self._later:
             self._schedule()
 
     @property

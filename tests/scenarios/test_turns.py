@@ -8,7 +8,7 @@ from functools import partial
 import gevent
 import pytest
 
-from streamgauge.scenarios.turns import ENOUGH, GUARD_NS, MOST_LATER, MOST_LATER_BYTES, MOST_SOON, Turns
+from streamgauge.scenarios.turns import GUARD_NS, MOST_LATER, MOST_LATER_BYTES, MOST_SOON, Turns
 from streamgauge.units import SECOND
 
 PATIENCE_S = 20.0
@@ -17,7 +17,7 @@ A_WHILE_S = 0.02  # in which work that must wait would have been done
 
 @pytest.fixture
 def work() -> Turns:
-    return Turns(gevent.get_hub(), gather_s=0.0001)
+    return Turns(gevent.get_hub())
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -54,23 +54,6 @@ def test_work_may_make_more_work(work: Turns) -> None:
     done: list[str] = []
     work.soon(lambda: work.later(lambda: work.soon(partial(done.append, "last")), 1))
     until(lambda: done == ["last"])
-
-
-def test_finished_streams_gather_and_are_recorded_together() -> None:
-    work = Turns(gevent.get_hub(), gather_s=0.05)
-    done: list[int] = []
-    began_s = time.monotonic()
-    work.later(lambda: done.append(1), 1)
-    until(lambda: done == [1])
-    assert time.monotonic() - began_s > 0.045, "a single stream waits for others"
-
-    patient = Turns(gevent.get_hub(), gather_s=1000.0)
-    for number in range(ENOUGH):
-        patient.later(partial(done.append, number), 1)
-    until(lambda: len(done) == 1 + ENOUGH)
-    patient.later(partial(done.append, 0), 1)
-    gevent.sleep(A_WHILE_S)
-    assert len(done) == 1 + ENOUGH, "the next stream gathers again"
 
 
 def test_no_work_begins_just_before_a_start(work: Turns) -> None:
@@ -154,7 +137,7 @@ def test_finish_records_all_at_once(work: Turns) -> None:
 def test_after_finish_the_hub_has_nothing_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = io.StringIO()
     monkeypatch.setattr(gevent.get_hub(), "exception_stream", printed)
-    work = Turns(gevent.get_hub(), gather_s=0.001)
+    work = Turns(gevent.get_hub())
     work.later(list, 1)
     work.finish()
     gevent.sleep(A_WHILE_S)
