@@ -89,7 +89,9 @@ def _streamgauge(job: Job) -> list[Command]:
         "--users", str(job.streams), "--warmup", f"{job.scenario.settle_s + SPAWN_S:g}s", "--duration", "1h",
         "--out", str(job.folder / RUN),
     ]  # fmt: skip
-    load += ["--insecure"] * (job.scenario.path is Protocol.TLS) + ["--http2"] * (job.scenario.path is Protocol.HTTP2)
+    load += ["--insecure"] * (job.scenario.path is Protocol.TLS) + ["--http2", "--connections", "4"] * (
+        job.scenario.path is Protocol.HTTP2
+    )
     if not job.scenario.workers:
         return [[*load, "--scenario", str(HERE / "locust_streamgauge.py")]]
     workers = [[*program, "load", "--worker", "127.0.0.1"] for _ in range(job.scenario.workers)]

@@ -103,7 +103,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "http2",
-        "As aligned, over HTTP/2 in clear text. The C floor reads the same streams over HTTP/1.1.",
+        "As aligned, over HTTP/2 in clear text, by streamgauge over four connections. The C floor reads over HTTP/1.1.",
         (100,),
         (FLOOR, OURS, "httpx"),
         path=Path.HTTP2,
