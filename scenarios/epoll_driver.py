@@ -26,6 +26,9 @@ from streamgauge.transport.exchange import Exchange
 # With fewer responses than this, the hub wakes up for each read: a millisecond of collecting would save nothing.
 MANY = 16
 COLLECT_S = 0.001
+# While exchanges wait, all sockets are looked at so often, also when nothing comes: each read then tells to these few
+# milliseconds since when its socket was empty.
+LOOK_S = 0.004
 
 _epoll: Callable[[], Any] = get_original("select", "epoll")  # gevent's patching takes epoll out of the select module
 
@@ -50,6 +53,7 @@ class EpollDriver:
         self._readable = hub.loop.io(self._epoll.fileno(), 1)  # an epoll descriptor is readable when any of its own is
         self._timer = hub.loop.timer(COLLECT_S, COLLECT_S)
         self._readable.start(self._wake)
+        self._look = hub.loop.timer(LOOK_S, LOOK_S)
         self._polled_ns = time.time_ns()  # when all sockets were looked at for the last time
 
     def drive(self, exchange: Exchange) -> None:
@@ -78,6 +82,8 @@ class EpollDriver:
         self._watched[descriptor] = watched
         try:
             self._epoll.register(descriptor, select.EPOLLIN)
+            if not self._look.active:
+                self._look.again(self._collect)
             if wait_s is not None:
                 timer.start(look_at_the_time, look_at_the_time)
             watched.done.get()
@@ -96,6 +102,8 @@ class EpollDriver:
     def _collect(self) -> None:
         """Read once from each socket that has bytes; a greenlet whose exchange is satisfied gets its turn."""
         self._timer.stop()
+        if not self._watched:
+            self._look.stop()
         empty_ns, self._polled_ns = self._polled_ns, time.time_ns()
         try:
             for descriptor, _ in self._epoll.poll(0, len(self._watched) + 1):

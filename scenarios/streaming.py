@@ -247,8 +247,7 @@ class StreamingUser(User):
             asked_output_tokens=prepared.prompt.output_tokens,
         )
         if reads := doubtful(record, capture.crowded):
-            loop_lag = None if native_driver() else self._loop_lag
-            record.waits = Waits(reads, [_waited_ns(record, read, answer, loop_lag) for read in reads])
+            record.waits = Waits(reads, [_waited_ns(record, read, answer) for read in reads])
         self._recorder.add(record)
         show_live(record)
         return record
@@ -268,18 +267,13 @@ class StreamingUser(User):
         )
 
 
-def _waited_ns(record: StreamRecord, read: int, answer: Answer, loop_lag: LoopLag | None) -> int:
-    """How long before the stamp of a read its first byte may have arrived.
-
-    The time since which the socket was not known to be empty is one bound. Where the event loop reads, its lag is
-    another, and the smaller one counts: an idle loop looks at its sockets only when something arrives.
+def _waited_ns(record: StreamRecord, read: int, answer: Answer) -> int:
+    """How long before the stamp of a read its first byte may have arrived: since the socket was last known to be empty,
+    or since the stream's start.
     """
-    at_ns, lag_ns = record.start_ns + record.reads.at_ns[read], record.reads.lag_ns[read]
+    at_ns = record.reads.at_ns[read]
     empty_ns = answer.empty_ns(read)
-    since_empty_ns = at_ns if empty_ns is None else max(at_ns - empty_ns, 0)
-    if loop_lag is None or since_empty_ns <= PERIOD_NS:
-        return since_empty_ns
-    return min(max(loop_lag.waited_ns(at_ns + lag_ns), lag_ns), since_empty_ns)
+    return at_ns if empty_ns is None else min(max(record.start_ns + at_ns - empty_ns, 0), at_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:

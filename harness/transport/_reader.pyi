@@ -6,6 +6,8 @@ epoch times (`time.time_ns`).
 
 from typing import Final, NamedTuple, Protocol, TypedDict, final
 
+VERSION: Final[int]
+
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
 

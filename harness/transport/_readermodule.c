@@ -12,7 +12,10 @@
 
 #include "reader_core.h"
 
-enum { READY_AT_ONCE = 256 };
+enum {
+    READY_AT_ONCE = 256,
+    VERSION = 2, /* of what Python and this file expect of each other; native.py has the same number */
+};
 
 typedef struct {
     PyObject_HEAD struct reader *reader; /* NULL when it is closed */
@@ -312,7 +315,8 @@ PyMODINIT_FUNC PyInit__reader(void) {
         Py_XDECREF(value);
     }
     failed = failed || PyModule_AddObjectRef(module, "Reader", type) ||
-             PyModule_AddObjectRef(module, "Taken", (PyObject *)taken_type);
+             PyModule_AddObjectRef(module, "Taken", (PyObject *)taken_type) ||
+             PyModule_AddIntConstant(module, "VERSION", VERSION);
     Py_XDECREF(type);
     if (failed) Py_CLEAR(module);
     return module;

@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 # STREAMGAUGE_READER=python switches the native reader off: for comparisons and tests.
 SWITCH: Final = "STREAMGAUGE_READER"
+VERSION: Final = 2
+"""What this package expects of the native reader; _readermodule.c has the same number."""
 _NOT_BUILT: Final = (
     "the native reader was not built when Streamgauge was installed: install a C compiler and Python's headers "
     "(Debian, Ubuntu: apt-get install gcc python3-dev), then install Streamgauge again (pip install --force-reinstall)"
@@ -26,7 +29,7 @@ def load(environment: Mapping[str, str], platform: str = sys.platform) -> "tuple
     if platform != "linux":
         return None, "the native reader needs Linux (epoll, eventfd, timerfd)"
     try:
-        from streamgauge.transport._reader import Reader
+        _reader = import_module("streamgauge.transport._reader")
     except ModuleNotFoundError:
         return None, _NOT_BUILT
     except ImportError as error:
@@ -34,7 +37,9 @@ def load(environment: Mapping[str, str], platform: str = sys.platform) -> "tuple
             None,
             f"the native reader does not load: {error}; install Streamgauge again (pip install --force-reinstall)",
         )
-    return Reader, None
+    if getattr(_reader, "VERSION", None) != VERSION:
+        return None, "the native reader was built from other sources: install Streamgauge again (`make` in a checkout)"
+    return _reader.Reader, None
 
 
 READER, WHY_NOT = load(os.environ)

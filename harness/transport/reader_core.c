@@ -307,6 +307,7 @@ static void receive(struct reader *r, struct slot *s) {
     } control;
     struct msghdr message = {
         .msg_iov = into, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
+    int64_t before_ns = clock_ns(CLOCK_REALTIME);
     ssize_t got = recvmsg(s->fd, &message, MSG_DONTWAIT);
     if (got <= 0) {
         if (!got) end(r, s, 0);
@@ -329,7 +330,7 @@ static void receive(struct reader *r, struct slot *s) {
     int64_t looked_ns = r->looked_ns > s->added_ns ? r->looked_ns : 0;
     int64_t empty_ns = s->drained_ns > looked_ns ? s->drained_ns : looked_ns;
     s->notes[s->count++] = (struct read_note){stamped ? t_ns : user_ns, user_ns, empty_ns, (uint32_t)size, stamped};
-    if (size < free_bytes + OFFER_BYTES) s->drained_ns = user_ns; /* all that had come was taken */
+    if (size < free_bytes + OFFER_BYTES) s->drained_ns = before_ns; /* all that had come was taken */
     s->bytes += size;
     s->last_ns = r->now_ns;
     atomic_fetch_add_explicit(&r->stored, size + sizeof *s->notes, memory_order_relaxed);
