@@ -262,6 +262,7 @@ class Exchange(httpx.SyncByteStream):
             self.parse_now()
         left_s = self.silence_left_s
         if left_s is not None and left_s <= 0 and self._connection is not None:
+            self._parse_stored()  # the head may be among the reads whose parsing was put off
             missing = "answer" if self.capture.head is None else "byte"
             self._stop(End.TIMEOUT, f"no {missing} came for {self.limits.silence_s:.1f} s")
         waits = (

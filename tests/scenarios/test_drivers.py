@@ -184,10 +184,10 @@ def test_bytes_put_the_end_by_silence_off(driver: Driver) -> None:
     pauses = [threading.Event() for _ in range(6)]
     for number, pause in enumerate(pauses):
         steps += [token(str(number)), pause]
-    with WireServer([*steps, DONE]) as server, StreamClient(driver=driver, read_timeout_s=0.4) as client:
+    with WireServer([*steps, DONE]) as server, StreamClient(driver=driver, read_timeout_s=1.5) as client:
         greenlet = gevent.spawn(fetch, client, server.url)
         for pause in pauses:
-            gevent.sleep(0.1)
+            gevent.sleep(0.3)
             pause.set()
         greenlet.join(PATIENCE_S)
     assert greenlet.value.outcome is Outcome.OK
