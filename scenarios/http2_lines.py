@@ -105,13 +105,9 @@ class Line:
             if exchange.satisfied:
                 return
             waiter = self._waiting[stream] = Waiter(self._hub)
-            timer = self._hub.loop.timer(wait_s or 0)
-            if wait_s is not None:
-                timer.start(waiter.switch, None)
             try:
-                waiter.get()
+                _sleep(self._hub, waiter, wait_s)
             finally:
-                timer.close()
                 if self._waiting.get(stream) is waiter:
                     del self._waiting[stream]
 
@@ -331,13 +327,9 @@ class Lines:
     def _wait_for_room(self, deadline_s: float | None) -> None:
         waiter = Waiter(self._hub)
         self._queue.append(waiter)
-        timer = self._hub.loop.timer(max(left_of(deadline_s) or 0, 0))
-        if deadline_s is not None:
-            timer.start(waiter.switch, None)
         try:
-            waiter.get()
+            _sleep(self._hub, waiter, left_of(deadline_s))
         finally:
-            timer.close()
             with suppress(ValueError):
                 self._queue.remove(waiter)
 
@@ -371,6 +363,17 @@ class SharedTransport(CaptureTransport):
 
     def close(self) -> None:
         """Nothing to close: the lines are the process's."""
+
+
+def _sleep(hub: Hub, waiter: Waiter, wait_s: float | None) -> None:
+    """Sleep until the waiter is switched to, or for `wait_s` seconds at most; None is no limit."""
+    timer = hub.loop.timer(wait_s or 0)
+    if wait_s is not None:
+        timer.start(waiter.switch, None)
+    try:
+        waiter.get()
+    finally:
+        timer.close()
 
 
 def _broke(error: OSError, exchange: Exchange) -> None:

@@ -2,7 +2,7 @@
 
 Two kinds of work wait here. `soon` wakes a greenlet: its response has bytes, or has ended, and its next request comes
 after that. `later` interprets and records a finished stream; nobody waits for it, so it comes when nothing else is to
-be done. Thousand streams that end in the same instant would otherwise stop this process for half a second.
+be done. A thousand streams that end in the same instant would otherwise stop this process for half a second.
 """
 
 import sys
@@ -120,7 +120,7 @@ class Turns:
 
 
 def turns() -> Turns:
-    """Those of this thread's hub."""
+    """The Turns of this thread's hub."""
     hub: Any = gevent.get_hub()
     found: Turns | None = getattr(hub, "streamgauge_turns", None)
     if found is None:

@@ -7,6 +7,7 @@ Law: `plain_record` gives the record that `record_of` makes of the same bytes an
 """
 
 from bisect import bisect_left, bisect_right
+from dataclasses import replace
 from itertools import accumulate, repeat
 from typing import Final, NamedTuple, Unpack
 
@@ -58,21 +59,7 @@ def plain_record(
 
 def _completed(capture: Capture, response: PlainResponse, end_ns: int) -> Capture:
     """The capture of the whole exchange, without its reads and pieces."""
-    return Capture(
-        start_ns=capture.start_ns,
-        method=capture.method,
-        reused=capture.reused,
-        dns_ns=capture.dns_ns,
-        connect_ns=capture.connect_ns,
-        tunnel_ns=capture.tunnel_ns,
-        tls_ns=capture.tls_ns,
-        handshake_ns=capture.handshake_ns,
-        sent_ns=capture.sent_ns,
-        head=response.head,
-        head_read=response.head_read,
-        end=End.COMPLETE,
-        end_ns=end_ns,
-    )
+    return replace(capture, head=response.head, head_read=response.head_read, end=End.COMPLETE, end_ns=end_ns)
 
 
 class _Body:

@@ -11,6 +11,7 @@ from itertools import accumulate, repeat
 from operator import add
 from typing import Final
 
+from streamgauge.transport.chunks_fast import chunks_of
 from streamgauge.wire import Arrivals, Head, PlainResponse
 
 # Larger responses take the slow path, which enforces the limits of heads, bodies and pieces.
@@ -21,23 +22,6 @@ _MOST_READS: Final = 100_000
 _HEAD: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[A-Za-z0-9_.-]+:[ -~]*\r\n)+\r\n")
 _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"  # with the line end of the chunk before it
 _LINE_ENDS: Final = 4  # bytes of the two line ends of a chunk
-_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,6}")
-_MOST_SIZES: Final = 4096
-
-
-class _Sizes(dict[bytes, int]):
-    """The value of each chunk size as it is written; -1, which no chunk has, for 0 and for anything but hex digits."""
-
-    def __missing__(self, written: bytes) -> int:
-        if not _SIZE.fullmatch(written):
-            return -1
-        size = int(written, 16) or -1
-        if len(self) < _MOST_SIZES:
-            self[written] = size
-        return size
-
-
-_sizes: Final = _Sizes()
 
 
 def plain_response(arrivals: Arrivals) -> PlainResponse | None:
@@ -49,12 +33,10 @@ def plain_response(arrivals: Arrivals) -> PlainResponse | None:
     head = _plain_head(data[:begin])
     if head is None:
         return None
-    # A chunk with a line end in it makes the two lists differ, and so does anything between size and line end.
-    lines = data[begin : -len(_LAST_CHUNK)].split(b"\r\n")
-    written, chunks = lines[::2], lines[1::2]
-    lengths = list(map(len, chunks))
-    if list(map(_sizes.__getitem__, written)) != lengths:
+    parts = chunks_of(data[begin : -len(_LAST_CHUNK)])
+    if parts is None:
         return None
+    written, chunks, lengths = parts
     body_ends = list(accumulate(lengths))
     read_ends = list(accumulate(arrivals.sizes))
     return PlainResponse(
