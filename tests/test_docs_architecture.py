@@ -9,7 +9,8 @@ from tests.test_layering import ROOMS, imports, modules
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-WALKS = {part.splitlines()[0]: part for part in PAGE.split("\n### ")[1:]}
+WALKS = {part.splitlines()[0]: part.split("\n## ")[0] for part in PAGE.split("\n### ")[1:]}
+FAST = PAGE.split("\n## Fast paths\n")[1].split("\n## ")[0]
 FOLDERS = ("mock_provider/", "reports/", "scenarios/", "tests/")
 MODULES = {str(path.relative_to(ROOT)): name for name, path in modules().items()}
 
@@ -62,3 +63,25 @@ def test_the_table_of_rooms_has_every_folder_that_the_layering_test_knows() -> N
     rooms = set(re.findall(r"^\| `(?:harness/)?(\w+)/`", table, re.MULTILINE))
 
     assert rooms == (ROOMS.keys() | {"mock_provider"}) - {"values", "doors", "mock"}
+
+
+def test_the_table_of_fast_paths_has_every_fast_module() -> None:
+    rows = [line.split("|")[1] for line in FAST.splitlines() if line.startswith("| `")]
+
+    assert sorted(path for row in rows for path in named(row)) == sorted(
+        str(path.relative_to(ROOT)) for path in (ROOT / "harness").rglob("*_fast.py")
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.endswith("_fast.py")])
+def test_a_fast_module_says_its_law_and_names_the_property_test_that_holds_it(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8").split('"""')[1]
+    cited = re.findall(r"(test_\w+)\.py(?: and (test_\w+)\.py)?:\s+(test_\w+)", text)
+
+    assert "law" in text.lower()
+    assert cited
+    for *files, name in cited:
+        for file in filter(None, files):
+            tests = next((ROOT / "tests").rglob(f"{file}.py")).read_text(encoding="utf-8")
+            decorators = tests.split(f"def {name}(")[0].rsplit("\n\n\n", 1)[1]
+            assert "@given(" in decorators, f"{file}.py: {name}"

@@ -19,7 +19,8 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.reader import StreamReader, by_read, interpret
+from streamgauge.protocol.reader import StreamReader, interpret
+from streamgauge.protocol.reader_fast import by_read
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
 from streamgauge.transport.connection import Close

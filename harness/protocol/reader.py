@@ -4,19 +4,17 @@
 finished capture. Both give a Transcript, from which checks and records are made.
 """
 
-from collections.abc import Iterator
-from itertools import count, repeat
 from typing import Final
 
 from streamgauge.errors import LimitExceeded
 from streamgauge.protocol import dialects
 from streamgauge.protocol.body_format import format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
-from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.eventstream_fast import many
 from streamgauge.protocol.outcome import Facts, outcome_of
+from streamgauge.protocol.reader_fast import contents, feed_all, runs_of
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, Head
 
@@ -24,8 +22,6 @@ MAX_EVENTS: Final = 1_000_000
 MAX_KEPT_LINES: Final = 200_000
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
-_BATCH: Final = 256  # pieces that the fast path takes at once; a batch that it declines is halved
-_FEW: Final = 4  # a batch of at most this size is not halved but taken piece by piece
 
 
 class StreamReader:
@@ -166,84 +162,33 @@ class StreamReader:
             raise ValueError("a body needs a response head before it")
         return head
 
-    # The fast path for a body that has come whole: most pieces are one plain event each, so whole batches of them are
-    # cut and decoded at once. Its law: `feed_all(body)` equals `feed` for each piece, those of one read joined
-    # (test_reader.py: test_a_body_read_at_once_equals_one_read_piece_by_piece).
-
-    def feed_all(self, body: list[tuple[int, bytes]]) -> None:
-        """Take a whole body."""
-        if len({read for read, _ in body}) < len(body):
-            body = list(by_read(body))
-        first = 0
-        while first < len(body) and self.transcript.dialect is None:
-            self.feed(*body[first])
-            first += 1
-        for start in range(first, len(body), _BATCH):
-            self._feed_batch(body[start : start + _BATCH])
-
-    def _feed_batch(self, batch: list[tuple[int, bytes]]) -> None:
-        if self._feed_plain(batch):
-            return
-        if len(batch) <= _FEW:
-            for read, data in batch:
-                self.feed(read, data)
-            return
-        # The first and last events of a stream are the irregular ones, so halving soon leaves plain batches.
-        half = len(batch) // 2
-        self._feed_batch(batch[:half])
-        self._feed_batch(batch[half:])
-
-    def _feed_plain(self, batch: list[tuple[int, bytes]]) -> bool:
-        """Take pieces that are one plain event each; False, and nothing is taken, when they are not."""
+    def feed_plain(self, pieces: list[tuple[int, bytes]]) -> bool:
+        """The fast path of `feed` for many pieces. Law: it has the effect of `feed` for each of them, or returns False
+        and has none (see reader_fast.py).
+        """
         transcript, cutter = self.transcript, self._cutter
         dialect = transcript.dialect
         if dialect is None or type(cutter) is not SseCutter or type(self._decoder) is not Identity or self._failure:
             return False
-        events = cutter.feed_many([data for _, data in batch], [read for read, _ in batch])
+        events = cutter.feed_many([data for _, data in pieces], [read for read, _ in pieces])
         if events is None:
             return False
-        self._take_plain(events, dialect)
+        for run, texts in runs_of(events, dialect):
+            if texts is None:
+                self.take(run)
+            else:
+                transcript.deltas += contents(texts, len(transcript.events))
+                transcript.events += run
+                self.token_events += len(texts)
         try:
             self._check_limits()
         except LimitExceeded as error:
             self._failure = str(error)
         return True
 
-    def _take_plain(self, events: list[Event], dialect: Dialect, *, whole: bool = True) -> None:
-        """`take` for many events; `whole` is False for a part of a batch that the dialect has declined."""
-        texts = dialect.texts([event.data for event in events])
-        if texts is not None:
-            transcript = self.transcript
-            first = len(transcript.events)
-            transcript.events += events
-            transcript.deltas += many(Found, count(first), many(Delta, repeat(Kind.CONTENT), texts, repeat(None)))
-            self.token_events += len(texts)
-        elif len(events) <= _FEW:
-            self.take(events)
-        else:
-            # At first only the last events are split off: the finish reason, the usage and the end marker are there.
-            cut = len(events) - _FEW if whole else len(events) // 2
-            self._take_plain(events[:cut], dialect, whole=False)
-            self._take_plain(events[cut:], dialect, whole=False)
-
 
 def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
     """Read a finished capture; `dialect` None detects it."""
     reader = StreamReader(capture, dialect, keep=keep)
-    reader.feed_all(capture.body)
+    feed_all(reader, capture.body)
     return reader.finish()
-
-
-def by_read(body: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """The pieces of a body, those of one read joined: the read is the unit of arrival, not the chunk."""
-    index, size = 0, len(body)
-    while index < size:
-        read, data = body[index]
-        index += 1
-        if index < size and body[index][0] == read:
-            parts = [data]
-            while index < size and body[index][0] == read:
-                parts.append(body[index][1])
-                index += 1
-            data = b"".join(parts)
-        yield read, data

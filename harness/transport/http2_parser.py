@@ -10,9 +10,9 @@ import h2.exceptions
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
+from streamgauge.transport.http2_fast import body_of, payloads_of, plain_header
 from streamgauge.transport.http2_session import (
     HEADER_BYTES,
-    MAX_FRAME_BYTES,
     MAX_HEADERS_BYTES,
     WINDOW_BYTES,
     Fields,
@@ -23,7 +23,6 @@ from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
 # Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
 MAX_ASIDE_BYTES: Final = 256 * 1024
 SETTLE_BYTES: Final = WINDOW_BYTES // 8  # most DATA of the fast path before h2 has to account for it, see _settle
-_LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
 _STATUS: Final = re.compile("[2-5][0-9][0-9]")
 
 
@@ -55,8 +54,7 @@ class StreamParser:
         self._strays = session.stray_bytes
         self._unsettled = 0
         self._sized = False
-        # Type, flags and stream in the header of a frame that only continues the body; empty while no frame may do so.
-        self._plain = b""
+        self._plain = b""  # the header of plain frames (see http2_fast.py); empty while no frame may be plain
 
     @property
     def unsent(self) -> bool:
@@ -70,7 +68,7 @@ class StreamParser:
 
     def plain(self, data: bytes) -> bool:
         """Whether these are whole frames that are nothing but more of the body."""
-        return _is_frame(data, self._plain) or bool(_cut(data, self._plain))
+        return payloads_of(data, self._plain) is not None
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
@@ -92,23 +90,16 @@ class StreamParser:
             self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.broken_hint}")
         self._check_bounds()
         self.keep_alive = self.over and not self._unsent and self.session.usable
-        self._plain = b"\0\0" + self.stream.to_bytes(4) if self._may_be_plain else b""
+        self._plain = plain_header(self.stream) if self._may_be_plain else b""
 
     def feed_plain(self, pieces: list[bytes], read: int) -> bool:
         """The fast path of `feed`, at a fraction of the cost, for reads from number `read` on that are `plain` each.
 
-        Law: it has the effect of `feed` for each read, or returns False and has none (test_http2_parser.py:
-        test_nothing_can_tell_the_fast_path_from_the_slow_one).
+        Law: it has the effect of `feed` for each read, or returns False and has none (see http2_fast.py).
         """
-        body: list[tuple[int, bytes]] = []
-        for number, piece in enumerate(pieces, read):
-            if _is_frame(piece, self._plain):
-                body.append((number, piece[HEADER_BYTES:]))
-            else:
-                parts = _cut(piece, self._plain)
-                if not parts:
-                    return False
-                body += [(number, part) for part in parts]
+        body = body_of(pieces, read, self._plain)
+        if body is None:
+            return False
         size = sum(len(part) for _, part in body)
         self._unsettled += size
         self._body_bytes += size
@@ -216,25 +207,6 @@ class StreamParser:
             return
         self.done = True
         self._state.end(end, detail, Actor.PARSER)
-
-
-def _is_frame(data: bytes, plain: bytes) -> bool:
-    """Whether the read is exactly one plain DATA frame, which is the usual case."""
-    return data[3:9] == plain and HEADER_BYTES < len(data) == HEADER_BYTES + int.from_bytes(data[:3]) <= _LARGEST
-
-
-def _cut(data: bytes, plain: bytes) -> list[bytes]:
-    """The payloads of DATA frames; none unless all of `data` is whole, non-empty frames with the header `plain`."""
-    parts = []
-    at = 0
-    while at < len(data):
-        begin = at + HEADER_BYTES
-        size = int.from_bytes(data[at : at + 3])
-        if data[at + 3 : begin] != plain or not 0 < size <= MAX_FRAME_BYTES or begin + size > len(data):
-            return []
-        at = begin + size
-        parts.append(data[begin:at])
-    return parts
 
 
 def error_name(code: h2.errors.ErrorCodes | int | None) -> str:

@@ -24,7 +24,7 @@ from streamgauge.errors import LimitExceeded
 from streamgauge.protocol.dialects.base import Dialect, Kind
 from streamgauge.protocol.encoding import decoder_for
 from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.reader import by_read
+from streamgauge.protocol.reader_fast import by_read
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.wire import End
 

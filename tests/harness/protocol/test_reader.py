@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from streamgauge.protocol import dialects
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.reader import StreamReader, by_read, interpret
+from streamgauge.protocol.reader import StreamReader, interpret
+from streamgauge.protocol.reader_fast import by_read
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.wire import Capture, End
 from tests.builders.tapes import MS, SSE_HEAD, START_NS, chunk, chunkings, cut, head, play, read, stream

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.protocol.reader import by_read
+from streamgauge.protocol.reader_fast import by_read
 from streamgauge.transport.http1_fast import MOST_BYTES, plain_response
 from streamgauge.wire import Arrivals, Capture, End, Framing
 from tests.builders.arrivals import damaged, in_reads, packed, parsed
