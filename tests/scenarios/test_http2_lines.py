@@ -152,6 +152,22 @@ def test_a_deadline_ends_the_wait_for_room(shared: Callable[..., StreamClient]) 
     assert [each.capture.sent_ns is None for each in transcripts] == [False, True]
 
 
+def test_the_room_that_a_stream_leaves_goes_to_the_next_that_still_waits(shared: Callable[..., StreamClient]) -> None:
+    """And not to one whose deadline has passed while it waited: nobody would use the room."""
+
+    def script(server: H2Server, stream: int) -> None:
+        if stream == 3:
+            time.sleep(0.4)
+        answer(server, [stream])
+
+    with H2Server(script, max_concurrent_streams=1) as server:
+        ask(shared(), server.url)  # the limit is known afterwards
+        asks = [partial(ask, shared(), server.url, deadline_s=limit_s) for limit_s in (FAR_S, 0.1, 5.0)]
+        transcripts = together(*asks)
+        shared()._transport._lines.close()  # type: ignore[attr-defined]
+    assert [each.capture.end for each in transcripts] == [End.COMPLETE, End.TIMEOUT, End.COMPLETE]
+
+
 def test_silence_is_that_of_the_stream_and_not_of_the_connection(shared: Callable[..., StreamClient]) -> None:
     def then(server: H2Server, streams: list[int]) -> None:
         for stream in streams:
