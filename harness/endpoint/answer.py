@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Unpack
 
+from streamgauge.protocol.capture_fast import captured_record
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import interpret
@@ -36,12 +37,15 @@ class Answer:
 
     def record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord:
         """The record of the stream, by the fast path where it is plain."""
-        if self.whole is not None and self.transcript is None:
-            response, arrivals = self.whole
-            record = plain_record(self.capture, arrivals, response, stream_id, dialect, **labels)
-            if record is not None:
-                return record
+        if self.transcript is None and (record := self._fast_record(stream_id, dialect, **labels)) is not None:
+            return record
         return record_of(self.interpreted(dialect), stream_id, **labels)
+
+    def _fast_record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord | None:
+        if self.whole is None:
+            return captured_record(self.capture, stream_id, dialect, **labels)
+        response, arrivals = self.whole
+        return plain_record(self.capture, arrivals, response, stream_id, dialect, **labels)
 
     def empty_ns(self, read: int) -> int | None:
         """When the socket was last known to be empty before this read (epoch ns)."""

@@ -41,14 +41,14 @@ def plain_record(
 ) -> StreamRecord | None:
     """The record of a complete event stream; None for any other response, and for one without runs of token events.
 
-    `capture` is the exchange up to its first read, and stays as it is. `dialect` None detects it.
+    `capture` is the exchange up to its first read, perhaps with its end, and stays as it is. `dialect` None detects it.
     """
     head = response.head
     if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in b"".join(response.pieces):
         return None
     if dialect is not None and dialect.media is not Media.SSE:
         return None
-    whole = _completed(capture, response, arrivals.t_ns[-1])
+    whole = _completed(capture, response, capture.end_ns or arrivals.t_ns[-1])
     body = _Body(StreamReader(whole, dialect), response)
     if not body.read():
         return None
