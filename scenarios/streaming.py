@@ -122,7 +122,9 @@ class StreamingUser(User):
             StreamingUser.recorder = channel or Recorder(directory, reader_in_words())
             # A remote worker has no run directory: that is on the master's machine.
             period_ns = SLOW_PERIOD_NS if native_driver() else PERIOD_NS
-            StreamingUser._loop_lag = LoopLag(None if shipper() else directory, period_ns=period_ns)
+            StreamingUser._loop_lag = LoopLag(
+                None if shipper() else directory, warm_ns=began_ns() + WORKLOAD.warmup_ns, period_ns=period_ns
+            )
         self._recorder = StreamingUser.recorder
         if StreamingUser._prompts is None:  # before any stream starts, because a long file takes a while to read
             StreamingUser._prompts = source(given_prompts() or PromptPlan(text=self.target.prompt))

@@ -69,6 +69,11 @@ class Turns:
         while self._later:
             self._record_one()
 
+    def count_anew(self) -> None:
+        """Forget `behind` and `held` so far."""
+        self._behind = Histogram()
+        self._held = 0
+
     @property
     def behind(self) -> Counts:
         """How long finished streams have waited for being recorded (ns)."""

@@ -18,9 +18,10 @@ wakes an idle core, which at a small load was a tenth of the cost.
 
 
 class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One process since its start; each row replaces the row before. `waited_ns`: ready to run, but not on a CPU.
+    """One process since the end of the warm-up (before it: since its start); each row replaces the row before.
 
-    `late` is how late a timer of its event loop fired (ns): where that loop reads, a read may have waited as long.
+    `waited_ns`: ready to run, but not on a CPU. `late` is how late a timer of its event loop fired (ns): where that
+    loop reads, a read may have waited as long.
     `behind` is how long finished streams waited for being recorded (ns). `held` counts how often a user had to wait
     because too many of them did.
     """
