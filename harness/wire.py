@@ -6,6 +6,7 @@ Everything after the transport works on these values alone, so a test or a repla
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from itertools import accumulate, repeat
 from typing import Final, NamedTuple, Self
 
@@ -128,14 +129,22 @@ class Head:
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, in order."""
-        wanted = name.lower()
-        return [value for key, value in self.headers if key.lower() == wanted]
+        return list(_by_name(self.headers).get(name.lower(), ()))
 
     @property
     def media_type(self) -> str | None:
         """The essence of Content-Type, lower case, without parameters."""
         values = self.all("content-type")
         return values[0].split(";", 1)[0].strip().lower() if values else None
+
+
+@lru_cache(64)  # the heads of one load are often the same, and each is asked for several fields
+def _by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    """The values of each name in lower case, in order."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), []).append(value)
+    return values
 
 
 class PlainResponse(NamedTuple):

@@ -5,13 +5,12 @@ Law: `plain_response` gives what ResponseParser gives for the same bytes, in wha
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from functools import lru_cache
-from itertools import accumulate, repeat
-from operator import add
+from itertools import accumulate
 from typing import Final
 
-from streamgauge.transport.chunks_fast import chunks_of
+from streamgauge.transport.chunks_fast import cut
+from streamgauge.transport.native import Cut
 from streamgauge.wire import Arrivals, Head, PlainResponse
 
 # Larger responses take the slow path, which enforces the limits of heads, bodies and pieces.
@@ -20,11 +19,10 @@ _MOST_HEAD_BYTES: Final = 16 * 1024
 _MOST_READS: Final = 100_000
 
 _HEAD: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[A-Za-z0-9_.-]+:[ -~]*\r\n)+\r\n")
-_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"  # with the line end of the chunk before it
-_LINE_ENDS: Final = 4  # bytes of the two line ends of a chunk
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
 
 
-def plain_response(arrivals: Arrivals) -> PlainResponse | None:
+def plain_response(arrivals: Arrivals, cut: Cut = cut) -> PlainResponse | None:
     """The response in these reads, when it is complete, ends with the last byte and is plain; else None."""
     data = arrivals.data
     if len(data) > MOST_BYTES or len(arrivals.sizes) > _MOST_READS or not data.endswith(_LAST_CHUNK):
@@ -33,20 +31,13 @@ def plain_response(arrivals: Arrivals) -> PlainResponse | None:
     head = _plain_head(data[:begin])
     if head is None:
         return None
-    parts = chunks_of(data[begin : -len(_LAST_CHUNK)])
+    parts = cut(data, begin, list(arrivals.sizes))
     if parts is None:
         return None
-    written, chunks, lengths = parts
-    body_ends = list(accumulate(lengths))
-    read_ends = list(accumulate(arrivals.sizes))
-    return PlainResponse(
-        head,
-        bisect_left(read_ends, begin),
-        chunks,
-        body_ends,
-        _arrived(read_ends, begin, list(map(len, written)), lengths, body_ends),
-        "close" not in (head.get("connection") or "").lower(),
-    )
+    pieces, ends, arrived = parts
+    head_read = next(read for read, end in enumerate(accumulate(arrivals.sizes)) if end >= begin)
+    keep_alive = "close" not in (head.get("connection") or "").lower()
+    return PlainResponse(head, head_read, pieces, ends, arrived, keep_alive)
 
 
 def begins_plain(data: bytes) -> bool:
@@ -73,30 +64,3 @@ def _plain_head(head: bytes) -> Head | None:
         elif lower in ("content-length", "upgrade"):
             return None
     return Head(200, "OK", "1.1", tuple(fields)) if codings == 1 else None
-
-
-def _arrived(
-    read_ends: list[int], begin: int, widths: list[int], lengths: list[int], body_ends: list[int]
-) -> list[int]:
-    """For each read, the number of body bytes up to its end.
-
-    The chunks begin at the offset `begin`; `widths` are the digits of their sizes, `lengths` their bytes, and
-    `body_ends` the sums of `lengths`.
-    """
-    widths[0] += begin
-    chunk_ends: list[int] = list(accumulate(map(add, map(add, widths, repeat(_LINE_ENDS)), lengths)))
-    first = bisect_left(read_ends, chunk_ends[0])
-    after = first + len(chunk_ends)
-    if read_ends[first:after] == chunk_ends and (not first or read_ends[first - 1] <= begin):
-        # A read for each chunk: those before it brought the head, those behind it the last chunk.
-        return [0] * first + body_ends + [body_ends[-1]] * (len(read_ends) - after)
-
-    def up_to(end: int) -> int:
-        chunk = bisect_right(chunk_ends, end)
-        if chunk == len(lengths):
-            return body_ends[-1]
-        start = chunk_ends[chunk] - 2 - lengths[chunk]
-        return body_ends[chunk] - lengths[chunk] + min(max(end - start, 0), lengths[chunk])
-
-    known = dict(zip(chunk_ends, body_ends, strict=True))
-    return [known[end] if end in known else up_to(end) for end in read_ends]

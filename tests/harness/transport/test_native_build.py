@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.transport import native
+from streamgauge.transport import chunks_fast, native
 from tests.builders.locks import ROOT
 from tests.builders.packages import build
 
@@ -36,10 +36,11 @@ def test_one_wheel_is_for_every_python_from_the_oldest_on(tmp_path: Path) -> Non
     packages = build(tmp_path)
 
     assert packages.wheel.name.split("-")[2:4] == ["cp311", "abi3"]
-    assert "streamgauge/transport/_reader.abi3.so" in packages.in_wheel()
+    modules = {"streamgauge/transport/_reader.abi3.so", "streamgauge/transport/_chunks.abi3.so"}
+    assert modules <= set(packages.in_wheel())
 
 
-@pytest.mark.parametrize("name", ["_readermodule.c", "reader_core.c"])
+@pytest.mark.parametrize("name", ["_readermodule.c", "reader_core.c", "_chunksmodule.c"])
 def test_the_sources_compile_without_a_warning(name: str, tmp_path: Path) -> None:
     if native.READER is None:
         pytest.skip(str(native.WHY_NOT))
@@ -60,6 +61,11 @@ def test_the_native_reader_can_be_switched_off() -> None:
 
 def test_other_systems_than_linux_are_told_so() -> None:
     assert native.load({}, "darwin") == (None, "the native reader needs Linux (epoll, eventfd, timerfd)")
+
+
+def test_without_the_module_in_c_chunks_are_cut_in_python() -> None:
+    assert native.load_cut({"STREAMGAUGE_READER": "python"}) is None
+    assert chunks_fast.cut is (native.CUT or chunks_fast.cut_in_python)
 
 
 def test_there_is_a_reader_or_a_reason() -> None:
