@@ -11,9 +11,9 @@ PERIOD_NS: Final = 5_000_000
 """How often a process compares its clock, where its event loop reads: a shorter pause can go unnoticed, so no rule uses
 a smaller limit.
 """
-SLOW_PERIOD_NS: Final = 20_000_000
+SLOW_PERIOD_NS: Final = 50_000_000
 """The same where a thread of its own reads: a late loop then only makes the next stream start late. Every comparison
-wakes an idle core, which at a small load was a tenth of the cost.
+wakes an idle core, which at a small load was a tenth of the cost; the smallest limit of lateness is 100 ms.
 """
 
 
