@@ -7,7 +7,6 @@ Law: `plain_record` gives the record that `record_of` makes of the same bytes an
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import replace
 from itertools import accumulate, repeat
 from typing import Final, NamedTuple, Unpack
 
@@ -15,7 +14,7 @@ from streamgauge.protocol.dialects.base import SSE_TYPE, Dialect, Media
 from streamgauge.protocol.frames import Frame, frame_of, plain_event, run_of
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
-from streamgauge.wire import Arrivals, Capture, End, PlainResponse
+from streamgauge.wire import Arrivals, Capture, PlainResponse
 
 # Events that are read one by one: so many in any stream, and one more for so many in runs. A stream with more of them
 # is not made of runs, and costs less on the ordinary path.
@@ -41,25 +40,20 @@ def plain_record(
 ) -> StreamRecord | None:
     """The record of a complete event stream; None for any other response, and for one without runs of token events.
 
-    `capture` is the exchange up to its first read, perhaps with its end, and stays as it is. `dialect` None detects it.
+    `capture` is the exchange with its head and its end; it stays as it is, and its reads and body are not looked at.
+    `dialect` None detects it.
     """
     head = response.head
     if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in b"".join(response.pieces):
         return None
     if dialect is not None and dialect.media is not Media.SSE:
         return None
-    whole = _completed(capture, response, capture.end_ns or arrivals.t_ns[-1])
-    body = _Body(StreamReader(whole, dialect), response)
+    body = _Body(StreamReader(capture, dialect), response)
     if not body.read():
         return None
     transcript = body.reader.finish()
     columns = ReadColumns.of(capture.start_ns, arrivals)
     return assemble(transcript, columns, body.parts(), body.events(), stream_id, labels)
-
-
-def _completed(capture: Capture, response: PlainResponse, end_ns: int) -> Capture:
-    """The capture of the whole exchange, without its reads and pieces."""
-    return replace(capture, head=response.head, head_read=response.head_read, end=End.COMPLETE, end_ns=end_ns)
 
 
 class _Body:

@@ -81,8 +81,8 @@ def raise_for_end(capture: Capture) -> None:
 class Exchange(httpx.SyncByteStream):
     """The body of one response, as httpx iterates it; `read_until` reads the same without httpx in between.
 
-    `whole` is set when a fast path has taken the response: then the capture has times and an end, but its reads, head
-    and body lie packed in there.
+    `whole` is set when a fast path has taken the response: then the capture has head, times and end, but its reads and
+    its body lie packed in there.
     """
 
     def __init__(

@@ -157,11 +157,10 @@ class ExchangeState:
         """HTTP chunks have begun."""
         self.capture.chunks += count
 
-    def whole(self) -> None:
-        """A fast path has taken a whole response, and keeps it packed: from here the exchange is complete."""
-        self._only_in(Phase.SENT)
-        self.phase = Phase.ENDED
-        self.capture.end = End.COMPLETE
+    def whole(self, head: Head, head_read: int) -> None:
+        """A fast path has taken a whole chunked response, and keeps its reads and body packed: it is complete."""
+        self.head(head, Framing.CHUNKED, head_read)
+        self.end(End.COMPLETE, None, Actor.PARSER)
 
     # The end
 

@@ -163,7 +163,7 @@ def limits_of(prepared: PreparedRequest) -> Limits:
 
 def unpacked(capture: Capture, arrivals: Arrivals) -> Capture:
     """The whole capture of a response that a fast path has taken from these reads."""
-    whole = replace(capture, end=None, reads=[], body=[])
+    whole = replace(capture, head=None, head_read=None, framing=None, end=None, reads=[], body=[])
     state = ExchangeState(whole)
     parse_reads(ResponseParser(state), state, arrivals.pairs())
     return whole

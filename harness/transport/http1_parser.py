@@ -109,7 +109,7 @@ class ResponseParser:
         if response is None:
             return None
         self.keep_alive, self.done = response.keep_alive, True
-        self._state.whole()
+        self._state.whole(response.head, response.head_read)
         return response
 
     def outgoing(self) -> bytes:

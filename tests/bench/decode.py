@@ -28,6 +28,7 @@ from streamgauge.transport.http1_fast import plain_response
 from streamgauge.transport.http1_parser import ResponseParser
 from streamgauge.units import MS
 from streamgauge.wire import Arrivals, Capture
+from tests.builders.arrivals import taken
 from tests.builders.mock_streams import BY_NAME, writes
 
 START_NS = 1_763_700_000 * 1_000_000_000
@@ -83,7 +84,8 @@ def fast(found: Arrivals) -> StreamRecord | None:
     response = plain_response(found)
     if response is None:
         return None
-    return plain_record(begun(), found, response, "id", url="http://127.0.0.1/", scenario="ChatUser", worker=1)
+    capture = taken(begun(), response, found)
+    return plain_record(capture, found, response, "id", url="http://127.0.0.1/", scenario="ChatUser", worker=1)
 
 
 def cost_us(step: Callable[[Stream], object], streams: list[Stream]) -> float:
@@ -144,7 +146,8 @@ def behind(rounds: int, tokens: int) -> None:
     def record(stream: Stream) -> object:
         response = responses[id(stream)]
         assert response is not None
-        return plain_record(begun(), stream.arrivals, response, f"{next(numbers)}", url="http://127.0.0.1/")
+        capture = taken(begun(), response, stream.arrivals)
+        return plain_record(capture, stream.arrivals, response, f"{next(numbers)}", url="http://127.0.0.1/")
 
     steps: dict[str, Callable[[Stream], object]] = {
         "plain_response": lambda stream: plain_response(stream.arrivals),

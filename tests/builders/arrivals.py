@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1_parser import ResponseParser
-from streamgauge.wire import Arrivals, Capture
+from streamgauge.wire import Arrivals, Capture, PlainResponse
 from tests.builders.tapes import MS, START_NS, cut
 
 
@@ -58,3 +58,11 @@ def in_reads(draw: st.DrawFn, writes: list[bytes]) -> list[bytes]:
     if way == "cut":
         points |= draw(st.sets(st.integers(0, len(data)), max_size=8))
     return cut(data, points)
+
+
+def taken(capture: Capture, response: PlainResponse, arrivals: Arrivals) -> Capture:
+    """The capture when a fast path has taken this response from these reads, as Exchange does."""
+    state = ExchangeState(capture)
+    state.whole(response.head, response.head_read)
+    state.ended_at(arrivals.t_ns[-1])
+    return capture

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.record_fast import plain_record
 from streamgauge.transport.http1_fast import plain_response
 from streamgauge.wire import Arrivals, Capture
-from tests.builders.arrivals import damaged, in_reads, packed, parsed
+from tests.builders.arrivals import damaged, in_reads, packed, parsed, taken
 from tests.builders.mock_streams import writes
 from tests.builders.tapes import START_NS, chunk, head
 
@@ -47,7 +48,8 @@ def fast_record(arrivals: Arrivals, dialect: Dialect | None = None) -> StreamRec
     response = plain_response(arrivals)
     if response is None:
         return None
-    return plain_record(begun(), arrivals, response, "s", dialect, url="u", scenario="chat", worker=3, warmup=True)
+    capture = taken(begun(), response, arrivals)
+    return plain_record(capture, arrivals, response, "s", dialect, url="u", scenario="chat", worker=3, warmup=True)
 
 
 def law(arrivals: Arrivals, dialect: Dialect | None = None) -> bool:
@@ -229,11 +231,12 @@ def test_the_fast_path_takes_a_stream_whose_frame_changes_now_and_then() -> None
 
 
 def test_the_capture_stays_as_it_is() -> None:
-    capture = begun()
     arrivals = packed(MOCK_STREAMS["openai-chat"])
     response = plain_response(arrivals)
     assert response is not None
+    capture = taken(begun(), response, arrivals)
+    before = deepcopy(capture)
     record = plain_record(capture, arrivals, response, "s", url="u")
     assert record is not None
     assert (record.outcome, len(record.token_reads)) == (Outcome.OK, 30)
-    assert capture == begun()
+    assert capture == before

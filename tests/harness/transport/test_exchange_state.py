@@ -75,7 +75,7 @@ STEPS: dict[str, tuple[Callable[[ExchangeState], None], Phase]] = {
     "prepared": (lambda state: state.prepared(b"GET", 1, reused=False), Phase.OPENING),
     "opened": (lambda state: state.opened(Timings()), Phase.OPENING),
     "head": (lambda state: state.head(HEAD, Framing.CLOSE, 0), Phase.SENT),
-    "whole": (lambda state: state.whole(), Phase.SENT),
+    "whole": (lambda state: state.whole(HEAD, 0), Phase.SENT),
 }
 
 
@@ -114,8 +114,9 @@ def test_the_times_of_connecting_are_kept() -> None:
 
 def test_a_whole_response_is_complete() -> None:
     state = in_phase(Phase.SENT)
-    state.whole()
+    state.whole(HEAD, 2)
     assert (state.phase, state.capture.end) == (Phase.ENDED, End.COMPLETE)
+    assert (state.capture.head, state.capture.head_read) == (HEAD, 2)
 
 
 @pytest.mark.parametrize("phase", Phase)
