@@ -103,7 +103,7 @@ class NativeDriver:
         slot = registered.slot
         waiter = self._waiting[slot] = Waiter(self._hub)
         try:
-            self.reader.arm(slot, self.reader.EVERY)
+            self.reader.arm(slot, self.reader.FIRST)
             waiter.get()
         finally:
             if self._waiting.get(slot) is waiter:

@@ -28,7 +28,7 @@ TICK_S: Final = 1.0
 """After so much silence, reads whose parsing was put off are parsed."""
 MOST_STORED_BYTES: Final = 4 * 1024 * 1024
 """Above this, reads are parsed at once, because only the parser enforces the limit of a body."""
-_READ_BYTES: Final = 24  # what the note of a read counts beside its bytes, as in the native reader
+NOTE_BYTES: Final = 24  # what the note of a read counts beside its bytes, as in the native reader
 
 
 class Wants(Enum):
@@ -206,7 +206,7 @@ class Exchange(httpx.SyncByteStream):
         self._taken += 1
         self._last_read_ns = read.user_ns
         self._stored.append((data, read))
-        self._stored_bytes += len(data) + _READ_BYTES
+        self._stored_bytes += len(data) + NOTE_BYTES
         if self._defers and self._parser.plain(data) and self._stored_bytes < MOST_STORED_BYTES:
             return
         self._parse_stored()
@@ -216,12 +216,12 @@ class Exchange(httpx.SyncByteStream):
         """Reads at once, the last of which may end the response."""
         self._taken += len(arrivals.sizes)
         self._last_read_ns = arrivals.user_ns[-1]
-        if self._stored or self.capture.reads or not self._defers:
+        if self._stored or not self._defers:
             self._parse_stored()
             parse_reads(self._parser, self._state, arrivals.pairs())
         else:
             self._packed.append(arrivals)
-            self._stored_bytes += len(arrivals.data) + _READ_BYTES * len(arrivals.sizes)
+            self._stored_bytes += len(arrivals.data) + NOTE_BYTES * len(arrivals.sizes)
             if self._parser.plain(arrivals.data) and self._stored_bytes < MOST_STORED_BYTES:
                 return
             self._parse_stored()

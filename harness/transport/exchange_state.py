@@ -123,14 +123,9 @@ class ExchangeState:
         """Reads whose bytes a fast path has taken; the wire is not kept."""
         self.capture.reads += reads
 
-    def plain_read(self, read: Read) -> int:
-        """The same for one read. Returns its number."""
-        self.capture.reads.append(read)
-        return len(self.capture.reads) - 1
-
-    def crowded(self) -> None:
-        """In the read that comes next, bytes of other streams came behind the bytes of this stream."""
-        self.capture.crowded.append(len(self.capture.reads))
+    def crowded(self, reads: Iterable[int]) -> None:
+        """In these reads, bytes of other streams came behind the bytes of this stream."""
+        self.capture.crowded += reads
 
     def forget_reads(self, before: int) -> None:
         """The first reads did not belong to this response (HTTP/2: SETTINGS, or the rest of an earlier stream)."""

@@ -8,27 +8,39 @@ Law: the parts of a read are those that the parser gets from h2 for the same byt
 frame (test_http2_parser.py and test_http2_shared.py: test_nothing_can_tell_the_fast_path_from_the_slow_one).
 """
 
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from streamgauge.transport.http2_session import HEADER_BYTES, MAX_FRAME_BYTES
+from streamgauge.wire import Read
 
 _PLAIN: Final = b"\0\0"  # type DATA and no flags: RFC 9113 section 6.1
 _LARGEST: Final = HEADER_BYTES + MAX_FRAME_BYTES
 
 
-class StreamPayloads(NamedTuple):
-    """The payloads that one read brought of one stream. `crowded`: bytes of other streams came behind them."""
+class PlainFrame(NamedTuple):
+    """A frame of one stream. `behind` is the number of bytes from its beginning to the end of the read."""
 
     stream: int
-    payloads: list[bytes]
-    crowded: bool
+    payload: bytes
+    behind: int
 
 
-class PlainFrames(NamedTuple):
-    """A read that begins between two frames, and the beginning of a frame at its end."""
+class Arrival(NamedTuple):
+    """A frame, and the read of the connection that completed it."""
 
-    streams: list[StreamPayloads]
-    rest: bytes
+    frame: PlainFrame
+    read: Read
+
+
+class StreamReads(NamedTuple):
+    """What reads of a shared connection brought of one stream: the reads with the stream's own size, its body pieces
+    `(read, payload)`, and the numbers of the reads in which bytes of other frames came behind.
+    """
+
+    reads: list[Read]
+    body: list[tuple[int, bytes]]
+    crowded: list[int]
 
 
 def plain_header(stream: int) -> bytes:
@@ -66,35 +78,50 @@ def body_of(pieces: list[bytes], read: int, header: bytes) -> list[tuple[int, by
     return body
 
 
-def plain_frames(data: bytes, streams: dict[bytes, int]) -> PlainFrames | None:
-    """The payloads in a read of a shared connection, when all of its frames are plain; else None.
+def plain_frames(data: bytes, streams: dict[bytes, int]) -> tuple[list[PlainFrame], bytes] | None:
+    """The frames in a read of a shared connection, and the beginning of a frame at its end; None for another frame.
 
     `streams` has the stream of each header that a plain frame may have. The read begins between two frames.
     """
-    found: dict[int, list[bytes]] = {}
-    first: dict[int, int] = {}  # the number of the first frame of a stream
-    at, total, count = 0, len(data), 0
+    frames = []
+    at, total = 0, len(data)
     while total - at >= HEADER_BYTES:
         begin = at + HEADER_BYTES
         size = int.from_bytes(data[at : at + 3])
         stream = streams.get(data[at + 3 : begin])
         if stream is None or not 0 < size <= MAX_FRAME_BYTES:
             return None
-        if begin + size > total:
+        end = begin + size
+        if end > total:
             break
-        at = begin + size
-        payloads = found.get(stream)
-        if payloads is None:
-            found[stream] = [data[begin:at]]
-            first[stream] = count
+        frames.append(PlainFrame(stream, data[begin:end], total - at))
+        at = end
+    return frames, data[at:]
+
+
+def stream_reads(arrivals: list[Arrival], first: int) -> StreamReads:
+    """The reads of one stream, numbered from `first` on, from its frames in their order."""
+    found = StreamReads([], [], [])
+    reads, body, crowded = found
+    last: Read | None = None
+    number = first - 1
+    size = behind = 0
+    for (_, payload, bytes_behind), read in arrivals:
+        if read is last:  # one more frame in it
+            size += HEADER_BYTES + len(payload)
+            reads[-1] = reads[-1]._replace(size=size)
+            if behind <= size and crowded and crowded[-1] == number:
+                crowded.pop()
         else:
-            payloads.append(data[begin:at])
-        count += 1
-    rest = data[at:]
-    return PlainFrames(
-        [
-            StreamPayloads(stream, payloads, first[stream] + len(payloads) < count or bool(rest))
-            for stream, payloads in found.items()
-        ],
-        rest,
-    )
+            last, behind, size = read, bytes_behind, HEADER_BYTES + len(payload)
+            number += 1
+            reads.append(Read(read.t_ns, read.user_ns, size, read.stamped, read.empty_ns))
+            if behind > size:
+                crowded.append(number)
+        body.append((number, payload))
+    return found
+
+
+def by_read(arrivals: list[Arrival]) -> list[list[Arrival]]:
+    """The frames of each read."""
+    return [list(frames) for _, frames in groupby(arrivals, key=lambda arrival: id(arrival.read))]

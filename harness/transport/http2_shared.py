@@ -16,10 +16,11 @@ import h2.events
 import h2.exceptions
 
 from streamgauge.transport.connection import Close, Connection
-from streamgauge.transport.exchange import Driver, Exchange, Limits
+from streamgauge.transport.exchange import MOST_STORED_BYTES, NOTE_BYTES, Driver, Exchange, Limits, Wants
 from streamgauge.transport.exchange_state import ExchangeState
+from streamgauge.transport.http1_parser import MAX_PIECES
 from streamgauge.transport.http2 import not_valid, request_of
-from streamgauge.transport.http2_fast import plain_frames, plain_header
+from streamgauge.transport.http2_fast import Arrival, PlainFrame, by_read, plain_frames, plain_header, stream_reads
 from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES, SETTLE_BYTES, StreamParser, error_name
 from streamgauge.transport.http2_session import (
     END_HEADERS,
@@ -39,17 +40,20 @@ _GOAWAY_BYTES: Final = HEADER_BYTES + 8
 
 
 class Part(NamedTuple):
-    """What one read brought of one stream.
-
-    `payloads` are those of plain DATA frames; without any, `frames` are all its frames, for the parser. `crowded`:
-    bytes of other frames came behind in the same read, so that the read's stamp may be theirs.
+    """The frames that one read brought of one stream, for its parser. `crowded`: bytes of other frames came behind them
+    in the same read, so that the read's stamp may be theirs.
     """
 
     stream: int
-    size: int
-    payloads: list[bytes]
     frames: bytes
     crowded: bool
+
+
+class Cut(NamedTuple):
+    """One read, cut into frames: the plain ones, and the parts of the streams that had another frame."""
+
+    plain: list[PlainFrame]
+    parts: list[Part]
 
 
 class SharedSession:
@@ -93,20 +97,18 @@ class SharedSession:
         self._aside_bytes = 0
         return parser
 
-    def cut(self, data: bytes) -> list[Part]:
-        """The parts of the streams in one read, whole frames each."""
+    def cut(self, data: bytes) -> Cut:
+        """Cut one read into whole frames."""
         if self._rest:
             data = self._rest + data
-        parts = self._cut_plain(data)
-        if parts is None:
-            parts = self._cut_any(data)
+        cut = self._cut_plain(data) or self._cut_any(data)
         if self._unsettled_bytes > SETTLE_BYTES:
             try:
                 for stream in list(self._unsettled):
                     self.settle(stream)
             except h2.exceptions.ProtocolError as error:  # more than the windows allow
                 self._fail(error)
-        return parts
+        return cut
 
     def outgoing(self) -> bytes:
         """The bytes to send now, of all streams."""
@@ -138,20 +140,17 @@ class SharedSession:
 
     # Inside.
 
-    def _cut_plain(self, data: bytes) -> list[Part] | None:
+    def _cut_plain(self, data: bytes) -> Cut | None:
         """The fast path of `_cut_any`. Law: it has the same effect, or returns None and has none (http2_fast.py)."""
-        frames = plain_frames(data, self._plain) if self.session.between_frames else None
-        if frames is None:
+        found = plain_frames(data, self._plain) if self.session.between_frames else None
+        if found is None:
             return None
-        self._rest = frames.rest
-        parts = []
-        for stream, payloads, crowded in frames.streams:
-            size = sum(map(len, payloads))
-            self._count(stream, size)
-            parts.append(Part(stream, size + HEADER_BYTES * len(payloads), payloads, b"", crowded))
-        return parts
+        frames, self._rest = found
+        for stream, payload, _ in frames:
+            self._count(stream, len(payload))
+        return Cut(frames, [])
 
-    def _cut_any(self, data: bytes) -> list[Part]:
+    def _cut_any(self, data: bytes) -> Cut:
         frames = self._whole_frames(data)
         special = self._special(frames)
         for number, (stream, frame) in enumerate(frames):
@@ -164,23 +163,24 @@ class SharedSession:
                 break
         if 0 in special:  # perhaps the connection's window has grown, or all windows
             self.sending = [stream for stream, parser in self._parsers.items() if parser.unsent and not parser.done]
-        found: dict[int, list[bytes]] = {}
-        first: dict[int, int] = {}
-        for number, (stream, frame) in enumerate(frames):
-            found.setdefault(stream, []).append(frame)
-            first.setdefault(stream, number)
-        parts = []
-        for stream, own in found.items():
-            if stream not in self._parsers:
-                continue
-            crowded = first[stream] + len(own) < len(frames) or bool(self._rest)
-            size = sum(map(len, own))
+        plain: list[PlainFrame] = []
+        special_frames: dict[int, list[bytes]] = {}
+        behind: dict[int, int] = {}  # bytes from the first frame of a stream to the end of the read
+        left = sum(len(frame) for _, frame in frames) + len(self._rest)
+        for stream, frame in frames:
             if stream in special:
-                parts.append(Part(stream, size, [], b"".join(own), crowded))
-            else:
-                self._count(stream, size - HEADER_BYTES * len(own))
-                parts.append(Part(stream, size, [frame[HEADER_BYTES:] for frame in own], b"", crowded))
-        return parts
+                special_frames.setdefault(stream, []).append(frame)
+                behind.setdefault(stream, left)
+            elif stream in self._parsers:
+                plain.append(PlainFrame(stream, frame[HEADER_BYTES:], left))
+                self._count(stream, len(frame) - HEADER_BYTES)
+            left -= len(frame)
+        parts = []
+        for stream, own in special_frames.items():
+            if stream in self._parsers:
+                joined = b"".join(own)
+                parts.append(Part(stream, joined, behind[stream] > len(joined)))
+        return Cut(plain, parts)
 
     def _whole_frames(self, data: bytes) -> list[tuple[int, bytes]]:
         """Each whole frame with its stream. A frame of a size that is not allowed is cut off after its header, for the
@@ -274,13 +274,24 @@ class SharedStreamParser(StreamParser):
         self._check_bounds()
         self._shared.continues(self, plain=self._may_be_plain and self.capture.wire is None)
 
-    def feed_payloads(self, payloads: list[bytes], read: int) -> None:
-        """The fast path of `feed`: the payloads of plain DATA frames."""
-        self._state.bodies([(read, payload) for payload in payloads])
-        size = sum(map(len, payloads))
-        self._bytes += size + HEADER_BYTES * len(payloads)
-        self._frame_bytes += size + HEADER_BYTES * len(payloads)
-        self._body_bytes += size
+    def feed_put_off(self, arrivals: list[Arrival]) -> None:
+        """The fast path of `feed` for plain frames of many reads. Law: it has the effect of `feed` for each read."""
+        size = sum([len(frame.payload) for frame, _ in arrivals])
+        fits = self._body_bytes + size <= self._max_body_bytes and len(self.capture.body) + len(arrivals) <= MAX_PIECES
+        # The read that exceeds a limit is the last one.
+        for part in [arrivals] if fits else by_read(arrivals):
+            if not self.done:
+                self._take_plain(part)
+
+    def _take_plain(self, arrivals: list[Arrival]) -> None:
+        reads, body, crowded = stream_reads(arrivals, len(self.capture.reads))
+        self._state.plain_reads(reads)
+        self._state.bodies(body)
+        self._state.crowded(crowded)
+        wire_bytes = sum([read.size for read in reads])
+        self._bytes += wire_bytes
+        self._frame_bytes += wire_bytes
+        self._body_bytes += wire_bytes - HEADER_BYTES * len(body)
         self._check_bounds()
 
     @property
@@ -365,6 +376,7 @@ class SharedExchange(Exchange):
     ) -> None:
         # An exchange only sends on its connection and closes it; a parser that keeps nothing alive never returns it.
         super().__init__(cast(Connection, carrier), state, parser, driver, limits, [])
+        self._put_off: list[Arrival] = []
 
     def leave(self, how: Close) -> None:
         """See Exchange."""
@@ -383,20 +395,31 @@ class SharedExchange(Exchange):
 
     def go_on(self) -> None:
         """Send what there is room for, or end where the connection has ended."""
+        self._parse_stored()
         self._shared_parser.conclude()
         self._answer()
 
-    def take_part(self, part: Part, read: Read) -> None:
-        """What one read of the connection brought of this stream."""
-        own = Read(read.t_ns, read.user_ns, part.size, read.stamped, read.empty_ns)
-        if part.crowded:
-            self._state.crowded()
-        if not part.payloads:
-            self.take(part.frames, own)
-            return
-        parser = self._shared_parser
+    def put_off(self, frame: PlainFrame, read: Read) -> bool:
+        """Keep a plain frame. Returns whether `parse_now` has to follow when all of the read has been cut.
+
+        A token costs half when its frame waits until the stream ends: nobody looks at the capture before.
+        """
+        self._put_off.append(Arrival(frame, read))
         self._taken += 1
         self._last_read_ns = read.user_ns
-        parser.feed_payloads(part.payloads, self._state.plain_read(own))
-        if parser.done:
-            self._finish()
+        self._stored_bytes += len(frame.payload) + NOTE_BYTES
+        return self._wants is not Wants.END or self._stored_bytes >= MOST_STORED_BYTES
+
+    def take_part(self, part: Part, read: Read) -> None:
+        """Frames of this stream that one read of the connection brought."""
+        self._parse_stored()
+        if part.crowded and not self._parser.done:
+            self._state.crowded([len(self.capture.reads)])
+        self.take(part.frames, read._replace(size=len(part.frames)))
+
+    def _parse_stored(self) -> None:
+        """See Exchange. What was put off comes before anything else."""
+        put_off, self._put_off = self._put_off, []
+        if put_off and not self._parser.done:
+            self._shared_parser.feed_put_off(put_off)
+        super()._parse_stored()

@@ -252,11 +252,14 @@ def test_nobody_listening_is_a_failure_of_each_stream(shared: Callable[..., Stre
 
 
 def test_a_greenlet_that_is_killed_resets_its_stream_and_keeps_what_came(shared: Callable[..., StreamClient]) -> None:
+    sent = threading.Event()
+
     def then(server: H2Server, streams: list[int]) -> None:
         for stream in streams:
             server.head(stream)
             server.h2.send_data(stream, EVENT)
         server.flush()
+        sent.set()
         server.until(h2.events.StreamReset)
         server.h2.send_data(streams[1], DONE, end_stream=True)
         server.flush()
@@ -264,8 +267,9 @@ def test_a_greenlet_that_is_killed_resets_its_stream_and_keeps_what_came(shared:
     with H2Server(gather(2, then)) as server:
         clients = [shared(), shared()]
         first, second = [gevent.spawn(ask, client, server.url) for client in clients]
-        while clients[0].last is None or not clients[0].last.body:
+        while not sent.is_set():
             gevent.sleep(0.01)
+        gevent.sleep(0.1)  # until it has come
         first.kill()
         answered = clients[0].cut()
         assert second.get(timeout=FAR_S).outcome is Outcome.OK

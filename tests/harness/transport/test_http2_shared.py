@@ -14,7 +14,7 @@ from streamgauge.transport.exchange import Limits
 from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES
 from streamgauge.transport.http2_session import MAX_FRAME_BYTES, WINDOW_BYTES
-from streamgauge.transport.http2_shared import FIRST_STREAMS, Part, SharedExchange, SharedSession
+from streamgauge.transport.http2_shared import FIRST_STREAMS, Cut, SharedExchange, SharedSession
 from streamgauge.wire import Capture, End, Read
 from tests.builders.tapes import cut
 from tests.harness.transport.http2_frames import (
@@ -47,7 +47,7 @@ GREETING = SETTINGS_FRAME + SETTINGS_ACK
 class Slow(SharedSession):
     """Every read goes through h2."""
 
-    def _cut_plain(self, data: bytes) -> list[Part] | None:  # noqa: ARG002
+    def _cut_plain(self, data: bytes) -> Cut | None:  # noqa: ARG002
         return None
 
     def _special(self, frames: list[tuple[int, bytes]]) -> set[int]:
@@ -79,14 +79,25 @@ class Wire:
     def feed(self, *reads: bytes) -> None:
         for piece in reads:
             self._reads += 1
-            for part in self.shared.cut(piece):
-                exchange = self.exchanges[part.stream]
-                if exchange.capture.end is None:
-                    exchange.take_part(part, Read(self._reads, self._reads, len(piece)))
+            read = Read(self._reads, self._reads, len(piece))
+            plain, parts = self.shared.cut(piece)
+            awaited = [
+                exchange
+                for frame in plain
+                if (exchange := self.exchanges[frame.stream]).capture.end is None and exchange.put_off(frame, read)
+            ]
+            for exchange in awaited:
+                exchange.parse_now()
+            for part in parts:
+                if (exchange := self.exchanges[part.stream]).capture.end is None:
+                    exchange.take_part(part, read)
             for stream in [*self.shared.ended, *self.shared.sending]:
                 if self.captures[stream].end is None:
                     self.exchanges[stream].go_on()
             self.shared.ended, self.shared.sending = [], []
+        for exchange in self.exchanges.values():
+            if exchange.capture.end is None:
+                exchange.parse_now()  # the tests look at the captures
         self.sent += self.shared.outgoing()
 
     def eof(self) -> None:
@@ -370,6 +381,22 @@ def test_nothing_can_tell_the_fast_path_from_the_slow_one(
     if not slow.shared.failed:
         rooms = [wire.shared.session._h2.inbound_flow_control_window for wire in wires]
         assert rooms[0] == rooms[1]
+
+
+@given(st.lists(st.lists(FRAMES, min_size=1, max_size=3).map(b"".join), max_size=12), st.integers(1, 120))
+def test_a_body_that_exceeds_its_limit_ends_at_the_same_read(reads: list[bytes], limit: int) -> None:
+    wires = Wire(Slow()), Wire()
+    for wire in wires:
+        for _ in range(3):
+            wire.open()
+        for exchange in wire.exchanges.values():
+            exchange._shared_parser._max_body_bytes = limit
+        wire.feed(GREETING, *[head(stream=stream) for stream in (1, 3, 5)], *reads)
+        wire.eof()
+    slow, fast = wires
+    for stream, capture in slow.captures.items():
+        for name in ("reads", "body", "end", "detail", "crowded"):
+            assert getattr(fast.captures[stream], name) == getattr(capture, name), (stream, name)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
