@@ -6,7 +6,8 @@ Case ──► Observed (one request of a scenario) ──► Transcript, the re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from itertools import zip_longest
+from typing import Final, NamedTuple
 
 from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.permissions import OptIn
@@ -20,9 +21,14 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND
 from streamgauge.wire import Head
 
+FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
+"""The fields of an event stream (WHATWG HTML 9.2.6)."""
+BLANKS: Final = " \t"
+WHITE_SPACE: Final = " \t\r\n"
 HEARTBEAT_NS: Final = 15 * SECOND  # WHATWG HTML 9.2.7: "a comment line every 15 seconds or so"
 EXCERPT_BYTES: Final = 160
 _BEFORE: Final = 40
+_SHOWN: Final = 20  # characters of a difference
 
 
 class Position(StrEnum):
@@ -142,10 +148,16 @@ class Observed:
         """
         return self.expected_text if self.upstream else None
 
-    @property
-    def differs_at(self) -> int:
-        """The offset of the first event whose text differs from `expected_text`."""
-        same = first_difference(self.received_text, self.expected_text or "")
+    def difference(self, ignored: str = "") -> "Difference | None":
+        """Where the received text differs from `expected_text`, not counting `ignored` characters; None: nowhere.
+
+        A check ignores the characters that another check judges, so that one defect makes one finding.
+        """
+        return first_difference(self.received_text, self.expected_text or "", ignored)
+
+    def event_at(self, character: int) -> int:
+        """The offset of the event that brought a character of `received_text`."""
+        same = character
         if self.marks is not None:
             before, mark, _ = self.transcript.text.partition(self.marks[0])
             same += len(before) + len(mark)
@@ -277,10 +289,30 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
         yield Block(lines, False)
 
 
-def first_difference(text: str, other: str) -> int:
-    """The index of the first difference; the length of the shorter text if the longer one begins with it."""
-    at = (index for index, (a, b) in enumerate(zip(text, other, strict=False)) if a != b)
-    return next(at, min(len(text), len(other)))
+class Difference(NamedTuple):
+    """Where two texts begin to differ: the index in the received text, and what stands there in both."""
+
+    at: int
+    received: str
+    sent: str
+
+    def __str__(self) -> str:
+        received, sent = (printable(text[:_SHOWN]) or "the end" for text in (self.received, self.sent))
+        return f"at character {self.at:,} {received!r} instead of {sent!r}"
+
+
+def first_difference(received: str, sent: str, ignored: str = "") -> Difference | None:
+    """The first difference of two texts, not counting the characters in `ignored`; None where there is none."""
+    if received == sent:
+        return None
+    left = [(at, char) for at, char in enumerate(received) if char not in ignored]
+    right = [(at, char) for at, char in enumerate(sent) if char not in ignored]
+    ends = (len(received), ""), (len(sent), "")
+    for got, wanted in zip_longest(left, right):
+        (at, one), (place, other) = got or ends[0], wanted or ends[1]
+        if one != other:
+            return Difference(at, received[at:], sent[place:])
+    return None
 
 
 def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from streamgauge.conformance.applies import sse
+from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Block, Case, Observed, blocks, printable
 from streamgauge.conformance.checks.errors import joined
@@ -49,6 +50,9 @@ def message_framed(seen: Observed, _case: Case) -> Finding:
         return doubt
     if not seen.is_event_stream:
         return met(f"{seen.label}: status {seen.status}, with no event to break")
+    if bare_error(seen.transcript) is not None:
+        where = "errors.pre-stream-status" if seen.scenario == "pre-error" else "framing.known-fields"
+        return not_applicable(f"{seen.label}: a JSON error without SSE framing in a 200 (see {where})")
     bare = seen.transcript.bare or ()  # lines that are a vendor's own form of an error
     for block in blocks(seen.transcript):
         for line in block.lines:

@@ -3,7 +3,8 @@
 from typing import Final
 
 from streamgauge.conformance.applies import json_events, sse
-from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.bare_error import bare_error
+from streamgauge.conformance.cases import BLANKS, FIELDS, Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
@@ -16,7 +17,6 @@ from streamgauge.protocol.eventstream import Line
 from streamgauge.wire import End
 
 BOM: Final = b"\xef\xbb\xbf"
-FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 
 
 def show_line(raw: bytes) -> str:
@@ -50,6 +50,9 @@ def data_lines(seen: Observed) -> list[Line]:
     expected="only the fields data, event, id and retry, and comments",
 )
 def known_fields(seen: Observed, _case: Case) -> Finding:
+    if (error := bare_error(seen.transcript)) is not None:
+        actual = f"a JSON error without SSE framing in a 200, which every parser drops: {printable(error.message, 60)}"
+        return unmet(actual, seen.at(error.offset))
     # A BOM has its own check; judge the name behind it.
     bare = seen.transcript.bare or ()  # lines that are a vendor's own form of an error
     unknown = [
@@ -94,6 +97,8 @@ def event_terminated(seen: Observed, _case: Case) -> Finding | None:
         return None
     if not transcript.undispatched:
         return met("the body ends with a blank line")
+    if bare_error(transcript) is not None:
+        return not_applicable("the body ends with a JSON error without SSE framing (see framing.known-fields)")
     last = [block for block in blocks(transcript) if not block.closed]
     offset = last[-1].offset if last else len(transcript.body)
     lost = show_line(last[-1].lines[-1].raw) if last else "an event"
@@ -172,8 +177,10 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 )
     if "\n" not in seen.received_text:
         return inconclusive("no token with a line break came", MOCK)
-    if seen.sent_text is not None and seen.received_text != seen.sent_text:
-        return unmet("the text with line breaks changed on its way", seen.at(seen.differs_at))
+    # Lost blanks are for text.whitespace-roundtrip.
+    if seen.sent_text is not None and (difference := seen.difference(ignored=BLANKS)) is not None:
+        where = seen.at(seen.event_at(difference.at))
+        return unmet(f"the text with line breaks changed on its way: {difference}", where)
     return met("text with line breaks arrives unchanged")
 
 

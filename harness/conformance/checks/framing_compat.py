@@ -4,8 +4,8 @@ from collections import Counter
 from typing import Final
 
 from streamgauge.conformance.applies import sse
-from streamgauge.conformance.cases import Case, Observed, blocks
-from streamgauge.conformance.checks.framing import BOM, FIELDS, data_lines, show_line
+from streamgauge.conformance.cases import FIELDS, WHITE_SPACE, Case, Observed, blocks
+from streamgauge.conformance.checks.framing import BOM, data_lines, show_line
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
@@ -266,13 +266,16 @@ def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
 )
 def event_size_64k(seen: Observed, _case: Case) -> Finding:
     if seen.sent_text is not None and len(seen.sent_text) > LONG_LINE:
-        if seen.received_text == seen.sent_text:
-            return met(f"a token of {show_bytes(len(seen.sent_text))} arrives whole")
-        got = show_bytes(len(seen.received_text))
-        return fail(
-            f"{got} arrived of a text of {show_bytes(len(seen.sent_text))}: {seen.how_it_went()}",
-            seen.at(seen.differs_at),
-        )
+        size = show_bytes(len(seen.sent_text))
+        difference = seen.difference(ignored=WHITE_SPACE)  # lost white space is for text.whitespace-roundtrip
+        if difference is None:
+            return met(f"a token of {size} arrives whole")
+        where = seen.at(seen.event_at(difference.at))
+        got, sent = len(seen.received_text), len(seen.sent_text)
+        if got < sent:
+            actual = f"{got:,} of {sent:,} characters of a text of {size} arrived: {seen.how_it_went()}"
+            return fail(actual, where)
+        return fail(f"a text of {size} changed on its way: {difference}", where)
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)
     if longest is None or len(longest.raw) <= LONG_LINE:
         return inconclusive("no big event came", MOCK)

@@ -146,20 +146,24 @@ def bad_json_400(seen: Observed, _case: Case) -> Finding:
     what = seen.variant or "a malformed body"
     if not seen.answered:
         return unmet(f"{what} is not answered: the connection is closed", seen.note(seen.how_it_went()))
-    if seen.scenario == "text-plain":
-        if status == 200:
-            return info("the body is accepted as text/plain: a form on any site can post it", seen.note("status 200"))
-        if 400 <= status < 500:
-            return met(f"text/plain is refused with {status}")
-    if status in REFUSED and not _claims_stream(seen):
-        return met(f"refused with {status}")
-    if 400 <= status < 500 and not _claims_stream(seen):
-        return met(f"the body is refused with {status} (400 or 422 would give the reason)")
+    if seen.scenario == "text-plain" and status == 200:
+        return info("the body is accepted as text/plain: a form on any site can post it", seen.note("status 200"))
+    if status in REFUSED or (seen.scenario == "text-plain" and _refuses(seen)):
+        return met(f"{what} is refused with {_refusal(seen)}")
+    if _refuses(seen):
+        return met(f"{what} is refused with {_refusal(seen)} (400 or 422 would give the reason)")
     return unmet(f"{what} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
 
 
-def _claims_stream(seen: Observed) -> bool:
-    return seen.head is not None and seen.head.media_type == Media.SSE
+def _refuses(seen: Observed) -> bool:
+    """Whether the status refuses the request. Clients decide by the status, whatever the media type is."""
+    return 400 <= (seen.status or 0) < 500
+
+
+def _refusal(seen: Observed) -> str:
+    """The status; and the media type where it claims a stream, which no refusal is."""
+    claims_stream = seen.head is not None and seen.head.media_type == Media.SSE
+    return f"{seen.status}, labelled {Media.SSE}" if claims_stream else f"{seen.status}"
 
 
 @per_stream(
@@ -185,16 +189,12 @@ def _claims_stream(seen: Observed) -> bool:
 )
 def validation_before_stream(seen: Observed, case: Case) -> Finding:
     if _refuses(seen):
-        return met(f"{seen.variant} is refused with {seen.status}")
+        return met(f"{seen.variant} is refused with {_refusal(seen)}")
     if not seen.answered:
         return unmet(f"{seen.variant} is not answered: the connection is closed", seen.note(seen.how_it_went()))
     if case.place_guessed and seen.status == 200 and not any(map(_refuses, case.of(("invalid",)))):
         return inconclusive(f"{seen.variant} gets 200, but the endpoint may not read the prompt from there", PLACE)
     return unmet(f"{seen.variant} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
-
-
-def _refuses(seen: Observed) -> bool:
-    return 400 <= (seen.status or 0) < 500 and not _claims_stream(seen)
 
 
 def _has_credential(case: Case) -> str | None:
@@ -233,8 +233,8 @@ def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
     status, head = seen.status or 0, seen.head
     if status == 401 and head is not None and not head.get("www-authenticate"):
         return warn(f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"))
-    if status in (401, 403) and not _claims_stream(seen):
-        return met(f"{seen.variant}: {status}")
+    if status in (401, 403):
+        return met(f"{seen.variant}: {_refusal(seen)}")
     return unmet(f"{seen.variant}: {seen.how_it_went()}", seen.note(seen.how_it_went()))
 
 

@@ -13,7 +13,6 @@ from streamgauge.conformance.scenarios.concurrent import MAX_OUTPUT
 from streamgauge.conformance.sources import ANTHROPIC, GEMINI, OPENAI_CHAT, guides, rfc
 from streamgauge.conformance.wants import stream
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
@@ -269,7 +268,7 @@ def per_user_not_global(case: Case) -> Finding:
         MUST,
         Severity.CRITICAL,
         Basis.OPS,
-        "Streams that run at the same time never mix their content or their ids.",
+        "Streams that run at the same time never mix their content.",
         references=(
             "ASP.NET Core, Use HttpContext: https://learn.microsoft.com/aspnet/core/fundamentals/use-http-context",
         ),
@@ -284,7 +283,6 @@ def parallel_isolation(case: Case) -> Finding:
     words = {one.expected_text: one for one in seen if one.expected_text}
     if len(words) < 2:
         return inconclusive("fewer than two streams ran at the same time", "an endpoint that serves two at once")
-    owners: dict[str, Observed] = {}
     for one in seen:
         heard = one.transcript.text + "\n" + one.transcript.body.decode("utf-8", "replace")
         strayed = next((word for word, owner in words.items() if owner is not one and word and word in heard), None)
@@ -292,16 +290,7 @@ def parallel_isolation(case: Case) -> Finding:
             at = one.transcript.body.find(strayed.encode())
             evidence = one.at(at) if at >= 0 else one.note(f"the text contains {strayed}")
             return unmet(f"{one.label} has text of {words[strayed].label}", evidence)
-        if (own_id := _id_of(one)) is not None and owners.setdefault(own_id, one) is not one:
-            return unmet(f"{one.label} has the id of {owners[own_id].label}", one.at(one.transcript.events[0].offset))
     silent = [one for word, one in words.items() if word and word not in one.transcript.text]
     if silent:
         return inconclusive(f"{len(silent)} of {len(words)} streams did not contain their own word", MOCK)
     return met(f"{len(words)} streams at once, each with its own word only")
-
-
-def _id_of(run: Observed) -> str | None:
-    """The id of the answer in the first payload."""
-    payload = decode(run.transcript.events[0].data) if run.transcript.events else None
-    value = payload.get("id") if isinstance(payload, dict) else None
-    return value if isinstance(value, str) and value else None

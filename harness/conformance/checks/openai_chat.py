@@ -179,7 +179,7 @@ def constant_id(case: Case) -> Finding:
             first_ids.append(str(of_stream[0].value.get("id")))
     if len(first_ids) > 1 and len(set(first_ids)) < len(first_ids):
         told = f"two responses have the id {printable(first_ids[0], 40)}"
-        found.append(fail(told, *(seen.at(of_stream[0].event.offset) for seen, of_stream in seen_chunks if of_stream)))
+        found.append(unmet(told, *(seen.at(of_stream[0].event.offset) for seen, of_stream in seen_chunks if of_stream)))
     if not first_ids:
         return inconclusive("no chunk came", MOCK)
     return worst(found, met("constant within a response, different between responses"))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, first_difference, printable
+from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
 from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
@@ -82,11 +82,10 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     if at >= 0:
         judged = warn if seen.sent_text is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
-    if seen.sent_text is not None and seen.received_text != seen.sent_text:
-        return unmet(
-            f"the text differs from the text that was sent: {_difference(seen.received_text, seen.sent_text)}",
-            seen.at(seen.differs_at),
-        )
+    # Lost white space is for text.whitespace-roundtrip and text.newline-roundtrip.
+    if seen.sent_text is not None and (difference := seen.difference(ignored=WHITE_SPACE)) is not None:
+        where = seen.at(seen.event_at(difference.at))
+        return unmet(f"the text differs from the text that was sent: {difference}", where)
     if body.isascii() and seen.received_text.isascii():
         return inconclusive("only ASCII came", MOCK)
     return met("text beyond ASCII arrives intact")
@@ -111,7 +110,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     expected="the text that the upstream sent, line breaks included",
 )
 def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
-    return _roundtrip(seen, "line breaks")
+    return _roundtrip(seen, "line breaks", ignored=BLANKS)
 
 
 @per_stream(
@@ -138,23 +137,15 @@ def whitespace_roundtrip(seen: Observed, _case: Case) -> Finding | None:
     return _roundtrip(seen, "white space")
 
 
-def _roundtrip(seen: Observed, feature: str) -> Finding | None:
+def _roundtrip(seen: Observed, feature: str, ignored: str = "") -> Finding | None:
     if seen.expected_text is None:
         return None
     if not seen.upstream:
         return inconclusive("the mock got no request: the prompt's directive did not reach it", MOCK)
-    if seen.received_text == seen.expected_text:
+    difference = seen.difference(ignored)
+    if difference is None:
         return met(f"text with {feature} arrives unchanged")
-    return unmet(
-        f"the text with {feature} changed: {_difference(seen.received_text, seen.expected_text)}",
-        seen.at(seen.differs_at),
-    )
-
-
-def _difference(got: str, sent: str) -> str:
-    at = first_difference(got, sent)
-    actual, expected = printable(got[at : at + 20]) or "the end", printable(sent[at : at + 20]) or "the end"
-    return f"at character {at:,} {actual!r} instead of {expected!r}"
+    return unmet(f"the text with {feature} changed: {difference}", seen.at(seen.event_at(difference.at)))
 
 
 @per_stream(
@@ -186,10 +177,8 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
         return unmet(
             f"a payload contains {name} unescaped: clients that iterate over lines split the payload there", seen.at(at)
         )
-    if seen.sent_text is not None and seen.received_text != seen.sent_text:
-        return fail(
-            f"a separator was lost: {_difference(seen.received_text, seen.sent_text)}", seen.at(seen.differs_at)
-        )
+    if seen.sent_text is not None and (difference := seen.difference(ignored=BLANKS)) is not None:
+        return fail(f"a separator was lost: {difference}", seen.at(seen.event_at(difference.at)))
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
     return met("the line separators are escaped")
@@ -286,10 +275,11 @@ def concat_equals_final(seen: Observed, _case: Case) -> Finding:
     final = _snapshot(payload) if isinstance(payload, dict) else None
     if done is None or final is None:
         return not_applicable("the stream ends without a snapshot of the whole text")
-    if final == seen.transcript.text:
+    difference = first_difference(seen.transcript.text, final)
+    if difference is None:
         return met("the final text equals the joined deltas")
     event = seen.transcript.events[done.event]
-    return unmet(f"the final text differs: {_difference(seen.transcript.text, final)}", seen.at(event.offset))
+    return unmet(f"the final text differs: {difference}", seen.at(event.offset))
 
 
 def _snapshot(payload: dict[str, Any]) -> str | None:

@@ -85,6 +85,9 @@ add(check, "pass", refused("pre-error", 500))
 add(check, "fail", asked("mid-error", RAW + b"data: Error: %b\n%b\n\nstreamgauge-third line\n\n" % (FIRST, REST)))
 add(check, "fail", asked("mid-error", RAW + LINES.replace(b"data: \n", b"\n")))
 add(check, "fail", asked("pre-error", b"data: Error: HTTP 429\n\nstreamgauge-third line\n\n"))
+BARE = b'{"error": {"message": "%b\\nstreamgauge-second line\\r\\n\\r\\nstreamgauge-third line"}}' % FIRST
+add(check, "not-applicable", asked("pre-error", BARE))
+add(check, "not-applicable", asked("mid-error", TOKEN + BARE + b"\n"))
 add(check, "inconclusive", asked("mid-error", TOKEN + ERROR, upstream=None))
 
 check = "errors.partial-event-terminated-first"

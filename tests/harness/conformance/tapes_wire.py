@@ -61,11 +61,13 @@ add("http.bad-json-400", "fail", Tape(scenario="bad-json", **HUNG_UP))  # type: 
 add("http.bad-json-400", "inconclusive", Tape(scenario="bad-json", status=None, end=End.TIMEOUT))
 add("http.validation-before-stream", "fail", Tape(scenario="invalid", **HUNG_UP))  # type: ignore[arg-type]
 add("http.bad-json-400", "fail", Tape(scenario="bad-json", body=JSON))
-add("http.bad-json-400", "fail", answer(400, "bad-json", headers=headers()))
+add("http.bad-json-400", "pass", answer(400, "bad-json", headers=headers()))  # refused, whatever its media type
 add("http.bad-json-400", "not-applicable", answer(400, "bad-json"), method="GET")
 add("http.bad-json-400", "inconclusive", Tape(body=JSON))
 
-add("http.validation-before-stream", "pass", answer(400, "invalid", variant="a blank prompt"))
+for media in ("application/json", "application/problem+json", "text/plain", "text/event-stream", None):
+    add("http.validation-before-stream", "pass", answer(400, "invalid", headers=headers(content_type=media)))
+    add("http.bad-json-400", "pass", answer(422, "bad-json", headers=headers(content_type=media)))
 add("http.validation-before-stream", "fail", Tape(scenario="invalid", body=b'event: error\ndata: {"message":"x"}\n\n'))
 add("http.validation-before-stream", "fail", answer(500, "invalid"))
 # Where the prompt's place is only a guess, a 200 may come of an endpoint that reads nothing from there.
@@ -199,6 +201,10 @@ bodies(
         "fail": [b"error: x\n" + RAW, b"Data: x\n\n" + RAW, b" data: x\n\n" + RAW, b"lost text\n" + RAW],
     },
 )
+BARE = b'{"error": {"code": 400, "message": "too many tokens", "type": "exceed_context_size_error"}}'
+PRETTY = b'{\n  "error": {\n    "message": "too many tokens"\n  }\n}\n\n'
+bodies("framing.known-fields", {"fail": [BARE, JSON + BARE, JSON + b"\n" + PRETTY, BARE + b"\n\n" + JSON]})
+bodies("framing.event-terminated", {"not-applicable": [BARE, JSON + BARE]})
 bodies(
     "framing.event-terminated",
     {"pass": [JSON, RAW], "fail": [JSON[:-1], JSON[:-2], RAW + b"data: cut", RAW + b"event: x\n"]},
@@ -288,6 +294,10 @@ bodies(
 )
 add("framing.event-size-64k", "pass", Tape(scenario="big", body=BIG, said="x" * 70_000, upstream=SEEN))
 add("framing.event-size-64k", "fail", Tape(scenario="big", body=BIG[:-9], said="x" * 70_000, upstream=SEEN))
+NO_SPACE = Tape(scenario="big", body=b"data: " + b"x" * 70_000 + b"\n\n", said=" " + "x" * 70_000, upstream=SEEN)
+add("framing.event-size-64k", "pass", NO_SPACE)  # only the text's own first space is lost
+OTHER_TEXT = Tape(scenario="big", body=BIG, said="y" * 70_000, upstream=SEEN)
+add("framing.event-size-64k", "fail", OTHER_TEXT)
 # An endpoint that did not ask the mock has lost nothing of what it was to say.
 add("framing.event-size-64k", "inconclusive", Tape(scenario="big", body=RAW, said="x" * 70_000))
 
@@ -312,6 +322,16 @@ add(
 )
 add("text.utf8-valid", "fail", Tape(scenario="unicode", body=b"data: caf\n\n", said="café", upstream=SEEN))
 add("text.utf8-valid", "inconclusive", Tape(scenario="unicode", body=b"data: caf\n\n", said="café"))
+# "data:" without its space takes the first space of a raw text: that is a defect of white space, and of no other kind.
+for check, scenario, said, wire in (
+    ("text.utf8-valid", "unicode", " café naïve", "data: café\n\ndata: naïve\n\n"),
+    ("text.newline-roundtrip", "newlines", " one\n two", "data: one\ndata: two\n\n"),
+    ("framing.data-prefix-every-line", "newlines", " one\n two", "data: one\ndata: two\n\n"),
+    ("security.sse-injection", "injection", " x\ny", "data: x\ndata: y\n\n"),
+):
+    add(check, "pass", Tape(scenario=scenario, body=wire.encode(), said=said, upstream=SEEN))
+    lost = wire.replace("naïve", "").replace("two", "").replace("y", "")
+    add(check, "fail", Tape(scenario=scenario, body=lost.encode(), said=said, upstream=SEEN))
 for check, said, wire, broken in (
     ("text.newline-roundtrip", "a\nb", b"data: a\ndata: b\n\n", b"data: a\nb\n\n"),
     ("text.whitespace-roundtrip", " a", b"data:  a\n\n", b"data: a\n\n"),

@@ -14,7 +14,7 @@ from tests.harness.conformance.tapes import Example
 # What stands at the offset, where it is in the middle of a line; everything else is quoted from a line's beginning.
 IN_A_LINE: Final = {
     "framing.line-endings": rb"\r",
-    "framing.data-prefix-every-line": rb"two|\ttwo|data: one\ndata: two",
+    "framing.data-prefix-every-line": rb"two|\ttwo|data: one\ndata: (two)?",
     "text.utf8-valid": rb"\xff|\xc3\n|\xef\xbf\xbd|\\ud83c|\\ufffd|data: caf",
     "text.unicode-line-separators-escaped": rb"\xe2\x80\xa8|data: ",
     "security.no-secret-leak": rb"sk-|postgres://app:hunter2@",
@@ -30,7 +30,7 @@ IN_A_LINE: Final = {
 }
 # What the quoted line or event begins with, in the examples of these checks.
 QUOTED: Final = {
-    "framing.known-fields": rb"error: x|Data: x| data: x|lost text|\{\n",
+    "framing.known-fields": rb"error: x|Data: x| data: x|lost text|\{\n|\{\"error",
     "framing.no-merged-events": rb"data: [^\n]+\ndata: ",
     "framing.no-rewrapped-lines": rb"data: (data|event|):",
     "framing.single-line-json": rb"data: [^\n]+\ndata: ",
