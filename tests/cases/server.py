@@ -41,6 +41,7 @@ class Request:
 
     method: str
     path: str
+    version: str
     headers: dict[str, str]
     raw: bytes
     body: Any = field(init=False, default=None)
@@ -76,16 +77,19 @@ class Request:
 class Writer:
     """Writes one response, a chunk for each `send`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, version: str) -> None:
         self._reader, self._writer = reader, writer
         self._watch: asyncio.Task[bytes] | None = None
-        self.keep_alive = True
+        self._chunked = self.keep_alive = version == "HTTP/1.1"
 
     async def head(
         self, status: str = "200 OK", media_type: str = "text/event-stream", body: bytes | None = None, *extra: str
     ) -> None:
         lines = [f"HTTP/1.1 {status}", f"Content-Type: {media_type}", "Cache-Control: no-cache"]
-        lines.append("Transfer-Encoding: chunked" if body is None else f"Content-Length: {len(body)}")
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        else:
+            lines.append("Transfer-Encoding: chunked" if self._chunked else "Connection: close")
         self._writer.write("\r\n".join([*lines, *extra, "", ""]).encode() + (body or b""))
         if body is None:  # a client that leaves shows itself as the end of what it sends
             self._watch = asyncio.ensure_future(self._reader.read(1))
@@ -96,14 +100,15 @@ class Writer:
         if self._watch is not None and self._watch.done():
             raise ClientLeftError
         content = data.encode() if isinstance(data, str) else data
-        self._writer.write(b"%x\r\n%b\r\n" % (len(content), content))
+        self._writer.write(b"%x\r\n%b\r\n" % (len(content), content) if self._chunked else content)
         await self._writer.drain()
 
     async def end(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.sleep(0)  # else it would take the first byte of the next request
-        self._writer.write(b"0\r\n\r\n")
+        if self._chunked:
+            self._writer.write(b"0\r\n\r\n")
         await self._writer.drain()
 
 
@@ -209,7 +214,7 @@ class Service:
         try:
             while True:
                 request = await read_request(reader)
-                response = Writer(reader, writer)
+                response = Writer(reader, writer, request.version)
                 await self.respond(request, response)
                 if not response.keep_alive:
                     break
@@ -249,9 +254,9 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     """Raises IncompleteReadError when the connection ends before or in it."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, *fields = head.split("\r\n")
-    method, path, _ = line.split(" ", 2)
+    method, path, version = line.split(" ", 2)
     headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in fields if one)}
-    return Request(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+    return Request(method, path, version, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
 class Relay(Service):
