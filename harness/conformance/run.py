@@ -29,6 +29,7 @@ from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.upstream import UpstreamWatch
 from streamgauge.secrets import is_secret
 from streamgauge.units import SECOND
 from streamgauge.version import __version__
@@ -144,9 +145,11 @@ def observe(
 ) -> Case:
     """Run the scenarios that the selected checks read; only the first one when it gives no stream.
 
+    Raises CannotMeasure when the first stream does not come from the mock: its ledger would have nothing to say.
     `profile` None is the one that follows from the dialect.
     """
     offset = None if mock is None else mock.clock()
+    watch = None if mock is None else UpstreamWatch.begin(mock)
     pace = pace or Pace()
     runner = ScenarioRunner(client, target, mock, offset, pace, allowed, target.reader())
     case = Case(
@@ -168,6 +171,8 @@ def observe(
     case.method = happy.method
     if not happy.streams:
         return case
+    if watch is not None and happy.upstream is None:
+        raise watch.nothing_seen()
     case.dialect = target.reader() or happy.transcript.dialect
     case.doubt = dialect_confidence.dialect_doubt(happy.transcript)
     vendor = case.dialect is not None and case.dialect.vendor is not None

@@ -6,11 +6,10 @@ from uuid import uuid4
 
 from streamgauge.clocks import Offset
 from streamgauge.diagnosis.cancellation import CancelRow, Upstream, judge_cancellation
-from streamgauge.endpoint.client import StreamClient, not_a_stream
+from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import LedgerEntry, MockControl
 from streamgauge.endpoint.target import Target, directive
-from streamgauge.errors import CannotMeasure
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.endpoint.upstream import rehearse
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.connection import Close
@@ -51,7 +50,7 @@ def run_matrix(
 
     Raises CannotMeasure when the endpoint gives no stream, or when its stream does not come from the mock.
     """
-    _rehearse(client, target, mock)
+    rehearse(client, target, mock)
     offset = mock.clock()
     rows = []
     for phase in PHASES:
@@ -92,24 +91,6 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
         arrivals_ns=tuple(entry.arrival_ns - offset.offset_ns for entry in entries if not entry.resumed),
         written_bytes=sum(last.writes.bytes),
     )
-
-
-def _rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
-    """Read a short stream to its end, and make sure that it came from the mock.
-
-    An endpoint that forwards nothing to the mock would otherwise waste no token and look perfect.
-    """
-    stream_id = _new_id()
-    prompt = f"{target.prompt} {directive(id=stream_id, tokens=3, ttft='1ms', itl='1ms')}"
-    transcript = client.run(target.request(prompt), dialect=target.reader(), deadline_s=30)
-    if transcript.outcome is not Outcome.OK and not transcript.is_stream:
-        raise not_a_stream(transcript)
-    if not mock.entries(stream_id):
-        raise CannotMeasure(
-            f"the mock at {mock.url} saw no request with the harness's directive",
-            "configure the endpoint under test with the mock as its upstream base URL, and check that it forwards the "
-            "prompt (put {{prompt}} where it belongs in --body)",
-        )
 
 
 def _leave_and_judge(

@@ -10,6 +10,7 @@ from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_vendor_path, check_url
+from streamgauge.endpoint.upstream import rehearse
 
 
 def diagnose(
@@ -19,7 +20,7 @@ def diagnose(
 
     `direct` is the URL of the same endpoint without the proxy; both paths are then measured and compared. With
     `Target.mock` the verdict comes from lockstep, which compares no clocks. Raises UsageError on a target that cannot
-    be used, and CannotMeasure when a path gives no stream.
+    be used, and CannotMeasure when a path gives no stream, or one that does not come from the mock.
     """
     given = as_target(target)
     paths = [buffering.PathTarget("via", given)]
@@ -30,4 +31,7 @@ def diagnose(
         client = stack.enter_context(StreamClient.to(given))
         settled = [path._replace(target=settle(client, path.target)) for path in paths]
         mock = stack.enter_context(MockControl.of(given)) if given.mock else None
+        if mock is not None:
+            for path in settled:
+                rehearse(client, path.target, mock)
         return buffering.diagnose(client, settled[0], settled[1] if direct else None, mock, progress)

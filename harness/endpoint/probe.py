@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamgauge.endpoint.client import StreamClient, settle, unreachable
+from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target
+from streamgauge.endpoint.upstream import UpstreamWatch, marked
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
@@ -92,12 +94,25 @@ def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float 
     """Open one stream and read it to its end, for at most `deadline_s` seconds.
 
     A failing endpoint is an outcome, not an exception. Raises UsageError on a target that cannot be used, and
-    CannotMeasure when nothing listens there.
+    CannotMeasure when nothing listens there, or when the stream does not come from `Target.mock`.
     """
-    stream = read_stream(as_target(target), prompt, deadline_s)
+    given = as_target(target)
+    stream = read_stream(given, prompt, deadline_s) if given.mock is None else _from_mock(given, prompt, deadline_s)
     if stream.transcript.outcome is Outcome.CONNECT_ERROR:
         raise unreachable(stream.transcript)
     return stream
+
+
+def _from_mock(target: Target, prompt: str | None, deadline_s: float) -> Stream:
+    """One stream that the mock must have seen."""
+    with StreamClient.to(target) as client, MockControl.of(target) as mock:
+        watch = UpstreamWatch.begin(mock)
+        settled = settle(client, target)
+        spec, stream_id = marked(settled, prompt)
+        stream = Stream(client.run(spec, dialect=settled.reader(), deadline_s=deadline_s))
+        if stream.transcript.is_stream:
+            watch.must_have_seen(stream_id)
+        return stream
 
 
 def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:

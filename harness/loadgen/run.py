@@ -5,6 +5,7 @@ Nothing is printed here: progress goes to a callback, and the result is a value.
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.upstream import UpstreamWatch, marked
 from streamgauge.errors import CannotMeasure, UsageError
 from streamgauge.loadgen.cluster import WORKERS_WAIT_S
 from streamgauge.loadgen.ledger import abandoned_streams, measured_against_truth
@@ -40,8 +42,9 @@ _LAST_MOMENT_NS: Final = 100 * MS
 def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) -> LoadResult:
     """Run the plan to its end, or until a limit or Ctrl-C stops it; what was measured by then is kept.
 
-    Raises CannotMeasure when the endpoint gives no stream or the mock does not answer, and UsageError when the plan
-    does not fit the target or the directory cannot be written. Until then, an earlier run in the directory stays.
+    Raises CannotMeasure when the endpoint gives no stream, and when the mock does not answer or is not the endpoint's
+    upstream. Raises UsageError when the plan does not fit the target or the directory cannot be written. Until then,
+    an earlier run in the directory stays.
     """
     target, first = _first_stream(target, plan)
     runs.prepare(plan.directory)
@@ -57,16 +60,19 @@ def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
     """Look for mistakes before an earlier run is removed. Returns the settled target and one stream of it."""
     if plan.cluster is not None:
         without_key(target)  # raises when the target has a secret that must not be sent to workers
-    if target.mock is not None:
-        with MockControl.of(target) as mock:
-            mock.clock()
-    with StreamClient.to(target) as client:
+    with ExitStack() as stack:
+        mock = stack.enter_context(MockControl.of(target)) if target.mock is not None else None
+        watch = None if mock is None else UpstreamWatch.begin(mock)
+        client = stack.enter_context(StreamClient.to(target))
         target = settle(client, target)
         replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
         check_place(target, plan.prompts, with_length=any(arrival.output_tokens for arrival in replayed))
-        first = client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
-    if not first.is_stream:
-        raise not_a_stream(first)
+        spec, stream_id = (target.request(), "") if watch is None else marked(target)
+        first = client.run(spec, dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
+        if not first.is_stream:
+            raise not_a_stream(first)
+        if watch is not None:
+            watch.must_have_seen(stream_id)
     return target, first
 
 
