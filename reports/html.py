@@ -1,6 +1,7 @@
 """report.html: one self-contained file. Autoescaping is on, and every string passes through `clean`."""
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -51,12 +52,17 @@ def html_report(run: Run) -> str:
 
 def page(template: str, **values: Any) -> str:
     """A self-contained page from a template in reports/templates. Text is escaped and cleaned of control characters."""
+    return _templates().get_template(template).render(**values)
+
+
+@cache
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("streamgauge.reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {"ms": ms, "clean": clean}
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def grouped(results: Iterable[CheckResult]) -> list[Group]:

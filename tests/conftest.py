@@ -4,10 +4,12 @@ Property tests give the same examples on every run, and no test is judged by how
 processes a core, because half of what the tests do is waiting.
 """
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -22,6 +24,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "streamgauge"))
 # `make coverage` measures the workers of pytest. The processes that tests start run at full speed: some are timed.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
+
+# Each worker imports all test modules, and the tests start hundreds of processes: without .pyc files, each of these
+# compiles everything again (5 s a worker).
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Collection makes a million objects that stay until the end: to look for garbage among them takes 4 s a worker.
+gc.disable()
 
 # A shell ignores SIGINT in background jobs, and every process that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -65,12 +75,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
 
 
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, but not among the objects of the collection."""
+    gc.freeze()
+    gc.enable()
+
+
 def needs_server(item: pytest.Function) -> bool:
     fixtures = (definition for found in item._fixtureinfo.name2fixturedefs.values() for definition in found)
     modules = [item.module, *(sys.modules.get(fixture.func.__module__) for fixture in fixtures)]
     return any(starts_servers(module) for module in modules if module is not None)
 
 
+@cache
 def starts_servers(module: ModuleType) -> bool:
     return any(value is subprocess or getattr(value, "__module__", None) in STARTERS for value in vars(module).values())
 

@@ -140,7 +140,15 @@ class Offers:
             shutil.copy(ROOT / name, folder)
         for name, pins in PINS.items():
             self.write_lock(name, [self.offer(pin) for pin in pins])
-        subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
+        self.make_environment(folder / ".venv")
+
+    def make_environment(self, place: Path) -> None:
+        """An environment with pip. To copy this one's pip takes a tenth of the time that venv takes to install it."""
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+        (site,) = place.glob("lib/python*/site-packages")
+        pip = importlib.metadata.distribution("pip")
+        for folder in {Path(str(file)).parts[0] for file in pip.files or () if ".." not in Path(str(file)).parts}:
+            shutil.copytree(str(pip.locate_file(folder)), site / folder)
 
     def write_lock(self, name: str, lines: Iterable[str]) -> None:
         (self.folder / "requirements" / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The command line: one file a command, one place where errors become messages and exit codes."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -51,11 +52,14 @@ def _root(
     pass
 
 
-def main() -> None:
-    """The `streamgauge` command. A mistake or an unreachable endpoint is one message, never a traceback."""
-    command = sys.argv[1:2]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `streamgauge` command. A mistake or an unreachable endpoint is one message, never a traceback.
+
+    `arguments` are the words after the command's name. Default: those of this process.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(*(name for name in command if name in _OURS or name in _SERVERS))()
+        app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
     except StreamgaugeError as error:
         err.print(f"[bold red]error:[/bold red] {safe(error.message)}")
         if error.hint:

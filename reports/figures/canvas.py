@@ -101,9 +101,18 @@ def svg(name: str, width: int, height: int, draw: Callable[[Figure], None]) -> s
     figure = Figure(figsize=(width / 72, height / 72))
     FigureCanvasSVG(figure)
     draw(figure)
+    _lay_out(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _inline(out.getvalue(), name)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the axes now. To save a figure that still has a layout engine draws it twice."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def _inline(document: str, name: str) -> str:

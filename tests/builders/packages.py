@@ -30,23 +30,33 @@ class Packages(NamedTuple):
             return frozenset(archive.namelist())
 
 
-def build(folder: Path, **environment: str) -> Packages:
-    """Builds in a copy of the tracked files: building in place would leave files behind, or pick up old ones.
-
-    `environment` are more variables for the build.
-    """
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    sources = frozenset(name for name in listed.split("\0") if name and (ROOT / name).is_file())
-    for name in sources:
-        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / "source" / name)
+def build(folder: Path) -> Packages:
+    """The sdist, and the wheel that pip makes of it."""
+    source = copy_sources(folder)
+    sources = frozenset(str(path.relative_to(source)) for path in source.rglob("*") if path.is_file())
     program = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
-    _run([sys.executable, "-c", program], folder / "source")
+    _run([sys.executable, "-c", program], source)
     (sdist,) = folder.glob("*.tar.gz")
+    return Packages(sources, sdist, build_wheel(sdist, folder))
+
+
+def copy_sources(folder: Path) -> Path:
+    """A copy of the tracked files: to build in place would leave files behind, or pick up old ones."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    source = folder / "source"
+    for name in listed.split("\0"):
+        if name and (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    return source
+
+
+def build_wheel(source: Path, folder: Path, **environment: str) -> Path:
+    """The wheel of an sdist or of a folder of sources. `environment` are more variables for the build."""
     pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "--no-index"]
-    _run([*pip, "-w", str(folder), str(sdist)], folder, environment)
+    _run([*pip, "-w", str(folder), str(source)], folder, environment)
     (wheel,) = folder.glob("*.whl")
-    return Packages(sources, sdist, wheel)
+    return wheel
 
 
 def install(wheel: Path, folder: Path) -> Path:

@@ -12,6 +12,7 @@ import pytest
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from tests.builders.command import streamgauge as run_in_this_process
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -82,15 +83,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 @pytest.fixture
 def streamgauge() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Runs the command as the shell would; no run may end in a traceback."""
-
-    def run(*arguments: str | Path, timeout: float = 100) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
-        )
-        assert "Traceback" not in done.stderr + done.stdout, done.stderr
-        return done
-
-    return run
+    return run_in_this_process
 
 
 def command(*arguments: str | Path) -> list[str]:

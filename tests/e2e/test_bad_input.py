@@ -85,7 +85,7 @@ def test_an_endpoint_that_sends_binary_garbage(streamgauge: Run, mock: str, tmp_
 @pytest.mark.parametrize("name", ["probe", "check", "diagnose", "cancel", "load"])
 def test_an_endpoint_that_never_answers(streamgauge: Run, mock: str, tmp_path: Path, name: str) -> None:
     with answering(None) as url:
-        done = ask(streamgauge, name, url, mock, tmp_path, "--timeout", "2s")
+        done = ask(streamgauge, name, url, mock, tmp_path, "--timeout", "500ms")
 
     assert done.returncode == 3
     assert "no answer came" in done.stderr

@@ -22,7 +22,7 @@ from tests.builders.packages import Packages, build, install
 from tests.e2e.conftest import free_port
 
 CHAT = "/v1/chat/completions"
-SHORT = ("--users", "2", "--duration", "6s")
+SHORT = ("--users", "2", "--duration", "3s")
 # Folders of the repository, and what they are called when installed.
 FOLDERS = {
     "harness": "streamgauge",
@@ -30,6 +30,7 @@ FOLDERS = {
     "reports": "streamgauge/reports",
     "scenarios": "streamgauge/scenarios",
 }
+NATIVE = {"streamgauge/transport/_reader.abi3.so", "streamgauge/transport/_chunks.abi3.so"}
 FOREIGN = (*FOLDERS, "tests", "tools")
 # Their own tests may import these packages; nothing else may.
 PACKAGE = """
@@ -47,6 +48,20 @@ def test_own():
 def test_a_stream(streamgauge_mock, streamgauge_stream):
     mock = streamgauge_mock(tokens=3, ttft="1ms", itl="1ms")
     assert len(streamgauge_stream(mock.url + "/v1/chat/completions").tokens) == 3
+"""
+# Runs commands one after the other. As `-m` does, `-c` puts the working directory first on the path.
+EACH = """
+import ast, contextlib, io, sys
+from streamgauge.cli import main
+assert sys.path[0] == "", sys.path
+for words, shows in ast.literal_eval(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            main(words)
+        except SystemExit as ended:
+            assert not ended.code, (words, ended.code)
+    assert shows in out.getvalue(), (words, out.getvalue())
+print("all ended well")
 """
 
 
@@ -111,15 +126,27 @@ class Project:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
 
-    def distributed(self, url: str) -> list[str]:
-        """A master and its worker, both from the project's folder."""
+    def load_and_the_rest(self, url: str, proxy: str) -> list[str]:
+        """A load of a master and a worker with two processes; then its report and the commands of one process.
+
+        These run in one process, one after the other: that saves imports.
+        """
         port = str(free_port())
+        master = ("load", url, *SHORT, "--out", "led", "--master", "--expect-workers", "2", "--port", port)
         with ThreadPoolExecutor() as pool:
-            master = pool.submit(
-                self.run, self.streamgauge, "load", url, *SHORT, "--out", "led", "--master", "--port", port
-            )
-            worker = pool.submit(self.run, self.streamgauge, "load", "--worker", f"127.0.0.1:{port}")
-            return master.result() + worker.result()
+            leading = pool.submit(self.run, self.streamgauge, *master)
+            worker = ("load", "--worker", f"127.0.0.1:{port}", "--processes", "2")
+            problems = self.run(self.streamgauge, *worker) + leading.result()
+        (self.folder / "led" / "report.html").unlink(missing_ok=True)
+        commands = {
+            ("report", "led"): "report.html",
+            ("check", url, "--only", "framing"): "checks",
+            ("clients", url): "openai",
+            ("probe", proxy + CHAT): "tokens per read",
+            ("explain", "framing.no-bom"): "framing.no-bom",
+            ("mock", "--list-faults"): "no-flush",
+        }
+        return problems + self.run(self.python, "-c", EACH, repr(list(commands.items())), shows="all ended well")
 
     def locust(self, url: str) -> list[str]:
         """Locust itself with the installed file of a scenario. It ends when it has reported streams.
@@ -147,51 +174,40 @@ class Project:
         good = process.returncode == 0 and "STREAM" in output and "Traceback" not in output
         return [] if good else [f"locust: exit code {process.returncode}\n{output}"]
 
-    def load_and_report(self, url: str) -> list[str]:
-        """A run, and its report written again."""
-        problems = self.run(self.streamgauge, "load", url, *SHORT, "--out", "run")
-        (self.folder / "run" / "report.html").unlink(missing_ok=True)
-        return problems + self.run(self.streamgauge, "report", "run", shows="report.html")
-
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", ["editable", "wheel"], indirect=True)
 def test_every_command_runs_beside_packages_of_the_same_names(python: Path, tmp_path: Path) -> None:
-    """Side by side, the longest first. `demo` itself runs mock, proxy, check, load, cancel and diagnose."""
+    """Side by side, the longest first. `demo` itself runs mock, proxy, check, load, cancel and diagnose.
+
+    So a load without workers is a part of `demo`.
+    """
     project = Project(make_project(tmp_path / "project"), python)
     module, ours = (project.python, "-m"), project.streamgauge
     pytest_alone = (*module, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:locust")
     plugin = ("--streamgauge-target=target.toml", "--streamgauge-only=framing", "--ignore=test_own.py")
     with (
-        project.server(*module, "streamgauge.mock_provider", "--ttft", "5ms", "--itl", "1ms") as mock,
+        project.server(*module, "streamgauge.mock_provider", "--ttft", "5ms", "--itl", "5ms") as mock,
         project.server(ours, "proxy", mock) as proxy,
         ThreadPoolExecutor(4) as pool,
     ):
         url = mock + CHAT
         (project.folder / "target.toml").write_text(f'url = "{url}"\n')
         running = [
-            pool.submit(project.run, ours, "demo", "--users", "2", "--duration", "1s", shows="ended as expected"),
-            pool.submit(project.distributed, url),
-            pool.submit(project.load_and_report, url),
+            pool.submit(project.run, ours, "demo", "--users", "2", "--duration", "3s", shows="ended as expected"),
+            pool.submit(project.load_and_the_rest, url, proxy),
             # A busy machine makes it 1: the client could not carry that load.
             pool.submit(project.run, ours, "calibrate", *SHORT, "--tokens", "20", "--out", "floor", codes=(0, 1)),
-            pool.submit(project.run, ours, "load", url, *SHORT, "--processes", "2", "--out", "two"),
             pool.submit(project.locust, url),
             pool.submit(project.run, *pytest_alone, "test_own.py", shows="2 passed", OWN_TESTS="1"),
             pool.submit(project.run, *pytest_alone, *plugin, shows="passed"),
-            pool.submit(project.run, ours, "check", url, "--only", "framing", shows="checks"),
-            pool.submit(project.run, ours, "clients", url, shows="openai"),
-            pool.submit(project.run, ours, "probe", proxy + CHAT, shows="tokens per read"),
-            pool.submit(project.run, ours, "explain", "framing.no-bom", shows="framing.no-bom"),
-            pool.submit(project.run, ours, "mock", "--list-faults", shows="no-flush"),
             pool.submit(project.run, *module, "streamgauge", "--version", shows="streamgauge"),
         ]
         problems = [problem for one in running for problem in one.result()]
 
     assert problems == [], "\n".join(problems)
     assert (project.folder / "floor" / "calibration.json").exists()
-    recorded = {name: json.loads((project.folder / name / "run.json").read_text()) for name in ("led", "two", "run")}
-    assert [len(recorded[name]["workers"]) for name in recorded] == [1, 2, 1]
+    assert len(json.loads((project.folder / "led" / "run.json").read_text())["workers"]) == 2
 
 
 def test_a_foreign_package_that_is_imported_fails_the_run(tmp_path: Path) -> None:
@@ -204,7 +220,7 @@ def test_a_foreign_package_that_is_imported_fails_the_run(tmp_path: Path) -> Non
 
 
 def test_a_wheel_holds_the_package_and_its_metadata_and_nothing_else(packages: Packages) -> None:
-    """Each tracked file of the four folders under the one name, and the native reader instead of its sources."""
+    """Each tracked file of the four folders under the one name, and the native modules instead of their sources."""
     expected = {
         name.replace(folder, package, 1)
         for name in packages.sources
@@ -212,13 +228,19 @@ def test_a_wheel_holds_the_package_and_its_metadata_and_nothing_else(packages: P
         if name.startswith(f"{folder}/") and not name.endswith((".c", ".h"))
     }
     if native.READER is not None:
-        expected.add("streamgauge/transport/_reader.abi3.so")
+        expected |= NATIVE
     info = "-".join(packages.wheel.name.split("-")[:2]) + ".dist-info"
 
     assert {name for name in packages.in_wheel() if not name.startswith(f"{info}/")} == expected
     assert {name.rpartition("/")[2] for name in packages.in_wheel() if name.startswith(f"{info}/")} == {
         "LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt",
     }  # fmt: skip
+
+
+@pytest.mark.skipif(native.READER is None, reason=str(native.WHY_NOT))
+def test_one_wheel_is_for_every_python_from_the_oldest_on(packages: Packages) -> None:
+    assert packages.wheel.name.split("-")[2:4] == ["cp311", "abi3"]
+    assert packages.in_wheel() >= NATIVE
 
 
 def test_an_sdist_holds_all_that_is_tracked(packages: Packages) -> None:

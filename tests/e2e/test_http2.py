@@ -183,7 +183,7 @@ def test_a_load_of_many_streams_has_each_token_once_and_after_it_was_written(
 ) -> None:
     """More streams than MANY of epoll_collector, so that reads are collected. No time is asserted."""
     done = streamgauge(
-        "load", getattr(front, scheme) + CHAT, "--http2", "--ca", front.ca, "--users", "24", "--duration", "3s",
+        "load", getattr(front, scheme) + CHAT, "--http2", "--ca", front.ca, "--users", "24", "--duration", "1s",
         "--mock", mock, "--out", tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -213,7 +213,7 @@ def test_forty_users_share_four_connections(
     log = front.directory / "access.log"
     before = len(log.read_text())
     done = streamgauge(
-        "load", front.plain + CHAT, "--http2", "--connections", "4", "--users", "40", "--duration", "3s",
+        "load", front.plain + CHAT, "--http2", "--connections", "4", "--users", "40", "--duration", "1s",
         "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock, "--out", tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

