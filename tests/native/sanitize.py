@@ -1,10 +1,14 @@
-"""Builds the stress test of the native reader's core (stress.c), and runs it under one tool after another."""
+"""Builds the stress test of the native reader's core (stress.c), and runs it under one tool after another; then feeds
+damaged bodies to the chunk cutter under AddressSanitizer and UBSan.
+"""
 
 # ruff: noqa: T201 (a script: printing is what it does)
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -55,6 +59,22 @@ def run(tool: Tool, program: Path, streams: int, seed: int, scarcity: int) -> "s
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def cut_damaged_chunks(folder: Path) -> bool:
+    """Whether the chunk cutter (chunks_fuzz.py) is clean, and said so."""
+    module = folder / "_chunks.so"
+    include = sysconfig.get_path("include")
+    flags = ("-shared", "-fPIC", "-std=c11", "-g", "-DPy_LIMITED_API=0x030B0000", f"-I{include}")
+    source = ROOT / "harness/transport/_chunksmodule.c"
+    subprocess.run(["cc", *flags, *TOOLS["address"].flags, source, "-o", module], check=True)
+    library = subprocess.check_output(["cc", "-print-file-name=libasan.so"], text=True).strip()
+    # Python itself is not built for the sanitizer: it has to be loaded first, and cannot tell what Python leaks.
+    environment = {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+    command = [sys.executable, "-m", "tests.native.chunks_fuzz", module]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    print(f"chunk cutter: {'clean' if done.returncode == 0 else 'FAILED'}: {done.stdout.strip()}{done.stderr.strip()}")
+    return done.returncode == 0
+
+
 def main() -> int:
     failed = 0
     for name, tool in TOOLS.items():
@@ -70,6 +90,8 @@ def main() -> int:
                 print(f"{name}: {verdict}: {done.stdout.strip()}", flush=True)
                 if done.returncode != 0:
                     print(done.stderr.strip(), flush=True)
+            if name == "address":
+                failed += not cut_damaged_chunks(Path(folder))
     return failed
 
 
