@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from streamgauge.conformance.catalogue import Entry, catalogue
-from streamgauge.conformance.requirement import Basis
+from streamgauge.conformance.requirement import Basis, Level
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.diagnosis.product import snippets
 from streamgauge.reports.text import md, md_snippet
@@ -17,8 +17,9 @@ HEAD = """# Checks
 Every requirement that `streamgauge check` knows, generated from the code: `check --list --format json` gives the same
 to programs, `explain ID` on a terminal, with the commands that show a check fail.
 
-An unmet MUST fails, an unmet SHOULD warns, an unmet MAY is information. The level says how binding a requirement is,
-the severity how much harm it does, the basis who asks for it:
+The level says how binding a requirement is, and it alone decides what an unmet requirement does to a run. A requirement
+may have a lesser part, which binds one level less. The severity says how much harm an unmet requirement does, whatever
+its level; the basis says who asks for it.
 """
 # A column is its title and what it says of a check.
 COLUMNS: Final[dict[str, Callable[[Entry], str]]] = {
@@ -38,7 +39,8 @@ def anchor(check_id: str) -> str:
 def page() -> str:
     """The whole page."""
     whole = catalogue()
-    parts = [HEAD, "\n".join(f"- **{basis}**: {basis.meaning}" for basis in Basis)]
+    parts = [HEAD, "\n".join(f"- unmet, a **{level}** {level.unmet}" for level in Level)]
+    parts.append("\n".join(f"- **{basis}**: {basis.meaning}" for basis in Basis))
     for group, members in groupby(whole.checks, key=lambda entry: entry.group):
         entries = list(members)
         parts += [f"## {group}: {whole.groups[group]}", table(entries), *map(section, entries)]
@@ -57,6 +59,7 @@ def section(entry: Entry) -> str:
     named = ", ".join(f"{step.name} ({md(step.summary)})" for step in entry.scenarios)
     read = "every request" if every else named
     lines = [f"Expected: {md(entry.expected)}. Read from: {read}."]
+    lines += [f"Its lesser part: {md(entry.lesser)}"] if entry.lesser else []
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []
     lines += [f"Fix: {md(entry.fix)}"]
     lines += [md_snippet(snippet) for snippet in snippets(entry.id, entry.fixes)]

@@ -11,17 +11,12 @@ from streamgauge.cli.reproduction import faults_of, reproduction_of
 from streamgauge.conformance.catalogue import entry_of
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.registry import Check
-from streamgauge.conformance.requirement import Level
+from streamgauge.conformance.requirement import Requirement
 from streamgauge.conformance.selection import select
 from streamgauge.diagnosis.product import snippets
 from streamgauge.errors import UsageError
 
 _NEAREST: Final = 5
-_UNMET: Final = {
-    Level.MUST: "fails",
-    Level.SHOULD: "warns (and fails the run with --strict)",
-    Level.MAY: "is reported as information",
-}
 
 
 def explain(
@@ -72,7 +67,7 @@ def _print(check: Check) -> None:
     rule, entry = check.requirement, entry_of(check)
     out.print(f"[bold]{check.id}[/bold]  {rule.level}, {rule.severity}, {rule.basis}")
     out.print(f"  {safe(rule.statement)}")
-    _section("Why", [f"{rule.basis}: {rule.basis.meaning}", f"unmet, it {_UNMET[rule.level]}"])
+    _section("Why", [f"{rule.basis}: {rule.basis.meaning}", *_levels(rule)])
     _section("What breaks", [rule.breaks] if rule.breaks else [])
     tested = [f"{step.name}: {step.summary}{_needs(step.needs)}" for step in entry.scenarios]
     _section("How it is tested", [*tested, f"expected: {check.expected}"])
@@ -84,6 +79,14 @@ def _print(check: Check) -> None:
     )
     _section("References", entry.references)
     _print_reproduction(check)
+
+
+def _levels(rule: Requirement) -> list[str]:
+    """What an unmet requirement does to a run, and its lesser part if it has one."""
+    lines = [f"unmet, it {rule.level.unmet}"]
+    if rule.lesser is not None:
+        lines.append(f"its lesser part is a {rule.level.below}: {rule.lesser}")
+    return lines
 
 
 def _print_reproduction(check: Check) -> None:

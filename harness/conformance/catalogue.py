@@ -39,7 +39,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A check in words. `needs` are the flags without which none of its scenarios runs.
 
-    `fixes` is what to change in a product, by the product's id.
+    `lesser` is the part of the requirement that binds one level less. `fixes` is what to change in a product, by the
+    product's id.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     basis: str
     statement: str
+    lesser: str | None
     expected: str
     breaks: str | None
     references: list[str]
@@ -87,6 +89,7 @@ def entry_of(check: Check) -> Entry:
         severity=rule.severity.value,
         basis=rule.basis.value,
         statement=rule.statement,
+        lesser=rule.lesser,
         expected=check.expected,
         breaks=rule.breaks,
         references=list(rule.references),

@@ -7,20 +7,23 @@ from streamgauge.conformance.result import WORST_FIRST, Evidence, Verdict
 
 
 class Finding(NamedTuple):
-    """A check's answer. `verdict` None is an unmet requirement: its level decides the verdict.
+    """A check's answer. `verdict` None is an unmet requirement: only its level decides the verdict.
 
-    `needs` says what would make an inconclusive check testable.
+    `lesser`: only the lesser part of the requirement is unmet, which binds one level less. `needs` says what would make
+    an inconclusive check testable.
     """
 
     verdict: Verdict | None
     actual: str
     evidence: tuple[Evidence, ...] = ()
     needs: str | None = None
+    lesser: bool = False
 
     @property
     def rank(self) -> int:
-        """0 is the worst; an unmet requirement ranks as a failure."""
-        return WORST_FIRST.index(Verdict.FAIL if self.verdict is None else self.verdict)
+        """0 is the worst; an unmet requirement ranks as a failure, its lesser part as a warning."""
+        unmet_rank = Verdict.WARN if self.lesser else Verdict.FAIL
+        return WORST_FIRST.index(unmet_rank if self.verdict is None else self.verdict)
 
 
 def met(actual: str, *evidence: Evidence) -> Finding:
@@ -28,22 +31,17 @@ def met(actual: str, *evidence: Evidence) -> Finding:
 
 
 def unmet(actual: str, *evidence: Evidence) -> Finding:
-    """MUST fails, SHOULD warns, MAY informs."""
+    """An unmet MUST fails the run, an unmet SHOULD warns, an unmet MAY is information. No check decides otherwise."""
     return Finding(None, actual, evidence)
 
 
-def fail(actual: str, *evidence: Evidence) -> Finding:
-    """A failure whatever the level."""
-    return Finding(Verdict.FAIL, actual, evidence)
-
-
-def warn(actual: str, *evidence: Evidence) -> Finding:
-    """A warning whatever the level."""
-    return Finding(Verdict.WARN, actual, evidence)
+def lesser(actual: str, *evidence: Evidence) -> Finding:
+    """Only `Requirement.lesser` is unmet: that of a MUST warns, that of a SHOULD is information."""
+    return Finding(None, actual, evidence, lesser=True)
 
 
 def info(actual: str, *evidence: Evidence) -> Finding:
-    """Information whatever the level."""
+    """The requirement is met, and something is worth knowing."""
     return Finding(Verdict.INFO, actual, evidence)
 
 

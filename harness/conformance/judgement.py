@@ -11,7 +11,7 @@ from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.requirement import Level
-from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
+from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.diagnosis.product import fixes_for, products, products_in
 
@@ -19,7 +19,8 @@ MAX_EVIDENCE: Final = 6
 MAX_ACTUAL: Final = 1_000  # characters of `actual`, which may quote the endpoint
 # These groups judge bytes, whatever the dialect is.
 _ANY_DIALECT: Final = frozenset({"http", "headers", "framing", "resume", "limits", "security"})
-_BY_LEVEL: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
+UNMET: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
+"""The verdict of an unmet requirement. Only its level decides."""
 
 
 def judge_case(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
@@ -33,6 +34,7 @@ def _judge_one(case: Case, check: Check) -> CheckResult:
     try:
         known = _beforehand(case, check)
         found = [(None, known)] if known is not None else check.findings(case)
+        _follow_the_level(check, [finding for _, finding in found])
     except Exception as error:  # A crash in a check is our bug: report `error`, run the other checks.
         crash = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
         found = [(None, crash)]
@@ -61,11 +63,11 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
     ran = {seen.scenario for seen in case.observed}
     found = sorted(found, key=lambda pair: pair[1].rank)
     seen, top = found[0]
-    verdict = _BY_LEVEL[level] if top.verdict is None else top.verdict
-    if changed is not None and level is not Level.MUST and verdict in (Verdict.FAIL, Verdict.WARN):
-        # `fail()` and `warn()` ignore the level; a profile that lowers the level caps them as well.
-        verdict = max(verdict, _BY_LEVEL[level], key=WORST_FIRST.index)
-    same = [pair for pair in found[1:] if pair[1].verdict == top.verdict]
+    statement = rule.statement
+    if top.lesser:
+        level, statement = level.below, rule.lesser or statement
+    verdict = UNMET[level] if top.verdict is None else top.verdict
+    same = [pair for pair in found[1:] if (pair[1].verdict, pair[1].lesser) == (top.verdict, top.lesser)]
     evidence = [item for _, finding in (found[0], *same) for item in finding.evidence][:MAX_EVIDENCE]
     actual = top.actual
     reported = verdict in (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
@@ -78,7 +80,7 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         level=level.value,
         severity=rule.severity.value,
         basis=rule.basis.value,
-        statement=rule.statement,
+        statement=statement,
         actual=mask(printable(actual, MAX_ACTUAL)),
         expected=check.expected,
         evidence=evidence,
@@ -91,6 +93,15 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         scenarios=[name for name in check.scenarios if name in ran],
         profile=changed,
     )
+
+
+def _follow_the_level(check: Check, findings: Iterable[Finding]) -> None:
+    """Raise ValueError when a finding chooses its own verdict, or is about a lesser part that is not declared."""
+    for finding in findings:
+        if finding.verdict in (Verdict.FAIL, Verdict.WARN):
+            raise ValueError(f"{check.id} chose the verdict {finding.verdict}: only the level decides")
+        if finding.lesser and check.requirement.lesser is None:
+            raise ValueError(f"the requirement {check.id} declares no lesser part")
 
 
 def _level(check: Check, profile: Profile) -> tuple[Level, str | None]:

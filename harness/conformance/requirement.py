@@ -12,11 +12,28 @@ from streamgauge.conformance.groups import GROUPS
 
 
 class Level(StrEnum):
-    """What an unmet requirement is: MUST fails, SHOULD warns, MAY informs."""
+    """How binding a requirement is. The level alone decides what an unmet requirement does to a run."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
     MAY = "MAY"
+
+    @property
+    def unmet(self) -> str:
+        """What follows when a requirement of this level is unmet; `explain` and the documentation print it."""
+        return _UNMET[self]
+
+    @property
+    def below(self) -> "Level":
+        """The level of the lesser part of a requirement of this level."""
+        return Level.SHOULD if self is Level.MUST else Level.MAY
+
+
+_UNMET: Final = {
+    Level.MUST: "fails the run",
+    Level.SHOULD: "warns, and fails the run only with --fail-on warn (or --strict)",
+    Level.MAY: "is information, and never fails the run",
+}
 
 
 MUST: Final = Level.MUST
@@ -62,7 +79,8 @@ _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")
 @dataclass(slots=True, frozen=True)
 class Requirement:
     """One requirement, `group.name`. `statement` is one sentence that says what must hold. `references` name where
-    that is written. `breaks` says who suffers, where that is known. `fix` says in a sentence what to change; the code
+    that is written. `breaks` says who suffers, where that is known. `lesser` is a second sentence, a part
+    that binds one level less. `fix` says in a sentence what to change; the code
     to paste stands in `diagnosis/products/`, a file a product.
 
     Raises ValueError when a part is missing or the id belongs to no group: at import, so that it can't be shipped.
@@ -77,6 +95,7 @@ class Requirement:
     references: tuple[str, ...]
     fix: str
     breaks: str | None = None
+    lesser: str | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id) or self.group not in GROUPS:
@@ -85,9 +104,9 @@ class Requirement:
             )
         if isinstance(self.references, str) or not self.references or not all(self.references):
             raise ValueError(f"{self.id} needs references: a tuple of where the rule is written")
-        for name in ("statement", "fix"):
-            if not getattr(self, name).endswith("."):
-                raise ValueError(f"the {name} of {self.id} is not a sentence: {getattr(self, name)!r}")
+        for name, text in (("statement", self.statement), ("fix", self.fix), ("lesser", self.lesser)):
+            if text is not None and not text.endswith("."):
+                raise ValueError(f"the {name} of {self.id} is not a sentence: {text!r}")
 
     @property
     def group(self) -> str:

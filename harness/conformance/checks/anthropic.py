@@ -4,7 +4,7 @@ from typing import Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
-from streamgauge.conformance.finding import Finding, fail, info, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, info, lesser, met, not_applicable, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -192,6 +192,7 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         references=(ANTHROPIC, issue("anthropics/anthropic-sdk-python", 688)),
         breaks=("No SDK looks for it, so half an answer passes for a whole one unless the application checks (read)."),
         fix="End every path with message_stop or with an error event; leave out [DONE], which is OpenAI's.",
+        lesser="[DONE], which belongs to OpenAI's API, is not in the stream.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=anthropic,
@@ -210,7 +211,7 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
         return unmet("events follow message_stop", seen.behind(stops[0]))
     if len(events) < len(seen.transcript.events):
         done = next(event for event in seen.transcript.events if is_sentinel(event.data))
-        return warn("[DONE], which is OpenAI's, is in the stream", seen.at(done.offset))
+        return lesser("[DONE], which is OpenAI's, is in the stream", seen.at(done.offset))
     return met("message_stop once, last")
 
 
@@ -233,7 +234,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
     # Clients never see an event without data, so it is not among the parsed events.
     for block in blocks(seen.transcript):
         if b"ping" in block.values(b"event") and not block.values(b"data"):
-            return fail("a ping has no data", seen.at(block.offset))
+            return unmet("a ping has no data", seen.at(block.offset))
     started, count = False, 0
     early: Finding | None = None
     for event in seen.transcript.events:
@@ -246,7 +247,7 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
         if event.type != "ping" or kind != "ping":
             return unmet(f"a ping has the data {printable(event.data, 60)}", seen.at(event.offset))
         if not started:
-            early = warn("a ping comes before message_start", seen.at(event.offset))
+            early = unmet("a ping comes before message_start", seen.at(event.offset))
     if not count:
         return not_applicable("no ping came, and none is promised")
     return early or met(plural(count, "ping"))

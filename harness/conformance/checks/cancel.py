@@ -5,7 +5,7 @@ from typing import Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.sources import guides, issue
@@ -28,6 +28,7 @@ EARLY_MS: Final = 3_000
         ),
         breaks="Tokens that nobody reads are produced and billed, and slots stay taken.",
         fix="Pass the request's own cancellation into the upstream call.",
+        lesser="The call is aborted within a second.",
     ),
     scenarios=("cancel-mid",),
     wants=anything,
@@ -43,7 +44,7 @@ def upstream_aborted(seen: Observed, _case: Case) -> Finding:
     delay = f"{row.propagation_ms:.1f} ms after the client left; {row.wasted_tokens} wasted tokens"
     if row.verdict == "pass":
         return met(f"the upstream call was aborted {delay}")
-    judged = warn if row.verdict == "warn" else fail
+    judged = lesser if row.verdict == "warn" else unmet
     return judged(f"the upstream call was aborted only {delay}", seen.note(row.note or delay))
 
 
@@ -87,4 +88,4 @@ def _never(row: CancelRow, seen: Observed) -> Finding:
     why = row.note or "the upstream never noticed that the client left"
     if row.verdict == "inconclusive":
         return inconclusive(why, "a stream that nothing cuts short or holds back")
-    return fail(why, seen.note(f"{row.wasted_tokens} wasted tokens, {row.tokens_received} received"))
+    return unmet(why, seen.note(f"{row.wasted_tokens} wasted tokens, {row.tokens_received} received"))

@@ -6,7 +6,7 @@ from typing import Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.cancellation import STORM
@@ -139,11 +139,11 @@ def slow_reader_bounded(seen: Observed, _case: Case) -> Finding:
         return inconclusive(f"no token came: {seen.how_it_went()}", "a stream whose first token arrives")
     taken = show_bytes(seen.upstream.written_bytes)
     if seen.upstream.end == "complete":
-        return fail(
+        return unmet(
             f"everything, {taken}, was taken from the upstream for a client that did not read", seen.note(taken)
         )
     if seen.upstream.disconnect_ns is not None:
         return met(f"the server ended the upstream's stream after {taken}")
     if seen.upstream.written_bytes > MOST_BYTES:
-        return warn(f"{taken} were taken from the upstream for a client that did not read", seen.note(taken))
+        return unmet(f"{taken} were taken from the upstream for a client that did not read", seen.note(taken))
     return met(f"the server stopped reading from the upstream after {taken}")

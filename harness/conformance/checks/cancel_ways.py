@@ -3,10 +3,10 @@
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, inconclusive, info, met, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, unmet
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
-from streamgauge.conformance.requirement import MAY, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.cancellation import LEAVE_AFTER_TOKENS
 from streamgauge.conformance.sources import guides, rfc, source
 from streamgauge.conformance.wants import anything
@@ -82,7 +82,7 @@ def _clear_text(case: Case) -> str | None:
 @per_stream(
     Requirement(
         "cancel.half-close",
-        MAY,
+        SHOULD,
         Severity.LOW,
         Basis.OPS,
         "When a client closes only its sending side, the stream goes on, because the client may still read.",
@@ -108,7 +108,7 @@ def half_close(seen: Observed, _case: Case) -> Finding:
     closed_ns = times[LEAVE_AFTER_TOKENS - 1]
     after = sum(at > closed_ns + IN_FLIGHT_NS for at in times)
     if capture.end is End.TIMEOUT and not after:
-        return warn("after a half-close neither tokens nor an end come", seen.at(len(seen.transcript.body)))
+        return unmet("after a half-close neither tokens nor an end come", seen.at(len(seen.transcript.body)))
     if after:
         return met(f"the stream goes on after a half-close: {after:,} more tokens")
     ended = show_ms((capture.end_ns or closed_ns) - closed_ns)

@@ -8,10 +8,10 @@ from streamgauge.conformance.applies import custom, speaks, with_schema
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
 from streamgauge.conformance.checks.framing import data_prefix_every_line
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.payloads import is_sentinel, kind_of
 from streamgauge.conformance.registry import per_stream, whole_case
-from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence, Verdict
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.schema import Breach
@@ -144,7 +144,7 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
     # Clients never see a named event without data, so it is not among the parsed events.
     for block in blocks(seen.transcript):
         if b"done" in block.values(b"event") and not block.values(b"data"):
-            return warn("event: done has no data, so no client sees it", seen.at(block.offset))
+            return unmet("event: done has no data, so no client sees it", seen.at(block.offset))
     done = seen.transcript.first(Kind.DONE)
     if done is None:
         why = "the stream just ends"
@@ -152,10 +152,10 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
         # In a chunked body a client can still detect a cut. If the connection's close ends the body, no client can.
         if seen.transcript.capture.framing is Framing.CHUNKED:
             return unmet(f"{why}: only the transfer coding distinguishes its end from a cut", evidence)
-        return fail(f"{why}: its end and a cut look the same", evidence)
+        return unmet(f"{why}: its end and a cut look the same", evidence)
     event = seen.transcript.events[done.event]
     if is_sentinel(event.data) and event.type == "message" and case.dialect is not None and case.dialect.json_payload:
-        return warn("[DONE] among JSON payloads: clients that parse every payload break", seen.at(event.offset))
+        return unmet("[DONE] among JSON payloads: clients that parse every payload break", seen.at(event.offset))
     return met(f"the end is marked by {printable(event.data, 40)}")
 
 
@@ -238,7 +238,7 @@ def _passes(finding: Finding | None) -> bool:
 @whole_case(
     Requirement(
         "custom.schema",
-        MAY,
+        MUST,
         Severity.MEDIUM,
         Basis.OPS,
         "Every payload fits the JSON Schema of its consumers, where the check is given that schema.",
@@ -273,7 +273,7 @@ def schema(case: Case) -> Finding:
                 found.setdefault(rule, (actual, seen.at(event.offset, f"rule: {printable(rule, 120) or 'JSON'}")))
     if found:
         first = next(iter(found.values()))[0]
-        return fail(f"{len(found)} rules of the schema are broken; {first}", *(where for _, where in found.values()))
+        return unmet(f"{len(found)} rules of the schema are broken; {first}", *(where for _, where in found.values()))
     if not judged:
         return inconclusive("no event has a name that the schema covers", "a schema for `message`, or for `*`")
     return met(f"{judged:,} payloads fit")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -87,7 +87,7 @@ def _judge_refusal(seen: Observed) -> Finding:
     media = (seen.head.media_type if seen.head else None) or ""
     body = seen.transcript.body
     if "html" in media or body.lstrip()[:1] == b"<":
-        return fail(f"{seen.label}: {seen.status} with an HTML page", seen.at(0))
+        return unmet(f"{seen.label}: {seen.status} with an HTML page", seen.at(0))
     return _judge_payload(seen, decode(body), 0)
 
 
@@ -120,6 +120,7 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             "marker."
         ),
         fix="Write the marker of success on the path of success only, never in a finally block.",
+        lesser="In openai-chat, whose clients stop at the error, no [DONE] follows it.",
     ),
     scenarios=(*FAULTED, *HAPPY),
     wants=stream,
@@ -133,7 +134,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
     after = [found for found in transcript.deltas if found.event > error.event and found.delta.kind is Kind.DONE]
     if not after:
         return met("no marker of success follows the error")
-    judged = warn if case.dialect_name == "openai-chat" else unmet
+    judged = lesser if case.dialect_name == "openai-chat" else unmet
     return judged("the marker of success follows the error", seen.at(transcript.events[after[0].event].offset))
 
 
@@ -193,6 +194,7 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
         ),
         breaks="Users take half an answer for a whole one: no SDK that we read notices a missing end marker.",
         fix="Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
+        lesser="A lost connection alone does not tell the client of the failure, and no event follows the error event.",
     ),
     scenarios=("mid-error",),
     wants=stream,
@@ -208,11 +210,11 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         # One failure may take two events: OpenAI's Responses API sends error and response.failed.
         if {*range(errors[0], len(transcript.events))} <= {*errors}:
             return met("an error event ends the stream")
-        return warn("events follow the error", seen.at(transcript.events[errors[0]].offset))
+        return lesser("events follow the error", seen.at(transcript.events[errors[0]].offset))
     if transcript.first(Kind.DONE):
         return unmet("the upstream failed, but the client gets the marker of success", end)
     if transcript.capture.end in (End.RESET, End.CLOSED):
-        return warn("the upstream failed, but the client only loses its connection", end)
+        return lesser("the upstream failed, but the client only loses its connection", end)
     return unmet("the upstream failed, but the stream ends as if it were complete", end)
 
 
@@ -234,6 +236,10 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
             'SDKs retry and raise typed errors by status only; LangChain ends in "No generation chunks were returned".'
         ),
         fix="Wait for the upstream's first item before you send the head; map its failure to 429, 502, 503 or 504.",
+        lesser=(
+            "A 429 keeps its Retry-After, and a failure before the first token has an error status, not an error event "
+            "after 200."
+        ),
     ),
     scenarios=("pre-error",),
     wants=answer,
@@ -245,10 +251,10 @@ def pre_stream_status(seen: Observed, _case: Case) -> Finding | None:
     transcript, head, status = seen.transcript, seen.head, seen.status or 0
     if status >= 400:
         if head is not None and head.media_type == "text/html":
-            return fail(f"{seen.variant}: {status} with an HTML page", seen.at(0))
+            return unmet(f"{seen.variant}: {status} with an HTML page", seen.at(0))
         if status == 429 and head is not None and head.get("retry-after") is None:
-            return warn(f"{seen.variant}: 429 without Retry-After", seen.header("Retry-After"))
+            return lesser(f"{seen.variant}: 429 without Retry-After", seen.header("Retry-After"))
         return met(f"{seen.variant}: status {status}")
     if seen.failed_by_error and not transcript.tokens:
-        return warn(f"{seen.variant}: {status}, then an error event", seen.at(0))
+        return lesser(f"{seen.variant}: {status}, then an error event", seen.at(0))
     return unmet(f"{seen.variant} becomes {seen.how_it_went()}", seen.at(0))

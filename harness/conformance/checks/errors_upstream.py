@@ -6,7 +6,7 @@ from typing import Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -161,7 +161,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
     summary = f"{tries} requests reached the upstream, {waits} apart"
     evidence = seen.note(summary)
     if seen.scenario == "mid-cut" and len(seen.transcript.tokens) > CUT_AFTER_TOKENS:
-        return fail(f"{seen.label}: {summary}, and the text of the second request follows the first's", evidence)
+        return unmet(f"{seen.label}: {summary}, and the text of the second request follows the first's", evidence)
     if tries > MOST_TRIES or any(gap < LEAST_GAP_NS for gap in gaps):
         return unmet(f"{seen.label}: {summary}", evidence)
     return met(f"at most {tries} requests reached the upstream, {waits} apart")
@@ -182,6 +182,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
         ),
         breaks="Users wait for ever; connection pools run empty.",
         fix=("Give every read of the upstream an idle timeout, restarted by each token, and report it as a failure."),
+        lesser="The client learns the reason, and does not only lose its connection.",
     ),
     scenarios=("quiet-forever", "quiet-silent"),
     wants=anything,
@@ -207,4 +208,4 @@ def upstream_timeout(seen: Observed, case: Case) -> Finding:
         return met(f"{seen.label}: an error event {after}")
     if seen.transcript.first(Kind.DONE) or capture.end is End.COMPLETE:
         return unmet(f"{seen.label}: the stream ends as if it were complete {after}", end)
-    return warn(f"{seen.label}: only the connection ends, {after}", end)
+    return lesser(f"{seen.label}: only the connection ends, {after}", end)

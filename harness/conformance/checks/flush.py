@@ -7,10 +7,10 @@ from typing import Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
-from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from streamgauge.conformance.wants import answer, stream
@@ -178,7 +178,7 @@ def compression_flushes(seen: Observed, case: Case) -> Finding:
 @per_stream(
     Requirement(
         "flush.burstiness",
-        MAY,
+        SHOULD,
         Severity.LOW,
         Basis.GUIDE,
         "Events reach the client spread over many reads and over time, not in a few bursts.",
@@ -202,4 +202,4 @@ def burstiness(seen: Observed, case: Case) -> Finding:
     span = times[-1] - seen.transcript.capture.start_ns
     paced = case.has_mock and span / len(times) >= PACED_NS
     first = seen.note(f"{len(times)} content events arrived at {len(set(times))} times")
-    return (warn if coalesced > BURST_SHARE and paced else info)(summary, first)
+    return (unmet if coalesced > BURST_SHARE and paced else info)(summary, first)

@@ -6,17 +6,15 @@ from typing import Final
 from streamgauge.conformance.applies import sse
 from streamgauge.conformance.cases import FIELDS, WHITE_SPACE, Case, Observed, blocks
 from streamgauge.conformance.checks.framing import BOM, data_lines, show_line
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
 from streamgauge.units import show_bytes
 
 LONG_LINE: Final = 64 * 1024
-TOO_LONG_LINE: Final = 1024 * 1024
 LONG_ID: Final = 1024
 SHORT_RETRY_MS: Final = 500
 LONG_RETRY_MS: Final = 300_000
@@ -81,7 +79,7 @@ def no_bom(seen: Observed, _case: Case) -> Finding:
     # The lexer removes a BOM at the start. Any other at a line's start makes that field unknown.
     for line in seen.transcript.lines:
         if line.raw.startswith(BOM):
-            return fail(
+            return unmet(
                 "a line begins with U+FEFF, so its field is unknown and the event is lost", seen.at(line.offset)
             )
     if seen.transcript.body.startswith(BOM):
@@ -198,6 +196,7 @@ def no_metadata_only_blocks(seen: Observed, _case: Case) -> Finding:
             "needs a CORS preflight."
         ),
         fix="Use a short ASCII counter as the id, and milliseconds in digits as retry.",
+        lesser="Ids are short ASCII, and retry lies between 500 ms and 5 minutes.",
     ),
     scenarios=PLAIN,
     applies=sse,
@@ -209,37 +208,34 @@ def id_retry_valid(seen: Observed, _case: Case) -> Finding:
     for line in seen.transcript.lines:
         if line.field == b"id":
             if problem := _id_problem(line.value, known):
-                found.append(Finding(problem[0], problem[1], (seen.at(line.offset),)))
+                found.append(problem._replace(evidence=(seen.at(line.offset),)))
             else:
                 found.append(met("ids and retry values are valid"))
             known.add(line.value)
         elif line.field == b"retry":
             if problem := _retry_problem(line.value):
-                found.append(Finding(problem[0], problem[1], (seen.at(line.offset),)))
+                found.append(problem._replace(evidence=(seen.at(line.offset),)))
             else:
                 found.append(met("ids and retry values are valid"))
     return worst(found, not_applicable("the stream has neither id nor retry"))
 
 
-def _id_problem(value: bytes, known: set[bytes]) -> tuple[Verdict, str] | None:
+def _id_problem(value: bytes, known: set[bytes]) -> Finding | None:
     if b"\0" in value:
-        return Verdict.FAIL, "an id holds NUL: parsers ignore it"
+        return unmet("an id holds NUL: parsers ignore it")
     if value and value in known:
-        return Verdict.FAIL, f"more than one event has the id {show_line(value)}"
+        return unmet(f"more than one event has the id {show_line(value)}")
     if not value.isascii() or len(value) > LONG_ID:
-        return (
-            Verdict.WARN,
-            f"the id {show_line(value)} is not short ASCII: a browser needs a CORS preflight to send it back",
-        )
+        return lesser(f"the id {show_line(value)} is not short ASCII: a browser needs a CORS preflight to send it back")
     return None
 
 
-def _retry_problem(value: bytes) -> tuple[Verdict, str] | None:
+def _retry_problem(value: bytes) -> Finding | None:
     if not value.isdigit():
-        return Verdict.FAIL, f"retry is {show_line(value)}: parsers ignore it"
+        return unmet(f"retry is {show_line(value)}: parsers ignore it")
     milliseconds = int(value[:18])
     if not SHORT_RETRY_MS <= milliseconds <= LONG_RETRY_MS:
-        return Verdict.WARN, f"retry is {milliseconds:,} ms (sensible: 500 ms to 5 minutes)"
+        return lesser(f"retry is {milliseconds:,} ms (sensible: 500 ms to 5 minutes)")
     return None
 
 
@@ -274,12 +270,11 @@ def event_size_64k(seen: Observed, _case: Case) -> Finding:
         got, sent = len(seen.received_text), len(seen.sent_text)
         if got < sent:
             actual = f"{got:,} of {sent:,} characters of a text of {size} arrived: {seen.how_it_went()}"
-            return fail(actual, where)
-        return fail(f"a text of {size} changed on its way: {difference}", where)
+            return unmet(actual, where)
+        return unmet(f"a text of {size} changed on its way: {difference}", where)
     longest = max(seen.transcript.lines, key=lambda line: len(line.raw), default=None)
     if longest is None or len(longest.raw) <= LONG_LINE:
         return inconclusive("no big event came", MOCK)
-    judged = fail if len(longest.raw) > TOO_LONG_LINE else warn
-    return judged(
+    return unmet(
         f"a line has {show_bytes(len(longest.raw))}: line readers with small limits break", seen.at(longest.offset)
     )

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, met, unmet, warn
+from streamgauge.conformance.finding import Finding, lesser, met, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
@@ -42,6 +42,7 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
             "many times over."
         ),
         fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
+        lesser="usageMetadata comes, and its counts never fall.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=gemini,
@@ -90,10 +91,10 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
             continue
         found = True
         if total < counted:
-            return warn(f"totalTokenCount falls from {counted:,} to {total:,}", seen.at(payload.event.offset))
+            return lesser(f"totalTokenCount falls from {counted:,} to {total:,}", seen.at(payload.event.offset))
         counted = total
     if not found:
-        return warn("no usageMetadata came", seen.at(len(seen.transcript.body)))
+        return lesser("no usageMetadata came", seen.at(len(seen.transcript.body)))
     return met(f"{plural(len(payloads), 'response')}, {counted:,} tokens")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -41,6 +41,7 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
         ),
         breaks="Browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it.",
         fix="Set Content-Type before the first byte, and keep catch-all routes away from the API.",
+        lesser="A charset in Content-Type is utf-8, which is how every stream is read.",
     ),
     scenarios=PLAIN,
     wants=answer,
@@ -62,7 +63,7 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
         return unmet("the body is HTML", seen.at(0))
     charset = re.search(r"charset\s*=\s*\"?([^\";\s]+)", values[0], re.IGNORECASE)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
-        return warn(f"charset is {printable(charset[1])}: streams are read as UTF-8", evidence)
+        return lesser(f"charset is {printable(charset[1])}: streams are read as UTF-8", evidence)
     return met(values[0])
 
 
@@ -89,9 +90,9 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     value = (head.get("cache-control") or "").lower() if head else ""
     if head is not None and head.get("age") is not None:
-        return fail("an Age header: the stream came from a cache", seen.header("Age"))
+        return unmet("an Age header: the stream came from a cache", seen.header("Age"))
     if _MAX_AGE.search(value) or re.search(r"\bpublic\b", value):
-        return fail("caches may store and replay the stream", seen.header("Cache-Control"))
+        return unmet("caches may store and replay the stream", seen.header("Cache-Control"))
     if _NO_STORE.search(value):
         return met(printable(value))
     return unmet(
@@ -126,7 +127,7 @@ def x_accel_buffering(seen: Observed, case: Case) -> Finding:
     if value == "no":
         return met("X-Accel-Buffering: no")
     if value == "yes":
-        return fail("X-Accel-Buffering: yes tells proxies to buffer", seen.header("X-Accel-Buffering"))
+        return unmet("X-Accel-Buffering: yes tells proxies to buffer", seen.header("X-Accel-Buffering"))
     lockstep = [step for one in case.of(("lockstep",)) for step in one.steps]
     behind_nginx = head is not None and (head.get("server") or "").lower().startswith("nginx")
     through_proxy = behind_nginx or (head is not None and head.get("via") is not None)
@@ -170,7 +171,7 @@ def no_content_encoding(seen: Observed, _case: Case) -> Finding:
     if coding == "identity":
         return info("Content-Encoding: identity (how TypedResults.ServerSentEvents disarms compression)", evidence)
     if not seen.offers_gzip:
-        return fail(f"{printable(coding)} although no compression was offered", evidence)
+        return unmet(f"{printable(coding)} although no compression was offered", evidence)
     return unmet(f"the stream is compressed: {printable(coding)}", evidence)
 
 
@@ -199,7 +200,7 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     for name in ("Content-Type", "Access-Control-Allow-Origin"):
         if head is not None and len(head.all(name)) > 1:
-            return fail(f"the header {name} comes {len(head.all(name))} times", seen.header(name))
+            return unmet(f"the header {name} comes {len(head.all(name))} times", seen.header(name))
     for name in ("Cache-Control", "Content-Encoding"):
         if head is not None and len(head.all(name)) > 1:
             return unmet(f"the header {name} comes {len(head.all(name))} times", seen.header(name))
@@ -236,7 +237,7 @@ def retry_after(case: Case) -> Finding:
             continue
         seconds = _retry_seconds(value, seen.transcript.capture.end_ns)
         if seconds is None or not -60 <= seconds <= DAY_S:
-            found.append(fail(f"{seen.label}: Retry-After is {printable(value)!r}", evidence))
+            found.append(unmet(f"{seen.label}: Retry-After is {printable(value)!r}", evidence))
         else:
             found.append(met(f"Retry-After: {printable(value)}"))
     return worst(found, not_applicable("no answer was 429 or 503"))

@@ -4,10 +4,10 @@ from typing import Final
 
 from streamgauge.conformance.applies import takes_body
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import PLACE, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
-from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import EVENTSOURCE, guides, issue, rfc, wpt
 from streamgauge.conformance.wants import answer, anything
@@ -79,26 +79,27 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
         allow = seen.head.get("allow") if seen.head else None
         if allow:
             return met(f"405, Allow: {printable(allow)}")
-        return warn(f"{seen.method} gets 405 without Allow", seen.header("Allow"))
+        return unmet(f"{seen.method} gets 405 without Allow", seen.header("Allow"))
     if seen.streams:
         return not_applicable(f"{seen.method} is served with a stream too")
     if status in REFUSED:
         return not_applicable(f"{seen.method} is served too: the probe is refused because it is incomplete ({status})")
     if status == 200 or status >= 500:
-        return fail(f"{seen.method} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
-    return warn(f"{seen.method} gets {status} instead of 405", seen.note(seen.how_it_went()))
+        return unmet(f"{seen.method} gets {seen.how_it_went()}", seen.note(seen.how_it_went()))
+    return unmet(f"{seen.method} gets {status} instead of 405", seen.note(seen.how_it_went()))
 
 
 @per_stream(
     Requirement(
         "http.head-no-body",
-        MAY,
+        MUST,
         Severity.LOW,
         Basis.SPEC,
-        "HEAD is answered at once, without a body and without a generation.",
+        "The answer to HEAD has no body.",
         references=(rfc(9110, "9.3.2", "HEAD"),),
         breaks="Uptime monitors and link previews pay for tokens that nobody reads.",
         fix="Serve GET and POST only; where HEAD is served, send the head and stop.",
+        lesser="HEAD is answered at once, and starts no generation.",
     ),
     scenarios=("head",),
     wants=anything,
@@ -107,11 +108,11 @@ def method_not_allowed(seen: Observed, _case: Case) -> Finding:
 def head_no_body(seen: Observed, case: Case) -> Finding:
     capture = seen.transcript.capture
     if seen.head is None:
-        return fail(f"HEAD got no answer: {seen.how_it_went()}", seen.note(seen.how_it_went()))
+        return lesser(f"HEAD got no answer: {seen.how_it_went()}", seen.note(seen.how_it_went()))
     if capture.body or capture.trailing:
-        return fail("HEAD was answered with a body", seen.note(f"{sum(len(data) for _, data in capture.body)} bytes"))
+        return unmet("HEAD was answered with a body", seen.note(f"{sum(len(data) for _, data in capture.body)} bytes"))
     if seen.upstream:
-        return fail(
+        return lesser(
             "HEAD started a generation at the upstream", seen.note(f"{seen.upstream.requests} upstream requests")
         )
     part = "" if case.has_mock else "; only --mock shows a later body, or a generation that HEAD started"
@@ -223,6 +224,7 @@ def _has_credential(case: Case) -> str | None:
             "Authenticate in front of the handler, and answer an API with a status, never with a redirect to a "
             "login page."
         ),
+        lesser="A 401 carries WWW-Authenticate.",
     ),
     scenarios=("no-auth",),
     wants=answer,
@@ -232,7 +234,7 @@ def _has_credential(case: Case) -> str | None:
 def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
     status, head = seen.status or 0, seen.head
     if status == 401 and head is not None and not head.get("www-authenticate"):
-        return warn(f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"))
+        return lesser(f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"))
     if status in (401, 403):
         return met(f"{seen.variant}: {_refusal(seen)}")
     return unmet(f"{seen.variant}: {seen.how_it_went()}", seen.note(seen.how_it_went()))
@@ -271,5 +273,5 @@ def accept_negotiation(case: Case) -> Finding:
             if not seen.streams and seen.status not in (200, 406):
                 found.append(info(f"{seen.label} gets {seen.how_it_went()}", seen.note(seen.how_it_went())))
         elif not seen.streams:
-            found.append(warn(f"{seen.label} gets {seen.how_it_went()}", seen.note(seen.how_it_went())))
+            found.append(unmet(f"{seen.label} gets {seen.how_it_went()}", seen.note(seen.how_it_went())))
     return worst(found, met("every Accept that includes event streams gets the stream"))

@@ -1,7 +1,7 @@
 """http.*: how HTTP/1.1 marks the end of a stream's body."""
 
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, unmet
 from streamgauge.conformance.permissions import STREAM
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -34,6 +34,7 @@ from streamgauge.wire import End, Framing
             "Catch failures in the handler, send an error event and return; raise the time limits of the proxy or "
             "server that cuts the connection."
         ),
+        lesser="The end of the body is marked by the transfer coding, and not only by the end of the connection.",
     ),
     scenarios=PLAIN,
     wants=stream,
@@ -50,7 +51,7 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         trailing = printable(capture.trailing.decode("latin-1"))
         return unmet("bytes follow the end of the response", seen.note(trailing))
     if capture.framing is Framing.CLOSE and seen.head is not None and seen.head.http_version != "1.0":
-        return warn(
+        return lesser(
             "the body ends when the connection closes: a client cannot tell a cut from the end",
             seen.header("Transfer-Encoding"),
         )
@@ -85,7 +86,7 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
     if head is None or head.get("content-length") is None:
         return met("no Content-Length")
     if head.get("transfer-encoding") is not None:
-        return fail("Content-Length and Transfer-Encoding together", seen.header("Content-Length"))
+        return unmet("Content-Length and Transfer-Encoding together", seen.header("Content-Length"))
     if len(seen.transcript.tokens) < 2:
         return info("Content-Length on an answer of fewer than two tokens", seen.header("Content-Length"))
     return unmet("Content-Length: the whole answer was held until it was complete", seen.header("Content-Length"))

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, met, unmet, worst
 from streamgauge.conformance.permissions import MOCK, OptIn
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -69,23 +69,23 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
     transcript = seen.transcript
     if seen.status is None:
         if transcript.capture.end is End.TIMEOUT:
-            return fail(f"no answer came to a prompt of {size}", note)
+            return unmet(f"no answer came to a prompt of {size}", note)
         return unmet(f"the connection broke at {size}, without an answer", note)
     if seen.status in TOO_LONG:
         return met(f"{seen.status} between {accepted:,} and {size}")
     if seen.status == 429:
         return inconclusive("a rate limit came first", "a later run, or a higher rate limit")
     if seen.status >= 500:
-        return fail(f"{seen.status} at {size}", note)
+        return unmet(f"{seen.status} at {size}", note)
     if seen.status == 200 and not transcript.tokens and not transcript.deltas:
-        return fail(f"200 and an empty stream at {size}", note)
+        return unmet(f"200 and an empty stream at {size}", note)
     if not seen.streams:
         return unmet(f"status {seen.status} at {size} does not say that the prompt is too long", note)
     if error := transcript.first(Kind.ERROR):
         where = seen.at(transcript.events[error.event].offset)
         return unmet(f"{size} are refused only within the stream, after 200", where)
     if reached and seen.upstream is None:
-        return fail(f"a prompt of {size} reached the model shortened, without an error", note)
+        return unmet(f"a prompt of {size} reached the model shortened, without an error", note)
     if seen.upstream is not None and not seen.upstream.token_ns:
         return unmet(f"the model refused {size}, but the answer has status 200", note)
     return None
@@ -126,7 +126,7 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     finish = next((str(found.delta.value) for found in transcript.deltas if found.delta.kind is Kind.FINISH), None)
     outcome = f"{count:,} tokens, finish reason {finish or 'absent'}"
     if count > MAX_OUTPUT:
-        return fail(f"{outcome}, but the limit was {MAX_OUTPUT}", seen.note(outcome))
+        return unmet(f"{outcome}, but the limit was {MAX_OUTPUT}", seen.note(outcome))
     if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
         return unmet(f"{outcome}: the answer ended at the length limit, but does not say so", seen.note(outcome))
     return met(outcome)
@@ -169,7 +169,7 @@ def concurrency_429(case: Case) -> Finding:
     late = [one for one in seen if (_wait_ns(one) or 0) > QUEUED_NS + (_wait_ns(happy[0]) or 0 if happy else 0)]
     if late:
         waited = show_ms(max(_wait_ns(one) or 0 for one in late))
-        found.append(warn(f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued")))
+        found.append(unmet(f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued")))
     nothing = inconclusive(f"no limit was met with {len(seen)} streams at once", MORE_STREAMS)
     return worst(found, nothing)
 
@@ -184,12 +184,10 @@ def _refusals(seen: Iterable[Observed]) -> list[Finding]:
             actual = f"429 with Retry-After: {after}" if after else "429 without Retry-After"
             found.append(met(actual, run.header("Retry-After")) if after else unmet(actual, note))
         elif run.status == 503:
-            found.append(warn("503 instead of 429", note))
+            found.append(unmet("503 instead of 429", note))
         elif run.status is None:
-            found.append(fail(f"no answer: {run.how_it_went()}", note))
-        elif run.status >= 500:
-            found.append(fail(f"{run.status} instead of 429", note))
-        elif run.status != 200:
+            found.append(unmet(f"no answer: {run.how_it_went()}", note))
+        elif run.status >= 500 or run.status != 200:
             found.append(unmet(f"{run.status} instead of 429", note))
         elif run.failed_by_error and not run.transcript.tokens:
             found.append(unmet("a refusal only within the stream, after 200", run.at(0)))
@@ -199,7 +197,7 @@ def _refusals(seen: Iterable[Observed]) -> list[Finding]:
 def _harmed(run: Observed) -> Finding | None:
     if run.streams and run.transcript.tokens and run.transcript.outcome is not Outcome.OK:
         how = run.how_it_went()
-        return fail(f"a running stream was broken: {how}", run.note(how))
+        return unmet(f"a running stream was broken: {how}", run.note(how))
     return None
 
 
@@ -254,7 +252,7 @@ def per_user_not_global(case: Case) -> Finding:
     limited = [one for one in first if one.status in REFUSED]
     if second.status in REFUSED:
         running = len(first) - len(limited)
-        return fail(f"{second.status} for the second user, while the first has {running} streams", note)
+        return unmet(f"{second.status} for the second user, while the first has {running} streams", note)
     if not limited:
         return inconclusive(f"the first user reached no limit with {len(first)} streams at once", MORE_STREAMS)
     if not second.streams:

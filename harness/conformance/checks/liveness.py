@@ -7,7 +7,7 @@ from streamgauge.conformance.applies import sse
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import PLAIN
@@ -193,10 +193,10 @@ def _silence(seen: Observed, case: Case, since_ns: int) -> Finding | None:
     if gap_ns > LATEST * case.heartbeat_ns:
         scaled = gap_ns * HEARTBEAT_NS // case.heartbeat_ns
         cut = ", ".join(f"{product} after {limit} s" for limit, product in BUDGETS if limit * SECOND <= scaled)
-        return fail(f"{gap}; intermediaries would cut this stream: {cut}", seen.note(seen.how_it_went()))
+        return unmet(f"{gap}; intermediaries would cut this stream: {cut}", seen.note(seen.how_it_went()))
     if transcript.outcome not in (Outcome.OK, Outcome.ERROR_EVENT):
         why = printable(transcript.detail or transcript.outcome.value)
-        return fail(f"the stream was given up after {gap}: {why}", seen.note(seen.how_it_went()))
+        return unmet(f"the stream was given up after {gap}: {why}", seen.note(seen.how_it_went()))
     if gap_ns > TOLERANCE * case.heartbeat_ns:
         return unmet(gap, seen.note(f"{transcript.comments:,} comments"))
     if silence_ns <= TOLERANCE * case.heartbeat_ns:
@@ -253,7 +253,7 @@ def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
         return inconclusive(
             f"{beats:,} heartbeats and no error in {waited}", "--long with --max-duration 200s, or without it"
         )
-    return fail(f"{beats:,} heartbeats and no error in {waited}", seen.note(f"silent upstream for {waited}"))
+    return unmet(f"{beats:,} heartbeats and no error in {waited}", seen.note(f"silent upstream for {waited}"))
 
 
 def _beats_after(transcript: Transcript, since_ns: int) -> int:

@@ -4,7 +4,7 @@ from typing import Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, met, unmet, warn
+from streamgauge.conformance.finding import Finding, lesser, met, unmet
 from streamgauge.conformance.payloads import kind_of, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
@@ -49,6 +49,7 @@ _EVENT_STREAM: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
         references=(OLLAMA, source("ollama-python, read", "json.loads of every line")),
         breaks="ollama-python and ollama-js raise at the first line that is anything else.",
         fix="Serialize each object on one line; a heartbeat can only be an object with empty content.",
+        lesser="The last line ends with a line feed too.",
     ),
     scenarios=PLAIN,
     applies=ollama,
@@ -70,7 +71,7 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
         if not isinstance(value, dict):
             return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
     if pending is not None:
-        return warn("the last line has no line feed", seen.at(pending.offset))
+        return lesser("the last line has no line feed", seen.at(pending.offset))
     return met(f"{plural(len(lines), 'line')}, each one object") if lines else None
 
 
@@ -84,6 +85,7 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
         references=(OLLAMA,),
         breaks="No client looks for it, so half an answer passes for a whole one.",
         fix="End every path with the final object, or with an error line.",
+        lesser="The last object has done_reason and the counters.",
     ),
     scenarios=HAPPY,
     applies=ollama,
@@ -107,7 +109,7 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
         return unmet("objects follow done: true", seen.behind(done[0].event))
     missing = [key for key in ("done_reason", *COUNTERS) if key not in done[0].value]
     if missing:
-        return warn(f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset))
+        return lesser(f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset))
     return met("done: true once, last")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.payloads import kind_of
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.profile import Profile, Rule
@@ -108,6 +108,7 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
             "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
             "role first."
         ),
+        lesser="The first delta names the role assistant.",
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -129,7 +130,7 @@ def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
     if first_delta is None:
         return unmet("no chunk has a choice with a delta", seen.at(0)) if count else None
     if first_delta.get("role") != "assistant":
-        return warn("the first delta has no role assistant", seen.at(0))
+        return lesser("the first delta has no role assistant", seen.at(0))
     return met(f"{count:,} chunks have the right shape")
 
 
@@ -202,6 +203,7 @@ def constant_id(case: Case) -> Finding:
             "enums raise."
         ),
         fix="Send null until the end, then one chunk with the reason, after the last text.",
+        lesser="finish_reason is null before the end, not absent, and its chunk has no content.",
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -225,7 +227,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
                 what = "content" if content else "a second finish_reason"
                 return unmet(f"{what} follows the finish_reason", evidence)
             if "finish_reason" not in choice and "content_filter_offsets" not in choice:
-                lenient.append(warn("finish_reason is absent where it should be null", evidence))
+                lenient.append(lesser("finish_reason is absent where it should be null", evidence))
             if reason == "":
                 return unmet('finish_reason is "" where it should be null', evidence)
             if reason is None:
@@ -234,7 +236,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
                 return unmet(f"finish_reason is {printable(str(reason), 40)!r}", evidence)
             finished[index] = evidence
             if content:
-                lenient.append(warn("content shares a chunk with finish_reason", evidence))
+                lenient.append(lesser("content shares a chunk with finish_reason", evidence))
     if not open_choices:
         return None
     missing = [index for index in open_choices if index not in finished]
@@ -260,6 +262,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks="Cost reports show nothing; LangChain's usage_metadata is None.",
         fix="Ask the upstream for usage, and pass its last chunk on.",
+        lesser="Only one chunk has usage, and it has no choices.",
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -286,9 +289,9 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
     if done is not None and seen.transcript.events[done.event].offset < last.event.offset:
         return unmet("usage follows [DONE]", evidence)
     if last.value.get("choices"):
-        return warn("usage shares a chunk with choices", evidence)
+        return lesser("usage shares a chunk with choices", evidence)
     if len(found) > 1:
-        return warn(f"usage stands on {len(found):,} chunks", evidence)
+        return lesser(f"usage stands on {len(found):,} chunks", evidence)
     return met("one usage chunk")
 
 
@@ -315,7 +318,7 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
     for chunk in chunks(seen):
         count += 1
         if not isinstance(chunk.value.get("choices"), list):
-            return fail("choices is null or missing", seen.at(chunk.event.offset))
+            return unmet("choices is null or missing", seen.at(chunk.event.offset))
         if not chunk.value["choices"] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
             return unmet("choices is empty on a chunk without usage", seen.at(chunk.event.offset))
     return met("no other chunk has empty choices") if count else None

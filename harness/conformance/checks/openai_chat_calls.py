@@ -7,7 +7,7 @@ from typing import Any
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.openai_chat import Chunk, chunks
-from streamgauge.conformance.finding import Finding, met, not_applicable, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
@@ -34,6 +34,7 @@ from streamgauge.protocol.dialects.payload import NotJson, decode
             '"get_weatherget_weather".'
         ),
         fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
+        lesser="The id of a tool call comes only once.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
@@ -55,7 +56,7 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
         elif call_id and call_id != ids[index]:
             return unmet(f"two tool calls share the index {index}", evidence)
         elif call_id:
-            repeated.append(warn(f"the id of tool call {index} is repeated", evidence))
+            repeated.append(lesser(f"the id of tool call {index} is repeated", evidence))
     return worst(repeated, met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, unmet, warn, worst
+from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -45,7 +45,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         if value["error"] is None:
             return unmet("a chunk has error: null", seen.at(event.offset))
         if value.get("choices"):
-            return fail("a chunk has both choices and an error", seen.at(event.offset))
+            return unmet("a chunk has both choices and an error", seen.at(event.offset))
     return met("no error key") if count else None
 
 
@@ -66,6 +66,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
             "openai-node accepts no other spelling."
         ),
         fix="Write exactly data: [DONE] and a blank line after the last chunk.",
+        lesser="No white space stands around [DONE].",
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -78,7 +79,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
     if not exact:
         alike = [event for event in events if event.data.strip(' "\t').upper() == SENTINEL]
         if alike and alike[0].data.strip() == SENTINEL:
-            return warn("there is white space around [DONE]", seen.at(alike[0].offset))
+            return lesser("there is white space around [DONE]", seen.at(alike[0].offset))
         if alike:
             return unmet(f"the sentinel is written {printable(alike[0].data, 20)}", seen.at(alike[0].offset))
         return unmet(

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
 from streamgauge.conformance.cases import Case, Observed, blocks, printable
-from streamgauge.conformance.finding import Finding, fail, info, met, unmet, warn
+from streamgauge.conformance.finding import Finding, info, lesser, met, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
@@ -44,6 +44,7 @@ _PARTS: Final = {
         references=(OPENRESPONSES, OPENAI_RESPONSES),
         breaks="Listeners by event name hear nothing; an id and a comment between events break openai-python (tried).",
         fix="Write the event line from the payload's own type.",
+        lesser="Events have no id, unless the stream can be resumed.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=responses,
@@ -55,7 +56,7 @@ def event_matches_type(seen: Observed, _case: Case) -> Finding | None:
         return judged
     for block in blocks(seen.transcript):
         if block.values(b"id"):
-            return warn("an event has an id", seen.at(block.offset))
+            return lesser("an event has an id", seen.at(block.offset))
     return judged
 
 
@@ -69,6 +70,7 @@ def event_matches_type(seen: Observed, _case: Case) -> Finding | None:
         references=(OPENAI_RESPONSES,),
         breaks="Clients that resume a response with starting_after lose events, or read some twice.",
         fix="Count in one place for a response, and number each event as it is written.",
+        lesser="The first sequence_number is 0.",
     ),
     scenarios=(*HAPPY, "tools"),
     applies=responses,
@@ -83,7 +85,7 @@ def sequence_number(seen: Observed, _case: Case) -> Finding | None:
         if not isinstance(number, int):
             return unmet(f"{printable(payload.type, 40) or 'an event'} has no sequence_number", evidence)
         if expected is None and number != 0:
-            late = warn(f"the first sequence_number is {number}", evidence)
+            late = lesser(f"the first sequence_number is {number}", evidence)
         elif expected is not None and number != expected:
             return unmet(f"sequence_number {number} comes where {expected} is due", evidence)
         expected = number + 1
@@ -226,7 +228,7 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
         return unmet("response.completed has no usage", evidence)
     done = next((event for event in seen.transcript.events if is_sentinel(event.data)), None)
     if case.profile.name == "openresponses":
-        return met(f"{last.type}, then [DONE]") if done else fail("no [DONE], which OpenResponses demands", body_end)
+        return met(f"{last.type}, then [DONE]") if done else unmet("no [DONE], which OpenResponses demands", body_end)
     if done is not None:
         return info("[DONE] follows, as OpenResponses has it and OpenAI has not", seen.at(done.offset))
     return met(f"{last.type} once, last")
@@ -255,12 +257,10 @@ def error_then_failed(seen: Observed, case: Case) -> Finding:
     errors = [payload for payload in objects(seen.transcript) if payload.type == "error"]
     failed = [payload for payload in objects(seen.transcript) if payload.type == "response.failed"]
     if not errors and not failed:
-        silent = no_error(seen)
-        # Worse than an error in another form, whatever the level.
-        return fail(silent.actual, *silent.evidence) if silent.verdict is None else silent
+        return no_error(seen)
     for payload in errors:
         if isinstance(payload.value.get("error"), dict):
-            return warn("the error event holds its error one level down", seen.at(payload.event.offset))
+            return unmet("the error event holds its error one level down", seen.at(payload.event.offset))
         if not isinstance(payload.value.get("message"), str):
             return unmet("the error event has no message", seen.at(payload.event.offset))
     for payload in failed:

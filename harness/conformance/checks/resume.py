@@ -8,7 +8,7 @@ from streamgauge.conformance.applies import repeated, resumable
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, unmet
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, unmet
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
@@ -105,18 +105,18 @@ def last_event_id_honoured(case: Case) -> Finding:
     if again.status == 204:
         return info("status 204 tells a client that sends an id to stop; without resuming, send no ids", note)
     if not again.streams:
-        return fail(f"the id is answered with {again.how_it_went()}", note)
+        return unmet(f"the id is answered with {again.how_it_went()}", note)
     match rest_of(cut, again):
         case Rest.CONTINUED:
             return met("the rest, from the next event on")
         case Rest.REPLAYED:
             return unmet("the client gets the same text again", again.at(0), note)
         case Rest.GAP:
-            return fail("the rest comes, but text before it is missing", again.at(0), note)
+            return unmet("the rest comes, but text before it is missing", again.at(0), note)
         case Rest.NOTHING:
-            return fail("an empty stream came instead of the rest", note)
+            return unmet("an empty stream came instead of the rest", note)
         case Rest.ANOTHER:
-            return fail("a different text came, not the rest of the cut one", again.at(0), note)
+            return unmet("a different text came, not the rest of the cut one", again.at(0), note)
 
 
 @whole_case(
@@ -158,7 +158,7 @@ def no_regeneration(case: Case) -> Finding:
     invited = cut.last_id or cut.transcript.retry_ms is not None
     note = again.note(f"{before:,} calls before, {calls:,} after")
     if invited:
-        return fail(f"{actual}, although ids or retry invite clients to reconnect", note)
+        return unmet(f"{actual}, although ids or retry invite clients to reconnect", note)
     return unmet(actual, note)
 
 

@@ -10,7 +10,7 @@ from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import BLANKS, Case, Observed, first_difference, printable
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
-from streamgauge.conformance.finding import Finding, fail, inconclusive, info, met, not_applicable, unmet, worst
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
 from streamgauge.conformance.leaks import mask, possible
 from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
@@ -143,7 +143,7 @@ def prompt_not_in_url(case: Case) -> Finding:
     for seen in case.of(HAPPY)[:1]:
         for name, value in parse_qsl(urlsplit(seen.url).query, keep_blank_values=True):
             if is_secret(name):
-                found.append(fail(f"a credential is passed in the URL, as {printable(name, 40)}", seen.note(seen.url)))
+                found.append(unmet(f"a credential is passed in the URL, as {printable(name, 40)}", seen.note(seen.url)))
             elif seen.prompt and seen.prompt in value and case.place_guessed:
                 why = f"{printable(name, 40)} in the URL is only a guess of where the prompt goes"
                 found.append(inconclusive(why, PLACE))

@@ -6,7 +6,7 @@ from streamgauge.conformance.applies import custom
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, fail, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
@@ -146,7 +146,7 @@ def closes_after_terminal(seen: Observed, _case: Case) -> Finding | None:
     waited = max(0, capture.end_ns - transcript.time_of(transcript.events[done.event]))
     evidence = seen.note(f"{show_ms(waited)} between the marker and the end of the body")
     if capture.end is End.TIMEOUT or waited > LATE_NS:
-        return fail(f"the body was still open {show_ms(waited)} after the marker", evidence)
+        return unmet(f"the body was still open {show_ms(waited)} after the marker", evidence)
     if waited > SOON_NS:
         return unmet(f"the body ended {show_ms(waited)} after the marker", evidence)
     return met(f"the body ended {show_ms(waited)} after the marker")
@@ -174,6 +174,7 @@ def _has_upstream(case: Case) -> str | None:
             "Turn an upstream that ends without its own end marker into an error event; never write a marker "
             "that the upstream did not send."
         ),
+        lesser="An error event reports it, and not only the end of the connection.",
     ),
     scenarios=("mid-cut", "mid-end"),
     applies=_has_upstream,
@@ -192,7 +193,7 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
         return met("an error event reports it")
     if transcript.capture.end in (End.RESET, End.CLOSED):
         how = transcript.capture.detail or seen.how_it_went()
-        return warn("only the transport shows it, which most SDKs ignore", seen.note(how))
+        return lesser("only the transport shows it, which most SDKs ignore", seen.note(how))
     if seen.scenario == "mid-end" and any(one.transcript.first(Kind.DONE) for one in case.of(HAPPY)):
         return met("the end marker is missing, as in the upstream's stream")
     asked = seen.upstream.path if seen.upstream else None

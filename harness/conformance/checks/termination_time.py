@@ -6,7 +6,7 @@ from streamgauge.conformance.applies import sse
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.sources import EVENTSOURCE, guides, issue
@@ -54,7 +54,7 @@ def max_duration(seen: Observed, case: Case) -> Finding:
         return met(f"the stream ended {after}, and the client learns why")
     if transcript.first(Kind.DONE):
         return unmet(f"the stream ended {after} as if the answer were complete", end)
-    return warn(f"the connection was cut {after}, without an error event", end)
+    return unmet(f"the connection was cut {after}, without an error event", end)
 
 
 def _get(case: Case) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
-from streamgauge.conformance.finding import Finding, fail, inconclusive, met, not_applicable, unmet, warn
+from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
@@ -57,6 +57,7 @@ FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
         ),
         breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD.",
         fix="Decode each upstream with one incremental decoder, and cut text between characters.",
+        lesser="No U+FFFD comes where it is unknown which text was sent.",
     ),
     scenarios=("unicode", *PLAIN),
     wants=stream,
@@ -80,7 +81,7 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
             at = escaped.end() - len(r"\ufffd")
     if at >= 0:
-        judged = warn if seen.sent_text is None else unmet
+        judged = lesser if seen.sent_text is None else unmet
         return judged("U+FFFD came: a character was lost on the way", seen.at(at))
     # Lost white space is for text.whitespace-roundtrip and text.newline-roundtrip.
     if seen.sent_text is not None and (difference := seen.difference(ignored=WHITE_SPACE)) is not None:
@@ -178,7 +179,7 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
             f"a payload contains {name} unescaped: clients that iterate over lines split the payload there", seen.at(at)
         )
     if seen.sent_text is not None and (difference := seen.difference(ignored=BLANKS)) is not None:
-        return fail(f"a separator was lost: {difference}", seen.at(seen.event_at(difference.at)))
+        return unmet(f"a separator was lost: {difference}", seen.at(seen.event_at(difference.at)))
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)
     return met("the line separators are escaped")
@@ -241,7 +242,7 @@ def delta_not_cumulative(seen: Observed, _case: Case) -> Finding:
     grown = sum(len(new) > len(old) and new.startswith(old) for old, new in pairwise(texts))
     if grown >= CUMULATIVE_SHARE * (len(texts) - 1):
         second = seen.transcript.tokens[1][0]
-        return fail(f"{grown:,} of {len(texts) - 1:,} events repeat the text so far", seen.at(second.offset))
+        return unmet(f"{grown:,} of {len(texts) - 1:,} events repeat the text so far", seen.at(second.offset))
     return met("each event brings new text")
 
 

@@ -48,8 +48,8 @@ bodies(
 ENDED = ((10.0, TOKEN), (20.0, LAST))
 add("termination.closes-after-terminal", "pass", Tape(timed=ENDED))
 add("termination.closes-after-terminal", "warn", Tape(timed=ENDED, end_ms=2500))
-add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=6000))
-add("termination.closes-after-terminal", "fail", Tape(timed=ENDED, end_ms=900, end=End.TIMEOUT))
+add("termination.closes-after-terminal", "warn", Tape(timed=ENDED, end_ms=6000))
+add("termination.closes-after-terminal", "warn", Tape(timed=ENDED, end_ms=900, end=End.TIMEOUT))
 add("termination.closes-after-terminal", "not-applicable", Tape(body=RAW))
 DIED = {"scenario": "mid-cut", "upstream": SEEN}
 check = "termination.truncation-distinguishable"
@@ -82,7 +82,7 @@ add("errors.machine-readable", "pass", refusal(b'{"type":"about:blank","title":"
 add("errors.machine-readable", "warn", refusal(b"bad request", "text/plain"))
 add("errors.machine-readable", "warn", refusal(b"", "text/plain"))
 add("errors.machine-readable", "warn", Tape(body=TOKEN + b"event: error\ndata: oops\n\n"))
-add("errors.machine-readable", "fail", refusal(b"<html>", "text/html"))
+add("errors.machine-readable", "warn", refusal(b"<html>", "text/html"))
 add("errors.machine-readable", "inconclusive", Tape(body=TOKEN + LAST))
 bodies(
     "errors.no-success-after-error",
@@ -242,7 +242,7 @@ add(
     "security.prompt-not-in-url", "inconclusive",
     Tape(body=TOKEN, prompt="hello", url="http://x/?message=hello"), place_guessed=True,
 )  # fmt: skip
-add("security.prompt-not-in-url", "fail", Tape(body=TOKEN, prompt="hello", url="http://x/?api_key=***"))
+add("security.prompt-not-in-url", "warn", Tape(body=TOKEN, prompt="hello", url="http://x/?api_key=***"))
 EVIL = "https://evil.example"
 
 

@@ -68,14 +68,12 @@ def test_without_a_dialect_requirements_are_as_they_stand() -> None:
         (SHOULD, BROKEN, Verdict.WARN),
         (MAY, BROKEN, Verdict.INFO),
         (MUST, SHARED, Verdict.WARN),
-        (SHOULD, SHARED, Verdict.WARN),
+        (SHOULD, SHARED, Verdict.INFO),
         (MAY, SHARED, Verdict.INFO),
         (None, BROKEN, Verdict.NOT_APPLICABLE),
     ],
 )
-def test_a_level_of_a_profile_is_the_worst_that_a_result_can_be(
-    level: Level | None, body: bytes, verdict: Verdict
-) -> None:
+def test_the_level_of_a_profile_decides_the_verdict(level: Level | None, body: bytes, verdict: Verdict) -> None:
     profile = Profile("mine", "a test", (Rule("openai-chat.*", level, "because it is a test"),))
 
     result = judged(body, "openai-chat.finish-reason", profile)
