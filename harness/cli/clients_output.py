@@ -32,7 +32,7 @@ def print_matrix(matrix: Matrix) -> None:
         colour = _COLOURS[result.verdict]
         offset = "" if result.offset is None else f"{result.offset:,}"
         verdict = f"[{colour}]{result.verdict}[/{colour}]"
-        table.add_row(safe(row.client), safe(row.version or "emulated"), verdict, offset, _why(row))
+        table.add_row(safe(row.client), safe(_version(row)), verdict, offset, _why(row))
     if rows:
         out.print(table)
         out.print()
@@ -54,6 +54,11 @@ def counted(matrix: Matrix) -> str:
     counts = Counter(row.result.verdict for row in matrix.rows)
     words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ClientVerdict if counts[verdict])
     return f"{plural(matrix.bodies, 'stream')}, {matrix.bytes:,} bytes: {words}"
+
+
+def _version(row: ClientRow) -> str:
+    """The version that ran, or that an emulation follows."""
+    return row.version or (f"emulated {row.follows}" if row.follows else "emulated")
 
 
 def _why(row: ClientRow) -> str:

@@ -50,12 +50,13 @@ class ClientRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A client and the worst that became of the streams. `otherwise` holds other ways to cut the same bytes, where they
     end differently: such a client works or fails by the luck of its reads.
 
-    `version` is that of the package that was run; None for an emulation, whose `source` names what it follows.
+    `version` is that of the package that was run; None for an emulation, which follows the rules of version `follows`.
     """
 
     client: str
     source: str
     version: str | None = None
+    follows: str | None = None
     naive: bool = False
     scenario: str | None = None
     result: Replay

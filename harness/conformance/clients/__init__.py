@@ -1,4 +1,4 @@
-"""The clients of the compatibility matrix, real ones first: one module and one line here each."""
+"""The clients of the compatibility matrix, real ones first: one module and a line here for each way to use it."""
 
 from typing import Final
 
@@ -22,15 +22,20 @@ from streamgauge.conformance.clients import (
 from streamgauge.conformance.clients.base import Client
 
 CLIENTS: Final[tuple[Client, ...]] = (
-    openai_python.CLIENT,
+    openai_python.RAW,
+    openai_python.STREAM,
     openai_node.CLIENT,
     openai_go.CLIENT,
     go_openai.CLIENT,
-    anthropic_python.CLIENT,
+    anthropic_python.RAW,
+    anthropic_python.STREAM,
     anthropic_node.CLIENT,
-    genai_python.CLIENT,
-    ollama_python.CLIENT,
-    event_source.CLIENT,
+    genai_python.RAW,
+    genai_python.CHAT,
+    ollama_python.RAW,
+    ollama_python.TYPED,
+    event_source.LISTENERS,
+    event_source.ONMESSAGE,
     eventsource_parser.CLIENT,
     fetch_event_source.CLIENT,
     httpx_sse.CLIENT,

@@ -21,9 +21,10 @@ def _read(body: Body) -> Iterator[Message]:
 
 
 CLIENT = Client(
-    name="anthropic-node",
+    name="anthropic-node raw",
     source="npm @anthropic-ai/sdk 1.12.0: core/streaming.mjs",
     read=_read,
     applies=speaks("anthropic"),
+    follows="1.12.0",
     events=False,
 )

@@ -16,10 +16,15 @@ from streamgauge.protocol.dialects.base import Dialect, Media
 
 EVENT_STREAM: Final = Media.SSE.value
 MESSAGE: Final = "message"
+TEXT: Final = "text"
+ARGUMENTS: Final = "tool arguments"
 
 
 class Message(NamedTuple):
-    """A message for the client's caller: an event's type and data. The type stays `message` without event types."""
+    """A message for the client's caller: an event's type and data. The type stays `message` without event types.
+
+    A client that gathers has one message of type TEXT with the whole text, and one of type ARGUMENTS a tool call.
+    """
 
     data: str
     type: str = MESSAGE
@@ -27,11 +32,15 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body in pieces, as a client reads it. `json` is True if the client parses payloads as JSON."""
+    """A body in pieces, as a client reads it. `json` is True if the client parses payloads as JSON.
+
+    `dialect` is the name of the stream's dialect: an SDK has another method for each of its vendor's protocols.
+    """
 
     pieces: Iterable[bytes]
     media_type: str | None = EVENT_STREAM
     json: bool = True
+    dialect: str | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.pieces)
@@ -56,9 +65,11 @@ Applies = Callable[[Dialect | None, str], str | None]
 class Client(NamedTuple):
     """A client decoder. `source` names the project, version and file that its rules come from.
 
-    `package` is the Python package that runs, in version `least` or newer; None for an emulation. `events` is False if
-    the client gives payloads without event types. `naive` marks code that people copy, not a published client.
-    `reconnects` is True if the client sends the request again at the end of the body.
+    `package` is the Python package that runs, in version `least` or newer; None for an emulation, which follows the
+    version `follows`. `events` is False if the client gives payloads without event types. `gathers` is True for an
+    SDK's helper that adds the events up to one message, which often needs fields that the SDK's raw stream does not.
+    `naive` marks code that people copy, not a published client. `reconnects` is True if the client sends the request
+    again at the end of the body.
     """
 
     name: str
@@ -67,7 +78,9 @@ class Client(NamedTuple):
     applies: Applies
     package: str | None = None
     least: str = "0"
+    follows: str | None = None
     events: bool = True
+    gathers: bool = False
     naive: bool = False
     reconnects: bool = False
 

@@ -15,6 +15,7 @@ from msgspec import structs
 from streamgauge.conformance.cases import excerpt, printable
 from streamgauge.conformance.clients import CLIENTS
 from streamgauge.conformance.clients.base import EVENT_STREAM, Body, Client, Message
+from streamgauge.conformance.clients.gathered import gathered_loss
 from streamgauge.conformance.clients.running import Ending, How, Ran, run
 from streamgauge.conformance.clients.strict_reading import ReferenceReading, difference, strict
 from streamgauge.conformance.leaks import mask
@@ -103,6 +104,7 @@ def _row(
         client=client.name,
         source=client.source,
         version=client.version,
+        follows=client.follows,
         naive=client.naive,
         result=Replay(verdict=ClientVerdict.NOT_APPLICABLE, reason="nothing to replay"),
     )
@@ -171,7 +173,8 @@ def _cuts(stream: ReplayedStream, body: bytes) -> Iterator[tuple[str, list[bytes
 
 
 def _judge(client: Client, stream: ReplayedStream, reading: ReferenceReading, pieces: Sequence[bytes]) -> Replay:
-    ran = run(client, Body(pieces, stream.media_type, reading.parsed), stream.ending)
+    dialect = None if reading.dialect is None else reading.dialect.name
+    ran = run(client, Body(pieces, stream.media_type, reading.parsed, dialect), stream.ending)
 
     def says(verdict: ClientVerdict, reason: str | None = None, offset: int | None = None) -> Replay:
         quoted, mark = (None, None) if offset is None else excerpt(reading.body, offset)
@@ -197,6 +200,10 @@ def _judge(client: Client, stream: ReplayedStream, reading: ReferenceReading, pi
     if ran.how is How.WAITING and not (client.events and done is not None):
         marker = "" if done is None else f", though the end marker came at byte {reading.offset(done):,}"
         return says(ClientVerdict.HANGS, f"waits for the end of the body, which does not come{marker}", end)
+    if client.gathers:
+        if reported or (loss := gathered_loss(reading, ran.messages)) is None:
+            return says(ClientVerdict.READS, f"tells its caller of the error: {ran.error}" if reported else None)
+        return says(ClientVerdict.LOSES, *loss)
     lost, added = difference(reading, ran.messages, events=client.events, until=error if reported else None)
     if lost:
         event = lost[0].event

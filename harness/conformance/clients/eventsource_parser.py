@@ -51,4 +51,5 @@ CLIENT = Client(
     source="npm eventsource-parser 3.1.1: dist/index.js",
     read=_read,
     applies=any_event_stream,
+    follows="3.1.1",
 )

@@ -45,4 +45,5 @@ CLIENT = Client(
     source="npm @microsoft/fetch-event-source 2.0.1: lib/esm/parse.js",
     read=_read,
     applies=any_event_stream,
+    follows="2.0.1",
 )

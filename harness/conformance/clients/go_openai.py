@@ -107,5 +107,6 @@ CLIENT = Client(
     source="sashabaranov/go-openai v1.42.0: stream_reader.go",
     read=_read,
     applies=speaks("openai-chat"),
+    follows="v1.42.0",
     events=False,
 )

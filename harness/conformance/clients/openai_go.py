@@ -60,5 +60,6 @@ CLIENT = Client(
     source="openai/openai-go v3: packages/ssestream/ssestream.go",
     read=_read,
     applies=speaks("openai-chat", "openai-responses"),
+    follows="v3",
     events=False,
 )

@@ -47,9 +47,10 @@ def events_of(body: Body, *, flush: bool) -> Iterator[tuple[str | None, str]]:
 
 
 CLIENT = Client(
-    name="openai-node",
+    name="openai-node raw",
     source="npm openai 7.57.0: core/streaming.mjs",
     read=_read,
     applies=speaks("openai-chat", "openai-responses"),
+    follows="7.57.0",
     events=False,
 )

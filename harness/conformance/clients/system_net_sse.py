@@ -37,4 +37,5 @@ CLIENT = Client(
     source="dotnet/runtime: SseParser_1.cs; .NET 10",
     read=_read,
     applies=any_event_stream,
+    follows=".NET 10",
 )

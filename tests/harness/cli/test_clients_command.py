@@ -29,11 +29,11 @@ def clients(*arguments: str | Path, stdin: bytes | None = None) -> Result:
 @pytest.mark.parametrize(
     ("path", "client"),
     [
-        ("/v1/chat/completions", "openai-python"),
-        ("/v1/responses", "openai-node"),
-        ("/v1/messages", "anthropic-python"),
-        ("/v1beta/models/m:streamGenerateContent?alt=sse", "genai-python"),
-        ("/api/chat", "ollama-python"),
+        ("/v1/chat/completions", "openai-python raw"),
+        ("/v1/responses", "openai-node raw"),
+        ("/v1/messages", "anthropic-python raw"),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", "genai-python raw"),
+        ("/api/chat", "ollama-python raw"),
     ],
 )
 def test_a_clean_stream_of_each_vendor_passes(mock: str, path: str, client: str, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_saved_body_and_one_on_standard_input(tmp_path: Path) -> None:
 def test_the_dialect_of_a_saved_body_can_be_said(tmp_path: Path) -> None:
     file = tmp_path / "body.sse"
     file.write_bytes(b"data: Hello\n\n")
-    assert "openai-python" not in clients("--file", file).output.split("not for it")[0]
+    assert "openai-python raw" not in clients("--file", file).output.split("not for it")[0]
     assert "JSONDecodeError" in clients("--file", file, "--dialect", "openai-chat").output
 
 
@@ -110,4 +110,4 @@ def test_check_replays_what_it_has_seen(tmp_path: Path) -> None:
     assert f"clients  {url}" in done.output
     matrix = json.loads(file.read_text())["targets"][0]["checks"]["clients"]
     verdicts = {row["client"]: row["result"]["verdict"] for row in matrix["rows"]}
-    assert (verdicts["openai-python"], verdicts["httpx iter_lines"]) == (ClientVerdict.READS, ClientVerdict.RAISES)
+    assert (verdicts["openai-python raw"], verdicts["httpx iter_lines"]) == (ClientVerdict.READS, ClientVerdict.RAISES)

@@ -21,8 +21,9 @@ READS, ADDS, LOSES, RAISES, HANGS = (
 )
 NDJSON = "application/x-ndjson"
 BOM = b"\xef\xbb\xbf"
-OPENAI = ("openai-python", "openai-node", "openai-go", "go-openai")
-PARSERS = ("EventSource", "eventsource-parser", "fetch-event-source", "httpx-sse", "System.Net.ServerSentEvents")
+OPENAI = ("openai-python raw", "openai-node raw", "openai-go", "go-openai")
+PAGES = ("EventSource", "EventSource.onmessage")
+PARSERS = (*PAGES, "eventsource-parser", "fetch-event-source", "httpx-sse", "System.Net.ServerSentEvents")
 LINES, SPLIT = "httpx iter_lines", 'fetch split("\\n\\n")'
 
 Expected = dict[str, tuple[ClientVerdict, int]]
@@ -94,9 +95,11 @@ OLLAMA = b"".join(
     )
 )
 
+UNNAMED_ONLY = {"EventSource.onmessage": (LOSES, 0)}
+"""A page that only sets onmessage gets none of the named events."""
 RETYPED = "System.Net.ServerSentEvents"
 """It keeps the event type of a block without data for the next one."""
-PINGED = {**all_of(("fetch-event-source", "httpx-sse"), ADDS, AT_DONE), "openai-python": (RAISES, AT_DONE)}
+PINGED = {**all_of(("fetch-event-source", "httpx-sse"), ADDS, AT_DONE), "openai-python raw": (RAISES, AT_DONE)}
 
 BODIES = {
     "clean": chat(CHAT),
@@ -105,7 +108,7 @@ BODIES = {
         CHAT.replace(b"\n", b"\r"),
         {**all_of(("openai-go", "go-openai", SPLIT), LOSES, 0), "eventsource-parser": (LOSES, AT_DONE)},
     ),
-    "BOM": chat(BOM + CHAT, all_of(("openai-python", "openai-go", "go-openai", "httpx-sse", LINES), LOSES, 0)),
+    "BOM": chat(BOM + CHAT, all_of(("openai-python raw", "openai-go", "go-openai", "httpx-sse", LINES), LOSES, 0)),
     "no space after the colon": chat(CHAT.replace(b"data: ", b"data:"), all_of((LINES, SPLIT), LOSES, 0)),
     "a comment first": chat(b": ping\n\n" + CHAT, {"fetch-event-source": (ADDS, 0)}),
     "a comment in a block": chat(b": ping\n" + CHAT),
@@ -115,11 +118,11 @@ BODIES = {
     ),
     "retry alone": chat(
         b"retry: 3000\n\n" + CHAT,
-        {**all_of(("fetch-event-source", "httpx-sse"), ADDS, 0), "openai-python": (RAISES, 0)},
+        {**all_of(("fetch-event-source", "httpx-sse"), ADDS, 0), "openai-python raw": (RAISES, 0)},
     ),
     "an event without data": chat(
         before_done(b"event: ping\n\n"),
-        {**PINGED, "openai-node": (RAISES, AT_DONE), RETYPED: (LOSES, AT_DONE + len(b"event: ping\n\n"))},
+        {**PINGED, "openai-node raw": (RAISES, AT_DONE), RETYPED: (LOSES, AT_DONE + len(b"event: ping\n\n"))},
     ),
     "empty data": chat(before_done(b"data:\n\n"), all_of(OPENAI, RAISES, AT_DONE)),
     "data of several lines": chat(
@@ -128,7 +131,7 @@ BODIES = {
     "two payloads in one event": chat(
         CHAT.replace(b"\n\n", b"\n", 1),
         {
-            **all_of(("openai-python", "openai-node", "openai-go", SPLIT), RAISES, 0),
+            **all_of(("openai-python raw", "openai-node raw", "openai-go", SPLIT), RAISES, 0),
             **all_of(("go-openai", LINES), LOSES, SECOND - 2),
         },
     ),
@@ -136,16 +139,16 @@ BODIES = {
     "raw text": chat(before_done(b"data: oops\n\n"), all_of((*OPENAI, LINES, SPLIT), RAISES, AT_DONE)),
     "[DONE] without its blank line": chat(CHAT[:-1], {**all_of(PARSERS, LOSES, AT_DONE), SPLIT: (READS, 0)}),
     "[DONE] without a line end": chat(CHAT[:-2], {**all_of(PARSERS, LOSES, AT_DONE), SPLIT: (READS, 0)}),
-    "[DONE] and a space": chat(CHAT[:-2] + b" \n\n", all_of(("openai-node", LINES), RAISES, AT_DONE)),
+    "[DONE] and a space": chat(CHAT[:-2] + b" \n\n", all_of(("openai-node raw", LINES), RAISES, AT_DONE)),
     "no [DONE]": chat(CHAT[:AT_DONE]),
     "the last event without its blank line": chat(
-        CHAT[: AT_DONE - 1], all_of(("openai-python", "openai-go", *PARSERS, SPLIT), LOSES, LAST)
+        CHAT[: AT_DONE - 1], all_of(("openai-python raw", "openai-go", *PARSERS, SPLIT), LOSES, LAST)
     ),
     "cut in mid-event": chat(
         CHAT[: THIRD + 20],
         {
-            **all_of(("openai-python", "openai-go", "go-openai", *PARSERS, SPLIT), LOSES, THIRD),
-            "openai-node": (RAISES, THIRD),
+            **all_of(("openai-python raw", "openai-go", "go-openai", *PARSERS, SPLIT), LOSES, THIRD),
+            "openai-node raw": (RAISES, THIRD),
             LINES: (RAISES, THIRD + 20),
         },
     ),
@@ -165,7 +168,7 @@ BODIES = {
     "U+2028": chat(
         CHAT.replace(b"Hel", b"H\xe2\x80\xa8l"), {LINES: (RAISES, CHAT.index(b"Hel") + 1)}
     ),
-    "no UTF-8": chat(CHAT.replace(b"Hel", b"H\xffl"), {"openai-python": (RAISES, CHAT.index(b"Hel") + 1)}),
+    "no UTF-8": chat(CHAT.replace(b"Hel", b"H\xffl"), {"openai-python raw": (RAISES, CHAT.index(b"Hel") + 1)}),
     "content as a list": chat(data(chunk(["x"]), chunk(None, "stop")) + DONE, {"go-openai": (RAISES, 0)}),
     "301 comments": chat(b":\n" * 301 + CHAT, {"go-openai": (RAISES, 600)}),
     "a line of 100 kB": chat(CHAT.replace(b"Hel", b"H" * 100_000)),
@@ -178,35 +181,41 @@ BODIES = {
     ),
     "broken off after [DONE]": chat(CHAT, all_of(PARSERS, RAISES, len(CHAT)), ending=Ending.BROKEN),
     "a wrong Content-Type": chat(
-        CHAT, all_of(("EventSource", "fetch-event-source", "httpx-sse"), RAISES, 0), media_type="application/json"
+        CHAT, all_of((*PAGES, "fetch-event-source", "httpx-sse"), RAISES, 0), media_type="application/json"
     ),
-    "Anthropic": Body("anthropic", ANTHROPIC, {SPLIT: (LOSES, 0)}),
+    "Anthropic": Body("anthropic", ANTHROPIC, UNNAMED_ONLY | {SPLIT: (LOSES, 0)}),
     "Anthropic, left open after message_stop": Body(
         "anthropic",
         ANTHROPIC,
-        all_of(("anthropic-python", "anthropic-node", LINES, SPLIT), HANGS, len(ANTHROPIC)),
+        UNNAMED_ONLY | all_of(("anthropic-python raw", "anthropic-node raw", LINES, SPLIT), HANGS, len(ANTHROPIC)),
         ending=Ending.NOTHING,
     ),
-    "Anthropic, CRLF": Body("anthropic", ANTHROPIC.replace(b"\n", b"\r\n"), {SPLIT: (LOSES, 0)}),
-    "Anthropic, BOM": Body("anthropic", BOM + ANTHROPIC, all_of(("anthropic-python", "httpx-sse", SPLIT), LOSES, 0)),
+    "Anthropic, CRLF": Body("anthropic", ANTHROPIC.replace(b"\n", b"\r\n"), UNNAMED_ONLY | {SPLIT: (LOSES, 0)}),
+    "Anthropic, BOM": Body(
+        "anthropic",
+        BOM + ANTHROPIC,
+        all_of(("anthropic-python raw", "httpx-sse", "EventSource.onmessage", SPLIT), LOSES, 0),
+    ),
     "Anthropic without event names": Body(
-        "anthropic", re.sub(rb"event: .*\n", b"", ANTHROPIC), all_of(("anthropic-python", "anthropic-node"), LOSES, 0)
+        "anthropic",
+        re.sub(rb"event: .*\n", b"", ANTHROPIC),
+        all_of(("anthropic-python raw", "anthropic-node raw"), LOSES, 0),
     ),
     "Anthropic, an error": Body(
         "anthropic",
         ANTHROPIC[: ANTHROPIC.index(b"event: message_delta")]
         + b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
-        {SPLIT: (LOSES, 0)},
+        UNNAMED_ONLY | {SPLIT: (LOSES, 0)},
     ),
     "Gemini": Body("gemini", GEMINI),
     "Gemini, CRLF": Body("gemini", GEMINI.replace(b"\n", b"\r\n"), {SPLIT: (LOSES, 0)}),
     "Gemini, a comment": Body(
-        "gemini", b": ping\n\n" + GEMINI, {"genai-python": (RAISES, 0), "fetch-event-source": (ADDS, 0)}
+        "gemini", b": ping\n\n" + GEMINI, {"genai-python raw": (RAISES, 0), "fetch-event-source": (ADDS, 0)}
     ),
     "Gemini, no space": Body(
         "gemini",
         GEMINI.replace(b"data: ", b"data:"),
-        {"genai-python": (RAISES, 0), **all_of((LINES, SPLIT), LOSES, 0)},
+        {"genai-python raw": (RAISES, 0), **all_of((LINES, SPLIT), LOSES, 0)},
     ),
     "Gemini, an error": Body(
         "gemini",
@@ -216,13 +225,13 @@ BODIES = {
     "Ollama, a blank line": Body(
         "ollama",
         OLLAMA.replace(b"\n", b"\n\n", 1),
-        {"ollama-python": (RAISES, OLLAMA.index(b"\n") + 1)},
+        {"ollama-python raw": (RAISES, OLLAMA.index(b"\n") + 1)},
         media_type=NDJSON,
     ),
     "Ollama, U+2028": Body(
         "ollama",
         OLLAMA.replace(b"Hi", b"H\xe2\x80\xa8i"),
-        {"ollama-python": (RAISES, OLLAMA.index(b"Hi") + 1)},
+        {"ollama-python raw": (RAISES, OLLAMA.index(b"Hi") + 1)},
         media_type=NDJSON,
     ),
     "Ollama, an error": Body(
@@ -234,11 +243,11 @@ BODIES = {
     "named text of two lines": Body(
         "event-text",
         b"event: token\ndata: Hel\n\nevent: token\ndata: line one\ndata: line two\n\n",
-        {LINES: (LOSES, 51)},
+        UNNAMED_ONLY | {LINES: (LOSES, 51)},
     ),
     "named JSON with a heartbeat": Body(
         "event-json",
         b'event: token\ndata: {"token":"Hel"}\n\n: \n\nevent: done\ndata: {}\n\n',
-        {SPLIT: (LOSES, 0), "fetch-event-source": (ADDS, 36)},
+        UNNAMED_ONLY | {SPLIT: (LOSES, 0), "fetch-event-source": (ADDS, 36)},
     ),
 }  # fmt: skip

@@ -23,12 +23,12 @@ const body = (pieces) =>
   });
 
 const clients = {
-  async "openai-node"(pieces, give) {
+  async "openai-node raw"(pieces, give) {
     const silent = { logLevel: "off", logger: { error() {}, warn() {}, info() {}, debug() {} } };
     const stream = Stream.fromSSEResponse(new Response(body(pieces)), new AbortController(), silent);
     for await (const payload of stream) give("message", JSON.stringify(payload));
   },
-  async "anthropic-node"(pieces, give) {
+  async "anthropic-node raw"(pieces, give) {
     const stream = AnthropicStream.fromSSEResponse(new Response(body(pieces)), new AbortController());
     for await (const payload of stream) give("message", JSON.stringify(payload));
   },

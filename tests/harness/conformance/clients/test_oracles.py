@@ -43,7 +43,8 @@ def normal(client: Client, messages: list[tuple[str, str]]) -> list[tuple[str, s
 
 @pytest.mark.skipif(not (NODE and shutil.which("node")), reason="STREAMGAUGE_NODE_CLIENTS names no npm clients")
 @pytest.mark.parametrize(
-    "name", ["openai-node", "anthropic-node", "eventsource-parser", "fetch-event-source", 'fetch split("\\n\\n")']
+    "name",
+    ["openai-node raw", "anthropic-node raw", "eventsource-parser", "fetch-event-source", 'fetch split("\\n\\n")'],
 )
 def test_an_npm_client(name: str) -> None:
     client = BY_NAME[name]
