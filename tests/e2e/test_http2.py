@@ -204,25 +204,33 @@ def test_a_load_of_many_streams_has_each_token_once_and_after_it_was_written(
     assert "kernel" in {record.stamp_source for record in whole}
 
 
-@pytest.mark.parametrize("reader", ["native", "python"])
-def test_forty_users_share_four_connections(
-    streamgauge: Run, front: Front, mock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
-) -> None:
+@pytest.mark.parametrize(
+    ("reader", "scheme", "processes"), [("native", "plain", 1), ("python", "plain", 1), ("native", "tls", 2)]
+)
+def test_forty_users_share_four_connections_of_their_process(
+    streamgauge: Run, front: Front, mock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    reader: str, scheme: str, processes: int,
+) -> None:  # fmt: skip
     """Some users leave early: that ends their own streams only."""
     monkeypatch.setenv(SWITCH, reader)
     log = front.directory / "access.log"
     before = len(log.read_text())
     done = streamgauge(
-        "load", front.plain + CHAT, "--http2", "--connections", "4", "--users", "40", "--duration", "1s",
-        "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock, "--out", tmp_path,
+        "load", getattr(front, scheme) + CHAT, "--ca", front.ca, "--http2", "--connections", "4", "--users", "40",
+        "--processes", processes, "--duration", "1s", "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock,
+        "--out", tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     records = list(RecordReader(tmp_path))
     assert {record.outcome for record in records} == {Outcome.OK, Outcome.CANCELLED}
     assert len({record.id for record in records}) == len(records) >= 40
     streams = Counter(log.read_text()[before:].split())
-    assert sum(count > 1 for count in streams.values()) == 4, "one more had the request that tried the endpoint"
-    assert sum(not record.reused for record in records) == 4
+    connections = 4 * processes
+    assert sum(count > 1 for count in streams.values()) == connections, (
+        "one more had the request that tried the endpoint"
+    )
+    assert sum(not record.reused for record in records) == connections
+    assert sum(record.tls_ns is not None for record in records) == (connections if scheme == "tls" else 0)
     late_ns = []
     with MockControl(mock) as ledger:
         for record in records:
