@@ -5,8 +5,9 @@ Python at all.
 """
 
 import os
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import gevent
 from gevent.hub import Hub, Waiter
@@ -15,7 +16,7 @@ from streamgauge.scenarios.turns import Turns, turns
 from streamgauge.transport.connection import Arrived, Connection
 from streamgauge.transport.exchange import MOST_STORED_BYTES, TICK_S, Exchange
 from streamgauge.transport.native import READER
-from streamgauge.units import MIB, SECOND
+from streamgauge.units import MIB, MS, SECOND
 from streamgauge.wire import Arrivals
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ MOST_BYTES: Final = 1024 * MIB
 MOST_STREAM_BYTES: Final = 2 * MOST_STORED_BYTES
 LEAST_SEND_S: Final = 0.001
 """A send gets this long even when the limit of silence is over."""
+MANY: Final = 16
+COLLECT_S: Final = 0.002
+"""While so many exchanges wait, reads that the hub looks at are taken at most once in this time. The thread has stamped
+and stored them.
+"""
+LOOK_NS: Final = MS // 5
+"""After so much of looking, the other exchanges get their greenlets' turns, so that the hub is not held up."""
 NICE: Final = -10
 """The thread asks for this priority. It needs little CPU, but needs it at once."""
 
@@ -57,6 +65,16 @@ class Registered:
         self._reader.remove(self.slot)
 
 
+class Waiting(NamedTuple):
+    """A greenlet that waits for a slot. `looked_at` is set where the hub looks at the reads in its place: an exchange
+    whose end may lie in any read, because of TLS or HTTP/2. A wake for each of them would cost more than all the rest.
+    """
+
+    waiter: Waiter
+    registered: Registered
+    looked_at: Exchange | None = None
+
+
 class NativeDriver:
     """One reading thread for all exchanges of a hub."""
 
@@ -66,7 +84,8 @@ class NativeDriver:
         self._hub = hub
         self._turns = work
         self.reader = reader
-        self._waiting: dict[int, Waiter] = {}  # by slot
+        self._waiting: dict[int, Waiting] = {}  # by slot
+        self._collect = hub.loop.timer(COLLECT_S, COLLECT_S)
         self._ready = hub.loop.io(reader.fileno(), 1)
         self._ready.start(self._wake)
 
@@ -86,7 +105,9 @@ class NativeDriver:
             registered = connection.registration = Registered(self.reader, connection)
         ticked = False  # a tick of silence has passed since the last bytes
         while not exchange.satisfied:
-            why = self._wait(registered.slot, exchange, ticked=ticked)
+            why = self._wait(registered, exchange, ticked=ticked)
+            if exchange.satisfied:
+                return
             arrived = registered.take()
             ticked = bool(why & self.reader.SILENCE)
             if exchange.sending:  # the rest of the request may take more than one send
@@ -101,17 +122,17 @@ class NativeDriver:
     def wait_for_bytes(self, registered: Registered) -> None:
         """Sleep until bytes have come, or an end, on a connection that several exchanges share."""
         slot = registered.slot
-        waiter = self._waiting[slot] = Waiter(self._hub)
+        waiting = self._waiting[slot] = Waiting(Waiter(self._hub), registered)
         try:
             self.reader.arm(slot, self.reader.FIRST)
-            waiter.get()
+            waiting.waiter.get()
         finally:
-            if self._waiting.get(slot) is waiter:
+            if self._waiting.get(slot) is waiting:
                 del self._waiting[slot]
 
-    def _wait(self, slot: int, exchange: Exchange, *, ticked: bool) -> int:
+    def _wait(self, registered: Registered, exchange: Exchange, *, ticked: bool) -> int:
         """Arm the slot and sleep; returns the reasons of the wake-up. `ticked`: a tick of silence has passed."""
-        reader = self.reader
+        reader, slot = self.reader, registered.slot
         silence_s = exchange.silence_left_s
         if not ticked:
             silence_s = TICK_S if silence_s is None else min(TICK_S, silence_s)
@@ -120,7 +141,8 @@ class NativeDriver:
         if exchange.tail:
             # The first byte after a tick wakes too, because from there the next silence has to be noticed.
             wake = reader.TAIL | reader.SIZE | (reader.FIRST if ticked else 0)
-        waiter = self._waiting[slot] = Waiter(self._hub)
+        looked_at = exchange if exchange.waits_for_end and not exchange.sending and not ticked else None
+        waiting = self._waiting[slot] = Waiting(Waiter(self._hub), registered, looked_at)
         try:
             reader.arm(
                 slot,
@@ -130,19 +152,39 @@ class NativeDriver:
                 deadline_ns=0 if ends_s is None else int(ends_s * SECOND),
                 silence_ns=0 if silence_s is None else max(int(silence_s * SECOND), 1),
             )
-            why = waiter.get()
+            why = waiting.waiter.get()
             assert isinstance(why, int)
             return why
         finally:
-            if self._waiting.get(slot) is waiter:
+            if self._waiting.get(slot) is waiting:
                 del self._waiting[slot]
                 reader.disarm(slot)
 
     def _wake(self) -> None:
+        self._collect.stop()
+        looks = 0  # exchanges that wait on
+        ends_ns = time.monotonic_ns() + LOOK_NS
         for slot, why in self.reader.ready():
-            waiter = self._waiting.pop(slot, None)
-            if waiter is not None:
-                self._turns.soon(partial(waiter.switch, why))
+            waiting = self._waiting.get(slot)
+            if waiting is None:
+                continue
+            in_hub = waiting.looked_at if why == self.reader.EVERY and time.monotonic_ns() < ends_ns else None
+            if in_hub is not None and not _needs_its_greenlet(in_hub, waiting.registered):
+                looks += 1
+                continue
+            del self._waiting[slot]
+            self._turns.soon(partial(waiting.waiter.switch, why))
+        if looks and len(self._waiting) >= MANY:
+            self._ready.stop()
+            self._collect.again(self._wake)
+        elif not self._ready.active:
+            self._ready.start(self._wake)
+
+
+def _needs_its_greenlet(exchange: Exchange, registered: Registered) -> bool:
+    """Take what has arrived. Whether the exchange has ended, or has to be waited for in another way."""
+    exchange.arrived(registered.take())
+    return exchange.satisfied or exchange.sending or bool(exchange.tail)
 
 
 def native_driver() -> NativeDriver | None:

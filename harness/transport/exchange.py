@@ -194,6 +194,11 @@ class Exchange(httpx.SyncByteStream):
         return self._parser.tail if self._defers and self.connection.tls is None else b""
 
     @property
+    def waits_for_end(self) -> bool:
+        """Whether parsing may wait for the end of the response, and any read may be that end (TLS, HTTP/2)."""
+        return self._defers and not self.tail and (self.connection.tls is not None or self.capture.head is not None)
+
+    @property
     def sending(self) -> bool:
         """Whether a part of the request waits for the peer's flow control."""
         return self._sending
@@ -322,13 +327,15 @@ class Exchange(httpx.SyncByteStream):
         stored, self._stored, packed, self._packed, self._stored_bytes = self._stored, [], self._packed, [], 0
         if not stored and not packed:
             return
+        if packed:
+            arrivals = packed[0] if len(packed) == 1 else Arrivals.joined(packed)
         if not self.capture.reads and self._defers:
-            arrivals = packed[0] if len(packed) == 1 else Arrivals.joined(packed) if packed else Arrivals.of(stored)
+            arrivals = arrivals if packed else Arrivals.of(stored)
             response = self._parser.feed_whole(arrivals)
             if response is not None:
                 self.whole = Whole(response, arrivals)
                 return
-        parse_reads(self._parser, self._state, stored or [pair for arrivals in packed for pair in arrivals.pairs()])
+        parse_reads(self._parser, self._state, stored or arrivals.pairs())
 
     def _answer(self) -> None:
         """Send what the parser has to send (HTTP/2 settings, windows); release the connection at the end."""
