@@ -1,8 +1,8 @@
 """HTTP/2 over the same connections and exchanges as HTTP/1.1: every read with its kernel stamp.
 
-A token costs as much CPU as over HTTP/1.1, a stream about 0.15 ms more for its two heads (`make bench A=http2`). A
-client has one stream at a time. Its connection is kept for the next stream, also when a stream was reset. For many
-streams at a time on one connection see http2_shared.py.
+A token costs more CPU than over HTTP/1.1 (`make bench A=http2`): any read may be the end of a stream, so every read is
+looked at. A client has one stream at a time. Its connection is kept for the next stream, also when a stream was reset.
+For many streams at a time on one connection see http2_shared.py.
 """
 
 import ssl
