@@ -21,7 +21,7 @@ from gevent.monkey import get_original
 
 from streamgauge.scenarios.turns import Turns, turns
 from streamgauge.transport.blocking import read_once
-from streamgauge.transport.exchange import Exchange
+from streamgauge.transport.exchange import CONTENT_LOOK_S, Exchange
 
 # With fewer responses than this, the hub wakes up for each read: a millisecond of collecting would save nothing.
 MANY = 16
@@ -44,6 +44,7 @@ class EpollDriver:
     """One epoll for all exchanges of a hub."""
 
     defers = True
+    look_s = CONTENT_LOOK_S
 
     def __init__(self, hub: Hub, work: Turns) -> None:
         self._hub = hub

@@ -24,7 +24,7 @@ from streamgauge.scenarios.native_driver import NativeDriver, Registered, native
 from streamgauge.scenarios.turns import Turns, turns
 from streamgauge.transport.connection import Arrived, Close, Connection, left_of
 from streamgauge.transport.connector import Connector
-from streamgauge.transport.exchange import Driver, Exchange
+from streamgauge.transport.exchange import CONTENT_LOOK_S, Driver, Exchange
 from streamgauge.transport.exchange_state import ExchangeState
 from streamgauge.transport.http1 import CaptureTransport, limits_of
 from streamgauge.transport.http2_shared import SharedExchange, SharedSession, open_stream
@@ -46,6 +46,7 @@ class Line:
     """One connection with its pump; it is the driver of its exchanges (see `Driver`)."""
 
     defers = False
+    look_s = CONTENT_LOOK_S
 
     def __init__(
         self, connection: Connection, hub: Hub, work: Turns, native: NativeDriver | None, changed: Callable[[], None]

@@ -14,7 +14,7 @@ from gevent.hub import Hub, Waiter
 
 from streamgauge.scenarios.turns import Turns, turns
 from streamgauge.transport.connection import Arrived, Connection
-from streamgauge.transport.exchange import MOST_STORED_BYTES, TICK_S, Exchange
+from streamgauge.transport.exchange import CONTENT_LOOK_S, MOST_STORED_BYTES, TICK_S, Exchange
 from streamgauge.transport.native import READER
 from streamgauge.units import MIB, MS, SECOND
 from streamgauge.wire import Arrivals
@@ -79,6 +79,7 @@ class NativeDriver:
     """One reading thread for all exchanges of a hub."""
 
     defers = True
+    look_s = CONTENT_LOOK_S
 
     def __init__(self, hub: Hub, work: Turns, reader: "Reader") -> None:
         self._hub = hub
@@ -136,7 +137,7 @@ class NativeDriver:
         silence_s = exchange.silence_left_s
         if not ticked:
             silence_s = TICK_S if silence_s is None else min(TICK_S, silence_s)
-        ends_s = exchange.ends_s
+        wakes_s = exchange.wakes_s
         wake = reader.EVERY
         if exchange.tail:
             # The first byte after a tick wakes too, because from there the next silence has to be noticed.
@@ -149,7 +150,7 @@ class NativeDriver:
                 wake,
                 size=MOST_STORED_BYTES,
                 tail=exchange.tail,
-                deadline_ns=0 if ends_s is None else int(ends_s * SECOND),
+                deadline_ns=0 if wakes_s is None else int(wakes_s * SECOND),
                 silence_ns=0 if silence_s is None else max(int(silence_s * SECOND), 1),
             )
             why = waiting.waiter.get()

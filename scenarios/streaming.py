@@ -207,7 +207,7 @@ class StreamingUser(User):
         self._recorder.start()
         try:
             if prepared.on_token is None:
-                return client.fetch(prepared.request)
+                return client.fetch(prepared.request, self.reader)
             return client.follow(prepared.request, prepared.on_token, self.reader)
         except BaseException:
             # Locust kills this greenlet at the end of the run. The unfinished stream is recorded as far as it came.

@@ -147,7 +147,18 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="DURATION",
-        help="Give up after this long without a byte. Default: 60s.",
+        help="Give up a stream after this long without a byte, or without content (see --content-timeout). Default: "
+        "60s.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ContentTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--content-timeout",
+        metavar="DURATION",
+        help="Give up a stream after this long without content, even while comments and pings come. Raise it for "
+        "models that think in silence. Default: the same as --timeout.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -173,6 +184,7 @@ class RequestOptions:
     unix_socket: UnixSocket = None
     compressed: Compressed = False
     timeout: Timeout = None
+    content_timeout: ContentTimeout = None
 
     def over(self, base: AnyTarget, url: str | None = None) -> AnyTarget:
         """The target with these options over it, ready to be asked. Raises UsageError on what cannot be used."""
@@ -196,6 +208,7 @@ class RequestOptions:
                 unix_socket=str(self.unix_socket) if self.unix_socket else base.unix_socket,
                 compressed=self.compressed or base.compressed,
                 timeout=self.timeout or base.timeout,
+                content_timeout=self.content_timeout or base.content_timeout,
             )
         )
 

@@ -14,13 +14,13 @@ from typing import Final, Protocol, Self
 import httpx
 
 from streamgauge.endpoint.answer import Answer
+from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
-from streamgauge.protocol.reader_fast import by_read
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
 from streamgauge.transport.connection import Close
@@ -35,6 +35,8 @@ from streamgauge.wire import Capture
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 60.0
+SETTLE_DEADLINE_S: Final = 30.0
+"""For each request that `settle` tries. What streams for so long without a token is an event stream all the same."""
 
 OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events. To close the stream, it returns a `Close`."""
@@ -51,7 +53,8 @@ class StreamClient:
     """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
     It uses the proxies of the environment as httpx does, but never for loopback addresses.
-    `read_timeout_s` limits the silence between two reads; `deadline_s` of `run` limits the whole stream.
+    `read_timeout_s` limits the silence between two reads, `content_timeout_s` (None: the same) the time without content
+    (see `ContentLimit`); `deadline_s` of `run` limits the whole stream.
     `exchanges` counts the requests made.
     """
 
@@ -63,6 +66,7 @@ class StreamClient:
         unix_socket: str | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
+        content_timeout_s: float | None = None,
         driver: Driver | None = None,
         kind: TransportKind | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class StreamClient:
         self._transport = self._new_transport()
         self.exchanges = 0
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
+        self.patience = Patience(read_timeout_s if content_timeout_s is None else content_timeout_s)
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
 
@@ -87,16 +92,18 @@ class StreamClient:
             http2=target.http2,
             unix_socket=target.unix_socket,
             read_timeout_s=target.timeout_s,
+            content_timeout_s=target.content_timeout_s,
             driver=driver,
             kind=kind,
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
-        """A client with the same settings and its own connections. `read_timeout_s` replaces the read timeout."""
+        """A client with the same settings and its own connections. `read_timeout_s` replaces both limits of silence."""
         other = copy(self)
         other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
         if read_timeout_s is not None:
             other._read_timeout_s = read_timeout_s
+            other.patience = Patience(read_timeout_s)
         return other
 
     def _new_transport(self) -> CaptureTransport:
@@ -123,10 +130,12 @@ class StreamClient:
         deadline_s: float | None = None,
         on_token: OnToken | None = None,
         leave_after: tuple[float, Close] | None = None,
+        patience: Patience | None = None,
     ) -> Transcript:
         """Send one request and read the answer to its end. `keep` stores the wire, the body and its lines.
 
-        `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent.
+        `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent. `patience`
+        replaces the client's own.
         No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
         through; `cut` then returns the part of the stream that had arrived.
         """
@@ -136,7 +145,7 @@ class StreamClient:
         except httpx.InvalidURL as error:
             self.exchanges += 1
             return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
-        return self.ask(request, dialect=dialect, keep=keep, on_token=on_token)
+        return self.ask(request, dialect=dialect, keep=keep, on_token=on_token, patience=patience)
 
     def prepare(
         self,
@@ -170,29 +179,38 @@ class StreamClient:
         dialect: Dialect | None = None,
         keep: bool = True,
         on_token: OnToken | None = None,
+        patience: Patience | None = None,
     ) -> Transcript:
         """Do the same as `run`, with a request that `prepare` built."""
         if on_token is not None:
-            return self.follow(request, on_token, dialect, keep=keep).interpreted()
-        answer = self._read(self._begin(request, keep=keep))
+            return self.follow(request, on_token, dialect, keep=keep, patience=patience).interpreted()
+        answer = self._read(self._begin(request, keep=keep), dialect, patience)
         transcript = answer.interpreted(dialect, keep=keep)
         self.last = None
         return transcript
 
-    def fetch(self, request: PreparedRequest) -> Answer:
+    def fetch(self, request: PreparedRequest, dialect: Dialect | None = None) -> Answer:
         """Do the same as `ask`, but do not interpret the answer yet."""
-        answer = self._read(self._begin(request, keep=False))
+        answer = self._read(self._begin(request, keep=False), dialect)
         self.last = None
         return answer
 
     def follow(
-        self, request: PreparedRequest, on_token: OnToken, dialect: Dialect | None = None, *, keep: bool = False
+        self,
+        request: PreparedRequest,
+        on_token: OnToken,
+        dialect: Dialect | None = None,
+        *,
+        keep: bool = False,
+        patience: Patience | None = None,
     ) -> Answer:
         """Do the same as `ask`, and interpret the answer while it comes: `on_token` may leave it early."""
         answer = self._begin(request, keep=keep)
         if self._exchange is not None:
+            limit = ContentLimit(StreamReader(answer.capture, dialect, keep=keep), patience or self.patience)
+            self._exchange.expect(limit)
             self._exchange.read_until(Wants.HEAD)
-            answer.transcript = _follow(self._exchange, StreamReader(answer.capture, dialect, keep=keep), on_token)
+            answer.transcript = _follow(self._exchange, limit, on_token)
         else:
             answer.interpreted(dialect, keep=keep)
         self.last = None
@@ -207,9 +225,10 @@ class StreamClient:
             self._exchange = self._transport.begin(request, capture)
         return Answer(capture)
 
-    def _read(self, answer: Answer) -> Answer:
+    def _read(self, answer: Answer, dialect: Dialect | None, patience: Patience | None = None) -> Answer:
         """Read to the end."""
         if self._exchange is not None:
+            self._exchange.expect(ContentLimit.of(answer.capture, dialect, patience or self.patience))
             self._exchange.read_until(Wants.END)
             answer.whole = self._exchange.whole
         return answer
@@ -230,14 +249,12 @@ class StreamClient:
         return answer
 
 
-def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken) -> Transcript:
+def _follow(exchange: Exchange, limit: ContentLimit, on_token: OnToken) -> Transcript:
     """Interpret after each read, so that the caller can act on a token at once."""
-    body = exchange.capture.body
-    done, tokens = 0, -1
+    reader = limit.reader
+    tokens = -1
     while True:
-        for read, data in by_read(body[done:]):
-            reader.feed(read, data)
-        done = len(body)
+        limit.follow()
         if reader.token_events > tokens:
             tokens = reader.token_events
             how = on_token(reader)
@@ -246,7 +263,7 @@ def _follow(exchange: Exchange, reader: StreamReader, on_token: OnToken) -> Tran
             elif how is not None:
                 exchange.leave(how)
                 break
-        if not exchange.read_until(Wants.READ) and done == len(body):
+        if not exchange.read_until(Wants.READ) and not limit.follow():
             break
     return reader.finish()
 
@@ -261,7 +278,7 @@ def settle(client: StreamClient, target: Target) -> Target:
     if len(alternatives) == 1:
         return alternatives[0]
     for alternative in alternatives:
-        transcript = client.run(alternative.request(), on_token=_leave_at_first_token)
+        transcript = client.run(alternative.request(), on_token=_leave_at_first_token, deadline_s=SETTLE_DEADLINE_S)
         if transcript.outcome is Outcome.CONNECT_ERROR:
             raise unreachable(transcript)
         if transcript.is_stream:

@@ -65,6 +65,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unix_socket: str | None = None
     compressed: bool = False
     timeout: str = "60s"
+    content_timeout: str | None = None
 
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""
@@ -85,6 +86,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def timeout_s(self) -> float:
         """The longest silence before the harness gives up, in seconds. Raises UsageError on a malformed duration."""
         return parse_duration(self.timeout, "--timeout") / SECOND
+
+    @property
+    def content_timeout_s(self) -> float:
+        """The longest time without content, in seconds: the same as `timeout_s` unless the user gave another."""
+        if self.content_timeout is None:
+            return self.timeout_s
+        return parse_duration(self.content_timeout, "--content-timeout") / SECOND
 
     @property
     def settled(self) -> bool:

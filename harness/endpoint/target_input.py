@@ -39,8 +39,9 @@ def ready(target: AnyTarget) -> AnyTarget:
     complete = with_key(at_vendor_path(msgspec.structs.replace(target, url=check_url(target.url), mock=mock)))
     if complete.ca or complete.cert:
         tls_context(insecure=complete.insecure, ca=complete.ca, cert=complete.cert, http2=complete.http2)
-    if complete.timeout_s <= 0:
-        raise UsageError("--timeout must be more than 0", "write for example 30s")
+    for option, seconds in (("--timeout", complete.timeout_s), ("--content-timeout", complete.content_timeout_s)):
+        if seconds <= 0:
+            raise UsageError(f"{option} must be more than 0", "write for example 30s")
     _check_fields(complete)
     return complete
 

@@ -4,8 +4,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from streamgauge.units import SECOND
 from streamgauge.wire import End
 
+CUT_STALL_NS: Final = 5 * SECOND
+"""A stream that the end of the run cuts is stalled after so much silence, and twice the longest gap that it had before.
+With less silence its next token may have been on its way."""
+CUT_GRACE_NS: Final = 5 * SECOND // 2
+"""The same for a stream whose content had ended: from there to the end of the body."""
 _MOST_MESSAGE_CHARS: Final = 500
 _MESSAGE_KEYS: Final = ("message", "detail", "title", "code", "type")  # detail and title: RFC 9457 problem details
 
@@ -42,6 +48,28 @@ class Facts(NamedTuple):
     error: object = None  # the payload of the first error event
     has_error: bool = False
     end_marker: str | None = None  # the marker that the dialect prescribes; None: it ends at the end of the body
+    silent_ns: int = 0  # from the last content to the end of the exchange
+    longest_gap_ns: int = 0  # between two tokens
+
+    @property
+    def cut(self) -> bool:
+        """Whether the end of the run ended the exchange."""
+        return self.end in (End.INTERRUPTED, None)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the harness ended the exchange because the peer did not."""
+        return self.end is End.TIMEOUT or self.cut
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the last content is longer ago than any gap before: a deadline may also end a stream that flows."""
+        return self.has_token and self.silent_ns >= self.longest_gap_ns
+
+    @property
+    def stalled_when_cut(self) -> bool:
+        """Whether the silence at the end of the run is too long for this stream."""
+        return self.has_token and self.silent_ns > max(CUT_STALL_NS, 2 * self.longest_gap_ns)
 
 
 class Rule(NamedTuple):
@@ -54,13 +82,38 @@ class Rule(NamedTuple):
 
 
 RULES: Final = (
-    # The harness ended the exchange itself, so it says nothing about the endpoint.
     Rule("the client left", lambda facts: facts.end is End.CANCELLED, Outcome.CANCELLED),
-    Rule("the run ended first", lambda facts: facts.end in (End.INTERRUPTED, None), Outcome.INCOMPLETE),
+    # The stream had said how it went before the harness gave up waiting for the end of the body.
+    Rule(
+        "an error event, then no end",
+        lambda facts: facts.has_error and facts.gave_up,
+        Outcome.ERROR_EVENT,
+        lambda facts: message_of(facts.error),
+    ),
+    Rule(
+        "the end marker, then no end",
+        lambda facts: facts.has_end_marker and facts.gave_up,
+        Outcome.OK,
+        lambda facts: f"after the end marker: {facts.transport_detail or 'the body did not end'}",
+    ),
+    Rule(
+        "the content ended, then no end",
+        lambda facts: facts.has_finish and (facts.end is End.TIMEOUT or (facts.cut and facts.silent_ns > CUT_GRACE_NS)),
+        Outcome.TRUNCATED,
+        lambda facts: f"the content ended, but {_awaited(facts)}: {facts.transport_detail or facts.end}",
+    ),
+    # The harness ended the exchange, so it says little about the endpoint.
+    Rule(
+        "the run ended in the middle of a stall",
+        lambda facts: facts.cut and not facts.has_finish and facts.stalled_when_cut,
+        Outcome.STALLED,
+        lambda facts: f"no content had come for {facts.silent_ns / SECOND:.1f} s when the run ended",
+    ),
+    Rule("the run ended first", lambda facts: facts.cut, Outcome.INCOMPLETE),
     # The transport failed.
     Rule("the request was never sent", lambda facts: not facts.sent, Outcome.CONNECT_ERROR),
-    Rule("silence after a token", lambda facts: facts.end is End.TIMEOUT and facts.has_token, Outcome.STALLED),
-    Rule("silence before any token", lambda facts: facts.end is End.TIMEOUT, Outcome.TIMEOUT),
+    Rule("silence after a token", lambda facts: facts.end is End.TIMEOUT and facts.stands_still, Outcome.STALLED),
+    Rule("no token in time, or no end", lambda facts: facts.end is End.TIMEOUT, Outcome.TIMEOUT),
     Rule(
         "the answer is not valid HTTP, or exceeds a limit",
         lambda facts: facts.end in (End.MALFORMED, End.TOO_LARGE),
@@ -128,6 +181,12 @@ def outcome_of(facts: Facts) -> tuple[Outcome, str | None]:
     """The outcome, and the detail that explains it; None where there is nothing to explain."""
     rule = next(rule for rule in RULES if rule.applies(facts))
     return rule.outcome, rule.detail(facts)
+
+
+def _awaited(facts: Facts) -> str:
+    if facts.end_marker is None:
+        return "the end of the body did not come"
+    return f"neither the end marker ({facts.end_marker}) nor the end of the body came"
 
 
 def message_of(error: object) -> str:

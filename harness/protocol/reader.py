@@ -4,6 +4,7 @@
 finished capture. Both give a Transcript, from which checks and records are made.
 """
 
+import operator
 from typing import Final
 
 from streamgauge.errors import LimitExceeded
@@ -16,7 +17,7 @@ from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Facts, outcome_of
 from streamgauge.protocol.reader_fast import contents, feed_all, runs_of
 from streamgauge.protocol.transcript import Found, Transcript, first_of
-from streamgauge.wire import MAX_KEPT_BYTES, Capture, Head
+from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
 MAX_EVENTS: Final = 1_000_000
 MAX_KEPT_LINES: Final = 200_000
@@ -153,7 +154,23 @@ class StreamReader:
             error=None if error is None else error.delta.value,
             has_error=error is not None,
             end_marker=None if transcript.dialect is None else transcript.dialect.terminal,
+            **self._silence(),
         )
+
+    def _silence(self) -> dict[str, int]:
+        """The times of `Facts`. A stream that ended by itself needs none, and most do."""
+        transcript, capture = self.transcript, self.transcript.capture
+        if capture.end is End.COMPLETE or capture.end_ns is None:
+            return {}
+        ends = (Kind.FINISH, Kind.DONE)
+        events = (index for index, delta in reversed(transcript.deltas) if delta.is_token or delta.kind in ends)
+        last = next(events, None)
+        if last is None:
+            return {}
+        times = [transcript.time_of(event) for event, _ in transcript.tokens]
+        longest_ns = max(map(operator.sub, times[1:], times), default=0)
+        silent_ns = capture.end_ns - transcript.time_of(transcript.events[last])
+        return {"silent_ns": max(silent_ns, 0), "longest_gap_ns": longest_ns}
 
     @property
     def _head(self) -> Head:

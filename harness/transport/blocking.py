@@ -7,6 +7,7 @@ class Blocking:
     """See `Driver`."""
 
     defers = False
+    look_s = 0.5
 
     def drive(self, exchange: Exchange) -> None:
         """Read until the exchange is satisfied."""

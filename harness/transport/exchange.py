@@ -6,7 +6,7 @@ many at once to `take_packed`, looks at the clock with `check_time`, and stops w
 
 A driver that `defers` may put off parsing: parsing many reads at once costs a third of parsing each, and while one
 stream is parsed the tokens of the others wait. Such reads are parsed when a read may end the response, when no read has
-come for a second, and at the end.
+come for a second, when somebody has to look for content, and at the end.
 """
 
 import math
@@ -28,7 +28,14 @@ TICK_S: Final = 1.0
 """After so much silence, reads whose parsing was put off are parsed."""
 MOST_STORED_BYTES: Final = 4 * 1024 * 1024
 """Above this, reads are parsed at once, because only the parser enforces the limit of a body."""
+CONTENT_LOOK_S: Final = 5.0
+"""How often a driver of many exchanges lets one look for content. A look takes about 0.1 ms, and parses what was put
+off; most streams of a load are over before their first look."""
 NOTE_BYTES: Final = 24  # what the note of a read counts beside its bytes, as in the native reader
+_NEWEST_BYTES: Final = 4096  # of the stored reads, the last bytes that are searched for content
+_NEWEST_S: Final = 1.0  # older bytes do not say whether content still comes
+_CONFIRM_S: Final = 0.25
+"""An exchange ends for lack of content only when none comes in this time either: a busy client reads late."""
 
 
 class Wants(Enum):
@@ -43,9 +50,31 @@ class Driver(Protocol):
     """Waits for the bytes of a connection."""
 
     defers: bool  # whether parsing may be put off
+    look_s: float  # how often, at most, an exchange may look for content
 
     def drive(self, exchange: "Exchange") -> None:
         """Give the exchange what arrives, until it is satisfied."""
+
+
+class Allowance(NamedTuple):
+    """How long the peer may go on without content: `allowed_s` from `since_ns` (epoch; None: from the request on).
+
+    `detail` is what the user reads when the exchange ends for that reason.
+    """
+
+    since_ns: int | None
+    allowed_s: float
+    detail: str
+
+
+class Content(Protocol):
+    """Knows which bytes of a response are content. Comments, pings and empty events are not."""
+
+    def allowance(self) -> Allowance:
+        """Read what has come of the response, and say how long it may go on without more content."""
+
+    def is_in(self, data: bytes) -> bool:
+        """Whether these bytes of a body seem to have content: a cheap guess, which is checked now and then."""
 
 
 class Limits(NamedTuple):
@@ -113,6 +142,11 @@ class Exchange(httpx.SyncByteStream):
         self._taken = 0
         self._last_read_ns = 0  # epoch
         self._last_read_s = time.monotonic()
+        # The limit of content.
+        self._content: Content | None = None
+        self._look_s = math.inf
+        self._content_due_s = 0.0  # before this time (monotonic) the guess of `Content.is_in` is enough
+        self._overdue = False
 
     # For the user of an exchange.
 
@@ -136,6 +170,12 @@ class Exchange(httpx.SyncByteStream):
                 raise_for_end(self.capture)
                 return
             more = self.read_until(Wants.READ)  # the read that ends the response may bring the last of the body
+
+    def expect(self, content: Content) -> None:
+        """End the response with `End.TIMEOUT` where its content fails to come, whatever else comes meanwhile."""
+        now_s, allowed_s = time.monotonic(), content.allowance().allowed_s
+        self._content, self._content_due_s = content, now_s + allowed_s
+        self._look_s = now_s + min(self._driver.look_s, allowed_s)
 
     def half_close(self) -> None:
         """Close the sending side, and go on reading."""
@@ -259,10 +299,13 @@ class Exchange(httpx.SyncByteStream):
     def check_time(self) -> float | None:
         """End the exchange where its time is over. Returns the seconds to the next call, None without a limit."""
         now_s = time.monotonic()
-        ends_s = self.ends_s
-        if ends_s is not None and ends_s <= now_s:
+        if self.limits_s <= now_s:
             self._out_of_time()
             return None
+        if self._content is not None and self._look_s <= now_s:
+            self._look(self._content, now_s)
+            if self._connection is None:
+                return None
         if not self._taken and (self._stored or self._packed):
             self.parse_now()
         left_s = self.silence_left_s
@@ -270,8 +313,9 @@ class Exchange(httpx.SyncByteStream):
             self._parse_stored()  # the head may be among the reads whose parsing was put off
             missing = "answer" if self.capture.head is None else "byte"
             self._stop(End.TIMEOUT, f"no {missing} came for {self.limits.silence_s:.1f} s")
+        wakes_s = self.wakes_s
         waits = (
-            None if ends_s is None else ends_s - now_s, left_s, TICK_S if self._defers else None
+            None if wakes_s is None else wakes_s - now_s, left_s, TICK_S if self._defers else None
         )  # fmt: skip
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
@@ -292,11 +336,15 @@ class Exchange(httpx.SyncByteStream):
         return None if self.limits.silence_s is None else self._last_read_s + self.limits.silence_s - now_s
 
     @property
-    def ends_s(self) -> float | None:
-        """When the exchange must end even while bytes come, on the monotonic clock; None without such a limit."""
+    def wakes_s(self) -> float | None:
+        """When `check_time` must be called even while bytes come, on the monotonic clock; None for never."""
+        return None if (first := min(self.limits_s, self._look_s)) == math.inf else first
+
+    @property
+    def limits_s(self) -> float:
+        """When the exchange must end even while content comes (monotonic clock); infinite without such a limit."""
         leave_s = self.limits.leave[0] if self.limits.leave else math.inf
-        deadline_s = math.inf if self.limits.deadline_s is None else self.limits.deadline_s
-        return None if (first := min(leave_s, deadline_s)) == math.inf else first
+        return leave_s if self.limits.deadline_s is None else min(leave_s, self.limits.deadline_s)
 
     def broke(self, error: OSError, at_ns: int | None = None) -> None:
         """Reading or sending failed, seen at that time (epoch ns; None: now)."""
@@ -350,6 +398,35 @@ class Exchange(httpx.SyncByteStream):
                 self._state.sent(time.time_ns())
         if self._parser.done:
             self._finish()
+
+    def _look(self, content: Content, now_s: float) -> None:
+        """Look whether content still comes; end the exchange where it has failed to come for too long."""
+        self._look_s = now_s + self._driver.look_s
+        if now_s < self._content_due_s and content.is_in(self._newest()):
+            return
+        self.parse_now()
+        if self._connection is None:
+            return
+        since_ns, allowed_s, detail = content.allowance()
+        if since_ns is None:
+            since_ns = self.capture.sent_ns or time.time_ns()
+        self._content_due_s = now_s + allowed_s - (time.time_ns() - since_ns) / SECOND
+        if self._content_due_s > now_s:
+            self._overdue = False
+            self._look_s = min(self._look_s, self._content_due_s)
+        elif self._overdue:
+            self._stop(End.TIMEOUT, detail)
+        else:
+            self._overdue = True
+            self._look_s = now_s + _CONFIRM_S
+
+    def _newest(self) -> bytes:
+        """The last of the stored bytes; empty where the last read is not new, or none is stored."""
+        if time.time_ns() - self._last_read_ns > _NEWEST_S * SECOND:
+            return b""
+        if self._packed:
+            return self._packed[-1].data[-_NEWEST_BYTES:]
+        return self._stored[-1][0][-_NEWEST_BYTES:] if self._stored else b""
 
     def _out_of_time(self) -> None:
         leave = self.limits.leave

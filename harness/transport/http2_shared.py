@@ -417,6 +417,10 @@ class SharedExchange(Exchange):
             self._state.crowded([len(self.capture.reads)])
         self.take(part.frames, read._replace(size=len(part.frames)))
 
+    def _newest(self) -> bytes:
+        """See Exchange."""
+        return self._put_off[-1].frame.payload if self._put_off else super()._newest()
+
     def _parse_stored(self) -> None:
         """See Exchange. What was put off comes before anything else."""
         put_off, self._put_off = self._put_off, []

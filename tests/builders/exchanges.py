@@ -74,7 +74,7 @@ class Scripted:
     """A driver that gives an exchange what the test wrote down."""
 
     def __init__(self, script: Callable[[Exchange], None], *, defers: bool) -> None:
-        self.defers = defers
+        self.defers, self.look_s = defers, 5.0
         self._script = script
 
     def drive(self, exchange: Exchange) -> None:

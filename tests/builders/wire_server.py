@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 PATIENCE_S = 20.0
 """How long anything is waited for before a test fails; no test passes by it."""
@@ -27,7 +27,13 @@ class Do(Enum):
     FLOOD = "send until the client leaves, and note how"
 
 
-Step = bytes | Do | threading.Event
+class Pulse(NamedTuple):
+    """A step: send these bytes every 20 ms until the client leaves."""
+
+    data: bytes
+
+
+Step = bytes | Do | threading.Event | Pulse
 
 
 class WireServer:
@@ -120,6 +126,8 @@ class WireServer:
             sock.sendall(step)
         elif isinstance(step, threading.Event):
             assert step.wait(PATIENCE_S), "the test never set the event"
+        elif isinstance(step, Pulse):
+            _pulse(sock, step.data)
         elif step is Do.REQUEST:
             self.requests.append(_request(sock))
         elif step is Do.SOMETHING:
@@ -153,6 +161,13 @@ def _request(sock: socket.socket) -> bytes:
     while len(body) < length:
         body += sock.recv(65536)
     return head + b"\r\n\r\n" + body
+
+
+def _pulse(sock: socket.socket, data: bytes) -> None:
+    gone = threading.Event()
+    with suppress(ConnectionResetError, BrokenPipeError):
+        while not gone.wait(0.02):
+            sock.sendall(data)
 
 
 def _farewell(sock: socket.socket, *, flood: bool) -> str:

@@ -1,5 +1,6 @@
 """The client turns every behaviour of an endpoint into an outcome; it raises no exception."""
 
+import re
 import socket
 import sys
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.content_limit import Patience
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
@@ -23,7 +25,7 @@ from streamgauge.transport.exchange import Driver, Exchange
 from streamgauge.wire import End, Framing
 from tests.builders.encoding import encoder
 from tests.builders.tapes import chunk, head, play
-from tests.builders.wire_server import Do, Step, WireServer
+from tests.builders.wire_server import Do, Pulse, Step, WireServer
 
 SSE = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
 TOKEN = chunk(b'data: {"token":"a","done":false}\n\n')
@@ -155,6 +157,73 @@ def test_silence_is_a_timeout_before_the_first_token_and_a_stall_after() -> None
     stalled = run(SSE + TOKEN, Do.FAREWELL, read_timeout_s=0.05)
     assert (stalled.outcome, stalled.capture.end) == (Outcome.STALLED, End.TIMEOUT)
     assert "no byte came" in (stalled.detail or "")
+
+
+PING = chunk(b": keep-alive\n\n")
+EMPTY = chunk(b'data: {"token":"","done":false}\n\n')
+
+
+@pytest.mark.parametrize("pulse", [PING, EMPTY, b"1\r\n:\r\n", b"1\r\nx\r\n"])
+def test_heartbeats_do_not_hide_that_no_content_comes(pulse: bytes) -> None:
+    stalled = run(SSE, TOKEN, Pulse(pulse), read_timeout_s=20, content_timeout_s=0.3)
+    assert (stalled.outcome, stalled.capture.end) == (Outcome.STALLED, End.TIMEOUT)
+    assert (stalled.detail or "").startswith("no content came for 0.3 s")
+    silent = run(SSE, Pulse(pulse), content_timeout_s=0.3)
+    assert (silent.outcome, silent.capture.end) == (Outcome.TIMEOUT, End.TIMEOUT)
+
+
+def test_the_detail_counts_what_came_in_place_of_content() -> None:
+    assert re.fullmatch(
+        r"no content came for 0\.3 s, only \d+ comments and 1 event without text",
+        run(SSE, TOKEN, EMPTY, Pulse(PING), content_timeout_s=0.3).detail or "",
+    )
+
+
+def test_a_head_that_drips_is_a_timeout() -> None:
+    transcript = run(b"HTTP/1.1 200 OK\r\nX: ", Pulse(b"x"), content_timeout_s=0.3)
+    assert (transcript.outcome, transcript.detail) == (Outcome.TIMEOUT, "no response head came for 0.3 s")
+
+
+def test_content_puts_the_end_by_silence_of_content_off() -> None:
+    events = [threading.Event() for _ in range(5)]
+    for number, event in enumerate(events):
+        threading.Timer(0.2 * (number + 1), event.set).start()
+    steps = [step for event in events for step in (event, PING + TOKEN)]
+    assert run(SSE, *steps, LAST, END, content_timeout_s=0.5).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "begins"),
+    [
+        (chunk(b"data: [DONE]\n\n"), Outcome.OK, "after the end marker: the body did not end in 0.3 s"),
+        (
+            chunk(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'),
+            Outcome.TRUNCATED,
+            "the content ended, but neither the end marker (data: [DONE]) nor the end of the body came: ",
+        ),
+        (chunk(b'data: {"error":{"message":"boom"}}\n\n'), Outcome.ERROR_EVENT, "boom"),
+    ],
+)
+@pytest.mark.parametrize("then", [Pulse(PING), Do.FAREWELL])
+def test_after_the_end_of_the_content_the_body_has_a_short_grace(
+    end: bytes, outcome: Outcome, begins: str, then: Step
+) -> None:
+    token = chunk(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+    with WireServer([Do.REQUEST, SSE, token, end, then]) as server, a_client() as client:
+        transcript = client.run(spec(server.url), patience=Patience(60, grace_s=0.3))
+    assert transcript.outcome is outcome
+    assert (transcript.detail or "").startswith(begins)
+
+
+def test_a_reason_that_asks_for_a_tool_is_not_the_end_of_the_content() -> None:
+    """A gateway may run the tool itself, and go on in the same stream."""
+    goes_on = threading.Event()
+    tool = chunk(b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"tool_calls"}]}\n\n')
+    stop = chunk(b'data: {"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+    with WireServer([Do.REQUEST, SSE, tool, goes_on, stop, END]) as server, a_client() as client:
+        threading.Timer(1.0, goes_on.set).start()
+        transcript = client.run(spec(server.url), patience=Patience(60, grace_s=0.3))
+    assert (transcript.outcome, transcript.text) == (Outcome.OK, "ab")
 
 
 @pytest.mark.parametrize(

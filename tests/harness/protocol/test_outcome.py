@@ -3,16 +3,34 @@
 import pytest
 
 from streamgauge.protocol.outcome import RULES, Facts, Outcome, outcome_of
+from streamgauge.units import SECOND
 from streamgauge.wire import End
 
 OK = Facts(has_token=True, has_end_marker=True, end_marker="[DONE]")
+OPEN = OK._replace(has_end_marker=False)
 EXAMPLES = (
     # Each example would also match the rows below its own where it can, so that the order is part of the test.
     (OK._replace(end=End.CANCELLED, transport_detail="closed by us"), Outcome.CANCELLED, "closed by us"),
-    (OK._replace(end=End.INTERRUPTED, transport_detail="run over", sent=False), Outcome.INCOMPLETE, "run over"),
-    (OK._replace(sent=False, end=End.TIMEOUT, transport_detail="refused"), Outcome.CONNECT_ERROR, "refused"),
-    (OK._replace(end=End.TIMEOUT, transport_detail="no byte for 60 s"), Outcome.STALLED, "no byte for 60 s"),
-    (OK._replace(end=End.TIMEOUT, has_token=False, status=None, transport_detail="x"), Outcome.TIMEOUT, "x"),
+    (OK._replace(end=End.TIMEOUT, has_error=True, error="boom"), Outcome.ERROR_EVENT, "boom"),
+    (
+        OK._replace(end=End.TIMEOUT, has_finish=True, transport_detail="still open"),
+        Outcome.OK,
+        "after the end marker: still open",
+    ),
+    (
+        OPEN._replace(end=End.TIMEOUT, has_finish=True, transport_detail="2.5 s"),
+        Outcome.TRUNCATED,
+        "the content ended, but neither the end marker ([DONE]) nor the end of the body came: 2.5 s",
+    ),
+    (
+        OPEN._replace(end=End.INTERRUPTED, silent_ns=9 * SECOND, sent=False),
+        Outcome.STALLED,
+        "no content had come for 9.0 s when the run ended",
+    ),
+    (OPEN._replace(end=End.INTERRUPTED, transport_detail="run over", sent=False), Outcome.INCOMPLETE, "run over"),
+    (OPEN._replace(sent=False, end=End.TIMEOUT, transport_detail="refused"), Outcome.CONNECT_ERROR, "refused"),
+    (OPEN._replace(end=End.TIMEOUT, transport_detail="no byte for 60 s"), Outcome.STALLED, "no byte for 60 s"),
+    (OPEN._replace(end=End.TIMEOUT, has_token=False, status=None, transport_detail="x"), Outcome.TIMEOUT, "x"),
     (OK._replace(end=End.MALFORMED, status=None, transport_detail="bad"), Outcome.PROTOCOL_ERROR, "bad"),
     (OK._replace(end=End.CLOSED, status=None), Outcome.TRUNCATED, "the connection was closed before any answer"),
     (OK._replace(status=503, reason="Busy", failure="gzip"), Outcome.HTTP_ERROR, "HTTP 503 Busy"),
@@ -59,7 +77,38 @@ def test_without_a_row_its_example_is_judged_otherwise(row: int) -> None:
 
 @pytest.mark.parametrize("end", [End.INTERRUPTED, None])
 def test_a_stream_that_has_not_ended_is_incomplete(end: End | None) -> None:
-    assert outcome_of(OK._replace(end=end)) == (Outcome.INCOMPLETE, None)
+    assert outcome_of(OPEN._replace(end=end)) == (Outcome.INCOMPLETE, None)
+
+
+@pytest.mark.parametrize("end", [End.INTERRUPTED, None])
+def test_what_the_stream_had_said_counts_when_the_run_ends(end: End | None) -> None:
+    assert outcome_of(OK._replace(end=end))[0] is Outcome.OK
+    assert outcome_of(OPEN._replace(end=end, has_error=True, error="boom")) == (Outcome.ERROR_EVENT, "boom")
+    unended = OPEN._replace(end=end, has_finish=True, end_marker=None, silent_ns=3 * SECOND)
+    assert outcome_of(unended)[0] is Outcome.TRUNCATED
+    assert outcome_of(unended._replace(silent_ns=SECOND))[0] is Outcome.INCOMPLETE  # the end may be on its way
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "longest_s", "outcome"),
+    [
+        (4, 0.1, Outcome.INCOMPLETE),
+        (6, 0.1, Outcome.STALLED),
+        (6, 4, Outcome.INCOMPLETE),  # it had been silent for nearly as long before, and gone on
+        (9, 4, Outcome.STALLED),
+    ],
+)
+def test_a_stream_that_the_run_cuts_is_stalled_after_a_silence_that_is_long_for_it(
+    silent_s: float, longest_s: float, outcome: Outcome
+) -> None:
+    facts = OPEN._replace(end=End.INTERRUPTED, silent_ns=int(silent_s * SECOND), longest_gap_ns=int(longest_s * SECOND))
+    assert outcome_of(facts)[0] is outcome
+    assert outcome_of(facts._replace(has_token=False))[0] is Outcome.INCOMPLETE
+
+
+def test_a_deadline_that_ends_a_stream_which_flows_is_not_a_stall() -> None:
+    facts = OPEN._replace(end=End.TIMEOUT, silent_ns=SECOND // 100, longest_gap_ns=SECOND // 50)
+    assert outcome_of(facts)[0] is Outcome.TIMEOUT
 
 
 @pytest.mark.parametrize("end", [End.MALFORMED, End.TOO_LARGE])

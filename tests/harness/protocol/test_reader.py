@@ -101,11 +101,8 @@ def test_a_chunked_body_without_its_last_chunk_is_truncated() -> None:
 @pytest.mark.parametrize("then", [End.RESET, End.CLOSED, End.TIMEOUT])
 def test_what_the_transport_does_after_the_end_marker(then: End) -> None:
     transcript = read([(0, CHUNKED + chunk(TOKEN + LAST))], then)
-    if then is End.TIMEOUT:  # the peer keeps the stream open: a stall, although the content is complete
-        assert transcript.outcome is Outcome.STALLED
-    else:
-        assert transcript.outcome is Outcome.OK
-        assert (transcript.detail or "").startswith("after the end marker: ")
+    assert transcript.outcome is Outcome.OK
+    assert (transcript.detail or "").startswith("after the end marker: ")
 
 
 def test_a_reset_before_the_end_marker_is_truncated() -> None:
