@@ -5,7 +5,7 @@ without any gets a profile that changes no level. Profiles of no vendor stand he
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from streamgauge.conformance.checks import MODULES
@@ -81,6 +81,12 @@ def by_name(name: str) -> Profile:
     )
 
 
-def of_dialect(dialect: Dialect | None) -> Profile:
-    """The profile of the dialect's vendor, or `plain` for a shape of no vendor."""
-    return PLAIN if dialect is None or dialect.vendor is None else PROFILES.get(dialect.vendor, PLAIN)
+def of_dialect(dialect: Dialect | None, products: Collection[str] = ()) -> Profile:
+    """The profile of the dialect's vendor; for a shape of no vendor that of the product which serves it, as its headers
+    name it (`Server: Kestrel`: aspnet), or else `plain`.
+    """
+    if dialect is None:
+        return PLAIN
+    if dialect.vendor is not None:
+        return PROFILES.get(dialect.vendor, PLAIN)
+    return next((PROFILES[product] for product in sorted(products) if product in PROFILES), PLAIN)

@@ -26,6 +26,7 @@ from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiti
 from streamgauge.conformance.scenarios.scheduler import Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
+from streamgauge.diagnosis.product import products_in
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -178,7 +179,8 @@ def observe(
     vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
     # An uncertain dialect gets the plain profile: no vendor exceptions.
-    case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect)
+    products = products_in([happy.transcript.capture.head])
+    case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect, products)
     runner = runner._replace(dialect=case.dialect, happy=happy)
 
     exchanges_made: list[int] = []

@@ -85,7 +85,12 @@ class Writer:
     async def head(
         self, status: str = "200 OK", media_type: str = "text/event-stream", body: bytes | None = None, *extra: str
     ) -> None:
-        lines = [f"HTTP/1.1 {status}", f"Content-Type: {media_type}", "Cache-Control: no-cache", "X-Accel-Buffering: no"]
+        lines = [
+            f"HTTP/1.1 {status}",
+            f"Content-Type: {media_type}",
+            "Cache-Control: no-cache",
+            "X-Accel-Buffering: no",
+        ]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
         else:

@@ -1,9 +1,11 @@
 """Shared by the shapes that applications invent: their requests, their errors and their end markers."""
 
-from typing import Any
+from typing import Any, Final
 
 from streamgauge.protocol.dialects.base import Delta, Kind, RequestTemplate
 from streamgauge.protocol.eventstream import Event
+
+_REASONS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason", "reason")
 
 
 def get(prompt: str) -> RequestTemplate:
@@ -32,3 +34,9 @@ def done_of(event: Event) -> Delta | None:
     """
     marked = event.type == "done" or (event.type == "message" and event.data == "[DONE]")
     return Delta(Kind.DONE) if marked else None
+
+
+def finish_of(payload: dict[str, Any] | None) -> list[Delta]:
+    """The finish reason in an end marker's payload, under one of its usual names; empty without one."""
+    reasons = [payload[name] for name in _REASONS if isinstance(payload.get(name), str)] if payload else []
+    return [Delta(Kind.FINISH, value=reason) for reason in reasons[:1]]

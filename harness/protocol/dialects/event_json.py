@@ -21,7 +21,7 @@ class EventJson(Defaults):
         if error := custom.error_of(event, payload):
             return [error]
         if done := custom.done_of(event):
-            return [done]
+            return [*custom.finish_of(payload if isinstance(payload, dict) else None), done]
         if event.type == "ping":
             return [Delta(Kind.PING)]
         if not isinstance(payload, dict):

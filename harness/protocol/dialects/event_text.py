@@ -5,6 +5,7 @@ A line break in the text makes a second `data:` line.
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.payload import object_of
 from streamgauge.protocol.eventstream import Event
 
 
@@ -19,7 +20,7 @@ class EventText(Defaults):
         if error := custom.error_of(event, None):
             return [error]
         if done := custom.done_of(event):
-            return [done]
+            return [*custom.finish_of(object_of(event.data)), done]
         return [Delta(Kind.CONTENT, event.data)]
 
     def sniff(self, event: Event) -> str | None:

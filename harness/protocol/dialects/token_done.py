@@ -27,7 +27,7 @@ class TokenDone(Defaults):
         if isinstance(token, str) and token:
             deltas.append(Delta(Kind.CONTENT, token))
         if payload.get("done") is True:
-            deltas.append(Delta(Kind.DONE))
+            deltas += [*custom.finish_of(payload), Delta(Kind.DONE)]
         return deltas or [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:

@@ -56,6 +56,14 @@ def test_a_vendor_that_no_module_of_checks_knows_gets_a_profile_without_rules() 
     assert found == [Profile("cohere", "Cohere's Chat")]
 
 
+def test_a_shape_of_no_vendor_has_the_profile_of_its_server() -> None:
+    shape = dialects.by_name("event-json")
+    assert profiles.of_dialect(shape, {"nginx", "aspnet"}).name == "aspnet"
+    assert profiles.of_dialect(shape, {"nginx"}) is PLAIN
+    assert profiles.of_dialect(None, {"aspnet"}) is PLAIN
+    assert profiles.of_dialect(dialects.by_name("anthropic"), {"aspnet"}).name == "anthropic"
+
+
 def test_without_a_dialect_requirements_are_as_they_stand() -> None:
     assert profiles.of_dialect(None) is PLAIN
     assert PLAIN.rules == ()

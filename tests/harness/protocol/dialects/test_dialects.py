@@ -160,6 +160,21 @@ def test_an_application_shape_is_recognised_and_read(name: str, events: tuple[by
     assert [text for _, text in transcript.tokens] == ["Hel", "lo\n"]
 
 
+@pytest.mark.parametrize("key", ["reason", "finish_reason", "finishReason", "stop_reason"])
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("event-json", {}, "done"),
+        ("event-text", {}, "done"),
+        ("token-done", {"token": "", "done": True}, "message"),
+    ],
+)
+def test_an_end_marker_may_tell_why_the_answer_ended(name: str, data: dict[str, Any], kind: str, key: str) -> None:
+    found = dialects.by_name(name).deltas_in(event(json.dumps({**data, key: "length"}), kind))
+    assert found == [Delta(Kind.FINISH, value="length"), Delta(Kind.DONE)]
+    assert dialects.by_name(name).deltas_in(event(json.dumps({**data, key: None}), kind)) == [Delta(Kind.DONE)]
+
+
 @pytest.mark.parametrize(("name", "events"), [("json-string", S1_GET), ("token-done", S1_POST), ("event-json", S4)])
 def test_a_shape_with_an_end_marker_is_truncated_without_it(name: str, events: tuple[bytes, ...]) -> None:
     transcript = stream(*events[:-1])
