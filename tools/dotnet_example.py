@@ -25,7 +25,17 @@ def main() -> int:
         return 0
     subprocess.run(["dotnet", "build", "--configuration", "Release", PROJECT], check=True)
     with MockServer(MockConfig(ttft="50ms", itl="5ms")) as mock:
-        command = ["dotnet", "run", "--no-build", "--configuration", "Release", "--project", PROJECT, "--urls", URL]
+        command = [
+            "dotnet",
+            "run",
+            "--no-build",
+            "--configuration",
+            "Release",
+            "--project",
+            str(PROJECT),
+            "--urls",
+            URL,
+        ]
         app = subprocess.Popen(command, env={**os.environ, "UPSTREAM": f"{mock.url}/v1"})
         try:
             _wait_for(app)

@@ -28,6 +28,9 @@ pytestmark = pytest.mark.skipif(not FOLDER, reason="STREAMGAUGE_ASPNET does not 
 
 # The OpenAI .NET SDK says nothing of an answer without [DONE].
 CUT = "termination.truncation-distinguishable"
+# What the profile aspnet, which `Server: Kestrel` selects, makes a MUST.
+EMPTY = "errors.machine-readable"
+NO_DONE = "custom.explicit-done-event"
 PACE = Pace(tokens=16, ttft="5ms", itl="5ms")
 
 
@@ -63,20 +66,20 @@ def guides(mock: str) -> Iterator[str]:
         (
             "/s0/chat/stream",
             "event-text",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size"},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size", EMPTY, NO_DONE},
         ),
         (
             "/s1/api/chat/stream",
             "token-done",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size"},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size", EMPTY},
         ),
         (
             "/s1/api/chat/stream?message=x",
             "json-string",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY},
         ),
         ("/s3/api/chat/stream?prompt=x", "token-done", {"errors.mid-stream-event", CUT}),
-        ("/s4/api/chat/stream", "event-json", {"http.validation-before-stream", "errors.mid-stream-event", CUT}),
+        ("/s4/api/chat/stream", "event-json", {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY}),
         (
             "/s2/relay",
             "raw-text",
@@ -94,6 +97,8 @@ def guides(mock: str) -> Iterator[str]:
                 "security.sse-injection",
                 "errors.message-framed",
                 "security.no-raw-provider-error",
+                EMPTY,
+                NO_DONE,
             },
         ),
     ],
