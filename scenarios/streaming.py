@@ -29,6 +29,8 @@ from streamgauge.loadgen.workload import Leave
 from streamgauge.metrics.facts import ttft_ns
 from streamgauge.metrics.process_stats import PERIOD_NS, SLOW_PERIOD_NS
 from streamgauge.metrics.validity import doubtful
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import StreamRecord, Waits
@@ -100,6 +102,7 @@ class StreamingUser(User):
 
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
+    reader: Dialect | None = None  # the dialect of the answers; one a process
     _loop_lag: LoopLag | None = None
     _numbers: Iterator[int] = itertools.count()
     _prompts: PromptSource | None = None
@@ -108,7 +111,6 @@ class StreamingUser(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.target = _target(self.host or environment.host)
-        self.reader = self.target.reader()
         self.client = client_for(self.target, WORKLOAD.connections)
         self._stencil = Stencil.of(self.client.prepare(self.target.request(MARK)))
         self._name = f"{environment.runner.worker_index}/{next(StreamingUser._numbers)}"
@@ -126,6 +128,7 @@ class StreamingUser(User):
                 None if shipper() else directory, warm_ns=began_ns() + WORKLOAD.warmup_ns, period_ns=period_ns
             )
         self._recorder = StreamingUser.recorder
+        StreamingUser.reader = StreamingUser.reader or self.target.reader()
         if StreamingUser._prompts is None:  # before any stream starts, because a long file takes a while to read
             StreamingUser._prompts = source(given_prompts() or PromptPlan(text=self.target.prompt))
 
@@ -248,6 +251,9 @@ class StreamingUser(User):
             asked_prompt_tokens=prepared.prompt.prompt_tokens,
             asked_output_tokens=prepared.prompt.output_tokens,
         )
+        if self.reader is None and record.outcome is Outcome.OK and record.dialect is not None:
+            # Under plain Locust no command has settled the dialect: the first good stream does.
+            StreamingUser.reader = dialects.by_name(record.dialect)
         if reads := doubtful(record, capture.crowded):
             record.waits = Waits(reads, [_waited_ns(record, read, answer) for read in reads])
         self._recorder.add(record)

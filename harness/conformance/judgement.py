@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.dialect_confidence import SETTLE
 from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
 from streamgauge.conformance.fixes import for_products
 from streamgauge.conformance.leaks import mask
@@ -14,6 +13,7 @@ from streamgauge.conformance.requirement import Level
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.diagnosis.product import fixes_for, products, products_in
+from streamgauge.protocol.dialects.choice import SETTLE
 
 MAX_EVIDENCE: Final = 6
 MAX_ACTUAL: Final = 1_000  # characters of `actual`, which may quote the endpoint

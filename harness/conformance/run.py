@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from streamgauge.conformance import dialect_confidence, profiles
+from streamgauge.conformance import profiles
 from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
 from streamgauge.conformance.hop import beside
@@ -175,7 +175,7 @@ def observe(
     if watch is not None and happy.upstream is None:
         raise watch.nothing_seen()
     case.dialect = target.reader() or happy.transcript.dialect
-    case.doubt = dialect_confidence.dialect_doubt(happy.transcript)
+    case.doubt = happy.transcript.dialect_doubt
     vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
     # An uncertain dialect gets the plain profile: no vendor exceptions.

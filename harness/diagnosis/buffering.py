@@ -60,6 +60,9 @@ class PathTarget(NamedTuple):
     target: Target
 
 
+_SETTLING_TOKENS: Final = 5
+
+
 class PathObservation(NamedTuple):
     """The measurements on one path, and their classification."""
 
@@ -95,6 +98,16 @@ class _Probe(NamedTuple):
     mock: MockControl | None
     offset: Offset | None
     progress: Progress
+
+    def in_one_dialect(self) -> "_Probe":
+        """The same with the dialect of the path settled by one whole stream. A lockstep stream cannot settle it: it
+        waits for its first token to be recognised.
+        """
+        target = self.path.target
+        if self.mock is None or target.reader() is not None:
+            return self
+        transcript, _ = self.paced("dialect", MS, _SETTLING_TOKENS)
+        return self._replace(path=self.path._replace(target=target.answering_in(transcript.dialect)))
 
     def lockstep(self) -> Lockstep | None:
         """A lockstep stream without X-Accel-Buffering: no from the upstream; None without a mock."""
@@ -132,6 +145,7 @@ class _Probe(NamedTuple):
 
 def _look(probe: _Probe, reference: Delivery | None) -> tuple[PathObservation, Delivery]:
     """Measure one path. Without a mock, the arrivals of `reference`, the direct path, stand in for the emissions."""
+    probe = probe.in_one_dialect()
     held = probe.lockstep()
     transcript, fast = probe.paced(f"{TOKENS} tokens at {show_ms(FAST_NS)}", FAST_NS, TOKENS)
     if reference is not None and fast.emitted_ns is None:

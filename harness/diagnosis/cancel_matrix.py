@@ -50,7 +50,7 @@ def run_matrix(
 
     Raises CannotMeasure when the endpoint gives no stream, or when its stream does not come from the mock.
     """
-    rehearse(client, target, mock)
+    target = target.answering_in(rehearse(client, target, mock).dialect)
     offset = mock.clock()
     rows = []
     for phase in PHASES:

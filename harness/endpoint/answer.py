@@ -28,7 +28,7 @@ class Answer:
     transcript: Transcript | None = None
 
     def interpreted(self, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
-        """The stream; `dialect` None detects it."""
+        """The stream; `dialect` None decides it by this stream."""
         if self.transcript is None:
             if self.whole is not None:
                 self.capture = unpacked(self.capture, self.whole.arrivals)

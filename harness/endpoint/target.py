@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -53,6 +53,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: dict[str, str] = {}
     body: str | None = None
     dialect: str = dialects.AUTO
+    answers_in: str | None = None
     model: str | None = None
     max_tokens: int | None = None
     prompt: str = DEFAULT_PROMPT
@@ -74,9 +75,22 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         given = [f"{name}={value!r}" for name, value in shown.items() if value != plain[name]]
         return f"{type(self).__name__}({', '.join(given)})"
 
-    def reader(self) -> Dialect | None:
-        """The dialect that the user named, or None to detect it. Raises UsageError on an unknown name."""
+    def named_dialect(self) -> Dialect | None:
+        """The dialect that the user named; None for `auto`. Raises UsageError on an unknown name."""
         return None if self.dialect == dialects.AUTO else dialects.by_name(self.dialect)
+
+    def reader(self) -> Dialect | None:
+        """The dialect in which to read an answer: the one that the user named, or that the run has settled.
+
+        None: the stream decides it. Raises UsageError on an unknown name.
+        """
+        return self.named_dialect() or (None if self.answers_in is None else dialects.by_key(self.answers_in))
+
+    def answering_in(self, dialect: Dialect | None) -> Self:
+        """The target whose later streams are read in this dialect: a run settles it once. None leaves it open."""
+        if dialect is None or self.named_dialect() is not None:
+            return self
+        return msgspec.structs.replace(self, answers_in=dialects.key_of(dialect))
 
     @property
     def masked_url(self) -> str:
@@ -225,7 +239,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _request_dialect(self) -> Dialect | None:
         """The dialect to write the request in: the one that the user named, else the one that the URL's path tells."""
-        return self.reader() or dialects.at_path(urlsplit(self.url).path)
+        return self.named_dialect() or dialects.at_path(urlsplit(self.url).path)
 
     def _template(self, dialect: Dialect, prompt: str, max_tokens: int | None = None) -> RequestTemplate:
         limit = max_tokens if max_tokens is not None else self.max_tokens

@@ -48,7 +48,7 @@ def ready(target: AnyTarget) -> AnyTarget:
 
 def at_vendor_path(target: AnyTarget) -> AnyTarget:
     """Complete a URL that is only a host with the path at which the vendor serves the dialect. Other URLs stay."""
-    dialect, parts = target.reader(), urlsplit(target.url)
+    dialect, parts = target.named_dialect(), urlsplit(target.url)
     if dialect is None or dialect.path is None or parts.path not in ("", "/"):
         return target
     path = dialect.path.replace("{model}", quote(target.model or dialect.model, safe=""))

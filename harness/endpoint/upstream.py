@@ -11,6 +11,7 @@ from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target, directive
 from streamgauge.errors import CannotMeasure
+from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import plural
 
 _REHEARSAL_S: Final = 30.0
@@ -62,8 +63,8 @@ def marked(target: Target, prompt: str | None = None, **keys: str | int) -> tupl
     return target.request(f"{text} {directive(id=stream_id, **keys)}"), stream_id
 
 
-def rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
-    """Read one short stream to its end. Raises CannotMeasure when there is none, or when it did not come from the mock.
+def rehearse(client: StreamClient, target: Target, mock: MockControl) -> Transcript:
+    """One short stream, read to its end. Raises CannotMeasure when there is none, or when it is not from the mock.
 
     An endpoint that forwards nothing to the mock would otherwise waste no token and look perfect.
     """
@@ -73,6 +74,7 @@ def rehearse(client: StreamClient, target: Target, mock: MockControl) -> None:
     if not transcript.is_stream:
         raise not_a_stream(transcript)
     watch.must_have_seen(stream_id)
+    return transcript
 
 
 def _arrival_ns(entry: dict[str, object]) -> int:

@@ -13,6 +13,7 @@ from typing import Final
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch, marked
 from streamgauge.errors import CannotMeasure, UsageError
@@ -35,6 +36,7 @@ from streamgauge.rundir.accounts import losses, read_accounts, readers
 from streamgauge.units import MS, plural
 
 _REFRESH_S: Final = 0.5
+_DECIDING_STREAMS: Final = 3
 _LAST_MOMENT_NS: Final = 100 * MS
 """Arrivals due within this time before a run was cut short do not count as missing."""
 
@@ -68,12 +70,21 @@ def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
         replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
         check_place(target, plan.prompts, with_length=any(arrival.output_tokens for arrival in replayed))
         spec, stream_id = (target.request(), "") if watch is None else marked(target)
-        first = client.run(spec, dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
+        first = _deciding_stream(client, target, spec, plan.length_s + target.timeout_s)
         if not first.is_stream:
             raise not_a_stream(first)
         if watch is not None:
             watch.must_have_seen(stream_id)
-    return target, first
+    return target.answering_in(first.dialect), first
+
+
+def _deciding_stream(client: StreamClient, target: Target, spec: RequestSpec, deadline_s: float) -> Transcript:
+    """A stream that decides the dialect of the run. A stream of errors decides nothing, so a few are tried."""
+    for _ in range(_DECIDING_STREAMS):
+        stream = client.run(spec, dialect=target.reader(), deadline_s=deadline_s)
+        if stream.dialect is not None or not stream.is_stream:
+            break
+    return stream
 
 
 def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile:
@@ -82,6 +93,8 @@ def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile
         command="load",
         target=target.masked_url,
         dialect=first.dialect.name if first.dialect else None,
+        dialect_reason=first.dialect_rule,
+        dialect_doubt=first.dialect_doubt,
         started=_now(),
         settings=plan.settings(),
         machine=runs.this_machine(),

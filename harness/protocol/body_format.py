@@ -3,10 +3,12 @@
 The label may be wrong and the body right. So the first bytes decide where they can; a check reports the wrong label.
 """
 
-from typing import Final, NamedTuple
+from enum import Enum
+from typing import Final
 
-from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import NDJSON_TYPES, SSE_TYPE, Dialect, Media
+from streamgauge.protocol.dialects.choice import specific
+from streamgauge.protocol.dialects.payload import object_of
 from streamgauge.protocol.eventstream import BOM, Event
 from streamgauge.wire import Head
 
@@ -14,58 +16,58 @@ _MOST_FIRST_LINE: Final = 16 * 1024  # bytes to wait for the first line end of a
 _SSE_STARTS: Final = tuple(bom + name for bom in (b"", BOM) for name in (b"data:", b"event:", b"id:", b"retry:", b":"))
 
 
-class BodyFormat(NamedTuple):
-    """How to cut a body into events; `media` is None for a body that is not a stream.
+class NoStream(Enum):
+    """Why there is no format."""
 
-    `dialect` and `rule` (what it was recognised by) are given where the format already determines the dialect.
-    """
-
-    media: Media | None
-    dialect: Dialect | None = None
-    rule: str | None = None
+    UNDECIDED = "more bytes are needed"
+    NOT_A_STREAM = "the body is not a stream"
 
 
-NOT_A_STREAM: Final = BodyFormat(None)
+def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -> Media | NoStream:
+    """How to cut a body that begins with `first`, leading line ends removed.
 
-
-def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -> BodyFormat | None:
-    """The format of a body that begins with `first`, leading line ends removed; None when more bytes are needed.
-
-    `named` is the dialect that the user named, `final` says that no more bytes will come.
+    `named` is the dialect that is already known, `final` says that no more bytes will come.
     """
     media = head.media_type
     if head.status != 200:
-        return NOT_A_STREAM
+        return NoStream.NOT_A_STREAM
     if named is not None and named.media is Media.TEXT:
-        return BodyFormat(Media.TEXT, named)
+        return Media.TEXT
     if named is not None and named.media is Media.NDJSON:
         # A body that starts like SSE is accepted although NDJSON was requested: a check reports the mismatch.
         lines = media in NDJSON_TYPES or first.startswith((b"{", *_SSE_STARTS))
-        return BodyFormat(Media.NDJSON) if lines else NOT_A_STREAM
+        return Media.NDJSON if lines else NoStream.NOT_A_STREAM
     if media == SSE_TYPE or first.startswith(_SSE_STARTS):
-        return BodyFormat(Media.SSE)
-    if not final and _may_become_a_stream(first, named):
-        return None
-    if named is None and (recognised := _dialect_of_lines(first, media)):
-        return BodyFormat(Media.NDJSON, *recognised)
+        return Media.SSE
+    any_format = named is None or named.also_lines
+    if not final and _may_become_a_stream(first, any_format=any_format):
+        return NoStream.UNDECIDED
+    if any_format and _is_lines(first, media, described=named is not None):
+        return Media.NDJSON
     if named is None and (media == "text/plain" or media in NDJSON_TYPES):
-        unknown = ", and no dialect recognises its first line" if media in NDJSON_TYPES else ""
-        return BodyFormat(Media.TEXT, dialects.by_name("plain-text"), f"Content-Type is {media}{unknown}")
-    return NOT_A_STREAM
+        return Media.TEXT
+    return NoStream.NOT_A_STREAM
 
 
-def _may_become_a_stream(first: bytes, named: Dialect | None) -> bool:
-    if named is None and first.startswith(b"{"):
+def _may_become_a_stream(first: bytes, *, any_format: bool) -> bool:
+    if any_format and first.startswith(b"{"):
         return b"\n" not in first and len(first) <= _MOST_FIRST_LINE
     return any(start.startswith(first) for start in _SSE_STARTS)
 
 
-def _dialect_of_lines(first: bytes, media: str | None) -> tuple[Dialect, str] | None:
-    """The NDJSON dialect that recognises the first line, and how.
+def _is_lines(first: bytes, media: str | None, *, described: bool) -> bool:
+    """Whether a body is lines of JSON: by its label, or by its first line.
 
-    A whole object without a line end is an ordinary JSON answer, unless the label says NDJSON.
+    A whole object may also be an ordinary JSON answer. So without the label, its shape must be that of a dialect, or
+    the user has `described` the lines, or the label says text.
     """
     line, end, _ = first[:_MOST_FIRST_LINE].partition(b"\n")
-    if not line.startswith(b"{") or not (end or media in NDJSON_TYPES):
-        return None
-    return dialects.detect_line(Event("line", line.decode("utf-8", "replace"), "", 0, len(line), 0))
+    if not line.startswith(b"{"):
+        return False
+    if media in NDJSON_TYPES:
+        return True
+    text = line.decode("utf-8", "replace")
+    if not end or object_of(text) is None:
+        return False
+    known = specific(Event("line", text, "", 0, len(line), 0), Media.NDJSON) is not None
+    return known or described or media == "text/plain"

@@ -22,7 +22,7 @@ _MOST_READS: Final = 100_000
 def captured_record(
     capture: Capture, stream_id: str, dialect: Dialect | None = None, **labels: Unpack[Labels]
 ) -> StreamRecord | None:
-    """The record of a complete event stream; None for any other response. `dialect` None detects it."""
+    """The record of a complete event stream; None for any other response, and without a dialect."""
     response = _response_of(capture)
     if response is None:
         return None

@@ -60,7 +60,7 @@ class SseCutter:
         self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
         self._transcript.retry_ms = self._interpreter.retry_ms
         dialect = self._transcript.dialect
-        return self._bare_error() if dialect is not None and dialect.bare_errors else []
+        return self._bare_error() if dialect is None or dialect.bare_errors else []
 
     def _bare_error(self) -> list[Event]:
         if not self._bare:

@@ -6,12 +6,15 @@ finished capture. Both give a Transcript, from which checks and records are made
 
 import operator
 from typing import Final
+from urllib.parse import urlsplit
 
 from streamgauge.errors import LimitExceeded
-from streamgauge.protocol import dialects
-from streamgauge.protocol.body_format import format_of
+from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
-from streamgauge.protocol.dialects.base import Dialect, Kind, Media
+from streamgauge.protocol.dialects import deltas_of
+from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
+from streamgauge.protocol.dialects.foreign import undecided
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Facts, outcome_of
@@ -21,6 +24,9 @@ from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
 MAX_EVENTS: Final = 1_000_000
 MAX_KEPT_LINES: Final = 200_000
+# After so many payloads without a known shape, a provisional dialect is chosen: a caller who leaves at a token must not
+# wait for the end of the stream.
+_ENOUGH_EVIDENCE: Final = 3
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
 
@@ -29,7 +35,7 @@ class StreamReader:
     """Reads one response body incrementally. `keep` keeps lines and body for checks and `--show-wire`."""
 
     def __init__(self, capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> None:
-        """`dialect` is the one that the user named; None detects it."""
+        """`dialect` is the one that the user named or that the run has settled; None decides it by this stream."""
         self.transcript = Transcript(capture)
         self.token_events = 0
         self._named = dialect
@@ -43,6 +49,8 @@ class StreamReader:
         self._early: list[tuple[int, bytes]] = []
         self._first = b""
         self._format_known = False
+        self._media = Media.SSE
+        self._shapeless = 0  # events that are evidence of the dialect, while none is known
 
     def feed(self, read: int, data: bytes) -> None:
         """Take one piece of the body (after transfer decoding). Bad data ends the stream as a protocol error."""
@@ -77,45 +85,72 @@ class StreamReader:
     def _choose_cutter(self, *, final: bool = False) -> None:
         """Choose the cutter by the body's format and feed it what has waited; wait on where the format is not clear."""
         format_ = format_of(self._head, self._first, self._named, final=final)
-        if format_ is None:
+        if format_ is NoStream.UNDECIDED:
             return
         transcript = self.transcript
-        if format_.media is Media.SSE:
+        if format_ is Media.SSE:
             self._cutter = SseCutter(transcript, self._keep)
-        elif format_.media is Media.NDJSON:
+        elif format_ is Media.NDJSON:
             self._cutter = LineCutter(transcript, self._keep)
-        elif format_.media is Media.TEXT:
+        elif format_ is Media.TEXT:
             self._cutter = TextCutter()
-        transcript.dialect, transcript.dialect_rule = format_.dialect, format_.rule
         transcript.is_stream = self._cutter is not None
         self._format_known = True
+        if isinstance(format_, Media):
+            self._media = format_
+            transcript.dialect = self._named or announced(self._origin, format_).dialect
         early, self._early = self._early, []
         if self._cutter is not None:
             for read, data in early:
                 self.take(self._cutter.feed(data, read))
 
     def take(self, events: list[Event]) -> None:
-        """Keep events with their deltas. The first event with data tells the dialect, unless the user named it."""
+        """Keep events with their deltas. While no dialect is known, events wait for one (see `_look_for_dialect`)."""
         transcript = self.transcript
-        deltas, kept = transcript.deltas, transcript.events
-        for event in events:
-            dialect = transcript.dialect
-            if dialect is None:
-                if self._named is not None:
-                    transcript.dialect = self._named
-                elif event.data:
-                    transcript.dialect, transcript.dialect_rule = dialects.detect(event)
-                else:
-                    kept.append(event)
-                    continue
-                dialect = transcript.dialect
-            index = len(kept)
-            kept.append(event)
+        kept = transcript.events
+        if transcript.dialect is None:
+            kept += events
+            self._look_for_dialect(events)
+            return
+        first = len(kept)
+        kept += events
+        self._read_from(first, transcript.dialect)
+
+    def _read_from(self, first: int, dialect: Dialect | None) -> None:
+        """Read the kept events from this index on; without a dialect, only for errors and heartbeats."""
+        events, deltas = self.transcript.events, self.transcript.deltas
+        for index in range(first, len(events)):
             is_token = False
-            for delta in dialect.deltas_in(event):
+            for delta in _deltas_of(dialect, events[index]):
                 deltas.append(Found(index, delta))
                 is_token = is_token or delta.is_token
             self.token_events += is_token
+
+    def _look_for_dialect(self, new: list[Event]) -> None:
+        """Choose a provisional dialect when an event has the shape of one, or when enough events have no known shape.
+
+        `finish` decides by the whole stream.
+        """
+        found = None
+        for event in evidence(new):
+            self._shapeless += 1
+            found = found or specific(event, self._media)
+        if found is None and (self._shapeless >= _ENOUGH_EVIDENCE or self._media is Media.TEXT):
+            found = choose(self._origin, self.transcript.events, self._media).dialect
+        if found is not None:
+            self.transcript.dialect = found
+            self._read_from(0, found)
+
+    def _decide_dialect(self) -> None:
+        """Decide by the whole stream. Where the provisional dialect was wrong, all events are read again."""
+        transcript = self.transcript
+        provisional = transcript.dialect
+        choice = choose(self._origin, transcript.events, self._media) if transcript.events else self._announced
+        transcript.dialect, transcript.dialect_rule, transcript.dialect_doubt = choice
+        if provisional is None or transcript.dialect is not provisional:
+            transcript.deltas.clear()
+            self.token_events = 0
+            self._read_from(0, transcript.dialect)
 
     def _check_limits(self) -> None:
         """Raises LimitExceeded when the transcript holds more than any stream of tokens."""
@@ -131,6 +166,8 @@ class StreamReader:
             self._choose_cutter(final=True)
         if self._cutter is not None:
             self.take(self._cutter.finish(max(len(capture.reads) - 1, 0)))
+            if self._named is None:
+                self._decide_dialect()
         transcript.body = b"".join(self._body)
         transcript.outcome, transcript.detail = outcome_of(self._facts())
         return transcript
@@ -173,6 +210,14 @@ class StreamReader:
         return {"silent_ns": max(silent_ns, 0), "longest_gap_ns": longest_ns}
 
     @property
+    def _origin(self) -> Origin:
+        return Origin(urlsplit(self.transcript.capture.url).path, self.transcript.capture.head)
+
+    @property
+    def _announced(self) -> Choice:
+        return announced(self._origin, self._media)
+
+    @property
     def _head(self) -> Head:
         head = self.transcript.capture.head
         if head is None:
@@ -204,8 +249,14 @@ class StreamReader:
         return True
 
 
+def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:
+    if dialect is None:
+        return undecided(event)
+    return deltas_of(dialect, event)
+
+
 def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
-    """Read a finished capture; `dialect` None detects it."""
+    """Read a finished capture; `dialect` None decides it by this stream."""
     reader = StreamReader(capture, dialect, keep=keep)
     feed_all(reader, capture.body)
     return reader.finish()

@@ -41,14 +41,14 @@ def plain_record(
     """The record of a complete event stream; None for any other response, and for one without runs of token events.
 
     `capture` is the exchange with its head and its end; it stays as it is, and its reads and body are not looked at.
-    `dialect` None detects it.
+    Without a dialect there is no record: only a whole stream decides its dialect, and the runs go around the reader.
     """
     head = response.head
+    if dialect is None or dialect.media is not Media.SSE:
+        return None
     if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in b"".join(response.pieces):
         return None
-    if dialect is not None and dialect.media is not Media.SSE:
-        return None
-    body = _Body(StreamReader(capture, dialect), response)
+    body = _Body(StreamReader(capture, dialect), dialect, response)
     if not body.read():
         return None
     transcript = body.reader.finish()
@@ -59,8 +59,9 @@ def plain_record(
 class _Body:
     """A body on its way through the reader, with the runs that go around it."""
 
-    def __init__(self, reader: StreamReader, response: PlainResponse) -> None:
+    def __init__(self, reader: StreamReader, dialect: Dialect, response: PlainResponse) -> None:
         self.reader = reader
+        self._dialect = dialect
         self._pieces, self._ends, self._arrived = response.pieces, response.ends, response.arrived
         self._next = 0  # the number of the piece
         self._runs: list[_TokenRun] = []
@@ -75,8 +76,7 @@ class _Body:
                 continue
             frame = self._feed_event() or frame
             left -= 1
-            dialect = self.reader.transcript.dialect
-            if left < 0 or (dialect is not None and not dialect.verbatim):
+            if left < 0 or not self._dialect.verbatim:
                 return False
         return True
 
@@ -89,7 +89,7 @@ class _Body:
         transcript = self.reader.transcript
         end = self._ends[self._next]
         self._next += 1
-        # The reader has to see the bytes of the first events, to know body and dialect, and those of unusual events.
+        # The reader has to see the bytes of the first event, to know the body's format, and those of unusual events.
         event = None if transcript.dialect is None else plain_event(piece, bisect_left(self._arrived, end))
         if event is None or transcript.dialect is None:
             self._feed(piece, end)

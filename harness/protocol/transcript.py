@@ -27,6 +27,9 @@ def first_of(deltas: Iterable[Found], kind: Kind) -> Found | None:
 class Transcript:
     """A stream after interpretation. `lines` and `body` are filled only by a reader that keeps them.
 
+    `dialect_rule` is the evidence by which the dialect was chosen (None where it was known before), `dialect_doubt` the
+    evidence against it.
+
     `pending` is the line that the end of the body left without terminator, `undispatched` whether fields were left
     without the blank line that dispatches them. `bare` is the range of the body with an error that the dialect's
     vendor writes outside of any event (Gemini).
@@ -37,6 +40,7 @@ class Transcript:
     detail: str | None = None
     dialect: Dialect | None = None
     dialect_rule: str | None = None
+    dialect_doubt: str | None = None
     is_stream: bool = False
     body: bytes = b""
     lines: list[Line] = field(default_factory=list)

@@ -64,6 +64,8 @@ class RunFile(msgspec.Struct, kw_only=True):
     command: str
     target: str
     dialect: str | None = None
+    dialect_reason: str | None = None
+    dialect_doubt: str | None = None
     started: str
     ended: str | None = None
     status: str = "running"

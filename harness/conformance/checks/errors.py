@@ -159,7 +159,10 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
 )
 def distinguishable_from_content(seen: Observed, case: Case) -> Finding | None:
     transcript = seen.transcript
-    if transcript.first(Kind.ERROR):
+    if found := transcript.first(Kind.ERROR):
+        event = transcript.events[found.event]
+        if event.type == "message" and isinstance(decode(event.data), NotJson):
+            return unmet(f"the error is a text like a token: {printable(event.data, 60)}", seen.at(event.offset))
         return met("the error is an event of its own")
     tokens = transcript.tokens
     # Judge only a last token that begins like an error message: a model may write about errors.

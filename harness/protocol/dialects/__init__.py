@@ -1,13 +1,14 @@
-"""The dialects, in the order in which `auto` tries them: the most specific shapes come first."""
+"""The dialects, in the order in which a payload is compared with them: the most specific shapes come first."""
 
 import difflib
 
 from streamgauge.errors import UsageError
 from streamgauge.protocol.dialects.anthropic import Anthropic
-from streamgauge.protocol.dialects.base import Dialect, Media
+from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
 from streamgauge.protocol.dialects.cohere import Cohere
 from streamgauge.protocol.dialects.event_json import EventJson
 from streamgauge.protocol.dialects.event_text import EventText
+from streamgauge.protocol.dialects.foreign import foreign
 from streamgauge.protocol.dialects.gemini import Gemini
 from streamgauge.protocol.dialects.json_string import JsonString
 from streamgauge.protocol.dialects.ollama import Ollama, OllamaGenerate
@@ -34,6 +35,11 @@ DIALECTS: tuple[Dialect, ...] = (
     RawText(),
     PlainText(),
 )
+# Readers of text that has JSON objects between the texts.
+_AMID_JSON: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (RawText(amid_json=True), EventText(amid_json=True))
+}
+_AMID = "+json"
 
 
 def by_name(name: str) -> Dialect:
@@ -49,20 +55,30 @@ def by_name(name: str) -> Dialect:
     )
 
 
-def detect(event: Event) -> tuple[Dialect, str]:
-    """The dialect that the first event with data speaks, and the rule that recognised it."""
-    for dialect in DIALECTS:
-        if dialect.media is Media.SSE and (why := dialect.sniff(event)):
-            return dialect, why
-    raise AssertionError("raw-text takes every event")
+def amid_json(name: str) -> Dialect:
+    """The dialect of text called `name`, read so that JSON objects between the texts are not tokens."""
+    return _AMID_JSON[name]
 
 
-def detect_line(line: Event) -> tuple[Dialect, str] | None:
-    """The dialect of a body that begins with this line of JSON, and the rule that recognised it."""
-    for dialect in DIALECTS:
-        if dialect.media is Media.NDJSON and (why := dialect.sniff(line)):
-            return dialect, why
-    return None
+def key_of(dialect: Dialect) -> str:
+    """A key by which another process finds the same reader (`by_key`)."""
+    return dialect.name + (_AMID if dialect in _AMID_JSON.values() else "")
+
+
+def by_key(key: str) -> Dialect:
+    """The reader with this key (`key_of`), or the dialect with this name. Raises UsageError on an unknown one."""
+    name = key.removesuffix(_AMID)
+    return amid_json(name) if name != key and name in _AMID_JSON else by_name(key)
+
+
+def deltas_of(dialect: Dialect, event: Event) -> list[Delta]:
+    """The deltas of an event in a stream of this dialect. What the dialect does not know may be an error or a heartbeat
+    of another shape: it is one.
+    """
+    deltas = dialect.deltas_in(event)
+    if len(deltas) == 1 and deltas[0].kind in (Kind.META, Kind.ERROR) and (known := foreign(event)):
+        return [known]
+    return deltas
 
 
 def at_path(path: str) -> Dialect | None:

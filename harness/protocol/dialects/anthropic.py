@@ -61,12 +61,7 @@ class Anthropic(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         kind = text_in(object_of(event.data), "type")
-        # message_start should come first, perhaps after a ping. An error may be the only event.
-        if kind in TYPES or (kind == "ping" and event.type == "ping"):
-            return f'the first event is a JSON object with "type": "{kind}"'
-        if kind == "error" and text_in(object_of(event.data), "error", "type"):
-            return "the first event is an error as Anthropic words it"
-        return None
+        return f'JSON objects with "type": "{kind}"' if kind in TYPES else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
         body: dict[str, Any] = {

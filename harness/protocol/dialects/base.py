@@ -121,6 +121,16 @@ class Dialect(Protocol):
         ...
 
     @property
+    def header(self) -> str | None:
+        """A response header that only this dialect has; None without one."""
+        ...
+
+    @property
+    def also_lines(self) -> bool:
+        """Whether the dialect also reads lines of JSON (NDJSON) when the body is not an event stream."""
+        ...
+
+    @property
     def model(self) -> str:
         """The model of a request that names none; empty where requests have no model."""
         ...
@@ -142,7 +152,9 @@ class Dialect(Protocol):
         ...
 
     def sniff(self, event: Event) -> str | None:
-        """The reason why a stream with this first event speaks this dialect; None when it does not."""
+        """What this event shows of the dialect, as the plural of a noun; None when it shows nothing of it. An error, a
+        heartbeat or an end marker that other dialects share shows nothing.
+        """
         ...
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
@@ -158,7 +170,9 @@ class Defaults:
     api = ""
     path: str | None = None
     places: re.Pattern[str] | None = None
+    header: str | None = None
     bare_errors = False
+    also_lines = False
     model = ""
     key_header = AUTHORIZATION
 

@@ -56,7 +56,7 @@ class Cohere(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         kind = text_in(object_of(event.data), "type")
-        return f'the first event is a JSON object with "type": "{kind}"' if kind in TYPES - {"debug"} else None
+        return f'JSON objects with "type": "{kind}"' if kind in TYPES - {"debug"} else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
         body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True}

@@ -1,8 +1,9 @@
-"""Shared by the shapes that applications invent: their requests, their errors and their end markers."""
+"""Shared by the shapes that applications invent: their requests and their end markers."""
 
 from typing import Any, Final
 
 from streamgauge.protocol.dialects.base import Delta, Kind, RequestTemplate
+from streamgauge.protocol.dialects.foreign import is_done
 from streamgauge.protocol.eventstream import Event
 
 _REASONS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason", "reason")
@@ -18,22 +19,9 @@ def post(prompt: str) -> RequestTemplate:
     return RequestTemplate("POST", {"message": prompt}, {})
 
 
-def error_of(event: Event, payload: Any) -> Delta | None:
-    """An error in the form that application shapes share: `event: error`, or an object with an `error` key."""
-    if event.type == "error":
-        return Delta(Kind.ERROR, value=payload if isinstance(payload, dict) else {"message": event.data})
-    if isinstance(payload, dict) and payload.get("error"):
-        return Delta(Kind.ERROR, value=payload["error"])
-    return None
-
-
 def done_of(event: Event) -> Delta | None:
-    """An end marker that application shapes share: `event: done`, or `data: [DONE]` in an event without a name.
-
-    In an event named token, "[DONE]" is text: a model may generate it.
-    """
-    marked = event.type == "done" or (event.type == "message" and event.data == "[DONE]")
-    return Delta(Kind.DONE) if marked else None
+    """The end marker that application shapes share; None for any other event."""
+    return Delta(Kind.DONE) if is_done(event) else None
 
 
 def finish_of(payload: dict[str, Any] | None) -> list[Delta]:

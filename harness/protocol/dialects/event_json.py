@@ -2,10 +2,15 @@
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.foreign import error_in
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
 _TEXT_KEYS = ("token", "text", "content", "delta")
+
+
+def _is_token(event: Event) -> bool:
+    return event.type == "token" and isinstance(decode(event.data), dict)
 
 
 class EventJson(Defaults):
@@ -18,7 +23,7 @@ class EventJson(Defaults):
 
     def deltas_in(self, event: Event) -> list[Delta]:
         payload = decode(event.data)
-        if error := custom.error_of(event, payload):
+        if error := error_in(event, payload):
             return [error]
         if done := custom.done_of(event):
             return [*custom.finish_of(payload if isinstance(payload, dict) else None), done]
@@ -32,9 +37,7 @@ class EventJson(Defaults):
         return [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:
-        if event.type in ("token", "error", "done") and isinstance(decode(event.data), dict):
-            return f"the first event is named {event.type!r} and carries a JSON object"
-        return None
+        return "events named 'token' with JSON objects" if _is_token(event) else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
         return custom.get(prompt)

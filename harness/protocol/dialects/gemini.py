@@ -51,7 +51,7 @@ class Gemini(Defaults):
     def sniff(self, event: Event) -> str | None:
         payload = object_of(event.data) or {}
         key = next((key for key in ("candidates", "promptFeedback", "usageMetadata") if key in payload), None)
-        return f'the first event is a JSON object with "{key}"' if key else None
+        return f'JSON objects with "{key}"' if key else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - the model is in the URL
         body: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": prompt}]}]}

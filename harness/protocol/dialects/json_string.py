@@ -2,6 +2,7 @@
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.foreign import error_in
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
@@ -18,14 +19,14 @@ class JsonString(Defaults):
         if done := custom.done_of(event):
             return [done]
         payload = decode(event.data)
-        if error := custom.error_of(event, payload):
+        if error := error_in(event, payload):
             return [error]
         if isinstance(payload, str):
             return [Delta(Kind.CONTENT, payload)]
         return [Delta(Kind.META, value="not a JSON string")]
 
     def sniff(self, event: Event) -> str | None:
-        return "the first payload is a JSON string" if isinstance(decode(event.data), str) else None
+        return "JSON strings" if isinstance(decode(event.data), str) else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
         return custom.get(prompt)

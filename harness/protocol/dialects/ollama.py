@@ -51,7 +51,7 @@ class Ollama(Defaults):
     def _sniff(self, event: Event, key: str, kind: type) -> str | None:
         payload = object_of(event.data)
         if payload is not None and isinstance(payload.get("done"), bool) and isinstance(payload.get(key), kind):
-            return f'the first line is a JSON object with "{key}" and "done"'
+            return f'JSON objects with "{key}" and "done"'
         return None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:

@@ -102,9 +102,9 @@ class OpenAIChat(Defaults):
     def sniff(self, event: Event) -> str | None:
         for mark in ('"chat.completion.chunk"', '"prompt_filter_results"'):
             if mark in event.data:
-                return f"the first event contains {mark}"
+                return f"JSON objects with {mark}"
         if '"choices"' in event.data and '"delta"' in event.data:
-            return 'the first event has "choices" with a "delta"'
+            return 'JSON objects with "choices" and "delta"'
         return None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
@@ -119,6 +119,33 @@ class OpenAIChat(Defaults):
         return RequestTemplate("POST", body, {})
 
 
+def _parts(content: list[Any]) -> list[Delta]:
+    """Mistral's array of parts: texts, thoughts, which hold texts of their own, and references, which have no text.
+
+    Successive texts are one delta, as the client shows them.
+    """
+    deltas: list[Delta] = []
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        thought = part.get("thinking")
+        kind = Kind.CONTENT if thought is None else Kind.REASONING
+        text = _text_of(part if thought is None else thought)
+        if text and deltas and deltas[-1].kind is kind:
+            deltas[-1] = Delta(kind, deltas[-1].text + text)
+        elif text:
+            deltas.append(Delta(kind, text))
+    return deltas
+
+
+def _text_of(part: Any) -> str:
+    """The text of a part, of a list of parts, or of a string."""
+    if isinstance(part, list):
+        return "".join(_text_of(inner) for inner in part if not isinstance(inner, list))
+    found = part.get("text") if isinstance(part, dict) else part
+    return found if isinstance(found, str) else ""
+
+
 def _read_choice(choice: dict[str, Any]) -> list[Delta]:
     delta = choice.get("delta")
     deltas: list[Delta] = []
@@ -128,10 +155,8 @@ def _read_choice(choice: dict[str, Any]) -> list[Delta]:
                 deltas.append(Delta(Kind.REASONING, delta[key]))
                 break
         content = delta.get("content")
-        if isinstance(content, list):  # Mistral sends an array of parts
-            content = "".join(
-                part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
-            )
+        if isinstance(content, list):
+            deltas += _parts(content)
         text = content if isinstance(content, str) else ""
         if isinstance(delta.get("refusal"), str):
             text += delta["refusal"]

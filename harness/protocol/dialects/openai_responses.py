@@ -51,7 +51,7 @@ class OpenAIResponses(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         kind = text_in(object_of(event.data), "type")
-        return f'the first event is a JSON object with "type": "{kind[:40]}"' if kind.startswith("response.") else None
+        return f'JSON objects with "type": "{kind[:40]}"' if kind.startswith("response.") else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:
         body: dict[str, Any] = {"model": model, "input": prompt, "stream": True}

@@ -2,6 +2,8 @@
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.foreign import ERROR, error_in
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
 
@@ -13,6 +15,8 @@ class PlainText(Defaults):
     terminal = None
 
     def deltas_in(self, event: Event) -> list[Delta]:
+        if event.data.startswith(("{", ERROR)) and (error := error_in(event, decode(event.data))):
+            return [error]
         return [Delta(Kind.CONTENT, event.data)]
 
     def sniff(self, event: Event) -> str | None:  # noqa: ARG002 - Content-Type tells it before any event

@@ -2,6 +2,7 @@
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.foreign import error_in
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
@@ -18,7 +19,7 @@ class TokenDone(Defaults):
         if done := custom.done_of(event):
             return [done]
         payload = decode(event.data)
-        if error := custom.error_of(event, payload):
+        if error := error_in(event, payload):
             return [error]
         if not isinstance(payload, dict):
             return [Delta(Kind.META, value="not a JSON object")]
@@ -33,7 +34,7 @@ class TokenDone(Defaults):
     def sniff(self, event: Event) -> str | None:
         payload = decode(event.data)
         if event.type == "message" and isinstance(payload, dict) and {"token", "done"} & payload.keys():
-            return 'the first payload is an object with "token" or "done"'
+            return 'JSON objects with "token" or "done"'
         return None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them

@@ -15,6 +15,7 @@ from streamgauge.cli import app
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.protocol.dialects.choice import SETTLE
 
 PATH = "/v1/chat/completions"
 NOBODY = "http://127.0.0.1:1/chat"
@@ -233,7 +234,7 @@ def test_a_profile_is_named_and_says_what_it_changed(check: Check, faulty: str, 
 
     assert done.exit_code == ExitCode.OK, done.output
     assert "direct position, profile proxy" in done.output
-    assert "recognised as openai-chat because the first event contains" in done.output
+    assert "recognised as openai-chat because the URL's path is that of openai-chat" in done.output
     (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
     ends = next(one for one in row["checks"]["results"] if one["id"] == "termination.explicit-end")
     assert (row["checks"]["profile"], ends["verdict"], ends["level"]) == ("proxy", "warn", "SHOULD")
@@ -260,8 +261,8 @@ def test_an_unknown_profile_is_said_before_any_request(check: Check) -> None:
 
 
 def test_a_guess_that_later_events_contradict_is_told(check: Check, tmp_path: Path) -> None:
-    """One event like OpenAI's, then tokens of a shape of its own: nothing of OpenAI's is demanded."""
-    wire = b'data: {"choices":[{"delta":{}}]}\n\n' + b'data: {"token":"a","done":false}\n\n' * 3
+    """One event like OpenAI's, then events of an unknown shape: nothing of OpenAI's is demanded."""
+    wire = b'data: {"choices":[{"delta":{}}]}\n\n' + b'data: {"piece":"a"}\n\n' * 3
     wire = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + wire
 
     class Handler(socketserver.BaseRequestHandler):
@@ -278,7 +279,7 @@ def test_a_guess_that_later_events_contradict_is_told(check: Check, tmp_path: Pa
     assert done.exit_code == ExitCode.OK, done.output
     told = " ".join(done.output.split())
     assert "the stream looked like openai-chat because" in told
-    assert "looks like token-done" in told
+    assert "has nothing that it knows" in told
     (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
     assert {one["verdict"] for one in row["checks"]["results"]} == {"inconclusive", "not-applicable"}
-    assert row["checks"]["dialect_doubt"].endswith("; say --dialect NAME")
+    assert row["checks"]["dialect_doubt"].endswith(SETTLE)

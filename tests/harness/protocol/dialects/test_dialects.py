@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.choice import Origin, choose
 from streamgauge.protocol.dialects.openai_chat import OpenAIChat
 from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Outcome, message_of
 from tests.builders.tapes import stream
 
 SHAPES = [dialect for dialect in dialects.DIALECTS if dialect.media is Media.SSE and dialect.path is None]
@@ -203,10 +204,61 @@ def test_an_error_key_is_an_error_in_json_shapes(name: str) -> None:
     assert read(event('{"error":null}'))[0].kind is Kind.META
 
 
-def test_raw_text_that_looks_like_an_error_is_still_text() -> None:
-    assert dialects.by_name("raw-text").deltas_in(event('{"error":"boom"}')) == [
-        Delta(Kind.CONTENT, '{"error":"boom"}')
-    ]
+def parts(*content: Any) -> list[Delta]:
+    return OPENAI.deltas_in(event(openai({"content": list(content)})[6:].decode()))
+
+
+def test_mistral_s_parts_are_reasoning_and_text() -> None:
+    """Source: ContentChunk of Mistral's SDK: texts, thoughts (whose parts are texts or references), references."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}, {"type": "reference", "ids": [1]}]}
+    text = {"type": "text", "text": "Yes"}
+
+    assert parts(thought) == [Delta(Kind.REASONING, "Hm")]
+    assert parts(text, {"type": "reference", "reference_ids": [1]}, text) == [Delta(Kind.CONTENT, "YesYes")]
+    assert parts(thought, text) == [Delta(Kind.REASONING, "Hm"), Delta(Kind.CONTENT, "Yes")]
+    assert parts({"type": "thinking", "thinking": "Hm"}) == [Delta(Kind.REASONING, "Hm")]
+    assert [delta.kind for delta in parts({"type": "thinking", "thinking": []}, "x", None)] == [Kind.META]
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (event('{"error":"boom"}'), "boom"),
+        (event('{"error":{"message":"boom","code":500}}'), "boom"),
+        (event('{"error":true,"message":"boom"}'), "boom"),
+        (event('{"type":"error","error":{"type":"overloaded_error","message":"boom"}}', "error"), "boom"),
+        (event('{"type":"error","code":"x","message":"boom"}', "error"), "boom"),
+        (event('{"type":"error","errorText":"boom"}'), "boom"),
+        (event('{"event":"error","status":400,"message":"boom"}'), "boom"),
+        (event('{"object":"error","message":"boom","code":400}'), "boom"),
+        (event('{"message":"boom"}', "error"), "boom"),
+        (event('{"detail":"boom"}', "error"), "boom"),
+        (event("boom", "error"), "boom"),
+        (event('"boom"', "error"), "boom"),
+        (event("[ERROR] boom"), "boom"),
+    ],
+)
+def test_an_error_of_any_known_shape_is_an_error_in_every_dialect(dialect: Dialect, error: Event, message: str) -> None:
+    if dialect.media is Media.TEXT and error.type != "message":
+        pytest.skip("plain text has no names of events")
+    (delta,) = dialects.deltas_of(dialect, error)
+    assert delta.kind is Kind.ERROR
+    assert message_of(delta.value) == message
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(
+    "foreign", [event("{}", "ping"), event("x", "heartbeat"), event('{"type":"keepalive"}'), event('{"type":"ping"}')]
+)
+def test_a_heartbeat_of_any_known_shape_is_never_a_token(dialect: Dialect, foreign: Event) -> None:
+    if dialect.media is not Media.TEXT:
+        assert [delta.kind for delta in dialects.deltas_of(dialect, foreign)] == [Kind.PING]
+
+
+def test_text_that_only_mentions_an_error_is_still_text() -> None:
+    for text in ('{"error":null}', "error", '[1] {"error"', '{"error":'):
+        assert dialects.by_name("raw-text").deltas_in(event(text)) == [Delta(Kind.CONTENT, text)]
 
 
 def test_token_done_may_carry_the_last_token_with_done() -> None:
@@ -231,33 +283,7 @@ def test_plain_text_takes_each_piece_as_it_is() -> None:
     assert dialects.by_name("plain-text").deltas_in(event("[DONE]")) == [Delta(Kind.CONTENT, "[DONE]")]
 
 
-@pytest.mark.parametrize(
-    ("first", "name"),
-    [
-        (event('{"object":"chat.completion.chunk","choices":[]}'), "openai-chat"),
-        (event('{"choices":[],"prompt_filter_results":[]}'), "openai-chat"),
-        (event('{"choices":[{"delta":{}}]}'), "openai-chat"),
-        (event('{"choices":[]}'), "raw-text"),
-        (event('{"token":"x"}', "token"), "event-json"),
-        (event('{"message":"x"}', "error"), "event-json"),
-        (event("{}", "done"), "event-json"),
-        (event('{"token":"x"}'), "token-done"),
-        (event('{"done":false}'), "token-done"),
-        (event('"x"'), "json-string"),
-        (event("x", "token"), "event-text"),
-        (event('"x"', "token"), "json-string"),
-        (event("x"), "raw-text"),
-        (event("5"), "raw-text"),
-        (event("[DONE]"), "raw-text"),
-    ],
-)
-def test_the_first_event_tells_the_dialect_and_the_rule(first: Event, name: str) -> None:
-    dialect, rule = dialects.detect(first)
-    assert dialect.name == name
-    assert rule
-
-
-def test_the_first_event_with_data_decides_not_an_empty_one() -> None:
+def test_an_event_without_data_is_no_evidence() -> None:
     transcript = stream(b"data:\n\n", b'data: "a"\n\n', b"data: [DONE]\n\n")
     assert transcript.dialect is dialects.by_name("json-string")
     assert [text for _, text in transcript.tokens] == ["a"]
@@ -335,7 +361,7 @@ def test_no_delta_whatever_breaks_openai_chat(payload: Any) -> None:
 @pytest.mark.parametrize("data", ["[" * 200_000, '{"a":' * 200_000, "1" * 5000, "1e999", '"\\ud800"', "\0", ""])
 def test_no_hostile_text_breaks_a_reader_or_detection(dialect: Dialect, data: str) -> None:
     assert dialect.deltas_in(event(data))
-    assert dialects.detect(event(data))
+    assert choose(Origin(), [event(data)])
 
 
 JSON_VALUE = st.sampled_from([None, "", "x", "\u20ac", 0, 1.5, True, [], ["x"], {}, {"content": "x"}])

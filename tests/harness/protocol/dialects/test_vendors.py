@@ -272,7 +272,8 @@ def test_one_whole_object_is_no_stream_of_lines() -> None:
 def test_lines_that_nobody_knows_are_text() -> None:
     transcript = stream(line(foo=1), line(foo=2), media="application/x-ndjson")
     assert transcript.dialect is dialects.by_name("plain-text")
-    assert "no dialect recognises its first line" in (transcript.dialect_rule or "")
+    assert "no dialect recognises its 2 lines" in (transcript.dialect_rule or "")
+    assert "its lines are JSON objects" in (transcript.dialect_doubt or "")
 
 
 def test_html_is_no_stream_of_lines_even_when_they_were_asked_for() -> None:

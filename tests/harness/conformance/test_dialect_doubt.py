@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from streamgauge.conformance import dialect_confidence, profiles
+from streamgauge.conformance import profiles
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.result import Verdict
+from streamgauge.protocol.dialects.choice import SETTLE
+from streamgauge.protocol.outcome import Outcome
 from tests.harness.conformance.tapes import Tape, chunk, headers
 from tests.harness.conformance.tapes_dialects import GOOD as CHAT
 from tests.harness.conformance.tapes_dialects import chat
@@ -27,51 +29,64 @@ def data(*values: Any, name: str | None = None) -> bytes:
 
 TOKENS = [{"token": word, "done": False} for word in ("a", "b", "c")]
 CHUNK = data(chunk())
-# What looks like one dialect at first sight, and the words that must be said of it.
-WRONG = {
-    "openai for one event, then token-done": (
-        CHUNK + data(*TOKENS, {"token": "", "done": True}), "openai-chat", "looks like token-done"),
+# Streams that no dialect fits, the dialect in which they are read all the same, and the words of the doubt.
+UNCERTAIN = {
     "openai for one event, then somebody's JSON": (
         CHUNK + data(*({"kind": "piece", "body": n} for n in range(5))), "openai-chat", "nothing that it knows"),
-    "anthropic's first event, then openai": (
-        data({"type": "message_start", "message": {}}) + CHUNK * 5 + b"data: [DONE]\n\n", "anthropic",
-        "looks like openai-chat"),
-    "a JSON string, then objects": (
-        data("start", *TOKENS), "json-string", "looks like token-done"),
-    "an error-like first event, then text": (
+    "an event named token, then others": (
         data({"code": 1}, name="token") + data({"x": 1}, {"y": 2}, name="piece"), "event-json",
         "nothing that it knows"),
     "gemini's usage first, then something else": (
         data({"usageMetadata": {}}, {"output": "x"}, {"output": "y"}), "gemini", "nothing that it knows"),
+    "half openai, half token-done": (CHUNK * 2 + data(*TOKENS[:2]), "openai-chat", "looks like token-done"),
     "another vendor's JSON": (
-        data(*({"output": {"text": word}} for word in "abc")), "raw-text", "3 of 3 payloads are JSON objects"),
+        data(*({"output": {"text": word}} for word in "abc")), "raw-text", "3 of 3 payloads are JSON"),
     "another vendor's named JSON": (
         data(*({"output": {"text": word}} for word in "abc"), name="piece"), "event-text",
-        "3 of 3 payloads are JSON objects"),
+        "3 of 3 payloads are JSON"),
+    "Gradio": (
+        data(["H"], ["He"], name="generating") + data(None, name="heartbeat") + data(["Hey"], name="complete"),
+        "event-text", "3 of 3 payloads are JSON"),
 }  # fmt: skip
-# Defects and habits that are no reason to doubt what the stream speaks.
-RIGHT = {
+# Foreign events, defects and habits that are no reason to doubt the dialect.
+CERTAIN = {
     "openai": (CHAT, "openai-chat"),
     "openai, one payload broken": (CHUNK + b'data: {"choices":[{"delta":\n\n' + CHUNK * 2, "openai-chat"),
     "openai, ended as another would": (CHUNK * 4 + data({"done": True}), "openai-chat"),
     "openai, an error": (CHUNK + data({"error": {"message": "boom"}}), "openai-chat"),
     "openai, one event": (CHUNK, "openai-chat"),
+    "openai behind a comment as data": (b"data: : OPENROUTER PROCESSING\n\n" * 2 + CHUNK * 4, "openai-chat"),
+    "openai behind a ping": (data({}, name="ping") + CHUNK, "openai-chat"),
+    "openai behind metadata": (data({"run_id": "1"}, name="metadata") + CHUNK * 2, "openai-chat"),
+    "openai behind a keepalive": (data({"type": "keepalive"}) * 5 + CHUNK, "openai-chat"),
     "anthropic": (MESSAGE, "anthropic"),
     "anthropic, tools": (b"".join(TOOL), "anthropic"),
     "responses": (b"".join(RESPONSE), "openai-responses"),
     "gemini": (GEMINI, "gemini"),
     "cohere": (b"".join(COHERE), "cohere"),
     "token-done": (data(*TOKENS, {"token": "", "done": True}), "token-done"),
+    "token-done behind one chunk": (CHUNK + data(*TOKENS, {"token": "", "done": True}), "token-done"),
+    "openai behind anthropic's first event": (
+        data({"type": "message_start", "message": {}}) + CHUNK * 5 + b"data: [DONE]\n\n", "openai-chat"),
+    "token-done behind a JSON string": (data("start", *TOKENS), "token-done"),
     "raw text that says {}": (b"data: {}\n\ndata: a\n\ndata: b\n\n", "raw-text"),
     "text": (b"data: 1\n\ndata: 2\n\n", "raw-text"),
+    "named text behind metadata": (
+        data({"id": 1}, name="metadata") + b"event: token\ndata: a\n\n" * 2, "event-text"),
+}  # fmt: skip
+# Streams without evidence.
+UNDECIDED = {
+    "only an error": data({"error": {"message": "engine died"}}) + b"data: [DONE]\n\n",
+    "a named error": data({"message": "engine died"}, name="error"),
+    "pings and an error": data({"type": "ping"}, name="ping") + data({"type": "error", "errorText": "engine died"}),
 }
 
 
 def case_of(*tapes: Tape) -> Case:
-    """As `checking.observe` settles a case whose dialect was not told."""
+    """As `observe` settles a case whose dialect the user did not name."""
     observed = [tape.play() for tape in tapes]
     happy = observed[0].transcript
-    doubt = dialect_confidence.dialect_doubt(happy)
+    doubt = happy.dialect_doubt
     return Case(
         observed=observed,
         method="POST",
@@ -81,22 +96,22 @@ def case_of(*tapes: Tape) -> Case:
     )
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_guess_says_what_contradicts_it(name: str) -> None:
-    body, guessed, told = WRONG[name]
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_a_doubt_says_what_contradicts_the_choice(name: str) -> None:
+    body, guessed, told = UNCERTAIN[name]
     case = case_of(Tape(body=body))
 
     assert case.dialect_name == guessed
     assert case.doubt is not None
     assert case.doubt.startswith(f"the stream looked like {guessed} because ")
     assert told in case.doubt
-    assert case.doubt.endswith("; say --dialect NAME")
+    assert case.doubt.endswith(f"; {SETTLE}")
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_guess_never_produces_a_failure_of_the_dialect(name: str) -> None:
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_under_doubt_no_check_of_the_dialect_fails(name: str) -> None:
     """What the bytes alone show is judged all the same."""
-    body = WRONG[name][0]
+    body = UNCERTAIN[name][0]
     case = case_of(Tape(body=body), Tape(body=body, scenario="happy-2"), Tape(body=body, scenario="mid-error"))
 
     results = judge_case(case, CHECKS.values())
@@ -109,17 +124,26 @@ def test_a_wrong_guess_never_produces_a_failure_of_the_dialect(name: str) -> Non
     assert any(one.verdict is Verdict.PASS and one.group == "framing" for one in results)
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_guess_is_believed_whatever_else_is_wrong(name: str) -> None:
-    body, guessed = RIGHT[name]
+@pytest.mark.parametrize("name", CERTAIN)
+def test_foreign_events_and_defects_make_no_doubt(name: str) -> None:
+    body, guessed = CERTAIN[name]
     case = case_of(Tape(body=body))
 
     assert (case.dialect_name, case.doubt) == (guessed, None)
 
 
-def test_a_dialect_that_was_told_is_never_doubted() -> None:
-    told = Tape(body=WRONG["openai for one event, then token-done"][0], dialect="openai-chat").play()
-    assert dialect_confidence.dialect_doubt(told.transcript) is None
+def test_a_dialect_that_was_named_is_never_doubted() -> None:
+    named = Tape(body=UNCERTAIN["another vendor's JSON"][0], dialect="openai-chat").play()
+    assert named.transcript.dialect_doubt is None
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_a_stream_of_errors_and_heartbeats_decides_nothing_and_has_no_token(name: str) -> None:
+    transcript = Tape(body=UNDECIDED[name]).play().transcript
+
+    assert transcript.dialect is None
+    assert transcript.tokens == []
+    assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, "engine died")
 
 
 @pytest.mark.parametrize("body", [b'{"piece": 1}\n{"piece": 2}\n', b"".join(OLLAMA)])
@@ -129,7 +153,7 @@ def test_lines_of_json_that_nobody_knows_are_doubted(body: bytes) -> None:
 
 
 def test_nothing_is_asked_for_checks_that_a_doubt_answers() -> None:
-    case = case_of(Tape(body=WRONG["another vendor's JSON"][0]))
+    case = case_of(Tape(body=UNCERTAIN["another vendor's JSON"][0]))
     assert not asks(case, CHECKS["flush.lockstep"])
     assert asks(case, CHECKS["http.method-not-allowed"])
 
