@@ -147,6 +147,13 @@ def _by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     return values
 
 
+class FramingFault(NamedTuple):
+    """What is wrong with a head where it says how the body ends. `readable`: the end is certain all the same."""
+
+    what: str
+    readable: bool
+
+
 class PlainResponse(NamedTuple):
     """A complete response, without an object for each read.
 
@@ -173,7 +180,7 @@ class Capture:
 
     On a shared connection (HTTP/2), `wanted_ns` is when the stream was wanted: from then to `start_ns` it waited for a
     connection with room. `crowded` are the reads in which bytes of other streams came behind those of this stream: the
-    stamp may be theirs.
+    stamp may be theirs. `fault` is a defect of the head that leaves the end of the body in doubt.
     """
 
     start_ns: int
@@ -194,6 +201,7 @@ class Capture:
     head: Head | None = None
     head_read: int | None = None
     framing: Framing | None = None
+    fault: FramingFault | None = None
     body: list[tuple[int, bytes]] = field(default_factory=list)
     chunks: int = 0
     trailing: bytes = b""

@@ -102,6 +102,12 @@ class Observed:
         return self.transcript.is_stream
 
     @property
+    def broken_framing(self) -> str | None:
+        """What the head says wrongly about the end of the body, where the body could not be read because of it."""
+        fault = self.transcript.capture.fault
+        return None if fault is None or fault.readable else fault.what
+
+    @property
     def answered(self) -> bool:
         """At least a response head came."""
         return self.transcript.capture.head is not None

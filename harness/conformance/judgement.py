@@ -1,12 +1,14 @@
 """From observations to results: every check judges a case, and its findings become one result."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
 from streamgauge.conformance.fixes import for_products
 from streamgauge.conformance.leaks import mask
+from streamgauge.conformance.permissions import FRAMING
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.requirement import Level
@@ -32,8 +34,8 @@ def judge_case(case: Case, checks: Iterable[Check]) -> list[CheckResult]:
 def _judge_one(case: Case, check: Check) -> CheckResult:
     found: list[tuple[Observed | None, Finding]]
     try:
-        known = _beforehand(case, check)
-        found = [(None, known)] if known is not None else check.findings(case)
+        known = _beforehand(case, check) or _unreadable(case, check)
+        found = [(None, known)] if known is not None else check.findings(_readable(case, check))
         _follow_the_level(check, [finding for _, finding in found])
     except Exception as error:  # A crash in a check is our bug: report `error`, run the other checks.
         crash = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
@@ -55,6 +57,26 @@ def _beforehand(case: Case, check: Check) -> Finding | None:
     if case.doubt is not None and check.group not in _ANY_DIALECT:
         return inconclusive(case.doubt, SETTLE)
     return None
+
+
+def _unreadable(case: Case, check: Check) -> Finding | None:
+    """The reason why a check cannot judge: the heads of the answers leave the end of their bodies in doubt."""
+    if check.judges_framing:
+        return None
+    observed = case.of(check.scenarios)
+    # Without the first ordinary stream, there is nothing to compare the others with.
+    broken = [seen for seen in (*case.of(("happy",)), *observed) if seen.broken_framing]
+    first = broken[0] if broken else None
+    if first is None or not (first.scenario == "happy" or len([*observed]) == len(broken)):
+        return None
+    return inconclusive(f"the body cannot be read: {first.broken_framing}", FRAMING)
+
+
+def _readable(case: Case, check: Check) -> Case:
+    """The case without the answers whose framing is broken."""
+    if check.judges_framing or not any(seen.broken_framing for seen in case.observed):
+        return case
+    return replace(case, observed=[seen for seen in case.observed if not seen.broken_framing])
 
 
 def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding]]) -> CheckResult:

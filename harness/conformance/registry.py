@@ -41,7 +41,8 @@ class Check:
     """An implemented requirement.
 
     `scenarios` names the scenarios whose observations it judges. `broken_by` is how to see it fail, where the faults
-    that name it do not show that.
+    that name it do not show that. `judges_framing`: it also judges answers whose body could not be read, because their
+    head leaves its end in doubt. No other check does: such an answer would fail most of them for one cause.
     """
 
     requirement: Requirement
@@ -50,6 +51,7 @@ class Check:
     applies: Applies
     findings: Findings
     broken_by: BrokenBy | None = None
+    judges_framing: bool = False
 
     @property
     def id(self) -> str:
@@ -119,6 +121,7 @@ def whole_case(
     expected: str,
     applies: Applies = always,
     broken_by: BrokenBy | None = None,
+    judges_framing: bool = False,
 ) -> Callable[[WholeCase], WholeCase]:
     """Declare a check that compares observations. It is called only when at least one of its scenarios ran."""
 
@@ -141,6 +144,7 @@ def whole_case(
                 applies=applies,
                 findings=findings,
                 broken_by=broken_by,
+                judges_framing=judges_framing,
             ),
         )
         return function

@@ -306,6 +306,11 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     head = transcript.capture.head
     if transcript.outcome is Outcome.CONNECT_ERROR:
         return unreachable(transcript)
+    if transcript.capture.fault is not None:
+        return CannotMeasure(
+            transcript.detail or transcript.capture.fault.what,
+            "set neither Transfer-Encoding nor Content-Length in the application: the server writes them",
+        )
     if head is None:
         slow = transcript.outcome is Outcome.TIMEOUT
         hint = (

@@ -33,6 +33,8 @@ def _response_of(capture: Capture) -> PlainResponse | None:
     head, head_read, body, reads = capture.head, capture.head_read, capture.body, capture.reads
     if capture.end is not End.COMPLETE or head is None or head_read is None or not body or len(reads) > _MOST_READS:
         return None
+    if capture.fault is not None:
+        return None  # the record names it
     pieces = [piece for _, piece in body]
     ends = list(accumulate(map(len, pieces)))
     if ends[-1] > MOST_BYTES:

@@ -39,6 +39,7 @@ class Facts(NamedTuple):
     sent: bool = True  # the kernel has taken the whole request
     status: int | None = 200  # None: no response head came
     reason: str = ""
+    framing_fault: str | None = None  # what the head says wrongly about the end of a body that could be read
     failure: str | None = None  # why the body could not be decoded, or which limit it exceeded
     is_stream: bool = True  # False when the body is not a stream of events, lines or text
     content_type: str | None = None
@@ -158,7 +159,7 @@ RULES: Final = (
         "the end marker, then the end of the body",
         lambda facts: facts.has_end_marker and facts.end is End.COMPLETE,
         Outcome.OK,
-        lambda _: None,
+        lambda facts: facts.framing_fault,
     ),
     Rule(
         "the end marker, then another end",
@@ -173,7 +174,7 @@ RULES: Final = (
         Outcome.TRUNCATED,
         lambda facts: f"the stream ended without its end marker ({facts.end_marker})",
     ),
-    Rule("the body ended, as the dialect prescribes", lambda _: True, Outcome.OK, lambda _: None),
+    Rule("the body ended, as the dialect prescribes", lambda _: True, Outcome.OK, lambda facts: facts.framing_fault),
 )
 
 

@@ -182,6 +182,7 @@ class StreamReader:
             sent=capture.sent_ns is not None,
             status=None if head is None else head.status,
             reason="" if head is None else head.reason,
+            framing_fault=None if capture.fault is None else capture.fault.what,
             failure=self._failure,
             is_stream=self._cutter is not None or not self._format_known,
             content_type=None if head is None else head.get("content-type"),

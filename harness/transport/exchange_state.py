@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from streamgauge.transport.timings import Timings
-from streamgauge.wire import Capture, End, Framing, Head, Read
+from streamgauge.wire import Capture, End, Framing, FramingFault, Head, Read
 
 
 class Phase(IntEnum):
@@ -139,6 +139,10 @@ class ExchangeState:
         self._only_in(Phase.SENT)
         self.phase = Phase.BODY
         self.capture.head, self.capture.framing, self.capture.head_read = head, framing, read
+
+    def fault(self, fault: FramingFault) -> None:
+        """The head leaves the end of the body in doubt."""
+        self.capture.fault = fault
 
     def body(self, read: int, data: bytes) -> None:
         """A piece of the body."""

@@ -8,6 +8,7 @@ from streamgauge.transport.chunks_fast import whole_chunks
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1_fast import begins_plain, plain_response
+from streamgauge.transport.message_framing import fault_of_refused, framing_fault, is_whole
 from streamgauge.wire import MAX_KEPT_BYTES, Arrivals, Capture, End, Framing, Head, PlainResponse
 
 # httptools copies a header again for each piece of it that arrives, so a head that comes byte by byte costs quadratic
@@ -44,6 +45,9 @@ class ResponseParser:
         self._read = 0
         self._reason = b""
         self._headers: list[tuple[str, str]] = []
+        self._received = bytearray()  # until the head is complete: it explains why llhttp refuses one
+        self._refusal: str | None = None
+        self._unreadable = False
         self._bytes = 0
         self._body_bytes = 0
         self._max_body_bytes = body_limit(capture)
@@ -55,18 +59,23 @@ class ResponseParser:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
         self._read = read
         self._bytes += len(data)
+        if self.capture.head is None:
+            self._received += data
         try:
-            self._http.feed_data(data)
+            if self._refusal is None:
+                self._http.feed_data(data)
         except httptools.HttpParserError as error:
             if self.done:
                 self._state.trailing(data[-64:])
                 self.keep_alive = False
             else:
-                self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {error} (within {self._bytes:,} bytes)")
+                self._refusal = f"{error} (within {self._bytes:,} bytes)"
         except httptools.HttpParserUpgrade:
             # Status 101: another protocol follows, so the answer ends here and the connection cannot be used again.
             self.keep_alive = False
-        if self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
+        if self._refusal is not None and not self.done and self._head_is_whole:
+            self._end_refused(self._refusal)
+        elif self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
         elif self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
             self._end_too_large()
@@ -148,7 +157,9 @@ class ResponseParser:
         capture = self.capture
         if self.done:
             return
-        if capture.head is None:
+        if self._refusal is not None:
+            self._end_refused(self._refusal)
+        elif capture.head is None:
             got = f"after {self._bytes:,} bytes of a head" if self._bytes else "without an answer"
             self._end(End.CLOSED, f"the connection was closed {got}")
         elif capture.framing is Framing.CLOSE:
@@ -158,6 +169,18 @@ class ResponseParser:
         else:
             length = capture.head.get("content-length")
             self._end(End.CLOSED, f"the connection was closed after {self._body_bytes:,} of {length} body bytes")
+
+    @property
+    def _head_is_whole(self) -> bool:
+        """Whether all of the head is there. llhttp refuses it in mid-line; its fault is named from whole lines."""
+        return self.capture.head is not None or is_whole(bytes(self._received))
+
+    def _end_refused(self, refusal: str) -> None:
+        fault = fault_of_refused(bytes(self._received)) if self.capture.head is None else None
+        if fault is not None:
+            self._state.fault(fault)
+        why = fault.what if fault is not None else refusal
+        self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {why}")
 
     def _end_too_large(self) -> None:
         self._end(End.TOO_LARGE, f"the body is larger than {self._max_body_bytes:,} bytes or {MAX_PIECES:,} pieces")
@@ -193,10 +216,18 @@ class ResponseParser:
         self.keep_alive = "close" not in connection and (version != "1.0" or "keep-alive" in connection)
         framing = self._framing_of(head)
         self._state.head(head, framing, self._read)
+        self._received.clear()
+        fault = framing_fault(head)
+        if fault is not None:
+            self._state.fault(fault)
         if framing is Framing.NONE:
             # Not reused: a server that sends a body here all the same would put it in front of the next answer.
             self.keep_alive = False
             self._end(End.COMPLETE, None)
+        elif fault is not None and not fault.readable:
+            # Where the body ends is a guess, and a wrong guess waits until a time limit.
+            self._unreadable, self.keep_alive = True, False
+            self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {fault.what}")
         elif framing is Framing.CHUNKED:
             self._chunked = self._between_chunks = True
         elif framing is Framing.CLOSE:
@@ -218,6 +249,8 @@ class ResponseParser:
         self._between_chunks = True
 
     def on_body(self, data: bytes) -> None:
+        if self._unreadable:
+            return
         self._state.body(self._read, data)
         self._body_bytes += len(data)
 

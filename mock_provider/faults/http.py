@@ -1,8 +1,11 @@
 """Wrong response heads, and answers that are not a stream."""
 
+from collections.abc import Callable
+
 from streamgauge.mock_provider.faults.base import Answer, Arg, Facts, Fault
 from streamgauge.mock_provider.stream import Framing, Head
 
+_CHUNKED = frozenset({"stream", "http/1.1"})
 EVENTS = "text/event-stream"
 HTML = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a page, not a stream.</p>\n"
 
@@ -67,6 +70,15 @@ def close_delimited(head: Head, _arg: Arg, _facts: Facts) -> None:
 def _chunked(head: Head, _arg: Arg, _facts: Facts) -> None:
     head.framing = Framing.CHUNKED
     head.replace("Transfer-Encoding", "chunked")
+
+
+def _adding(name: str, value: str) -> Callable[[Head, Arg, Facts], None]:
+    """Adds a field behind the others."""
+
+    def head(head: Head, _arg: Arg, _facts: Facts) -> None:
+        head.headers.append((name, value))
+
+    return head
 
 
 def _without_retry_after(answer: Answer) -> Answer:
@@ -155,6 +167,41 @@ FAULTS = (
         trips=("http.chunked-framing",),
         needs=frozenset({"stream", "http/1.1"}),
         head=close_delimited,
+    ),
+    Fault(
+        name="coding-twice",
+        sentence="Transfer-Encoding: chunked comes in two header lines, and the body is chunked once",
+        level="http",
+        trips=("http.unambiguous-framing",),
+        needs=_CHUNKED,
+        head=_adding("Transfer-Encoding", "chunked"),
+    ),
+    Fault(
+        name="coding-identity",
+        sentence="Transfer-Encoding: identity follows Transfer-Encoding: chunked",
+        level="http",
+        streams=False,
+        trips=("http.unambiguous-framing",),
+        needs=_CHUNKED,
+        head=_adding("Transfer-Encoding", "identity"),
+    ),
+    Fault(
+        name="length-beside-chunks",
+        sentence="Content-Length comes beside Transfer-Encoding: chunked",
+        level="http",
+        streams=False,
+        trips=("http.unambiguous-framing",),
+        needs=_CHUNKED,
+        head=_adding("Content-Length", "65536"),
+    ),
+    Fault(
+        name="folded-header",
+        sentence="a header field is folded over two lines, which HTTP/1.1 no longer allows",
+        level="http",
+        streams=False,
+        trips=("http.unambiguous-framing",),
+        needs=_CHUNKED,
+        head=_adding("X-Note", "one line\r\n and another"),
     ),
     Fault(
         name="http10-chunked",

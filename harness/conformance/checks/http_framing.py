@@ -1,14 +1,19 @@
 """http.*: how HTTP/1.1 marks the end of a stream's body."""
 
-from streamgauge.conformance.cases import Case, Observed, printable
-from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, unmet
+from typing import Final
+
+from streamgauge.conformance.cases import Case, Observed, printable, visible
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import STREAM
-from streamgauge.conformance.registry import per_stream
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import PLAIN
-from streamgauge.conformance.sources import NGINX_PROXY, guides, issue, rfc
+from streamgauge.conformance.result import Evidence
+from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
+from streamgauge.conformance.sources import NGINX_PROXY, guides, issue, rfc, source
 from streamgauge.conformance.wants import answer, stream
 from streamgauge.wire import End, Framing
+
+_HEAD_BYTES: Final = 4_096
 
 
 @per_stream(
@@ -58,6 +63,53 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
     return met(f"{capture.framing}, complete")
 
 
+@whole_case(
+    Requirement(
+        "http.unambiguous-framing",
+        MUST,
+        Severity.CRITICAL,
+        Basis.SPEC,
+        "The head of a response over HTTP/1.1 is valid and says in one way how the body ends: by one header line, "
+        "Transfer-Encoding: chunked or Content-Length.",
+        references=(
+            rfc(9112, "6.1", "Transfer-Encoding"),
+            rfc(9112, "6.3", "Message Body Length"),
+            rfc(9112, "5", "Field Syntax"),
+            source("httpx 0.28, run", "RemoteProtocolError at a second Transfer-Encoding or a coding beside chunked"),
+            source("Go, net/http, read", "a client refuses a response with two Transfer-Encoding fields"),
+            source("nginx 1.23 and later, read", "502 when the upstream sends Transfer-Encoding twice"),
+        ),
+        breaks=(
+            "Readers differ: curl reads the stream, httpx and Go's client raise, nginx answers 502, others wait "
+            "for ever. A length beside chunks, or two lengths, invite request smuggling."
+        ),
+        fix=(
+            "Set neither Transfer-Encoding nor Content-Length in the application or in a relay's copied headers: the "
+            "server writes them."
+        ),
+    ),
+    scenarios=PLAIN,
+    expected="one Transfer-Encoding: chunked or one Content-Length, and a valid head",
+    judges_framing=True,
+)
+def unambiguous_framing(case: Case) -> Finding:
+    found: list[Finding] = []
+    for seen in case.observed:
+        fault = seen.transcript.capture.fault
+        if fault is not None:
+            reading = "" if fault.readable else ": this client cannot read the body"
+            found.append(unmet(f"{fault.what}{reading}", _head_evidence(seen)))
+    return worst(found, met("the head says in one way how the body ends"))
+
+
+def _head_evidence(seen: Observed) -> Evidence:
+    """The fields that say how the body ends, or the head as it came where it was refused."""
+    if seen.head is not None:
+        return seen.header("Transfer-Encoding" if seen.head.get("transfer-encoding") else "Content-Length")
+    head = b"".join(seen.transcript.capture.wire or ())[:_HEAD_BYTES].partition(b"\r\n\r\n")[0]
+    return seen.note(visible(head) or seen.how_it_went())
+
+
 @per_stream(
     Requirement(
         "http.no-content-length",
@@ -65,13 +117,13 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         Severity.HIGH,
         Basis.SPEC,
         "A stream has no Content-Length, because a server that knows the length held the answer back until it was "
-        "complete; it never has both Content-Length and Transfer-Encoding.",
+        "complete.",
         references=(
             rfc(9112, "6.2", "Content-Length"),
             rfc(9112, "6.3", "Message Body Length"),
             guides("no output caching or buffering"),
         ),
-        breaks="Nothing can be shown before the end; both headers together invite request smuggling.",
+        breaks="Nothing can be shown before the end.",
         fix=(
             "Remove the layer that collects the answer: output caching, response buffering, or middleware that reads "
             "the whole body."
@@ -85,8 +137,6 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     if head is None or head.get("content-length") is None:
         return met("no Content-Length")
-    if head.get("transfer-encoding") is not None:
-        return unmet("Content-Length and Transfer-Encoding together", seen.header("Content-Length"))
     if len(seen.transcript.tokens) < 2:
         return info("Content-Length on an answer of fewer than two tokens", seen.header("Content-Length"))
     return unmet("Content-Length: the whole answer was held until it was complete", seen.header("Content-Length"))
@@ -110,7 +160,9 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
     wants=answer,
     expected="no Transfer-Encoding, and a body that ends when the connection closes",
 )
-def http10_no_chunked(seen: Observed, _case: Case) -> Finding:
+def http10_no_chunked(seen: Observed, case: Case) -> Finding:
+    if any(one.transcript.capture.fault for one in case.of(HAPPY)):
+        return not_applicable("over HTTP/1.1 the framing is wrong too (see http.unambiguous-framing)")
     if seen.status in (426, 505):
         return info(f"HTTP/1.0 is refused with {seen.status}")
     if seen.head is not None and seen.head.get("transfer-encoding"):

@@ -11,7 +11,7 @@ from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.protocol import dialects
 from streamgauge.protocol.reader import interpret
 from streamgauge.units import MS
-from streamgauge.wire import Capture, End, Framing, Head, Read
+from streamgauge.wire import Capture, End, Framing, FramingFault, Head, Read
 
 START_NS = 1_800_000_000_000_000_000
 GOOD_HEADERS = (
@@ -46,6 +46,7 @@ class Tape:
     sent_ms: float = 0
     head_ms: float = 1
     framing: Framing = Framing.CHUNKED
+    fault: FramingFault | None = None
     detail: str | None = None
     trailing: bytes = b""
     method: str = "POST"
@@ -64,7 +65,7 @@ class Tape:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
         sent_ns = START_NS + round(self.sent_ms * MS)
         capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
-        capture.trailing = self.trailing
+        capture.trailing, capture.fault = self.trailing, self.fault
         if self.status is not None:
             capture.head = Head(self.status, "", self.http_version, self.headers)
             capture.framing, capture.head_read = self.framing, 0

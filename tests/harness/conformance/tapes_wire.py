@@ -3,7 +3,7 @@
 import gzip
 
 from streamgauge.conformance.cases import Position, Release
-from streamgauge.wire import End, Framing
+from streamgauge.wire import End, Framing, FramingFault
 from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
 
 examples = Examples()
@@ -103,7 +103,19 @@ add("http.chunked-framing", "warn", Tape(body=JSON, framing=Framing.CLOSE, heade
 
 add("http.no-content-length", "pass", Tape(body=JSON))
 add("http.no-content-length", "fail", Tape(body=JSON, headers=headers(content_length="99", transfer_encoding=None)))
-add("http.no-content-length", "fail", Tape(body=JSON, headers=headers(content_length="99")))
+
+TWICE = FramingFault("Transfer-Encoding says chunked twice, in two header lines", readable=True)
+BESIDE = FramingFault("Content-Length comes beside Transfer-Encoding", readable=False)
+REFUSED_HEAD = Tape(status=None, end=End.MALFORMED, fault=BESIDE, detail=BESIDE.what)
+add("http.unambiguous-framing", "pass", Tape(body=JSON))
+add("http.unambiguous-framing", "fail", Tape(body=JSON, fault=TWICE))
+add("http.unambiguous-framing", "fail", REFUSED_HEAD)
+add("http.unambiguous-framing", "fail", Tape(body=JSON), Tape(body=JSON, scenario="gzip", fault=BESIDE))
+# One cause makes one finding.
+for check in ("http.status-200", "http.chunked-framing", "http.no-content-length", "headers.content-type"):
+    add(check, "inconclusive", REFUSED_HEAD)
+    add(check, "pass", Tape(body=JSON, fault=TWICE))
+add("http.http10-no-chunked", "not-applicable", Tape(body=JSON, fault=TWICE), Tape(body=JSON, scenario="http10"))
 
 OLD = {"scenario": "http10", "http_version": "1.0", "framing": Framing.CLOSE}
 add("http.http10-no-chunked", "pass", Tape(body=JSON, headers=headers(transfer_encoding=None), **OLD))  # type: ignore[arg-type]
