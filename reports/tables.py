@@ -155,10 +155,14 @@ def outcomes(summary: Summary) -> Table:
 
 
 def failures(run: Run) -> Table | None:
-    """The failures by outcome, status and message, most frequent first."""
-    if run.streams is None or not run.streams.totals.failures:
+    """The failures, and what is wrong with ok streams, by outcome, status and message, most frequent first."""
+    if run.streams is None:
         return None
-    ordered = sorted(run.streams.totals.failures.items(), key=lambda item: (-item[1], item[0].outcome))
+    totals = run.streams.totals
+    counted = totals.failures + totals.remarks
+    if not counted:
+        return None
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0].outcome))
     rows = [
         [failure.outcome, str(failure.status or ABSENT), failure.detail or ABSENT, f"{count:,}"]
         for failure, count in ordered[:_FAILURES_SHOWN]

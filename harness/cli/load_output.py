@@ -55,7 +55,7 @@ def print_result(result: LoadResult) -> None:
     """The figures to standard output, clocks and caveats to standard error."""
     run = result.run
     print_summary(result.summary, run.reader)
-    print_failures(result.totals.failures)
+    print_failures(result.totals.failures + result.totals.remarks)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)
     if run.abandonment is not None:

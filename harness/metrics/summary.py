@@ -101,6 +101,7 @@ class Totals:
         self.warmup = self.late = self.started = 0
         self.first_intended_ns: int | None = None
         self.failures: Counter[Failure] = Counter()  # of the warm-up too: a failure there is worth knowing
+        self.remarks: Counter[Failure] = Counter()  # what is wrong with streams that are ok all the same
 
     def add(self, record: StreamRecord) -> StreamFacts:
         """Count one stream. Latencies come from every stream that got that far; `streams` counts each outcome.
@@ -111,10 +112,11 @@ class Totals:
         self.late += (schedule_delay_ns(record) or 0) > LATE_NS
         if record.intended_ns is not None:
             self.first_intended_ns = min(record.intended_ns, self.first_intended_ns or record.intended_ns)
-        if record.outcome not in NEUTRAL:
+        if record.outcome not in NEUTRAL or (record.outcome is Outcome.OK and record.detail):
+            counted = self.remarks if record.outcome is Outcome.OK else self.failures
             failure = Failure(record.outcome.value, record.status, record.detail or "")
-            if failure in self.failures or len(self.failures) < MAX_FAILURE_KINDS:
-                self.failures[failure] += 1
+            if failure in counted or len(counted) < MAX_FAILURE_KINDS:
+                counted[failure] += 1
         stream = StreamFacts(record)
         share = float(not record.warmup) if self.window is None else self.window.share(record, stream.token_ns)
         self.window_tokens += share * (record.output_tokens or 0)

@@ -297,3 +297,18 @@ def test_a_connection_field_over_http2_is_found() -> None:
     (found,) = judge_case(case, select([check]))
     assert found.verdict is Verdict.FAIL
     assert "'connection'" in found.actual
+
+
+@pytest.mark.parametrize("fault", ["coding-identity", "length-beside-chunks", "folded-header"])
+def test_a_broken_head_makes_one_finding_and_leaves_the_rest_undecided(client: StreamClient, fault: str) -> None:
+    """Not five findings of one cause, and not a run that cannot measure."""
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=(fault,))) as mock:
+        target = Target(url=mock.url + SHAPES["token-done"], dialect="token-done")
+        result = run.check(client, target, select(()), pace=HURRIED)
+
+    verdicts = {one.id: one.verdict for one in result.results}
+    assert verdicts.pop("http.unambiguous-framing") is Verdict.FAIL
+    assert set(verdicts.values()) == {Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE}
+    assert {one.actual.partition(":")[0] for one in result.results if one.verdict is Verdict.INCONCLUSIVE} == {
+        "the body cannot be read"
+    }

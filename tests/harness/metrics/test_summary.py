@@ -224,3 +224,14 @@ def test_the_warm_up_is_counted_and_left_out() -> None:
     assert summary.goodput == 1
     assert summary.window_s == 0.06
     assert (totals.started, totals.late) == (2, 1)  # the schedule has no warm-up
+
+
+def test_what_is_wrong_with_an_ok_stream_is_a_remark_and_no_failure() -> None:
+    totals = Totals()
+    for record in (made(100), msgspec.structs.replace(made(100), detail="Transfer-Encoding says chunked twice")):
+        totals.add(record)
+
+    assert totals.failures == {}
+    assert [(remark.detail, count) for remark, count in totals.remarks.items()] == [
+        ("Transfer-Encoding says chunked twice", 1)
+    ]
