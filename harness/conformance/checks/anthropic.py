@@ -9,8 +9,9 @@ from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, obje
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import ANTHROPIC, issue, source
-from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads, no_error
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode, dig
@@ -142,6 +143,27 @@ class _Order:
         if self._input and isinstance(problem := decode(self._input), NotJson):
             return f"the input of block {index} is not JSON: {printable(problem.reason)}"
         return None
+
+
+@per_stream(
+    Requirement(
+        "anthropic.payload-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every payload is what the vendor defines for its type: the message of message_start with content and usage, "
+        "each delta with the text of its kind, and every member with its type.",
+        references=(ANTHROPIC, source("anthropic-sdk-python 2.12, run", "stream() appends to message.content")),
+        breaks="messages.stream() of both SDKs raises at a message without content; the raw stream is read (tried).",
+        fix="Start the message with content [], stop_reason null and usage; write texts and partial_json as strings.",
+        lesser=DOCUMENTED_ONLY,
+    ),
+    scenarios=(*HAPPY, "tools"),
+    applies=anthropic,
+    expected='message_start with {"message": {"content": [], "usage": {"input_tokens": 1, "output_tokens": 1}}}',
+)
+def payload_shape(seen: Observed, _case: Case) -> Finding | None:
+    return judge_payloads(seen, DEFINITIONS["anthropic"])
 
 
 @per_stream(

@@ -10,8 +10,9 @@ from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import COHERE
-from streamgauge.conformance.vendors import judge_names
+from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.payload import dig
 
@@ -25,6 +26,27 @@ PROFILES: Final = (
 
 # What is opened and closed under an index; each family counts for itself.
 _FAMILIES: Final = ("content", "tool-call", "citation")
+
+
+@per_stream(
+    Requirement(
+        "cohere.payload-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every payload is what the vendor defines for its type: deltas with their message, texts, tool plans and "
+        "arguments as strings, and every member with its type.",
+        references=(COHERE,),
+        breaks="Typed SDKs (Java, Go) refuse members of another type; applications read no text.",
+        fix="Serialize each event from one type, with the text of a delta under delta.message.content.",
+        lesser=DOCUMENTED_ONLY,
+    ),
+    scenarios=(*HAPPY, "tools"),
+    applies=speaks("cohere"),
+    expected='content-delta with {"delta": {"message": {"content": {"text": "..."}}}}',
+)
+def payload_shape(seen: Observed, _case: Case) -> Finding | None:
+    return judge_payloads(seen, DEFINITIONS["cohere"])
 
 
 @per_stream(

@@ -10,9 +10,11 @@ from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import GEMINI, issue, source
+from streamgauge.conformance.vendors import judge_payloads
 from streamgauge.conformance.wants import success
-from streamgauge.protocol.dialects.payload import decode, dig
+from streamgauge.protocol.dialects.payload import dig
 from streamgauge.units import plural
 
 PROFILES: Final = (
@@ -25,8 +27,6 @@ PROFILES: Final = (
 
 gemini = speaks("gemini")
 
-_WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
-
 
 @per_stream(
     Requirement(
@@ -35,7 +35,7 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
         Severity.HIGH,
         Basis.DIALECT,
         "Every payload is one GenerateContentResponse: candidates whose content has the role model and parts, or only "
-        "promptFeedback or usageMetadata. The counts in usageMetadata never fall.",
+        "promptFeedback or usageMetadata, and every member with its type.",
         references=(GEMINI,),
         breaks=(
             "The SDKs validate each response and refuse other shapes. Accounting that adds the counts up is wrong "
@@ -50,36 +50,10 @@ _WITHOUT_CANDIDATES: Final = ("promptFeedback", "usageMetadata")
     expected='{"candidates": [{"content": {"parts": [...], "role": "model"}}], "usageMetadata": {...}}',
 )
 def candidates_shape(seen: Observed, _case: Case) -> Finding | None:
-    for event in seen.transcript.events:
-        value = decode(event.data)
-        if isinstance(value, (list, str)) and not is_sentinel(event.data) and kind_of(value) == "array":
-            return unmet("a payload is an array, not one response", seen.at(event.offset))
-    payloads = list(objects(seen.transcript))
-    for payload in payloads:
-        if problem := _shape_problem(payload.value):
-            return unmet(problem, seen.at(payload.event.offset))
-    return _judge_usage(seen, payloads) if payloads else None
-
-
-def _shape_problem(value: dict[str, Any]) -> str | None:
-    candidates = value.get("candidates")
-    if candidates is None and any(key in value for key in _WITHOUT_CANDIDATES):
-        return None
-    if not isinstance(candidates, list):
-        return f"/candidates is {kind_of(candidates)}" if "candidates" in value else "/candidates is missing"
-    for index, candidate in enumerate(candidates):
-        at = f"/candidates/{index}"
-        if not isinstance(candidate, dict):
-            return f"{at} is {kind_of(candidate)}"
-        role, parts = dig(candidate, "content", "role"), dig(candidate, "content", "parts")
-        # The last candidate may contain only its finishReason.
-        if not isinstance(parts, list) and not candidate.get("finishReason"):
-            return f"{at}/content/parts is missing"
-        if any(not isinstance(part, dict) for part in parts or ()):
-            return f"{at}/content/parts has an entry that is not an object"
-        if role not in (None, "model"):
-            return f"{at}/content/role is {printable(str(role), 40)!r}"
-    return None
+    judged = judge_payloads(seen, DEFINITIONS["gemini"])
+    if judged is None or judged.verdict is None:
+        return judged
+    return _judge_usage(seen, list(objects(seen.transcript)))
 
 
 def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:

@@ -10,8 +10,9 @@ from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OLLAMA, source
-from streamgauge.conformance.vendors import no_error
+from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_payloads, no_error
 from streamgauge.conformance.wants import stream, success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode
@@ -73,6 +74,31 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
     if pending is not None:
         return lesser("the last line has no line feed", seen.at(pending.offset))
     return met(f"{plural(len(lines), 'line')}, each one object") if lines else None
+
+
+@per_stream(
+    Requirement(
+        "ollama.payload-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every line is what the vendor defines: a message with a role, or a response, texts as strings, the arguments "
+        "of a tool call as an object, and every member with its type.",
+        references=(
+            OLLAMA,
+            source("ollama-python 0.6, run", "each line becomes a typed response"),
+        ),
+        breaks="ollama-python raises ValidationError for a member of another type or a line without a message (tried).",
+        fix="Serialize each line from one type; write the arguments of a tool call as an object, not as a string.",
+        lesser=DOCUMENTED_ONLY,
+    ),
+    scenarios=(*HAPPY, "tools"),
+    applies=ollama,
+    wants=stream,
+    expected='{"model", "created_at", "message": {"role": "assistant", "content": "..."}, "done": false}',
+)
+def payload_shape(seen: Observed, case: Case) -> Finding | None:
+    return judge_payloads(seen, DEFINITIONS[case.dialect_name or "ollama"])
 
 
 @per_stream(

@@ -6,14 +6,15 @@ from typing import Any, Final, NamedTuple
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
-from streamgauge.conformance.payloads import kind_of
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OPENAI_CHAT, issue, source
+from streamgauge.conformance.vendors import judge_payloads
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import decode
@@ -57,13 +58,6 @@ PROFILES: Final = (
 )
 
 REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-_TYPES: Final = (
-    ("id", "string"),
-    ("object", "string"),
-    ("created", "number"),
-    ("model", "string"),
-    ("choices", "array"),
-)
 
 
 class Chunk(NamedTuple):
@@ -100,52 +94,32 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "Every payload is a chat.completion.chunk with id, created, model and choices, each choice with "
-        "index, delta and finish_reason, and the first delta names the role.",
+        "Every payload is a chat.completion.chunk as the vendor defines it: id, object, created, model and choices, "
+        "each choice with index and delta, and every member with its type: arguments of tool calls are strings.",
         references=(OPENAI_CHAT,),
-        breaks="Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail.",
+        breaks=(
+            "Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail; openai-python hands on "
+            "arguments that applications cannot parse (tried)."
+        ),
         fix=(
-            "Serialize each chunk from one type with all its fields, nulls included, and send a chunk with the "
-            "role first."
+            "Serialize each chunk from one type with all its fields, nulls included, arguments as a string of JSON, "
+            "and send a chunk with the role first."
         ),
         lesser="The first delta names the role assistant.",
     ),
-    scenarios=HAPPY,
+    scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
     expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
 )
 def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
-    first_delta: dict[str, Any] | None = None
-    count = 0
-    for chunk in chunks(seen):
-        if chunk.is_filter:
-            continue
-        count += 1
-        evidence = seen.at(chunk.event.offset)
-        if problem := _shape_problem(chunk):
-            return unmet(problem, evidence)
-        for choice in chunk.choices:
-            if first_delta is None and isinstance(choice.get("delta"), dict):
-                first_delta = choice["delta"]
-    if first_delta is None:
-        return unmet("no chunk has a choice with a delta", seen.at(0)) if count else None
-    if first_delta.get("role") != "assistant":
-        return lesser("the first delta has no role assistant", seen.at(0))
-    return met(f"{count:,} chunks have the right shape")
-
-
-def _shape_problem(chunk: Chunk) -> str | None:
-    for key, kind in _TYPES:
-        if kind_of(chunk.value.get(key)) != kind:
-            return f"/{key} is {kind_of(chunk.value[key])}, not {kind}" if key in chunk.value else f"/{key} is missing"
-    if chunk.value["object"] != "chat.completion.chunk":
-        return f'/object is "{printable(chunk.value["object"], 40)}"'
-    for choice in chunk.value["choices"]:
-        if not isinstance(choice, dict) or kind_of(choice.get("index")) != "number":
-            return "/choices/0/index is missing"
-        if not isinstance(choice.get("delta"), dict) and "content_filter_offsets" not in choice:
-            return "/choices/0/delta is missing"
-    return None
+    judged = judge_payloads(seen, DEFINITIONS["openai-chat"])
+    if judged is None or judged.verdict is None:
+        return judged
+    deltas = (choice.get("delta") for chunk in chunks(seen) for choice in chunk.choices)
+    first = next((delta for delta in deltas if isinstance(delta, dict)), None)
+    if first is None:
+        return unmet("no chunk has a choice with a delta", seen.at(0))
+    return judged if first.get("role") == "assistant" else lesser("the first delta has no role assistant", seen.at(0))
 
 
 @whole_case(
@@ -317,8 +291,6 @@ def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
     count = 0
     for chunk in chunks(seen):
         count += 1
-        if not isinstance(chunk.value.get("choices"), list):
-            return unmet("choices is null or missing", seen.at(chunk.event.offset))
-        if not chunk.value["choices"] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
+        if chunk.value.get("choices") == [] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
             return unmet("choices is empty on a chunk without usage", seen.at(chunk.event.offset))
     return met("no other chunk has empty choices") if count else None

@@ -41,6 +41,10 @@ from streamgauge.protocol.dialects.payload import NotJson, decode
     expected="an integer index on each tool call delta; id and name once, on the first",
 )
 def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
+    return _judge_deltas(seen)
+
+
+def _judge_deltas(seen: Observed) -> Finding:
     ids: dict[int, str] = {}
     repeated: list[Finding] = []
     for chunk, call in _tool_calls(seen):
@@ -78,15 +82,20 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
     applies=openai_chat,
     expected="joined arguments that are valid JSON",
 )
-def tool_args_json(seen: Observed, _case: Case) -> Finding:
+def tool_args_json(seen: Observed, _case: Case) -> Finding | None:
     arguments: dict[int, str] = defaultdict(str)
     last: Evidence | None = None
+    calls = _judge_deltas(seen)
+    if calls.verdict is None and not calls.lesser:
+        return None  # without the index of its call, no piece can be joined to the others
     for chunk, call in _tool_calls(seen):
         function = call.get("function")
-        index = call.get("index")
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            arguments[index if isinstance(index, int) else 0] += function["arguments"]
+        piece = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(piece, str):
+            arguments[call["index"]] += piece
             last = seen.at(chunk.event.offset)
+        elif piece is not None:
+            return None  # openai-chat.chunk-shape says what came in place of a string
     for index, text in arguments.items():
         if isinstance(problem := decode(text), NotJson):
             return unmet(

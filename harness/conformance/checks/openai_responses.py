@@ -10,8 +10,9 @@ from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
-from streamgauge.conformance.vendors import judge_names, no_error
+from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads, no_error
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.openai_responses import FINAL
 from streamgauge.protocol.dialects.payload import dig, text_in
@@ -99,10 +100,16 @@ def sequence_number(seen: Observed, _case: Case) -> Finding | None:
         Severity.HIGH,
         Basis.DIALECT,
         "response.created comes first; every output item is added, gets its parts and their deltas, and is done, under "
-        "one id and without a gap in the indices, before the response is completed.",
+        "one id and without a gap in the indices, before the response is completed with all of them.",
         references=(OPENAI_RESPONSES, issue("0xPlaygrounds/rig", 1758), issue("0xPlaygrounds/rig", 1759)),
-        breaks='openai-python raises "Expected to have received `response.created`"; collecting by index fails.',
-        fix="Send response.created before the upstream's first token, and drive all events from one state machine.",
+        breaks=(
+            'openai-python raises "Expected to have received `response.created`"; collecting by index fails. Without '
+            "the items in the completed response, get_final_response() has no text (tried)."
+        ),
+        fix=(
+            "Send response.created before the upstream's first token, drive all events from one state machine, and put "
+            "every finished item into the output of response.completed."
+        ),
     ),
     scenarios=(*HAPPY, "tools"),
     applies=responses,
@@ -136,8 +143,8 @@ class _Life:
         kind, value = payload.type, payload.value
         if kind == "response.output_item.added":
             return self._added(value)
-        if kind == "response.completed" and self._open:
-            return f"item {min(self._open)} is still open when the response is completed"
+        if kind == "response.completed":
+            return self._completed(value)
         index = value.get("output_index")
         if not isinstance(index, int):
             return f"{kind} has no output_index" if kind.endswith(".delta") else None
@@ -157,6 +164,16 @@ class _Life:
         self._open[self.count] = text_in(value, "item", "id")
         self._parts[self.count], self._parts_seen[self.count] = set(), 0
         self.count += 1
+        return None
+
+    def _completed(self, value: dict[str, Any]) -> str | None:
+        if self._open:
+            return f"item {min(self._open)} is still open when the response is completed"
+        output = dig(value, "response", "output")
+        if isinstance(output, list) and len(output) < self.count:
+            return (
+                f"response.completed lists {len(output)} of the {plural(self.count, 'item')} that the stream finished"
+            )
         return None
 
     def _done(self, index: int) -> str | None:
@@ -192,12 +209,35 @@ class _Life:
 
 @per_stream(
     Requirement(
+        "openai-responses.payload-shape",
+        MUST,
+        Severity.HIGH,
+        Basis.DIALECT,
+        "Every payload is what the vendor defines for its type: responses with id and output, a completed one with its "
+        "usage, items with their content, deltas with their text, and every member with its type.",
+        references=(OPENAI_RESPONSES, OPENRESPONSES),
+        breaks="openai-python's stream() raises at items without content (tried); accounts miss the usage.",
+        fix=(
+            "Send the whole response in every event that has one: id, status, model, output with all items so far, "
+            "and usage at the end."
+        ),
+        lesser=DOCUMENTED_ONLY,
+    ),
+    scenarios=(*HAPPY, "tools"),
+    applies=responses,
+    expected='response.completed with {"response": {"id", "output", "usage": {"input_tokens", "output_tokens"}}}',
+)
+def payload_shape(seen: Observed, _case: Case) -> Finding | None:
+    return judge_payloads(seen, DEFINITIONS["openai-responses"])
+
+
+@per_stream(
+    Requirement(
         "openai-responses.single-terminal-last",
         MUST,
         Severity.CRITICAL,
         Basis.DIALECT,
-        "A stream ends with exactly one of response.completed, response.incomplete and response.failed, which holds "
-        "the whole response and, when completed, its usage.",
+        "A stream ends with exactly one of response.completed, response.incomplete and response.failed.",
         references=(OPENAI_RESPONSES, OPENRESPONSES),
         breaks="SDKs end without an error, and the caller holds half a response.",
         fix=(
@@ -219,13 +259,8 @@ def single_terminal_last(seen: Observed, case: Case) -> Finding:
     if len(final) > 1:
         return unmet(f"{len(final)} final events", seen.at(final[1].event.offset))
     last = final[0]
-    evidence = seen.at(last.event.offset)
     if any(event.offset > last.event.offset and not is_sentinel(event.data) for event in seen.transcript.events):
         return unmet(f"events follow {last.type}", seen.behind(last.event))
-    if not isinstance(last.value.get("response"), dict):
-        return unmet(f"{last.type} has no response", evidence)
-    if last.type == "response.completed" and not isinstance(dig(last.value, "response", "usage"), dict):
-        return unmet("response.completed has no usage", evidence)
     done = next((event for event in seen.transcript.events if is_sentinel(event.data)), None)
     if case.profile.name == "openresponses":
         return met(f"{last.type}, then [DONE]") if done else unmet("no [DONE], which OpenResponses demands", body_end)

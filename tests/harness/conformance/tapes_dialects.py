@@ -94,7 +94,7 @@ bodies(
     "openai-chat.empty-choices-only-usage",
     {
         "pass": [GOOD],
-        "warn": [chat(ROLE, chunk(choices=[]), FINISH, "[DONE]"), chat(ROLE, chunk(choices=None), FINISH, "[DONE]")],
+        "warn": [chat(ROLE, chunk(choices=[]), FINISH, "[DONE]")],
     },
 )
 FIRST = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":'}}
@@ -117,6 +117,11 @@ bodies(
     {
         "pass": [chat(ROLE, *called(FIRST, REST), "[DONE]")],
         "fail": [chat(ROLE, *called(FIRST), "[DONE]")],
+        "inconclusive": [
+            chat(ROLE, *called(without(FIRST, "index"), REST), "[DONE]"),
+            chat(ROLE, *called(FIRST, FIRST | {"id": "call_2"}), "[DONE]"),
+            chat(ROLE, *called(FIRST | {"function": {"name": "f", "arguments": {"a": 1}}}), "[DONE]"),
+        ],
         "not-applicable": [GOOD],
     },
 )

@@ -28,13 +28,16 @@ NAMES = {
         "chunk-shape constant-id finish-reason usage-chunk empty-choices-only-usage tool-call-deltas "
         "tool-args-json no-null-error-key done-sentinel error-shape stream-flag-honoured"
     ),
-    "openai-responses": "event-matches-type sequence-number item-lifecycle single-terminal-last error-then-failed",
+    "openai-responses": (
+        "event-matches-type sequence-number item-lifecycle payload-shape single-terminal-last error-then-failed"
+    ),
     "anthropic": (
-        "event-name-matches-type event-order message-delta-stop-reason message-stop-last ping-json error-event"
+        "event-name-matches-type event-order payload-shape message-delta-stop-reason message-stop-last ping-json "
+        "error-event"
     ),
     "gemini": "candidates-shape finish-reason data-lines-only",
-    "ollama": "one-json-per-line done-true-last error-line",
-    "cohere": "lifecycle",
+    "ollama": "one-json-per-line payload-shape done-true-last error-line",
+    "cohere": "payload-shape lifecycle",
     "custom": "consistent-shape token-done-shape explicit-done-event event-names-stable raw-text-hazard schema",
     "termination": (
         "explicit-end single-terminal closes-after-terminal truncation-distinguishable max-duration no-eventsource-loop"
