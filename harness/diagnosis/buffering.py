@@ -25,6 +25,7 @@ from streamgauge.diagnosis.patterns import (
     Shape,
     delivery_of,
     shape_of,
+    size_and_window,
     written_in_the_same_bursts,
 )
 from streamgauge.diagnosis.product import marked_headers
@@ -48,7 +49,11 @@ _HEADERS_ON_BUFFERING: Final = (
 _SHOWN_TOKENS: Final = 400
 # Real providers do not send X-Accel-Buffering: no, and the header would turn nginx's buffering off.
 _NO_ACCEL_FAULT: Final = "no-accel-header"
-_GZIP: Final = {"Accept-Encoding": "gzip, deflate"}
+_CODINGS: Final = ("gzip", "br", "zstd")
+"""Each is offered alone: a hop may flush one compressor and not another."""
+_IDENTITY: Final[dict[str, str | None]] = {"Accept-Encoding": "identity"}
+
+_BURSTS: Final = (Pattern.BLOCK_BUFFERED, Pattern.TIME_COALESCED, Pattern.FULLY_BUFFERED)
 
 Progress = Callable[[str], None]
 
@@ -109,16 +114,29 @@ class _Probe(NamedTuple):
         transcript, _ = self.paced("dialect", MS, _SETTLING_TOKENS)
         return self._replace(path=self.path._replace(target=target.answering_in(transcript.dialect)))
 
-    def lockstep(self) -> Lockstep | None:
-        """A lockstep stream without X-Accel-Buffering: no from the upstream; None without a mock."""
+    def lockstep(self, headers: dict[str, str | None] | None = None) -> Lockstep | None:
+        """A lockstep stream without X-Accel-Buffering: no from the upstream.
+
+        None where it says nothing about the path: without a mock, and when the answer was no stream of the mock.
+        """
         if self.mock is None:
             return None
         self.progress(f"{self.path.label}: lockstep")
-        return run_lockstep(self.client, self.path.target, self.mock, fault=_NO_ACCEL_FAULT)
+        held = run_lockstep(self.client, self.path.target, self.mock, fault=_NO_ACCEL_FAULT, headers=headers)
+        return held if held.is_evidence else None
 
     def passes_with_accel_header(self) -> bool:
         """Whether the path passes lockstep when the upstream sends X-Accel-Buffering: no."""
-        return self.mock is not None and run_lockstep(self.client, self.path.target, self.mock).passed
+        if self.mock is None:
+            return False
+        held = run_lockstep(self.client, self.path.target, self.mock)
+        return held.is_evidence and held.passed
+
+    @property
+    def offers_compression(self) -> bool:
+        """Whether the target's own requests accept a compressed answer."""
+        offered = self.path.target.request(self.path.target.prompt).headers.get("Accept-Encoding")
+        return offered not in (None, "", "identity")
 
     def paced(
         self, step: str, itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None
@@ -156,6 +174,9 @@ def _look(probe: _Probe, reference: Delivery | None) -> tuple[PathObservation, D
         if not held.passed and probe.passes_with_accel_header():
             proof = "when the upstream sends X-Accel-Buffering: no, this path passes lockstep: this fix is proven"
             shape = shape._replace(evidence=[*shape.evidence, proof])
+    elif probe.mock is not None:
+        why = "no lockstep: the mock's ledger has no such stream, so the class rests on arrival times alone"
+        shape = shape._replace(evidence=[*shape.evidence, why])
     shape = _compressed_shape(probe, fast, shape)
     path = probe.path
     return PathObservation(path, _finding(path, transcript, fast, shape), shape, transcript.capture.head), fast
@@ -177,36 +198,74 @@ def _timed_shape(probe: _Probe, fast: Delivery, held: Lockstep | None) -> Shape:
 
 
 def _compressed_shape(probe: _Probe, fast: Delivery, shape: Shape) -> Shape:
-    """The class with compression taken into account: offered to a path that passes, or blamed on one that holds."""
+    """The class with compression taken into account.
+
+    A compressor is blamed only where the same path passes tokens without it.
+    """
     passes = shape.pattern is Pattern.PASS_THROUGH
     if passes and fast.encoding is None:
-        _, compressed = probe.paced("with compression offered", FAST_NS, TOKENS // 2, dict(_GZIP))
-        under = shape_of(compressed)
-        if compressed.encoding and under.pattern is not Pattern.PASS_THROUGH:
-            why = f"tokens pass uncompressed, but under Content-Encoding: {compressed.encoding} {under.evidence[0]}"
-            return Shape(Pattern.COMPRESSION_HELD, under.size_bytes, under.window_ns, under.groups, [why])
-    elif fast.encoding and not passes:
-        why = f"the answer is compressed without a request for it (Content-Encoding: {fast.encoding})"
-        return shape._replace(pattern=Pattern.COMPRESSION_HELD, evidence=[*shape.evidence, why])
+        return next((held for coding in _CODINGS if (held := _held_under(probe, coding))), shape)
+    if fast.encoding and shape.pattern not in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
+        offered = "the request accepts it" if probe.offers_compression else "although the request accepts none"
+        coded = f"the answer is compressed (Content-Encoding: {fast.encoding}), {offered}"
+        _, plain = probe.paced("without compression", FAST_NS, TOKENS // 2, dict(_IDENTITY))
+        if plain.encoding is not None:
+            why = f"{coded}; the path has no uncompressed stream to compare with"
+            return shape._replace(evidence=[*shape.evidence, why])
+        if _agreed_shape(probe, plain, dict(_IDENTITY)).pattern is Pattern.PASS_THROUGH:
+            why = f"{coded}; without compression tokens pass"
+            return shape._replace(pattern=Pattern.COMPRESSION_HELD, evidence=[*shape.evidence, why])
+        why = f"{coded}; tokens are held back without compression too"
+        return shape._replace(evidence=[*shape.evidence, why])
     return shape
+
+
+def _held_under(probe: _Probe, coding: str) -> Shape | None:
+    """The class when this coding alone is offered; None when the path does not use it, or passes tokens under it."""
+    headers: dict[str, str | None] = {"Accept-Encoding": coding}
+    _, compressed = probe.paced(f"with {coding} offered", FAST_NS, TOKENS // 2, headers)
+    if compressed.encoding is None:
+        return None
+    under = _agreed_shape(probe, compressed, headers)
+    if under.pattern in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
+        return None
+    why = f"tokens pass uncompressed, but under Content-Encoding: {compressed.encoding} {under.evidence[0]}"
+    return Shape(Pattern.COMPRESSION_HELD, under.size_bytes, under.window_ns, under.groups, [why])
+
+
+def _agreed_shape(probe: _Probe, delivery: Delivery, headers: dict[str, str | None]) -> Shape:
+    """The class of one delivery, with a lockstep stream of the same headers where there is a mock."""
+    held = probe.lockstep(headers)
+    return shape_of(delivery) if held is None else agreed(shape_of(delivery), held, delivery)
 
 
 def agreed(shape: Shape, held: Lockstep, fast: Delivery) -> Shape:
     """Lockstep measures no time, so it decides whether tokens pass. Timing only says how they are held back."""
-    if held.passed:
-        line = f"lockstep: each of {held.steps} tokens arrived before the next was released"
-        if shape.pattern in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
-            return shape._replace(pattern=Pattern.PASS_THROUGH, evidence=[line, *shape.evidence])
-        # A window of less than a step's timeout passes lockstep too, so bursts count unless the mock wrote them.
-        if shape.pattern in (Pattern.BLOCK_BUFFERED, Pattern.TIME_COALESCED) and written_in_the_same_bursts(fast):
-            why = "the mock itself wrote in these bursts: the machine was busy, and the path held nothing back"
-            return Shape(Pattern.PASS_THROUGH, None, None, shape.groups, [line, *shape.evidence[:1], why])
-        return shape._replace(evidence=[*shape.evidence, line])
+    return _without_a_buffer(shape, held, fast) if held.passed else _with_a_buffer(shape, held)
+
+
+def _without_a_buffer(shape: Shape, held: Lockstep, fast: Delivery) -> Shape:
+    """The class of a path that passes lockstep: no buffer waits for bytes there, so only time can make bursts."""
     line = f"lockstep: {held.describe()}"
-    if shape.pattern is Pattern.PASS_THROUGH and held.one_behind:
-        return shape._replace(pattern=Pattern.ONE_BEHIND, evidence=[line, *shape.evidence])
-    if shape.pattern is Pattern.PASS_THROUGH:
-        shape = shape._replace(pattern=Pattern.BLOCK_BUFFERED)
+    passing = shape._replace(pattern=Pattern.PASS_THROUGH, size_bytes=None, window_ns=None)
+    if shape.pattern not in _BURSTS:
+        return passing._replace(evidence=[line, *shape.evidence])
+    if written_in_the_same_bursts(fast):
+        why = "the mock itself wrote in these bursts: the machine was busy, and the path held nothing back"
+        return passing._replace(evidence=[line, *shape.evidence[:1], why])
+    # A window of less than a step's timeout passes lockstep too.
+    window = shape.window_ns or size_and_window(fast)[1]
+    why = "lockstep rules out a buffer that waits for bytes: a timer, or a pause of the upstream, releases the tokens"
+    evidence = [*shape.evidence[:1], line, why]
+    return Shape(Pattern.TIME_COALESCED, None, window, shape.groups, evidence)
+
+
+def _with_a_buffer(shape: Shape, held: Lockstep) -> Shape:
+    """The class of a path that fails lockstep."""
+    line = f"lockstep: {held.describe()}"
+    if shape.pattern in (Pattern.PASS_THROUGH, Pattern.UNKNOWN):
+        pattern = Pattern.ONE_BEHIND if held.one_behind else Pattern.BLOCK_BUFFERED
+        shape = shape._replace(pattern=pattern)
     return shape._replace(evidence=[line, *shape.evidence])
 
 
@@ -275,7 +334,7 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
         window_ms=None if shape.window_ns is None else ns_to_ms(shape.window_ns),
         hop=hop,
         culprit=culprit.says if culprit else None,
-        answer=_answer(shape, hop, buffered),
+        answer=_answer(via, hop, buffered),
         evidence=evidence,
         fixes=_fixes(shape, culprit, direct if at_source else None) if buffered else [],
         paths=[via.finding] + ([direct.finding] if direct else []),
@@ -294,13 +353,16 @@ def _signature(via: PathFinding, direct: PathFinding) -> list[str]:
     return [line + (": TTFT up and ITL down is the mark of a buffer" if held else "")]
 
 
-def _answer(shape: Shape, hop: str, buffered: bool) -> str:
+def _answer(via: PathObservation, hop: str, buffered: bool) -> str:
+    shape = via.shape
     if shape.pattern is Pattern.UNKNOWN:
-        return "Too few tokens arrived to classify the path."
+        return f"Not classified: {shape.evidence[0]}."
     if not buffered:
         return "Pass-through: tokens arrive as they are written."
     size = f" ({shape.size_bytes:,} bytes)" if shape.size_bytes and shape.pattern is Pattern.BLOCK_BUFFERED else ""
     window = f" ({show_ms(shape.window_ns)})" if shape.window_ns and shape.pattern is Pattern.TIME_COALESCED else ""
+    if not via.finding.emitted_ms:
+        return f"Tokens arrive {shape.pattern.value}{size}{window}: by {hop}, or the endpoint writes them so."
     return f"Buffered: {shape.pattern.value}{size}{window}, by {hop}."
 
 

@@ -39,14 +39,20 @@ class LockstepStep(NamedTuple):
 
 
 class Lockstep(NamedTuple):
-    """A whole lockstep stream."""
+    """A whole lockstep stream. `from_mock`: the mock's ledger has the request, so the releases had an effect."""
 
     transcript: Transcript
     log: tuple[LockstepStep, ...]
+    from_mock: bool = True
 
     @property
     def steps(self) -> int:
         return len(self.log)
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it says anything about the path: the answer was a stream, and it came from the mock."""
+        return self.from_mock and self.transcript.is_stream and bool(self.log)
 
     @property
     def passed(self) -> bool:
@@ -55,9 +61,12 @@ class Lockstep(NamedTuple):
 
     @property
     def one_behind(self) -> bool:
-        """Each token arrived only with the release of the next."""
+        """Each token arrived only with the release of the next.
+
+        It takes two late steps to see that: in a single one, a path that holds everything looks the same.
+        """
         late = [step for step in self.log if step.timed_out]
-        return bool(late) and all(step.seen == step.released - 1 for step in late)
+        return len(late) > 1 and all(step.seen == step.released - 1 for step in late)
 
     @property
     def first_burst(self) -> int | None:
@@ -82,13 +91,15 @@ def run_lockstep(
     *,
     tokens: int = TOKENS,
     fault: str | None = None,
+    headers: dict[str, str | None] | None = None,
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> Lockstep:
     """Run one lockstep stream through `target`. Stops after two steps that time out."""
     stream_id = uuid4().hex[:12]
     order = directive(id=stream_id, script="lockstep", tokens=tokens, ttft="0", itl="0", fault=fault)
-    prompt = f"{target.prompt} {order}"
-    return play(client, target.request(prompt), target.reader(), mock, stream_id, tokens, step_timeout_s)
+    spec = target.request(f"{target.prompt} {order}", headers=headers)
+    played = play(client, spec, target.reader(), mock, stream_id, tokens, step_timeout_s)
+    return played._replace(from_mock=bool(mock.entries(stream_id)))
 
 
 def play(

@@ -9,6 +9,7 @@ import msgspec
 
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import MS, show_ms
+from streamgauge.wire import Head
 
 SCHEMA: Final = 1
 
@@ -111,6 +112,8 @@ _GROUP_GAP_NS: Final = 3 * MS
 _PASSING_SHARE: Final = 0.8
 _ALIKE: Final = 1.3
 _SMALL_HEAD: Final = 3
+_INSTANT_NS: Final = 300 * MS
+"""An answer that is complete so soon may have been written at once: without the upstream's times, that is no buffer."""
 
 
 def delivery_of(transcript: Transcript, emitted_ns: list[int] | None, itl_ns: int | None) -> Delivery:
@@ -128,8 +131,15 @@ def delivery_of(transcript: Transcript, emitted_ns: list[int] | None, itl_ns: in
         list(sizes.values()),
         None if emitted_ns is None else [at - zero for at in emitted_ns],
         itl_ns,
-        (capture.head.get("content-encoding") if capture.head else None) or None,
+        content_coding(capture.head),
     )
+
+
+def content_coding(head: Head | None) -> str | None:
+    """The compression that a head names; None where the body is as it is, which `identity` also means."""
+    named = head.get("content-encoding") if head else None
+    codings = [coding.strip().lower() for coding in (named or "").split(",")]
+    return ", ".join(coding for coding in codings if coding not in ("", "identity")) or None
 
 
 def bursts(delivery: Delivery) -> list[tuple[int, int]]:
@@ -181,6 +191,9 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
     emission = fast.emitted_ns
     summary = f"{tokens} tokens arrived in {len(groups)} bursts"
     if len(groups) == 1:
+        if emission is None and fast.arrived_ns[-1] < _INSTANT_NS:
+            why = f"all {tokens} tokens arrived within {show_ms(fast.arrived_ns[-1])}: too soon to be held back"
+            return Shape(Pattern.UNKNOWN, None, None, 1, [why])
         span = emission[-1] - emission[0] if emission else None
         why = f"{summary}, after the upstream had written for {show_ms(span)}" if span else summary
         return Shape(Pattern.FULLY_BUFFERED, sum(fast.read_bytes), None, 1, [why])
@@ -219,13 +232,13 @@ def _lag_in_tokens(delivery: Delivery) -> tuple[int, float] | None:
 
 def _held(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str) -> Shape:
     """Several tokens in each burst. At both paces a buffer gives bursts of equal size, a timer gives equal spacing."""
-    size, window = _size_and_window(fast)
+    size, window = size_and_window(fast)
     by_size = f"{summary}; a burst holds {size:,} bytes" if size else summary
     by_time = f"{summary}; a burst comes every {show_ms(window)}" if window else summary
     if slow is None or len(token_groups(slow)) < 3:
         # At one pace a full buffer and a timer look the same.
         return Shape(Pattern.BLOCK_BUFFERED, size, window, len(groups), [by_size, "measured at one pace only"])
-    slow_size, slow_window = _size_and_window(slow)
+    slow_size, slow_window = size_and_window(slow)
     sizes_agree = _ratio(size, slow_size)
     windows_agree = _ratio(window, slow_window)
     if windows_agree < sizes_agree and windows_agree <= _ALIKE:
@@ -235,7 +248,7 @@ def _held(fast: Delivery, slow: Delivery | None, groups: list[int], summary: str
     return Shape(Pattern.BLOCK_BUFFERED, size, None, len(groups), [by_size, why])
 
 
-def _size_and_window(delivery: Delivery) -> tuple[int | None, int | None]:
+def size_and_window(delivery: Delivery) -> tuple[int | None, int | None]:
     """Median bytes of a burst and median time between bursts. The last burst is a remainder and does not count."""
     found = bursts(delivery)
     whole = [size for _, size in found[:-1]]

@@ -2,8 +2,18 @@
 
 import pytest
 
-from streamgauge.diagnosis.patterns import Delivery, Pattern, Shape, bursts, delivery_of, shape_of, token_groups
+from streamgauge.diagnosis.patterns import (
+    Delivery,
+    Pattern,
+    Shape,
+    bursts,
+    content_coding,
+    delivery_of,
+    shape_of,
+    token_groups,
+)
 from streamgauge.units import MS
+from streamgauge.wire import Head
 from tests.builders.tapes import SSE_HEAD, chunk, head, read
 
 FAST, SLOW = 10 * MS, 25 * MS
@@ -140,7 +150,7 @@ def test_a_delivery_counts_body_bytes_of_the_reads_that_brought_any() -> None:
     assert delivery.read_ns == [10 * MS, 20 * MS, 30 * MS]
     assert delivery.read_bytes == [18, 7, 2]
     assert [delivery.read_ns[index] for index in delivery.read] == delivery.arrived_ns
-    assert delivery.encoding == "identity"
+    assert delivery.encoding is None  # identity says that nothing compressed it
 
 
 def test_what_a_first_burst_held_does_not_count_the_read_after_it() -> None:
@@ -161,3 +171,21 @@ def test_emissions_are_told_from_the_same_zero() -> None:
     transcript = read([(5 * MS, SSE_HEAD), (10 * MS, b"data: a\n\n")])
     sent = transcript.capture.sent_ns or 0
     assert delivery_of(transcript, [sent + 4 * MS], FAST).emitted_ns == [4 * MS]
+
+
+@pytest.mark.parametrize(
+    ("value", "coding"),
+    [(None, None), ("", None), ("identity", None), ("Identity", None), ("gzip", "gzip"), ("identity, BR", "br"),
+     ("gzip, br", "gzip, br")],
+)  # fmt: skip
+def test_identity_is_not_a_compression(value: str | None, coding: str | None) -> None:
+    fields = () if value is None else (("Content-Encoding", value),)
+    assert content_coding(Head(200, "OK", "1.1", fields)) == coding
+
+
+def test_an_answer_that_is_complete_at_once_is_not_called_held_without_the_upstream_s_times() -> None:
+    at_once = [20 * MS] * TOKENS
+    assert shape_of(deliver(FAST, at_once, emitted=False)).pattern is Pattern.UNKNOWN
+    assert shape_of(deliver(FAST, at_once)).pattern is Pattern.FULLY_BUFFERED
+    late = [1500 * MS] * TOKENS
+    assert shape_of(deliver(FAST, late, emitted=False)).pattern is Pattern.FULLY_BUFFERED
