@@ -86,6 +86,8 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "stall": _NO_END | {"http.chunked-framing"},
     "stall-quiet": _NO_END | {"http.chunked-framing"},
     "swapped-events": frozenset({"openai-responses.sequence-number"}),
+    # The number is no text, so the text of the answer lacks it.
+    "text-number": frozenset({"text.concat-equals-final"}),
     "tool-no-index": frozenset({"openai-chat.tool-args-json"}),
     "truncated-chunk": _NO_END,
     "unnamed-events": frozenset({"anthropic.error-event", "anthropic.ping-json"}),

@@ -44,7 +44,7 @@ class Anthropic(Dialect):
     name = "anthropic"
     routes = (("POST", "/v1/messages"),)
     features = frozenset(
-        {"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed", "anthropic"}
+        {"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed", "anthropic", "vendor"}
     )
     start = (Kind.START,)
     heartbeat_ns = 15_000_000_000  # the vendor promises no interval for pings; 15 s is the usual advice

@@ -34,7 +34,9 @@ class Cohere(Dialect):
 
     name = "cohere"
     routes = (("POST", "/v2/chat"),)
-    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed"})
+    features = frozenset(
+        {"sse", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "typed", "vendor"}
+    )
     start = (Kind.START,)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:

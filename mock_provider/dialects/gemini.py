@@ -50,7 +50,7 @@ class Gemini(Dialect):
         ("POST", "/{version}/models/{model}:streamGenerateContent"),
         ("POST", "/{version}/models/{model}:generateContent"),
     )
-    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "gemini"})
+    features = frozenset({"sse", "json", "object", "marker", "error", "reasoning", "tools", "gemini", "vendor"})
     newline = b"\r\n"
 
     def variant(self, request: Request) -> Dialect:

@@ -32,7 +32,7 @@ class Ollama(Dialect):
     """The common part of the two endpoints."""
 
     content_type = "application/x-ndjson"
-    features = frozenset({"ndjson", "json", "object", "marker", "error", "reasoning"})
+    features = frozenset({"ndjson", "json", "object", "marker", "error", "reasoning", "vendor"})
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:
         """A model is required, a prompt is not: without it the vendor loads the model and returns no text."""

@@ -34,7 +34,9 @@ class OpenAIChat(Dialect):
 
     name = "openai-chat"
     routes: ClassVar[tuple[tuple[str, str], ...]] = (("POST", "/v1/chat/completions"),)
-    features = PARTS | {"sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile", "call-text"}
+    features = PARTS | {
+        "sse", "json", "object", "openai", "usage-chunk", "marker", "error", "profile", "call-text", "vendor",
+    }  # fmt: skip
     start = (Kind.PRELUDE, Kind.START)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:

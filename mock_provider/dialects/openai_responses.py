@@ -43,7 +43,7 @@ class OpenAIResponses(Dialect):
 
     name = "openai-responses"
     routes = (("POST", "/v1/responses"),)
-    features = PARTS | {"sse", "json", "object", "marker", "error", "call-text", "typed", "numbered"}
+    features = PARTS | {"sse", "json", "object", "marker", "error", "call-text", "typed", "numbered", "vendor"}
     start = (Kind.PRELUDE, Kind.START)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:

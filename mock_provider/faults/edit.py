@@ -10,7 +10,7 @@ from streamgauge.mock_provider.stream import Event, Item, Kind
 
 Piece = TypeVar("Piece", Item, Event)
 
-_DATA_LINE = re.compile(rb"^data: (.*)$", re.MULTILINE)
+_PAYLOAD_LINE = re.compile(rb"^(data: |(?=\{))(.*)$", re.MULTILINE)
 
 
 def every_token(change: Callable[[bytes], bytes]) -> Events:
@@ -81,14 +81,14 @@ def add_line(line: bytes) -> Callable[[bytes], bytes]:
 
 
 def edit_payload(data: bytes, change: Callable[[Any], Any]) -> bytes:
-    """Replaces the JSON payload of each data line; other bytes stay as they are."""
+    """Replaces the JSON payload of each data line, and of each line of NDJSON; other bytes stay as they are."""
 
     def replace(match: re.Match[bytes]) -> bytes:
         try:
-            value = json.loads(match[1])
+            value = json.loads(match[2])
         except ValueError:  # [DONE], raw text
             return match[0]
         changed = json.dumps(change(value), separators=(",", ":"))
-        return b"data: " + changed.encode()
+        return match[1] + changed.encode()
 
-    return _DATA_LINE.sub(replace, data)
+    return _PAYLOAD_LINE.sub(replace, data)

@@ -42,6 +42,11 @@ def _repeated_id(call: dict[str, Any], ids: dict[int | None, str]) -> None:
     call["id"] = ids[index]
 
 
+def _object_arguments(call: dict[str, Any], _ids: dict[int | None, str]) -> None:
+    function = call["function"]
+    function["arguments"] = {"text": function.get("arguments", "")}
+
+
 def _broken_arguments(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
     held: Item | None = None
     for item in source:
@@ -70,6 +75,14 @@ FAULTS = (
         trips=("openai-chat.tool-call-deltas",),
         needs=OPENAI,
         events=_each_delta(_repeated_id),
+    ),
+    Fault(
+        name="tool-arguments-object",
+        sentence="the arguments in each piece of a tool call are an object in place of a string",
+        level="event",
+        trips=("openai-chat.chunk-shape",),
+        needs=OPENAI,
+        events=_each_delta(_object_arguments),
     ),
     Fault(
         name="tool-bad-json",

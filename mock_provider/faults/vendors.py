@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from streamgauge.mock_provider.faults.base import Arg, Events, Facts, Fault, middle
-from streamgauge.mock_provider.faults.edit import edit_payload, with_struck
+from streamgauge.mock_provider.faults.edit import edit_payload, middle_token, with_struck
 from streamgauge.mock_provider.faults.errors import ERROR, error_after
 from streamgauge.mock_provider.stream import Event, Item, Kind
 
@@ -12,6 +12,7 @@ TYPED = frozenset({"stream", "typed"})
 NUMBERED = frozenset({"stream", "numbered"})
 ANTHROPIC = frozenset({"stream", "anthropic"})
 GEMINI = frozenset({"stream", "gemini"})
+VENDOR = frozenset({"stream", "vendor"})
 BARE_ERROR = b"Internal Server Error\n\n"
 
 
@@ -46,6 +47,42 @@ def _one_more(value: dict[str, Any]) -> dict[str, Any]:
 
 def _without_reason(value: dict[str, Any]) -> dict[str, Any]:
     return value | {"delta": value["delta"] | {"stop_reason": None}} if "delta" in value else value
+
+
+def _without_content(value: dict[str, Any]) -> dict[str, Any]:
+    if "message" not in value:
+        return value
+    kept = {name: item for name, item in value["message"].items() if name not in ("content", "stop_reason")}
+    return value | {"message": kept}
+
+
+def _completed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Events:
+    """Applies `change` to the response of response.completed."""
+
+    def payload(value: dict[str, Any]) -> dict[str, Any]:
+        is_last = value.get("type") == "response.completed"
+        return value | {"response": change(value["response"])} if is_last else value
+
+    return _each(lambda data: edit_payload(data, payload), Kind.DONE)
+
+
+def _without_output(response: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in response.items() if name not in ("output", "usage")}
+
+
+_TEXTS = ("content", "text", "delta", "response")
+
+
+def _numbered_text(value: Any) -> Any:
+    """The payload with a number for each text that is not empty."""
+    if isinstance(value, list):
+        return [_numbered_text(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: 5 if name in _TEXTS and isinstance(item, str) and item else _numbered_text(item)
+        for name, item in value.items()
+    }
 
 
 def _empty_pings(data: bytes) -> bytes:
@@ -84,6 +121,45 @@ FAULTS = (
         trips=("anthropic.message-delta-stop-reason",),
         needs=ANTHROPIC,
         events=_each(lambda data: edit_payload(data, _without_reason), Kind.FINISH),
+    ),
+    Fault(
+        name="message-no-content",
+        sentence="the message of message_start has no content and no stop_reason",
+        level="event",
+        trips=("anthropic.payload-shape",),
+        needs=ANTHROPIC,
+        events=_each(lambda data: edit_payload(data, _without_content), Kind.START),
+    ),
+    Fault(
+        name="completed-no-output",
+        sentence="the response of response.completed has no output and no usage",
+        level="event",
+        trips=("openai-responses.payload-shape",),
+        needs=NUMBERED,
+        events=_completed(_without_output),
+    ),
+    Fault(
+        name="completed-empty-output",
+        sentence="the output of response.completed is empty",
+        level="event",
+        trips=("openai-responses.item-lifecycle",),
+        needs=NUMBERED,
+        events=_completed(lambda response: response | {"output": []}),
+    ),
+    Fault(
+        name="text-number",
+        sentence="the text of the middle token is a number",
+        level="event",
+        trips=(
+            "openai-chat.chunk-shape",
+            "openai-responses.payload-shape",
+            "anthropic.payload-shape",
+            "gemini.candidates-shape",
+            "cohere.payload-shape",
+            "ollama.payload-shape",
+        ),
+        needs=VENDOR,
+        events=middle_token(lambda data: edit_payload(data, _numbered_text)),
     ),
     Fault(
         name="ping-empty",

@@ -278,6 +278,22 @@ def skipped_number(clean: Clean) -> list[bytes]:
     return [*clean.chunks[: clean.middle], *map(one_more, clean.chunks[clean.middle :])]
 
 
+def completed(**changes: object) -> Callable[[Clean], list[bytes]]:
+    """With other members in the response of the last event; None takes a member away."""
+
+    def change(chunk: bytes) -> bytes:
+        head, marker, text = chunk.partition(b"data: ")
+        value = json.loads(text)
+        value["response"] = {
+            name: item
+            for name, item in {**value["response"], **changes}.items()
+            if item is not None or name not in changes
+        }
+        return head + marker + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
+
+    return lambda clean: clean.at(-1, change(clean.chunks[-1]))
+
+
 def renamed(clean: Clean) -> list[bytes]:
     new = [re.sub(rb'"id":"(chatcmpl-\w+)"', rb'"id":"\1x"', chunk) for chunk in clean.chunks]
     return [*clean.chunks[: clean.middle], *new[clean.middle :]]
@@ -417,11 +433,20 @@ CASES = [
     Case("error-null-key", null_error),
     Case("tool-no-index", lambda c: c.payloads(rb'("tool_calls":\[\{)"index":\d,', rb"\1"), more="tools=2"),
     Case("tool-id-repeated", repeated_ids, more="tools=2"),
+    Case(
+        "tool-arguments-object",
+        lambda c: c.payloads(rb'("arguments":)("(?:[^"\\]|\\.)*")', rb'\1{"text":\2}'),
+        more="tools=2",
+    ),
     Case("tool-bad-json", lambda c: c.each(lambda x: x.replace(b'\\"}"', b'\\""')), more="tools=2"),
     Case("unnamed-events", lambda c: c.payloads(rb"(?m)^event: .*\n", b"")),
     Case("unclosed-part", unclosed),
     Case("sequence-gap", skipped_number),
     Case("stop-reason-null", lambda c: c.payloads(rb'("stop_reason":)"end_turn"', rb"\1null")),
+    Case("message-no-content", lambda c: c.payloads(rb'"content":\[\],"stop_reason":null,', b"")),
+    Case("completed-no-output", completed(output=None, usage=None)),
+    Case("completed-empty-output", completed(output=[])),
+    Case("text-number", lambda c: c.struck(lambda x: x.replace(literal(c.texts[HALF]), b"5"))),
     Case("ping-empty", lambda c: c.payloads(rb"(event: ping\n)data: .*\n", rb"\1")),
     Case("array-payloads", lambda c: c.payloads(rb"(?m)^data: (.*)$", rb"data: [\1]")),
     Case("error-bare:2", lambda c: [*c.head(2), b"Internal Server Error\n\n"]),

@@ -217,6 +217,11 @@ BODIES = [
     Case("write-every:7", same),
     Case("tool-no-index", tool_deltas(lambda call: call.pop("index")), more=TOOLS),
     Case("tool-id-repeated", lambda c: tool_deltas(with_id())(c), more=TOOLS),
+    Case(
+        "tool-arguments-object",
+        tool_deltas(lambda call: call["function"].update(arguments={"text": call["function"]["arguments"]})),
+        more=TOOLS,
+    ),
     Case("tool-bad-json", each(lambda c: c.replace(b'\\"}"}', b'\\""}')), more=TOOLS),
     Case("crlf", each(lambda c: c.replace(b"\n", b"\r\n"))),
     Case("cr", each(lambda c: c.replace(b"\n", b"\r"))),
