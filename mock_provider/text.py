@@ -11,6 +11,17 @@ _UNICODE = (
     " caf\u00e9 na\u00efve stra\u00dfe \u65e5\u672c\u8a9e \u0434\u0430 \u20ac \U0001f30d \U0001f469\u200d\U0001f4bb"
 )
 
+_CHARACTERS = (
+    " caf\u00e9", " stra\u00dfe", " \u0434\u0430", " \u05e9\u05dc\u05d5\u05dd", " \u20ac", " \u65e5\u672c\u8a9e",
+    " \u0928\u092e\u0938\u094d\u0924\u0947", " e\u0301", " \U0001f30d", " \U0001f469\u200d\U0001f4bb",
+    " \U0001f1e9\U0001f1ea", " \u2708\ufe0f", " \U0001d11e",
+)  # fmt: skip
+_RUNS = (
+    " " + "\u00e9\u00fc\u00df\u00f1" * 375,
+    " " + "\u65e5\u672c\u8a9e\u5b57" * 250,
+    " " + "\U0001f30d\U0001f680\U0001f389" * 250,
+)
+
 
 def _words(sentence: str) -> tuple[str, ...]:
     return tuple(f" {word}" for word in sentence.split())
@@ -22,6 +33,11 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
     "unicode": _words(_UNICODE),
     # LF only: in a raw-text event stream CR and LF mean the same, so a correct encoder cannot preserve a CR.
     "newlines": (" one\n", "\n", "\n\n", " two\nthree", "\nfour", " five\n\nsix\n", " seven"),
+    # In JSON a CR survives; in a raw-text event stream it means the same as LF.
+    "returns": (" one\r\n", "\r\n\r\n", " two\rthree", "\r", " four\n\rfive", " six"),
+    # Meant for raw UTF-8: characters of 2, 3 and 4 bytes, alone and combined; then runs so long that a reader of blocks
+    # of any size up to 64 KiB finds the edge of a block within a character.
+    "characters": (*_CHARACTERS, *_RUNS * 16),
     "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
     "separators": (" a\u2028b", "\u2029", " c\u0085d", "\x0b", " e\x0cf", "g"),
     "injection": (
@@ -38,7 +54,7 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
 # All kinds that are hard to transmit, each after a token with its name, so that one stream tests them all. Kinds that
 # may end a stream early come last.
 EVERYTHING = "everything"
-_HARD = ("whitespace", "unicode", "newlines", "separators", "big", "injection")
+_HARD = ("whitespace", "unicode", "newlines", "returns", "separators", "big", "injection")
 _ALPHABETS[EVERYTHING] = (*(token for kind in _HARD for token in (f"--{kind}--", *_ALPHABETS[kind])), "--end--")
 OWN_ID = "id"  # every token is the stream's own id, so that text in the wrong stream is visible
 KINDS = (*_ALPHABETS, OWN_ID)

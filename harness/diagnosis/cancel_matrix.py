@@ -88,6 +88,7 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
         tokens_after=gone.tokens_after if gone else 0,
         error_ns=offset.error_ns,
         path=last.path,
+        dialect=last.dialect,
         arrivals_ns=tuple(entry.arrival_ns - offset.offset_ns for entry in entries if not entry.resumed),
         written_bytes=sum(last.writes.bytes),
     )

@@ -76,6 +76,7 @@ class Upstream(NamedTuple):
     tokens_after: int
     error_ns: int
     path: str | None = None
+    dialect: str | None = None
     arrivals_ns: tuple[int, ...] = ()
     written_bytes: int = 0
 

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, middle
 from streamgauge.mock_provider.faults.edit import edit_payload, every_token, middle_token, with_struck
-from streamgauge.mock_provider.stream import Event, Item, Kind, PartKind
+from streamgauge.mock_provider.stream import Action, Event, Item, Kind, PartKind, Pause, Write
 
 STREAM = frozenset({"stream"})
 SSE = STREAM | {"sse"}
@@ -21,6 +22,11 @@ _LONE_BYTE = re.compile(rb"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])
 _ESCAPES = re.compile(rb"((?:\\u[0-9a-f]{4})+)|\\.")
 OVERSIZED_BYTES = 65_536  # the usual limit of line readers
 _DATA_LINE = re.compile(rb"^data: (.*)\n", re.MULTILINE)
+CUT_CHARACTERS = 4  # the first ones of an event; a pause after each byte of a long text would take seconds
+APART_NS = 1_000_000
+_CHARACTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+# The beginning of a character at the end of a write, before the line end of its chunk.
+_WITHIN_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})(?:\r\n)?\Z")
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -102,13 +108,20 @@ def _split_character(source: Iterator[Item], _arg: Arg, facts: Facts) -> Iterato
 
 def _split_writes(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
     for event in source:
-        match = _MULTIBYTE.search(event.data)
-        if match is None:
-            yield event
-            continue
-        cut = match.start() + 1
-        yield event._replace(data=event.data[:cut], token=None)
-        yield event._replace(data=event.data[cut:])
+        at = 0
+        for match in islice(_CHARACTER.finditer(event.data), CUT_CHARACTERS):
+            for cut in range(match.start() + 1, match.end()):
+                yield event._replace(data=event.data[at:cut], token=None)
+                at = cut
+        yield event._replace(data=event.data[at:])
+
+
+def _apart(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    """Pauses after each write that ends within a character, so that the next read does not take both."""
+    for action in source:
+        yield action
+        if isinstance(action, Write) and _WITHIN_CHARACTER.search(action.data):
+            yield Pause(APART_NS)
 
 
 def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:
@@ -197,11 +210,12 @@ FAULTS = (
     ),
     Fault(
         name="split-utf8-writes",
-        sentence="the bytes of a multi-byte character are split over two writes (legal)",
+        sentence="text is raw UTF-8, and each byte of a character comes in a write and a chunk of its own (legal)",
         level="text",
         text="unicode",
         line=_unescaped,
         body=_split_writes,
+        wire=_apart,
     ),
     Fault(
         name="cumulative",

@@ -174,8 +174,13 @@ def unescaped(clean: Clean) -> list[bytes]:
 def split_writes(clean: Clean) -> list[bytes]:
     out = []
     for chunk in unescaped(clean):
-        cut = next((i + 1 for i, byte in enumerate(chunk) if byte >= 0xC2), None)
-        out += [chunk] if cut is None else [chunk[:cut], chunk[cut:]]
+        at, characters = 0, [i for i, byte in enumerate(chunk) if byte >= 0xC2][:4]
+        for start in characters:
+            more = 1 + (chunk[start] >= 0xE0) + (chunk[start] >= 0xF0)
+            for cut in range(start + 1, start + 1 + more):
+                out.append(chunk[at:cut])
+                at = cut
+        out.append(chunk[at:])
     return out
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
-from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet
+from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
@@ -59,7 +59,7 @@ FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
         fix="Decode each upstream with one incremental decoder, and cut text between characters.",
         lesser="No U+FFFD comes where it is unknown which text was sent.",
     ),
-    scenarios=("unicode", *PLAIN),
+    scenarios=("unicode", "characters", *PLAIN),
     wants=stream,
     expected="valid UTF-8, no character cut in two or replaced by U+FFFD",
 )
@@ -81,8 +81,12 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
             at = escaped.end() - len(r"\ufffd")
     if at >= 0:
-        judged = lesser if seen.sent_text is None else unmet
-        return judged("U+FFFD came: a character was lost on the way", seen.at(at))
+        if seen.sent_text is None:
+            return lesser("U+FFFD came: a character was lost on the way", seen.at(at))
+        count = body.count(REPLACEMENT) + len(_REPLACEMENT_ESCAPE.findall(body))
+        difference = seen.difference(ignored=WHITE_SPACE)
+        place = f", first {difference}" if difference else ""
+        return unmet(f"U+FFFD came {_times_word(count)} in place of a character that was sent{place}", seen.at(at))
     # Lost white space is for text.whitespace-roundtrip and text.newline-roundtrip.
     if seen.sent_text is not None and (difference := seen.difference(ignored=WHITE_SPACE)) is not None:
         where = seen.at(seen.event_at(difference.at))
@@ -90,6 +94,10 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     if body.isascii() and seen.received_text.isascii():
         return inconclusive("only ASCII came", MOCK)
     return met("text beyond ASCII arrives intact")
+
+
+def _times_word(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 @per_stream(
@@ -105,13 +113,24 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
         ),
         breaks="Markdown and code collapse in every interface.",
         fix="Put tokens into JSON.",
+        lesser="CR and CRLF arrive as they were sent, and not as LF.",
     ),
-    scenarios=("newlines",),
+    scenarios=("newlines", "returns"),
     wants=stream,
     expected="the text that the upstream sent, line breaks included",
 )
-def newline_roundtrip(seen: Observed, _case: Case) -> Finding | None:
+def newline_roundtrip(seen: Observed, case: Case) -> Finding | None:
+    if seen.sent_text is not None and seen.received_text != seen.sent_text:
+        received, sent = _with_lf(seen.received_text), _with_lf(seen.sent_text)
+        if "\r" in seen.sent_text and first_difference(received, sent, BLANKS) is None:
+            in_json = case.dialect is not None and case.dialect.json_payload and case.doubt is None
+            # A data line cannot hold a CR (WHATWG HTML 9.2.6), so raw text has to become LF.
+            return (lesser if in_json else info)("CR and CRLF in the text arrive as LF", seen.note("CR became LF"))
     return _roundtrip(seen, "line breaks", ignored=BLANKS)
+
+
+def _with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @per_stream(

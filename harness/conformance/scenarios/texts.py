@@ -1,6 +1,6 @@
 """Texts that get lost or misread on the way. The mock streams them on request."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -15,6 +15,7 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "whitespace": (" ", "  ", "\t", " left", "right ", "  both  ", "\ttab\t", "none"),
     "unicode": (" café", " naïve", " straße", " 日本語", " да", " €", " 🌍", " 👩‍💻"),
     "newlines": (" one\n", "\n", "\n\n", " two\nthree", "\nfour", " five\n\nsix\n", " seven"),
+    "returns": (" one\r\n", "\r\n\r\n", " two\rthree", "\r", " four\n\rfive", " six"),
     "separators": (" a\u2028b", "\u2029", " c\u0085d", "\x0b", " e\x0cf", "g"),
     "big": (" " + "0123456789abcdef" * 6_400, " small"),
     "injection": (
@@ -27,12 +28,20 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
         '","done":true,"x":"',
     ),
 }
+# What it streams for `text=characters`: characters of 2, 3 and 4 bytes, alone and combined, then long runs of them.
+CHARACTERS: Final = (
+    " café", " straße", " да", " שלום", " €", " 日本語", " नमस्ते", " e\u0301", " 🌍", " 👩‍💻", " 🇩🇪", " ✈️", " 𝄞",
+    *(" " + "éüßñ" * 375, " " + "日本語字" * 250, " " + "🌍🚀🎉" * 250) * 16,
+)  # fmt: skip
+# Upstreams whose text stands on the data lines itself, where CR means the same as LF.
+RAW_TEXT: Final = ("raw-text", "event-text")
 MARKS: Final = tuple(f"--{kind}--" for kind in (*TEXTS, "end"))
 """The tokens between the texts: each text stands between two of them."""
 
 PARTS: Final = (
     Part("unicode", "tokens of several bytes a character"),
     Part("newlines", "tokens with line breaks"),
+    Part("returns", "tokens with CR and CRLF"),
     Part("whitespace", "tokens that begin, end or consist of white space"),
     Part("separators", "tokens with U+2028, U+2029, U+0085, VT and FF"),
     Part("injection", "tokens that look like event-stream fields"),
@@ -45,7 +54,32 @@ PARTS: Final = (
 def texts(run: ScenarioRunner) -> Iterator[Observed]:
     """One stream of all texts, observed once for each of them. It also ends at a length limit, for `length`."""
     keys: Keys = {"text": "everything", "tokens": len(MARKS) + sum(map(len, TEXTS.values())), "seed": 0}
-    whole = run.ask({**keys, "ttft": "1ms", "itl": "1ms", "finish": "length"})
+    whole = run.ask({**keys, "tokens_per_event": 1, "ttft": "1ms", "itl": "1ms", "finish": "length"})
     yield replace(whole, scenario="length")
+    first = 1  # the index of a kind's first token: a mark stands before each kind
     for (kind, pieces), marks in zip(TEXTS.items(), pairwise(MARKS), strict=True):
-        yield replace(whole, scenario=kind, expected_text="".join(pieces), marks=marks)
+        yield replace(whole, scenario=kind, expected_text=_sent(whole, pieces, first), marks=marks)
+        first += len(pieces) + 1
+
+
+@scenario("characters", "raw UTF-8, each byte of a character in a write of its own", mock=True)
+def characters(run: ScenarioRunner) -> Iterator[Observed]:
+    """The mock otherwise escapes every character beyond ASCII, so that a relay could not tear one apart."""
+    keys: Keys = {"text": "characters", "tokens": len(CHARACTERS), "seed": 0, "fault": "split-utf8-writes"}
+    seen = run.ask({**keys, "tokens_per_event": 1, "ttft": "1ms", "itl": "1ms"})
+    seen.expected_text = _sent(seen, CHARACTERS, 0)
+    yield seen
+
+
+def _sent(seen: Observed, pieces: Sequence[str], first: int) -> str | None:
+    """The text of `pieces`, which begin with token `first`, as far as the mock wrote it; None where it wrote nothing.
+
+    A limit on the length of the answer, which the endpoint may set, ends the stream early.
+    """
+    if seen.upstream is None:
+        return "".join(pieces)
+    written = pieces[: max(0, len(seen.upstream.token_ns) - first)]
+    text = "".join(written)
+    if seen.upstream.dialect in RAW_TEXT:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if written else None

@@ -343,6 +343,15 @@ add(
 )
 add("text.utf8-valid", "fail", Tape(scenario="unicode", body=b"data: caf\n\n", said="café", upstream=SEEN))
 add("text.utf8-valid", "inconclusive", Tape(scenario="unicode", body=b"data: caf\n\n", said="café"))
+add("text.utf8-valid", "fail", Tape(scenario="characters", body="data: \ufffd\n\n".encode(), said="é", upstream=SEEN))
+RETURNED = b'data: {"token":"one\\r\\ntwo\\rthree","done":true}\n\n'
+LF_ONLY = RETURNED.replace(b"\\r\\n", b"\\n").replace(b"\\r", b"\\n")
+for verdict, wire in (
+    ("pass", RETURNED), ("warn", LF_ONLY), ("fail", RETURNED.replace(b"\\r", b"")),
+    ("info", b"data: one\ndata: two\ndata: three\n\n"),  # a data line cannot hold a CR
+):  # fmt: skip
+    said = "one\r\ntwo\rthree"
+    add("text.newline-roundtrip", verdict, Tape(scenario="returns", body=wire, said=said, upstream=SEEN))
 # "data:" without its space takes the first space of a raw text: that is a defect of white space, and of no other kind.
 for check, scenario, said, wire in (
     ("text.utf8-valid", "unicode", " café naïve", "data: café\n\ndata: naïve\n\n"),
