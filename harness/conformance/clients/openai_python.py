@@ -60,12 +60,16 @@ def _gather_chat(client: "openai.OpenAI") -> Iterator[Message]:
 
 def _gather_response(client: "openai.OpenAI") -> Iterator[Message]:
     with client.responses.stream(model="replay", input="") as stream:
-        unfinished: Any = None
+        incomplete: Any = None
         for event in stream:
-            if event.type in ("response.incomplete", "response.failed"):
-                unfinished = event.response
-        # Without response.completed, get_final_response() raises: by design when the answer ends at max_output_tokens.
-        response: Any = unfinished or stream.get_final_response()
+            if event.type == "error":
+                raise ReportedError(f"the event error: {event.message}")
+            if event.type == "response.failed":
+                raise ReportedError(f"the event response.failed: {event.response.error}")
+            if event.type == "response.incomplete":
+                incomplete = event.response
+        # get_final_response() raises by design when the answer ends at max_output_tokens.
+        response: Any = incomplete or stream.get_final_response()
     for item in response.output:
         if item.type == "message":
             yield Message("".join(_text_of(part) for part in item.content), TEXT)

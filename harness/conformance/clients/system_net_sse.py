@@ -15,13 +15,19 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def _read(body: Body) -> Iterator[Message]:
+    for kind, data in events_of(body):
+        yield Message(data.decode("utf-8", "replace"), kind)
+
+
+def events_of(body: Body) -> Iterator[tuple[str, bytes]]:
+    """The type and the data of each event."""
     kind: str | None = None
     data: list[bytes] = []
     for number, raw in enumerate(any_lines(body, rest=False, hold_cr=True)):
         line = raw.removeprefix(_BOM) if number == 0 else raw
         if not line:
             if data:
-                yield Message(b"\n".join(data).decode("utf-8", "replace"), MESSAGE if kind is None else kind)
+                yield MESSAGE if kind is None else kind, b"\n".join(data)
                 kind, data = None, []
             continue
         name, _, value = line.partition(b":")

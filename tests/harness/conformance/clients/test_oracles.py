@@ -11,15 +11,18 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from streamgauge.conformance.clients import CLIENTS, system_net_sse
-from streamgauge.conformance.clients.base import Body, Client
+from streamgauge.conformance.clients import CLIENTS, openai_dotnet, system_net_sse
+from streamgauge.conformance.clients.base import TEXT, Body, Client
 from streamgauge.conformance.clients.running import Ending, How, run
 from tests.harness.conformance.clients.bodies import random_bodies
 from tests.harness.conformance.clients.corpus import BODIES
+from tests.harness.conformance.clients.dotnet_bodies import BODIES as DOTNET_BODIES
 
 NODE = os.environ.get("STREAMGAUGE_NODE_CLIENTS")
 ASPNET = os.environ.get("STREAMGAUGE_ASPNET")
@@ -77,3 +80,41 @@ def test_system_net_server_sent_events(size: int) -> None:
         real = [(row["event_type"], row["data"]) for row in rows if "event_type" in row]
         pieces = [body[at : at + size] for at in range(0, len(body), size)]
         assert emulated(system_net_sse.CLIENT, pieces) == (real, False)
+
+
+class _Replay(BaseHTTPRequestHandler):
+    """Answers every request with the server's body."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body: bytes = self.server.body  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.mark.skipif(not ASPNET, reason="STREAMGAUGE_ASPNET does not name the .NET programs")
+def test_openai_dotnet() -> None:
+    """The text of all updates, and whether the SDK raised. It is started anew for each body: a minute in all."""
+    assert ASPNET is not None
+    differing = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Replay) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        for name, body in DOTNET_BODIES.items():
+            server.body = body  # type: ignore[attr-defined]
+            command = [str(Path(ASPNET) / "run"), "clients", "openai", url, "Hi"]
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            real = ("".join(row.get("text") or "" for row in rows), "error" in rows[-1])
+            result = run(openai_dotnet.CLIENT, Body([body]), Ending.EOF)
+            text = "".join(message.data for message in result.messages if message.type == TEXT)
+            if (text, result.how is How.RAISED) != real:
+                differing.append((name, (text, result.error), rows))
+        server.shutdown()
+    assert differing == []
