@@ -77,6 +77,7 @@ class Upstream(NamedTuple):
     error_ns: int
     path: str | None = None
     dialect: str | None = None
+    head_ns: int | None = None
     arrivals_ns: tuple[int, ...] = ()
     written_bytes: int = 0
 

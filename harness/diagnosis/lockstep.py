@@ -6,8 +6,9 @@ threshold is how long to wait for a token. The amount released before the first 
 
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import uuid4
 
 from streamgauge.endpoint.client import StreamClient
@@ -61,12 +62,8 @@ class Lockstep(NamedTuple):
 
     @property
     def one_behind(self) -> bool:
-        """Each token arrived only with the release of the next.
-
-        It takes two late steps to see that: in a single one, a path that holds everything looks the same.
-        """
-        late = [step for step in self.log if step.timed_out]
-        return len(late) > 1 and all(step.seen == step.released - 1 for step in late)
+        """Each token arrived only with the release of the next."""
+        return is_one_behind(self.log)
 
     @property
     def first_burst(self) -> int | None:
@@ -82,6 +79,26 @@ class Lockstep(NamedTuple):
             return f"token {late.released} arrived only when token {late.released + 1} was released"
         released = f"{plural(late.released, 'token')} {'was' if late.released == 1 else 'were'} released"
         return f"{released}, but {late.seen} had arrived {STEP_TIMEOUT_S:.0f} s later"
+
+
+class Step(Protocol):
+    """One release, as `LockstepStep` has it."""
+
+    @property
+    def released(self) -> int: ...
+    @property
+    def seen(self) -> int: ...
+    @property
+    def timed_out(self) -> bool: ...
+
+
+def is_one_behind(steps: Iterable[Step]) -> bool:
+    """Whether each token arrived only with the release of the next.
+
+    It takes two late steps to see that: in a single one, a path that holds everything looks the same.
+    """
+    late = [step for step in steps if step.timed_out]
+    return len(late) > 1 and all(step.seen == step.released - 1 for step in late)
 
 
 def run_lockstep(
@@ -110,9 +127,14 @@ def play(
     stream_id: str,
     tokens: int,
     step_timeout_s: float = STEP_TIMEOUT_S,
+    *,
+    every: int = 1,
 ) -> Lockstep:
-    """Do the same as `run_lockstep`, with a request that already carries the directive."""
-    steps = [(step, step_timeout_s) for step in range(1, tokens + 1)]
+    """Do the same as `run_lockstep`, with a request that already carries the directive.
+
+    Releases `every` so many tokens in a step, where the mock writes so many at a time.
+    """
+    steps = [(step, step_timeout_s) for step in range(every, tokens + 1, every)]
     return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
 
 

@@ -7,13 +7,16 @@ from typing import Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
-from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
-from streamgauge.conformance.permissions import MOCK
-from streamgauge.conformance.registry import per_stream
+from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
+from streamgauge.conformance.permissions import MOCK, STREAM
+from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
+from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from streamgauge.conformance.wants import answer, stream
+from streamgauge.diagnosis.lockstep import is_one_behind
+from streamgauge.diagnosis.patterns import content_coding
 from streamgauge.units import MS, SECOND, show_bytes, show_ms
 
 MIN_EVENTS: Final = 10
@@ -22,6 +25,7 @@ BURST_NS: Final = 50 * MS
 BURST_SHARE: Final = 0.9
 MIN_ARRIVALS: Final = 5
 PACED_NS: Final = 20 * MS
+ALIKE: Final = 0.8  # of the arrivals without compression: as many as a compressor that is flushed leaves
 LONGER: Final = f"{MOCK}; or a prompt with a longer answer"
 
 
@@ -92,14 +96,13 @@ def _step_text(step: Release) -> str:
 )
 def no_one_behind(seen: Observed, _case: Case) -> Finding:
     late = [step for step in seen.steps if step.timed_out]
-    # If the newest token is missing in each of two steps, the server is one behind. A buffer would hold back more.
-    if len(late) > 1 and all(step.seen == step.released - 1 for step in late):
+    if is_one_behind(seen.steps):
         evidence = (seen.note(_step_text(step)) for step in late[:3])
         return unmet("each token arrives only when the next one is sent", *evidence)
     return met("no token waits for the next" if not late else "tokens are held back, but not until the next one")
 
 
-@per_stream(
+@whole_case(
     Requirement(
         "flush.incremental",
         MUST,
@@ -116,12 +119,34 @@ def no_one_behind(seen: Observed, _case: Case) -> Finding:
             " hop that holds tokens back."
         ),
     ),
-    scenarios=HAPPY,
-    wants=stream,
+    scenarios=(*HAPPY, "longer", "lockstep"),
     expected="content that arrives over time",
     broken_by=BrokenBy(fault="no-flush", mock="--itl 50ms"),
 )
-def incremental(seen: Observed, _case: Case) -> Finding | None:
+def incremental(case: Case) -> Finding:
+    """By the times of the longest answer there is; where they say too little, by lockstep."""
+    longer, ordinary = ([_over_time(seen) for seen in case.of(names) if seen.streams] for names in (("longer",), HAPPY))
+    for findings in (longer, ordinary):
+        if timed := [finding for finding in findings if finding.verdict is not Verdict.INCONCLUSIVE]:
+            return worst(timed, timed[0])
+    in_step = _by_lockstep(case)
+    return in_step or next(iter(longer + ordinary), inconclusive("no stream came", STREAM))
+
+
+def _by_lockstep(case: Case) -> Finding | None:
+    """An answer too short for its times to say anything: the order of releases and arrivals still does."""
+    played = next((seen for seen in case.of(("lockstep",)) if seen.steps and seen.upstream), None)
+    if played is None:
+        return None
+    if not any(step.timed_out for step in played.steps):
+        return met(f"the answer is short, and in lockstep each of {len(played.steps)} tokens arrived before the next")
+    if not any(step.seen for step in played.steps):
+        evidence = (played.note(_step_text(step)) for step in played.steps[:3])
+        return unmet("nothing arrived before the upstream had ended", *evidence)
+    return met("in lockstep tokens arrived before the upstream had ended")
+
+
+def _over_time(seen: Observed) -> Finding:
     times = _times(seen)
     capture = seen.transcript.capture
     if len(times) < MIN_EVENTS:
@@ -138,10 +163,10 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
         return unmet(f"{len(times):,} events came in {len(set(times))} bursts", evidence)
     if first > total / 2:
         return info(f"the first content came after {first / total:.0%} of the time", evidence)
-    return met(f"{len(set(times)):,} arrivals over {show_ms(times[-1] - times[0])}")
+    return met(f"{len(set(times)):,} arrivals over {show_ms(times[-1] - times[0])}", evidence)
 
 
-@per_stream(
+@whole_case(
     Requirement(
         "flush.compression-flushes",
         MUST,
@@ -156,23 +181,44 @@ def incremental(seen: Observed, _case: Case) -> Finding | None:
         breaks="Browsers always offer gzip and br, so a stream that works with curl hangs in them.",
         fix="Leave the stream uncompressed; where it must be compressed, do a sync flush after each event.",
     ),
-    scenarios=("gzip",),
-    wants=stream,
+    scenarios=("compressed", "lockstep", "gzip", *HAPPY),
     expected="each event flushed through the compressor",
+    broken_by=BrokenBy(fault="gzip-no-flush"),
 )
-def compression_flushes(seen: Observed, case: Case) -> Finding:
-    coding = (seen.head.get("content-encoding") or "identity").strip().lower() if seen.head else "identity"
-    if coding in ("", "identity"):
-        return not_applicable("the stream is not compressed")
+def compression_flushes(case: Case) -> Finding:
+    """By lockstep, a stream for each coding; without a mock by comparing a compressed stream with a plain one."""
+    played = [seen for seen in case.of(("compressed",)) if seen.streams and seen.steps and seen.upstream]
+    coded = [seen for seen in played if content_coding(seen.head)]
+    if not coded:
+        return not_applicable("no offered coding is used") if played else _fewer_arrivals(case)
+    if any(step.timed_out for seen in case.of(("lockstep",)) for step in seen.steps):
+        return inconclusive("tokens are held back without compression too (flush.lockstep)", "a path that passes them")
+    names = ", ".join(dict.fromkeys(content_coding(seen.head) or "" for seen in coded))
+    late = [seen for seen in coded if any(step.timed_out for step in seen.steps)]
+    if not late:
+        return met(f"lockstep under {names}: each token arrived before the next was released")
+    held = ", ".join(dict.fromkeys(content_coding(seen.head) or "" for seen in late))
+    steps = (seen.note(_step_text(step)) for seen in late for step in seen.steps if step.timed_out)
+    return unmet(f"the compressor holds tokens back under {held}: lockstep passes without it", *steps)
+
+
+def _fewer_arrivals(case: Case) -> Finding:
+    """A guess from arrival times: it fails only where the compressor leaves a fifth of the arrivals or fewer."""
+    seen = next((request for request in case.of(("gzip",)) if request.streams), None)
     plain = next((request for request in case.of(HAPPY) if request.streams), None)
-    arrivals, tokens = len(set(_times(seen))), len(_times(seen))
-    usual = len(set(_times(plain))) if plain is not None else 0
+    if seen is None or plain is None:
+        return inconclusive("no stream came that could be compared", MOCK)
+    if content_coding(seen.head) is None:
+        return not_applicable("the stream is not compressed")
+    arrivals, tokens, usual = len(set(_times(seen))), len(_times(seen)), len(set(_times(plain)))
     if usual < MIN_ARRIVALS:
         return inconclusive("the stream is too short, or arrives in bursts even without compression", LONGER)
     evidence = seen.note(f"{tokens:,} tokens in {arrivals} arrivals; {usual} arrivals without compression")
     if arrivals <= max(1, usual // 5):
         return unmet(f"the compressor holds tokens: {tokens:,} came in {arrivals} bursts", evidence)
-    return met(f"{tokens:,} tokens in {arrivals:,} arrivals")
+    if arrivals < ALIKE * min(usual, tokens):
+        return inconclusive(f"{tokens:,} tokens came in {arrivals} arrivals; {usual} without compression", MOCK)
+    return met(f"{tokens:,} tokens in {arrivals:,} arrivals", evidence)
 
 
 @per_stream(

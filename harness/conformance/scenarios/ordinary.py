@@ -11,11 +11,16 @@ from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.units import SECOND
 from streamgauge.wire import End
 
 HAPPY: Final = ("happy", "happy-2")
 # The endpoint's ordinary behaviour, so every rule of form applies to these.
 PLAIN: Final = (*HAPPY, "gzip")
+LONG_TOKENS: Final = 10
+LONG_NS: Final = 1 * SECOND  # below it, times do not tell a burst from a flow
+LONGER_PROMPT: Final = "Write the numbers from one to one hundred in words, one on each line, and nothing else."
+LONGER_TOKENS: Final = 300
 FOREIGN_ORIGIN: Final = "https://evil.example"
 
 
@@ -38,6 +43,31 @@ def gzip(run: ScenarioRunner) -> Iterator[Observed]:
         seen = run.ask(variant="Accept: */*", headers=headers)
     seen.offers_gzip = True
     yield seen
+
+
+@scenario(
+    "longer",
+    "an answer of some hundred words, where the times of the ordinary one say too little",
+    concurrency=Concurrency.ALONE,
+)
+def longer(run: ScenarioRunner) -> Iterator[Observed]:
+    """Only without a mock, whose streams are long enough."""
+    if run.mock is not None or run.happy is None or not run.happy.streams or _is_drawn_out(run.happy):
+        return
+    limit = LONGER_TOKENS if run.target.takes_limit else None
+    spec, stream_id = run.request(prompt=LONGER_PROMPT, max_tokens=limit)
+    yield run.observed(spec, stream_id, run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S))
+
+
+def _is_drawn_out(seen: Observed) -> bool:
+    """Whether its content came over at least half a second of an answer of one second.
+
+    A fast model writes a short answer within one burst, as a buffer would.
+    """
+    times = [seen.transcript.time_of(event) for event, _ in seen.transcript.tokens]
+    if len(times) < LONG_TOKENS:
+        return False
+    return times[-1] - seen.transcript.capture.start_ns >= LONG_NS and times[-1] - times[0] >= LONG_NS // 2
 
 
 @scenario("http10", "the same request as HTTP/1.0, without Accept")

@@ -31,6 +31,15 @@ def quiet_start(run: ScenarioRunner) -> Iterator[Observed]:
     yield _ask(run, silence_ns, {"tokens": 3, "itl": "5ms", "ttft": f"{silence_ns // MS}ms"})
 
 
+@idle("late-head", "an upstream that sends not even its head before the first token")
+def late_head(run: ScenarioRunner) -> Iterator[Observed]:
+    if run.asks_the_mock:  # its head is not an upstream's
+        return
+    silence_ns = _bounded(run, START)
+    keys: Keys = {"tokens": 3, "itl": "5ms", "ttft": f"{silence_ns // MS}ms", "fault": "late-head"}
+    yield _ask(run, silence_ns, keys)
+
+
 @idle("quiet-forever", "an upstream that stops for ever after 3 tokens")
 def quiet_forever(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None

@@ -1,6 +1,11 @@
 """Examples for termination, errors, cancel, flush, liveness and security."""
 
+import gzip
 import zlib
+from dataclasses import replace
+
+import brotli
+import zstandard
 
 from streamgauge.conformance.cases import Position, Release
 from streamgauge.diagnosis.cancellation import Upstream
@@ -177,25 +182,60 @@ add("flush.incremental", "fail", Tape(timed=((20.0, TOKEN * 20), (1500.0, TOKEN 
 add("flush.incremental", "info", paced(40, 20, first_ms=1000))
 add("flush.incremental", "inconclusive", paced(40, 1))
 add("flush.incremental", "inconclusive", paced(5, 500))
+# A short answer, by lockstep and by a longer one.
+add("flush.incremental", "pass", paced(40, 1), IN_STEP, position=Position.SANDWICH)
+add("flush.incremental", "pass", paced(5, 500), BEHIND, position=Position.SANDWICH)
+add("flush.incremental", "fail", paced(40, 1), HELD, position=Position.SANDWICH)
+add("flush.incremental", "fail", paced(40, 0, first_ms=1300), IN_STEP, position=Position.SANDWICH)
+add("flush.incremental", "pass", paced(5, 20), paced(300, 5, scenario="longer"))
+add("flush.incremental", "pass", paced(40, 0, first_ms=1300), paced(300, 5, scenario="longer"))
+add("flush.incremental", "fail", paced(40, 1), paced(300, 0, first_ms=1300, scenario="longer"))
+add("flush.incremental", "inconclusive", paced(40, 1), paced(40, 1, scenario="longer"))
 add("flush.burstiness", "info", paced(10, 30), position=Position.SANDWICH)
 add("flush.burstiness", "warn", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))), position=Position.SANDWICH)
 add("flush.burstiness", "info", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))))
 add("flush.burstiness", "inconclusive", paced(1, 30))
 
 
-def zipped(count: int, *, flush: bool) -> Tape:
-    """The same stream through a compressor that is flushed after each event, or only at the end."""
+GZIPPED = headers(content_encoding="gzip")
+
+
+def zipped(count: int, *, flush: bool = False, every: int = 1) -> Tape:
+    """The same stream through a compressor that is flushed after each event, after some, or only at the end."""
     compressor = zlib.compressobj(wbits=31)
     timed = []
     for n in range(count):
-        data = compressor.compress(TOKEN) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
+        data = compressor.compress(TOKEN) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush and n % every == 0 else b"")
         timed.append((20.0 + 30 * n, data))
     timed.append((20.0 + 30 * count, compressor.flush()))
-    told = headers(content_encoding="gzip")
-    return Tape(scenario="gzip", timed=tuple(pair for pair in timed if pair[1]), headers=told, offers_gzip=True)
+    return Tape(scenario="gzip", timed=tuple(pair for pair in timed if pair[1]), headers=GZIPPED, offers_gzip=True)
 
 
 add("flush.compression-flushes", "pass", paced(10, 30), zipped(10, flush=True))
+# Held, yet not in a fifth of the arrivals: only lockstep can tell.
+add("flush.compression-flushes", "inconclusive", paced(40, 30), zipped(40, flush=True, every=2))
+CODED = {
+    "gzip": gzip.compress(TOKEN), "br": brotli.compress(TOKEN), "zstd": zstandard.ZstdCompressor().compress(TOKEN),
+}  # fmt: skip
+
+
+def coded(coding: str, *steps: tuple[int, int, bool]) -> Tape:
+    fields = headers(content_encoding=coding)
+    return replace(stepped(*steps), scenario="compressed", variant=coding, headers=fields, body=CODED[coding])
+
+
+IN_STEP_CODED = coded("gzip", (1, 1, False), (2, 2, False))
+for coding in ("gzip", "br", "zstd"):
+    held_there = coded(coding, (1, 0, True), (2, 0, True))
+    add("flush.compression-flushes", "fail", IN_STEP, IN_STEP_CODED, held_there, position=Position.SANDWICH)
+    add("flush.compression-flushes", "inconclusive", HELD, held_there, position=Position.SANDWICH)
+BEHIND_CODED = coded("br", (1, 0, True), (2, 1, True))
+add("flush.compression-flushes", "fail", IN_STEP, BEHIND_CODED, position=Position.SANDWICH)
+add("flush.compression-flushes", "pass", IN_STEP, IN_STEP_CODED, position=Position.SANDWICH)
+UNCODED = replace(IN_STEP_CODED, headers=headers(), body=TOKEN)
+add("flush.compression-flushes", "not-applicable", IN_STEP, UNCODED, position=Position.SANDWICH)
+SAME = replace(UNCODED, headers=headers(content_encoding="identity"))
+add("flush.compression-flushes", "not-applicable", IN_STEP, SAME, position=Position.SANDWICH)
 add("flush.compression-flushes", "fail", paced(10, 30), zipped(10, flush=False))
 add("flush.compression-flushes", "inconclusive", paced(1, 30), zipped(10, flush=False))
 add("flush.compression-flushes", "not-applicable", paced(10, 30), Tape(scenario="gzip", body=TOKEN))

@@ -208,6 +208,8 @@ check = "flush.headers-early"
 add(check, "pass", asked("quiet-start", timed=((40_000.0, TOKEN + LAST),)))
 add(check, "warn", asked("quiet-start", timed=((40_000.0, TOKEN + LAST),), head_ms=40_000))
 add(check, "warn", asked("quiet-start", status=None, end=End.TIMEOUT, end_ms=50_000))
+add(check, "pass", asked("late-head", timed=((40_000.0, TOKEN + LAST),), head_ms=10_000))
+add(check, "warn", asked("late-head", timed=((40_000.0, TOKEN + LAST),), head_ms=40_000))
 add(check, "inconclusive", asked("quiet-start", TOKEN + LAST, upstream=None))
 
 check = "http.h2-no-connection-headers"

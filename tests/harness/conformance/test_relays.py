@@ -1,10 +1,15 @@
 """Relays between the mock and the check, each with one defect that only certain upstreams bring to light."""
 
-from collections.abc import AsyncIterable, Iterator, Sequence
+import zlib
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
 from streamgauge.conformance import run
+from streamgauge.conformance.permissions import Allowed
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient
@@ -12,9 +17,10 @@ from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.units import MS
 from tests.builders.shapes import HURRIED
 from tests.cases.programs import BlocksDecodedAlone
-from tests.cases.server import Relay, Writer
+from tests.cases.server import Relay, Request, Writer
 
 SIZES = (1, 3, 37, 1024, 4096, 65_536)
 
@@ -28,7 +34,8 @@ def mock() -> Iterator[MockServer]:
 def checked(mock: MockServer, url: str, patterns: Sequence[str]) -> dict[str, CheckResult]:
     """The results of some checks of a relay in front of the mock."""
     with StreamClient(read_timeout_s=10.0) as client, MockControl(mock.url) as control:
-        results = run.check(client, Target(url=url), select(patterns), mock=control, pace=HURRIED).results
+        checks = run.check(client, Target(url=url), select(patterns), mock=control, pace=HURRIED)
+    results = checks.results
     return {result.id: result for result in results}
 
 
@@ -91,7 +98,7 @@ def test_a_relay_that_makes_carriage_returns_line_feeds_is_warned(mock: MockServ
 
 def test_an_answer_that_the_endpoint_limits_is_compared_as_far_as_the_mock_wrote_it(mock: MockServer) -> None:
     class Limited(Relay):
-        async def respond(self, request, writer):  # type: ignore[no-untyped-def]
+        async def respond(self, request: Request, writer: Writer) -> None:
             request.raw = request.raw.replace(b'"stream": true', b'"stream": true, "max_tokens": 5')
             await super().respond(request, writer)
 
@@ -99,3 +106,116 @@ def test_an_answer_that_the_endpoint_limits_is_compared_as_far_as_the_mock_wrote
         found = checked(mock, url, ("text",))
 
     assert {name: result.actual for name, result in found.items() if result.verdict is Verdict.FAIL} == {}
+
+
+class Compressing(Relay):
+    """Compresses with one coding for clients that accept it, and flushes after every so many pieces (None: never)."""
+
+    def __init__(self, upstream: str, coding: str, every: int | None) -> None:
+        super().__init__(upstream)
+        self._coding, self._every = coding, every
+        self._accepted = False
+
+    async def respond(self, request: Request, writer: Writer) -> None:
+        self._accepted = self._coding in request.headers.get("accept-encoding", "")
+        head = writer.head
+
+        async def coded(status: str, media_type: str, body: bytes | None = None, *extra: str) -> None:
+            more = (f"Content-Encoding: {self._coding}",) if self._accepted and body is None else ()
+            await head(status, media_type, body, *extra, *more)
+
+        writer.head = coded  # type: ignore[method-assign,assignment]
+        await super().respond(request, writer)
+
+    async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+        if not self._accepted:
+            await super().relay(pieces, writer)
+            return
+        compress, flush, finish = CODERS[self._coding]()
+        number = 0
+        async for piece in pieces:
+            number += 1
+            data = compress(piece) + (flush() if self._every and number % self._every == 0 else b"")
+            if data:
+                await writer.send(data)
+        await writer.send(finish())
+
+
+def gzip_coder() -> tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]:
+    coder = zlib.compressobj(wbits=31)
+    return coder.compress, lambda: coder.flush(zlib.Z_SYNC_FLUSH), coder.flush
+
+
+def br_coder() -> tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]:
+    coder = brotli.Compressor()
+    return coder.process, coder.flush, coder.finish
+
+
+def zstd_coder() -> tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]:
+    coder = zstandard.ZstdCompressor().compressobj()
+    return coder.compress, lambda: coder.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), coder.flush
+
+
+CODERS: dict[str, Any] = {"gzip": gzip_coder, "br": br_coder, "zstd": zstd_coder}
+FLUSHES = "flush.compression-flushes"
+
+
+@pytest.mark.parametrize("coding", CODERS)
+@pytest.mark.parametrize("every", [None, 2, 3])
+def test_a_compressor_that_is_not_flushed_after_each_event_fails_in_lockstep(
+    mock: MockServer, coding: str, every: int | None
+) -> None:
+    with Compressing(mock.url, coding, every) as url:
+        found = checked(mock, url, (FLUSHES,))[FLUSHES]
+
+    assert (found.verdict, found.actual) == (
+        Verdict.FAIL, f"the compressor holds tokens back under {coding}: lockstep passes without it"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("coding", CODERS)
+def test_a_compressor_that_is_flushed_after_each_event_passes(mock: MockServer, coding: str) -> None:
+    with Compressing(mock.url, coding, 1) as url:
+        found = checked(mock, url, (FLUSHES,))[FLUSHES]
+
+    assert found.verdict is Verdict.PASS
+
+
+def test_a_relay_that_does_not_compress_has_no_compressor_to_flush(mock: MockServer) -> None:
+    with Relay(mock.url) as url:
+        assert checked(mock, url, (FLUSHES,))[FLUSHES].verdict is Verdict.NOT_APPLICABLE
+
+
+EARLY = "flush.headers-early"
+
+
+class HeadFirst(Relay):
+    """Sends its head before it asks its upstream."""
+
+    async def respond(self, request: Request, writer: Writer) -> None:
+        if not (isinstance(request.body, dict) and request.body.get("stream")):
+            await super().respond(request, writer)
+            return
+        head = writer.head
+        await head()
+
+        async def sent(*_: object) -> None:
+            pass
+
+        writer.head = sent  # type: ignore[method-assign,assignment]
+        await super().respond(request, writer)
+
+
+@pytest.mark.parametrize(("relay", "expected"), [(Relay, Verdict.WARN), (HeadFirst, Verdict.PASS)])
+def test_a_hop_that_holds_its_head_until_the_upstream_s_head_is_told(
+    mock: MockServer, relay: type[Relay], expected: Verdict
+) -> None:
+    """Both pass on an early head at once; only one of them sends a head while its upstream has sent none."""
+    pace = HURRIED._replace(heartbeat_s=0.3)
+    with relay(mock.url) as url, StreamClient() as client, MockControl(mock.url) as control:
+        allowed = Allowed(long_ns=1200 * MS)
+        checks = run.check(client, Target(url=url), select((EARLY,)), mock=control, pace=pace, allowed=allowed)
+    (found,) = checks.results
+
+    assert found.verdict is expected
+    assert "the upstream's came after 8" in found.actual or expected is Verdict.PASS
