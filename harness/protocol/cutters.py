@@ -4,14 +4,17 @@ import codecs
 from typing import Final, Protocol
 
 from streamgauge.errors import LimitExceeded
+from streamgauge.protocol.dialects.payload import object_of
 from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event, Interpreter, Lexer, Line
 from streamgauge.protocol.eventstream_fast import plain_events, plain_runs
 from streamgauge.protocol.transcript import Transcript
 
-# Google's front end writes the JSON error of a broken Gemini stream outside any event, pretty-printed over some lines.
-# These are the beginnings of its first line, and of its later lines.
+# Servers write the JSON error of a broken stream outside any event: Google's front end, pretty-printed over some lines
+# (Gemini), and many relays that copy a backend's answer. The beginnings of its first line, and of its later lines.
 _BARE_STARTS: Final = ((b"{",), (b" ", b"}"))
 _MOST_BARE_LINES: Final = 100
+_ERROR_FIELD: Final = b"error:"
+"""The beginning of a line with which some servers report an error. No standard has such a field; parsers drop it."""
 
 
 class Cutter(Protocol):
@@ -30,6 +33,7 @@ class SseCutter:
         self._transcript = transcript
         self._keep = keep
         self._bare: list[Line] = []  # lines of a JSON object outside of any event
+        self._error: Line | None = None  # the first `error` field
 
     def feed(self, data: bytes, read: int) -> list[Event]:
         if not self._keep:
@@ -45,6 +49,8 @@ class SseCutter:
                 self._transcript.comments += 1
             elif line.raw.startswith(_BARE_STARTS[bool(self._bare)]) and len(self._bare) < _MOST_BARE_LINES:
                 self._bare.append(line)
+            elif self._error is None and line.raw.startswith(_ERROR_FIELD) and not self._interpreter.pending:
+                self._error = line
             if event := self._interpreter.feed(line):
                 events.append(event)
         return events
@@ -59,16 +65,32 @@ class SseCutter:
         self._transcript.pending = self._lexer.finish(read)
         self._transcript.undispatched = self._interpreter.pending or self._transcript.pending is not None
         self._transcript.retry_ms = self._interpreter.retry_ms
-        dialect = self._transcript.dialect
-        return self._bare_error() if dialect is None or dialect.bare_errors else []
+        self._field_error()
+        return self._bare_error()
 
     def _bare_error(self) -> list[Event]:
-        if not self._bare:
+        """The object on bare lines: an event where the vendor documents it (Gemini), else only an `unframed_error`."""
+        transcript = self._transcript
+        lines = self._bare
+        if transcript.pending is not None and transcript.pending.raw.startswith(_BARE_STARTS[bool(lines)]):
+            lines = [*lines, transcript.pending]
+        if not lines:
             return []
-        first, last = self._bare[0], self._bare[-1]
-        text = b"\n".join(line.raw for line in self._bare).decode("utf-8", "replace")
-        self._transcript.bare = range(first.offset, last.end)
+        first, last = lines[0], lines[-1]
+        text = b"\n".join(line.raw for line in lines).decode("utf-8", "replace")
+        payload = object_of(text)
+        if payload and ("error" in payload or not transcript.events):
+            transcript.unframed_error = payload.get("error") or payload
+        if transcript.dialect is None or not transcript.dialect.bare_errors:
+            return []
+        transcript.bare = range(first.offset, last.end)
         return [Event("message", text, "", first.offset, last.end, last.read_index)]
+
+    def _field_error(self) -> None:
+        if self._error is not None:
+            text = self._error.value.decode("utf-8", "replace")
+            payload = object_of(text)
+            self._transcript.unframed_error = text if payload is None else payload.get("error") or payload
 
 
 class LineCutter:

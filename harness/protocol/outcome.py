@@ -23,6 +23,7 @@ class Outcome(StrEnum):
     HTTP_ERROR = "http_error"
     ERROR_EVENT = "error_event"
     TRUNCATED = "truncated"
+    EMPTY = "empty"
     PROTOCOL_ERROR = "protocol_error"
     CONNECT_ERROR = "connect_error"
     TIMEOUT = "timeout"
@@ -43,12 +44,14 @@ class Facts(NamedTuple):
     failure: str | None = None  # why the body could not be decoded, or which limit it exceeded
     is_stream: bool = True  # False when the body is not a stream of events, lines or text
     content_type: str | None = None
+    unreadable: str | None = None  # why a payload of the stream could not be read, and the payload
     has_token: bool = False
     has_finish: bool = False
     has_end_marker: bool = False
-    error: object = None  # the payload of the first error event
+    error: object = None  # the payload of the first error event, or the error of a JSON body that is not a stream
     has_error: bool = False
     end_marker: str | None = None  # the marker that the dialect prescribes; None: it ends at the end of the body
+    excerpt: str = ""  # what a body without any event begins with
     silent_ns: int = 0  # from the last content to the end of the exchange
     longest_gap_ns: int = 0  # between two tokens
 
@@ -140,6 +143,12 @@ RULES: Final = (
         lambda facts: facts.failure,
     ),
     Rule(
+        "a JSON error in place of a stream",
+        lambda facts: not facts.is_stream and facts.has_error,
+        Outcome.ERROR_EVENT,
+        lambda facts: f"a JSON error in place of a stream: {message_of(facts.error)}",
+    ),
+    Rule(
         "the body is not a stream",
         lambda facts: not facts.is_stream,
         Outcome.PROTOCOL_ERROR,
@@ -147,12 +156,19 @@ RULES: Final = (
     ),
     # The stream says itself how it went. An error counts even when an end marker follows it.
     Rule("an error event", lambda facts: facts.has_error, Outcome.ERROR_EVENT, lambda facts: message_of(facts.error)),
+    # Clients raise an exception at such a payload, or lose its text.
+    Rule(
+        "a payload cannot be read",
+        lambda facts: facts.unreadable is not None,
+        Outcome.PROTOCOL_ERROR,
+        lambda facts: f"a payload cannot be read: {facts.unreadable}",
+    ),
     # An end marker alone is not enough: many relays send one to hide that the upstream failed before its first token.
     Rule(
         "complete, but neither a token nor a finish reason",
         lambda facts: facts.end is End.COMPLETE and not facts.has_token and not facts.has_finish,
-        Outcome.TRUNCATED,
-        lambda _: "the stream ended without a single token",
+        Outcome.EMPTY,
+        lambda facts: "the stream ended without a single token" + (f": {facts.excerpt}" if facts.excerpt else ""),
     ),
     # With its end marker the content is complete. What the transport does afterwards is a matter for the checks.
     Rule(

@@ -14,7 +14,8 @@ from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutt
 from streamgauge.protocol.dialects import deltas_of
 from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
-from streamgauge.protocol.dialects.foreign import undecided
+from streamgauge.protocol.dialects.foreign import error_in, undecided
+from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Facts, outcome_of
@@ -27,6 +28,8 @@ MAX_KEPT_LINES: Final = 200_000
 # After so many payloads without a known shape, a provisional dialect is chosen: a caller who leaves at a token must not
 # wait for the end of the stream.
 _ENOUGH_EVIDENCE: Final = 3
+_MOST_BEGIN_BYTES: Final = 16 * 1024
+_MOST_QUOTED: Final = 100
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
 
@@ -49,6 +52,7 @@ class StreamReader:
         self._early: list[tuple[int, bytes]] = []
         self._first = b""
         self._format_known = False
+        self._begin = b""  # of the decoded body, while no event has come
         self._media = Media.SSE
         self._shapeless = 0  # events that are evidence of the dialect, while none is known
 
@@ -74,6 +78,8 @@ class StreamReader:
     def _feed_decoded(self, read: int, text: bytes) -> None:
         if self._keep:
             self._body.append(text)
+        if not self.transcript.events and len(self._begin) < _MOST_BEGIN_BYTES:
+            self._begin += text
         if not self._format_known:
             self._early.append((read, text))
             self._first = (self._first + text).lstrip(b"\r\n")
@@ -176,6 +182,7 @@ class StreamReader:
         transcript, capture, head = self.transcript, self.transcript.capture, self.transcript.capture.head
         signals = transcript.signals()
         error = first_of(signals, Kind.ERROR)
+        value = error.delta.value if error is not None else transcript.unframed_error or self._json_error()
         return Facts(
             end=capture.end,
             transport_detail=capture.detail,
@@ -189,11 +196,44 @@ class StreamReader:
             has_token=self.token_events > 0,
             has_finish=first_of(signals, Kind.FINISH) is not None,
             has_end_marker=first_of(signals, Kind.DONE) is not None,
-            error=None if error is None else error.delta.value,
-            has_error=error is not None,
+            error=value,
+            has_error=value is not None or error is not None,
+            unreadable=self._unreadable(signals),
+            excerpt="" if transcript.events else self._excerpt(),
             end_marker=None if transcript.dialect is None else transcript.dialect.terminal,
             **self._silence(),
         )
+
+    def _unreadable(self, signals: list[Found]) -> str | None:
+        """The first payload that the dialect cannot read, with the reason; None without one.
+
+        Only unnamed events count, and those with the name of this stream's tokens: an application may add events of
+        its own, whose data need not be JSON. Empty data is a heartbeat.
+        """
+        transcript, events = self.transcript, self.transcript.events
+        failed = [found for found in signals if found.delta.kind is Kind.META and isinstance(found.delta.value, str)]
+        if not failed:
+            return None
+        ours = {"message", "line", *(event.type for event, _ in transcript.tokens)}
+        for index, delta in failed:
+            if events[index].type in ours and events[index].data.strip():
+                return f"{delta.value}: {quoted(events[index].data)}"
+        return None
+
+    def _json_error(self) -> object:
+        """The error of a JSON body with status 200 that came in place of a stream; None without one."""
+        head = self.transcript.capture.head
+        if head is None or head.status != 200 or self._cutter is not None:
+            return None
+        text = self._begin.decode("utf-8", "replace")
+        error = error_in(Event("message", text, "", 0, len(text), 0), decode(text))
+        return None if error is None else error.value
+
+    def _excerpt(self) -> str:
+        """How a body without any event begins, comments left out; empty where nothing else came."""
+        lines = self._begin.decode("utf-8", "replace").splitlines()
+        text = "\n".join(line for line in lines if line.strip() and not line.startswith(":"))
+        return quoted(text) if text else ""
 
     def _silence(self) -> dict[str, int]:
         """The times of `Facts`. A stream that ended by itself needs none, and most do."""
@@ -248,6 +288,11 @@ class StreamReader:
         except LimitExceeded as error:
             self._failure = str(error)
         return True
+
+
+def quoted(text: str) -> str:
+    """The beginning of a text, for the detail of an outcome."""
+    return repr(text[:_MOST_QUOTED]) + ("..." if len(text) > _MOST_QUOTED else "")
 
 
 def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:

@@ -32,7 +32,8 @@ class Transcript:
 
     `pending` is the line that the end of the body left without terminator, `undispatched` whether fields were left
     without the blank line that dispatches them. `bare` is the range of the body with an error that the dialect's
-    vendor writes outside of any event (Gemini).
+    vendor writes outside of any event (Gemini). `unframed_error` is the payload of any error outside of events: in JSON
+    on bare lines or in an `error` field.
     """
 
     capture: Capture
@@ -47,6 +48,7 @@ class Transcript:
     pending: Line | None = None
     undispatched: bool = False
     bare: range | None = None
+    unframed_error: object = None
     events: list[Event] = field(default_factory=list)
     deltas: list[Found] = field(default_factory=list)
     comments: int = 0

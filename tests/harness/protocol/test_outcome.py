@@ -36,12 +36,22 @@ EXAMPLES = (
     (OK._replace(status=503, reason="Busy", failure="gzip"), Outcome.HTTP_ERROR, "HTTP 503 Busy"),
     (OK._replace(failure="not gzip", is_stream=False), Outcome.PROTOCOL_ERROR, "not gzip"),
     (
-        OK._replace(is_stream=False, content_type="text/html", has_error=True),
+        OK._replace(is_stream=False, content_type="application/json", has_error=True, error={"message": "no model"}),
+        Outcome.ERROR_EVENT,
+        "a JSON error in place of a stream: no model",
+    ),
+    (
+        OK._replace(is_stream=False, content_type="text/html", unreadable="not JSON: 'x'"),
         Outcome.PROTOCOL_ERROR,
         "Content-Type 'text/html' and the body is not an event stream",
     ),
     (OK._replace(has_error=True, error={"message": "boom"}), Outcome.ERROR_EVENT, "boom"),
-    (OK._replace(has_token=False), Outcome.TRUNCATED, "the stream ended without a single token"),
+    (
+        OK._replace(unreadable="not JSON: 'x'", has_token=False),
+        Outcome.PROTOCOL_ERROR,
+        "a payload cannot be read: not JSON: 'x'",
+    ),
+    (OK._replace(has_token=False), Outcome.EMPTY, "the stream ended without a single token"),
     (OK, Outcome.OK, None),
     (OK._replace(end=End.RESET, transport_detail="reset"), Outcome.OK, "after the end marker: reset"),
     (

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Media
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
 from streamgauge.protocol.reader_fast import by_read
@@ -31,7 +32,7 @@ def test_a_stream_with_its_end_marker_is_ok() -> None:
 
 @pytest.mark.parametrize("body", [LAST, b"data: [DONE]\n\n"])
 def test_an_end_marker_without_a_token_is_not_a_success(body: bytes) -> None:
-    assert stream(body).outcome is Outcome.TRUNCATED
+    assert stream(body).outcome is Outcome.EMPTY
 
 
 def test_a_finish_reason_explains_an_answer_without_a_token() -> None:
@@ -109,14 +110,14 @@ def test_a_reset_before_the_end_marker_is_truncated() -> None:
     assert read([(0, CHUNKED + chunk(TOKEN))], End.RESET).outcome is Outcome.TRUNCATED
 
 
-def test_an_empty_event_stream_is_truncated() -> None:
+def test_an_event_stream_without_a_token_is_empty() -> None:
     transcript = stream()
-    assert (transcript.outcome, transcript.detail) == (Outcome.TRUNCATED, "the stream ended without a single token")
+    assert (transcript.outcome, transcript.detail) == (Outcome.EMPTY, "the stream ended without a single token")
 
 
 def test_comments_alone_are_not_tokens() -> None:
     transcript = stream(b": ping\n\n", b": ping\n\n")
-    assert transcript.outcome is Outcome.TRUNCATED
+    assert (transcript.outcome, transcript.detail) == (Outcome.EMPTY, "the stream ended without a single token")
     assert transcript.comments == 2
 
 
@@ -169,7 +170,7 @@ def test_an_event_stream_under_a_wrong_label_is_read_however_it_is_cut(media: st
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>\ndata: x\n\n</html>", b'{"error":"x"}', b"dat", b"\n\n", b"\xef\xbb", b"events"]
+    "body", [b"<html>\ndata: x\n\n</html>", b'{"text":"x"}', b"dat", b"\n\n", b"\xef\xbb", b"events"]
 )
 def test_a_body_that_is_not_an_event_stream_is_a_protocol_error_however_it_is_cut(body: bytes) -> None:
     for name, pieces in chunkings(body):
@@ -180,7 +181,9 @@ def test_a_body_that_is_not_an_event_stream_is_a_protocol_error_however_it_is_cu
 
 
 def test_html_under_the_right_label_is_a_stream_without_tokens() -> None:
-    assert stream(b"<html>\n\n</html>\n").outcome is Outcome.TRUNCATED
+    transcript = stream(b"<html>\n\n</html>\n")
+    assert transcript.outcome is Outcome.EMPTY
+    assert transcript.detail == "the stream ended without a single token: '<html>\\n</html>'"
 
 
 def test_an_sse_dialect_that_was_asked_for_does_not_make_html_a_stream() -> None:
@@ -362,3 +365,82 @@ def test_two_broken_chunks_are_not_taken_for_whole_ones() -> None:
     broken = [b'data: {"choices":[{"delta":{"content":"a\n\n', b'data: b"}}]}\n\n']
     transcript = interpret(play([(0, SSE_HEAD), (1, chat(content="x")), *((2, piece) for piece in broken * 8)]))
     assert transcript.text == "x"
+
+
+# Errors without an event, and payloads that cannot be read
+
+CHAT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+CHAT_DONE = b"data: [DONE]\n\n"
+PRETTY = b'{\n  "error": {\n    "message": "boom",\n    "code": 500\n  }\n}'
+
+
+@pytest.mark.parametrize("name", [None, *(dialect.name for dialect in dialects.DIALECTS if dialect.media is Media.SSE)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        b'{"error":{"message":"boom","code":400}}',
+        b'{"error":{"message":"boom"}}\n\n',
+        PRETTY,
+        PRETTY + b"\n",
+        b'error: {"message": "boom"}\n\n',
+        b"error: boom\n",
+        b'{"detail":"boom"}\n',
+    ],
+)
+def test_an_error_without_an_event_is_an_error_in_every_dialect(name: str | None, error: bytes) -> None:
+    transcript = stream(error, dialect=dialects.by_name(name) if name else None)
+    assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, "boom")
+    assert transcript.tokens == []
+
+
+@pytest.mark.parametrize("error", [b'{"error":{"message":"boom"}}\n', PRETTY, b"error: boom\n\n"])
+@pytest.mark.parametrize("tail", [b"", CHAT_DONE])
+def test_an_error_without_an_event_behind_tokens_is_an_error(error: bytes, tail: bytes) -> None:
+    transcript = stream(CHAT, CHAT, error + b"\n" * bool(tail), tail)
+    assert (transcript.outcome, transcript.detail, transcript.text) == (Outcome.ERROR_EVENT, "boom", "aa")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"detail":"x"}\n\n',  # it does not call itself an error, and tokens came
+        b"data: a\nerror: x\n\n",  # in an event: the model's text, with a line end that was not escaped
+        b"errors: x\n\n",
+        b": error: x\n\n",
+    ],
+)
+def test_other_lines_outside_of_events_are_not_errors(line: bytes) -> None:
+    transcript = stream(b"data: hello\n\n", line, CHAT_DONE, dialect=dialects.by_name("raw-text"))
+    assert transcript.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/html"])
+@pytest.mark.parametrize("name", [None, "openai-chat"])
+def test_a_json_error_in_place_of_a_stream_is_an_error(media: str, name: str | None) -> None:
+    for way, pieces in chunkings(b'{"error":{"message":"no model"}}'):
+        tape = [(0, head(f"Content-Type: {media}")), *((MS, piece) for piece in pieces)]
+        transcript = read(tape, dialect=dialects.by_name(name) if name else None)
+        assert transcript.detail == "a JSON error in place of a stream: no model", way
+        assert (transcript.outcome, transcript.is_stream) == (Outcome.ERROR_EVENT, False), way
+
+
+def test_an_event_that_a_heartbeat_has_cut_is_a_payload_that_cannot_be_read() -> None:
+    transcript = stream(CHAT, CHAT[:40], b": heartbeat\n\n", CHAT[40:], CHAT, CHAT_DONE)
+    assert transcript.outcome is Outcome.PROTOCOL_ERROR
+    assert (transcript.detail or "").startswith("a payload cannot be read: not JSON: ")
+    assert '\'{"object":"chat.completion.chunk' in (transcript.detail or "")
+    assert transcript.text == "aa"
+
+
+def test_the_payload_is_quoted_only_in_part() -> None:
+    transcript = stream(CHAT, b"data: {" + b"x" * 5000 + b"\n\n", CHAT_DONE)
+    assert len(transcript.detail or "") < 250
+
+
+@pytest.mark.parametrize("event", [b"data: \n\n", b"event: status\ndata: searching\n\n", b"event: ping\ndata: now\n\n"])
+def test_a_heartbeat_or_an_event_of_the_application_need_not_be_json(event: bytes) -> None:
+    assert stream(CHAT, event, CHAT, CHAT_DONE).outcome is Outcome.OK
+
+
+def test_an_error_event_says_more_than_a_payload_that_cannot_be_read() -> None:
+    assert stream(CHAT, b"data: {x\n\n", b'data: {"error":{"message":"boom"}}\n\n').detail == "boom"
