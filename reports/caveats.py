@@ -8,7 +8,7 @@ from streamgauge.metrics.histogram import RELATIVE_ERROR
 from streamgauge.metrics.metric import PerStream
 from streamgauge.metrics.summary import Summary
 from streamgauge.reports.load import Run
-from streamgauge.reports.text import clean, percent
+from streamgauge.reports.text import clean, ms, percent
 from streamgauge.rundir.runs import SCHEMA
 from streamgauge.units import plural
 
@@ -81,6 +81,12 @@ def _timing(summary: Summary) -> list[str]:
         lines.append(
             f"{plural(summary.unstamped_reads, 'read')} had no kernel stamp. The client's own time is used instead; "
             "it can only be later."
+        )
+    if summary.ttft_ms is not None and summary.longest_cut_wait_ms is not None:
+        lines.append(
+            f"{plural(summary.ttft_ms.cut, 'stream')} had no token when cut, after up to "
+            f"{ms(summary.longest_cut_wait_ms)}. These waits are no values, but they count as lower bounds: ttft "
+            "percentiles are those of Kaplan and Meier, and ≥ marks a figure that may be larger. --drain cuts fewer."
         )
     lines.append(
         "Percentiles are exact: nearest rank over all streams, each a value that was measured. Pooled percentiles "

@@ -134,6 +134,8 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
     if run.manifest and run.manifest.open_loop and run.manifest.open_loop.closed:
         findings.append(HeadlineFinding(Level.WARN, "the open loop became a closed loop: see the caveats"))
+    if (serial := run.one_at_a_time) is not None:
+        findings.append(HeadlineFinding(Level.WARN, serial.says))
     if summary is None:
         return findings
     total = sum(summary.streams.values())
@@ -145,13 +147,13 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
     if summary.slos and summary.goodput is not None:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
-        findings.append(
-            HeadlineFinding(level, f"goodput is {percent(summary.goodput)} for {clean('; '.join(summary.slos))}")
-        )
+        findings.append(HeadlineFinding(level, f"goodput is {_goodput(summary)} for {clean('; '.join(summary.slos))}"))
     unmet = [result for result in summary.slo_results if result.verdict is not SloVerdict.MET]
     for result in unmet:
-        found = f"missed: measured {clean(result.measured)}" if result.measured else "could not be judged: no data"
-        findings.append(HeadlineFinding(Level.BAD, f"objective {clean(result.slo)} {found}"))
+        measured = f": measured {clean(result.measured)}" if result.measured else ""
+        why = f" ({clean(result.reason)})" if result.reason else ""
+        level = Level.BAD if result.verdict is SloVerdict.MISSED else Level.WARN
+        findings.append(HeadlineFinding(level, f"objective {clean(result.slo)} {result.verdict.value}{measured}{why}"))
     if summary.slo_results and not unmet:
         findings.append(HeadlineFinding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
     if summary.stalls:
@@ -195,7 +197,7 @@ def _diagnosis(run: Run) -> list[HeadlineFinding]:
 
 
 def _of(dist: Distribution | None, field: str) -> str:
-    return ms(getattr(dist, field)) if dist else ABSENT
+    return dist.sign(field) + ms(getattr(dist, field)) if dist else ABSENT
 
 
 def _load_tiles(summary: Summary | None) -> list[Tile]:
@@ -213,8 +215,14 @@ def _load_tiles(summary: Summary | None) -> list[Tile]:
         Tile("load", "ITL p99", _of(itl, "p99"), f"longest {_of(itl, 'max')}"),
         Tile("load", "Tokens/s", number(summary.output_tokens_per_s), _tokens(summary)),
         Tile("load", "Failed streams", f"{failed:,} of {total:,}", ended, Level.BAD if failed else Level.GOOD),
-        Tile("load", "Goodput", percent(summary.goodput), slos),
+        Tile("load", "Goodput", _goodput(summary), slos),
     ]
+
+
+def _goodput(summary: Summary) -> str:
+    if summary.goodput_at_most is None or summary.goodput_at_most == summary.goodput:
+        return percent(summary.goodput)
+    return f"{percent(summary.goodput)} to {percent(summary.goodput_at_most)}"
 
 
 def _tokens(summary: Summary) -> str:

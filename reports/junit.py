@@ -48,18 +48,19 @@ def _document(suites: Sequence[ET.Element]) -> str:
 
 
 def _slos(slos: Sequence[SloResult]) -> ET.Element:
-    """No data is an error, not a pass."""
+    """An undecided objective is an error, not a pass."""
     suite = ET.Element("testsuite", name="streamgauge.slo")
-    kinds = {SloVerdict.MISSED: "failure", SloVerdict.NO_DATA: "error"}
+    kinds = {SloVerdict.MISSED: "failure", SloVerdict.UNDECIDED: "error"}
     for one in slos:
         case = ET.SubElement(suite, "testcase", classname="streamgauge.slo", name=clean(one.slo), time="0")
-        measured = f"measured {one.measured}" if one.measured else "no data"
+        measured = [f"measured {one.measured}"] if one.measured else []
+        message = clean("; ".join([one.verdict.value, *measured, *([one.reason] if one.reason else [])]))
         if kind := kinds.get(one.verdict):
-            ET.SubElement(case, kind, message=clean(measured), type=one.verdict.value)
+            ET.SubElement(case, kind, message=message, type=one.verdict.value)
         else:
-            ET.SubElement(case, "system-out").text = clean(measured)
-    missed, without = (sum(one.verdict is kind for one in slos) for kind in (SloVerdict.MISSED, SloVerdict.NO_DATA))
-    suite.attrib |= _tally(len(slos), missed, without, 0)
+            ET.SubElement(case, "system-out").text = message
+    missed, undecided = (sum(one.verdict is kind for one in slos) for kind in kinds)
+    suite.attrib |= _tally(len(slos), missed, undecided, 0)
     return suite
 
 

@@ -8,6 +8,7 @@ from streamgauge.conformance.result import ChecksFile
 from streamgauge.diagnosis.cancellation import CancellationFile
 from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.errors import UsageError
+from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.slo import SloResult, parse_slo
 from streamgauge.metrics.summary import Summary
@@ -35,6 +36,14 @@ class Run:
     def slos(self) -> list[SloResult]:
         """The verdict on each objective."""
         return self.summary.slo_results if self.summary else []
+
+    @property
+    def one_at_a_time(self) -> OneAtATime | None:
+        """The finding that the endpoint serves one stream at a time."""
+        if not self.recomputed or self.streams is None:
+            return self.manifest.one_at_a_time if self.manifest else None
+        alone = self.manifest.alone if self.manifest else None
+        return self.streams.totals.intervals.one_at_a_time(alone.ttft_ns if alone else None)
 
     @property
     def target(self) -> str:
@@ -73,7 +82,7 @@ def load(directory: Path) -> Run:
         raise UsageError(f"{directory} is a file, not a run directory", _HINT)
     manifest = runs.read_file(directory / runs.RUN, RunFile)
     slos, unread = _objectives(manifest)
-    streams = collect(directory, slos)
+    streams = collect(directory, slos, manifest.dialect_doubt if manifest else None)
     summary = manifest.summary if manifest else None
     recomputed = summary is None and streams is not None and streams.count > 0
     if recomputed and streams is not None:

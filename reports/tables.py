@@ -7,7 +7,7 @@ import pandas as pd
 
 from streamgauge.metrics.calibration import beyond, calibration_lines
 from streamgauge.metrics.definitions import LATENCIES, METRICS, OF_RUN
-from streamgauge.metrics.distributions import Distribution, distribution
+from streamgauge.metrics.distributions import FIGURES, Distribution, distribution
 from streamgauge.metrics.metric import Unit
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
@@ -34,9 +34,14 @@ def distributions(summary: Summary) -> Table:
         dist: Distribution | None = getattr(summary, metric.field)
         if dist is None and metric.only_if_present:
             continue
-        cells = [ms_cell(getattr(dist, part) if dist else None) for part in ("mean", "p50", "p90", "p95", "p99", "max")]
-        rows.append([metric.name, *cells, f"{dist.count:,}" if dist else ABSENT])
-    return Table(["ms", "mean", "p50", "p90", "p95", "p99", "max", "count"], rows, 7)
+        cells = [_figure(dist, figure) for figure in FIGURES]
+        counts = [f"{dist.count:,}", f"{dist.cut:,}"] if dist else [ABSENT, ABSENT]
+        rows.append([metric.name, *cells, *counts])
+    return Table(["ms", *FIGURES, "count", "cut"], rows, 8)
+
+
+def _figure(dist: Distribution | None, figure: str) -> str:
+    return ABSENT if dist is None else dist.sign(figure) + ms_cell(getattr(dist, figure))
 
 
 def truth(run: Run) -> Table | None:
@@ -49,7 +54,9 @@ def truth(run: Run) -> Table | None:
         for name, dist in (
             ("ttft, reported", found.ttft_ms),
             ("ttft, true", found.true_ttft_ms),
-            ("ttft error, stream by stream", found.ttft_error_ms),
+            ("ttft error of this client, stream by stream", found.ttft_error_ms)
+            if found.direct
+            else ("ttft added by the path, stream by stream", found.ttft_added_ms),
             ("itl, reported", found.itl_ms),
             ("itl, true", found.true_itl_ms),
         )
@@ -72,7 +79,9 @@ def open_loop(run: Run) -> Table | None:
             ["dropped: never started", f"{found.dropped:,}"],
             ["planned rate", ABSENT if found.planned_per_s is None else f"{found.planned_per_s:,.2f}/s"],
             ["achieved rate", ABSENT if found.achieved_per_s is None else f"{found.achieved_per_s:,.2f}/s"],
-            ["streams open at most", number(found.max_streams)],
+            ["late because as many streams as --max-streams allows were open", f"{found.held_back:,}"],
+            ["most streams open at once", f"{found.most_open:,}"],
+            ["limit of open streams (--max-streams)", number(found.max_streams)],
         ],
         1,
     )
@@ -102,7 +111,10 @@ def slos(run: Run) -> Table | None:
     """Each objective, its verdict, and the measured value."""
     if not run.slos:
         return None
-    rows = [[result.slo, result.verdict.value, result.measured or ABSENT] for result in run.slos]
+    rows = [
+        [result.slo, result.verdict.value + (f": {result.reason}" if result.reason else ""), result.measured or ABSENT]
+        for result in run.slos
+    ]
     return Table(["objective", "verdict", "measured"], rows, 1)
 
 
@@ -133,6 +145,9 @@ def rates(summary: Summary) -> Table:
             ["tokens counted from", summary.tokens_source or ABSENT],
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
             *([metric.title, _of_run(metric.unit, getattr(summary, metric.field))] for metric in OF_RUN),
+            ["goodput at most: with every undecided stream", percent(summary.goodput_at_most)],
+            ["undecided streams: cut before they met or missed the objectives", f"{summary.undecided_streams:,}"],
+            ["longest wait for a first token that was cut, ms", ms_cell(summary.longest_cut_wait_ms)],
             ["objectives", "; ".join(summary.slos) or ABSENT],
             ["streams of the warm-up, left out", f"{summary.warmup_streams:,}"],
         ],

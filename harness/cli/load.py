@@ -100,7 +100,7 @@ def load(
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, or
-    an SLO had no data, 130 interrupted. A run that ends early keeps and reports what it has measured.
+    an SLO is undecided, 130 interrupted. A run that ends early keeps and reports what it has measured.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)

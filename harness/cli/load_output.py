@@ -14,6 +14,7 @@ from streamgauge.cli.load_tables import (
     print_abandonment,
     print_failures,
     print_floor,
+    print_one_at_a_time,
     print_open_loop,
     print_summary,
     print_truth,
@@ -55,6 +56,8 @@ def print_result(result: LoadResult) -> None:
     """The figures to standard output, clocks and caveats to standard error."""
     run = result.run
     print_summary(result.summary, run.reader)
+    if run.one_at_a_time is not None:
+        print_one_at_a_time(run.one_at_a_time)
     print_failures(result.totals.failures + result.totals.remarks)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)

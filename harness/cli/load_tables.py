@@ -12,11 +12,12 @@ from streamgauge.diagnosis.abandonment import Abandonment
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.calibration import Calibration, beyond, calibration_lines
 from streamgauge.metrics.comparison import Comparison
+from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.definitions import LATENCIES
-from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.distributions import FIGURES, Distribution
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
-from streamgauge.units import SECOND
+from streamgauge.units import MS, SECOND, plural, show_ms
 
 _FAILURES: Final = 3
 _DETAIL: Final = 200
@@ -68,14 +69,14 @@ def _cells(summary: Summary) -> list[str]:
 
 
 def _ms(values: Distribution | None, name: str) -> str:
-    return "-" if values is None else f"{getattr(values, name):.1f} ms"
+    return "-" if values is None else f"{values.sign(name)}{getattr(values, name):.1f} ms"
 
 
 def print_summary(summary: Summary, reader: str | None = None) -> None:
     """The latencies, outcomes, throughput, goodput, validity and objectives of a run; `reader` is what read it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("ms")
-    for name in ("mean", "p50", "p90", "p95", "p99", "max", "count"):
+    for name in (*FIGURES, "count", "cut"):
         table.add_column(name, justify="right")
     for metric in LATENCIES:
         values: Distribution | None = getattr(summary, metric.field)
@@ -84,8 +85,8 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
         if values is None:
             table.add_row(metric.name, *["-"] * 7)
         else:
-            cells = [f"{getattr(values, column):,.2f}" for column in ("mean", "p50", "p90", "p95", "p99", "max")]
-            table.add_row(metric.name, *cells, f"{values.count:,}")
+            cells = [f"{values.sign(figure)}{getattr(values, figure):,.2f}" for figure in FIGURES]
+            table.add_row(metric.name, *cells, f"{values.count:,}", f"{values.cut:,}" if values.cut else "")
     out.print(table)
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.streams.items()))
     rate = f"{summary.output_tokens_per_s:,.1f} tokens/s" if summary.output_tokens_per_s else "-"
@@ -97,7 +98,8 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     rows = [
         ("streams", outcomes or "none"),
         ("throughput", f"{rate} over {summary.window_s:.1f} s"),
-        ("goodput", "-" if summary.goodput is None else f"{summary.goodput:.1%} of streams ({objectives})"),
+        *_cut(summary),
+        ("goodput", f"{_goodput(summary)} ({objectives})"),
         ("validity", f"[{colour}]{summary.validity.verdict}[/{colour}] {reasons}"),
     ]
     if reader is not None:
@@ -107,6 +109,32 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     if summary.slo_results:
         out.print()
         out.print(slo_table(summary.slo_results))
+
+
+def _cut(summary: Summary) -> list[tuple[str, str]]:
+    """How many waits for a first token were cut, and the longest of them."""
+    if summary.longest_cut_wait_ms is None or summary.ttft_ms is None:
+        return []
+    streams = plural(summary.ttft_ms.cut, "stream")
+    longest = show_ms(round(summary.longest_cut_wait_ms * MS))
+    return [
+        ("cut waits", f"{streams} without a token when cut, after up to {longest}: lower bounds in ttft and goodput")
+    ]
+
+
+def _goodput(summary: Summary) -> str:
+    if summary.goodput is None:
+        return "-"
+    open_above = summary.goodput_at_most is not None and summary.goodput_at_most > summary.goodput
+    shown = f"{summary.goodput:.1%}" + (f" to {summary.goodput_at_most:.1%}" if open_above else "") + " of streams"
+    return shown + (
+        f", {plural(summary.undecided_streams, 'cut stream')} undecided" if summary.undecided_streams else ""
+    )
+
+
+def print_one_at_a_time(found: OneAtATime) -> None:
+    """The finding that the endpoint serves one stream at a time."""
+    out.print(f"\n[yellow]{safe(found.says)}[/yellow]")
 
 
 def print_failures(failures: Counter[Failure]) -> None:
@@ -127,11 +155,12 @@ def print_open_loop(found: OpenLoop) -> None:
     """How many of the planned arrivals started, started late, or never started."""
     rates = "" if found.achieved_per_s is None else f", {found.achieved_per_s:,.1f}/s of {found.planned_per_s:,.1f}/s"
     line = f"{found.started:,} of {found.planned:,} arrivals started{rates}; "
-    line += f"{found.late:,} late, {found.dropped:,} dropped"
+    line += f"{found.late:,} late, {found.dropped:,} dropped; at most {plural(found.most_open, 'stream')} open at once"
     out.print(facts([("open loop", line)]))
     if found.closed:
         out.print(
-            f"[yellow]the open loop became a closed loop[/yellow] at {found.max_streams:,} streams (--max-streams)"
+            f"[yellow]the open loop became a closed loop[/yellow]: {found.most_open:,} streams were open, as many as "
+            "--max-streams allows"
         )
 
 
@@ -152,16 +181,18 @@ def print_abandonment(found: Abandonment) -> None:
 
 
 def print_truth(truth: Comparison) -> None:
-    """Reported minus true latencies, in one line."""
+    """Reported minus true latencies, in one line: this client's error, or the time that the path adds."""
     out.print()
-    if truth.ttft_error_ms is None:
-        out.print("The mock's ledger has none of these streams. Is the mock the endpoint's upstream?")
+    difference = truth.ttft_error_ms or truth.ttft_added_ms
+    if difference is None:
+        out.print("[red]The mock's ledger has none of these streams:[/red] nothing could be compared with it.")
         return
-    error = truth.ttft_error_ms
-    line = f"TTFT reported - true: p50 {error.p50:+.2f} ms, p99 {error.p99:+.2f} ms over {truth.streams:,} streams"
+    label, what = ("against the ledger", " reported - true") if truth.direct else ("added by the path", "")
+    line = f"TTFT{what}: p50 {difference.p50:+.2f} ms, p99 {difference.p99:+.2f} ms over {truth.streams:,} streams"
     if truth.itl_ms is not None and truth.true_itl_ms is not None:
-        line += f"; ITL p50 {truth.itl_ms.p50:.2f} ms, true {truth.true_itl_ms.p50:.2f} ms"
-    out.print(facts([("against the ledger", line)]))
+        whose = "true" if truth.direct else "the mock wrote"
+        line += f"; ITL p50 {truth.itl_ms.p50:.2f} ms, {whose} {truth.true_itl_ms.p50:.2f} ms"
+    out.print(facts([(label, line)]))
 
 
 def print_floor(floor: Calibration, summary: Summary, users: int | None) -> None:

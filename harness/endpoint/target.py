@@ -29,6 +29,7 @@ from streamgauge.version import __version__
 
 DEFAULT_PROMPT: Final = "Write a short paragraph about rivers."
 ENDS_A_HEADER: Final = re.compile(r"[\r\n\0]")
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
 _BASE_HEADERS: Final = {
     "Accept": "text/event-stream",
     "Accept-Encoding": "identity",
@@ -107,6 +108,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.content_timeout is None:
             return self.timeout_s
         return parse_duration(self.content_timeout, "--content-timeout") / SECOND
+
+    @property
+    def is_its_mock(self) -> bool:
+        """Whether the endpoint is the mock itself, so that there is nothing between them."""
+        return self.mock is not None and self.unix_socket is None and same_server(self.mock, self.url)
 
     @property
     def settled(self) -> bool:
@@ -247,6 +253,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _guessed_body(self, dialect: Dialect) -> str:
         return json.dumps(self._template(dialect, PLACEHOLDER).body)
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs have the same host and port. The names of this machine are one host."""
+    return _server(one) == _server(other)
+
+
+def _server(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    host = "localhost" if parts.hostname in _THIS_MACHINE else parts.hostname
+    return host, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 AnyTarget = TypeVar("AnyTarget", bound=Target)

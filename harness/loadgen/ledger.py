@@ -1,6 +1,7 @@
 """Joins the records of a finished run with the ledger of the mock: true times, and the fate of abandoned streams."""
 
 import time
+from collections import deque
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,14 +19,18 @@ _LEDGER_WAIT_S: Final = 10.0
 
 
 def measured_against_truth(target: Target, directory: Path) -> Comparison:
-    """The times in the records against the times in the ledger. Raises CannotMeasure when the mock does not answer."""
+    """The times in the records against the times in the ledger. Raises CannotMeasure when the mock does not answer.
+
+    The newest streams are compared, because the ledger forgets the oldest. Those of the warm-up do not count.
+    """
     with MockControl.of(target) as mock:
-        records = list(islice((r for r in runs.RecordReader(directory) if r.token_reads), MAX_JOINED))
+        measured = (record for record in runs.RecordReader(directory) if record.token_reads and not record.warmup)
+        records = list(deque(measured, maxlen=MAX_JOINED))
         known = {}
         for record in records:
             if entries := mock.entries(record.id):
                 known[record.id] = Ledgered(entries[-1].arrival_ns, entries[-1].token_ns())
-    return compare_with_ledger(records, known)
+    return compare_with_ledger(records, known, direct=target.is_its_mock)
 
 
 def abandoned_streams(target: Target, directory: Path) -> Abandonment | None:

@@ -49,7 +49,7 @@ class LoadResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the run is complete, tokens came, and every SLO is met. An SLO without data is not met."""
+        """Whether the run is complete, tokens came, and every SLO is met. An undecided SLO is not met."""
         met = all(result.verdict is SloVerdict.MET for result in self.summary.slo_results)
         return self.ended.status == "complete" and bool(self.totals.token_events) and met
 

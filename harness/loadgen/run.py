@@ -26,10 +26,11 @@ from streamgauge.loadgen.progress import LoadProgress, Running, Stopping, Waitin
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.metrics.abort_rules import AbortWatch
+from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.summary import Totals
-from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
 from streamgauge.rundir.accounts import losses, read_accounts, readers
@@ -52,7 +53,7 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     runs.prepare(plan.directory)
     run = _manifest(target, plan, first)
     runs.write(plan.directory / runs.RUN, run)
-    totals = Totals(plan.slos)
+    totals = Totals(plan.slos, reading_doubt=run.dialect_doubt)
     ended = _drive(target, plan, totals, progress)
     _conclude(run, target, plan, totals, ended)
     return LoadResult(plan.directory, run, totals, ended, _unwritten(run, plan.directory))
@@ -95,6 +96,7 @@ def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile
         dialect=first.dialect.name if first.dialect else None,
         dialect_reason=first.dialect_rule,
         dialect_doubt=first.dialect_doubt,
+        alone=alone(record_of(first, "alone", url=target.masked_url)),
         started=_now(),
         settings=plan.settings(),
         machine=runs.this_machine(),
@@ -196,12 +198,14 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     if raised := task_errors(plan.directory / LOG):
         run.caveats.append(raised)
     run.ended = _now()
+    run.one_at_a_time = totals.intervals.one_at_a_time(run.alone.ttft_ns if run.alone else None)
     run.open_loop = _open_loop(plan, totals, ended)
     if run.open_loop is not None and run.open_loop.caveat:
         run.caveats.append(run.open_loop.caveat)
     try:
         if target.mock is not None:
             run.truth = measured_against_truth(target, plan.directory)
+            run.caveats += [run.truth.caveat] if run.truth.caveat else []
         if plan.workload.abandon is not None:
             run.abandonment = abandoned_streams(target, plan.directory)
     except CannotMeasure as error:
@@ -217,7 +221,14 @@ def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended) -> OpenLoop | None:
     if ended.at_ns is not None and totals.first_intended_ns is not None:
         length_ns = min(max(ended.at_ns - _LAST_MOMENT_NS - totals.first_intended_ns, 0), length_ns)
     planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
-    return judge_open_loop(totals, planned, length_ns, model=workload.model, max_streams=workload.max_streams)
+    return judge_open_loop(
+        totals,
+        planned,
+        length_ns,
+        model=workload.model,
+        max_streams=workload.max_streams,
+        processes=workload.processes,
+    )
 
 
 def _unwritten(run: runs.RunFile, directory: Path) -> UsageError | None:

@@ -19,6 +19,7 @@ from streamgauge.metrics.distributions import statistic
 from streamgauge.metrics.facts import CUT, RunFacts, StreamFacts
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.metric import Metric, OfRun, PerStream, Pooled, Unit
+from streamgauge.metrics.survival import Waits
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import SECOND, plural, show_ms
@@ -107,8 +108,10 @@ class AbortWatch:
             pool = Histogram()
             for ended in self._ended:
                 pool.add(map(round, ended.values))
-            return statistic(pool, name)
-        return statistic(sorted(value for ended in self._ended for value in ended.values), name)
+            found = statistic(pool, name)
+        else:
+            found = statistic(Waits(sorted(value for ended in self._ended for value in ended.values)), name)
+        return None if found is None else found.value
 
 
 def _values(metric: Metric, stream: StreamFacts) -> Sequence[float]:

@@ -17,12 +17,19 @@ def _tpot_with_first(stream: StreamFacts) -> float | None:
     return stream.end_ns / tokens if stream.end_ns and tokens else None
 
 
+def _waited_for_second(stream: StreamFacts) -> int | None:
+    if stream.cut_ns is None or stream.ttft_ns is None or stream.gaps_ns:
+        return None
+    return stream.cut_ns - stream.ttft_ns
+
+
 METRICS: Final[tuple[Metric, ...]] = (
     PerStream(
         name="ttft",
         definition="arrival of the first event with generated text (content, reasoning or tool arguments) − start",
         absent="no token came",
         value=lambda stream: stream.ttft_ns,
+        cut=lambda stream: stream.waited_ns(stream.ttft_ns),
         objective=True,
         terminal=True,
     ),
@@ -31,6 +38,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="first response byte − start",
         absent="no answer",
         value=lambda stream: stream.record.first_byte_ns,
+        cut=lambda stream: stream.waited_ns(stream.record.first_byte_ns),
+        of_wire=True,
         objective=True,
     ),
     PerStream(
@@ -38,6 +47,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="end of the response head − start",
         absent="no answer",
         value=lambda stream: stream.record.headers_ns,
+        cut=lambda stream: stream.waited_ns(stream.record.headers_ns),
+        of_wire=True,
         objective=True,
     ),
     PerStream(
@@ -45,6 +56,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="first event of any kind − start",
         absent="no event",
         value=lambda stream: stream.record.first_event_ns,
+        cut=lambda stream: stream.waited_ns(stream.record.first_event_ns),
+        of_wire=True,
         objective=True,
     ),
     PerStream(
@@ -52,6 +65,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="first non-reasoning text − start",
         absent="no answer text",
         value=lambda stream: stream.record.first_answer_ns,
+        cut=lambda stream: stream.waited_ns(stream.record.first_answer_ns),
         objective=True,
     ),
     PerStream(
@@ -59,6 +73,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="second token event − first",
         absent="fewer than 2 token events",
         value=lambda stream: stream.gaps_ns[0] if stream.gaps_ns else None,
+        cut=_waited_for_second,
+        of_gaps=True,
         objective=True,
     ),
     Pooled(
@@ -66,6 +82,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="gaps between successive token events, pooled over streams; 0 inside one read, counted as coalesced",
         absent="fewer than 2 token events",
         values=lambda stream: stream.gaps_ns,
+        of_gaps=True,
         objective=True,
         terminal=True,
     ),
@@ -74,14 +91,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="per stream: (last token − first token) / (output tokens − 1); excludes TTFT",
         absent="fewer than 2 tokens",
         value=lambda stream: tpot_ns(stream.record),
+        of_gaps=True,
         objective=True,
         terminal=True,
     ),
     PerStream(
         name="e2e",
         definition="end of the stream (end marker, else last byte) − start",
-        absent="no answer, a refusal, or cut by the client",
+        absent="no answer, or a refusal",
         value=lambda stream: stream.end_ns,
+        cut=lambda stream: stream.cut_ns,
         objective=True,
         terminal=True,
     ),
@@ -99,6 +118,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="ttft from the intended start: what a user who came on time waited (coordinated omission)",
         absent="no intended start, or no token came",
         value=lambda stream: stream.from_intended(stream.ttft_ns),
+        cut=lambda stream: stream.from_intended(stream.waited_ns(stream.ttft_ns)),
         terminal=True,
         only_if_present=True,
     ),
@@ -107,6 +127,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="e2e from the intended start",
         absent="no intended start, or no e2e",
         value=lambda stream: stream.from_intended(stream.end_ns),
+        cut=lambda stream: stream.from_intended(stream.cut_ns),
         terminal=True,
         only_if_present=True,
     ),
@@ -186,6 +207,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         title="events/s",
         unit=Unit.PER_SECOND,
         value=lambda run: run.per_second(run.window_events),
+        of_wire=True,
         objective=True,
         higher_is_better=True,
     ),
@@ -196,6 +218,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         title="streams/s",
         unit=Unit.PER_SECOND,
         value=lambda run: run.per_second(run.streams),
+        of_wire=True,
         objective=True,
         higher_is_better=True,
     ),
@@ -210,11 +233,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     OfRun(
         name="goodput",
-        definition="share of streams that are ok and meet every SLO; failed ones count, cut ones do not",
-        absent="no stream ended",
+        definition="share of streams that are ok and meet every SLO; failed ones are not good, nor are cut ones that "
+        "had missed an SLO; other cut ones are undecided and enter as cut waits",
+        absent="no stream",
         title="goodput",
         unit=Unit.SHARE,
-        value=lambda run: share(run.good, run.judged),
+        value=lambda run: run.goodput,
         objective=True,
         higher_is_better=True,
     ),

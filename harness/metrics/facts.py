@@ -19,7 +19,9 @@ NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
 """Outcomes that are not a failure of the endpoint: it answered, the client left, or the run ended."""
 CUT: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE})
 """Outcomes of streams that this client ended: neither a success nor a failure of the endpoint."""
-_NO_END: Final = CUT | {Outcome.HTTP_ERROR}
+_WAITING: Final = CUT | {Outcome.TIMEOUT, Outcome.STALLED}
+"""Outcomes of streams that were still waiting when they ended: the user left, the run ended, or this client gave up."""
+_NO_END: Final = _WAITING | {Outcome.HTTP_ERROR}
 """Outcomes without an e2e: a stream that was cut has no end of its own, and an endpoint that refuses is not fast."""
 LATE_NS: Final = 10 * MS
 """An arrival is late when it starts this long after its time. Peers aim at less (inference-perf's schedule delay)."""
@@ -29,7 +31,8 @@ class StreamFacts:
     """One stream's record, and what several metrics need of it. All times are ns since the stream's start."""
 
     __slots__ = (
-        "delay_ns", "end_ns", "gaps_ns", "itl_bounds_ns", "record", "stalls_ns", "token_ns", "ttft_bound_ns", "ttft_ns",
+        "cut_ns", "delay_ns", "end_ns", "gaps_ns", "itl_bounds_ns", "record", "stalls_ns", "token_ns", "ttft_bound_ns",
+        "ttft_ns",
     )  # fmt: skip
 
     def __init__(self, record: StreamRecord) -> None:
@@ -40,10 +43,15 @@ class StreamFacts:
         self.gaps_ns = gaps = gaps_of(tokens)
         self.stalls_ns = stalls_of(gaps)
         self.end_ns = None if record.outcome in _NO_END else record.end_ns
+        self.cut_ns = record.closed_ns if record.outcome in _WAITING else None
         self.delay_ns = schedule_delay_ns(record)
         waits = arrival_waits_ns(record)
         self.itl_bounds_ns = itl_bounds_ns(record, waits)
         self.ttft_bound_ns = ttft_bound_ns(record, waits)
+
+    def waited_ns(self, at_ns: int | None) -> int | None:
+        """How long the stream had waited for an event when it was cut; None when the event came, or without a cut."""
+        return self.cut_ns if at_ns is None else None
 
     def from_intended(self, at_ns: int | None) -> int | None:
         """A time since the actual start, as time since the intended start; None without one."""
@@ -53,7 +61,7 @@ class StreamFacts:
 class RunFacts(NamedTuple):
     """Counts over the measured streams of a run. `seconds` is the length of the measured window.
 
-    `judged` are the streams that ended by themselves, `good` those of them that were ok and met every SLO.
+    `judged` are the streams that ended by themselves. `goodput` is the share of all streams that are known to be good.
     `window_tokens` and `window_events` arrived in the window, whichever stream they belong to.
     """
 
@@ -61,7 +69,7 @@ class RunFacts(NamedTuple):
     streams: int = 0
     judged: int = 0
     ok: int = 0
-    good: int = 0
+    goodput: float | None = None
     window_tokens: float = 0.0
     window_events: float = 0.0
     token_events: int = 0

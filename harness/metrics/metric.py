@@ -23,6 +23,7 @@ class Metric:
     """A metric: what it means, when it is absent, and where it is shown besides summary, report and README.
 
     `objective`: `--slo` may name it, and `--abort-if` too when less is better. `terminal`: `load` prints it.
+    `of_wire`: the metric is the same in whatever dialect the answer is read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     higher_is_better: bool = False
     objective: bool = False
     terminal: bool = False
+    of_wire: bool = False
 
     @property
     def field(self) -> str:
@@ -41,16 +43,26 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency(Metric):
-    """A distribution of durations. `only_if_present`: a report has no row for it when there is no value."""
+    """A distribution of durations. `only_if_present`: a report has no row for it when there is no value.
+
+    `of_gaps`: a value is the difference of two arrivals, so this client can make it too long or too short. Any other
+    value starts with the stream, and this client can only make it too long.
+    """
 
     only_if_present: bool = False
+    of_gaps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerStream(Latency):
-    """One value a stream. Percentiles are exact: every value is kept."""
+    """One value a stream. Percentiles are exact: every value is kept.
+
+    `cut` says how long a stream without a value had waited for it when it was cut: a lower bound of the value. None for
+    a metric that is not a wait.
+    """
 
     value: Callable[[StreamFacts], float | None]
+    cut: Callable[[StreamFacts], float | None] | None = None
 
     @property
     def column(self) -> str:

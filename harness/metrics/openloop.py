@@ -10,7 +10,9 @@ from streamgauge.units import SECOND, ns_to_ms
 class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
     """`open_loop` of run.json. `planned` counts the arrivals due before the run ended, `dropped` those never started.
 
-    `late` started more than `late_limit_ms` after their time. Rates are over the whole schedule, warm-up included.
+    `late` started more than `late_limit_ms` after their time; `held_back` of them because as many streams as
+    --max-streams allows were open. `most_open` is the largest number of streams that were open at once. Rates are over
+    the whole schedule, warm-up included.
     """
 
     model: str
@@ -22,11 +24,14 @@ class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
     planned_per_s: float | None
     achieved_per_s: float | None
     max_streams: int | None = None
+    most_open: int = 0
+    held_back: int = 0
 
     @property
     def closed(self) -> bool:
         """Whether the cap on open streams, and not the schedule, decided when streams started."""
-        return self.max_streams is not None and bool(self.late or self.dropped)
+        reached = self.max_streams is not None and self.most_open >= self.max_streams
+        return self.held_back > 0 or (reached and self.dropped > 0)
 
     @property
     def caveat(self) -> str | None:
@@ -39,19 +44,28 @@ class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
         )
         if self.closed:
             return (
-                f"The open loop became a closed loop: with at most {self.max_streams} streams open, {counts}. "
-                "Latencies from the actual start leave out that wait; ttft_intended and e2e_intended include it."
+                f"The open loop became a closed loop: {self.most_open:,} streams were open, as many as --max-streams "
+                f"allows, and {counts}. Latencies from the actual start leave out that wait; ttft_intended and "
+                f"e2e_intended include it.{self._dropped}"
             )
         return (
-            f"The client did not keep its schedule: {counts}. ttft_intended and e2e_intended include that delay; "
-            "latencies from the actual start leave it out."
+            f"The client did not keep its schedule: {counts}, with {self.most_open:,} streams open at most. "
+            f"ttft_intended and e2e_intended include that delay; latencies from the actual start leave it out."
+            f"{self._dropped}"
         )
 
+    @property
+    def _dropped(self) -> str:
+        return " Arrivals that never started are in no latency." if self.dropped else ""
 
-def judge_open_loop(totals: Totals, planned: int, length_ns: int, *, model: str, max_streams: int | None) -> OpenLoop:
+
+def judge_open_loop(
+    totals: Totals, planned: int, length_ns: int, *, model: str, max_streams: int | None, processes: int = 1
+) -> OpenLoop:
     """Compare the records of a run with the arrivals that were due in its `length_ns`.
 
-    When a run was cut short, arrivals that started in its last moment count as planned, too.
+    `max_streams` is shared out among the processes, so each of them allows at least `max_streams // processes`. When a
+    run was cut short, arrivals that started in its last moment count as planned, too.
     """
     planned = max(planned, totals.started)
     seconds = length_ns / SECOND
@@ -69,4 +83,6 @@ def judge_open_loop(totals: Totals, planned: int, length_ns: int, *, model: str,
         planned_per_s=rate(planned),
         achieved_per_s=rate(totals.started),
         max_streams=max_streams,
+        most_open=totals.intervals.most_open,
+        held_back=0 if max_streams is None else totals.intervals.held_back(LATE_NS, max_streams // processes),
     )

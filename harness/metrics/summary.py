@@ -4,30 +4,38 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
-from streamgauge.metrics.distributions import Distribution, of_sorted, pooled, statistic
+from streamgauge.metrics.distributions import Distribution, of_waits, pooled, statistic
 from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
 from streamgauge.metrics.histogram import Histogram
-from streamgauge.metrics.metric import OfRun, Pooled, Unit
+from streamgauge.metrics.metric import Latency, OfRun, Pooled, Unit
 from streamgauge.metrics.process_stats import WorkerRow, busiest
-from streamgauge.metrics.slo import SloResult, is_per_stream, judge_slo, met_by
+from streamgauge.metrics.slo import Fate, Measured, SloResult, fate_of, is_per_stream, judge_slo
 from streamgauge.metrics.summary_fields import MetricFields
-from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, validity
+from streamgauge.metrics.survival import Share, Waits, share_of_good
+from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, distorted, validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.units import SECOND
+from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
-_VALUES: Final = [(metric.name, metric.value) for metric in PER_STREAM]
+_VALUES: Final = [(metric.name, metric.value, metric.cut) for metric in PER_STREAM]
 
 
 class Summary(MetricFields, frozen=True, kw_only=True):
-    """`summary` of run.json: every metric, and the counts beside them. What has no data is null."""
+    """`summary` of run.json: every metric, and the counts beside them. What has no data is null.
+
+    `undecided_streams` were cut before they could meet or miss the objectives. Where they leave goodput open, `goodput`
+    counts none of them as good, and `goodput_at_most` all of them. `longest_cut_wait_ms` is the longest time that a
+    stream without a token had waited when it was cut.
+    """
 
     streams: dict[str, int]
     window_s: float
@@ -41,10 +49,31 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     warmup_streams: int = 0
     slo_results: list[SloResult] = msgspec.field(default_factory=list)
     window_tokens: int | None = None
+    undecided_streams: int = 0
+    goodput_at_most: float | None = None
+    longest_cut_wait_ms: float | None = None
 
 
-def _floats() -> "array[float]":
-    return array("d")
+class _Kept:
+    """Values of one kind, 8 bytes each."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+        self._sorted = 0  # how many of them are sorted already
+
+    def add(self, value: float) -> None:
+        self._values.append(value)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def ordered(self) -> Sequence[float]:
+        """The values, sorted. They stay sorted, so the next call only merges in newer values."""
+        if self._sorted != len(self._values):
+            self._values = array("d", sorted(self._values))
+            self._sorted = len(self._values)
+        return self._values
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -77,23 +106,30 @@ class Totals:
     """Accumulates records one by one; event times are not kept, so memory does not grow with the length of streams.
 
     Per-stream values are kept whole, 8 bytes each, because percentiles are exact over all streams: 17 metrics of a
-    million streams take about 130 MB. Without a `window`, the rates are those of the measured streams from the first
-    start to the last end.
+    million streams and their intervals take about 190 MB. Without a `window`, the rates are those of the measured
+    streams from the first start to the last end.
     """
 
-    def __init__(self, slos: Iterable[Condition] = (), window: Window | None = None) -> None:
+    def __init__(
+        self, slos: Iterable[Condition] = (), window: Window | None = None, *, reading_doubt: str | None = None
+    ) -> None:
+        """`reading_doubt` says why the dialect of the answers is uncertain: then no figure of tokens is, either."""
         self.slos = list(slos)
+        self.reading_doubt = reading_doubt
         self._stream_slos = [slo for slo in self.slos if is_per_stream(slo)]
         self.window = window
         self.window_tokens = self.window_events = 0.0
         self.streams: Counter[str] = Counter()
         self.pools = {metric.name: Histogram() for metric in POOLED}
-        self.values: defaultdict[str, array[float]] = defaultdict(_floats)
-        self._sorted: dict[str, int] = {}  # how many values of each metric are sorted already
+        self.values: defaultdict[str, _Kept] = defaultdict(_Kept)
+        self.cuts: defaultdict[str, _Kept] = defaultdict(
+            _Kept
+        )  # how long streams had waited for a value that never came
+        self.fates = {fate: _Kept() for fate in Fate}  # when each stream met or missed its objectives, or was cut
+        self.intervals = Intervals()
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
-        self.good = 0
         self.sources: set[str] = set()
         self.stamps: set[str] = set()
         self.first_ns: int | None = None
@@ -117,6 +153,7 @@ class Totals:
             failure = Failure(record.outcome.value, record.status, record.detail or "")
             if failure in counted or len(counted) < MAX_FAILURE_KINDS:
                 counted[failure] += 1
+        self.intervals.add(record)
         stream = StreamFacts(record)
         share = float(not record.warmup) if self.window is None else self.window.share(record, stream.token_ns)
         self.window_tokens += share * (record.output_tokens or 0)
@@ -145,27 +182,69 @@ class Totals:
         self.merged += sum(bound > LATE_READ_NS for bound in stream.itl_bounds_ns)
         self.unbounded += bool(stream.token_ns) and stream.ttft_bound_ns is None
         self.stalls += len(stream.stalls_ns)
-        if record.outcome is Outcome.OK and all(met_by(slo, stream) for slo in self._stream_slos):
-            self.good += 1
+        fate, known_ns = fate_of(stream, self._stream_slos)
+        self.fates[fate].add(known_ns)
         for metric in POOLED:
             metric.add_to(self.pools[metric.name], stream)
         kept = self.values
-        for name, value_of in _VALUES:
+        is_cut = stream.cut_ns is not None
+        for name, value_of, cut_of in _VALUES:
             value = value_of(stream)
             if value is not None:
-                kept[name].append(value)
+                kept[name].add(value)
+            elif is_cut and cut_of is not None and (waited_ns := cut_of(stream)) is not None:
+                self.cuts[name].add(waited_ns)
 
-    def judge_slo(self, slo: Condition) -> SloResult:
-        """An objective over the whole run. Without a statistic, the slowest stream decides."""
-        return judge_slo(slo, self._measure(slo))
+    def judge_slo(self, slo: Condition, client: Validity | None = None) -> SloResult:
+        """An objective over the whole run. Without a statistic, the slowest stream decides.
 
-    def _measure(self, slo: Condition) -> float | None:
-        """The objective's metric, in the unit of its limit; None without data."""
+        `client` says whether this client could have distorted the figures.
+        """
         metric = BY_NAME[slo.metric]
-        if isinstance(metric, OfRun):
-            return metric.value(self._facts())
-        values = self.pools[metric.name] if isinstance(metric, Pooled) else self._ordered(metric.name)
-        return statistic(values, slo.statistic or "max")
+        measured = self._measured(slo) if isinstance(metric, Latency) else self._measured_of_run(slo, client)
+        if measured is not None and self.reading_doubt is not None and not metric.of_wire:
+            measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)
+        return judge_slo(slo, measured, distorted(client))
+
+    def _measured(self, slo: Condition) -> Measured | None:
+        """The figure of a latency and its interval, in ns; None without data."""
+        metric, name = BY_NAME[slo.metric], slo.statistic or "max"
+        assert isinstance(metric, Latency)
+        waits = self.pools[metric.name] if isinstance(metric, Pooled) else self.waits(metric.name)
+        found = statistic(waits, name)
+        if found is None:
+            return None
+        error = self._error(metric, name)
+        low, high = max(found.value - error, 0.0), found.value + (error if metric.of_gaps else 0.0)
+        shown = slo.show_measured(found.value)
+        if not found.at_least:
+            return Measured(low, high, shown, f"this client's own error can be {error / MS:.2f} ms, which decides")
+        cut = plural(len(self.cuts[metric.name]), "wait")
+        return Measured(low, inf, f"≥ {shown}", f"{cut} had not ended when the streams were cut: give --drain")
+
+    def _error(self, metric: Latency, name: str) -> float:
+        """The most by which this client may distort a statistic of a latency (ns), as far as it knows."""
+        tail = name == "max" or (name.startswith("p") and float(name[1:]) > 99)
+        bounds = self.pools["itl_bound"] if metric.of_gaps else self.waits("ttft_bound")
+        found = statistic(bounds, "max" if tail else "p99")
+        return 0.0 if found is None else found.value
+
+    def _measured_of_run(self, slo: Condition, client: Validity | None) -> Measured | None:
+        """A figure of the whole run and its interval; None without data."""
+        metric = BY_NAME[slo.metric]
+        assert isinstance(metric, OfRun)
+        value = metric.value(self._facts())
+        if value is None:
+            return None
+        if metric.name == "goodput" and (found := self.goodput) is not None and found.high > found.low:
+            shown = f"{slo.show_measured(found.low)} to {slo.show_measured(found.high)}"
+            undecided = plural(self.undecided, "stream")
+            return Measured(found.low, found.high, shown, f"{undecided} had neither met nor missed it when cut")
+        if metric.unit is Unit.PER_SECOND and client is not None and client.verdict in ("SUSPECT", "INVALID"):
+            return Measured(
+                value, inf, slo.show_measured(value), f"this client may have been the limit: {client.verdict}"
+            )
+        return Measured(value, value, slo.show_measured(value))
 
     def _facts(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> RunFacts:
         return RunFacts(
@@ -173,7 +252,7 @@ class Totals:
             streams=sum(self.streams.values()),
             judged=self.judged,
             ok=self.streams[Outcome.OK],
-            good=self.good,
+            goodput=None if (found := self.goodput) is None else found.low,
             window_tokens=self.window_tokens,
             window_events=self.window_events,
             token_events=self.token_events,
@@ -190,13 +269,19 @@ class Totals:
             return window.end_ns - window.begin_ns
         return (self.last_ns or 0) - (self.first_ns or 0)
 
-    def _ordered(self, name: str) -> Sequence[float]:
-        """The sorted values of one metric. They stay sorted, so the next call only merges in newer values."""
-        values = self.values[name]
-        if self._sorted.get(name) != len(values):
-            values = self.values[name] = array("d", sorted(values))
-            self._sorted[name] = len(values)
-        return values
+    def waits(self, name: str) -> Waits:
+        """The values of one per-stream metric, and how long streams had waited for one when they were cut."""
+        return Waits(self.values[name].ordered, self.cuts[name].ordered)
+
+    @property
+    def goodput(self) -> Share | None:
+        """The share of streams that are ok and meet every objective; None without any stream."""
+        return share_of_good(*(self.fates[fate].ordered for fate in (Fate.GOOD, Fate.BAD, Fate.OPEN)))
+
+    @property
+    def undecided(self) -> int:
+        """Streams that were cut before they could meet or miss the objectives."""
+        return len(self.fates[Fate.OPEN])
 
     @property
     def judged(self) -> int:
@@ -205,7 +290,7 @@ class Totals:
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
-        return of_sorted(self._ordered(name))
+        return of_waits(self.waits(name))
 
     def summary(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> Summary:
         """Everything added so far; `workers` are the rows that the client processes wrote about themselves.
@@ -214,6 +299,8 @@ class Totals:
         """
         latencies = self._latencies(workers)
         facts = self._facts(workers, until_ns)
+        client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
+        goodput, cut = self.goodput, self.cuts["ttft"].ordered
         return Summary(
             streams=dict(self.streams),
             window_s=round(self._window_ns(until_ns) / SECOND, 3),
@@ -223,10 +310,13 @@ class Totals:
             slos=[str(slo) for slo in self.slos],
             stamp_source=next(iter(self.stamps)) if len(self.stamps) == 1 else ("mixed" if self.stamps else None),
             unstamped_reads=self.unstamped,
-            validity=validity(self._evidence(latencies, facts), tokens=self.token_events > 0),
+            validity=client,
             warmup_streams=self.warmup,
-            slo_results=[self.judge_slo(slo) for slo in self.slos],
+            slo_results=[self.judge_slo(slo, client) for slo in self.slos],
             window_tokens=round(self.window_tokens),
+            undecided_streams=self.undecided,
+            goodput_at_most=None if goodput is None else round(goodput.high, 4),
+            longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             **_fields(latencies, facts),
         )
 
@@ -258,7 +348,7 @@ class Totals:
         if not self.reads:
             return None
         return max(
-            self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self._ordered("ttft_bound")), 1)
+            self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self.values["ttft_bound"]), 1)
         )
 
 

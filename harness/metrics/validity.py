@@ -112,6 +112,13 @@ def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:
     return Validity("INVALID" if invalid else "SUSPECT", VALIDITY_RULE, reasons)
 
 
+def distorted(client: Validity | None) -> str | None:
+    """Why the figures of this client support no good verdict; None when they do. See metrics/slo.py."""
+    if client is None or client.verdict != "INVALID":
+        return None
+    return f"the figures are INVALID: {client.reasons[0]}"
+
+
 def ttft_bound_ns(record: StreamRecord, waits: Mapping[int, int | None]) -> int | None:
     """The most by which this stream's TTFT can be too late (ns); None without a token or a bound.
 

@@ -20,6 +20,7 @@ from streamgauge.errors import UsageError
 from streamgauge.files import replace_file
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.comparison import Comparison
+from streamgauge.metrics.concurrency import Alone, OneAtATime
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.process_stats import WorkerRow, latest
 from streamgauge.metrics.summary import Summary, Window
@@ -76,6 +77,8 @@ class RunFile(msgspec.Struct, kw_only=True):
     summary: Summary | None = None
     truth: Comparison | None = None
     open_loop: OpenLoop | None = None
+    alone: Alone | None = None
+    one_at_a_time: OneAtATime | None = None
     abandonment: Abandonment | None = None
     workers: list[Account] = []
     calibration: Calibration | None = None

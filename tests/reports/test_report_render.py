@@ -187,11 +187,13 @@ def test_true_values_are_shown_beside_reported_ones(tmp_path: Path) -> None:
     records = [stream(n) for n in range(3)]
     known = {record.id: Ledgered(0, [199 * MS + 20 * MS * token for token in range(10)]) for record in records}
     write_streams(tmp_path, records)
-    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), truth=compare_with_ledger(records, known)))
+    runs.write(
+        tmp_path / runs.RUN, manifest(summary_of(records), truth=compare_with_ledger(records, known, direct=True))
+    )
 
     render(tmp_path)
 
-    assert "ttft error, stream by stream 1.00 1.00 1.00 1.00" in page_of(tmp_path).text
+    assert "ttft error of this client, stream by stream 1.00 1.00 1.00 1.00" in page_of(tmp_path).text
     assert "| ttft, true | 199.0 | 199.0 | 199.0 | 199.0 |" in (tmp_path / "report.md").read_text()
 
 

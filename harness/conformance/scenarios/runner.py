@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from streamgauge.clocks import Offset
@@ -15,7 +14,7 @@ from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.request_spec import RequestSpec
-from streamgauge.endpoint.target import Target, directive
+from streamgauge.endpoint.target import Target, directive, same_server
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript
@@ -72,7 +71,7 @@ class ScenarioRunner(NamedTuple):
     @property
     def asks_the_mock(self) -> bool:
         """Whether the endpoint is the mock itself, which has no upstream."""
-        return self.mock is not None and urlsplit(self.mock.url).netloc == urlsplit(self.target.url).netloc
+        return self.mock is not None and same_server(self.mock.url, self.target.url)
 
     @contextmanager
     def beside(self, timeout_s: float | None = None) -> Iterator["ScenarioRunner"]:

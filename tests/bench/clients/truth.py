@@ -69,4 +69,4 @@ def read_ledger(control: str, scenario: Scenario, window: Window) -> Ledger:
 def compare(records: Iterable[StreamRecord], ledger: Ledger) -> Comparison | None:
     """Reported against true; None where a client measures nothing."""
     seen = [record for record in records if record.id in ledger.streams]
-    return compare_with_ledger(seen, ledger.streams) if seen else None
+    return compare_with_ledger(seen, ledger.streams, direct=True) if seen else None

@@ -1,4 +1,4 @@
-"""Objectives decide the exit code: a miss is 1, no data is 3, and a miss beside no data is still a miss."""
+"""Objectives decide the exit code: missed is 1, undecided is 3, and one that is missed beside it is still 1."""
 
 import pytest
 import typer
@@ -9,7 +9,7 @@ from streamgauge.metrics.slo import SloResult, SloVerdict
 
 MET = SloResult("ttft p95 < 500ms", "201ms", SloVerdict.MET)
 MISSED = SloResult("itl p99 < 80ms", "90ms", SloVerdict.MISSED)
-UNKNOWN = SloResult("tpot < 1s", None, SloVerdict.NO_DATA)
+UNKNOWN = SloResult("tpot < 1s", None, SloVerdict.UNDECIDED, "no data")
 
 
 def test_all_met_goes_on() -> None:
@@ -27,6 +27,6 @@ def test_a_missed_objective_fails_and_the_measured_value_is_printed(
     assert "SLO missed: itl p99 < 80ms (measured 90ms)" in capsys.readouterr().err
 
 
-def test_no_data_cannot_be_measured() -> None:
-    with pytest.raises(CannotMeasure, match="no data for the SLO tpot < 1s"):
+def test_an_undecided_objective_is_not_a_pass() -> None:
+    with pytest.raises(CannotMeasure, match=r"undecided: the SLO tpot < 1s \(no data\)"):
         judge_slos([MET, UNKNOWN])

@@ -24,7 +24,9 @@ def summary(tokens_per_s: float = 1000.0) -> Summary:
 
 def floor() -> Calibration:
     record = stream((200.5, 0.1, 1), (221, 0.1, 1))
-    truth = compare_with_ledger([record], {"s": Ledgered(ARRIVAL, [ARRIVAL + 200 * MS, ARRIVAL + 220 * MS])})
+    truth = compare_with_ledger(
+        [record], {"s": Ledgered(ARRIVAL, [ARRIVAL + 200 * MS, ARRIVAL + 220 * MS])}, direct=True
+    )
     return floor_of(
         summary(), truth, streamgauge="0", started="now", machine="m", users=50, processes=1, ttft="200ms", itl="20ms",
         tokens=2,

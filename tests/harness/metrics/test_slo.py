@@ -1,5 +1,7 @@
 """Objectives: their grammar, and their verdicts."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,9 @@ from streamgauge.errors import UsageError
 from streamgauge.metrics.condition import OBJECTIVES, Condition
 from streamgauge.metrics.facts import StreamFacts
 from streamgauge.metrics.metric import Unit
-from streamgauge.metrics.slo import SloVerdict, is_per_stream, judge_slo, met_by, parse_slo
+from streamgauge.metrics.slo import Fate, Measured, SloVerdict, fate_of, is_per_stream, judge_slo, parse_slo
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND
 from tests.builders.made import made
 
@@ -125,26 +129,75 @@ def test_the_limit_itself_is_in_or_out_as_written(text: str, below: bool, at: bo
     assert [slo.holds(slo.limit + change) for change in (-step, 0, step)] == [below, at, above]
 
 
+def fate(slo: Condition, record: StreamRecord) -> Fate:
+    return fate_of(StreamFacts(record), [slo])[0]
+
+
 def test_a_stream_without_the_value_misses_the_objective() -> None:
     slo = parse_slo("tpot < 5ms")
-    assert met_by(slo, StreamFacts(made(10, 14)))
-    assert not met_by(slo, StreamFacts(made(10)))
-    assert not met_by(slo, StreamFacts(made()))
+    assert fate(slo, made(10, 14)) is Fate.GOOD
+    assert fate(slo, made(10)) is Fate.BAD
+    assert fate(slo, made()) is Fate.BAD
 
 
 def test_a_stream_meets_an_itl_objective_when_its_longest_gap_does() -> None:
     slo = parse_slo("itl <= 5ms")
-    assert met_by(slo, StreamFacts(made(10, 14, 19)))
-    assert not met_by(slo, StreamFacts(made(10, 14, 20)))
+    assert fate(slo, made(10, 14, 19)) is Fate.GOOD
+    assert fate(slo, made(10, 14, 20)) is Fate.BAD
 
 
 def test_goodput_judges_a_stream_by_latencies_only() -> None:
     assert {name for name in OBJECTIVES if is_per_stream(Condition(name, None, 1))} == set(LATENCIES)
 
 
-def test_no_data_is_not_met() -> None:
+@pytest.mark.parametrize("outcome", [Outcome.INCOMPLETE, Outcome.CANCELLED])
+def test_a_wait_that_was_cut_misses_what_it_had_already_exceeded_and_leaves_the_rest_open(outcome: Outcome) -> None:
+    slo = parse_slo("ttft < 500ms")
+    assert fate_of(StreamFacts(made(outcome=outcome, closed_ms=800)), [slo]) == (Fate.BAD, 500 * MS)
+    assert fate_of(StreamFacts(made(outcome=outcome, closed_ms=300)), [slo]) == (Fate.OPEN, 300 * MS)
+    assert fate(slo, made(100, 200, outcome=outcome)) is Fate.OPEN, "its end could still have been a failure"
+    assert fate(slo, made(600, 700, outcome=outcome)) is Fate.BAD
+    assert fate(parse_slo("e2e < 1s"), made(100, outcome=outcome, closed_ms=2_000)) is Fate.BAD
+    assert fate(parse_slo("itl < 50ms"), made(100, 200, outcome=outcome)) is Fate.BAD, "a longer gap cannot undo it"
+    assert fate(parse_slo("tpot < 50ms"), made(100, 200, outcome=outcome)) is Fate.OPEN, "later tokens could be faster"
+    assert fate(parse_slo("ttst < 1s"), made(100, outcome=outcome, closed_ms=2_000)) is Fate.BAD
+
+
+def test_a_failed_stream_is_bad_and_known_at_its_end() -> None:
+    slo = parse_slo("ttft < 500ms")
+    assert fate_of(StreamFacts(made(100, 200, outcome=Outcome.ERROR_EVENT)), [slo]) == (Fate.BAD, 200 * MS)
+    assert fate_of(StreamFacts(made(100, 200)), []) == (Fate.GOOD, 200 * MS)
+
+
+def test_no_data_is_undecided_and_not_met() -> None:
     found = judge_slo(parse_slo("ttft p95 < 1h"), None)
-    assert (found.verdict, found.measured) == (SloVerdict.NO_DATA, None)
+    assert (found.verdict, found.measured) == (SloVerdict.UNDECIDED, None)
+    assert "no data" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "reason"),
+    [
+        (100, 400, SloVerdict.MET, None),
+        (600, 900, SloVerdict.MISSED, None),
+        (400, 600, SloVerdict.UNDECIDED, "why"),
+        (400, math.inf, SloVerdict.UNDECIDED, "why"),
+        (500, math.inf, SloVerdict.MISSED, None),
+    ],
+)
+def test_an_objective_is_decided_where_the_whole_interval_agrees(
+    low: float, high: float, verdict: SloVerdict, reason: str | None
+) -> None:
+    found = judge_slo(parse_slo("ttft p95 < 500ms"), Measured(low * MS, high * MS, "shown", "why"))
+    assert (found.verdict, found.measured, found.reason) == (verdict, "shown", reason)
+
+
+def test_a_client_that_could_have_distorted_every_figure_meets_nothing() -> None:
+    slo = parse_slo("ttft p95 < 500ms")
+    near = judge_slo(slo, Measured(400 * MS, 400 * MS, "400ms"), doubt="the figures are INVALID")
+    assert (near.verdict, near.reason) == (SloVerdict.UNDECIDED, "the figures are INVALID")
+    far = judge_slo(slo, Measured(800 * MS, 900 * MS, "900ms"), doubt="the figures are INVALID")
+    assert far.verdict is SloVerdict.MISSED, "its error cannot have made the difference"
 
 
 @given(
@@ -152,6 +205,7 @@ def test_no_data_is_not_met() -> None:
 )
 def test_rounding_never_moves_a_measured_value_across_the_limit(text: str, off: int) -> None:
     slo = parse_slo(text)
-    found = judge_slo(slo, slo.limit + off * (1 if slo.metric == "ttft" else 0.001))
+    value = slo.limit + off * (1 if slo.metric == "ttft" else 0.001)
+    found = judge_slo(slo, Measured(value, value, slo.show_measured(value)))
     shown = parse_slo(f"{slo.metric} {slo.op} {found.measured}").limit
     assert slo.holds(shown) is (found.verdict is SloVerdict.MET)

@@ -8,8 +8,9 @@ import pytest
 from streamgauge.metrics.distributions import Distribution, distribution
 from streamgauge.metrics.slo import SloVerdict, parse_slo
 from streamgauge.metrics.summary import Totals, Window
+from streamgauge.metrics.validity import Validity
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.record import StreamRecord, Waits
 from tests.builders.made import made, of_tape
 from tests.builders.tapes import MS, START_NS
 
@@ -87,20 +88,124 @@ def test_nothing_measured_is_all_absent() -> None:
         "tokens_source", "output_tokens_per_s", "events_per_s", "streams_per_s", "coalesced_share", "error_rate",
         "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms", "loop_late_ms", "record_delay_ms", "merged_share",
         "busiest_core",
-        "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms",
+        "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms", "goodput_at_most", "longest_cut_wait_ms",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 
 
-def test_goodput_counts_failed_streams_and_leaves_out_cut_ones() -> None:
+def test_goodput_counts_failed_streams() -> None:
     totals = Totals([parse_slo("ttft < 100ms"), parse_slo("error_rate < 50%")])
     totals.add(made(50, 60))
     totals.add(made(100, 110))
     totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
-    totals.add(made(50, 60, outcome=Outcome.INCOMPLETE))
-    totals.add(made(50, 60, outcome=Outcome.CANCELLED))
     assert totals.summary().goodput == 0.3333
     assert totals.judged == 3
+
+
+def hanging() -> Totals:
+    """Five streams are answered, then the endpoint hangs: five others wait until the run ends."""
+    totals = Totals([parse_slo("ttft p95 < 1s"), parse_slo("goodput > 90%"), parse_slo("ttft p50 < 1s")])
+    for _ in range(5):
+        totals.add(made(100, 200))
+        totals.add(made(outcome=Outcome.INCOMPLETE, closed_ms=9_000))
+    return totals
+
+
+def test_streams_that_still_wait_when_the_run_ends_are_lower_bounds() -> None:
+    found = hanging().summary()
+    assert found.ttft_ms is not None
+    assert (found.ttft_ms.p50, found.ttft_ms.p95, found.ttft_ms.max) == (100, 9_000, 9_000)
+    assert found.ttft_ms.at_least == ["mean", "p90", "p95", "p99", "max"]
+    assert (found.ttft_ms.count, found.ttft_ms.cut, found.longest_cut_wait_ms) == (5, 5, 9_000)
+    assert found.ttft_ms.mean == (100 + 9_000) / 2
+    assert found.e2e_ms is not None
+    assert (found.e2e_ms.count, found.e2e_ms.cut) == (5, 5)
+    assert (found.goodput, found.goodput_at_most, found.undecided_streams) == (0.5, 0.5, 0), "all have missed the SLO"
+
+
+def test_a_wait_that_has_exceeded_the_limit_misses_it_although_it_never_ended() -> None:
+    assert [(result.verdict.value, result.measured) for result in hanging().summary().slo_results] == [
+        ("missed", "≥ 9000ms"),
+        ("missed", "50%"),
+        ("met", "100ms"),
+    ]
+
+
+def test_waits_below_the_limit_leave_the_objective_undecided() -> None:
+    totals = Totals([parse_slo("ttft p95 < 10s"), parse_slo("goodput > 90%"), parse_slo("goodput > 40%")])
+    for _ in range(5):
+        totals.add(made(100, 200))
+        totals.add(made(outcome=Outcome.INCOMPLETE, closed_ms=9_000))
+    found = totals.summary()
+    assert (found.goodput, found.goodput_at_most, found.undecided_streams) == (0.5, 1, 5)
+    slow, most, few = found.slo_results
+    assert (slow.verdict, slow.measured) == (SloVerdict.UNDECIDED, "≥ 9000ms")
+    assert "5 waits had not ended" in (slow.reason or "")
+    assert (most.verdict, most.measured) == (SloVerdict.UNDECIDED, "50% to 100%")
+    assert "5 streams had neither met nor missed it" in (most.reason or "")
+    assert few.verdict is SloVerdict.MET
+
+
+def test_a_healthy_run_is_decided_although_its_last_streams_are_cut() -> None:
+    """300 streams of 2.2 s, and 50 that the end of the run cuts: 4 of them before their first token."""
+    totals = Totals([parse_slo("ttft p99 < 250ms"), parse_slo("e2e p95 < 3s"), parse_slo("goodput > 99%")])
+    for number in range(300):
+        totals.add(made(200 + number % 5, 1_000, 2_200 + number % 5))
+    for number in range(46):
+        totals.add(made(200, 300, outcome=Outcome.INCOMPLETE, closed_ms=300 + 40 * number))
+    for waited_ms in (20, 60, 110, 170):
+        totals.add(made(outcome=Outcome.INCOMPLETE, closed_ms=waited_ms))
+    found = totals.summary()
+    assert [result.verdict for result in found.slo_results] == [SloVerdict.MET] * 3
+    assert (found.goodput, found.goodput_at_most, found.undecided_streams) == (1, 1, 50)
+    assert found.ttft_ms is not None
+    assert (found.ttft_ms.p50, found.ttft_ms.p99, found.ttft_ms.max, found.ttft_ms.at_least) == (202, 204, 204, [])
+    assert (found.ttft_ms.count, found.ttft_ms.cut) == (346, 4)
+    assert found.e2e_ms is not None
+    assert (found.e2e_ms.max, found.e2e_ms.count, found.e2e_ms.cut) == (2_204, 300, 50)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.CANCELLED])
+def test_a_wait_that_the_client_gave_up_is_a_lower_bound_too(outcome: Outcome) -> None:
+    totals = Totals()
+    totals.add(made(100, 200))
+    totals.add(made(outcome=outcome, closed_ms=60_000))
+    found = totals.summary().ttft_ms
+    assert found is not None
+    assert (found.max, found.at_least, found.cut) == (60_000, ["mean", "p90", "p95", "p99", "max"], 1)
+
+
+def test_the_clients_error_bound_decides_whether_an_objective_is_decided() -> None:
+    """Each first token shares its read with the next one, which this client may have made 300 ms too late."""
+    totals = Totals()
+    for _ in range(100):
+        record = made(50, 500, 510)
+        waits = Waits([1], [300 * MS])
+        totals.add(msgspec.structs.replace(record, token_reads=[1, 1, 2], sent_ns=0, waits=waits))
+    client = totals.summary().validity
+    assert client.verdict == "INVALID"
+
+    def verdict(text: str) -> tuple[SloVerdict, str]:
+        found = totals.judge_slo(parse_slo(text), client)
+        return found.verdict, found.reason or ""
+
+    assert verdict("ttft p95 < 100ms")[0] is SloVerdict.MISSED, "500 − 300 ms are too much, too"
+    near = verdict("ttft p95 < 400ms")
+    assert near[0] is SloVerdict.UNDECIDED
+    assert "300.00 ms" in near[1]
+    met = verdict("ttft p95 < 600ms")
+    assert met[0] is SloVerdict.UNDECIDED
+    assert "INVALID: TTFT error bound p99 is 300.00 ms" in met[1]
+    assert verdict("error_rate < 1%")[0] is SloVerdict.UNDECIDED
+
+
+def test_a_rate_that_this_client_may_have_limited_is_not_missed() -> None:
+    totals = Totals()
+    totals.add(made(*range(100, 1_100, 100)))
+    busy = Validity("SUSPECT", "rule", ["the process had no CPU time to spare"])
+    assert totals.judge_slo(parse_slo("output_tokens_per_s > 5"), busy).verdict is SloVerdict.MET
+    assert totals.judge_slo(parse_slo("output_tokens_per_s > 50"), busy).verdict is SloVerdict.UNDECIDED
+    assert totals.judge_slo(parse_slo("output_tokens_per_s > 50")).verdict is SloVerdict.MISSED
 
 
 def test_a_stream_without_the_value_is_not_good() -> None:
@@ -138,7 +243,7 @@ def test_an_objective_is_judged_over_the_run() -> None:
     "text", ["ttft < 1h", "itl < 1h", "error_rate < 100%", "goodput > 0%", "output_tokens_per_s > 0", "tpot mean < 1h"]
 )
 def test_an_objective_without_data_is_neither_met_nor_missed(text: str) -> None:
-    assert Totals().judge_slo(parse_slo(text)).verdict is SloVerdict.NO_DATA
+    assert Totals().judge_slo(parse_slo(text)).verdict is SloVerdict.UNDECIDED
 
 
 def test_streams_added_after_a_summary_are_in_the_next_summary() -> None:

@@ -1,0 +1,173 @@
+"""How many streams were open at once, and whether the endpoint serves one at a time: from the records' intervals.
+
+A server that answers one request after the other (a synchronous worker, a blocking generator in an event loop) looks
+fast alone and streams evenly. Only under load a stream waits for all the streams in front of it.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean, median
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streamgauge.metrics.facts import StreamFacts, ttft_ns
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.units import MS, ns_to_ms, show_ms
+
+LEAST_STREAMS: Final = 5  # fewer waiting streams could be in a row by chance
+LEAST_SERVICE_NS: Final = 20 * MS  # shorter streams do not overlap anywhere, whatever the server does
+SAME_TIME_NS: Final = 5 * MS  # overlap that two clocks or two reads can make
+OVERLAPPING: Final = 0.05  # share of the streams behind others that may overlap nevertheless
+OWN_TIME: Final = 0.5  # least part of its TTFT alone that a stream needs once the stream in front has ended
+IN_ORDER: Final = 0.8  # share of the streams behind others of which this must be true
+BUSY: Final = 0.6  # least share of the time in which the server must have been serving: else it waited for something
+GROWTH: Final = 1.5  # a TTFT behind others at least this many times the TTFT alone
+
+
+class Interval(NamedTuple):
+    """One stream that brought tokens: when it was asked for, and its first and last token; ns on one clock."""
+
+    start_ns: float
+    first_ns: float
+    last_ns: float
+
+
+class Alone(msgspec.Struct, frozen=True, kw_only=True):
+    """`alone` of run.json: the one stream that was read before the load began."""
+
+    ttft_ms: float | None
+    e2e_ms: float | None
+
+    @property
+    def ttft_ns(self) -> float | None:
+        return None if self.ttft_ms is None else self.ttft_ms * MS
+
+
+def alone(record: StreamRecord) -> Alone:
+    """The figures of the stream before the load."""
+    first, end = ttft_ns(record), StreamFacts(record).end_ns
+    return Alone(ttft_ms=None if first is None else ns_to_ms(first), e2e_ms=None if end is None else ns_to_ms(end))
+
+
+class OneAtATime(msgspec.Struct, frozen=True, kw_only=True):
+    """The finding that an endpoint serves one stream at a time.
+
+    `behind` streams came while another was served or waited; `overlapping` of them had tokens before that one's last.
+    `in_front` is the mean number of streams in front of such a stream, the TTFT is its median.
+    """
+
+    behind: int
+    overlapping: int
+    in_front: float
+    alone_ttft_ms: float
+    ttft_ms: float
+
+    @property
+    def says(self) -> str:
+        """The finding in a sentence."""
+        return (
+            f"the endpoint serves one stream at a time: of {self.behind:,} streams that came behind others, "
+            f"{self.overlapping:,} had a token before the last token of the stream in front. A first token took "
+            f"{show_ms(round(self.alone_ttft_ms * MS))} alone and {show_ms(round(self.ttft_ms * MS))} (p50) behind "
+            f"{self.in_front:.1f} others"
+        )
+
+
+def one_at_a_time(intervals: Iterable[Interval], alone_ttft_ns: float | None = None) -> OneAtATime | None:
+    """The finding, or None where streams overlap, where there were too few, or where something else held them up.
+
+    `alone_ttft_ns` is the TTFT of one stream before the load. The fastest stream of the load can only lower it: the
+    first request to a cold server is slow.
+    """
+    served = sorted(intervals, key=lambda one: (one.first_ns, one.last_ns))
+    if len(served) < LEAST_STREAMS:
+        return None
+    alone_ns = min(one.first_ns - one.start_ns for one in served)
+    alone_ns = alone_ns if alone_ttft_ns is None else min(alone_ns, alone_ttft_ns)
+    ends = [served[0].last_ns]  # when the streams so far were all served
+    waited: list[float] = []
+    own_ns: list[float] = []
+    in_front: list[int] = []
+    for one in served[1:]:
+        if one.start_ns < ends[-1]:
+            waited.append(one.first_ns - one.start_ns)
+            own_ns.append(one.first_ns - ends[-1])
+            in_front.append(len(ends) - bisect_right(ends, one.start_ns))
+        ends.append(max(ends[-1], one.last_ns))
+    overlapping = sum(own < -SAME_TIME_NS for own in own_ns)
+    service = [alone_ns + one.last_ns - one.first_ns for one in served]
+    if (
+        len(waited) < LEAST_STREAMS
+        or median(service) < LEAST_SERVICE_NS
+        or overlapping > OVERLAPPING * len(waited)
+        or sum(own >= OWN_TIME * alone_ns - SAME_TIME_NS for own in own_ns) < IN_ORDER * len(waited)
+        or sum(service) < BUSY * (ends[-1] - served[0].start_ns)
+        or median(waited) < GROWTH * alone_ns
+    ):
+        return None
+    return OneAtATime(
+        behind=len(waited),
+        overlapping=overlapping,
+        in_front=round(fmean(in_front), 1),
+        alone_ttft_ms=ns_to_ms(alone_ns),
+        ttft_ms=ns_to_ms(median(waited)),
+    )
+
+
+class Intervals:
+    """When streams were open and when their tokens came, 48 bytes a stream; `add` takes in one record after the other.
+
+    Streams of the warm-up belong to it: the server was as busy with them.
+    """
+
+    def __init__(self) -> None:
+        self._start, self._closed, self._wanted = array("q"), array("q"), array("q")
+        self._first, self._last, self._worker = array("q"), array("q"), array("q")
+
+    def add(self, record: StreamRecord) -> None:
+        """Take in one stream."""
+        start, tokens, at = record.start_ns, record.token_reads, record.reads.at_ns
+        self._start.append(start)
+        self._closed.append(start + (record.closed_ns or record.end_ns or 0))
+        self._wanted.append(start if record.intended_ns is None else record.intended_ns)
+        self._first.append(start + at[tokens[0]] if tokens else -1)
+        self._last.append(start + at[tokens[-1]] if tokens else -1)
+        self._worker.append(record.worker or 0)
+
+    def one_at_a_time(self, alone_ttft_ns: float | None = None) -> OneAtATime | None:
+        """See the function of this name."""
+        served = zip(self._start, self._first, self._last, strict=True)
+        return one_at_a_time((Interval(*one) for one in served if one[1] >= 0), alone_ttft_ns)
+
+    @property
+    def most_open(self) -> int:
+        """The largest number of streams that were open at the same time."""
+        return most_open(zip(self._start, self._closed, strict=True))
+
+    def held_back(self, late_ns: int, cap: int) -> int:
+        """How many streams started more than `late_ns` late while their process had at least `cap` others open."""
+        started: defaultdict[int, list[int]] = defaultdict(list)
+        ended: defaultdict[int, list[int]] = defaultdict(list)
+        for worker, start, closed in zip(self._worker, self._start, self._closed, strict=True):
+            started[worker].append(start)
+            ended[worker].append(closed)
+        for times in (*started.values(), *ended.values()):
+            times.sort()
+        return sum(
+            bisect_right(started[worker], wanted) - bisect_right(ended[worker], wanted) >= cap
+            for worker, start, wanted in zip(self._worker, self._start, self._wanted, strict=True)
+            if start - wanted > late_ns
+        )
+
+
+def most_open(spans: Iterable[tuple[int, int]]) -> int:
+    """The largest number of spans (begin, end) that contain the same moment; a span does not contain its end."""
+    changes = sorted(change for begin, end in spans for change in ((begin, 1), (max(end, begin + 1), -1)))
+    most = there = 0
+    for _, change in changes:
+        there += change
+        most = max(most, there)
+    return most
