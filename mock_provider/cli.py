@@ -245,6 +245,12 @@ def proxy_command(
         ),
     ] = "cut",
     retries: Annotated[int, _breaking(help="How often to repeat a request that is answered with 429 or 5xx.")] = 0,
+    errors_as: Annotated[
+        int | None, _breaking(help="The status in place of every error status of the upstream, without Retry-After.")
+    ] = None,
+    key: Annotated[
+        str | None, _breaking(help="An API key for the upstream, in place of the client's Authorization.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8081,
 ) -> None:
@@ -275,6 +281,8 @@ def proxy_command(
             cut_after_ms=cut_after_ms,
             on_break=on_break,
             retries=retries,
+            errors_as=errors_as,
+            key=key,
         )
     except ValueError as error:
         _bad_flag("proxy", error)
@@ -322,7 +330,7 @@ def _mock_hints(url: str, listening: Listening) -> str:
             *routes,
             "  GET  /v1/models, /health",
             "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/export, /_mock/clock, /_mock/faults",
-            "  POST /_mock/streams/ID/release?upto=K, /_mock/reset",
+            "  POST /_mock/streams/ID/release?upto=K, /_mock/reset, /_mock/refuse?seconds=S, /_mock/accept",
             "Try:",
             f"  {curl} -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
             """    -d '{"stream":true,"messages":[{"role":"user","content":"Hi [[mock id=a1 itl=200ms]]"}]}'""",

@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, *, private: bool = False) -> None:
         self._service = service
         self.private = private  # the peer is another worker, see `workers`
+        self.controls = False  # the peer asks the control API
         self._waiting_since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
         self._writable = asyncio.Event()
         self._reader = RequestReader(self._expects_continue)
@@ -148,6 +149,11 @@ class Connection(asyncio.Protocol):
                 return
             data = data[sent:]
         self._transport.write(data)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self._request is None
 
     def close(self, *, reset: bool) -> None:
         """Close with a FIN after the queued bytes, or with an RST that drops them."""

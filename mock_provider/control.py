@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+from streamgauge.mock_provider.door import LONGEST_S, Door
 from streamgauge.mock_provider.faults import FAULTS
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
@@ -24,6 +25,8 @@ _LISTINGS = {
     "/_mock/export": "GET",
     "/_mock/faults": "GET",
     "/_mock/reset": "POST",
+    "/_mock/refuse": "POST",
+    "/_mock/accept": "POST",
 }
 
 
@@ -34,8 +37,8 @@ class _ArgumentError(ValueError):
 class Control:
     """Answers requests below `/_mock/`; a reply that must wait is a coroutine, an export is an async iterator."""
 
-    def __init__(self, ledger: Ledger, gates: Gates, token: str | None) -> None:
-        self._ledger, self._gates, self._token = ledger, gates, token
+    def __init__(self, ledger: Ledger, gates: Gates, token: str | None, door: Door | None = None) -> None:
+        self._ledger, self._gates, self._token, self._door = ledger, gates, token, door
 
     def handle(
         self, request: Request, peer_host: str, *, trusted: bool = False
@@ -69,7 +72,7 @@ class Control:
         reply.headers.append(("WWW-Authenticate", "Bearer"))
         return reply
 
-    def _listing(self, request: Request) -> Reply:
+    def _listing(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         allowed = _LISTINGS.get(request.path)
         if allowed is None:
             known = ", ".join([*_LISTINGS, "/_mock/streams/{id}", "/_mock/streams/{id}/release"])
@@ -87,9 +90,28 @@ class Control:
                 self._ledger.reset()
                 self._gates.reset()
                 return json_reply(200, {"schema": SCHEMA, "reset": True})
+            case "/_mock/refuse" | "/_mock/accept":
+                return self._move_door(request)
         limit, since = _integer(request, "limit", 100), _integer(request, "since", 0)
         streams = [entry.summary() for entry in self._ledger.newest(limit, since)]
         return json_reply(200, {"schema": SCHEMA, "streams": streams})
+
+    def _move_door(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
+        """Refuse new connections for a while, or take them again."""
+        if self._door is None:
+            return _error(409, "only a mock of one worker on a TCP port can refuse connections")
+        if request.path == "/_mock/accept":
+            return self._accept(self._door)
+        seconds = _seconds(request, "seconds", most=LONGEST_S)
+        self._door.refuse(seconds)
+        return json_reply(200, {"schema": SCHEMA, "refusing_s": seconds})
+
+    async def _accept(self, door: Door) -> Reply:
+        try:
+            await door.open()
+        except OSError as error:
+            return _error(409, f"the port cannot be opened again: {error.strerror or error}")
+        return json_reply(200, {"schema": SCHEMA, "refusing_s": 0})
 
     async def _export(self, since: int) -> AsyncIterator[bytes]:
         for entry in self._ledger.after(since):
@@ -114,16 +136,9 @@ class Control:
             return json_reply(200, {"released": self._gates.release(stream_id, upto), "known": known})
         if request.method != "GET":
             return _not_allowed("GET")
-        wait = request.argument("wait")
-        if wait is None:
+        if request.argument("wait") is None:
             return self._entries(stream_id)
-        try:
-            wait_s = float(wait)
-        except ValueError:
-            wait_s = -1.0
-        if not 0 <= wait_s <= LONGEST_WAIT_S:
-            raise _ArgumentError(f"wait: expected seconds from 0 to {LONGEST_WAIT_S:g}, got {wait[:40]!r}")
-        return self._entries_when_ended(stream_id, wait_s)
+        return self._entries_when_ended(stream_id, _seconds(request, "wait", most=LONGEST_WAIT_S))
 
     async def _entries_when_ended(self, stream_id: str, wait_s: float) -> Reply:
         await self._ledger.ended(stream_id, wait_s)
@@ -175,6 +190,17 @@ def _integer(request: Request, name: str, default: int) -> int:
     if not re.fullmatch(r"\d{1,8}", value, re.ASCII) or int(value) > MOST_STEPS:
         raise _ArgumentError(f"{name}: expected a whole number of 0 to {MOST_STEPS}, got {value[:40]!r}")
     return int(value)
+
+
+def _seconds(request: Request, name: str, *, most: float) -> float:
+    text = request.argument(name) or ""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= most:
+        raise _ArgumentError(f"{name}: expected seconds from 0 to {most:g}, got {text[:40]!r}")
+    return seconds
 
 
 def _is_loopback(host: str) -> bool:

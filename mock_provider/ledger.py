@@ -5,6 +5,7 @@ import json
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import count
 from typing import Any, Literal
 
@@ -19,11 +20,17 @@ DisconnectKind = Literal["fin", "rst"]
 EndKind = Literal["complete", "disconnected", "fault"]
 
 
+def digest(credential: str) -> str | None:
+    """The first digits of a credential's SHA-256: enough to compare two keys, and no way back to them. None: no key."""
+    return sha256(credential.encode()).hexdigest()[:16] if credential else None
+
+
 class Entry:
     """One request for an answer; times are CLOCK_REALTIME nanoseconds, each taken right before its write."""
 
     __slots__ = (
         "arrival_ns",
+        "credential",
         "dialect",
         "disconnect_kind",
         "disconnect_ns",
@@ -77,6 +84,7 @@ class Entry:
         self.tokens_planned, self.arrival_ns = tokens_planned, arrival_ns
         self.status: int | None = None
         self.slot_ns = arrival_ns  # when it got its slot; later than the arrival if it queued
+        self.credential: str | None = None  # the digest of the API key that came with the request
         self.resumed = False  # whether it continues an earlier stream
         self.head_ns: int | None = None
         self.writes_ns = array("q")
@@ -126,6 +134,7 @@ class Entry:
             "faults": self.faults,
             "script": self.script,
             "resumed": self.resumed,
+            "credential": self.credential,
             "arrival_ns": self.arrival_ns,
             "slot_ns": self.slot_ns,
             "head_ns": self.head_ns,

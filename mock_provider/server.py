@@ -5,6 +5,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import count
+from urllib.parse import urlsplit
 
 from streamgauge.mock_provider import faults
 from streamgauge.mock_provider.capacity import Capacity, Limits
@@ -23,11 +24,12 @@ from streamgauge.mock_provider.control import Control
 from streamgauge.mock_provider.dialects import DIALECTS
 from streamgauge.mock_provider.dialects.base import Dialect
 from streamgauge.mock_provider.directive import Directive, DirectiveError, read_directive
+from streamgauge.mock_provider.door import Door
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.faults.errors import status_answer
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
-from streamgauge.mock_provider.ledger import EndKind, Entry, Ledger
+from streamgauge.mock_provider.ledger import EndKind, Entry, Ledger, digest
 from streamgauge.mock_provider.listening import forget_socket, listen
 from streamgauge.mock_provider.listings import LISTINGS, Listing
 from streamgauge.mock_provider.plan import resolve, stopped
@@ -63,8 +65,11 @@ class Server:
         self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
         self._next_ordinal = worker.next_ordinal if worker is not None else count(1).__next__  # of requests for streams
-        self._control = Control(self._ledger, self._gates, config.control_token)
-        self._listeners: list[asyncio.AbstractServer] = []
+        self._url = ""
+        self._door = Door(self._open_port, lambda: self.connections)
+        single = worker is None and config.listening.uds is None
+        self._control = Control(self._ledger, self._gates, config.control_token, self._door if single else None)
+        self._private: asyncio.AbstractServer | None = None
         self._timeouts: asyncio.Task[None] | None = None
         self.connections: set[Connection] = set()
 
@@ -82,22 +87,27 @@ class Server:
         listening = self._config.listening
         if listening.context is None:
             listening.prepare(self._config.host)
-        listener, url = await listen(
-            lambda: Connection(self), self._config.host, self._config.port, listening, shared=self._worker is not None
-        )
-        self._listeners.append(listener)
+        await self._door.open()
         if self._worker is not None:
-            private = await loop.create_unix_server(lambda: Connection(self, private=True), self._worker.socket)
-            self._listeners.append(private)
+            self._private = await loop.create_unix_server(lambda: Connection(self, private=True), self._worker.socket)
         self._timeouts = loop.create_task(self._enforce_timeouts())
-        return url
+        return self._url
+
+    async def _open_port(self) -> asyncio.AbstractServer:
+        """Listen, and keep the URL: with --port 0, the port is the same when it opens again."""
+        config = self._config
+        port = urlsplit(self._url).port if self._url and config.listening.uds is None else config.port
+        listener, self._url = await listen(
+            lambda: Connection(self), config.host, port or 0, config.listening, shared=self._worker is not None
+        )
+        return listener
 
     async def drain(self) -> None:
         """Take no new requests, and wait for running streams as long as `--drain` allows."""
         drain_ns = self._config.listening.drain_ns
         if drain_ns == 0:
             return
-        self._listeners[0].close()
+        self._door.close()
         for connection in list(self.connections):
             connection.drain()
         end_ns = time.monotonic_ns() + drain_ns if drain_ns is not None else None
@@ -108,8 +118,9 @@ class Server:
         """Close the port and cut every connection."""
         if self._timeouts is not None:
             self._timeouts.cancel()
-        for listener in self._listeners:
-            listener.close()
+        self._door.close()
+        if self._private is not None:
+            self._private.close()
         forget_socket(self._config.listening)
         for connection in list(self.connections):
             connection.stop()
@@ -128,6 +139,7 @@ class Server:
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request, now or later."""
         if request.path.startswith("/_mock/"):
+            connection.controls = True
             answer = self._control.handle(request, connection.peer_host, trusted=connection.private)
             if self._worker is not None and not connection.private:
                 answer = self._worker.merged(request, answer)
@@ -286,6 +298,7 @@ class Server:
             arrival_ns=request.arrival_ns,
         )
         entry.resumed = stream.resumed
+        entry.credential = digest(stream.dialect.credential(request))
         return entry
 
     def _planned(self, request: Request, dialect: Dialect, chat: ChatRequest, ordinal: int) -> ComposedStream:

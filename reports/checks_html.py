@@ -8,7 +8,15 @@ from typing import Final, NamedTuple
 from streamgauge.conformance.groups import GROUPS
 from streamgauge.conformance.matrix import BROKEN, ClientRow, ClientVerdict
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import WORST_FIRST, CheckResult, Evidence, Verdict, WireExchange, WireRow
+from streamgauge.conformance.result import (
+    UPSTREAM_ERROR_COLUMNS,
+    WORST_FIRST,
+    CheckResult,
+    Evidence,
+    Verdict,
+    WireExchange,
+    WireRow,
+)
 from streamgauge.reports.html import page
 from streamgauge.units import plural, show_bytes, show_ms
 
@@ -181,6 +189,7 @@ def checks_html(report: ChecksReport) -> str:
         cells=[cell for row in rows for cell in row.cells if cell is not None],
         needs=_needs(rows),
         clients=_clients(targets),
+        upstream_columns=UPSTREAM_ERROR_COLUMNS,
         words=conclusion(report),
         marks=MARKS,
         show_bytes=show_bytes,

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
+from streamgauge.conformance.result import UPSTREAM_ERROR_COLUMNS, WORST_FIRST, CheckResult, Verdict
 from streamgauge.reports.checks_html import MARKS, conclusion
 from streamgauge.reports.finding_text import markdown_text
 from streamgauge.reports.text import clean, md, md_code
@@ -23,6 +23,7 @@ def checks_markdown(report: ChecksReport) -> str:
     if len(report.targets) > 1 and (matrix := _matrix(report)):
         parts.append(matrix)
     parts += _clients(report)
+    parts += _upstream_errors(report)
     if needs := _needs(report):
         parts.append(needs)
     size = sum(len(part) + 2 for part in parts)
@@ -106,6 +107,17 @@ def _clients(report: ChecksReport) -> list[str]:
             broken = [f"{md(one.client)} ({one.result.verdict})" for one in matrix.rows if one.broken]
             lines.append(f"- {md(row.name)}: {', '.join(broken) or 'every client reads it'}")
     return ["Clients that do not get the stream:", "\n".join(lines)] if lines else []
+
+
+def _upstream_errors(report: ChecksReport) -> Iterator[str]:
+    """What the client gets for each failure of the upstream, in a fold for each target."""
+    for row in report.targets:
+        errors = row.checks.upstream_errors if row.checks else []
+        if errors:
+            lines = ["| " + " | ".join(UPSTREAM_ERROR_COLUMNS) + " |", "|---" * len(UPSTREAM_ERROR_COLUMNS) + "|"]
+            lines += ["| " + " | ".join(map(md, error.cells)) + " |" for error in errors]
+            title = f"When the upstream of {escape(clean(row.name))} fails"
+            yield "\n".join([f"<details><summary>{title}</summary>", "", *lines, "", "</details>"])
 
 
 def _needs(report: ChecksReport) -> str | None:

@@ -10,7 +10,13 @@ from rich.table import Table
 from streamgauge.cli.clients_output import print_matrix
 from streamgauge.cli.console import out, safe
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import WORST_FIRST, CheckResult, ChecksFile, Verdict
+from streamgauge.conformance.result import (
+    UPSTREAM_ERROR_COLUMNS,
+    WORST_FIRST,
+    CheckResult,
+    ChecksFile,
+    Verdict,
+)
 from streamgauge.units import plural
 
 _MARKS: Final = {
@@ -40,6 +46,9 @@ def print_report(report: ChecksReport, *, verbose: bool) -> None:
         if row.checks is not None and row.checks.clients is not None:
             out.print(f"\n[bold]clients[/bold]  {safe(row.name)}")
             print_matrix(row.checks.clients)
+    for row in report.targets:
+        if row.checks is not None and row.checks.upstream_errors:
+            _print_upstream_errors(row, row.checks)
     _print_open(report.measured)
     for row in report.targets:
         _print_standing(row, several=len(report.targets) > 1)
@@ -226,6 +235,17 @@ def _print_open(measured: Sequence[ChecksFile]) -> None:
     )
     for need, count in by_need.most_common():
         out.print(f"  {count:>3}  {safe(need)}")
+
+
+def _print_upstream_errors(row: TargetChecks, checks: ChecksFile) -> None:
+    """What the client gets for each failure of the upstream."""
+    out.print(f"\n[bold]when the upstream fails[/bold]  {safe(row.name)}")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in UPSTREAM_ERROR_COLUMNS:
+        table.add_column(name)
+    for error in checks.upstream_errors:
+        table.add_row(*map(safe, error.cells))
+    out.print(table)
 
 
 def _print_standing(row: TargetChecks, *, several: bool) -> None:

@@ -55,7 +55,7 @@ class Observed:
     `upstream` is None where there is no mock, or the mock saw no request. `expected_text` is the text that the mock
     was asked to stream; where that is only a part of the answer, `marks` are the texts before and after it.
     `silence_ns` is the longest silence that the mock was asked for. `size` is what a scenario varies: the characters
-    of a prompt, or the round.
+    of a prompt, the round, or the status of the upstream.
     """
 
     scenario: str
@@ -217,8 +217,9 @@ class Case:
     """All known facts of the endpoint. `dialect` is the requested dialect, otherwise that of the happy path.
 
     `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
-    in which a heartbeat is expected. `takes_limit`: a request can limit the answer's length. `doubt` says why the
-    dialect that was detected is uncertain. `place_guessed`: nothing shows that the endpoint reads the prompt where it
+    in which a heartbeat is expected. `credentials` are digests of the caller's keys, as the mock's ledger shows them.
+    `takes_limit`: a request can limit the answer's length. `doubt` says why the dialect that was detected is uncertain.
+    `place_guessed`: nothing shows that the endpoint reads the prompt where it
     was put. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
     """
 
@@ -231,6 +232,7 @@ class Case:
     allowed: frozenset[OptIn] = frozenset()
     public: bool = False
     has_credential: bool = False
+    credentials: frozenset[str] = frozenset()
     endpoint_is_mock: bool = False
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS

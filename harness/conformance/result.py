@@ -8,7 +8,7 @@ import msgspec
 
 from streamgauge.conformance.matrix import Matrix
 from streamgauge.diagnosis.product import Snippet, snippets
-from streamgauge.units import show_ms
+from streamgauge.units import SECOND, show_ms
 
 SCHEMA: Final = 1
 
@@ -137,11 +137,47 @@ class WireExchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     rows: list[WireRow] = []
 
 
+class UpstreamError(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One way in which the upstream failed before its first byte, and what the client got for it.
+
+    `status`, `media_type`, `body` (its shape in words) and `retry_after` are the client's answer; `tries` counts the
+    requests that the mock saw, None where it could see none. `seconds` is the time from the request to the end of the
+    answer. `upstream_retry_after`: the upstream's answer had Retry-After.
+    """
+
+    upstream: str
+    outcome: str
+    seconds: float
+    body: str
+    status: int | None = None
+    media_type: str | None = None
+    retry_after: str | None = None
+    upstream_retry_after: bool = False
+    tries: int | None = None
+    try_gaps_s: list[float] = []
+
+    @property
+    def cells(self) -> list[str]:
+        """The row as texts, in the order of UPSTREAM_ERROR_COLUMNS."""
+        answer = f"{self.status} {self.media_type or 'without Content-Type'}" if self.status else "no answer"
+        if self.status == 200 and self.outcome != "ok":
+            answer += f" ({self.outcome})"
+        given = f"({self.retry_after})" if self.retry_after is not None else ""
+        kept = ("kept" if given else "lost") if self.upstream_retry_after else "added" if given else "-"
+        gaps = ", ".join(show_ms(gap * SECOND) for gap in self.try_gaps_s[:3])
+        tries = "-" if self.tries is None else f"{self.tries}" + (f" ({gaps} apart)" if gaps else "")
+        return [self.upstream, answer, self.body, f"{kept} {given}".rstrip(), show_ms(self.seconds * SECOND), tries]
+
+
+UPSTREAM_ERROR_COLUMNS: Final = ("upstream", "client gets", "body", "Retry-After", "after", "upstream tries")
+
+
 class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     """`checks.json`: the results of all checks of one target, and the exchanges that they were judged by.
 
     `dialect_rule` is the rule that recognised the dialect, and `dialect_doubt` the evidence against it. Both are absent
     when the user named the dialect. `clients` shows how popular clients read the streams; None without `--clients`.
+    `upstream_errors` shows what the endpoint makes of a failing upstream; empty without the mock behind it.
     """
 
     schema: int = SCHEMA
@@ -159,6 +195,7 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     results: list[CheckResult]
     exchanges: list[WireExchange] = []
     clients: Matrix | None = None
+    upstream_errors: list[UpstreamError] = []
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {verdict}" for verdict, count in self.summary.items() if count)

@@ -25,10 +25,11 @@ from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiting
 from streamgauge.conformance.scenarios.scheduler import Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
+from streamgauge.conformance.upstream_errors import upstream_errors
 from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
 from streamgauge.diagnosis.product import products_in
 from streamgauge.endpoint.client import StreamClient, not_a_stream
-from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
 from streamgauge.secrets import is_secret
@@ -103,6 +104,7 @@ def check(
         results=results,
         exchanges=exchanges(case, results, hide),
         clients=_matrix(case, hide) if clients else None,
+        upstream_errors=upstream_errors(case),
     )
 
 
@@ -158,6 +160,7 @@ def observe(
         allowed=allowed.opt_ins,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
+        credentials=frozenset(digest_of(value) for value in credentials(target) if value),
         endpoint_is_mock=runner.asks_the_mock,
         dialect=target.reader(),
         takes_limit=target.takes_limit,

@@ -65,7 +65,8 @@ _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 class Upstream(NamedTuple):
     """The upstream's ledger of one stream. Times are epoch ns of our own clock, ± `error_ns`.
 
-    `arrivals_ns` has an item for each request with the stream's id; `written_bytes` belongs to the last request.
+    `arrivals_ns` has an item for each request with the stream's id; `written_bytes`, `status` and `credential` (its
+    digest) belong to the last request.
     """
 
     requests: int
@@ -80,6 +81,8 @@ class Upstream(NamedTuple):
     head_ns: int | None = None
     arrivals_ns: tuple[int, ...] = ()
     written_bytes: int = 0
+    status: int | None = None
+    credential: str | None = None
 
     def finished_before(self, close_ns: int) -> bool:
         """Whether the last token was written before `close_ns`, so that nothing was left to cancel."""

@@ -2,6 +2,9 @@
 
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 from urllib.parse import quote
@@ -17,6 +20,9 @@ from streamgauge.transport.tls import tls_context
 PINGS: Final = 9
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
 TIMEOUT_S: Final = 10.0
+
+# A connection is kept even when it is idle for a while: a mock that refuses new ones still answers on it.
+_LIMITS: Final = httpx.Limits(keepalive_expiry=60.0)
 
 T = TypeVar("T")
 
@@ -43,7 +49,10 @@ class Disconnect(msgspec.Struct, frozen=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One upstream request, recorded by the mock; times in epoch ns of the mock's clock."""
+    """One upstream request, recorded by the mock; times in epoch ns of the mock's clock.
+
+    `credential` is the digest of the API key that came with it (`digest_of`); None: no key came.
+    """
 
     seq: int
     id: str
@@ -62,6 +71,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     faults: list[str] = []
     resumed: bool = False
+    credential: str | None = None
 
     def token_ns(self) -> list[int]:
         """When each token was first written."""
@@ -89,6 +99,11 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+def digest_of(credential: str) -> str:
+    """What the mock's ledger shows of a credential."""
+    return sha256(credential.encode()).hexdigest()[:16]
+
+
 class MockControl:
     """A client of one mock's control API. Every request raises CannotMeasure if no valid answer comes."""
 
@@ -105,7 +120,9 @@ class MockControl:
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         # verify=False for http://: loading the certificates would take longer than all requests together.
         verify = tls or self.url.startswith("https:")
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=verify)
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=verify, limits=_LIMITS
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +152,15 @@ class MockControl:
         """Let a lockstep stream write its steps 0 to `upto` − 1."""
         path = f"/_mock/streams/{quote(stream_id, safe='')}/release"
         self._decode(self._ask("POST", path, {"upto": str(upto)}), dict[str, object])
+
+    @contextmanager
+    def refusing(self, seconds: float) -> Iterator[None]:
+        """The mock refuses connections meanwhile, at most for `seconds`. Running streams go on."""
+        self._decode(self._ask("POST", "/_mock/refuse", {"seconds": f"{seconds:g}"}), dict[str, object])
+        try:
+            yield
+        finally:
+            self._decode(self._ask("POST", "/_mock/accept", {}), dict[str, object])
 
     def clock(self) -> Offset:
         """The offset of the mock's clock, from the fastest of PINGS pings: the error is at most half its round trip."""

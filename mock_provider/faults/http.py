@@ -223,7 +223,7 @@ FAULTS = (
         name="no-retry-after",
         sentence="429 and 503 without Retry-After",
         level="http",
-        trips=("headers.retry-after", "errors.pre-stream-status"),
+        trips=("headers.retry-after", "errors.rate-limit-kept"),
         needs=frozenset(),
         answered=_without_retry_after,
     ),

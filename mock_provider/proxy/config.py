@@ -26,6 +26,8 @@ class ProxyConfig:
     cut_after_ms: int | None = None  # close both sides so many milliseconds after the request
     on_break: OnBreak = "cut"  # a stream that breaks off: cut it, end it with an error event, or glue that to it
     retries: int = 0  # repetitions, without a pause, of a request that is answered with 429 or 5xx
+    errors_as: int | None = None  # the status in place of every error status of the upstream, without Retry-After
+    key: str | None = None  # the API key for the upstream, in place of the client's Authorization
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
@@ -47,5 +49,7 @@ class ProxyConfig:
                 raise ValueError(f"{name}: expected 1 or more, got {value}")
         if self.on_break not in get_args(OnBreak):
             raise ValueError(f"on-break: expected one of {', '.join(get_args(OnBreak))}, got {self.on_break!r}")
+        if self.errors_as is not None and not 200 <= self.errors_as <= 599:
+            raise ValueError(f"errors-as: expected a status of 200 to 599, got {self.errors_as}")
         if self.retries < 0:
             raise ValueError(f"retries: expected 0 or more, got {self.retries}")

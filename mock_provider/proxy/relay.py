@@ -176,6 +176,8 @@ class ClientSide(asyncio.Protocol):
         self._upstream = upstream
         headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
         headers = [pair for pair in headers if pair[0] not in ("host", "content-length", "via")]
+        if (key := self.proxy.config.key) is not None:
+            headers = [pair for pair in headers if pair[0] != "authorization"] + [("Authorization", f"Bearer {key}")]
         headers += [("Host", parts.netloc), ("Via", VIA), ("Connection", "close")]
         if request.body or "content-length" in request.headers:
             headers.append(("Content-Length", str(len(request.body))))
@@ -284,6 +286,9 @@ class UpstreamSide(asyncio.Protocol):
         self._reusable = has_length or self._chunked or bodyless
         self._holder = Holder(config, self._write, compress=compress)
         headers = self._end_to_end_fields(keep_length=not changed)
+        if status >= 400 and config.errors_as is not None:
+            status = config.errors_as
+            headers = [field for field in headers if field[0].lower() != "retry-after"]
         if compress:
             headers.append(("Content-Encoding", "gzip"))
         if self._chunked:

@@ -12,7 +12,7 @@ import pytest
 from streamgauge.cli.check_files import FORMATS, json_text
 from streamgauge.conformance.matrix import ClientRow, ClientVerdict, Matrix, Replay
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import CheckResult, Evidence, Verdict, WireExchange, WireRow
+from streamgauge.conformance.result import CheckResult, Evidence, UpstreamError, Verdict, WireExchange, WireRow
 from streamgauge.reports.checks_html import checks_html
 from streamgauge.reports.checks_markdown import MAX_CHARS, checks_markdown
 from streamgauge.reports.junit import report_junit
@@ -253,6 +253,22 @@ def test_what_clients_make_of_it_is_in_the_page_and_the_summary() -> None:
     assert "<script>" not in page
     assert {link[1:] for link in Page(page).links} <= set(Page(page).ids)
     assert "- a: some-sdk (loses data)" in checks_markdown(given)
+
+
+def test_what_becomes_of_upstream_errors_is_in_the_page_and_the_summary() -> None:
+    errors = [
+        UpstreamError(upstream="429", outcome="http_error", seconds=3.1, body="an HTML page", status=500,
+                      media_type=HOSTILE, upstream_retry_after=True, tries=3, try_gaps_s=[1.0, 2.0]),
+        UpstreamError(upstream="connection refused", outcome="truncated", seconds=0.02, body="no answer"),
+    ]  # fmt: skip
+    checks = msgspec.structs.replace(checks_file([]), upstream_errors=errors)
+    given = report(TargetChecks(name="a", target="http://a/", checks=checks))
+    page, summary = checks_html(given), checks_markdown(given)
+
+    for cell in ("an HTML page", "lost", "3100 ms", "3 (1000 ms, 2000 ms apart)", "no answer"):
+        assert cell in page
+        assert cell in summary
+    assert "<script>" not in page + summary
 
 
 def test_what_the_baseline_says_shows_in_every_file() -> None:

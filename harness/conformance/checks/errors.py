@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet, worst
@@ -10,6 +11,7 @@ from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
+from streamgauge.conformance.scenarios.upstream_errors import PATIENCE_S, REFUSED
 from streamgauge.conformance.sources import (
     ANTHROPIC,
     ASPNET_SSE,
@@ -20,7 +22,7 @@ from streamgauge.conformance.sources import (
     issue,
     rfc,
 )
-from streamgauge.conformance.wants import answer, stream
+from streamgauge.conformance.wants import anything, stream
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.wire import End
@@ -227,10 +229,9 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         MUST,
         Severity.CRITICAL,
         Basis.GUIDE,
-        "When the upstream fails before the first token, the client gets an error status; a 429 keeps its Retry-After.",
+        "When the upstream fails before the first token, the client gets an error status.",
         references=(
             rfc(9110, "15.6", "Server Error 5xx"),
-            rfc(9110, "10.2.3", "Retry-After"),
             issue("vllm-project/vllm", 40978),
             issue("ggml-org/llama.cpp", 14566),
             guides("the status is fixed by the first byte"),
@@ -240,24 +241,29 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Wait for the upstream's first item before you send the head; map its failure to 429, 502, 503 or 504.",
         lesser=(
-            "A 429 keeps its Retry-After, and a failure before the first token has an error status, not an error event "
-            "after 200."
+            "A failure before the first token has an error status, not an error event after 200, and not only the end "
+            "of the connection."
         ),
     ),
-    scenarios=("pre-error",),
-    wants=answer,
-    expected="an error status in place of a stream, Retry-After kept",
+    scenarios=("pre-error", "upstream-errors"),
+    wants=anything,
+    expected="an error status in place of a stream",
 )
-def pre_stream_status(seen: Observed, _case: Case) -> Finding | None:
-    if doubt := joined(seen):
+def pre_stream_status(seen: Observed, case: Case) -> Finding | None:
+    if seen.variant != REFUSED and (doubt := joined(seen)):
         return doubt
-    transcript, head, status = seen.transcript, seen.head, seen.status or 0
+    if seen.variant == REFUSED and not any(one.upstream for one in case.of(("upstream-errors",))):
+        return inconclusive("the mock saw none of the requests before it refused one", MOCK)
+    transcript, status = seen.transcript, seen.status or 0
+    what = seen.variant or seen.scenario
     if status >= 400:
-        if head is not None and head.media_type == "text/html":
-            return unmet(f"{seen.variant}: {status} with an HTML page", seen.at(0))
-        if status == 429 and head is not None and head.get("retry-after") is None:
-            return lesser(f"{seen.variant}: 429 without Retry-After", seen.header("Retry-After"))
-        return met(f"{seen.variant}: status {status}")
+        return met(f"{what}: status {status}")
+    if transcript.capture.end is End.TIMEOUT:
+        return inconclusive(f"{what}: no answer within {PATIENCE_S:.0f} s", "an endpoint that gives up sooner")
+    if seen.head is None:
+        return lesser(f"{what}: the connection ends without an answer", seen.note(seen.how_it_went()))
     if seen.failed_by_error and not transcript.tokens:
-        return lesser(f"{seen.variant}: {status}, then an error event", seen.at(0))
-    return unmet(f"{seen.variant} becomes {seen.how_it_went()}", seen.at(0))
+        return lesser(f"{what}: {status}, then an error event", seen.at(0))
+    if (error := bare_error(transcript)) is not None:
+        return unmet(f"{what} becomes a JSON error without SSE framing in a {status}", seen.at(error.offset))
+    return unmet(f"{what} becomes {seen.how_it_went()}", seen.at(0))

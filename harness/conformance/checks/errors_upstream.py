@@ -128,8 +128,8 @@ def content_filter(seen: Observed, case: Case) -> Finding:
         SHOULD,
         Severity.HIGH,
         Basis.OPS,
-        "A failing request reaches the provider at most a few times, with growing waits, and never again after text "
-        "was delivered.",
+        "A failing request is not sent to the provider again after text was delivered.",
+        lesser="A failing request reaches the provider at most three times, with waits between them.",
         references=(
             rfc(9110, "10.2.3", "Retry-After"),
             source(
@@ -141,13 +141,13 @@ def content_filter(seen: Observed, case: Case) -> Finding:
             "Retry in one layer only, and never after the first token; pass 429 with its Retry-After on to the client."
         ),
     ),
-    scenarios=("pre-error", "mid-cut"),
+    scenarios=("pre-error", "mid-cut", "upstream-errors"),
     expected="1 request, or up to 3 with waits between them; none after text was delivered",
     broken_by=BrokenBy(proxy="--retries 3", shape="token-done"),
 )
 def retry_amplification(case: Case) -> Finding:
     found: list[Finding] = []
-    for seen in case.of(("pre-error", "mid-cut")):
+    for seen in case.of(("pre-error", "mid-cut", "upstream-errors")):
         if seen.upstream is not None:
             found.append(_tries(seen, seen.upstream.requests, list(seen.upstream.arrivals_ns)))
     return worst(found, inconclusive("the mock saw none of the requests that it should have refused", MOCK))
@@ -163,7 +163,7 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
     if seen.scenario == "mid-cut" and len(seen.transcript.tokens) > CUT_AFTER_TOKENS:
         return unmet(f"{seen.label}: {summary}, and the text of the second request follows the first's", evidence)
     if tries > MOST_TRIES or any(gap < LEAST_GAP_NS for gap in gaps):
-        return unmet(f"{seen.label}: {summary}", evidence)
+        return lesser(f"{seen.label}: {summary}", evidence)
     return met(f"at most {tries} requests reached the upstream, {waits} apart")
 
 

@@ -22,6 +22,7 @@ REQUEST_ID_HEADERS: Final = (
     "x-request-id", "request-id", "x-correlation-id", "traceparent", "apim-request-id", "x-amzn-requestid",
     "x-ms-request-id", "x-trace-id", "cf-ray",
 )  # fmt: skip
+UPSTREAMS_OWN: Final = ("pre-error", "upstream-errors")  # for errors.rate-limit-kept
 _MAX_AGE: Final = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?0*[1-9]")
 _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
 
@@ -228,7 +229,7 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
 def retry_after(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.observed:
-        if seen.status not in (429, 503) or seen.head is None:
+        if seen.status not in (429, 503) or seen.head is None or seen.scenario in UPSTREAMS_OWN:
             continue
         value = seen.head.get("retry-after")
         evidence = seen.header("Retry-After")

@@ -20,6 +20,7 @@ THEMES: Final = (
     "concurrent",
     "resuming",
     "cancellation",
+    "upstream_errors",
 )
 
 for _theme in THEMES:

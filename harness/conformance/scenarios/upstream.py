@@ -35,7 +35,9 @@ def mid_end(run: ScenarioRunner) -> Iterator[Observed]:
 @scenario("pre-error", "the upstream refuses before the first token", mock=True)
 def pre_error(run: ScenarioRunner) -> Iterator[Observed]:
     for status in (500, 429):
-        yield run.ask({"fault": f"status-lines:{status}"}, variant=f"upstream status {status}")
+        seen = run.ask({"fault": f"status-lines:{status}"}, variant=f"upstream status {status}")
+        seen.size = status
+        yield seen
 
 
 @scenario("too-long", "the upstream says that the prompt is too long", mock=True)

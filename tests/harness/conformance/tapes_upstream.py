@@ -68,11 +68,63 @@ check = "errors.retry-amplification"
 add(check, "pass", refused("pre-error", 500), asked("mid-cut", TOKEN * 5))
 add(check, "pass", refused("pre-error", 429, upstream=tries(1000, 2000)))
 add(check, "pass", asked("mid-cut", TOKEN * 5, upstream=tries(500)))
-add(check, "warn", refused("pre-error", 429, upstream=tries(1000, 1000, 1000)))
-add(check, "warn", refused("pre-error", 500, upstream=tries(20)))
+add(check, "info", refused("pre-error", 429, upstream=tries(1000, 1000, 1000)))
+add(check, "info", refused("pre-error", 500, upstream=tries(20)))
 add(check, "warn", asked("mid-cut", TOKEN * 10, upstream=tries(500)))
 add(check, "inconclusive", refused("pre-error", 500, upstream=None))
 add(check, "inconclusive", HAPPY)
+
+# what becomes of the status of a failing upstream
+
+
+def becomes(status: int, of: int | None, *, waits: bool = False, **more: Any) -> Tape:
+    """The client's answer to an error status of the upstream, with or without Retry-After."""
+    given = headers(content_type="application/json", retry_after="1") if waits else JSON_HEADERS
+    variant = f"upstream {of}" if of else "cut before the head"
+    body = b'{"error":{"message":"no"}}'
+    return asked(
+        "upstream-errors", body, **{"status": status, "headers": given, "size": of, "variant": variant, **more}
+    )
+
+
+check = "errors.rate-limit-kept"
+add(check, "pass", becomes(429, 429, waits=True))
+add(check, "pass", becomes(503, 429, waits=True))
+add(check, "pass", becomes(429, 429, waits=True), becomes(500, 500), becomes(503, 503, waits=True))
+add(check, "warn", becomes(429, 429))
+add(check, "warn", becomes(429, 429, waits=True), becomes(503, 503))
+add(check, "fail", becomes(500, 429))
+add(check, "fail", becomes(503, 429))
+add(check, "fail", becomes(502, 429, waits=True))
+add(check, "not-applicable", becomes(200, 429))
+add(check, "inconclusive", becomes(429, 429, upstream=None))
+
+check = "errors.caller-fault-kept"
+add(check, "pass", becomes(400, 400), becomes(422, 404))
+add(check, "fail", becomes(500, 400), becomes(404, 404))
+add(check, "fail", becomes(502, 404))
+add(check, "not-applicable", becomes(200, 400))
+add(check, "inconclusive", becomes(400, 400, upstream=None))
+
+check = "errors.gateway-key-hidden"
+OWN_KEY = SEEN._replace(credential="0123")
+add(check, "pass", becomes(502, 401, upstream=OWN_KEY), becomes(500, 403, upstream=OWN_KEY))
+add(check, "warn", becomes(401, 401, upstream=OWN_KEY))
+add(check, "info", becomes(403, 403, upstream=OWN_KEY))
+add(check, "not-applicable", becomes(401, 401, upstream=OWN_KEY), credentials=frozenset({"0123"}))
+add(check, "not-applicable", becomes(401, 401))
+add(check, "inconclusive", becomes(401, 401, upstream=None))
+
+check = "errors.pre-stream-status"
+add(check, "pass", *(becomes(status, status) for status in (400, 401, 403, 404, 408, 429, 500, 502, 503, 529)))
+add(check, "pass", becomes(502, None), becomes(502, None, variant="connection refused", upstream=None))
+add(check, "fail", becomes(500, 500), becomes(200, 429))
+add(check, "fail", asked("upstream-errors", CHAT + STOP % b"stop" + DONE, size=500, variant="upstream 500"))
+add(check, "fail", asked("upstream-errors", b'{"error":{"message":"no"}}', size=500, variant="upstream 500"))
+add(check, "warn", asked("upstream-errors", ERROR, size=500, variant="upstream 500"))
+add(check, "warn", asked("upstream-errors", status=None, end=End.CLOSED, variant="cut before the head"))
+add(check, "inconclusive", asked("upstream-errors", status=None, end=End.TIMEOUT, end_ms=30_000, size=500))
+add(check, "inconclusive", becomes(502, None, variant="connection refused", upstream=None))
 
 check = "errors.message-framed"
 FIRST, REST = b"the upstream model failed", b"streamgauge-second line"

@@ -184,15 +184,16 @@ add("headers.no-duplicates", "warn", Tape(body=JSON, headers=(*headers(), ("cont
 add("headers.no-duplicates", "warn", Tape(body=JSON, headers=(*headers(), ("cache-control", "no-store"))))
 
 LIMITED = {"content_type": "application/json"}
-add("headers.retry-after", "pass", answer(429, "pre-error", headers=headers(retry_after="7", **LIMITED)))
-add("headers.retry-after", "warn", answer(503, "pre-error"))
-add("headers.retry-after", "warn", answer(429, "pre-error", headers=headers(retry_after="soon", **LIMITED)))
-add("headers.retry-after", "warn", answer(429, "pre-error", headers=headers(retry_after="99999999", **LIMITED)))
+add("headers.retry-after", "pass", answer(429, "burst", headers=headers(retry_after="7", **LIMITED)))
+add("headers.retry-after", "warn", answer(503, "burst"))
+add("headers.retry-after", "warn", answer(429, "burst", headers=headers(retry_after="soon", **LIMITED)))
+add("headers.retry-after", "warn", answer(429, "burst", headers=headers(retry_after="99999999", **LIMITED)))
 add(
     "headers.retry-after",
     "warn",
-    answer(429, "pre-error", headers=headers(retry_after="Mon, 01 Jan 2001 00:00:00 GMT")),
+    answer(429, "burst", headers=headers(retry_after="Mon, 01 Jan 2001 00:00:00 GMT")),
 )
+add("headers.retry-after", "not-applicable", answer(503, "pre-error"))
 add("headers.retry-after", "not-applicable", Tape(body=JSON))
 
 

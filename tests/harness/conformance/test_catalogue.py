@@ -45,7 +45,7 @@ NAMES = {
     "errors": (
         "pre-stream-status upstream-timeout mid-stream-event machine-readable distinguishable-from-content "
         "no-success-after-error partial-event-terminated-first message-framed context-length "
-        "retry-amplification content-filter"
+        "retry-amplification content-filter rate-limit-kept caller-fault-kept gateway-key-hidden"
     ),
     "cancel": (
         "upstream-aborted before-first-token abort-variants half-close slot-released server-survives "

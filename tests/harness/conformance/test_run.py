@@ -17,6 +17,7 @@ from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios import upstream
 from streamgauge.conformance.scenarios.texts import MARKS, TEXTS
 from streamgauge.conformance.selection import select
+from streamgauge.conformance.upstream_errors import upstream_errors
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -146,7 +147,7 @@ FAILING = ["errors.partial-event-terminated-first", "errors.retry-amplification"
     [
         ({"on_break": "error"}, ["pass", "pass"]),
         ({"on_break": "glued"}, ["fail", "pass"]),
-        ({"retries": 3}, ["not-applicable", "warn"]),
+        ({"retries": 3}, ["not-applicable", "info"]),
     ],
     ids=["error", "glued", "retries"],
 )
@@ -312,3 +313,48 @@ def test_a_broken_head_makes_one_finding_and_leaves_the_rest_undecided(client: S
     assert {one.actual.partition(":")[0] for one in result.results if one.verdict is Verdict.INCONCLUSIVE} == {
         "the body cannot be read"
     }
+
+
+MATRIX = ["errors.rate-limit-kept", "errors.caller-fault-kept", "errors.gateway-key-hidden", "errors.pre-stream-status"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "expected"),
+    [
+        ({}, ["pass", "pass", "not-applicable", "pass"]),
+        ({"errors_as": 500}, ["fail", "fail", "not-applicable", "pass"]),
+        ({"errors_as": 200}, ["not-applicable", "not-applicable", "not-applicable", "fail"]),
+        ({"key": "own"}, ["pass", "pass", "warn", "pass"]),
+        ({"key": "own", "errors_as": 502}, ["fail", "fail", "pass", "pass"]),
+    ],
+    ids=["passes all on", "all are 500", "all are 200", "own key", "own key and all are 502"],
+)
+def test_the_matrix_of_upstream_errors(
+    client: StreamClient, clean_mock: MockServer, knobs: dict[str, Any], expected: list[str]
+) -> None:
+    with BufferingProxy(ProxyConfig(upstream=clean_mock.url, **knobs)) as proxy:
+        case = observe(client, proxy.url, "openai-chat", MATRIX, clean_mock.url)
+
+    verdicts = {one.id: one.verdict.value for one in judge_case(case, select(MATRIX))}
+    assert [verdicts[check] for check in MATRIX] == expected
+    rows = upstream_errors(case)
+    assert [row.upstream for row in rows] == [
+        *("400", "404", "401", "403", "408", "429", "500", "502", "503", "529"),
+        *("cut before the head", "connection refused"),
+    ]
+    assert [row.tries for row in rows] == [1] * 11 + [None]
+    assert [row.status for row in rows[-2:]] == [502, 502]
+    assert [row.upstream for row in rows if row.upstream_retry_after] == ["429", "503"]
+    if not knobs:
+        assert [row.retry_after for row in rows if row.upstream_retry_after] == ["1", "1"]
+        assert {row.body for row in rows[:10]} == {"JSON: error {message, type, param, code}"}
+
+
+def test_the_mock_takes_connections_again_after_it_refused_one(client: StreamClient, clean_mock: MockServer) -> None:
+    target = Target(url=clean_mock.url + SHAPES["token-done"], dialect="token-done")
+    with MockControl(clean_mock.url) as mock:
+        with mock.refusing(30.0), client.another() as other:
+            refused = other.run(target.request())
+        again = client.run(target.request())
+
+    assert (refused.outcome.value, again.outcome.value) == ("connect_error", "ok")

@@ -86,11 +86,14 @@ def test_a_fix_is_for_the_hop_that_the_finding_belongs_to() -> None:
     """The same header is missing on both paths; only one of them goes through nginx."""
     check = CHECKS["errors.retry-amplification"]
     fixes = fixes_for(check.id)
-    asked = {"scenario": "pre-error", "upstream": ledger()._replace(requests=9, arrivals_ns=(0, 1, 2))}
+    text = b'data: {"token":"a","done":false}\n\n' * 10
+    twice = ledger()._replace(requests=2, arrivals_ns=(0, 10**9))
 
     def judged(server: str) -> CheckResult:
         heads = Tape(headers=headers(server=server))
-        (one,) = judge_case(Example("", Verdict.WARN, (heads, Tape(**asked))).case(), [check])
+        (one,) = judge_case(
+            Example("", Verdict.WARN, (heads, Tape(body=text, scenario="mid-cut", upstream=twice))).case(), [check]
+        )
         return one
 
     assert {"nginx", "aspnet"} <= judged("nginx").fixes.keys()

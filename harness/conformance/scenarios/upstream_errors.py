@@ -1,0 +1,60 @@
+"""Every way in which an upstream fails before its first byte, one after the other. The mock plays them on request.
+
+They are last of all, because a relay that saw so many failures may refuse its upstream for a while.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
+from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
+from streamgauge.errors import CannotMeasure
+
+# The caller's faults first: relays count the others as failures of the upstream.
+STATUSES: Final = (400, 404, 401, 403, 408, 429, 500, 502, 503, 529)
+CUT: Final = "cut before the head"
+REFUSED: Final = "connection refused"
+PATIENCE_S: Final = 30.0  # for one answer: SDKs retry three times, with waits of up to 8 s
+MOST_S: Final = 120.0  # for all of them
+
+
+@scenario(
+    "upstream-errors",
+    "each failure of the upstream before its first byte",
+    mock=True,
+    concurrency=Concurrency.LAST,
+)
+def upstream_errors(run: ScenarioRunner) -> Iterator[Observed]:
+    if run.asks_the_mock:
+        return
+    begin_s = time.monotonic()
+    failures: list[tuple[str, int | None, Keys]] = [
+        (f"upstream {status}", status, {"fault": f"status:{status}"}) for status in STATUSES
+    ]
+    failures.append((CUT, None, {"fault": "accept-close"}))
+    for variant, status, keys in failures:
+        if time.monotonic() - begin_s > MOST_S:
+            return
+        yield _ask(run, keys, variant, status)
+    yield from _refused(run)
+
+
+def _ask(run: ScenarioRunner, keys: Keys, variant: str, status: int | None) -> Observed:
+    spec, stream_id = run.request(keys)
+    transcript = run.client.run(spec, dialect=run.dialect, deadline_s=PATIENCE_S)
+    seen = run.observed(spec, stream_id, transcript, variant=variant)
+    seen.size = status
+    return seen
+
+
+def _refused(run: ScenarioRunner) -> Iterator[Observed]:
+    """One request while the mock's port is closed, where the mock can close it."""
+    assert run.mock is not None
+    try:
+        with run.mock.refusing(PATIENCE_S):
+            seen = _ask(run, {}, REFUSED, None)
+    except CannotMeasure:  # a mock with several workers, or on a Unix socket
+        return
+    yield seen
