@@ -261,6 +261,8 @@ def manifest(run: Run) -> Table:
     """The command, its target, the client machine and all settings."""
     rows = [["target", run.target], ["dialect", run.dialect or ABSENT]]
     if file := run.manifest:
+        rows += [["dialect chosen because", file.dialect_reason]] if file.dialect_reason else []
+        rows += [["doubt about the dialect", file.dialect_doubt]] if file.dialect_doubt else []
         rows += [
             ["command", file.command],
             ["status", file.status],

@@ -12,6 +12,7 @@ from streamgauge.cli.load_tables import (
     line,
     live_table,
     print_abandonment,
+    print_dialect,
     print_failures,
     print_floor,
     print_one_at_a_time,
@@ -55,6 +56,7 @@ def shown() -> Iterator[LoadProgress]:
 def print_result(result: LoadResult) -> None:
     """The figures to standard output, clocks and caveats to standard error."""
     run = result.run
+    print_dialect(run)
     print_summary(result.summary, run.reader)
     if run.one_at_a_time is not None:
         print_one_at_a_time(run.one_at_a_time)

@@ -17,6 +17,7 @@ from streamgauge.metrics.definitions import LATENCIES
 from streamgauge.metrics.distributions import FIGURES, Distribution
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
+from streamgauge.rundir.runs import RunFile
 from streamgauge.units import MS, SECOND, plural, show_ms
 
 _FAILURES: Final = 3
@@ -70,6 +71,15 @@ def _cells(summary: Summary) -> list[str]:
 
 def _ms(values: Distribution | None, name: str) -> str:
     return "-" if values is None else f"{values.sign(name)}{getattr(values, name):.1f} ms"
+
+
+def print_dialect(run: RunFile) -> None:
+    """The dialect in which the streams were read, why, and the doubt about it."""
+    why = f" ({run.dialect_reason})" if run.dialect_reason else ""
+    out.print(facts([("dialect", safe(f"{run.dialect or 'unknown'}{why}"))]))
+    if run.dialect_doubt is not None:
+        out.print(f"[yellow]{safe(run.dialect_doubt)}[/yellow]")
+    out.print()
 
 
 def print_summary(summary: Summary, reader: str | None = None) -> None:

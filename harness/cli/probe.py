@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from streamgauge.cli.console import facts, out, safe
+from streamgauge.cli.console import err, facts, out, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.endpoint import probe as door
@@ -15,9 +15,10 @@ from streamgauge.endpoint.probe import Stream
 from streamgauge.errors import ExitCode
 from streamgauge.metrics.distributions import Distribution, distribution
 from streamgauge.metrics.facts import gaps_ns, tpot_ns, ttft_ns
+from streamgauge.metrics.reading import reading_caveats
 from streamgauge.metrics.timeline import marks, reads
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.record import record_of
+from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND, show_bytes, show_ms
 
@@ -58,8 +59,6 @@ def _print_timeline(stream: Stream) -> None:
     outcome = transcript.outcome
     colour = "green" if outcome is Outcome.OK else "red"
     out.print(f"[bold]{safe(transcript.capture.method)} {safe(stream.url)}[/bold]")
-    name = transcript.dialect.name if transcript.dialect else "unknown"
-    why = f" ({transcript.dialect_rule})" if transcript.dialect_rule else ""
     out.print(f"[{colour}]{outcome}[/{colour}]  {safe(transcript.detail or '')}\n")
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -70,29 +69,35 @@ def _print_timeline(stream: Stream) -> None:
         table.add_row(show_ms(mark.at_ns), mark.name, safe(mark.note))
     out.print(table)
 
-    gaps = gaps_ns(record)
-    itl = distribution(gaps)
-    tpot = tpot_ns(record)
+    out.print()
+    out.print(facts([("dialect", safe(_dialect(transcript))), *_figures(record, stream.doubt)]))
+    for caveat in reading_caveats(transcript, record):
+        err.print(f"[yellow]caveat:[/yellow] {safe(caveat)}")
+    _print_reads(transcript)
+
+
+def _dialect(transcript: Transcript) -> str:
+    name = transcript.dialect.name if transcript.dialect else "unknown"
+    return f"{name} ({transcript.dialect_rule})" if transcript.dialect_rule else name
+
+
+def _figures(record: StreamRecord, doubt: str | None) -> list[tuple[str, str]]:
+    """The figures about tokens; while the dialect is uncertain, why there are none."""
+    if doubt is not None:
+        return [
+            ("doubt", f"[yellow]{safe(doubt)}[/yellow]"),
+            ("TTFT, ITL, tokens", "withheld: it is not certain which events are tokens"),
+        ]
+    itl, tpot = distribution(gaps_ns(record)), tpot_ns(record)
     source = f"by {record.tokens_source}" if record.tokens_source else "none came"
-    tokens = f"{record.output_tokens or 0} ({source}) in {len(record.token_reads)} events"
-    rows = [
-        ("dialect", safe(name + why)),
+    return [
         ("TTFT", show_ms(ttft_ns(record))),
-        (
-            "ITL",
-            _spread(itl) if itl else "- (fewer than 2 tokens)",
-        ),
+        ("ITL", _spread(itl) if itl else "- (fewer than 2 tokens)"),
         ("TPOT", show_ms(tpot)),
-        (
-            "tokens",
-            tokens,
-        ),
+        ("tokens", f"{record.output_tokens or 0} ({source}) in {len(record.token_reads)} events"),
         ("rate", f"{SECOND / tpot:,.1f} tokens/s after the first" if tpot else "-"),
         ("finish reason", safe(record.finish_reason or "-")),
     ]
-    out.print()
-    out.print(facts(rows))
-    _print_reads(transcript)
 
 
 def _spread(values: Distribution) -> str:

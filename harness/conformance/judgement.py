@@ -19,8 +19,9 @@ from streamgauge.protocol.dialects.choice import SETTLE
 
 MAX_EVIDENCE: Final = 6
 MAX_ACTUAL: Final = 1_000  # characters of `actual`, which may quote the endpoint
-# These groups judge bytes, whatever the dialect is.
-_ANY_DIALECT: Final = frozenset({"http", "headers", "framing", "resume", "limits", "security"})
+# These groups judge bytes, whatever the dialect is; of them, these checks also compare the text that was read.
+_ANY_DIALECT: Final = frozenset({"http", "headers", "framing", "security"})
+_COMPARE_TEXT: Final = frozenset({"framing.data-prefix-every-line", "framing.event-size-64k", "security.sse-injection"})
 UNMET: Final = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.MAY: Verdict.INFO}
 """The verdict of an unmet requirement. Only its level decides."""
 
@@ -54,7 +55,7 @@ def _beforehand(case: Case, check: Check) -> Finding | None:
         return not_applicable(f"the profile {case.profile.name} leaves it out: {rule.why}")
     if reason := check.applies(case):
         return not_applicable(reason)
-    if case.doubt is not None and check.group not in _ANY_DIALECT:
+    if case.doubt is not None and (check.group not in _ANY_DIALECT or check.id in _COMPARE_TEXT):
         return inconclusive(case.doubt, SETTLE)
     return None
 

@@ -32,6 +32,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
+from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.secrets import is_secret
 from streamgauge.units import SECOND
 from streamgauge.version import __version__
@@ -178,7 +179,7 @@ def observe(
     if watch is not None and happy.upstream is None:
         raise watch.nothing_seen()
     case.dialect = target.reader() or happy.transcript.dialect
-    case.doubt = happy.transcript.dialect_doubt
+    case.doubt = happy.transcript.dialect_doubt or _misread(happy)
     vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
     # An uncertain dialect gets the plain profile: no vendor exceptions.
@@ -198,6 +199,17 @@ def observe(
     case.observed += run_scenarios(todo, observe_one, progress, done=1, total=len(todo) + 1)
     case.requests += sum(exchanges_made)
     return case
+
+
+def _misread(happy: Observed) -> str | None:
+    """The doubt when the first token is older than the write of it in the mock's ledger."""
+    upstream, tokens = happy.upstream, happy.transcript.tokens
+    if upstream is None or not upstream.token_ns or not upstream.arrivals_ns or not tokens:
+        return None
+    reported_ns = happy.transcript.time_of(tokens[0][0]) - happy.transcript.capture.start_ns
+    older_ns = older_by_ns(reported_ns, upstream.token_ns[0] - upstream.arrivals_ns[-1])
+    dialect = happy.transcript.dialect
+    return misread(None if dialect is None else dialect.name, older_ns) if older_ns else None
 
 
 def _to_run(case: Case, selected: Sequence[Check]) -> list[Scenario]:

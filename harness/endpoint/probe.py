@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from streamgauge.endpoint.client import StreamClient, settle, unreachable
-from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.mock_ledger import LedgerEntry, MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target
 from streamgauge.endpoint.upstream import UpstreamWatch, marked
+from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
@@ -71,8 +72,13 @@ class Stream:
 
     @property
     def ttft_ns(self) -> int | None:
-        """Time to the first token; None when no token came."""
-        return next(iter(self.token_ns), None)
+        """Time to the first token; None when no token came, and while there is a `doubt`."""
+        return None if self.doubt else next(iter(self.token_ns), None)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the dialect is uncertain, so that times and counts of tokens are withheld; None when it is certain."""
+        return self.transcript.dialect_doubt
 
     @property
     def events(self) -> list[tuple[str, str]]:
@@ -112,7 +118,16 @@ def _from_mock(target: Target, prompt: str | None, deadline_s: float) -> Stream:
         stream = Stream(client.run(spec, dialect=settled.reader(), deadline_s=deadline_s))
         if stream.transcript.is_stream:
             watch.must_have_seen(stream_id)
+            _compare_with_write(stream, mock.entries(stream_id))
         return stream
+
+
+def _compare_with_write(stream: Stream, entries: list[LedgerEntry]) -> None:
+    """Doubt a stream whose first token is older than the mock's write of it."""
+    written_ns = entries[-1].token_ns() if entries else []
+    true_ns = written_ns[0] - entries[-1].arrival_ns if written_ns else None
+    if older_ns := older_by_ns(stream.ttft_ns, true_ns):
+        stream.transcript.dialect_doubt = misread(stream.dialect, older_ns)
 
 
 def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:

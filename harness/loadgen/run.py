@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.mock_ledger import MockControl
@@ -29,7 +31,10 @@ from streamgauge.metrics.abort_rules import AbortWatch
 from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
+from streamgauge.metrics.reading import reading_caveats
+from streamgauge.metrics.slo import undecided
 from streamgauge.metrics.summary import Totals
+from streamgauge.metrics.validity import misread
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
@@ -38,6 +43,7 @@ from streamgauge.units import MS, plural
 
 _REFRESH_S: Final = 0.5
 _DECIDING_STREAMS: Final = 3
+_MISREAD_SHARE: Final = 0.01  # of streams with a token before the mock wrote one; fewer are only a caveat
 _LAST_MOMENT_NS: Final = 100 * MS
 """Arrivals due within this time before a run was cut short do not count as missing."""
 
@@ -97,6 +103,7 @@ def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile
         dialect_reason=first.dialect_rule,
         dialect_doubt=first.dialect_doubt,
         alone=alone(record_of(first, "alone", url=target.masked_url)),
+        caveats=reading_caveats(first, record_of(first, "first", url=target.masked_url)),
         started=_now(),
         settings=plan.settings(),
         machine=runs.this_machine(),
@@ -210,6 +217,21 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
             run.abandonment = abandoned_streams(target, plan.directory)
     except CannotMeasure as error:
         run.caveats.append(f"The ledger was not joined: {error.message}")
+    if why := _misread(run):
+        run.summary = msgspec.structs.replace(
+            run.summary,
+            validity=misread(run.summary.validity, why),
+            slo_results=[undecided(result, why) for result in run.summary.slo_results],
+        )
+
+
+def _misread(run: runs.RunFile) -> str | None:
+    """Why the streams were not read with certainty; None when they were."""
+    if run.dialect_doubt is not None:
+        return run.dialect_doubt
+    if run.truth is None or run.truth.too_early < _MISREAD_SHARE * run.truth.streams:
+        return None
+    return run.truth.caveat
 
 
 def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended) -> OpenLoop | None:

@@ -6,6 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from streamgauge.metrics.facts import STALL_FACTOR, STALL_FLOOR_NS
+from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.transcript import Transcript
 
 
@@ -55,11 +56,16 @@ def marks(transcript: Transcript) -> list[Mark]:
                 capture.headers_ns - start, "headers", f"HTTP {capture.head.status} {capture.head.get('content-type')}"
             )
         )
-    events, tokens = transcript.events, transcript.tokens
+    # While the dialect is uncertain, it is not known which events are tokens.
+    events, tokens = transcript.events, [] if transcript.dialect_doubt else transcript.tokens
     if events:
         found.append(Mark(transcript.time_of(events[0]) - start, "first event", f"event: {events[0].type}"))
     if tokens:
         found.append(Mark(transcript.time_of(tokens[0][0]) - start, "first token", repr(tokens[0][1][:40])))
+        answer = next((f for f in transcript.deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
+        if answer is not None and transcript.events[answer.event] is not tokens[0][0]:
+            at_ns = transcript.time_of(transcript.events[answer.event]) - start
+            found.append(Mark(at_ns, "first answer", repr(answer.delta.text[:40])))
     times = [transcript.time_of(event) - start for event, _ in tokens]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     if gaps:
@@ -77,7 +83,7 @@ def reads(transcript: Transcript) -> list[ReadRow]:
     """Every read, with the number of events and tokens that it completed."""
     capture = transcript.capture
     events = Counter(event.read_index for event in transcript.events)
-    tokens = Counter(event.read_index for event, _ in transcript.tokens)
+    tokens = Counter(event.read_index for event, _ in transcript.tokens if not transcript.dialect_doubt)
     return [
         ReadRow(
             read.t_ns - capture.start_ns,

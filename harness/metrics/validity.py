@@ -94,8 +94,14 @@ def _limit(limit: Limit) -> str:
 
 VALIDITY_RULE: Final = (
     "SUSPECT when any of these limits is exceeded, INVALID when a limit in brackets is exceeded: "
-    f"{'; '.join(map(_limit, LIMITS))}. VALID otherwise"
+    f"{'; '.join(map(_limit, LIMITS))}. INVALID when the dialect is uncertain, or when a token is older than the "
+    "upstream's write of it. VALID otherwise"
 )
+
+
+def misread(validity: Validity, why: str) -> Validity:
+    """The verdict on figures of streams that were not read with certainty: no figure about tokens is believed."""
+    return Validity("INVALID", validity.rule, [why, *validity.reasons])
 
 
 def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:

@@ -116,7 +116,7 @@ def test_under_doubt_no_check_of_the_dialect_fails(name: str) -> None:
 
     results = judge_case(case, CHECKS.values())
 
-    of_bytes = {"http", "headers", "framing", "resume", "limits", "security"}
+    of_bytes = {"http", "headers", "framing", "security"}
     assert [one.id for one in results if one.verdict in UNMET and one.group not in of_bytes] == []
     doubted = [one for one in results if one.verdict is Verdict.INCONCLUSIVE and one.actual == case.doubt]
     assert doubted

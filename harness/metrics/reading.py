@@ -1,0 +1,87 @@
+"""Caveats about how a stream was read: text in fields that its dialect does not know, and tokens that came in no event.
+
+Pure. A caveat names an observation and its consequence; it is not a doubt about the dialect.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streamgauge.protocol.dialects.base import TOKEN_KINDS
+from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.transcript import Transcript
+
+_GROWS: Final = 3  # a field grows with the answer when it has so many different texts
+_MANY_TIMES: Final = 3  # usage counts so many times the token events
+_FEW_EVENTS: Final = 5
+_ONE_WORD: Final = 1.5  # words a token event, on average
+_MOST_EVENTS: Final = 2_000  # enough to see which fields grow
+# Fields beside the text that differ from event to event and are not text.
+_NOT_TEXT: Final = frozenset(
+    {"id", "type", "role", "name", "signature", "obfuscation", "object", "status", "event", "timestamp", "date", "time"}
+)
+
+Pointer = tuple[str, ...]
+
+
+def reading_caveats(transcript: Transcript, record: StreamRecord) -> list[str]:
+    """The caveats about one stream; empty for one whose dialect is uncertain, because nothing of it is believed."""
+    if transcript.dialect is None or transcript.dialect_doubt is not None:
+        return []
+    return [*_unknown_texts(transcript), *_hidden_tokens(transcript, record)]
+
+
+def _unknown_texts(transcript: Transcript) -> Iterator[str]:
+    """Text fields beside the known ones whose text grows with the answer."""
+    if transcript.dialect is None or not transcript.dialect.json_payload:
+        return
+    tokens: defaultdict[int, str] = defaultdict(str)
+    for index, delta in transcript.deltas:
+        if delta.kind in TOKEN_KINDS:
+            tokens[index] += delta.text
+    parents: set[Pointer] = set()
+    unknown: defaultdict[Pointer, set[str]] = defaultdict(set)
+    for index, event in enumerate(transcript.events[:_MOST_EVENTS]):
+        for pointer, text in _texts(decode(event.data), ()):
+            if pointer[-1] in _NOT_TEXT or pointer[-1].endswith("_id"):
+                continue
+            if text in tokens[index]:
+                parents.add(pointer[:-1])
+            else:
+                unknown[pointer].add(text)
+    for pointer, texts in unknown.items():
+        beside = not parents or any(pointer[: len(parent)] == parent for parent in parents)
+        if beside and len(texts) >= _GROWS:
+            yield (
+                f"the events have a text field `{pointer[-1]}` that {transcript.dialect.name} does not know (at "
+                f"/{'/'.join(pointer)}, {len(texts):,} different texts): if it is a part of the answer, its tokens are "
+                "not counted and TTFT may be too late; a [stream] table in the target file can name it"
+            )
+
+
+def _texts(value: Any, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """The non-empty texts of a payload with their places; `*` stands for the index of an item."""
+    if isinstance(value, str):
+        if pointer and value:
+            yield pointer, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, (*pointer, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, (*pointer, "*"))
+
+
+def _hidden_tokens(transcript: Transcript, record: StreamRecord) -> Iterator[str]:
+    """Usage that counts many more tokens than events which hold one word each."""
+    events = len(record.token_reads)
+    if record.tokens_source != "usage" or record.output_tokens is None or events < _FEW_EVENTS:
+        return
+    words = sum(len(text.split()) for _, text in transcript.tokens) / events
+    if record.output_tokens >= _MANY_TIMES * events and words <= _ONE_WORD:
+        yield (
+            f"usage says {record.output_tokens:,} tokens, but {events:,} token events came with about one word each: "
+            "the others were hidden (reasoning that is not sent) or in a field that was not read; TPOT and tokens/s "
+            "count all of them"
+        )
