@@ -7,7 +7,6 @@ from typing import Final
 
 from streamgauge.conformance.catalogue import Entry, catalogue
 from streamgauge.conformance.requirement import Basis, Level
-from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.diagnosis.product import snippets
 from streamgauge.reports.text import md, md_snippet
 
@@ -55,9 +54,8 @@ def table(entries: list[Entry]) -> str:
 
 def section(entry: Entry) -> str:
     """All about one check."""
-    every = len(entry.scenarios) == len(SCENARIOS)
-    named = ", ".join(f"{step.name} ({md(step.summary)})" for step in entry.scenarios)
-    read = "every request" if every else named
+    read = ", ".join(f"{step.name} ({md(step.summary)})" for step in entry.scenarios)
+    read += ", and every other request that is made" if entry.watches else ""
     lines = [f"Expected: {md(entry.expected)}. Read from: {read}."]
     lines += [f"Its lesser part: {md(entry.lesser)}"] if entry.lesser else []
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []

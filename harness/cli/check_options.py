@@ -126,6 +126,16 @@ class CostOptions:
             rich_help_panel=_COSTS,
         ),
     ] = None
+    big_prompts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-big-prompts",
+            help="Allow prompts of 100,000 and 1,000,000 characters, to find the limit of the input: two requests, sent"
+            " last and alone. With --mock they are free and need no permission; a real model reads them for minutes.",
+            rich_help_panel=_COSTS,
+            show_default=False,
+        ),
+    ] = False
     second_key: Annotated[
         str | None,
         typer.Option(
@@ -149,6 +159,7 @@ class CostOptions:
         return Allowed(
             long_ns=long_ns if self.long else None,
             streams=(self.max_streams or MAX_STREAMS) if self.allow_load else None,
+            big_prompts=self.big_prompts,
             second_key=None if self.second_key is None else _key(self.second_key),
         )
 

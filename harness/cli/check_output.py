@@ -64,6 +64,13 @@ def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
         out.print(f"[dim]recognised as {safe(dialect)} because {safe(checks.dialect_rule)}[/dim]")
     if checks.dialect_doubt:
         out.print(f"[yellow]{safe(checks.dialect_doubt)}[/yellow]")
+    _print_one_at_a_time(checks)
+
+
+def _print_one_at_a_time(checks: ChecksFile, indent: str = "") -> None:
+    if checks.one_at_a_time:
+        how = f"{indent}serves one request at a time, so they were sent one after another: {safe(checks.one_at_a_time)}"
+        out.print(f"[yellow]{how}[/yellow]")
 
 
 def _print_groups(row: TargetChecks, results: Sequence[CheckResult], *, verbose: bool) -> None:
@@ -143,6 +150,7 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
             )
             if row.checks.dialect_doubt:
                 out.print(f"    [yellow]{safe(row.checks.dialect_doubt)}[/yellow]")
+            _print_one_at_a_time(row.checks, "    ")
 
 
 def _cell(row: TargetChecks, result: CheckResult | None) -> str:

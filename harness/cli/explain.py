@@ -70,6 +70,7 @@ def _print(check: Check) -> None:
     _section("Why", [f"{rule.basis}: {rule.basis.meaning}", *_levels(rule)])
     _section("What breaks", [rule.breaks] if rule.breaks else [])
     tested = [f"{step.name}: {step.summary}{_needs(step.needs)}" for step in entry.scenarios]
+    tested += ["every other request that is made"] if entry.watches else []
     _section("How it is tested", [*tested, f"expected: {check.expected}"])
     fixes = "\n".join(snippet.plain for snippet in snippets(check.id, entry.fixes))
     _section("Fix", [rule.fix, *fixes.splitlines()])

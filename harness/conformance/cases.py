@@ -55,7 +55,8 @@ class Observed:
     `upstream` is None where there is no mock, or the mock saw no request. `expected_text` is the text that the mock
     was asked to stream; where that is only a part of the answer, `marks` are the texts before and after it.
     `silence_ns` is the longest silence that the mock was asked for. `size` is what a scenario varies: the characters
-    of a prompt, the round, or the status of the upstream.
+    of a prompt, the round, or the status of the upstream. `crowded` says that this run's own requests may have kept the
+    endpoint from answering: then nothing here counts against it.
     """
 
     scenario: str
@@ -75,6 +76,13 @@ class Observed:
     size: int | None = None
     steps: tuple[Release, ...] = ()
     held_bytes: int | None = None
+    crowded: str | None = None
+
+    @property
+    def wait_ns(self) -> int | None:
+        """The time from the request to its first token; None without a token."""
+        tokens = self.transcript.tokens
+        return self.transcript.time_of(tokens[0][0]) - self.transcript.capture.start_ns if tokens else None
 
     @property
     def label(self) -> str:
@@ -221,6 +229,7 @@ class Case:
     `takes_limit`: a request can limit the answer's length. `doubt` says why the dialect that was detected is uncertain.
     `place_guessed`: nothing shows that the endpoint reads the prompt where it
     was put. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
+    `one_at_a_time` says how it showed that the endpoint serves one request at a time; None if it serves several.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -239,6 +248,7 @@ class Case:
     schema: PayloadSchema | None = None
     requests: int = 0
     doubt: str | None = None
+    one_at_a_time: str | None = None
     place_guessed: bool = False
     profile: Profile = PLAIN
 

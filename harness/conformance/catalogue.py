@@ -39,8 +39,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A check in words. `needs` are the flags without which none of its scenarios runs.
 
-    `lesser` is the part of the requirement that binds one level less. `fixes` is what to change in a product, by the
-    product's id.
+    `watches`: it judges all other requests too. `lesser` is the part of the requirement that binds one level less.
+    `fixes` is what to change in a product, by the product's id.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     fix: str
     fixes: dict[str, str]
     scenarios: list[ReproductionStep]
+    watches: bool
     needs: list[str]
     profiles: dict[str, Change]
 
@@ -96,7 +97,8 @@ def entry_of(check: Check) -> Entry:
         fix=rule.fix,
         fixes=dict(fixes_for(rule.id)),
         scenarios=[_step(SCENARIOS[name]) for name in check.scenarios],
-        needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins)],
+        watches=check.watches,
+        needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins, check.opt_ins_without_mock)],
         profiles=dict(_changes(check)),
     )
 
@@ -109,8 +111,13 @@ def _changes(check: Check) -> Iterator[tuple[str, Change]]:
 
 
 def _step(scenario: Scenario) -> ReproductionStep:
-    return ReproductionStep(name=scenario.name, summary=scenario.summary, needs=_flags(scenario.mock, scenario.opt_in))
+    return ReproductionStep(
+        name=scenario.name,
+        summary=scenario.summary,
+        needs=_flags(scenario.mock, scenario.opt_in, scenario.opt_in_without_mock),
+    )
 
 
-def _flags(mock: bool, opt_ins: Iterable[OptIn]) -> list[str]:
-    return [*(["--mock"] if mock else []), *(opt_in.flag for opt_in in opt_ins)]
+def _flags(mock: bool, opt_ins: Iterable[OptIn], without_mock: Iterable[OptIn]) -> list[str]:
+    flags = [*(["--mock"] if mock else []), *(opt_in.flag for opt_in in opt_ins)]
+    return flags + [f"--mock or {opt_in.flag}" for opt_in in without_mock]

@@ -38,6 +38,7 @@ def _judge_one(case: Case, check: Check) -> CheckResult:
         known = _beforehand(case, check) or _unreadable(case, check)
         found = [(None, known)] if known is not None else check.findings(_readable(case, check))
         _follow_the_level(check, [finding for _, finding in found])
+        found = [(seen, _excused(finding, seen)) for seen, finding in found]
     except Exception as error:  # A crash in a check is our bug: report `error`, run the other checks.
         crash = Finding(Verdict.ERROR, f"the check itself failed: {type(error).__name__}: {printable(str(error))}")
         found = [(None, crash)]
@@ -113,9 +114,16 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         references=list(rule.references),
         breaks=rule.breaks,
         needs=top.needs,
-        scenarios=[name for name in check.scenarios if name in ran],
+        scenarios=sorted(ran) if check.watches else [name for name in check.scenarios if name in ran],
         profile=changed,
     )
+
+
+def _excused(finding: Finding, seen: Observed | None) -> Finding:
+    """An objection becomes inconclusive where this run's own requests kept the endpoint from answering."""
+    if finding.verdict is None and seen is not None and seen.crowded is not None:
+        return inconclusive(f"{seen.label}: {seen.crowded}", "a run with --only for this check, on an idle endpoint")
+    return finding
 
 
 def _follow_the_level(check: Check, findings: Iterable[Finding]) -> None:

@@ -20,6 +20,7 @@ class OptIn(StrEnum):
 
     LONG = "--long"
     LOAD = "--allow-load"
+    BIG = "--allow-big-prompts"
     SECOND_KEY = "--second-key NAME_OF_ENV"
 
     @property
@@ -36,6 +37,7 @@ class OptIn(StrEnum):
 _COSTS: Final = {
     OptIn.LONG: "it takes minutes of waiting",
     OptIn.LOAD: "it sends many requests at once",
+    OptIn.BIG: "it sends prompts of 100,000 characters and more, which cost money and can block a model server",
     OptIn.SECOND_KEY: "it needs a second user",
 }
 
@@ -43,18 +45,25 @@ _COSTS: Final = {
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Allowed:
     """The caller's permissions: `long_ns` bounds a single wait, `streams` how many are open at once; None forbids.
+    `big_prompts` lets a real model read prompts beyond any sensible limit.
 
     `second_key` is the second user's credential; `repr` does not show it.
     """
 
     long_ns: int | None = None
     streams: int | None = None
+    big_prompts: bool = False
     second_key: str | None = field(default=None, repr=False)
 
     @property
     def opt_ins(self) -> frozenset[OptIn]:
         """The same as flags, without the values."""
-        given = {OptIn.LONG: self.long_ns, OptIn.LOAD: self.streams, OptIn.SECOND_KEY: self.second_key}
+        given = {
+            OptIn.LONG: self.long_ns,
+            OptIn.LOAD: self.streams,
+            OptIn.BIG: self.big_prompts or None,
+            OptIn.SECOND_KEY: self.second_key,
+        }
         return frozenset(opt_in for opt_in, value in given.items() if value is not None)
 
 

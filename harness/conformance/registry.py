@@ -40,9 +40,11 @@ Findings = Callable[[Case], list[tuple[Observed | None, Finding]]]
 class Check:
     """An implemented requirement.
 
-    `scenarios` names the scenarios whose observations it judges. `broken_by` is how to see it fail, where the faults
-    that name it do not show that. `judges_framing`: it also judges answers whose body could not be read, because their
-    head leaves its end in doubt. No other check does: such an answer would fail most of them for one cause.
+    `scenarios` names the scenarios whose observations it judges; they run because of it. `watches`: it also judges the
+    observations of all other scenarios, but none of them runs because of it. `broken_by` is how to see it fail, where
+    the faults that name it do not show that. `judges_framing`: it also judges answers whose body could not be read,
+    because their head leaves its end in doubt. No other check does: such an answer would fail most of them for one
+    cause.
     """
 
     requirement: Requirement
@@ -50,6 +52,7 @@ class Check:
     expected: str
     applies: Applies
     findings: Findings
+    watches: bool = False
     broken_by: BrokenBy | None = None
     judges_framing: bool = False
 
@@ -71,6 +74,11 @@ class Check:
         """The permissions without which none of its scenarios runs."""
         return [one for one in OptIn if all(one in SCENARIOS[name].opt_in for name in self.scenarios)]
 
+    @property
+    def opt_ins_without_mock(self) -> list[OptIn]:
+        """The permissions that it needs besides where a real model answers."""
+        return [one for one in OptIn if all(one in SCENARIOS[name].opt_in_without_mock for name in self.scenarios)]
+
 
 DECLARED: Final[dict[str, Check]] = {}
 """The checks of the modules that have been imported so far."""
@@ -88,13 +96,14 @@ def per_stream(
     expected: str,
     applies: Applies = always,
     wants: Wants = wanted.event_stream,
+    watches: bool = False,
     broken_by: BrokenBy | None = None,
 ) -> Callable[[PerStream], PerStream]:
     """Declare a check of single observations. Those that `wants` refuses, or that give None, count for nothing."""
 
     def declare(function: PerStream) -> PerStream:
         def findings(case: Case) -> list[tuple[Observed | None, Finding]]:
-            usable = [seen for seen in case.of(scenarios) if wants(seen)]
+            usable = [seen for seen in (case.observed if watches else case.of(scenarios)) if wants(seen)]
             found = [(seen, finding) for seen in usable if (finding := function(seen, case)) is not None]
             return list(found) or [(None, _nothing_to_judge(case, scenarios))]
 
@@ -106,6 +115,7 @@ def per_stream(
                 expected=expected,
                 applies=applies,
                 findings=findings,
+                watches=watches,
                 broken_by=broken_by,
             ),
         )
@@ -120,6 +130,7 @@ def whole_case(
     scenarios: Sequence[str],
     expected: str,
     applies: Applies = always,
+    watches: bool = False,
     broken_by: BrokenBy | None = None,
     judges_framing: bool = False,
 ) -> Callable[[WholeCase], WholeCase]:
@@ -127,7 +138,7 @@ def whole_case(
 
     def declare(function: WholeCase) -> WholeCase:
         def findings(case: Case) -> list[tuple[Observed | None, Finding]]:
-            observed = case.of(scenarios)
+            observed = case.observed if watches else case.of(scenarios)
             if not observed:
                 return [(None, _nothing_to_judge(case, scenarios))]
             finding = function(case)
@@ -143,6 +154,7 @@ def whole_case(
                 expected=expected,
                 applies=applies,
                 findings=findings,
+                watches=watches,
                 broken_by=broken_by,
                 judges_framing=judges_framing,
             ),

@@ -178,6 +178,7 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     `dialect_rule` is the rule that recognised the dialect, and `dialect_doubt` the evidence against it. Both are absent
     when the user named the dialect. `clients` shows how popular clients read the streams; None without `--clients`.
     `upstream_errors` shows what the endpoint makes of a failing upstream; empty without the mock behind it.
+    `one_at_a_time` says how it showed that the endpoint serves one request at a time.
     """
 
     schema: int = SCHEMA
@@ -186,6 +187,7 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     dialect_rule: str | None = None
     dialect_doubt: str | None = None
     profile: str | None = None
+    one_at_a_time: str | None = None
     position: str
     streamgauge: str
     started: str

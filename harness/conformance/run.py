@@ -4,7 +4,9 @@ The happy path goes first: without a stream there is nothing to judge. In sandwi
 directive. It tells the mock what the scenario needs, and its id joins the request with the mock's ledger.
 """
 
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -19,11 +21,12 @@ from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
-from streamgauge.conformance.scenarios import SCENARIOS
-from streamgauge.conformance.scenarios.declaration import Scenario
+from streamgauge.conformance.scenarios import SCENARIOS, own_load
+from streamgauge.conformance.scenarios.concurrent import PAIR
+from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiting
-from streamgauge.conformance.scenarios.scheduler import Progress, run_scenarios
+from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ObserveScenario, Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.upstream_errors import upstream_errors
 from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
@@ -96,6 +99,7 @@ def check(
         dialect_rule=happy.transcript.dialect_rule,
         dialect_doubt=case.doubt,
         profile=case.profile.name,
+        one_at_a_time=case.one_at_a_time,
         position=case.position.value,
         streamgauge=__version__,
         started=started,
@@ -195,8 +199,7 @@ def observe(
             exchanges_made.append(own.exchanges)
             return observed
 
-    todo = _to_run(case, selected)
-    case.observed += run_scenarios(todo, observe_one, progress, done=1, total=len(todo) + 1)
+    _observe_all(case, happy, _to_run(case, selected), observe_one, progress)
     case.requests += sum(exchanges_made)
     return case
 
@@ -210,6 +213,37 @@ def _misread(happy: Observed) -> str | None:
     older_ns = older_by_ns(reported_ns, upstream.token_ns[0] - upstream.arrivals_ns[-1])
     dialect = happy.transcript.dialect
     return misread(None if dialect is None else dialect.name, older_ns) if older_ns else None
+
+
+def _observe_all(
+    case: Case, happy: Observed, scenarios: Sequence[Scenario], observe_one: ObserveScenario, progress: Progress
+) -> None:
+    """Run the scenarios after the first: whether two may run at once, then the ordinary ones, then the costly ones."""
+    costly = [one for one in scenarios if one.concurrency is Concurrency.COSTLY]
+    todo = [one for one in scenarios if one not in costly]
+    beside_others = [one for one in todo if one.concurrency in (Concurrency.SHARED, Concurrency.IDLE)]
+    first = [SCENARIOS[PAIR]] if len(beside_others) > 1 else []
+    total = 1 + len(first) + len(todo) + len(costly)
+    pair = run_scenarios(first, observe_one, progress, done=1, total=total)
+    case.one_at_a_time = own_load.serves_one_at_a_time(happy, pair)
+    at_once = AT_ONCE if case.one_at_a_time is None else 1
+    case.observed += pair
+    case.observed += run_scenarios(todo, observe_one, progress, done=1 + len(first), total=total, at_once=at_once)
+    _repeat_alone(case, happy, todo, observe_one, progress)
+    case.observed += run_scenarios(costly, observe_one, progress, done=total - len(costly), total=total)
+
+
+def _repeat_alone(
+    case: Case, happy: Observed, scenarios: Sequence[Scenario], observe_one: ObserveScenario, progress: Progress
+) -> None:
+    """Ask again, one after another, what failed to come while this run kept the endpoint busy."""
+    repeated = own_load.to_repeat(scenarios, case.observed, happy)
+    for scenario in repeated:
+        progress(f"again, alone: {scenario.summary}", len(scenarios), len(scenarios) + 1)
+        time.sleep(own_load.rest_s(case.observed, happy))
+        again = observe_one(scenario, nullcontext)
+        own_load.note_crowding(again, case.observed, happy)
+        case.observed = own_load.without([scenario], case.observed) + again
 
 
 def _to_run(case: Case, selected: Sequence[Check]) -> list[Scenario]:

@@ -51,17 +51,12 @@ def server_survives(case: Case) -> Finding:
         history += f" (--allow-load adds {STORM})"
     if before.streams and not after.streams:
         return unmet(f"{history} the next stream gets {after.how_it_went()}", after.note(after.how_it_went()))
-    first, second = _ttft_ns(before), _ttft_ns(after)
+    first, second = before.wait_ns, after.wait_ns
     if first is not None and second is not None and second > SLOWER * first + SLOWER_NS:
         return unmet(
             f"{history} the first token takes {show_ms(second)} instead of {show_ms(first)}", after.note(history)
         )
     return met(f"{history} the next stream comes as before")
-
-
-def _ttft_ns(seen: Observed) -> int | None:
-    tokens = seen.transcript.tokens
-    return seen.transcript.time_of(tokens[0][0]) - seen.transcript.capture.start_ns if tokens else None
 
 
 @whole_case(

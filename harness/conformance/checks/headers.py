@@ -6,11 +6,11 @@ from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.checks.errors import REFUSALS
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
@@ -222,7 +222,8 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
         breaks="The SDKs of OpenAI and Anthropic read it; without it they retry at times of their own.",
         fix="Send Retry-After with every 429 and 503, and pass on that of the upstream.",
     ),
-    scenarios=tuple(SCENARIOS),
+    scenarios=(*HAPPY, *REFUSALS),
+    watches=True,
     expected="whole seconds or a near HTTP date on 429 and 503",
     broken_by=BrokenBy(fault="no-retry-after", mock="--key-rate 5"),
 )

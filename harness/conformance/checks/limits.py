@@ -6,7 +6,7 @@ from typing import Any, Final
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive, met, unmet, worst
-from streamgauge.conformance.permissions import MOCK, OptIn
+from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.concurrent import MAX_OUTPUT
@@ -56,11 +56,7 @@ def input_size(case: Case) -> Finding:
         if (refused := _refusal_of_size(seen, reached, accepted)) is not None:
             return refused
         accepted = size
-    largest = f"{accepted:,} characters were accepted"
-    in_url = case.method == "GET"
-    if accepted < LARGEST and not in_url and not case.has_mock and OptIn.LOAD not in case.allowed:
-        return inconclusive(f"{largest}; more was not tried, because input tokens cost money", OptIn.LOAD.value)
-    return unmet(largest, tried[-1].note(tried[-1].how_it_went()))
+    return unmet(f"{accepted:,} characters were accepted", tried[-1].note(tried[-1].how_it_went()))
 
 
 def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | None:
@@ -68,6 +64,9 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
     size, note = f"{seen.size or 0:,} characters", seen.note(seen.how_it_went())
     transcript = seen.transcript
     if seen.status is None:
+        if transcript.capture.end is End.TIMEOUT and not reached:
+            why = f"no answer came to a prompt of {size} in time: a model may still be reading it"
+            return inconclusive(why, "--mock URL, whose answers need no reading, or a longer --timeout")
         if transcript.capture.end is End.TIMEOUT:
             return unmet(f"no answer came to a prompt of {size}", note)
         return unmet(f"the connection broke at {size}, without an answer", note)
@@ -166,9 +165,9 @@ def concurrency_429(case: Case) -> Finding:
     seen = case.of(("saturate",))
     found = [*_refusals(seen), *(finding for one in seen if (finding := _harmed(one)) is not None)]
     happy = case.of(("happy",))
-    late = [one for one in seen if (_wait_ns(one) or 0) > QUEUED_NS + (_wait_ns(happy[0]) or 0 if happy else 0)]
+    late = [one for one in seen if (one.wait_ns or 0) > QUEUED_NS + (happy[0].wait_ns or 0 if happy else 0)]
     if late:
-        waited = show_ms(max(_wait_ns(one) or 0 for one in late))
+        waited = show_ms(max(one.wait_ns or 0 for one in late))
         found.append(unmet(f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued")))
     nothing = inconclusive(f"no limit was met with {len(seen)} streams at once", MORE_STREAMS)
     return worst(found, nothing)
@@ -199,11 +198,6 @@ def _harmed(run: Observed) -> Finding | None:
         how = run.how_it_went()
         return unmet(f"a running stream was broken: {how}", run.note(how))
     return None
-
-
-def _wait_ns(one: Observed) -> int | None:
-    tokens = one.transcript.tokens
-    return one.transcript.time_of(tokens[0][0]) - one.transcript.capture.start_ns if tokens else None
 
 
 @whole_case(

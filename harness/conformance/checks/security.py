@@ -16,7 +16,6 @@ from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
-from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
@@ -74,7 +73,8 @@ def _found(seen: Observed, where: str, text: str, match: re.Match[str], offset: 
         breaks="Whoever sees the answer can use the key: revoke it.",
         fix="Map failures to messages of your own, and log the details on the server under the request's id.",
     ),
-    scenarios=tuple(SCENARIOS),
+    scenarios=(*HAPPY, *REFUSALS, *FAULTED),
+    watches=True,
     wants=answer,
     expected="no key, token or connection string in any header, event or error",
 )

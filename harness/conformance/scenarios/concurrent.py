@@ -14,7 +14,9 @@ from streamgauge.conformance.scenarios.declaration import Concurrency, Part, sce
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, Keys, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.reader import StreamReader
 from streamgauge.transport.connection import Close
+from streamgauge.units import SECOND
 
 # Characters of a prompt: above the recommended 5,000, then beyond any sensible limit. In a URL: above the 8 KiB of
 # Kestrel and nginx, then as many as httpx sends.
@@ -27,6 +29,10 @@ WORKERS: Final = 4
 CANARIES: Final = 8
 SLOT_ROUNDS: Final = 4
 FREE_AFTER: Final = 5 / 3  # 5 s, as streams last 3
+
+PAIR: Final = "pair"
+VARIANTS: Final = ("one", "the other")
+LONG_S: Final = 5.0
 
 Task = Callable[[ScenarioRunner], list[Observed]]
 
@@ -47,14 +53,37 @@ def concurrently(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observe
             client.close()
 
 
-@scenario("oversize", "prompts of growing length")
+@scenario(PAIR, "two ordinary streams at once", concurrency=Concurrency.SECOND)
+def pair(run: ScenarioRunner) -> Iterator[Observed]:
+    """Reads both to their end; long answers only until it is clear whether they come at the same time."""
+    started: set[str] = set()
+    usual = run.happy.transcript.capture if run.happy is not None else None
+    long = usual is not None and ((usual.end_ns or usual.start_ns) - usual.start_ns) / SECOND > LONG_S
+
+    def one_of_them(variant: str, own: ScenarioRunner) -> list[Observed]:
+        def both_started(reader: StreamReader) -> Close | None:
+            if reader.token_events:
+                started.add(variant)
+            return Close.FIN if long and len(started) == len(VARIANTS) else None
+
+        spec, stream_id = own.request()
+        transcript = own.client.run(spec, dialect=own.dialect, deadline_s=DEADLINE_S, on_token=both_started)
+        return [own.observed(spec, stream_id, transcript, variant=variant)]
+
+    yield from concurrently(run, [partial(one_of_them, variant) for variant in VARIANTS])
+
+
+@scenario(
+    "oversize",
+    "prompts of growing length",
+    opt_in_without_mock=(OptIn.BIG,),
+    concurrency=Concurrency.COSTLY,
+)
 def oversize(run: ScenarioRunner) -> Iterator[Observed]:
     shown = run.target.request()
     if shown.prompt is None:
         return
     sizes = URL_SIZES if shown.body is None else BODY_SIZES
-    if shown.body is not None and run.mock is None and OptIn.LOAD not in run.allowed.opt_ins:
-        sizes = sizes[:-1]  # reading the last size costs money at a real model
     for size in sizes:
         # A letter that a URL need not escape: others could take three times their size.
         spec, stream_id = run.request({"tokens": 1, "ttft": "0"}, prompt="x" * size)

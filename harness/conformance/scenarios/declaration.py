@@ -12,7 +12,7 @@ Checks name the scenarios whose observations they judge. Each scenario runs once
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -25,10 +25,12 @@ class Concurrency(StrEnum):
     """What may run at the same time as a scenario."""
 
     FIRST = "first"  # nothing: it runs before the others, and they run only if it got a stream
+    SECOND = "second"  # nothing: it tells whether the endpoint serves two requests at once
     SHARED = "shared"  # other shared scenarios, and idle ones
     IDLE = "idle"  # everything: it waits for minutes and sends hardly anything
     ALONE = "alone"  # only idle ones: it measures time, or causes load
     LAST = "last"  # only idle ones, after everything else
+    COSTLY = "costly"  # nothing: it runs after all others, because the server may still work on it for minutes
 
 
 Requests = Callable[[ScenarioRunner], Iterator[Observed]]
@@ -40,6 +42,7 @@ class Scenario:
     """A kind of request; a scenario may make several, which `Observed.variant` tells apart.
 
     `mock`: the endpoint's upstream has to be the mock. `opt_in`: permissions without which it does not run.
+    `opt_in_without_mock`: those that it needs besides where a real model answers. The mock's answers are free.
     `part_of`: the scenario whose requests also give the observations of this one.
     """
 
@@ -48,6 +51,7 @@ class Scenario:
     requests: Requests
     mock: bool = False
     opt_in: tuple[OptIn, ...] = ()
+    opt_in_without_mock: tuple[OptIn, ...] = ()
     concurrency: Concurrency = Concurrency.SHARED
     part_of: str | None = None
 
@@ -58,7 +62,8 @@ class Scenario:
     def missing(self, *, mock: bool, allowed: frozenset[OptIn]) -> list[str]:
         """What the caller has to give before it can run; empty when it can."""
         missing = [MOCK] if self.mock and not mock else []
-        return missing + [opt_in.value for opt_in in self.opt_in if opt_in not in allowed]
+        wanted = self.opt_in if mock else (*self.opt_in, *self.opt_in_without_mock)
+        return missing + [opt_in.value for opt_in in wanted if opt_in not in allowed]
 
 
 class Part(NamedTuple):
@@ -79,25 +84,26 @@ def scenario(
     *,
     mock: bool = False,
     opt_in: tuple[OptIn, ...] = (),
+    opt_in_without_mock: tuple[OptIn, ...] = (),
     concurrency: Concurrency = Concurrency.SHARED,
     parts: Sequence[Part] = (),
 ) -> Callable[[Requests], Requests]:
     """Declare a scenario, and the `parts` that its requests also show. Raises ValueError on a name that is taken."""
 
     def declare(requests: Requests) -> Requests:
-        _add(Scenario(name=name, summary=summary, requests=requests, mock=mock, opt_in=opt_in, concurrency=concurrency))
+        whole = Scenario(
+            name=name,
+            summary=summary,
+            requests=requests,
+            mock=mock,
+            opt_in=opt_in,
+            opt_in_without_mock=opt_in_without_mock,
+            concurrency=concurrency,
+        )
+        _add(whole)
         for part in parts:
-            _add(
-                Scenario(
-                    name=part.name,
-                    summary=part.summary,
-                    requests=requests,
-                    mock=mock,
-                    opt_in=(*opt_in, *part.opt_in),
-                    concurrency=concurrency,
-                    part_of=name,
-                )
-            )
+            own = (*opt_in, *part.opt_in)
+            _add(replace(whole, name=part.name, summary=part.summary, opt_in=own, part_of=name))
         return requests
 
     return declare

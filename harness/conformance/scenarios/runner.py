@@ -23,6 +23,8 @@ from streamgauge.units import SECOND
 
 DEADLINE_S: Final = 120.0
 PROBE_DEADLINE_S: Final = 15.0
+SLOW_START: Final = 4
+"""A probe waits this many times as long as the first stream took to its first token, but at least PROBE_DEADLINE_S."""
 
 Keys = Mapping[str, str | int]
 """What a directive says beyond its id."""
@@ -111,8 +113,14 @@ class ScenarioRunner(NamedTuple):
 
     def probe(self, spec: RequestSpec, stream_id: str | None, *, variant: str | None = None) -> Observed:
         """An answer, read up to its first token."""
-        transcript = self.client.run(spec, dialect=None, deadline_s=PROBE_DEADLINE_S, on_token=_first_token)
+        transcript = self.client.run(spec, dialect=None, deadline_s=self.probe_deadline_s, on_token=_first_token)
         return self.observed(spec, stream_id, transcript, variant=variant)
+
+    @property
+    def probe_deadline_s(self) -> float:
+        """How long a probe waits for its first token. A slow model gets more time than a fast one."""
+        usual_ns = 0 if self.happy is None else self.happy.wait_ns or 0
+        return min(max(PROBE_DEADLINE_S, SLOW_START * usual_ns / SECOND), DEADLINE_S)
 
     def observed(
         self,

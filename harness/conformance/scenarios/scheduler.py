@@ -1,8 +1,8 @@
 """Runs scenarios at the same time, because most of them wait. One that measures time runs while no other sends.
 
-Each scenario has a thread and a client of its own. At most AT_ONCE of them have requests under way; one that only
-waits for the mock's ledger gives its place to another. The observations come back in the order of the scenarios,
-whatever order they were made in.
+Each scenario has a thread and a client of its own. At most AT_ONCE of them have requests under way; one that only waits
+for the mock's ledger gives its place to another. Where the endpoint serves one request at a time, the scenarios run one
+after another. The observations come back in the order of the scenarios, whatever order they were made in.
 """
 
 import threading
@@ -20,6 +20,7 @@ from streamgauge.conformance.scenarios.runner import Waiting
 
 AT_ONCE: Final = 6
 TICK_S: Final = 1.0
+_AT_THE_END: Final = (Concurrency.IDLE, Concurrency.LAST, Concurrency.COSTLY)
 
 Progress = Callable[[str, int, int], None]
 """What is being tried, how many scenarios are done, and how many there are."""
@@ -29,14 +30,15 @@ ObserveScenario = Callable[[Scenario, Waiting], list[Observed]]
 
 
 class ScenarioScheduler:
-    """Decides who may send requests: up to AT_ONCE shared scenarios, or one alone once all shared ones have run.
+    """Decides who may send requests: up to `at_once` shared scenarios, or one alone once all shared ones have run.
 
     Shared scenarios start in their order. Those that leave a stream early come last in it, because a fragile server may
     refuse every request after one of them.
     """
 
-    def __init__(self, shared: int) -> None:
+    def __init__(self, shared: int, at_once: int = AT_ONCE) -> None:
         self._changed = threading.Condition()
+        self._at_once = at_once
         self._shared = shared
         self._started = 0
         self._active = 0
@@ -80,7 +82,7 @@ class ScenarioScheduler:
                 self._changed.notify_all()
 
     def _has_place(self) -> bool:
-        return not self._exclusive and self._active < AT_ONCE
+        return not self._exclusive and self._active < self._at_once
 
     def _leave(self) -> None:
         with self._changed:
@@ -89,16 +91,22 @@ class ScenarioScheduler:
 
 
 def run_scenarios(
-    scenarios: Sequence[Scenario], observe: ObserveScenario, progress: Progress, *, done: int, total: int
+    scenarios: Sequence[Scenario],
+    observe: ObserveScenario,
+    progress: Progress,
+    *,
+    done: int,
+    total: int,
+    at_once: int = AT_ONCE,
 ) -> list[Observed]:
     """The observations of the scenarios, in the order given. Raises the first error of one of them.
 
-    `done` of the `total` have run before.
+    `done` of the `total` have run before. With `at_once` 1 an idle scenario runs alone too: it holds a connection.
     """
+    idle = [one for one in scenarios if one.concurrency is Concurrency.IDLE and at_once > 1]
     shared = [one for one in scenarios if one.concurrency is Concurrency.SHARED]
-    idle = [one for one in scenarios if one.concurrency is Concurrency.IDLE]
-    exclusive = [one for one in scenarios if one.concurrency in (Concurrency.ALONE, Concurrency.LAST)]
-    scheduler = ScenarioScheduler(len(shared))
+    exclusive = [one for one in scenarios if one not in (*idle, *shared)]
+    scheduler = ScenarioScheduler(len(shared), at_once)
     report = _ProgressReport(progress, done, total)
 
     def run(scenario: Scenario, waiting: Waiting) -> list[Observed]:
@@ -112,9 +120,11 @@ def run_scenarios(
     idle_runs = start([partial(run, scenario, nullcontext) for scenario in idle])
     shared_runs = start([partial(run_shared, position, scenario) for position, scenario in enumerate(shared)])
     observed: dict[str, list[Observed]] = {}
-    for scenario in sorted(exclusive, key=lambda one: one.concurrency is Concurrency.LAST):
+    for scenario in sorted(exclusive, key=_turn):
         if scenario.concurrency is Concurrency.LAST:
             _wait_for(shared_runs, report)
+        elif scenario.concurrency is Concurrency.COSTLY:
+            _wait_for([*idle_runs, *shared_runs], report)
         with scheduler.alone():
             observed[scenario.name] = run(scenario, nullcontext)
     runs = [*idle_runs, *shared_runs]
@@ -122,6 +132,11 @@ def run_scenarios(
     for scenario, finished in zip([*idle, *shared], runs, strict=True):
         observed[scenario.name] = finished.result()
     return [one for scenario in scenarios for one in observed[scenario.name]]
+
+
+def _turn(scenario: Scenario) -> int:
+    """The order of the scenarios that run alone."""
+    return _AT_THE_END.index(scenario.concurrency) + 1 if scenario.concurrency in _AT_THE_END else 0
 
 
 def _wait_for(runs: Sequence[Future[list[Observed]]], report: "_ProgressReport") -> None:

@@ -209,7 +209,7 @@ def test_only_what_the_selected_checks_read_is_requested(client: StreamClient, c
 
 
 def test_a_default_run_makes_few_requests(client: StreamClient, clean_mock: MockServer) -> None:
-    """Every check, nothing opted in: under 30, as the mock counts them too."""
+    """Every check, nothing opted in: at most 30, as the mock counts them too."""
     target = Target(url=clean_mock.url + SHAPES["openai-chat"])
 
     with MockControl(clean_mock.url) as mock:

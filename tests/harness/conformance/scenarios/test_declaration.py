@@ -22,8 +22,8 @@ def test_a_name_that_is_taken_is_refused() -> None:
     assert SCENARIOS["happy"].requests is not nothing
 
 
-def test_one_scenario_comes_first_and_one_last() -> None:
-    when = {one.concurrency: one.name for one in SCENARIOS.values() if one.concurrency in ("first", "last")}
+def test_one_scenario_comes_first_and_its_like_before_all_that_come_last() -> None:
+    when = {one.concurrency: one.name for one in reversed(SCENARIOS.values()) if one.concurrency in ("first", "last")}
 
     assert when == {Concurrency.FIRST: PLAIN[0], Concurrency.LAST: PLAIN[1]}
     assert next(iter(SCENARIOS)) == PLAIN[0]
