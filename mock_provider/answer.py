@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import cycle, islice
 from typing import NamedTuple, Protocol
 
 from streamgauge.mock_provider.identity import hex_id
@@ -64,12 +64,21 @@ class _Plan(Protocol):
         """The kind of token text."""
 
     @property
+    def said(self) -> tuple[str, ...] | None:
+        """The tokens of a given text; None: `text` is the kind."""
+
+    @property
     def tokens(self) -> int | None:
         """Tokens of all parts; None for an endless stream."""
 
     @property
     def answer_plan(self) -> AnswerPlan:
         """Their kinds."""
+
+
+def plain_texts(plan: _Plan) -> Iterator[str]:
+    """The token texts of an answer of only text; endless, unless an empty text was given."""
+    return token_texts(plan.text, plan.seed, plan.id) if plan.said is None else cycle(plan.said)
 
 
 def answer_items(plan: _Plan) -> Iterator[Item]:
@@ -139,6 +148,8 @@ def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
         for text in islice(words, answer.reasoning):
             yield reasoning, text
         first = 1
+    if plan.said is not None:
+        words = cycle(plan.said)
     if not answer.calls:
         part = Part(PartKind.REFUSAL if answer.refuses else PartKind.TEXT, first)
         for text in words:
@@ -149,6 +160,10 @@ def _tokens(plan: _Plan) -> Iterator[tuple[Part, str]]:
         part = Part(PartKind.TOOL, first + call, call, hex_id(plan.seed, plan.id, f"call {call}"), tool.name)
         # An even share of the tokens, in whole numbers.
         count = (call + 1) * answer.arguments // answer.calls - call * answer.arguments // answer.calls
+        if plan.said is not None:  # a given text is the arguments themselves, also where it is not JSON
+            for text in islice(cycle(plan.said), count):
+                yield part, text
+            continue
         for index, text in enumerate(islice(words, count)):
             piece = json.dumps(text, ensure_ascii=False)[1:-1]
             if index == 0:

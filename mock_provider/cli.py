@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
@@ -38,6 +39,10 @@ proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_ena
 def mock_command(
     tokens: Annotated[int, _answer(help="Tokens of an answer.")] = 32,
     text: Annotated[str, _answer(help=f"Kind of text: {', '.join(KINDS)}.")] = "ascii",
+    say: Annotated[
+        Path | None,
+        _answer(help="File with the text of every answer; with --tools, the arguments of each call.", exists=True),
+    ] = None,
     reasoning: Annotated[int, _answer(help="Tokens of reasoning before an answer, in dialects that have it.")] = 0,
     tools: Annotated[int, _answer(help="Tool calls in place of text, in dialects that have them.")] = 0,
     profile: Annotated[
@@ -170,6 +175,7 @@ def mock_command(
             itl=itl,
             seed=seed,
             text=text,
+            say=None if say is None else say.read_text(encoding="utf-8"),
             heartbeat=heartbeat,
             reasoning=reasoning,
             tools=tools,

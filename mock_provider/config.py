@@ -30,6 +30,7 @@ class MockConfig:
     itl: str = "10ms"
     seed: int = 0
     text: str = "ascii"
+    say: str | None = None  # the text of every answer, or the arguments of every tool call
     heartbeat: str | None = None  # None: as the dialect does by default
     # The next three apply only to dialects that have the feature.
     reasoning: int = 0  # tokens before the answer

@@ -4,10 +4,12 @@ A client that talks to the mock directly may use header fields: `X-Mock-Directiv
 `X-Mock-Fault: name,...`. If both set a key, the prompt's value counts; faults are added up.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
+from urllib.parse import unquote
 
 from streamgauge.mock_provider import faults, text, timing
 from streamgauge.mock_provider.answer import MOST_CALLS
@@ -20,8 +22,8 @@ Script = Literal["play", "lockstep", "endless", "silent"]
 
 # The bound of 4,000 characters keeps the search linear on hostile text.
 _PATTERN = re.compile(r"\[\[mock(?=[\s\]])([^\[\]]{0,4000})\]\]")
-# Spaces separate pairs, except inside the parentheses of a timing model.
-_PAIR = re.compile(r"(?:\([^()]*\)|\S)+")
+# Spaces separate pairs, except inside the parentheses of a timing model and inside quotes.
+_PAIR = re.compile(r'(?:\([^()]*\)|"(?:[^"\\]|\\.)*"|\S)+')
 _HEADER_LIMIT = 4_000  # characters of a header field, as of a directive in a prompt
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -42,6 +44,7 @@ class Directive:
     script: Script | None = None
     fault: tuple[ActiveFault, ...] = ()
     text: str | None = None
+    say: str | None = None  # the text of the answer, or the arguments of each tool call
     heartbeat: int | None = None  # ns
     finish: str | None = None
     tokens_per_event: int | None = None
@@ -88,6 +91,17 @@ def _finish(value: str) -> str:
     return value
 
 
+def _say(value: str) -> str:
+    """A JSON string, or percent-encoded text, which passes unchanged through code that escapes quotes."""
+    if not value.startswith('"'):
+        return unquote(value, errors="strict")
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        raise ValueError(f'expected a JSON string, such as "two words", got {value[:80]}') from None
+    return str(decoded)
+
+
 _KEYS: dict[str, Callable[[str], Any]] = {
     "id": _id,
     "tokens": _integer(MOST_TOKENS),
@@ -97,6 +111,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "script": _choice(get_args(Script)),
     "fault": _faults,
     "text": _choice(text.KINDS),
+    "say": _say,
     "heartbeat": parse_duration,
     "finish": _finish,
     "tokens_per_event": _integer(MOST_TOKENS, least=1),

@@ -8,12 +8,11 @@ from functools import cache
 from itertools import islice
 from typing import Protocol, TypeGuard, runtime_checkable
 
-from streamgauge.mock_provider.answer import AnswerPlan
+from streamgauge.mock_provider.answer import AnswerPlan, plain_texts
 from streamgauge.mock_provider.dialects.base import Encoder
 from streamgauge.mock_provider.http import chunk
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Write
-from streamgauge.mock_provider.text import token_texts
 
 # Tokens computed at a time: between two tokens come those of other streams, which empty the caches.
 AHEAD = 16
@@ -47,7 +46,7 @@ def takes_fast_path(plan: Plan) -> bool:
 
 def token_writes(plan: Plan, encoder: CacheableEncoder) -> Iterator[Write]:
     """The writes of the tokens of a chunked body."""
-    texts = token_texts(plan.text, plan.seed, plan.id)
+    texts = plain_texts(plan)
     known: dict[str, bytes] = {}
     token = 0
     while plan.tokens is None or token < plan.tokens:

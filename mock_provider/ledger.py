@@ -44,6 +44,8 @@ class Entry:
         "method",
         "path",
         "prompt",
+        "prompt_tokens",
+        "received",
         "resumed",
         "room",
         "script",
@@ -85,6 +87,8 @@ class Entry:
         self.status: int | None = None
         self.slot_ns = arrival_ns  # when it got its slot; later than the arrival if it queued
         self.credential: str | None = None  # the digest of the API key that came with the request
+        self.prompt_tokens = 0  # as the usage of the answer counts them
+        self.received: dict[str, Any] | None = None  # see `received`
         self.resumed = False  # whether it continues an earlier stream
         self.head_ns: int | None = None
         self.writes_ns = array("q")
@@ -131,6 +135,8 @@ class Entry:
             "dialect": self.dialect,
             "http_version": self.http_version,
             "prompt": self.prompt,
+            "prompt_tokens": self.prompt_tokens,
+            "received": self.received,
             "faults": self.faults,
             "script": self.script,
             "resumed": self.resumed,

@@ -29,6 +29,7 @@ class Plan:
     script: Script
     faults: tuple[ActiveFault, ...]
     text: str
+    said: tuple[str, ...] | None = None  # the tokens of a given text, in place of `text`
     heartbeat_ns: int | None  # None: no heartbeats
     finish: str  # stop, length, tool_calls, content_filter or the directive's word; a dialect translates the first four
     tokens_per_event: int = 1
@@ -60,6 +61,9 @@ def resolve(
     if script != "endless":
         features |= {"finite"}
     tokens, ttft, itl = _pace(directive, config, traces or {})
+    said = _said(directive, config)
+    if said is not None and directive.tokens is None:
+        tokens = len(said) * max(_wanted_calls(directive, config, features, calls), 1)
     answer_plan = _answer_plan(directive, config, features, tokens, calls)._replace(tools=tools)
     tokens += answer_plan.reasoning
     finish = directive.finish or ("tool_calls" if answer_plan.calls else "stop")
@@ -83,8 +87,10 @@ def resolve(
     )
     wanted_text = next((fault.fault.text for fault in active if fault.fault.text is not None), None)
     text_kind = directive.text or wanted_text or config.text
+    if wanted_text is not None and directive.say is None:
+        said = None  # the fault needs its own text more than the server's --say
     if "stream" not in features:
-        _check_whole_answer(tokens, text_kind)
+        _check_whole_answer(tokens, text_kind, said)
     prefill_ns = directive.prefill if directive.prefill is not None else parse_duration(config.prefill)
     return Plan(
         id=stream_id,
@@ -95,6 +101,7 @@ def resolve(
         script=script,
         faults=active,
         text=text_kind,
+        said=said,
         heartbeat_ns=_heartbeat_ns(directive, config, vendor, dialect_heartbeat_ns),
         finish=finish,
         tokens_per_event=directive.tokens_per_event or config.tokens_per_event,
@@ -121,6 +128,13 @@ def _pace(directive: Directive, config: MockConfig, traces: Mapping[str, Trace])
         ttft or timing.parse_delay(config.ttft),
         itl or timing.parse_delay(config.itl),
     )
+
+
+def _said(directive: Directive, config: MockConfig) -> tuple[str, ...] | None:
+    """The tokens of the directive's text, else those of the server's, unless the directive names a kind of text."""
+    if directive.say is not None:
+        return text.split(directive.say)
+    return text.split(config.say) if config.say is not None and directive.text is None else None
 
 
 def _profile(name: str | None, features: frozenset[str]) -> Profile | None:
@@ -160,8 +174,9 @@ def _applicable_faults(directive: Directive, config: MockConfig, features: froze
     return applicable
 
 
-def _check_whole_answer(tokens: int, text_kind: str) -> None:
-    most = min(MOST_TOKENS, MOST_WHOLE // text.longest(text_kind))
+def _check_whole_answer(tokens: int, text_kind: str, said: tuple[str, ...] | None) -> None:
+    longest = text.longest(text_kind) if said is None else max(map(len, said), default=1)
+    most = min(MOST_TOKENS, MOST_WHOLE // longest)
     if tokens > most:
         raise DirectiveError(
             f"mock directive: a whole answer of {text_kind} text has at most {most} tokens, got {tokens}"
@@ -175,17 +190,22 @@ def _answer_plan(
     reasoning = 0
     if "reasoning" in features:
         reasoning = directive.reasoning if directive.reasoning is not None else config.reasoning
-    if calls == 0 or "tools" not in features:
-        wanted = 0
-    elif directive.tools is not None:
-        wanted = directive.tools
+    wanted = _wanted_calls(directive, config, features, calls)
+    if wanted and directive.tools is not None:
         if wanted > tokens:
             raise DirectiveError(f"mock directive: tools={wanted} needs tokens={wanted} or more, got {tokens}")
         if wanted and "finite" not in features:
             raise DirectiveError("mock directive: tools needs a stream that ends, and script=endless never ends")
     else:
-        wanted = min(config.tools or calls or 0, tokens) if "finite" in features else 0
+        wanted = min(wanted, tokens) if "finite" in features else 0
     return AnswerPlan(reasoning, tokens if wanted else 0, wanted, refuses=directive.answer == "refusal")
+
+
+def _wanted_calls(directive: Directive, config: MockConfig, features: frozenset[str], calls: int | None) -> int:
+    """Tool calls in place of text; `calls` as in `ChatRequest.calls`."""
+    if calls == 0 or "tools" not in features:
+        return 0
+    return directive.tools if directive.tools is not None else config.tools or calls or 0
 
 
 def stopped(plan: Plan, stop: tuple[str, ...], finish: str | None) -> Plan:

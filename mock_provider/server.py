@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from itertools import count
 from urllib.parse import urlsplit
 
-from streamgauge.mock_provider import faults
+from streamgauge.mock_provider import embeddings, faults
 from streamgauge.mock_provider.capacity import Capacity, Limits
 from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
 from streamgauge.mock_provider.compose import (
@@ -21,7 +21,7 @@ from streamgauge.mock_provider.compose import (
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.connection import Connection
 from streamgauge.mock_provider.control import Control
-from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.dialects import DIALECTS, openai_chat
 from streamgauge.mock_provider.dialects.base import Dialect
 from streamgauge.mock_provider.directive import Directive, DirectiveError, read_directive
 from streamgauge.mock_provider.door import Door
@@ -35,6 +35,7 @@ from streamgauge.mock_provider.listings import LISTINGS, Listing
 from streamgauge.mock_provider.plan import resolve, stopped
 from streamgauge.mock_provider.player import Player
 from streamgauge.mock_provider.quota import Quota
+from streamgauge.mock_provider.received import received
 from streamgauge.mock_provider.routes import Routes
 from streamgauge.mock_provider.text import count_tokens
 from streamgauge.mock_provider.timers import Timers
@@ -163,13 +164,17 @@ class Server:
             connection.reply(self._other(request, list(methods)))
 
     def _other(self, request: Request, allowed: list[str] | None) -> Reply:
+        if request.path in embeddings.PATHS:
+            allowed = ["POST"]
+            if request.method in allowed:
+                return self._embed(request)
         listing = LISTINGS.get(request.path)
         if listing is not None:
             allowed = ["GET"]
             if request.method in allowed:
                 return self._list(request, listing)
         if allowed is None:
-            known = ", ".join([*_ROUTES.paths, *LISTINGS])
+            known = ", ".join([*_ROUTES.paths, *LISTINGS, *embeddings.PATHS])
             message = f"no such path: {request.path[:200]}; there are {known} and /_mock/"
             return json_reply(404, {"error": {"message": message, "type": "not_found"}})
         message = f"{request.method} is not allowed here; use {' or '.join(allowed)}"
@@ -186,6 +191,13 @@ class Server:
             except Refusal as refusal:
                 return _refusal_reply(refusal, listing.dialect)
         return json_reply(200, listing.body(self._config.models or ("mock-1",)))
+
+    def _embed(self, request: Request) -> Reply:
+        try:
+            self._authenticate(request, openai_chat.DIALECT)
+            return embeddings.embeddings(request, self._config.models)
+        except Refusal as refusal:
+            return _refusal_reply(refusal, openai_chat.DIALECT)
 
     def _authenticate(self, request: Request, dialect: Dialect) -> None:
         key = self._config.api_key
@@ -299,6 +311,8 @@ class Server:
         )
         entry.resumed = stream.resumed
         entry.credential = digest(stream.dialect.credential(request))
+        entry.prompt_tokens = count_tokens(stream.chat.prompt)
+        entry.received = received(request)
         return entry
 
     def _planned(self, request: Request, dialect: Dialect, chat: ChatRequest, ordinal: int) -> ComposedStream:

@@ -1,6 +1,8 @@
 """Token texts. (kind, seed) determines them on every machine, so a test can predict a stream byte for byte."""
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import repeat
 
 _ASCII = (
@@ -59,6 +61,14 @@ _ALPHABETS[EVERYTHING] = (*(token for kind in _HARD for token in (f"--{kind}--",
 OWN_ID = "id"  # every token is the stream's own id, so that text in the wrong stream is visible
 KINDS = (*_ALPHABETS, OWN_ID)
 LONGEST_ID = 64
+# A token of a given text: a word with the white space before it, at most 12 characters of it, as models cut long words.
+_TOKEN = re.compile(r"\s*\S{1,12}|\s+")
+
+
+@lru_cache(maxsize=8)  # the server's text is the same for every stream
+def split(say: str) -> tuple[str, ...]:
+    """The tokens of a given text; joined they are the text."""
+    return tuple(_TOKEN.findall(say))
 
 
 def count_tokens(prompt: str) -> int:

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ KEYS = {
     "ttft": st.integers(0, 3_600_000),
     "itl": st.integers(0, 3_600_000),
     "seed": st.integers(0, 2**63 - 1),
+    "say": st.text(max_size=30),
     "script": st.sampled_from(get_args(Script)),
     "text": st.sampled_from(KINDS),
     "heartbeat": st.integers(0, 3_600_000),
@@ -40,8 +42,16 @@ KEYS = {
 
 @given(PROSE, st.fixed_dictionaries({}, optional=KEYS), PROSE)
 def test_round_trip(before: str, values: dict, after: str) -> None:
+    if "say" in values:
+        values["say"] = values["say"].encode("utf-8", "replace").decode()
     written = {
-        key: f"{value}ms" if key in ("ttft", "itl", "heartbeat") else ",".join(value) if key == "fault" else value
+        key: quote(value, safe="")
+        if key == "say"
+        else f"{value}ms"
+        if key in ("ttft", "itl", "heartbeat")
+        else ",".join(value)
+        if key == "fault"
+        else value
         for key, value in values.items()
     }
     pairs = " ".join(f"{key}={value}" for key, value in written.items())
@@ -189,6 +199,6 @@ def test_a_config_refuses_what_a_directive_would(wrong: dict) -> None:
 
 def test_the_readme_names_every_key_of_a_directive_and_nothing_else() -> None:
     page = (Path(mock_provider.__file__).parent / "README.md").read_text()
-    table = page[page.index("| key | value |") : page.index("## Break a stream")]
+    table = page[page.index("| key | value |") : page.index("## Tell the mock")]
     first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:] if line)
     assert set(re.findall(r"`(\w+)`", first_cells)) == {field.name for field in fields(Directive)}
