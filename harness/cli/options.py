@@ -15,6 +15,7 @@ from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol import dialects
 from streamgauge.protocol.encoding import SUPPORTED
+from streamgauge.protocol.outcome import Ends
 
 _PANEL: Final = "Target"
 
@@ -162,6 +163,16 @@ ContentTimeout = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+NoEndMarker = Annotated[
+    bool,
+    typer.Option(
+        "--no-end-marker",
+        help="The streams have no end marker: a body that ends properly is complete, a body that breaks off is not. "
+        'The same as end = "close" in a target file.',
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +196,7 @@ class RequestOptions:
     compressed: Compressed = False
     timeout: Timeout = None
     content_timeout: ContentTimeout = None
+    no_end_marker: NoEndMarker = False
 
     def over(self, base: AnyTarget, url: str | None = None) -> AnyTarget:
         """The target with these options over it, ready to be asked. Raises UsageError on what cannot be used."""
@@ -209,6 +221,7 @@ class RequestOptions:
                 compressed=self.compressed or base.compressed,
                 timeout=self.timeout or base.timeout,
                 content_timeout=self.content_timeout or base.content_timeout,
+                end=Ends.CLOSE.value if self.no_end_marker else base.end,
             )
         )
 

@@ -5,7 +5,7 @@ from typing import Final, Unpack
 
 from streamgauge.protocol.capture_fast import captured_record
 from streamgauge.protocol.dialects.base import Dialect
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import Labels, StreamRecord, record_of
 from streamgauge.protocol.record_fast import plain_record
@@ -26,13 +26,14 @@ class Answer:
     capture: Capture
     whole: Whole | None = None
     transcript: Transcript | None = None
+    ends: Ends = Ends.AUTO
 
     def interpreted(self, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
         """The stream; `dialect` None decides it by this stream."""
         if self.transcript is None:
             if self.whole is not None:
                 self.capture = unpacked(self.capture, self.whole.arrivals)
-            self.transcript = interpret(self.capture, dialect, keep=keep)
+            self.transcript = interpret(self.capture, dialect, keep=keep, ends=self.ends)
         return self.transcript
 
     def record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord:
@@ -43,9 +44,9 @@ class Answer:
 
     def _fast_record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord | None:
         if self.whole is None:
-            return captured_record(self.capture, stream_id, dialect, **labels)
+            return captured_record(self.capture, stream_id, dialect, self.ends, **labels)
         response, arrivals = self.whole
-        return plain_record(self.capture, arrivals, response, stream_id, dialect, **labels)
+        return plain_record(self.capture, arrivals, response, stream_id, dialect, self.ends, **labels)
 
     def empty_ns(self, read: int) -> int | None:
         """When the socket was last known to be empty before this read (epoch ns)."""

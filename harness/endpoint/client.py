@@ -19,7 +19,7 @@ from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.dialects.base import Dialect
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
@@ -67,6 +67,7 @@ class StreamClient:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
         content_timeout_s: float | None = None,
+        ends: Ends = Ends.AUTO,
         driver: Driver | None = None,
         kind: TransportKind | None = None,
     ) -> None:
@@ -77,6 +78,7 @@ class StreamClient:
         self.exchanges = 0
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self.patience = Patience(read_timeout_s if content_timeout_s is None else content_timeout_s)
+        self._ends = ends
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
 
@@ -93,6 +95,7 @@ class StreamClient:
             unix_socket=target.unix_socket,
             read_timeout_s=target.timeout_s,
             content_timeout_s=target.content_timeout_s,
+            ends=Ends(target.end),
             driver=driver,
             kind=kind,
         )
@@ -207,7 +210,9 @@ class StreamClient:
         """Do the same as `ask`, and interpret the answer while it comes: `on_token` may leave it early."""
         answer = self._begin(request, keep=keep)
         if self._exchange is not None:
-            limit = ContentLimit(StreamReader(answer.capture, dialect, keep=keep), patience or self.patience)
+            limit = ContentLimit(
+                StreamReader(answer.capture, dialect, keep=keep, ends=self._ends), patience or self.patience
+            )
             self._exchange.expect(limit)
             self._exchange.read_until(Wants.HEAD)
             answer.transcript = _follow(self._exchange, limit, on_token)
@@ -223,7 +228,7 @@ class StreamClient:
         self._exchange = None
         with suppress(httpx.TransportError):
             self._exchange = self._transport.begin(request, capture)
-        return Answer(capture)
+        return Answer(capture, ends=self._ends)
 
     def _read(self, answer: Answer, dialect: Dialect | None, patience: Patience | None = None) -> Answer:
         """Read to the end."""
@@ -241,7 +246,7 @@ class StreamClient:
         capture = self.last
         if capture is None or not capture.start_ns:
             return None
-        answer = Answer(capture)
+        answer = Answer(capture, ends=self._ends)
         if self._exchange is not None:
             self._exchange.interrupt()
             answer.whole = self._exchange.whole

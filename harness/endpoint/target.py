@@ -23,6 +23,7 @@ from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTemplate
 from streamgauge.protocol.encoding import SUPPORTED
+from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import mask_headers, mask_url
 from streamgauge.units import SECOND, parse_duration
 from streamgauge.version import __version__
@@ -68,6 +69,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compressed: bool = False
     timeout: str = "60s"
     content_timeout: str | None = None
+    end: str = Ends.AUTO.value
 
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""

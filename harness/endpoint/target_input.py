@@ -11,6 +11,7 @@ from streamgauge.endpoint.credentials import with_key
 from streamgauge.endpoint.target import ENDS_A_HEADER, AnyTarget, Target
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
+from streamgauge.protocol.outcome import Ends
 from streamgauge.transport.tls import tls_context
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -42,6 +43,8 @@ def ready(target: AnyTarget) -> AnyTarget:
     for option, seconds in (("--timeout", complete.timeout_s), ("--content-timeout", complete.content_timeout_s)):
         if seconds <= 0:
             raise UsageError(f"{option} must be more than 0", "write for example 30s")
+    if complete.end not in set(Ends):
+        raise UsageError(f"end = {complete.end!r} is not an end of streams", f"write one of: {', '.join(Ends)}")
     _check_fields(complete)
     return complete
 

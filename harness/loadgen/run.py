@@ -16,6 +16,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.request_spec import RequestSpec
+from streamgauge.endpoint.stream_end import StreamEnd, learn_end
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch, marked
 from streamgauge.errors import CannotMeasure, UsageError
@@ -35,6 +36,7 @@ from streamgauge.metrics.reading import reading_caveats
 from streamgauge.metrics.slo import undecided
 from streamgauge.metrics.summary import Totals
 from streamgauge.metrics.validity import misread
+from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
@@ -55,9 +57,9 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     upstream. Raises UsageError when the plan does not fit the target or the directory cannot be written. Until then,
     an earlier run in the directory stays.
     """
-    target, first = _first_stream(target, plan)
+    target, first, end = _first_stream(target, plan)
     runs.prepare(plan.directory)
-    run = _manifest(target, plan, first)
+    run = _manifest(target, plan, first, end)
     runs.write(plan.directory / runs.RUN, run)
     totals = Totals(plan.slos, reading_doubt=run.dialect_doubt)
     ended = _drive(target, plan, totals, progress)
@@ -65,8 +67,10 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     return LoadResult(plan.directory, run, totals, ended, _unwritten(run, plan.directory))
 
 
-def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
-    """Look for mistakes before an earlier run is removed. Returns the settled target and one stream of it."""
+def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript, StreamEnd]:
+    """Look for mistakes before an earlier run is removed. Returns the settled target, one stream of it, and how its
+    streams end.
+    """
     if plan.cluster is not None:
         without_key(target)  # raises when the target has a secret that must not be sent to workers
     with ExitStack() as stack:
@@ -82,7 +86,13 @@ def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript]:
             raise not_a_stream(first)
         if watch is not None:
             watch.must_have_seen(stream_id)
-    return target.answering_in(first.dialect), first
+        target = target.answering_in(first.dialect)
+        end = learn_end(Ends(target.end), first, lambda: _another(client, target, plan))
+    return msgspec.structs.replace(target, end=end.ends.value), first, end
+
+
+def _another(client: StreamClient, target: Target, plan: LoadPlan) -> Transcript:
+    return client.run(target.request(), dialect=target.reader(), deadline_s=plan.length_s + target.timeout_s)
 
 
 def _deciding_stream(client: StreamClient, target: Target, spec: RequestSpec, deadline_s: float) -> Transcript:
@@ -94,7 +104,7 @@ def _deciding_stream(client: StreamClient, target: Target, spec: RequestSpec, de
     return stream
 
 
-def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile:
+def _manifest(target: Target, plan: LoadPlan, first: Transcript, end: StreamEnd) -> runs.RunFile:
     """run.json before there are figures."""
     return runs.RunFile(
         command="load",
@@ -102,8 +112,13 @@ def _manifest(target: Target, plan: LoadPlan, first: Transcript) -> runs.RunFile
         dialect=first.dialect.name if first.dialect else None,
         dialect_reason=first.dialect_rule,
         dialect_doubt=first.dialect_doubt,
+        end=end.ends,
+        end_reason=end.reason,
         alone=alone(record_of(first, "alone", url=target.masked_url)),
-        caveats=reading_caveats(first, record_of(first, "first", url=target.masked_url)),
+        caveats=[
+            *reading_caveats(first, record_of(first, "first", url=target.masked_url)),
+            *([end.caveat] if end.caveat else []),
+        ],
         started=_now(),
         settings=plan.settings(),
         machine=runs.this_machine(),

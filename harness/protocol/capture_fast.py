@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Final, Unpack
 
 from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.record import Labels, StreamRecord
 from streamgauge.protocol.record_fast import plain_record
 from streamgauge.wire import Arrivals, Capture, End, PlainResponse
@@ -20,13 +21,17 @@ _MOST_READS: Final = 100_000
 
 
 def captured_record(
-    capture: Capture, stream_id: str, dialect: Dialect | None = None, **labels: Unpack[Labels]
+    capture: Capture,
+    stream_id: str,
+    dialect: Dialect | None = None,
+    ends: Ends = Ends.AUTO,
+    **labels: Unpack[Labels],
 ) -> StreamRecord | None:
     """The record of a complete event stream; None for any other response, and without a dialect."""
     response = _response_of(capture)
     if response is None:
         return None
-    return plain_record(capture, _columns_of(capture), response, stream_id, dialect, **labels)
+    return plain_record(capture, _columns_of(capture), response, stream_id, dialect, ends, **labels)
 
 
 def _response_of(capture: Capture) -> PlainResponse | None:

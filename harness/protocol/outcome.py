@@ -32,6 +32,15 @@ class Outcome(StrEnum):
     INCOMPLETE = "incomplete"
 
 
+class Ends(StrEnum):
+    """How the streams of a run end when all is well: said by the user, or learned from the first streams."""
+
+    AUTO = "auto"  # as the dialect prescribes; a shape of an application may end with the body
+    MARKER = "marker"  # with an end marker
+    FINISH = "finish"  # with a finish reason and then the body, without the marker that the dialect prescribes
+    CLOSE = "close"  # with the body
+
+
 class Facts(NamedTuple):
     """Everything that the outcome of a stream depends on."""
 
@@ -50,7 +59,8 @@ class Facts(NamedTuple):
     has_end_marker: bool = False
     error: object = None  # the payload of the first error event, or the error of a JSON body that is not a stream
     has_error: bool = False
-    end_marker: str | None = None  # the marker that the dialect prescribes; None: it ends at the end of the body
+    end_marker: str | None = None  # the marker that has to come; None: the stream ends at the end of the body
+    marker_unknown: bool = False  # nothing tells whether this stream has an end marker
     excerpt: str = ""  # what a body without any event begins with
     silent_ns: int = 0  # from the last content to the end of the exchange
     longest_gap_ns: int = 0  # between two tokens
@@ -185,12 +195,18 @@ RULES: Final = (
     ),
     Rule("the body broke off", lambda facts: facts.end is not End.COMPLETE, Outcome.TRUNCATED),
     Rule(
-        "the body ended where the dialect prescribes an end marker",
+        "the body ended where an end marker has to come",
         lambda facts: facts.end_marker is not None,
         Outcome.TRUNCATED,
         lambda facts: f"the stream ended without its end marker ({facts.end_marker})",
     ),
-    Rule("the body ended, as the dialect prescribes", lambda _: True, Outcome.OK, lambda facts: facts.framing_fault),
+    Rule(
+        "the body ended, perhaps as it should",
+        lambda facts: facts.marker_unknown,
+        Outcome.OK,
+        lambda facts: facts.framing_fault or "no end marker came, so a stream that is cut cleanly would look the same",
+    ),
+    Rule("the body ended, as it should", lambda _: True, Outcome.OK, lambda facts: facts.framing_fault),
 )
 
 

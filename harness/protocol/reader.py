@@ -18,7 +18,7 @@ from streamgauge.protocol.dialects.foreign import error_in, undecided
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.outcome import Facts, outcome_of
+from streamgauge.protocol.outcome import Ends, Facts, outcome_of
 from streamgauge.protocol.reader_fast import contents, feed_all, runs_of
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
@@ -37,8 +37,11 @@ _SLICE_BYTES: Final = 256 * 1024
 class StreamReader:
     """Reads one response body incrementally. `keep` keeps lines and body for checks and `--show-wire`."""
 
-    def __init__(self, capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> None:
+    def __init__(
+        self, capture: Capture, dialect: Dialect | None = None, *, keep: bool = False, ends: Ends = Ends.AUTO
+    ) -> None:
         """`dialect` is the one that the user named or that the run has settled; None decides it by this stream."""
+        self._ends = ends
         self.transcript = Transcript(capture)
         self.token_events = 0
         self._named = dialect
@@ -195,12 +198,13 @@ class StreamReader:
             content_type=None if head is None else head.get("content-type"),
             has_token=self.token_events > 0,
             has_finish=first_of(signals, Kind.FINISH) is not None,
-            has_end_marker=first_of(signals, Kind.DONE) is not None,
+            has_end_marker=first_of(signals, self._marker) is not None or first_of(signals, Kind.DONE) is not None,
             error=value,
             has_error=value is not None or error is not None,
             unreadable=self._unreadable(signals),
             excerpt="" if transcript.events else self._excerpt(),
-            end_marker=None if transcript.dialect is None else transcript.dialect.terminal,
+            end_marker=self._end_marker,
+            marker_unknown=self._marker_unknown,
             **self._silence(),
         )
 
@@ -234,6 +238,31 @@ class StreamReader:
         lines = self._begin.decode("utf-8", "replace").splitlines()
         text = "\n".join(line for line in lines if line.strip() and not line.startswith(":"))
         return quoted(text) if text else ""
+
+    @property
+    def _marker(self) -> Kind:
+        """The kind of delta that ends the stream."""
+        return Kind.FINISH if self._ends is Ends.FINISH else Kind.DONE
+
+    @property
+    def _end_marker(self) -> str | None:
+        """The marker that has to come, in words; None where the end of the body is enough."""
+        dialect = self.transcript.dialect
+        if self._ends is Ends.CLOSE or dialect is None or self._marker_unknown:
+            return None
+        if self._ends is Ends.FINISH:
+            return "a finish reason"
+        return dialect.terminal or ("as in the first streams" if self._ends is Ends.MARKER else None)
+
+    @property
+    def _marker_unknown(self) -> bool:
+        """Whether nothing tells if the stream has an end marker: not the user, not the run, not its dialect."""
+        transcript = self.transcript
+        dialect = transcript.dialect
+        if self._ends is not Ends.AUTO or dialect is None or dialect.terminal is None:
+            return False
+        first = next((found.event for found in transcript.deltas if found.delta.is_token), None)
+        return first is not None and not dialect.owes_marker(transcript.events[first])
 
     def _silence(self) -> dict[str, int]:
         """The times of `Facts`. A stream that ended by itself needs none, and most do."""
@@ -301,8 +330,10 @@ def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:
     return deltas_of(dialect, event)
 
 
-def interpret(capture: Capture, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
+def interpret(
+    capture: Capture, dialect: Dialect | None = None, *, keep: bool = False, ends: Ends = Ends.AUTO
+) -> Transcript:
     """Read a finished capture; `dialect` None decides it by this stream."""
-    reader = StreamReader(capture, dialect, keep=keep)
+    reader = StreamReader(capture, dialect, keep=keep, ends=ends)
     feed_all(reader, capture.body)
     return reader.finish()

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Unpack
 
 from streamgauge.protocol.dialects.base import SSE_TYPE, Dialect, Media
 from streamgauge.protocol.frames import Frame, frame_of, plain_event, run_of
+from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.record import Labels, Parts, ReadColumns, StreamRecord, assemble, parts_of
 from streamgauge.wire import Arrivals, Capture, PlainResponse
@@ -36,6 +37,7 @@ def plain_record(
     response: PlainResponse,
     stream_id: str,
     dialect: Dialect | None = None,
+    ends: Ends = Ends.AUTO,
     **labels: Unpack[Labels],
 ) -> StreamRecord | None:
     """The record of a complete event stream; None for any other response, and for one without runs of token events.
@@ -48,7 +50,7 @@ def plain_record(
         return None
     if head.media_type != SSE_TYPE or head.get("content-encoding") is not None or b"\r" in b"".join(response.pieces):
         return None
-    body = _Body(StreamReader(capture, dialect), dialect, response)
+    body = _Body(StreamReader(capture, dialect, ends=ends), dialect, response)
     if not body.read():
         return None
     transcript = body.reader.finish()

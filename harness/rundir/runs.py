@@ -24,7 +24,7 @@ from streamgauge.metrics.concurrency import Alone, OneAtATime
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.process_stats import WorkerRow, latest
 from streamgauge.metrics.summary import Summary, Window
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile, clear_accounts
 from streamgauge.units import show_bytes
@@ -67,6 +67,8 @@ class RunFile(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     dialect_reason: str | None = None
     dialect_doubt: str | None = None
+    end: Ends = Ends.AUTO
+    end_reason: str | None = None
     started: str
     ended: str | None = None
     status: str = "running"

@@ -144,6 +144,12 @@ class Dialect(Protocol):
         """The deltas in one event; an event that cannot be understood is one META delta with the reason as value."""
         ...
 
+    def owes_marker(self, token: Event) -> bool:
+        """Whether a server that writes this token event owes the end marker. The shapes that applications invent are
+        written with and without one.
+        """
+        ...
+
     def texts(self, data: list[str]) -> list[str] | None:
         """The fast path of `deltas_in` for the data of many unnamed events. Law: `deltas_in` would give each event one
         CONTENT delta with exactly this text; or None (held by the fuzz target `dialect_readers`, and by
@@ -175,6 +181,10 @@ class Defaults:
     also_lines = False
     model = ""
     key_header = AUTHORIZATION
+
+    def owes_marker(self, token: Event) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """See `Dialect.owes_marker`."""
+        return True
 
     def texts(self, data: list[str]) -> list[str] | None:  # noqa: ARG002 (the protocol's signature)
         """See `Dialect.texts`."""

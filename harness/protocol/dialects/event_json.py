@@ -36,6 +36,10 @@ class EventJson(Defaults):
                 return [Delta(Kind.CONTENT, payload[key])]
         return [Delta(Kind.META)]
 
+    def owes_marker(self, token: Event) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """See `Dialect.owes_marker`."""
+        return False
+
     def sniff(self, event: Event) -> str | None:
         return "events named 'token' with JSON objects" if _is_token(event) else None
 

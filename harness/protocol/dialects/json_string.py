@@ -25,6 +25,10 @@ class JsonString(Defaults):
             return [Delta(Kind.CONTENT, payload)]
         return [Delta(Kind.META, value="not a JSON string")]
 
+    def owes_marker(self, token: Event) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """See `Dialect.owes_marker`."""
+        return False
+
     def sniff(self, event: Event) -> str | None:
         return "JSON strings" if isinstance(decode(event.data), str) else None
 

@@ -31,6 +31,10 @@ class TokenDone(Defaults):
             deltas += [*custom.finish_of(payload), Delta(Kind.DONE)]
         return deltas or [Delta(Kind.META)]
 
+    def owes_marker(self, token: Event) -> bool:
+        """See `Dialect.owes_marker`. An object that says it is not done announces one that is."""
+        return '"done"' in token.data
+
     def sniff(self, event: Event) -> str | None:
         payload = decode(event.data)
         if event.type == "message" and isinstance(payload, dict) and {"token", "done"} & payload.keys():

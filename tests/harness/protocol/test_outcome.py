@@ -60,7 +60,12 @@ EXAMPLES = (
         "no last chunk",
     ),
     (OK._replace(has_end_marker=False), Outcome.TRUNCATED, "the stream ended without its end marker ([DONE])"),
-    (OK._replace(has_end_marker=False, end_marker=None), Outcome.OK, None),
+    (
+        OPEN._replace(end_marker=None, marker_unknown=True),
+        Outcome.OK,
+        "no end marker came, so a stream that is cut cleanly would look the same",
+    ),
+    (OPEN._replace(end_marker=None), Outcome.OK, None),
 )
 
 
