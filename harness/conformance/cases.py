@@ -17,6 +17,7 @@ from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
+from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND
 from streamgauge.wire import Head
@@ -227,8 +228,8 @@ class Case:
     `reference` is the same endpoint without the proxy that `observed` went through. `heartbeat_ns` is the silence
     in which a heartbeat is expected. `credentials` are digests of the caller's keys, as the mock's ledger shows them.
     `takes_limit`: a request can limit the answer's length. `doubt` says why the dialect that was detected is uncertain.
-    `place_guessed`: nothing shows that the endpoint reads the prompt where it
-    was put. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
+    `place_guessed`: nothing shows that the endpoint reads the prompt where it was put. `ends` is how the user says that
+    streams end. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
     `one_at_a_time` says how it showed that the endpoint serves one request at a time; None if it serves several.
     """
 
@@ -246,6 +247,7 @@ class Case:
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
     schema: PayloadSchema | None = None
+    ends: Ends = Ends.AUTO
     requests: int = 0
     doubt: str | None = None
     one_at_a_time: str | None = None

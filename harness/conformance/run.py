@@ -36,6 +36,7 @@ from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
 from streamgauge.protocol.causality import misread, older_by_ns
+from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret
 from streamgauge.units import SECOND
 from streamgauge.version import __version__
@@ -170,6 +171,7 @@ def observe(
         dialect=target.reader(),
         takes_limit=target.takes_limit,
         schema=schema,
+        ends=Ends(target.end),
         heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
     progress(SCENARIOS["happy"].summary, 0, 1)

@@ -15,7 +15,7 @@ def stream(seen: Observed) -> bool:
 
 def success(seen: Observed) -> bool:
     """A stream without an error: the rules for successful streams do not apply to a failed one."""
-    return seen.streams and not seen.failed_by_error
+    return seen.streams and not seen.failed_by_error and seen.transcript.unframed_error is None
 
 
 def answer(seen: Observed) -> bool:

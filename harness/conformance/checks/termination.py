@@ -14,7 +14,7 @@ from streamgauge.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPEN
 from streamgauge.conformance.wants import stream
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
@@ -63,8 +63,12 @@ def explicit_end(seen: Observed, case: Case) -> Finding:
         return unmet(f"an error came instead of the end marker: {transcript.detail}", place)
     if transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT):
         return unmet(f"the stream never ends: {transcript.detail}", end)
+    if transcript.unframed_error is not None:
+        return unmet(f"an error outside of any event came instead of the end marker: {transcript.detail}", end)
     if not transcript.tokens:
         return unmet(f"the stream is empty: {transcript.detail or 'it just ends'}", end)
+    if case.ends in (Ends.CLOSE, Ends.FINISH) and transcript.capture.end is End.COMPLETE:
+        return not_applicable("by the target's own word its streams end without a marker")
     if marker is None:
         return not_applicable("the dialect has no end marker (see custom.explicit-done-event)")
     if case.guessed and custom(case) is None and not any(map(_is_marked, case.observed)):

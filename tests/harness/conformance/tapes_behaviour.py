@@ -9,6 +9,7 @@ import zstandard
 
 from streamgauge.conformance.cases import Position, Release
 from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.protocol.outcome import Ends
 from streamgauge.units import MS, SECOND
 from streamgauge.wire import End
 from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
@@ -42,6 +43,9 @@ add("termination.explicit-end", "fail", Tape(body=STRINGS, dialect="json-string"
 add("termination.explicit-end", "fail", Tape(body=BARE, dialect="token-done"))
 add("termination.explicit-end", "fail", Tape(body=STRINGS), Tape(body=STRINGS + b"data: [DONE]\n\n", scenario="gzip"))
 add("termination.explicit-end", "fail", Tape(body=CHAT))
+add("termination.explicit-end", "not-applicable", Tape(body=CHAT), ends=Ends.CLOSE)
+add("termination.explicit-end", "fail", Tape(body=CHAT, end=End.CLOSED), ends=Ends.CLOSE)
+add("termination.explicit-end", "fail", Tape(body=b'{"error":{"message":"x"}}'), ends=Ends.CLOSE)
 bodies(
     "termination.single-terminal",
     {
