@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -24,6 +25,20 @@ def edited(payloads: Sequence[Payload], index: int, pointer: str, value: Any = A
     else:
         target[last] = value
     return made
+
+
+def mutate(value: Any, chance: random.Random) -> None:
+    """Changes or removes one member, at a random depth."""
+    while isinstance(value, (dict, list)) and value:
+        key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        if chance.random() < 0.5 and isinstance(value[key], (dict, list)) and value[key]:
+            value = value[key]
+            continue
+        if isinstance(value, dict) and chance.random() < 0.4:
+            del value[key]
+        else:
+            value[key] = chance.choice(("x", 5, 2.0, 1.5, True, None, [], {}, ["x"], [{}], {"type": "text"}))
+        return
 
 
 def unnamed_events(payloads: Sequence[Payload], *, done: bool = False) -> bytes:

@@ -98,8 +98,8 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         "each choice with index and delta, and every member with its type: arguments of tool calls are strings.",
         references=(OPENAI_CHAT,),
         breaks=(
-            "Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail; openai-python hands on "
-            "arguments that applications cannot parse (tried)."
+            "Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail; those for Python and Node "
+            "hand on arguments that applications cannot parse (tried)."
         ),
         fix=(
             "Serialize each chunk from one type with all its fields, nulls included, arguments as a string of JSON, "

@@ -4,6 +4,7 @@ from typing import Final
 
 from streamgauge.conformance.clients import (
     anthropic_node,
+    anthropic_node_stream,
     anthropic_python,
     event_source,
     eventsource_parser,
@@ -17,6 +18,7 @@ from streamgauge.conformance.clients import (
     openai_dotnet,
     openai_go,
     openai_node,
+    openai_node_stream,
     openai_python,
     system_net_sse,
 )
@@ -25,13 +27,15 @@ from streamgauge.conformance.clients.base import Client
 CLIENTS: Final[tuple[Client, ...]] = (
     openai_python.RAW,
     openai_python.STREAM,
-    openai_node.CLIENT,
+    openai_node.RAW,
+    openai_node_stream.STREAM,
     openai_dotnet.CLIENT,
     openai_go.CLIENT,
     go_openai.CLIENT,
     anthropic_python.RAW,
     anthropic_python.STREAM,
-    anthropic_node.CLIENT,
+    anthropic_node.RAW,
+    anthropic_node_stream.STREAM,
     genai_python.RAW,
     genai_python.CHAT,
     ollama_python.RAW,

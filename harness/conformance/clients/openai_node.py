@@ -6,23 +6,36 @@ of the body dispatches what is pending. Its legacy mode, the default, turns erro
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from streamgauge.conformance.clients.base import Body, Client, Message, ReportedError, js_text, speaks, strict_json
 from streamgauge.conformance.clients.lines import any_lines
 
 
 def _read(body: Body) -> Iterator[Message]:
+    for text, _ in _parsed(body):
+        yield Message(text)
+
+
+def payloads_of(body: Body) -> Iterator[Any]:
+    """The values that the raw stream gives. Raises ReportedError for an error payload."""
+    for _, payload in _parsed(body):
+        yield payload
+
+
+def _parsed(body: Body) -> Iterator[tuple[str, Any]]:
     for kind, data in events_of(body, flush=True):
         if data == "[DONE]":
             return
         payload = strict_json(data, "SyntaxError")
         if (kind or "").startswith("thread."):
-            yield Message(json.dumps({"event": kind, "data": payload}))
+            whole = {"event": kind, "data": payload}
+            yield json.dumps(whole), whole
             continue
         error = payload.get("error") if isinstance(payload, dict) else None
         if kind == "error" or error:
             raise ReportedError(f"APIError: {error or payload}")
-        yield Message(data)
+        yield data, payload
 
 
 def events_of(body: Body, *, flush: bool) -> Iterator[tuple[str | None, str]]:
@@ -46,7 +59,7 @@ def events_of(body: Body, *, flush: bool) -> Iterator[tuple[str | None, str]]:
         yield kind, "\n".join(data)
 
 
-CLIENT = Client(
+RAW = Client(
     name="openai-node raw",
     source="npm openai 7.57.0: core/streaming.mjs",
     read=_read,

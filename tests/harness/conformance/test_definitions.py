@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.schemas.definition import ANY, Breach, Schema
-from tests.builders.vendor_streams import ABSENT, STREAMS, Payload, chunk, edited
+from tests.builders.vendor_streams import ABSENT, STREAMS, Payload, chunk, edited, mutate
 from tests.harness.conformance.tapes_payloads import BREAKING, DOCUMENTED
 
 
@@ -156,20 +156,6 @@ def test_jsonschema_finds_the_same_breaches(dialect: str) -> None:
         assert ours == theirs, json.dumps(payload)
         compared += bool(ours)
     assert compared > 300
-
-
-def mutate(value: Any, chance: random.Random) -> None:
-    """Changes or removes one member, at a random depth."""
-    while isinstance(value, (dict, list)) and value:
-        key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
-        if chance.random() < 0.5 and isinstance(value[key], (dict, list)) and value[key]:
-            value = value[key]
-            continue
-        if isinstance(value, dict) and chance.random() < 0.4:
-            del value[key]
-        else:
-            value[key] = chance.choice(("x", 5, 2.0, 1.5, True, None, [], {}, ["x"], [{}], {"type": "text"}))
-        return
 
 
 def pointers(validator: Any, payload: Payload) -> Iterator[str]:

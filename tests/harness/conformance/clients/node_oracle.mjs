@@ -9,6 +9,8 @@ import { pathToFileURL } from "node:url";
 const folder = process.env.STREAMGAUGE_NODE_CLIENTS;
 const load = (path) => import(pathToFileURL(join(folder, "node_modules", path)).href);
 const { Stream } = await load("openai/core/streaming.mjs");
+const { OpenAI } = await load("openai/index.mjs");
+const { Anthropic } = await load("@anthropic-ai/sdk/index.mjs");
 const { Stream: AnthropicStream } = await load("@anthropic-ai/sdk/core/streaming.mjs");
 const { EventSourceParserStream } = await load("eventsource-parser/dist/stream.js");
 const { getLines, getMessages } = createRequire(join(folder, "x.js"))("@microsoft/fetch-event-source/lib/cjs/parse.js");
@@ -22,7 +24,37 @@ const body = (pieces) =>
     },
   });
 
+const replayed = (pieces) => ({
+  apiKey: "none",
+  maxRetries: 0,
+  logLevel: "off",
+  fetch: async () => new Response(body(pieces), { headers: { "Content-Type": "text/event-stream" } }),
+});
+
 const clients = {
+  async "openai-node stream() openai-chat"(pieces, give) {
+    const stream = new OpenAI(replayed(pieces)).chat.completions.stream({ model: "m", messages: [] });
+    const { choices } = await stream.finalChatCompletion();
+    for (const choice of choices) {
+      if (!choice) continue;
+      give("text", (choice.message.content ?? "") + (choice.message.refusal ?? ""));
+      for (const call of choice.message.tool_calls ?? []) give("tool arguments", call.function?.arguments ?? "");
+    }
+  },
+  async "openai-node stream() openai-responses"(pieces, give) {
+    const stream = new OpenAI(replayed(pieces)).responses.stream({ model: "m", input: "" });
+    for (const item of (await stream.finalResponse()).output) {
+      const text = (part) => (part.type === "output_text" ? part.text : part.type === "refusal" ? part.refusal : "");
+      if (item.type === "message") give("text", item.content.map(text).join(""));
+      if (item.type === "function_call") give("tool arguments", String(item.arguments));
+    }
+  },
+  async "anthropic-node stream() anthropic"(pieces, give) {
+    const stream = new Anthropic(replayed(pieces)).messages.stream({ model: "m", max_tokens: 1, messages: [] });
+    const { content } = await stream.finalMessage();
+    give("text", content.map((block) => (block.type === "text" ? block.text : "")).join(""));
+    for (const block of content) if (block.type === "tool_use") give("tool arguments", JSON.stringify(block.input) ?? "{}");
+  },
   async "openai-node raw"(pieces, give) {
     const silent = { logLevel: "off", logger: { error() {}, warn() {}, info() {}, debug() {} } };
     const stream = Stream.fromSSEResponse(new Response(body(pieces)), new AbortController(), silent);

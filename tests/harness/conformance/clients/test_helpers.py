@@ -13,6 +13,7 @@ from tests.builders.vendor_streams import (
     MESSAGE,
     OLLAMA,
     OLLAMA_GENERATE,
+    RESPONSE,
     Payload,
     call,
     chat,
@@ -66,18 +67,23 @@ BROKEN: dict[str, tuple[str, bytes, dict[str, tuple[ClientVerdict, str]]]] = {
     "calls without an index": (
         "openai-chat",
         chat_body(call(None, "{}", "get_weather"), call(None, "{}", "get_time")),
-        {"openai-python stream()": (RAISES, "list indices must be integers"), "openai-dotnet": (LOSES, NOT_JSON)},
+        {
+            "openai-python stream()": (RAISES, "list indices must be integers"),
+            "openai-node stream()": (RAISES, "invalid tool call index: undefined"),
+            "openai-dotnet": (LOSES, NOT_JSON),
+        },
     ),
     "two calls under one index": (
         "openai-chat",
         chat_body(call(0, "{}", "get_weather"), call(0, "{}", "get_time")),
-        {"openai-python stream()": (LOSES, NOT_JSON), "openai-dotnet": (LOSES, NOT_JSON)},
+        dict.fromkeys(("openai-python stream()", "openai-node stream()", "openai-dotnet"), (LOSES, NOT_JSON)),
     ),
     "arguments as an object": (
         "openai-chat",
         chat_body(call(0, {"city": "Paris"}, "get_weather")),
         {
             "openai-python stream()": (LOSES, "are not JSON: \"<dict> {'city': 'Paris'}\""),
+            "openai-node stream()": (LOSES, "are not JSON: '[object Object]'"),
             "openai-dotnet": (RAISES, "requires an element of type 'String', but the target element has type 'Object'"),
         },
     ),
@@ -94,12 +100,43 @@ BROKEN: dict[str, tuple[str, bytes, dict[str, tuple[ClientVerdict, str]]]] = {
     "a message without content": (
         "anthropic",
         named_events(edited(MESSAGE, 0, "/message/content", ABSENT)),
-        {"anthropic-python stream()": (RAISES, "'NoneType' object has no attribute 'append'")},
+        {
+            "anthropic-python stream()": (RAISES, "'NoneType' object has no attribute 'append'"),
+            "anthropic-node stream()": (RAISES, "Cannot read properties of undefined (reading 'push')"),
+        },
+    ),
+    "a message without message_stop": (
+        "anthropic",
+        named_events(MESSAGE[:-1]),
+        {"anthropic-node stream()": (RAISES, "stream ended without producing a Message")},
+    ),
+    "an answer without a finish reason": (
+        "openai-chat",
+        unnamed_events(CALLS[:-2], done=True),
+        {"openai-node stream()": (RAISES, "missing finish_reason for choice 0")},
+    ),
+    "an answer without a role": (
+        "openai-chat",
+        unnamed_events(chat(chunk({"content": "Hi"}))[1:], done=True),
+        {"openai-node stream()": (RAISES, "missing role for choice 0")},
+    ),
+    "an event of a response that OpenAI does not have": (
+        "openai-responses",
+        named_events([*RESPONSE[:2], {"type": "response.thoughts.delta", "delta": "hm"}, *RESPONSE[2:]]),
+        {"openai-node stream()": (RAISES, "Unhandled response stream event")},
+    ),
+    "a delta for another item": (
+        "openai-responses",
+        named_events(edited(RESPONSE, 4, "/item_id", "msg_2")),
+        {"openai-node stream()": (RAISES, "expected item_id 'msg_1', got 'msg_2'")},
     ),
     "a completed response with an empty output": (
         "openai-responses",
         named_events(response({"output": []})),
-        {"openai-python stream()": (LOSES, "its caller gets none of the text, without 'Hello'")},
+        dict.fromkeys(
+            ("openai-python stream()", "openai-node stream()"),
+            (LOSES, "its caller gets none of the text, without 'Hello'"),
+        ),
     ),
     "a Gemini part that is a string": (
         "gemini",

@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from streamgauge.conformance.clients import CLIENTS, openai_dotnet, system_net_sse
-from streamgauge.conformance.clients.base import TEXT, Body, Client
+from streamgauge.conformance.clients.base import ARGUMENTS, TEXT, Body, Client, Message
 from streamgauge.conformance.clients.running import Ending, How, run
-from tests.harness.conformance.clients.bodies import random_bodies
+from streamgauge.protocol.dialects.payload import NotJson, decode
+from tests.harness.conformance.clients.bodies import changed_streams, random_bodies
 from tests.harness.conformance.clients.corpus import BODIES
 from tests.harness.conformance.clients.dotnet_bodies import BODIES as DOTNET_BODIES
 
@@ -52,10 +54,7 @@ def normal(client: Client, messages: list[tuple[str, str]]) -> list[tuple[str, s
 def test_an_npm_client(name: str) -> None:
     client = BY_NAME[name]
     bodies = [[one.body] for one in BODIES.values()] + [pieces for _, pieces in random_bodies(1_000)]
-    asked = [{"client": name, "pieces": [b64encode(piece).decode() for piece in pieces]} for pieces in bodies]
-    lines = "".join(f"{json.dumps(one)}\n" for one in asked)
-    done = subprocess.run(["node", str(ORACLE)], input=lines, capture_output=True, text=True, check=True, timeout=100)
-    real = [json.loads(line) for line in done.stdout.split("\n") if line]  # not splitlines(): U+2028 is in there
+    real = node([{"client": name, "pieces": [b64encode(piece).decode() for piece in pieces]} for pieces in bodies])
 
     assert len(real) == len(bodies)
     differing = [
@@ -65,6 +64,42 @@ def test_an_npm_client(name: str) -> None:
         != (theirs := (normal(client, [(kind, data) for kind, data in one["messages"]]), one["error"] is not None))
     ]
     assert differing == []
+
+
+def node(asked: list[dict[str, object]]) -> list[dict[str, Any]]:
+    lines = "".join(f"{json.dumps(one)}\n" for one in asked)
+    done = subprocess.run(["node", str(ORACLE)], input=lines, capture_output=True, text=True, check=True, timeout=100)
+    return [json.loads(line) for line in done.stdout.split("\n") if line]  # not splitlines(): U+2028 is in there
+
+
+@pytest.mark.skipif(not (NODE and shutil.which("node")), reason="STREAMGAUGE_NODE_CLIENTS names no npm clients")
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [
+        ("openai-node stream()", "openai-chat"),
+        ("openai-node stream()", "openai-responses"),
+        ("anthropic-node stream()", "anthropic"),
+    ],
+)
+def test_a_helper_of_an_npm_client(name: str, dialect: str) -> None:
+    """The finished message, or that there is none, for streams with a few members changed, left out, or moved."""
+    bodies = list(changed_streams(dialect, 1_500))
+    real = node([{"client": f"{name} {dialect}", "pieces": [b64encode(body).decode()]} for body in bodies])
+    differing = []
+    for body, row in zip(bodies, real, strict=True):
+        result = run(BY_NAME[name], Body([body], dialect=dialect), Ending.EOF)
+        ours = gathered(result.messages) if result.how is How.ENDED or result.how is How.STOPPED else result.error
+        theirs = row["error"] or gathered([Message(data, kind) for kind, data in row["messages"]])
+        if isinstance(ours, list) != isinstance(theirs, list) or (isinstance(ours, list) and ours != theirs):
+            differing.append((ours, theirs, body.decode()))
+    assert differing == []
+
+
+def gathered(messages: Sequence[Message]) -> list[str]:
+    """The text, and each call's arguments in one spelling where they are JSON."""
+    text = "".join(message.data for message in messages if message.type == TEXT)
+    calls = [message.data for message in messages if message.type == ARGUMENTS]
+    return [text, *(call if isinstance(decode(call), NotJson) else json.dumps(decode(call)) for call in calls)]
 
 
 @pytest.mark.skipif(not ASPNET, reason="STREAMGAUGE_ASPNET does not name the .NET programs")
