@@ -234,6 +234,13 @@ def proxy_command(
     strip_heartbeats: Annotated[
         bool, _removing("--strip-heartbeats", help="Remove comment lines from event streams.")
     ] = False,
+    whole_events: Annotated[
+        bool,
+        _holding("--whole-events", help="Hold each event until two LFs end it: CRLF streams come at their end."),
+    ] = False,
+    spaced_data: Annotated[
+        bool, _removing("--spaced-data", help="Remove data lines without a space after the colon.")
+    ] = False,
     ignore_abort: Annotated[
         bool, _breaking("--ignore-abort", help="Keep reading the upstream after the client has left.")
     ] = False,
@@ -283,6 +290,8 @@ def proxy_command(
             gzip_no_flush=gzip_no_flush,
             strip_accel=strip_accel,
             strip_heartbeats=strip_heartbeats,
+            whole_events=whole_events,
+            spaced_data=spaced_data,
             cut_idle_ms=cut_idle_ms,
             cut_after_ms=cut_after_ms,
             on_break=on_break,

@@ -89,6 +89,7 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
         error_ns=offset.error_ns,
         path=last.path,
         dialect=last.dialect,
+        tokens=last.tokens_written,
         head_ns=None if last.head_ns is None else last.head_ns - offset.offset_ns,
         arrivals_ns=tuple(entry.arrival_ns - offset.offset_ns for entry in entries if not entry.resumed),
         written_bytes=sum(last.writes.bytes),

@@ -65,7 +65,7 @@ _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 class Upstream(NamedTuple):
     """The upstream's ledger of one stream. Times are epoch ns of our own clock, ± `error_ns`.
 
-    `arrivals_ns` has an item for each request with the stream's id; `written_bytes`, `status` and `credential` (its
+    `arrivals_ns` has an item for each request with this id. `written_bytes`, `tokens`, `status` and `credential` (its
     digest) belong to the last request.
     """
 
@@ -79,6 +79,7 @@ class Upstream(NamedTuple):
     path: str | None = None
     dialect: str | None = None
     head_ns: int | None = None
+    tokens: int = 0
     arrivals_ns: tuple[int, ...] = ()
     written_bytes: int = 0
     status: int | None = None

@@ -129,13 +129,15 @@ def play(
     step_timeout_s: float = STEP_TIMEOUT_S,
     *,
     every: int = 1,
+    failures: int = MAX_FAILED_STEPS,
 ) -> Lockstep:
-    """Do the same as `run_lockstep`, with a request that already carries the directive.
+    """Do the same as `run_lockstep`, with a request that already carries the directive. Stops after `failures`.
 
-    Releases `every` so many tokens in a step, where the mock writes so many at a time.
+    Releases `every` so many tokens in a step, where the mock writes so many at a time. Such a step waits for one event
+    only, because a relay may join tokens that come at once.
     """
     steps = [(step, step_timeout_s) for step in range(every, tokens + 1, every)]
-    return _play(client, spec, dialect, mock, stream_id, tokens, steps, MAX_FAILED_STEPS)
+    return _play(client, spec, dialect, mock, stream_id, tokens, steps, failures, every=every)
 
 
 def measure_buffer(
@@ -160,6 +162,7 @@ def _play(
     steps: list[tuple[int, float]],
     failures: int,
     *,
+    every: int = 1,
     once: bool = False,
 ) -> Lockstep:
     """For each (token, seconds) of `steps`, release up to this token and wait up to so many seconds until it arrives.
@@ -191,11 +194,12 @@ def _play(
         for step, wait_s in steps:
             mock.release(stream_id, step)
             with seen:
-                seen.wait_for(partial(_arrived, progress, 1 if once else step), wait_s)
+                wanted = step // every
+                seen.wait_for(partial(_arrived, progress, 1 if once else wanted), wait_s)
             if once and progress["tokens"]:
                 time.sleep(SETTLE_S)  # one flush can arrive in several reads
             with seen:
-                log.append(LockstepStep(step, progress["tokens"], progress["tokens"] < step, progress["bytes"]))
+                log.append(LockstepStep(step, progress["tokens"], progress["tokens"] < wanted, progress["bytes"]))
             if progress["ended"] or sum(item.timed_out for item in log) >= failures or (once and progress["tokens"]):
                 break
     finally:

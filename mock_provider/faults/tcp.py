@@ -59,6 +59,15 @@ def _bad_size(source: Iterator[Action], _arg: Arg, facts: Facts) -> Iterator[Act
             yield action
 
 
+def _with_extensions(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    for action in source:
+        if isinstance(action, Write) and action.kind is not Kind.HEAD:
+            size, line_end, rest = action.data.partition(b"\r\n")
+            yield action._replace(data=size + b";note=1" + line_end + rest)
+        else:
+            yield action
+
+
 def _rst_at(source: Iterator[Action], arg: Arg, _facts: Facts) -> Iterator[Action]:
     left = arg.count if arg.count is not None else 1
     for action in source:
@@ -150,6 +159,13 @@ FAULTS = (
         trips=("http.chunked-framing",),
         needs=CHUNKED,
         wire=_bad_size,
+    ),
+    Fault(
+        name="chunk-extensions",
+        sentence="each chunk has an extension, which a client ignores (RFC 9112 section 7.1.1, legal)",
+        level="tcp",
+        needs=CHUNKED,
+        wire=_with_extensions,
     ),
     Fault(
         name="rst",

@@ -34,3 +34,7 @@ class CommentFilter:
             self._cr_kept = keep
             self._fresh = line.endswith((b"\n", b"\r"))
         return bytes(kept)
+
+    def finish(self) -> bytes:
+        """Nothing is held back."""
+        return b""

@@ -22,6 +22,8 @@ class ProxyConfig:
     gzip_no_flush: bool = False  # compress for clients that accept gzip, and flush only at the end
     strip_accel: bool = False  # remove X-Accel-Buffering
     strip_heartbeats: bool = False  # remove comment lines from event streams
+    whole_events: bool = False  # read events up to two LFs, so that those of a CRLF stream are held to the end
+    spaced_data: bool = False  # drop data lines without a space after the colon
     cut_idle_ms: int | None = None  # close both sides when the upstream has been silent for so many milliseconds
     cut_after_ms: int | None = None  # close both sides so many milliseconds after the request
     on_break: OnBreak = "cut"  # a stream that breaks off: cut it, end it with an error event, or glue that to it

@@ -5,7 +5,7 @@ Each request gets its own connection to the upstream. A client's FIN becomes a F
 
 import asyncio
 import time
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -15,6 +15,7 @@ from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, he
 from streamgauge.mock_provider.proxy.comments import CommentFilter
 from streamgauge.mock_provider.proxy.config import ProxyConfig
 from streamgauge.mock_provider.proxy.holding import Holder
+from streamgauge.mock_provider.proxy.narrow import SpacedData, WholeEvents
 from streamgauge.mock_provider.request_reader import RequestReader
 
 VIA = "1.1 streamgauge-proxy"
@@ -32,6 +33,16 @@ HOP_BY_HOP = frozenset(
         "expect",
     }
 )
+
+
+class Reader(Protocol):
+    """Reads an event stream in pieces."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes that are forwarded now."""
+
+    def finish(self) -> bytes:
+        """The bytes that are forwarded at the end."""
 
 
 class Proxy:
@@ -212,7 +223,7 @@ class UpstreamSide(asyncio.Protocol):
         self._chunked = False
         self._complete = False
         self._holder: Holder | None = None
-        self._comments: CommentFilter | None = None
+        self._reader: Reader | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ceiling: asyncio.TimerHandle | None = None
 
@@ -277,9 +288,9 @@ class UpstreamSide(asyncio.Protocol):
         fields = {name.lower(): value for name, value in self._headers}
         config = self._proxy.config
         compress = config.gzip_no_flush and self._request.accepts_gzip() and "content-encoding" not in fields
-        if config.strip_heartbeats and fields.get("content-type", "").startswith("text/event-stream"):
-            self._comments = CommentFilter()
-        changed = compress or self._comments is not None
+        if fields.get("content-type", "").startswith("text/event-stream"):
+            self._reader = _reader(config)
+        changed = compress or self._reader is not None
         has_length = "content-length" in fields and not changed
         bodyless = status in (204, 304) or self._request.method == "HEAD"
         self._chunked = not has_length and not bodyless and self._request.http_version == "1.1"
@@ -311,8 +322,8 @@ class UpstreamSide(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._comments is not None:
-            body = self._comments.feed(body)
+        if self._reader is not None:
+            body = self._reader.feed(body)
         if self._holder is not None and self._client is not None and body:
             self._holder.feed(body)
 
@@ -322,6 +333,8 @@ class UpstreamSide(asyncio.Protocol):
             return
         self._complete = True
         if self._client is not None:
+            if self._reader is not None and (rest := self._reader.finish()):
+                self._holder.feed(rest)
             self._holder.finish()
             if self._chunked:
                 self._client.write(LAST_CHUNK)
@@ -362,6 +375,15 @@ class UpstreamSide(asyncio.Protocol):
             client.finished(reusable=True)
         else:
             client.finished(reusable=False, reset=reset)
+
+
+def _reader(config: ProxyConfig) -> Reader | None:
+    """How the proxy reads event streams; None where it passes bytes on."""
+    if config.strip_heartbeats:
+        return CommentFilter()
+    if config.whole_events:
+        return WholeEvents()
+    return SpacedData() if config.spaced_data else None
 
 
 def _error(status: int, message: str) -> Reply:

@@ -102,6 +102,13 @@ def test_chunks_for_a_client_of_http10(mock: MockServer) -> None:
     assert (refused.status, b"needs http/1.0" in refused.rest) == (400, True)
 
 
+def test_chunks_with_extensions_are_the_same_chunks(mock: MockServer) -> None:
+    clean, faulty = clean_and_faulty(mock, "event-json", "chunk-extensions")
+    assert faulty.rest.count(b";note=1\r\n") == len(clean.chunks) + 1  # the last chunk has one, too
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in clean.chunks)
+    assert faulty.rest.replace(b";note=1\r\n", b"\r\n") == framed + b"0\r\n\r\n"
+
+
 def test_refusals_of_their_own(mock: MockServer) -> None:
     broken = play(mock, "openai-chat", "[[mock fault=status-lines:429]]")
     assert (broken.status, broken.header("retry-after")) == (429, ["1"])

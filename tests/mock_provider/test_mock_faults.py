@@ -36,6 +36,7 @@ def test_every_fault_is_exercised_here() -> None:
     exercised = {case.name for case in BODIES} | {spec.partition(":")[0] for spec in HEADS}
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
     exercised |= {"100-first", "103-first", "error-unframed", "status-lines", "context-length"}
+    exercised |= {"chunk-extensions"}
     exercised |= {"fragile", "leaks-slots", "head-as-get", "always-streams", "half-close-hangs"}
     exercised |= {"error-string", "http10-chunked", "no-retry-after", "strict-accept"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}

@@ -13,6 +13,7 @@ import pytest
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.proxy.comments import CommentFilter
 from streamgauge.mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.narrow import SpacedData, WholeEvents
 from streamgauge.mock_provider.proxy.relay import ERROR_EVENT
 from tests.mock_provider.mock_wire import (
     HTTP,
@@ -204,6 +205,34 @@ def test_comments_are_found_however_they_are_cut(size: int) -> None:
     comments = CommentFilter()
     kept = b"".join(comments.feed(source[at : at + size]) for at in range(0, len(source), size))
     assert kept == b"data: a\ndata: b:\n\ndata: c\r\n\r\n\ndata: d\n\n"
+
+
+EVENTS = b"data: a\ndata:b\n\ndata: c\r\n\r\n: note\n\ndata:d"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1_000])
+def test_an_event_waits_for_two_line_feeds(size: int) -> None:
+    reader = WholeEvents()
+    passed = [reader.feed(EVENTS[at : at + size]) for at in range(0, len(EVENTS), size)]
+    assert b"".join(passed) == EVENTS[: EVENTS.rindex(b"\n\n") + 2]
+    assert all(piece.endswith(b"\n\n") for piece in passed if piece)
+    assert b"".join(passed) + reader.finish() == EVENTS
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1_000])
+def test_data_without_a_space_is_dropped(size: int) -> None:
+    reader = SpacedData()
+    passed = b"".join(reader.feed(EVENTS[at : at + size]) for at in range(0, len(EVENTS), size))
+    assert passed + reader.finish() == b"data: a\n\ndata: c\r\n\r\n: note\n\n"
+
+
+def test_a_proxy_that_reads_one_form_of_streams_only(mock: MockServer) -> None:
+    prompt = "[[mock seed=3 tokens=4 ttft=0 itl=0 fault=no-space]]"
+    with BufferingProxy(ProxyConfig(upstream=mock.url, spaced_data=True)) as proxy:
+        assert b"data" not in exchange(proxy.url, request_bytes("json-string", prompt)).body
+    with BufferingProxy(ProxyConfig(upstream=mock.url, whole_events=True)) as proxy:
+        held = exchange(proxy.url, request_bytes("json-string", prompt.replace("no-space", "crlf")))
+    assert (len(held.chunks), held.body.count(b"data: ")) == (1, 5)
 
 
 def test_cut_after_idle(mock: MockServer, control: httpx.Client) -> None:

@@ -15,6 +15,7 @@ THEMES: Final = (
     "refusals",
     "lockstep",
     "texts",
+    "forms",
     "upstream",
     "silence",
     "concurrent",

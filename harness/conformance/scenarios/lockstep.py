@@ -44,16 +44,25 @@ def in_step(
     *,
     tokens: int = lockstep.TOKENS,
     every: int = 1,
+    failures: int = lockstep.MAX_FAILED_STEPS,
     headers: Mapping[str, str | None] | None = None,
     variant: str | None = None,
 ) -> Observed:
-    """A lockstep stream, which releases `every` so many tokens at a time."""
+    """A lockstep stream, which releases `every` so many tokens at a time, and ends after `failures` late steps."""
     assert run.mock is not None
     whole = {"script": "lockstep", "tokens": tokens, "ttft": "0", "itl": "0", **keys}
     spec, stream_id = run.request(whole, headers=headers)
     assert stream_id is not None
     steps = lockstep.play(
-        run.client, spec, run.dialect, run.mock, stream_id, tokens, run.pace.step_timeout_s, every=every
+        run.client,
+        spec,
+        run.dialect,
+        run.mock,
+        stream_id,
+        tokens,
+        run.pace.step_timeout_s,
+        every=every,
+        failures=failures,
     )
     observed = run.observed(spec, stream_id, steps.transcript, variant=variant)
     observed.steps = tuple(Release(step.released, step.seen, step.timed_out) for step in steps.log)

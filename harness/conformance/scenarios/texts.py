@@ -58,7 +58,7 @@ def texts(run: ScenarioRunner) -> Iterator[Observed]:
     yield replace(whole, scenario="length")
     first = 1  # the index of a kind's first token: a mark stands before each kind
     for (kind, pieces), marks in zip(TEXTS.items(), pairwise(MARKS), strict=True):
-        yield replace(whole, scenario=kind, expected_text=_sent(whole, pieces, first), marks=marks)
+        yield replace(whole, scenario=kind, expected_text=sent_so_far(whole, pieces, first), marks=marks)
         first += len(pieces) + 1
 
 
@@ -67,18 +67,18 @@ def characters(run: ScenarioRunner) -> Iterator[Observed]:
     """The mock otherwise escapes every character beyond ASCII, so that a relay could not tear one apart."""
     keys: Keys = {"text": "characters", "tokens": len(CHARACTERS), "seed": 0, "fault": "split-utf8-writes"}
     seen = run.ask({**keys, "tokens_per_event": 1, "ttft": "1ms", "itl": "1ms"})
-    seen.expected_text = _sent(seen, CHARACTERS, 0)
+    seen.expected_text = sent_so_far(seen, CHARACTERS)
     yield seen
 
 
-def _sent(seen: Observed, pieces: Sequence[str], first: int) -> str | None:
+def sent_so_far(seen: Observed, pieces: Sequence[str], first: int = 0) -> str | None:
     """The text of `pieces`, which begin with token `first`, as far as the mock wrote it; None where it wrote nothing.
 
     A limit on the length of the answer, which the endpoint may set, ends the stream early.
     """
     if seen.upstream is None:
         return "".join(pieces)
-    written = pieces[: max(0, len(seen.upstream.token_ns) - first)]
+    written = pieces[: max(0, seen.upstream.tokens - first)]
     text = "".join(written)
     if seen.upstream.dialect in RAW_TEXT:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import brotli
 import zstandard
@@ -243,6 +244,37 @@ add("flush.compression-flushes", "not-applicable", IN_STEP, SAME, position=Posit
 add("flush.compression-flushes", "fail", paced(10, 30), zipped(10, flush=False))
 add("flush.compression-flushes", "inconclusive", paced(1, 30), zipped(10, flush=False))
 add("flush.compression-flushes", "not-applicable", paced(10, 30), Tape(scenario="gzip", body=TOKEN))
+
+# upstream-forms
+
+
+def form(name: str, text: str = "ab", *steps: tuple[int, int, bool], **more: Any) -> Tape:
+    """A stream of one form, of which the mock sent `ab`."""
+    body = b"".join(b'data: {"token":"%b","done":false}\n\n' % letter.encode() for letter in text)
+    tape = Tape(scenario="forms", variant=name, body=body + LAST, said="ab", upstream=SEEN)
+    return replace(tape, steps=tuple(Release(*step) for step in steps), **more)
+
+
+STEPS = ((1, 1, False), (2, 2, False))
+IN_LF, IN_CRLF, IN_CR = (form(name, "ab", *STEPS) for name in ("LF", "CRLF", "CR alone"))
+LATE_CRLF, LATE_CR = (form(name, "ab", (1, 0, True)) for name in ("CRLF", "CR alone"))
+LOST_CRLF, LOST_CR = (form(name, "a", (1, 0, True)) for name in ("CRLF", "CR alone"))
+REFUSED = form("CRLF", "", status=502, headers=headers(content_type="application/json"))
+TORN = form("CRLF", "a\ufffd", *STEPS)
+UNASKED = form("CRLF", "", upstream=None)
+for check, late, lost in (("flush.upstream-forms", "fail", "pass"), ("text.upstream-forms", "pass", "fail")):
+    facts = {"position": Position.SANDWICH}
+    add(check, "pass", IN_LF, IN_CRLF, IN_CR, **facts)
+    add(check, late, IN_LF, LATE_CRLF, IN_CR, **facts)
+    add(check, "warn" if late == "fail" else late, IN_LF, IN_CRLF, LATE_CR, **facts)
+    add(check, lost, IN_LF, LOST_CRLF, IN_CR, **facts)
+    add(check, "warn" if lost == "fail" else lost, IN_LF, IN_CRLF, LOST_CR, **facts)
+    add(check, lost, IN_LF, REFUSED, **facts)
+    add(check, "pass", IN_LF, TORN, **facts)  # for text.utf8-valid
+    add(check, "pass", IN_LF, UNASKED, **facts)  # a form that the upstream's dialect cannot have
+    add(check, "inconclusive", form("LF", upstream=None), **facts)
+add("flush.upstream-forms", "inconclusive", form("LF", "ab", (1, 0, True)), LATE_CRLF, position=Position.SANDWICH)
+add("text.upstream-forms", "inconclusive", form("LF", "a", *STEPS), LOST_CRLF, position=Position.SANDWICH)
 
 # liveness
 

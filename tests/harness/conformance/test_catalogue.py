@@ -22,7 +22,7 @@ NAMES = {
     ),
     "text": (
         "utf8-valid newline-roundtrip whitespace-roundtrip unicode-line-separators-escaped json-valid "
-        "delta-not-cumulative concat-equals-final"
+        "delta-not-cumulative concat-equals-final upstream-forms"
     ),
     "openai-chat": (
         "chunk-shape constant-id finish-reason usage-chunk empty-choices-only-usage tool-call-deltas "
@@ -51,7 +51,9 @@ NAMES = {
         "upstream-aborted before-first-token abort-variants half-close slot-released server-survives "
         "slow-reader-bounded"
     ),
-    "flush": "lockstep no-one-behind incremental headers-early compression-flushes proxy-delta burstiness",
+    "flush": (
+        "lockstep no-one-behind incremental headers-early compression-flushes proxy-delta burstiness upstream-forms"
+    ),
     "liveness": (
         "heartbeat-idle-15s heartbeat-before-first-token heartbeat-is-comment heartbeat-shape-safe "
         "heartbeat-not-masking-stall"

@@ -219,3 +219,108 @@ def test_a_hop_that_holds_its_head_until_the_upstream_s_head_is_told(
 
     assert found.verdict is expected
     assert "the upstream's came after 8" in found.actual or expected is Verdict.PASS
+
+
+FORMS_CHECKS = ("text.upstream-forms", "flush.upstream-forms")
+
+
+class ByLine(Relay):
+    """Reads the upstream's stream in whole lines that LF ends, as `keep` says."""
+
+    def keep(self, line: bytes) -> bytes:
+        return line
+
+    async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+        held = b""
+        async for piece in pieces:
+            *lines, held = (held + piece).split(b"\n")
+            if kept := b"".join(self.keep(line + b"\n") for line in lines):
+                await writer.send(kept)
+        if held:
+            await writer.send(held)
+
+
+class SpacedOnly(ByLine):
+    """FAULT. It takes only lines that begin with `data: `."""
+
+    def keep(self, line: bytes) -> bytes:
+        return line if line.startswith(b"data: ") or not line.startswith(b"data") else b""
+
+
+class WholeEvents(Relay):
+    """FAULT. It passes on events that two LFs end."""
+
+    async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+        held = b""
+        async for piece in pieces:
+            whole, found, held = (held + piece).rpartition(b"\n\n")
+            if found:
+                await writer.send(whole + found)
+        if held:
+            await writer.send(held)
+
+
+class EventEachPiece(Relay):
+    """FAULT. It takes each piece for one event: the others of a burst are lost, and so is an event that is cut."""
+
+    async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+        async for piece in pieces:
+            event, found, _ = piece.partition(b"\n\n")
+            if found:
+                await writer.send(event + found)
+
+
+class BurstsHeld(Relay):
+    """FAULT. A piece with several events waits for the next one."""
+
+    async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+        held = b""
+        async for piece in pieces:
+            if held:
+                await writer.send(held)
+            held = piece if piece.count(b"\n\n") > 1 else b""
+            if not held:
+                await writer.send(piece)
+        if held:
+            await writer.send(held)
+
+
+@pytest.mark.parametrize(
+    ("relay", "check", "verdict", "forms"),
+    [
+        (SpacedOnly, "text.upstream-forms", Verdict.FAIL, ("no space after data:",)),
+        (WholeEvents, "flush.upstream-forms", Verdict.FAIL, ("CRLF", "CR alone")),
+        (ByLine, "flush.upstream-forms", Verdict.WARN, ("CR alone",)),
+        (EventEachPiece, "text.upstream-forms", Verdict.FAIL, ("characters cut over chunks",)),
+    ],
+)
+def test_a_relay_that_reads_only_some_forms_of_a_stream_is_found(
+    mock: MockServer, relay: type[Relay], check: str, verdict: Verdict, forms: tuple[str, ...]
+) -> None:
+    """The user does not start the mock in these forms: the directive asks for each."""
+    with relay(mock.url) as url:
+        found = checked(mock, url, FORMS_CHECKS)
+
+    assert found[check].verdict is verdict
+    assert all(form in found[check].actual for form in forms)
+    assert all(result.verdict is not Verdict.FAIL for name, result in found.items() if name != check)
+
+
+def test_a_relay_of_bytes_passes_in_every_form(mock: MockServer) -> None:
+    with Relay(mock.url) as url:
+        found = checked(mock, url, FORMS_CHECKS)
+
+    assert {result.verdict for result in found.values()} == {Verdict.PASS}
+    assert found["text.upstream-forms"].actual == "the text arrives whole in 16 of 16 forms"
+
+
+def test_what_is_held_in_the_usual_form_is_not_blamed_on_the_others(mock: MockServer) -> None:
+    class HeldWhole(Relay):
+        async def relay(self, pieces: AsyncIterable[bytes], writer: Writer) -> None:
+            await writer.send(b"".join([piece async for piece in pieces]))
+
+    with HeldWhole(mock.url) as url:
+        found = checked(mock, url, FORMS_CHECKS)
+
+    assert found["flush.upstream-forms"].verdict is Verdict.INCONCLUSIVE
+    assert found["text.upstream-forms"].verdict is Verdict.PASS
