@@ -6,6 +6,7 @@ from typing import Any, Final
 from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.result import UpstreamError
+from streamgauge.conformance.scenarios.upstream_errors import REFUSED
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.units import SECOND
 
@@ -32,7 +33,7 @@ def _row(seen: Observed, upstream: str) -> UpstreamError:
         media_type=None if head is None else head.media_type,
         retry_after=None if head is None else head.get("retry-after"),
         upstream_retry_after=seen.size in WITH_RETRY_AFTER,
-        tries=seen.upstream.requests if seen.upstream else None,
+        tries=seen.upstream.requests if seen.upstream else None if seen.variant == REFUSED else 0,
         try_gaps_s=[round((after - before) / SECOND, 3) for before, after in pairwise(arrivals)],
     )
 

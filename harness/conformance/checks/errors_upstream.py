@@ -13,6 +13,7 @@ from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.upstream import CUT_AFTER_TOKENS
 from streamgauge.conformance.sources import OPENAI_CHAT, guides, rfc, source
+from streamgauge.conformance.waiting import tries_in_words, try_gaps_ns
 from streamgauge.conformance.wants import answer, anything
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.units import MS, SECOND, show_ms
@@ -182,7 +183,10 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
         ),
         breaks="Users wait for ever; connection pools run empty.",
         fix=("Give every read of the upstream an idle timeout, restarted by each token, and report it as a failure."),
-        lesser="The client learns the reason, and does not only lose its connection.",
+        lesser=(
+            "The client learns the reason, and does not only lose its connection; retries do not add up to more than "
+            "the limit."
+        ),
     ),
     scenarios=("quiet-forever", "quiet-silent"),
     wants=anything,
@@ -196,11 +200,15 @@ def upstream_timeout(seen: Observed, case: Case) -> Finding:
         return doubt
     capture = seen.transcript.capture
     waited = (capture.end_ns or capture.start_ns) - (capture.sent_ns or capture.start_ns)
-    after, end = f"after {waited / SECOND:,.0f} s", seen.at(len(seen.transcript.body))
+    tries = tries_in_words(seen)
+    after, end = f"after {show_ms(waited)}{f' ({tries})' if tries else ''}", seen.at(len(seen.transcript.body))
+    limit_ns = TIMEOUT_HEARTBEATS * case.heartbeat_ns
     if capture.end is End.TIMEOUT:
-        if waited < TIMEOUT_HEARTBEATS * case.heartbeat_ns * 0.98:
-            least = TIMEOUT_HEARTBEATS * case.heartbeat_ns // SECOND
+        if waited < limit_ns * 0.98:
+            least = limit_ns // SECOND
             return inconclusive(f"no end {after}, which is too short to judge", f"--max-duration {least}s or more")
+        if (gaps := try_gaps_ns(seen)) and max(gaps) <= limit_ns:
+            return lesser(f"{seen.label}: each wait has a limit, but the endpoint asks again: no end {after}", end)
         return unmet(f"{seen.label}: the endpoint still waits for the upstream {after}", end)
     if (seen.status or 0) >= 400:
         return met(f"{seen.label}: status {seen.status} {after}")

@@ -12,6 +12,7 @@ from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
+from streamgauge.conformance.waiting import longest_silence, tries_in_words
 from streamgauge.conformance.wants import anything
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
@@ -37,6 +38,7 @@ BUDGETS: Final = (
 )
 
 MANY: Final = 300
+PATIENT: Final = "an endpoint that waits longer for its model"
 
 
 @per_stream(
@@ -150,10 +152,7 @@ def heartbeat_shape_safe(seen: Observed, _case: Case) -> Finding:
 def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):
         return doubt
-    tokens = seen.transcript.tokens
-    if not tokens:
-        return None
-    return _silence(seen, case, seen.transcript.time_of(tokens[0][0]))
+    return _silence(seen, case)
 
 
 @per_stream(
@@ -179,40 +178,44 @@ def heartbeat_idle(seen: Observed, case: Case) -> Finding | None:
 def heartbeat_before_first_token(seen: Observed, case: Case) -> Finding | None:
     if doubt := joined(seen):
         return doubt
-    return _silence(seen, case, seen.transcript.capture.sent_ns or seen.transcript.capture.start_ns)
+    return _silence(seen, case)
 
 
-def _silence(seen: Observed, case: Case, since_ns: int) -> Finding | None:
-    """The longest gap on the wire since a time, judged by the interval that heartbeats should keep."""
+def _silence(seen: Observed, case: Case) -> Finding | None:
+    """The longest silence from the request on, judged by the interval that heartbeats should keep."""
     transcript = seen.transcript
     silence_ns = seen.silence_ns
     if silence_ns is None:
         return None
-    gap_ns = _longest_gap(transcript, since_ns)
-    gap = f"{show_ms(gap_ns)} without a byte"
-    if gap_ns > LATEST * case.heartbeat_ns:
-        scaled = gap_ns * HEARTBEAT_NS // case.heartbeat_ns
+    gap = longest_silence(transcript)
+    gave_up = _gave_up(seen)
+    how = "".join(f"; {part}" for part in (gave_up, tries_in_words(seen)) if part)
+    if gap.ns > LATEST * case.heartbeat_ns:
+        scaled = gap.ns * HEARTBEAT_NS // case.heartbeat_ns
         cut = ", ".join(f"{product} after {limit} s" for limit, product in BUDGETS if limit * SECOND <= scaled)
-        return unmet(f"{gap}; intermediaries would cut this stream: {cut}", seen.note(seen.how_it_went()))
-    if transcript.outcome not in (Outcome.OK, Outcome.ERROR_EVENT):
-        why = printable(transcript.detail or transcript.outcome.value)
-        return unmet(f"the stream was given up after {gap}: {why}", seen.note(seen.how_it_went()))
-    if gap_ns > TOLERANCE * case.heartbeat_ns:
-        return unmet(gap, seen.note(f"{transcript.comments:,} comments"))
+        return unmet(f"{gap}; intermediaries would cut this stream: {cut}{how}", seen.note(seen.how_it_went()))
+    if gap.ns > TOLERANCE * case.heartbeat_ns:
+        return unmet(f"{gap}{how}", seen.note(f"{transcript.comments:,} comments"))
+    if gave_up:
+        return inconclusive(f"{gave_up}, before a heartbeat was missing{how.removeprefix('; ' + gave_up)}", PATIENT)
     if silence_ns <= TOLERANCE * case.heartbeat_ns:
         return inconclusive(f"the silence was only {show_ms(silence_ns)}", "--long with --max-duration 60s or more")
-    if transcript.outcome is Outcome.ERROR_EVENT:
-        why = f"an error ended the silence: {printable(transcript.detail or '')}"
-        return inconclusive(why, "an endpoint that waits longer for its model")
     return met(f"at most {gap} while the upstream was silent for {show_ms(silence_ns)}")
 
 
-def _longest_gap(transcript: Transcript, since_ns: int) -> int:
-    capture = transcript.capture
-    times = [since_ns, *(read.t_ns for read in capture.reads if read.t_ns > since_ns)]
-    if capture.end_ns is not None and capture.end is not End.COMPLETE:
-        times.append(max(capture.end_ns, times[-1]))  # the silence before one side gave up
-    return max((after - before for before, after in pairwise(times)), default=0)
+def _gave_up(seen: Observed) -> str | None:
+    """How the endpoint ended its wait for the upstream, and after how long; None where it waited to the end."""
+    transcript, capture = seen.transcript, seen.transcript.capture
+    if transcript.outcome is Outcome.OK or capture.end_ns is None:
+        return None
+    after = f"after {show_ms(capture.end_ns - (capture.sent_ns or capture.start_ns))}"
+    if (seen.status or 0) >= 400:
+        return f"the endpoint gave up {after} with status {seen.status}"
+    if transcript.outcome is Outcome.ERROR_EVENT:
+        return f"the endpoint gave up {after} with an error: {printable(transcript.detail or '')}"
+    if capture.end is End.TIMEOUT:
+        return f"this client gave up {after}"
+    return f"the stream ended {after}: {printable(transcript.detail or transcript.outcome.value)}"
 
 
 @per_stream(
@@ -253,7 +256,8 @@ def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
         return inconclusive(
             f"{beats:,} heartbeats and no error in {waited}", "--long with --max-duration 200s, or without it"
         )
-    return unmet(f"{beats:,} heartbeats and no error in {waited}", seen.note(f"silent upstream for {waited}"))
+    tries = f"; {tries_in_words(seen)}" if tries_in_words(seen) else ""
+    return unmet(f"{beats:,} heartbeats and no error in {waited}{tries}", seen.note(f"silent upstream for {waited}"))
 
 
 def _beats_after(transcript: Transcript, since_ns: int) -> int:

@@ -18,6 +18,8 @@ CUT: Final = "cut before the head"
 REFUSED: Final = "connection refused"
 PATIENCE_S: Final = 30.0  # for one answer: SDKs retry three times, with waits of up to 8 s
 MOST_S: Final = 120.0  # for all of them
+LONGEST_PAUSE_S: Final = 10  # that a circuit breaker is waited for; LiteLLM's is 5 s
+SPARE_S: Final = 0.5
 
 
 @scenario(
@@ -29,16 +31,29 @@ MOST_S: Final = 120.0  # for all of them
 def upstream_errors(run: ScenarioRunner) -> Iterator[Observed]:
     if run.asks_the_mock:
         return
-    begin_s = time.monotonic()
+    ends_s = time.monotonic() + MOST_S
     failures: list[tuple[str, int | None, Keys]] = [
         (f"upstream {status}", status, {"fault": f"status:{status}"}) for status in STATUSES
     ]
     failures.append((CUT, None, {"fault": "accept-close"}))
     for variant, status, keys in failures:
-        if time.monotonic() - begin_s > MOST_S:
+        if time.monotonic() > ends_s:
             return
-        yield _ask(run, keys, variant, status)
+        seen = _ask(run, keys, variant, status)
+        pause_s = _pause_s(seen)
+        if pause_s is not None and time.monotonic() + pause_s < ends_s:
+            time.sleep(pause_s)
+            seen = _ask(run, keys, variant, status)
+        yield seen
     yield from _refused(run)
+
+
+def _pause_s(seen: Observed) -> float | None:
+    """The pause that an endpoint asks for, if it did not ask its upstream because of the failures before; else None."""
+    after = seen.head.get("retry-after") if seen.head is not None else None
+    if seen.upstream or after is None or not after.isdigit() or int(after) > LONGEST_PAUSE_S:
+        return None
+    return int(after) + SPARE_S
 
 
 def _ask(run: ScenarioRunner, keys: Keys, variant: str, status: int | None) -> Observed:

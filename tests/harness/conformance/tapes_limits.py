@@ -37,12 +37,17 @@ add(check, "pass", silent((10, TOKEN), *beats(15, 50), END))
 add(check, "pass", silent((10, TOKEN), *beats(17, 50), END))
 add(check, "warn", silent((10, TOKEN), *beats(25, 50), END))
 add(check, "warn", silent((10, TOKEN), END))
-add(check, "warn", silent((10, TOKEN), *beats(10, 21), end=End.RESET, end_ms=21_000))  # cut, although not silent
+add(check, "inconclusive", silent((10, TOKEN), *beats(10, 21), end=End.RESET, end_ms=21_000))
+# A relay that holds its answer back until the upstream has finished is silent before its first byte.
+add(check, "warn", silent((50_000, TOKEN * 8), END, head_ms=1))
+add(check, "warn", silent((50_000, TOKEN * 8), END, head_ms=50_000))
+add(check, "inconclusive", silent((10_000, b"{}"), status=504, head_ms=10_000))
+add(check, "inconclusive", silent((10, TOKEN), (10_000, ERROR)))
+add(check, "warn", silent((10, TOKEN), (25_000, ERROR)))
 add(check, "warn", silent((10, TOKEN), *beats(10, 21), end=End.TIMEOUT, end_ms=55_000, detail="no byte came"))
 add(check, "inconclusive", silent((10, TOKEN), *beats(15, 50), END, upstream=None))
 add(check, "inconclusive", silent((10, TOKEN), (12_000, TOKEN + LAST), silence_s=12))  # --max-duration 12s
 add(check, "inconclusive", silent((10, TOKEN), *beats(15, 50), (50_000, ERROR)))
-add(check, "inconclusive", silent())
 add(check, "inconclusive", Tape(body=TOKEN))
 add("liveness.heartbeat-is-comment", "pass", Tape(body=TOKEN), silent((10, TOKEN), *beats(15, 50), END))
 add("liveness.heartbeat-shape-safe", "warn", silent((10, b"id: 1\n" + TOKEN), *beats(15, 50), END))
@@ -52,7 +57,8 @@ add(check, "pass", silent(*beats(15, 40), (40_000, TOKEN + LAST), **start))  # t
 add(check, "warn", silent(*beats(20, 40), (40_000, TOKEN + LAST), **start))  # type: ignore[arg-type]
 add(check, "warn", silent((40_000, TOKEN + LAST), **start))  # type: ignore[arg-type]
 add(check, "warn", silent(status=None, end=End.TIMEOUT, end_ms=50_000, **start))  # type: ignore[arg-type]
-add(check, "warn", silent((15_000, b"{}"), status=504, **start))  # type: ignore[arg-type]
+add(check, "inconclusive", silent((15_000, b"{}"), status=504, head_ms=15_000, **start))  # type: ignore[arg-type]
+add(check, "warn", silent((20_000, b"{}"), status=504, head_ms=20_000, **start))  # type: ignore[arg-type]
 add(check, "inconclusive", silent((40_000, TOKEN + LAST), upstream=None, **start))  # type: ignore[arg-type]
 check = "liveness.heartbeat-not-masking-stall"
 dead = {"scenario": "quiet-forever", "silence_s": 0}

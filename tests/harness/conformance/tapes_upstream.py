@@ -157,6 +157,10 @@ check = "errors.upstream-timeout"
 add(check, "pass", asked("quiet-forever", TOKEN + ERROR, end_ms=30_000))
 add(check, "pass", refused("quiet-silent", 504, end_ms=30_000))
 add(check, "warn", asked("quiet-forever", TOKEN, end=End.RESET, end_ms=30_000))
+IMPATIENT = {"status": None, "end": End.TIMEOUT, "end_ms": 200_000, "upstream": tries(100_000, 100_000)}
+add(check, "warn", asked("quiet-silent", **IMPATIENT))
+add(check, "fail", asked("quiet-silent", **{**IMPATIENT, "upstream": tries(150_000)}))
+add(check, "pass", refused("quiet-silent", 504, end_ms=300_000, upstream=tries(100_000, 100_000)))
 add(check, "fail", asked("quiet-forever", TOKEN, end=End.TIMEOUT, end_ms=200_000))
 add(check, "fail", asked("quiet-silent", status=None, end=End.TIMEOUT, end_ms=200_000))
 add(check, "fail", asked("quiet-forever", TOKEN + LAST, end_ms=30_000))
