@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from streamgauge.cli.check_cost import announce, print_bill
 from streamgauge.cli.check_options import CostOptions, FileOptions, GateOptions
 from streamgauge.cli.check_output import print_report
 from streamgauge.cli.check_subject import SelectionOptions, SubjectOptions
@@ -17,6 +18,7 @@ from streamgauge.conformance.batch import JOBS, CheckOptions, check_all, rejudge
 from streamgauge.conformance.check import payload_schema
 from streamgauge.conformance.gate import Accepted, renewed
 from streamgauge.conformance.report import ChecksReport
+from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.errors import CannotMeasure
 from streamgauge.units import plural
@@ -51,6 +53,8 @@ def check(
 
       streamgauge check https://api.anthropic.com --dialect anthropic --api-key-env ANTHROPIC_API_KEY
 
+      streamgauge check http://localhost:8000/v1/chat/completions --dry-run
+
       streamgauge check --list --format json
 
     Exit codes: 0 no finding fails the run, 1 a finding does, or one of several targets could not be checked, 2 usage,
@@ -69,8 +73,13 @@ def check(
         clients=subject.clients,
         schema=None if subject.schema is None else payload_schema(subject.schema),
         via=subject.proxy(len(subjects)),
+        budget=Budget(costs.max_tokens_spent),
     )
     subjects = [subject.assumed_of(one) for one in subjects]
+    if costs.dry_run:
+        print_bill(subjects, options)
+        return
+    announce(subjects, options)
     report = _run(subjects, options, jobs)
     if gate.update_baseline and gate.baseline is not None and not report.interrupted:
         # Judge again with the new baseline, so that every output file agrees with it.

@@ -136,6 +136,26 @@ class CostOptions:
             show_default=False,
         ),
     ] = False
+    max_tokens_spent: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens-spent",
+            metavar="N",
+            min=1,
+            help="Stop before a real model has read and written more than about N tokens in all; the checks that are"
+            " left out are named. Tokens of the mock are free.",
+            rich_help_panel=_COSTS,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what the run would cost at most, by kind of request, and exit without a request.",
+            rich_help_panel=_COSTS,
+            show_default=False,
+        ),
+    ] = False
     second_key: Annotated[
         str | None,
         typer.Option(

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from streamgauge.cli.clients_output import print_matrix
 from streamgauge.cli.console import out, safe
+from streamgauge.conformance.permissions import LARGER_BUDGET
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import (
     UPSTREAM_ERROR_COLUMNS,
@@ -277,6 +278,7 @@ def _print_conclusion(report: ChecksReport) -> None:
     if any(result.verdict in _FINDINGS for result in results):
         out.print("\n[dim]`streamgauge explain ID` explains a check and shows how to make it fail.[/dim]")
     out.print(f"\n{whole}: {_counted(results)}")
+    _print_spent(measured)
     failing = sum(len(row.failing) for row in rows)
     stale = sum(len(row.stale) for row in rows)
     why = [
@@ -290,6 +292,16 @@ def _print_conclusion(report: ChecksReport) -> None:
         out.print(f"[bold red]failed[/bold red]: {', '.join(why)}")
     else:
         out.print("[bold green]passed[/bold green]")
+
+
+def _print_spent(measured: Sequence[ChecksFile]) -> None:
+    """The tokens that a real model has cost, and the checks that had to be left out."""
+    spent = [checks.tokens_spent for checks in measured if checks.tokens_spent is not None]
+    if spent:
+        out.print(f"[dim]about {sum(spent):,} tokens spent at the model[/dim]")
+    results = [result for checks in measured for result in checks.results]
+    if left_out := dict.fromkeys(result.id for result in results if result.needs == LARGER_BUDGET):
+        out.print(f"[yellow]left out, because too few tokens were left: {', '.join(left_out)}[/yellow]")
 
 
 def _counted(results: Sequence[CheckResult]) -> str:

@@ -17,6 +17,7 @@ from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import ChecksFile, Verdict
 from streamgauge.conformance.run import check, credentials
 from streamgauge.conformance.scenarios import scheduler
+from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
@@ -44,6 +45,7 @@ class CheckOptions(NamedTuple):
     clients: bool = False
     schema: PayloadSchema | None = None
     via: str | None = None
+    budget: Budget | None = None
 
 
 def measure(
@@ -71,6 +73,7 @@ def measure(
             pace=options.pace,
             guessed=not subject.settled,
             clients=options.clients,
+            budget=options.budget,
             progress=progress,
         )
 

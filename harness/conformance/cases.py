@@ -231,6 +231,7 @@ class Case:
     `place_guessed`: nothing shows that the endpoint reads the prompt where it was put. `ends` is how the user says that
     streams end. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
     `one_at_a_time` says how it showed that the endpoint serves one request at a time; None if it serves several.
+    `left_out` has the scenarios for which too few tokens were left, each with the reason.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -251,6 +252,7 @@ class Case:
     requests: int = 0
     doubt: str | None = None
     one_at_a_time: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
     place_guessed: bool = False
     profile: Profile = PLAIN
 

@@ -11,6 +11,7 @@ from streamgauge.conformance.batch import CheckOptions, measure
 from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import ChecksFile
+from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.scheduler import Progress
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.selection import select
@@ -32,6 +33,7 @@ def check(
     public: bool = False,
     allowed: Allowed = NOTHING,
     clients: bool = False,
+    max_tokens_spent: int | None = None,
     progress: Progress = lambda *_: None,
 ) -> ChecksFile:
     """Check an endpoint. The keywords are the options of `streamgauge check`; `progress` gets (doing, done, total).
@@ -46,6 +48,7 @@ def check(
         clients=clients,
         schema=None if schema is None else payload_schema(schema),
         via=None if via is None else checked_via(via),
+        budget=Budget(max_tokens_spent),
     )
     return measure(_checked(as_target(target), profile, public), options, progress)
 

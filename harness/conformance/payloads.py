@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.openai_chat import SENTINEL
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
@@ -14,6 +15,7 @@ def is_sentinel(text: str) -> bool:
     return text.strip() == SENTINEL
 
 
+_COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count")
 JSON_TYPES: Final = ("application/json", "application/problem+json")
 
 
@@ -49,3 +51,15 @@ def objects(transcript: Transcript) -> Iterator[Payload]:
         value = decode(event.data)
         if isinstance(value, dict):
             yield Payload(event, value)
+
+
+def reported_tokens(transcript: Transcript) -> int | None:
+    """The length of the answer in tokens, as the endpoint's last usage counts it; None without a count."""
+    usage: Any = None
+    for found in transcript.deltas:
+        if found.delta.kind is Kind.USAGE:
+            usage = found.delta.value
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage[name] for name in _COUNTS if isinstance(usage.get(name), int)]
+    return counts[0] if counts else None

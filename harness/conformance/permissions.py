@@ -9,6 +9,7 @@ from streamgauge.units import SECOND
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
 PLACE: Final = "the place of the prompt: {{prompt}} in the URL or in --body FILE"
 FRAMING: Final = "a head that says in one way how the body ends (see http.unambiguous-framing)"
+LARGER_BUDGET: Final = "a larger --max-tokens-spent"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 
 LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up

@@ -25,7 +25,7 @@ from streamgauge.conformance import wants as wanted
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive
-from streamgauge.conformance.permissions import MOCK, STREAM, OptIn
+from streamgauge.conformance.permissions import LARGER_BUDGET, MOCK, STREAM, OptIn
 from streamgauge.conformance.requirement import Requirement
 from streamgauge.conformance.scenarios import SCENARIOS
 
@@ -181,6 +181,8 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
     if observed:
         outcomes = "; ".join(f"{one.label}: {one.how_it_went()}" for one in observed[:3])
         return inconclusive(f"nothing to judge in {outcomes}", STREAM)
+    if (left_out := next((case.left_out[name] for name in scenarios if name in case.left_out), None)) is not None:
+        return inconclusive(f"not tried: {left_out}", LARGER_BUDGET)
     missing = [SCENARIOS[name].missing(mock=case.has_mock, allowed=case.allowed) for name in scenarios]
     if missing and all(missing):
         needs = min(missing, key=len)  # of several scenarios, the one that needs the fewest permissions

@@ -12,17 +12,18 @@ from functools import partial
 from typing import Final
 
 from streamgauge.conformance import profiles
+from streamgauge.conformance.bill import FIRST, Spending, pair_before, scenarios_of
 from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
 from streamgauge.conformance.hop import beside
 from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.matrix import Matrix
-from streamgauge.conformance.permissions import NOTHING, Allowed
+from streamgauge.conformance.permissions import LARGER_BUDGET, NOTHING, Allowed
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS, own_load
-from streamgauge.conformance.scenarios.concurrent import PAIR
+from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiting
@@ -35,6 +36,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
+from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret
@@ -60,6 +62,7 @@ def check(
     guessed: bool = False,
     clients: bool = False,
     reference: Target | None = None,
+    budget: Budget | None = None,
     progress: Progress = lambda *_: None,
 ) -> ChecksFile:
     """Observe a settled target and judge it. Raises CannotMeasure when the happy path gives no stream.
@@ -69,6 +72,8 @@ def check(
     replay the streams through popular clients.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    budget = budget or Budget()
+    before = budget.spent
     look = partial(
         observe,
         selected=selected,
@@ -79,6 +84,7 @@ def check(
         schema=schema,
         pace=pace,
         guessed=guessed,
+        budget=budget,
         progress=progress,
     )
     case = look(client, target)
@@ -101,6 +107,7 @@ def check(
         dialect_doubt=case.doubt,
         profile=case.profile.name,
         one_at_a_time=case.one_at_a_time,
+        tokens_spent=None if case.has_mock else budget.spent - before,
         position=case.position.value,
         streamgauge=__version__,
         started=started,
@@ -150,12 +157,13 @@ def observe(
     schema: PayloadSchema | None = None,
     pace: Pace | None = None,
     guessed: bool = False,
+    budget: Budget | None = None,
     progress: Progress = lambda *_: None,
 ) -> Case:
     """Run the scenarios that the selected checks read; only the first one when it gives no stream.
 
     Raises CannotMeasure when the first stream does not come from the mock: its ledger would have nothing to say.
-    `profile` None is the one that follows from the dialect.
+    `profile` None is the one that follows from the dialect. `budget` bounds the tokens that a real model may cost.
     """
     offset = None if mock is None else mock.clock()
     watch = None if mock is None else UpstreamWatch.begin(mock)
@@ -174,9 +182,15 @@ def observe(
         ends=Ends(target.end),
         heartbeat_ns=round(pace.heartbeat_s * SECOND),
     )
-    progress(SCENARIOS["happy"].summary, 0, 1)
+    spending = Spending(budget or Budget(), target, allowed, free=mock is not None)
+    case.left_out = spending.left_out
+    progress(SCENARIOS[FIRST].summary, 0, 1)
     before = client.exchanges
-    case.observed += SCENARIOS["happy"].observe(runner)
+    reserved = spending.reserve(SCENARIOS[FIRST])
+    if reserved is None:
+        raise CannotMeasure(f"not even the first request: {spending.left_out[FIRST]}", LARGER_BUDGET)
+    case.observed += SCENARIOS[FIRST].observe(runner)
+    spending.settle(reserved, case.observed)
     case.requests = client.exchanges - before
     happy = case.observed[0]
     case.method = happy.method
@@ -196,12 +210,16 @@ def observe(
     exchanges_made: list[int] = []
 
     def observe_one(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        reserved = spending.reserve(scenario)
+        if reserved is None:
+            return []
         with client.another() as own:
             observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
             exchanges_made.append(own.exchanges)
+            spending.settle(reserved, observed)
             return observed
 
-    _observe_all(case, happy, _to_run(case, selected), observe_one, progress)
+    _observe_all(case, happy, _to_run(case, selected, allowed), observe_one, progress)
     case.requests += sum(exchanges_made)
     return case
 
@@ -223,8 +241,7 @@ def _observe_all(
     """Run the scenarios after the first: whether two may run at once, then the ordinary ones, then the costly ones."""
     costly = [one for one in scenarios if one.concurrency is Concurrency.COSTLY]
     todo = [one for one in scenarios if one not in costly]
-    beside_others = [one for one in todo if one.concurrency in (Concurrency.SHARED, Concurrency.IDLE)]
-    first = [SCENARIOS[PAIR]] if len(beside_others) > 1 else []
+    first = pair_before(todo)
     total = 1 + len(first) + len(todo) + len(costly)
     pair = run_scenarios(first, observe_one, progress, done=1, total=total)
     case.one_at_a_time = own_load.serves_one_at_a_time(happy, pair)
@@ -244,14 +261,13 @@ def _repeat_alone(
         progress(f"again, alone: {scenario.summary}", len(scenarios), len(scenarios) + 1)
         time.sleep(own_load.rest_s(case.observed, happy))
         again = observe_one(scenario, nullcontext)
+        if not again:  # too few tokens are left
+            continue
         own_load.note_crowding(again, case.observed, happy)
         case.observed = own_load.without([scenario], case.observed) + again
 
 
-def _to_run(case: Case, selected: Sequence[Check]) -> list[Scenario]:
+def _to_run(case: Case, selected: Sequence[Check], allowed: Allowed) -> list[Scenario]:
     """The scenarios after the first that the checks read and that can run, in the order of SCENARIOS."""
-    names = {name for check in selected if asks(case, check) for name in check.scenarios} - {"happy"}
-    read = [scenario for scenario in SCENARIOS.values() if scenario.name in names]
-    possible = [scenario for scenario in read if not scenario.missing(mock=case.has_mock, allowed=case.allowed)]
-    to_run = {scenario.part_of or scenario.name for scenario in possible}
-    return [scenario for name, scenario in SCENARIOS.items() if name in to_run]
+    names = {name for check in selected if asks(case, check) for name in check.scenarios} - {FIRST}
+    return scenarios_of(names, mock=case.has_mock, allowed=allowed)

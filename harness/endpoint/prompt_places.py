@@ -105,6 +105,14 @@ def put_limit(body: str | None, max_tokens: int) -> str | None:
     return json.dumps(fields, ensure_ascii=False) if places else None
 
 
+def limit_in(body: str | None) -> int | None:
+    """The limit on the answer's length in a body; None without one."""
+    fields = _object_in(body) or {}
+    parents = [fields, *(fields.get(name) for name in _LIMIT_PARENTS)]
+    limits = [parent[name] for parent in parents if isinstance(parent, dict) for name in LIMIT_NAMES if name in parent]
+    return max((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+
+
 def _takes_messages(fields: Mapping[str, Any]) -> bool:
     return isinstance(fields.get("messages"), list)
 

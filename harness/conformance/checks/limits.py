@@ -1,11 +1,12 @@
 """limits.*: whether limits of size, time and number are reported properly."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive, met, unmet, worst
+from streamgauge.conformance.payloads import reported_tokens
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -25,7 +26,6 @@ REFUSED: Final = (429, 503)
 QUEUED_NS: Final = 5 * SECOND
 MORE_STREAMS: Final = "--allow-load with a larger --max-streams"
 _CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
-_COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count")
 
 
 @whole_case(
@@ -120,7 +120,7 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     transcript = seen.transcript
     if transcript.outcome is not Outcome.OK:
         return None
-    reported = _reported_tokens(seen)
+    reported = reported_tokens(seen.transcript)
     count = reported if reported is not None else len(transcript.tokens)
     finish = next((str(found.delta.value) for found in transcript.deltas if found.delta.kind is Kind.FINISH), None)
     outcome = f"{count:,} tokens, finish reason {finish or 'absent'}"
@@ -129,17 +129,6 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
         return unmet(f"{outcome}: the answer ended at the length limit, but does not say so", seen.note(outcome))
     return met(outcome)
-
-
-def _reported_tokens(seen: Observed) -> int | None:
-    usage: Any = None
-    for found in seen.transcript.deltas:
-        if found.delta.kind is Kind.USAGE:
-            usage = found.delta.value
-    if not isinstance(usage, dict):
-        return None
-    counts = [usage[name] for name in _COUNTS if isinstance(usage.get(name), int)]
-    return counts[0] if counts else None
 
 
 @whole_case(

@@ -6,6 +6,7 @@ from typing import Final
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.permissions import OptIn
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.diagnosis.cancel_matrix import upstream_of
@@ -34,7 +35,7 @@ def cancel_mid(run: ScenarioRunner) -> Iterator[Observed]:
     yield run.observed(spec, stream_id, transcript, wait_s=_wait_s(transcript, CANCEL_WAIT_S))
 
 
-@scenario("cancel-early", "the client leaves before the first token, by a reset", mock=True)
+@scenario("cancel-early", "the client leaves before the first token, by a reset", mock=True, cost=Cost(2, 2))
 def cancel_early(run: ScenarioRunner) -> Iterator[Observed]:
     """Leaves by a reset. If the upstream misses it, leaves again by an orderly close, to see whether that differs."""
     for how in (Close.RST_STREAM if run.target.http2 else Close.RST, Close.FIN):
@@ -97,7 +98,13 @@ def stalled_reader(run: ScenarioRunner) -> Iterator[Observed]:
     yield seen
 
 
-@scenario("storm", f"{STORM} clients that leave in odd moments", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE)
+@scenario(
+    "storm",
+    f"{STORM} clients that leave in odd moments",
+    opt_in=(OptIn.LOAD,),
+    concurrency=Concurrency.ALONE,
+    cost=Cost(STORM, STORM),
+)
 def storm(run: ScenarioRunner) -> Iterator[Observed]:
     """Clients that leave before the head, in the middle of an event, and while they send."""
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from streamgauge.conformance import daemon_threads
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.permissions import OptIn
+from streamgauge.conformance.permissions import Allowed, OptIn
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, Part, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, Keys, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second
@@ -37,6 +38,12 @@ LONG_S: Final = 5.0
 Task = Callable[[ScenarioRunner], list[Observed]]
 
 
+def _each(allowed: Allowed, times: int, second_users: int = 0) -> Cost:
+    """The cost of so many requests for each stream that --max-streams allows."""
+    count = (allowed.streams or 0) * times + (second_users if allowed.second_key is not None else 0)
+    return Cost(count, count)
+
+
 def concurrently(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observed]:
     """The observations of all tasks, which run at the same time, each with a client of its own."""
     clients = [run.client.another() for _ in tasks]
@@ -53,7 +60,7 @@ def concurrently(run: ScenarioRunner, tasks: Sequence[Task]) -> Iterator[Observe
             client.close()
 
 
-@scenario(PAIR, "two ordinary streams at once", concurrency=Concurrency.SECOND)
+@scenario(PAIR, "two ordinary streams at once", concurrency=Concurrency.SECOND, cost=Cost(2, 2))
 def pair(run: ScenarioRunner) -> Iterator[Observed]:
     """Reads both to their end; long answers only until it is clear whether they come at the same time."""
     started: set[str] = set()
@@ -78,6 +85,7 @@ def pair(run: ScenarioRunner) -> Iterator[Observed]:
     "prompts of growing length",
     opt_in_without_mock=(OptIn.BIG,),
     concurrency=Concurrency.COSTLY,
+    cost=Cost(2, 2, prompt_chars=sum(BODY_SIZES)),
 )
 def oversize(run: ScenarioRunner) -> Iterator[Observed]:
     shown = run.target.request()
@@ -96,7 +104,7 @@ def oversize(run: ScenarioRunner) -> Iterator[Observed]:
             return
 
 
-@scenario("max-output", f"an answer of at most {MAX_OUTPUT} tokens")
+@scenario("max-output", f"an answer of at most {MAX_OUTPUT} tokens", cost=Cost(output_tokens=MAX_OUTPUT))
 def max_output(run: ScenarioRunner) -> Iterator[Observed]:
     if not run.target.takes_limit:
         return
@@ -112,6 +120,7 @@ def max_output(run: ScenarioRunner) -> Iterator[Observed]:
     opt_in=(OptIn.LOAD,),
     concurrency=Concurrency.ALONE,
     parts=(Part("second-user", "another user, while one has many streams", (OptIn.SECOND_KEY,)),),
+    cost=lambda allowed: _each(allowed, 1, second_users=1),
 )
 def saturate(run: ScenarioRunner) -> Iterator[Observed]:
     count = _streams(run)
@@ -129,7 +138,13 @@ def saturate(run: ScenarioRunner) -> Iterator[Observed]:
     yield from concurrently(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
 
 
-@scenario("burst", "many short requests in quick succession", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE)
+@scenario(
+    "burst",
+    "many short requests in quick succession",
+    opt_in=(OptIn.LOAD,),
+    concurrency=Concurrency.ALONE,
+    cost=lambda allowed: _each(allowed, ROUNDS),
+)
 def burst(run: ScenarioRunner) -> Iterator[Observed]:
     count = _streams(run) * ROUNDS
     numbers = iter(range(1, count + 1))
@@ -153,7 +168,11 @@ def burst(run: ScenarioRunner) -> Iterator[Observed]:
 
 
 @scenario(
-    "canaries", "8 streams at once, each with a word of its own", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE
+    "canaries",
+    "8 streams at once, each with a word of its own",
+    opt_in=(OptIn.LOAD,),
+    concurrency=Concurrency.ALONE,
+    cost=Cost(CANARIES, CANARIES),
 )
 def canaries(run: ScenarioRunner) -> Iterator[Observed]:
     count = min(CANARIES, _streams(run))
@@ -170,7 +189,13 @@ def canaries(run: ScenarioRunner) -> Iterator[Observed]:
     yield from concurrently(run, [partial(one, number) for number in range(1, count + 1)])
 
 
-@scenario("slots", "many streams at once, left and opened again", opt_in=(OptIn.LOAD,), concurrency=Concurrency.ALONE)
+@scenario(
+    "slots",
+    "many streams at once, left and opened again",
+    opt_in=(OptIn.LOAD,),
+    concurrency=Concurrency.ALONE,
+    cost=lambda allowed: _each(allowed, SLOT_ROUNDS),
+)
 def slots(run: ScenarioRunner) -> Iterator[Observed]:
     """As many streams as allowed, all left; the same again, each time when their slots should be free."""
     count, patience_s = _streams(run), run.pace.hold_s / 3

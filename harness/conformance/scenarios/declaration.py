@@ -17,7 +17,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.permissions import MOCK, OptIn
+from streamgauge.conformance.permissions import MOCK, Allowed, OptIn
+from streamgauge.conformance.scenarios.cost import ONE_REQUEST, Cost, CostOf
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
 
 
@@ -42,8 +43,8 @@ class Scenario:
     """A kind of request; a scenario may make several, which `Observed.variant` tells apart.
 
     `mock`: the endpoint's upstream has to be the mock. `opt_in`: permissions without which it does not run.
-    `opt_in_without_mock`: those that it needs besides where a real model answers. The mock's answers are free.
-    `part_of`: the scenario whose requests also give the observations of this one.
+    `opt_in_without_mock`: those that it needs besides where a real model answers. The mock's answers are free. `cost`
+    is the most that its requests cost. `part_of`: the scenario whose requests also give the observations of this one.
     """
 
     name: str
@@ -53,11 +54,18 @@ class Scenario:
     opt_in: tuple[OptIn, ...] = ()
     opt_in_without_mock: tuple[OptIn, ...] = ()
     concurrency: Concurrency = Concurrency.SHARED
+    cost: Cost | CostOf = ONE_REQUEST
     part_of: str | None = None
 
     def observe(self, run: ScenarioRunner) -> Iterator[Observed]:
         """Make its requests."""
         return self.requests(run._replace(scenario=self.name))
+
+    def costs(self, allowed: Allowed) -> Cost:
+        """What its requests cost at most, with these permissions. A part costs nothing beside its whole."""
+        if self.part_of is not None:
+            return Cost(0, 0, longest_s=0)
+        return self.cost if isinstance(self.cost, Cost) else self.cost(allowed)
 
     def missing(self, *, mock: bool, allowed: frozenset[OptIn]) -> list[str]:
         """What the caller has to give before it can run; empty when it can."""
@@ -86,6 +94,7 @@ def scenario(
     opt_in: tuple[OptIn, ...] = (),
     opt_in_without_mock: tuple[OptIn, ...] = (),
     concurrency: Concurrency = Concurrency.SHARED,
+    cost: Cost | CostOf = ONE_REQUEST,
     parts: Sequence[Part] = (),
 ) -> Callable[[Requests], Requests]:
     """Declare a scenario, and the `parts` that its requests also show. Raises ValueError on a name that is taken."""
@@ -99,6 +108,7 @@ def scenario(
             opt_in=opt_in,
             opt_in_without_mock=opt_in_without_mock,
             concurrency=concurrency,
+            cost=cost,
         )
         _add(whole)
         for part in parts:

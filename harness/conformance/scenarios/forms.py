@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.lockstep import held, in_step
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
@@ -58,6 +59,7 @@ FORMS: Final = MappingProxyType(
     "the same stream in each form that an upstream may send it in",
     mock=True,
     concurrency=Concurrency.ALONE,
+    cost=Cost(len(FORMS), len(FORMS)),
 )
 def forms(run: ScenarioRunner) -> Iterator[Observed]:
     """In lockstep, unless the usual form is already held back: then only the text is compared.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from streamgauge.conformance.cases import Observed, Release
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import NO_KEYS, Keys, ScenarioRunner
 from streamgauge.diagnosis import lockstep
@@ -14,6 +15,7 @@ from streamgauge.protocol.encoding import SUPPORTED
     "each token is released only after the one before it has arrived",
     mock=True,
     concurrency=Concurrency.ALONE,
+    cost=Cost(2, 2),
 )
 def lockstep_steps(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.mock is not None
@@ -31,6 +33,7 @@ def lockstep_steps(run: ScenarioRunner) -> Iterator[Observed]:
     "lockstep for a client that accepts one compression, a stream for each",
     mock=True,
     concurrency=Concurrency.ALONE,
+    cost=Cost(len(SUPPORTED), len(SUPPORTED)),
 )
 def compressed(run: ScenarioRunner) -> Iterator[Observed]:
     """Each coding is offered alone: otherwise the endpoint takes its favourite, and the others stay untried."""

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.endpoint.client import StreamClient
@@ -31,7 +32,10 @@ def happy(run: ScenarioRunner) -> Iterator[Observed]:
 
 
 @scenario(
-    "gzip", "an ordinary stream by a browser on another site, which offers compression", concurrency=Concurrency.ALONE
+    "gzip",
+    "an ordinary stream by a browser on another site, which offers compression",
+    concurrency=Concurrency.ALONE,
+    cost=Cost(2, 2),
 )
 def gzip(run: ScenarioRunner) -> Iterator[Observed]:
     """As a page of another site would ask: one request for three questions."""
@@ -49,6 +53,7 @@ def gzip(run: ScenarioRunner) -> Iterator[Observed]:
     "longer",
     "an answer of some hundred words, where the times of the ordinary one say too little",
     concurrency=Concurrency.ALONE,
+    cost=Cost(prompt_chars=len(LONGER_PROMPT), output_tokens=LONGER_TOKENS),
 )
 def longer(run: ScenarioRunner) -> Iterator[Observed]:
     """Only without a mock, whose streams are long enough."""
@@ -82,7 +87,7 @@ def accept(run: ScenarioRunner) -> Iterator[Observed]:
     yield run.probe(spec, stream_id, variant="Accept: application/json")
 
 
-@scenario("cors", "a preflight from a foreign Origin")
+@scenario("cors", "a preflight from a foreign Origin", cost=Cost(1, 0))
 def cors(run: ScenarioRunner) -> Iterator[Observed]:
     spec, _ = run.request()
     headers = {"Origin": FOREIGN_ORIGIN, "Access-Control-Request-Method": spec.method}
@@ -104,7 +109,7 @@ def http2(run: ScenarioRunner) -> Iterator[Observed]:
         run.client.exchanges += client.exchanges
 
 
-@scenario("reconnect", "the reconnect of an EventSource after the end of a stream")
+@scenario("reconnect", "the reconnect of an EventSource after the end of a stream", cost=Cost(2, 2))
 def reconnect(run: ScenarioRunner) -> Iterator[Observed]:
     """As an EventSource does, with which a page asks by GET: again after the end, with the last id."""
     spec, stream_id = run.request({"tokens": 4, "ttft": "1ms", "itl": "1ms"})

@@ -5,25 +5,26 @@ from collections.abc import Iterator
 import msgspec
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import scenario
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.secrets import is_secret
 
 
-@scenario("head", "HEAD on the same URL")
+@scenario("head", "HEAD on the same URL", cost=Cost(1, 0))
 def head(run: ScenarioRunner) -> Iterator[Observed]:
     spec, stream_id = run.request()
     yield run.probe(_without_body(spec, "HEAD"), stream_id)
 
 
-@scenario("wrong-method", "the method that the endpoint does not serve")
+@scenario("wrong-method", "the method that the endpoint does not serve", cost=Cost(1, 0))
 def wrong_method(run: ScenarioRunner) -> Iterator[Observed]:
     spec, _ = run.request()
     yield run.probe(_without_body(spec, "PUT" if spec.method == "GET" else "GET"), None)
 
 
-@scenario("bad-json", "bodies that are not what the endpoint accepts")
+@scenario("bad-json", "bodies that are not what the endpoint accepts", cost=Cost(1, 0))
 def bad_json(run: ScenarioRunner) -> Iterator[Observed]:
     """JSON of the wrong shape is what `invalid` sends."""
     spec, _ = run.request()
@@ -36,7 +37,7 @@ def text_plain(run: ScenarioRunner) -> Iterator[Observed]:
     yield run.probe(spec, stream_id, variant="a body labelled text/plain")
 
 
-@scenario("invalid", "a missing and a blank prompt")
+@scenario("invalid", "a missing and a blank prompt", cost=Cost(2, 2))
 def invalid(run: ScenarioRunner) -> Iterator[Observed]:
     spec, _ = run.request()
     if spec.prompt is None:
@@ -46,7 +47,7 @@ def invalid(run: ScenarioRunner) -> Iterator[Observed]:
         yield run.probe(spec._replace(body=body), None, variant="a missing prompt")
 
 
-@scenario("no-auth", "without and with a wrong credential")
+@scenario("no-auth", "without and with a wrong credential", cost=Cost(2, 2))
 def no_auth(run: ScenarioRunner) -> Iterator[Observed]:
     secret = {name: value for name, value in run.target.headers.items() if is_secret(name)}
     if not secret:

@@ -5,6 +5,7 @@ from typing import Final
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.permissions import OptIn
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
 from streamgauge.conformance.scenarios.second_user import as_second
@@ -16,13 +17,15 @@ LEAVE_AFTER_TOKENS: Final = 3
 TEXT: Final = "unicode"
 
 
-@scenario("resume", "a stream that is cut and requested again, as EventSource does")
+@scenario("resume", "a stream that is cut and requested again, as EventSource does", cost=Cost(2, 2))
 def resume(run: ScenarioRunner) -> Iterator[Observed]:
     if run.happy is not None and run.happy.is_repeated:
         yield from _cut_and_again(run, {})
 
 
-@scenario("replay", "another user asks for the rest of a stream that was cut", opt_in=(OptIn.SECOND_KEY,))
+@scenario(
+    "replay", "another user asks for the rest of a stream that was cut", opt_in=(OptIn.SECOND_KEY,), cost=Cost(2, 2)
+)
 def replay(run: ScenarioRunner) -> Iterator[Observed]:
     if run.happy is not None and run.happy.carries_ids:
         yield from _cut_and_again(run, as_second(run))

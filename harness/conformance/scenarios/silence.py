@@ -5,7 +5,8 @@ from functools import partial
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
-from streamgauge.conformance.permissions import OptIn
+from streamgauge.conformance.permissions import Allowed, OptIn
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.units import MS, SECOND
@@ -16,7 +17,13 @@ START: Final = 8 / 3
 TRICKLES: Final = 15  # tokens in the time of a heartbeat: one a second
 SPARE_S: Final = 10.0
 
-idle: Final = partial(scenario, mock=True, opt_in=(OptIn.LONG,), concurrency=Concurrency.IDLE)
+
+def longest(allowed: Allowed) -> Cost:
+    """One request, which waits as long as --max-duration allows."""
+    return Cost(longest_s=(allowed.long_ns or 0) / SECOND + SPARE_S)
+
+
+idle: Final = partial(scenario, mock=True, opt_in=(OptIn.LONG,), concurrency=Concurrency.IDLE, cost=longest)
 
 
 @idle("quiet-middle", "a long silence in mid-stream")

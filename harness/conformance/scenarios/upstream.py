@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import scenario
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
 
@@ -32,7 +33,7 @@ def mid_end(run: ScenarioRunner) -> Iterator[Observed]:
     yield run.ask({"tokens": 12, "itl": "1ms", "fault": f"cut-mid-event:{CUT_AFTER_TOKENS}"})
 
 
-@scenario("pre-error", "the upstream refuses before the first token", mock=True)
+@scenario("pre-error", "the upstream refuses before the first token", mock=True, cost=Cost(2, 2))
 def pre_error(run: ScenarioRunner) -> Iterator[Observed]:
     for status in (500, 429):
         seen = run.ask({"fault": f"status-lines:{status}"}, variant=f"upstream status {status}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.errors import CannotMeasure
@@ -27,6 +28,7 @@ SPARE_S: Final = 0.5
     "each failure of the upstream before its first byte",
     mock=True,
     concurrency=Concurrency.LAST,
+    cost=Cost(len(STATUSES) + 2, len(STATUSES) + 2, longest_s=PATIENCE_S),
 )
 def upstream_errors(run: ScenarioRunner) -> Iterator[Observed]:
     if run.asks_the_mock:

@@ -79,6 +79,31 @@ def test_a_target_that_cannot_be_measured_alone_ends_the_run(check: Check, tmp_p
     assert check(NOBODY, "http://127.0.0.1:2/").exit_code == ExitCode.CANNOT_MEASURE
 
 
+def test_the_cost_is_printed_before_the_run(check: Check, clean: str) -> None:
+    done = check(clean)
+
+    assert done.stderr.startswith("cost: at most ")
+    assert "the longest wait for one answer is 120 s" in " ".join(done.stderr.split())
+
+
+def test_a_dry_run_prints_the_cost_and_makes_no_request(check: Check, tmp_path: Path) -> None:
+    done = check(NOBODY, "--dry-run", "--json", "none.json", only=("limits", "termination"))
+
+    assert done.exit_code == ExitCode.OK
+    assert "happy" in done.stdout
+    assert "in all" in done.stdout
+    assert "oversize" not in done.stdout
+    assert "oversize" in check(NOBODY, "--dry-run", "--allow-big-prompts", only=("limits",)).stdout
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_checks_that_a_budget_leaves_out_are_named(check: Check, clean: str) -> None:
+    done = check(clean, "--max-tokens-spent", "30000", "--allow-big-prompts", only=("limits",))
+
+    assert "left out, because too few tokens were left: limits.input-size" in done.output
+    assert "tokens spent at the model" in done.output
+
+
 def test_a_file_of_targets(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
     (tmp_path / "targets.toml").write_text(
         f'[[target]]\nname = "good"\nurl = "{clean}"\n[[target]]\nname = "bad"\nurl = "{faulty}"\n'
