@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.schemas.definition import ANY, Breach, Schema
+from streamgauge.mock_provider.profiles import PROFILES
+from tests.builders import mock_streams
 from tests.builders.vendor_streams import ABSENT, STREAMS, Payload, chunk, edited, mutate
 from tests.harness.conformance.tapes_payloads import BREAKING, DOCUMENTED
 
@@ -57,6 +60,38 @@ def test_what_a_breach_says(value: Any, told: str | None) -> None:
     pointer = "/choices/0/delta/tool_calls/0/function/arguments"
     found = breaches("openai-chat", edited(STREAMS["openai-chat"], 6, pointer, value)[6])
     assert [str(one) for one in found] == ([] if told is None else [f"{pointer} is {told}"])
+
+
+ANSWERS = ("tokens=4", "tokens=4 reasoning=2", "tools=2", "answer=refusal tokens=2", "tokens=4 finish=length")
+ALL_PROFILES = [*(f"profile={name}" for name in PROFILES), ""]
+
+
+def mock_payloads(dialect: str, directive: str) -> list[Payload]:
+    """The payloads of one stream of the mock, without [DONE] and comments."""
+    body = b"".join(mock_streams.writes(dialect, directive)[1:-1])
+    found = re.findall(rb"^(?:data: )?(\{.*\})\r?$", body, re.MULTILINE)
+    return [json.loads(payload) for payload in found]
+
+
+def healthy() -> Iterator[tuple[str, str]]:
+    """Each dialect of the mock with each kind of answer that it has, and OpenAI's as each vendor writes it."""
+    for dialect in (*DEFINITIONS, "azure-chat"):
+        for answer in ANSWERS:
+            if {"refusal", "reasoning", "tools"} & set(re.findall(r"\w+", answer)) <= mock_streams.BY_NAME[
+                dialect
+            ].features:
+                yield from (
+                    (dialect, f"{answer} {one}") for one in (ALL_PROFILES if dialect == "openai-chat" else [""])
+                )
+
+
+@pytest.mark.parametrize(("dialect", "directive"), list(healthy()))
+def test_every_healthy_stream_of_the_mock_fits(dialect: str, directive: str) -> None:
+    payloads = mock_payloads(dialect, directive)
+    name = "openai-chat" if dialect == "azure-chat" else dialect
+
+    assert payloads
+    assert [(one, breaches(name, one)) for one in payloads if breaches(name, one)] == []
 
 
 # What widely used servers send that OpenAI does not; all SDKs read it.
