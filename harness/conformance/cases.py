@@ -57,7 +57,8 @@ class Observed:
     was asked to stream; where that is only a part of the answer, `marks` are the texts before and after it.
     `silence_ns` is the longest silence that the mock was asked for. `size` is what a scenario varies: the characters
     of a prompt, the round, or the status of the upstream. `crowded` says that this run's own requests may have kept the
-    endpoint from answering: then nothing here counts against it.
+    endpoint from answering: then nothing here counts against it. `credentials` are digests of the wrong key that this
+    request carried, with and without the name of its scheme.
     """
 
     scenario: str
@@ -78,6 +79,7 @@ class Observed:
     steps: tuple[Release, ...] = ()
     held_bytes: int | None = None
     crowded: str | None = None
+    credentials: frozenset[str] = frozenset()
 
     @property
     def wait_ns(self) -> int | None:

@@ -204,7 +204,7 @@ def _has_credential(case: Case) -> str | None:
     return None if case.has_credential else "no credential was given, so a request without it would prove nothing"
 
 
-@per_stream(
+@whole_case(
     Requirement(
         "http.unauthenticated-401",
         MUST,
@@ -227,11 +227,32 @@ def _has_credential(case: Case) -> str | None:
         lesser="A 401 carries WWW-Authenticate.",
     ),
     scenarios=("no-auth",),
-    wants=answer,
     applies=_has_credential,
     expected="401 or 403 without a stream, WWW-Authenticate on 401",
 )
-def unauthenticated_401(seen: Observed, _case: Case) -> Finding:
+def unauthenticated_401(case: Case) -> Finding:
+    asked = [seen for seen in case.of(("no-auth",)) if seen.answered]
+    accepted = [seen for seen in asked if seen.streams]
+    if accepted and all(_passed_on(seen) for seen in accepted):
+        why = "the endpoint passes the caller's key on to its upstream, and the mock takes every key"
+        return inconclusive(why, "streamgauge mock --api-key KEY as the upstream, which refuses every other key")
+    open_to_all = [seen for seen in accepted if not _passed_on(seen)]
+    if len(open_to_all) > 1:
+        why = "the endpoint is open: without a credential or with a wrong one the stream comes too (--public allows it)"
+        return unmet(why, *(seen.note(f"{seen.variant}: {seen.how_it_went()}") for seen in open_to_all))
+    nothing = inconclusive("no request without a valid credential was answered", "an endpoint that answers")
+    return worst((_unauthenticated(seen) for seen in asked if not _passed_on(seen)), nothing)
+
+
+def _passed_on(seen: Observed) -> bool:
+    """Whether the mock's ledger shows the credential of this request: then its upstream is the one to check it."""
+    if seen.upstream is None or not seen.streams:
+        return False
+    used = seen.upstream.credential
+    return used in seen.credentials if seen.credentials else used is None
+
+
+def _unauthenticated(seen: Observed) -> Finding:
     status, head = seen.status or 0, seen.head
     if status == 401 and head is not None and not head.get("www-authenticate"):
         return lesser(f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"))

@@ -8,6 +8,7 @@ from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import scenario
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
+from streamgauge.endpoint.mock_ledger import digest_of
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.secrets import is_secret
 
@@ -57,7 +58,10 @@ def no_auth(run: ScenarioRunner) -> Iterator[Observed]:
         ("a wrong credential", {name: f"{value}x" for name, value in secret.items()}),
     ):
         spec, stream_id = run.request(headers=headers)
-        yield run.probe(spec, stream_id, variant=variant)
+        seen = run.probe(spec, stream_id, variant=variant)
+        wrong = [value for value in headers.values() if value is not None]
+        seen.credentials = frozenset(digest_of(key) for value in wrong for key in (value, value.partition(" ")[2]))
+        yield seen
 
 
 @scenario("no-stream", "the same request with stream: false")

@@ -60,6 +60,7 @@ class Tape:
     size: int | None = None
     upstream: Upstream | None = None
     steps: tuple[Release, ...] = ()
+    credentials: frozenset[str] = frozenset()
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
@@ -96,6 +97,7 @@ class Tape:
             silence_ns=self.silence_ns,
             size=self.size,
             steps=self.steps,
+            credentials=self.credentials,
         )
 
 

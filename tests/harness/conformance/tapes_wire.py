@@ -1,6 +1,7 @@
 """Examples for http, headers, framing and text: each check at its best and at its worst."""
 
 import gzip
+from dataclasses import replace
 
 from streamgauge.conformance.cases import Position, Release
 from streamgauge.wire import End, Framing, FramingFault
@@ -83,6 +84,25 @@ add("http.unauthenticated-401", "pass", answer(403, "no-auth"), has_credential=T
 add("http.unauthenticated-401", "warn", answer(401, "no-auth"), has_credential=True)
 add("http.unauthenticated-401", "fail", Tape(scenario="no-auth", body=JSON), has_credential=True)
 add("http.unauthenticated-401", "fail", answer(302, "no-auth"), has_credential=True)
+# The mock's ledger decides whose key reached the upstream.
+ANYBODY = Tape(scenario="no-auth", variant="no credential", body=JSON)
+WRONG = Tape(scenario="no-auth", variant="a wrong credential", body=JSON, credentials=frozenset({"wrong"}))
+
+
+def passing(tape: Tape, credential: str | None) -> Tape:
+    """The same, with the credential that the upstream got."""
+    return replace(tape, upstream=ledger()._replace(credential=credential))
+
+
+for first, second, verdict in (
+    (ANYBODY, WRONG, "fail"),  # open, without a mock
+    (passing(ANYBODY, None), passing(WRONG, "wrong"), "inconclusive"),  # passed on: the upstream has to check it
+    (passing(ANYBODY, "its own"), passing(WRONG, "its own"), "fail"),  # anybody spends the endpoint's own key
+    (passing(ANYBODY, None), passing(WRONG, None), "fail"),  # no key reaches the upstream, whatever the caller sends
+    (answer(403, "no-auth"), passing(WRONG, "wrong"), "inconclusive"),
+    (answer(403, "no-auth"), WRONG, "fail"),  # any key will do
+):
+    add("http.unauthenticated-401", verdict, first, second, has_credential=True)
 add("http.unauthenticated-401", "not-applicable", Tape(body=JSON))
 add("http.unauthenticated-401", "not-applicable", Tape(body=JSON), has_credential=True, public=True)
 
