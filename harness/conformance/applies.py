@@ -42,8 +42,8 @@ def custom(case: Case) -> str | None:
     """The shapes that application code invents."""
     if reason := sse(case):
         return reason
-    if case.dialect is not None and case.dialect.path is not None:
-        return "the endpoint speaks a vendor's dialect"
+    if case.dialect is not None and (case.dialect.path or case.dialect.usual_path):
+        return f"the endpoint speaks {case.dialect.name}, which its vendor or framework defines"
     return None
 
 

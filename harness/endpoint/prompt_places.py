@@ -114,7 +114,9 @@ def limit_in(body: str | None) -> int | None:
 
 
 def _takes_messages(fields: Mapping[str, Any]) -> bool:
-    return isinstance(fields.get("messages"), list)
+    """Whether it is a chat body; one whose messages have `parts` is the AI SDK's, which has no field for a limit."""
+    messages = fields.get("messages")
+    return isinstance(messages, list) and not any(isinstance(turn, dict) and "parts" in turn for turn in messages)
 
 
 def _object_in(body: str | None) -> dict[str, Any] | None:

@@ -146,7 +146,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             *(
                 msgspec.structs.replace(self, method="POST", body=self._guessed_body(dialect))
                 for dialect in dialects.DIALECTS
-                if dialect.path and urlsplit(self.url).path.endswith(dialect.path)
+                if (path := dialect.path or dialect.usual_path) and urlsplit(self.url).path.endswith(path)
             ),
         ]
 

@@ -12,7 +12,7 @@ from streamgauge.errors import LimitExceeded
 from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
 from streamgauge.protocol.dialects import deltas_of
-from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
 from streamgauge.protocol.dialects.foreign import error_in, undecided
 from streamgauge.protocol.dialects.payload import decode
@@ -57,6 +57,7 @@ class StreamReader:
         self._format_known = False
         self._begin = b""  # of the decoded body, while no event has come
         self._media = Media.SSE
+        self._so_far: dict[Kind, str] = {}  # the text that has come, where the dialect may send it again
         self._shapeless = 0  # events that are evidence of the dialect, while none is known
 
     def feed(self, read: int, data: bytes) -> None:
@@ -130,10 +131,27 @@ class StreamReader:
         events, deltas = self.transcript.events, self.transcript.deltas
         for index in range(first, len(events)):
             is_token = False
-            for delta in _deltas_of(dialect, events[index]):
+            for found in _deltas_of(dialect, events[index]):
+                delta = found if dialect is None or not dialect.so_far else self._new_part(found)
                 deltas.append(Found(index, delta))
                 is_token = is_token or delta.is_token
             self.token_events += is_token
+
+    def _new_part(self, delta: Delta) -> Delta:
+        """The delta with only the text that is new, where it holds all text so far."""
+        if not delta.is_token:
+            return delta
+        before, text = self._so_far.get(delta.kind, ""), delta.text
+        if delta.value is not SO_FAR:
+            self._so_far[delta.kind] = before + text
+            return delta
+        if text.startswith(before):
+            self._so_far[delta.kind], text = text, text[len(before) :]
+        elif before.endswith(text):  # the whole message again, at its end
+            text = ""
+        else:  # another message
+            self._so_far[delta.kind] = text
+        return Delta(delta.kind, text)
 
     def _look_for_dialect(self, new: list[Event]) -> None:
         """Choose a provisional dialect when an event has the shape of one, or when enough events have no known shape.
@@ -158,6 +176,7 @@ class StreamReader:
         transcript.dialect, transcript.dialect_rule, transcript.dialect_doubt = choice
         if provisional is None or transcript.dialect is not provisional:
             transcript.deltas.clear()
+            self._so_far.clear()
             self.token_events = 0
             self._read_from(0, transcript.dialect)
 

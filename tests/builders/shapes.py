@@ -12,6 +12,7 @@ SHAPES = {
     "raw-text": "/stream?message=x",
     "event-json": "/api/chat/events?message=x",
     "plain-text": "/plain?message=x",
+    "ai-sdk-ui": "/ai-sdk/api/chat",
     **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
 }
 # The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.

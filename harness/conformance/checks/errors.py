@@ -99,6 +99,8 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             return unmet(f"{seen.label}: {seen.status} without a body", seen.note(seen.how_it_went()))
         return unmet(f"{seen.label}: the error is not JSON", seen.at(offset))
     error = value.get("error", value) if isinstance(value, dict) else value
+    if isinstance(error, str) and isinstance(value, dict) and "message" in value:
+        error = value  # the class of the error, with its text beside it
     if isinstance(error, dict) and any(error.get(key) for key in ("message", "detail", "title")):
         return met("errors are JSON objects with a message")
     return unmet(f"{seen.label}: the error has no message: {printable(str(value), 80)}", seen.at(offset))

@@ -111,7 +111,7 @@ def content_filter(seen: Observed, case: Case) -> Finding:
         return met(f"a filtered answer becomes status {seen.status}")
     transcript, reason = seen.transcript, _reason(seen)
     stop = transcript.first(Kind.ERROR)
-    if stop is None and reason is not None and reason.lower() in FILTER_REASONS:
+    if stop is None and reason is not None and reason.lower().replace("-", "_") in FILTER_REASONS:
         stop = transcript.first(Kind.FINISH)
     if stop is not None:
         after = [found for found in transcript.deltas if found.event > stop.event and found.delta.is_token]

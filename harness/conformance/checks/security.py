@@ -217,7 +217,7 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
         name = printable((forged[0].field or b"").decode("utf-8", "replace"), 40)
         return unmet(f"text became the field {name!r}", seen.at(forged[0].offset))
     text = seen.received_text
-    if case.dialect is not None and case.dialect.terminal is None:
+    if case.dialect is not None and case.dialect.terminal is None and not case.dialect.json_payload:
         # Without an agreed end marker, a token that looks like a marker is ordinary text.
         text = seen.part("".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS))
     # Lost blanks are for text.whitespace-roundtrip.

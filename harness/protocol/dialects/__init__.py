@@ -3,6 +3,7 @@
 import difflib
 
 from streamgauge.errors import UsageError
+from streamgauge.protocol.dialects.ai_sdk_ui import AiSdkUi
 from streamgauge.protocol.dialects.anthropic import Anthropic
 from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
 from streamgauge.protocol.dialects.cohere import Cohere
@@ -11,6 +12,7 @@ from streamgauge.protocol.dialects.event_text import EventText
 from streamgauge.protocol.dialects.foreign import foreign
 from streamgauge.protocol.dialects.gemini import Gemini
 from streamgauge.protocol.dialects.json_string import JsonString
+from streamgauge.protocol.dialects.langgraph import LangGraph
 from streamgauge.protocol.dialects.ollama import Ollama, OllamaGenerate
 from streamgauge.protocol.dialects.openai_chat import OpenAIChat
 from streamgauge.protocol.dialects.openai_responses import OpenAIResponses
@@ -22,6 +24,8 @@ from streamgauge.protocol.eventstream import Event
 AUTO = "auto"
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
+    AiSdkUi(),
+    LangGraph(),
     OpenAIResponses(),
     Anthropic(),
     Gemini(),

@@ -45,6 +45,12 @@ class Delta(NamedTuple):
         return self.text != "" and self.kind in TOKEN_KINDS
 
 
+SO_FAR: Final = "so far"
+"""The `value` of a token delta whose `text` is all text so far, for shapes that send it again with each event. The
+reader makes it the new part (see `Dialect.so_far`).
+"""
+
+
 class Media(StrEnum):
     """The format by which a body is cut into events."""
 
@@ -126,6 +132,16 @@ class Dialect(Protocol):
         ...
 
     @property
+    def so_far(self) -> bool:
+        """Whether deltas may be marked SO_FAR."""
+        ...
+
+    @property
+    def usual_path(self) -> str | None:
+        """The path at which frameworks serve it by convention; None without one."""
+        ...
+
+    @property
     def also_lines(self) -> bool:
         """Whether the dialect also reads lines of JSON (NDJSON) when the body is not an event stream."""
         ...
@@ -179,6 +195,8 @@ class Defaults:
     header: str | None = None
     bare_errors = False
     also_lines = False
+    so_far = False
+    usual_path: str | None = None
     model = ""
     key_header = AUTHORIZATION
 

@@ -19,6 +19,9 @@ from streamgauge.wire import Head
 SETTLE: Final = "say --dialect NAME, or describe the payloads with a [stream] table in the target file"
 
 
+_AI_SDK_4: Final = "x-vercel-ai-data-stream"  # lines such as `0:"text"`
+
+
 class Choice(NamedTuple):
     """The dialect of a run, why it was chosen, and why it is uncertain (`doubt`; None where it is certain).
 
@@ -137,6 +140,8 @@ def _plain_text(head: Head | None) -> Choice:
     choice = Choice(dialects.by_name("plain-text"), f"Content-Type is {media}")
     if media in NDJSON_TYPES:
         return choice._replace(doubt=_doubt(choice, "it is labelled as lines of JSON"))
+    if head is not None and head.get(_AI_SDK_4):
+        return choice._replace(doubt=_doubt(choice, f"the header {_AI_SDK_4} says that its lines are coded"))
     return choice
 
 

@@ -23,7 +23,9 @@ def error_in(event: Event, payload: Any) -> Delta | None:
     """The error in an event with this JSON payload, in any known shape; None when the event is not an error."""
     if isinstance(payload, dict):
         if error := payload.get("error"):
-            return Delta(Kind.ERROR, value=payload if error is True else error)
+            # LangGraph and others put the class of the error there, and its text beside it.
+            beside = error is True or (isinstance(error, str) and isinstance(payload.get("message"), str))
+            return Delta(Kind.ERROR, value=payload if beside else error)
         if event.type == "error" or any(payload.get(key) == "error" for key in _ERROR_KEYS):
             return Delta(Kind.ERROR, value=_worded(payload))
         return None

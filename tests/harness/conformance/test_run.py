@@ -82,7 +82,7 @@ def test_a_clean_shape_is_recognised_without_being_told(
     url = clean_mock.url + SHAPES[shape]
     if shape in ("token-done", "event-text"):
         target = Target(url=url, method="POST", body='{"message": "{{prompt}}"}')
-    elif shape in VENDORS:
+    elif shape in VENDORS or shape in ("ai-sdk-ui", "langgraph"):
         target = settle(client, Target(url=url))
     else:
         target = Target(url=url)
