@@ -22,6 +22,7 @@ from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTemplate
+from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.encoding import SUPPORTED
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import mask_headers, mask_url
@@ -70,6 +71,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout: str = "60s"
     content_timeout: str | None = None
     end: str = Ends.AUTO.value
+    stream: StreamTable | None = None
 
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""
@@ -83,15 +85,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return None if self.dialect == dialects.AUTO else dialects.by_name(self.dialect)
 
     def reader(self) -> Dialect | None:
-        """The dialect in which to read an answer: the one that the user named, or that the run has settled.
+        """The dialect in which to read an answer: described or named by the user, or settled by the run.
 
         None: the stream decides it. Raises UsageError on an unknown name.
         """
+        if self.stream is not None:
+            return self.stream.dialect()
         return self.named_dialect() or (None if self.answers_in is None else dialects.by_key(self.answers_in))
 
     def answering_in(self, dialect: Dialect | None) -> Self:
         """The target whose later streams are read in this dialect: a run settles it once. None leaves it open."""
-        if dialect is None or self.named_dialect() is not None:
+        if dialect is None or self.stream is not None or self.named_dialect() is not None:
             return self
         return msgspec.structs.replace(self, answers_in=dialects.key_of(dialect))
 

@@ -73,7 +73,12 @@ def check_url(url: str) -> str:
 
 
 def _check_fields(target: Target) -> None:
-    """Refuse fields that would break out of their place in a request head. No value is quoted: it may be a secret."""
+    """Refuse fields that would break out of their place in a request head, and a [stream] table that cannot be used.
+
+    No value of a header is quoted: it may be a secret.
+    """
+    if target.stream is not None:
+        target.stream.dialect()
     if target.method and not _TOKEN.fullmatch(target.method):
         raise UsageError(f"--method {target.method!r} is not an HTTP method", "write for example POST")
     for name, value in target.headers.items():

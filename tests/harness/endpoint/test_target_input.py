@@ -6,15 +6,41 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from streamgauge.conformance.targets import load_targets
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import at_vendor_path, check_url, load_target, ready
 from streamgauge.errors import UsageError
+from streamgauge.protocol import dialects
 
 
 def test_a_target_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text('url = "http://h/"\nmax_tokens = 5\n[headers]\nX-A = "1"\n')
     assert load_target(path) == Target(url="http://h/", max_tokens=5, headers={"X-A": "1"})
+
+
+STREAM = 'url = "http://h/"\n[stream]\ntext = "/output/text"\nend = { pointer = "/done", value = true }\n'
+
+
+def test_a_stream_table_describes_the_dialect(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(STREAM)
+    (checked,) = load_targets(path)
+    for target in (ready(load_target(path)), ready(checked)):
+        described = target.reader()
+        assert described is not None
+        assert (described.name, described.terminal) == ("by-pointer", "/done = true")
+        assert target.answering_in(dialects.by_name("openai-chat")) is target
+
+
+def test_a_stream_table_that_cannot_be_used_is_refused_before_any_request(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(STREAM.replace("/output/text", "output.text"))
+    with pytest.raises(UsageError, match=r"text = 'output.text' is not a JSON pointer"):
+        ready(load_target(path))
+    path.write_text(STREAM.replace("text =", "txet ="))
+    with pytest.raises(UsageError, match="txet"):
+        load_target(path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import StreamRecord, record_of
@@ -229,6 +230,12 @@ def test_any_other_stream_is_left_to_the_reader(old: bytes, new: bytes) -> None:
     whole = b"".join(chunked([chat("a"), chat("b"), DONE]))
     assert law(packed([whole]))
     assert fast_record(packed([whole.replace(old, new)])) is None
+
+
+@pytest.mark.parametrize("place", ["/choices/0/delta/content", "/choices/*/delta/content"])
+def test_the_fast_path_takes_a_dialect_by_pointer(place: str) -> None:
+    described = StreamTable(text=place).dialect()
+    assert law(packed(chunked([*(chat(f"t{number}") for number in range(40)), DONE])), described)
 
 
 def test_without_a_dialect_the_whole_stream_must_be_read() -> None:
