@@ -21,6 +21,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "termination": "how a stream ends",
     "errors": "how a failure is reported",
     "cancel": "whether work stops when the reader leaves",
+    "fidelity": "whether what the model is asked and what it answers pass unchanged",
     "flush": "whether tokens leave when they are made",
     "liveness": "whether a client can tell a silent stream from a dead one",
     "resume": "whether a stream can be taken up again",

@@ -93,6 +93,8 @@ def upstream_of(entries: list[LedgerEntry], offset: Offset) -> Upstream | None:
         head_ns=None if last.head_ns is None else last.head_ns - offset.offset_ns,
         arrivals_ns=tuple(entry.arrival_ns - offset.offset_ns for entry in entries if not entry.resumed),
         written_bytes=sum(last.writes.bytes),
+        prompt_tokens=last.prompt_tokens,
+        received=last.received,
         status=last.status,
         credential=last.credential,
     )

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streamgauge.endpoint.received import Received
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
@@ -65,8 +66,8 @@ _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 class Upstream(NamedTuple):
     """The upstream's ledger of one stream. Times are epoch ns of our own clock, ± `error_ns`.
 
-    `arrivals_ns` has an item for each request with this id. `written_bytes`, `tokens`, `status` and `credential` (its
-    digest) belong to the last request.
+    `arrivals_ns` has an item for each request with this id. `written_bytes`, `tokens`, `status`, `credential` (its
+    digest), `prompt_tokens` (as the upstream counts them) and `received` belong to the last request.
     """
 
     requests: int
@@ -82,6 +83,8 @@ class Upstream(NamedTuple):
     tokens: int = 0
     arrivals_ns: tuple[int, ...] = ()
     written_bytes: int = 0
+    prompt_tokens: int | None = None
+    received: Received | None = None
     status: int | None = None
     credential: str | None = None
 

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.transport.tls import tls_context
@@ -71,6 +72,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     faults: list[str] = []
     resumed: bool = False
+    prompt_tokens: int | None = None
+    received: Received | None = None
     credential: str | None = None
 
     def token_ns(self) -> list[int]:

@@ -88,6 +88,37 @@ def put_messages(body: str | None, messages: Sequence[Mapping[str, Any]]) -> str
     return json.dumps({**fields, "messages": list(messages)}, ensure_ascii=False)
 
 
+def put_history(
+    body: str | None, system: str, turns: Sequence[tuple[str, str]], *, system_beside: bool = False
+) -> str | None:
+    """The body with instructions and earlier turns (role, text) before the newest one, where the vendors have them.
+
+    `system_beside`: the instructions have a field of their own beside `messages`, as Anthropic's. None: the body has no
+    list of turns.
+    """
+    fields = _object_in(body) or {}
+    if isinstance(fields.get("messages"), list):
+        before = [{"role": role, "content": text} for role, text in turns]
+        if system_beside:
+            fields["system"] = system
+        else:
+            before.insert(0, {"role": "system", "content": system})
+        fields["messages"] = [*before, *fields["messages"]]
+    elif isinstance(fields.get("contents"), list):
+        roles = {"assistant": "model"}
+        before_parts = [{"role": roles.get(role, role), "parts": [{"text": text}]} for role, text in turns]
+        fields["systemInstruction"] = {"parts": [{"text": system}]}
+        fields["contents"] = [*before_parts, *fields["contents"]]
+    elif isinstance(fields.get("input"), (str, list)) and "model" in fields:
+        newest = fields["input"]
+        newest = [{"role": "user", "content": newest}] if isinstance(newest, str) else newest
+        fields["instructions"] = system
+        fields["input"] = [*({"role": role, "content": text} for role, text in turns), *newest]
+    else:
+        return None
+    return json.dumps(fields, ensure_ascii=False)
+
+
 def put_limit(body: str | None, max_tokens: int) -> str | None:
     """The body with this limit on the answer's length in every field for it; None when the body has no field for it.
 

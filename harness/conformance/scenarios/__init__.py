@@ -17,6 +17,7 @@ THEMES: Final = (
     "texts",
     "forms",
     "upstream",
+    "fidelity",
     "silence",
     "concurrent",
     "resuming",

@@ -16,6 +16,7 @@ MIDDLE: Final = 10 / 3
 START: Final = 8 / 3
 TRICKLES: Final = 15  # tokens in the time of a heartbeat: one a second
 SPARE_S: Final = 10.0
+STOPS_WITHIN_S: Final = 3.0  # an upstream whose stream the endpoint has ended
 
 
 def longest(allowed: Allowed) -> Cost:
@@ -64,7 +65,8 @@ def quiet_silent(run: ScenarioRunner) -> Iterator[Observed]:
 def trickle(run: ScenarioRunner) -> Iterator[Observed]:
     assert run.allowed.long_ns is not None
     every_ms = round(run.pace.heartbeat_s * 1000 / TRICKLES)
-    yield _ask(run, None, {"script": "endless", "itl": f"{every_ms}ms"}, run.allowed.long_ns / SECOND)
+    keys: Keys = {"script": "endless", "itl": f"{every_ms}ms"}
+    yield _ask(run, None, keys, run.allowed.long_ns / SECOND, wait_s=STOPS_WITHIN_S)
 
 
 def _bounded(run: ScenarioRunner, heartbeats: float) -> int:
@@ -72,12 +74,14 @@ def _bounded(run: ScenarioRunner, heartbeats: float) -> int:
     return min(round(run.pace.heartbeat_s * heartbeats * SECOND), run.allowed.long_ns)
 
 
-def _ask(run: ScenarioRunner, silence_ns: int | None, keys: Keys, patience_s: float | None = None) -> Observed:
+def _ask(
+    run: ScenarioRunner, silence_ns: int | None, keys: Keys, patience_s: float | None = None, wait_s: float = 0.0
+) -> Observed:
     if patience_s is None:
         patience_s = (silence_ns or 0) / SECOND + SPARE_S
     spec, stream_id = run.request(keys)
     with run.beside(timeout_s=patience_s) as patient:
         transcript = patient.client.run(spec, dialect=run.dialect, deadline_s=patience_s)
-    seen = run.observed(spec, stream_id, transcript)
+    seen = run.observed(spec, stream_id, transcript, wait_s=wait_s)
     seen.silence_ns = silence_ns
     return seen

@@ -51,6 +51,10 @@ NAMES = {
         "upstream-aborted before-first-token abort-variants half-close slot-released server-survives "
         "slow-reader-bounded"
     ),
+    "fidelity": (
+        "usage whole-equals-streamed limit-passed-on upstream-stopped finish-reason history system-prompt model-named "
+        "no-cache cost-given"
+    ),
     "flush": (
         "lockstep no-one-behind incremental headers-early compression-flushes proxy-delta burstiness upstream-forms"
     ),
