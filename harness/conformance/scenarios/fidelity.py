@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, Keys, ScenarioRunner
 from streamgauge.conformance.scenarios.silence import STOPS_WITHIN_S
@@ -20,7 +21,7 @@ TURNS: Final = (
 _QUICK: Final[Keys] = {"tokens": 12, "ttft": "1ms", "itl": "1ms", "seed": 11}
 
 
-@scenario("whole", "the same answer, streamed and whole", mock=True)
+@scenario("whole", "the same answer, streamed and whole", mock=True, cost=Cost(requests=2, answers=2))
 def whole(run: ScenarioRunner) -> Iterator[Observed]:
     """Only where the request has a field `stream`. Equal seeds give equal texts."""
     spec, stream_id = run.request({**_QUICK, "text": "unicode"})
@@ -47,7 +48,7 @@ def without_streaming(body: bytes | None) -> dict[str, Any] | None:
     return {name: value for name, value in fields.items() if name != "stream_options"} | {"stream": False}
 
 
-@scenario("repeat", "the same request twice, one after the other", mock=True)
+@scenario("repeat", "the same request twice, one after the other", mock=True, cost=Cost(requests=2, answers=2))
 def repeat(run: ScenarioRunner) -> Iterator[Observed]:
     """The same bytes, so that every cache that compares requests finds the first answer."""
     spec, stream_id = run.request(_QUICK)
