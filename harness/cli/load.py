@@ -140,4 +140,9 @@ def _exit(result: LoadResult) -> None:
         raise typer.Exit(ExitCode.FAILED)
     if not result.totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
+    if result.run.truth is not None and not result.run.truth.streams:
+        raise CannotMeasure(
+            "the mock's ledger has none of the streams of this run, so nothing could be compared with it",
+            "does the endpoint answer from a cache? Drop --mock to measure it without its upstream",
+        )
     judge_slos(result.summary.slo_results)

@@ -33,9 +33,7 @@ from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.reading import reading_caveats
-from streamgauge.metrics.slo import undecided
 from streamgauge.metrics.summary import Totals
-from streamgauge.metrics.validity import misread
 from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
@@ -206,9 +204,11 @@ def _must_have_begun(plan: LoadPlan, totals: Totals) -> None:
 
 
 def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals, ended: Ended) -> None:
-    """Fill in the figures of the run, and the caveats that a reader of them must know."""
+    """Fill in the figures of the run, and the caveats that a reader of them must know.
+
+    The figures come last, because the ledger can show that the streams were read wrongly.
+    """
     rows = runs.workers(plan.directory)
-    run.summary = totals.summary(rows)
     run.status = ended.status
     run.workers = read_accounts(plan.directory)
     run.reader = readers(run.workers)
@@ -232,12 +232,8 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
             run.abandonment = abandoned_streams(target, plan.directory)
     except CannotMeasure as error:
         run.caveats.append(f"The ledger was not joined: {error.message}")
-    if why := _misread(run):
-        run.summary = msgspec.structs.replace(
-            run.summary,
-            validity=misread(run.summary.validity, why),
-            slo_results=[undecided(result, why) for result in run.summary.slo_results],
-        )
+    totals.reading_doubt = _misread(run)
+    run.summary = totals.summary(rows)
 
 
 def _misread(run: runs.RunFile) -> str | None:

@@ -69,11 +69,6 @@ class Fate(StrEnum):
     OPEN = "open"
 
 
-def undecided(result: SloResult, reason: str) -> SloResult:
-    """The objective of a run whose streams were not read with certainty: neither met nor missed."""
-    return SloResult(result.slo, result.measured, SloVerdict.UNDECIDED, reason)
-
-
 def parse_slo(text: str) -> Condition:
     """The objective in `text`. Raises UsageError that points at the first character that does not fit."""
     words = Words(text, "SLO", _HINT)

@@ -20,7 +20,7 @@ from streamgauge.metrics.process_stats import WorkerRow, busiest
 from streamgauge.metrics.slo import Fate, Measured, SloResult, fate_of, is_per_stream, judge_slo
 from streamgauge.metrics.summary_fields import MetricFields
 from streamgauge.metrics.survival import Share, Waits, share_of_good
-from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, distorted, validity
+from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, distorted, misread, validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
@@ -113,7 +113,7 @@ class Totals:
     def __init__(
         self, slos: Iterable[Condition] = (), window: Window | None = None, *, reading_doubt: str | None = None
     ) -> None:
-        """`reading_doubt` says why the dialect of the answers is uncertain: then no figure of tokens is, either."""
+        """`reading_doubt` says why the answers may have been read wrongly: then no figure of tokens is certain."""
         self.slos = list(slos)
         self.reading_doubt = reading_doubt
         self._stream_slos = [slo for slo in self.slos if is_per_stream(slo)]
@@ -300,6 +300,8 @@ class Totals:
         latencies = self._latencies(workers)
         facts = self._facts(workers, until_ns)
         client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
+        if self.reading_doubt is not None:
+            client = misread(client, self.reading_doubt)
         goodput, cut = self.goodput, self.cuts["ttft"].ordered
         return Summary(
             streams=dict(self.streams),

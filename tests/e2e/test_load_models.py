@@ -15,7 +15,8 @@ from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.loadgen.schedule import Rate, arrivals
 from streamgauge.metrics.summary import Window
 from streamgauge.mock_provider.config import MockConfig
-from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
+from streamgauge.mock_provider.proxy import ProxyConfig
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir import runs
@@ -174,7 +175,8 @@ def test_a_limit_stops_the_run_and_says_so(streamgauge: Run, tmp_path: Path, lim
 def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
     streamgauge: Run, paced: str, tmp_path: Path
 ) -> None:
-    ledger = MockServer(MockConfig())
+    # A way to the mock's control API that can be closed while the endpoint goes on.
+    ledger = BufferingProxy(ProxyConfig(upstream=paced))
     ledger.start()
 
     def leave() -> None:

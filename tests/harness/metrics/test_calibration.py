@@ -73,3 +73,25 @@ def test_a_path_without_one_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("[]")
     with pytest.raises(UsageError, match="cannot be read"):
         runs.calibration(tmp_path / "other.json", tmp_path)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_what_a_path_adds_is_not_called_the_clients_error(direct: bool) -> None:
+    record = stream((250, 0.1, 1), (270, 0.1, 1))
+    known = {"s": Ledgered(ARRIVAL, [ARRIVAL + 200 * MS, ARRIVAL + 220 * MS])}
+    found = compare_with_ledger([record], known, direct=direct)
+    difference, other = found.ttft_error_ms, found.ttft_added_ms
+    if not direct:
+        difference, other = other, difference
+    assert other is None
+    assert difference is not None
+    assert difference.p50 == 50
+    assert (found.too_early, found.caveat) == (0, None)
+
+
+def test_a_token_older_than_the_mocks_write_of_it_is_not_the_mocks() -> None:
+    known = {"s": Ledgered(ARRIVAL, [ARRIVAL + 200 * MS])}
+    early = compare_with_ledger([stream((7, 0.1, 1))], known, direct=False)
+    assert early.too_early == 1
+    assert "1 of 1 stream had a first token sooner than the mock wrote one" in (early.caveat or "")
+    assert compare_with_ledger([stream((199.5, 0.1, 1))], known, direct=False).too_early == 0, "clocks drift"

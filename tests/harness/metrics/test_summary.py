@@ -340,3 +340,23 @@ def test_what_is_wrong_with_an_ok_stream_is_a_remark_and_no_failure() -> None:
     assert [(remark.detail, count) for remark, count in totals.remarks.items()] == [
         ("Transfer-Encoding says chunked twice", 1)
     ]
+
+
+def test_streams_that_may_be_read_wrongly_decide_nothing_about_tokens() -> None:
+    totals = Totals(
+        [
+            parse_slo("ttft p95 < 1s"),
+            parse_slo("ttft p95 < 1ms"),
+            parse_slo("error_rate < 1%"),
+            parse_slo("ttfb < 1ms"),
+        ],
+        reading_doubt="the stream looked like raw-text",
+    )
+    totals.add(made(100, 200))
+    found = totals.summary()
+    assert (found.validity.verdict, found.validity.reasons[0]) == ("INVALID", "the stream looked like raw-text")
+    *tokens, first_byte = found.slo_results
+    assert {(result.verdict, result.reason) for result in tokens} == {
+        (SloVerdict.UNDECIDED, "the stream looked like raw-text")
+    }
+    assert first_byte.verdict is SloVerdict.MISSED, "the first byte is the same in every dialect"
