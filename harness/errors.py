@@ -3,6 +3,7 @@
 StreamgaugeError
 ├── UsageError       the caller: an option, file or URL cannot be used (exit 2)
 ├── CannotMeasure    not known yet: no connection, no stream, or no data to measure (exit 3)
+│   └── OutOfTime    the same, because the time for all requests together is over
 └── LimitExceeded    the endpoint: it sent a line, event, body or head larger than the harness buffers
 """
 
@@ -38,6 +39,10 @@ class UsageError(StreamgaugeError):
 
 class CannotMeasure(StreamgaugeError):  # noqa: N818 - a finding, not a fault
     """There is nothing to measure: no connection, no stream, or no data in it."""
+
+
+class OutOfTime(CannotMeasure):
+    """The time that a command has for all of its requests together is over."""
 
 
 class LimitExceeded(StreamgaugeError):  # noqa: N818 - names the limit

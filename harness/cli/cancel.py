@@ -26,7 +26,8 @@ def cancel(
 ) -> None:
     """Leave streams early, and measure when the upstream notices and how many tokens it wastes after that.
 
-    The endpoint must have the mock provider as its upstream; --mock names the mock's own address.
+    The endpoint must have the mock provider as its upstream; --mock names the mock's own address. All requests together
+    take at most 15 minutes.
 
     Examples:
 

@@ -1,7 +1,8 @@
 """`streamgauge check`: does the endpoint follow the protocol?"""
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -22,6 +23,8 @@ from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.errors import CannotMeasure
 from streamgauge.units import plural
+
+_LINE_EVERY_S: Final = 15.0
 
 
 @with_groups
@@ -70,6 +73,7 @@ def check(
         rule,
         baseline=gate.accepted(),
         allowed=costs.allowed(),
+        total_s=costs.total_s(),
         clients=subject.clients,
         schema=None if subject.schema is None else payload_schema(subject.schema),
         via=subject.proxy(len(subjects)),
@@ -102,14 +106,22 @@ def _renew(path: Path, subjects: list[CheckedTarget], options: CheckOptions, rep
 
 
 def _run(subjects: list[CheckedTarget], options: CheckOptions, jobs: int) -> ChecksReport:
-    """Check the targets, with a progress bar for each in a terminal."""
+    """Check the targets, with a progress bar for each in a terminal. Elsewhere a line now and then says what is under
+    way.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks = [bar.add_task(_doing(subject, "waiting", len(subjects)), total=1) for subject in subjects]
 
+        printed_s = time.monotonic()
+
         def progress(index: int, doing: str, done: int, total: int) -> None:
+            nonlocal printed_s
             text = _doing(subjects[index], doing, len(subjects))
             bar.update(tasks[index], description=text, completed=done, total=total)
+            if not err.is_terminal and time.monotonic() - printed_s >= _LINE_EVERY_S:
+                printed_s = time.monotonic()
+                err.print(safe(f"{text} ({done} of {total} done)"))
 
         return check_all(subjects, options, jobs=jobs, progress=progress)
 

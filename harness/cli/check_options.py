@@ -12,6 +12,7 @@ from streamgauge.conformance.baseline import read_baseline, read_expected_failur
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.gate import Accepted, FailOn, parse_fail_on
 from streamgauge.conformance.permissions import LONG_NS, MAX_STREAMS, Allowed
+from streamgauge.endpoint.client import TOTAL_S
 from streamgauge.endpoint.credentials import check_key
 from streamgauge.errors import UsageError
 from streamgauge.files import must_be_writable
@@ -167,6 +168,26 @@ class CostOptions:
         ),
     ] = None
 
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            "--max-time",
+            metavar="DURATION",
+            help=f"The time for all requests to one target; a check whose requests were not made by then is"
+            f" inconclusive. Default: {TOTAL_S / 60:.0f}m, with --long four times --max-duration more.",
+            rich_help_panel=_COSTS,
+        ),
+    ] = None
+
+    def total_s(self) -> float:
+        """The time for all requests to one target. Raises UsageError on a malformed duration."""
+        if self.max_time is not None:
+            total_ns = parse_bounded(self.max_time, "--max-time")
+            if total_ns <= 0:
+                raise UsageError("--max-time must be more than 0", "write for example 15m")
+            return total_ns / SECOND
+        return TOTAL_S + _LONG_WAITS * (self.allowed().long_ns or 0) / SECOND
+
     def allowed(self) -> Allowed:
         """The permissions. Raises UsageError on an option without effect, and on a variable that is not set."""
         if self.max_duration is not None and not self.long:
@@ -182,6 +203,9 @@ class CostOptions:
             big_prompts=self.big_prompts,
             second_key=None if self.second_key is None else _key(self.second_key),
         )
+
+
+_LONG_WAITS: Final = 4  # so many of the longest waits may come one after another
 
 
 def _key(variable: str) -> str:

@@ -39,7 +39,8 @@ def clients(
 ) -> None:
     """Replay a stream's bytes through popular clients: which of them read it, lose data, raise or hang, and where.
 
-    Python clients run for real (install streamgauge\\[clients]); the others are emulated from their source code.
+    Python clients run for real (install streamgauge\\[clients]); the others are emulated from their source code. The
+    endpoint has 2 minutes for its stream.
 
     Examples:
 
@@ -72,7 +73,7 @@ def clients(
 
 
 def _of_url(target: Target) -> Matrix:
-    with StreamClient.to(target) as client:
+    with StreamClient.to(target, total_s=DEADLINE_S) as client:
         settled = settle(client, target)
         spec = settled.request()
         transcript = client.run(spec, dialect=settled.reader(), deadline_s=DEADLINE_S)

@@ -33,7 +33,7 @@ def diagnose(
     """Find the hop that buffers a stream: how it buffers, how much or how long, the evidence, and the fix.
 
     With --mock the verdict comes from lockstep, which needs no clock. With --direct the two paths are compared.
-    Without both, the answer rests on arrival times alone, and says so.
+    Without both, the answer rests on arrival times alone, and says so. All requests together take at most 15 minutes.
 
     Examples:
 

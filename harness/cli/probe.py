@@ -33,7 +33,7 @@ def probe(
     show_wire: Annotated[bool, typer.Option("--show-wire", help="Print each read's bytes with its time.")] = False,
     target: TargetOptions,
 ) -> None:
-    """Open one stream and print its timeline, reads, rates and the client's own lag.
+    """Open one stream and print its timeline, reads, rates and the client's own lag. It takes at most 10 minutes.
 
     Examples:
 

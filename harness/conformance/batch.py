@@ -22,7 +22,7 @@ from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.conformance.wirelog import hiding
-from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, LimitExceeded
@@ -46,6 +46,7 @@ class CheckOptions(NamedTuple):
     schema: PayloadSchema | None = None
     via: str | None = None
     budget: Budget | None = None
+    total_s: float = TOTAL_S
 
 
 def measure(
@@ -53,7 +54,7 @@ def measure(
 ) -> ChecksFile:
     """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
     with ExitStack() as stack:
-        client = stack.enter_context(StreamClient.to(subject))
+        client = stack.enter_context(StreamClient.to(subject, total_s=options.total_s))
         mock = stack.enter_context(MockControl.of(subject)) if subject.mock else None
         if mock is not None:
             mock.clock()

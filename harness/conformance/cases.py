@@ -20,7 +20,7 @@ from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND
-from streamgauge.wire import Head
+from streamgauge.wire import End, Head
 
 FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 """The fields of an event stream (WHATWG HTML 9.2.6)."""
@@ -146,6 +146,17 @@ class Observed:
         return self.transcript.first(Kind.ERROR) is not None
 
     @property
+    def hang(self) -> str | None:
+        """How long the harness waited for the end of a stream that it gave up, in words; None for any other stream."""
+        transcript, capture = self.transcript, self.transcript.capture
+        if capture.end is not End.TIMEOUT or capture.end_ns is None or capture.head is None:
+            return None
+        tokens = transcript.tokens
+        since_ns = transcript.time_of(tokens[-1][0]) if tokens else capture.sent_ns or capture.start_ns
+        waited_s, after = (capture.end_ns - since_ns) / SECOND, "its last token" if tokens else "the request"
+        return f"it was still open {waited_s:.1f} s after {after}"
+
+    @property
     def received_text(self) -> str:
         """The part of the received text that answers `expected_text`."""
         return self.part(self.transcript.text)
@@ -232,7 +243,8 @@ class Case:
     `takes_limit`: a request can limit the answer's length. `doubt` says why the dialect that was detected is uncertain.
     `place_guessed`: nothing shows that the endpoint reads the prompt where it was put. `ends` is how the user says that
     streams end. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
-    `one_at_a_time` says how it showed that the endpoint serves one request at a time; None if it serves several.
+    `out_of_time`: the time of the check was over before all its requests were made. `one_at_a_time` says how it showed
+    that the endpoint serves one request at a time; None if it serves several.
     `left_out` has the scenarios for which too few tokens were left, each with the reason.
     """
 
@@ -251,6 +263,7 @@ class Case:
     heartbeat_ns: int = HEARTBEAT_NS
     schema: PayloadSchema | None = None
     ends: Ends = Ends.AUTO
+    out_of_time: bool = False
     requests: int = 0
     doubt: str | None = None
     one_at_a_time: str | None = None

@@ -190,4 +190,6 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
         if MOCK in needs:
             why.insert(0, "it takes control of the upstream")
         return inconclusive(f"not tried: {', and '.join(why)}", "; and ".join(needs))
+    if case.out_of_time:
+        return inconclusive("not tried: the time of the whole check was over", "--max-time DURATION")
     return inconclusive(f"not tried: no {' or '.join(scenarios)} request was made", STREAM)

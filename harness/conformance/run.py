@@ -6,7 +6,7 @@ directive. It tells the mock what the scenario needs, and its id joins the reque
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -36,7 +36,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
-from streamgauge.errors import CannotMeasure
+from streamgauge.errors import CannotMeasure, OutOfTime
 from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret
@@ -210,14 +210,19 @@ def observe(
     exchanges_made: list[int] = []
 
     def observe_one(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+        """The observations of a scenario; none when the time is over, because the end of the time is not the
+        endpoint's.
+        """
         reserved = spending.reserve(scenario)
         if reserved is None:
             return []
-        with client.another() as own:
+        observed: list[Observed] = []
+        with client.another() as own, suppress(OutOfTime):
             observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
             exchanges_made.append(own.exchanges)
-            spending.settle(reserved, observed)
-            return observed
+        spending.settle(reserved, observed)
+        case.out_of_time = case.out_of_time or client.out_of_time
+        return [] if client.out_of_time else observed
 
     _observe_all(case, happy, _to_run(case, selected, allowed), observe_one, progress)
     case.requests += sum(exchanges_made)

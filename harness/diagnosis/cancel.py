@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from streamgauge.diagnosis.cancel_matrix import Progress, run_matrix
 from streamgauge.diagnosis.cancellation import CancellationFile
-from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target
@@ -21,7 +21,7 @@ def cancel(target: str | Target, *, progress: Progress = lambda _: None) -> Canc
     if given.mock is None:
         raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with StreamClient.to(given) as client, MockControl.of(given) as mock:
+    with StreamClient.to(given, total_s=TOTAL_S) as client, MockControl.of(given) as mock:
         mock.clock()
         settled = settle(client, given)
         rows = run_matrix(client, settled, mock, "endpoint", progress)

@@ -6,7 +6,7 @@ import msgspec
 
 from streamgauge.diagnosis import buffering
 from streamgauge.diagnosis.patterns import DiagnosisFile
-from streamgauge.endpoint.client import StreamClient, settle
+from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_vendor_path, check_url
@@ -28,7 +28,7 @@ def diagnose(
         own = at_vendor_path(msgspec.structs.replace(given, url=check_url(direct)))
         paths.append(buffering.PathTarget("direct", own))
     with ExitStack() as stack:
-        client = stack.enter_context(StreamClient.to(given))
+        client = stack.enter_context(StreamClient.to(given, total_s=TOTAL_S))
         settled = [path._replace(target=settle(client, path.target)) for path in paths]
         mock = stack.enter_context(MockControl.of(given)) if given.mock else None
         if mock is not None:

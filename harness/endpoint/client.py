@@ -17,7 +17,7 @@ from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
-from streamgauge.errors import CannotMeasure
+from streamgauge.errors import CannotMeasure, OutOfTime
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
@@ -38,6 +38,9 @@ READ_TIMEOUT_S: Final = 60.0
 SETTLE_DEADLINE_S: Final = 30.0
 """For each request that `settle` tries. What streams for so long without a token is an event stream all the same."""
 
+TOTAL_S: Final = 900.0
+"""For all requests of a command together, so that an endpoint which never ends a stream cannot hold it for ever."""
+
 OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events. To close the stream, it returns a `Close`."""
 
@@ -55,7 +58,8 @@ class StreamClient:
     It uses the proxies of the environment as httpx does, but never for loopback addresses.
     `read_timeout_s` limits the silence between two reads, `content_timeout_s` (None: the same) the time without content
     (see `ContentLimit`); `deadline_s` of `run` limits the whole stream.
-    `exchanges` counts the requests made.
+    `total_s` limits all requests together, those of `another` included: then `run` raises OutOfTime. `exchanges` counts
+    the requests made.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class StreamClient:
         read_timeout_s: float = READ_TIMEOUT_S,
         content_timeout_s: float | None = None,
         ends: Ends = Ends.AUTO,
+        total_s: float | None = None,
         driver: Driver | None = None,
         kind: TransportKind | None = None,
     ) -> None:
@@ -79,11 +84,20 @@ class StreamClient:
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
         self.patience = Patience(read_timeout_s if content_timeout_s is None else content_timeout_s)
         self._ends = ends
+        self._total_s = total_s
+        self._until_s = None if total_s is None else time.monotonic() + total_s
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
 
     @classmethod
-    def to(cls, target: Target, *, driver: Driver | None = None, kind: TransportKind | None = None) -> Self:
+    def to(
+        cls,
+        target: Target,
+        *,
+        total_s: float | None = None,
+        driver: Driver | None = None,
+        kind: TransportKind | None = None,
+    ) -> Self:
         """A client with the settings of `target`. An event loop waits for its sockets by a `driver`, and may share
         connections among clients by its own `kind` of transport.
         """
@@ -96,6 +110,7 @@ class StreamClient:
             read_timeout_s=target.timeout_s,
             content_timeout_s=target.content_timeout_s,
             ends=Ends(target.end),
+            total_s=total_s,
             driver=driver,
             kind=kind,
         )
@@ -108,6 +123,11 @@ class StreamClient:
             other._read_timeout_s = read_timeout_s
             other.patience = Patience(read_timeout_s)
         return other
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time for all requests together is over."""
+        return self._until_s is not None and time.monotonic() >= self._until_s
 
     def _new_transport(self) -> CaptureTransport:
         return self._kind(connector=self._connector, driver=self._driver)
@@ -140,8 +160,11 @@ class StreamClient:
         `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent. `patience`
         replaces the client's own.
         No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
-        through; `cut` then returns the part of the stream that had arrived.
+        through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime.
         """
+        if self.out_of_time:
+            total = f"the {self._total_s:,.0f} s for all requests of this command are over"
+            raise OutOfTime(total, "does the endpoint end its streams?")
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         try:
             request = self.prepare(spec, deadline=deadline, leave_after=leave_after)
@@ -162,6 +185,8 @@ class StreamClient:
         `deadline` is in seconds of `time.monotonic()`. Raises httpx.InvalidURL.
         """
         to = destination(spec.url)
+        if self._until_s is not None:
+            deadline = self._until_s if deadline is None else min(deadline, self._until_s)
         return PreparedRequest(
             spec.method,
             to,

@@ -111,7 +111,7 @@ def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float 
 
 def _from_mock(target: Target, prompt: str | None, deadline_s: float) -> Stream:
     """One stream that the mock must have seen."""
-    with StreamClient.to(target) as client, MockControl.of(target) as mock:
+    with StreamClient.to(target, total_s=deadline_s) as client, MockControl.of(target) as mock:
         watch = UpstreamWatch.begin(mock)
         settled = settle(client, target)
         spec, stream_id = marked(settled, prompt)
@@ -135,6 +135,6 @@ def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream
 
     Raises CannotMeasure when the target is not settled (so requests must be tried first) and nothing listens there.
     """
-    with StreamClient.to(target) as client:
+    with StreamClient.to(target, total_s=deadline_s) as client:
         settled = settle(client, target)
         return Stream(client.run(settled.request(prompt), dialect=settled.reader(), deadline_s=deadline_s))

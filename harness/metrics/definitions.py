@@ -244,7 +244,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     OfRun(
         name="stalls",
-        definition="number of gaps between token events above max(10 × the stream's median gap, 500 ms)",
+        definition="number of gaps between token events above max(10 × the stream's median gap, 500 ms); the silence "
+        "at the end of a stream that stops before its content ends is one too",
         absent="never: 0 without such a gap",
         title="stalls",
         unit=Unit.COUNT,

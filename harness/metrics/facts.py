@@ -23,6 +23,7 @@ _WAITING: Final = CUT | {Outcome.TIMEOUT, Outcome.STALLED}
 """Outcomes of streams that were still waiting when they ended: the user left, the run ended, or this client gave up."""
 _NO_END: Final = _WAITING | {Outcome.HTTP_ERROR}
 """Outcomes without an e2e: a stream that was cut has no end of its own, and an endpoint that refuses is not fast."""
+_CONTENT_ENDED: Final = frozenset({Outcome.OK, Outcome.ERROR_EVENT, Outcome.EMPTY})
 LATE_NS: Final = 10 * MS
 """An arrival is late when it starts this long after its time. Peers aim at less (inference-perf's schedule delay)."""
 
@@ -41,7 +42,7 @@ class StreamFacts:
         self.token_ns = tokens = record.token_ns
         self.ttft_ns = tokens[0] if tokens else None
         self.gaps_ns = gaps = gaps_of(tokens)
-        self.stalls_ns = stalls_of(gaps)
+        self.stalls_ns = stalls_of(gaps, last_silence_ns(record))
         self.end_ns = None if record.outcome in _NO_END else record.end_ns
         self.cut_ns = record.closed_ns if record.outcome in _WAITING else None
         self.delay_ns = schedule_delay_ns(record)
@@ -122,13 +123,27 @@ def tpot_ns(record: StreamRecord) -> float | None:
     return (at[tokens[-1]] - at[tokens[0]]) / (record.output_tokens - 1)
 
 
-def stalls_of(gaps: list[int]) -> list[int]:
-    """The gaps that count as stalls: above max(STALL_FACTOR × median, STALL_FLOOR_NS)."""
+def stalls_of(gaps: list[int], last: int | None = None) -> list[int]:
+    """The gaps that count as stalls: above max(STALL_FACTOR × median, STALL_FLOOR_NS). `last` is a gap without a token
+    behind it (see `last_silence_ns`); it can be a stall, but the median is that of the other gaps.
+    """
     # Most streams have no gap as long as the floor, and a median costs more than a maximum.
-    if not gaps or max(gaps) <= STALL_FLOOR_NS:
+    silences = gaps if last is None else [*gaps, last]
+    if not silences or max(silences) <= STALL_FLOOR_NS:
         return []
-    limit = max(STALL_FACTOR * median(gaps), STALL_FLOOR_NS)
-    return [gap for gap in gaps if gap > limit]
+    limit = max(STALL_FACTOR * median(gaps or [0]), STALL_FLOOR_NS)
+    return [gap for gap in silences if gap > limit]
+
+
+def last_silence_ns(record: StreamRecord) -> int | None:
+    """From the last token to the end of a stream whose content had not ended; None for any other stream.
+
+    No token came behind it, so it is not a gap: without this, a stream that stalls for ever would have no stall.
+    """
+    ended = record.outcome in _CONTENT_ENDED or record.finish_reason is not None
+    if ended or not record.token_reads or record.closed_ns is None:
+        return None
+    return record.closed_ns - record.reads.at_ns[record.token_reads[-1]]
 
 
 def coalesced(record: StreamRecord) -> int:

@@ -15,7 +15,7 @@ from streamgauge.protocol.dialects import deltas_of
 from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
 from streamgauge.protocol.dialects.foreign import error_in, undecided
-from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Ends, Facts, outcome_of
@@ -231,15 +231,18 @@ class StreamReader:
         """The first payload that the dialect cannot read, with the reason; None without one.
 
         Only unnamed events count, and those with the name of this stream's tokens: an application may add events of
-        its own, whose data need not be JSON. Empty data is a heartbeat.
+        its own, whose data need not be JSON. In its own shape it may also add JSON of another kind. Empty data is a
+        heartbeat. While the dialect is uncertain, the fault may lie in the reading.
         """
         transcript, events = self.transcript, self.transcript.events
         failed = [found for found in signals if found.delta.kind is Kind.META and isinstance(found.delta.value, str)]
-        if not failed:
+        if not failed or transcript.dialect_doubt is not None:
             return None
+        strict = transcript.dialect is not None and transcript.dialect.vendor is not None
         ours = {"message", "line", *(event.type for event, _ in transcript.tokens)}
         for index, delta in failed:
-            if events[index].type in ours and events[index].data.strip():
+            data = events[index].data
+            if events[index].type in ours and data.strip() and (strict or isinstance(decode(data), NotJson)):
                 return f"{delta.value}: {quoted(events[index].data)}"
         return None
 

@@ -222,6 +222,8 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         return unmet("the upstream failed, but the client gets the marker of success", end)
     if transcript.capture.end in (End.RESET, End.CLOSED):
         return lesser("the upstream failed, but the client only loses its connection", end)
+    if seen.hang is not None:
+        return unmet(f"the upstream failed, and the stream hangs: {seen.hang}", end)
     return unmet("the upstream failed, but the stream ends as if it were complete", end)
 
 

@@ -82,8 +82,11 @@ def context_length(seen: Observed, case: Case) -> Finding | None:
 def _plain_end(seen: Observed, reason: str | None, cause: str) -> Finding:
     finish = seen.transcript.first(Kind.FINISH) or seen.transcript.first(Kind.DONE)
     at = seen.at(seen.transcript.events[finish.event].offset if finish else len(seen.transcript.body))
-    ending = f"the reason given is {printable(reason, 40)!r}" if reason else "the stream ends as if it were complete"
-    return unmet(f"{cause}, but {ending}", at)
+    if reason:
+        return unmet(f"{cause}, but the reason given is {printable(reason, 40)!r}", at)
+    if seen.hang is not None:
+        return unmet(f"{cause}, and the stream hangs: {seen.hang}", at)
+    return unmet(f"{cause}, but the stream ends as if it were complete", at)
 
 
 @per_stream(

@@ -195,6 +195,8 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
         return unmet(f"{died}, but the client gets the marker of success", seen.at(len(transcript.body)))
     if seen.failed_by_error:
         return met("an error event reports it")
+    if seen.hang is not None:
+        return unmet(f"{died}, and the stream hangs: {seen.hang}", seen.at(len(transcript.body)))
     if transcript.capture.end in (End.RESET, End.CLOSED):
         how = transcript.capture.detail or seen.how_it_went()
         return lesser("only the transport shows it, which most SDKs ignore", seen.note(how))

@@ -68,6 +68,7 @@ add(check, "warn", Tape(body=TOKEN, end=End.CLOSED, **DIED))  # type: ignore[arg
 add(check, "fail", Tape(body=TOKEN, **DIED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **DIED))  # type: ignore[arg-type]
 add(check, "inconclusive", Tape(body=TOKEN, scenario="mid-cut", upstream=None))
+add(check, "fail", Tape(timed=((10.0, TOKEN),), end=End.TIMEOUT, end_ms=60_010, **DIED))  # type: ignore[arg-type]
 ENDED_EARLY = {"scenario": "mid-end", "upstream": SEEN}
 WHOLE = Tape(body=TOKEN + LAST)
 add(check, "pass", WHOLE, Tape(body=TOKEN + ERROR, **ENDED_EARLY))  # type: ignore[arg-type]
@@ -121,6 +122,7 @@ add(check, "pass", Tape(body=TOKEN + ERROR, **FAILED))  # type: ignore[arg-type]
 add(check, "warn", Tape(body=TOKEN, end=End.RESET, **FAILED))  # type: ignore[arg-type]
 add(check, "warn", Tape(body=TOKEN + ERROR + TOKEN, **FAILED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN, **FAILED))  # type: ignore[arg-type]
+add(check, "fail", Tape(timed=((10.0, TOKEN),), end=End.TIMEOUT, end_ms=60_010, **FAILED))  # type: ignore[arg-type]
 add(check, "fail", Tape(body=TOKEN + LAST, **FAILED))  # type: ignore[arg-type]
 add(check, "inconclusive", Tape(body=TOKEN + ERROR, scenario="mid-error", upstream=None))
 PRE = {"scenario": "pre-error", "variant": "upstream status 500", "upstream": SEEN}

@@ -117,3 +117,11 @@ def test_hostile_bytes_break_no_check(seed: int) -> None:
     results = judge_case(example.case(source.choice([None, 1, 7])), CHECKS.values())
 
     assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []
+
+
+@pytest.mark.parametrize("check", ["errors.mid-stream-event", "termination.truncation-distinguishable"])
+def test_a_stream_that_never_ends_after_an_upstreams_failure_hangs_for_the_seconds_that_were_waited(check: str) -> None:
+    hanging = [one for one in EXAMPLES if one.check == check and any(tape.end is End.TIMEOUT for tape in one.tapes)]
+    results = [judged(example)[1] for example in hanging]
+    assert results
+    assert all("the stream hangs: it was still open 60.0 s after its last token" in one.actual for one in results)

@@ -29,6 +29,8 @@ from streamgauge.mock_provider.faults import errors as mock_errors
 from streamgauge.mock_provider.proxy import ProxyConfig
 from tests.builders.h2_server import H2Server
 from tests.builders.shapes import FOUND, HURRIED, INHERENT, PACE, PROFILES, SHAPES, UNMET, VENDORS
+from tests.builders.tapes import chunk, head
+from tests.builders.wire_server import Do, Pulse, Step, WireServer
 
 
 @pytest.fixture
@@ -252,6 +254,23 @@ def busy(processes: int) -> Iterator[None]:
         for process in running:
             process.kill()
             process.wait()
+
+
+def test_the_end_of_the_whole_checks_time_is_not_held_against_the_endpoint() -> None:
+    token = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    stop = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    chunked = head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Connection: close")
+    good: list[Step] = [Do.REQUEST, chunked + chunk(token) + chunk(stop) + b"0\r\n\r\n"]
+    drip: list[Step] = [Do.REQUEST, chunked, Pulse(chunk(b": wait\n\n"))]
+    checks = select(("http", "termination.explicit-end"))
+    with WireServer(good, *[drip] * 40) as server, StreamClient(total_s=1.5) as client:
+        target = Target(url=f"http://127.0.0.1:{server.port}/v1/chat/completions")
+        case = run.observe(client, target, checks)
+    assert case.out_of_time
+    assert [seen.scenario for seen in case.observed] == ["happy"]
+    late = [one for one in judge_case(case, checks) if "the time of the whole check was over" in (one.actual or "")]
+    assert late
+    assert {(one.verdict, one.needs) for one in late} == {(Verdict.INCONCLUSIVE, "--max-time DURATION")}
 
 
 def test_progress_is_told(client: StreamClient, clean_mock: MockServer) -> None:

@@ -12,7 +12,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.content_limit import Patience
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
-from streamgauge.errors import CannotMeasure
+from streamgauge.errors import CannotMeasure, OutOfTime
 from streamgauge.protocol import dialects
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
@@ -177,6 +177,14 @@ def test_the_detail_counts_what_came_in_place_of_content() -> None:
         r"no content came for 0\.3 s, only \d+ comments and 1 event without text",
         run(SSE, TOKEN, EMPTY, Pulse(PING), content_timeout_s=0.3).detail or "",
     )
+
+
+def test_the_time_for_all_requests_together_ends_a_stream_and_refuses_the_next() -> None:
+    with WireServer([Do.REQUEST, SSE, TOKEN, Pulse(TOKEN)]) as server, a_client(total_s=0.5) as client:
+        transcript = client.run(spec(server.url), deadline_s=60)
+        assert (transcript.outcome, transcript.capture.end) == (Outcome.TIMEOUT, End.TIMEOUT)
+        with client.another() as other, pytest.raises(OutOfTime, match="for all requests of this command are over"):
+            other.run(spec(server.url))
 
 
 def test_a_head_that_drips_is_a_timeout() -> None:
@@ -380,7 +388,7 @@ def test_there_is_nothing_to_cut_before_or_after_a_stream() -> None:
 def test_a_wrong_dialect_reads_no_end_marker() -> None:
     with WireServer([Do.REQUEST, SSE + TOKEN + LAST + END]) as server, a_client() as client:
         transcript = client.run(spec(server.url), dialect=dialects.by_name("json-string"))
-    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.outcome is Outcome.EMPTY
 
 
 def test_settling_finds_the_request_that_gives_a_stream() -> None:

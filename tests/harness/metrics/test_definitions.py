@@ -1,7 +1,11 @@
 """Every metric on hand-made tapes: exact numbers."""
 
+import msgspec
+import pytest
+
 from streamgauge.metrics.definitions import METRICS, per_stream
 from streamgauge.metrics.facts import StreamFacts, coalesced, gaps_ns, stalls_of, tpot_ns, ttft_ns
+from streamgauge.protocol.outcome import Outcome
 from tests.builders.made import made, of_tape
 from tests.builders.tapes import MS
 
@@ -51,6 +55,26 @@ def test_absent_is_none_and_never_zero() -> None:
     one = per_stream(StreamFacts(made(5)))
     assert (one["ttft"], one["ttst"], one["tpot"], one["itl"], one["itl_request_mean"]) == (5 * MS, *[None] * 4)
     assert tpot_ns(made(5, 6, tokens=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "finish", "stalls"),
+    [
+        (Outcome.STALLED, None, [980_000_000]),
+        (Outcome.INCOMPLETE, None, [980_000_000]),
+        (Outcome.CANCELLED, None, [980_000_000]),
+        (Outcome.TRUNCATED, None, [980_000_000]),
+        (Outcome.TRUNCATED, "stop", []),
+        (Outcome.OK, None, []),
+        (Outcome.ERROR_EVENT, None, []),
+    ],
+)
+def test_a_silence_without_a_token_behind_it_is_a_stall(
+    outcome: Outcome, finish: str | None, stalls: list[int]
+) -> None:
+    record = msgspec.structs.replace(made(0, 10, 20), outcome=outcome, finish_reason=finish, closed_ns=1_000_000_000)
+    assert StreamFacts(record).stalls_ns == stalls
+    assert StreamFacts(msgspec.structs.replace(record, closed_ns=500_000_000)).stalls_ns == []
 
 
 def test_a_stall_is_above_ten_medians_and_half_a_second() -> None:

@@ -442,5 +442,13 @@ def test_a_heartbeat_or_an_event_of_the_application_need_not_be_json(event: byte
     assert stream(CHAT, event, CHAT, CHAT_DONE).outcome is Outcome.OK
 
 
+def test_an_application_may_mix_json_of_another_kind_into_its_shape() -> None:
+    text, sources = b'data: "a"\n\n', b'data: {"sources":[1]}\n\n'
+    shape = dialects.by_name("json-string")
+    assert stream(text, sources, text, CHAT_DONE, dialect=shape).outcome is Outcome.OK
+    assert stream(text, b"data: hello\n\n", text, CHAT_DONE, dialect=shape).outcome is Outcome.PROTOCOL_ERROR
+    assert stream(CHAT, b'data: "a"\n\n', CHAT, CHAT_DONE).outcome is Outcome.PROTOCOL_ERROR
+
+
 def test_an_error_event_says_more_than_a_payload_that_cannot_be_read() -> None:
     assert stream(CHAT, b"data: {x\n\n", b'data: {"error":{"message":"boom"}}\n\n').detail == "boom"
