@@ -39,8 +39,9 @@ def clients(
 ) -> None:
     """Replay a stream's bytes through popular clients: which of them read it, lose data, raise or hang, and where.
 
-    Python clients run for real (install streamgauge\\[clients]); the others are emulated from their source code. The
-    endpoint has 2 minutes for its stream.
+    Python clients run for real (install streamgauge\\[clients]). The others are emulated from their source code. An SDK
+    has a row for its raw stream and one for its helper that adds the stream up to one message. The endpoint has 2
+    minutes for its stream.
 
     Examples:
 

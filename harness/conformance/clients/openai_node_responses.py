@@ -171,9 +171,9 @@ class ResponseStream:
     def _text(self, item: Item, family: str, what: str, event: Item) -> None:
         name, kind, member = _TEXTS[family]
         parts: Any = item.get(name)
-        part: Item = parts[self._at(parts, event.get(f"{name}_index"))]
-        if kind is not None and part.get("type") != kind:
-            raise _error(f"expected content to be {kind!r}, got {part.get('type')!r}")
+        part: Any = parts[self._at(parts, event.get(f"{name}_index"))]
+        if not isinstance(part, dict) or (kind is not None and part.get("type") != kind):
+            raise _error(f"expected content to be {kind!r}, got {js.member(part, 'type')!r}")
         if what == "delta":
             part[member] = js.member_text(part, member) + js.member_text(event, "delta")
             return
@@ -183,7 +183,7 @@ class ResponseStream:
 
     def _at(self, parts: Any, number: Any) -> int:
         at = js.index(number)
-        if at is None or not isinstance(parts, list) or at >= len(parts) or not isinstance(parts[at], dict):
+        if at is None or not isinstance(parts, list) or at >= len(parts) or not parts[at]:
             raise _error(f"missing content at index {js.text(number)}")
         return at
 
