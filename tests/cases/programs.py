@@ -116,9 +116,10 @@ class ToolCalls(Service):
             arguments: Any = {"city": "Paris"} if self._mode == "object" else ""
             function = {"name": name, "arguments": arguments}
             await call(number, {"id": f"call_{number}", "type": "function", "function": function})
-            for part in () if self._mode == "object" else ('{"ci', 'ty": ', '"Par', 'is"}'):
+            parts = () if self._mode == "object" else ('{"ci', 'ty": ', '"Par', 'is"}')
+            for part in parts[: max(chat.tokens - number * len(parts), 0)]:
                 await call(number, {"function": {"arguments": part}})
-        await writer.send(chat.delta({}, "tool_calls"))
+        await writer.send(chat.delta({}, "tool_calls" if chat.finish == "stop" else chat.finish))
         if chat.wants_usage:
             await writer.send(chat.chunk([], usage=chat.usage()))
         await writer.send(event("[DONE]"))
