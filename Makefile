@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records fuzz \
-	fuzz-mock sanitize dotnet lint typecheck format lock clean nginx
+	fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endp
 
 fuzz-mock: $(VENV)/.dev ## hostile traffic against the mock for 30 s
 	$(BIN)/python -m tests.bench.hostile
+
+real: $(VENV)/.dev ## check and load real frameworks and gateways, installed into build/real (A="express hono")
+	$(BIN)/python -m tests.real $(A)
 
 dotnet: $(VENV)/.dev ## build, run and check examples/dotnet (needs a .NET 10 SDK)
 	$(BIN)/python -m tools.dotnet_example

@@ -13,7 +13,7 @@ from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, 
 from streamgauge.conformance.wants import answer, success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.openai_chat import SENTINEL
-from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.dialects.payload import NotJson, decode
 
 ERROR_KEYS: Final = ("message", "type", "param", "code")
 
@@ -131,6 +131,8 @@ def error_shape(case: Case) -> Finding:
 
 def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
     error = value.get("error") if isinstance(value, dict) else None
+    if isinstance(value, NotJson):
+        return unmet(f"{seen.label}: the error is not JSON", seen.at(offset))
     if not isinstance(error, dict):
         return unmet(f"{seen.label}: the error has no error object: {printable(str(value), 80)}", seen.at(offset))
     missing = [key for key in ERROR_KEYS if key not in error]

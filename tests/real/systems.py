@@ -1,0 +1,93 @@
+"""The systems, and what is known to be wrong with each: looked at one by one, with the source of each at hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+PROGRAMS: Final = Path(__file__).resolve().parent / "programs"
+
+
+class System(NamedTuple):
+    """One endpoint of one program.
+
+    `command` may name {port}, {upstream}, {python} (the folder of the environment's programs) and {programs}.
+    `defects` are the MUSTs that it does not meet, and no other may be named. `serial` says that it serves one request
+    at a time.
+    """
+
+    name: str
+    needs: str  # an entry of PACKAGES
+    command: tuple[str, ...]
+    path: str
+    dialect: str
+    defects: frozenset[str]
+    serial: bool = False
+    environment: Mapping[str, str] = {}
+
+
+PACKAGES: Final = {
+    "fastapi": ("pip", "fastapi", "uvicorn", "httpx", "openai"),
+    "flask": ("pip", "flask", "gunicorn", "openai"),
+    "litellm": ("pip", "litellm[proxy]"),
+    "express": ("npm", "express", "compression"),
+    "hono": ("npm", "hono", "@hono/node-server", "openai"),
+    "ai": ("npm", "ai", "@ai-sdk/openai-compatible"),
+}
+
+_UVICORN: Final = ("{python}/uvicorn", "relays_fastapi:app", "--port", "{port}", "--log-level", "error")
+_GUNICORN: Final = ("{python}/gunicorn", "-b", "127.0.0.1:{port}", "--log-level", "error")
+CHAT: Final = "/v1/chat/completions"
+
+# A relay that builds its own chunks with an SDK forgets the same things.
+_OWN_CHUNKS: Final = frozenset(
+    {"openai-chat.error-shape", "openai-chat.stream-flag-honoured", "termination.truncation-distinguishable"}
+)
+
+_IN_A_THREAD: Final = frozenset({"errors.pre-stream-status", "cancel.upstream-aborted", "cancel.before-first-token"})
+
+SYSTEMS: Final = (
+    System("FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat", frozenset()),
+    System(
+        "FastAPI, a generator in a thread", "fastapi", _UVICORN, f"/sync{CHAT}", "openai-chat",
+        _OWN_CHUNKS | _IN_A_THREAD,
+    ),
+    System(
+        "FastAPI, a client that blocks the loop", "fastapi", _UVICORN, f"/blocking{CHAT}", "openai-chat",
+        _OWN_CHUNKS | {"errors.pre-stream-status", "cancel.upstream-aborted"},
+        serial=True,
+    ),
+    System(
+        "FastAPI, a task and a queue", "fastapi", _UVICORN, f"/queue{CHAT}", "openai-chat",
+        _OWN_CHUNKS | _IN_A_THREAD | {"errors.mid-stream-event"},
+    ),
+    System("FastAPI, the shape of LangGraph", "fastapi", _UVICORN, "/graph/runs/stream", "langgraph", frozenset()),
+    System(
+        "Flask under gunicorn, sync worker", "flask", (*_GUNICORN, "relay_flask:app"), CHAT, "openai-chat",
+        _OWN_CHUNKS | {"errors.pre-stream-status"},
+        serial=True,
+    ),
+    System(
+        "Flask under gunicorn, threads", "flask", (*_GUNICORN, "--threads", "16", "relay_flask:app"), CHAT,
+        "openai-chat",
+        _OWN_CHUNKS | {"errors.pre-stream-status"},
+    ),
+    System(
+        "Express", "express", ("node", "express.mjs"), CHAT, "openai-chat",
+        frozenset({"openai-chat.error-shape", "security.no-stack-trace"}),
+    ),
+    System(
+        "Express with compression", "express", ("node", "express.mjs"), f"/compressed{CHAT}", "openai-chat",
+        frozenset({"openai-chat.error-shape", "security.no-stack-trace", "flush.compression-flushes"}),
+    ),
+    System(
+        "Hono with OpenAI's SDK", "hono", ("node", "hono.mjs"), CHAT, "openai-chat",
+        _OWN_CHUNKS | {"http.bad-json-400", "errors.mid-stream-event"},
+    ),
+    System("Vercel AI SDK", "ai", ("node", "ai_sdk.mjs"), "/", "ai-sdk-ui", frozenset()),
+    System(
+        "LiteLLM", "litellm",
+        ("{python}/litellm", "--config", "litellm.yaml", "--port", "{port}", "--host", "127.0.0.1"),
+        CHAT, "openai-chat", frozenset(),
+        environment={"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
+    ),
+)  # fmt: skip
