@@ -17,7 +17,7 @@ from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
-from streamgauge.protocol.outcome import Ends
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND
 from streamgauge.wire import End, Head
@@ -117,6 +117,12 @@ class Observed:
         """What the head says wrongly about the end of the body, where the body could not be read because of it."""
         fault = self.transcript.capture.fault
         return None if fault is None or fault.readable else fault.what
+
+    @property
+    def is_down(self) -> bool:
+        """Nobody listened: the connection was refused. A busy endpoint lets a client wait instead."""
+        transcript = self.transcript
+        return transcript.outcome is Outcome.CONNECT_ERROR and transcript.capture.end is End.RESET
 
     @property
     def answered(self) -> bool:

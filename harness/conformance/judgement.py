@@ -121,7 +121,7 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
 
 def _excused(finding: Finding, seen: Observed | None) -> Finding:
     """An objection becomes inconclusive where this run's own requests kept the endpoint from answering."""
-    if finding.verdict is None and seen is not None and seen.crowded is not None:
+    if finding.verdict is None and seen is not None and seen.crowded is not None and not seen.is_down:
         return inconclusive(f"{seen.label}: {seen.crowded}", "a run with --only for this check, on an idle endpoint")
     return finding
 

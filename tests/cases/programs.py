@@ -344,3 +344,14 @@ class BlocksDecodedAlone(Relay):
         async for piece in pieces:
             for at in range(0, len(piece), self._size):
                 await writer.send(piece[at : at + self._size].decode("utf-8", "replace"))
+
+
+class Mortal(Service):
+    """FAULT. A request with a body that is no JSON ends the process: no connection is accepted after it."""
+
+    async def respond(self, request: Request, writer: Writer) -> None:
+        if request.raw and request.body is None:
+            self.server.close()
+            writer.keep_alive = False
+        else:
+            await super().respond(request, writer)

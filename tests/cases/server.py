@@ -204,7 +204,9 @@ class Service:
 
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 22))
+        self.server = server = self._loop.run_until_complete(
+            asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 22)
+        )
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()

@@ -111,7 +111,7 @@ def differences(system: System) -> Iterator[str]:
 
 
 def _differences_of_load(system: System, run: dict[str, Any], said: str) -> Iterator[str]:
-    outcomes = {name for name, count in run["summary"]["outcomes"].items() if count} - {"incomplete"}
+    outcomes = {name for name, count in run["summary"]["streams"].items() if count} - {"incomplete"}
     if outcomes != {"ok"}:
         yield f"the streams of a load are {outcomes}"
     if ("one at a time" in said) != system.serial:
@@ -120,8 +120,12 @@ def _differences_of_load(system: System, run: dict[str, Any], said: str) -> Iter
 
 def _document(file: Path, done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
     if not file.exists():
-        raise SystemExit(f"{' '.join(done.args)} wrote no {file.name}:\n{done.stdout}{done.stderr}")
+        raise NothingWritten(f"{' '.join(done.args)} wrote no {file.name}:\n{done.stdout}{done.stderr}")
     return dict(json.loads(file.read_text()))
+
+
+class NothingWritten(Exception):  # noqa: N818 - it is a difference, not an error of this script
+    """A command has ended without its file."""
 
 
 def main() -> int:
@@ -132,7 +136,10 @@ def main() -> int:
             print(f"skipped   {system.name}: {why_not}")
             continue
         began = time.monotonic()
-        found = list(differences(system))
+        try:
+            found = list(differences(system))
+        except (NothingWritten, subprocess.TimeoutExpired) as error:
+            found = str(error).splitlines()
         failed += bool(found)
         print(f"{'DIFFERENT' if found else 'as known '} {system.name} ({len(system.defects)} defects), "
               f"{time.monotonic() - began:.0f} s", flush=True)  # fmt: skip

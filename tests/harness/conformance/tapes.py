@@ -43,7 +43,7 @@ class Tape:
     dialect: str | None = None
     end: End = End.COMPLETE
     end_ms: float | None = None
-    sent_ms: float = 0
+    sent_ms: float | None = 0  # None: no connection
     head_ms: float = 1
     framing: Framing = Framing.CHUNKED
     fault: FramingFault | None = None
@@ -61,10 +61,11 @@ class Tape:
     upstream: Upstream | None = None
     steps: tuple[Release, ...] = ()
     credentials: frozenset[str] = frozenset()
+    crowded: str | None = None
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
-        sent_ns = START_NS + round(self.sent_ms * MS)
+        sent_ns = None if self.sent_ms is None else START_NS + round(self.sent_ms * MS)
         capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
         capture.trailing, capture.fault = self.trailing, self.fault
         if self.status is not None:
@@ -98,6 +99,7 @@ class Tape:
             size=self.size,
             steps=self.steps,
             credentials=self.credentials,
+            crowded=self.crowded,
         )
 
 

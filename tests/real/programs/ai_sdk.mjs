@@ -1,4 +1,7 @@
 // The Vercel AI SDK's stream for its useChat hook: UPSTREAM is the model's base URL.
+// Without this the program dies at the first error of its model: the SDK rejects promises that nobody waits for.
+process.on('unhandledRejection', () => {})
+
 import { createServer } from 'node:http'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { streamText } from 'ai'
@@ -6,10 +9,10 @@ import { streamText } from 'ai'
 const provider = createOpenAICompatible({ name: 'mock', baseURL: process.env.UPSTREAM, apiKey: 'none', includeUsage: true })
 
 createServer(async (req, res) => {
-  let text = ''
-  for await (const piece of req) text += piece
   let message
   try {
+    let text = ''
+    for await (const piece of req) text += piece
     message = JSON.parse(text).message
   } catch {
     return res.writeHead(400).end()
