@@ -27,7 +27,9 @@ class AiSdkUi(Dialect):
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002
         """The newest of the messages that `useChat` sends, each of which has parts."""
         messages = required(json_object(request), "messages", list)
-        return ChatRequest(non_blank(newest_text(messages, "messages", "parts"), "messages"))
+        # Version 4 of the SDK sent `content`, and its successors still take it.
+        text = newest_text(messages, "messages", "parts") or newest_text(messages, "messages")
+        return ChatRequest(non_blank(text, "messages"))
 
     def encoder(self, chat: ChatRequest, plan: Plan) -> Encoder:  # noqa: ARG002
         """The events of one message."""

@@ -37,7 +37,15 @@ def request_bytes(method: str, path: str, prompt: str, *, stream: bool) -> bytes
     if method == "POST":
         turns = [{"role": "user", "content": prompt}]
         parts = [{"role": "user", "parts": [{"text": prompt}]}]
-        fields = {"message": prompt, "prompt": prompt, "input": prompt, "messages": turns, "contents": parts}
+        fields: dict[str, object] = {
+            "message": prompt,
+            "prompt": prompt,
+            "input": prompt,
+            "messages": turns,
+            "contents": parts,
+        }
+        if path == "/runs/stream":  # LangGraph's input is an object, and that of OpenAI Responses is a text
+            fields |= {"assistant_id": "m", "input": {"messages": turns}}
         body = json.dumps(fields | {"model": "m", "max_tokens": 100, "stream": stream}).encode()
         head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*head, "", ""]).encode() + body
