@@ -37,7 +37,6 @@ _LINES_OF_OTHERS: Final = _TORN_TEXT | {
 # What must object as well, in some shape: a stream that is cut has no end either, a torn text is not the one sent.
 COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "array-payloads": frozenset({"gemini.finish-reason", "termination.explicit-end"}),
-    "bad-chunk-size": _NO_END,
     # Line breaks, U+2029 and VT are white space too.
     "blanks-dropped": _TORN_TEXT | {"text.unicode-line-separators-escaped"},
     "bom-mid": frozenset({"custom.event-names-stable"}),

@@ -20,7 +20,7 @@ from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND
-from streamgauge.wire import End, Head
+from streamgauge.wire import End, Framing, Head
 
 FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 """The fields of an event stream (WHATWG HTML 9.2.6)."""
@@ -114,9 +114,11 @@ class Observed:
 
     @property
     def broken_framing(self) -> str | None:
-        """What the head says wrongly about the end of the body, where the body could not be read because of it."""
-        fault = self.transcript.capture.fault
-        return None if fault is None or fault.readable else fault.what
+        """What is wrong with the head or a chunk over HTTP/1.1, where the body could not be read because of it."""
+        capture = self.transcript.capture
+        if capture.fault is not None and not capture.fault.readable:
+            return capture.fault.what
+        return capture.detail if capture.end is End.MALFORMED and capture.framing is Framing.CHUNKED else None
 
     @property
     def is_down(self) -> bool:

@@ -8,7 +8,7 @@ from streamgauge.units import SECOND
 
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
 PLACE: Final = "the place of the prompt: {{prompt}} in the URL or in --body FILE"
-FRAMING: Final = "a head that says in one way how the body ends (see http.unambiguous-framing)"
+FRAMING: Final = "an answer whose framing is valid (see http.unambiguous-framing and http.chunked-framing)"
 LARGER_BUDGET: Final = "a larger --max-tokens-spent"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 

@@ -97,6 +97,7 @@ def per_stream(
     applies: Applies = always,
     wants: Wants = wanted.event_stream,
     watches: bool = False,
+    judges_framing: bool = False,
     broken_by: BrokenBy | None = None,
 ) -> Callable[[PerStream], PerStream]:
     """Declare a check of single observations. Those that `wants` refuses, or that give None, count for nothing."""
@@ -116,6 +117,7 @@ def per_stream(
                 applies=applies,
                 findings=findings,
                 watches=watches,
+                judges_framing=judges_framing,
                 broken_by=broken_by,
             ),
         )

@@ -194,7 +194,7 @@ def observe(
     case.requests = client.exchanges - before
     happy = case.observed[0]
     case.method = happy.method
-    if not happy.streams:
+    if not happy.streams or happy.broken_framing:
         return case
     if watch is not None and happy.upstream is None:
         raise watch.nothing_seen()

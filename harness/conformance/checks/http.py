@@ -288,8 +288,6 @@ def accept_negotiation(case: Case) -> Finding:
     for seen in case.of(("accept", "gzip", "http10")):
         if seen.scenario == "http10" and seen.status in (426, 505):
             continue  # refused because of its HTTP version
-        if seen.scenario == "http10" and seen.transcript.capture.end is End.MALFORMED:
-            continue  # for http.http10-no-chunked
         if seen.head is None:
             found.append(inconclusive(f"{seen.label}: {seen.how_it_went()}", SEE))
         elif "json" in (seen.variant or ""):

@@ -4,13 +4,13 @@ from typing import Final
 
 from streamgauge.conformance.cases import Case, Observed, printable, visible
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
-from streamgauge.conformance.permissions import STREAM
+from streamgauge.conformance.permissions import FRAMING, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import NGINX_PROXY, guides, issue, rfc, source
-from streamgauge.conformance.wants import answer, stream
+from streamgauge.conformance.wants import answer, anything, stream
 from streamgauge.wire import End, Framing
 
 _HEAD_BYTES: Final = 4_096
@@ -42,14 +42,21 @@ _HEAD_BYTES: Final = 4_096
         lesser="The end of the body is marked by the transfer coding, and not only by the end of the connection.",
     ),
     scenarios=PLAIN,
-    wants=stream,
+    wants=anything,
     expected="chunked transfer coding, ended by a zero-size chunk",
+    judges_framing=True,
 )
 def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
     capture = seen.transcript.capture
     if capture.end in (End.CANCELLED, End.INTERRUPTED, None):
         return None
+    if capture.fault is not None and not capture.fault.readable:
+        return inconclusive(f"the body cannot be read: {capture.fault.what}", FRAMING)
+    if not seen.streams and not seen.broken_framing:
+        return None
     detail = capture.detail or ""
+    if seen.broken_framing:
+        return unmet(f"the chunks are broken: {detail}", seen.note(detail))
     if capture.end is not End.COMPLETE:
         return unmet(f"the body does not end: {detail or capture.end}", seen.note(detail or capture.end.value))
     if capture.trailing:
@@ -159,6 +166,7 @@ def no_content_length(seen: Observed, _case: Case) -> Finding:
     scenarios=("http10",),
     wants=answer,
     expected="no Transfer-Encoding, and a body that ends when the connection closes",
+    judges_framing=True,
 )
 def http10_no_chunked(seen: Observed, case: Case) -> Finding:
     if any(one.transcript.capture.fault for one in case.of(HAPPY)):
