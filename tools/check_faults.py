@@ -20,6 +20,7 @@ SHOWN_BY: Final = {
     ("crossed-streams", "limits.parallel-isolation"): _OPTINS,
     ("late-head", "flush.headers-early"): _OPTINS,
     ("leaks-slots", "cancel.slot-released"): _OPTINS,
+    ("no-retry-after", "headers.retry-after"): _OPTINS,
     ("overload-status", "limits.concurrency-429"): _OPTINS,
     ("overload-status", "limits.rate-429"): _OPTINS,
     ("resume-unscoped", "security.replay-scoped"): _OPTINS,
@@ -44,6 +45,7 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
         {"anthropic.event-order", "openai-chat.finish-reason", "openai-responses.item-lifecycle",
          "text.concat-equals-final"}
     ),
+    "crossed-streams": _TORN_TEXT,  # two streams of texts run at the same time
     "cut-mid-event": _NO_END,
     "double-headers": frozenset({"headers.content-type", "headers.x-accel-buffering"}),
     "double-space": _NO_END | {"custom.consistent-shape", "custom.event-names-stable"},

@@ -121,6 +121,14 @@ def test_limits_are_found_by_many_requests(check: str, config: dict[str, Any], e
     assert verdicts(CHAT, [check], LOAD, **config) == {check: expected}
 
 
+@pytest.mark.parametrize(("faults", "expected"), [((), "pass"), (("no-retry-after",), "warn")])
+def test_a_refusal_says_when_to_come_again(faults: tuple[str, ...], expected: str) -> None:
+    """A burst uses the quota up."""
+    found = results(CHAT, ["headers.retry-after", RATE], LOAD, key_rate=5, faults=faults)
+
+    assert found["headers.retry-after"].verdict == expected
+
+
 @pytest.mark.parametrize(
     ("check", "path", "faults", "expected"),
     [
