@@ -7,12 +7,16 @@ from typing import Final
 from tools import schema
 from tools.check_faults import FAULTS_PAGE, faults_page
 from tools.checks_page import PAGE, page
+from tools.clients_page import CLIENTS_PAGE, clients_page
+from tools.payloads_page import PAYLOADS_PAGE, payloads_page
 from tools.readme import README, readme
 
 GENERATED: Final[dict[Path, Callable[[], str]]] = {
     README: readme,
     PAGE: page,
     FAULTS_PAGE: faults_page,
+    CLIENTS_PAGE: clients_page,
+    PAYLOADS_PAGE: payloads_page,
     schema.PUBLISHED: schema.text,
 }
 

@@ -63,7 +63,7 @@ class Definition(NamedTuple):
 def _breaches(schema: Schema, value: Any, pointer: str) -> Iterator[Breach]:
     """Its recursion ends with the schema's, however deep the payload is."""
     if not _has_type(schema, value) or ("const" in schema and value != schema["const"]):
-        yield Breach(pointer, _shown(schema, value), _expected(schema))
+        yield Breach(pointer, _shown(schema, value), expected(schema))
         return
     if isinstance(value, dict):
         yield from _member_breaches(schema, value, pointer)
@@ -82,8 +82,8 @@ def _member_breaches(schema: Schema, value: dict[str, Any], pointer: str) -> Ite
     for keyword in ("required", DOCUMENTED):
         for key in schema.get(keyword, ()):
             if key not in value:
-                expected = _expected(properties.get(key, {}))
-                yield Breach(f"{pointer}/{key}", "missing", expected, documented=keyword == DOCUMENTED)
+                wanted = expected(properties.get(key, {}))
+                yield Breach(f"{pointer}/{key}", "missing", wanted, documented=keyword == DOCUMENTED)
     for key, member in properties.items():
         if key in value:
             yield from _breaches(member, value[key], f"{pointer}/{key}")
@@ -103,7 +103,8 @@ def _types(schema: Schema) -> list[str]:
     return [types] if isinstance(types, str) else types
 
 
-def _expected(schema: Schema) -> str:
+def expected(schema: Schema) -> str:
+    """The value that a schema expects, in words."""
     if "const" in schema:
         return _json(schema["const"])
     return " or ".join(_ARTICLES[name] for name in _types(schema)) or "a value"
