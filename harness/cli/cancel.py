@@ -10,7 +10,7 @@ from streamgauge.cli.console import err, out, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.diagnosis import cancel as door
-from streamgauge.diagnosis.cancellation import CancelRow
+from streamgauge.diagnosis.cancellation import FAIL, INCONCLUSIVE, CancelRow
 from streamgauge.errors import ExitCode
 from streamgauge.rundir import runs
 
@@ -35,7 +35,10 @@ def cancel(
 
       streamgauge cancel http://localhost:5000/api/chat --body ask.json --mock http://127.0.0.1:9000 --out runs/a
 
-    Exit codes: 0 every close reached the upstream, 1 one did not (or took over 10 s), 2 usage, 3 could not measure.
+    Each kind of close is repeated until its verdict is settled: three times, or five where the closes differ.
+
+    Exit codes: 0 every close reached the upstream, 1 one kind of close did not (or took over 10 s, before the first
+    token over 3 s), 2 usage, 3 could not measure, or one kind of close reached it only sometimes.
     """
     given = target.target(url)
     if given.mock is not None and out_dir is not None:
@@ -45,10 +48,18 @@ def cancel(
     print_rows(found.rows)
     if out_dir is not None:
         out.print(f"wrote {runs.keep(out_dir, runs.CANCELLATION, found)}")
-    if any(row.verdict == "fail" for row in found.rows):
-        raise typer.Exit(ExitCode.FAILED)
-    if all(row.verdict == "inconclusive" for row in found.rows):
-        raise typer.Exit(ExitCode.CANNOT_MEASURE)
+    if code := exit_code_of(found.rows):
+        raise typer.Exit(code)
+
+
+def exit_code_of(rows: list[CancelRow]) -> ExitCode:
+    """1 when a kind of close fails. 3 when none told anything, or when one reached the upstream only sometimes."""
+    if any(row.verdict == FAIL for row in rows):
+        return ExitCode.FAILED
+    undecided = [row for row in rows if row.verdict == INCONCLUSIVE]
+    if len(undecided) == len(rows) or any(row.missed for row in undecided):
+        return ExitCode.CANNOT_MEASURE
+    return ExitCode.OK
 
 
 def print_rows(rows: list[CancelRow]) -> None:
@@ -56,7 +67,7 @@ def print_rows(rows: list[CancelRow]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
     for column in ("phase", "close", "verdict"):
         table.add_column(column)
-    for column in ("propagation", "± clock", "tokens received", "wasted"):
+    for column in ("in time", "propagation", "± clock", "tokens received", "wasted"):
         table.add_column(column, justify="right")
     table.add_column("upstream saw")
     colours = {"pass": "green", "warn": "yellow", "fail": "red"}
@@ -66,6 +77,7 @@ def print_rows(rows: list[CancelRow]) -> None:
             row.phase,
             row.method,
             f"[{colour}]{row.verdict}[/{colour}]",
+            f"{row.closes - row.missed} of {row.closes}",
             "never" if row.propagation_ms is None else f"{row.propagation_ms:.2f} ms",
             "-" if row.clock_error_ms is None else f"{row.clock_error_ms:.2f} ms",
             str(row.tokens_received),

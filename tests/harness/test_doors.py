@@ -67,7 +67,8 @@ def test_cancel_gives_a_row_for_each_close(target: streamgauge.Target) -> None:
     doing: list[str] = []
     left = streamgauge.cancel(target, progress=doing.append)
     assert [row.verdict for row in left.rows] == ["pass"] * 4
-    assert len(doing) == 4
+    assert [row.closes for row in left.rows] == [3] * 4
+    assert len(doing) == 12
     assert ": 4 closes: 4 pass; " in repr(left)
     assert repr(left.rows[0]).startswith("<CancelRow pass: before the first token, FIN: noticed after ")
 

@@ -7,10 +7,10 @@ from streamgauge.conformance.finding import Finding, inconclusive, info, met, un
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.cancellation import LEAVE_AFTER_TOKENS
+from streamgauge.conformance.scenarios.cancellation import LEAVE_AFTER_TOKENS, close_of
 from streamgauge.conformance.sources import guides, rfc, source
 from streamgauge.conformance.wants import anything
-from streamgauge.diagnosis.cancellation import CancelRow, judge_cancellation
+from streamgauge.diagnosis.cancellation import FAIL, INCONCLUSIVE, CancelRow
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
@@ -42,34 +42,36 @@ def abort_variants(case: Case) -> Finding:
     runs = case.of(WAYS)
     if doubt := next((doubt for run in runs if (doubt := joined(run))), None):
         return doubt
-    rows = [_row(run) for run in runs]
-    aborted: dict[str, bool] = {}
-    for row in rows:
-        if row.verdict != "inconclusive":
-            aborted[row.method] = aborted.get(row.method, False) or row.seen
-    unnoticed = [way for way, noticed in aborted.items() if not noticed]
-    if len(aborted) < 2:
-        reason = next((row.note for row in rows if row.verdict == "inconclusive" and row.note), None)
-        return inconclusive(reason or "the client left in one way only", MOCK)
+    closes: dict[str, list[tuple[Observed, CancelRow]]] = {}
+    for run in runs:
+        row = close_of(run)
+        closes.setdefault(row.method, []).append((run, row))
+    noticed = {way: _noticed([row for _, row in of_way]) for way, of_way in closes.items()}
+    aborted = [way for way, seen in noticed.items() if seen]
+    unnoticed = [way for way, seen in noticed.items() if seen is False]
+    if len(aborted) + len(unnoticed) < 2:
+        undecided = [row.note for of_way in closes.values() for _, row in of_way if row.verdict == INCONCLUSIVE]
+        return inconclusive(next(filter(None, undecided), "the client left in one way only"), MOCK)
     if not unnoticed:
         return met(f"aborted by {' and by '.join(aborted)}")
-    early = [run for run in runs if run.scenario == "cancel-early"]
-    if len(unnoticed) < len(aborted) and not any(_row(run).seen for run in early):
+    if not aborted:
+        return unmet(f"neither {' nor '.join(unnoticed)} aborts the upstream call", runs[0].note(runs[0].how_it_went()))
+    if not any(close_of(run).seen for run in runs if run.scenario == "cancel-early"):
         return inconclusive(
             f"before the first token nothing is aborted, so {' and '.join(unnoticed)} could not be told apart",
             "cancel.before-first-token to pass",
         )
-    if len(unnoticed) == len(aborted):
-        return unmet(f"neither {' nor '.join(aborted)} aborts the upstream call", runs[0].note(runs[0].how_it_went()))
-    failed = next(run for run, row in zip(runs, rows, strict=True) if row.method in unnoticed and row.verdict == "fail")
+    failed = next(run for run, row in closes[unnoticed[0]] if row.verdict == FAIL)
     actual = f"{unnoticed[0]} does not abort the upstream call, but the other way does"
     return unmet(actual, failed.note(failed.how_it_went()))
 
 
-def _row(seen: Observed) -> CancelRow:
-    return judge_cancellation(
-        seen.transcript, seen.upstream, path=seen.label, phase=seen.scenario, method=seen.variant or "FIN"
-    )
+def _noticed(rows: list[CancelRow]) -> bool | None:
+    """Whether the upstream notices this way of leaving, in the one phase or the other; None where that is open."""
+    judged = [row for row in rows if row.verdict != INCONCLUSIVE]
+    if not judged:
+        return None
+    return any(row.seen for row in judged)
 
 
 def _clear_text(case: Case) -> str | None:

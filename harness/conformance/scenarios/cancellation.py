@@ -1,7 +1,7 @@
 """Clients that leave before the answer is complete."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
@@ -9,45 +9,71 @@ from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
-from streamgauge.diagnosis.cancel_matrix import upstream_of
+from streamgauge.diagnosis.cancel_matrix import leave, upstream_of
+from streamgauge.diagnosis.cancellation import (
+    EARLY,
+    ITL,
+    MID,
+    MOST_CLOSES,
+    TOKENS,
+    CancelRow,
+    Phase,
+    enough,
+    judge_cancellation,
+    overall,
+)
 from streamgauge.endpoint.client import OnToken
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.connection import Close
 
 LEAVE_AFTER_TOKENS: Final = 5
+CLOSES: Final = Cost(MOST_CLOSES, MOST_CLOSES)
 STORM: Final = 20  # clients
-LEAVE_EARLY_S: Final = 0.5
-CANCEL_WAIT_S: Final = 11.0
-EARLY_WAIT_S: Final = 4.0
 READ_ON_S: Final = 2.0
 HALF_CLOSED_S: Final = 8.0
 STALLED_TOKENS: Final = 1000  # 50 MB
 
 
-@scenario("cancel-mid", "the client leaves after 5 tokens", mock=True)
+PHASE_OF: Final[Mapping[str, Phase]] = {"cancel-mid": MID, "cancel-early": EARLY}
+
+
+@scenario("cancel-mid", "the client leaves after 5 tokens, several times", mock=True, cost=CLOSES)
 def cancel_mid(run: ScenarioRunner) -> Iterator[Observed]:
-    def enough(reader: StreamReader) -> Close | None:
-        return Close.FIN if reader.token_events >= LEAVE_AFTER_TOKENS else None
-
-    spec, stream_id = run.request({"tokens": 300, "itl": "30ms"})
-    transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S, on_token=enough)
-    yield run.observed(spec, stream_id, transcript, wait_s=_wait_s(transcript, CANCEL_WAIT_S))
+    yield from _closes(run, Close.FIN)
 
 
-@scenario("cancel-early", "the client leaves before the first token, by a reset", mock=True, cost=Cost(2, 2))
+@scenario(
+    "cancel-early",
+    "the client leaves before the first token, by a reset, several times",
+    mock=True,
+    cost=CLOSES._replace(requests=2 * MOST_CLOSES, answers=2 * MOST_CLOSES),
+)
 def cancel_early(run: ScenarioRunner) -> Iterator[Observed]:
     """Leaves by a reset. If the upstream misses it, leaves again by an orderly close, to see whether that differs."""
-    for how in (Close.RST_STREAM if run.target.http2 else Close.RST, Close.FIN):
-        spec, stream_id = run.request({"ttft": "8s", "tokens": 5})
-        leave = (LEAVE_EARLY_S, how)
-        transcript = run.client.run(spec, dialect=run.dialect, deadline_s=DEADLINE_S, leave_after=leave)
-        variant = how.value.upper()
-        wait_s = _wait_s(transcript, EARLY_WAIT_S)
-        seen = run.observed(spec, stream_id, transcript, variant=variant, wait_s=wait_s)
+    seen = list(_closes(run, Close.RST_STREAM if run.target.http2 else Close.RST))
+    yield from seen
+    if overall([close_of(one) for one in seen]).missed:
+        yield from _closes(run, Close.FIN)
+
+
+def _closes(run: ScenarioRunner, how: Close) -> Iterator[Observed]:
+    """As many closes of one kind as settle the verdict."""
+    phase, rows = PHASE_OF[run.scenario], list[CancelRow]()
+    while not enough(rows):
+        spec, stream_id = run.request({"tokens": TOKENS, "ttft": phase.ttft, "itl": ITL})
+        transcript = leave(run.client, spec, run.dialect, phase, how, keep=True)
+        variant = f"{how.value.upper()}, close {len(rows) + 1}"
+        seen = run.observed(spec, stream_id, transcript, variant=variant, wait_s=_wait_s(transcript, phase.wait_s))
+        rows.append(close_of(seen))
         yield seen
-        if seen.upstream is None or seen.upstream.disconnect_ns is not None:
-            return
+
+
+def close_of(seen: Observed) -> CancelRow:
+    """The verdict on one close."""
+    method = (seen.variant or "FIN").partition(",")[0]
+    phase = PHASE_OF[seen.scenario]
+    return judge_cancellation(seen.transcript, seen.upstream, path=seen.label, phase=phase, method=method)
 
 
 def _wait_s(transcript: Transcript, most_s: float) -> float:

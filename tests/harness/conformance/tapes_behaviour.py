@@ -148,7 +148,7 @@ def seen_after(ms: int) -> Upstream:
 TO_THE_END = ledger(end="complete", token_ns=[START_NS + n * SECOND for n in range(9)])
 for check, scenario, quick, slow in (
     ("cancel.upstream-aborted", "cancel-mid", 5, 11_000),
-    ("cancel.before-first-token", "cancel-early", 2_000, 3_500),
+    ("cancel.before-first-token", "cancel-early", 900, 3_500),
 ):
     add(check, "pass", left(scenario, seen_after(quick)))
     add(check, "fail", left(scenario, seen_after(slow)))
@@ -158,7 +158,12 @@ for check, scenario, quick, slow in (
     add(check, "inconclusive", left(scenario, ledger(end="complete", token_ns=[START_NS + 50 * MS])))
     add(check, "inconclusive", left(scenario, seen_after(5), end=End.COMPLETE))
     add(check, "inconclusive", Tape(body=TOKEN))
-add("cancel.upstream-aborted", "warn", left("cancel-mid", seen_after(2_000)))
+for check, scenario in (("cancel.upstream-aborted", "cancel-mid"), ("cancel.before-first-token", "cancel-early")):
+    add(check, "warn", left(scenario, seen_after(2_000)))
+    often = [left(scenario, seen_after(ms)) for ms in (5, 778, 900)]
+    add(check, "pass", *often)
+    add(check, "fail", *([left(scenario, TO_THE_END)] * 4), *often[:1])
+    add(check, "inconclusive", *([left(scenario, TO_THE_END)] * 2), *often)
 
 # flush
 

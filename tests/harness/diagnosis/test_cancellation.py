@@ -2,7 +2,17 @@
 
 import pytest
 
-from streamgauge.diagnosis.cancellation import LATE_NS, PROMPT_NS, CancelRow, Upstream, judge_cancellation
+from streamgauge.diagnosis.cancellation import (
+    EARLY,
+    MID,
+    PROMPT_NS,
+    CancelRow,
+    Phase,
+    Upstream,
+    enough,
+    judge_cancellation,
+    overall,
+)
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import MS, SECOND
 from streamgauge.wire import End
@@ -25,13 +35,13 @@ def upstream(
     return Upstream(requests, end, seen, "fin" if seen else None, times, tokens_after, 300_000)
 
 
-def row(upstream: Upstream | None, transcript: Transcript = LEFT, phase: str = "mid-stream") -> CancelRow:
+def row(upstream: Upstream | None, transcript: Transcript = LEFT, phase: Phase = MID) -> CancelRow:
     return judge_cancellation(transcript, upstream, path="via", phase=phase, method="FIN")
 
 
 @pytest.mark.parametrize(
     ("delay_ns", "verdict"),
-    [(0, "pass"), (PROMPT_NS, "pass"), (PROMPT_NS + 1, "warn"), (LATE_NS, "warn"), (LATE_NS + 1, "fail")],
+    [(0, "pass"), (PROMPT_NS, "pass"), (PROMPT_NS + 1, "warn"), (MID.late_ns, "warn"), (MID.late_ns + 1, "fail")],
 )
 def test_how_soon_the_upstream_saw_it_decides(delay_ns: int, verdict: str) -> None:
     assert row(upstream(delay_ns)).verdict == verdict
@@ -85,7 +95,57 @@ def test_the_delay_of_dotnet_is_named(delay_ns: int, named: bool) -> None:
 
 
 def test_a_hop_that_learns_it_with_the_first_token_is_named_in_that_phase_only() -> None:
-    early = row(upstream(3 * SECOND), phase="before the first token")
+    early = row(upstream(3 * SECOND), phase=EARLY)
     assert "at its next write" in (early.note or "")
     assert row(upstream(3 * SECOND)).note is None
-    assert row(upstream(PROMPT_NS), phase="before the first token").note is None
+    assert row(upstream(PROMPT_NS), phase=EARLY).note is None
+
+
+def closes(*delays_ms: int | None) -> list[CancelRow]:
+    """Closes that the upstream noticed so much later, or never."""
+    return [
+        row(upstream(None if ms is None else ms * MS, end=None if ms is None else "disconnected")) for ms in delays_ms
+    ]
+
+
+@pytest.mark.parametrize(
+    ("delays_ms", "verdict", "note"),
+    [
+        ((5, 40, 778), "pass", None),
+        ((5, 40, 900, 1_500, 30), "warn", None),
+        ((None, None, None), "fail", "never saw"),
+        ((5, None, None, None, None), "fail", "never saw"),
+        ((778, None, None, 5, 5), "inconclusive", "2 of 5 closes not noticed in time"),
+        ((5, 5, 5, 5, None), "inconclusive", "1 of 5 closes not noticed in time"),
+        ((5, 5, None, None, 11_000), "inconclusive", "3 of 5 closes not noticed in time"),
+        ((11_000, 12_000, 13_000), "fail", None),
+    ],
+)
+def test_several_closes_pass_when_all_do_and_fail_when_most_do(
+    delays_ms: tuple[int | None, ...], verdict: str, note: str | None
+) -> None:
+    rows = closes(*delays_ms)
+
+    assert enough(rows)
+    found = overall(rows)
+    assert (found.verdict, found.closes) == (verdict, len(rows))
+    assert (note or "") in (found.note or "")
+
+
+@pytest.mark.parametrize("delays_ms", [(5,), (5, 5), (5, None, 5), (5, None, None, 5)])
+def test_closes_that_differ_are_repeated_up_to_five_times(delays_ms: tuple[int | None, ...]) -> None:
+    assert not enough(closes(*delays_ms))
+    assert enough(closes(*delays_ms, *[5] * (5 - len(delays_ms))))
+
+
+def test_closes_that_told_nothing_do_not_count() -> None:
+    nothing = row(None)
+
+    assert overall([nothing, nothing, nothing]).verdict == "inconclusive"
+    assert (overall([*closes(5, 6), nothing]).verdict, overall([*closes(5, 6), nothing]).closes) == ("pass", 2)
+
+
+def test_of_several_closes_the_worst_is_shown() -> None:
+    found = overall(closes(5, 778, 40))
+
+    assert (found.propagation_ms, found.missed) == (778.0, 0)
