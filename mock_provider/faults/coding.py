@@ -7,6 +7,7 @@ from streamgauge.mock_provider.faults.base import Arg, Facts, Fault
 from streamgauge.mock_provider.stream import BEFORE_FIRST, Event, Head, Kind
 
 GZIP_WINDOW = 31  # zlib's number for the gzip format with the largest window
+BURST_EVENTS = 4
 BLOCK_BYTES = 4_096  # a memory page: the buffer of nginx and of most stdio libraries
 
 
@@ -46,6 +47,28 @@ def _blocks(source: Iterator[Event], arg: Arg, _facts: Facts) -> Iterator[Event]
             del held[:size]
     if held:
         yield Event(Kind.TOKEN, step, bytes(held), ends[-1][1] if ends else None)
+
+
+def _bursts(source: Iterator[Event], arg: Arg, _facts: Facts) -> Iterator[Event]:
+    size = arg.count or BURST_EVENTS
+    held: list[Event] = []
+    for event in source:
+        if event.token is None and held:
+            yield _joined(held)
+            held = []
+        if event.token is None:
+            yield event
+            continue
+        held.append(event)
+        if len(held) == size:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(events: list[Event]) -> Event:
+    return events[-1]._replace(data=b"".join(event.data for event in events))
 
 
 def _gzip_head(head: Head, _arg: Arg, facts: Facts) -> None:
@@ -104,6 +127,14 @@ FAULTS = (
         trips=("flush.lockstep", "flush.incremental", "flush.burstiness"),
         takes="bytes",
         body=_blocks,
+    ),
+    Fault(
+        name="bursts",
+        sentence=f"COUNT tokens' events (default {BURST_EVENTS}) come in one chunk, when the last of them is due",
+        level="timing",
+        trips=("flush.lockstep",),
+        takes="count",
+        body=_bursts,
     ),
     Fault(
         name="gzip-flush",

@@ -52,6 +52,11 @@ def _ids(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
             yield event._replace(data=add_line(b"id: %d" % event.token)(event.data))
 
 
+def _ids_first(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator[Event]:
+    for event in source:
+        yield event if event.token is None else event._replace(data=b"id: %d\n" % event.token + event.data)
+
+
 def _id_in_force(source: Iterator[Event], arg: Arg, facts: Facts) -> Iterator[Event]:
     """The first event sets an id; a client must not turn the comments that follow into events with that id."""
     for event in source:
@@ -190,6 +195,18 @@ FAULTS = (
         ),
         needs=SSE,
         events=_ids,
+    ),
+    Fault(
+        name="ids-first",
+        sentence="each token's event begins with the token's index as its id, but Last-Event-ID is ignored",
+        level="text",
+        trips=(
+            "resume.last-event-id-honoured",
+            "resume.no-regeneration",
+            "gemini.data-lines-only",
+        ),
+        needs=SSE,
+        events=_ids_first,
     ),
     Fault(
         name="retry",

@@ -24,6 +24,7 @@ OVERSIZED_BYTES = 65_536  # the usual limit of line readers
 _DATA_LINE = re.compile(rb"^data: (.*)\n", re.MULTILINE)
 CUT_CHARACTERS = 4  # the first ones of an event; a pause after each byte of a long text would take seconds
 APART_NS = 1_000_000
+MOST_PAUSES = 1_000  # of a stream: with smaller writes still, nearly every one ends within a character
 _CHARACTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 # The beginning of a character at the end of a write, before the line end of its chunk.
 _WITHIN_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})(?:\r\n)?\Z")
@@ -118,10 +119,12 @@ def _split_writes(source: Iterator[Event], _arg: Arg, _facts: Facts) -> Iterator
 
 def _apart(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
     """Pauses after each write that ends within a character, so that the next read does not take both."""
+    left = MOST_PAUSES
     for action in source:
         yield action
-        if isinstance(action, Write) and _WITHIN_CHARACTER.search(action.data):
+        if left and isinstance(action, Write) and _WITHIN_CHARACTER.search(action.data):
             yield Pause(APART_NS)
+            left -= 1
 
 
 def _so_far(source: Iterator[Item], _arg: Arg, _facts: Facts) -> Iterator[Item]:

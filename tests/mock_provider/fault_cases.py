@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from streamgauge.mock_provider.dialects.base import MESSAGE
 from streamgauge.mock_provider.faults.errors import ERROR_TEXT, LINES
 from streamgauge.mock_provider.faults.security import SECRET, STACK_TRACE
+from tests.mock_provider.mock_wire import parse
 from tests.mock_provider.vendor_wire import PROFILE_NAMES, Vendor
 
 TOKENS, HALF = 6, 3
@@ -216,6 +217,18 @@ def ids(clean: Clean) -> list[bytes]:
     return clean.tokens(lambda chunk: add_line(b"id: %d" % next(numbers))(chunk))
 
 
+def ids_first(clean: Clean) -> list[bytes]:
+    numbers = iter(range(TOKENS))
+    return clean.tokens(lambda chunk: b"id: %d\n" % next(numbers) + chunk)
+
+
+def bursts(clean: Clean) -> list[bytes]:
+    """Three tokens' chunks in each."""
+    start, end = clean.vendor.before, clean.vendor.before + TOKENS
+    grouped = [b"".join(clean.chunks[at : min(at + 3, end)]) for at in range(start, end, 3)]
+    return [*clean.chunks[:start], *grouped, *clean.chunks[end:]]
+
+
 def marked_ids(clean: Clean) -> list[bytes]:
     numbers = iter(range(TOKENS))
     return clean.tokens(lambda chunk: add_line(b"id: %d-e3b0c442" % next(numbers))(chunk))
@@ -399,6 +412,7 @@ CASES = [
     Case("heartbeat-after-id", after_id),
     Case("comments-anywhere", lambda c: c.each(noted)),
     Case("ids", ids),
+    Case("ids-first", ids_first),
     Case("resumable", marked_ids),
     Case("resume-gap", marked_ids),
     Case("resume-unscoped", marked_ids),
@@ -478,6 +492,7 @@ CASES = [
     Case("no-flush", lambda c: [b"".join(c.chunks)]),
     Case("one-behind", same),
     Case("block:100", blocks, as_is=True),
+    Case("bursts:3", bursts),
     Case("no-final-chunk", same, whole=False),
     Case(
         "truncated-chunk:2",
@@ -540,8 +555,17 @@ HEADS: dict[str, tuple[list[str], list[str]]] = {  # the fields that go, the lin
     "gzip-no-flush": ([], ["Content-Encoding: gzip", "Vary: Accept-Encoding"]),
 }
 
+
+def extended(raw: bytes) -> bytes:
+    """The same chunks, each with an extension."""
+    head, blank, _ = raw.partition(b"\r\n\r\n")
+    chunks = [b"%x;note=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in parse(raw, "fin").chunks]
+    return head + blank + b"".join(chunks) + b"0;note=1\r\n\r\n"
+
+
 # The bytes of the whole response from those of the clean one, and how they end.
 RAW: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "chunk-extensions": (extended, "fin"),
     "rst-at": (lambda raw: raw[:1], "rst"),
     "rst-at:40": (lambda raw: raw[:40], "rst"),
     "rst-at:500": (lambda raw: raw[:500], "rst"),

@@ -187,6 +187,7 @@ BODIES = [
     Case("comments-anywhere", each(noted)),
     Case("comments-anywhere", each(noted), dialect="event-text"),
     Case("ids", lambda c: [x[:-1] + b"id: %d\n\n" % (i - 1) if T0 <= i < FINISH else x for i, x in enumerate(c)]),
+    Case("ids-first", lambda c: [b"id: %d\n" % (i - 1) + x if T0 <= i < FINISH else x for i, x in enumerate(c)]),
     *(Case(name, marked_ids) for name in ("resumable", "resume-gap", "resume-unscoped")),
     Case("crossed-streams", lambda c: c),  # there is no other
     Case("retry", at(0, lambda c: b"retry: 3000\n" + c)),
@@ -300,6 +301,7 @@ BODIES = [
     Case("no-flush", lambda c: [b"".join(c)]),
     Case("one-behind", same),
     Case("block:100", blocks(100), dialect="event-json"),
+    Case("bursts:4", lambda c: [*c[:T0], b"".join(c[T0 : T0 + 4]), b"".join(c[T0 + 4 : FINISH]), *c[FINISH:]]),
     Case(
         "truncated-chunk:2",
         up_to(2),

@@ -15,7 +15,7 @@ from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from streamgauge.conformance.wants import answer, stream
-from streamgauge.diagnosis.lockstep import is_one_behind
+from streamgauge.diagnosis.lockstep import MEASURE_TOKENS, is_one_behind
 from streamgauge.diagnosis.patterns import content_coding
 from streamgauge.units import MS, SECOND, show_bytes, show_ms
 
@@ -140,9 +140,9 @@ def _by_lockstep(case: Case) -> Finding | None:
         return None
     if not any(step.timed_out for step in played.steps):
         return met(f"the answer is short, and in lockstep each of {len(played.steps)} tokens arrived before the next")
-    if not any(step.seen for step in played.steps):
+    if not any(step.seen for step in played.steps) and played.held_bytes is None:
         evidence = (played.note(_step_text(step)) for step in played.steps[:3])
-        return unmet("nothing arrived before the upstream had ended", *evidence)
+        return unmet(f"{MEASURE_TOKENS:,} tokens were released, and none arrived before the end", *evidence)
     return met("in lockstep tokens arrived before the upstream had ended")
 
 

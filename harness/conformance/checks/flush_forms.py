@@ -24,7 +24,10 @@ from streamgauge.conformance.sources import PARSING, guides
             guides("every event is flushed"),
         ),
         breaks="A gateway that looks for two LFs holds a CRLF stream until its end: users see the answer all at once.",
-        fix="End an event at an empty line, whether LF, CRLF or CR ends it, and pass it on at once.",
+        fix=(
+            "End an event at an empty line, whether LF, CRLF or CR ends it, and pass it on at once; turn the buffering "
+            "of proxies off, because a model server asks no proxy for that."
+        ),
         lesser="CR alone, a byte order mark, several data lines and comments within events, which are rare, pass.",
     ),
     scenarios=("forms",),

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Part, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 
@@ -40,6 +41,7 @@ MARKS: Final = tuple(f"--{kind}--" for kind in (*TEXTS, "end"))
 
 PARTS: Final = (
     Part("unicode", "tokens of several bytes a character"),
+    Part("characters", "raw UTF-8, each byte of a character in a chunk of its own"),
     Part("newlines", "tokens with line breaks"),
     Part("returns", "tokens with CR and CRLF"),
     Part("whitespace", "tokens that begin, end or consist of white space"),
@@ -50,9 +52,12 @@ PARTS: Final = (
 )
 
 
-@scenario("texts", "tokens that get lost or misread on the way", mock=True, parts=PARTS)
+@scenario("texts", "tokens that get lost or misread on the way", mock=True, cost=Cost(2, 2), parts=PARTS)
 def texts(run: ScenarioRunner) -> Iterator[Observed]:
-    """One stream of all texts, observed once for each of them. It also ends at a length limit, for `length`."""
+    """One stream of all texts, observed once for each of them, and one of raw UTF-8.
+
+    The first also ends at a length limit, for `length`.
+    """
     keys: Keys = {"text": "everything", "tokens": len(MARKS) + sum(map(len, TEXTS.values())), "seed": 0}
     whole = run.ask({**keys, "tokens_per_event": 1, "ttft": "1ms", "itl": "1ms", "finish": "length"})
     yield replace(whole, scenario="length")
@@ -60,15 +65,14 @@ def texts(run: ScenarioRunner) -> Iterator[Observed]:
     for (kind, pieces), marks in zip(TEXTS.items(), pairwise(MARKS), strict=True):
         yield replace(whole, scenario=kind, expected_text=sent_so_far(whole, pieces, first), marks=marks)
         first += len(pieces) + 1
+    yield _characters(run)
 
 
-@scenario("characters", "raw UTF-8, each byte of a character in a write of its own", mock=True)
-def characters(run: ScenarioRunner) -> Iterator[Observed]:
+def _characters(run: ScenarioRunner) -> Observed:
     """The mock otherwise escapes every character beyond ASCII, so that a relay could not tear one apart."""
     keys: Keys = {"text": "characters", "tokens": len(CHARACTERS), "seed": 0, "fault": "split-utf8-writes"}
     seen = run.ask({**keys, "tokens_per_event": 1, "ttft": "1ms", "itl": "1ms"})
-    seen.expected_text = sent_so_far(seen, CHARACTERS)
-    yield seen
+    return replace(seen, scenario="characters", expected_text=sent_so_far(seen, CHARACTERS))
 
 
 def sent_so_far(seen: Observed, pieces: Sequence[str], first: int = 0) -> str | None:
