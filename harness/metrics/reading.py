@@ -46,7 +46,7 @@ def _unknown_texts(transcript: Transcript) -> Iterator[str]:
         for pointer, text in _texts(decode(event.data), ()):
             if pointer[-1] in _NOT_TEXT or pointer[-1].endswith("_id"):
                 continue
-            if text in tokens[index]:
+            if text in tokens[index] or (transcript.dialect.so_far and tokens[index] and tokens[index] in text):
                 parents.add(pointer[:-1])
             else:
                 unknown[pointer].add(text)

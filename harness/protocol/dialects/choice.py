@@ -94,8 +94,9 @@ def _by_majority(payloads: list[Event], media: Media, head: Head | None) -> Choi
 
 def _most_voted(payloads: list[Event], dialect: Dialect) -> Choice:
     """The dialect with most votes. It is uncertain when at least half of the payloads have nothing that it knows."""
-    alike = [(event, why) for event in payloads if (why := dialect.sniff(event))]
-    reason = f"{len(alike):,} of {len(payloads):,} payloads look like it: {alike[0][1]}"
+    alike = Counter(why for event in payloads if (why := dialect.sniff(event)))
+    shown = alike.most_common(1)[0][0]
+    reason = f"{alike.total():,} of {len(payloads):,} payloads look like it, most of them as {shown}"
     strange = _strange(payloads, dialect)
     choice = Choice(dialect, reason)
     if len(strange) * 2 < len(payloads):

@@ -34,18 +34,19 @@ class LangGraph(Defaults):
         name = _name(event)
         if name == "end" or custom.done_of(event):
             return [Delta(Kind.DONE)]
-        if name not in (_CHUNKS, *_WHOLES):
-            return [Delta(Kind.META)]  # states, and `event: custom` with any JSON
+        if name not in (_CHUNKS, *_WHOLES, *_STATES):
+            return [Delta(Kind.META)]  # `event: custom` has any JSON
         payload = decode(event.data)
         if not isinstance(payload, (dict, list)):
             return unread(event.data)
-        message = payload[0] if isinstance(payload, list) and payload else payload
+        message = (
+            _newest_in(payload) if name in _STATES else payload[0] if isinstance(payload, list) and payload else payload
+        )
         if not isinstance(message, dict) or (message.get("type") or "ai") not in _MODEL:
             return [Delta(Kind.META)]  # messages of users and tools
         new = name == _CHUNKS and message.get("type") == "AIMessageChunk"
-        return [Delta(kind, text, None if new else SO_FAR) for kind, text in _texts(message)] + _ends(message) or [
-            Delta(Kind.META)
-        ]
+        deltas = [Delta(kind, text, None if new else SO_FAR) for kind, text in _texts(message)]
+        return deltas + _ends(message) or [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:
         name = _name(event)
@@ -68,6 +69,15 @@ class LangGraph(Defaults):
 def _name(event: Event) -> str:
     """The event's name without the namespace of a subgraph, as in `messages|agent:1234`."""
     return event.type.partition("|")[0]
+
+
+def _newest_in(state: Any) -> Any:
+    """The newest message of a state, or of a node's update of it; None without one."""
+    for value in [state, *(state.values() if isinstance(state, dict) else [])]:
+        messages = dig(value, "messages")
+        if isinstance(messages, list) and messages:
+            return messages[-1]
+    return None
 
 
 def _texts(message: dict[str, Any]) -> list[tuple[Kind, str]]:

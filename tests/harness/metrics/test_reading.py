@@ -61,5 +61,11 @@ def test_usage_of_grouped_tokens_or_of_as_many_tokens_is_not_told() -> None:
     assert caveats(*(chunk({"content": f"{word} "}) for word in WORDS), chunk({}, usage={"completion_tokens": 9})) == []
 
 
+def test_a_text_that_comes_again_with_each_event_is_known() -> None:
+    texts = [" ".join(WORDS[: count + 1]) for count in range(len(WORDS))]
+    events = [f'event: messages/partial\ndata: [{{"type":"ai","content":"{text}"}}]\n\n'.encode() for text in texts]
+    assert caveats(*events) == []
+
+
 def test_a_stream_of_an_uncertain_dialect_has_no_caveats() -> None:
     assert caveats(*(f'data: {{"out": {{"x": "{word}"}}}}\n\n'.encode() for word in WORDS)) == []

@@ -122,6 +122,19 @@ def test_langgraph_s_partial_messages_hold_all_text_so_far_and_only_the_new_part
     assert transcript.first(Kind.DONE) is not None
 
 
+def test_an_answer_that_comes_only_in_a_state_is_one_token_event_and_one_that_was_streamed_is_not_counted_again() -> (
+    None
+):
+    user, answer = {"type": "human", "content": "hi"}, {"type": "ai", "content": "Hello"}
+    states = (data({"messages": [user]}, "values"), data({"messages": [user, answer]}, "values"))
+    update = data({"agent": {"messages": [answer]}}, "updates")
+
+    assert [text for _, text in stream(METADATA, *states, update).tokens] == ["Hello"]
+    assert [text for _, text in stream(METADATA, states[0], chunk("Hel"), chunk("lo"), states[1], update).tokens] == [
+        "Hel", "lo",
+    ]  # fmt: skip
+
+
 def test_langgraph_s_reasoning_parts_tool_calls_and_subgraphs() -> None:
     transcript = stream(
         chunk("", additional_kwargs={"reasoning_content": "Hm"}),
