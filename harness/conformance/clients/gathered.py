@@ -21,9 +21,14 @@ def _text_loss(reading: ReferenceReading, messages: Sequence[Message]) -> tuple[
     if sorted(found) == sorted(expected):
         return None
     same = next((n for n, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]), len(found))
-    what = f"{len(found):,} of the {len(expected):,} characters of text" if found else "none of the text"
-    offset = _offset_of(reading, Kind.CONTENT, same)
-    return f"its caller gets {what}, without {printable(expected[same:], 60)!r}", offset
+    missing, instead = printable(expected[same:], 60), printable(found[same:], 60)
+    if not found:
+        told = f"its caller gets none of the text: {missing!r}"
+    elif instead:
+        told = f"its caller gets {instead!r} where the stream has {missing!r}"
+    else:
+        told = f"its caller gets {len(found):,} of the {len(expected):,} characters of text, without {missing!r}"
+    return told, _offset_of(reading, Kind.CONTENT, same)
 
 
 def _arguments_loss(reading: ReferenceReading, messages: Sequence[Message]) -> tuple[str, int | None] | None:
