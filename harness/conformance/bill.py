@@ -1,6 +1,7 @@
 """The bill of a run: which scenarios it will run, what they cost at most, and what it has spent."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
@@ -43,6 +44,7 @@ def bill(target: Target, selected: Sequence[Check], allowed: Allowed = NOTHING, 
     `paths` is 2 where the endpoint is also asked without its proxy.
     """
     mock = target.mock is not None
+    allowed = replace(allowed, promise=target.promise)
     asked_for = target.alternatives()
     prices = prices_of(asked_for[0], free=mock)
     names = {name for check in selected for name in check.scenarios} - {FIRST}
@@ -53,6 +55,8 @@ def bill(target: Target, selected: Sequence[Check], allowed: Allowed = NOTHING, 
         lines.append(priced("settle", "finding out how to ask", tries, prices, DEADLINE_S))
     for scenario in (SCENARIOS[FIRST], *pair_before(rest), *rest):
         cost = scenario.costs(allowed)
+        if not cost.requests:
+            continue
         cost = cost._replace(requests=paths * cost.requests, answers=paths * cost.answers)
         lines.append(priced(scenario.name, scenario.summary, cost, prices, DEADLINE_S))
     return lines

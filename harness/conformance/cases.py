@@ -15,6 +15,7 @@ from streamgauge.conformance.profile import PLAIN, Profile
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
+from streamgauge.endpoint.promise import NOTHING, Promise
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
@@ -269,6 +270,7 @@ class Case:
     endpoint_is_mock: bool = False
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
+    promise: Promise = NOTHING
     schema: PayloadSchema | None = None
     ends: Ends = Ends.AUTO
     out_of_time: bool = False

@@ -26,5 +26,6 @@ GROUPS: Final[Mapping[str, str]] = {
     "liveness": "whether a client can tell a silent stream from a dead one",
     "resume": "whether a stream can be taken up again",
     "limits": "what happens at the edges of size, time and number",
+    "promise": "whether the endpoint keeps what its target file promises",
     "security": "what must not leak or be let in",
 }

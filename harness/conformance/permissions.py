@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from streamgauge.endpoint.promise import NOTHING as NO_PROMISE
+from streamgauge.endpoint.promise import Promise
 from streamgauge.units import SECOND
 
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
@@ -48,13 +50,15 @@ class Allowed:
     """The caller's permissions: `long_ns` bounds a single wait, `streams` how many are open at once; None forbids.
     `big_prompts` lets a real model read prompts beyond any sensible limit.
 
-    `second_key` is the second user's credential; `repr` does not show it.
+    `second_key` is the second user's credential; `repr` does not show it. `promise` is the target's: it allows the
+    requests that test it.
     """
 
     long_ns: int | None = None
     streams: int | None = None
     big_prompts: bool = False
     second_key: str | None = field(default=None, repr=False)
+    promise: Promise = NO_PROMISE
 
     @property
     def opt_ins(self) -> frozenset[OptIn]:

@@ -7,6 +7,7 @@ directive. It tells the mock what the scenario needs, and its id joins the reque
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -168,10 +169,12 @@ def observe(
     offset = None if mock is None else mock.clock()
     watch = None if mock is None else UpstreamWatch.begin(mock)
     pace = pace or Pace()
+    allowed = replace(allowed, promise=target.promise)
     runner = ScenarioRunner(client, target, mock, offset, pace, allowed, target.reader())
     case = Case(
         position=Position.DIRECT if mock is None else Position.SANDWICH,
         allowed=allowed.opt_ins,
+        promise=target.promise,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
         credentials=frozenset(digest_of(value) for value in credentials(target) if value),

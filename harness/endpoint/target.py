@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from streamgauge.endpoint.promise import NOTHING, Promise
 from streamgauge.endpoint.prompt_places import (
     LIMIT_NAMES,
     PLACEHOLDER,
@@ -72,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     content_timeout: str | None = None
     end: str = Ends.AUTO.value
     stream: StreamTable | None = None
+    promise: Promise = NOTHING
 
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""

@@ -22,6 +22,7 @@ THEMES: Final = (
     "concurrent",
     "resuming",
     "cancellation",
+    "promise",
     "upstream_errors",
 )
 

@@ -64,6 +64,7 @@ NAMES = {
     ),
     "resume": "last-event-id-honoured no-regeneration",
     "limits": "input-size concurrency-429 rate-429 per-user-not-global max-output-honoured parallel-isolation",
+    "promise": "max-input context concurrent rate duration heartbeat retry-after request-id auth",
     "security": (
         "no-secret-leak no-raw-provider-error no-stack-trace sse-injection prompt-not-in-url "
         "cors-no-wildcard-credentials replay-scoped"
