@@ -27,7 +27,7 @@ from streamgauge.conformance.scenarios import SCENARIOS, own_load
 from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
 from streamgauge.conformance.scenarios.ordinary import HAPPY
-from streamgauge.conformance.scenarios.runner import Pace, ScenarioRunner, Waiting
+from streamgauge.conformance.scenarios.runner import ENDLESS_S, Pace, ScenarioRunner, Waiting
 from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ObserveScenario, Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.upstream_errors import upstream_errors
@@ -43,6 +43,7 @@ from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret
 from streamgauge.units import SECOND
 from streamgauge.version import __version__
+from streamgauge.wire import End
 
 REPLAYED: Final = (*HAPPY, "length", "mid-error")
 """The scenarios whose streams are replayed through clients: those that clients are meant to read."""
@@ -209,6 +210,10 @@ def observe(
     products = products_in([happy.transcript.capture.head])
     case.profile = profile or profiles.of_dialect(None if case.doubt else case.dialect, products)
     runner = runner._replace(dialect=case.dialect, happy=happy)
+    silence_s = None
+    if happy.transcript.capture.end is End.TIMEOUT:
+        silence_s = min(ENDLESS_S, client.patience.silence_s)
+        runner = runner._replace(deadline_s=ENDLESS_S)
 
     exchanges_made: list[int] = []
 
@@ -220,7 +225,7 @@ def observe(
         if reserved is None:
             return []
         observed: list[Observed] = []
-        with client.another() as own, suppress(OutOfTime):
+        with client.another(read_timeout_s=silence_s) as own, suppress(OutOfTime):
             observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
             exchanges_made.append(own.exchanges)
         spending.settle(reserved, observed)

@@ -116,6 +116,12 @@ RULES: Final = (
         Outcome.TRUNCATED,
         lambda facts: f"the content ended, but {_awaited(facts)}: {facts.transport_detail or facts.end}",
     ),
+    Rule(
+        "a status other than 200, then no end",
+        lambda facts: facts.gave_up and facts.status not in (None, 200),
+        Outcome.HTTP_ERROR,
+        lambda facts: f"HTTP {facts.status} {facts.reason}".rstrip() + ", and the body did not end",
+    ),
     # The harness ended the exchange, so it says little about the endpoint.
     Rule(
         "the run ended in the middle of a stall",

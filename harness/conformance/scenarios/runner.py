@@ -12,6 +12,7 @@ from streamgauge.conformance.permissions import Allowed
 from streamgauge.diagnosis import lockstep
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.endpoint.client import StreamClient
+from streamgauge.endpoint.content_limit import Patience
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target, directive, same_server
@@ -22,6 +23,8 @@ from streamgauge.transport.connection import Close
 from streamgauge.units import SECOND
 
 DEADLINE_S: Final = 120.0
+ENDLESS_S: Final = 10.0
+"""The limits of silence and length where the first stream did not end by itself: waiting longer again shows nothing."""
 PROBE_DEADLINE_S: Final = 15.0
 SLOW_START: Final = 4
 """A probe waits this many times as long as the first stream took to its first token, but at least PROBE_DEADLINE_S."""
@@ -56,7 +59,7 @@ class ScenarioRunner(NamedTuple):
     """Makes the requests of the scenario named `scenario`, and labels the observations with it.
 
     `mock` and `offset` are None where the upstream is not the mock. `dialect` None is detected from the answer.
-    `happy` is the first ordinary stream, once there is one.
+    `happy` is the first ordinary stream, once there is one. `deadline_s` limits an ordinary stream.
     """
 
     client: StreamClient
@@ -69,6 +72,7 @@ class ScenarioRunner(NamedTuple):
     scenario: str = ""
     waiting: Waiting = nullcontext
     happy: Observed | None = None
+    deadline_s: float = DEADLINE_S
 
     @property
     def asks_the_mock(self) -> bool:
@@ -105,10 +109,11 @@ class ScenarioRunner(NamedTuple):
         *,
         variant: str | None = None,
         headers: Mapping[str, str | None] | None = None,
+        patience: Patience | None = None,
     ) -> Observed:
-        """A stream, read to its end."""
+        """A stream, read to its end. `patience` replaces the client's own."""
         spec, stream_id = self.request(keys, headers=headers)
-        transcript = self.client.run(spec, dialect=self.dialect, deadline_s=DEADLINE_S)
+        transcript = self.client.run(spec, dialect=self.dialect, deadline_s=self.deadline_s, patience=patience)
         return self.observed(spec, stream_id, transcript, variant=variant)
 
     def probe(self, spec: RequestSpec, stream_id: str | None, *, variant: str | None = None) -> Observed:

@@ -23,6 +23,11 @@ EXAMPLES = (
         "the content ended, but neither the end marker ([DONE]) nor the end of the body came: 2.5 s",
     ),
     (
+        OPEN._replace(end=End.TIMEOUT, status=404, reason="Not Found"),
+        Outcome.HTTP_ERROR,
+        "HTTP 404 Not Found, and the body did not end",
+    ),
+    (
         OPEN._replace(end=End.INTERRUPTED, silent_ns=9 * SECOND, sent=False),
         Outcome.STALLED,
         "no content had come for 9.0 s when the run ended",
