@@ -20,7 +20,7 @@ from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.units import SECOND
+from streamgauge.units import SECOND, plural
 from streamgauge.wire import End, Framing, Head
 
 FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
@@ -213,7 +213,12 @@ class Observed:
         if self.head is None:
             return transcript.detail or transcript.outcome.value
         answer = f"HTTP {self.head.status}, Content-Type {printable(self.head.get('content-type') or 'absent', 80)}"
-        return f"{answer}, {transcript.outcome.value}" if self.status == 200 else answer
+        if self.status != 200:
+            return answer
+        if transcript.outcome is Outcome.CANCELLED:
+            after = plural(len(transcript.tokens), "token")
+            return f"{answer}, a stream that this run left after {after}"
+        return f"{answer}, {transcript.outcome.value}"
 
     def at(self, offset: int, note: str | None = None) -> Evidence:
         """Evidence that quotes the decoded body around `offset`."""

@@ -15,6 +15,7 @@ import httpx
 
 from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.content_limit import ContentLimit, Patience
+from streamgauge.endpoint.hints import hint_for
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, OutOfTime
@@ -350,13 +351,8 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
         )
         return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
     body = transcript.body or b"".join(data for _, data in transcript.capture.body)
-    excerpt = body[:200].decode("utf-8", "replace")
-    hint = f"the body begins: {excerpt!r}" if excerpt else "the body is empty"
-    if head.status in (401, 403):
-        hint += "; pass a credential with --api-key-env NAME or --header"
-    elif 300 <= head.status < 400 and (elsewhere := head.get("location")):
-        hint += f"; it redirects to {elsewhere[:500]!r}: is that the URL to measure?"
-    elif head.status in (400, 404, 405, 415, 422):
-        hint += "; is the path right? Change the request with --body FILE, --method or --dialect"
     reason = transcript.detail or transcript.outcome.value
-    return CannotMeasure(f"no stream came from {mask_url(transcript.capture.url)}: {reason}", hint)
+    return CannotMeasure(
+        f"no stream came from {mask_url(transcript.capture.url)}: {reason}",
+        hint_for(head, body, mask_url(transcript.capture.url)),
+    )

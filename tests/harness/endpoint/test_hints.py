@@ -1,0 +1,117 @@
+"""The hint names the option that the endpoint's own answer asks for."""
+
+import json
+from typing import Any
+
+import pytest
+
+from streamgauge.endpoint.hints import hint_for, message_of, nearest_paths
+from streamgauge.wire import Head
+
+CHAT = "http://host:8000/v1/chat/completions"
+
+
+def hint(status: int, value: Any, url: str = CHAT, *headers: tuple[str, str]) -> str:
+    body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
+    return hint_for(Head(status, "", "1.1", headers), body, url)
+
+
+def openai(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "named"),
+    [
+        (401, openai("Incorrect API key provided"), "--api-key-env"),
+        (403, "", "--api-key-env"),
+        (400, openai("No API key was given"), "--api-key-env"),
+        (401, {"detail": "Missing x-api-key header"}, "--header 'x-api-key: VALUE'"),
+        (404, openai("The model `gpt-4o` does not exist or you do not have access to it"), "--model NAME"),
+        (404, {"error": 'model "llama3.2" not found, try pulling it first'}, "--model NAME"),
+        (400, {"detail": "model is required"}, "--model NAME"),
+        (400, {"error": {"message": "unknown model: mock-1"}}, "--model NAME"),
+        (500, {"error": "Invalid model name passed in model=x"}, "--model NAME"),
+        (400, {"error": "missing required header: anthropic-version"}, "--header 'anthropic-version: VALUE'"),
+        (400, {"message": "The X-Tenant-Id header is required"}, "--header 'X-Tenant-Id: VALUE'"),
+        (400, {"error": "Missing required field 'question'"}, "'question'"),
+        (400, {"error": "'input' is required"}, "--body FILE"),
+        (422, {"detail": [{"loc": ["body", "question"], "msg": "Field required", "type": "missing"}]}, "'question'"),
+        (422, {"detail": [{"loc": ["header", "x-session"], "msg": "Field required"}]}, "--header 'x-session: VALUE'"),
+        (422, {"detail": [{"loc": ["query", "q"], "msg": "Field required"}]}, "parameter 'q' in the URL"),
+        (400, "bad request", "--body FILE"),
+        (415, "", "--header 'Content-Type"),
+        (429, openai("Rate limit reached"), "rate limit"),
+        (502, "<html>Bad Gateway</html>", "the endpoint itself failed"),
+    ],
+)
+def test_the_hint_names_the_option(status: int, body: Any, named: str) -> None:
+    assert named in hint(status, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "other"),
+    [
+        (401, openai("Incorrect API key provided"), "--body"),
+        (404, openai("The model `x` does not exist"), "path"),
+        (400, openai("No API key was given"), "--body"),
+        (400, {"error": "missing required header: anthropic-version"}, "--body"),
+        (422, {"detail": [{"loc": ["body", "question"], "msg": "Field required"}]}, "--dialect"),
+    ],
+)
+def test_the_hint_names_no_option_that_does_not_help(status: int, body: Any, other: str) -> None:
+    assert other not in hint(status, body)
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("http://host:8000", "http://host:8000/v1/chat/completions"),
+        ("http://host:8000/", "http://host:8000/api/chat"),
+        ("http://host:8000/v1", "http://host:8000/v1/chat/completions"),
+        ("http://host:8000/v1/", "http://host:8000/v1/messages"),
+        ("http://host:8000/openai/v1", "http://host:8000/openai/v1/chat/completions"),
+        ("http://host:8000/v1/chat", "http://host:8000/v1/chat/completions"),
+        ("http://host:8000/api", "http://host:8000/api/chat"),
+        ("http://host:8000/v1/chat/completion", "http://host:8000/v1/chat/completions"),
+    ],
+)
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_base_url_gets_the_path_that_was_meant(url: str, meant: str, status: int) -> None:
+    assert meant in nearest_paths(url)
+    assert meant in hint(status, {"detail": "Not Found"}, url)
+
+
+def test_a_base_url_that_greets_gets_a_path_too() -> None:
+    assert "http://host:8000/api/chat" in hint(200, "Ollama is running", "http://host:8000")
+    assert "is the path" not in hint(200, "hello", "http://host:8000/ask")
+
+
+def test_a_path_that_is_one_of_them_is_not_guessed_at() -> None:
+    assert nearest_paths(CHAT) == []
+    assert "is the path right?" in hint(404, {"detail": "Not Found"})
+
+
+def test_an_answer_to_the_wrong_method_names_the_right_one() -> None:
+    assert "it allows GET" in hint(405, "", "http://host/ask", ("Allow", "GET"))
+
+
+def test_a_redirect_is_quoted() -> None:
+    assert "/elsewhere" in hint(307, "", CHAT, ("Location", "/elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error":{"message":"no"}}', "no"),
+        (b'{"error":"no"}', "no"),
+        (b'{"detail":[{"msg":"a"},{"msg":"b"}]}', "a b"),
+        (b'{"title":"no","status":400}', "no"),
+        (b"no\nway", "no way"),
+        (b"<html>no</html>", ""),
+        (b"[" * 100_000, "[" * 100_000),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_the_message_of_an_error_is_found(body: bytes, message: str) -> None:
+    assert message_of(body) == message
