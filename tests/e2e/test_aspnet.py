@@ -31,6 +31,8 @@ CUT = "termination.truncation-distinguishable"
 # What the profile aspnet, which `Server: Kestrel` selects, makes a MUST.
 EMPTY = "errors.machine-readable"
 NO_DONE = "custom.explicit-done-event"
+# Every error of the model becomes 500 or 502, except S3's 429.
+ALL_5XX = {"errors.rate-limit-kept", "errors.caller-fault-kept"}
 PACE = Pace(tokens=16, ttft="5ms", itl="5ms")
 
 
@@ -66,19 +68,23 @@ def guides(mock: str) -> Iterator[str]:
         (
             "/s0/chat/stream",
             "event-text",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size", EMPTY, NO_DONE},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY, NO_DONE, *ALL_5XX},
         ),
         (
             "/s1/api/chat/stream",
             "token-done",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT, "limits.input-size", EMPTY},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY, *ALL_5XX},
         ),
         (
             "/s1/api/chat/stream?message=x",
             "json-string",
-            {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY},
+            {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY, NO_DONE, *ALL_5XX},
         ),
-        ("/s3/api/chat/stream?prompt=x", "token-done", {"errors.mid-stream-event", CUT}),
+        (
+            "/s3/api/chat/stream?prompt=x",
+            "token-done",
+            {"errors.mid-stream-event", CUT, NO_DONE, "errors.caller-fault-kept"},
+        ),
         ("/s4/api/chat/stream", "event-json", {"http.validation-before-stream", "errors.mid-stream-event", CUT, EMPTY}),
         (
             "/s2/relay",
@@ -113,7 +119,7 @@ def test_a_guides_endpoint_fails_what_it_was_measured_to_get_wrong(
     assert checks.dialect == dialect
     assert {one.id for one in checks.results if one.verdict is Verdict.FAIL} == fails
     warned = {one.id for one in checks.results if one.verdict is Verdict.WARN}
-    assert warned >= {"errors.retry-amplification", "errors.content-filter", "errors.context-length"}
+    assert warned >= {"errors.content-filter", "errors.context-length"}
     (retries,) = (one for one in checks.results if one.id == "errors.retry-amplification")
     assert "4 requests reached the upstream" in retries.actual  # the SDK's own, which every guide leaves as they are
     assert not [one.id for one in checks.results if one.verdict is Verdict.ERROR]
@@ -129,7 +135,7 @@ def test_ten_streams_at_once_are_the_limit_of_all_users_together(mock: str, guid
 
     verdicts = {one.id: one.verdict for one in checks.results}
     assert verdicts["limits.concurrency-429"] is Verdict.WARN
-    assert verdicts["limits.per-user-not-global"] is Verdict.FAIL
+    assert verdicts["limits.per-user-not-global"] is Verdict.WARN
     assert verdicts["limits.parallel-isolation"] is Verdict.PASS
 
 

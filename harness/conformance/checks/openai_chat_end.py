@@ -120,6 +120,8 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
 def error_shape(case: Case) -> Finding:
     found: list[Finding] = []
     for seen in case.observed:
+        if seen.scenario == "upstream-errors":
+            continue  # a proxy's own page, such as nginx's 502, is a figure of the matrix
         if seen.status is not None and seen.status >= 400 and seen.method == "POST":
             found.append(_judge_error(seen, decode(seen.transcript.body), 0))
         for index, delta in seen.transcript.deltas:
