@@ -323,7 +323,8 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
         for name in marked_headers():
             if name in via.finding.headers:
                 evidence.append(f"the answer's {name.title()} header: {via.finding.headers[name]}")
-        if "x-accel-buffering" not in via.finding.headers:
+        # With the mock, the upstream was asked to leave it out.
+        if position != "sandwich" and "x-accel-buffering" not in via.finding.headers:
             evidence.append("no X-Accel-Buffering header (a proxy may have removed it)")
     return DiagnosisFile(
         position=position,
@@ -358,7 +359,8 @@ def _answer(via: PathObservation, hop: str, buffered: bool) -> str:
     if shape.pattern is Pattern.UNKNOWN:
         return f"Not classified: {shape.evidence[0]}."
     if not buffered:
-        return "Pass-through: tokens arrive as they are written."
+        known = bool(via.finding.emitted_ms)
+        return f"Pass-through: tokens arrive {'as they are written' if known else 'one by one'}."
     size = f" ({shape.size_bytes:,} bytes)" if shape.size_bytes and shape.pattern is Pattern.BLOCK_BUFFERED else ""
     window = f" ({show_ms(shape.window_ns)})" if shape.window_ns and shape.pattern is Pattern.TIME_COALESCED else ""
     if not via.finding.emitted_ms:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.units import MS, show_ms
+from streamgauge.units import MS, plural, show_ms
 from streamgauge.wire import Head
 
 SCHEMA: Final = 1
@@ -189,7 +189,7 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
     if tokens < 2:
         return Shape(Pattern.UNKNOWN, None, None, len(groups), ["fewer than two tokens came"])
     emission = fast.emitted_ns
-    summary = f"{tokens} tokens arrived in {len(groups)} bursts"
+    summary = f"{tokens} tokens arrived in {plural(len(groups), 'burst')}"
     if len(groups) == 1:
         if emission is None and fast.arrived_ns[-1] < _INSTANT_NS:
             why = f"all {tokens} tokens arrived within {show_ms(fast.arrived_ns[-1])}: too soon to be held back"

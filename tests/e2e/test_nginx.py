@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from streamgauge.diagnosis.cancel_matrix import PHASES, leave, upstream_of
+from streamgauge.conformance import run
+from streamgauge.conformance.selection import select
+from streamgauge.diagnosis.cancel_matrix import ITL, PHASES, TOKENS, leave, upstream_of
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.mock_ledger import MockControl
-from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target import Target, directive
 from streamgauge.transport.connection import Close
 from tests.e2e.conftest import RECOMMENDED, USUAL
 
@@ -68,7 +70,9 @@ def test_wasted_tokens_are_those_the_ledger_dates_after_the_close(
     base = mock if hop == "direct" else nginx("proxy_buffering off; proxy_ignore_client_abort on;")
     stream_id = uuid4().hex[:12]
     with StreamClient() as client, MockControl(mock) as control:
-        transcript = leave(client, Target(url=base + CHAT), stream_id, PHASES[1], Close.FIN)
+        target = Target(url=base + CHAT)
+        spec = target.request(f"{target.prompt} {directive(id=stream_id, tokens=TOKENS, ttft='20ms', itl=ITL)}")
+        transcript = leave(client, spec, target.reader(), PHASES[1], Close.FIN)
         entries = control.entries(stream_id, wait_s=12)
 
     close_ns = transcript.capture.end_ns
@@ -84,3 +88,30 @@ def test_wasted_tokens_are_those_the_ledger_dates_after_the_close(
     )
     wasted = sum(at > close_ns for at in upstream.token_ns) + upstream.tokens_after
     assert wasted == dated_after + (entry.disconnect.tokens_after if entry.disconnect else 0)
+
+
+GZIP = "gzip on; gzip_min_length 0; gzip_proxied any; gzip_types *; proxy_http_version 1.1;"
+HELD = f"{GZIP} proxy_ignore_headers X-Accel-Buffering;"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (RECOMMENDED, {"flush.compression-flushes": "not-applicable", "flush.upstream-forms": "pass"}),
+        (f"{GZIP} proxy_buffering off;", {"flush.compression-flushes": "pass", "flush.upstream-forms": "pass"}),
+        (HELD, {"flush.compression-flushes": "fail"}),
+        (USUAL, {"flush.upstream-forms": "fail", "text.upstream-forms": "pass"}),
+    ],
+)
+def test_check_finds_the_nginx_that_holds_a_compressed_stream_or_any_without_the_upstream_s_header(
+    mock: str, nginx: Callable[[str], str], config: str, expected: dict[str, str]
+) -> None:
+    with StreamClient() as client, MockControl(mock) as control:
+        checks = run.check(client, Target(url=nginx(config) + CHAT), select(tuple(expected)), mock=control)
+
+    assert {result.id: result.verdict.value for result in checks.results} == expected
+    actual = {result.id: result.actual for result in checks.results}
+    if config == USUAL:
+        assert "no X-Accel-Buffering" in actual["flush.upstream-forms"]
+    if config == HELD:
+        assert "under gzip: lockstep passes without it" in actual["flush.compression-flushes"]
