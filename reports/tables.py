@@ -123,8 +123,7 @@ def floor(run: Run) -> Table | None:
     found = run.manifest.calibration if run.manifest else None
     if found is None or run.summary is None or run.manifest is None:
         return None
-    users = run.manifest.settings.get("users")
-    why = beyond(found, run.summary, users if isinstance(users, int) else None)
+    why = beyond(found, run.summary, run.manifest.most_open)
     rows = [
         *calibration_lines(found),
         ("its verdict", found.validity.verdict),

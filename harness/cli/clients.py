@@ -1,6 +1,7 @@
 """`streamgauge clients`: which popular clients can read this stream, and at which byte do the others fail?"""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +18,9 @@ from streamgauge.conformance.matrix import ASIDE, Matrix
 from streamgauge.conformance.run import credentials
 from streamgauge.conformance.wirelog import hiding
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.upstream import rehearse
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
 from streamgauge.files import must_be_writable, replace_file
 from streamgauge.protocol.dialects.base import Media
@@ -74,8 +77,11 @@ def clients(
 
 
 def _of_url(target: Target) -> Matrix:
-    with StreamClient.to(target, total_s=DEADLINE_S) as client:
+    with ExitStack() as stack:
+        client = stack.enter_context(StreamClient.to(target, total_s=DEADLINE_S))
         settled = settle(client, target)
+        if target.mock is not None:
+            rehearse(client, settled, stack.enter_context(MockControl.of(target)))
         spec = settled.request()
         transcript = client.run(spec, dialect=settled.reader(), deadline_s=DEADLINE_S)
     stream = stream_of(transcript)

@@ -73,4 +73,4 @@ def print_result(result: LoadResult) -> None:
     if run.truth is not None:
         print_truth(run.truth)
     if run.calibration is not None:
-        print_floor(run.calibration, result.summary, run.settings.get("users"))
+        print_floor(run.calibration, result.summary, run.most_open)

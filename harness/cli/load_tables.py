@@ -205,10 +205,10 @@ def print_truth(truth: Comparison) -> None:
     out.print(facts([(label, line)]))
 
 
-def print_floor(floor: Calibration, summary: Summary, users: int | None) -> None:
+def print_floor(floor: Calibration, summary: Summary, most_open: int | None) -> None:
     """The client's error floor, and whether it covers this run."""
     out.print()
     out.print("[bold]error floor of this client[/bold]")
     out.print(facts([(name, safe(value)) for name, value in calibration_lines(floor)]))
-    if why := beyond(floor, summary, users):
+    if why := beyond(floor, summary, most_open):
         out.print(f"The floor does not cover this run: {why}.")

@@ -102,8 +102,7 @@ def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float 
     A failing endpoint is an outcome, not an exception. Raises UsageError on a target that cannot be used, and
     CannotMeasure when nothing listens there, or when the stream does not come from `Target.mock`.
     """
-    given = as_target(target)
-    stream = read_stream(given, prompt, deadline_s) if given.mock is None else _from_mock(given, prompt, deadline_s)
+    stream = read_stream(as_target(target), prompt, deadline_s)
     if stream.transcript.outcome is Outcome.CONNECT_ERROR:
         raise unreachable(stream.transcript)
     return stream
@@ -133,8 +132,11 @@ def _compare_with_write(stream: Stream, entries: list[LedgerEntry]) -> None:
 def read_stream(target: Target, prompt: str | None, deadline_s: float) -> Stream:
     """One stream of a target that is complete. Without a connection its outcome is `connect_error`.
 
-    Raises CannotMeasure when the target is not settled (so requests must be tried first) and nothing listens there.
+    Raises CannotMeasure when the target is not settled (so requests must be tried first) and nothing listens there, and
+    when the stream does not come from the target's mock.
     """
+    if target.mock is not None:
+        return _from_mock(target, prompt, deadline_s)
     with StreamClient.to(target, total_s=deadline_s) as client:
         settled = settle(client, target)
         return Stream(client.run(settled.request(prompt), dialect=settled.reader(), deadline_s=deadline_s))

@@ -67,4 +67,6 @@ class LoadResult:
 
 
 def _spread(values: Distribution | None) -> str:
-    return "-" if values is None else f"p50 {values.p50:.1f} ms p95 {values.p95:.1f} ms"
+    if values is None:
+        return "-"
+    return f"p50 {values.sign('p50')}{values.p50:.1f} ms p95 {values.sign('p95')}{values.p95:.1f} ms"

@@ -220,6 +220,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     if raised := task_errors(plan.directory / LOG):
         run.caveats.append(raised)
     run.ended = _now()
+    run.most_open = totals.intervals.most_open
     run.one_at_a_time = totals.intervals.one_at_a_time(run.alone.ttft_ns if run.alone else None)
     run.open_loop = _open_loop(plan, totals, ended)
     if run.open_loop is not None and run.open_loop.caveat:

@@ -89,10 +89,13 @@ def calibration_lines(floor: Calibration) -> list[tuple[str, str]]:
     return lines
 
 
-def beyond(floor: Calibration, summary: Summary, users: int | None) -> str | None:
-    """Why a floor does not cover a run, or None when it does. It covers loads up to the load it was measured at."""
-    if users is not None and users > floor.users:
-        return f"it was measured at {floor.users:,} users, this run had {users:,}"
+def beyond(floor: Calibration, summary: Summary, most_open: int | None) -> str | None:
+    """Why a floor does not cover a run, or None when it does. It covers loads up to the load it was measured at.
+
+    `most_open` is the largest number of streams that the run had open at once.
+    """
+    if most_open is not None and most_open > floor.users:
+        return f"it was measured at {floor.users:,} users, this run had {most_open:,} streams open at once"
     calibrated, rate = floor.tokens_per_s or 0.0, summary.output_tokens_per_s or 0.0
     if rate > 1.1 * calibrated:
         return f"it was measured at {calibrated:,.0f} tokens/s, this run had {rate:,.0f}"

@@ -18,9 +18,9 @@ def _tpot_with_first(stream: StreamFacts) -> float | None:
 
 
 def _waited_for_second(stream: StreamFacts) -> int | None:
-    if stream.cut_ns is None or stream.ttft_ns is None or stream.gaps_ns:
+    if stream.cut_ns is None or len(stream.token_ns) != 1:
         return None
-    return stream.cut_ns - stream.ttft_ns
+    return stream.cut_ns - stream.token_ns[0]
 
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -72,14 +72,15 @@ METRICS: Final[tuple[Metric, ...]] = (
         name="ttst",
         definition="second token event − first",
         absent="fewer than 2 token events",
-        value=lambda stream: stream.gaps_ns[0] if stream.gaps_ns else None,
+        value=lambda stream: stream.token_ns[1] - stream.token_ns[0] if len(stream.token_ns) > 1 else None,
         cut=_waited_for_second,
         of_gaps=True,
         objective=True,
     ),
     Pooled(
         name="itl",
-        definition="gaps between successive token events, pooled over streams; 0 inside one read, counted as coalesced",
+        definition="gaps between successive token events, pooled over streams; 0 inside one read, counted as "
+        "coalesced; a stall that was cut counts with the time that it had lasted",
         absent="fewer than 2 token events",
         values=lambda stream: stream.gaps_ns,
         of_gaps=True,

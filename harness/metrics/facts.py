@@ -42,9 +42,12 @@ class StreamFacts:
         self.token_ns = tokens = record.token_ns
         self.ttft_ns = tokens[0] if tokens else None
         self.gaps_ns = gaps = gaps_of(tokens)
-        self.stalls_ns = stalls_of(gaps, last_silence_ns(record))
+        silent_ns = last_silence_ns(record)
+        self.stalls_ns = stalls_of(gaps, silent_ns)
         self.end_ns = None if record.outcome in _NO_END else record.end_ns
         self.cut_ns = record.closed_ns if record.outcome in _WAITING else None
+        if self.cut_ns is not None and silent_ns is not None and silent_ns in self.stalls_ns:
+            self.gaps_ns = [*gaps, silent_ns]  # the next gap is at least so long
         self.delay_ns = schedule_delay_ns(record)
         waits = arrival_waits_ns(record)
         self.itl_bounds_ns = itl_bounds_ns(record, waits)
@@ -138,10 +141,16 @@ def stalls_of(gaps: list[int], last: int | None = None) -> list[int]:
 def last_silence_ns(record: StreamRecord) -> int | None:
     """From the last token to the end of a stream whose content had not ended; None for any other stream.
 
-    No token came behind it, so it is not a gap: without this, a stream that stalls for ever would have no stall.
+    No token came behind it, so it is not a gap: without this, a stream that stalls for ever would have no stall. A
+    stream that was cut after a single token may be a slow one: its pace is not known.
     """
     ended = record.outcome in _CONTENT_ENDED or record.finish_reason is not None
-    if ended or not record.token_reads or record.closed_ns is None:
+    if (
+        ended
+        or (record.outcome in CUT and len(record.token_reads) < 2)
+        or not record.token_reads
+        or record.closed_ns is None
+    ):
         return None
     return record.closed_ns - record.reads.at_ns[record.token_reads[-1]]
 

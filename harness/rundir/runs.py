@@ -79,6 +79,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     summary: Summary | None = None
     truth: Comparison | None = None
     open_loop: OpenLoop | None = None
+    most_open: int | None = None
     alone: Alone | None = None
     one_at_a_time: OneAtATime | None = None
     abandonment: Abandonment | None = None

@@ -50,14 +50,16 @@ def draw(run: Run) -> list[Drawing]:
         axes.set_xlabel("time to first token, ms" + (" (log scale)" if wide else ""))
         axes.set_ylabel("share of streams")
 
+    cut = f" {plural(dist.cut, 'stream')} without a token when cut not drawn." if dist.cut else ""
     thinned = f" Drawn from every {streams.stride}th stream." if streams.stride > 1 else ""
     return [
         Drawing(
             "ttft-cdf",
             "Time to first token",
-            f"Share of {plural(dist.count, 'stream')} with a first token by then.{thinned}",
-            f"Cumulative distribution of time to first token: p50 {ms(dist.p50)}, p95 {ms(dist.p95)}, "
-            f"p99 {ms(dist.p99)}, slowest {ms(dist.max)}.",
+            f"Share of {plural(dist.count, 'stream')} with a first token by then.{cut}{thinned}",
+            f"Cumulative distribution of time to first token: p50 {dist.sign('p50')}{ms(dist.p50)}, "
+            f"p95 {dist.sign('p95')}{ms(dist.p95)}, p99 {dist.sign('p99')}{ms(dist.p99)}, "
+            f"slowest {dist.sign('max')}{ms(dist.max)}.",
             svg("ttft-cdf", HALF, 300, paint),
             HALF,
         )

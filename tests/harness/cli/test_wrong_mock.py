@@ -60,7 +60,7 @@ def words(command: str, url: str, mock: str, out: Path) -> list[str]:
     return [command, *where, "--mock", mock, *kept, *only]
 
 
-COMMANDS = ["check", "load", "cancel", "diagnose", "probe"]
+COMMANDS = ["check", "load", "cancel", "diagnose", "probe", "clients"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -49,7 +49,7 @@ def test_the_floor_is_the_reported_value_minus_the_true_value() -> None:
     [
         (50, 1000, None),
         (None, 1100, None),
-        (51, 1000, "it was measured at 50 users, this run had 51"),
+        (51, 1000, "it was measured at 50 users, this run had 51 streams open at once"),
         (50, 1101, "it was measured at 1,000 tokens/s, this run had 1,101"),
     ],
 )

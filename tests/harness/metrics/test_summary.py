@@ -360,3 +360,31 @@ def test_streams_that_may_be_read_wrongly_decide_nothing_about_tokens() -> None:
         (SloVerdict.UNDECIDED, "the stream looked like raw-text")
     }
     assert first_byte.verdict is SloVerdict.MISSED, "the first byte is the same in every dialect"
+
+
+@pytest.mark.parametrize(
+    ("record", "stalls", "longest_ms"),
+    [
+        (made(100, 120, 140, outcome=Outcome.INCOMPLETE, closed_ms=4_140), 1, 4_000),
+        (made(100, 120, 140, outcome=Outcome.INCOMPLETE, closed_ms=600), 0, 20),
+        (made(100, outcome=Outcome.STALLED, closed_ms=6_100), 1, 6_000),
+        (made(100, outcome=Outcome.INCOMPLETE, closed_ms=2_100), 0, None),  # perhaps its tokens are so far apart
+        (made(100, 1_100, 2_100, outcome=Outcome.CANCELLED, closed_ms=4_100), 0, 1_000),
+    ],
+)
+def test_a_stall_that_no_token_ended_counts(record: StreamRecord, stalls: int, longest_ms: float | None) -> None:
+    totals = Totals([parse_slo("itl max < 1500ms")])
+    totals.add(record)
+    summary = totals.summary()
+    assert summary.stalls == stalls
+    assert (summary.itl_ms.max if summary.itl_ms else None) == longest_ms
+    assert summary.ttst_ms is None or summary.ttst_ms.max <= 6_000
+    verdict = SloVerdict.UNDECIDED if longest_ms is None else SloVerdict.MISSED if stalls else SloVerdict.MET
+    assert summary.slo_results[0].verdict is verdict
+
+
+def test_a_stream_that_had_finished_does_not_stall() -> None:
+    totals = Totals()
+    record = made(100, 120, 140, outcome=Outcome.INCOMPLETE, closed_ms=4_140)
+    totals.add(msgspec.structs.replace(record, finish_reason="stop"))
+    assert totals.summary().stalls == 0
