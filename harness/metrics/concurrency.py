@@ -18,12 +18,13 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, ns_to_ms, show_ms
 
 LEAST_STREAMS: Final = 5  # fewer waiting streams could be in a row by chance
-LEAST_SERVICE_NS: Final = 20 * MS  # shorter streams do not overlap anywhere, whatever the server does
 SAME_TIME_NS: Final = 5 * MS  # overlap that two clocks or two reads can make
 OVERLAPPING: Final = 0.05  # share of the streams behind others that may overlap nevertheless
-OWN_TIME: Final = 0.5  # least part of its TTFT alone that a stream needs once the stream in front has ended
-IN_ORDER: Final = 0.8  # share of the streams behind others of which this must be true
+EXPECTED_OVERLAPS: Final = 5  # so many would overlap by chance if the server served more than one
+LEAST_SPAN: Final = 0.25  # least part of its service in which a stream has tokens: bursts hardly overlap anywhere
+OWN_TIME: Final = 0.7  # least part of the fastest TTFT that a stream needs when those in front are served
 BUSY: Final = 0.6  # least share of the time in which the server must have been serving: else it waited for something
+OWN_TIMES: Final = 3  # a stream in service needs at most so many times the TTFT alone; the rest was spent otherwise
 GROWTH: Final = 1.5  # a TTFT behind others at least this many times the TTFT alone
 
 
@@ -56,40 +57,45 @@ class OneAtATime(msgspec.Struct, frozen=True, kw_only=True):
     """The finding that an endpoint serves one stream at a time.
 
     `behind` streams came while another was served or waited; `overlapping` of them had tokens before that one's last.
-    `in_front` is the mean number of streams in front of such a stream, the TTFT is its median.
+    `in_front` is the mean number of streams in front of such a stream, `ttft_ms` its median TTFT. `alone_ttft_ms` is
+    the TTFT of the stream before the load; absent where that one was no faster, because it met a cold server.
     """
 
     behind: int
     overlapping: int
     in_front: float
-    alone_ttft_ms: float
+    alone_ttft_ms: float | None
+    fastest_ttft_ms: float
     ttft_ms: float
 
     @property
     def says(self) -> str:
         """The finding in a sentence."""
+        fastest = self.fastest_ttft_ms if self.alone_ttft_ms is None else self.alone_ttft_ms
+        when = "at best" if self.alone_ttft_ms is None else "alone"
         return (
             f"the endpoint serves one stream at a time: of {self.behind:,} streams that came behind others, "
             f"{self.overlapping:,} had a token before the last token of the stream in front. A first token took "
-            f"{show_ms(round(self.alone_ttft_ms * MS))} alone and {show_ms(round(self.ttft_ms * MS))} (p50) behind "
+            f"{show_ms(round(fastest * MS))} {when} and {show_ms(round(self.ttft_ms * MS))} (p50) behind "
             f"{self.in_front:.1f} others"
         )
 
 
 def one_at_a_time(intervals: Iterable[Interval], alone_ttft_ns: float | None = None) -> OneAtATime | None:
-    """The finding, or None where streams overlap, where there were too few, or where something else held them up.
+    """The finding; None where streams overlap, where there is too little to tell, or where something else delayed them.
 
-    `alone_ttft_ns` is the TTFT of one stream before the load. The fastest stream of the load can only lower it: the
-    first request to a cold server is slow.
+    Two streams served side by side in exact alternation need not overlap either. But then less than half of a TTFT lies
+    between the last token of one and the first of the next: a server that takes one at a time needs a whole TTFT there.
+
+    `alone_ttft_ns` is the TTFT of one stream before the load. The first request to a cold server is slow: if it was no
+    faster than streams behind others, the fastest stream of the load takes its place.
     """
     served = sorted(intervals, key=lambda one: (one.first_ns, one.last_ns))
     if len(served) < LEAST_STREAMS:
         return None
-    alone_ns = min(one.first_ns - one.start_ns for one in served)
-    alone_ns = alone_ns if alone_ttft_ns is None else min(alone_ns, alone_ttft_ns)
     ends = [served[0].last_ns]  # when the streams so far were all served
     waited: list[float] = []
-    own_ns: list[float] = []
+    own_ns: list[float] = []  # from there to the first token
     in_front: list[int] = []
     for one in served[1:]:
         if one.start_ns < ends[-1]:
@@ -97,14 +103,21 @@ def one_at_a_time(intervals: Iterable[Interval], alone_ttft_ns: float | None = N
             own_ns.append(one.first_ns - ends[-1])
             in_front.append(len(ends) - bisect_right(ends, one.start_ns))
         ends.append(max(ends[-1], one.last_ns))
+    if len(waited) < LEAST_STREAMS:
+        return None
+    fastest_ns = min(one.first_ns - one.start_ns for one in served)
+    is_cold = alone_ttft_ns is None or median(waited) < GROWTH * alone_ttft_ns
+    alone_ns = fastest_ns if is_cold or alone_ttft_ns is None else alone_ttft_ns
+    spans = [one.last_ns - one.first_ns for one in served]
     overlapping = sum(own < -SAME_TIME_NS for own in own_ns)
-    service = [alone_ns + one.last_ns - one.first_ns for one in served]
+    span = max(median(spans) - SAME_TIME_NS, 0) / max(median(spans) + median(own_ns), 1)
+    serving = sum(spans) + sum(min(max(own, 0), OWN_TIMES * alone_ns) for own in own_ns)
     if (
-        len(waited) < LEAST_STREAMS
-        or median(service) < LEAST_SERVICE_NS
-        or overlapping > OVERLAPPING * len(waited)
-        or sum(own >= OWN_TIME * alone_ns - SAME_TIME_NS for own in own_ns) < IN_ORDER * len(waited)
-        or sum(service) < BUSY * (ends[-1] - served[0].start_ns)
+        overlapping > OVERLAPPING * len(waited)
+        or span < LEAST_SPAN
+        or span * len(waited) < EXPECTED_OVERLAPS
+        or median(own_ns) < OWN_TIME * fastest_ns - SAME_TIME_NS
+        or serving < BUSY * (ends[-1] - served[0].start_ns)
         or median(waited) < GROWTH * alone_ns
     ):
         return None
@@ -112,7 +125,8 @@ def one_at_a_time(intervals: Iterable[Interval], alone_ttft_ns: float | None = N
         behind=len(waited),
         overlapping=overlapping,
         in_front=round(fmean(in_front), 1),
-        alone_ttft_ms=ns_to_ms(alone_ns),
+        alone_ttft_ms=None if is_cold else ns_to_ms(alone_ns),
+        fastest_ttft_ms=ns_to_ms(fastest_ns),
         ttft_ms=ns_to_ms(median(waited)),
     )
 

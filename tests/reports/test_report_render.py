@@ -6,10 +6,12 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streamgauge.errors import UsageError
 from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
+from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals, Window
 from streamgauge.protocol.outcome import Outcome
@@ -435,3 +437,42 @@ def test_an_objective_stands_beside_its_measured_value(tmp_path: Path) -> None:
     assert "| `ttft p95 < 100ms` | missed | 200ms |" in markdown
     assert "| `error_rate <= 1%` | met | 0% |" in markdown
     assert 'failures="1"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_a_report_of_records_alone_says_what_waited_and_why_nothing_is_decided(tmp_path: Path) -> None:
+    """A run that was killed before its figures were written: one stream at a time, and four that still waited."""
+    # A stream starts every 50 ms and takes 400 ms, so each waits for all in front of it.
+    served = [stream(n, ttft_ms=100 + 350 * n, itl_ms=30, tokens=10) for n in range(12)]
+    waiting = [stream(n, tokens=0, outcome=Outcome.INCOMPLETE) for n in range(12, 16)]
+    waiting = [msgspec.structs.replace(record, closed_ns=6_000 * MS) for record in waiting]
+    write_streams(tmp_path, [*served, *waiting])
+    runs.write(tmp_path / runs.RUN, manifest(settings={"users": 16, "slos": ["ttft p95 < 1m", "goodput > 90%"]}))
+
+    render(tmp_path)
+
+    text, markdown = page_of(tmp_path).text, (tmp_path / "report.md").read_text()
+    assert "the endpoint serves one stream at a time: of 11 streams that came behind others, 0 had a token" in text
+    assert "objective ttft p95 < 60000ms undecided: measured ≥ 6000ms" in text
+    assert "undecided: 4 waits had not ended when the streams were cut: give --drain" in markdown
+    assert "4 streams had no token when cut, after up to 6000 ms" in text
+    assert "75.0 % to 100 %" in text, "goodput with none and with all of the undecided streams"
+    junit = (tmp_path / "junit.xml").read_text()
+    assert 'errors="2"' in junit
+    assert 'failures="0"' in junit
+
+
+def test_a_closed_loop_is_named_by_the_streams_that_were_open(tmp_path: Path) -> None:
+    records = [stream(n) for n in range(30)]
+    found = OpenLoop(
+        model="20/s", planned=30, started=30, late=3, dropped=0, late_limit_ms=10, planned_per_s=20, achieved_per_s=20,
+        max_streams=1_000, most_open=24,
+    )  # fmt: skip
+    write_streams(tmp_path, records)
+    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), open_loop=found))
+
+    render(tmp_path)
+
+    text, markdown = page_of(tmp_path).text, (tmp_path / "report.md").read_text()
+    assert "became a closed loop" not in text
+    assert "| most streams open at once | 24 |" in markdown
+    assert "| limit of open streams (--max-streams) | 1,000 |" in markdown
