@@ -17,6 +17,7 @@ from streamgauge.errors import CannotMeasure
 STATUSES: Final = (400, 404, 401, 403, 408, 429, 500, 502, 503, 529)
 CUT: Final = "cut before the head"
 REFUSED: Final = "connection refused"
+MOST_REQUESTS: Final = 2 * (len(STATUSES) + 1) + 1  # each twice where a circuit breaker is waited for
 PATIENCE_S: Final = 30.0  # for one answer: SDKs retry three times, with waits of up to 8 s
 MOST_S: Final = 120.0  # for all of them
 LONGEST_PAUSE_S: Final = 10  # that a circuit breaker is waited for; LiteLLM's is 5 s
@@ -28,7 +29,7 @@ SPARE_S: Final = 0.5
     "each failure of the upstream before its first byte",
     mock=True,
     concurrency=Concurrency.LAST,
-    cost=Cost(len(STATUSES) + 2, len(STATUSES) + 2, longest_s=PATIENCE_S),
+    cost=Cost(MOST_REQUESTS, MOST_REQUESTS, longest_s=PATIENCE_S),
 )
 def upstream_errors(run: ScenarioRunner) -> Iterator[Observed]:
     if run.asks_the_mock:

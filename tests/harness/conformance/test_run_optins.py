@@ -18,6 +18,7 @@ from streamgauge.conformance.result import CheckResult
 from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.selection import select
+from streamgauge.conformance.upstream_errors import upstream_errors
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -343,3 +344,5 @@ def test_a_proxy_with_a_stalled_reader_and_a_silent_upstream(knobs: dict[str, An
         case = run.observe(client, target, select(patterns), mock=mock, allowed=allowed, pace=BRIEF)
 
     assert {one.id: one.verdict.value for one in judge_case(case, select(patterns))} == expected
+    if "errors.upstream-timeout" in patterns:
+        assert [row.upstream for row in upstream_errors(case)] == ["no answer"]
