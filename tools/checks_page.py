@@ -61,6 +61,7 @@ def section(entry: Entry) -> str:
     lines += [f"What breaks: {md(entry.breaks)}"] if entry.breaks else []
     lines += [f"Fix: {md(entry.fix)}"]
     lines += [md_snippet(snippet) for snippet in snippets(entry.id, entry.fixes)]
+    lines += [f"Fix for the cause {cause}: {md(fix)}" for cause, fix in entry.causes.items()]
     lines += [
         f"Profile {name}: {change.level or 'left out'}; {md(change.why)}" for name, change in entry.profiles.items()
     ]

@@ -73,7 +73,7 @@ def _print(check: Check) -> None:
     tested += ["every other request that is made"] if entry.watches else []
     _section("How it is tested", [*tested, f"expected: {check.expected}"])
     fixes = "\n".join(snippet.plain for snippet in snippets(check.id, entry.fixes))
-    _section("Fix", [rule.fix, *fixes.splitlines()])
+    _section("Fix", [rule.fix, *fixes.splitlines(), *(f"{cause}: {fix}" for cause, fix in rule.causes.items())])
     _section(
         "In profiles",
         [f"{name}: {change.level or 'left out'}; {change.why}" for name, change in entry.profiles.items()],

@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A check in words. `needs` are the flags without which none of its scenarios runs.
 
     `watches`: it judges all other requests too. `lesser` is the part of the requirement that binds one level less.
-    `fixes` is what to change in a product, by the product's id.
+    `fixes` is what to change in a product, by the product's id; `causes` are the defects that have a fix of their own.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     references: list[str]
     fix: str
     fixes: dict[str, str]
+    causes: dict[str, str]
     scenarios: list[ReproductionStep]
     watches: bool
     needs: list[str]
@@ -96,6 +97,7 @@ def entry_of(check: Check) -> Entry:
         references=list(rule.references),
         fix=rule.fix,
         fixes=dict(fixes_for(rule.id)),
+        causes=dict(rule.causes),
         scenarios=[_step(SCENARIOS[name]) for name in check.scenarios],
         watches=check.watches,
         needs=[*_GIVEN_BY.get(check.applies, []), *_flags(check.needs_mock, check.opt_ins, check.opt_ins_without_mock)],

@@ -9,6 +9,7 @@ from streamgauge.conformance.result import WORST_FIRST, Evidence, Verdict
 class Finding(NamedTuple):
     """A check's answer. `verdict` None is an unmet requirement: only its level decides the verdict.
 
+    `cause` names the one of `Requirement.causes` that was found, whose fix is shown in place of the general one.
     `lesser`: only the lesser part of the requirement is unmet, which binds one level less. `needs` says what would make
     an inconclusive check testable.
     """
@@ -18,6 +19,7 @@ class Finding(NamedTuple):
     evidence: tuple[Evidence, ...] = ()
     needs: str | None = None
     lesser: bool = False
+    cause: str | None = None
 
     @property
     def rank(self) -> int:
@@ -30,14 +32,14 @@ def met(actual: str, *evidence: Evidence) -> Finding:
     return Finding(Verdict.PASS, actual, evidence)
 
 
-def unmet(actual: str, *evidence: Evidence) -> Finding:
+def unmet(actual: str, *evidence: Evidence, cause: str | None = None) -> Finding:
     """An unmet MUST fails the run, an unmet SHOULD warns, an unmet MAY is information. No check decides otherwise."""
-    return Finding(None, actual, evidence)
+    return Finding(None, actual, evidence, cause=cause)
 
 
-def lesser(actual: str, *evidence: Evidence) -> Finding:
+def lesser(actual: str, *evidence: Evidence, cause: str | None = None) -> Finding:
     """Only `Requirement.lesser` is unmet: that of a MUST warns, that of a SHOULD is information."""
-    return Finding(None, actual, evidence, lesser=True)
+    return Finding(None, actual, evidence, lesser=True, cause=cause)
 
 
 def info(actual: str, *evidence: Evidence) -> Finding:

@@ -14,7 +14,7 @@ from streamgauge.conformance.registry import Check
 from streamgauge.conformance.requirement import Level
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
-from streamgauge.diagnosis.product import fixes_for, products, products_in
+from streamgauge.diagnosis.product import fixes_for, products, products_in, with_cause
 from streamgauge.protocol.dialects.choice import SETTLE
 
 MAX_EVIDENCE: Final = 6
@@ -109,8 +109,9 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,
-        fix=rule.fix,
-        fixes=dict(fixes_for(rule.id)),
+        fix=rule.fix_for(top.cause),
+        fixes=dict(fixes_for(with_cause(rule.id, top.cause))),
+        cause=top.cause,
         references=list(rule.references),
         breaks=rule.breaks,
         needs=top.needs,
@@ -127,12 +128,14 @@ def _excused(finding: Finding, seen: Observed | None) -> Finding:
 
 
 def _follow_the_level(check: Check, findings: Iterable[Finding]) -> None:
-    """Raise ValueError when a finding chooses its own verdict, or is about a lesser part that is not declared."""
+    """Raise ValueError when a finding chooses its own verdict, or is about a part or a cause that is not declared."""
     for finding in findings:
         if finding.verdict in (Verdict.FAIL, Verdict.WARN):
             raise ValueError(f"{check.id} chose the verdict {finding.verdict}: only the level decides")
         if finding.lesser and check.requirement.lesser is None:
             raise ValueError(f"the requirement {check.id} declares no lesser part")
+        if finding.cause is not None and finding.cause not in check.requirement.causes:
+            raise ValueError(f"the requirement {check.id} declares no cause {finding.cause}")
 
 
 def _level(check: Check, profile: Profile) -> tuple[Level, str | None]:

@@ -4,7 +4,8 @@ Four axes are kept apart: the verdict is a run's, the level, the severity and th
 """
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -78,10 +79,11 @@ _ID: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)\.[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(slots=True, frozen=True)
 class Requirement:
-    """One requirement, `group.name`. `statement` is one sentence that says what must hold. `references` name where
-    that is written. `breaks` says who suffers, where that is known. `lesser` is a second sentence, a part
-    that binds one level less. `fix` says in a sentence what to change; the code
-    to paste stands in `diagnosis/products/`, a file a product.
+    """One requirement, `group.name`. `statement` is one sentence that says what must hold. `references` name where that
+    is written. `breaks` says who suffers, where that is known. `lesser` is a second sentence, a part that binds one
+    level less. `fix` says in a sentence what to change; the code to paste stands in `diagnosis/products/`, a file a
+    product. `causes` are the defects for which that sentence would be wrong advice, each with a fix of its own; a
+    product's file names them as `group.name:cause`.
 
     Raises ValueError when a part is missing or the id belongs to no group: at import, so that it can't be shipped.
     """
@@ -96,6 +98,7 @@ class Requirement:
     fix: str
     breaks: str | None = None
     lesser: str | None = None
+    causes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id) or self.group not in GROUPS:
@@ -104,9 +107,14 @@ class Requirement:
             )
         if isinstance(self.references, str) or not self.references or not all(self.references):
             raise ValueError(f"{self.id} needs references: a tuple of where the rule is written")
-        for name, text in (("statement", self.statement), ("fix", self.fix), ("lesser", self.lesser)):
+        fixes = [(f"fix of {cause}", fix) for cause, fix in self.causes.items()]
+        for name, text in (("statement", self.statement), ("fix", self.fix), ("lesser", self.lesser), *fixes):
             if text is not None and not text.endswith("."):
                 raise ValueError(f"the {name} of {self.id} is not a sentence: {text!r}")
+
+    def fix_for(self, cause: str | None) -> str:
+        """What to change: the fix of the cause, or the general one."""
+        return self.fix if cause is None else self.causes[cause]
 
     @property
     def group(self) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.conformance.matrix import Matrix
-from streamgauge.diagnosis.product import Snippet, snippets
+from streamgauge.diagnosis.product import Snippet, snippets, with_cause
 from streamgauge.units import SECOND, show_ms
 
 SCHEMA: Final = 1
@@ -63,8 +63,9 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """The result of one check, with its evidence and what to do about it.
 
     `needs` says what would make an inconclusive check testable. `reproduce` is a command line with secrets masked.
-    `fixes` maps a product to configuration to paste; `fix` is the general advice. `scenarios` are the requests that
-    the check judged. `profile` says how a profile changed the level.
+    `cause` names the defect that was found, where its fix differs from the general one. `fixes` maps a product to
+    configuration to paste; `fix` is the general advice. `scenarios` are the requests that the check judged. `profile`
+    says how a profile changed the level.
     """
 
     id: str
@@ -80,6 +81,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     reproduce: str | None = None
     fix: str | None = None
     fixes: dict[str, str] = {}
+    cause: str | None = None
     references: list[str] = []
     breaks: str | None = None
     needs: str | None = None
@@ -92,7 +94,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     @property
     def snippets(self) -> list[Snippet]:
         """The fixes for products, as a report shows them."""
-        return snippets(self.id, self.fixes)
+        return snippets(with_cause(self.id, self.cause), self.fixes)
 
     @property
     def advice(self) -> list[str]:

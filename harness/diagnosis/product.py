@@ -48,7 +48,7 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Fix(Advice, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The fix for a product that fails one of `checks`, a list of check ids."""
+    """The fix for a product that fails one of `checks`, ids of checks; `id:cause` is one cause of a finding."""
 
     checks: tuple[str, ...]
 
@@ -177,6 +177,11 @@ def fixes_for(check_id: str) -> Mapping[str, str]:
     """The change to make in each product when it fails this check, by the product's id."""
     fixes = {product_id: product.fix_for(check_id) for product_id, product in products().items()}
     return {product_id: fix.content for product_id, fix in fixes.items() if fix is not None}
+
+
+def with_cause(check_id: str, cause: str | None) -> str:
+    """The name under which a product's file has the fix for one cause of a finding: `group.name:cause`."""
+    return check_id if cause is None else f"{check_id}:{cause}"
 
 
 def snippets(check_id: str, fixes: Mapping[str, str]) -> list[Snippet]:

@@ -225,6 +225,7 @@ def _has_credential(case: Case) -> str | None:
             "login page."
         ),
         lesser="A 401 carries WWW-Authenticate.",
+        causes={"no-challenge": "Send WWW-Authenticate with the 401; its challenge, such as Bearer, is missing."},
     ),
     scenarios=("no-auth",),
     applies=_has_credential,
@@ -255,7 +256,9 @@ def _passed_on(seen: Observed) -> bool:
 def _unauthenticated(seen: Observed) -> Finding:
     status, head = seen.status or 0, seen.head
     if status == 401 and head is not None and not head.get("www-authenticate"):
-        return lesser(f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"))
+        return lesser(
+            f"{seen.variant}: 401 without WWW-Authenticate", seen.header("WWW-Authenticate"), cause="no-challenge"
+        )
     if status in (401, 403):
         return met(f"{seen.variant}: {_refusal(seen)}")
     return unmet(f"{seen.variant}: {seen.how_it_went()}", seen.note(seen.how_it_went()))

@@ -106,6 +106,7 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
             "and send a chunk with the role first."
         ),
         lesser="The first delta names the role assistant.",
+        causes={"no-role": 'Send a first chunk with the role that is missing: its delta is {"role": "assistant"}.'},
     ),
     scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
@@ -119,7 +120,11 @@ def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
     first = next((delta for delta in deltas if isinstance(delta, dict)), None)
     if first is None:
         return unmet("no chunk has a choice with a delta", seen.at(0))
-    return judged if first.get("role") == "assistant" else lesser("the first delta has no role assistant", seen.at(0))
+    return (
+        judged
+        if first.get("role") == "assistant"
+        else lesser("the first delta has no role assistant", seen.at(0), cause="no-role")
+    )
 
 
 @whole_case(
@@ -178,6 +183,14 @@ def constant_id(case: Case) -> Finding:
         ),
         fix="Send null until the end, then one chunk with the reason, after the last text.",
         lesser="finish_reason is null before the end, not absent, and its chunk has no content.",
+        causes={
+            "missing": "Send the missing final chunk: one for each choice, whose finish_reason says why it ends.",
+            "empty-string": 'Send null and not "", an empty string, as finish_reason until the end.',
+            "absent-key": "Write the absent key: finish_reason null in each chunk (in Python without exclude_none).",
+            "unknown-value": "Map the unknown value to one of the API: stop, length, tool_calls or content_filter.",
+            "not-last": "Send the finish_reason last: all content of its choice comes before it, and it comes once.",
+            "with-content": "Send the content in a chunk before that of the finish_reason.",
+        },
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -199,23 +212,25 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
             content = delta.get("content") if isinstance(delta, dict) else None
             if index in finished and (content or reason):
                 what = "content" if content else "a second finish_reason"
-                return unmet(f"{what} follows the finish_reason", evidence)
+                return unmet(f"{what} follows the finish_reason", evidence, cause="not-last")
             if "finish_reason" not in choice and "content_filter_offsets" not in choice:
-                lenient.append(lesser("finish_reason is absent where it should be null", evidence))
+                lenient.append(lesser("finish_reason is absent where it should be null", evidence, cause="absent-key"))
             if reason == "":
-                return unmet('finish_reason is "" where it should be null', evidence)
+                return unmet('finish_reason is "" where it should be null', evidence, cause="empty-string")
             if reason is None:
                 continue
             if reason not in REASONS:
-                return unmet(f"finish_reason is {printable(str(reason), 40)!r}", evidence)
+                return unmet(f"finish_reason is {printable(str(reason), 40)!r}", evidence, cause="unknown-value")
             finished[index] = evidence
             if content:
-                lenient.append(lesser("content shares a chunk with finish_reason", evidence))
+                lenient.append(lesser("content shares a chunk with finish_reason", evidence, cause="with-content"))
     if not open_choices:
         return None
     missing = [index for index in open_choices if index not in finished]
     if missing:
-        return unmet(f"choice {missing[0]} ends without a finish_reason", seen.at(len(seen.transcript.body)))
+        return unmet(
+            f"choice {missing[0]} ends without a finish_reason", seen.at(len(seen.transcript.body)), cause="missing"
+        )
     return worst(lenient, met("each choice ends with one finish_reason"))
 
 
@@ -237,6 +252,12 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
         breaks="Cost reports show nothing; LangChain's usage_metadata is None.",
         fix="Ask the upstream for usage, and pass its last chunk on.",
         lesser="Only one chunk has usage, and it has no choices.",
+        causes={
+            "no-counts": "Fill usage with the counts that the upstream reports; it counts no tokens now.",
+            "after-done": "Send the usage chunk before [DONE], after which clients read no more.",
+            "with-choices": "Send usage in a chunk of its own, whose choices are an empty list.",
+            "several-chunks": "Send usage on one chunk only, the last of the several that have it now.",
+        },
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -258,14 +279,14 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
     evidence = seen.at(last.event.offset)
     usage = last.value["usage"]
     if not usage.get("completion_tokens") or not usage.get("prompt_tokens"):
-        return unmet("usage counts no tokens", evidence)
+        return unmet("usage counts no tokens", evidence, cause="no-counts")
     done = seen.transcript.first(Kind.DONE)
     if done is not None and seen.transcript.events[done.event].offset < last.event.offset:
-        return unmet("usage follows [DONE]", evidence)
+        return unmet("usage follows [DONE]", evidence, cause="after-done")
     if last.value.get("choices"):
-        return lesser("usage shares a chunk with choices", evidence)
+        return lesser("usage shares a chunk with choices", evidence, cause="with-choices")
     if len(found) > 1:
-        return lesser(f"usage stands on {len(found):,} chunks", evidence)
+        return lesser(f"usage stands on {len(found):,} chunks", evidence, cause="several-chunks")
     return met("one usage chunk")
 
 

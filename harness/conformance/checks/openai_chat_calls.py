@@ -35,6 +35,11 @@ from streamgauge.protocol.dialects.payload import NotJson, decode
         ),
         fix="Number the calls of an answer from 0; send id and name with the first delta of each.",
         lesser="The id of a tool call comes only once.",
+        causes={
+            "no-id": "Send the id of a call with the first delta of it: there is no id now.",
+            "shared-index": "Give each call an index of its own: two calls share one now.",
+            "repeated-id": "Send the id with the first delta of a call only, so that it is not repeated.",
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=openai_chat,
@@ -55,12 +60,12 @@ def _judge_deltas(seen: Observed) -> Finding:
         call_id = call.get("id")
         if index not in ids:
             if not isinstance(call_id, str) or not call_id:
-                return unmet(f"the first delta of tool call {index} has no id", evidence)
+                return unmet(f"the first delta of tool call {index} has no id", evidence, cause="no-id")
             ids[index] = call_id
         elif call_id and call_id != ids[index]:
-            return unmet(f"two tool calls share the index {index}", evidence)
+            return unmet(f"two tool calls share the index {index}", evidence, cause="shared-index")
         elif call_id:
-            repeated.append(lesser(f"the id of tool call {index} is repeated", evidence))
+            repeated.append(lesser(f"the id of tool call {index} is repeated", evidence, cause="repeated-id"))
     return worst(repeated, met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
 
 

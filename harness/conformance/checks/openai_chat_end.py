@@ -67,6 +67,13 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         ),
         fix="Write exactly data: [DONE] and a blank line after the last chunk.",
         lesser="No white space stands around [DONE].",
+        causes={
+            "misspelled": "Spell the misspelled sentinel as [DONE]: upper case, in brackets, without quotes.",
+            "white-space": "Write data: [DONE] without more white space around it.",
+            "repeated": "Write [DONE] in one place only, so that it is not repeated.",
+            "not-last": "Write [DONE] last: move the events that follow it before it.",
+            "named": "Write [DONE] as plain data, in an event that is not named and has no id.",
+        },
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -79,20 +86,22 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
     if not exact:
         alike = [event for event in events if event.data.strip(' "\t').upper() == SENTINEL]
         if alike and alike[0].data.strip() == SENTINEL:
-            return lesser("there is white space around [DONE]", seen.at(alike[0].offset))
+            return lesser("there is white space around [DONE]", seen.at(alike[0].offset), cause="white-space")
         if alike:
-            return unmet(f"the sentinel is written {printable(alike[0].data, 20)}", seen.at(alike[0].offset))
+            return unmet(
+                f"the sentinel is written {printable(alike[0].data, 20)}", seen.at(alike[0].offset), cause="misspelled"
+            )
         return unmet(
             f"no [DONE]: {seen.transcript.detail or 'the stream just ends'}", seen.at(len(seen.transcript.body))
         )
     if len(exact) > 1:
-        return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset))
+        return unmet(f"[DONE] comes {len(exact)} times", seen.at(exact[1].offset), cause="repeated")
     if events[-1] is not exact[0]:
-        return unmet("events follow [DONE]", seen.behind(exact[0]))
+        return unmet("events follow [DONE]", seen.behind(exact[0]), cause="not-last")
     # Its own lines are looked at: an id that an earlier event had is still the last one here.
     own = {line.field for line in seen.transcript.lines if exact[0].offset <= line.offset < exact[0].end}
     if exact[0].type != "message" or b"id" in own:
-        return unmet("[DONE] carries an event name or an id", seen.at(exact[0].offset))
+        return unmet("[DONE] carries an event name or an id", seen.at(exact[0].offset), cause="named")
     return met("[DONE] once, last")
 
 

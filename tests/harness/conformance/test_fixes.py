@@ -5,7 +5,9 @@ import pytest
 from streamgauge.conformance.cases import Release
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import judge_case
+from streamgauge.conformance.registry import Check
 from streamgauge.diagnosis.product import fixes_for
+from tests.harness.conformance.examples import EXAMPLES, judged
 from tests.harness.conformance.tapes import Example, Tape, Verdict, headers
 
 # Something on the path does hold tokens back, so that the header is missed behind nginx as well.
@@ -45,3 +47,42 @@ def test_a_profile_that_names_a_product_counts_too() -> None:
 @pytest.mark.parametrize("given", [{}, {"server": "unheard-of"}, {"server": ""}])
 def test_where_no_product_is_known_all_fixes_are_shown(given: dict[str, str]) -> None:
     assert products_shown(**given) == set(fixes_for("headers.x-accel-buffering"))
+
+
+CAUSES = [(check, cause) for check in CHECKS.values() for cause in check.requirement.causes]
+LITTLE = {"no", "not", "with", "after", "key", "value", "string", "last"}
+EXAMPLES_BY_CAUSE = {
+    (example.check, result.cause): result for example in EXAMPLES if (result := judged(example)[1]).cause is not None
+}
+
+
+@pytest.mark.parametrize(("check", "cause"), CAUSES, ids=lambda value: getattr(value, "id", value))
+def test_the_fix_of_a_cause_names_it(check: Check, cause: str) -> None:
+    fix = check.requirement.fix_for(cause)
+    words = [word for word in cause.split("-") if word not in LITTLE] or cause.split("-")
+
+    assert fix != check.requirement.fix
+    assert any(word.rstrip("d") in fix.lower() for word in words), fix
+
+
+@pytest.mark.parametrize(("check", "cause"), CAUSES, ids=lambda value: getattr(value, "id", value))
+def test_a_tape_shows_each_cause_and_gets_its_fix(check: Check, cause: str) -> None:
+    result = EXAMPLES_BY_CAUSE[check.id, cause]
+
+    assert result.fix == check.requirement.causes[cause]
+    assert result.fixes.items() <= fixes_for(f"{check.id}:{cause}").items()
+    assert all(snippet.content in result.fixes.values() for snippet in result.snippets)
+
+
+def test_a_missing_final_chunk_does_not_get_the_fix_for_an_empty_string() -> None:
+    result = EXAMPLES_BY_CAUSE["openai-chat.finish-reason", "missing"]
+
+    assert "final chunk" in result.advice[0]
+    assert not any("''" in line or '""' in line for line in result.advice)
+
+
+def test_an_absent_role_does_not_get_the_fix_for_left_out_nulls() -> None:
+    result = EXAMPLES_BY_CAUSE["openai-chat.chunk-shape", "no-role"]
+
+    assert "role" in result.advice[0]
+    assert not any("exclude_none" in line for line in result.advice)
