@@ -21,7 +21,9 @@ class AiSdkUi(Dialect):
     name = "ai-sdk-ui"
     routes = (("POST", "/ai-sdk/api/chat"),)
     headers = (*Dialect.headers, ("x-vercel-ai-ui-message-stream", "v1"))
-    features = frozenset({"sse", "custom", "json", "object", "marker", "error", "reasoning", "tools", "call-text"})
+    features = frozenset(
+        {"sse", "custom", "json", "object", "marker", "error", "reasoning", "tools", "call-text", "vendor"}
+    )
     start = (Kind.START,)
 
     def parse(self, request: Request, models: tuple[str, ...]) -> ChatRequest:  # noqa: ARG002

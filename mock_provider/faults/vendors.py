@@ -157,6 +157,7 @@ FAULTS = (
             "gemini.candidates-shape",
             "cohere.payload-shape",
             "ollama.payload-shape",
+            "custom.ai-sdk-chunks",
         ),
         needs=VENDOR,
         events=middle_token(lambda data: edit_payload(data, _numbered_text)),

@@ -221,6 +221,19 @@ OLLAMA_GENERATE: Final[list[Payload]] = [
     {**_LINE, "response": "Hello", "done": False},
     {**_LINE, "response": "", "done": True, "done_reason": "stop", "total_duration": 1, "eval_count": 2},
 ]
+UI_MESSAGE: Final[list[Payload]] = [
+    {"type": "start", "messageId": "m1"},
+    {"type": "start-step"},
+    {"type": "text-start", "id": "0"},
+    {"type": "text-delta", "id": "0", "delta": "Hel"},
+    {"type": "text-delta", "id": "0", "delta": "lo"},
+    {"type": "text-end", "id": "0"},
+    {"type": "tool-input-start", "toolCallId": "c1", "toolName": "get_time"},
+    {"type": "tool-input-delta", "toolCallId": "c1", "inputTextDelta": "{}"},
+    {"type": "tool-input-available", "toolCallId": "c1", "toolName": "get_time", "input": {}},
+    {"type": "finish-step"},
+    {"type": "finish", "finishReason": "stop"},
+]
 STREAMS: Final[dict[str, list[Payload]]] = {
     "openai-chat": [*CHAT, *CALLS],
     "openai-responses": RESPONSE,
@@ -229,4 +242,5 @@ STREAMS: Final[dict[str, list[Payload]]] = {
     "cohere": COHERE,
     "ollama": OLLAMA,
     "ollama-generate": OLLAMA_GENERATE,
+    "ai-sdk-ui": UI_MESSAGE,
 }

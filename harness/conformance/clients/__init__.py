@@ -3,6 +3,7 @@
 from typing import Final
 
 from streamgauge.conformance.clients import (
+    ai_use_chat,
     anthropic_node,
     anthropic_node_stream,
     anthropic_python,
@@ -40,6 +41,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
     genai_python.CHAT,
     ollama_python.RAW,
     ollama_python.TYPED,
+    ai_use_chat.CLIENT,
     event_source.LISTENERS,
     event_source.ONMESSAGE,
     eventsource_parser.CLIENT,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from streamgauge.conformance.schemas import anthropic, cohere, gemini, ollama, openai_chat, openai_responses
+from streamgauge.conformance.schemas import ai_sdk_ui, anthropic, cohere, gemini, ollama, openai_chat, openai_responses
 from streamgauge.conformance.schemas.definition import Definition
 
 DEFINITIONS: Final[dict[str, Definition]] = {
@@ -13,4 +13,5 @@ DEFINITIONS: Final[dict[str, Definition]] = {
     "cohere": cohere.DEFINITION,
     "ollama": ollama.CHAT,
     "ollama-generate": ollama.GENERATE,
+    "ai-sdk-ui": ai_sdk_ui.DEFINITION,
 }

@@ -40,6 +40,10 @@ def exactly(value: str) -> Schema:
     return {"const": value}
 
 
+def one_of(*values: str) -> Schema:
+    return {"enum": list(values)}
+
+
 def or_null(schema: Schema) -> Schema:
     """The same, or null. Servers that serialize every member of a type write null where OpenAI leaves it out."""
     types = schema["type"]

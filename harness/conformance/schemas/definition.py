@@ -62,7 +62,7 @@ class Definition(NamedTuple):
 
 def _breaches(schema: Schema, value: Any, pointer: str) -> Iterator[Breach]:
     """Its recursion ends with the schema's, however deep the payload is."""
-    if not _has_type(schema, value) or ("const" in schema and value != schema["const"]):
+    if not _has_type(schema, value) or value not in _words(schema, value):
         yield Breach(pointer, _shown(schema, value), expected(schema))
         return
     if isinstance(value, dict):
@@ -98,6 +98,11 @@ def _has_type(schema: Schema, value: Any) -> bool:
     return kind == "number" and "integer" in types and float(value).is_integer()
 
 
+def _words(schema: Schema, value: Any) -> list[Any]:
+    """The values that a schema allows; without such a list, the value itself."""
+    return [schema["const"]] if "const" in schema else schema.get("enum", [value])
+
+
 def _types(schema: Schema) -> list[str]:
     types = schema.get("type", [])
     return [types] if isinstance(types, str) else types
@@ -107,6 +112,8 @@ def expected(schema: Schema) -> str:
     """The value that a schema expects, in words."""
     if "const" in schema:
         return _json(schema["const"])
+    if "enum" in schema:
+        return " or ".join(map(_json, schema["enum"]))
     return " or ".join(_ARTICLES[name] for name in _types(schema)) or "a value"
 
 

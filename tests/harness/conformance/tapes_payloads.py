@@ -78,6 +78,16 @@ BREAKING: dict[str, list[Change]] = {
         (1, "/message/tool_calls/0/function/arguments", '{"city": "Paris"}'),
         (2, "/eval_count", "2"),
     ],
+    "ai-sdk-ui": [
+        (0, "/messageId", None),
+        (2, "/id", ABSENT),
+        (3, "/id", 0),
+        (3, "/delta", None),
+        (6, "/toolName", ABSENT),
+        (7, "/inputTextDelta", {}),
+        (8, "/input", ABSENT),
+        (10, "/finishReason", "end_turn"),
+    ],
     "ollama-generate": [(0, "/response", ABSENT), (0, "/response", None), (1, "/total_duration", 1.5)],
 }
 DOCUMENTED: dict[str, list[Change]] = {
@@ -86,13 +96,19 @@ DOCUMENTED: dict[str, list[Change]] = {
     "cohere": [(0, "/id", ABSENT)],
     "ollama": [(0, "/created_at", ABSENT)],
 }
-CHECKS = {"openai-chat": "chunk-shape", "gemini": "candidates-shape"}
+CHECKS = {
+    "openai-chat": "openai-chat.chunk-shape",
+    "gemini": "gemini.candidates-shape",
+    "ollama-generate": "ollama.payload-shape",
+    "ai-sdk-ui": "custom.ai-sdk-chunks",
+}
 
 
 def written(dialect: str, payloads: list[Payload]) -> bytes:
     write: Callable[[list[Payload]], bytes] = {
         "openai-chat": unnamed_events,
         "gemini": unnamed_events,
+        "ai-sdk-ui": unnamed_events,
         "ollama": lines,
         "ollama-generate": lines,
     }.get(dialect, named_events)
@@ -100,7 +116,7 @@ def written(dialect: str, payloads: list[Payload]) -> bytes:
 
 
 for name, payloads in streams.STREAMS.items():
-    check = f"{name.removesuffix('-generate')}.{CHECKS.get(name, 'payload-shape')}"
+    check = CHECKS.get(name, f"{name}.payload-shape")
     media = "application/x-ndjson" if name.startswith("ollama") else "text/event-stream"
     for verdict, changes in (
         ("pass", [(0, "/an_extra_member", {"provider": 1})]),

@@ -38,7 +38,9 @@ NAMES = {
     "gemini": "candidates-shape finish-reason data-lines-only",
     "ollama": "one-json-per-line payload-shape done-true-last error-line",
     "cohere": "payload-shape lifecycle",
-    "custom": "consistent-shape token-done-shape explicit-done-event event-names-stable raw-text-hazard schema",
+    "custom": (
+        "consistent-shape token-done-shape explicit-done-event event-names-stable raw-text-hazard schema ai-sdk-chunks"
+    ),
     "termination": (
         "explicit-end single-terminal closes-after-terminal truncation-distinguishable max-duration no-eventsource-loop"
     ),

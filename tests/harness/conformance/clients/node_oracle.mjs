@@ -31,7 +31,30 @@ const replayed = (pieces) => ({
   fetch: async () => new Response(body(pieces), { headers: { "Content-Type": "text/event-stream" } }),
 });
 
+// Only the newer releases of the package are modules.
+const ai = await load("ai/dist/index.js").catch(() => null);
+
 const clients = {
+  async "ai useChat() ai-sdk-ui"(pieces, give) {
+    const fetch = async () => new Response(body(pieces), { headers: { "Content-Type": "text/event-stream" } });
+    // What useChat() is: an AbstractChat whose state lives in a component.
+    const state = {
+      messages: [],
+      status: "ready",
+      error: undefined,
+      pushMessage: (message) => state.messages.push(message),
+      popMessage: () => state.messages.pop(),
+      replaceMessage: (index, message) => (state.messages[index] = message),
+      snapshot: (value) => structuredClone(value),
+    };
+    const transport = new ai.DefaultChatTransport({ api: "http://replay/", fetch });
+    class Chat extends ai.AbstractChat {}
+    await new Chat({ state, transport }).sendMessage({ text: "hi" });
+    if (state.error) throw state.error;
+    const message = state.messages.at(-1).role === "assistant" ? state.messages.at(-1) : { parts: [] };
+    give("text", message.parts.map((part) => (part.type === "text" ? part.text : "")).join(""));
+    for (const part of message.parts) if ("toolCallId" in part) give("tool arguments", JSON.stringify(part.input) ?? "");
+  },
   async "openai-node stream() openai-chat"(pieces, give) {
     const stream = new OpenAI(replayed(pieces)).chat.completions.stream({ model: "m", messages: [] });
     const { choices } = await stream.finalChatCompletion();

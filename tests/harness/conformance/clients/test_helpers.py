@@ -14,6 +14,7 @@ from tests.builders.vendor_streams import (
     OLLAMA,
     OLLAMA_GENERATE,
     RESPONSE,
+    UI_MESSAGE,
     Payload,
     call,
     chat,
@@ -49,6 +50,7 @@ HEALTHY = {
     "an incomplete response": ("openai-responses", named_events(response(kind="response.incomplete"))),
     "a Gemini answer": ("gemini", unnamed_events(GEMINI)),
     "an Ollama answer": ("ollama", lines(OLLAMA)),
+    "a UI message of the AI SDK": ("ai-sdk-ui", unnamed_events(UI_MESSAGE, done=True)),
     "an Ollama completion": ("ollama-generate", lines(OLLAMA_GENERATE)),
 }
 
@@ -146,6 +148,16 @@ BROKEN: dict[str, tuple[str, bytes, dict[str, tuple[ClientVerdict, str]]]] = {
             (LOSES, "its caller gets none of the text: 'Hello'"),
         ),
     ),
+    "a text of the AI SDK that has not started": (
+        "ai-sdk-ui",
+        unnamed_events([*UI_MESSAGE[:2], *UI_MESSAGE[3:]], done=True),
+        {"ai useChat()": (RAISES, "AI_UIMessageStreamError: text-delta for '0', which has not started")},
+    ),
+    "a null where the AI SDK wants nothing": (
+        "ai-sdk-ui",
+        unnamed_events(edited(UI_MESSAGE, 0, "/messageId", None), done=True),
+        {"ai useChat()": (RAISES, "AI_TypeValidationError: start: /messageId is null, expected a string")},
+    ),
     "a Gemini part that is a string": (
         "gemini",
         unnamed_events(edited(GEMINI, 0, "/candidates/0/content/parts", "Hi")),
@@ -167,7 +179,7 @@ def test_a_helper_fails_where_its_raw_stream_reads(name: str) -> None:
         result = rows[helper].result
         assert result.verdict is verdict, result.reason
         assert reason in (result.reason or "")
-    raw = {name: row.result.verdict for name, row in rows.items() if name.endswith(" raw")}
+    raw = {name: row.result.verdict for name, row in rows.items() if name.endswith((" raw", "eventsource-parser"))}
     assert raw
     assert set(raw.values()) == {READS}
 

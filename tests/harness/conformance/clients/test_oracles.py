@@ -1,8 +1,8 @@
 """The emulations against the real clients, where those can be run; the project's users need none of them.
 
 STREAMGAUGE_NODE_CLIENTS names a folder where `npm install openai@7.57.0 @anthropic-ai/sdk@1.12.0
-eventsource-parser@3.1.1 @microsoft/fetch-event-source@2.0.1` was run; STREAMGAUGE_ASPNET names the folder of the .NET
-programs.
+eventsource-parser@3.1.1 @microsoft/fetch-event-source@2.0.1 ai@7.0.173` was run; STREAMGAUGE_ASPNET names the folder of
+the .NET programs.
 """
 
 import json
@@ -79,6 +79,7 @@ def node(asked: list[dict[str, object]]) -> list[dict[str, Any]]:
         ("openai-node stream()", "openai-chat"),
         ("openai-node stream()", "openai-responses"),
         ("anthropic-node stream()", "anthropic"),
+        ("ai useChat()", "ai-sdk-ui"),
     ],
 )
 def test_a_helper_of_an_npm_client(name: str, dialect: str) -> None:
@@ -95,11 +96,11 @@ def test_a_helper_of_an_npm_client(name: str, dialect: str) -> None:
     assert differing == []
 
 
-def gathered(messages: Sequence[Message]) -> list[str]:
-    """The text, and each call's arguments in one spelling where they are JSON."""
+def gathered(messages: Sequence[Message]) -> list[Any]:
+    """The text, and each call's arguments: their value where they are JSON."""
     text = "".join(message.data for message in messages if message.type == TEXT)
     calls = [message.data for message in messages if message.type == ARGUMENTS]
-    return [text, *(call if isinstance(decode(call), NotJson) else json.dumps(decode(call)) for call in calls)]
+    return [text, *(call if isinstance(decode(call), NotJson) else decode(call) for call in calls)]
 
 
 @pytest.mark.skipif(not ASPNET, reason="STREAMGAUGE_ASPNET does not name the .NET programs")
