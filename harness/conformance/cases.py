@@ -105,8 +105,7 @@ class Observed:
     @property
     def is_event_stream(self) -> bool:
         """A 200 whose body was read as events."""
-        transcript = self.transcript
-        return transcript.is_stream and (transcript.dialect is None or transcript.dialect.media is Media.SSE)
+        return self.transcript.is_stream and self.transcript.media is Media.SSE
 
     @property
     def streams(self) -> bool:

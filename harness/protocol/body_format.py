@@ -6,6 +6,7 @@ The label may be wrong and the body right. So the first bytes decide where they 
 from enum import Enum
 from typing import Final
 
+from streamgauge.protocol.array_cutter import first_item
 from streamgauge.protocol.dialects.base import NDJSON_TYPES, SSE_TYPE, Dialect, Media
 from streamgauge.protocol.dialects.choice import specific
 from streamgauge.protocol.dialects.payload import object_of
@@ -39,6 +40,8 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
         return Media.NDJSON if lines else NoStream.NOT_A_STREAM
     if media == SSE_TYPE or first.startswith(_SSE_STARTS):
         return Media.SSE
+    if first.startswith(b"[") and (named is None or named.vendor is None):
+        return _array_format(head, first, described=named is not None, final=final)
     any_format = named is None or named.also_lines
     if not final and _may_become_a_stream(first, any_format=any_format):
         return NoStream.UNDECIDED
@@ -47,6 +50,22 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
     if named is None and (media == "text/plain" or media in NDJSON_TYPES):
         return Media.TEXT
     return NoStream.NOT_A_STREAM
+
+
+def _array_format(head: Head, first: bytes, *, described: bool, final: bool) -> Media | NoStream:
+    """A JSON array is a stream where its items are tokens: texts, or objects of a shape that some dialect has.
+
+    A list of known length is an ordinary answer, unless its shape is that of tokens.
+    """
+    item = first_item(first)
+    if item is None:
+        more = not final and len(first) <= _MOST_FIRST_LINE
+        return NoStream.UNDECIDED if more else NoStream.NOT_A_STREAM
+    text = item.decode("utf-8", "replace")
+    grows = head.get("content-length") is None
+    if specific(Event("message", text, "", 0, len(item), 0), Media.SSE) is not None:
+        return Media.ARRAY if grows or text.startswith("{") else NoStream.NOT_A_STREAM
+    return Media.ARRAY if described and grows else NoStream.NOT_A_STREAM
 
 
 def _may_become_a_stream(first: bytes, *, any_format: bool) -> bool:

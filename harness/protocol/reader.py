@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streamgauge.errors import LimitExceeded
+from streamgauge.protocol.array_cutter import ArrayCutter
 from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
 from streamgauge.protocol.dialects import deltas_of
@@ -104,10 +105,15 @@ class StreamReader:
             self._cutter = LineCutter(transcript, self._keep)
         elif format_ is Media.TEXT:
             self._cutter = TextCutter()
+        elif format_ is Media.ARRAY:
+            self._cutter = ArrayCutter()
         transcript.is_stream = self._cutter is not None
         self._format_known = True
         if isinstance(format_, Media):
-            self._media = format_
+            transcript.media = format_
+            # The items of an array have the shapes of events.
+            self._media = Media.SSE if format_ is Media.ARRAY else format_
+            format_ = self._media
             transcript.dialect = self._named or announced(self._origin, format_).dialect
         early, self._early = self._early, []
         if self._cutter is not None:
@@ -217,7 +223,9 @@ class StreamReader:
             content_type=None if head is None else head.get("content-type"),
             has_token=self.token_events > 0,
             has_finish=first_of(signals, Kind.FINISH) is not None,
-            has_end_marker=first_of(signals, self._marker) is not None or first_of(signals, Kind.DONE) is not None,
+            has_end_marker=first_of(signals, self._marker) is not None
+            or first_of(signals, Kind.DONE) is not None
+            or (isinstance(self._cutter, ArrayCutter) and self._cutter.closed),
             error=value,
             has_error=value is not None or error is not None,
             unreadable=self._unreadable(signals),

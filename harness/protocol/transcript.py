@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
+from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.wire import Capture
@@ -30,6 +30,8 @@ class Transcript:
     `dialect_rule` is the evidence by which the dialect was chosen (None where it was known before), `dialect_doubt` the
     evidence against it.
 
+    `media` is the format by which the body was cut into events; None where it was not.
+
     `pending` is the line that the end of the body left without terminator, `undispatched` whether fields were left
     without the blank line that dispatches them. `bare` is the range of the body with an error that the dialect's
     vendor writes outside of any event (Gemini). `unframed_error` is the payload of any error outside of events: in JSON
@@ -43,6 +45,7 @@ class Transcript:
     dialect_rule: str | None = None
     dialect_doubt: str | None = None
     is_stream: bool = False
+    media: Media | None = None
     body: bytes = b""
     lines: list[Line] = field(default_factory=list)
     pending: Line | None = None

@@ -59,6 +59,8 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
         return unmet(f"{len(values)} Content-Type headers" if values else "no Content-Type", evidence)
     if head.media_type != wanted:
         mismatch = "; the body is an event stream all the same" if seen.is_event_stream else ""
+        if seen.transcript.media is Media.ARRAY:
+            mismatch = ": the tokens are items of one growing JSON array, which no EventSource and no SSE client reads"
         return unmet(f"Content-Type is {printable(values[0])}{mismatch}", evidence)
     if wanted is Media.SSE and seen.transcript.body.lstrip()[:1] == b"<":
         return unmet("the body is HTML", seen.at(0))

@@ -57,6 +57,7 @@ class Media(StrEnum):
     SSE = "text/event-stream"
     NDJSON = "application/x-ndjson"
     TEXT = "text/plain"
+    ARRAY = "application/json"  # one JSON array that grows, as ASP.NET Core writes an IAsyncEnumerable
 
 
 SSE_TYPE: Final = "text/event-stream"
