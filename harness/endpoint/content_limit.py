@@ -10,7 +10,6 @@ from streamgauge.protocol.dialects.base import Dialect, Kind
 from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.reader_fast import feed_all
 from streamgauge.transport.exchange import Allowance
-from streamgauge.units import plural
 from streamgauge.wire import Capture
 
 GRACE_S: Final = 2.5
@@ -90,7 +89,7 @@ class ContentLimit:
             return f"no response head came for {allowed_s:.1f} s"
         last = -1 if self._last_event is None else self._last_event
         came = [
-            *([plural(transcript.comments, "comment")] if transcript.comments else []),
-            *([plural(empty, "event") + " without text"] if (empty := len(transcript.events) - 1 - last) else []),
+            *(["comments"] if transcript.comments else []),
+            *(["events without text"] if len(transcript.events) > last + 1 else []),
         ]
         return f"no content came for {allowed_s:.1f} s" + (f", only {' and '.join(came)}" if came else "")

@@ -127,7 +127,7 @@ RULES: Final = (
         "the run ended in the middle of a stall",
         lambda facts: facts.cut and not facts.has_finish and facts.stalled_when_cut,
         Outcome.STALLED,
-        lambda facts: f"no content had come for {facts.silent_ns / SECOND:.1f} s when the run ended",
+        lambda _: f"no content had come for over {CUT_STALL_NS / SECOND:.0f} s when the run ended",
     ),
     Rule("the run ended first", lambda facts: facts.cut, Outcome.INCOMPLETE),
     # The transport failed.

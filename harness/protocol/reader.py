@@ -5,6 +5,7 @@ finished capture. Both give a Transcript, from which checks and records are made
 """
 
 import operator
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ MAX_KEPT_LINES: Final = 200_000
 _ENOUGH_EVIDENCE: Final = 3
 _MOST_BEGIN_BYTES: Final = 16 * 1024
 _MOST_QUOTED: Final = 100
+_PLACE: Final = re.compile(r" \(byte \d+\)")  # in a parser's message; without it equal defects have equal details
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
 
@@ -243,7 +245,14 @@ class StreamReader:
         heartbeat. While the dialect is uncertain, the fault may lie in the reading.
         """
         transcript, events = self.transcript, self.transcript.events
-        failed = [found for found in signals if found.delta.kind is Kind.META and isinstance(found.delta.value, str)]
+        # The end of the body may leave a part of a line of JSON: then the stream is cut.
+        cut = transcript.pending is not None and bool(events) and events[-1].type == "line"
+        whole = len(events) - cut
+        failed = [
+            found
+            for found in signals
+            if found.delta.kind is Kind.META and isinstance(found.delta.value, str) and found.event < whole
+        ]
         if not failed or transcript.dialect_doubt is not None:
             return None
         strict = transcript.dialect is not None and transcript.dialect.vendor is not None
@@ -251,7 +260,7 @@ class StreamReader:
         for index, delta in failed:
             data = events[index].data
             if events[index].type in ours and data.strip() and (strict or isinstance(decode(data), NotJson)):
-                return f"{delta.value}: {quoted(events[index].data)}"
+                return _PLACE.sub("", delta.value)
         return None
 
     def _json_error(self) -> object:

@@ -1,6 +1,5 @@
 """The client turns every behaviour of an endpoint into an outcome; it raises no exception."""
 
-import re
 import socket
 import sys
 import threading
@@ -172,11 +171,10 @@ def test_heartbeats_do_not_hide_that_no_content_comes(pulse: bytes) -> None:
     assert (silent.outcome, silent.capture.end) == (Outcome.TIMEOUT, End.TIMEOUT)
 
 
-def test_the_detail_counts_what_came_in_place_of_content() -> None:
-    assert re.fullmatch(
-        r"no content came for 0\.3 s, only \d+ comments and 1 event without text",
-        run(SSE, TOKEN, EMPTY, Pulse(PING), content_timeout_s=0.3).detail or "",
-    )
+def test_the_detail_names_what_came_in_place_of_content() -> None:
+    """Without counts: `load` counts equal details together."""
+    transcript = run(SSE, TOKEN, EMPTY, Pulse(PING), content_timeout_s=0.3)
+    assert transcript.detail == "no content came for 0.3 s, only comments and events without text"
 
 
 def test_the_time_for_all_requests_together_ends_a_stream_and_refuses_the_next() -> None:

@@ -428,13 +428,8 @@ def test_an_event_that_a_heartbeat_has_cut_is_a_payload_that_cannot_be_read() ->
     transcript = stream(CHAT, CHAT[:40], b": heartbeat\n\n", CHAT[40:], CHAT, CHAT_DONE)
     assert transcript.outcome is Outcome.PROTOCOL_ERROR
     assert (transcript.detail or "").startswith("a payload cannot be read: not JSON: ")
-    assert '\'{"object":"chat.completion.chunk' in (transcript.detail or "")
+    assert "byte" not in (transcript.detail or "")  # `load` counts equal details together
     assert transcript.text == "aa"
-
-
-def test_the_payload_is_quoted_only_in_part() -> None:
-    transcript = stream(CHAT, b"data: {" + b"x" * 5000 + b"\n\n", CHAT_DONE)
-    assert len(transcript.detail or "") < 250
 
 
 @pytest.mark.parametrize("event", [b"data: \n\n", b"event: status\ndata: searching\n\n", b"event: ping\ndata: now\n\n"])
@@ -452,3 +447,14 @@ def test_an_application_may_mix_json_of_another_kind_into_its_shape() -> None:
 
 def test_an_error_event_says_more_than_a_payload_that_cannot_be_read() -> None:
     assert stream(CHAT, b"data: {x\n\n", b'data: {"error":{"message":"boom"}}\n\n').detail == "boom"
+
+
+def test_a_line_of_json_that_the_end_of_the_body_cuts_is_not_a_payload_that_cannot_be_read() -> None:
+    line = b'{"message":{"role":"assistant","content":"a"},"done":false}\n'
+    for then in (End.CLOSED, End.RESET):
+        transcript = stream(
+            line, line[:20], then=then, dialect=dialects.by_name("ollama"), media="application/x-ndjson"
+        )
+        assert transcript.outcome is Outcome.TRUNCATED
+    broken = stream(line[:20] + b"\n", line, dialect=dialects.by_name("ollama"), media="application/x-ndjson")
+    assert broken.outcome is Outcome.PROTOCOL_ERROR
