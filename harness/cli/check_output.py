@@ -61,7 +61,7 @@ def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
     dialect = checks.dialect or "no known dialect"
     profile = f", profile {safe(checks.profile)}" if checks.profile else ""
     out.print(f"[bold]{named}{safe(checks.target)}[/bold]  {safe(dialect)}, {checks.position} position{profile}")
-    if checks.dialect_rule:
+    if checks.dialect is not None and checks.dialect_rule:
         out.print(f"[dim]recognised as {safe(dialect)} because {safe(checks.dialect_rule)}[/dim]")
     if checks.dialect_doubt:
         out.print(f"[yellow]{safe(checks.dialect_doubt)}[/yellow]")

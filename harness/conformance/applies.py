@@ -9,6 +9,9 @@ def sse(case: Case) -> str | None:
     """Event streams only."""
     if case.dialect is not None and case.dialect.media is not Media.SSE:
         return f"the endpoint speaks {case.dialect.name}, which is not an event stream"
+    media = next((one.transcript.media for one in case.of(("happy",))), None)
+    if case.dialect is None and media not in (None, Media.SSE):
+        return f"the body is {media}, which is not an event stream"
     return None
 
 

@@ -39,6 +39,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
 from streamgauge.errors import CannotMeasure, OutOfTime
 from streamgauge.protocol.causality import misread, older_by_ns
+from streamgauge.protocol.dialects.choice import SETTLE
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret
 from streamgauge.units import SECOND
@@ -203,7 +204,7 @@ def observe(
     if watch is not None and happy.upstream is None:
         raise watch.nothing_seen()
     case.dialect = target.reader() or happy.transcript.dialect
-    case.doubt = happy.transcript.dialect_doubt or _misread(happy)
+    case.doubt = happy.transcript.dialect_doubt or _misread(happy) or _undecided(case)
     vendor = case.dialect is not None and case.dialect.vendor is not None
     case.place_guessed = guessed and not vendor and not happy.upstream
     # An uncertain dialect gets the plain profile: no vendor exceptions.
@@ -235,6 +236,13 @@ def observe(
     _observe_all(case, happy, _to_run(case, selected, allowed), observe_one, progress)
     case.requests += sum(exchanges_made)
     return case
+
+
+def _undecided(case: Case) -> str | None:
+    """The doubt when the ordinary stream had only errors, heartbeats and comments."""
+    if case.dialect is not None:
+        return None
+    return f"the dialect is not known, because the ordinary stream has only errors, heartbeats or comments; {SETTLE}"
 
 
 def _misread(happy: Observed) -> str | None:

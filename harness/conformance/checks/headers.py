@@ -52,7 +52,7 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
     head = seen.head
     if head is None or seen.status != 200:
         return None
-    wanted = Media.SSE if case.dialect is None else case.dialect.media
+    wanted = (seen.transcript.media or Media.SSE) if case.dialect is None else case.dialect.media
     values = head.all("content-type")
     evidence = seen.header("Content-Type")
     if len(values) != 1:

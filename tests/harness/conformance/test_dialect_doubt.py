@@ -162,3 +162,14 @@ def test_a_stream_of_one_dialect_inside_of_another_s_words_is_believed() -> None
     """A model that talks about other vendors' JSON changes nothing."""
     said = json.dumps({"token": "x", "done": True})
     assert case_of(Tape(body=chat(chunk(said), chunk(said), "[DONE]"))).doubt is None
+
+
+def test_of_lines_with_only_an_error_nothing_of_event_streams_is_demanded() -> None:
+    body = b'{"error": "engine died"}\n'
+    case = case_of(Tape(body=body, headers=NDJSON))
+    case.doubt = "the dialect is not known"
+
+    results = judge_case(case, CHECKS.values())
+
+    assert case.dialect is None
+    assert [one.id for one in results if one.verdict in UNMET and one.group in ("headers", "framing", "custom")] == []
