@@ -274,7 +274,8 @@ def _with_reference(fast: Delivery, reference: Delivery) -> Delivery:
         return fast
     emitted = reference.arrived_ns[: len(fast.arrived_ns)]
     gaps = [after - before for before, after in itertools.pairwise(emitted)]
-    return fast._replace(emitted_ns=emitted, itl_ns=round(median(gaps)) if gaps else None)
+    itl_ns = round(median(gaps)) if gaps else None
+    return fast._replace(emitted_ns=emitted, itl_ns=itl_ns, emitted="came on the direct path")
 
 
 def _finding(path: PathTarget, transcript: Transcript, fast: Delivery, shape: Shape) -> PathFinding:
@@ -315,7 +316,7 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
     if not buffered:
         hop, culprit = "none", None
     elif at_source:
-        hop, culprit = "the endpoint itself: the direct path holds tokens back too", None
+        hop, culprit = "the endpoint itself: on the direct path tokens come so too", None
     else:
         culprit = culprit_of(via.head, shape.pattern, shape.window_ns)
         between = "between harness and endpoint" if direct else "on the path (--direct tells proxy from endpoint)"

@@ -85,7 +85,7 @@ class Delivery(NamedTuple):
 
     `arrived_ns` and `read` have an item for each token; `read_ns` and `read_bytes` have an item for each read that
     brought body bytes, and `read` is an index into them. `emitted_ns` is when the upstream wrote each token, None where
-    unknown. `itl_ns` is the time between two tokens at the upstream.
+    unknown, or when it arrived on another path, as `emitted` says. `itl_ns` is the time between two of these.
     """
 
     arrived_ns: list[int]
@@ -95,6 +95,7 @@ class Delivery(NamedTuple):
     emitted_ns: list[int] | None
     itl_ns: int | None
     encoding: str | None
+    emitted: str = "were written"
 
 
 class Shape(NamedTuple):
@@ -195,7 +196,7 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
             why = f"all {tokens} tokens arrived within {show_ms(fast.arrived_ns[-1])}: too soon to be held back"
             return Shape(Pattern.UNKNOWN, None, None, 1, [why])
         span = emission[-1] - emission[0] if emission else None
-        why = f"{summary}, after the upstream had written for {show_ms(span)}" if span else summary
+        why = f"{summary}; they {fast.emitted} over {show_ms(span)}" if span else summary
         return Shape(Pattern.FULLY_BUFFERED, sum(fast.read_bytes), None, 1, [why])
     rest = tokens - groups[0]
     if groups[0] >= _SMALL_HEAD and rest and len(groups) - 1 >= _PASSING_SHARE * rest:
@@ -213,7 +214,7 @@ def _single(fast: Delivery, slow: Delivery | None, groups: list[int], summary: s
     if behind is None:
         return Shape(Pattern.PASS_THROUGH, None, None, len(groups), [summary])
     delay_ns, share = behind
-    late = f"{summary}, {show_ms(delay_ns)} after they were written"
+    late = f"{summary}, {show_ms(delay_ns)} after they {fast.emitted}"
     slower = _lag_in_tokens(slow) if slow else None
     # At a slower pace latency stays the same, but a wait for the next token grows.
     if slower is not None and 0.5 <= share <= 1.6 and 0.5 <= slower[1] <= 1.6:

@@ -1,6 +1,7 @@
 """Lockstep: whether each token arrives before the mock releases the next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from streamgauge.conformance.cases import Observed, Release
 from streamgauge.conformance.scenarios.cost import Cost
@@ -33,12 +34,13 @@ def lockstep_steps(run: ScenarioRunner) -> Iterator[Observed]:
     "lockstep for a client that accepts one compression, a stream for each",
     mock=True,
     concurrency=Concurrency.ALONE,
-    cost=Cost(len(SUPPORTED), len(SUPPORTED)),
+    cost=Cost(2 * len(SUPPORTED), 2 * len(SUPPORTED)),
 )
 def compressed(run: ScenarioRunner) -> Iterator[Observed]:
     """Each coding is offered alone: otherwise the endpoint takes its favourite, and the others stay untried."""
     for coding in SUPPORTED:
-        yield in_step(run, headers={"Accept-Encoding": coding}, variant=coding)
+        play = partial(in_step, run, headers={"Accept-Encoding": coding}, variant=coding)
+        yield held_twice_or_not(play)
 
 
 def in_step(
@@ -70,6 +72,12 @@ def in_step(
     observed = run.observed(spec, stream_id, steps.transcript, variant=variant)
     observed.steps = tuple(Release(step.released, step.seen, step.timed_out) for step in steps.log)
     return observed
+
+
+def held_twice_or_not(play: Callable[[], Observed]) -> Observed:
+    """A stream that was held back is played once more, because a busy machine can be late by itself."""
+    observed = play()
+    return play() if held(observed) else observed
 
 
 def held(observed: Observed) -> bool:

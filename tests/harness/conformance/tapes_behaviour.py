@@ -204,7 +204,13 @@ add("flush.incremental", "pass", paced(40, 0, first_ms=1300), paced(300, 5, scen
 add("flush.incremental", "fail", paced(40, 1), paced(300, 0, first_ms=1300, scenario="longer"))
 add("flush.incremental", "inconclusive", paced(40, 1), paced(40, 1, scenario="longer"))
 add("flush.burstiness", "info", paced(10, 30), position=Position.SANDWICH)
-add("flush.burstiness", "warn", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))), position=Position.SANDWICH)
+WRITTEN = ledger(token_ns=[START_NS + n * 40 * MS for n in range(31)])
+AT_ONCE = ledger(token_ns=[START_NS + 1400 * MS] * 31)
+BUNCHED = Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30)), upstream=WRITTEN)
+add("flush.burstiness", "warn", BUNCHED, position=Position.SANDWICH)
+add("flush.burstiness", "info", replace(BUNCHED, upstream=AT_ONCE), position=Position.SANDWICH)  # the mock's own burst
+add("flush.incremental", "fail", BUNCHED, position=Position.SANDWICH)
+add("flush.incremental", "inconclusive", replace(BUNCHED, upstream=AT_ONCE), position=Position.SANDWICH)
 add("flush.burstiness", "info", Tape(timed=((20.0, TOKEN), (1500.0, TOKEN * 30))))
 add("flush.burstiness", "inconclusive", paced(1, 30))
 

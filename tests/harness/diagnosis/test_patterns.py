@@ -90,7 +90,7 @@ def test_everything_at_the_end_is_fully_buffered() -> None:
     shape = shape_of(deliver(FAST, [1500 * MS] * TOKENS))
     assert shape == Shape(
         Pattern.FULLY_BUFFERED, TOKENS * SIZE, None, 1,
-        [f"{TOKENS} tokens arrived in 1 burst, after the upstream had written for 1490 ms"],
+        [f"{TOKENS} tokens arrived in 1 burst; they were written over 1490 ms"],
     )  # fmt: skip
 
 
