@@ -84,8 +84,8 @@ def _by_status(head: Head, said: str, url: str) -> Iterator[str]:
             yield "is the path right?"
         if allowed := head.get("allow"):
             yield f"it allows {allowed[:60]}: --method"
-    elif status == HTTPStatus.OK and _is_base(url) and (paths := nearest_paths(url)):
-        yield f"this is a base URL: try {' or '.join(paths)}"
+    elif _is_base(url) and status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        yield f"this is a base URL: try {' or '.join(nearest_paths(url))}"
 
 
 def _named(pattern: re.Pattern[str], said: str) -> str | None:

@@ -84,6 +84,8 @@ def test_a_base_url_gets_the_path_that_was_meant(url: str, meant: str, status: i
 
 def test_a_base_url_that_greets_gets_a_path_too() -> None:
     assert "http://host:8000/api/chat" in hint(200, "Ollama is running", "http://host:8000")
+    assert "http://host:8000/v1/messages" in hint(400, openai("messages: blank"), "http://host:8000/v1")
+    assert "http://host:8000/v1/messages" not in hint(401, openai("no key"), "http://host:8000/v1")
     assert "is the path" not in hint(200, "hello", "http://host:8000/ask")
 
 
