@@ -13,6 +13,7 @@ from typing import Final, Protocol, Self
 
 import httpx
 
+from streamgauge.endpoint import signalr
 from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.endpoint.hints import hint_for
@@ -351,6 +352,9 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
         )
         return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
     body = transcript.body or b"".join(data for _, data in transcript.capture.body)
+    if signalr.is_hub(body):
+        status = f"{mask_url(transcript.capture.url)} answers HTTP {head.status}"
+        return CannotMeasure(f"{signalr.SUMMARY}: {status}", signalr.ADVICE)
     reason = transcript.detail or transcript.outcome.value
     return CannotMeasure(
         f"no stream came from {mask_url(transcript.capture.url)}: {reason}",

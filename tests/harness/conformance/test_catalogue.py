@@ -47,7 +47,7 @@ NAMES = {
     "errors": (
         "pre-stream-status upstream-timeout mid-stream-event machine-readable distinguishable-from-content "
         "no-success-after-error partial-event-terminated-first message-framed context-length "
-        "retry-amplification content-filter rate-limit-kept caller-fault-kept gateway-key-hidden"
+        "retry-amplification content-filter rate-limit-kept caller-fault-kept gateway-key-hidden request-id-same"
     ),
     "cancel": (
         "upstream-aborted before-first-token abort-variants half-close slot-released server-survives "

@@ -1,0 +1,26 @@
+"""Recognises a SignalR hub by its answers: it speaks a protocol of its own, which is not Server-Sent Events to a page.
+
+The texts are those of ASP.NET Core's HttpConnectionDispatcher
+(https://github.com/dotnet/aspnetcore/blob/main/src/SignalR/docs/specs/TransportProtocols.md).
+"""
+
+import json
+from typing import Final
+
+REFUSALS: Final = (b"Connection ID required", b"No Connection with that ID")
+SUMMARY: Final = "this is a SignalR hub, not an SSE endpoint"
+ADVICE: Final = (
+    "a hub answers only clients that negotiate a connection first. Measure an endpoint that streams over HTTP: map one "
+    "beside the hub that calls the same service (docs/dotnet.md shows one)"
+)
+
+
+def is_hub(body: bytes) -> bool:
+    """Whether an answer comes from a hub: a request without a connection id, or the answer to `negotiate`."""
+    if body.strip().startswith(REFUSALS):
+        return True
+    try:
+        value = json.loads(body[:65_536])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "connectionId" in value and isinstance(value.get("availableTransports"), list)
