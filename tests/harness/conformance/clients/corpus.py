@@ -11,6 +11,7 @@ from typing import Any
 
 from streamgauge.conformance.clients.running import Ending
 from streamgauge.conformance.matrix import ClientVerdict
+from tests.builders.vendor_streams import UI_MESSAGE, unnamed_events
 
 READS, ADDS, LOSES, RAISES, HANGS = (
     ClientVerdict.READS,
@@ -95,6 +96,7 @@ OLLAMA = b"".join(
     )
 )
 
+UI = unnamed_events(UI_MESSAGE, done=True)
 UNNAMED_ONLY = {"EventSource.onmessage": (LOSES, 0)}
 """A page that only sets onmessage gets none of the named events."""
 RETYPED = "System.Net.ServerSentEvents"
@@ -236,6 +238,12 @@ BODIES = {
     ),
     "Ollama, an error": Body(
         "ollama", OLLAMA[: OLLAMA.index(b"\n") + 1] + b'{"error":"boom"}\n', media_type=NDJSON
+    ),
+    "AI SDK": Body("ai-sdk-ui", UI, {SPLIT: (RAISES, UI.index(b"data: [DONE]"))}),
+    "AI SDK, a text that has not started": Body(
+        "ai-sdk-ui",
+        UI.replace(b'"text-start"', b'"data-start"'),
+        {SPLIT: (RAISES, UI.replace(b'"text-start"', b'"data-start"').index(b"data: [DONE]"))},
     ),
     "JSON strings": Body("json-string", data("Hel", "lo\n") + DONE, {SPLIT: (RAISES, len(data("Hel", "lo\n")))}),
     "token and done": Body("token-done", data({"token": "Hel", "done": False}, {"token": "", "done": True})),
