@@ -70,7 +70,7 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
     "late-close": frozenset({"http.chunked-framing", "termination.explicit-end"}),
     "late-event": _NO_END | {"http.chunked-framing"},
     "no-final-blank": _NO_END | {"errors.mid-stream-event"},
-    "oversized-event": _TORN_TEXT,
+    "oversized-event": _TORN_TEXT | {"text.utf8-valid"},
     "pretty-json": frozenset({"framing.space-after-colon"}),
     "raw-newline": frozenset({"security.sse-injection"}),
     "rewrapped": _NO_END | {"text.json-valid"},

@@ -51,6 +51,7 @@ def _context_cost(allowed: Allowed) -> Cost:
     "promise-context",
     "prompts of a quarter of the promised context, and of twice as much",
     opt_in_without_mock=(OptIn.BIG,),
+    concurrency=Concurrency.COSTLY,
     cost=_context_cost,
 )
 def promise_context(run: ScenarioRunner) -> Iterator[Observed]:
