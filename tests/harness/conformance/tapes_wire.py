@@ -130,6 +130,8 @@ REFUSED_HEAD = Tape(status=None, end=End.MALFORMED, fault=BESIDE, detail=BESIDE.
 add("http.unambiguous-framing", "pass", Tape(body=JSON))
 add("http.unambiguous-framing", "fail", Tape(body=JSON, fault=TWICE))
 add("http.unambiguous-framing", "fail", REFUSED_HEAD)
+OLD_CHUNKS = FramingFault("an HTTP/1.0 response has Transfer-Encoding", readable=True)
+add("http.unambiguous-framing", "pass", Tape(body=JSON), Tape(body=JSON, scenario="http10", fault=OLD_CHUNKS))
 add("http.unambiguous-framing", "fail", Tape(body=JSON), Tape(body=JSON, scenario="gzip", fault=BESIDE))
 # One cause makes one finding.
 for check in ("http.status-200", "http.chunked-framing", "http.no-content-length", "headers.content-type"):
