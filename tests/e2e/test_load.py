@@ -2,8 +2,10 @@
 
 import json
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -282,3 +284,32 @@ def test_a_mock_behind_tls_is_believed_as_the_target_is(streamgauge: Run, tmp_pa
         )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run.json").read_text())["truth"]["streams"] > 0
+
+
+UNKNOWN = b"".join(b'data: {"piece": {"words": "w%d"}}\n\n' % number for number in range(5))
+
+
+class _Unknown(socketserver.StreamRequestHandler):
+    """Streams of a shape that no dialect has."""
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        self.wfile.write(head + UNKNOWN)
+
+
+def test_figures_of_an_unknown_shape_are_invalid_and_no_objective_is_decided(streamgauge: Run, tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Unknown) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/s?message=x"
+        options = ("--users", "1", "--duration", "1s", "--slo", "ttft p95 < 500ms", "--out", tmp_path)
+        done = streamgauge("load", url, *options)
+        server.shutdown()
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert done.returncode == 3, done.stderr
+    assert "5 of 5 payloads are JSON of another shape" in run["dialect_doubt"]
+    assert run["summary"]["validity"]["verdict"] == "INVALID"
+    assert [result["verdict"] for result in run["summary"]["slo_results"]] == ["undecided"]
+    assert "5 of 5 payloads are JSON of another shape" in done.stdout

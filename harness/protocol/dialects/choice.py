@@ -63,6 +63,8 @@ def choose(origin: Origin, events: Sequence[Event], media: Media = Media.SSE) ->
     if len(strange) * 2 <= len(payloads):
         return told
     if by_payloads.dialect is None or not by_payloads.dialect.json_payload:
+        if told.dialect.header is not None:  # it names this dialect, and a path only makes it likely
+            return told
         return told._replace(doubt=_doubt(told, f"{len(strange):,} of {len(payloads):,} payloads have no part of it"))
     if len(strange) == len(payloads) and by_payloads.doubt is None:
         return by_payloads
@@ -86,8 +88,10 @@ def _by_majority(payloads: list[Event], media: Media, head: Head | None) -> Choi
         return Choice(None, "no event tells it")
     if media is Media.TEXT:
         return _plain_text(head)
-    votes = Counter(dialect.name for event in payloads if (dialect := specific(event, media)) is not None)
-    if votes:
+    likely = [specific(event, media) for event in payloads]
+    votes = Counter(dialect.name for dialect in likely if dialect is not None)
+    texts = sum(dialect is None and not _is_json(event) for dialect, event in zip(likely, payloads, strict=True))
+    if votes and votes.most_common(1)[0][1] >= texts:
         return _most_voted(payloads, dialects.by_name(votes.most_common(1)[0][0]))
     return _text(payloads) if media is Media.SSE else _unknown_lines(payloads)
 
@@ -118,7 +122,7 @@ def _strange(payloads: Sequence[Event], dialect: Dialect) -> list[Event]:
 
 def _text(payloads: list[Event]) -> Choice:
     """An event stream without a payload that any dialect with JSON knows: text, or JSON of an unknown shape."""
-    is_json = [isinstance(decode(event.data), (dict, list)) for event in payloads]
+    is_json = list(map(_is_json, payloads))
     texts = [event for event, json in zip(payloads, is_json, strict=True) if not json]
     named = sum(event.type != "message" for event in texts or payloads)
     name = "event-text" if named * 2 > len(texts or payloads) else "raw-text"
@@ -129,6 +133,11 @@ def _text(payloads: list[Event]) -> Choice:
     return choice._replace(
         doubt=_doubt(choice, f"{sum(is_json):,} of {len(payloads):,} payloads are JSON of another shape")
     )
+
+
+def _is_json(event: Event) -> bool:
+    """Whether the payload is JSON that no text would be: a word, a number or null may be text."""
+    return isinstance(decode(event.data), (dict, list))
 
 
 def _unknown_lines(payloads: list[Event]) -> Choice:
