@@ -5,10 +5,10 @@ Pure. A caveat names an observation and its consequence; it is not a doubt about
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from streamgauge.protocol.dialects.base import TOKEN_KINDS
-from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.dialects.payload import Pointer, decode, texts_in, written
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.transcript import Transcript
 
@@ -17,12 +17,6 @@ _MANY_TIMES: Final = 3  # usage counts so many times the token events
 _FEW_EVENTS: Final = 5
 _ONE_WORD: Final = 1.5  # words a token event, on average
 _MOST_EVENTS: Final = 2_000  # enough to see which fields grow
-# Fields beside the text that differ from event to event and are not text.
-_NOT_TEXT: Final = frozenset(
-    {"id", "type", "role", "name", "signature", "obfuscation", "object", "status", "event", "timestamp", "date", "time"}
-)
-
-Pointer = tuple[str, ...]
 
 
 def reading_caveats(transcript: Transcript, record: StreamRecord) -> list[str]:
@@ -43,34 +37,20 @@ def _unknown_texts(transcript: Transcript) -> Iterator[str]:
     parents: set[Pointer] = set()
     unknown: defaultdict[Pointer, set[str]] = defaultdict(set)
     for index, event in enumerate(transcript.events[:_MOST_EVENTS]):
-        for pointer, text in _texts(decode(event.data), ()):
-            if pointer[-1] in _NOT_TEXT or pointer[-1].endswith("_id"):
-                continue
+        for pointer, text in texts_in(decode(event.data)):
             if text in tokens[index] or (transcript.dialect.so_far and tokens[index] and tokens[index] in text):
                 parents.add(pointer[:-1])
             else:
                 unknown[pointer].add(text)
     for pointer, texts in unknown.items():
         beside = not parents or any(pointer[: len(parent)] == parent for parent in parents)
+        name = pointer[-1] if pointer else ""
         if beside and len(texts) >= _GROWS:
             yield (
-                f"the events have a text field `{pointer[-1]}` that {transcript.dialect.name} does not know (at "
-                f"/{'/'.join(pointer)}, {len(texts):,} different texts): if it is a part of the answer, its tokens are "
+                f"the events have a text field `{name}` that {transcript.dialect.name} does not know (at "
+                f"{written(pointer)}, {len(texts):,} different texts): if it is a part of the answer, its tokens are "
                 "not counted and TTFT may be too late; a [stream] table in the target file can name it"
             )
-
-
-def _texts(value: Any, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """The non-empty texts of a payload with their places; `*` stands for the index of an item."""
-    if isinstance(value, str):
-        if pointer and value:
-            yield pointer, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts(inner, (*pointer, key))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner, (*pointer, "*"))
 
 
 def _hidden_tokens(transcript: Transcript, record: StreamRecord) -> Iterator[str]:

@@ -5,20 +5,21 @@ header, the majority of the payloads. Errors, heartbeats, comments and end marke
 in front of any stream.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import NDJSON_TYPES, Dialect, Kind, Media
 from streamgauge.protocol.dialects.foreign import foreign, is_done
-from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.dialects.payload import Pointer, decode, texts_in, written
 from streamgauge.protocol.eventstream import Event
 from streamgauge.wire import Head
 
 SETTLE: Final = "say --dialect NAME, or describe the payloads with a [stream] table in the target file"
 
 
+_MOST_GUESSED: Final = 200  # payloads, enough to see where the text is
 _AI_SDK_4: Final = "x-vercel-ai-data-stream"  # lines such as `0:"text"`
 
 
@@ -131,8 +132,20 @@ def _text(payloads: list[Event]) -> Choice:
         return Choice(dialect, f"{len(texts):,} of {len(payloads):,} payloads are text, which no other dialect has")
     choice = Choice(dialects.by_name(name), "no other dialect has such payloads")
     return choice._replace(
-        doubt=_doubt(choice, f"{sum(is_json):,} of {len(payloads):,} payloads are JSON of another shape")
+        doubt=_doubt(
+            choice, f"{sum(is_json):,} of {len(payloads):,} payloads are JSON of another shape{_likely_text(payloads)}"
+        )
     )
+
+
+def _likely_text(payloads: list[Event]) -> str:
+    """A guess at the place of the text, for the user who describes the shape: where most different texts are."""
+    found: defaultdict[Pointer, set[str]] = defaultdict(set)
+    for event in payloads[:_MOST_GUESSED]:
+        for pointer, text in texts_in(decode(event.data)):
+            found[pointer].add(text)
+    place, texts = max(found.items(), key=lambda item: len(item[1]), default=((), set()))
+    return f' (the text may be at text = "{written(place)}")' if len(texts) > 1 else ""
 
 
 def _is_json(event: Event) -> bool:
@@ -142,7 +155,7 @@ def _is_json(event: Event) -> bool:
 
 def _unknown_lines(payloads: list[Event]) -> Choice:
     choice = Choice(dialects.by_name("plain-text"), f"no dialect recognises its {len(payloads):,} lines of JSON")
-    return choice._replace(doubt=_doubt(choice, "its lines are JSON objects"))
+    return choice._replace(doubt=_doubt(choice, f"its lines are JSON objects{_likely_text(payloads)}"))
 
 
 def _plain_text(head: Head | None) -> Choice:

@@ -1,5 +1,6 @@
 """JSON payloads as readers need them: nothing here raises on what an endpoint sent."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,11 @@ class NotJson(NamedTuple):
 
 
 NOT_AN_OBJECT = "not a JSON object"
+Pointer = tuple[str, ...]
+# Fields that differ from event to event and are not text.
+_NOT_TEXT = frozenset(
+    {"id", "type", "role", "name", "signature", "obfuscation", "object", "status", "event", "timestamp", "date", "time"}
+)
 
 
 def decode(text: str | bytes) -> Any:
@@ -50,6 +56,27 @@ def text_in(value: Any, *keys: str) -> str:
     """The text under these keys; empty where there is none."""
     found = dig(value, *keys)
     return found if isinstance(found, str) else ""
+
+
+def texts_in(value: Any, pointer: Pointer = ()) -> Iterator[tuple[Pointer, str]]:
+    """The texts of a payload that may be a part of an answer, with their places; `*` stands for the index of an item.
+
+    Ids, names, types and the like are left out.
+    """
+    if isinstance(value, str):
+        if value and not (pointer and (pointer[-1] in _NOT_TEXT or pointer[-1].endswith("_id"))):
+            yield pointer, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from texts_in(inner, (*pointer, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner, (*pointer, "*"))
+
+
+def written(pointer: Pointer) -> str:
+    """A pointer as RFC 6901 writes it."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in pointer)
 
 
 def counts(value: Any, **names: str) -> dict[str, int]:

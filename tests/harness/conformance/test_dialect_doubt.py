@@ -40,7 +40,8 @@ UNCERTAIN = {
         data({"usageMetadata": {}}, {"output": "x"}, {"output": "y"}), "gemini", "nothing that it knows"),
     "half openai, half token-done": (CHUNK * 2 + data(*TOKENS[:2]), "openai-chat", "looks like token-done"),
     "another vendor's JSON": (
-        data(*({"output": {"text": word}} for word in "abc")), "raw-text", "3 of 3 payloads are JSON"),
+        data(*({"output": {"text": word}} for word in "abc")), "raw-text",
+        '3 of 3 payloads are JSON of another shape (the text may be at text = "/output/text")'),
     "another vendor's named JSON": (
         data(*({"output": {"text": word}} for word in "abc"), name="piece"), "event-text",
         "3 of 3 payloads are JSON"),
