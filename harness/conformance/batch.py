@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from streamgauge.conformance import daemon_threads, profiles
+from streamgauge.conformance.bill import charge_for_settling
 from streamgauge.conformance.gate import Accepted, FailOn, apply_baseline
 from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
@@ -59,6 +60,8 @@ def measure(
         if mock is not None:
             mock.clock()
         progress("finding out how to ask", 0, 1)
+        if options.budget is not None and mock is None:
+            charge_for_settling(options.budget, subject)
         settled = settle(client, subject)
         return check(
             client,

@@ -6,7 +6,7 @@ from typing import Final
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.payloads import reported_tokens
-from streamgauge.conformance.permissions import NOTHING, Allowed
+from streamgauge.conformance.permissions import LARGER_BUDGET, NOTHING, Allowed
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.concurrent import PAIR
@@ -15,6 +15,7 @@ from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S
 from streamgauge.endpoint.prompt_places import limit_in
 from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure
 from streamgauge.wire import End
 
 FIRST: Final = "happy"
@@ -73,6 +74,18 @@ def prices_of(target: Target, *, free: bool) -> Prices:
     spec = target.request()
     text = (spec.prompt or "") if spec.body is None else spec.body.decode("utf-8", "replace")
     return Prices(tokens_of(len(text)), limit_in(None if spec.body is None else text), free)
+
+
+def charge_for_settling(budget: Budget, target: Target) -> None:
+    """Count the prompts of the requests that find out how to ask. Raises CannotMeasure when too few tokens are left."""
+    tries = target.alternatives()
+    tokens = len(tries) * prices_of(tries[0], free=False).prompt_tokens if len(tries) > 1 else 0
+    if not budget.reserve(tokens):
+        raise CannotMeasure(
+            f"{OPTION} {budget.limit:,} does not allow to find out how to ask: about {tokens:,} tokens",
+            "say how to ask with --body, --method or --dialect, or give " + LARGER_BUDGET,
+        )
+    budget.settle(tokens, tokens)
 
 
 class Spending:

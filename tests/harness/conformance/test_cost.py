@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamgauge.conformance import run
-from streamgauge.conformance.bill import bill, bill_in_words
+from streamgauge.conformance.bill import bill, bill_in_words, charge_for_settling
 from streamgauge.conformance.permissions import LARGER_BUDGET, NOTHING, Allowed
 from streamgauge.conformance.result import ChecksFile
 from streamgauge.conformance.scenarios import SCENARIOS
@@ -91,6 +91,17 @@ def test_a_budget_below_the_first_request_is_refused_before_it(mock: MockServer)
         with pytest.raises(CannotMeasure, match="not even the first request"):
             check(mock, 5)
         assert len(control.recent()) == before
+
+
+def test_finding_out_how_to_ask_is_paid_for_too() -> None:
+    unsettled = Target(url="http://127.0.0.1:1/ask")
+    budget = Budget(500)
+    charge_for_settling(budget, unsettled)
+
+    assert 0 < budget.spent < 100
+    charge_for_settling(Budget(1), Target(url="http://127.0.0.1:1" + CHAT))  # known by its path: no request
+    with pytest.raises(CannotMeasure, match="does not allow to find out how to ask"):
+        charge_for_settling(Budget(5), unsettled)
 
 
 def test_tokens_of_the_mock_are_free(mock: MockServer) -> None:
