@@ -55,6 +55,15 @@ class SubjectOptions:
     public: Annotated[
         bool, typer.Option("--public/--no-public", help="The endpoint is meant to need no credentials.")
     ] = False
+    state_url: Annotated[
+        str | None,
+        typer.Option(
+            "--state-url",
+            metavar="URL",
+            help="Where the application shows what it has saved, such as its list of messages. With --mock: it is read"
+            " after streams that end whole, are cut, fail and are left. The target's headers are sent there too.",
+        ),
+    ] = None
     clients: Annotated[
         bool,
         typer.Option(
@@ -85,4 +94,5 @@ class SubjectOptions:
         public, profile = self.public or target.public, self.profile or target.profile
         if profile is not None:
             profiles.by_name(profile)
-        return msgspec.structs.replace(target, public=public, profile=profile)
+        state_url = self.state_url or target.state_url
+        return msgspec.structs.replace(target, public=public, profile=profile, state_url=state_url)

@@ -45,7 +45,7 @@ def bill(target: Target, selected: Sequence[Check], allowed: Allowed = NOTHING, 
     `paths` is 2 where the endpoint is also asked without its proxy.
     """
     mock = target.mock is not None
-    allowed = replace(allowed, promise=target.promise)
+    allowed = replace(allowed, promise=target.promise, reads_state=target.state_url is not None)
     asked_for = target.alternatives()
     prices = prices_of(asked_for[0], free=mock)
     names = {name for check in selected for name in check.scenarios} - {FIRST}

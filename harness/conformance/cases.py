@@ -59,7 +59,7 @@ class Observed:
     `silence_ns` is the longest silence that the mock was asked for. `size` is what a scenario varies: the characters
     of a prompt, the round, or the status of the upstream. `crowded` says that this run's own requests may have kept the
     endpoint from answering: then nothing here counts against it. `credentials` are digests of the wrong key that this
-    request carried, with and without the name of its scheme.
+    request carried, with and without the name of its scheme. `state` is what the endpoint showed afterwards as saved.
     """
 
     scenario: str
@@ -79,6 +79,7 @@ class Observed:
     size: int | None = None
     steps: tuple[Release, ...] = ()
     held_bytes: int | None = None
+    state: str | None = None
     crowded: str | None = None
     credentials: frozenset[str] = frozenset()
 
@@ -275,6 +276,7 @@ class Case:
     takes_limit: bool = False
     heartbeat_ns: int = HEARTBEAT_NS
     promise: Promise = NOTHING
+    reads_state: bool = False
     schema: PayloadSchema | None = None
     ends: Ends = Ends.AUTO
     out_of_time: bool = False

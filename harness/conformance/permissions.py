@@ -51,7 +51,7 @@ class Allowed:
     `big_prompts` lets a real model read prompts beyond any sensible limit.
 
     `second_key` is the second user's credential; `repr` does not show it. `promise` is the target's: it allows the
-    requests that test it.
+    requests that test it. `reads_state`: the target says where it shows what it has saved.
     """
 
     long_ns: int | None = None
@@ -59,6 +59,7 @@ class Allowed:
     big_prompts: bool = False
     second_key: str | None = field(default=None, repr=False)
     promise: Promise = NO_PROMISE
+    reads_state: bool = False
 
     @property
     def opt_ins(self) -> frozenset[OptIn]:

@@ -171,12 +171,13 @@ def observe(
     offset = None if mock is None else mock.clock()
     watch = None if mock is None else UpstreamWatch.begin(mock)
     pace = pace or Pace()
-    allowed = replace(allowed, promise=target.promise)
+    allowed = replace(allowed, promise=target.promise, reads_state=target.state_url is not None)
     runner = ScenarioRunner(client, target, mock, offset, pace, allowed, target.reader())
     case = Case(
         position=Position.DIRECT if mock is None else Position.SANDWICH,
         allowed=allowed.opt_ins,
         promise=target.promise,
+        reads_state=target.state_url is not None,
         public=public,
         has_credential=any(is_secret(name) for name in target.headers),
         credentials=frozenset(digest_of(value) for value in credentials(target) if value),

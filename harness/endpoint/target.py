@@ -74,6 +74,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     end: str = Ends.AUTO.value
     stream: StreamTable | None = None
     promise: Promise = NOTHING
+    state_url: str | None = None
 
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""

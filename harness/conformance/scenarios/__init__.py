@@ -23,6 +23,7 @@ THEMES: Final = (
     "resuming",
     "cancellation",
     "promise",
+    "saved",
     "upstream_errors",
 )
 

@@ -29,8 +29,8 @@ PROBE_DEADLINE_S: Final = 15.0
 SLOW_START: Final = 4
 """A probe waits this many times as long as the first stream took to its first token, but at least PROBE_DEADLINE_S."""
 
-Keys = Mapping[str, str | int]
-"""What a directive says beyond its id."""
+Keys = Mapping[str, str | int | None]
+"""What a directive says beyond its id; None leaves an ordinary key out."""
 
 NO_KEYS: Final[Keys] = MappingProxyType({})
 
@@ -99,7 +99,7 @@ class ScenarioRunner(NamedTuple):
         if self.mock is None:
             return self.target.request(text, headers=headers, max_tokens=max_tokens), None
         stream_id = uuid4().hex[:12]
-        pace: dict[str, str | int] = {"tokens": self.pace.tokens, "ttft": self.pace.ttft, "itl": self.pace.itl}
+        pace: dict[str, str | int | None] = {"tokens": self.pace.tokens, "ttft": self.pace.ttft, "itl": self.pace.itl}
         prompt = f"{text} {directive(**{'id': stream_id, **pace, **keys})}"
         return self.target.request(prompt, headers=headers, max_tokens=max_tokens), stream_id
 

@@ -55,7 +55,7 @@ NAMES = {
     ),
     "fidelity": (
         "usage whole-equals-streamed limit-passed-on upstream-stopped finish-reason history system-prompt model-named "
-        "no-cache cost-given"
+        "no-cache cost-given saved-whole saved-part-marked"
     ),
     "flush": (
         "lockstep no-one-behind incremental headers-early compression-flushes proxy-delta burstiness upstream-forms"
