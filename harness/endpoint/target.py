@@ -50,7 +50,11 @@ class _Filled(NamedTuple):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An endpoint and how to ask it for a stream. The fields are also the keys of a target file (TOML)."""
+    """An endpoint and how to ask it for a stream. The fields are also the keys of a target file (TOML).
+
+    `dialect` decides how to ask and how to read. `stream` describes how to read an answer of no known dialect.
+    `answers_in` only decides how to read: a run sets it when its first good stream has settled the dialect.
+    """
 
     url: str
     method: str | None = None

@@ -64,7 +64,7 @@ def choose(origin: Origin, events: Sequence[Event], media: Media = Media.SSE) ->
     if len(strange) * 2 <= len(payloads):
         return told
     if by_payloads.dialect is None or not by_payloads.dialect.json_payload:
-        if told.dialect.header is not None:  # it names this dialect, and a path only makes it likely
+        if told.dialect.header is not None:  # a header names its dialect; a path only makes it likely
             return told
         return told._replace(doubt=_doubt(told, f"{len(strange):,} of {len(payloads):,} payloads have no part of it"))
     if len(strange) == len(payloads) and by_payloads.doubt is None:
