@@ -21,6 +21,7 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import SECOND, show_bytes, show_ms
+from streamgauge.wire import End
 
 _READS_SHOWN: Final = 12
 _WIRE_SHOWN: Final = 16 * 1024
@@ -49,6 +50,8 @@ def probe(
     if not stream.transcript.is_stream:
         raise not_a_stream(stream.transcript)
     _print_timeline(stream)
+    if stream.transcript.outcome is Outcome.TRUNCATED and stream.transcript.capture.end is End.COMPLETE:
+        err.print("[yellow]--no-end-marker[/yellow] accepts a stream that ends with its body, where that is meant")
     if not stream.ok:
         raise typer.Exit(ExitCode.FAILED)
 
