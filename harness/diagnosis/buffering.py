@@ -338,7 +338,7 @@ def _conclude(position: str, via: PathObservation, direct: PathObservation | Non
         culprit=culprit.says if culprit else None,
         answer=_answer(via, hop, buffered),
         evidence=evidence,
-        fixes=_fixes(shape, culprit, direct if at_source else None) if buffered else [],
+        fixes=_fixes(via, culprit, direct if at_source else None) if buffered else [],
         paths=[via.finding] + ([direct.finding] if direct else []),
     )
 
@@ -369,8 +369,10 @@ def _answer(via: PathObservation, hop: str, buffered: bool) -> str:
     return f"Buffered: {shape.pattern.value}{size}{window}, by {hop}."
 
 
-def _fixes(shape: Shape, culprit: Culprit | None, source: PathObservation | None) -> list[ConfigFix]:
+def _fixes(via: PathObservation, culprit: Culprit | None, source: PathObservation | None) -> list[ConfigFix]:
     """`source` is the direct path where the endpoint itself holds tokens back."""
-    if shape.pattern is Pattern.COMPRESSION_HELD:
+    if via.shape.pattern is Pattern.COMPRESSION_HELD:
         return compression_fixes(culprit)
+    if via.shape.pattern is Pattern.ONE_BEHIND and culprit is None:
+        return application_fixes(via.head)  # none of the suspected proxies delivers tokens so
     return application_fixes(source.head) if source else proxy_fixes(culprit)

@@ -18,6 +18,7 @@ from streamgauge.mock_provider.proxy import ProxyConfig
 from streamgauge.units import MS
 from streamgauge.wire import Head
 from tests.builders.tapes import stream
+from tests.cases.programs import OneBehind
 
 PASSED = Lockstep(stream(b"data: a\n\n"), tuple(LockstepStep(n, n, False, 40 * n) for n in range(1, 9)))
 BUNCHED = [n // 20 * 200 * MS for n in range(150)]  # 20 tokens every 200 ms
@@ -126,3 +127,12 @@ def test_a_timer_in_a_proxy_is_not_called_a_buffer_of_bytes() -> None:
 
     assert found.pattern is Pattern.TIME_COALESCED
     assert found.size_bytes is None
+
+
+def test_a_relay_that_is_one_behind_is_called_that_and_not_blamed_on_nginx() -> None:
+    with MockServer(MockConfig()) as mock, OneBehind(mock.url) as url:
+        found = diagnose(Target(url=url, mock=mock.url))
+
+    assert found.pattern is Pattern.ONE_BEHIND
+    assert found.fixes
+    assert not any("proxy_buffering" in line for fix in found.fixes for line in fix.lines)
