@@ -52,7 +52,7 @@ QUOTED: Final = {
 # Here the fault is that something is missing: the whole body, or a part that an event should contain.
 MISSING: Final = re.compile(
     r"\bno\b|\bwithout\b|\bend|\bcut\b|not JSON|only the|only loses|gets the marker of success|still waits"
-    r"|still running|hangs|becomes|never|not follow"
+    r"|still running|still runs|the longest silence|hangs|becomes|never|not follow"
 )
 OBJECTING = [one for one in EXAMPLES if one.verdict in (Verdict.FAIL, Verdict.WARN)]
 # The first bytes of an answer that is wrong as a whole, and of a comparison with another answer.

@@ -47,7 +47,7 @@ def test_every_rule_changes_something_and_says_why(profile: Profile) -> None:
 @pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
 def test_a_dialect_has_a_profile(dialect: Dialect) -> None:
     profile = profiles.of_dialect(dialect)
-    assert (profile is PLAIN) == (dialect.path is None)
+    assert (profile is PLAIN) == (dialect.vendor is None)
 
 
 def test_a_vendor_that_no_module_of_checks_knows_gets_a_profile_without_rules() -> None:
