@@ -185,8 +185,10 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
         return inconclusive(f"nothing to judge in {outcomes}", STREAM)
     if (left_out := next((case.left_out[name] for name in scenarios if name in case.left_out), None)) is not None:
         return inconclusive(f"not tried: {left_out}", LARGER_BUDGET)
-    missing = [SCENARIOS[name].missing(mock=case.has_mock, allowed=case.allowed) for name in scenarios]
-    if missing and all(missing):
+    wanted = [SCENARIOS[name].missing(mock=case.has_mock, allowed=case.allowed) for name in scenarios]
+    # A scenario that needs nothing has run and had nothing to show here, unless the time was over before.
+    missing = [needs for needs in wanted if needs]
+    if missing and (all(wanted) or not case.out_of_time):
         needs = min(missing, key=len)  # of several scenarios, the one that needs the fewest permissions
         why = [opt_in.costs for opt_in in OptIn if opt_in in needs]
         if MOCK in needs:
