@@ -203,6 +203,8 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     if seen.scenario == "mid-end" and any(one.transcript.first(Kind.DONE) for one in case.of(HAPPY)):
         return met("the end marker is missing, as in the upstream's stream")
     asked = seen.upstream.path if seen.upstream else None
-    if seen.scenario == "mid-end" and asked is not None and dialects.at_path(asked) is None:
-        return not_applicable("the upstream does not speak a vendor's dialect: its streams may have no end marker")
+    if seen.scenario == "mid-end" and asked is not None:
+        upstream = dialects.at_path(asked)
+        if upstream is None or upstream.terminal is None:
+            return not_applicable("the upstream does not speak a dialect whose streams have an end marker")
     return unmet(f"{died}, but the stream ends as if it were complete", seen.at(len(transcript.body)))
