@@ -227,7 +227,7 @@ def clients(data: bytes) -> None:
         found: list[Message] = []
         with suppress(EmulatedError, ReportedError, RefusedError):
             found.extend(client.read(Body(parts)))
-        if client is event_source.CLIENT:
+        if client is event_source.LISTENERS:
             assert [(one.type, one.data) for one in found] == [one[:2] for one in reference.parse(choices.rest).events]
 
 

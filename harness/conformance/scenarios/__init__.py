@@ -21,9 +21,9 @@ THEMES: Final = (
     "silence",
     "concurrent",
     "resuming",
-    "cancellation",
     "promise",
     "saved",
+    "cancellation",
     "upstream_errors",
 )
 

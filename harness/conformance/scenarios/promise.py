@@ -111,7 +111,7 @@ def _rate_cost(allowed: Allowed) -> Cost:
     "promise-rate",
     "one request more than the promised rate allows",
     opt_in=(OptIn.LOAD,),
-    concurrency=Concurrency.LAST,
+    concurrency=Concurrency.COSTLY,  # the very last: whatever came after it would meet the limit
     cost=_rate_cost,
 )
 def promise_rate(run: ScenarioRunner) -> Iterator[Observed]:
