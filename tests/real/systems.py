@@ -11,7 +11,8 @@ class System(NamedTuple):
     """One endpoint of one program.
 
     `command` may name {port}, {upstream}, {python} (the folder of the environment's programs) and {programs}.
-    `defects` are the MUSTs that it does not meet, and no other may be named. `serial` says that it serves one request
+    `defects` are the MUSTs that it does not meet; `perhaps` those that depend on when the client leaves, and no other
+    may be named. `serial` says that it serves one request
     at a time.
     """
 
@@ -21,6 +22,7 @@ class System(NamedTuple):
     path: str
     dialect: str
     defects: frozenset[str]
+    perhaps: frozenset[str] = frozenset()
     serial: bool = False
     environment: Mapping[str, str] = {}
 
@@ -38,18 +40,22 @@ _UVICORN: Final = ("{python}/uvicorn", "relays_fastapi:app", "--port", "{port}",
 _GUNICORN: Final = ("{python}/gunicorn", "-b", "127.0.0.1:{port}", "--log-level", "error")
 CHAT: Final = "/v1/chat/completions"
 
+CUT: Final = "termination.truncation-distinguishable"
 # A relay that builds its own chunks with an SDK forgets the same things.
-_OWN_CHUNKS: Final = frozenset(
-    {"openai-chat.error-shape", "openai-chat.stream-flag-honoured", "termination.truncation-distinguishable"}
-)
+_OWN_CHUNKS: Final = frozenset({"openai-chat.error-shape", "openai-chat.stream-flag-honoured", CUT})
 
-_IN_A_THREAD: Final = frozenset({"errors.pre-stream-status", "cancel.upstream-aborted", "cancel.before-first-token"})
+# FastAPI has sent its status when the upstream refuses; a plain generator learns late that its reader has left.
+_IN_A_THREAD: Final = frozenset({"errors.pre-stream-status", "cancel.before-first-token"})
+# An exception of the SDK becomes a 500, whatever the upstream said.
+_STATUS_LOST: Final = frozenset({"errors.caller-fault-kept", "errors.rate-limit-kept"})
+_LEAVES_LATE: Final = frozenset({"cancel.upstream-aborted"})
 
 SYSTEMS: Final = (
     System("FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat", frozenset()),
     System(
         "FastAPI, a generator in a thread", "fastapi", _UVICORN, f"/sync{CHAT}", "openai-chat",
         _OWN_CHUNKS | _IN_A_THREAD,
+        perhaps=_LEAVES_LATE,
     ),
     System(
         "FastAPI, a client that blocks the loop", "fastapi", _UVICORN, f"/blocking{CHAT}", "openai-chat",
@@ -58,18 +64,20 @@ SYSTEMS: Final = (
     ),
     System(
         "FastAPI, a task and a queue", "fastapi", _UVICORN, f"/queue{CHAT}", "openai-chat",
-        _OWN_CHUNKS | _IN_A_THREAD | {"errors.mid-stream-event"},
+        _OWN_CHUNKS | _IN_A_THREAD | _LEAVES_LATE | {"errors.mid-stream-event"},
     ),
     System("FastAPI, the shape of LangGraph", "fastapi", _UVICORN, "/graph/runs/stream", "langgraph", frozenset()),
     System(
         "Flask under gunicorn, sync worker", "flask", (*_GUNICORN, "relay_flask:app"), CHAT, "openai-chat",
-        _OWN_CHUNKS | {"errors.pre-stream-status"},
+        _OWN_CHUNKS | _STATUS_LOST | {"cancel.before-first-token"},
+        perhaps=_LEAVES_LATE,
         serial=True,
     ),
     System(
         "Flask under gunicorn, threads", "flask", (*_GUNICORN, "--threads", "16", "relay_flask:app"), CHAT,
         "openai-chat",
-        _OWN_CHUNKS | {"errors.pre-stream-status"},
+        _OWN_CHUNKS | _STATUS_LOST | {"cancel.before-first-token"},
+        perhaps=_LEAVES_LATE,
     ),
     System(
         "Express", "express", ("node", "express.mjs"), CHAT, "openai-chat",
@@ -81,13 +89,13 @@ SYSTEMS: Final = (
     ),
     System(
         "Hono with OpenAI's SDK", "hono", ("node", "hono.mjs"), CHAT, "openai-chat",
-        _OWN_CHUNKS | {"http.bad-json-400", "errors.mid-stream-event"},
+        _OWN_CHUNKS | _STATUS_LOST | {"http.bad-json-400", "errors.mid-stream-event"},
     ),
-    System("Vercel AI SDK", "ai", ("node", "ai_sdk.mjs"), "/", "ai-sdk-ui", frozenset()),
+    System("Vercel AI SDK", "ai", ("node", "ai_sdk.mjs"), "/", "ai-sdk-ui", frozenset({CUT})),
     System(
         "LiteLLM", "litellm",
         ("{python}/litellm", "--config", "litellm.yaml", "--port", "{port}", "--host", "127.0.0.1"),
-        CHAT, "openai-chat", frozenset(),
+        CHAT, "openai-chat", frozenset({CUT}),
         environment={"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
     ),
 )  # fmt: skip

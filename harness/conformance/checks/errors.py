@@ -138,6 +138,8 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
     after = [found for found in transcript.deltas if found.event > error.event and found.delta.kind is Kind.DONE]
     if not after:
         return met("no marker of success follows the error")
+    if case.dialect is not None and not case.dialect.marks_success:
+        return met("the end marker of this dialect ends failed streams, too")
     judged = lesser if case.dialect_name == "openai-chat" else unmet
     return judged("the marker of success follows the error", seen.at(transcript.events[after[0].event].offset))
 

@@ -191,7 +191,7 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
         return doubt
     transcript = seen.transcript
     died = "the upstream died" if seen.scenario == "mid-cut" else "the upstream's answer ended early"
-    if transcript.first(Kind.DONE):
+    if transcript.first(Kind.DONE) and (case.dialect is None or case.dialect.marks_success):
         return unmet(f"{died}, but the client gets the marker of success", seen.at(len(transcript.body)))
     if seen.failed_by_error:
         return met("an error event reports it")

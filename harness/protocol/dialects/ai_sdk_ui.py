@@ -33,6 +33,7 @@ class AiSdkUi(Defaults):
     json_payload = True
     verbatim = True
     terminal = "data: [DONE]"
+    marks_success = False  # the SDK writes it behind an error, too; the reason in `finish` says `error` then
     header = "x-vercel-ai-ui-message-stream"
     usual_path = "/api/chat"
 

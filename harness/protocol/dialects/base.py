@@ -103,6 +103,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def marks_success(self) -> bool:
+        """Whether the end marker says that the answer is whole; else a stream that failed ends with it, too."""
+        ...
+
+    @property
     def vendor(self) -> str | None:
         """The vendor, whose name a profile may have; None for shapes that application code invents."""
         ...
@@ -189,6 +194,7 @@ class Defaults:
     """The properties of most dialects: no path of their own, and no fast path for many events."""
 
     verbatim = False
+    marks_success = True
     vendor: str | None = None
     api = ""
     path: str | None = None
