@@ -237,7 +237,7 @@ class StreamClient:
         """Do the same as `ask`, and interpret the answer while it comes: `on_token` may leave it early."""
         answer = self._begin(request, keep=keep)
         if self._exchange is not None:
-            limit = ContentLimit(
+            limit = ContentLimit.by(
                 StreamReader(answer.capture, dialect, keep=keep, ends=self._ends), patience or self.patience
             )
             self._exchange.expect(limit)
@@ -260,7 +260,7 @@ class StreamClient:
     def _read(self, answer: Answer, dialect: Dialect | None, patience: Patience | None = None) -> Answer:
         """Read to the end."""
         if self._exchange is not None:
-            self._exchange.expect(ContentLimit.of(answer.capture, dialect, patience or self.patience))
+            self._exchange.expect(ContentLimit(answer.capture, dialect, patience or self.patience))
             self._exchange.read_until(Wants.END)
             answer.whole = self._exchange.whole
         return answer

@@ -4,7 +4,8 @@ Content is generated text. Behind the end of the content (a finish reason, an en
 protocol can follow, so a short grace is enough there.
 """
 
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple, Self
 
 from streamgauge.protocol.dialects.base import Dialect, Kind
 from streamgauge.protocol.reader import StreamReader
@@ -32,10 +33,13 @@ class Patience(NamedTuple):
 
 
 class ContentLimit:
-    """Follows one response while it grows (see `Content`). `reader` may be fed by nobody else."""
+    """Follows one response while it grows (see `Content`). `reader` may be fed by nobody else.
 
-    def __init__(self, reader: StreamReader, patience: Patience) -> None:
-        self.reader = reader
+    Most streams of a load are over before anybody looks at their content, so the reader is made by the first look.
+    """
+
+    def __init__(self, capture: Capture, dialect: Dialect | None, patience: Patience) -> None:
+        self._capture, self._dialect = capture, dialect
         self._patience = patience
         self._fed = 0  # pieces of the body
         self._judged = 0  # deltas
@@ -43,13 +47,25 @@ class ContentLimit:
         self._end: Kind | None = None  # what ended the content
 
     @classmethod
-    def of(cls, capture: Capture, dialect: Dialect | None, patience: Patience) -> "ContentLimit":
-        """With a reader of its own."""
-        return cls(StreamReader(capture, dialect), patience)
+    def by(cls, reader: StreamReader, patience: Patience) -> Self:
+        """With a reader that others look at."""
+        limit = cls(reader.transcript.capture, None, patience)
+        limit.reader = reader
+        return limit
+
+    @cached_property
+    def reader(self) -> StreamReader:
+        """What has been read of the response."""
+        return StreamReader(self._capture, self._dialect)
+
+    @property
+    def silence_s(self) -> float:
+        """See `Content`."""
+        return self._patience.silence_s
 
     def follow(self) -> bool:
         """Read what has come since; whether there was more of the body."""
-        body, fed = self.reader.transcript.capture.body, self._fed
+        body, fed = self._capture.body, self._fed
         self._fed = len(body)
         if fed < self._fed:
             feed_all(self.reader, body[fed:])
@@ -69,7 +85,7 @@ class ContentLimit:
 
     def is_in(self, data: bytes) -> bool:
         """See `Content`. In an event stream only `data` lines can have content; everywhere else any byte can."""
-        head = self.reader.transcript.capture.head
+        head = self._capture.head
         if head is not None and head.media_type != "text/event-stream":
             return bool(data.strip())
         return b"data:" in data

@@ -68,7 +68,13 @@ class Allowance(NamedTuple):
 
 
 class Content(Protocol):
-    """Knows which bytes of a response are content. Comments, pings and empty events are not."""
+    """Knows which bytes of a response are content. Comments, pings and empty events are not.
+
+    `silence_s` is how long the peer may go on without any, as long as nothing has come.
+    """
+
+    @property
+    def silence_s(self) -> float: ...
 
     def allowance(self) -> Allowance:
         """Read what has come of the response, and say how long it may go on without more content."""
@@ -173,7 +179,7 @@ class Exchange(httpx.SyncByteStream):
 
     def expect(self, content: Content) -> None:
         """End the response with `End.TIMEOUT` where its content fails to come, whatever else comes meanwhile."""
-        now_s, allowed_s = time.monotonic(), content.allowance().allowed_s
+        now_s, allowed_s = time.monotonic(), content.silence_s
         self._content, self._content_due_s = content, now_s + allowed_s
         self._look_s = now_s + min(self._driver.look_s, allowed_s)
 
