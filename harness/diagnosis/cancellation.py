@@ -91,7 +91,7 @@ PHASES: Final = (EARLY, MID)
 LEAST_CLOSES: Final = 3
 MOST_CLOSES: Final = 5
 MOST_SHARE: Final = 0.8
-"""Of the closes, the share that must fail before the endpoint is said to fail. A busy machine delays one of five."""
+"""The endpoint fails when at least this share of its closes fail: a busy machine alone can delay one of five."""
 PROMPT_NS: Final = SECOND
 """An upstream that stops within this time is prompt. A garbage collector or a drain timeout takes longer."""
 _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)

@@ -55,7 +55,7 @@ class ContentLimit:
 
     @cached_property
     def reader(self) -> StreamReader:
-        """What has been read of the response."""
+        """The reader of this response, made at the first look."""
         return StreamReader(self._capture, self._dialect)
 
     @property

@@ -26,7 +26,7 @@ _PROMPT: Final = (
 
 
 class UpstreamWatch:
-    """Knows which requests the mock had seen before this run, so that it can tell what the run made it see."""
+    """Tells the requests that this run makes the mock see from those that the mock had seen before."""
 
     @classmethod
     def begin(cls, mock: MockControl) -> Self:

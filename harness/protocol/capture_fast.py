@@ -28,7 +28,7 @@ def captured_record(
     **labels: Unpack[Labels],
 ) -> StreamRecord | None:
     """The record of a complete event stream; None for any other response, and without a dialect."""
-    response = _response_of(capture)
+    response = None if dialect is None else _response_of(capture)
     if response is None:
         return None
     return plain_record(capture, _columns_of(capture), response, stream_id, dialect, ends, **labels)

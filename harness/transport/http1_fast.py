@@ -19,13 +19,12 @@ _MOST_HEAD_BYTES: Final = 16 * 1024
 _MOST_READS: Final = 100_000
 
 _HEAD: Final = re.compile(rb"HTTP/1\.1 200 OK\r\n(?:[A-Za-z0-9_.-]+:[ -~]*\r\n)+\r\n")
-_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
 
 
 def plain_response(arrivals: Arrivals, cut: Cut = cut) -> PlainResponse | None:
     """The response in these reads, when it is complete, ends with the last byte and is plain; else None."""
     data = arrivals.data
-    if len(data) > MOST_BYTES or len(arrivals.sizes) > _MOST_READS or not data.endswith(_LAST_CHUNK):
+    if len(data) > MOST_BYTES or len(arrivals.sizes) > _MOST_READS:
         return None
     begin = data.find(b"\r\n\r\n") + 4
     head = _plain_head(data[:begin])

@@ -100,7 +100,7 @@ def plain_frames(data: bytes, streams: dict[bytes, int]) -> tuple[list[PlainFram
 
 
 def stream_reads(arrivals: list[Arrival], first: int) -> StreamReads:
-    """The reads of one stream, numbered from `first` on, from its frames in their order."""
+    """The reads that brought the frames of one stream, in order. The first of them gets the number `first`."""
     found = StreamReads([], [], [])
     reads, body, crowded = found
     last: Read | None = None

@@ -20,6 +20,8 @@ import msgspec
 
 from streamgauge.metrics.summary import Totals
 from streamgauge.metrics.validity import doubtful
+from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.record_fast import plain_record
@@ -79,13 +81,22 @@ def slow(found: Arrivals) -> StreamRecord:
     return record_of(interpret(capture), "id", url="http://127.0.0.1/", scenario="ChatUser", worker=1)
 
 
-def fast(found: Arrivals) -> StreamRecord | None:
-    """The fast path; None where it declines."""
-    response = plain_response(found)
+def fast(stream: Stream) -> StreamRecord | None:
+    """The fast path, in the dialect that a run has settled; None where it declines."""
+    response = plain_response(stream.arrivals)
     if response is None:
         return None
-    capture = taken(begun(), response, found)
-    return plain_record(capture, found, response, "id", url="http://127.0.0.1/", scenario="ChatUser", worker=1)
+    capture = taken(begun(), response, stream.arrivals)
+    return plain_record(
+        capture, stream.arrivals, response, "id", _dialect_of(stream),
+        url="http://127.0.0.1/", scenario="ChatUser", worker=1,
+    )  # fmt: skip
+
+
+def _dialect_of(stream: Stream) -> Dialect:
+    name = stream.record.dialect
+    assert name is not None
+    return dialects.by_name(name)
 
 
 def cost_us(step: Callable[[Stream], object], streams: list[Stream]) -> float:
@@ -118,11 +129,11 @@ def paths(rounds: int, tokens: int) -> None:
     print(f"{'':<18}{'ordinary':>10}{'fast':>10}{'ratio':>8}{'µs a token':>20}{'fixed µs':>18}")
     for dialect in BY_NAME:
         short, long = made(dialect, 10, 20), made(dialect, tokens, 20)
-        takes = fast(long[0].arrivals) is not None
+        takes = fast(long[0]) is not None
         steps: dict[str, Callable[[Stream], object]] = {"slow": lambda stream: slow(stream.arrivals)}
         if takes:
-            assert all(fast(stream.arrivals) == stream.record for stream in long)
-            steps["fast"] = lambda stream: fast(stream.arrivals)
+            assert all(fast(stream) == stream.record for stream in long)
+            steps["fast"] = fast
         few, many = measure(steps, short, rounds), measure(steps, long, rounds)
         each = {name: (many[name] - few[name]) / (tokens - 10) for name in steps}
         fixed = {name: few[name] - 10 * each[name] for name in steps}
@@ -147,7 +158,8 @@ def behind(rounds: int, tokens: int) -> None:
         response = responses[id(stream)]
         assert response is not None
         capture = taken(begun(), response, stream.arrivals)
-        return plain_record(capture, stream.arrivals, response, f"{next(numbers)}", url="http://127.0.0.1/")
+        number = f"{next(numbers)}"
+        return plain_record(capture, stream.arrivals, response, number, _dialect_of(stream), url="http://127.0.0.1/")
 
     steps: dict[str, Callable[[Stream], object]] = {
         "plain_response": lambda stream: plain_response(stream.arrivals),

@@ -374,7 +374,7 @@ def _unheard(seen: Observed) -> Finding | None:
 
 
 def _place(received: Received, text: str) -> int | None:
-    """The index of the message that has the start of `text`, up to its mark."""
+    """The index of the message that has the words of `text` before its colon; None without one."""
     start = text.partition(":")[0]
     return next((at for at, message in enumerate(received.messages) if start in message.text), None)
 

@@ -54,12 +54,10 @@ RAW = Client(
     least="2.12",
     events=False,
 )
-STREAM = Client(
+STREAM = RAW._replace(
     name="anthropic-python stream()",
     source="anthropic itself: anthropic/lib/streaming/_messages.py",
     read=_gather,
-    applies=speaks("anthropic"),
-    package="anthropic",
-    least="2.12",
+    events=True,
     gathers=True,
 )

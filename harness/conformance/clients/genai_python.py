@@ -66,12 +66,10 @@ RAW = Client(
     least="3.4",
     events=False,
 )
-CHAT = Client(
+CHAT = RAW._replace(
     name="genai-python chat",
     source="google-genai itself: google/genai/chats.py, types.py",
     read=_gather,
-    applies=speaks("gemini"),
-    package="google-genai",
-    least="3.4",
+    events=True,
     gathers=True,
 )

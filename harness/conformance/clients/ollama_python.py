@@ -57,12 +57,10 @@ RAW = Client(
     least="0.6",
     events=False,
 )
-TYPED = Client(
+TYPED = RAW._replace(
     name="ollama-python chat()",
     source="ollama itself: ollama/_types.py",
     read=_gather,
-    applies=speaks("ollama", "ollama-generate"),
-    package="ollama",
-    least="0.6",
+    events=True,
     gathers=True,
 )

@@ -96,12 +96,10 @@ RAW = Client(
     least="3.52",
     events=False,
 )
-STREAM = Client(
+STREAM = RAW._replace(
     name="openai-python stream()",
     source="openai itself: openai/lib/streaming/",
     read=_gather,
-    applies=speaks("openai-chat", "openai-responses"),
-    package="openai",
-    least="3.52",
+    events=True,
     gathers=True,
 )

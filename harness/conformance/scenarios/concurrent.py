@@ -27,6 +27,7 @@ MAX_OUTPUT: Final = 5  # tokens that `max-output` allows
 TOKENS: Final = 40
 ROUNDS: Final = 3  # requests of a burst, as a multiple of the streams allowed
 WORKERS: Final = 4
+QUICK: Final[Keys] = {"tokens": 1, "ttft": "0"}
 CANARIES: Final = 8
 SLOT_ROUNDS: Final = 4
 FREE_AFTER: Final = 5 / 3  # 5 s, as streams last 3
@@ -131,11 +132,40 @@ def saturate(run: ScenarioRunner) -> Iterator[Observed]:
 
     def second(own: ScenarioRunner) -> list[Observed]:
         time.sleep(run.pace.hold_s / 3)  # by now the first user's streams are under way, or refused
-        spec, stream_id = own.request({"tokens": 1, "ttft": "0"}, headers=as_second(run))
+        spec, stream_id = own.request(QUICK, headers=as_second(run))
         return [own._replace(scenario="second-user").probe(spec, stream_id)]
 
     tasks: list[Task] = [partial(first, number) for number in range(1, count + 1)]
     yield from concurrently(run, [*tasks, second] if run.allowed.second_key is not None else tasks)
+
+
+def until_refused(
+    run: ScenarioRunner, count: int, workers: int, is_refused: Callable[[Observed], bool]
+) -> Iterator[Observed]:
+    """So many short requests in quick succession, `workers` at a time; no further one after the first refusal."""
+    numbers = iter(range(1, count + 1))
+    lock, refused = threading.Lock(), threading.Event()
+
+    def worker(own: ScenarioRunner) -> list[Observed]:
+        made: list[Observed] = []
+        while not refused.is_set():
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                break
+            spec, stream_id = own.request(QUICK)
+            seen = own.probe(spec, stream_id, variant=f"request {number} of {count}")
+            if is_refused(seen):
+                refused.set()
+            made.append(seen)
+        return made
+
+    yield from concurrently(run, [worker] * workers)
+
+
+def _is_refused(seen: Observed) -> bool:
+    """Some applications refuse with an error event in a 200."""
+    return not seen.streams or seen.transcript.first(Kind.ERROR) is not None
 
 
 @scenario(
@@ -146,25 +176,7 @@ def saturate(run: ScenarioRunner) -> Iterator[Observed]:
     cost=lambda allowed: _each(allowed, ROUNDS),
 )
 def burst(run: ScenarioRunner) -> Iterator[Observed]:
-    count = _streams(run) * ROUNDS
-    numbers = iter(range(1, count + 1))
-    lock, refused = threading.Lock(), threading.Event()
-
-    def worker(own: ScenarioRunner) -> list[Observed]:
-        made = []
-        while not refused.is_set():
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                break
-            spec, stream_id = own.request({"tokens": 1, "ttft": "0"})
-            seen = own.probe(spec, stream_id, variant=f"request {number} of {count}")
-            if not seen.streams or seen.transcript.first(Kind.ERROR):
-                refused.set()
-            made.append(seen)
-        return made
-
-    yield from concurrently(run, [worker] * WORKERS)
+    yield from until_refused(run, _streams(run) * ROUNDS, WORKERS, _is_refused)
 
 
 @scenario(

@@ -4,22 +4,19 @@ A scenario without its promise costs nothing and sends nothing. Those that need 
 --allow-load and --long, as other scenarios do.
 """
 
-import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.permissions import Allowed, OptIn
-from streamgauge.conformance.scenarios.concurrent import concurrently
+from streamgauge.conformance.scenarios.concurrent import QUICK, WORKERS, concurrently, until_refused
 from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
 from streamgauge.units import MS, SECOND
 
 FREE: Final = Cost(0, 0, longest_s=0)
-QUICK: Final[Keys] = {"tokens": 1, "ttft": "0"}
-RATE_WORKERS: Final = 4
 HELD_TOKENS: Final = 40
 LATE: Final = 1.25  # a promised time may be exceeded by a quarter
 SPARE_S: Final = 5.0
@@ -119,24 +116,8 @@ def promise_rate(run: ScenarioRunner) -> Iterator[Observed]:
     count = run.allowed.promise.requests
     if count is None:
         return
-    numbers, lock, refused = iter(range(1, count + 2)), threading.Lock(), threading.Event()
-
-    def worker(own: ScenarioRunner) -> list[Observed]:
-        made: list[Observed] = []
-        while not refused.is_set():
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                break
-            spec, stream_id = own.request(QUICK)
-            seen = own.probe(spec, stream_id, variant=f"request {number} of {count + 1}")
-            if not seen.streams:
-                refused.set()
-            made.append(seen)
-        return made
-
-    most_at_once = min(RATE_WORKERS, run.allowed.promise.concurrent or RATE_WORKERS)
-    yield from concurrently(run, [worker] * most_at_once)
+    most_at_once = min(WORKERS, run.allowed.promise.concurrent or WORKERS)
+    yield from until_refused(run, count + 1, most_at_once, lambda seen: not seen.streams)
 
 
 def _long_cost(promised_ns: int | None, times: float) -> Cost:

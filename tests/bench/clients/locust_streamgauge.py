@@ -6,10 +6,10 @@ from streamgauge.protocol import dialects
 from streamgauge.scenarios.streaming import StreamingUser
 from tests.bench.clients.locust_start import wait_for_all_users
 
+StreamingUser.reader = dialects.by_name("openai-chat")  # `load` settles it before its first stream
+
 
 class BenchUser(StreamingUser):
-    reader = StreamingUser.reader = dialects.by_name("openai-chat")  # as `load` settles it before its first stream
-
     def on_start(self) -> None:
         wait_for_all_users()
 
