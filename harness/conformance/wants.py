@@ -1,6 +1,7 @@
 """Which observations a check judges: the values of `wants=` in its declaration."""
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.wire import End
 
 
 def event_stream(seen: Observed) -> bool:
@@ -26,3 +27,12 @@ def answer(seen: Observed) -> bool:
 def anything(_seen: Observed) -> bool:
     """Every request, also one that got no answer at all, or an answer that is not valid HTTP."""
     return True
+
+
+def concluded(seen: Observed) -> bool:
+    """Whether an answer came, or the server closed a new connection: then the request crashed its handler.
+
+    A reused connection may close by chance, because it was idle.
+    """
+    capture = seen.transcript.capture
+    return seen.answered or (capture.end in (End.CLOSED, End.RESET) and not capture.reused)

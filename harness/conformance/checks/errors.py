@@ -22,7 +22,7 @@ from streamgauge.conformance.sources import (
     issue,
     rfc,
 )
-from streamgauge.conformance.wants import anything, stream
+from streamgauge.conformance.wants import anything, concluded, stream
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.wire import End
@@ -266,6 +266,8 @@ def pre_stream_status(seen: Observed, case: Case) -> Finding | None:
         return met(f"{what}: status {status}")
     if transcript.capture.end is End.TIMEOUT:
         return inconclusive(f"{what}: no answer within {PATIENCE_S:.0f} s", "an endpoint that gives up sooner")
+    if transcript.capture.reused and not concluded(seen):
+        return inconclusive(f"{what}: a kept connection closed, perhaps because it was idle", "another run")
     if seen.head is None:
         return lesser(f"{what}: the connection ends without an answer", seen.note(seen.how_it_went()))
     if seen.failed_by_error and not transcript.tokens:

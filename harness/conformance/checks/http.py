@@ -10,21 +10,11 @@ from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import EVENTSOURCE, guides, issue, rfc, wpt
-from streamgauge.conformance.wants import answer, anything
+from streamgauge.conformance.wants import answer, anything, concluded
 from streamgauge.protocol.dialects.base import Media
-from streamgauge.wire import End
 
 REFUSED: Final = frozenset({400, 415, 422})
 SEE: Final = "send the request again with the curl command"
-
-
-def concluded(seen: Observed) -> bool:
-    """Whether an answer came, or the server closed a new connection: then the request crashed its handler.
-
-    A reused connection may close by chance, because it was idle.
-    """
-    capture = seen.transcript.capture
-    return seen.answered or (capture.end in (End.CLOSED, End.RESET) and not capture.reused)
 
 
 @per_stream(

@@ -62,12 +62,13 @@ class Tape:
     steps: tuple[Release, ...] = ()
     credentials: frozenset[str] = frozenset()
     crowded: str | None = None
+    reused: bool = False
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
         sent_ns = None if self.sent_ms is None else START_NS + round(self.sent_ms * MS)
         capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
-        capture.trailing, capture.fault = self.trailing, self.fault
+        capture.trailing, capture.fault, capture.reused = self.trailing, self.fault, self.reused
         if self.status is not None:
             capture.head = Head(self.status, "", self.http_version, self.headers)
             capture.framing, capture.head_read = self.framing, 0
