@@ -242,14 +242,19 @@ def test_a_wait_is_for_the_newest_stream_of_an_id_on_whatever_worker() -> None:
                 assert time.monotonic() - before >= 0.3
 
 
+def state_of(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][:1]
+
+
 def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
     with command("--workers", "2") as (process, url):
         first, second = children(process)
         os.kill(process.pid, signal.SIGSTOP)  # it would end the other
         try:
             os.kill(first, signal.SIGKILL)
-            # A zombie has closed its socket. Before that, the kernel may give it a connection and reset it.
-            wait_for(lambda: Path(f"/proc/{first}/stat").read_text().rpartition(") ")[2].startswith("Z"))
+            # Its last thread closes its listening socket. Until then the kernel may give it a connection and reset it.
+            # The main thread can be a zombie before the others have ended, so that alone is not enough.
+            wait_for(lambda: state_of(first) == "Z" and len(list(Path(f"/proc/{first}/task").iterdir())) == 1)
             for path in ("summary", "streams/x", "streams/x?wait=0.1"):
                 assert HTTP.get(f"{url}/_mock/{path}").status_code == 503
             # An abort: the client sees a body without its end, or the RST before it.
