@@ -39,6 +39,18 @@ class LoopLag:
         self._timer = gevent.get_hub().loop.timer(self._period_ns / SECOND, self._period_ns / SECOND)
         self._timer.start(self._measure)
 
+    def pause(self) -> None:
+        """Measure no more: the run stops, and to cut thousands of streams keeps the loop busy, but starts none late."""
+        if self._timer.active:
+            self._timer.stop()
+            self._write_row(time.monotonic_ns())
+
+    def resume(self) -> None:
+        """Measure again, because one process may make several runs. The pause is not lateness."""
+        if not self._timer.active:
+            self._due_ns = time.monotonic_ns() + self._period_ns
+            self._timer.start(self._measure)
+
     def _begin(self) -> None:
         """Count from now."""
         self._lags = Histogram()
@@ -60,8 +72,11 @@ class LoopLag:
         self._lags.add(unsampled(lag_ns, self._period_ns))
         if now_ns >= self._next_row_ns:
             self._next_row_ns = now_ns + SECOND
-            if self._directory is not None:
-                append_worker(self._directory, self._row(now_ns))
+            self._write_row(now_ns)
+
+    def _write_row(self, now_ns: int) -> None:
+        if self._directory is not None:
+            append_worker(self._directory, self._row(now_ns))
 
     def _row(self, now_ns: int) -> WorkerRow:
         runnable_ns = _runnable_ns()

@@ -79,6 +79,18 @@ def _load_module_sources(**_: Any) -> None:
     inspect.getframeinfo(inspect.stack()[1][0])
 
 
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def _measure_lateness(**_: Any) -> None:
+    if StreamingUser.loop_lag is not None:  # an earlier test of this process left it
+        StreamingUser.loop_lag.resume()
+
+
+@events.test_stopping.add_listener  # type: ignore[untyped-decorator]
+def _end_lateness(**_: Any) -> None:
+    if StreamingUser.loop_lag is not None:
+        StreamingUser.loop_lag.pause()
+
+
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def _end(**_: Any) -> None:
     """Record what waits, and write that this process ends in order; without that it counts as killed."""
@@ -103,7 +115,7 @@ class StreamingUser(User):
     abstract = True
     recorder: Recorder | Shipper | None = None  # one a process
     reader: Dialect | None = None  # the dialect of the answers; one a process
-    _loop_lag: LoopLag | None = None
+    loop_lag: LoopLag | None = None
     _numbers: Iterator[int] = itertools.count()
     _prompts: PromptSource | None = None
     _turns = itertools.count()
@@ -124,7 +136,7 @@ class StreamingUser(User):
             StreamingUser.recorder = channel or Recorder(directory, reader_in_words())
             # A remote worker has no run directory: that is on the master's machine.
             period_ns = SLOW_PERIOD_NS if native_driver() else PERIOD_NS
-            StreamingUser._loop_lag = LoopLag(
+            StreamingUser.loop_lag = LoopLag(
                 None if shipper() else directory, warm_ns=began_ns() + WORKLOAD.warmup_ns, period_ns=period_ns
             )
         self._recorder = StreamingUser.recorder

@@ -38,3 +38,19 @@ def test_what_the_warm_up_cost_is_left_out_of_the_figures(tmp_path: Path) -> Non
 
     assert rows[-1].wall_ns <= time.monotonic_ns() - warm_ns
     assert (Histogram.of(rows[-1].late).quantile(1) or 0) <= longest_ns * 1.1, "a bin of the histogram is 1 % wide"
+
+
+def test_what_the_end_of_a_run_cost_is_no_lateness_and_the_next_run_is_measured_again(tmp_path: Path) -> None:
+    lag = LoopLag(tmp_path)
+    gevent.sleep(0.05)
+    lag.pause()
+    (row,) = workers(tmp_path)  # without waiting for the end of the second
+    time.sleep(1.2)  # thousands of streams are cut
+    gevent.sleep(0.05)
+    lag.resume()
+    lag.pause()
+    assert [again.late for again in workers(tmp_path)] == [row.late]
+    lag.resume()
+    gevent.sleep(0.05)
+    lag.pause()
+    assert Histogram.of(workers(tmp_path)[0].late).count > Histogram.of(row.late).count
