@@ -17,7 +17,7 @@ from typing import Final
 # Missing in the socket module. 35 is SO_TIMESTAMPNS_OLD, whose stamp is two 64-bit words on 64-bit Linux.
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
-_RECV_BYTES: Final = 64 * 1024
+READ_BYTES: Final = 64 * 1024
 # The transport starts to read before it can be paused; this low-water mark keeps it from waking for a request.
 _NOT_YET: Final = 32 * 1024
 _SUPPORTED: Final = sys.platform == "linux" and sys.maxsize > 2**32
@@ -30,15 +30,20 @@ def stamp(listener: socket.socket) -> None:
 
 
 class Arrivals:
-    """Reads one connection. `received` gets bytes and their arrival (epoch ns), `ended` None for a FIN or the error."""
+    """Reads one connection. `received` gets bytes and their arrival (epoch ns), `ended` None for a FIN or the error.
+
+    A read has the stamp of its last segment, so `read_bytes` says how many bytes may share one.
+    """
 
     def __init__(
         self,
         transport: asyncio.Transport,
         received: Callable[[bytes, int], None],
         ended: Callable[[OSError | None], None],
+        read_bytes: int = READ_BYTES,
     ) -> None:
         self._transport = transport
+        self._read_bytes = read_bytes
         self._received, self._ended = received, ended
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
@@ -81,7 +86,7 @@ class Arrivals:
     def _read(self) -> None:
         assert self._socket is not None
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(_RECV_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+            data, ancillary, _, _ = self._socket.recvmsg(self._read_bytes, socket.CMSG_SPACE(_TIMESPEC.size))
         except BlockingIOError:
             return
         except OSError as error:

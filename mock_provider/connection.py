@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol, cast
 
-from streamgauge.mock_provider.arrivals import Arrivals
+from streamgauge.mock_provider.arrivals import READ_BYTES, Arrivals
 from streamgauge.mock_provider.closing import reset_connection
 from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from streamgauge.mock_provider.ledger import EndKind
@@ -28,6 +28,8 @@ class Service(Protocol):
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.x with one client, and tells the running player when that client blocks or leaves."""
+
+    read_bytes = READ_BYTES
 
     def __init__(self, service: Service, *, private: bool = False) -> None:
         self._service = service
@@ -65,7 +67,7 @@ class Connection(asyncio.Protocol):
             self.peer_host = str(peer[0]) if peer else ""
         self._open = True
         if Arrivals.possible(self._transport):
-            self._arrivals = Arrivals(self._transport, self._received, self._ended)
+            self._arrivals = Arrivals(self._transport, self._received, self._ended, self.read_bytes)
         self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:

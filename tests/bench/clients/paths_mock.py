@@ -69,6 +69,8 @@ class Http2(Connection):
     head than the client's error that is looked for.
     """
 
+    read_bytes = 64  # less than a request: many of one connection that arrive together keep their own stamps
+
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._server = server

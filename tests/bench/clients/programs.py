@@ -19,7 +19,7 @@ from tests.bench.clients.scenarios import Path as Protocol
 HERE: Final = Path(__file__).parent
 SEEN: Final = "seen"
 RUN: Final = "run"
-SPAWNED_PER_S: Final = 1_000  # Locust creates its users at least so fast on one core
+SPAWN_S: Final = 1.0  # for Locust to create the users, who all start before the measurement begins
 
 
 class Job(NamedTuple):
@@ -84,7 +84,7 @@ def _no_compiler() -> str | None:
 
 def _start_s(job: Job) -> float:
     """How long the users take to start: the measurement begins about then (see `Scenario`)."""
-    return max(job.streams / SPAWNED_PER_S, 1) + job.scenario.spread_s + job.scenario.settle_s
+    return SPAWN_S + job.scenario.spread_s + job.scenario.settle_s
 
 
 def _streamgauge(job: Job) -> list[Command]:

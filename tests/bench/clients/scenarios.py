@@ -86,6 +86,7 @@ SCENARIOS: Final = (
         spread_s=4.5,
         itl="500ms",
         tokens=10,
+        settle_s=4.0,
     ),
     Scenario(
         "starved",
