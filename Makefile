@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records fuzz \
-	fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
+.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records soak \
+	fuzz fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -59,7 +59,11 @@ bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2
 sanitize: $(VENV)/.dev ## 10,000 streams of all kinds through the native reader's core, under sanitizers and valgrind
 	$(BIN)/python -m tests.native.sanitize
 
-SECONDS ?= 600
+soak: SECONDS = 1800
+soak: $(VENV)/.dev ## half an hour of 200 fast and 2,000 slow streams: memory, descriptors, losses (SECONDS=30 for less)
+	$(BIN)/python -m tests.bench.soak --seconds $(SECONDS) $(A)
+
+fuzz: SECONDS = 600
 fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endpoint sent (SECONDS=60 for less)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
