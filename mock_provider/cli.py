@@ -207,7 +207,7 @@ def mock_command(
         _bad_flag("mock", error)
 
     def hints(url: str) -> str:
-        return _mock_hints(url, listening)
+        return _mock_hints(url, config)
 
     if workers > 1:
         serve_workers(config, workers, hints)
@@ -330,26 +330,30 @@ def _bad_flag(command: str, error: Exception) -> NoReturn:
     raise typer.Exit(EXIT_USAGE) from None
 
 
-def _mock_hints(url: str, listening: Listening) -> str:
-    curl = "curl"
+def _mock_hints(url: str, config: MockConfig) -> str:
+    curl, listening = "curl", config.listening
+    # The control API answers to a loopback address, and not to the name of all addresses.
+    url = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     if listening.tls is not None:
-        curl += f" --cacert {listening.ca_path()}"
+        curl += f" --cacert {listening.ca_path}"
     if listening.uds is not None:
         curl += f" --unix-socket {listening.uds}"
         url = "http://mock" if listening.context is None else "https://localhost"
+    token = "" if config.control_token is None else ' -H "Authorization: Bearer $STREAMGAUGE_MOCK_CONTROL_TOKEN"'
     width = max(len(path) for dialect in DIALECTS for _, path in dialect.routes) + 2
     routes = [f"  {method:<5}{path:<{width}}{dialect.name}" for dialect in DIALECTS for method, path in dialect.routes]
     return "\n".join(
         [
-            *([f"  CA certificate for clients: {listening.ca_path()}"] if listening.tls is not None else []),
+            *([f"  CA certificate for clients: {listening.ca_path}"] if listening.tls is not None else []),
             *routes,
             "  GET  /v1/models, /health",
             "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/export, /_mock/clock, /_mock/faults",
             "  POST /_mock/streams/ID/release?upto=K, /_mock/reset, /_mock/refuse?seconds=S, /_mock/accept",
+            "       with Content-Type: application/json",
             "Try:",
             f"  {curl} -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\",
             """    -d '{"stream":true,"messages":[{"role":"user","content":"Hi [[mock id=a1 itl=200ms]]"}]}'""",
-            f"  {curl} {url}/_mock/streams/a1",
+            f"  {curl} {url}/_mock/streams/a1{token}",
             "Ctrl-C ends it.",
         ]
     )

@@ -77,6 +77,9 @@ class MockConfig:
             raise ValueError(f"text: expected one of {', '.join(text.KINDS)}, got {self.text!r}")
         if self.on_disconnect not in ("stop", "continue"):
             raise ValueError(f"on-disconnect: expected stop or continue, got {self.on_disconnect!r}")
+        for name, secret in (("api-key", self.api_key), ("control-token", self.control_token)):
+            if secret == "":
+                raise ValueError(f"{name}: expected at least one character, or no {name} at all")
         for name, value in (("ttft", self.ttft), ("itl", self.itl)):
             try:
                 timing.parse_delay(value)

@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._socket = transport.get_extra_info("socket")
         self._fd = self._socket.fileno()
         if self._socket.family == getattr(socket, "AF_UNIX", None):
-            self.peer_host = "127.0.0.1"  # a Unix socket is this machine
+            self.peer_host: str | None = None
         else:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = transport.get_extra_info("peername")  # None if the client has already left

@@ -1,119 +1,118 @@
 """The control API under `/_mock/`: the ledger, the clock, and the releases of lockstep streams, as JSON."""
 
 import asyncio
-import hmac
-import ipaddress
 import re
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from streamgauge.mock_provider import control_guard
 from streamgauge.mock_provider.door import LONGEST_S, Door
 from streamgauge.mock_provider.faults import FAULTS
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 from streamgauge.mock_provider.ledger import Ledger
+from streamgauge.mock_provider.routes import Routes
 
 SCHEMA = 1
 LONGEST_WAIT_S = 60.0
 MOST_STEPS = 10_000_000
-_STREAM_PATH = re.compile(r"/_mock/streams/([A-Za-z0-9._-]{1,64})(/release)?", re.ASCII)
-_LISTINGS = {
-    "/_mock/clock": "GET",
-    "/_mock/streams": "GET",
-    "/_mock/summary": "GET",
-    "/_mock/export": "GET",
-    "/_mock/faults": "GET",
-    "/_mock/reset": "POST",
-    "/_mock/refuse": "POST",
-    "/_mock/accept": "POST",
-}
+# A reply that must wait is a coroutine; the lines of an NDJSON answer are an async iterator.
+Answer = Reply | Coroutine[Any, Any, Reply] | AsyncIterator[bytes]
+_STREAM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
-class _ArgumentError(ValueError):
-    """A query argument with a wrong value."""
+class _RefusalError(ValueError):
+    """A request that gets an error reply."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Control:
-    """Answers requests below `/_mock/`; a reply that must wait is a coroutine, an export is an async iterator."""
+    """Answers requests below `/_mock/`; `control_guard` says who may send them."""
 
     def __init__(self, ledger: Ledger, gates: Gates, token: str | None, door: Door | None = None) -> None:
         self._ledger, self._gates, self._token, self._door = ledger, gates, token, door
+        self._routes: Routes[Callable[[Request], Answer]] = Routes()
+        for method, path, handler in (
+            ("GET", "/_mock/clock", self._clock),
+            ("GET", "/_mock/streams", self._streams),
+            ("GET", "/_mock/summary", self._summary),
+            ("GET", "/_mock/export", self._export),
+            ("GET", "/_mock/faults", self._faults),
+            ("GET", "/_mock/streams/{id}", self._stream),
+            ("POST", "/_mock/streams/{id}/release", self._release),
+            ("POST", "/_mock/reset", self._reset),
+            ("POST", "/_mock/refuse", self._refuse),
+            ("POST", "/_mock/accept", self._accept),
+        ):
+            self._routes.add(method, path, handler)
 
-    def handle(
-        self, request: Request, peer_host: str, *, trusted: bool = False
-    ) -> Reply | Coroutine[Any, Any, Reply] | AsyncIterator[bytes]:
-        """The reply to `request` from `peer_host`, or the lines of an NDJSON answer."""
-        refusal = None if trusted else self._refuse_stranger(request, peer_host)
+    def handle(self, request: Request, peer_host: str | None, *, trusted: bool = False) -> Answer:
+        """The answer to `request` from `peer_host` (None: a Unix socket); `trusted` is another worker of this mock."""
+        refusal = None if trusted else control_guard.refusal(request, peer_host, self._token)
         if refusal is not None:
             return refusal
+        found = self._routes.find(request.path)
+        if found is None:
+            return _error(404, f"no such path; there are {', '.join(self._routes.paths)}")
+        methods, request.places = found
+        if request.method not in methods:
+            return _not_allowed(list(methods))
+        if request.method != "GET" and not trusted and (refusal := control_guard.refuse_form(request)) is not None:
+            return refusal
         try:
-            stream_path = _STREAM_PATH.fullmatch(request.path)
-            if stream_path is not None:
-                return self._stream(request, stream_path[1], release=stream_path[2] is not None)
-            if request.path == "/_mock/export" and request.method == "GET":
-                return self._export(_integer(request, "since", 0))
-            return self._listing(request)
-        except _ArgumentError as error:
-            return _error(400, str(error))
+            return methods[request.method](request)
+        except _RefusalError as error:
+            return _error(error.status, str(error))
 
-    def _refuse_stranger(self, request: Request, peer_host: str) -> Reply | None:
-        if self._token is None:
-            if _is_loopback(peer_host):
-                return None
-            return _error(
-                403,
-                "the control API answers only this machine; for others start the mock with --control-token",
-            )
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token.encode()):
-            return None
-        reply = _error(401, "the control API needs Authorization: Bearer with the token of --control-token")
-        reply.headers.append(("WWW-Authenticate", "Bearer"))
-        return reply
+    def _clock(self, _: Request) -> Reply:
+        return json_reply(200, {"realtime_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()})
 
-    def _listing(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
-        allowed = _LISTINGS.get(request.path)
-        if allowed is None:
-            known = ", ".join([*_LISTINGS, "/_mock/streams/{id}", "/_mock/streams/{id}/release"])
-            return _error(404, f"no such path; there are {known}")
-        if request.method != allowed:
-            return _not_allowed(allowed)
-        match request.path:
-            case "/_mock/clock":
-                return json_reply(200, {"realtime_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns()})
-            case "/_mock/summary":
-                return json_reply(200, {"schema": SCHEMA, **self._ledger.totals()})
-            case "/_mock/faults":
-                return json_reply(200, {"schema": SCHEMA, "faults": fault_list()})
-            case "/_mock/reset":
-                self._ledger.reset()
-                self._gates.reset()
-                return json_reply(200, {"schema": SCHEMA, "reset": True})
-            case "/_mock/refuse" | "/_mock/accept":
-                return self._move_door(request)
+    def _streams(self, request: Request) -> Reply:
         limit, since = _integer(request, "limit", 100), _integer(request, "since", 0)
         streams = [entry.summary() for entry in self._ledger.newest(limit, since)]
         return json_reply(200, {"schema": SCHEMA, "streams": streams})
 
-    def _move_door(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
-        """Refuse new connections for a while, or take them again."""
-        if self._door is None:
-            return _error(409, "only a mock of one worker on a TCP port can refuse connections")
-        if request.path == "/_mock/accept":
-            return self._accept(self._door)
-        seconds = _seconds(request, "seconds", most=LONGEST_S)
-        self._door.refuse(seconds)
+    def _summary(self, _: Request) -> Reply:
+        return json_reply(200, {"schema": SCHEMA, **self._ledger.totals()})
+
+    def _faults(self, _: Request) -> Reply:
+        return json_reply(200, {"schema": SCHEMA, "faults": fault_list()})
+
+    def _reset(self, _: Request) -> Reply:
+        self._ledger.reset()
+        self._gates.reset()
+        return json_reply(200, {"schema": SCHEMA, "reset": True})
+
+    def _refuse(self, request: Request) -> Reply:
+        """Refuse new connections for a while."""
+        door, seconds = self._movable_door(), _seconds(request, "seconds", most=LONGEST_S)
+        door.refuse(seconds)
         return json_reply(200, {"schema": SCHEMA, "refusing_s": seconds})
 
-    async def _accept(self, door: Door) -> Reply:
+    def _accept(self, _: Request) -> Coroutine[Any, Any, Reply]:
+        """Take new connections again."""
+        return self._open(self._movable_door())
+
+    async def _open(self, door: Door) -> Reply:
         try:
             await door.open()
         except OSError as error:
             return _error(409, f"the port cannot be opened again: {error.strerror or error}")
         return json_reply(200, {"schema": SCHEMA, "refusing_s": 0})
 
-    async def _export(self, since: int) -> AsyncIterator[bytes]:
+    def _movable_door(self) -> Door:
+        if self._door is None:
+            raise _RefusalError(409, "only a mock of one worker on a TCP port can refuse connections")
+        return self._door
+
+    def _export(self, request: Request) -> AsyncIterator[bytes]:
+        return self._lines(_integer(request, "since", 0))
+
+    async def _lines(self, since: int) -> AsyncIterator[bytes]:
         for entry in self._ledger.after(since):
             text = ""
             for piece in entry.pieces():
@@ -122,20 +121,19 @@ class Control:
                 text = piece
             yield f"{text}\n".encode()
 
-    def _stream(self, request: Request, stream_id: str, *, release: bool) -> Reply | Coroutine[Any, Any, Reply]:
-        if release:
-            if request.method != "POST":
-                return _not_allowed("POST")
-            if request.argument("upto") is None:
-                raise _ArgumentError(
-                    "expected ?upto=K: it releases steps 0 to K-1; step k is token k, then comes the end"
-                )
-            upto = _integer(request, "upto", 0)
-            # Looked up before the release, which creates a gate for every id.
-            known = bool(self._ledger.find(stream_id))
-            return json_reply(200, {"released": self._gates.release(stream_id, upto), "known": known})
-        if request.method != "GET":
-            return _not_allowed("GET")
+    def _release(self, request: Request) -> Reply:
+        stream_id = _stream_id(request)
+        if request.argument("upto") is None:
+            raise _RefusalError(
+                400, "expected ?upto=K: it releases steps 0 to K-1; step k is token k, then comes the end"
+            )
+        upto = _integer(request, "upto", 0)
+        # Looked up before the release, which creates a gate for every id.
+        known = bool(self._ledger.find(stream_id))
+        return json_reply(200, {"released": self._gates.release(stream_id, upto), "known": known})
+
+    def _stream(self, request: Request) -> Coroutine[Any, Any, Reply]:
+        stream_id = _stream_id(request)
         if request.argument("wait") is None:
             return self._entries(stream_id)
         return self._entries_when_ended(stream_id, _seconds(request, "wait", most=LONGEST_WAIT_S))
@@ -177,10 +175,17 @@ def _error(status: int, message: str) -> Reply:
     return json_reply(status, {"error": {"message": message}})
 
 
-def _not_allowed(method: str) -> Reply:
-    reply = _error(405, f"use {method}")
-    reply.headers.append(("Allow", method))
+def _not_allowed(methods: list[str]) -> Reply:
+    reply = _error(405, f"use {' or '.join(methods)}")
+    reply.headers.append(("Allow", ", ".join(methods)))
     return reply
+
+
+def _stream_id(request: Request) -> str:
+    stream_id = request.places["id"]
+    if not _STREAM_ID.fullmatch(stream_id):
+        raise _RefusalError(404, "no stream has such an id: expected 1 to 64 letters, digits, '.', '_' or '-'")
+    return stream_id
 
 
 def _integer(request: Request, name: str, default: int) -> int:
@@ -188,7 +193,7 @@ def _integer(request: Request, name: str, default: int) -> int:
     if value is None:
         return default
     if not re.fullmatch(r"\d{1,8}", value, re.ASCII) or int(value) > MOST_STEPS:
-        raise _ArgumentError(f"{name}: expected a whole number of 0 to {MOST_STEPS}, got {value[:40]!r}")
+        raise _RefusalError(400, f"{name}: expected a whole number of 0 to {MOST_STEPS}, got {value[:40]!r}")
     return int(value)
 
 
@@ -199,14 +204,5 @@ def _seconds(request: Request, name: str, *, most: float) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= most:
-        raise _ArgumentError(f"{name}: expected seconds from 0 to {most:g}, got {text[:40]!r}")
+        raise _RefusalError(400, f"{name}: expected seconds from 0 to {most:g}, got {text[:40]!r}")
     return seconds
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -1,6 +1,7 @@
 """Requests as values, and response bytes: heads, chunks, whole replies."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 LAST_CHUNK = b"0\r\n\r\n"
+_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -22,16 +24,14 @@ class Request:
     arrival_ns: int  # CLOCK_REALTIME
     arrival_monotonic_ns: int
     keep_alive: bool
+    authority: str = field(init=False)  # host and port of an absolute target, else of Host; empty without both
     path: str = field(init=False)
     query: dict[str, list[str]] = field(init=False)
     places: dict[str, str] = field(init=False, default_factory=dict)  # values of the route's placeholders
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.target)
-            self.path, query = parts.path, parts.query
-        except ValueError:  # such as "http://[", which no route matches
-            self.path, query = self.target, ""
+        authority, self.path, query = _split(self.target)
+        self.authority = authority or self.headers.get("host", "")
         try:
             self.query = parse_qs(query, keep_blank_values=True, max_num_fields=100)
         except ValueError:
@@ -49,6 +49,21 @@ class Request:
             if coding.strip() in ("gzip", "x-gzip", "*"):
                 return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
         return False
+
+
+def _split(target: str) -> tuple[str, str, str]:
+    """Authority, path and query of a request target (RFC 9112 section 3.2).
+
+    `urlsplit` alone would take the first segment of the path "//a/b" for an authority.
+    """
+    if not _ABSOLUTE.match(target):
+        path, _, query = target.partition("?")
+        return "", path, query
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as "http://[", which no route matches
+        return "", target, ""
+    return parts.netloc, parts.path or "/", parts.query
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkstemp
 
 import trustme
 
@@ -34,6 +34,7 @@ class Listening:
     request_timeout: str = "30s"  # from a request's first byte to its last
     idle_timeout: str = "75s"  # between requests, and for a peer that does not take the end of an answer
     context: ssl.SSLContext | None = field(init=False, default=None)
+    ca_path: Path | None = field(init=False, default=None)  # where `prepare` has written the CA of self-signed
     drain_ns: int | None = field(init=False, default=0)  # None: for as long as streams last
     request_ns: int = field(init=False, default=0)
     idle_ns: int = field(init=False, default=0)
@@ -63,10 +64,6 @@ class Listening:
             except ValueError as error:
                 raise ValueError(f"drain: {error}, or finish, or cut") from None
 
-    def ca_path(self) -> Path:
-        """The file with the CA certificate of a self-signed server."""
-        return Path(self.tls_ca or Path(gettempdir(), f"streamgauge-mock-ca-{os.getpid()}.pem"))
-
     def prepare(self, host: str) -> None:
         """Create the TLS context once for all workers, and write the CA. OSError for unusable files."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,7 +72,7 @@ class Listening:
         elif self.tls is not None:
             authority = trustme.CA()
             authority.issue_cert(*_names(host)).configure_cert(context)
-            authority.cert_pem.write_to_path(str(self.ca_path()))
+            object.__setattr__(self, "ca_path", _write_ca(authority.cert_pem.bytes(), self.tls_ca))
         else:
             return
         # No h2 in ALPN: this server speaks HTTP/1 only.
@@ -105,8 +102,38 @@ async def listen(
 def forget_socket(listening: Listening) -> None:
     """Remove the Unix socket's file."""
     if listening.uds is not None:
-        with contextlib.suppress(OSError):
-            os.unlink(listening.uds)
+        _remove(listening.uds)
+
+
+def forget_ca(listening: Listening) -> None:
+    """Remove the CA, unless the user chose its place."""
+    if listening.ca_path is not None and listening.tls_ca is None:
+        _remove(listening.ca_path)
+
+
+def _remove(path: str | Path) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _write_ca(certificate: bytes, wanted: str | None) -> Path:
+    """Write a CA certificate to the path that the user wants, else to a fresh file, and return its path.
+
+    A new file under a name that nobody can guess, then renamed: written in place, it would overwrite the file that
+    another user's link in a shared folder leads to.
+    """
+    place = Path(wanted).parent if wanted is not None else None
+    descriptor, name = mkstemp(prefix="streamgauge-mock-ca-", suffix=".pem", dir=place)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(certificate)
+        os.chmod(name, 0o644)  # a certificate is public, and clients may be other users
+        if wanted is not None:
+            os.replace(name, wanted)
+    except OSError:
+        os.unlink(name)
+        raise
+    return Path(wanted or name)
 
 
 def _names(host: str) -> list[str]:

@@ -30,7 +30,7 @@ from streamgauge.mock_provider.faults.errors import status_answer
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 from streamgauge.mock_provider.ledger import EndKind, Entry, Ledger, digest
-from streamgauge.mock_provider.listening import forget_socket, listen
+from streamgauge.mock_provider.listening import forget_ca, forget_socket, listen
 from streamgauge.mock_provider.listings import LISTINGS, Listing
 from streamgauge.mock_provider.plan import resolve, stopped
 from streamgauge.mock_provider.player import Player
@@ -82,6 +82,7 @@ class Server:
             return await self._listen(loop)
         except OSError:
             self._timers.close()
+            forget_ca(self._config.listening)
             raise
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> str:
@@ -123,6 +124,7 @@ class Server:
         if self._private is not None:
             self._private.close()
         forget_socket(self._config.listening)
+        forget_ca(self._config.listening)
         for connection in list(self.connections):
             connection.stop()
         self._timers.close()

@@ -176,8 +176,12 @@ class MockControl:
         return best
 
     def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> _Answer:
+        # A mock takes changes only as JSON, which a web page of another site cannot send.
+        headers = {"Content-Type": "application/json"} if method == "POST" else {}
         try:
-            with self._http.stream(method, path, params=params, timeout=TIMEOUT_S + wait_s) as response:
+            with self._http.stream(
+                method, path, params=params, headers=headers, timeout=TIMEOUT_S + wait_s
+            ) as response:
                 return _Answer(response.status_code, _read(response, time.monotonic() + 3 * TIMEOUT_S + wait_s))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise CannotMeasure(

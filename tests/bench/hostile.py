@@ -159,7 +159,7 @@ async def good_stream(port: int, tokens: int, itl: str) -> bytes:
 async def summary(port: int) -> dict[str, int]:
     """The ledger's counts."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /_mock/summary HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET /_mock/summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     data = await reader.read()
     writer.close()
     found: dict[str, int] = json.loads(data.partition(b"\r\n\r\n")[2])

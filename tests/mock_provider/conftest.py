@@ -21,7 +21,8 @@ def mock() -> Iterator[MockServer]:
 
 @pytest.fixture(scope="session")
 def control(mock: MockServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{mock.url}/_mock", verify=False, trust_env=False) as client:
+    headers = {"Content-Type": "application/json"}  # without it, the API changes nothing
+    with httpx.Client(base_url=f"{mock.url}/_mock", headers=headers, verify=False, trust_env=False) as client:
         yield client
 
 

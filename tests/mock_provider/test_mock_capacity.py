@@ -197,7 +197,7 @@ def test_a_slot_is_given_on_however_its_stream_ends(one_slot: MockServer, end: s
     first = hold(one_slot, "first", more)
     second = hold(one_slot, "second", "tokens=1")
     if end in ("finish", "fault"):
-        HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
+        HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9}, json={})
     elif end == "rst":
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         first.close()
@@ -218,7 +218,7 @@ def test_who_leaves_the_queue_frees_its_place(one_slot: MockServer) -> None:
     left = entry(one_slot, "gone")
     assert (left["end"], left["status"], left["head_ns"]) == ("disconnected", None, None)
     third = hold(one_slot, "third", "tokens=1")
-    HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9})
+    HTTP.post(f"{one_slot.url}/_mock/streams/first/release", params={"upto": 9}, json={})
     read_until(third, b"[DONE]")
     first.close()
     third.close()

@@ -264,7 +264,7 @@ def test_control_listing_summary_and_reset() -> None:
         assert control.get("/streams/s1").status_code == 404
         summary = control.get("/summary").json()
         assert (summary["complete"], summary["active"], summary["seen"], summary["tokens_written"]) == (3, 0, 5, 6)
-        assert control.post("/reset").status_code == 200
+        assert control.post("/reset", json={}).status_code == 200
         assert control.get("/streams").json()["streams"] == []
 
 
@@ -288,7 +288,7 @@ def test_a_wait_begins_before_its_stream(mock: MockServer, control: httpx.Client
     stream_id = new_id()
     with connect(mock.url) as waiting:
         waiting.sendall(
-            f"GET /_mock/streams/{stream_id}?wait=5 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n".encode()
+            f"GET /_mock/streams/{stream_id}?wait=5 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
         )
         assert control.get(f"/streams/{stream_id}").status_code == 404
         exchange(mock.url, request_bytes("raw-text", f"[[mock id={stream_id} itl=10ms]]"))

@@ -74,6 +74,36 @@ def test_self_signed_tls_streams_and_tells_of_disconnects(tmp_path: Path) -> Non
             httpx.get(f"{server.url}/health")
 
 
+def test_a_planted_link_does_not_lead_the_ca_into_another_file(tmp_path: Path) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "ca.pem"
+    victim.write_text("precious")
+    link.symlink_to(victim)
+    Listening(tls="self-signed", tls_ca=str(link)).prepare("127.0.0.1")
+    assert victim.read_text() == "precious"
+    assert not link.is_symlink()
+    assert link.read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.pem", "victim"]
+
+
+def test_the_ca_without_a_chosen_place_has_a_name_of_its_own_and_goes_with_the_server() -> None:
+    first, second = Listening(tls="self-signed"), Listening(tls="self-signed")
+    with MockServer(MockConfig(listening=first)), MockServer(MockConfig(listening=second)):
+        paths = [first.ca_path, second.ca_path]
+        assert all(path is not None and path.is_file() and not path.is_symlink() for path in paths)
+        assert paths[0] != paths[1]
+    assert not any(path is not None and path.exists() for path in paths)
+
+
+def test_no_ca_is_left_when_the_port_is_taken() -> None:
+    with MockServer() as taken:
+        listening = Listening(tls="self-signed")
+        port = httpx.URL(taken.url).port or 0
+        with pytest.raises(OSError, match="in use"):
+            MockServer(MockConfig(port=port, listening=listening)).start()
+    assert listening.ca_path is not None
+    assert not listening.ca_path.exists()
+
+
 def test_tls_keeps_one_record_for_each_event(tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     with MockServer(MockConfig(listening=Listening(tls="self-signed", tls_ca=str(ca)))) as server:
@@ -161,12 +191,12 @@ def test_workers_are_one_ledger() -> None:
             with connect(url) as client:
                 client.sendall(request_bytes("raw-text", f"[[mock id=lock{n} script=lockstep tokens=2]]"))
                 head = read_until(client, b"\r\n\r\n")
-                released = HTTP.post(f"{url}/_mock/streams/lock{n}/release?upto=9").json()
+                released = HTTP.post(f"{url}/_mock/streams/lock{n}/release?upto=9", json={}).json()
                 assert released == {"released": 9, "known": True}
                 assert parse(*read_to_end(client, head)).whole
         assert HTTP.get(f"{url}/_mock/streams/nobody").status_code == 404
         assert HTTP.get(f"{url}/_mock/streams/nobody?wait=0.05").status_code == 404
-        assert HTTP.post(f"{url}/_mock/reset").json()["reset"] is True
+        assert HTTP.post(f"{url}/_mock/reset", json={}).json()["reset"] is True
         assert HTTP.get(f"{url}/_mock/summary").json()["streams"] == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
@@ -288,8 +318,10 @@ def test_a_peer_that_never_takes_the_end_is_cut() -> None:
         with connect(server.url) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             for _ in range(12):
-                client.sendall(b"GET /_mock/streams/x1 HTTP/1.1\r\nHost: m\r\n\r\n")
-            client.sendall(b"GET /_mock/streams?limit=10000 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n" * 2)
+                client.sendall(b"GET /_mock/streams/x1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.sendall(
+                b"GET /_mock/streams?limit=10000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" * 2
+            )
             wait_for(lambda: not server.server.connections)
 
 
@@ -358,7 +390,7 @@ def test_an_export_waits_for_its_reader() -> None:
         for _ in range(100):
             exchange(server.url, request_bytes("plain-text", "x"))
         with connect(server.url) as client:
-            client.sendall(b"GET /_mock/export HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+            client.sendall(b"GET /_mock/export HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             data = read_until(client, b"\r\n\r\n")
             time.sleep(0.3)
             # Streams go on meanwhile, and the transport holds no more than a line beyond what the kernel took.
