@@ -132,6 +132,8 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.WARN, "the run was interrupted: this report covers the part before"))
     elif run.manifest and run.manifest.status.startswith("stopped"):
         findings.append(HeadlineFinding(Level.BAD, f"the run was {clean(run.manifest.status)}"))
+    elif run.manifest and run.manifest.status.startswith("failed"):
+        findings.append(HeadlineFinding(Level.BAD, f"the run {clean(run.manifest.status)}"))
     if run.manifest and run.manifest.open_loop and run.manifest.open_loop.closed:
         findings.append(HeadlineFinding(Level.WARN, "the open loop became a closed loop: see the caveats"))
     if (serial := run.one_at_a_time) is not None:

@@ -11,9 +11,10 @@ from streamgauge.errors import UsageError
 from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.slo import SloResult, parse_slo
-from streamgauge.metrics.summary import Summary
+from streamgauge.metrics.summary import Summary, Totals
 from streamgauge.reports.streams import Streams, collect
 from streamgauge.rundir import runs
+from streamgauge.rundir.accounts import faults, last_sign_ns, read_accounts
 from streamgauge.rundir.runs import RunFile
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
@@ -86,7 +87,7 @@ def load(directory: Path) -> Run:
     summary = manifest.summary if manifest else None
     recomputed = summary is None and streams is not None and streams.count > 0
     if recomputed and streams is not None:
-        summary = streams.totals.summary(runs.workers(directory))
+        summary = _recomputed(directory, streams.totals, manifest)
     run = Run(
         manifest=manifest,
         summary=summary,
@@ -101,6 +102,16 @@ def load(directory: Path) -> Run:
         names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))
         raise UsageError(f"{directory} holds no run: {names} are all missing or empty", _HINT)
     return run
+
+
+def _recomputed(directory: Path, totals: Totals, manifest: RunFile | None) -> Summary:
+    """The figures of the records, where the command that asked for them has not computed any."""
+    accounts = read_accounts(directory)
+    last_ns = last_sign_ns(accounts)
+    if totals.window is not None and last_ns is not None:
+        totals.window = totals.window.until(max(totals.last_ns or 0, last_ns))
+    unfinished = [f"the run did not finish (status: {manifest.status})"] if manifest else []
+    return totals.summary(runs.workers(directory), faults=[*unfinished, *faults(accounts)])
 
 
 def _objectives(manifest: RunFile | None) -> tuple[list[Condition], list[str]]:

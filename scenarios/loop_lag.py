@@ -5,6 +5,7 @@ A late loop makes the next stream start late. How long bytes can have waited for
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +23,23 @@ _SCHEDSTAT: Final = Path("/proc/self/schedstat")  # of the main thread, which is
 class LoopLag:
     """Measures the loop's lag every `period_ns`; one object a process.
 
-    It appends a row to `workers.jsonl` every second, so that a killed process leaves nearly all of its figures. Without
-    a directory (the run directory of a remote worker is on the master's machine) it writes none.
+    It appends a row to `workers.jsonl` every second, so that a killed process leaves nearly all of its figures, and
+    calls `alive`. Without a directory (the run directory of a remote worker is on the master's machine) it writes none.
 
     At `warm_ns` (epoch), the end of the warm-up, all figures begin anew: to start thousands of users keeps the loop
     busy, but says nothing about the measured streams.
     """
 
-    def __init__(self, directory: Path | None, *, warm_ns: int | None = None, period_ns: int = PERIOD_NS) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        warm_ns: int | None = None,
+        period_ns: int = PERIOD_NS,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._directory = directory
+        self._alive = alive
         self._warm_ns = warm_ns
         self._period_ns = period_ns
         self._turns = turns()
@@ -73,6 +82,7 @@ class LoopLag:
         if now_ns >= self._next_row_ns:
             self._next_row_ns = now_ns + SECOND
             self._write_row(now_ns)
+            self._alive()
 
     def _write_row(self, now_ns: int) -> None:
         if self._directory is not None:

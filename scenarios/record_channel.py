@@ -78,6 +78,9 @@ class Shipper:
     def forget(self) -> None:
         self._started -= 1
 
+    def alive(self) -> None:
+        """The reports to the master, at least one a second, are signs of life."""
+
     def add(self, record: StreamRecord) -> None:
         """Keep a record until the master has it. Raises OSError when the disk is full."""
         record.worker = self.worker

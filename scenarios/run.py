@@ -1,7 +1,5 @@
 """The run that this process takes part in: its workload, and the moment when it began, the same in every process."""
 
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +9,11 @@ from gevent.event import AsyncResult
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
-from streamgauge.loadgen.job import PARENT_ENV, given_workload
+from streamgauge.loadgen.job import given_workload
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Window
 from streamgauge.rundir.runs import write_window
+from streamgauge.scenarios.parent import watch_parent
 from streamgauge.scenarios.record_channel import shipper
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
@@ -22,7 +21,6 @@ LEAD_NS: Final = 500 * MS
 """From the announcement of an open loop's start to its first arrival: every process has to spawn its user first."""
 
 _POLL_S: Final = 0.1
-_PARENT_S: Final = 1.0
 _BEGIN: Final = "streamgauge_begin"
 
 
@@ -42,22 +40,8 @@ def is_over() -> bool:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def _end_with_parent(**_: Any) -> None:
-    """End this process when the `load` command that started it was killed: nobody would read its records."""
-    parent = os.environ.get(PARENT_ENV)
-    if parent is None or os.getppid() != int(parent):
-        return  # plain Locust, or a child of Locust, which Locust itself ends
-
-    def watch() -> None:
-        while os.getppid() == int(parent):
-            gevent.sleep(_PARENT_S)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    gevent.spawn(watch)
-
-
-@events.init.add_listener  # type: ignore[untyped-decorator]
-def _listen(runner: Any = None, **_: Any) -> None:
+def _join(runner: Any = None, **_: Any) -> None:
+    watch_parent()
     if isinstance(runner, WorkerRunner):
         runner.register_message(_BEGIN, lambda msg, **_: _begin(msg.data["at_ns"] - _offset_ns()))
 

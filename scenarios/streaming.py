@@ -137,7 +137,10 @@ class StreamingUser(User):
             # A remote worker has no run directory: that is on the master's machine.
             period_ns = SLOW_PERIOD_NS if native_driver() else PERIOD_NS
             StreamingUser.loop_lag = LoopLag(
-                None if shipper() else directory, warm_ns=began_ns() + WORKLOAD.warmup_ns, period_ns=period_ns
+                None if shipper() else directory,
+                warm_ns=began_ns() + WORKLOAD.warmup_ns,
+                period_ns=period_ns,
+                alive=StreamingUser.recorder.alive,
             )
         self._recorder = StreamingUser.recorder
         StreamingUser.reader = StreamingUser.reader or self.target.reader()

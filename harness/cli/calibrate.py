@@ -68,6 +68,8 @@ def calibrate(
         raise result.unwritten
     if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
+    if result.run.faults:
+        raise CannotMeasure(f"this was not the load that you asked for: {'; '.join(result.run.faults)}", "run it again")
     truth = result.run.truth
     if truth is None or truth.ttft_error_ms is None:
         raise CannotMeasure("no stream could be compared with the ledger", f"see {result.directory / LOG}")

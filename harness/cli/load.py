@@ -99,8 +99,9 @@ def load(
 
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, or
-    an SLO is undecided, 130 interrupted. A run that ends early keeps and reports what it has measured.
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, an
+    SLO is undecided, or a process of the load was lost, 130 interrupted. A run that ends early keeps and reports what
+    it has measured.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)
@@ -140,6 +141,11 @@ def _exit(result: LoadResult) -> None:
         raise typer.Exit(ExitCode.FAILED)
     if not result.totals.token_events:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
+    if result.run.faults:
+        raise CannotMeasure(
+            f"this was not the load that you asked for: {'; '.join(result.run.faults)}",
+            f"run it again; everything that was measured is in {result.directory}",
+        )
     if result.run.truth is not None and not result.run.truth.streams:
         raise CannotMeasure(
             "the mock's ledger has none of the streams of this run, so nothing could be compared with it",

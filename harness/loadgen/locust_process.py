@@ -14,6 +14,7 @@ from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.cluster import locust_options
 from streamgauge.loadgen.job import job, shipped
+from streamgauge.loadgen.orphans import end_group
 from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.units import SECOND
 
@@ -29,7 +30,9 @@ Child = subprocess.Popen[bytes]
 
 @contextmanager
 def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
-    """Run Locust with the job of this plan; its output goes to locust.log. Locust has ended when the block ends."""
+    """Run Locust with the job of this plan; its output goes to locust.log. When the block ends, so has every process of
+    Locust.
+    """
     # A session of its own: Ctrl-C in a terminal reaches Locust once, from here, and not from the terminal too.
     with (plan.directory / LOG).open("wb") as log, _terminate_as_interrupt():
         child = Child(
@@ -42,6 +45,8 @@ def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+            # A Locust that was killed leaves the processes that it forked.
+            end_group(child.pid, _STOP_WAIT_S)
 
 
 def stop(child: Child, plan: LoadPlan) -> None:

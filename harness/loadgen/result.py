@@ -13,15 +13,22 @@ from streamgauge.units import plural
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended before its time: by Ctrl-C, or at a limit (`stopped`), and when (epoch ns)."""
+    """How a run ended before its time: by Ctrl-C, at a limit (`stopped`), or because its processes `died`, and when
+    (epoch ns).
+    """
 
     interrupted: bool = False
     stopped: str | None = None
+    died: str | None = None
     at_ns: int | None = None
 
     @property
     def status(self) -> str:
-        return "interrupted" if self.interrupted else f"stopped: {self.stopped}" if self.stopped else "complete"
+        if self.interrupted:
+            return "interrupted"
+        if self.stopped:
+            return f"stopped: {self.stopped}"
+        return f"failed: {self.died}" if self.died else "complete"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,9 +56,10 @@ class LoadResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the run is complete, tokens came, and every SLO is met. An undecided SLO is not met."""
+        """Whether the run is complete, without faults and with tokens, and every SLO is met. Undecided is not met."""
         met = all(result.verdict is SloVerdict.MET for result in self.summary.slo_results)
-        return self.ended.status == "complete" and bool(self.totals.token_events) and met
+        whole = self.ended.status == "complete" and not self.run.faults
+        return whole and bool(self.totals.token_events) and met
 
     def __repr__(self) -> str:
         summary = self.summary

@@ -3,6 +3,7 @@
 Nothing is printed here: progress goes to a callback, and the result is a value.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -38,7 +39,7 @@ from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
-from streamgauge.rundir.accounts import losses, read_accounts, readers
+from streamgauge.rundir.accounts import faults, last_sign_ns, losses, read_accounts, readers
 from streamgauge.units import MS, plural
 
 _REFRESH_S: Final = 0.5
@@ -146,12 +147,31 @@ def _drive(target: Target, plan: LoadPlan, totals: Totals, progress: LoadProgres
             stop(child, plan)
     for _ in _added(reader, totals, plan.directory):
         pass
+    if ended.at_ns is None:
+        ended = _died(child, totals, plan)
     if totals.window is not None and ended.at_ns is not None:
-        totals.window = totals.window.until(totals.last_ns or ended.at_ns)  # records after the stop were counted too
+        totals.window = totals.window.until(max(totals.last_ns or 0, ended.at_ns))
         runs.write_window(plan.directory, totals.window)
     if not ended.interrupted:
         _must_have_begun(plan, totals)
     return ended
+
+
+def _died(child: Child, totals: Totals, plan: LoadPlan) -> Ended:
+    """Whether the processes of the run ended before its time, although nobody stopped them."""
+    last_ns = last_sign_ns(read_accounts(plan.directory))
+    code = child.returncode
+    if code < 0:
+        why = f"Locust was killed ({signal.Signals(-code).name})"
+    elif last_ns is not None and plan.cluster is not None:
+        why = "no worker was left"
+    elif last_ns is not None:
+        why = "every process of Locust was killed"
+    elif totals.window is not None and time.time_ns() < totals.window.end_ns:
+        why = f"Locust ended before its time, with exit code {code}: {why_it_ended(plan.directory / LOG)}"
+    else:
+        return Ended()
+    return Ended(died=why, at_ns=last_ns or totals.last_ns or time.time_ns())
 
 
 def _watch(
@@ -213,6 +233,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     run.workers = read_accounts(plan.directory)
     run.reader = readers(run.workers)
     run.caveats += losses(run.workers)
+    run.faults = [*([ended.died] if ended.died else []), *faults(run.workers)]
     if held := sum(row.held for row in rows):
         run.caveats.append(
             f"{held:,} times a user had to wait until this client had recorded finished streams: the load was smaller"
@@ -234,7 +255,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     except CannotMeasure as error:
         run.caveats.append(f"The ledger was not joined: {error.message}")
     totals.reading_doubt = _misread(run)
-    run.summary = totals.summary(rows)
+    run.summary = totals.summary(rows, faults=run.faults)
 
 
 def _misread(run: runs.RunFile) -> str | None:

@@ -20,7 +20,15 @@ from streamgauge.metrics.process_stats import WorkerRow, busiest
 from streamgauge.metrics.slo import Fate, Measured, SloResult, fate_of, is_per_stream, judge_slo
 from streamgauge.metrics.summary_fields import MetricFields
 from streamgauge.metrics.survival import Share, Waits, share_of_good
-from streamgauge.metrics.validity import LATE_READ_NS, ClientEvidence, Validity, distorted, misread, validity
+from streamgauge.metrics.validity import (
+    LATE_READ_NS,
+    ClientEvidence,
+    Validity,
+    distorted,
+    disturbed,
+    misread,
+    validity,
+)
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
@@ -292,9 +300,12 @@ class Totals:
         """The distribution of one per-stream metric."""
         return of_waits(self.waits(name))
 
-    def summary(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> Summary:
-        """Everything added so far; `workers` are the rows that the client processes wrote about themselves.
+    def summary(
+        self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None, faults: Sequence[str] = ()
+    ) -> Summary:
+        """Everything added so far. `workers` are the rows that the client processes wrote about themselves.
 
+        `faults` are those of the run (see RunFile).
         While the run goes on, `until_ns` (epoch) is now: it ends the measured window.
         """
         latencies = self._latencies(workers)
@@ -302,6 +313,7 @@ class Totals:
         client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
         if self.reading_doubt is not None:
             client = misread(client, self.reading_doubt)
+        client = disturbed(client, faults)
         goodput, cut = self.goodput, self.cuts["ttft"].ordered
         return Summary(
             streams=dict(self.streams),

@@ -12,7 +12,7 @@ So the verdict rests on these bounds. Lag and lateness alone do not delay a stam
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -94,14 +94,22 @@ def _limit(limit: Limit) -> str:
 
 VALIDITY_RULE: Final = (
     "SUSPECT when any of these limits is exceeded, INVALID when a limit in brackets is exceeded: "
-    f"{'; '.join(map(_limit, LIMITS))}. INVALID when the dialect is uncertain, or when a token is older than the "
-    "upstream's write of it. VALID otherwise"
+    f"{'; '.join(map(_limit, LIMITS))}. INVALID when the dialect is uncertain, when a token is older than the "
+    "upstream's write of it, or when the run has faults: a process or a record was lost. VALID otherwise"
 )
 
 
 def misread(validity: Validity, why: str) -> Validity:
     """The verdict on figures of streams that were not read with certainty: no figure about tokens is believed."""
     return Validity("INVALID", validity.rule, [why, *validity.reasons])
+
+
+def disturbed(client: Validity, faults: Sequence[str]) -> Validity:
+    """The verdict on a run with faults: the figures are not those of the planned load, or not all of them."""
+    if not faults:
+        return client
+    verdict = client.verdict if client.verdict == "NO DATA" else "INVALID"
+    return Validity(verdict, client.rule, [*faults, *(client.reasons if client.verdict != "VALID" else [])])
 
 
 def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:

@@ -9,7 +9,7 @@ import mmap
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.clocks import Offset
-from streamgauge.units import SECOND, ns_to_ms
+from streamgauge.units import SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
 
@@ -79,6 +79,10 @@ class AccountFile:
         self.account.started -= 1
         self._count()
 
+    def alive(self) -> None:
+        """A sign of life, for the time between two streams."""
+        self._count()
+
     def end(self) -> None:
         """The process ends in order, and is not killed."""
         self.account.ended = True
@@ -131,6 +135,24 @@ def readers(accounts: Iterable[Account]) -> str | None:
 def losses(accounts: Iterable[Account]) -> list[str]:
     """A sentence for each process that did not end in order, or whose streams are not all recorded."""
     return [_loss(account) for account in accounts if account.lost or not account.ended]
+
+
+def faults(accounts: Sequence[Account]) -> list[str]:
+    """What the losses mean for the figures, in one sentence; nothing when there are none."""
+    lost, gone = sum(account.lost for account in accounts), sum(not account.ended for account in accounts)
+    if not lost and not gone:
+        return []
+    at_least = "at least " if any(account.remote and not account.ended for account in accounts) else ""
+    streams = f"{at_least}{plural(lost, 'stream')} left no record, and it may be the slow ones that are missing"
+    if not gone:
+        return [streams]
+    return [f"{gone} of {plural(len(accounts), 'process', 'processes')} did not end in order, and {streams}"]
+
+
+def last_sign_ns(accounts: Iterable[Account]) -> int | None:
+    """When the last process was seen alive (epoch ns), if none of them ended in order; else None."""
+    ends = [None if account.ended else account.seen_ns for account in accounts]
+    return None if None in ends else max((end for end in ends if end is not None), default=None)
 
 
 def _loss(account: Account) -> str:

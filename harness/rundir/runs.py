@@ -58,7 +58,10 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class RunFile(msgspec.Struct, kw_only=True):
-    """`run.json`: the manifest and, when the run has ended, its summary."""
+    """`run.json`: the manifest and, when the run has ended, its summary.
+
+    `faults` says what went wrong on the side of the client, such as a killed process: the load was not the planned one.
+    """
 
     schema: int = SCHEMA
     streamgauge: str = __version__
@@ -76,6 +79,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     machine: Machine | None = None
     reader: str | None = None
     caveats: list[str] = []
+    faults: list[str] = []
     summary: Summary | None = None
     truth: Comparison | None = None
     open_loop: OpenLoop | None = None
@@ -231,6 +235,10 @@ class Recorder:
     def forget(self) -> None:
         """The stream ended before its request was sent, so there is nothing to record."""
         self._account.forget()
+
+    def alive(self) -> None:
+        """A sign of life, for the time between two streams."""
+        self._account.alive()
 
     def end(self) -> None:
         """The process ends in order, and is not killed."""

@@ -66,7 +66,9 @@ def test_a_killed_process_is_named_with_what_it_lost(start: Start, paced: str, t
 
     run = manifest(tmp_path)
     dead, alive = sorted(run["workers"], key=lambda account: account["worker"] != victim)
-    assert load.returncode == 0, err
+    assert load.returncode == 3, err
+    assert "this was not the load that you asked for: 1 of 2 processes did not end in order" in " ".join(err.split())
+    assert run["summary"]["validity"]["verdict"] == "INVALID"
     assert "Traceback" not in out + err
     assert (dead.get("ended", False), alive["ended"]) == (False, True)
     assert alive["started"] == alive["recorded"]
@@ -126,7 +128,9 @@ def test_a_killed_remote_worker_is_named_with_the_gap(start: Start, paced: str, 
 
     run = manifest(tmp_path)
     dead, alive = sorted(run["workers"], key=lambda account: account.get("ended", False))
-    assert load.returncode == 0, err
+    assert load.returncode == 3, err
+    assert "this was not the load that you asked for: 1 of 2 processes did not end in order" in " ".join(err.split())
+    assert run["summary"]["validity"]["verdict"] == "INVALID"
     assert "Traceback" not in out + err
     assert alive["ended"]
     assert alive["started"] == alive["recorded"]

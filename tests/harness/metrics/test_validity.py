@@ -11,6 +11,7 @@ from streamgauge.metrics.validity import (
     LIMITS,
     VALIDITY_RULE,
     ClientEvidence,
+    disturbed,
     validity,
 )
 from streamgauge.protocol.outcome import Outcome
@@ -192,3 +193,13 @@ def test_the_reasons_are_those_that_are_exceeded_with_their_numbers() -> None:
 
 def test_without_a_token_there_is_nothing_to_judge() -> None:
     assert validity(ClientEvidence(itl_bound_p99=500), tokens=False).verdict == "NO DATA"
+
+
+def test_a_run_with_faults_is_invalid_and_says_why_first() -> None:
+    good = validity(ClientEvidence(ttft_bound_p99=1.0), tokens=True)
+    late = validity(ClientEvidence(ttft_bound_p99=20.0), tokens=True)
+    none = validity(ClientEvidence(), tokens=False)
+    assert disturbed(good, []) is good
+    assert disturbed(good, ["Locust was killed"]).reasons == ["Locust was killed"]
+    assert disturbed(late, ["Locust was killed"]).reasons == ["Locust was killed", *late.reasons]
+    assert [disturbed(one, ["x"]).verdict for one in (good, late, none)] == ["INVALID", "INVALID", "NO DATA"]

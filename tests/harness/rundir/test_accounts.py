@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from streamgauge.clocks import Offset
 from streamgauge.rundir.accounts import (
     ACCOUNTS,
@@ -9,6 +11,8 @@ from streamgauge.rundir.accounts import (
     AccountFile,
     clear_accounts,
     clock_lines,
+    faults,
+    last_sign_ns,
     losses,
     read_accounts,
 )
@@ -74,3 +78,21 @@ def test_clocks_are_shown_with_their_bound_and_what_was_done() -> None:
         "worker 1 on a: master's clock − its clock -0.055 ms ± 0.200 ms, within the error: nothing to correct",
         "worker 2 on b: master's clock − its clock +31.000 ms ± 0.300 ms, corrected in its records",
     ]
+
+
+def test_a_loss_is_a_fault_of_the_run() -> None:
+    whole = Account(worker=1, host="a", started=4, recorded=4, ended=True)
+    assert faults([whole]) == []
+    (lost,) = faults([whole, msgspec.structs.replace(whole, worker=2, recorded=3)])
+    assert lost.startswith("1 stream left no record")
+    (killed,) = faults([whole, msgspec.structs.replace(whole, worker=2, recorded=1, ended=False)])
+    assert killed.startswith("1 of 2 processes did not end in order, and 3 streams left no record")
+    (remote,) = faults([whole, msgspec.structs.replace(whole, worker=2, recorded=1, ended=False, remote=True)])
+    assert "and at least 3 streams" in remote
+
+
+def test_the_last_sign_of_life_matters_only_when_no_process_ended_in_order() -> None:
+    early, late = (Account(worker=seen, host="a", seen_ns=seen) for seen in (5, 9))
+    assert last_sign_ns([]) is None
+    assert last_sign_ns([early, late]) == 9
+    assert last_sign_ns([early, msgspec.structs.replace(late, ended=True)]) is None

@@ -1,0 +1,197 @@
+"""A running load, its processes, and how it ended: for tests/e2e/test_faults.py and for `make faults`."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+import psutil
+
+from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.rundir.accounts import Account, read_accounts
+from streamgauge.rundir.runs import RecordReader
+from tests.e2e.conftest import command, free_port
+
+T = TypeVar("T")
+
+CHAT: Final = "/v1/chat/completions"
+TRIALS: Final = 1
+"""Streams that `load` asks for before the run, to see that the endpoint streams: they have no record."""
+SURVIVE_S: Final = 5.0
+"""So long after the end of the command, or of its killing, no process of it may be left."""
+
+
+class Shape(StrEnum):
+    """The processes of a load."""
+
+    ONE = "one process"
+    TWO = "--processes 2"
+    WORKERS = "--master, 2 workers"
+
+
+class End(NamedTuple):
+    """How a load ended."""
+
+    exit_code: int
+    output: str
+    verdict: str
+    status: str
+    started: int  # as the server counts, without the trials
+    recorded: int
+    lost: int
+    at_least: bool  # whether the loss is a lower bound
+    survivors: list[str]
+    run: dict[str, Any]
+
+    @property
+    def unnamed(self) -> int:
+        """Streams that the server has seen, and that are neither recorded nor named as lost."""
+        return self.started - self.recorded - self.lost
+
+
+@dataclass
+class Load:
+    """A running load against a mock of its own."""
+
+    url: str
+    directory: Path
+    shape: Shape
+    master: "subprocess.Popen[str]"
+    workers: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    @property
+    def locust(self) -> psutil.Process:
+        """The Locust process that the command has started; with --processes it leads the others."""
+        return until(lambda: next(iter(psutil.Process(self.master.pid).children()), None))
+
+    @property
+    def streaming(self) -> list[psutil.Process]:
+        """The processes that make streams."""
+        if self.shape is Shape.WORKERS:
+            return [psutil.Process(worker.pid) for worker in self.workers]
+        return [psutil.Process(account.worker) for account in self.accounts()]
+
+    def accounts(self) -> list[Account]:
+        return read_accounts(self.directory)
+
+    def until_busy(self, recorded: int = 3) -> Self:
+        """Wait until every process that makes streams has recorded some."""
+        count = 1 if self.shape is Shape.ONE else 2
+        until(lambda: sum(account.recorded >= recorded for account in self.accounts()) == count)
+        return self
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process of the load. Each has the session of the command, of a worker, or of its Locust."""
+        sessions = {process.pid for process in (self.master, *self.workers)}
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.status() != psutil.STATUS_ZOMBIE and (
+                    os.getsid(process.pid) in sessions | self._sessions or str(self.directory) in process.cmdline()
+                ):
+                    found.append(process)
+        return found
+
+    _sessions: set[int] = field(default_factory=set)
+
+    def remember(self) -> None:
+        """Note the session of Locust, while its parent lives."""
+        self._sessions.add(self.locust.pid)
+
+    def end(self, timeout_s: float = 60) -> End:
+        """Wait for the end of the command and measure it."""
+        output, errors = self.master.communicate(timeout=timeout_s)
+        deadline_s = time.monotonic() + SURVIVE_S
+        while (left := self.processes()) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        for worker in self.workers:
+            with suppress(subprocess.TimeoutExpired):
+                errors += worker.communicate(timeout=1)[1]
+        with MockControl(self.url) as mock:
+            started = len(mock.recent(10_000)) - TRIALS
+        run = {}
+        with suppress(OSError, ValueError):
+            run = json.loads((self.directory / "run.json").read_text())
+        accounts = self.accounts()
+        summary = run.get("summary") or {}
+        return End(
+            exit_code=self.master.returncode,
+            output=output + errors,
+            verdict=(summary.get("validity") or {}).get("verdict", "none"),
+            status=run.get("status", "none"),
+            started=started,
+            recorded=sum(1 for _ in RecordReader(self.directory)),
+            lost=sum(account.lost for account in accounts),
+            at_least=any(account.remote and not account.ended for account in accounts),
+            survivors=[" ".join(process.cmdline()) for process in left],
+            run=run,
+        )
+
+
+def until(look: Callable[[], T | None], timeout_s: float = 30) -> T:
+    """What `look` finds, as soon as it is true."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        with suppress(psutil.Error):
+            if found := look():
+                return found
+        time.sleep(0.02)
+    raise AssertionError(f"it did not come within {timeout_s} s")
+
+
+@contextmanager
+def running(
+    directory: Path,
+    shape: Shape,
+    *options: str,
+    seconds: float = 20,
+    users: int = 6,
+    before: Sequence[str] = (),
+    **environment: str,
+) -> Iterator[Load]:
+    """Start a load of `seconds`; `before` is put in front of its command line. Nothing of it is left afterwards."""
+    mock = MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms"))
+    with mock:
+        processes = [] if shape is not Shape.TWO else ["--processes", "2"]
+        port = str(free_port())
+        if shape is Shape.WORKERS:
+            processes = ["--master", "--expect-workers", "2", "--port", port]
+        load = Load(
+            mock.url,
+            directory,
+            shape,
+            _start(
+                [*before, *command("load", mock.url + CHAT, "--users", str(users), "--duration", f"{seconds:g}s",
+                                   "--out", directory, *processes, *options)],
+                environment,
+            ),
+        )  # fmt: skip
+        try:
+            if shape is Shape.WORKERS:
+                load.workers = [
+                    _start([*before, *command("load", "--worker", f"127.0.0.1:{port}")], environment) for _ in range(2)
+                ]
+            load.remember()
+            yield load
+        finally:
+            for process in load.processes():
+                with suppress(psutil.Error):
+                    process.send_signal(signal.SIGKILL)
+            for started in (load.master, *load.workers):
+                started.communicate()
+
+
+def _start(words: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        start_new_session=True, env={**os.environ, "COLUMNS": "300", **environment},
+    )  # fmt: skip
