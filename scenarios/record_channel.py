@@ -23,6 +23,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile
 from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
+from streamgauge.scenarios.peer_sockets import secure
 from streamgauge.scenarios.turns import turns
 from streamgauge.units import SECOND, ns_to_ms
 from streamgauge.version import __version__
@@ -41,6 +42,8 @@ _SILENT_NS: Final = 10 * SECOND
 _LONGEST_WAIT_NS: Final = 600 * SECOND
 
 _log = logging.getLogger(__name__)
+
+secure()  # before Locust opens its sockets
 
 
 class Shipper:

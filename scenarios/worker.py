@@ -1,6 +1,6 @@
 """`streamgauge load --worker` runs this module: it gets a job from a master and becomes a Locust worker of it.
 
-The master's settings come over Locust's connection, which is neither encrypted nor authenticated. So they hold no
+Only a master that knows the token of this worker can send a job (see peer_sockets.py). Even so, the job holds no
 secret, the scenario must be installed here, and a key is used only from the variable that --api-key-env names here.
 """
 
@@ -15,12 +15,13 @@ from uuid import uuid4
 import gevent
 import msgspec
 from locust.exception import RPCError
-from locust.rpc import zmqrpc
 from locust.rpc.protocol import Message
 
 from streamgauge.endpoint.credentials import with_key
 from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError, UsageError
-from streamgauge.loadgen.job import SCENARIOS_ENV, TARGET_ENV, encoded, for_workers, given_target
+from streamgauge.loadgen.job import SCENARIOS_ENV, SHIP_ENV, SHIPS, TARGET_ENV, encoded, for_workers, given_target
+from streamgauge.loadgen.peer_token import TOKEN_ENV
+from streamgauge.scenarios.peer_sockets import WorkerSocket
 from streamgauge.scenarios.record_channel import JOB, say
 from streamgauge.version import __version__
 
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def _ask(host: str, port: int) -> Any:
-    """The master's job. Raises CannotMeasure when no master answers."""
+    """The master's job. Raises CannotMeasure when no master answers, and UsageError when it has another token."""
     name = f"{socket.gethostname()}_{uuid4().hex}"
     try:
         socket.getaddrinfo(host, port)  # zmq would retry an unknown name without end
@@ -63,12 +64,17 @@ def _ask(host: str, port: int) -> Any:
         raise UsageError(f"--worker: the host name {host!r} cannot be resolved: {error.strerror}") from None
     say(f"asking the master at {host}:{port} for its settings, for up to {_WAIT_S:.0f} s")
     try:
-        client = zmqrpc.Client(host, port, name)  # type: ignore[no-untyped-call]
+        client = WorkerSocket(host, port, name, watched=True)
     except (RPCError, OSError) as error:
         raise UsageError(f"cannot connect to {host}:{port}: {error}", "write --worker HOST or HOST:PORT") from None
     answer = None
     with gevent.Timeout(_WAIT_S, False):
         while answer is None:
+            if client.was_refused():
+                raise UsageError(
+                    f"{host}:{port} refuses the connection: no master with this worker's token listens there",
+                    f"set {TOKEN_ENV} to the token of that master; the same version must be installed on both",
+                )
             # Ask every second: a master that has just opened its port drops messages that it cannot handle yet.
             client.send(Message(JOB, None, name))  # type: ignore[no-untyped-call]
             with gevent.Timeout(_ASK_AGAIN_S, False):
@@ -99,7 +105,7 @@ def _settings(data: Any, api_key_env: str | None) -> dict[str, str]:
             f"export it here and start the worker with --api-key-env {target.api_key_env}",
         )
     # Only the variables of a job: a master must not be able to set PATH or PYTHONPATH here.
-    return {**for_workers(job.settings), TARGET_ENV: encoded(with_key(target))}
+    return {**for_workers(job.settings), TARGET_ENV: encoded(with_key(target)), SHIP_ENV: SHIPS}
 
 
 def _files(names: str) -> list[str]:

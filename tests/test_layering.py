@@ -67,7 +67,7 @@ ROOMS = {
                     ("cluster", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
-    "scenarios": Room(EVERYTHING, of("locust gevent flask msgspec rich"), ANY_IO),
+    "scenarios": Room(EVERYTHING, of("locust gevent zmq flask msgspec rich"), ANY_IO),
     "reports": Room(RUNDIR, of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"), ANY_IO),
     "mock": Room((), of("httptools trustme uvloop typer rich"), ANY_IO),
 }  # fmt: skip

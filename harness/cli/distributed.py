@@ -7,6 +7,7 @@ import typer
 
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.cluster import PORT, Cluster, become_worker
+from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token
 
 _PANEL: Final = "Several machines"
 
@@ -35,8 +36,8 @@ Bind = Annotated[
     typer.Option(
         "--bind",
         metavar="HOST",
-        help="With --master: the address to listen on; 0.0.0.0 for workers on other machines. The connection is "
-        "neither encrypted nor authenticated: use a private network. No key is sent over it.",
+        help="With --master: the address to listen on; 0.0.0.0 for workers on other machines. Only processes that know "
+        "the token can connect; the connection is encrypted.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -44,6 +45,18 @@ Port = Annotated[
     int,
     typer.Option(
         "--port", metavar="PORT", min=1, max=65535, help="With --master: the port to listen on.", rich_help_panel=_PANEL
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        envvar=TOKEN_ENV,
+        show_envvar=True,
+        help="The secret that a master and its workers share. Without it, --master makes one and prints the workers' "
+        "command. Set the variable: other users of a machine can read command lines.",
+        rich_help_panel=_PANEL,
     ),
 ]
 Worker = Annotated[
@@ -66,6 +79,7 @@ class ClusterOptions:
     expect_workers: ExpectWorkers = 1
     bind: Bind = "127.0.0.1"
     port: Port = PORT
+    token: Token = None
     worker: Worker = None
 
     def cluster(self, processes: int) -> Cluster | None:
@@ -76,7 +90,9 @@ class ClusterOptions:
             raise UsageError(
                 "--master runs no streams itself, so --processes has no effect", "give --processes to the workers"
             )
-        return Cluster(self.bind, self.port, self.expect_workers)
+        if self.token is None:
+            return Cluster(self.bind, self.port, self.expect_workers)
+        return Cluster(self.bind, self.port, self.expect_workers, check_token(self.token), printed_token=False)
 
     def become_worker(self, api_key_env: str | None, processes: int, *, has_target: bool) -> None:
         """With --worker, replace this process by a worker; it does not return. Without --worker, do nothing."""
@@ -86,4 +102,4 @@ class ClusterOptions:
             raise UsageError(
                 "a --worker gets its target and load from the master", "give URL and options to `load --master`"
             )
-        become_worker(self.worker, api_key_env, processes)
+        become_worker(self.worker, self.token, api_key_env, processes)

@@ -3,29 +3,41 @@
 import os
 import socket
 import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.model import count_processes
+from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, new_token
 
 PORT: Final = 5557  # Locust's default
 WORKERS_WAIT_S: Final = 600
 
-_LOOPBACK: Final = "127.0.0.1"
+_LOOPBACKS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
-class Cluster(NamedTuple):
-    """The address where a master listens, and the number of workers that it waits for."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The address where a master listens, the number of workers that it waits for, and the token that they share.
+
+    `printed_token` makes `join_command` show the token; without it the command tells where the token is read.
+    """
 
     host: str
     port: int
     workers: int
+    token: str = field(default_factory=new_token, repr=False)
+    printed_token: bool = True
 
     @property
     def join_command(self) -> str:
         """The command to run on the other machines."""
         here = socket.gethostname() if self.host in ("*", "0.0.0.0", "::") else self.host
-        return f"streamgauge load --worker {here}:{self.port}"
+        command = f"streamgauge load --worker {f'[{here}]' if ':' in here else here}:{self.port}"
+        if self.printed_token:
+            return f"{TOKEN_ENV}={self.token} {command}"
+        return f"{command}   (with the token of this master in {TOKEN_ENV})"
 
 
 def locust_options(cluster: Cluster | None, processes: int) -> list[str]:
@@ -38,28 +50,49 @@ def locust_options(cluster: Cluster | None, processes: int) -> list[str]:
     if processes == 1:
         return []
     # On Locust's default port the processes of a second run would join the master of the first run.
-    port = str(free_port())
+    place = free_place()
+    port = str(place.port)
     return [
-        "--processes", str(processes), "--master-bind-host", _LOOPBACK, "--master-bind-port", port,
-        "--master-host", _LOOPBACK, "--master-port", port,
+        "--processes", str(processes), "--master-bind-host", place.host, "--master-bind-port", port,
+        "--master-host", place.host, "--master-port", port,
     ]  # fmt: skip
 
 
-def free_port() -> int:
-    """A TCP port of the loopback address on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind((_LOOPBACK, 0))
-        return int(sock.getsockname()[1])
+class Place(NamedTuple):
+    """A loopback address and a TCP port of it."""
+
+    host: str
+    port: int
 
 
-def become_worker(master: str, api_key_env: str | None, processes: int) -> NoReturn:
-    """Replace this process by a worker of the master at HOST[:PORT]. Raises UsageError when that is not an address."""
+def free_place() -> Place:
+    """A TCP port of this machine's loopback on which nobody listens. Raises UsageError on a machine without loopback.
+
+    IPv6 is for machines that have no 127.0.0.1.
+    """
+    for family, host in _LOOPBACKS:
+        with suppress(OSError), socket.socket(family) as sock:
+            sock.bind((host, 0))
+            return Place(host, int(sock.getsockname()[1]))
+    raise UsageError("this machine has no loopback address, which --processes needs", "bring the interface lo up")
+
+
+def become_worker(master: str, token: str | None, api_key_env: str | None, processes: int) -> NoReturn:
+    """Replace this process by a worker of the master at HOST[:PORT].
+
+    Raises UsageError when that is not an address, and without a token.
+    """
     host, colon, port = master.rpartition(":") if ":" in master else (master, "", "")
     if not host or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
         raise UsageError(f"--worker {master!r} is not an address", "write HOST or HOST:PORT, such as loader1:5557")
+    if not token:
+        raise UsageError(
+            f"a worker needs the token of its master in {TOKEN_ENV}", "copy the command that `load --master` prints"
+        )
     command = [
         sys.executable, "-m", "streamgauge.scenarios.worker", "--host", host.strip("[]"), "--port", port or str(PORT),
         "--processes", str(count_processes(processes)),
     ]  # fmt: skip
     command += ["--api-key-env", api_key_env] if api_key_env else []
-    os.execv(sys.executable, command)
+    # In the environment, because every user of this machine can read a command line.
+    os.execve(sys.executable, command, {**os.environ, TOKEN_ENV: check_token(token)})

@@ -18,11 +18,12 @@ TARGET_ENV: Final = "STREAMGAUGE_TARGET"  # a Target as JSON
 WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
 PROMPTS_ENV: Final = "STREAMGAUGE_PROMPTS"  # a PromptPlan as JSON
 PARENT_ENV: Final = "STREAMGAUGE_PARENT"  # process id of the process that started Locust
-SHIP_ENV: Final = "STREAMGAUGE_SHIP"  # set when the records come from workers on other machines
+SHIP_ENV: Final = "STREAMGAUGE_SHIP"  # set when the records come from workers on other machines; never sent
+SHIPS: Final = "1"
 SCENARIOS_ENV: Final = "STREAMGAUGE_SCENARIOS"  # for these workers: file names in scenarios/, separated by commas
 
-FOR_WORKERS: Final = (TARGET_ENV, WORKLOAD_ENV, PROMPTS_ENV, SHIP_ENV, SCENARIOS_ENV)
-"""The variables that travel to other machines. No other variable does: the connection is not encrypted."""
+FOR_WORKERS: Final = (TARGET_ENV, WORKLOAD_ENV, PROMPTS_ENV, SCENARIOS_ENV)
+"""The variables that travel to other machines. No other variable does."""
 
 
 def job(target: Target, workload: Workload, prompts: PromptPlan) -> dict[str, str]:
@@ -37,7 +38,7 @@ def job(target: Target, workload: Workload, prompts: PromptPlan) -> dict[str, st
 
 def shipped(scenarios: Sequence[str]) -> dict[str, str]:
     """The variables that a master has besides: its workers run these scenarios and send their records to it."""
-    return {SHIP_ENV: "1", SCENARIOS_ENV: ",".join(scenarios)}
+    return {SHIP_ENV: SHIPS, SCENARIOS_ENV: ",".join(scenarios)}
 
 
 def for_workers(environment: Mapping[str, str]) -> dict[str, str]:

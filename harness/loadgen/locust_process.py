@@ -15,6 +15,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.cluster import locust_options
 from streamgauge.loadgen.job import job, shipped
 from streamgauge.loadgen.orphans import end_group
+from streamgauge.loadgen.peer_token import TOKEN_ENV, new_token
 from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.units import SECOND
 
@@ -68,11 +69,13 @@ def stop_within(child: Child, wait_s: float) -> None:
 
 def _job(target: Target, plan: LoadPlan) -> dict[str, str]:
     if plan.cluster is None:
-        return job(target, plan.workload, plan.prompts.plan)
+        # A token of its own keeps every other process of this machine out of a run with several processes.
+        return {**job(target, plan.workload, plan.prompts.plan), TOKEN_ENV: new_token()}
     # The master makes no streams, so its job has no key; each worker adds the key of its own machine.
     return {
         **job(without_key(target), plan.workload, plan.prompts.plan),
         **shipped([path.stem for path in plan.locustfiles]),
+        TOKEN_ENV: plan.cluster.token,
     }
 
 

@@ -1,6 +1,8 @@
 """Real servers for the end-to-end tests: the mock provider in a thread, nginx from Debian as a child process."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.command import streamgauge as run_in_this_process
+
+CHAT = "/v1/chat/completions"
+TOKEN = "shared-by-the-master-and-its-workers"
+Start = Callable[..., "subprocess.Popen[str]"]
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -96,3 +103,24 @@ def paced() -> Iterator[str]:
     """A mock of its own for each test, so that its ledger holds this run alone: a stream takes 250 ms."""
     with MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms")) as server:
         yield server.url
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the command with the token of a load on several machines, and leaves no process of it behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str | Path, without: str | None = None, **environment: str) -> "subprocess.Popen[str]":
+        complete = {**os.environ, TOKEN_ENV: TOKEN, **environment}
+        process = subprocess.Popen(
+            command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            start_new_session=True, env={name: value for name, value in complete.items() if name != without},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

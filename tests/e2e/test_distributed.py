@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,7 @@ import pytest
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.rundir.accounts import Account, read_accounts
 from streamgauge.rundir.runs import RecordReader
-from tests.e2e.conftest import command, free_port
-
-CHAT = "/v1/chat/completions"
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts the command and leaves no process of it behind."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-            start_new_session=True, env={**os.environ, **environment},
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+from tests.e2e.conftest import CHAT, TOKEN, Start, free_port
 
 
 def until(seen: Callable[[], bool]) -> None:
@@ -113,6 +90,8 @@ def test_a_master_and_two_workers_give_one_run_with_every_record(start: Start, p
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"of-the-master" not in written
     assert b"of-worker" not in written
+    assert TOKEN.encode() not in written
+    assert TOKEN not in err
 
 
 def test_a_killed_remote_worker_is_named_with_the_gap(start: Start, paced: str, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from streamgauge.loadgen.peer_token import TOKEN_ENV, new_token
 from streamgauge.transport import native
 from tests.builders.locks import ROOT
 from tests.builders.packages import Packages, build, install
@@ -134,9 +136,10 @@ class Project:
         port = str(free_port())
         master = ("load", url, *SHORT, "--out", "led", "--master", "--expect-workers", "2", "--port", port)
         with ThreadPoolExecutor() as pool:
-            leading = pool.submit(self.run, self.streamgauge, *master)
+            token = {TOKEN_ENV: new_token()}
+            leading = pool.submit(partial(self.run, self.streamgauge, *master, **token))
             worker = ("load", "--worker", f"127.0.0.1:{port}", "--processes", "2")
-            problems = self.run(self.streamgauge, *worker) + leading.result()
+            problems = self.run(self.streamgauge, *worker, **token) + leading.result()
         (self.folder / "led" / "report.html").unlink(missing_ok=True)
         commands = {
             ("report", "led"): "report.html",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from streamgauge.loadgen.peer_token import TOKEN_ENV, new_token
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord
 from streamgauge.rundir.runs import RecordReader
@@ -19,6 +20,7 @@ from tests.bench.clients.scenarios import Path as Protocol
 HERE: Final = Path(__file__).parent
 SEEN: Final = "seen"
 RUN: Final = "run"
+_TOKEN: Final = new_token()
 SPAWN_S: Final = 1.0  # for Locust to create the users, who all start before the measurement begins
 
 
@@ -34,8 +36,9 @@ class Job(NamedTuple):
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the locustfiles of the bench."""
+        """For the locustfiles of the bench, and for masters and workers."""
         return os.environ | {
+            TOKEN_ENV: _TOKEN,
             "BENCH_STREAMS": str(self.streams),
             "BENCH_SPREAD_S": str(self.scenario.spread_s),
             "BENCH_SEEN": str(self.folder / SEEN),

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.cluster import PORT, Cluster, free_port, locust_options
+from streamgauge.loadgen.cluster import PORT, Cluster, become_worker, free_place, locust_options
 from streamgauge.loadgen.model import count_processes
+from streamgauge.loadgen.peer_token import FEWEST_CHARACTERS, TOKEN_ENV, check_token, master_key
 
 
 def option(options: list[str], name: str) -> str:
@@ -25,7 +26,61 @@ def test_processes_of_one_run_meet_where_no_other_run_looks() -> None:
 
 
 def test_a_free_port_is_another_each_time() -> None:
-    assert len({free_port() for _ in range(20)}) > 1
+    assert len({free_place() for _ in range(20)}) > 1
+
+
+NO_IPV4 = """
+import socket
+from streamgauge.loadgen.cluster import locust_options
+
+class WithoutIpv4(socket.socket):
+    def bind(self, address):
+        if address[0] == "127.0.0.1":
+            raise OSError(99, "Cannot assign requested address")
+        super().bind(address)
+
+socket.socket = WithoutIpv4
+print(*locust_options(None, 2))
+"""
+
+
+def test_processes_meet_on_ipv6_where_there_is_no_ipv4() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_IPV4], capture_output=True, text=True, timeout=60, check=False)
+    options = done.stdout.split()
+    assert option(options, "--master-host") == option(options, "--master-bind-host") == "::1", done.stderr
+
+
+def test_the_command_for_workers_has_the_token_that_the_master_made() -> None:
+    made = Cluster("10.0.0.5", 6000, 3)
+    assert made.join_command == f"{TOKEN_ENV}={made.token} streamgauge load --worker 10.0.0.5:6000"
+    assert len(made.token) >= 2 * FEWEST_CHARACTERS
+    assert made.token != Cluster("10.0.0.5", 6000, 3).token
+    assert made.token not in repr(made)
+
+
+def test_a_token_of_the_user_is_not_printed() -> None:
+    given = Cluster("fd00::5", 6000, 3, "a secret of the user", printed_token=False)
+    assert given.join_command.startswith("streamgauge load --worker [fd00::5]:6000 ")
+    assert TOKEN_ENV in given.join_command
+    assert given.token not in given.join_command
+
+
+def test_a_token_that_can_be_guessed_is_refused_and_not_quoted() -> None:
+    assert check_token("sixteen-letters!") == "sixteen-letters!"
+    with pytest.raises(UsageError, match="has 7 characters") as refused:
+        check_token("hunter2")
+    assert "hunter2" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_the_key_of_a_token_is_the_same_on_every_machine_and_of_no_other_token() -> None:
+    assert master_key("a" * 16).hex() == "3546baa8a9252f02a9207de83369401ec5394b1d09cf4b7306cff8627047dce7"
+    assert master_key("a" * 16) != master_key("a" * 17)
+
+
+def test_a_worker_without_a_token_is_told_where_to_find_it() -> None:
+    with pytest.raises(UsageError, match=TOKEN_ENV) as refused:
+        become_worker("here:5557", None, None, 1)
+    assert "`load --master` prints" in (refused.value.hint or "")
 
 
 def test_a_master_listens_where_it_was_told() -> None:

@@ -12,7 +12,8 @@ import pytest
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.cluster import Cluster
 from streamgauge.loadgen.job import FOR_WORKERS, TARGET_ENV, for_workers, given_prompts, given_target, given_workload
-from streamgauge.loadgen.locust_process import _job, _terminate_as_interrupt, stop_within
+from streamgauge.loadgen.locust_process import _command, _job, _terminate_as_interrupt, stop_within
+from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.prompts import PromptPlan, source
 from streamgauge.loadgen.workload import Workload
@@ -56,8 +57,20 @@ def test_a_master_has_no_key_to_send() -> None:
 
 def test_nothing_but_the_job_travels_to_another_machine() -> None:
     environment = {**_job(TARGET, PLAN), "PATH": "/bin", "STREAMGAUGE_MOCK_API_KEY": "secret", "STREAMGAUGE_X": "x"}
+    assert environment[TOKEN_ENV]
+    assert TOKEN_ENV not in for_workers(environment)
     assert for_workers(environment).keys() <= set(FOR_WORKERS)
     assert TARGET_ENV in for_workers(environment)
+
+
+def test_the_token_is_in_the_environment_and_on_no_command_line() -> None:
+    plan = PLAN._replace(cluster=Cluster("127.0.0.1", 1, 1, "a token of the master"))
+    assert _job(TARGET, plan)[TOKEN_ENV] == "a token of the master"
+    assert "a token of the master" not in " ".join(_command(TARGET, plan))
+
+
+def test_each_run_of_several_processes_has_a_token_of_its_own() -> None:
+    assert _job(TARGET, PLAN)[TOKEN_ENV] != _job(TARGET, PLAN)[TOKEN_ENV]
 
 
 def test_sigterm_ends_a_run_as_ctrl_c_does() -> None:
