@@ -9,6 +9,8 @@ StreamgaugeError
 
 from enum import IntEnum
 
+from streamgauge.secrets import hide
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command."""
@@ -21,14 +23,17 @@ class ExitCode(IntEnum):
 
 
 class StreamgaugeError(Exception):
-    """Base class. `message` says what was expected and what came instead, `hint` says what to do about it."""
+    """Base class. `message` says what was expected and what came instead, `hint` says what to do about it.
+
+    Both may quote the endpoint, so the user's secrets are masked in them.
+    """
 
     exit_code = ExitCode.CANNOT_MEASURE
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = hide(message)
+        self.hint = None if hint is None else hide(hint)
+        super().__init__(self.message)
 
 
 class UsageError(StreamgaugeError):

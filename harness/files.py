@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streamgauge.errors import UsageError
+from streamgauge.secrets import hidden_content
 from streamgauge.units import show_bytes
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -33,7 +34,11 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def swap_in(path: Path, content: bytes) -> None:
-    """Replace `path`, or write into it when it is a pipe or a device. On OSError no temporary file is left."""
+    """Replace `path`, or write into it when it is a pipe or a device. On OSError no temporary file is left.
+
+    The user's secrets are masked in `content`.
+    """
+    content = hidden_content(content)
     if path.exists() and not path.is_file():
         path.write_bytes(content)
         return

@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+from streamgauge.secrets import forget
 from tests.builders.retries import PROPERTY, take_retries
 
 settings.register_profile("streamgauge", deadline=None, derandomize=True)
@@ -90,6 +91,12 @@ def needs_server(item: pytest.Function) -> bool:
 @cache
 def starts_servers(module: ModuleType) -> bool:
     return any(value is subprocess or getattr(value, "__module__", None) in STARTERS for value in vars(module).values())
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test() -> None:
+    """A process hides every secret that it was given. A worker of pytest runs many tests, each as a new process."""
+    forget()
 
 
 # More second tries than this in one session mean that a test is not sound, or that the machine is too busy to judge.

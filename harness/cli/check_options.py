@@ -1,6 +1,5 @@
 """The options of `check`, by group: what fails the run, what the checks may cost, and which files are written."""
 
-import os
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.gate import Accepted, FailOn, parse_fail_on
 from streamgauge.conformance.permissions import LONG_NS, MAX_STREAMS, Allowed
 from streamgauge.endpoint.client import TOTAL_S
-from streamgauge.endpoint.credentials import check_key
+from streamgauge.endpoint.credentials import key_in
 from streamgauge.errors import UsageError
 from streamgauge.files import must_be_writable
 from streamgauge.units import SECOND, parse_bounded
@@ -201,19 +200,11 @@ class CostOptions:
             long_ns=long_ns if self.long else None,
             streams=(self.max_streams or MAX_STREAMS) if self.allow_load else None,
             big_prompts=self.big_prompts,
-            second_key=None if self.second_key is None else _key(self.second_key),
+            second_key=None if self.second_key is None else key_in(self.second_key, "--second-key"),
         )
 
 
 _LONG_WAITS: Final = 4  # so many of the longest waits may come one after another
-
-
-def _key(variable: str) -> str:
-    key = os.environ.get(variable)
-    if not key:
-        raise UsageError(f"the environment variable {variable} is not set", "export it, or drop --second-key")
-    check_key(key, variable)
-    return key
 
 
 def _file_option(form: Format) -> Any:

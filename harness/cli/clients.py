@@ -15,8 +15,6 @@ from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.conformance.clients.client_matrix import ReplayedStream, compare_clients, stream_of
 from streamgauge.conformance.clients.strict_reading import strict
 from streamgauge.conformance.matrix import ASIDE, Matrix
-from streamgauge.conformance.run import credentials
-from streamgauge.conformance.wirelog import hiding
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
@@ -87,8 +85,7 @@ def _of_url(target: Target) -> Matrix:
     stream = stream_of(transcript)
     if stream is None:
         raise not_a_stream(transcript)
-    hide = hiding(credentials(settled))
-    return compare_clients([stream], settled.reader() or transcript.dialect, spec.method, hide=hide)
+    return compare_clients([stream], settled.reader() or transcript.dialect, spec.method)
 
 
 def _of_file(file: Path, target: Target) -> Matrix:

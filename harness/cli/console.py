@@ -3,18 +3,25 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from streamgauge.leaks import quoted
+from streamgauge.secrets import hide
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
 _PIPE_WIDTH: Final = 120  # rich assumes 80 columns for a pipe or a file, and would fold tables
 
 
 class _Console(Console):
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Everything printed comes through here before it is wrapped, cells of tables too: mask the user's secrets."""
+        return super().render_str(hide(text), **options)
+
     def on_broken_pipe(self) -> None:
         """The reader of the pipe, such as `head`, has closed it: print nothing more, and keep the exit code."""
         self.quiet = True
@@ -33,8 +40,9 @@ err: Final = _console(stderr=True)
 
 
 def safe(text: object) -> str:
-    """Escape a text from an endpoint, so that neither its control characters nor its markup act on the terminal."""
-    return escape(UNSAFE_CHARACTERS.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text)))
+    """A text from an endpoint without secrets, escaped: neither its control characters nor its markup act."""
+    shown = quoted(str(text))
+    return escape(UNSAFE_CHARACTERS.sub(lambda match: match.group().encode("unicode_escape").decode(), shown))
 
 
 def facts(rows: list[tuple[str, str]]) -> Table:

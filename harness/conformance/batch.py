@@ -16,17 +16,18 @@ from streamgauge.conformance.permissions import NOTHING, Allowed
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import ChecksFile, Verdict
-from streamgauge.conformance.run import check, credentials
+from streamgauge.conformance.run import check
 from streamgauge.conformance.scenarios import scheduler
 from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.runner import Pace
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
-from streamgauge.conformance.wirelog import hiding
 from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import at_url
 from streamgauge.errors import CannotMeasure, LimitExceeded
+from streamgauge.leaks import quoted
 from streamgauge.version import __version__
 
 JOBS: Final = 10
@@ -87,7 +88,7 @@ def through(target: Target, via: str) -> Target:
     parts, own = urlsplit(via), urlsplit(target.url)
     if parts.path in ("", "/"):
         parts = parts._replace(path=own.path)
-    return msgspec.structs.replace(target, url=urlunsplit(parts._replace(query=parts.query or own.query)))
+    return at_url(target, urlunsplit(parts._replace(query=parts.query or own.query)), instead=True)
 
 
 def judged(subject: CheckedTarget, options: CheckOptions, checks: ChecksFile) -> TargetChecks:
@@ -160,5 +161,4 @@ def row_of(
     try:
         return judged(subject, options, measure(subject, options, progress))
     except (CannotMeasure, LimitExceeded) as error:
-        hide = hiding(credentials(subject))  # an answer that is not a stream may repeat the key
-        return unmeasured(subject, hide(error.message), hide(error.hint) if error.hint else None)
+        return unmeasured(subject, quoted(error.message), error.hint and quoted(error.hint))

@@ -9,17 +9,18 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.profile import PLAIN, Profile
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.endpoint.promise import NOTHING, Promise
+from streamgauge.leaks import quoted
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import hidden_piece
 from streamgauge.units import SECOND, plural
 from streamgauge.wire import End, Framing, Head
 
@@ -240,7 +241,7 @@ class Observed:
 
     def note(self, note: str) -> Evidence:
         """Evidence without a place in the body."""
-        return Evidence(self.label, mask(printable(note, 300)))
+        return Evidence(self.label, printable(quoted(note), 300))
 
     def header(self, name: str) -> Evidence:
         """Evidence that quotes every occurrence of a header."""
@@ -376,13 +377,14 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     # Not in the middle of a character: that would show an invalid byte which the body does not have.
     while start > 0 and start < len(body) and body[start] & 0xC0 == 0x80:
         start -= 1
-    text = visible(body[start : start + EXCERPT_BYTES])
-    masked = mask(text)
+    end = start + EXCERPT_BYTES
+    text = visible(body[start:end])
+    masked = quoted(visible(hidden_piece(body, start, end)))
     mark = place_of(text, body[start:offset])
     if mark is not None and masked[: mark + 1] != text[: mark + 1]:
         mark = None
     lead = "…" if start else ""
-    tail = "…" if start + EXCERPT_BYTES < len(body) else ""
+    tail = "…" if end < len(body) else ""
     return f"{lead}{masked}{tail}", None if mark is None else len(lead) + mark
 
 

@@ -20,6 +20,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
+from streamgauge.secrets import mask_url
 
 
 def check(
@@ -64,7 +65,7 @@ def selected_checks(only: Iterable[str], skip: Iterable[str]) -> list[Check]:
 def checked_via(via: str) -> str:
     """The URL of the proxy, unchanged. Raises UsageError when it is not an HTTP URL."""
     if not re.match(r"https?://[^/]", via):
-        raise UsageError(f"--via takes an http:// or https:// URL, got {via!r}", "the address of the proxy")
+        raise UsageError(f"--via takes an http:// or https:// URL, got {mask_url(via)!r}", "the address of the proxy")
     return via
 
 

@@ -7,7 +7,6 @@ from typing import Final
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
 from streamgauge.conformance.fixes import for_products
-from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.permissions import FRAMING
 from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
@@ -15,6 +14,7 @@ from streamgauge.conformance.requirement import Level
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.diagnosis.product import fixes_for, products, products_in, with_cause
+from streamgauge.leaks import quoted
 from streamgauge.protocol.dialects.choice import SETTLE
 
 MAX_EVIDENCE: Final = 6
@@ -105,7 +105,7 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         severity=rule.severity.value,
         basis=rule.basis.value,
         statement=statement,
-        actual=mask(printable(actual, MAX_ACTUAL)),
+        actual=printable(quoted(actual), MAX_ACTUAL),
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,

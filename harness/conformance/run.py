@@ -31,7 +31,7 @@ from streamgauge.conformance.scenarios.runner import ENDLESS_S, Pace, ScenarioRu
 from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ObserveScenario, Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.upstream_errors import upstream_errors
-from streamgauge.conformance.wirelog import Hide, exchanges, hidden, hiding
+from streamgauge.conformance.wirelog import exchanges, hidden
 from streamgauge.diagnosis.product import products_in
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl, digest_of
@@ -41,7 +41,7 @@ from streamgauge.errors import CannotMeasure, OutOfTime
 from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.dialects.choice import SETTLE
 from streamgauge.protocol.outcome import Ends
-from streamgauge.secrets import is_secret
+from streamgauge.secrets import is_secret, learn
 from streamgauge.units import SECOND
 from streamgauge.version import __version__
 from streamgauge.wire import End
@@ -101,8 +101,8 @@ def check(
             raise not_a_stream(direct.observed[0].transcript)
         case.position, case.mock, case.reference = Position.VIA, mock is not None, direct
         case.requests += direct.requests
-    hide = hiding([*credentials(target), allowed.second_key or ""])
-    results = [hidden(result, hide) for result in _judged(case, selected)]
+    learn([allowed.second_key or ""])
+    results = [hidden(result) for result in _judged(case, selected)]
     return ChecksFile(
         target=target.masked_url,
         dialect=case.dialect_name,
@@ -118,8 +118,8 @@ def check(
         requests=case.requests,
         summary=summary_of(results),
         results=results,
-        exchanges=exchanges(case, results, hide),
-        clients=_matrix(case, hide) if clients else None,
+        exchanges=exchanges(case, results),
+        clients=_matrix(case) if clients else None,
         upstream_errors=upstream_errors(case),
     )
 
@@ -132,13 +132,13 @@ def _judged(case: Case, selected: Sequence[Check]) -> list[CheckResult]:
     return [beside(one, direct) for one, direct in zip(results, judge_case(case.reference, selected), strict=True)]
 
 
-def _matrix(case: Case, hide: Hide) -> Matrix:
+def _matrix(case: Case) -> Matrix:
     streams = [stream_of(seen.transcript, seen.label) for seen in case.of(REPLAYED)]
-    return compare_clients([stream for stream in streams if stream is not None], case.dialect, case.method, hide=hide)
+    return compare_clients([stream for stream in streams if stream is not None], case.dialect, case.method)
 
 
 def credentials(target: Target) -> list[str]:
-    """The values that must not come back in a report, with and without the name of their scheme."""
+    """The values of the headers with a secret name, with and without the name of their scheme."""
     values = [value for name, value in target.headers.items() if is_secret(name)]
     return values + [value.partition(" ")[2] for value in values]
 

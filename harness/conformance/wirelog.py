@@ -4,16 +4,16 @@ Kept are the beginning and the end of each body and what lies around the bytes t
 and masked, so that a report may be passed on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
 import msgspec
 
 from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible
-from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.result import CheckResult, WireExchange, WireRow
-from streamgauge.secrets import MASK, mask_headers
+from streamgauge.leaks import quoted
+from streamgauge.secrets import hidden_piece, mask_header
 
 MAX_EXCHANGES: Final = 80
 PER_SCENARIO: Final = 8
@@ -23,40 +23,19 @@ AROUND: Final = 4
 MAX_CITED: Final = 8
 ROW_CHARS: Final = 240
 _BEFORE_CHARS: Final = 60
-_SECRET_CHARS: Final = 8
-
-Hide = Callable[[str], str]
 
 
-def hiding(secrets: Sequence[str]) -> Hide:
-    """A function that masks these values and all that looks like a secret, also a part of one at an edge."""
-    long = sorted({secret for secret in secrets if len(secret) >= _SECRET_CHARS}, key=len, reverse=True)
-
-    def hide(text: str) -> str:
-        for secret in long:
-            text = text.replace(secret, MASK)
-            for size in range(len(secret) - 1, _SECRET_CHARS - 1, -1):
-                if text.rstrip("…").endswith(secret[:size]):
-                    text = text.rstrip("…")[:-size] + MASK
-                if text.lstrip("…").startswith(secret[-size:]):
-                    text = MASK + text.lstrip("…")[size:]
-        return mask(text)
-
-    return hide
-
-
-def hidden(result: CheckResult, hide: Hide) -> CheckResult:
+def hidden(result: CheckResult) -> CheckResult:
     """The result with all secrets masked."""
     evidence = []
     for item in result.evidence:
-        excerpt = None if item.excerpt is None else hide(item.excerpt)
-        note = None if item.note is None else hide(item.note)
+        excerpt = item.excerpt and quoted(item.excerpt)
         mark = item.mark if excerpt == item.excerpt else None
-        evidence.append(msgspec.structs.replace(item, note=note, excerpt=excerpt, mark=mark))
-    return msgspec.structs.replace(result, actual=hide(result.actual), evidence=evidence)
+        evidence.append(msgspec.structs.replace(item, note=item.note and quoted(item.note), excerpt=excerpt, mark=mark))
+    return msgspec.structs.replace(result, actual=quoted(result.actual), evidence=evidence)
 
 
-def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> list[WireExchange]:
+def exchanges(case: Case, results: Sequence[CheckResult]) -> list[WireExchange]:
     """The exchanges to keep for the report, bounded; those that a check quotes come first."""
     cited: dict[str, set[int]] = {}
     for result in results:
@@ -66,10 +45,10 @@ def exchanges(case: Case, results: Sequence[CheckResult], hide: Hide = mask) -> 
     for _, group in groupby(case.observed, key=lambda seen: seen.scenario):
         of_scenario = sorted(group, key=lambda seen: seen.label not in cited)[:PER_SCENARIO]
         kept += of_scenario
-    return [_exchange(seen, sorted(cited.get(seen.label, ()))[:MAX_CITED], hide) for seen in kept[:MAX_EXCHANGES]]
+    return [_exchange(seen, sorted(cited.get(seen.label, ()))[:MAX_CITED]) for seen in kept[:MAX_EXCHANGES]]
 
 
-def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> WireExchange:
+def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
     transcript, capture = seen.transcript, seen.transcript.capture
     head = capture.head
 
@@ -83,11 +62,11 @@ def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> WireExchange:
         url=seen.url,
         reproduce=seen.curl or None,
         outcome=transcript.outcome.value,
-        detail=None if transcript.detail is None else hide(printable(transcript.detail, 300)),
+        detail=None if transcript.detail is None else printable(quoted(transcript.detail), 300),
         status=None if head is None else head.status,
         http_version=None if head is None else head.http_version,
         headers=[] if head is None else [
-            (printable(name, 80), hide(printable(mask_headers({name: value})[name], 300)))
+            (printable(name, 80), printable(quoted(mask_header(name, value)), 300))
             for name, value in head.headers[:60]
         ],
         headers_ns=since(capture.headers_ns),
@@ -96,7 +75,7 @@ def _exchange(seen: Observed, cited: Sequence[int], hide: Hide) -> WireExchange:
         framing=None if capture.framing is None else capture.framing.value,
         reads=len(capture.reads),
         size=len(transcript.body),
-        rows=[_row(seen, piece, cited, hide) for piece in _chosen(list(_pieces(seen)), cited)],
+        rows=[_row(seen, piece, cited) for piece in _chosen(list(_pieces(seen)), cited)],
     )  # fmt: skip
 
 
@@ -143,12 +122,12 @@ def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
     return [piece for index, piece in enumerate(pieces) if index in wanted]
 
 
-def _row(seen: Observed, piece: _Piece, cited: Sequence[int], hide: Hide) -> WireRow:
+def _row(seen: Observed, piece: _Piece, cited: Sequence[int]) -> WireRow:
     capture = seen.transcript.capture
     data = seen.transcript.body[piece.start : piece.end]
     inside = [offset for offset in cited if piece.start <= offset < piece.end]
     text = visible(data)
-    shown = hide(text)
+    shown = quoted(visible(hidden_piece(seen.transcript.body, piece.start, piece.end)))
     # Masking shifts offsets, so then the row is flagged but no character.
     marks = [place_of(text, data[: offset - piece.start]) for offset in inside] if shown == text else []
     known = [mark for mark in marks if mark is not None]

@@ -2,14 +2,12 @@
 
 from contextlib import ExitStack
 
-import msgspec
-
 from streamgauge.diagnosis import buffering
 from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
-from streamgauge.endpoint.target_input import as_target, at_vendor_path, check_url
+from streamgauge.endpoint.target_input import as_target, at_url, at_vendor_path
 from streamgauge.endpoint.upstream import rehearse
 
 
@@ -25,7 +23,7 @@ def diagnose(
     given = as_target(target)
     paths = [buffering.PathTarget("via", given)]
     if direct is not None:
-        own = at_vendor_path(msgspec.structs.replace(given, url=check_url(direct)))
+        own = at_vendor_path(at_url(given, direct, instead=True))
         paths.append(buffering.PathTarget("direct", own))
     with ExitStack() as stack:
         client = stack.enter_context(StreamClient.to(given, total_s=TOTAL_S))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from streamgauge.protocol.dialects import DIALECTS
+from streamgauge.secrets import mask_url
 from streamgauge.wire import Head
 
 MOST_CHARS: Final = 200
@@ -70,7 +71,7 @@ def _by_status(head: Head, said: str, url: str) -> Iterator[str]:
     """What the status alone says."""
     status = head.status
     if 300 <= status < 400 and (elsewhere := head.get("location")):
-        yield f"it redirects to {elsewhere[:500]!r}: is that the URL to measure?"
+        yield f"it redirects to {mask_url(elsewhere)[:500]!r}: is that the URL to measure?"
     elif status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         yield "say what the body is with --header 'Content-Type: TYPE'"
     elif status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -4,7 +4,7 @@ import re
 import shlex
 from typing import NamedTuple
 
-from streamgauge.secrets import mask_headers, mask_url
+from streamgauge.secrets import hide, mask_body, mask_headers, mask_url
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
 
 
@@ -36,9 +36,9 @@ class RequestSpec(NamedTuple):
             if name.lower() != "user-agent":
                 words += ["-H", f"{name}: {value}"]
         if self.body is not None:
-            words += ["--data-raw", self.body.decode("utf-8", "replace")]
+            words += ["--data-raw", mask_body(self.body.decode("utf-8", "replace"))]
         words.append(self.masked_url)
-        return " ".join(map(_shell_quoted, words))
+        return " ".join(_shell_quoted(hide(word)) for word in words)
 
 
 def _shell_quoted(word: str) -> str:

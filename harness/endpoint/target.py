@@ -26,7 +26,7 @@ from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTe
 from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.encoding import SUPPORTED
 from streamgauge.protocol.outcome import Ends
-from streamgauge.secrets import mask_headers, mask_url
+from streamgauge.secrets import mask_body, mask_headers, mask_url
 from streamgauge.units import SECOND, parse_duration
 from streamgauge.version import __version__
 
@@ -83,7 +83,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __repr__(self) -> str:
         """The URL and the fields that are not at their default; secrets are masked."""
         plain = msgspec.structs.asdict(type(self)(url=""))
-        shown = {**msgspec.structs.asdict(self), "url": self.masked_url, "headers": mask_headers(self.headers)}
+        shown = msgspec.structs.asdict(self) | {
+            "url": self.masked_url,
+            "headers": mask_headers(self.headers),
+            "body": self.body and mask_body(self.body),
+        }
         given = [f"{name}={value!r}" for name, value in shown.items() if value != plain[name]]
         return f"{type(self).__name__}({', '.join(given)})"
 

@@ -1,17 +1,20 @@
 """Turns the user's input into a usable target: reads the target file, completes the URL, adds the key, checks all."""
 
+import base64
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from streamgauge.endpoint.credentials import with_key
+from streamgauge.endpoint.credentials import secrets_of, with_key
 from streamgauge.endpoint.target import ENDS_A_HEADER, AnyTarget, Target
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
+from streamgauge.protocol.dialects.base import AUTHORIZATION
 from streamgauge.protocol.outcome import Ends
+from streamgauge.secrets import in_url, learn, mask_url
 from streamgauge.transport.tls import tls_context
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -36,8 +39,12 @@ def as_target(given: str | Target) -> Target:
 
 def ready(target: AnyTarget) -> AnyTarget:
     """The target with its complete URL and its key. Raises UsageError on every field that cannot be used."""
-    mock = check_url(target.mock).rstrip("/") if target.mock else None
-    complete = with_key(at_vendor_path(msgspec.structs.replace(target, url=check_url(target.url), mock=mock)))
+    learn(secrets_of(target))
+    mock = without_userinfo(target.mock, "--mock").rstrip("/") if target.mock else None
+    state_url = without_userinfo(target.state_url, "--state-url") if target.state_url else None
+    complete = at_vendor_path(at_url(msgspec.structs.replace(target, mock=mock, state_url=state_url), target.url))
+    complete = with_key(complete)
+    learn(secrets_of(complete))
     if complete.ca or complete.cert:
         tls_context(insecure=complete.insecure, ca=complete.ca, cert=complete.cert, http2=complete.http2)
     for option, seconds in (("--timeout", complete.timeout_s), ("--content-timeout", complete.content_timeout_s)):
@@ -47,6 +54,36 @@ def ready(target: AnyTarget) -> AnyTarget:
         raise UsageError(f"end = {complete.end!r} is not an end of streams", f"write one of: {', '.join(Ends)}")
     _check_fields(complete)
     return complete
+
+
+def at_url(target: AnyTarget, url: str, *, instead: bool = False) -> AnyTarget:
+    """The target with another URL. A user and password in the URL become the header Authorization, as in a browser.
+
+    `instead` says whether they may replace another key in that header. Otherwise the two raise UsageError, as does a
+    URL that cannot be requested.
+    """
+    full = check_url(url)
+    parts = urlsplit(full)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return msgspec.structs.replace(target, url=full)
+    own = {name: value for name, value in target.headers.items() if name.lower() != AUTHORIZATION.lower()}
+    has_key = len(own) < len(target.headers) or (target.api_key_env and target.key_header == AUTHORIZATION)
+    if has_key and not instead:
+        raise UsageError(
+            "the URL has a user and a password, and there is another key for the Authorization header", "drop one"
+        )
+    basic = base64.b64encode(unquote(userinfo).encode()).decode()
+    url = urlunsplit(parts._replace(netloc=host))
+    return msgspec.structs.replace(target, url=url, headers={**own, AUTHORIZATION: f"Basic {basic}"})
+
+
+def without_userinfo(url: str, option: str) -> str:
+    """A URL whose requests carry the target's headers or none. Raises UsageError when it has a user or password."""
+    full = check_url(url)
+    if "@" in urlsplit(full).netloc:
+        raise UsageError(f"{option} takes a URL without a user and password: they are not sent there", "take them out")
+    return full
 
 
 def at_vendor_path(target: AnyTarget) -> AnyTarget:
@@ -61,6 +98,7 @@ def at_vendor_path(target: AnyTarget) -> AnyTarget:
 def check_url(url: str) -> str:
     """The URL, with http:// added where the scheme is missing. Raises UsageError on a URL that cannot be requested."""
     full = url if _SCHEME.match(url) else f"http://{url}"
+    learn(in_url(full))
     parts = urlsplit("")
     try:
         parts = urlsplit(full)
@@ -68,7 +106,9 @@ def check_url(url: str) -> str:
     except ValueError:
         valid = False
     if not valid or any(character.isspace() for character in full):
-        raise UsageError(f"{url!r} is not a URL that can be requested", "write for example http://localhost:8080/chat")
+        raise UsageError(
+            f"{mask_url(url)!r} is not a URL that can be requested", "write for example http://localhost:8080/chat"
+        )
     return full if parts.path else urlunsplit(parts._replace(path="/"))
 
 

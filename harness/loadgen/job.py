@@ -10,9 +10,11 @@ from typing import Final
 
 import msgspec
 
+from streamgauge.endpoint.credentials import secrets_of
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.prompts import PromptPlan
 from streamgauge.loadgen.workload import Workload
+from streamgauge.secrets import learn
 
 TARGET_ENV: Final = "STREAMGAUGE_TARGET"  # a Target as JSON
 WORKLOAD_ENV: Final = "STREAMGAUGE_WORKLOAD"  # a Workload as JSON
@@ -52,9 +54,16 @@ def encoded(part: Target | Workload | PromptPlan) -> str:
 
 
 def given_target(environment: Mapping[str, str] = os.environ) -> Target | None:
-    """The target of this process's job; None when plain Locust runs the scenario."""
+    """The target of this process's job; None when plain Locust runs the scenario.
+
+    The target's secrets are hidden from now on.
+    """
     text = environment.get(TARGET_ENV)
-    return msgspec.json.decode(text, type=Target) if text else None
+    if not text:
+        return None
+    target = msgspec.json.decode(text, type=Target)
+    learn(secrets_of(target))
+    return target
 
 
 def given_workload(environment: Mapping[str, str] = os.environ) -> Workload | None:

@@ -80,9 +80,10 @@ def _job(target: Target, plan: LoadPlan) -> dict[str, str]:
 
 
 def _command(target: Target, plan: LoadPlan) -> list[str]:
+    """The command line, which every user of this machine can read: it holds no secret. The job has the whole URL."""
     workload = plan.workload
     command = [
-        sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", target.url,
+        sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", target.masked_url,
         "--run-dir", str(plan.directory), "--exit-code-on-error", "0", "-f", ",".join(map(str, plan.locustfiles)),
     ]  # fmt: skip
     if not workload.stages:  # stages are a load shape, and Locust refuses --users together with a shape

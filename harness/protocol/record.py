@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Required, Self, TypedDict, Unpack
 
 import msgspec
 
+from streamgauge.leaks import quoted
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Outcome
@@ -165,7 +166,7 @@ def assemble(
         schema=SCHEMA,
         id=stream_id,
         outcome=transcript.outcome,
-        detail=transcript.detail,
+        detail=_quoted(transcript.detail),
         method=capture.method,
         dialect=transcript.dialect.name if transcript.dialect else None,
         status=capture.head.status if capture.head else None,
@@ -192,7 +193,7 @@ def assemble(
         output_tokens=output_tokens,
         tokens_source=tokens_source,
         usage_prompt_tokens=_usage(parts.signals, "prompt_tokens", "input_tokens"),
-        finish_reason=finish.delta.value if finish else None,
+        finish_reason=_quoted(finish.delta.value) if finish else None,
         stamp_source=reads.stamp_source,
         unstamped_reads=reads.unstamped,
         wire_bytes=sum(reads.sizes),
@@ -226,6 +227,11 @@ def parts_of(events: list[Event], deltas: list[Found]) -> Parts:
                 token_reads.append(events[index].read_index)
             last = index
     return Parts(token_reads, chars, signals)
+
+
+def _quoted(text: str | None) -> str | None:
+    """A text of the endpoint as a record keeps it: without secrets."""
+    return text and quoted(text)
 
 
 def _kept(token_reads: list[int]) -> list[int]:

@@ -14,6 +14,8 @@ from urllib.request import getproxies
 
 import httpx
 
+from streamgauge.secrets import in_url, learn
+
 DEFAULT_PORT = 80
 
 
@@ -50,6 +52,7 @@ class Proxies:
     @classmethod
     def of_environment(cls) -> "Proxies":
         found = getproxies()
+        learn(secret for address in found.values() for secret in in_url(address if "//" in address else f"//{address}"))
         return cls(found, found.get("no", ""))
 
     def proxy_for(self, url: httpx.URL) -> Proxy | None:

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.secrets import MASK, is_secret, mask_headers, mask_url
+from streamgauge.errors import CannotMeasure
+from streamgauge.secrets import (
+    MASK,
+    hidden_content,
+    hide,
+    in_body,
+    in_header,
+    in_url,
+    is_secret,
+    learn,
+    mask_body,
+    mask_headers,
+    mask_url,
+)
 
 SECRET = "s3cr3t-value"
 
@@ -55,3 +68,53 @@ def test_the_other_parameters_survive_masking(others: dict[str, str], secret: st
     url = "http://h/?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
     masked = parse_qsl(urlsplit(mask_url(url)).query, keep_blank_values=True)
     assert masked == [*others.items(), ("key", MASK)]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Bearer sk-abc", {"sk-abc"}),
+        ("sk-abc", {"sk-abc"}),
+        ("Zm9v/YmFy==", {"Zm9v/YmFy=="}),
+        ("Basic dXNlcjpzM2NyM3Q=", {"user:s3cr3t", "s3cr3t", "dXNlcjpzM2NyM3Q="}),
+        ("sid=s3cr3t; theme=dark", {"s3cr3t", "dark"}),
+        ('AWS4-HMAC-SHA256 Credential=AKIA/x, Signature="f00"', {"AKIA/x", "f00"}),
+        ("token abc def", {"abc def"}),
+    ],
+)
+def test_the_secret_of_a_header_is_what_stands_behind_its_scheme_or_its_names(value: str, expected: set[str]) -> None:
+    assert {found for found in in_header(value) if found.strip("=")} == expected
+
+
+def test_the_secrets_of_a_url_and_of_a_body() -> None:
+    assert set(in_url("http://u:p%40ss@h/p?key=a%2Fb&q=1#access_token=t")) == {"u:p@ss", "p@ss", "a/b", "t"}
+    assert set(in_url("https://ghp_token@h/")) == {"ghp_token"}
+    assert not set(in_url("http://h/a@b?q=x"))
+    assert set(in_body('{"auth": {"api_key": "k1"}, "list": [{"password": "p"}], "max_tokens": 5}')) == {"k1", "p"}
+    assert set(in_body("user=u&password=p%2Fw")) == {"p/w"}
+
+
+def test_a_body_is_masked_by_the_names_of_its_fields() -> None:
+    assert mask_body('{"api_key": "a\\"b", "model": "m"}') == '{"api_key": "***", "model": "m"}'
+    assert mask_body("user=u&password=p") == "user=u&password=***"
+    assert mask_body("what is a=b?") == "what is a=b?"
+
+
+def test_a_text_that_is_not_a_url_shows_no_secret_either() -> None:
+    assert SECRET not in mask_url(f"http://u:{SECRET}@[h/p?key={SECRET}")
+
+
+def test_a_process_hides_what_it_has_learnt() -> None:
+    text = f"Incorrect key: {SECRET}"
+    assert hide(text) == text
+    learn([SECRET, "short"])
+    assert hide(text) == f"Incorrect key: {MASK}"
+    assert hidden_content(text.encode()) == f"Incorrect key: {MASK}".encode()
+    assert hidden_content(b"\xff" + text.encode()) == b"\xff" + text.encode()
+    assert hide("a short text") == "a short text"
+
+
+def test_an_error_masks_what_it_quotes() -> None:
+    learn([SECRET])
+    error = CannotMeasure(f"it says {SECRET}", f"not {SECRET}")
+    assert SECRET not in f"{error} {error.message} {error.hint} {error!r}"

@@ -11,7 +11,6 @@ from streamgauge.conformance.cases import BLANKS, Case, Observed, first_differen
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
-from streamgauge.conformance.leaks import mask, possible
 from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -19,10 +18,11 @@ from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
+from streamgauge.leaks import mask, possible
 from streamgauge.protocol.dialects.base import Kind, Media
 from streamgauge.secrets import is_secret
 
-# Bounded, as in harness/conformance/leaks.py.
+# Bounded, as in harness/leaks.py.
 TRACES: Final = (
     ("a .NET stack trace", re.compile(r"   at [\w.`<>]{1,300}\([^)]{0,300}\)|\bSystem\.[\w.]{0,100}Exception\b")),
     ("a Python traceback", re.compile(r"Traceback \(most recent call last\)|\bFile \"[^\"]{1,300}\", line \d+")),

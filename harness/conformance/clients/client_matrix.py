@@ -18,10 +18,9 @@ from streamgauge.conformance.clients.base import EVENT_STREAM, Body, Client, Mes
 from streamgauge.conformance.clients.gathered import gathered_loss
 from streamgauge.conformance.clients.running import Ending, How, Ran, run
 from streamgauge.conformance.clients.strict_reading import ReferenceReading, difference, strict
-from streamgauge.conformance.leaks import mask
 from streamgauge.conformance.matrix import WORST_FIRST, ClientRow, ClientVerdict, Matrix, Replay
-from streamgauge.conformance.wirelog import Hide
 from streamgauge.errors import LimitExceeded
+from streamgauge.leaks import quoted
 from streamgauge.protocol.dialects.base import Dialect, Kind
 from streamgauge.protocol.encoding import decoder_for
 from streamgauge.protocol.eventstream import Event
@@ -76,11 +75,10 @@ def compare_clients(
     method: str = "GET",
     *,
     clients: Sequence[Client] = CLIENTS,
-    hide: Hide = mask,
 ) -> Matrix:
     """Replay all streams through all clients: one row a client, with its worst result for any stream.
 
-    `hide` masks secrets in what is quoted.
+    Secrets are masked in what is quoted.
     """
     pairs: list[tuple[ReplayedStream, ReferenceReading]] = []
     caveats: dict[str, None] = {}
@@ -92,7 +90,7 @@ def compare_clients(
             complete = kept.ending is Ending.EOF
             pairs.append((kept, ReferenceReading(kept.pieces, kept.media_type, dialect, complete=complete)))
     spoken = dialect or next((reading.dialect for _, reading in pairs if reading.dialect), None)
-    rows = [_hidden(_row(client, pairs, spoken, method), hide) for client in clients]
+    rows = [_hidden(_row(client, pairs, spoken, method)) for client in clients]
     size = sum(len(reading.body) for _, reading in pairs)
     return Matrix(bodies=len(pairs), bytes=size, rows=rows, caveat="; ".join(caveats) or None)
 
@@ -132,9 +130,11 @@ def _with(
     return structs.replace(row, **changed)
 
 
-def _hidden(row: ClientRow, hide: Hide) -> ClientRow:
+def _hidden(row: ClientRow) -> ClientRow:
     def hidden(one: Replay) -> Replay:
-        return structs.replace(one, reason=one.reason and hide(one.reason), excerpt=one.excerpt and hide(one.excerpt))
+        return structs.replace(
+            one, reason=one.reason and quoted(one.reason), excerpt=one.excerpt and quoted(one.excerpt)
+        )
 
     return structs.replace(row, result=hidden(row.result), otherwise=[hidden(one) for one in row.otherwise])
 

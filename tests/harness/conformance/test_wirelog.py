@@ -3,7 +3,8 @@
 from streamgauge.conformance import wirelog
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict, WireExchange
-from streamgauge.conformance.wirelog import exchanges, hidden, hiding
+from streamgauge.conformance.wirelog import exchanges, hidden
+from streamgauge.secrets import learn
 from streamgauge.units import MS
 from tests.harness.conformance.tapes import Tape
 from tests.reports.report_builders import check
@@ -18,7 +19,8 @@ def quoting(tape: Tape, *offsets: int) -> CheckResult:
 
 
 def log(tape: Tape, *results: CheckResult, secrets: tuple[str, ...] = ()) -> WireExchange:
-    (only,) = exchanges(Case(observed=[tape.play()]), results, hiding(secrets))
+    learn(secrets)
+    (only,) = exchanges(Case(observed=[tape.play()]), results)
     return only
 
 
@@ -86,11 +88,24 @@ def test_no_secret_is_quoted_not_even_a_part_of_one() -> None:
         evidence=[Evidence("happy", f"note {key}", 6, f"…{key[9:]} and more {key[:12]}…", mark=3), Evidence("happy")],
     )
 
-    said = hidden(finding, hiding([key]))
+    assert hidden(finding) == finding
+    learn([key])
+    said = hidden(finding)
 
     assert "hunter" not in str(said)
     assert said.evidence[0].mark is None
-    assert hidden(finding, hiding([])) == finding
+
+
+def test_no_secret_is_kept_that_the_reads_split() -> None:
+    """A body without lines is shown by its reads: each part of the key is masked in its own row."""
+    pieces = (b"<p>you sent hun", b"ter", b"2-hunter2", b"-hunter2</p>")
+    tape = Tape(
+        headers=(("Content-Type", "text/html"),), timed=tuple((1.0 + n, piece) for n, piece in enumerate(pieces))
+    )
+
+    rows = log(tape, secrets=("hunter2-hunter2-hunter2",)).rows
+
+    assert [row.text for row in rows] == ["<p>you sent ***", "***", "***", "***</p>"]
 
 
 def test_an_answer_that_is_no_stream_is_kept_by_what_arrived() -> None:

@@ -21,6 +21,7 @@ from streamgauge.conformance.matrix import ASIDE, ClientVerdict, Matrix
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Media
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import learn
 from streamgauge.wire import End
 from tests.builders.tapes import MS, chunk, cut, head, read
 from tests.harness.conformance.clients.corpus import BODIES, BOM, CHAT, READS, Body
@@ -150,9 +151,8 @@ def test_plain_text_is_for_none_of_them() -> None:
 
 def test_secrets_do_not_come_back() -> None:
     body = b'data: {"choices":[],"id":"sk-abcdefghijklmnopqrstuv"}\n\ndata: hunter2hunter2\n\n' + CHAT
-    matrix = compare_clients(
-        [ReplayedStream([body])], CHAT_DIALECT, hide=lambda text: text.replace("hunter2hunter2", "***")
-    )
+    learn(["hunter2hunter2"])
+    matrix = compare_clients([ReplayedStream([body])], CHAT_DIALECT)
     told = " ".join(f"{row.result.reason} {row.result.excerpt}" for row in matrix.rows)
     assert "***" in told
     assert "hunter2" not in told

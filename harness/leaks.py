@@ -1,8 +1,13 @@
-"""Patterns of secrets: a check looks for them, and everything that is quoted has them masked."""
+"""Patterns of secrets: a check looks for them, and they are masked in everything that quotes an endpoint.
+
+These are secrets of anybody. Those that the user gave are known by value: see secrets.py.
+"""
 
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+
+from streamgauge.secrets import hide, in_url, mask_url
 
 
 class Secret(NamedTuple):
@@ -32,6 +37,7 @@ SECRETS: Final = (
         ("=",),
     ),
 )
+_URL: Final = re.compile(r"\bhttps?://[^\s\"'<>\\\\]{1,8000}")
 
 
 def possible(text: str) -> Iterator[Secret]:
@@ -40,8 +46,24 @@ def possible(text: str) -> Iterator[Secret]:
     return (secret for secret in SECRETS if any(mark in lower for mark in secret.marks))
 
 
+def is_like_one(text: str) -> bool:
+    """Whether a text holds what looks like a secret."""
+    return any(secret.pattern.search(text) for secret in possible(text))
+
+
 def mask(text: str) -> str:
-    """`text` with every secret reduced to its first characters."""
+    """`text` with every secret reduced to its first characters, and without the secrets in its URLs."""
+    if "://" in text:
+        text = _URL.sub(_masked_url, text)
     for secret in possible(text):
         text = secret.pattern.sub(lambda match: f"{match[0][:6]}***", text)
     return text
+
+
+def quoted(text: str) -> str:
+    """A text of an endpoint as it may be quoted: without the user's secrets, and without what looks like a secret."""
+    return mask(hide(text))
+
+
+def _masked_url(match: re.Match[str]) -> str:
+    return mask_url(match[0]) if any(in_url(match[0])) else match[0]

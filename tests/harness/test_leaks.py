@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.conformance.leaks import SECRETS, Secret, mask, possible
+from streamgauge.leaks import SECRETS, Secret, mask, possible
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.name)
