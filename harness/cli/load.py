@@ -18,6 +18,7 @@ from streamgauge.errors import CannotMeasure, ExitCode
 from streamgauge.loadgen import load as door
 from streamgauge.loadgen.locust_process import LOG
 from streamgauge.loadgen.result import LoadResult
+from streamgauge.metrics.slo import SloVerdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +100,9 @@ def load(
 
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 no token came, an
-    SLO is undecided, or a process of the load was lost, 130 interrupted. A run that ends early keeps and reports what
-    it has measured.
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 an SLO is
+    undecided, no token came (and no SLO was missed), or a process of the load was lost, 130 interrupted. A run that
+    ends early keeps and reports what it has measured.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)
@@ -133,13 +134,14 @@ def _write_reports(directory: Path) -> None:
 
 
 def _exit(result: LoadResult) -> None:
-    """End with the exit code of the run. No data is not a pass: CannotMeasure."""
+    """End with the exit code of the run. No data is not a pass: CannotMeasure, unless an SLO is missed all the same."""
     if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if result.ended.stopped:
         err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
         raise typer.Exit(ExitCode.FAILED)
-    if not result.totals.token_events:
+    missed = any(slo.verdict is SloVerdict.MISSED for slo in result.summary.slo_results)
+    if not result.totals.token_events and not missed:
         raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
     if result.run.faults:
         raise CannotMeasure(
