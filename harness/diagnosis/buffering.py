@@ -32,8 +32,10 @@ from streamgauge.diagnosis.product import marked_headers
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target, directive
+from streamgauge.errors import CannotMeasure
+from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.units import MS, ns_to_ms, show_bytes, show_ms
+from streamgauge.units import MS, ns_to_ms, plural, show_bytes, show_ms
 from streamgauge.wire import Head
 
 TOKENS: Final = 150
@@ -52,6 +54,9 @@ _NO_ACCEL_FAULT: Final = "no-accel-header"
 _CODINGS: Final = ("gzip", "br", "zstd")
 """Each is offered alone: a hop may flush one compressor and not another."""
 _IDENTITY: Final[dict[str, str | None]] = {"Accept-Encoding": "identity"}
+
+_STOPPED: Final = (Outcome.STALLED, Outcome.TIMEOUT, Outcome.ERROR_EVENT)
+"""Unless the mock wrote more than arrived, the source of such a stream may have stopped by itself."""
 
 _BURSTS: Final = (Pattern.BLOCK_BUFFERED, Pattern.TIME_COALESCED, Pattern.FULLY_BUFFERED)
 
@@ -141,7 +146,10 @@ class _Probe(NamedTuple):
     def paced(
         self, step: str, itl_ns: int, tokens: int, headers: dict[str, str | None] | None = None
     ) -> tuple[Transcript, Delivery]:
-        """Run a stream of `tokens`, one every `itl_ns`. Raises CannotMeasure when the answer is not a stream."""
+        """Run a stream of `tokens`, one every `itl_ns`.
+
+        Raises CannotMeasure when the answer is not a stream, or one that stops before its end.
+        """
         self.progress(f"{self.path.label}: {step}")
         target, stream_id = self.path.target, uuid4().hex[:12]
         order = directive(id=stream_id, tokens=tokens, ttft="100ms", itl=f"{itl_ns / MS:g}ms", fault=_NO_ACCEL_FAULT)
@@ -151,6 +159,11 @@ class _Probe(NamedTuple):
         if not transcript.is_stream:
             raise not_a_stream(transcript)
         emitted = self._emissions(stream_id)
+        if transcript.outcome in _STOPPED and len(emitted or ()) <= len(transcript.tokens):
+            raise CannotMeasure(
+                f"the stream stopped after {plural(len(transcript.tokens), 'token')}: {transcript.detail}",
+                "a stream that stops at its source does not show what holds tokens back; probe shows how it ends",
+            )
         return transcript, delivery_of(transcript, emitted, None if emitted is None else itl_ns)
 
     def _emissions(self, stream_id: str) -> list[int] | None:

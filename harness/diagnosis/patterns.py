@@ -111,6 +111,7 @@ class Shape(NamedTuple):
 _GROUP_GAP_NS: Final = 3 * MS
 """Reads closer than this belong to one burst: a flush of several segments, not two tokens paced 10 ms apart."""
 _PASSING_SHARE: Final = 0.8
+_LEAST_TOKENS: Final = 6  # of fewer, chance makes bursts
 _ALIKE: Final = 1.3
 _SMALL_HEAD: Final = 3
 _INSTANT_NS: Final = 300 * MS
@@ -187,8 +188,9 @@ def shape_of(fast: Delivery, slow: Delivery | None = None) -> Shape:
     """Classify a path by a fast stream. The same stream at a slower pace tells a full buffer from a timer."""
     tokens = len(fast.arrived_ns)
     groups = token_groups(fast)
-    if tokens < 2:
-        return Shape(Pattern.UNKNOWN, None, None, len(groups), ["fewer than two tokens came"])
+    if tokens < _LEAST_TOKENS:
+        why = f"{plural(tokens, 'token')} came, and it takes {_LEAST_TOKENS} to see a pattern"
+        return Shape(Pattern.UNKNOWN, None, None, len(groups), [why])
     emission = fast.emitted_ns
     summary = f"{tokens} tokens arrived in {plural(len(groups), 'burst')}"
     if len(groups) == 1:

@@ -12,6 +12,7 @@ from streamgauge.diagnosis.lockstep import Lockstep, LockstepStep
 from streamgauge.diagnosis.patterns import Delivery, DiagnosisFile, Pattern, Shape, shape_of
 from streamgauge.diagnosis.product import marked_headers
 from streamgauge.endpoint.target import Target
+from streamgauge.errors import CannotMeasure
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.proxy import ProxyConfig
@@ -136,3 +137,12 @@ def test_a_relay_that_is_one_behind_is_called_that_and_not_blamed_on_nginx() -> 
     assert found.pattern is Pattern.ONE_BEHIND
     assert found.fixes
     assert not any("proxy_buffering" in line for fix in found.fixes for line in fix.lines)
+
+
+@pytest.mark.parametrize("fault", ["stall@3", "error-event:3"])
+@pytest.mark.parametrize("known", [True, False], ids=["with the ledger", "without it"])
+def test_a_source_that_stops_is_not_called_a_buffer(fault: str, known: bool) -> None:
+    with MockServer(MockConfig(faults=(fault,), itl="1ms")) as mock:
+        target = Target(url=f"{mock.url}/v1/chat/completions", timeout="1s", mock=mock.url if known else None)
+        with pytest.raises(CannotMeasure, match="the stream stopped after 3 tokens"):
+            diagnose(target)
