@@ -26,7 +26,7 @@ from tests.builders.locks import ROOT
 from tests.real.systems import PACKAGES, PROGRAMS, SYSTEMS, System
 
 BUILD = ROOT / "build/real"
-_INSTALLS_S, _STARTS_S, _CHECKS_S = 900, 120, 400
+_INSTALLS_S, _STARTS_S, _CHECKS_S = 900, 120, 1_000
 
 
 @cache
@@ -98,6 +98,8 @@ def differences(system: System) -> Iterator[str]:
         folder = Path(name)
         done = streamgauge("check", url, "--mock", mock.url, "--json", str(folder / "check.json"))
         checks = _document(folder / "check.json", done)["targets"][0]["checks"]
+        if checks is None:
+            raise NothingWritten(f"check could not measure it:\n{done.stdout}{done.stderr}")
         if checks["dialect"] != system.dialect:
             yield f"the dialect is {system.dialect}, not {checks['dialect']}"
         failed = {one["id"]: one["actual"] for one in checks["results"] if one["verdict"] == "fail"}
