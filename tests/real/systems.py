@@ -66,7 +66,10 @@ SYSTEMS: Final = (
         "FastAPI, a task and a queue", "fastapi", _UVICORN, f"/queue{CHAT}", "openai-chat",
         _OWN_CHUNKS | _IN_A_THREAD | _LEAVES_LATE | {"errors.mid-stream-event"},
     ),
-    System("FastAPI, the shape of LangGraph", "fastapi", _UVICORN, "/graph/runs/stream", "langgraph", frozenset()),
+    System(
+        "FastAPI, the shape of LangGraph", "fastapi", _UVICORN, "/graph/runs/stream", "langgraph",
+        _STATUS_LOST | {CUT},
+    ),
     System(
         "Flask under gunicorn, sync worker", "flask", (*_GUNICORN, "relay_flask:app"), CHAT, "openai-chat",
         _OWN_CHUNKS | _STATUS_LOST | {"cancel.before-first-token"},

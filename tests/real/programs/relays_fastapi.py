@@ -42,7 +42,7 @@ async def passes_bytes_on(request: Request) -> StreamingResponse:
 
 def _messages(body: dict[str, Any]) -> dict[str, Any]:
     messages = body.get("messages")
-    if not isinstance(messages, list) or not all(message.get("content", "").strip() for message in messages):
+    if not isinstance(messages, list) or not all(str(message.get("content", "")).strip() for message in messages):
         raise HTTPException(400, "messages are missing, or blank")
     asked = {"model": body.get("model", "m"), "messages": messages, "max_tokens": body.get("max_tokens")}
     return {**asked, "stream": True, "stream_options": {"include_usage": True}}
@@ -97,7 +97,9 @@ async def a_task_and_a_queue(body: dict[str, Any]) -> StreamingResponse:
 @app.post("/graph/runs/stream")
 async def like_a_graph(body: dict[str, Any]) -> StreamingResponse:
     """The shape of LangGraph's server: metadata first, then messages as [chunk, metadata], then values and end."""
-    arguments = _messages({"messages": [{"content": body.get("message") or body.get("input") or "", "role": "user"}]})
+    given = body.get("input")
+    arguments = _messages(given if isinstance(given, dict) else {})
+    upstream = await asynchronous.chat.completions.create(**arguments)
 
     def event(name: str, data: object) -> str:
         return f"event: {name}\ndata: {json.dumps(data)}\n\n"
@@ -105,7 +107,7 @@ async def like_a_graph(body: dict[str, Any]) -> StreamingResponse:
     async def events() -> AsyncIterator[str]:
         yield event("metadata", {"run_id": "1ef", "attempt": 1})
         text = ""
-        async for chunk in await asynchronous.chat.completions.create(**arguments):
+        async for chunk in upstream:
             for choice in chunk.choices:
                 text += choice.delta.content or ""
                 message = {
