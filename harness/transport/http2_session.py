@@ -99,7 +99,8 @@ class Session:
             while len(data) - at >= HEADER_BYTES:
                 size = int.from_bytes(data[at : at + 3])
                 if not self.heard and not self.may_begin(data):
-                    raise h2.exceptions.ProtocolError(f"it begins with {data[:24]!r}")
+                    # Only the header: how much more has come depends on the reads, and the record must not.
+                    raise h2.exceptions.ProtocolError(f"it begins with {data[:HEADER_BYTES]!r}")
                 if size > MAX_FRAME_BYTES:
                     raise h2.exceptions.FrameTooLargeError(f"a frame of {size:,} bytes, of at most {MAX_FRAME_BYTES:,}")
                 if len(data) - at < HEADER_BYTES + size:

@@ -1,6 +1,7 @@
-"""Fuzzes everything that reads what an endpoint sent: `make fuzz`, or `python -m tests.fuzz --seconds 600`.
+"""Fuzzes all code that reads foreign bytes or texts: `make fuzz`, or `python -m tests.fuzz --seconds 600`.
 
-What is found worth keeping stays in build/fuzz and is where the next run begins.
+Inputs that reach new code stay in build/fuzz, and the next run begins with them. `python -m tests.fuzz.keep` puts the
+shortest of them, and an input that broke something, into tests/fuzz/corpus: then every run of the tests plays them.
 """
 
 # ruff: noqa: T201 (a script: printing is what it does)
@@ -9,11 +10,14 @@ import random
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, target
 
 KEPT = Path("build/fuzz")
+# A target whose code is in C is not guided either: only Python code is instrumented.
+WHY_NOT = "" if find_spec("atheris") else ": atheris is not installed"
 
 
 def main() -> None:
@@ -23,8 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1, 2**31))
     options = parser.parse_args()
     names = options.target or list(TARGETS)
-    # Judging is most of the code, and takes the longest for one input.
-    shares = {name: 4 if name == "judgement" else 1 for name in names}
+    shares = {name: target(name).share for name in names}
     part = options.seconds / sum(shares.values())
     broken = [name for name in names if not fuzz(name, max(1, round(part * shares[name])), options.seed)]
     sys.exit(f"broken: {', '.join(broken)}" if broken else 0)
@@ -35,13 +38,13 @@ def fuzz(name: str, seconds: int, seed: int) -> bool:
     directory = KEPT / name
     command = [sys.executable, "-m", "tests.fuzz.one", name, str(seconds), str(seed), str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    said = done.stdout + done.stderr
+    said = re.sub(r"(?m)^INFO: Instrumenting .*\n", "", done.stdout + done.stderr)
     figures = dict(re.findall(r"^stat::(\w+):\s+(\d+)", said, re.MULTILINE))
     covered = re.findall(r"\bcov: (\d+)", said)
     tried = int(figures.get("number_of_executed_units", 0))
     print(
         f"{name:<12} {tried:>9,} inputs in {seconds} s (seed {seed})"
-        + (f", {int(covered[-1]):,} branches of code reached" if covered else ", not guided: atheris is not installed")
+        + (f", {int(covered[-1]):,} branches of code reached" if covered else f", not guided{WHY_NOT}")
         + f", peak {figures.get('peak_rss_mb', '?')} MB, slowest {figures.get('slowest_unit_time_sec', '?')} s"
         + (": stood it" if done.returncode == 0 else ": BROKEN"),
         flush=True,

@@ -12,9 +12,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
+
+from tests.fuzz.corpus import kept
+
+if TYPE_CHECKING:
+    from tests.fuzz.targets.choices import Target
 
 try:
     import atheris
@@ -30,36 +35,38 @@ def main(name: str, seconds: int, seed: int, directory: Path) -> None:
     corpus = directory / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     if atheris is None:
-        from tests.fuzz.targets import TARGETS, seeds
+        from tests.fuzz.targets import target as load
 
-        _mutate(TARGETS[name], seeds(name), seconds, seed, directory)
+        _mutate(load(name), [*load(name).seeds(), *kept(name)], seconds, seed, directory)
         return
-    with atheris.instrument_imports(include=["harness", "streamgauge.reports.junit", "streamgauge.reports.text"]):
-        from tests.fuzz.targets import TARGETS, seeds
-    from tests.fuzz.mutate import WORDS
+    with atheris.instrument_imports(include=["streamgauge"]):
+        from tests.fuzz.targets import target as load
 
-    for data in seeds(name):
+        target = load(name)
+    for data in [*target.seeds(), *kept(name)]:
         (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
     words = directory / "words.txt"
-    words.write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in WORDS))
+    words.write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in target.words))
     options = {"max_total_time": seconds, "max_len": MAX_BYTES, "timeout": MAX_SECONDS, "seed": seed,
-               "rss_limit_mb": MAX_MEMORY_MB, "print_final_stats": 1, "dict": words, "verbosity": 1,
+               "rss_limit_mb": MAX_MEMORY_MB, "print_final_stats": 1, "verbosity": 1,
                "artifact_prefix": f"{directory}/"}  # fmt: skip
-    atheris.Setup([name, str(corpus), *(f"-{key}={value}" for key, value in options.items())], TARGETS[name])
+    if target.words:  # libFuzzer refuses an empty file
+        options["dict"] = words
+    atheris.Setup([name, str(corpus), *(f"-{key}={value}" for key, value in options.items())], target.run)
     atheris.Fuzz()
 
 
-def _mutate(target: Callable[[bytes], None], pool: list[bytes], seconds: int, seed: int, directory: Path) -> None:
+def _mutate(target: "Target", pool: list[bytes], seconds: int, seed: int, directory: Path) -> None:
     from tests.fuzz.mutate import mutated
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_MB << 20, MAX_MEMORY_MB << 20))
     signal.signal(signal.SIGALRM, _too_long)
     source, start, tried, slowest = Random(seed), time.monotonic(), 0, 0.0
     while (now := time.monotonic()) - start < seconds:
-        data = mutated(source, source.choice(pool), pool)[:MAX_BYTES]
+        data = mutated(source, source.choice(pool), pool, target.words)[:MAX_BYTES]
         signal.alarm(MAX_SECONDS)
         try:
-            target(data)
+            target.run(data)
         except Exception:
             traceback.print_exc()
             left = directory / f"crash-{hashlib.sha1(data).hexdigest()}"
