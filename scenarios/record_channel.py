@@ -18,17 +18,16 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
 from streamgauge.clocks import Offset, better, of_round_trip
-from streamgauge.loadgen.job import SHIP_ENV, for_workers
+from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile
 from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
+from streamgauge.scenarios.job_channel import JobGiver
 from streamgauge.scenarios.peer_sockets import secure
 from streamgauge.scenarios.turns import turns
 from streamgauge.units import SECOND, ns_to_ms
-from streamgauge.version import __version__
 
-JOB: Final = "streamgauge_job"
 _REPORT: Final = "streamgauge_report"
 _ANSWER: Final = "streamgauge_answer"
 _FINISH: Final = "streamgauge_finish"
@@ -175,7 +174,7 @@ class _Peer:
 
 
 class Receiver:
-    """The master's end: gives workers the job, stores their records, and keeps their accounts."""
+    """The master's end: stores the records of workers, and keeps their accounts."""
 
     def __init__(self, runner: MasterRunner, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -184,17 +183,8 @@ class Receiver:
         self._writer = RecordWriter(directory)
         self._peers: dict[str, _Peer] = {}
         self._broken = False
-        runner.register_message(JOB, self._give_job)
         runner.register_message(_REPORT, self._take)
         runner.environment.events.test_stopping.add_listener(self._collect)  # type: ignore[no-untyped-call]
-
-    def _give_job(self, msg: Any, **_: Any) -> None:
-        data = {"version": __version__, "settings": for_workers(os.environ)}
-        self._runner.send_message(JOB, data, client_id=msg.node_id)
-        # Locust gives every sender a worker index, also to one that only asks for its job. Take the index back: load is
-        # split by index, so a gap would lose a share of it.
-        if self._runner.worker_indexes.pop(msg.node_id, None) is not None:
-            self._runner.worker_index_max -= 1
 
     def _take(self, msg: Any, **_: Any) -> None:
         at_ns = time.time_ns()
@@ -259,6 +249,7 @@ def _connect(environment: Any, runner: Any = None, **_: Any) -> None:
     if not os.environ.get(SHIP_ENV):
         return
     if isinstance(runner, MasterRunner):
+        JobGiver(runner)
         Receiver(runner, Path(environment.parsed_options.run_dir))
     elif isinstance(runner, WorkerRunner):
         _shipper = Shipper(runner)

@@ -5,8 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
+from streamgauge.cli.options import RequestOptions
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.cluster import PORT, Cluster, become_worker
+from streamgauge.loadgen.cluster import PORT, Cluster, Worker, become
+from streamgauge.loadgen.job import LocalFiles
 from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token
 
 _PANEL: Final = "Several machines"
@@ -59,13 +61,13 @@ Token = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Worker = Annotated[
+MasterAddress = Annotated[
     str | None,
     typer.Option(
         "--worker",
         metavar="HOST[:PORT]",
-        help="Run streams for the master at this address. The master sends the target and the load, but no key: give "
-        "the key to each worker with --api-key-env.",
+        help="Run streams for the master at this address. The master sends the target, the load and its prompts, but "
+        "no key and no path: name this worker's own with --api-key-env, --ca, --cert and --unix-socket.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -80,7 +82,7 @@ class ClusterOptions:
     bind: Bind = "127.0.0.1"
     port: Port = PORT
     token: Token = None
-    worker: Worker = None
+    worker: MasterAddress = None
 
     def cluster(self, processes: int) -> Cluster | None:
         """The cluster to lead; None without --master. Raises UsageError with --processes: a master runs no streams."""
@@ -94,7 +96,7 @@ class ClusterOptions:
             return Cluster(self.bind, self.port, self.expect_workers)
         return Cluster(self.bind, self.port, self.expect_workers, check_token(self.token), printed_token=False)
 
-    def become_worker(self, api_key_env: str | None, processes: int, *, has_target: bool) -> None:
+    def become_worker(self, request: RequestOptions, processes: int, *, has_target: bool) -> None:
         """With --worker, replace this process by a worker; it does not return. Without --worker, do nothing."""
         if not self.worker:
             return
@@ -102,4 +104,6 @@ class ClusterOptions:
             raise UsageError(
                 "a --worker gets its target and load from the master", "give URL and options to `load --master`"
             )
-        become_worker(self.worker, self.token, api_key_env, processes)
+        unix_socket = None if request.unix_socket is None else str(request.unix_socket)
+        files = LocalFiles(None if request.ca is None else str(request.ca), request.cert, unix_socket)
+        become(Worker(self.worker, self.token, request.api_key_env, files, processes))

@@ -105,7 +105,7 @@ def load(
     ends early keeps and reports what it has measured.
     """
     has_target = url is not None or target.target_file is not None
-    cluster.become_worker(target.request.api_key_env, model.processes, has_target=has_target)
+    cluster.become_worker(target.request, model.processes, has_target=has_target)
     with shown() as progress:
         result = door.load(
             target.target(url),

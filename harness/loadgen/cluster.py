@@ -1,13 +1,16 @@
 """A load on several processes or machines: the options of Locust for it, and how a process becomes a worker."""
 
 import os
+import shlex
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.job import LocalFiles
 from streamgauge.loadgen.model import count_processes
 from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, new_token
 
@@ -30,11 +33,13 @@ class Cluster:
     token: str = field(default_factory=new_token, repr=False)
     printed_token: bool = True
 
-    @property
-    def join_command(self) -> str:
-        """The command to run on the other machines."""
+    def join_command(self, target: Target) -> str:
+        """The command to run on the other machines. A key and the target's files are named there again."""
         here = socket.gethostname() if self.host in ("*", "0.0.0.0", "::") else self.host
         command = f"streamgauge load --worker {f'[{here}]' if ':' in here else here}:{self.port}"
+        command += f" --api-key-env {target.api_key_env}" if target.api_key_env else ""
+        for option, file in (("--ca", target.ca), ("--cert", target.cert), ("--unix-socket", target.unix_socket)):
+            command += f" {option} {shlex.quote(file)}" if file else ""
         if self.printed_token:
             return f"{TOKEN_ENV}={self.token} {command}"
         return f"{command}   (with the token of this master in {TOKEN_ENV})"
@@ -77,22 +82,31 @@ def free_place() -> Place:
     raise UsageError("this machine has no loopback address, which --processes needs", "bring the interface lo up")
 
 
-def become_worker(master: str, token: str | None, api_key_env: str | None, processes: int) -> NoReturn:
-    """Replace this process by a worker of the master at HOST[:PORT].
+class Worker(NamedTuple):
+    """What a worker is started with: the master's address HOST[:PORT], and what only this machine can tell."""
 
-    Raises UsageError when that is not an address, and without a token.
-    """
+    master: str
+    token: str | None
+    api_key_env: str | None
+    files: LocalFiles
+    processes: int
+
+
+def become(worker: Worker) -> NoReturn:
+    """Replace this process by a worker. Raises UsageError when `master` is not an address, and without a token."""
+    master = worker.master
     host, colon, port = master.rpartition(":") if ":" in master else (master, "", "")
     if not host or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
         raise UsageError(f"--worker {master!r} is not an address", "write HOST or HOST:PORT, such as loader1:5557")
-    if not token:
+    if not worker.token:
         raise UsageError(
             f"a worker needs the token of its master in {TOKEN_ENV}", "copy the command that `load --master` prints"
         )
     command = [
         sys.executable, "-m", "streamgauge.scenarios.worker", "--host", host.strip("[]"), "--port", port or str(PORT),
-        "--processes", str(count_processes(processes)),
+        "--processes", str(count_processes(worker.processes)),
     ]  # fmt: skip
-    command += ["--api-key-env", api_key_env] if api_key_env else []
+    for option, value in {"api_key_env": worker.api_key_env, **worker.files._asdict()}.items():
+        command += [f"--{option.replace('_', '-')}", value] if value else []
     # In the environment, because every user of this machine can read a command line.
-    os.execve(sys.executable, command, {**os.environ, TOKEN_ENV: check_token(token)})
+    os.execve(sys.executable, command, {**os.environ, TOKEN_ENV: check_token(worker.token)})

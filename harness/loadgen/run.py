@@ -134,7 +134,7 @@ def _drive(target: Target, plan: LoadPlan, totals: Totals, progress: LoadProgres
     reader = runs.RecordReader(plan.directory)
     ended = Ended()
     if plan.cluster is not None:
-        progress(Waiting(plan.cluster.workers, plan.cluster.join_command))
+        progress(Waiting(plan.cluster.workers, plan.cluster.join_command(target)))
     with locust(target, plan) as child:
         try:
             if reason := _watch(child, reader, totals, plan, progress):
@@ -153,7 +153,7 @@ def _drive(target: Target, plan: LoadPlan, totals: Totals, progress: LoadProgres
         totals.window = totals.window.until(max(totals.last_ns or 0, ended.at_ns))
         runs.write_window(plan.directory, totals.window)
     if not ended.interrupted:
-        _must_have_begun(plan, totals)
+        _must_have_begun(target, plan, totals)
     return ended
 
 
@@ -212,11 +212,11 @@ def _waits_for(plan: LoadPlan) -> str:
     return f"{len(read_accounts(plan.directory))} of {plural(plan.cluster.workers, 'worker')} here"
 
 
-def _must_have_begun(plan: LoadPlan, totals: Totals) -> None:
+def _must_have_begun(target: Target, plan: LoadPlan, totals: Totals) -> None:
     """Raises CannotMeasure when no worker came, or when Locust ended before its first stream."""
     if plan.cluster is not None and totals.window is None:
         raise CannotMeasure(
-            f"{_waits_for(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command}"
+            f"{_waits_for(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command(target)}"
         )
     if not totals.started:
         log = plan.directory / LOG

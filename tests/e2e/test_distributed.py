@@ -61,9 +61,12 @@ def test_a_killed_process_is_named_with_what_it_lost(start: Start, paced: str, t
 
 def test_a_master_and_two_workers_give_one_run_with_every_record(start: Start, paced: str, tmp_path: Path) -> None:
     port = str(free_port())
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "one two three"}\n')
     load = start(
         "load", paced + CHAT, "--users", "6", "--duration", "3s", "--mock", paced, "--out", tmp_path, "--master",
-        "--expect-workers", "2", "--port", port, "--api-key-env", "OUR_KEY", OUR_KEY="of-the-master",
+        "--prompt-file", prompts, "--expect-workers", "2", "--port", port, "--api-key-env", "OUR_KEY",
+        OUR_KEY="of-the-master",
     )  # fmt: skip
     join = ("load", "--worker", f"127.0.0.1:{port}", "--api-key-env", "OUR_KEY")
     workers = [start(*join, OUR_KEY=f"of-worker-{number}") for number in (1, 2)]
@@ -83,6 +86,7 @@ def test_a_master_and_two_workers_give_one_run_with_every_record(start: Start, p
     )
     assert {record.worker for record in records} == {0, 1}
     assert len({record.id for record in records}) == len(records)
+    assert {record.asked_prompt_tokens for record in records} == {3}
     # One more at the mock: the master's own, which sees that there is a stream.
     assert len(streams) == len(records) + 1
     assert all(account["clock"]["error_ns"] > 0 for account in run["workers"])

@@ -16,10 +16,16 @@ from typing import Any
 import msgpack
 import pytest
 import zmq
+from zmq.utils import z85
 
-from streamgauge.loadgen.peer_token import TOKEN_ENV
+from streamgauge.endpoint.target import Target
+from streamgauge.loadgen.job import job
+from streamgauge.loadgen.peer_token import TOKEN_ENV, master_key
+from streamgauge.loadgen.prompts import PromptPlan
+from streamgauge.loadgen.workload import Workload
 from streamgauge.rundir.runs import RecordReader
-from tests.e2e.conftest import CHAT, Start, free_port
+from streamgauge.version import __version__
+from tests.e2e.conftest import CHAT, TOKEN, Start, free_port
 
 GREETING_3 = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00"
 CURVE_GREETING = GREETING_3 + b"CURVE".ljust(20, b"\0") + b"\0" * 32
@@ -161,6 +167,43 @@ def test_a_worker_tells_nothing_to_a_master_without_its_token(
         assert worker.returncode == 2
         assert "no master with this worker's token listens there" in " ".join(err.split())
         assert not master.poll(0), master.recv_multipart()
+
+
+def test_a_worker_opens_no_path_of_its_master_and_sends_none_of_its_files(start: Start, tmp_path: Path) -> None:
+    own = tmp_path / "prompts.txt"
+    own.write_text("a secret of the worker's machine\n")
+    settings = job(
+        Target(url="http://127.0.0.1:9/chat"), Workload(length_ns=1, replay=str(own)), PromptPlan(file=str(own))
+    )
+    hostile = {"STREAMGAUGE_SHIP": "", "PATH": "/master", "STREAMGAUGE_SCENARIOS": "chat"}
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as master:
+        master.linger = 0
+        master.curve_server = True
+        master.curve_secretkey = z85.encode(master_key(TOKEN))
+        port = master.bind_to_random_port("tcp://127.0.0.1")
+        worker = start("load", "--worker", f"127.0.0.1:{port}")
+        kind = ""
+        while kind != "client_ready":
+            assert master.poll(60_000), kind
+            name, message = master.recv_multipart()
+            kind, question, _ = msgpack.loads(message)
+            answer: dict[str, Any] = {"index": 0}
+            if kind == "streamgauge_job":
+                answer = {"version": __version__, "settings": settings | hostile}
+            elif kind == "streamgauge_file":
+                answer = question | {"data": b"" if question["offset"] else b"from the master\n"}
+            master.send_multipart([name, msgpack.dumps((kind, answer, name.decode()))])
+        of_locust = dict(
+            line.partition("=")[::2] for line in Path(f"/proc/{worker.pid}/environ").read_text().split("\0")
+        )
+        copies = [
+            path.read_text() for path in Path(f"/proc/{worker.pid}/fd").iterdir() if "(deleted)" in os.readlink(path)
+        ]
+
+    assert str(own) not in str(of_locust)
+    assert of_locust["STREAMGAUGE_SHIP"] == "1"
+    assert of_locust["PATH"] != "/master"
+    assert copies == ["from the master\n"] * 2
 
 
 def test_a_process_of_the_same_machine_cannot_join_a_load_of_several_processes(

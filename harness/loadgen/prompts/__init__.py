@@ -25,11 +25,13 @@ _NONCE_WORDS: Final = 8  # of some 600: 74 bits
 class PromptPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts come from `file`, else are generated with `prompt_tokens`, else are `text`. Lengths are in tokens.
 
+    `file_name` is the name that the user gave the file, where `file` is a copy of it: the name tells the format.
     `nonce` is a random text for each run: it makes the prompts of this run differ from those of every other run.
     """
 
     text: str = ""
     file: str | None = None
+    file_name: str | None = None
     prompt_tokens: Length | None = None
     output_tokens: Length | None = None
     prefix_tokens: int = 0
@@ -133,19 +135,19 @@ class PromptSource:
 def source(plan: PromptPlan) -> PromptSource:
     """The source that a plan describes. Raises UsageError when its file or tokenizer is missing or not usable."""
     count = tokenizer.load(plan.tokenizer) if plan.tokenizer else _count_words
-    entries = _read(Path(plan.file)) if plan.file is not None else []
+    entries = _read(Path(plan.file), plan.file_name or plan.file) if plan.file is not None else []
     writes = plan.prompt_tokens is not None or plan.prefixes or plan.nonce is not None
     words = tokenizer.exact_words(count) if plan.tokenizer and writes else WORDS
     lengths = [sum(map(count, _texts(entry))) for entry in entries or [Entry(plan.text)]]
     return PromptSource(plan, entries, Writer(words), lengths)
 
 
-def _read(path: Path) -> list[Entry]:
+def _read(path: Path, name: str) -> list[Entry]:
     try:
         if path.exists() and not path.is_file():  # every process reads the file, and a pipe can be read only once
             raise UsageError(f"--prompt-file {path} is not a regular file", "save the prompts to a .jsonl or .txt file")
         with path.open(encoding="utf-8") as file:
-            return parse_prompts(iter(lambda: file.readline(MOST_LINE + 1), ""), str(path))
+            return parse_prompts(iter(lambda: file.readline(MOST_LINE + 1), ""), name)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--prompt-file {path} cannot be read: {error}", "give a .jsonl or .txt file") from None
 

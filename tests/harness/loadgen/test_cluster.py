@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.cluster import PORT, Cluster, become_worker, free_place, locust_options
+from streamgauge.loadgen.cluster import PORT, Cluster, Worker, become, free_place, locust_options
+from streamgauge.loadgen.job import LocalFiles
 from streamgauge.loadgen.model import count_processes
 from streamgauge.loadgen.peer_token import FEWEST_CHARACTERS, TOKEN_ENV, check_token, master_key
 
@@ -52,7 +54,10 @@ def test_processes_meet_on_ipv6_where_there_is_no_ipv4() -> None:
 
 def test_the_command_for_workers_has_the_token_that_the_master_made() -> None:
     made = Cluster("10.0.0.5", 6000, 3)
-    assert made.join_command == f"{TOKEN_ENV}={made.token} streamgauge load --worker 10.0.0.5:6000"
+    command = f"{TOKEN_ENV}={made.token} streamgauge load --worker 10.0.0.5:6000"
+    assert made.join_command(Target(url="http://10.0.0.9/chat")) == command
+    needy = Target(url="http://10.0.0.9/chat", api_key_env="KEY", cert="my cert.pem", ca="ca.pem")
+    assert made.join_command(needy) == f"{command} --api-key-env KEY --ca ca.pem --cert 'my cert.pem'"
     assert len(made.token) >= 2 * FEWEST_CHARACTERS
     assert made.token != Cluster("10.0.0.5", 6000, 3).token
     assert made.token not in repr(made)
@@ -60,9 +65,10 @@ def test_the_command_for_workers_has_the_token_that_the_master_made() -> None:
 
 def test_a_token_of_the_user_is_not_printed() -> None:
     given = Cluster("fd00::5", 6000, 3, "a secret of the user", printed_token=False)
-    assert given.join_command.startswith("streamgauge load --worker [fd00::5]:6000 ")
-    assert TOKEN_ENV in given.join_command
-    assert given.token not in given.join_command
+    command = given.join_command(Target(url="http://10.0.0.9/chat"))
+    assert command.startswith("streamgauge load --worker [fd00::5]:6000 ")
+    assert TOKEN_ENV in command
+    assert given.token not in command
 
 
 def test_a_token_that_can_be_guessed_is_refused_and_not_quoted() -> None:
@@ -79,7 +85,7 @@ def test_the_key_of_a_token_is_the_same_on_every_machine_and_of_no_other_token()
 
 def test_a_worker_without_a_token_is_told_where_to_find_it() -> None:
     with pytest.raises(UsageError, match=TOKEN_ENV) as refused:
-        become_worker("here:5557", None, None, 1)
+        become(Worker("here:5557", None, None, LocalFiles(), 1))
     assert "`load --master` prints" in (refused.value.hint or "")
 
 
