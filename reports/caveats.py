@@ -9,7 +9,6 @@ from streamgauge.metrics.metric import PerStream
 from streamgauge.metrics.summary import Summary
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import clean, ms, percent
-from streamgauge.rundir.runs import SCHEMA
 from streamgauge.units import plural
 
 ENOUGH_FOR_P99: Final = 100
@@ -43,10 +42,6 @@ def caveats(run: Run) -> list[str]:
 def _completeness(run: Run) -> list[str]:
     lines = []
     streams, manifest = run.streams, run.manifest
-    if manifest and manifest.schema > SCHEMA:
-        lines.append(
-            f"run.json has schema {manifest.schema}, but this program knows only {SCHEMA}: parts may be missing here."
-        )
     if streams and streams.torn:
         lines.append(
             f"{plural(streams.torn, 'line')} of streams.jsonl could not be read (torn or damaged) and "

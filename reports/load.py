@@ -1,5 +1,6 @@
 """Reads a run directory. Every file is optional: a report leaves out the section of a missing file."""
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,9 +78,13 @@ class Run:
 
 def load(directory: Path) -> Run:
     """Read `directory`. Raises UsageError when it does not exist or holds no file of a run."""
-    if not directory.exists():
-        raise UsageError(f"run directory {directory} does not exist", _HINT)
-    if not directory.is_dir():
+    try:
+        is_directory = stat.S_ISDIR(directory.stat().st_mode)
+    except FileNotFoundError:
+        raise UsageError(f"run directory {directory} does not exist", _HINT) from None
+    except OSError as error:
+        raise UsageError(f"run directory {directory} cannot be read: {error.strerror}", _HINT) from None
+    if not is_directory:
         raise UsageError(f"{directory} is a file, not a run directory", _HINT)
     manifest = runs.read_file(directory / runs.RUN, RunFile)
     slos, unread = _objectives(manifest)

@@ -9,7 +9,6 @@ from streamgauge.files import replacing
 from streamgauge.metrics.definitions import OF_STREAM
 from streamgauge.metrics.facts import StreamFacts
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.reports.streams import Records
 from streamgauge.rundir import runs
 
 NAME: Final = "streams.parquet"
@@ -47,7 +46,7 @@ def write_parquet(directory: Path, *, events: bool = False) -> Path:
         + [(name, pa.list_(pa.int64())) for name in _LISTS if events]
     )
     path = directory / NAME
-    records = iter(Records(directory))
+    records = iter(runs.RecordReader(directory))
     try:
         with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             while rows := [_row(record, events) for record in islice(records, _ROWS)]:

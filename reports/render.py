@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from streamgauge.files import replace_file
 from streamgauge.reports.html import html_report
 from streamgauge.reports.junit import junit_xml
 from streamgauge.reports.load import Run, load
 from streamgauge.reports.markdown import markdown_report
+from streamgauge.rundir.runs import replace
 
 # A new report is one line here and a function from the run to its text; None means that there is nothing to report.
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
@@ -25,6 +25,6 @@ def render(directory: Path) -> list[Path]:
     for name, make in OUTPUTS:
         text = make(run)
         if text is not None:
-            replace_file(directory / name, text.encode())
+            replace(directory / name, text.encode())
             written.append(directory / name)
     return written

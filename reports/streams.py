@@ -7,7 +7,7 @@ fills the time bins and keeps the lanes of the timeline. The event times of a st
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -61,26 +61,6 @@ class Streams:
     lanes: list[Lane]
     url: str
     dialects: list[str]
-
-
-class Records:
-    """The readable records of a run directory; a line that decodes but contradicts itself counts as torn."""
-
-    def __init__(self, directory: Path) -> None:
-        self._reader = RecordReader(directory)
-        self._contradictory = 0
-
-    @property
-    def torn(self) -> int:
-        return self._reader.torn + self._contradictory
-
-    def __iter__(self) -> Iterator[StreamRecord]:
-        for record in self._reader:
-            tokens = record.token_reads
-            if tokens and not 0 <= min(tokens) <= max(tokens) < len(record.reads.at_ns):
-                self._contradictory += 1
-            else:
-                yield record
 
 
 class _Choice:
@@ -148,7 +128,7 @@ def collect(directory: Path, slos: Iterable[Condition], reading_doubt: str | Non
         last = max(last, outline.left_ns)
     first = first or 0
     window = runs.window(directory)
-    records, totals = Records(directory), Totals(slos, window, reading_doubt=reading_doubt)
+    records, totals = RecordReader(directory), Totals(slos, window, reading_doubt=reading_doubt)
     choice, bins = _Choice(expected), _Bins(first, last)
     dialects: Counter[str] = Counter()
     rows: list[tuple[int, int, str, str | None, float | None, float | None]] = []

@@ -47,7 +47,7 @@ def cancel(
         found = door.cancel(given, progress=lambda text: status.update(safe(text)))
     print_rows(found.rows)
     if out_dir is not None:
-        out.print(f"wrote {runs.keep(out_dir, runs.CANCELLATION, found)}")
+        out.print(f"wrote {safe(runs.keep(out_dir, runs.CANCELLATION, found))}")
     if code := exit_code_of(found.rows):
         raise typer.Exit(code)
 

@@ -101,7 +101,7 @@ def _renew(path: Path, subjects: list[CheckedTarget], options: CheckOptions, rep
         if row.checks is not None:
             accepted = renewed(accepted, subject.names, row.checks.results, options.fail_on)
     write_baseline(path, accepted)
-    err.print(f"{path} accepts {plural(len(accepted), 'finding')}")
+    err.print(f"{safe(path)} accepts {plural(len(accepted), 'finding')}")
     return accepted
 
 

@@ -20,7 +20,7 @@ from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import rehearse
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
-from streamgauge.files import must_be_writable, replace_file
+from streamgauge.files import must_be_writable, read_file, replace_file
 from streamgauge.protocol.dialects.base import Media
 from streamgauge.units import show_bytes
 
@@ -91,10 +91,11 @@ def _of_url(target: Target) -> Matrix:
 def _of_file(file: Path, target: Target) -> Matrix:
     dialect = target.reader()
     try:
-        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as source:
-            body = source.read(MAX_FILE_BYTES + 1)
+        # The standard input may be a live stream: it is read for as long as it lasts.
+        is_stream = str(file) == "-"
+        body = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if is_stream else read_file(file, MAX_FILE_BYTES)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{file} cannot be read: {error.strerror}", "give the saved body of one stream") from None
     if len(body) > MAX_FILE_BYTES:
         raise UsageError(
             f"{file} is larger than {show_bytes(MAX_FILE_BYTES)}", "shorten it to the part that you want to replay"

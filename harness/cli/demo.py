@@ -8,8 +8,9 @@ from typing import Annotated, Final
 import typer
 
 from streamgauge.cli.children import STREAMGAUGE, child
-from streamgauge.cli.console import out
+from streamgauge.cli.console import out, safe
 from streamgauge.errors import ExitCode
+from streamgauge.rundir.runs import must_take_a_run
 
 _HELD_BYTES: Final = 4096
 
@@ -29,6 +30,7 @@ def demo(
 
     Exit codes: 0 every step ended as expected (diagnose finds the buffering proxy), 1 a step did not.
     """
+    must_take_a_run(out_dir)
     with (
         child("mock", "--ttft", "200ms", "--itl", "20ms", "--tokens", "60") as mock,
         child("proxy", mock, "--hold-bytes", str(_HELD_BYTES)) as proxy,
@@ -57,17 +59,17 @@ def demo(
 
     out.print()
     for path in render(out_dir):
-        out.print(f"wrote {path}")
+        out.print(f"wrote {safe(path)}")
     if failed:
         out.print(f"[red]These steps did not end as expected:[/red] {', '.join(failed)}")
         raise typer.Exit(ExitCode.FAILED)
-    out.print(f"Every step ended as expected. Open {out_dir / 'report.html'}")
+    out.print(f"Every step ended as expected. Open {safe(out_dir / 'report.html')}")
 
 
 def _step(title: str, expected: ExitCode, arguments: list[str]) -> bool:
     """Run one command in a process of its own, as a user would; True if it exits with `expected`."""
     out.print(f"\n[bold]{title}[/bold]")
-    out.print(f"[dim]$ streamgauge {shlex.join(arguments)}[/dim]\n")
+    out.print(f"[dim]$ streamgauge {safe(shlex.join(arguments))}[/dim]\n")
     code = subprocess.call([*STREAMGAUGE, *arguments])
     if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt

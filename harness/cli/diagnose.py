@@ -50,7 +50,7 @@ def diagnose(
         found = door.diagnose(given, direct=direct, progress=lambda text: status.update(safe(text)))
     print_diagnosis(found)
     if out_dir is not None:
-        out.print(f"wrote {runs.keep(out_dir, runs.DIAGNOSIS, found)}")
+        out.print(f"wrote {safe(runs.keep(out_dir, runs.DIAGNOSIS, found))}")
     if found.buffered:
         raise typer.Exit(ExitCode.FAILED)
     if found.pattern is Pattern.UNKNOWN:

@@ -127,7 +127,7 @@ def _write_reports(directory: Path) -> None:
         from streamgauge.reports.render import render  # here, because importing matplotlib takes a second
 
         for path in render(directory):
-            out.print(f"wrote {path}")
+            out.print(f"wrote {safe(path)}")
     except KeyboardInterrupt:
         err.print(f"stopped while writing the reports; `streamgauge report {safe(directory)}` writes them")
         raise

@@ -17,7 +17,7 @@ from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.selection import select
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.endpoint.target import Target
-from streamgauge.endpoint.target_input import as_target
+from streamgauge.endpoint.target_input import as_target, check_url
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.secrets import mask_url
@@ -66,6 +66,7 @@ def checked_via(via: str) -> str:
     """The URL of the proxy, unchanged. Raises UsageError when it is not an HTTP URL."""
     if not re.match(r"https?://[^/]", via):
         raise UsageError(f"--via takes an http:// or https:// URL, got {mask_url(via)!r}", "the address of the proxy")
+    check_url(via)
     return via
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+import httpx
 import msgspec
 
 from streamgauge.endpoint.credentials import secrets_of, with_key
@@ -103,7 +104,8 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(full)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        valid = valid and bool(httpx.URL(full).host)  # it decodes an international name, which may be malformed
+    except (ValueError, httpx.InvalidURL):  # UnicodeError is a ValueError
         valid = False
     if not valid or any(character.isspace() for character in full):
         raise UsageError(

@@ -19,6 +19,7 @@ from streamgauge.units import MS, SECOND
 
 MAX_ARRIVALS: Final = 5_000_000
 MAX_TOKENS: Final = 10_000_000
+MOST_LINE: Final = 1_000_000
 
 _TIME: Final = ("timestamp",)
 _PROMPT: Final = ("prompt_tokens", "input_length", "contexttokens", "request tokens")
@@ -32,7 +33,7 @@ _HINT: Final = (
 def parse_trace(lines: Iterable[str], name: str) -> list[Arrival]:
     """The arrivals in `lines`, in order of time; times count from the first. Raises UsageError that names the line."""
     rows: list[tuple[int, int | None, int | None]] = []
-    for number, row in _rows(lines, name):
+    for number, row in _rows(_bounded(lines, name), name):
         where = f"{name}, line {number}"
         found = {str(key).strip().lower(): value for key, value in row.items() if key is not None}
         unit_ns = MS if "input_length" in found else SECOND
@@ -45,6 +46,13 @@ def parse_trace(lines: Iterable[str], name: str) -> list[Arrival]:
     rows.sort(key=lambda row: row[0])
     first_ns = rows[0][0]
     return [Arrival(number, at_ns - first_ns, prompt, output) for number, (at_ns, prompt, output) in enumerate(rows)]
+
+
+def _bounded(lines: Iterable[str], name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if len(line) > MOST_LINE:
+            raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", _HINT)
+        yield line
 
 
 def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.replay import parse_trace
+from streamgauge.files import text_lines
+from streamgauge.loadgen.replay import MOST_LINE, parse_trace
 from streamgauge.loadgen.schedule import Arrival, Rate, Stage, arrivals
 from streamgauge.units import SECOND, parse_bounded
 
@@ -117,10 +118,12 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 def read_trace(path: Path) -> list[Arrival]:
     """The arrivals of a trace file. Raises UsageError when it cannot be read."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return parse_trace(file, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--replay {path} cannot be read: {error}", "give a CSV or JSONL file") from None
+        with text_lines(path, MOST_LINE) as lines:
+            return parse_trace(lines, str(path))
+    except OSError as error:
+        raise UsageError(f"--replay {path} cannot be read: {error.strerror}", "give a CSV or JSONL file") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--replay {path} is not text: {error}", "give a CSV or JSONL file in UTF-8") from None
 
 
 def parse_think(text: str) -> Think:

@@ -105,6 +105,19 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         return list(map(self.reads.at_ns.__getitem__, self.token_reads))
 
 
+def contradicts_itself(record: StreamRecord) -> bool:
+    """Whether the parts of a record that was read do not fit together, so that no figure can be made of it."""
+    reads, tokens, waits = record.reads, record.token_reads, record.waits
+    count = len(reads.at_ns)
+    if not len(reads.lag_ns) == len(reads.bytes) == count:
+        return True
+    if tokens and not 0 <= min(tokens) <= max(tokens) < count:
+        return True
+    return waits is not None and not (
+        len(waits.reads) == len(waits.ns) and all(0 <= read < count for read in waits.reads)
+    )
+
+
 class Labels(TypedDict, total=False):
     """The fields of a record that its stream does not tell. `url` must already be masked."""
 

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.clocks import Offset
+from streamgauge.files import read_regular
 from streamgauge.units import SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
@@ -116,8 +117,8 @@ def read_accounts(directory: Path) -> list[Account]:
     """The accounts in a run directory, by worker. Files that cannot be read are left out."""
     found = []
     for path in (directory / ACCOUNTS).glob("*.json"):
-        with suppress(OSError, msgspec.DecodeError):
-            found.append(msgspec.json.decode(path.read_bytes(), type=Account))
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found.append(msgspec.json.decode(read_regular(path), type=Account))
     return sorted(found, key=lambda account: account.worker)
 
 

@@ -9,15 +9,16 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import msgspec
 
 from streamgauge.diagnosis.abandonment import Abandonment
 from streamgauge.errors import UsageError
-from streamgauge.files import replace_file
+from streamgauge.files import open_regular, read_regular, replace_whole
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import Alone, OneAtATime
@@ -25,9 +26,10 @@ from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.process_stats import WorkerRow, latest
 from streamgauge.metrics.summary import Summary, Window
 from streamgauge.protocol.outcome import Ends, Outcome
-from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.record import SCHEMA as RECORD_SCHEMA
+from streamgauge.protocol.record import StreamRecord, contradicts_itself
 from streamgauge.rundir.accounts import Account, AccountFile, clear_accounts
-from streamgauge.units import show_bytes
+from streamgauge.units import MIB, show_bytes
 from streamgauge.version import __version__
 
 SCHEMA: Final = 1
@@ -43,6 +45,10 @@ CALIBRATION_RUN: Final = "calibration"  # the run directory behind it
 REPORTS: Final = ("report.html", "report.md", "junit.xml", "streams.parquet")
 
 _ELSEWHERE: Final = "choose another directory with --out"
+_DAMAGED: Final = "give the directory as streamgauge wrote it; without a damaged file, the rest is reported"
+_RECORD_BEGINS: Final = b'{"schema":'
+MAX_RECORD_BYTES: Final = 64 * MIB
+"""The longest line of streams.jsonl that is read. A record is limited to about a tenth of this."""
 
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 
@@ -98,9 +104,13 @@ def this_machine() -> Machine:
 
 def must_take_a_run(directory: Path) -> None:
     """Raise UsageError when no run directory can be made there. Makes and removes nothing."""
-    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "permission denied" if there.is_dir() else f"{there} is not a directory"
+    try:
+        there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        is_directory = there.is_dir()
+    except OSError as error:  # a name that is too long, a loop of links, a parent that may not be entered
+        raise UsageError(f"cannot write to {directory}: {error.strerror}", _ELSEWHERE) from None
+    if not is_directory or not os.access(there, os.W_OK | os.X_OK):
+        why = "permission denied" if is_directory else f"{there} is not a directory"
         raise UsageError(f"cannot write to {directory}: {why}", _ELSEWHERE)
 
 
@@ -130,7 +140,15 @@ def prepare(directory: Path) -> Path:
 
 def write(path: Path, value: msgspec.Struct) -> None:
     """Replace a JSON file atomically: a reader sees the old file or the new one, never half. Raises UsageError."""
-    replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    replace(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file of a run directory, also when a pipe or a device has its name. Raises UsageError."""
+    try:
+        replace_whole(path, content)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", _ELSEWHERE) from None
 
 
 def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
@@ -143,14 +161,45 @@ def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
     return directory / name
 
 
+class _Header(msgspec.Struct):
+    """What a file or a record says of its own form. Without `schema` it has the first one."""
+
+    schema: int = 1
+    streamgauge: str | None = None
+
+
 def read_file(path: Path, kind: type[T]) -> T | None:
-    """A file of the run directory; None when it does not exist. Raises UsageError when its content does not fit."""
+    """A file of the run directory; None when it does not exist.
+
+    Raises UsageError when its content does not fit, or has a schema that this version does not know.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        content = read_regular(path)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path} cannot be read: {error}", "was it written by this version of streamgauge?") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", _DAMAGED) from None
+    try:
+        _must_be_known(path, content, _schema_of(kind))
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", _DAMAGED) from None
+
+
+def _must_be_known(path: Path, content: bytes, known: int) -> None:
+    """Raise UsageError on content with a schema other than `known`. Raises msgspec.DecodeError on other JSON."""
+    header = msgspec.json.decode(content, type=_Header)
+    if header.schema != known:
+        writer = "another version" if header.streamgauge is None else f"streamgauge {header.streamgauge}"
+        raise UsageError(
+            f"{path} has schema {header.schema}, and streamgauge {__version__} reads schema {known}",
+            f"{writer} wrote it: read it with that version, or upgrade this one",
+        )
+
+
+def _schema_of(kind: type[Any]) -> int:
+    """The schema of a kind of file: the default of its field. Files without that field have the first schema."""
+    return next((int(field.default) for field in msgspec.structs.fields(kind) if field.name == "schema"), 1)
 
 
 def calibration(path: Path | None, directory: Path) -> Calibration | None:
@@ -160,7 +209,7 @@ def calibration(path: Path | None, directory: Path) -> Calibration | None:
     """
     if path is None:
         return read_file(directory / CALIBRATION, Calibration)
-    found = read_file(path / CALIBRATION if path.is_dir() else path, Calibration)
+    found = read_file(path / CALIBRATION if os.path.isdir(path) else path, Calibration)
     if found is None:
         raise UsageError(f"{path} has no {CALIBRATION}", "make one with `streamgauge calibrate --out DIR`")
     return found
@@ -186,9 +235,9 @@ def append_worker(directory: Path, row: WorkerRow) -> None:
 def workers(directory: Path) -> list[WorkerRow]:
     """The last row of each client process. Lines that cannot be read are left out."""
     rows = []
-    with suppress(OSError), (directory / WORKERS).open("rb") as file:
-        for line in file:
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(OSError), open_regular(directory / WORKERS) as file:
+        for line in _lines(file):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 rows.append(msgspec.json.decode(line, type=WorkerRow))
     return latest(rows)
 
@@ -263,16 +312,19 @@ class Outline(msgspec.Struct, frozen=True):
 
 
 def outlines(directory: Path) -> Iterator[Outline]:
-    """The outline of every record; lines that cannot be read are left out."""
+    """The outline of every record; lines that cannot be read are left out. Raises UsageError as `RecordReader` does."""
     decoder = msgspec.json.Decoder(Outline)
-    with suppress(FileNotFoundError), (directory / STREAMS).open("rb") as file:
-        for line in file:
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with _opened(directory / STREAMS) as file:
+        for line in _lines(file):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 yield decoder.decode(line)
 
 
 class RecordReader:
-    """Reads `streams.jsonl` line by line; `torn` counts lines that could not be read."""
+    """Reads `streams.jsonl` line by line; `torn` counts lines that could not be read, or that contradict themselves.
+
+    Raises UsageError when the file is a directory, a pipe or a device, or when it may not be read.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / STREAMS
@@ -281,23 +333,69 @@ class RecordReader:
         self.torn = 0
 
     def __iter__(self) -> Iterator[StreamRecord]:
-        yield from self.new()
+        """Every record. Raises UsageError on a record with a schema that this version does not know."""
+        for line in self._new_lines():
+            record = self._record(line)
+            if record is not None and record.schema == RECORD_SCHEMA:
+                yield record
+            else:
+                with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    _must_be_known(self._path, line, RECORD_SCHEMA)
+                self.torn += 1
         if self._path.exists() and self._path.stat().st_size > self._offset:
             self.torn += 1
 
     def new(self) -> Iterator[StreamRecord]:
-        """The records written since the last call; an unfinished last line waits for the next."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
+        """The records written since the last call; an unfinished last line waits for the next.
+
+        Records of another schema count as torn: one worker of another version must not end a run.
+        """
+        for line in self._new_lines():
+            record = self._record(line)
+            if record is not None and record.schema == RECORD_SCHEMA:
+                yield record
+            else:
+                self.torn += 1
+
+    def _new_lines(self) -> Iterator[bytes]:
+        with _opened(self._path) as file:
             file.seek(self._offset)
-            for line in file:
+            for line in _lines(file):
                 if not line.endswith(b"\n"):
                     break
-                self._offset += len(line)
-                try:
-                    yield self._decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    self.torn += 1
+                self._offset = file.tell()
+                yield line
+
+    def _record(self, line: bytes) -> StreamRecord | None:
+        """The record of a line; None when the line cannot be read, or contradicts itself."""
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            record = self._decoder.decode(line)
+            return None if contradicts_itself(record) else record
+        # A full disk cuts a line, and the next record is appended to the piece. A quote inside of a text of a record is
+        # escaped, so this is the beginning of a record.
+        begin = line.rfind(_RECORD_BEGINS)
+        if begin <= 0:
+            return None
+        self.torn += 1
+        return self._record(line[begin:])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A file of records; an empty one when there is none. Raises UsageError when it is not a regular file."""
+    try:
+        file = open_regular(path)
+    except FileNotFoundError:
+        file = BytesIO()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", _DAMAGED) from None
+    with file:
+        yield file
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. Of a line that is too long only the end is kept, so that it cannot be read as a record."""
+    while line := file.readline(MAX_RECORD_BYTES):
+        while len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_RECORD_BYTES) or b"\0"
+        yield line

@@ -135,9 +135,10 @@ def place(host: str, port: int) -> str:
 def _parsed(text: str) -> Proxy:
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        host = url.host
+    except (httpx.InvalidURL, UnicodeError):  # `host` decodes an international name, which may be malformed
         raise UnusableProxy("the proxy in the environment is not a URL: see HTTP_PROXY and HTTPS_PROXY") from None
-    if url.scheme != "http" or not url.host:
+    if url.scheme != "http" or not host:
         raise UnusableProxy(
             f"the proxy in the environment has the scheme {url.scheme!r}, and only http:// proxies can be used: "
             "unset it, or add the host to NO_PROXY"
@@ -145,4 +146,4 @@ def _parsed(text: str) -> Proxy:
     credentials = None
     if url.userinfo:
         credentials = b"Basic " + base64.b64encode(unquote(url.userinfo.decode("ascii")).encode())
-    return Proxy(url.host, url.port or DEFAULT_PORT, credentials)
+    return Proxy(host, url.port or DEFAULT_PORT, credentials)

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from streamgauge.errors import UsageError
+from streamgauge.files import open_regular
 
 _PEM: Final = "it must be PEM: blocks that begin with -----BEGIN"
 _FORM: Final = "write it as FILE, or as FILE:KEY when the key is in a file of its own"
@@ -35,6 +36,7 @@ def tls_context(
 
 def _trusting_only(ca: str) -> ssl.SSLContext:
     try:
+        open_regular(Path(ca)).close()  # OpenSSL would wait for ever for a pipe
         return ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:
         raise UsageError(f"--ca {ca} holds no certificate that can be read: {error.reason or error}", _PEM) from None
@@ -46,6 +48,8 @@ def _present(context: ssl.SSLContext, cert: str) -> None:
     file, key = _split(cert)
     named = file if key is None else f"{file} with key {key}"
     try:
+        for name in (file, key or file):
+            open_regular(Path(name)).close()
         context.load_cert_chain(file, key, password=_no_password)
     except ssl.SSLError as error:
         why = error.reason or str(error)

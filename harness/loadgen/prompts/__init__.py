@@ -12,10 +12,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamgauge.errors import UsageError
+from streamgauge.files import text_lines
 from streamgauge.loadgen.prompts import tokenizer
 from streamgauge.loadgen.prompts.files import MOST_LINE, Entry, parse_prompts
 from streamgauge.loadgen.prompts.lengths import Length
 from streamgauge.loadgen.prompts.words import WORDS, Writer
+
+_FILE_HINT: Final = "save the prompts to a .jsonl or .txt file in UTF-8"
 
 Messages = tuple[dict[str, Any], ...]
 
@@ -144,12 +147,12 @@ def source(plan: PromptPlan) -> PromptSource:
 
 def _read(path: Path, name: str) -> list[Entry]:
     try:
-        if path.exists() and not path.is_file():  # every process reads the file, and a pipe can be read only once
-            raise UsageError(f"--prompt-file {path} is not a regular file", "save the prompts to a .jsonl or .txt file")
-        with path.open(encoding="utf-8") as file:
-            return parse_prompts(iter(lambda: file.readline(MOST_LINE + 1), ""), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--prompt-file {path} cannot be read: {error}", "give a .jsonl or .txt file") from None
+        with text_lines(path, MOST_LINE) as lines:  # every process reads the file, and a pipe can be read only once
+            return parse_prompts(lines, name)
+    except OSError as error:
+        raise UsageError(f"--prompt-file {path} cannot be read: {error.strerror}", _FILE_HINT) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--prompt-file {path} is not text: {error}", _FILE_HINT) from None
 
 
 def _count_words(text: str) -> int:

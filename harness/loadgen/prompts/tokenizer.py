@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from streamgauge.errors import UsageError
+from streamgauge.files import read_regular
 from streamgauge.loadgen.prompts.words import WORDS, Writer
 
 Count = Callable[[str], int]
@@ -18,6 +19,7 @@ Count = Callable[[str], int]
 
 FEWEST_WORDS: Final = 64
 _TRIED: Final = (1, 2, 63, 65, 500)
+_TOKENIZER_FILE: Final = "give a model's tokenizer.json"
 _HINT: Final = "write tiktoken:o200k_base or file:tokenizer.json"
 
 
@@ -90,15 +92,13 @@ def _file(path: Path) -> Count:
     except ImportError:
         raise _missing("tokenizers") from None
     try:
-        if path.exists() and not path.is_file():
-            raise UsageError(f"--tokenizer {path} is not a regular file", "give a model's tokenizer.json")
-        found = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except UsageError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--tokenizer {path} cannot be read: {error}") from None
+        found = Tokenizer.from_str(read_regular(path).decode())
+    except OSError as error:
+        raise UsageError(f"--tokenizer {path} cannot be read: {error.strerror}", _TOKENIZER_FILE) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--tokenizer {path} is not text: {error}", _TOKENIZER_FILE) from None
     except Exception as error:  # the library raises a bare Exception for a file that is not a tokenizer
-        raise UsageError(f"--tokenizer {path} is not a tokenizer: {error}", "give a model's tokenizer.json") from None
+        raise UsageError(f"--tokenizer {path} is not a tokenizer: {error}", _TOKENIZER_FILE) from None
     found.no_truncation()
     found.no_padding()
     return lambda text: len(found.encode(text, add_special_tokens=False).ids)

@@ -111,7 +111,21 @@ def test_a_url_is_completed(url: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://", "ftp://h/", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1", "http://h/a b", "/p"],
+    [
+        "",
+        "http://",
+        "ftp://h/",
+        "http://h:0/",
+        "http://h:99999/",
+        "http://h:x/",
+        "http://[::1",
+        "http://h/a b",
+        "/p",
+        "http://xn--zzzzzz/",
+        "http://xn--a/",
+        "http://xn--/",
+        pytest.param("h/" + "a" * 70_000, id="long"),
+    ],
 )
 def test_what_cannot_be_requested_is_a_usage_error_that_quotes_it(url: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -1,19 +1,22 @@
 """The run directory while it is written, torn and shared."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from streamgauge.errors import UsageError
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.protocol.record import SCHEMA, StreamRecord
+from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord, Waits
 from streamgauge.rundir import runs
 from streamgauge.rundir.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
 from streamgauge.units import MS
+from streamgauge.version import __version__
 from tests.builders.client_lag import row, stream
 
 
@@ -234,3 +237,104 @@ def test_a_verdict_is_kept_in_a_directory_that_is_made_for_it(tmp_path: Path) ->
     assert runs.read_file(kept, runs.RunFile) == run
     with pytest.raises(UsageError, match="cannot write to"):
         runs.keep(kept, runs.RUN, run)
+
+
+@pytest.mark.parametrize("name", [RUN, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS, runs.WINDOW])
+def test_a_file_of_a_newer_version_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"schema": 99, "streamgauge": "7.1.0", "anything": "else"}')
+
+    with pytest.raises(
+        UsageError, match=rf"{name} has schema 99, and streamgauge {__version__} reads schema 1"
+    ) as error:
+        runs.read_file(tmp_path / name, RunFile)
+
+    assert error.value.hint == "streamgauge 7.1.0 wrote it: read it with that version, or upgrade this one"
+
+
+@pytest.mark.parametrize("schema", ["0", "2", "-1"])
+@pytest.mark.parametrize("rest", [b"", b', "outcome": "an outcome of tomorrow"'])
+def test_records_of_another_version_are_refused_and_end_no_run(tmp_path: Path, schema: str, rest: bytes) -> None:
+    line = msgspec.json.encode(record("a"))
+    other = line.replace(b'{"schema":1', b'{"schema":' + schema.encode() + rest)
+    (tmp_path / STREAMS).write_bytes(line + b"\n" + other + b"\n")
+
+    with pytest.raises(UsageError, match=f"has schema {schema}"):
+        list(RecordReader(tmp_path))
+
+    running = RecordReader(tmp_path)
+    assert ids(running) == ["a"]
+    assert running.torn == 1
+
+
+@pytest.mark.parametrize("name", [RUN, STREAMS, runs.WINDOW, runs.WORKERS])
+@pytest.mark.parametrize("kind", ["directory", "pipe", "device", "loop"])
+def test_a_file_of_a_run_is_a_regular_file_or_one_message(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else path)
+
+    if name == runs.WORKERS:  # rows about this client: without them a run is still reported
+        assert runs.workers(tmp_path) == []
+        return
+    with pytest.raises(UsageError, match=f"{name} cannot be read"):
+        _ = list(RecordReader(tmp_path)) if name == STREAMS else runs.read_file(path, RunFile)
+
+
+def test_a_pipe_with_the_name_of_a_file_of_the_run_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / RUN)
+    runs.write(tmp_path / RUN, manifest())
+    assert runs.read_file(tmp_path / RUN, RunFile) == manifest()
+
+
+def test_a_record_behind_the_piece_of_another_is_not_lost(tmp_path: Path) -> None:
+    """A full disk cuts a line, and another process appends its record to the piece."""
+    line = msgspec.json.encode(record("a")) + b"\n"
+    (tmp_path / STREAMS).write_bytes(line[:30] + line + line[:-3] + line)
+
+    reader = RecordReader(tmp_path)
+
+    assert ids(reader) == ["a", "a"]
+    assert reader.torn == 2
+
+
+def test_a_line_without_an_end_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "MAX_RECORD_BYTES", 1000)
+    line = msgspec.json.encode(record("a")) + b"\n"
+    (tmp_path / STREAMS).write_bytes(line + b"x" * 5000 + b"\n" + line + b"y" * 1000 + b"\n" + b"z" * 5000)
+
+    reader = RecordReader(tmp_path)
+
+    assert [item.id for item in reader] == ["a", "a"]
+    assert reader.torn == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token_reads": [0, 1, 7]},
+        {"token_reads": [-1]},
+        {"reads": Reads([1, 2], [0], [1, 1])},
+        {"reads": Reads([1, 2], [0, 0], [1])},
+        {"waits": Waits([0], [])},
+        {"waits": Waits([9], [1])},
+    ],
+)
+def test_a_record_that_contradicts_itself_is_torn(tmp_path: Path, change: dict[str, Any]) -> None:
+    whole = msgspec.structs.replace(record("a"), reads=Reads([1, 2], [0, 0], [1, 1]), token_reads=[0, 1])
+    writer = RecordWriter(tmp_path)
+    writer.add(whole)
+    writer.add(msgspec.structs.replace(whole, **change))
+
+    reader = RecordReader(tmp_path)
+
+    assert ids(reader) == ["a"]
+    assert reader.torn == 1
+
+
+def test_a_run_directory_that_cannot_exist_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write to"):
+        runs.must_take_a_run(tmp_path / ("a" * 300))
