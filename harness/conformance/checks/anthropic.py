@@ -176,6 +176,15 @@ def payload_shape(seen: Observed, _case: Case) -> Finding | None:
         references=(ANTHROPIC,),
         breaks="Agents go on with tools only after tool_use; token accounts miss the output.",
         fix="Map the upstream's finish reason: stop is end_turn, length is max_tokens, tool_calls is tool_use.",
+        causes={
+            "missing-event": (
+                "Send the missing event: one message_delta with stop_reason and usage, before message_stop."
+            ),
+            "no-usage": "Put usage with output_tokens into message_delta.",
+            "falling-count": (
+                "output_tokens is the count of all tokens so far: send the sum, so that it is never falling."
+            ),
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=anthropic,
@@ -185,16 +194,16 @@ def payload_shape(seen: Observed, _case: Case) -> Finding | None:
 def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
     deltas = [payload for payload in objects(seen.transcript) if payload.type == "message_delta"]
     if not deltas:
-        return unmet("no message_delta came", seen.at(len(seen.transcript.body)))
+        return unmet("no message_delta came", seen.at(len(seen.transcript.body)), cause="missing-event")
     last = seen.at(deltas[-1].event.offset)
     counted = 0
     for payload in deltas:
         tokens = dig(payload.value, "usage", "output_tokens")
         evidence = seen.at(payload.event.offset)
         if kind_of(tokens) != "number":
-            return unmet("a message_delta has no usage.output_tokens", evidence)
+            return unmet("a message_delta has no usage.output_tokens", evidence, cause="no-usage")
         if tokens < counted:
-            return unmet(f"output_tokens fall from {counted:,} to {tokens:,}", evidence)
+            return unmet(f"output_tokens fall from {counted:,} to {tokens:,}", evidence, cause="falling-count")
         counted = tokens
     reasons = [reason for payload in deltas if (reason := dig(payload.value, "delta", "stop_reason")) is not None]
     if not reasons:
@@ -215,6 +224,10 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         breaks=("No SDK looks for it, so half an answer passes for a whole one unless the application checks (read)."),
         fix="End every path with message_stop or with an error event; leave out [DONE], which is OpenAI's.",
         lesser="[DONE], which belongs to OpenAI's API, is not in the stream.",
+        causes={
+            "repeated": "Write message_stop in one place: here two places do, so it is repeated.",
+            "not-last": "Write message_stop as the last event, after everything else.",
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=anthropic,
@@ -228,9 +241,9 @@ def message_stop_last(seen: Observed, _case: Case) -> Finding:
         why = seen.transcript.detail or "the stream just ends"
         return unmet(f"no message_stop: {why}", seen.at(len(seen.transcript.body)))
     if len(stops) > 1:
-        return unmet(f"message_stop comes {len(stops)} times", seen.at(stops[1].offset))
+        return unmet(f"message_stop comes {len(stops)} times", seen.at(stops[1].offset), cause="repeated")
     if events[-1] is not stops[0]:
-        return unmet("events follow message_stop", seen.behind(stops[0]))
+        return unmet("events follow message_stop", seen.behind(stops[0]), cause="not-last")
     if len(events) < len(seen.transcript.events):
         done = next(event for event in seen.transcript.events if is_sentinel(event.data))
         return lesser("[DONE], which is OpenAI's, is in the stream", seen.at(done.offset))
@@ -288,6 +301,9 @@ def ping_json(seen: Observed, _case: Case) -> Finding:
         fix=(
             "Catch every failure after the first byte, and write it as an error event of one of the documented types."
         ),
+        causes={
+            "success-marker": "Stop after the error event: message_stop says success, so leave it out.",
+        },
     ),
     scenarios=("mid-error", *HAPPY),
     applies=anthropic,
@@ -307,5 +323,9 @@ def error_event(seen: Observed, _case: Case) -> Finding:
         return unmet(f"the error has no {' and no '.join(missing)}", evidence)
     after = [found for found in seen.transcript.deltas if found.event > error.event and found.delta.kind is Kind.DONE]
     if after:
-        return unmet("message_stop follows the error", seen.at(seen.transcript.events[after[0].event].offset))
+        return unmet(
+            "message_stop follows the error",
+            seen.at(seen.transcript.events[after[0].event].offset),
+            cause="success-marker",
+        )
     return met(f"an error event of type {printable(dig(value, 'error', 'type'), 40)}")

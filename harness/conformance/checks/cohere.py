@@ -60,6 +60,10 @@ def payload_shape(seen: Observed, _case: Case) -> Finding | None:
         references=(COHERE,),
         breaks="Cohere's SDKs read each event as one of a closed union of types.",
         fix="Keep what is open in the translator: end it before the next one starts and before message-end.",
+        causes={
+            "not-last": "Write message-end as the last event, after everything else.",
+            "incomplete-end": "Complete message-end: delta.finish_reason and delta.usage belong at the end, in it.",
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=speaks("cohere"),
@@ -75,7 +79,7 @@ def lifecycle(seen: Observed, _case: Case) -> Finding | None:
     for number, payload in enumerate(objects(seen.transcript)):
         evidence = seen.at(payload.event.offset)
         if ended is not None:
-            return unmet(f"{printable(payload.type, 40)} follows message-end", evidence)
+            return unmet(f"{printable(payload.type, 40)} follows message-end", evidence, cause="not-last")
         if (payload.type == "message-start") != (number == 0):
             what = printable(payload.type, 40)
             return unmet(f"{what} is the first event" if number == 0 else "message-start comes again", evidence)
@@ -88,7 +92,7 @@ def lifecycle(seen: Observed, _case: Case) -> Finding | None:
         return unmet(f"no message-end: {seen.transcript.detail or 'the stream just ends'}", body_end)
     for key in ("finish_reason", "usage"):
         if not dig(ended.value, "delta", key):
-            return unmet(f"message-end has no {key}", seen.at(ended.event.offset))
+            return unmet(f"message-end has no {key}", seen.at(ended.event.offset), cause="incomplete-end")
     return met("everything that starts ends, message-end last")
 
 

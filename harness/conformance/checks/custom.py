@@ -88,6 +88,10 @@ def _shape(value: Any) -> str:
         references=(guides("token and done"),),
         breaks="The spinner of the interface never ends, or ends too early.",
         fix="Write done: true once, after the last token, and an error event where there was a failure.",
+        causes={
+            "token-type": "Write every token as a string: text in place of null, and another field for anything else.",
+            "done-type": "Write done as the boolean true, not as text or a number.",
+        },
     ),
     scenarios=HAPPY,
     applies=speaks("token-done"),
@@ -105,9 +109,9 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
             return not_applicable("the tokens are objects without done: {token, done} is only a guess")
     for event, value in payloads:
         if kind_of(value.get("token")) != "string" and value.get("done") is not True:
-            return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset))
+            return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset), cause="token-type")
         if kind_of(value.get("done")) != "boolean":
-            return unmet(f"done is {kind_of(value.get('done'))}", seen.at(event.offset))
+            return unmet(f"done is {kind_of(value.get('done'))}", seen.at(event.offset), cause="done-type")
     done = [event for event, value in payloads if value["done"]]
     if not done:
         return unmet("no event has done: true", seen.at(len(seen.transcript.body)))
@@ -134,6 +138,10 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
             "the end; a client that parses all payloads as JSON throws at [DONE]."
         ),
         fix="Write an end event with a JSON payload after the last token.",
+        causes={
+            "sentinel": 'Replace the sentinel [DONE] by a JSON payload, such as {"done": true}.',
+            "no-data": "Give the end event a data line, such as data: {}.",
+        },
     ),
     scenarios=HAPPY,
     applies=custom,
@@ -144,7 +152,7 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
     # Clients never see a named event without data, so it is not among the parsed events.
     for block in blocks(seen.transcript):
         if b"done" in block.values(b"event") and not block.values(b"data"):
-            return unmet("event: done has no data, so no client sees it", seen.at(block.offset))
+            return unmet("event: done has no data, so no client sees it", seen.at(block.offset), cause="no-data")
     done = seen.transcript.first(Kind.DONE)
     if done is None:
         why = "the stream just ends"
@@ -155,7 +163,11 @@ def explicit_done_event(seen: Observed, case: Case) -> Finding:
         return unmet(f"{why}: its end and a cut look the same", evidence)
     event = seen.transcript.events[done.event]
     if is_sentinel(event.data) and event.type == "message" and case.dialect is not None and case.dialect.json_payload:
-        return unmet("[DONE] among JSON payloads: clients that parse every payload break", seen.at(event.offset))
+        return unmet(
+            "[DONE] among JSON payloads: clients that parse every payload break",
+            seen.at(event.offset),
+            cause="sentinel",
+        )
     return met(f"the end is marked by {printable(event.data, 40)}")
 
 

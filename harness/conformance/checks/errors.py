@@ -204,6 +204,16 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
         breaks="Users take half an answer for a whole one: no SDK that we read notices a missing end marker.",
         fix="Catch what the upstream's stream raises, write one error event, and end the body in the ordinary way.",
         lesser="A lost connection alone does not tell the client of the failure, and no event follows the error event.",
+        causes={
+            "not-last": "Stop after the error event: it is the last one.",
+            "success-marker": (
+                "Write the marker of success on the path of success only, and the error event on the other."
+            ),
+            "hang": (
+                "End the response where reading the upstream fails: a queue whose writer dies must be closed in its "
+                "finally, or its reader will hang."
+            ),
+        },
     ),
     scenarios=("mid-error",),
     wants=stream,
@@ -219,13 +229,13 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         # One failure may take two events: OpenAI's Responses API sends error and response.failed.
         if {*range(errors[0], len(transcript.events))} <= {*errors}:
             return met("an error event ends the stream")
-        return lesser("events follow the error", seen.at(transcript.events[errors[0]].offset))
+        return lesser("events follow the error", seen.at(transcript.events[errors[0]].offset), cause="not-last")
     if transcript.first(Kind.DONE):
-        return unmet("the upstream failed, but the client gets the marker of success", end)
+        return unmet("the upstream failed, but the client gets the marker of success", end, cause="success-marker")
     if transcript.capture.end in (End.RESET, End.CLOSED):
         return lesser("the upstream failed, but the client only loses its connection", end)
     if seen.hang is not None:
-        return unmet(f"the upstream failed, and the stream hangs: {seen.hang}", end)
+        return unmet(f"the upstream failed, and the stream hangs: {seen.hang}", end, cause="hang")
     return unmet("the upstream failed, but the stream ends as if it were complete", end)
 
 
@@ -250,6 +260,9 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
             "A failure before the first token has an error status, not an error event after 200, and not only the end "
             "of the connection."
         ),
+        causes={
+            "no-answer": "Catch what the call of the upstream raises, and give an answer with 502, 503 or 504.",
+        },
     ),
     scenarios=("pre-error", "upstream-errors"),
     wants=anything,
@@ -269,7 +282,9 @@ def pre_stream_status(seen: Observed, case: Case) -> Finding | None:
     if transcript.capture.reused and not concluded(seen):
         return inconclusive(f"{what}: a kept connection closed, perhaps because it was idle", "another run")
     if seen.head is None:
-        return lesser(f"{what}: the connection ends without an answer", seen.note(seen.how_it_went()))
+        return lesser(
+            f"{what}: the connection ends without an answer", seen.note(seen.how_it_went()), cause="no-answer"
+        )
     if seen.failed_by_error and not transcript.tokens:
         return lesser(f"{what}: {status}, then an error event", seen.at(0))
     if (error := bare_error(transcript)) is not None:

@@ -56,6 +56,9 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
         ),
         breaks="Clients cannot tell a cut answer from a whole one, and repeat requests that must fail.",
         fix="Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
+        causes={
+            "hang": "End the response where the upstream's answer ends, or the client will hang.",
+        },
     ),
     scenarios=("too-long", "length"),
     wants=answer,
@@ -85,7 +88,7 @@ def _plain_end(seen: Observed, reason: str | None, cause: str) -> Finding:
     if reason:
         return unmet(f"{cause}, but the reason given is {printable(reason, 40)!r}", at)
     if seen.hang is not None:
-        return unmet(f"{cause}, and the stream hangs: {seen.hang}", at)
+        return unmet(f"{cause}, and the stream hangs: {seen.hang}", at, cause="hang")
     return unmet(f"{cause}, but the stream ends as if it were complete", at)
 
 
@@ -102,6 +105,10 @@ def _plain_end(seen: Observed, reason: str | None, cause: str) -> Finding:
         ),
         breaks="A filtered answer looks like a whole one; text that a filter stopped is still shown.",
         fix="Look at the finish reason of every update: at content_filter send an error event and stop.",
+        causes={
+            "hang": "End the response where the upstream's answer ends, or the client will hang.",
+            "not-last": "Stop at the filter's finish reason: it is the last update whose text is shown.",
+        },
     ),
     scenarios=("filtered",),
     wants=answer,
@@ -119,7 +126,9 @@ def content_filter(seen: Observed, case: Case) -> Finding:
     if stop is not None:
         after = [found for found in transcript.deltas if found.event > stop.event and found.delta.is_token]
         if after:
-            return unmet("text follows the filter's stop", seen.at(transcript.events[after[0].event].offset))
+            return unmet(
+                "text follows the filter's stop", seen.at(transcript.events[after[0].event].offset), cause="not-last"
+            )
         return met("the client learns of the filter's stop, and nothing follows")
     if _has_no_reasons(case):
         return not_applicable(NO_PLACE)
@@ -190,6 +199,10 @@ def _tries(seen: Observed, tries: int, arrivals_ns: list[int]) -> Finding:
             "The client learns the reason, and does not only lose its connection; retries do not add up to more than "
             "the limit."
         ),
+        causes={
+            "silent-end": "Report the timeout as an error: a silent end looks like a complete answer.",
+            "retries": "Give all tries together one deadline: each of the retries starts the wait anew.",
+        },
     ),
     scenarios=("quiet-forever", "quiet-silent"),
     wants=anything,
@@ -211,12 +224,16 @@ def upstream_timeout(seen: Observed, case: Case) -> Finding:
             least = limit_ns // SECOND
             return inconclusive(f"no end {after}, which is too short to judge", f"--max-duration {least}s or more")
         if (gaps := try_gaps_ns(seen)) and max(gaps) <= limit_ns:
-            return lesser(f"{seen.label}: each wait has a limit, but the endpoint asks again: no end {after}", end)
+            return lesser(
+                f"{seen.label}: each wait has a limit, but the endpoint asks again: no end {after}",
+                end,
+                cause="retries",
+            )
         return unmet(f"{seen.label}: the endpoint still waits for the upstream {after}", end)
     if (seen.status or 0) >= 400:
         return met(f"{seen.label}: status {seen.status} {after}")
     if seen.failed_by_error:
         return met(f"{seen.label}: an error event {after}")
     if seen.transcript.first(Kind.DONE) or capture.end is End.COMPLETE:
-        return unmet(f"{seen.label}: the stream ends as if it were complete {after}", end)
+        return unmet(f"{seen.label}: the stream ends as if it were complete {after}", end, cause="silent-end")
     return lesser(f"{seen.label}: only the connection ends, {after}", end)

@@ -43,6 +43,12 @@ gemini = speaks("gemini")
         ),
         fix="Ask the upstream with ?alt=sse; without it the answer is one JSON array that comes in pieces.",
         lesser="usageMetadata comes, and its counts never fall.",
+        causes={
+            "no-usage": "Pass usageMetadata on: the last chunk has the usage of the whole answer.",
+            "falling-count": (
+                "totalTokenCount is the count of all tokens so far: send the sum, so that it is never falling."
+            ),
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=gemini,
@@ -65,10 +71,14 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
             continue
         found = True
         if total < counted:
-            return lesser(f"totalTokenCount falls from {counted:,} to {total:,}", seen.at(payload.event.offset))
+            return lesser(
+                f"totalTokenCount falls from {counted:,} to {total:,}",
+                seen.at(payload.event.offset),
+                cause="falling-count",
+            )
         counted = total
     if not found:
-        return lesser("no usageMetadata came", seen.at(len(seen.transcript.body)))
+        return lesser("no usageMetadata came", seen.at(len(seen.transcript.body)), cause="no-usage")
     return met(f"{plural(len(payloads), 'response')}, {counted:,} tokens")
 
 
@@ -83,6 +93,9 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         references=(GEMINI, issue("snailyp/gemini-balance", 347)),
         breaks="The SDKs return an empty text without an error, and fail to parse [DONE] as JSON.",
         fix="Send an error when the upstream ends without a reason, and send [DONE] only in OpenAI's dialect.",
+        causes={
+            "not-last": "Send finishReason with the last chunk of a candidate only.",
+        },
     ),
     scenarios=(*HAPPY, "tools"),
     applies=gemini,
@@ -102,7 +115,9 @@ def finish_reason(seen: Observed, _case: Case) -> Finding:
             # Each candidate has its own end; after its finishReason nothing more of it may come.
             finish = dig(candidate, "finishReason")
             if reason and not finish and dig(candidate, "index") in (None, 0):
-                return unmet("the candidate goes on after its finishReason", seen.at(payload.event.offset))
+                return unmet(
+                    "the candidate goes on after its finishReason", seen.at(payload.event.offset), cause="not-last"
+                )
             reason = finish or reason
     if not reason:
         why = seen.transcript.detail or "the stream just ends"

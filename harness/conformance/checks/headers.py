@@ -43,6 +43,10 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
         breaks="Browser EventSource closes for good; httpx-sse raises; proxies and compressors decide by it.",
         fix="Set Content-Type before the first byte, and keep catch-all routes away from the API.",
         lesser="A charset in Content-Type is utf-8, which is how every stream is read.",
+        causes={
+            "charset": "Leave the charset out, or write charset=utf-8.",
+            "html": "Keep the HTML of login pages and catch-all routes away from the API's paths.",
+        },
     ),
     scenarios=PLAIN,
     wants=answer,
@@ -63,10 +67,10 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
             mismatch = ": the tokens are items of one growing JSON array, which no EventSource and no SSE client reads"
         return unmet(f"Content-Type is {printable(values[0])}{mismatch}", evidence)
     if wanted is Media.SSE and seen.transcript.body.lstrip()[:1] == b"<":
-        return unmet("the body is HTML", seen.at(0))
+        return unmet("the body is HTML", seen.at(0), cause="html")
     charset = re.search(r"charset\s*=\s*\"?([^\";\s]+)", values[0], re.IGNORECASE)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
-        return lesser(f"charset is {printable(charset[1])}: streams are read as UTF-8", evidence)
+        return lesser(f"charset is {printable(charset[1])}: streams are read as UTF-8", evidence, cause="charset")
     return met(values[0])
 
 
@@ -84,6 +88,9 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
         ),
         breaks="Caches and browsers give an old answer again; compressors on the way hold tokens.",
         fix="Send Cache-Control: no-cache, no-store, no-transform; it concerns caches and compressors, not buffering.",
+        causes={
+            "cached": "Exclude this route from the cache in front of it: the stream was cached.",
+        },
     ),
     scenarios=HAPPY,
     wants=stream,
@@ -93,7 +100,7 @@ def cache_control(seen: Observed, _case: Case) -> Finding:
     head = seen.head
     value = (head.get("cache-control") or "").lower() if head else ""
     if head is not None and head.get("age") is not None:
-        return unmet("an Age header: the stream came from a cache", seen.header("Age"))
+        return unmet("an Age header: the stream came from a cache", seen.header("Age"), cause="cached")
     if _MAX_AGE.search(value) or re.search(r"\bpublic\b", value):
         return unmet("caches may store and replay the stream", seen.header("Cache-Control"))
     if _NO_STORE.search(value):
@@ -223,6 +230,9 @@ def no_duplicates(seen: Observed, _case: Case) -> Finding:
         ),
         breaks="The SDKs of OpenAI and Anthropic read it; without it they retry at times of their own.",
         fix="Send Retry-After with every 429 and 503, and pass on that of the upstream.",
+        causes={
+            "unreadable": "Write Retry-After as whole seconds or as an HTTP date: this value is unreadable.",
+        },
     ),
     scenarios=(*HAPPY, *REFUSALS),
     watches=True,
@@ -241,7 +251,7 @@ def retry_after(case: Case) -> Finding:
             continue
         seconds = _retry_seconds(value, seen.transcript.capture.end_ns)
         if seconds is None or not -60 <= seconds <= DAY_S:
-            found.append(unmet(f"{seen.label}: Retry-After is {printable(value)!r}", evidence))
+            found.append(unmet(f"{seen.label}: Retry-After is {printable(value)!r}", evidence, cause="unreadable"))
         else:
             found.append(met(f"Retry-After: {printable(value)}"))
     return worst(found, not_applicable("no answer was 429 or 503"))

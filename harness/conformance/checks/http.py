@@ -30,6 +30,12 @@ SEE: Final = "send the request again with the curl command"
         ),
         breaks="Browser EventSource, and clients built like it, close for good on any other status.",
         fix="Answer a stream with 200; 202 and 204 are for answers without a body.",
+        causes={
+            "no-answer": (
+                "Give every request an answer: an exception before the head must become a status, not a closed "
+                "connection."
+            ),
+        },
     ),
     scenarios=HAPPY,
     wants=anything,
@@ -38,7 +44,7 @@ SEE: Final = "send the request again with the curl command"
 def status_200(seen: Observed, _case: Case) -> Finding:
     head, status = seen.head, seen.status or 0
     if head is None:
-        return unmet(f"no answer: {seen.how_it_went()}", seen.note(seen.how_it_went()))
+        return unmet(f"no answer: {seen.how_it_went()}", seen.note(seen.how_it_went()), cause="no-answer")
     if status == 200:
         return met("status 200")
     if 300 <= status < 400 and head.get("location"):

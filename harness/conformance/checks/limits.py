@@ -25,6 +25,7 @@ TOO_LONG: Final = (400, 413, 414, 422, 431)
 REFUSED: Final = (429, 503)
 QUEUED_NS: Final = 5 * SECOND
 MORE_STREAMS: Final = "--allow-load with a larger --max-streams"
+OTHER_STATUS: Final = "Refuse with the status 429 and Retry-After: 503 says that the service is down for everybody."
 _CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
 
 
@@ -42,6 +43,20 @@ _CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
         ),
         breaks="Anybody can run up the cost, and long prompts fail only in production, where a proxy's limits differ.",
         fix="Bound the prompt, answer 400 or 413 above it, and take prompts in a body rather than in the URL.",
+        causes={
+            "broken-connection": (
+                "Answer 413 and read the rest of the body before closing: a connection that is broken while the "
+                "client sends hides the answer."
+            ),
+            "shortened": (
+                "Refuse a prompt that is too long with 400 or 413; a prompt that is shortened in silence gets the "
+                "wrong answer."
+            ),
+            "late-refusal": (
+                "Count the prompt before the head is sent: a refusal in the stream is too late for the status."
+            ),
+            "no-answer": "Give an answer to every prompt: 413 above the limit, without asking the model.",
+        },
     ),
     scenarios=("oversize",),
     expected="a refusal of some length up to 1,000,000 characters",
@@ -68,8 +83,8 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
             why = f"no answer came to a prompt of {size} in time: a model may still be reading it"
             return inconclusive(why, "--mock URL, whose answers need no reading, or a longer --timeout")
         if transcript.capture.end is End.TIMEOUT:
-            return unmet(f"no answer came to a prompt of {size}", note)
-        return unmet(f"the connection broke at {size}, without an answer", note)
+            return unmet(f"no answer came to a prompt of {size}", note, cause="no-answer")
+        return unmet(f"the connection broke at {size}, without an answer", note, cause="broken-connection")
     if seen.status in TOO_LONG:
         return met(f"{seen.status} between {accepted:,} and {size}")
     if seen.status == 429:
@@ -82,9 +97,9 @@ def _refusal_of_size(seen: Observed, reached: bool, accepted: int) -> Finding | 
         return unmet(f"status {seen.status} at {size} does not say that the prompt is too long", note)
     if error := transcript.first(Kind.ERROR):
         where = seen.at(transcript.events[error.event].offset)
-        return unmet(f"{size} are refused only within the stream, after 200", where)
+        return unmet(f"{size} are refused only within the stream, after 200", where, cause="late-refusal")
     if reached and seen.upstream is None:
-        return unmet(f"a prompt of {size} reached the model shortened, without an error", note)
+        return unmet(f"a prompt of {size} reached the model shortened, without an error", note, cause="shortened")
     if seen.upstream is not None and not seen.upstream.token_ns:
         return unmet(f"the model refused {size}, but the answer has status 200", note)
     return None
@@ -110,6 +125,9 @@ def limitable(case: Case) -> str | None:
         ),
         breaks="Costs rise, and clients show a cut answer as if it were whole.",
         fix="Pass the limit on to the model, and its finish reason back.",
+        causes={
+            "no-reason": "Pass the finish reason length on, so that the client knows that the answer was cut.",
+        },
     ),
     scenarios=("max-output",),
     applies=limitable,
@@ -127,7 +145,11 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     if count > MAX_OUTPUT:
         return unmet(f"{outcome}, but the limit was {MAX_OUTPUT}", seen.note(outcome))
     if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
-        return unmet(f"{outcome}: the answer ended at the length limit, but does not say so", seen.note(outcome))
+        return unmet(
+            f"{outcome}: the answer ended at the length limit, but does not say so",
+            seen.note(outcome),
+            cause="no-reason",
+        )
     return met(outcome)
 
 
@@ -145,6 +167,11 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
         ),
         breaks="SDKs retry 503 as a failure of the server; users see an outage where there is a queue.",
         fix="Refuse with 429 and Retry-After before the head of the stream.",
+        causes={
+            "broken-stream": "Refuse the new request, and let the running stream go on: it was broken here.",
+            "other-status": OTHER_STATUS,
+            "queue": "Refuse at once rather than let requests wait in a queue, or bound the wait to a few seconds.",
+        },
     ),
     scenarios=("saturate",),
     expected="429 with Retry-After for the streams that are too many, the others whole",
@@ -157,7 +184,11 @@ def concurrency_429(case: Case) -> Finding:
     late = [one for one in seen if (one.wait_ns or 0) > QUEUED_NS + (happy[0].wait_ns or 0 if happy else 0)]
     if late:
         waited = show_ms(max(one.wait_ns or 0 for one in late))
-        found.append(unmet(f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued")))
+        found.append(
+            unmet(
+                f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued"), cause="queue"
+            )
+        )
     nothing = inconclusive(f"no limit was met with {len(seen)} streams at once", MORE_STREAMS)
     return worst(found, nothing)
 
@@ -172,7 +203,7 @@ def _refusals(seen: Iterable[Observed]) -> list[Finding]:
             actual = f"429 with Retry-After: {after}" if after else "429 without Retry-After"
             found.append(met(actual, run.header("Retry-After")) if after else unmet(actual, note))
         elif run.status == 503:
-            found.append(unmet("503 instead of 429", note))
+            found.append(unmet("503 instead of 429", note, cause="other-status"))
         elif run.status is None:
             found.append(unmet(f"no answer: {run.how_it_went()}", note))
         elif run.status >= 500 or run.status != 200:
@@ -185,7 +216,7 @@ def _refusals(seen: Iterable[Observed]) -> list[Finding]:
 def _harmed(run: Observed) -> Finding | None:
     if run.streams and run.transcript.tokens and run.transcript.outcome is not Outcome.OK:
         how = run.how_it_went()
-        return unmet(f"a running stream was broken: {how}", run.note(how))
+        return unmet(f"a running stream was broken: {how}", run.note(how), cause="broken-stream")
     return None
 
 
@@ -199,6 +230,7 @@ def _harmed(run: Observed) -> Finding | None:
         references=(guides("a rate limit for each user"), TOO_MANY, rfc(9110, "10.2.3", "Retry-After")),
         breaks="A client without a Retry-After comes back at once.",
         fix="Refuse with 429 and Retry-After.",
+        causes={"other-status": OTHER_STATUS},
     ),
     scenarios=("burst",),
     expected="429 with Retry-After once the rate is exceeded",

@@ -228,6 +228,9 @@ def _gave_up(seen: Observed) -> str | None:
         references=("kimi-code#1798", "Rapid-MLX#1359", guides("a timeout of its own around the model")),
         breaks="A client's read timeout never fires, so the user waits for ever; load tests count the stream as alive.",
         fix="Give each token of the upstream a timeout of its own, and send an error event when it fires.",
+        causes={
+            "silent-end": "Send an error event when the timeout fires: a silent end looks like a complete answer.",
+        },
     ),
     scenarios=("quiet-forever",),
     applies=sse,
@@ -251,7 +254,11 @@ def heartbeat_not_masking_stall(seen: Observed, case: Case) -> Finding | None:
     if not beats:
         return not_applicable(f"no heartbeat was sent in {waited}, so none can hide the stall")
     if transcript.capture.end is not End.TIMEOUT:
-        return unmet(f"the stream ended {waited} after the last token, without an error", seen.note(seen.how_it_went()))
+        return unmet(
+            f"the stream ended {waited} after the last token, without an error",
+            seen.note(seen.how_it_went()),
+            cause="silent-end",
+        )
     if end_ns - last_ns < STALL * case.heartbeat_ns:
         return inconclusive(
             f"{beats:,} heartbeats and no error in {waited}", "--long with --max-duration 200s, or without it"

@@ -51,6 +51,13 @@ _EVENT_STREAM: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
         breaks="ollama-python and ollama-js raise at the first line that is anything else.",
         fix="Serialize each object on one line; a heartbeat can only be an object with empty content.",
         lesser="The last line ends with a line feed too.",
+        causes={
+            "blank-line": "Write no blank line between objects, nor as a heartbeat.",
+            "event-stream": (
+                "Write the objects themselves, without event: and data: prefixes: this dialect is no event stream."
+            ),
+            "no-final-newline": "End the last line with a newline too.",
+        },
     ),
     scenarios=PLAIN,
     applies=ollama,
@@ -63,16 +70,16 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
     for number, line in enumerate(lines, 1):
         evidence = seen.at(line.offset)
         if not line.raw.strip():
-            return unmet(f"line {number:,} is blank", evidence)
+            return unmet(f"line {number:,} is blank", evidence, cause="blank-line")
         if line.raw.startswith(_EVENT_STREAM):
-            return unmet(f"line {number:,} is one of an event stream", evidence)
+            return unmet(f"line {number:,} is one of an event stream", evidence, cause="event-stream")
         value = decode(line.raw)
         if isinstance(value, NotJson):
             return unmet(f"line {number:,} is not one JSON object: {printable(value.reason)}", evidence)
         if not isinstance(value, dict):
             return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
     if pending is not None:
-        return lesser("the last line has no line feed", seen.at(pending.offset))
+        return lesser("the last line has no line feed", seen.at(pending.offset), cause="no-final-newline")
     return met(f"{plural(len(lines), 'line')}, each one object") if lines else None
 
 
@@ -112,6 +119,13 @@ def payload_shape(seen: Observed, case: Case) -> Finding | None:
         breaks="No client looks for it, so half an answer passes for a whole one.",
         fix="End every path with the final object, or with an error line.",
         lesser="The last object has done_reason and the counters.",
+        causes={
+            "repeated": "Write done: true in one place: here two places do, so it is repeated.",
+            "not-last": "Write the object with done: true as the last one.",
+            "missing-fields": (
+                "Pass the fields of the upstream's last object on: done_reason and the counts are missing."
+            ),
+        },
     ),
     scenarios=HAPPY,
     applies=ollama,
@@ -130,12 +144,14 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
         why = seen.transcript.detail or "the stream just ends"
         return unmet(f"no object has done: true: {why}", seen.at(len(seen.transcript.body)))
     if len(done) > 1:
-        return unmet(f"done: true comes {len(done)} times", seen.at(done[1].event.offset))
+        return unmet(f"done: true comes {len(done)} times", seen.at(done[1].event.offset), cause="repeated")
     if done[0] is not payloads[-1]:
-        return unmet("objects follow done: true", seen.behind(done[0].event))
+        return unmet("objects follow done: true", seen.behind(done[0].event), cause="not-last")
     missing = [key for key in ("done_reason", *COUNTERS) if key not in done[0].value]
     if missing:
-        return lesser(f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset))
+        return lesser(
+            f"the last object has no {' and no '.join(missing)}", seen.at(done[0].event.offset), cause="missing-fields"
+        )
     return met("done: true once, last")
 
 
@@ -149,6 +165,10 @@ def done_true_last(seen: Observed, _case: Case) -> Finding | None:
         references=(OLLAMA, source("ollama-python, read", "raises for an error key in a line")),
         breaks="ollama-python raises for such a line only; whatever else comes is a parse error or a clean end.",
         fix="Write the error as an object of its own on one line, and end the body.",
+        causes={
+            "not-text": 'Write the error as a text, {"error": "..."}: clients show it as it is.',
+            "not-last": "End the body after the error line: it is the last one.",
+        },
     ),
     scenarios=("mid-error", *HAPPY),
     applies=ollama,
@@ -165,7 +185,7 @@ def error_line(seen: Observed, _case: Case) -> Finding:
     event = seen.transcript.events[error.event]
     value = decode(event.data)
     if not isinstance(value, dict) or not isinstance(value.get("error"), str):
-        return unmet("the error is not a string", seen.at(event.offset))
+        return unmet("the error is not a string", seen.at(event.offset), cause="not-text")
     if event is not seen.transcript.events[-1]:
-        return unmet("lines follow the error", seen.behind(event))
+        return unmet("lines follow the error", seen.behind(event), cause="not-last")
     return met("an error line ends the stream")

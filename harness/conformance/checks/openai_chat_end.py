@@ -28,6 +28,9 @@ ERROR_KEYS: Final = ("message", "type", "param", "code")
         references=(source("openai-go, read", "the key alone makes a StreamError"),),
         breaks="openai-go ends the stream with an error.",
         fix="Leave the key out where there is no error.",
+        causes={
+            "with-content": "Send the error in an event of its own, without choices or content.",
+        },
     ),
     scenarios=HAPPY,
     applies=openai_chat,
@@ -45,7 +48,7 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         if value["error"] is None:
             return unmet("a chunk has error: null", seen.at(event.offset))
         if value.get("choices"):
-            return unmet("a chunk has both choices and an error", seen.at(event.offset))
+            return unmet("a chunk has both choices and an error", seen.at(event.offset), cause="with-content")
     return met("no error key") if count else None
 
 

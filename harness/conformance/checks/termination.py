@@ -47,6 +47,16 @@ def opened(seen: Observed) -> bool:
             "like success."
         ),
         fix="Write the end marker after the last token, on the path of success only.",
+        causes={
+            "error-instead": (
+                "Mend the error first, which came instead of the marker: the upstream's or the endpoint's log names it."
+            ),
+            "never-ends": (
+                "Return from the handler when the upstream's answer ends; here something keeps the response open, and"
+                " it never ends."
+            ),
+            "empty": "Find out why the upstream gave no token: an empty stream must end with an error event.",
+        },
     ),
     scenarios=HAPPY,
     wants=opened,
@@ -60,13 +70,13 @@ def explicit_end(seen: Observed, case: Case) -> Finding:
     end = seen.at(len(transcript.body))
     if error := transcript.first(Kind.ERROR):
         place = seen.at(transcript.events[error.event].offset)
-        return unmet(f"an error came instead of the end marker: {transcript.detail}", place)
+        return unmet(f"an error came instead of the end marker: {transcript.detail}", place, cause="error-instead")
     if transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT):
-        return unmet(f"the stream never ends: {transcript.detail}", end)
+        return unmet(f"the stream never ends: {transcript.detail}", end, cause="never-ends")
     if transcript.unframed_error is not None:
         return unmet(f"an error outside of any event came instead of the end marker: {transcript.detail}", end)
     if not transcript.tokens:
-        return unmet(f"the stream is empty: {transcript.detail or 'it just ends'}", end)
+        return unmet(f"the stream is empty: {transcript.detail or 'it just ends'}", end, cause="empty")
     if case.ends in (Ends.CLOSE, Ends.FINISH) and transcript.capture.end is End.COMPLETE:
         return not_applicable("by the target's own word its streams end without a marker")
     if marker is None:
@@ -101,6 +111,10 @@ def _is_marked(seen: Observed) -> bool:
         ),
         breaks="Clients close at the marker and lose the rest; relays take a second marker for the next answer.",
         fix="In a gateway, append no marker if the upstream has sent one; send usage before the marker.",
+        causes={
+            "error-and-success": "Choose one end: after an error event comes no marker of success.",
+            "not-last": "Write the marker as the last event: usage and the like come before it.",
+        },
     ),
     scenarios=PLAIN,
     wants=stream,
@@ -114,12 +128,20 @@ def single_terminal(seen: Observed, _case: Case) -> Finding:
     if len(done) > 1:
         return unmet(f"{len(done)} end markers", seen.at(transcript.events[done[1]].offset))
     if seen.failed_by_error:
-        return unmet("both an error and the marker of success", seen.at(transcript.events[done[0]].offset))
+        return unmet(
+            "both an error and the marker of success",
+            seen.at(transcript.events[done[0]].offset),
+            cause="error-and-success",
+        )
     later = [
         found for found in transcript.deltas if found.event > done[0] and (found.delta.is_token or found.delta.value)
     ]
     if later:
-        return unmet(f"{later[0].delta.kind} follows the end marker", seen.at(transcript.events[later[0].event].offset))
+        return unmet(
+            f"{later[0].delta.kind} follows the end marker",
+            seen.at(transcript.events[later[0].event].offset),
+            cause="not-last",
+        )
     return met("one end marker")
 
 
@@ -179,6 +201,12 @@ def _has_upstream(case: Case) -> str | None:
             "that the upstream did not send."
         ),
         lesser="An error event reports it, and not only the end of the connection.",
+        causes={
+            "hang": (
+                "End the response where reading the upstream fails: a queue whose writer dies must be closed in its "
+                "finally, or its reader will hang."
+            ),
+        },
     ),
     scenarios=("mid-cut", "mid-end"),
     applies=_has_upstream,
@@ -196,7 +224,7 @@ def truncation_distinguishable(seen: Observed, case: Case) -> Finding | None:
     if seen.failed_by_error:
         return met("an error event reports it")
     if seen.hang is not None:
-        return unmet(f"{died}, and the stream hangs: {seen.hang}", seen.at(len(transcript.body)))
+        return unmet(f"{died}, and the stream hangs: {seen.hang}", seen.at(len(transcript.body)), cause="hang")
     if transcript.capture.end in (End.RESET, End.CLOSED):
         how = transcript.capture.detail or seen.how_it_went()
         return lesser("only the transport shows it, which most SDKs ignore", seen.note(how))

@@ -31,6 +31,9 @@ CEILING_HEARTBEATS: Final = 8  # intervals of 15 s make 120 s: guides recommend 
         ),
         breaks="Costs go on, and slots stay taken.",
         fix="Limit the duration of every stream, and send an error event at the limit.",
+        causes={
+            "silent-end": "Send an error event at the limit: a silent end looks like a complete answer.",
+        },
     ),
     scenarios=("trickle",),
     wants=answer,
@@ -53,7 +56,7 @@ def max_duration(seen: Observed, case: Case) -> Finding:
     if seen.failed_by_error or transcript.first(Kind.FINISH):
         return met(f"the stream ended {after}, and the client learns why")
     if transcript.first(Kind.DONE):
-        return unmet(f"the stream ended {after} as if the answer were complete", end)
+        return unmet(f"the stream ended {after} as if the answer were complete", end, cause="silent-end")
     return unmet(f"the connection was cut {after}, without an error event", end)
 
 

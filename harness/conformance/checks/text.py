@@ -58,6 +58,12 @@ FINAL_TEXT_KEYS: Final = ("text", "content", "full_text", "answer", "response")
         breaks="openai-python and anthropic-sdk-python raise UnicodeDecodeError (tried); others show U+FFFD.",
         fix="Decode each upstream with one incremental decoder, and cut text between characters.",
         lesser="No U+FFFD comes where it is unknown which text was sent.",
+        causes={
+            "half-pair": (
+                "Cut text between characters: where a language counts UTF-16 units, half of a pair may be left at the"
+                " end of a piece."
+            ),
+        },
     ),
     scenarios=("unicode", "characters", *PLAIN),
     wants=stream,
@@ -77,7 +83,11 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     if case.dialect is not None and case.dialect.json_payload:
         lone = next((match for match in _SURROGATES.finditer(body) if match[1]), None)
         if lone is not None:
-            return unmet("half of a surrogate pair is escaped: a character was cut in two", seen.at(lone.start()))
+            return unmet(
+                "half of a surrogate pair is escaped: a character was cut in two",
+                seen.at(lone.start()),
+                cause="half-pair",
+            )
         if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
             at = escaped.end() - len(r"\ufffd")
     if at >= 0:

@@ -39,6 +39,7 @@ def tries(*gaps_ms: int) -> Upstream:
 
 
 HAPPY = Tape(body=CHAT + STOP % b"stop" + DONE)
+HANGS: dict[str, Any] = {"timed": ((10.0, TOKEN),), "end": End.TIMEOUT, "end_ms": 60_010}
 
 check = "errors.context-length"
 add(check, "pass", refused("too-long", 400))
@@ -48,12 +49,14 @@ add(check, "warn", refused("too-long", 500))
 add(check, "warn", asked("too-long", ERROR))
 add(check, "warn", asked("length", CHAT + STOP % b"stop" + DONE))
 add(check, "warn", asked("length", TOKEN + LAST))
+add(check, "warn", asked("length", **HANGS))
 add(check, "warn", asked("length", CHAT + STOP % b"stop" + DONE), HAPPY, endpoint_is_mock=True)
 add(check, "inconclusive", refused("too-long", 400, upstream=None))
 add(check, "inconclusive", asked("length", TOKEN + LAST), endpoint_is_mock=True)
 add(check, "inconclusive", HAPPY)
 
 check = "errors.content-filter"
+add(check, "warn", asked("filtered", **HANGS))
 add(check, "pass", asked("filtered", CHAT + STOP % b"content_filter" + DONE))
 add(check, "pass", asked("filtered", TOKEN + ERROR))
 add(check, "pass", refused("filtered", 400))
