@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.control import fault_list
 from streamgauge.mock_provider.dialects import DIALECTS
@@ -116,8 +117,12 @@ def mock_command(
     workers: Annotated[
         int, _listening(help="Processes that share the port; the control API answers for all of them.")
     ] = 1,
-    request_timeout: Annotated[str, _listening(help="Longest time from a request's first byte to its last.")] = "30s",
-    idle_timeout: Annotated[str, _listening(help="Close a connection after this long without a request.")] = "75s",
+    request_timeout: Annotated[
+        str, _listening(help="Longest time from a request's first byte to its last.")
+    ] = REQUEST_TIMEOUT,
+    idle_timeout: Annotated[
+        str, _listening(help="Close a connection after this long without a request.")
+    ] = IDLE_TIMEOUT,
     drain: Annotated[
         str,
         _listening(help="At Ctrl-C: cut running streams, finish them, or give them a time such as 10s."),
@@ -266,6 +271,19 @@ def proxy_command(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8081,
+    forward_control: Annotated[
+        bool,
+        typer.Option(
+            "--forward-control",
+            help="Forward requests below /_mock/ as well, in place of 404. The mock needs --control-token then.",
+        ),
+    ] = False,
+    request_timeout: Annotated[
+        str, typer.Option(help="Longest time from a request's first byte to its last.")
+    ] = REQUEST_TIMEOUT,
+    idle_timeout: Annotated[
+        str, typer.Option(help="Close a connection after this long without a request.")
+    ] = IDLE_TIMEOUT,
 ) -> None:
     """Run a reverse proxy with the buffering faults that you choose; without options it passes everything through.
 
@@ -298,6 +316,9 @@ def proxy_command(
             retries=retries,
             errors_as=errors_as,
             key=key,
+            forward_control=forward_control,
+            request_timeout=request_timeout,
+            idle_timeout=idle_timeout,
         )
     except ValueError as error:
         _bad_flag("proxy", error)

@@ -7,7 +7,7 @@ from typing import Literal
 from streamgauge.mock_provider import faults, text, timing
 from streamgauge.mock_provider.answer import MOST_CALLS
 from streamgauge.mock_provider.capacity import Limits
-from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.durations import parse_duration, parse_option
 from streamgauge.mock_provider.listening import Listening
 from streamgauge.mock_provider.profiles import PROFILES
 
@@ -87,10 +87,7 @@ class MockConfig:
                 raise ValueError(f"{name}: {error}") from None
         durations = {"heartbeat": self.heartbeat, "prefill": self.prefill, "itl-per-active": self.itl_per_active}
         for name, duration in durations.items():
-            try:
-                parse_duration(duration or "0")
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+            parse_option(name, duration or "0")
         self._check_counts()
         for spec in self.faults:
             try:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol, cast
 
 from streamgauge.mock_provider.arrivals import READ_BYTES, Arrivals
+from streamgauge.mock_provider.client_wait import ClientWait, too_slow
 from streamgauge.mock_provider.closing import reset_connection
 from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
 from streamgauge.mock_provider.ledger import EndKind
@@ -35,9 +36,9 @@ class Connection(asyncio.Protocol):
         self._service = service
         self.private = private  # the peer is another worker, see `workers`
         self.controls = False  # the peer asks the control API
-        self._waiting_since_ns = time.monotonic_ns()  # start of the wait for a request, or for the close
         self._writable = asyncio.Event()
         self._reader = RequestReader(self._expects_continue)
+        self._wait = ClientWait(self._reader)
         self._player: Player | None = None
         self._task: asyncio.Task[Any] | None = None
         self._request: Request | None = None  # the request being answered
@@ -161,7 +162,8 @@ class Connection(asyncio.Protocol):
         """Close with a FIN after the queued bytes, or with an RST that drops them."""
         if not self._open:
             return
-        self._open, self._waiting_since_ns = False, time.monotonic_ns()
+        self._open = False
+        self._wait.begin()
         if reset:
             reset_connection(self._transport)
         else:
@@ -176,18 +178,14 @@ class Connection(asyncio.Protocol):
 
     def enforce_timeouts(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
         """Enforce the timeouts of requests and of idle connections; called periodically."""
-        waited_ns = now_ns - self._waiting_since_ns
-        if not self._open:
-            if waited_ns > idle_ns:  # the peer does not read the end of its answer
-                self._transport.abort()
-        elif self._request is not None:
+        if self._open and self._request is not None:
             return
-        elif (began_ns := self._reader.began_ns) is not None:
-            if now_ns - max(began_ns, self._waiting_since_ns) > request_ns:
-                message = f"the request was not complete after {request_ns / 1e9:g} s"
-                self._write_reply(json_reply(408, {"error": {"message": message}}), head_only=False, keep_alive=False)
-                self.close(reset=False)
-        elif waited_ns > idle_ns:
+        exceeded = self._wait.exceeded(now_ns, request_ns, idle_ns)
+        if exceeded is not None and not self._open:  # the peer does not read the end of its answer
+            self._transport.abort()
+        elif exceeded is not None:
+            if exceeded == "request":
+                self._write_reply(too_slow(request_ns), head_only=False, keep_alive=False)
             self.close(reset=False)
 
     def drain(self) -> None:
@@ -214,7 +212,7 @@ class Connection(asyncio.Protocol):
         elif self._eof or request is None or not request.keep_alive:
             self.close(reset=False)
         else:
-            self._waiting_since_ns = time.monotonic_ns()
+            self._wait.begin()
             asyncio.get_running_loop().call_soon(self._next)
 
     def reply(self, reply: Reply) -> None:
@@ -225,7 +223,7 @@ class Connection(asyncio.Protocol):
         keep_alive = request.keep_alive and not self._eof
         self._write_reply(reply, head_only=request.method == "HEAD", keep_alive=keep_alive)
         if keep_alive:
-            self._waiting_since_ns = time.monotonic_ns()
+            self._wait.begin()
             asyncio.get_running_loop().call_soon(self._next)
         else:
             self.close(reset=False)
@@ -266,7 +264,7 @@ class Connection(asyncio.Protocol):
             self._task = None
             self._request = None
             if chunked and request.keep_alive and not self._eof:
-                self._waiting_since_ns = time.monotonic_ns()
+                self._wait.begin()
                 self._next()
             else:
                 self.close(reset=False)

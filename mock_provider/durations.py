@@ -35,3 +35,11 @@ def parse_duration(text: str) -> int:
     if duration_ns > LONGEST_NS:
         raise ValueError(f"expected a duration of at most 1h, got {text!r}")
     return duration_ns
+
+
+def parse_option(name: str, text: str) -> int:
+    """`parse_duration` of an option's value; the ValueError names the option."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

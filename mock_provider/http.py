@@ -30,7 +30,7 @@ class Request:
     places: dict[str, str] = field(init=False, default_factory=dict)  # values of the route's placeholders
 
     def __post_init__(self) -> None:
-        authority, self.path, query = _split(self.target)
+        authority, self.path, query = split_target(self.target)
         self.authority = authority or self.headers.get("host", "")
         try:
             self.query = parse_qs(query, keep_blank_values=True, max_num_fields=100)
@@ -51,7 +51,7 @@ class Request:
         return False
 
 
-def _split(target: str) -> tuple[str, str, str]:
+def split_target(target: str) -> tuple[str, str, str]:
     """Authority, path and query of a request target (RFC 9112 section 3.2).
 
     `urlsplit` alone would take the first segment of the path "//a/b" for an authority.

@@ -14,7 +14,8 @@ from tempfile import mkstemp
 import trustme
 
 from streamgauge.mock_provider.arrivals import stamp
-from streamgauge.mock_provider.durations import parse_duration
+from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
+from streamgauge.mock_provider.durations import parse_duration, parse_option
 
 BACKLOG = 4_096
 SELF_SIGNED = "self-signed"
@@ -30,9 +31,8 @@ class Listening:
     tls_key: str | None = None
     tls_ca: str | None = None  # where the CA of self-signed is written
     drain: str = "cut"  # or "finish", or a duration
-    # Common defaults of servers; short enough that slowloris clients cannot hold many connections for long.
-    request_timeout: str = "30s"  # from a request's first byte to its last
-    idle_timeout: str = "75s"  # between requests, and for a peer that does not take the end of an answer
+    request_timeout: str = REQUEST_TIMEOUT  # from a request's first byte to its last
+    idle_timeout: str = IDLE_TIMEOUT  # between requests, and for a peer that does not take the end of an answer
     context: ssl.SSLContext | None = field(init=False, default=None)
     ca_path: Path | None = field(init=False, default=None)  # where `prepare` has written the CA of self-signed
     drain_ns: int | None = field(init=False, default=0)  # None: for as long as streams last
@@ -51,11 +51,8 @@ class Listening:
             raise ValueError("tls: expected either self-signed or files, got both")
         if self.tls_ca is not None and self.tls is None:
             raise ValueError("tls-ca: expected --tls self-signed as well; only then a CA is written")
-        for name in ("request", "idle"):
-            try:
-                put(f"{name}_ns", parse_duration(getattr(self, f"{name}_timeout")))
-            except ValueError as error:
-                raise ValueError(f"{name}-timeout: {error}") from None
+        put("request_ns", parse_option("request-timeout", self.request_timeout))
+        put("idle_ns", parse_option("idle-timeout", self.idle_timeout))
         if self.drain == "finish":
             put("drain_ns", None)
         elif self.drain != "cut":

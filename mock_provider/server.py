@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from streamgauge.mock_provider import embeddings, faults
 from streamgauge.mock_provider.capacity import Capacity, Limits
 from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
+from streamgauge.mock_provider.client_wait import enforce_timeouts
 from streamgauge.mock_provider.compose import (
     ComposedStream,
     Composition,
@@ -92,7 +93,9 @@ class Server:
         await self._door.open()
         if self._worker is not None:
             self._private = await loop.create_unix_server(lambda: Connection(self, private=True), self._worker.socket)
-        self._timeouts = loop.create_task(self._enforce_timeouts())
+        self._timeouts = loop.create_task(
+            enforce_timeouts(lambda: self.connections, listening.request_ns, listening.idle_ns)
+        )
         return self._url
 
     async def _open_port(self) -> asyncio.AbstractServer:
@@ -129,15 +132,6 @@ class Server:
             connection.stop()
         self._timers.close()
         await asyncio.sleep(0)
-
-    async def _enforce_timeouts(self) -> None:
-        listening = self._config.listening
-        pause_s = min(1.0, listening.request_ns / 2e9, listening.idle_ns / 2e9)
-        while True:
-            await asyncio.sleep(max(pause_s, 0.01))
-            now_ns = time.monotonic_ns()
-            for connection in list(self.connections):
-                connection.enforce_timeouts(now_ns, listening.request_ns, listening.idle_ns)
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer one request, now or later."""

@@ -1,9 +1,13 @@
 """Settings of the proxy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
+from streamgauge.mock_provider.durations import parse_option
+
+BODYLESS = (204, 304)  # statuses whose answers end with their head (RFC 9112 section 6.3)
 OnBreak = Literal["cut", "error", "glued"]
 
 
@@ -30,6 +34,11 @@ class ProxyConfig:
     retries: int = 0  # repetitions, without a pause, of a request that is answered with 429 or 5xx
     errors_as: int | None = None  # the status in place of every error status of the upstream, without Retry-After
     key: str | None = None  # the API key for the upstream, in place of the client's Authorization
+    forward_control: bool = False  # forward requests for the mock's control API as well
+    request_timeout: str = REQUEST_TIMEOUT  # from a request's first byte to its last
+    idle_timeout: str = IDLE_TIMEOUT  # between requests, and for a client that does not take the end of an answer
+    request_ns: int = field(init=False, default=0)
+    idle_ns: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
@@ -51,7 +60,9 @@ class ProxyConfig:
                 raise ValueError(f"{name}: expected 1 or more, got {value}")
         if self.on_break not in get_args(OnBreak):
             raise ValueError(f"on-break: expected one of {', '.join(get_args(OnBreak))}, got {self.on_break!r}")
-        if self.errors_as is not None and not 200 <= self.errors_as <= 599:
-            raise ValueError(f"errors-as: expected a status of 200 to 599, got {self.errors_as}")
+        if self.errors_as is not None and (not 200 <= self.errors_as <= 599 or self.errors_as in BODYLESS):
+            raise ValueError(f"errors-as: expected a status of 200 to 599 that has a body, got {self.errors_as}")
         if self.retries < 0:
             raise ValueError(f"retries: expected 0 or more, got {self.retries}")
+        object.__setattr__(self, "request_ns", parse_option("request-timeout", self.request_timeout))
+        object.__setattr__(self, "idle_ns", parse_option("idle-timeout", self.idle_timeout))

@@ -10,29 +10,19 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from streamgauge.mock_provider.client_wait import ClientWait, enforce_timeouts, too_slow
 from streamgauge.mock_provider.closing import close_with_fin, reset_connection
 from streamgauge.mock_provider.http import LAST_CHUNK, Reply, Request, chunk, head_bytes, json_reply
+from streamgauge.mock_provider.listening import BACKLOG
+from streamgauge.mock_provider.proxy import forward
 from streamgauge.mock_provider.proxy.comments import CommentFilter
-from streamgauge.mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.config import BODYLESS, ProxyConfig
 from streamgauge.mock_provider.proxy.holding import Holder
 from streamgauge.mock_provider.proxy.narrow import SpacedData, WholeEvents
-from streamgauge.mock_provider.request_reader import RequestReader
+from streamgauge.mock_provider.request_reader import HEAD_LIMIT, RequestReader
 
-VIA = "1.1 streamgauge-proxy"
 ERROR_EVENT = b'event: error\ndata: {"error":{"code":"upstream_failed","message":"the upstream broke off"}}\n\n'
-# Fields that belong to one connection (RFC 9110 section 7.6.1).
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-    }
-)
+CONNECT_S = 10.0  # the longest wait for a connection to the upstream
 
 
 class Reader(Protocol):
@@ -53,17 +43,20 @@ class Proxy:
         self.connections: set[ClientSide] = set()
         self.upstreams: set[UpstreamSide] = set()
         self._listener: asyncio.Server | None = None
+        self._timeouts: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Listen, and return the base URL. OSError if the port cannot be bound."""
-        self._listener = await asyncio.get_running_loop().create_server(
-            lambda: ClientSide(self), self.config.host, self.config.port, backlog=4_096
-        )
+        loop, config = asyncio.get_running_loop(), self.config
+        self._listener = await loop.create_server(lambda: ClientSide(self), config.host, config.port, backlog=BACKLOG)
+        self._timeouts = loop.create_task(enforce_timeouts(lambda: self.connections, config.request_ns, config.idle_ns))
         host, port = self._listener.sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self) -> None:
         """Close the port and cut every connection."""
+        if self._timeouts is not None:
+            self._timeouts.cancel()
         if self._listener is not None:
             self._listener.close()
         for client in list(self.connections):
@@ -80,10 +73,12 @@ class ClientSide(asyncio.Protocol):
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
-        self._reader = RequestReader(lambda: self.write(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        self._reader = RequestReader(self._expects_continue)
+        self._wait = ClientWait(self._reader)
         self._upstream: UpstreamSide | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._keep_alive = True
+        self._head_only = False  # an answer to HEAD ends with its head
         self._retries = 0
         self._open = False
 
@@ -99,7 +94,7 @@ class ClientSide(asyncio.Protocol):
         refusal = self._reader.feed(data, time.time_ns())
         if refusal is not None:
             self._keep_alive = False
-            if self._upstream is not None:  # an error reply cannot be sent in the middle of another answer
+            if self._busy:  # an error reply cannot be sent in the middle of another answer
                 self._leave(reset=False)
                 self.finished(reusable=False)
             else:
@@ -133,11 +128,26 @@ class ClientSide(asyncio.Protocol):
         if self._open:
             self.transport.write(data)
 
+    def enforce_timeouts(self, now_ns: int, request_ns: int, idle_ns: int) -> None:
+        """Enforce the timeouts of requests and of idle connections; called periodically."""
+        if self._open and self._busy:
+            return
+        exceeded = self._wait.exceeded(now_ns, request_ns, idle_ns)
+        if exceeded is not None and not self._open:  # the client does not read the end of its answer
+            self.transport.abort()
+        elif exceeded is not None:
+            self._keep_alive = False
+            if exceeded == "request":
+                self.answer(too_slow(request_ns))
+            else:
+                self.finished(reusable=False)
+
     def finished(self, *, reusable: bool, reset: bool = False) -> None:
         """The answer has ended; after a broken answer this connection breaks in the same way."""
         self._upstream = None
         if not self._open:
             return
+        self._wait.begin()
         if reset:
             self._open = False
             reset_connection(self.transport)
@@ -155,12 +165,23 @@ class ClientSide(asyncio.Protocol):
             upstream.client_left(reset=reset)
 
     def _next(self) -> None:
-        if not self._open or self._upstream is not None or self._connecting is not None:
+        if not self._open or self._busy or (request := self._reader.take()) is None:
             return
-        request = self._reader.take()
-        if request is not None:
-            self._retries = 0
-            self._connecting = asyncio.get_running_loop().create_task(self._forward(request))
+        self._keep_alive, self._head_only = request.keep_alive, request.method == "HEAD"
+        if (refusal := forward.refusal(request, self.proxy.config)) is not None:
+            self.answer(refusal)
+            return
+        self._retries = 0
+        self._connecting = asyncio.get_running_loop().create_task(self._forward(request))
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a request is being forwarded or answered."""
+        return self._upstream is not None or self._connecting is not None
+
+    def _expects_continue(self) -> None:
+        if not self._busy:  # else the line would stand in the middle of another answer
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def again(self, request: Request) -> bool:
         """Send the request again, if retries are left; returns whether it does."""
@@ -172,40 +193,34 @@ class ClientSide(asyncio.Protocol):
         return True
 
     async def _forward(self, request: Request) -> None:
-        self._keep_alive = request.keep_alive
-        parts = urlsplit(self.proxy.config.upstream)
+        config = self.proxy.config
+        parts = urlsplit(config.upstream)
         host = parts.hostname or ""  # never empty: the config checks it
         try:
-            _, upstream = await asyncio.get_running_loop().create_connection(
-                lambda: UpstreamSide(self, request), host, parts.port or 80
-            )
+            async with asyncio.timeout(CONNECT_S):
+                _, upstream = await asyncio.get_running_loop().create_connection(
+                    lambda: UpstreamSide(self, request), host, parts.port or 80
+                )
         except OSError as error:
-            self.answer(_error(502, f"the upstream {self.proxy.config.upstream} cannot be reached: {error}"))
+            why = str(error) or f"no connection within {CONNECT_S:g} s"
+            self.answer(_error(502, f"the upstream {config.upstream} cannot be reached: {why}"))
             return
         finally:
             self._connecting = None
         self._upstream = upstream
-        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
-        headers = [pair for pair in headers if pair[0] not in ("host", "content-length", "via")]
-        if (key := self.proxy.config.key) is not None:
-            headers = [pair for pair in headers if pair[0] != "authorization"] + [("Authorization", f"Bearer {key}")]
-        headers += [("Host", parts.netloc), ("Via", VIA), ("Connection", "close")]
-        if request.body or "content-length" in request.headers:
-            headers.append(("Content-Length", str(len(request.body))))
-        lines = [f"{request.method} {parts.path.rstrip('/')}{request.target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        upstream.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + request.body)
+        upstream.transport.write(forward.to_upstream(request, config))
 
     def answer(self, reply: Reply) -> None:
         """Answer with a reply of the proxy itself, in place of one from the upstream."""
         fields = [
             ("Content-Type", reply.content_type),
             ("Content-Length", str(len(reply.body))),
-            ("Via", VIA),
+            ("Via", forward.VIA),
         ]
         if not self._keep_alive:
             fields.append(("Connection", "close"))
-        self.write(head_bytes(reply.status, fields) + reply.body)
+        head = head_bytes(reply.status, fields)
+        self.write(head if self._head_only else head + reply.body)
         self.finished(reusable=True)
 
 
@@ -220,6 +235,7 @@ class UpstreamSide(asyncio.Protocol):
         self._request = request
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[str, str]] = []
+        self._head_size = 0  # bytes of all fields so far
         self._chunked = False
         self._complete = False
         self._holder: Holder | None = None
@@ -272,7 +288,10 @@ class UpstreamSide(asyncio.Protocol):
             close_with_fin(self.transport)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header field."""
+        """One field of a head or of the trailer."""
+        self._head_size += len(name) + len(value)
+        if self._head_size > HEAD_LIMIT:
+            raise ValueError(f"the upstream's fields have more than {HEAD_LIMIT} bytes")  # makes llhttp stop
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
@@ -292,11 +311,11 @@ class UpstreamSide(asyncio.Protocol):
             self._reader = _reader(config)
         changed = compress or self._reader is not None
         has_length = "content-length" in fields and not changed
-        bodyless = status in (204, 304) or self._request.method == "HEAD"
+        bodyless = status in BODYLESS or self._request.method == "HEAD"
         self._chunked = not has_length and not bodyless and self._request.http_version == "1.1"
         self._reusable = has_length or self._chunked or bodyless
         self._holder = Holder(config, self._write, compress=compress)
-        headers = self._end_to_end_fields(keep_length=not changed)
+        headers = self._end_to_end_fields(keep_length=not changed and status != 204)  # RFC 9110 section 8.6
         if status >= 400 and config.errors_as is not None:
             status = config.errors_as
             headers = [field for field in headers if field[0].lower() != "retry-after"]
@@ -313,12 +332,13 @@ class UpstreamSide(asyncio.Protocol):
 
     def _end_to_end_fields(self, *, keep_length: bool) -> list[tuple[str, str]]:
         """The upstream's fields without those of its connection, without its length if the body changes, plus Via."""
-        dropped = set(HOP_BY_HOP)
+        named = ",".join(value for name, value in self._headers if name.lower() == "connection")
+        dropped = set(forward.connection_fields(named))
         if self._proxy.config.strip_accel:
             dropped.add("x-accel-buffering")
         if not keep_length:
             dropped.add("content-length")
-        return [*(pair for pair in self._headers if pair[0].lower() not in dropped), ("Via", VIA)]
+        return [*(pair for pair in self._headers if pair[0].lower() not in dropped), ("Via", forward.VIA)]
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
