@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate, repeat
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
 """The largest body whose wire is kept as well, for the checks: a run of checks keeps dozens of them in memory."""
@@ -169,6 +169,17 @@ class PlainResponse(NamedTuple):
     keep_alive: bool
 
 
+class Memory(Protocol):
+    """What one exchange takes of the memory of its process (transport/memory.py)."""
+
+    @property
+    def copies(self) -> int:
+        """How often each byte of the wire is in memory when the response has been interpreted."""
+
+    def grow(self, size: int) -> None:
+        """Take `size` bytes more. Raises LimitExceeded where there is no more for this response."""
+
+
 @dataclass(slots=True)
 class Capture:
     """One exchange: when each step happened (epoch ns), every read, and the body piece by piece.
@@ -180,7 +191,8 @@ class Capture:
 
     On a shared connection (HTTP/2), `wanted_ns` is when the stream was wanted: from then to `start_ns` it waited for a
     connection with room. `crowded` are the reads in which bytes of other streams came behind those of this stream: the
-    stamp may be theirs. `fault` is a defect of the head that leaves the end of the body in doubt.
+    stamp may be theirs. `fault` is a defect of the head that leaves the end of the body in doubt. `memory` is what the
+    exchange takes of the budget of its process; None without a budget.
     """
 
     start_ns: int
@@ -208,6 +220,7 @@ class Capture:
     end: End | None = None
     end_ns: int | None = None
     detail: str | None = None
+    memory: Memory | None = field(default=None, compare=False, repr=False)
 
     @property
     def first_byte_ns(self) -> int | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 1024 * MIB
 """Of all streams together. Above this the thread reads nothing until some bytes are taken; the run counts it."""
-MOST_STREAM_BYTES: Final = 2 * MOST_STORED_BYTES
+MOST_STREAM_BYTES: Final = MOST_STORED_BYTES + MIB
 LEAST_SEND_S: Final = 0.001
 """A send gets this long even when the limit of silence is over."""
 MANY: Final = 16

@@ -43,6 +43,7 @@ from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.streams_tab import show_live
 from streamgauge.scenarios.turns import turns
 from streamgauge.transport.connection import Close
+from streamgauge.transport.memory import return_large_blocks
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
 
@@ -69,6 +70,7 @@ def _spare_the_collector(**_: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(500_000, 50, 100)
+    return_large_blocks()
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]

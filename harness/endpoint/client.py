@@ -30,6 +30,7 @@ from streamgauge.transport.connector import Connector
 from streamgauge.transport.exchange import Driver, Exchange, Wants
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.http2 import Http2Transport
+from streamgauge.transport.memory import PROCESS, MemoryBudget
 from streamgauge.transport.proxies import Proxies
 from streamgauge.transport.request import PreparedRequest, destination, fields_of
 from streamgauge.transport.tls import tls_context
@@ -58,7 +59,8 @@ class StreamClient:
     """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
     It uses the proxies of the environment as httpx does, but never for loopback addresses.
-    `read_timeout_s` limits the silence between two reads, `content_timeout_s` (None: the same) the time without content
+    `read_timeout_s` limits the silence between two reads, and connecting with its TLS handshake where it is shorter
+    than `connect_timeout_s`; `content_timeout_s` (None: the same) the time without content
     (see `ContentLimit`); `deadline_s` of `run` limits the whole stream.
     `total_s` limits all requests together, those of `another` included: then `run` raises OutOfTime. `exchanges` counts
     the requests made.
@@ -77,13 +79,15 @@ class StreamClient:
         total_s: float | None = None,
         driver: Driver | None = None,
         kind: TransportKind | None = None,
+        memory: MemoryBudget = PROCESS,
     ) -> None:
+        self._memory = memory
         self._connector = Connector(tls, proxies=Proxies.of_environment(), unix_socket=unix_socket, http2=http2)
         self._kind = kind or (Http2Transport if http2 else CaptureTransport)
         self._driver = driver
         self._transport = self._new_transport()
         self.exchanges = 0
-        self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
+        self._connect_timeout_s, self._read_timeout_s = min(connect_timeout_s, read_timeout_s), read_timeout_s
         self.patience = Patience(read_timeout_s if content_timeout_s is None else content_timeout_s)
         self._ends = ends
         self._total_s = total_s
@@ -123,6 +127,7 @@ class StreamClient:
         other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
         if read_timeout_s is not None:
             other._read_timeout_s = read_timeout_s
+            other._connect_timeout_s = min(self._connect_timeout_s, read_timeout_s)
             other.patience = Patience(read_timeout_s)
         return other
 
@@ -250,7 +255,7 @@ class StreamClient:
 
     def _begin(self, request: PreparedRequest, *, keep: bool) -> Answer:
         """Send the request. When that fails, there is no exchange, and the answer says why."""
-        capture = self.last = Capture(0, wire=[] if keep else None)
+        capture = self.last = Capture(0, wire=[] if keep else None, memory=self._memory.claim(kept=keep))
         self.exchanges += 1
         self._exchange = None
         with suppress(httpx.TransportError):
@@ -295,6 +300,8 @@ def _follow(exchange: Exchange, limit: ContentLimit, on_token: OnToken) -> Trans
             elif how is not None:
                 exchange.leave(how)
                 break
+        if limit.too_large is not None:
+            exchange.refuse(limit.too_large)
         if not exchange.read_until(Wants.READ) and not limit.follow():
             break
     return reader.finish()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from streamgauge.protocol.dialects.base import Dialect, Kind
-from streamgauge.protocol.reader import StreamReader
+from streamgauge.protocol.reader import MAX_EVENTS, StreamReader
 from streamgauge.protocol.reader_fast import feed_all
 from streamgauge.transport.exchange import Allowance
 from streamgauge.wire import Capture
@@ -42,15 +42,21 @@ class ContentLimit:
         self._capture, self._dialect = capture, dialect
         self._patience = patience
         self._fed = 0  # pieces of the body
+        # A reader that nobody else looks at keeps nothing that has been judged: a token would take 800 bytes.
+        self._forgets = True
+        self._events = 0  # that it does not keep
         self._judged = 0  # deltas
-        self._last_event: int | None = None  # the last one with content
-        self._end: Kind | None = None  # what ended the content
+        self._counted = 0  # events
+        self._without_text = 0  # events since the last content
+        self._since_ns: int | None = None  # arrival of the last content
+        self._end: Kind | None = None  # what ended the content; after an end marker nothing is content
 
     @classmethod
     def by(cls, reader: StreamReader, patience: Patience) -> Self:
         """With a reader that others look at."""
         limit = cls(reader.transcript.capture, None, patience)
         limit.reader = reader
+        limit._forgets = False
         return limit
 
     @cached_property
@@ -62,6 +68,13 @@ class ContentLimit:
     def silence_s(self) -> float:
         """See `Content`."""
         return self._patience.silence_s
+
+    @property
+    def too_large(self) -> str | None:
+        """See `Content`."""
+        if self._events + len(self.reader.transcript.events) > MAX_EVENTS:
+            return f"the stream has more than {MAX_EVENTS:,} events"
+        return self.reader.too_large
 
     def follow(self) -> bool:
         """Read what has come since; whether there was more of the body."""
@@ -75,13 +88,12 @@ class ContentLimit:
         """See `Content`."""
         self.follow()
         self._judge()
-        transcript = self.reader.transcript
-        since_ns = None if self._last_event is None else transcript.time_of(transcript.events[self._last_event])
         if self._end is not None:
             allowed_s = self._patience.after_end_s
-            return Allowance(since_ns, allowed_s, f"the body did not end in {allowed_s:.1f} s after {_ENDS[self._end]}")
+            detail = f"the body did not end in {allowed_s:.1f} s after {_ENDS[self._end]}"
+            return Allowance(self._since_ns, allowed_s, detail)
         allowed_s = self._patience.silence_s
-        return Allowance(since_ns, allowed_s, self._silence(allowed_s))
+        return Allowance(self._since_ns, allowed_s, self._silence(allowed_s))
 
     def is_in(self, data: bytes) -> bool:
         """See `Content`. In an event stream only `data` lines can have content; everywhere else any byte can."""
@@ -91,21 +103,31 @@ class ContentLimit:
         return b"data:" in data
 
     def _judge(self) -> None:
-        deltas = self.reader.transcript.deltas
-        for event, delta in deltas[self._judged :]:
-            if delta.is_token:
-                self._last_event, self._end = event, None
+        transcript = self.reader.transcript
+        last: int | None = None  # the event with the newest content
+        for event, delta in transcript.deltas[self._judged :]:
+            if delta.is_token and self._end is not Kind.DONE:
+                last, self._end = event, None
             elif delta.kind in _ENDS and not (delta.kind is Kind.FINISH and str(delta.value).startswith(_TOOL_REASONS)):
-                self._last_event, self._end = event, delta.kind
-        self._judged = len(deltas)
+                last, self._end = event, delta.kind
+        self._judged = len(transcript.deltas)
+        self._without_text += len(transcript.events) - self._counted
+        self._counted = len(transcript.events)
+        if last is not None:
+            self._since_ns = transcript.time_of(transcript.events[last])
+            self._without_text = len(transcript.events) - last - 1
+        if self._forgets and transcript.dialect is not None:
+            self._events += len(transcript.events)
+            transcript.events.clear()
+            transcript.deltas.clear()
+            self._judged = self._counted = 0
 
     def _silence(self, allowed_s: float) -> str:
         transcript = self.reader.transcript
         if transcript.capture.head is None:
             return f"no response head came for {allowed_s:.1f} s"
-        last = -1 if self._last_event is None else self._last_event
         came = [
             *(["comments"] if transcript.comments else []),
-            *(["events without text"] if len(transcript.events) > last + 1 else []),
+            *(["events without text"] if self._without_text else []),
         ]
         return f"no content came for {allowed_s:.1f} s" + (f", only {' and '.join(came)}" if came else "")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from streamgauge.metrics.facts import STALL_FACTOR, STALL_FLOOR_NS
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.untrusted_text import brief
 
 
 class Mark(NamedTuple):
@@ -53,13 +54,15 @@ def marks(transcript: Transcript) -> list[Mark]:
     if capture.headers_ns is not None and capture.head is not None:
         found.append(
             Mark(
-                capture.headers_ns - start, "headers", f"HTTP {capture.head.status} {capture.head.get('content-type')}"
+                capture.headers_ns - start,
+                "headers",
+                f"HTTP {capture.head.status} {brief(capture.head.get('content-type') or '-')}",
             )
         )
     # While the dialect is uncertain, it is not known which events are tokens.
     events, tokens = transcript.events, [] if transcript.dialect_doubt else transcript.tokens
     if events:
-        found.append(Mark(transcript.time_of(events[0]) - start, "first event", f"event: {events[0].type}"))
+        found.append(Mark(transcript.time_of(events[0]) - start, "first event", f"event: {brief(events[0].type)}"))
     if tokens:
         found.append(Mark(transcript.time_of(tokens[0][0]) - start, "first token", repr(tokens[0][1][:40])))
         answer = next((f for f in transcript.deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)

@@ -13,6 +13,10 @@ from streamgauge.protocol.transcript import Transcript
 # (Gemini), and many relays that copy a backend's answer. The beginnings of its first line, and of its later lines.
 _BARE_STARTS: Final = ((b"{",), (b" ", b"}"))
 _MOST_BARE_LINES: Final = 100
+# A stream of comments, blank lines or ids alone brings nothing, and a line costs a microsecond. Heartbeats of hours are
+# some thousands of lines.
+MAX_IDLE_LINES: Final = 100_000
+LINES_AN_EVENT: Final = 100  # so many lines more for each event
 _ERROR_FIELD: Final = b"error:"
 """The beginning of a line with which some servers report an error. No standard has such a field; parsers drop it."""
 
@@ -22,6 +26,22 @@ class Cutter(Protocol):
 
     def feed(self, data: bytes, read: int) -> list[Event]: ...
     def finish(self, read: int) -> list[Event]: ...
+
+
+class _Lines:
+    """Counts the lines of a stream, and its events."""
+
+    def __init__(self) -> None:
+        self._left = MAX_IDLE_LINES
+
+    def count(self, lines: int, events: int) -> None:
+        """Raises LimitExceeded on more lines than any stream needs for its events."""
+        self._left += LINES_AN_EVENT * events - lines
+        if self._left < 0:
+            raise LimitExceeded(
+                f"more than {MAX_IDLE_LINES:,} lines came, and fewer than one event in {LINES_AN_EVENT} of them",
+                "comments, ids and blank lines keep a connection open, but one a second is enough",
+            )
 
 
 class SseCutter:
@@ -34,6 +54,7 @@ class SseCutter:
         self._keep = keep
         self._bare: list[Line] = []  # lines of a JSON object outside of any event
         self._error: Line | None = None  # the first `error` field
+        self._count = _Lines().count
 
     def feed(self, data: bytes, read: int) -> list[Event]:
         if not self._keep:
@@ -53,6 +74,7 @@ class SseCutter:
                 self._error = line
             if event := self._interpreter.feed(line):
                 events.append(event)
+        self._count(len(lines), len(events))
         return events
 
     def feed_many(self, pieces: list[bytes], reads: list[int]) -> list[Event] | None:
@@ -102,6 +124,7 @@ class LineCutter:
         self._parts: list[bytes] = []  # of the unfinished line
         self._pending = 0
         self._offset = 0
+        self._count = _Lines().count
 
     def feed(self, data: bytes, read: int) -> list[Event]:
         *ended, rest = data.split(b"\n")
@@ -113,6 +136,7 @@ class LineCutter:
             if self._keep:
                 self._transcript.lines.append(line)
             events += _line_event(line)
+        self._count(len(ended), len(events))
         if rest:
             self._parts.append(rest)
             self._pending += len(rest)

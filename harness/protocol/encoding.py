@@ -9,7 +9,7 @@ import zstandard
 
 from streamgauge.errors import LimitExceeded
 
-MAX_DECODED_BYTES: Final = 128 * 1024 * 1024
+MAX_DECODED_BYTES: Final = 64 * 1024 * 1024
 SUPPORTED: Final = ("gzip", "deflate", "br", "zstd")
 
 # When a gzip member ends, zlib copies all bytes behind it. In small pieces, many tiny members stay linear.

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from streamgauge.units import SECOND
+from streamgauge.untrusted_text import MOST_DETAIL_CHARS, brief
 from streamgauge.wire import End
 
 CUT_STALL_NS: Final = 5 * SECOND
@@ -219,7 +220,8 @@ RULES: Final = (
 def outcome_of(facts: Facts) -> tuple[Outcome, str | None]:
     """The outcome, and the detail that explains it; None where there is nothing to explain."""
     rule = next(rule for rule in RULES if rule.applies(facts))
-    return rule.outcome, rule.detail(facts)
+    detail = rule.detail(facts)
+    return rule.outcome, None if detail is None else brief(detail, MOST_DETAIL_CHARS)
 
 
 def _awaited(facts: Facts) -> str:

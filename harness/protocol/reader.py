@@ -25,8 +25,11 @@ from streamgauge.protocol.reader_fast import contents, feed_all, runs_of
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
-MAX_EVENTS: Final = 1_000_000
-MAX_KEPT_LINES: Final = 200_000
+MAX_EVENTS: Final = 200_000
+"""The longest answers of today's models have 128,000 tokens."""
+# Of memory that Python's objects take where lines and events are kept, beside their bytes.
+_LINE_BYTES: Final = 150
+_EVENT_BYTES: Final = 500  # with its deltas
 # After so many payloads without a known shape, a provisional dialect is chosen: a caller who leaves at a token must not
 # wait for the end of the stream.
 _ENOUGH_EVIDENCE: Final = 3
@@ -53,6 +56,8 @@ class StreamReader:
         self._cutter: Cutter | None = None
         self._body: list[bytes] = []
         self._failure: str | None = None
+        self.too_large: str | None = None
+        """The limit that the stream has exceeded; nothing more is read of it."""
         self._started = False
         # While too little of the body has come to tell its format, its pieces and its first bytes wait here.
         self._early: list[tuple[int, bytes]] = []
@@ -61,6 +66,7 @@ class StreamReader:
         self._begin = b""  # of the decoded body, while no event has come
         self._media = Media.SSE
         self._so_far: dict[Kind, str] = {}  # the text that has come, where the dialect may send it again
+        self._charged = 0  # what the memory budget knows of
         self._shapeless = 0  # events that are evidence of the dialect, while none is known
 
     def feed(self, read: int, data: bytes) -> None:
@@ -78,8 +84,10 @@ class StreamReader:
                 return
             for at in range(0, len(text), _SLICE_BYTES):
                 self._feed_decoded(read, text[at : at + _SLICE_BYTES])
-        except (ValueError, LimitExceeded) as error:
+        except ValueError as error:
             self._failure = str(error)
+        except LimitExceeded as error:
+            self._failure = self.too_large = error.message
         self._started = True
 
     def _feed_decoded(self, read: int, text: bytes) -> None:
@@ -192,8 +200,10 @@ class StreamReader:
         """Raises LimitExceeded when the transcript holds more than any stream of tokens."""
         if len(self.transcript.events) > MAX_EVENTS:
             raise LimitExceeded(f"the stream has more than {MAX_EVENTS:,} events")
-        if len(self.transcript.lines) > MAX_KEPT_LINES:
-            raise LimitExceeded(f"the stream has more than {MAX_KEPT_LINES:,} lines")
+        if self._keep and (memory := self.transcript.capture.memory) is not None:
+            size = _LINE_BYTES * len(self.transcript.lines) + _EVENT_BYTES * len(self.transcript.events)
+            grown, self._charged = size - self._charged, size
+            memory.grow(grown)
 
     def finish(self) -> Transcript:
         """Judge the stream by its capture, which must have ended."""
@@ -354,7 +364,7 @@ class StreamReader:
         try:
             self._check_limits()
         except LimitExceeded as error:
-            self._failure = str(error)
+            self._failure = self.too_large = error.message
         return True
 
 

@@ -15,6 +15,7 @@ from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
+from streamgauge.untrusted_text import MOST_DETAIL_CHARS, MOST_NAME_CHARS, brief
 from streamgauge.wire import Arrivals
 
 SCHEMA: Final = 1
@@ -206,7 +207,7 @@ def assemble(
         output_tokens=output_tokens,
         tokens_source=tokens_source,
         usage_prompt_tokens=_usage(parts.signals, "prompt_tokens", "input_tokens"),
-        finish_reason=_quoted(finish.delta.value) if finish else None,
+        finish_reason=_quoted(finish.delta.value, MOST_NAME_CHARS) if finish else None,
         stamp_source=reads.stamp_source,
         unstamped_reads=reads.unstamped,
         wire_bytes=sum(reads.sizes),
@@ -242,9 +243,9 @@ def parts_of(events: list[Event], deltas: list[Found]) -> Parts:
     return Parts(token_reads, chars, signals)
 
 
-def _quoted(text: str | None) -> str | None:
-    """A text of the endpoint as a record keeps it: without secrets."""
-    return text and quoted(text)
+def _quoted(text: str | None, most: int = MOST_DETAIL_CHARS) -> str | None:
+    """A text of the endpoint as a record keeps it: without secrets, and then at most so long."""
+    return text and brief(quoted(text), most)
 
 
 def _kept(token_reads: list[int]) -> list[int]:

@@ -97,7 +97,8 @@ class Connector:
             addresses = _numeric(host, port)
             if addresses is None:
                 began = time.monotonic_ns()
-                addresses = _look_up(host, port, ends_s)
+                with _phase("the look-up of the host name"):
+                    addresses = _look_up(host, port, ends_s)
                 timings.dns_ns = time.monotonic_ns() - began
             sock = _dial(addresses, timings, ends_s)
             timings.handshake_ns = stamps.handshake_ns(sock)
@@ -107,7 +108,8 @@ class Connector:
             if proxy and tunnel:
                 with closing_on_error(connection):
                     began = time.monotonic_ns()
-                    _tunnel(sock, proxy, origin.where.encode("idna"), ends_s)
+                    with _phase("the proxy's answer to CONNECT"):
+                        _tunnel(sock, proxy, origin.where.encode("idna"), ends_s)
                     timings.tunnel_ns = time.monotonic_ns() - began
         return connection
 
@@ -115,10 +117,20 @@ class Connector:
         """The timed handshake. Closes the connection when it fails."""
         began = time.monotonic_ns()
         with closing_on_error(connection):
-            connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
+            with _phase("the TLS handshake"):
+                connection.start_tls(self._tls or tls_context(http2=self._http2), host, ends_s)
             timings.tls_ns = time.monotonic_ns() - began
             if self._http2 and connection.alpn != "h2":
                 raise ConnectionError("the endpoint does not offer HTTP/2 (no h2 in ALPN): drop --http2")
+
+
+@contextlib.contextmanager
+def _phase(name: str) -> Iterator[None]:
+    """Name the phase of connecting that ran out of time."""
+    try:
+        yield
+    except TimeoutError:
+        raise TimeoutError(f"{name} did not end") from None
 
 
 def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
@@ -147,7 +159,9 @@ def connect_failure(
     elif proxy is not None:
         where, host = f"{where} through the proxy {proxy.where}", proxy.host
     if isinstance(error, TimeoutError):
-        detail = f"no connection to {where} within the connect timeout"
+        # The kernel's own time limit has an errno; ours names the phase that did not end.
+        phase = str(error) if error.errno is None and error.args else ""
+        detail = f"no connection to {where} within the connect timeout" + (f": {phase}" if phase else "")
         return Failure(End.TIMEOUT, detail, httpx.ConnectTimeout(detail))
     if isinstance(error, ssl.SSLCertVerificationError):
         detail = f"the TLS certificate of {where} is not accepted: {error.verify_message}"

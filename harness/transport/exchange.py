@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Protocol
 
 import httpx
 
+from streamgauge.errors import LimitExceeded
 from streamgauge.transport.connection import Arrived, Close, Connection
 from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.parsing import Parser, parse_reads
@@ -32,6 +33,8 @@ CONTENT_LOOK_S: Final = 5.0
 """How often a driver of many exchanges lets one look for content. A look takes about 0.1 ms, and parses what was put
 off; most streams of a load are over before their first look."""
 NOTE_BYTES: Final = 24  # what the note of a read counts beside its bytes, as in the native reader
+READ_BYTES: Final = 300  # of memory that a parsed read takes: a tuple and its five numbers
+PIECE_BYTES: Final = 130  # and a piece of the body, beside its bytes
 _NEWEST_BYTES: Final = 4096  # of the stored reads, the last bytes that are searched for content
 _NEWEST_S: Final = 1.0  # older bytes do not say whether content still comes
 _CONFIRM_S: Final = 0.25
@@ -75,6 +78,10 @@ class Content(Protocol):
 
     @property
     def silence_s(self) -> float: ...
+
+    @property
+    def too_large(self) -> str | None:
+        """Which limit the response has exceeded, in words: nothing more is read of it. None while it has not."""
 
     def allowance(self) -> Allowance:
         """Read what has come of the response, and say how long it may go on without more content."""
@@ -143,6 +150,8 @@ class Exchange(httpx.SyncByteStream):
         self._stored: list[tuple[bytes, Read]] = []  # reads whose parsing is put off …
         self._packed: list[Arrivals] = []  # … and those that came packed; never both
         self._stored_bytes = 0
+        self._parsed_bytes = 0  # with NOTE_BYTES for each read
+        self._charged = 0  # what `capture.memory` knows of
         # The limit of silence: `check_time` counts the reads, and times the last call that found new ones.
         self._reads_before = 0
         self._taken = 0
@@ -203,6 +212,10 @@ class Exchange(httpx.SyncByteStream):
             else:
                 connection.close(how)
             self._parser.release()
+
+    def refuse(self, limit: str) -> None:
+        """End the exchange because its content exceeds a limit, given in words."""
+        self._stop(End.TOO_LARGE, limit)
 
     def interrupt(self) -> None:
         """End the exchange because the run ends; the outcome says nothing about the endpoint."""
@@ -378,7 +391,9 @@ class Exchange(httpx.SyncByteStream):
 
     def _parse_stored(self) -> None:
         """Parse the stored reads, as many as possible by the parser's fast paths."""
-        stored, self._stored, packed, self._packed, self._stored_bytes = self._stored, [], self._packed, [], 0
+        stored, self._stored, packed, self._packed = self._stored, [], self._packed, []
+        self._parsed_bytes += self._stored_bytes
+        self._stored_bytes = 0
         if not stored and not packed:
             return
         if packed:
@@ -404,6 +419,20 @@ class Exchange(httpx.SyncByteStream):
                 self._state.sent(time.time_ns())
         if self._parser.done:
             self._finish()
+            return
+        try:
+            self._charge()
+        except LimitExceeded as error:
+            self._stop(End.TOO_LARGE, error.message)
+
+    def _charge(self) -> None:
+        """Count what the response takes when its reads are parsed. Raises LimitExceeded."""
+        capture = self.capture
+        if capture.memory is not None:
+            objects = READ_BYTES * len(capture.reads) + PIECE_BYTES * len(capture.body)
+            size = self._parsed_bytes * capture.memory.copies + objects
+            grown, self._charged = size - self._charged, size
+            capture.memory.grow(grown)
 
     def _look(self, content: Content, now_s: float) -> None:
         """Look whether content still comes; end the exchange where it has failed to come for too long."""
@@ -414,6 +443,9 @@ class Exchange(httpx.SyncByteStream):
         if self._connection is None:
             return
         since_ns, allowed_s, detail = content.allowance()
+        if (limit := content.too_large) is not None:
+            self._stop(End.TOO_LARGE, limit)
+            return
         if since_ns is None:
             since_ns = self.capture.sent_ns or time.time_ns()
         self._content_due_s = now_s + allowed_s - (time.time_ns() - since_ns) / SECOND

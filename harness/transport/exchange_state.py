@@ -49,7 +49,7 @@ ENDS: Final = {
     End.RESET: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
     End.TIMEOUT: Ending(frozenset({Actor.CONNECTOR, Actor.DRIVER}), _UNTIL_END),
     End.MALFORMED: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
-    End.TOO_LARGE: Ending(frozenset({Actor.PARSER}), _WAITING),
+    End.TOO_LARGE: Ending(frozenset({Actor.PARSER, Actor.DRIVER}), _WAITING),
     End.CANCELLED: Ending(frozenset({Actor.CLIENT}), _WAITING),
     End.INTERRUPTED: Ending(frozenset({Actor.CLIENT}), _WAITING),
 }

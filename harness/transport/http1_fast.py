@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Final
 
 from streamgauge.transport.chunks_fast import cut
+from streamgauge.transport.limits import FREE_PIECES
 from streamgauge.transport.native import Cut
 from streamgauge.wire import Arrivals, Head, PlainResponse
 
@@ -34,6 +35,8 @@ def plain_response(arrivals: Arrivals, cut: Cut = cut) -> PlainResponse | None:
     if parts is None:
         return None
     pieces, ends, arrived = parts
+    if len(pieces) > FREE_PIECES:
+        return None
     head_read = next(read for read, end in enumerate(accumulate(arrivals.sizes)) if end >= begin)
     keep_alive = "close" not in (head.get("connection") or "").lower()
     return PlainResponse(head, head_read, pieces, ends, arrived, keep_alive)

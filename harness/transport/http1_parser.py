@@ -1,28 +1,21 @@
 """HTTP/1.1 without a socket: response bytes in, head and body pieces out, into a Capture."""
 
-from typing import Final
-
 import httptools
 
 from streamgauge.transport.chunks_fast import whole_chunks
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.http1_fast import begins_plain, plain_response
+from streamgauge.transport.limits import (
+    MAX_ASIDE_BYTES,
+    MAX_HEAD_BYTES,
+    MOST_WIRE_PER_BODY,
+    body_limit,
+    body_too_large,
+    too_many_pieces,
+)
 from streamgauge.transport.message_framing import fault_of_refused, framing_fault, is_whole
-from streamgauge.wire import MAX_KEPT_BYTES, Arrivals, Capture, End, Framing, Head, PlainResponse
-
-# httptools copies a header again for each piece of it that arrives, so a head that comes byte by byte costs quadratic
-# time: half a second for this size.
-MAX_HEAD_BYTES: Final = 64 * 1024
-MAX_BODY_BYTES: Final = 128 * 1024 * 1024
-MAX_PIECES: Final = 1_000_000
-# Bytes on the wire, as a multiple of the largest body: chunk extensions and trailers have no limit of their own.
-_MOST_WIRE_PER_BODY: Final = 2
-
-
-def body_limit(capture: Capture) -> int:
-    """The largest body that is accepted, in bytes; smaller when the wire is kept as well."""
-    return MAX_BODY_BYTES if capture.wire is None else MAX_KEPT_BYTES
+from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
 
 
 class ResponseParser:
@@ -50,6 +43,7 @@ class ResponseParser:
         self._unreadable = False
         self._bytes = 0
         self._body_bytes = 0
+        self._aside_bytes = 0
         self._max_body_bytes = body_limit(capture)
         self._between_chunks = False
         self._chunked = False
@@ -59,6 +53,7 @@ class ResponseParser:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
         self._read = read
         self._bytes += len(data)
+        body_bytes = self._body_bytes
         if self.capture.head is None:
             self._received += data
         try:
@@ -73,16 +68,25 @@ class ResponseParser:
         except httptools.HttpParserUpgrade:
             # Status 101: another protocol follows, so the answer ends here and the connection cannot be used again.
             self.keep_alive = False
+        aside = self._count_aside(len(data), body_bytes)
         if self._refusal is not None and not self.done and self._head_is_whole:
             self._end_refused(self._refusal)
         elif self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
-        elif self._body_bytes > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
+        elif self._body_bytes > self._max_body_bytes or too_many_pieces(len(self.capture.body), self._body_bytes):
             self._end_too_large()
-        elif self._bytes > _MOST_WIRE_PER_BODY * self._max_body_bytes and not self.done:
-            most = _MOST_WIRE_PER_BODY * self._max_body_bytes
+        elif aside > MAX_ASIDE_BYTES:
+            self._end(End.TOO_LARGE, f"more than {MAX_ASIDE_BYTES:,} bytes of chunk extensions or trailers came")
+        elif self._bytes > MOST_WIRE_PER_BODY * self._max_body_bytes and not self.done:
+            most = MOST_WIRE_PER_BODY * self._max_body_bytes
             self._end(End.TOO_LARGE, f"the answer has more than {most:,} bytes on the wire")
         self._between_chunks = self._between_chunks and data.endswith(b"\r\n")
+
+    def _count_aside(self, size: int, body_bytes: int) -> int:
+        """The bytes in reads since the last byte of the body; before the newest read it had `body_bytes`."""
+        brings_body = self._body_bytes > body_bytes or self.capture.head is None or self.done
+        self._aside_bytes = 0 if brings_body else self._aside_bytes + size
+        return self._aside_bytes
 
     def release(self) -> None:
         """Break the reference cycle between llhttp's callbacks and this object; no bytes may follow.
@@ -143,8 +147,8 @@ class ResponseParser:
         # A response that may exceed a limit goes through `feed`, which ends it at the right read.
         if (
             body_bytes > self._max_body_bytes
-            or wire_bytes > _MOST_WIRE_PER_BODY * self._max_body_bytes
-            or len(self.capture.body) + len(chunks) > MAX_PIECES
+            or wire_bytes > MOST_WIRE_PER_BODY * self._max_body_bytes
+            or too_many_pieces(len(self.capture.body) + len(chunks), self._body_bytes)
         ):
             return False
         self._bytes, self._body_bytes = wire_bytes, body_bytes
@@ -183,7 +187,8 @@ class ResponseParser:
         self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {why}")
 
     def _end_too_large(self) -> None:
-        self._end(End.TOO_LARGE, f"the body is larger than {self._max_body_bytes:,} bytes or {MAX_PIECES:,} pieces")
+        pieces = len(self.capture.body)
+        self._end(End.TOO_LARGE, body_too_large(pieces, self._body_bytes, self._max_body_bytes))
 
     def _end(self, end: End, detail: str | None) -> None:
         self.done = True

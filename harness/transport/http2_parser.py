@@ -9,7 +9,6 @@ import h2.exceptions
 
 from streamgauge.transport.connection import Close
 from streamgauge.transport.exchange_state import Actor, ExchangeState
-from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, MAX_PIECES, body_limit
 from streamgauge.transport.http2_fast import body_of, payloads_of, plain_header
 from streamgauge.transport.http2_session import (
     HEADER_BYTES,
@@ -18,11 +17,11 @@ from streamgauge.transport.http2_session import (
     Fields,
     Session,
 )
+from streamgauge.transport.limits import MAX_ASIDE_BYTES, MAX_HEAD_BYTES, body_limit, body_too_large, too_many_pieces
 from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
 
-# Of PING, SETTINGS, empty DATA and the other frames that a peer may send without end (RFC 9113 section 10.5).
-MAX_ASIDE_BYTES: Final = 256 * 1024
 SETTLE_BYTES: Final = WINDOW_BYTES // 8  # most DATA of the fast path before h2 has to account for it, see _settle
+_MOST_QUOTED: Final = 20
 _STATUS: Final = re.compile("[2-5][0-9][0-9]")
 
 
@@ -176,7 +175,7 @@ class StreamParser:
         self._read = 0
         status = next((value for name, value in fields if name == ":status"), "")
         if _STATUS.fullmatch(status) is None:
-            raise h2.exceptions.ProtocolError(f"the status {status!r}")
+            raise h2.exceptions.ProtocolError(f"the status {status[:_MOST_QUOTED]!r}")
         head = Head(int(status), "", "2", tuple(field for field in fields if field[0] != ":status"))
         self._state.head(head, Framing.STREAM, 0)
         self._sized = self.capture.method == "HEAD" or head.get("content-length") is not None
@@ -196,10 +195,13 @@ class StreamParser:
         aside = self._bytes - self._frame_bytes - strays
         if self.capture.head is None and aside > MAX_HEAD_BYTES:
             self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
-        elif aside > MAX_ASIDE_BYTES:
+            return
+        if aside > MAX_ASIDE_BYTES:
             self._end(End.TOO_LARGE, f"more than {MAX_ASIDE_BYTES:,} bytes of frames that bring nothing of the body")
-        elif self._body_bytes + strays > self._max_body_bytes or len(self.capture.body) > MAX_PIECES:
-            self._end(End.TOO_LARGE, f"the body is larger than {self._max_body_bytes:,} bytes or {MAX_PIECES:,} pieces")
+            return
+        pieces, size = len(self.capture.body), self._body_bytes + strays
+        if size > self._max_body_bytes or too_many_pieces(pieces, size):
+            self._end(End.TOO_LARGE, body_too_large(pieces, size, self._max_body_bytes))
 
     def _end(self, end: End, detail: str | None) -> None:
         self._plain = b""

@@ -18,10 +18,9 @@ import h2.exceptions
 from streamgauge.transport.connection import Close, Connection
 from streamgauge.transport.exchange import MOST_STORED_BYTES, NOTE_BYTES, Driver, Exchange, Limits, Wants
 from streamgauge.transport.exchange_state import ExchangeState
-from streamgauge.transport.http1_parser import MAX_PIECES
 from streamgauge.transport.http2 import not_valid, request_of
 from streamgauge.transport.http2_fast import Arrival, PlainFrame, by_read, plain_frames, plain_header, stream_reads
-from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES, SETTLE_BYTES, StreamParser, error_name
+from streamgauge.transport.http2_parser import SETTLE_BYTES, StreamParser, error_name
 from streamgauge.transport.http2_session import (
     END_HEADERS,
     GOAWAY,
@@ -31,6 +30,7 @@ from streamgauge.transport.http2_session import (
     Fields,
     Session,
 )
+from streamgauge.transport.limits import MAX_ASIDE_BYTES, too_many_pieces
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.wire import End, Read
 
@@ -277,7 +277,8 @@ class SharedStreamParser(StreamParser):
     def feed_put_off(self, arrivals: list[Arrival]) -> None:
         """The fast path of `feed` for plain frames of many reads. Law: it has the effect of `feed` for each read."""
         size = sum([len(frame.payload) for frame, _ in arrivals])
-        fits = self._body_bytes + size <= self._max_body_bytes and len(self.capture.body) + len(arrivals) <= MAX_PIECES
+        pieces = len(self.capture.body) + len(arrivals)
+        fits = self._body_bytes + size <= self._max_body_bytes and not too_many_pieces(pieces, self._body_bytes)
         # The read that exceeds a limit is the last one.
         for part in [arrivals] if fits else by_read(arrivals):
             if not self.done:

@@ -138,3 +138,12 @@ def test_an_answer_that_is_refused_is_a_protocol_error(end: End) -> None:
 
 def test_a_finish_reason_stands_for_a_token() -> None:
     assert outcome_of(OK._replace(has_token=False, has_finish=True)) == (Outcome.OK, None)
+
+
+def test_a_detail_quotes_at_most_a_thousand_characters() -> None:
+    """A reason phrase may be as long as a whole head."""
+    _, detail = outcome_of(Facts(status=500, reason="x" * 60_000))
+
+    assert detail is not None
+    assert len(detail) < 1_100
+    assert detail.endswith("... (60,009 characters)")

@@ -8,6 +8,8 @@ import pytest
 from streamgauge.transport.blocking import Blocking
 from streamgauge.transport.connection import Arrived, Close
 from streamgauge.transport.exchange import MOST_STORED_BYTES, TICK_S, Exchange, Limits, Wants
+from streamgauge.transport.memory import SHARE_BYTES, MemoryBudget
+from streamgauge.units import MIB
 from streamgauge.wire import Arrivals, End
 from tests.builders.exchanges import NOTHING, Held, Stage, reads_now, reads_of
 from tests.builders.tapes import START_NS, chunk, head
@@ -82,9 +84,9 @@ def test_many_small_reads_are_above_the_bound_too() -> None:
     """Each read takes memory beside its bytes."""
     stage = Stage()
     give(stage.exchange, CHUNKED + chunk(b"a"))
-    arrivals = Arrivals.of(reads_of([chunk(b"b")] * (MOST_STORED_BYTES // 30)))
+    arrivals = Arrivals.of(reads_of([chunk(b"b" * 60)] * (MOST_STORED_BYTES // 90)))
     stage.exchange.take_packed(arrivals)
-    assert len(body(stage)) == 1 + MOST_STORED_BYTES // 30
+    assert len(body(stage)) == 1 + MOST_STORED_BYTES // 90 * 60
 
 
 def test_packed_reads_wait_and_are_parsed_in_their_order() -> None:
@@ -344,3 +346,31 @@ def test_the_blocking_driver_looks_at_the_clock_after_a_wait_in_vain() -> None:
     stage = Stage(late, defers=False, incoming=[TimeoutError()] * 10**6, limits=limits)
     stage.exchange.read_until(Wants.END)
     assert stage.capture.end is End.TIMEOUT
+
+
+def test_a_response_that_takes_more_than_the_memory_of_its_process_is_too_large() -> None:
+    stage = Stage(defers=False)
+    stage.exchange.capture.memory = MemoryBudget(MIB).claim(kept=False)
+    give(stage.exchange, CHUNKED)
+
+    given = 0
+    while not stage.exchange.satisfied:
+        give(stage.exchange, chunk(b"x" * 65_536))
+        given += 65_536
+        assert given < SHARE_BYTES + 2 * MIB
+
+    assert stage.exchange.capture.end is End.TOO_LARGE
+    assert "of memory together" in (stage.exchange.capture.detail or "")
+    assert stage.connection.closed is not None
+
+
+def test_content_beyond_a_limit_ends_the_response() -> None:
+    stage = Stage(defers=False)
+    give(stage.exchange, CHUNKED + chunk(b"a"))
+
+    stage.exchange.refuse("the stream has too many events")
+
+    assert (stage.exchange.capture.end, stage.exchange.capture.detail) == (
+        End.TOO_LARGE,
+        "the stream has too many events",
+    )

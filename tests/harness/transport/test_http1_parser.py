@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.transport.exchange_state import ExchangeState
-from streamgauge.transport.http1_parser import MAX_HEAD_BYTES, ResponseParser
+from streamgauge.transport.http1_parser import ResponseParser
+from streamgauge.transport.limits import FREE_PIECES, MAX_ASIDE_BYTES, MAX_HEAD_BYTES
 from streamgauge.wire import Capture, End, Framing
 from tests.builders.tapes import chunk, cut, head, play
 
@@ -313,3 +314,50 @@ def test_a_parser_that_is_released_keeps_nothing() -> None:
         assert kept() is None
     finally:
         gc.enable()
+
+
+CHUNKED_HEAD = head("Transfer-Encoding: chunked")
+
+
+def begun() -> ResponseParser:
+    state = ExchangeState(Capture(0))
+    state.sent(0)
+    return ResponseParser(state)
+
+
+def test_a_trailer_that_never_ends_is_too_large() -> None:
+    """httptools copies a trailer again for each piece: 8 MB of one took 11 s of CPU."""
+    parser = begun()
+    parser.feed(CHUNKED_HEAD + b"1\r\na\r\n0\r\nA: ", 0)
+
+    fed = 0
+    while not parser.done:
+        parser.feed(b"b" * 1_460, 1)
+        fed += 1_460
+
+    assert (parser.capture.end, fed <= MAX_ASIDE_BYTES + 1_460) == (End.TOO_LARGE, True)
+
+
+def test_sizes_of_chunks_that_come_alone_do_not_count_against_a_stream_of_tokens() -> None:
+    parser = begun()
+    parser.feed(CHUNKED_HEAD, 0)
+
+    for _ in range(MAX_ASIDE_BYTES // 4):
+        parser.feed(b"1\r\n", 0)
+        parser.feed(b"a\r\n", 0)
+        if parser.done:
+            break
+
+    assert "pieces of 1 bytes on average" in (parser.capture.detail or "")
+
+
+def test_a_body_in_pieces_of_one_byte_is_too_large_long_before_its_bytes_are() -> None:
+    parser = begun()
+    parser.feed(CHUNKED_HEAD, 0)
+
+    fed = 0
+    while not parser.done:
+        parser.feed(b"1\r\na\r\n" * 1_000, 0)
+        fed += 1_000
+
+    assert (parser.capture.end, fed < 2 * FREE_PIECES) == (End.TOO_LARGE, True)

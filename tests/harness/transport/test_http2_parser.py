@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.transport.exchange_state import ExchangeState
-from streamgauge.transport.http1_parser import MAX_HEAD_BYTES
 from streamgauge.transport.http2_parser import MAX_ASIDE_BYTES, StreamParser
 from streamgauge.transport.http2_session import MAX_FRAME_BYTES, WINDOW_BYTES, Session
+from streamgauge.transport.limits import MAX_HEAD_BYTES
 from streamgauge.wire import Capture, End, Framing, Read
 from tests.builders.tapes import cut
 from tests.harness.transport.http2_frames import (

@@ -1,0 +1,105 @@
+"""The memory that responses take. Each has a share of its own; all that need more draw on one pool.
+
+A hostile endpoint fills a gigabyte in seconds, and once more in every stream. So a limit for each stream is not enough:
+a process has one MemoryBudget, and each response a Holding in it, which lives as long as the response's capture.
+
+The numbers are estimates, made where bytes are counted anyway: sizes of Python's objects, checked against the growth of
+a process by `make hostile`.
+"""
+
+import ctypes
+import threading
+from contextlib import suppress
+from typing import Final
+
+from streamgauge.errors import LimitExceeded
+from streamgauge.units import MIB
+
+POOL_BYTES: Final = 64 * MIB
+SHARE_BYTES: Final = 4 * MIB
+"""12,000 tokens of 350 bytes. Streams of this size cost the budget nothing: their reads wait unparsed."""
+KEPT_SHARE_BYTES: Final = 1 * MIB
+"""The same where the wire is kept: a run of checks keeps some sixty transcripts until it has judged them."""
+_LARGE_BLOCK_BYTES: Final = 256 * 1024
+_MALLOC_SETTINGS: Final = (-3, -1)  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+MOST_OVER: Final = 1.25  # times the pool: from there no response may grow beyond its share
+
+
+class Holding:
+    """What one response takes (see `Memory`); given back when nothing refers to it any more."""
+
+    __slots__ = ("_budget", "_share", "_size", "copies")
+
+    def __init__(self, budget: "MemoryBudget", share_bytes: int, copies: int) -> None:
+        self._budget = budget
+        self._share = share_bytes
+        self._size = 0
+        self.copies = copies
+
+    def grow(self, size: int) -> None:
+        """See `Memory`: a response may always have its share, and more while the pool has some."""
+        before, self._size = self._size, self._size + size
+        if self._size > self._share:
+            self._budget.draw(max(before - self._share, 0), self._size - self._share)
+
+    def __del__(self) -> None:
+        if self._size > self._share:
+            self._budget.give_back(self._size - self._share)
+
+
+class MemoryBudget:
+    """The pool of one process. Threads may share it."""
+
+    def __init__(self, pool_bytes: int = POOL_BYTES) -> None:
+        self._pool = pool_bytes
+        self._drawn = 0
+        self._drawers = 0
+        self._lock = threading.RLock()  # a collection may run `__del__` of a Holding in the middle of `draw`
+
+    def claim(self, *, kept: bool) -> Holding:
+        """The holding of one response; `kept`: its wire, its lines and its events are kept as well."""
+        return Holding(self, KEPT_SHARE_BYTES, 5) if kept else Holding(self, SHARE_BYTES, 1)
+
+    def draw(self, before: int, now: int) -> None:
+        """A response that had drawn `before` bytes has drawn `now`. Raises LimitExceeded.
+
+        When the pool is empty, a response with more than its part of the pool has to end, and the others may grow up to
+        theirs, so that one that floods does not end those that do not.
+        """
+        with self._lock:
+            self._drawn += now - before
+            self._drawers += not before
+            over = self._drawn - self._pool
+            too_much = over > 0 and (now * self._drawers >= self._pool or self._drawn > MOST_OVER * self._pool)
+        if too_much:
+            raise LimitExceeded(
+                f"the responses of this process take more than {self._pool // MIB:,} MiB of memory together, "
+                f"and this one is among the largest",
+                "load with --processes N gives each process a budget of its own",
+            )
+
+    def give_back(self, size: int) -> None:
+        """A response that had drawn `size` bytes is gone."""
+        with self._lock:
+            self._drawn -= size
+            self._drawers -= 1
+
+    @property
+    def drawn(self) -> int:
+        """The bytes that all responses have drawn."""
+        return self._drawn
+
+
+PROCESS: Final = MemoryBudget()
+
+
+def return_large_blocks() -> None:
+    """Let glibc give freed blocks of 256 KiB and more back to the system at once; no effect elsewhere.
+
+    By default it keeps blocks of up to 32 MiB for later, and does so the more the larger they were: a process that ten
+    streams flooded kept 390 MB, and keeps 230 MB with this.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for setting in _MALLOC_SETTINGS:
+            mallopt(setting, _LARGE_BLOCK_BYTES)
