@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from locust import User, events
 from locust.exception import StopUser
 
@@ -45,12 +46,18 @@ from streamgauge.scenarios.turns import turns
 from streamgauge.transport.connection import Close
 from streamgauge.transport.memory import return_large_blocks
 from streamgauge.transport.request import PreparedRequest
-from streamgauge.units import MS, SECOND
+from streamgauge.units import MIB, MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
 _task_log = logging.getLogger("locust.user.task")
 REFUSED_S = 0.5
 """A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
+
+
+LARGE_ANSWER_BYTES: Final = 4 * MIB
+"""An answer that takes more, in memory, is interpreted in parts, with looks at the other streams between them: all of
+it at once would stop them for seconds."""
+_large_answers: Final = BoundedSemaphore()  # one at a time: interpreted, an answer takes ten times its bytes
 
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
@@ -219,7 +226,12 @@ class StreamingUser(User):
     def ask_and_go_on(self, client: StreamClient, prepared: Prepared) -> bool:
         """Do the same, but record the stream when there is time. Returns whether the endpoint is down, or refused."""
         answer = self._answer(client, prepared)
-        turns().later(partial(self._finish_unattended, answer, prepared), answer.memory)
+        try:
+            if answer.memory > LARGE_ANSWER_BYTES:
+                with _large_answers:
+                    answer.interpreted(self.reader, pause=partial(gevent.sleep, 0))
+        finally:  # the run may end, and kill this greenlet, in the middle of that
+            turns().later(partial(self._finish_unattended, answer, prepared), answer.memory)
         return answer.refused
 
     def _answer(self, client: StreamClient, prepared: Prepared) -> Answer:

@@ -1,5 +1,6 @@
 """One exchange that has ended: its bytes and times, to be interpreted or recorded at a good time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Unpack
 
@@ -28,12 +29,14 @@ class Answer:
     transcript: Transcript | None = None
     ends: Ends = Ends.AUTO
 
-    def interpreted(self, dialect: Dialect | None = None, *, keep: bool = False) -> Transcript:
-        """The stream; `dialect` None decides it by this stream."""
+    def interpreted(
+        self, dialect: Dialect | None = None, *, keep: bool = False, pause: Callable[[], None] | None = None
+    ) -> Transcript:
+        """The stream; `dialect` None decides it by this stream. `pause` is called between two parts of it."""
         if self.transcript is None:
             if self.whole is not None:
                 self.capture = unpacked(self.capture, self.whole.arrivals)
-            self.transcript = interpret(self.capture, dialect, keep=keep, ends=self.ends)
+            self.transcript = interpret(self.capture, dialect, keep=keep, ends=self.ends, pause=pause)
         return self.transcript
 
     def record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord:

@@ -6,6 +6,7 @@ finished capture. Both give a Transcript, from which checks and records are made
 
 import operator
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Ends, Facts, outcome_of
-from streamgauge.protocol.reader_fast import contents, feed_all, runs_of
+from streamgauge.protocol.reader_fast import contents, feed_all, runs_of, windows
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
@@ -380,9 +381,17 @@ def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:
 
 
 def interpret(
-    capture: Capture, dialect: Dialect | None = None, *, keep: bool = False, ends: Ends = Ends.AUTO
+    capture: Capture,
+    dialect: Dialect | None = None,
+    *,
+    keep: bool = False,
+    ends: Ends = Ends.AUTO,
+    pause: Callable[[], None] | None = None,
 ) -> Transcript:
-    """Read a finished capture; `dialect` None decides it by this stream."""
+    """Read a finished capture; `dialect` None decides it by this stream. `pause` is called between two windows."""
     reader = StreamReader(capture, dialect, keep=keep, ends=ends)
-    feed_all(reader, capture.body)
+    for window in [capture.body] if pause is None else windows(capture.body):
+        feed_all(reader, window)
+        if pause is not None:
+            pause()
     return reader.finish()

@@ -16,6 +16,7 @@ from streamgauge.protocol.eventstream_fast import many
 from streamgauge.protocol.transcript import Found, Transcript
 
 _BATCH: Final = 256  # pieces that are taken at once; a batch that is declined is halved
+_WINDOW_BYTES: Final = 256 * 1024  # some 700 tokens, or 20 ms
 _FEW: Final = 4  # a batch of at most this size is not halved but taken piece by piece
 
 Piece = tuple[int, bytes]
@@ -43,6 +44,16 @@ def feed_all(reader: Feeds, body: list[Piece]) -> None:
         first += 1
     for start in range(first, len(body), _BATCH):
         _feed_batch(reader, body[start : start + _BATCH])
+
+
+def windows(body: list[Piece]) -> Iterator[list[Piece]]:
+    """The body in parts of about 256 KiB, none of which ends in the middle of a read."""
+    start = size = 0
+    for index, (read, data) in enumerate(body, 1):
+        size += len(data)
+        if index == len(body) or (size >= _WINDOW_BYTES and body[index][0] != read):
+            yield body[start:index]
+            start, size = index, 0
 
 
 def _feed_batch(reader: Feeds, batch: list[Piece]) -> None:

@@ -458,3 +458,17 @@ def test_a_line_of_json_that_the_end_of_the_body_cuts_is_not_a_payload_that_cann
         assert transcript.outcome is Outcome.TRUNCATED
     broken = stream(line[:20] + b"\n", line, dialect=dialects.by_name("ollama"), media="application/x-ndjson")
     assert broken.outcome is Outcome.PROTOCOL_ERROR
+
+
+def test_a_body_read_in_windows_equals_one_read_at_once() -> None:
+    """Also where the text of a read is one event: no window ends in the middle of a read."""
+    tape = [(0, head("Content-Type: text/plain", "Transfer-Encoding: chunked"))]
+    tape += [(MS * number, chunk(b"a" * 100_000) + chunk(b"b" * 100_000)) for number in range(1, 10)]
+    capture = play(tape)
+    pauses: list[int] = []
+
+    in_windows = interpret(capture, pause=lambda: pauses.append(1))
+
+    assert in_windows == interpret(capture)
+    assert len(pauses) == 5
+    assert [len(event.data) for event in in_windows.events] == [200_000] * 9
