@@ -226,12 +226,17 @@ class StreamingUser(User):
     def ask_and_go_on(self, client: StreamClient, prepared: Prepared) -> bool:
         """Do the same, but record the stream when there is time. Returns whether the endpoint is down, or refused."""
         answer = self._answer(client, prepared)
+        finish = partial(self._finish_unattended, answer, prepared)
+        if answer.memory <= LARGE_ANSWER_BYTES:
+            turns().later(finish, answer.memory)
+            return answer.refused
         try:
-            if answer.memory > LARGE_ANSWER_BYTES:
-                with _large_answers:
-                    answer.interpreted(self.reader, pause=partial(gevent.sleep, 0))
-        finally:  # the run may end, and kill this greenlet, in the middle of that
-            turns().later(partial(self._finish_unattended, answer, prepared), answer.memory)
+            with _large_answers:
+                answer.interpreted(self.reader, pause=partial(gevent.sleep, 0))
+                finish()
+        except gevent.GreenletExit:  # the run ends, in the middle of the answer
+            turns().later(finish, answer.memory)
+            raise
         return answer.refused
 
     def _answer(self, client: StreamClient, prepared: Prepared) -> Answer:

@@ -26,7 +26,7 @@ from streamgauge.protocol.reader_fast import contents, feed_all, runs_of, window
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
-MAX_EVENTS: Final = 200_000
+MAX_EVENTS: Final = 150_000
 """The longest answers of today's models have 128,000 tokens."""
 # Of memory that Python's objects take where lines and events are kept, beside their bytes.
 _LINE_BYTES: Final = 150

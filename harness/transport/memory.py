@@ -15,7 +15,7 @@ from typing import Final
 from streamgauge.errors import LimitExceeded
 from streamgauge.units import MIB
 
-POOL_BYTES: Final = 64 * MIB
+POOL_BYTES: Final = 48 * MIB
 SHARE_BYTES: Final = 4 * MIB
 """12,000 tokens of 350 bytes. Streams of this size cost the budget nothing: their reads wait unparsed."""
 KEPT_SHARE_BYTES: Final = 1 * MIB
