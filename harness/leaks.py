@@ -9,6 +9,12 @@ from typing import Final, NamedTuple
 
 from streamgauge.secrets import hide, in_url, mask_url
 
+MOST_NAME_CHARS: Final = 200
+"""Of a name that an endpoint gives: a finish reason, an event's name, a media type."""
+MOST_DETAIL_CHARS: Final = 1_000
+"""Of a sentence that quotes an endpoint."""
+_MOST_SECRET_CHARS: Final = 16 * 1024
+
 
 class Secret(NamedTuple):
     """A kind of secret and how it is recognised."""
@@ -63,6 +69,16 @@ def mask(text: str) -> str:
 def quoted(text: str) -> str:
     """A text of an endpoint as it may be quoted: without the user's secrets, and without what looks like a secret."""
     return mask(hide(text))
+
+
+def brief(text: str, most: int = MOST_NAME_CHARS) -> str:
+    """A text of an endpoint as it may be quoted, or its beginning and how long it is.
+
+    A name of a megabyte would fill a record or a terminal. The secrets go first: a cut through one would hide it.
+    """
+    if len(text) <= most:
+        return quoted(text)
+    return f"{quoted(text[: most + _MOST_SECRET_CHARS])[:most]}... ({len(text):,} characters)"
 
 
 def _masked_url(match: re.Match[str]) -> str:

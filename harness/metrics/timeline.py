@@ -5,10 +5,10 @@ from collections import Counter
 from statistics import median
 from typing import NamedTuple
 
+from streamgauge.leaks import brief
 from streamgauge.metrics.facts import STALL_FACTOR, STALL_FLOOR_NS
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.untrusted_text import brief
 
 
 class Mark(NamedTuple):

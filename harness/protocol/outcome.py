@@ -4,8 +4,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from streamgauge.leaks import MOST_DETAIL_CHARS, brief
 from streamgauge.units import SECOND
-from streamgauge.untrusted_text import MOST_DETAIL_CHARS, brief
 from streamgauge.wire import End
 
 CUT_STALL_NS: Final = 5 * SECOND

@@ -10,12 +10,11 @@ from typing import Any, Final, NamedTuple, Required, Self, TypedDict, Unpack
 
 import msgspec
 
-from streamgauge.leaks import quoted
+from streamgauge.leaks import MOST_DETAIL_CHARS, MOST_NAME_CHARS, brief
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
-from streamgauge.untrusted_text import MOST_DETAIL_CHARS, MOST_NAME_CHARS, brief
 from streamgauge.wire import Arrivals
 
 SCHEMA: Final = 1
@@ -244,8 +243,8 @@ def parts_of(events: list[Event], deltas: list[Found]) -> Parts:
 
 
 def _quoted(text: str | None, most: int = MOST_DETAIL_CHARS) -> str | None:
-    """A text of the endpoint as a record keeps it: without secrets, and then at most so long."""
-    return text and brief(quoted(text), most)
+    """A text of the endpoint as a record keeps it."""
+    return text and brief(text, most)
 
 
 def _kept(token_reads: list[int]) -> list[int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.leaks import SECRETS, Secret, mask, possible
+from streamgauge.leaks import SECRETS, Secret, brief, mask, possible
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.name)
@@ -26,3 +26,14 @@ def test_every_secret_of_a_text_is_masked() -> None:
     text = "Bearer abcdefghijklmnop0 and sk-abcdefghijklmnop, postgres://me:secret1@host/ with PASSWORD=hunter22"
 
     assert mask(text) == "Bearer*** and sk-abc***, postgr***host/ with PASSWO***"
+
+
+def test_a_long_text_is_cut_behind_its_secrets() -> None:
+    """A cut through a key would leave a part that no pattern knows."""
+    text = "x" * 190 + " sk-proj-" + "A1b2C3d4E5" * 4 + "y" * 1_000_000
+
+    shown = brief(text, 200)
+
+    assert "A1b2" not in shown
+    assert shown.endswith(" characters)")
+    assert len(shown) < 250
