@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records soak \
-	fuzz fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
+	secrets fuzz fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,10 @@ sanitize: $(VENV)/.dev ## 10,000 streams of all kinds through the native reader'
 soak: SECONDS = 1800
 soak: $(VENV)/.dev ## half an hour of 200 fast and 2,000 slow streams: memory, descriptors, losses (SECONDS=30 for less)
 	$(BIN)/python -m tests.bench.soak --seconds $(SECONDS) $(A)
+
+secrets: N = 1000
+secrets: $(VENV)/.dev ## search all outputs for secrets that an endpoint repeats: 1,000 by lot (N=100 for fewer)
+	STREAMGAUGE_PLACEMENTS=$(N) $(BIN)/python -m pytest -q -n $$(nproc) tests/e2e/test_secrets.py
 
 fuzz: SECONDS = 600
 fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endpoint sent (SECONDS=60 for less)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import gevent
+import msgspec
 from gevent.lock import BoundedSemaphore
 from locust import User, events
 from locust.exception import StopUser
@@ -22,7 +23,7 @@ from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.stencil import MARK, Stencil
 from streamgauge.endpoint.target import Target, directive
-from streamgauge.endpoint.target_input import check_url
+from streamgauge.endpoint.target_input import at_url
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
@@ -338,7 +339,9 @@ def _target(host: str | None) -> Target:
     if not host:
         raise SystemExit("no endpoint: pass --host URL")
     try:
-        url = check_url(host)
+        target = at_url(Target(url=""), host)
     except UsageError as error:
         raise SystemExit(f"--host: {error}") from None
-    return Target(url=url if urlsplit(url).path.strip("/") else url.rstrip("/") + DEFAULT_PATH)
+    if urlsplit(target.url).path.strip("/"):
+        return target
+    return msgspec.structs.replace(target, url=target.url.rstrip("/") + DEFAULT_PATH)

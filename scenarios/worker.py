@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streamgauge.child_environment import child_environment
 from streamgauge.endpoint.credentials import with_key
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import ExitCode, StreamgaugeError, UsageError
@@ -29,6 +30,7 @@ from streamgauge.loadgen.job import (
     with_files,
     with_local_files,
 )
+from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.scenarios.job_channel import Job, JobTaker
 from streamgauge.scenarios.record_channel import say
 from streamgauge.version import __version__
@@ -64,7 +66,7 @@ def main() -> None:
     ]  # fmt: skip
     if options.processes != 1:
         command += ["--processes", str(options.processes)]
-    os.execve(sys.executable, command, {**os.environ, **settings})
+    os.execve(sys.executable, command, {**child_environment(os.environ), TOKEN_ENV: os.environ[TOKEN_ENV], **settings})
 
 
 def _options() -> _Options:

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from traceback import format_exception
+from types import TracebackType
 from typing import Final
 
 import typer
 
 from streamgauge.cli.console import err, safe
 from streamgauge.errors import ExitCode, StreamgaugeError
+from streamgauge.secrets import hide
 from streamgauge.version import __version__
 
 _OURS: Final = (
@@ -57,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     `arguments` are the words after the command's name. Default: those of this process.
     """
+    sys.excepthook = _print_traceback
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
@@ -70,3 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.exit(ExitCode.OK)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of a mistake of ours, which may quote the endpoint, without the user's secrets."""
+    sys.stderr.write(hide("".join(format_exception(kind, error, trace))))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from streamgauge.child_environment import child_environment
 from streamgauge.errors import CannotMeasure
 
 _START_TIMEOUT_S: Final = 15.0
@@ -23,7 +24,7 @@ def child(*arguments: str) -> Iterator[str]:
         process = subprocess.Popen(
             [*STREAMGAUGE, *arguments, "--port", "0"],
             stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**child_environment(os.environ), "NO_COLOR": "1"},
         )  # fmt: skip
         assert process.stdout is not None
         try:

@@ -259,7 +259,7 @@ class TargetsOptions:
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip() or not name.isascii() or not text.isprintable():
-        shown = f"{name.strip()}: ***" if colon else text  # the value may be a secret
+        shown = f"{name.strip()}: ***" if colon else "***"  # a value may be a secret, and so may a text without a name
         raise UsageError(f"--header {shown!r} is not a header", "write it as 'Name: value'")
     return name.strip(), value.strip()
 

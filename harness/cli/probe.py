@@ -20,6 +20,7 @@ from streamgauge.metrics.timeline import marks, reads
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import hidden_piece
 from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
 
@@ -134,9 +135,12 @@ def _print_reads(transcript: Transcript) -> None:
 def _print_wire(transcript: Transcript) -> None:
     capture = transcript.capture
     left = _WIRE_SHOWN
+    wire, start = b"".join(capture.wire or []), 0
     for read, data in zip(capture.reads, capture.wire or [], strict=False):
         out.print(f"[bold]--- {show_ms(read.t_ns - capture.start_ns)}, {show_bytes(read.size)}[/bold]")
-        out.print(safe(data[:left].decode("utf-8", "backslashreplace").replace("\r\n", "\\r\n")))
+        shown = hidden_piece(wire, start, start + min(len(data), left))  # a secret may be split over the reads
+        out.print(safe(shown.decode("utf-8", "backslashreplace").replace("\r\n", "\\r\n")))
+        start += len(data)
         left -= len(data)
         if left <= 0:
             out.print(f"[bold]... the rest is left out (more than {show_bytes(_WIRE_SHOWN)})[/bold]")

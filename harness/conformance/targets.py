@@ -14,7 +14,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol.dialects.by_pointer import StreamTable
-from streamgauge.secrets import is_secret
+from streamgauge.secrets import is_secret, learn
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LIST: Final = "target"
@@ -112,6 +112,7 @@ def _filled(where: str, name: str, value: str) -> str:
     missing = [variable for variable in _VARIABLE.findall(value) if not os.environ.get(variable)]
     if missing:
         raise UsageError(f"{where}: the environment variable {missing[0]} is not set", f"export it, or drop {name}")
+    learn(os.environ[variable] for variable in _VARIABLE.findall(value) if is_secret(name) or is_secret(variable))
     return _VARIABLE.sub(lambda match: os.environ[match[1]], value)
 
 

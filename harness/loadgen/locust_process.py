@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from streamgauge.child_environment import child_environment
 from streamgauge.endpoint.credentials import without_key
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.cluster import locust_options
@@ -17,6 +18,7 @@ from streamgauge.loadgen.job import job, shipped
 from streamgauge.loadgen.orphans import end_group
 from streamgauge.loadgen.peer_token import TOKEN_ENV, new_token
 from streamgauge.loadgen.plan import LoadPlan
+from streamgauge.loadgen.scenario_files import is_named
 from streamgauge.units import SECOND
 
 LOG: Final = "locust.log"
@@ -37,8 +39,8 @@ def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
     # A session of its own: Ctrl-C in a terminal reaches Locust once, from here, and not from the terminal too.
     with (plan.directory / LOG).open("wb") as log, _terminate_as_interrupt():
         child = Child(
-            _command(target, plan), env={**os.environ, **_job(target, plan)}, stdout=log, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, start_new_session=True,
+            _command(target, plan), env={**_environment(plan), **_job(target, plan)},
+            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             yield child
@@ -65,6 +67,12 @@ def stop_within(child: Child, wait_s: float) -> None:
         with suppress(ProcessLookupError):  # it may have ended just then
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def _environment(plan: LoadPlan) -> Mapping[str, str]:
+    """What a scenario of this package needs of the environment; the whole environment for a user's own scenario."""
+    own = [path for path in plan.locustfiles if not is_named(path)]
+    return os.environ if own else child_environment(os.environ)
 
 
 def _job(target: Target, plan: LoadPlan) -> dict[str, str]:

@@ -22,10 +22,19 @@ def locustfile(scenario: str) -> Path:
         if not Path(scenario).is_file():
             raise UsageError(f"--scenario {scenario} does not exist", "give the path of a locustfile, or the name chat")
         return Path(scenario)
-    spec = importlib.util.find_spec("streamgauge.scenarios")  # finds the folder without importing Locust
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    path = Path(folders[0]) / f"{scenario}.py" if folders else Path("scenarios") / f"{scenario}.py"
+    path = _folder() / f"{scenario}.py"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.py") if p.stem in _NAMED))
         raise UsageError(f"no scenario {scenario!r}", f"there are: {known}; or give a path that ends in .py")
     return path
+
+
+def is_named(path: Path) -> bool:
+    """Whether it is a scenario of this package, and not a user's own."""
+    return path.parent == _folder()
+
+
+def _folder() -> Path:
+    spec = importlib.util.find_spec("streamgauge.scenarios")  # finds the folder without importing Locust
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return Path(folders[0]) if folders else Path("scenarios")

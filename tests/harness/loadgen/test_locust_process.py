@@ -12,10 +12,11 @@ import pytest
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.cluster import Cluster
 from streamgauge.loadgen.job import FOR_WORKERS, TARGET_ENV, for_workers, given_prompts, given_target, given_workload
-from streamgauge.loadgen.locust_process import _command, _job, _terminate_as_interrupt, stop_within
+from streamgauge.loadgen.locust_process import _command, _environment, _job, _terminate_as_interrupt, stop_within
 from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.prompts import PromptPlan, source
+from streamgauge.loadgen.scenario_files import locustfile
 from streamgauge.loadgen.workload import Workload
 
 TARGET = Target(url="http://127.0.0.1:9/chat", headers={"Authorization": "Bearer key"}, api_key_env="KEY")
@@ -91,3 +92,14 @@ def test_another_thread_sets_no_signal_handler() -> None:
     thread.start()
     thread.join()
     assert entered == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_the_command_line_holds_no_secret_of_the_target() -> None:
+    target = Target(url="http://u:s3cr3t-pw@127.0.0.1:9/chat?api_key=s3cr3t-key&q=1")
+    assert "s3cr3t" not in " ".join(_command(target, PLAN))
+
+
+def test_only_a_scenario_of_the_user_gets_the_whole_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:p@h/")
+    assert "DATABASE_URL" in _environment(PLAN._replace(locustfiles=[Path("mine/chat.py")]))
+    assert "DATABASE_URL" not in _environment(PLAN._replace(locustfiles=[locustfile("chat")]))
