@@ -25,6 +25,7 @@ from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
 from streamgauge.scenarios.job_channel import JobGiver
 from streamgauge.scenarios.peer_sockets import secure
+from streamgauge.scenarios.run_directory import run_directory
 from streamgauge.scenarios.turns import turns
 from streamgauge.units import SECOND, ns_to_ms
 
@@ -244,13 +245,13 @@ def shipper() -> Shipper | None:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def _connect(environment: Any, runner: Any = None, **_: Any) -> None:
+def _connect(runner: Any = None, **_: Any) -> None:
     global _shipper
     if not os.environ.get(SHIP_ENV):
         return
     if isinstance(runner, MasterRunner):
         JobGiver(runner)
-        Receiver(runner, Path(environment.parsed_options.run_dir))
+        Receiver(runner, run_directory())
     elif isinstance(runner, WorkerRunner):
         _shipper = Shipper(runner)
 

@@ -1,7 +1,6 @@
 """The run that this process takes part in: its workload, and the moment when it began, the same in every process."""
 
 import time
-from pathlib import Path
 from typing import Any, Final
 
 import gevent
@@ -16,6 +15,7 @@ from streamgauge.rundir.runs import write_window
 from streamgauge.scenarios.hidden_output import hide_output
 from streamgauge.scenarios.parent import watch_parent
 from streamgauge.scenarios.record_channel import shipper
+from streamgauge.scenarios.run_directory import run_directory
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
 LEAD_NS: Final = 500 * MS
@@ -57,7 +57,7 @@ def _announce(environment: Any, **_: Any) -> None:
     at_ns = time.time_ns() + (LEAD_NS if WORKLOAD.is_open else 0)
     if WORKLOAD.length_ns != LONGEST_NS:
         window = Window(at_ns + WORKLOAD.warmup_ns, at_ns + WORKLOAD.length_ns)
-        write_window(Path(environment.parsed_options.run_dir), window)
+        write_window(run_directory(), window)
     if isinstance(runner, MasterRunner):
         runner.send_message(_BEGIN, {"at_ns": at_ns})
     _begin(at_ns)

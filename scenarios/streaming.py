@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -42,6 +41,7 @@ from streamgauge.scenarios.loop_lag import LoopLag
 from streamgauge.scenarios.native_driver import native_driver
 from streamgauge.scenarios.record_channel import Shipper, shipper
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
+from streamgauge.scenarios.run_directory import run_directory
 from streamgauge.scenarios.streams_tab import show_live
 from streamgauge.scenarios.turns import turns
 from streamgauge.transport.connection import Close
@@ -63,11 +63,6 @@ _large_answers: Final = BoundedSemaphore()  # one at a time: interpreted, an ans
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
     """Locust's failure for a stream whose outcome is neither ok nor cancelled."""
-
-
-@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
-def _options(parser: Any) -> None:
-    parser.add_argument("--run-dir", default="runs/locust", help="Where the stream records go (default: %(default)s)")
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -140,7 +135,7 @@ class StreamingUser(User):
         self._random = random.Random(f"{WORKLOAD.seed}/user/{self._name}")
         self._asked = itertools.count()
         if StreamingUser.recorder is None:
-            directory = Path(environment.parsed_options.run_dir)
+            directory = run_directory()
             if (channel := shipper()) is not None:
                 channel.reader = reader_in_words()
             StreamingUser.recorder = channel or Recorder(directory, reader_in_words())

@@ -14,6 +14,7 @@ from locust import events
 
 from streamgauge.metrics.live import WINDOW_S, Live, Share
 from streamgauge.protocol.record import StreamRecord
+from streamgauge.scenarios.web_ui import guard
 
 KEY: Final = "streams"
 COLUMNS: Final = {
@@ -48,6 +49,7 @@ def _init(environment: Any, **_: Any) -> None:
     _has_web_ui = not (options and options.headless)
     if environment.web_ui is None:
         return
+    guard(environment)
     environment.web_ui.template_args |= {
         "extended_tabs": [{"title": "Streams", "key": KEY}],
         "extended_tables": [
