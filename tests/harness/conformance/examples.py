@@ -1,5 +1,7 @@
 """Every tape with the verdict that its check must give, and the results: each example is judged once a process."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -20,9 +22,17 @@ TAPES = tuple(
 EXAMPLES = [example for tapes in TAPES for example in tapes.examples.all]
 
 
+def by_check(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    """The examples of each check. A test takes all of a check: a test for each example would cost 6,000 tests."""
+    found: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        found[example.check].append(example)
+    return found
+
+
 def named(example: Example) -> str:
-    """The id of a test of it."""
-    return f"{example.check}-{example.verdict}"
+    """Names an example among those of its check, where one fails."""
+    return f"{example.verdict}, number {_NUMBERS[id(example)]} of EXAMPLES"
 
 
 def judge(example: Example, piece: int | None = None) -> tuple[Case, CheckResult]:

@@ -12,16 +12,19 @@ from streamgauge.conformance.result import CheckResult, Evidence, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.protocol import dialects
 from streamgauge.wire import End
-from tests.harness.conformance.examples import EXAMPLES, judge, judged, named
+from tests.builders.together import together
+from tests.harness.conformance.examples import EXAMPLES, by_check, judge, judged, named
 from tests.harness.conformance.tapes import Example, Tape
 from tests.harness.conformance.tapes_behaviour import KEY
 
-CHUNKED = [
+OF_CHECK = by_check(EXAMPLES)
+CHUNKED = by_check(
     one
     for one in EXAMPLES
     if one.check.startswith(("framing.", "text.", "openai-", "anthropic.", "gemini.", "ollama.", "cohere.", "custom."))
     and all(tape.timed is None and len(tape.body) < 10_000 and tape.scenario != "no-stream" for tape in one.tapes)
-]
+)
+INCONCLUSIVE = by_check(one for one in EXAMPLES if one.verdict is Verdict.INCONCLUSIVE)
 
 
 def places(result: CheckResult) -> list[Evidence]:
@@ -29,23 +32,27 @@ def places(result: CheckResult) -> list[Evidence]:
     return [msgspec.structs.replace(item, arrival_ns=None) for item in result.evidence]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=named)
-def test_verdict(example: Example) -> None:
-    """The check says what its tape was written to make it say."""
-    _, result = judged(example)
+@pytest.mark.parametrize("check", OF_CHECK)
+def test_verdict(check: str) -> None:
+    """The check says of each of its tapes what the tape was written to make it say."""
+    with together() as case:
+        for example in OF_CHECK[check]:
+            with case(named(example)):
+                _, result = judged(example)
+                assert result.verdict is example.verdict, result.actual
+                assert result.actual
 
-    assert result.verdict is example.verdict, result.actual
-    assert result.actual
 
-
-@pytest.mark.parametrize("example", CHUNKED, ids=named)
-def test_verdict_does_not_depend_on_how_the_bytes_are_cut(example: Example) -> None:
+@pytest.mark.parametrize("check", CHUNKED)
+def test_verdict_does_not_depend_on_how_the_bytes_are_cut(check: str) -> None:
     """Bytes that arrive one, two or three at a time mean the same."""
-    _, whole = judged(example)
-
-    for piece in (1, 2, 3):
-        _, cut = judge(example, piece)
-        assert (cut.verdict, cut.actual, places(cut)) == (whole.verdict, whole.actual, places(whole)), piece
+    with together() as case:
+        for example in CHUNKED[check]:
+            _, whole = judged(example)
+            for piece in (1, 2, 3):
+                with case(f"{named(example)}, {piece} at a time"):
+                    _, cut = judge(example, piece)
+                    assert (cut.verdict, cut.actual, places(cut)) == (whole.verdict, whole.actual, places(whole))
 
 
 def test_every_check_is_proven_both_ways() -> None:
@@ -69,19 +76,27 @@ def test_every_check_reads_scenarios_that_exist() -> None:
     assert all(check.expected for check in CHECKS.values())
 
 
-@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.verdict is Verdict.INCONCLUSIVE], ids=named)
-def test_an_inconclusive_check_says_what_would_make_it_testable(example: Example) -> None:
+@pytest.mark.parametrize("check", INCONCLUSIVE)
+def test_an_inconclusive_check_says_what_would_make_it_testable(check: str) -> None:
     """No dead end: `needs` names the flag or the position."""
-    _, result = judged(example)
+    with together() as case:
+        for example in INCONCLUSIVE[check]:
+            with case(named(example)):
+                _, result = judged(example)
+                assert result.needs
 
-    assert result.needs
 
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=named)
-def test_findings_can_be_printed(example: Example) -> None:
+@pytest.mark.parametrize("check", OF_CHECK)
+def test_findings_can_be_printed(check: str) -> None:
     """No control character of the endpoint's reaches a result, and excerpts are bounded."""
-    _, result = judged(example)
+    with together() as case:
+        for example in OF_CHECK[check]:
+            with case(named(example)):
+                _, result = judged(example)
+                assert_printable(result)
 
+
+def assert_printable(result: CheckResult) -> None:
     assert result.actual.isprintable()
     for item in result.evidence:
         assert (item.note or "").isprintable()

@@ -8,7 +8,8 @@ import pytest
 
 from streamgauge.conformance.cases import Case, Observed, visible
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
-from tests.harness.conformance.examples import EXAMPLES, judge, judged, named
+from tests.builders.together import together
+from tests.harness.conformance.examples import EXAMPLES, by_check, judge, judged, named
 from tests.harness.conformance.tapes import Example
 
 # What stands at the offset, where it is in the middle of a line; everything else is quoted from a line's beginning.
@@ -54,7 +55,7 @@ MISSING: Final = re.compile(
     r"\bno\b|\bwithout\b|\bend|\bcut\b|not JSON|only the|only loses|gets the marker of success|still waits"
     r"|still running|still runs|the longest silence|hangs|becomes|never|not follow"
 )
-OBJECTING = [one for one in EXAMPLES if one.verdict in (Verdict.FAIL, Verdict.WARN)]
+OBJECTING = by_check(one for one in EXAMPLES if one.verdict in (Verdict.FAIL, Verdict.WARN))
 # The first bytes of an answer that is wrong as a whole, and of a comparison with another answer.
 AS_A_WHOLE: Final = {
     "custom.raw-text-hazard", "errors.machine-readable", "errors.pre-stream-status", "headers.content-type",
@@ -70,18 +71,27 @@ def placed(case: Case, result: CheckResult) -> list[tuple[Observed, Evidence, in
     return [(observed[one.scenario], one, one.offset) for one in result.evidence if one.offset is not None]
 
 
-@pytest.mark.parametrize("example", OBJECTING, ids=named)
-def test_a_finding_shows_what_it_is_about(example: Example) -> None:
+@pytest.mark.parametrize("check", OBJECTING)
+def test_a_finding_shows_what_it_is_about(check: str) -> None:
     """At least one piece of evidence, in words or bytes."""
-    _, result = judged(example)
+    with together() as case:
+        for example in OBJECTING[check]:
+            with case(named(example)):
+                _, result = judged(example)
+                assert result.evidence
+                assert all(item.note or item.excerpt for item in result.evidence if item.offset != 0)
 
-    assert result.evidence
-    assert all(item.note or item.excerpt for item in result.evidence if item.offset != 0)
 
-
-@pytest.mark.parametrize("example", OBJECTING, ids=named)
-def test_the_offset_is_that_of_the_defect(example: Example) -> None:
+@pytest.mark.parametrize("check", OBJECTING)
+def test_the_offset_is_that_of_the_defect(check: str) -> None:
     """It begins a line that is not blank, or the bytes that the check is about; it is the end where all is missing."""
+    with together() as case:
+        for example in OBJECTING[check]:
+            with case(named(example)):
+                assert_offset_is_of_the_defect(example)
+
+
+def assert_offset_is_of_the_defect(example: Example) -> None:
     case, result = judged(example)
     for observation, item, offset in placed(case, result):
         body = observation.transcript.body
@@ -102,19 +112,29 @@ def test_the_offset_is_that_of_the_defect(example: Example) -> None:
             assert visible(body[offset : offset + 4])[0] == item.excerpt[item.mark]
 
 
-WITH_A_PLACE = [
-    one
-    for one in OBJECTING
-    if one.check not in AS_A_WHOLE
-    and len(one.tapes) == 1
-    and one.tapes[0].timed is None
-    and 0 < len(one.tapes[0].body) < 5_000
-]
+def has_a_place(example: Example) -> bool:
+    """Whether the bytes that its finding quotes can be cut out of its one tape."""
+    return (
+        example.check not in AS_A_WHOLE
+        and len(example.tapes) == 1
+        and example.tapes[0].timed is None
+        and 0 < len(example.tapes[0].body) < 5_000
+    )
 
 
-@pytest.mark.parametrize("example", WITH_A_PLACE, ids=named)
-def test_without_the_bytes_that_are_quoted_the_finding_is_another(example: Example) -> None:
+WITH_A_PLACE = by_check(one for examples in OBJECTING.values() for one in examples if has_a_place(one))
+
+
+@pytest.mark.parametrize("check", WITH_A_PLACE)
+def test_without_the_bytes_that_are_quoted_the_finding_is_another(check: str) -> None:
     """Cut out of the tape, to the end of their event, they take the finding along; or there are several like them."""
+    with together() as case:
+        for example in WITH_A_PLACE[check]:
+            with case(named(example)):
+                assert_another_without_the_quoted_bytes(example)
+
+
+def assert_another_without_the_quoted_bytes(example: Example) -> None:
     case, result = judged(example)
     quoted = placed(case, result)
     if not quoted or quoted[0][2] == len(quoted[0][0].transcript.body):
