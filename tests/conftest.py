@@ -1,7 +1,7 @@
 """Settings of the whole suite.
 
-Property tests give the same examples on every run, and no test is judged by how long an example took. `-n auto` is two
-processes a core, because half of what the tests do is waiting.
+Property tests give the same examples on every run, and no test is judged by how long an example took. `-n auto` is
+three processes a core, because more than half of what the tests do is waiting.
 """
 
 import gc
@@ -61,7 +61,7 @@ STARTERS = {
 
 def pytest_xdist_auto_num_workers() -> int:
     """See above."""
-    return 2 * (os.cpu_count() or 1)
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,10 @@
 """Cases that run in one test: each runs, and each failure is listed."""
 
+import threading
+
 import pytest
 
-from tests.builders.together import together
+from tests.builders.together import SIDE_BY_SIDE, side_by_side, together
 
 
 def test_every_case_runs_and_every_failure_is_listed() -> None:
@@ -31,3 +33,13 @@ def test_an_exception_is_a_failure_too() -> None:
 def test_cases_that_pass_fail_nothing() -> None:
     with together() as case, case("only"):
         pass
+
+
+def test_cases_run_side_by_side_and_their_results_keep_the_order() -> None:
+    meeting = threading.Barrier(SIDE_BY_SIDE)
+
+    def met(number: int) -> int:
+        meeting.wait(20)
+        return number
+
+    assert side_by_side(met, range(2 * SIDE_BY_SIDE)) == list(range(2 * SIDE_BY_SIDE))

@@ -1,8 +1,19 @@
-"""Many small cases in one test. A test for each would cost pytest several times the work of the case."""
+"""Many cases in one test.
 
-from collections.abc import Callable, Iterator
+A test for each small case would cost pytest several times the work of the case. Cases that mostly wait do so side by
+side.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from typing import Final, TypeVar
 
+SIDE_BY_SIDE: Final = 4
+"""Cases at once: with more, the cases that time something would disturb each other."""
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 NewCase = Callable[[object], AbstractContextManager[None]]
 
 
@@ -20,3 +31,9 @@ def together() -> Iterator[NewCase]:
 
     yield case
     assert not failed, f"{len(failed)} cases failed:\n" + "\n".join(failed)
+
+
+def side_by_side(work: Callable[[Given], Found], cases: Iterable[Given]) -> list[Found]:
+    """What `work` gives for each case, in the order of the cases. For work that mostly waits."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return list(pool.map(work, cases))

@@ -1,7 +1,6 @@
 """Payloads that break a vendor's definition, and healthy quirks: the checks that object, and the clients that fail."""
 
-import pytest
-
+from streamgauge.conformance.cases import Case
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
 from streamgauge.conformance.judgement import judge_case
@@ -11,6 +10,7 @@ from streamgauge.conformance.run import observe
 from streamgauge.conformance.selection import select
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.target import Target
+from tests.builders.together import side_by_side, together
 from tests.cases.programs import Anthropic, Responses, ToolCalls, UsageQuirk, Waiting
 from tests.cases.server import Service
 
@@ -94,20 +94,33 @@ CASES: dict[str, tuple[Service, Findings, Failing]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_defect_of_a_payload_is_one_finding_and_names_the_clients_that_break(name: str) -> None:
-    service, wanted, failing = CASES[name]
+def test_a_defect_of_a_payload_is_one_finding_and_names_the_clients_that_break() -> None:
+    """The servers let their clients wait as models do, so they are asked side by side."""
+    with together() as case:
+        for (name, (_, wanted, failing)), seen in zip(CASES.items(), side_by_side(observed, CASES), strict=True):
+            with case(name):
+                assert_findings(seen, wanted)
+                assert_clients(seen, failing)
+
+
+def observed(name: str) -> Case:
+    service = CASES[name][0]
     with service as url, StreamClient() as client:
-        case = observe(client, Target(url=url), select(PATTERNS[service.path]))
-    results = [one for one in judge_case(case, CHECKS.values()) if one.id.startswith(("openai", "anthropic"))]
+        return observe(client, Target(url=url), select(PATTERNS[service.path]))
+
+
+def assert_findings(seen: Case, wanted: Findings) -> None:
+    results = [one for one in judge_case(seen, CHECKS.values()) if one.id.startswith(("openai", "anthropic"))]
     found = {one.id: (one.verdict, one.actual) for one in results if one.verdict in (FAIL, WARN, Verdict.ERROR)}
 
     assert found.keys() == wanted.keys(), found
     assert all(found[check][0] is verdict for check, (verdict, _) in wanted.items()), found
     assert all(found[check][1].startswith(actual) for check, (_, actual) in wanted.items()), found
 
-    stream = stream_of(case.of(("happy",))[0].transcript)
+
+def assert_clients(seen: Case, failing: Failing) -> None:
+    stream = stream_of(seen.of(("happy",))[0].transcript)
     assert stream is not None
-    rows = compare_clients([stream], case.dialect, "POST").rows
+    rows = compare_clients([stream], seen.dialect, "POST").rows
     broken = {row.client: row.result.verdict for row in rows if row.result.verdict in BROKEN and not row.naive}
     assert broken == failing, [(row.client, row.result.reason) for row in rows if row.client in broken]

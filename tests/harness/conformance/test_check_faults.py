@@ -3,7 +3,6 @@
 The table of it is docs/check-faults.md.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -24,6 +23,7 @@ from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS
 from tests.builders.retries import count_retry
 from tests.builders.shapes import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDOR_GROUPS, VENDORS
+from tests.builders.together import side_by_side
 from tools.check_faults import COMPANIONS, SHOWN_BY
 
 ARGUMENTS = {
@@ -41,8 +41,6 @@ SPOKEN = {dialect.name: dialect for dialect in mock_dialects.DIALECTS}
 # Without a fault, these look at what most of them would spoil.
 LOOKED_AT = ("framing", "headers.content-type", "text.utf8-valid", "text.json-valid", "text.newline-roundtrip")
 TRIES = 3
-# Three quarters of a shape's time is waiting, so the shapes of a fault wait side by side, each with its own mock.
-SIDE_BY_SIDE = 4
 # It reads every scenario there is: what the others of its fault read is enough.
 READS_ALL = {"headers.retry-after"}
 # Told as information without any fault, too.
@@ -124,9 +122,8 @@ def test_a_fault_flips_what_it_is_for_and_listed_companions_only(name: str) -> N
     for number in range(TRIES):
         if number:
             count_retry(f"missing: {sorted(wanted - objected)}, in excess: {excess}")
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            flips = list(pool.map(partial(flipped, name), unsettled))
-        for shape, found in zip(unsettled, flips, strict=True):
+        # Three quarters of the time of a shape is waiting.
+        for shape, found in zip(unsettled, side_by_side(partial(flipped, name), unsettled), strict=True):
             objected |= found
             excess[shape] = (found - allowed) & excess.get(shape, found)
         unsettled = shapes if wanted - objected else [shape for shape in shapes if excess[shape]]

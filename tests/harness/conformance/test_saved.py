@@ -16,6 +16,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.shapes import HURRIED
+from tests.builders.together import side_by_side, together
 from tests.cases.server import Relay, Request, Writer
 
 
@@ -90,22 +91,25 @@ def checked(mock: MockServer, server: Saves, state: str = "/state") -> dict[str,
     return {result.id.partition(".saved-")[2]: result for result in results}
 
 
-@pytest.mark.parametrize(
-    ("server", "whole", "part"),
-    [
-        (Saves, "pass", "pass"),
-        (OnlyWhole, "pass", "pass"),
-        (Unmarked, "pass", "warn"),
-        (TooEarly, "fail", None),
-        (Never, "fail", "inconclusive"),
-    ],
-)
-def test_what_an_application_saves(mock: MockServer, server: type[Saves], whole: str, part: str | None) -> None:
-    found = checked(mock, server(mock.url))
+# By application: the verdicts on a whole answer and on a part of one.
+EXPECTED: dict[type[Saves], tuple[str, str | None]] = {
+    Saves: ("pass", "pass"),
+    OnlyWhole: ("pass", "pass"),
+    Unmarked: ("pass", "warn"),
+    TooEarly: ("fail", None),
+    Never: ("fail", "inconclusive"),
+}
 
-    assert found["whole"].verdict == whole, found["whole"].actual
-    if part is not None:
-        assert found["part-marked"].verdict == part, found["part-marked"].actual
+
+def test_what_an_application_saves(mock: MockServer) -> None:
+    """Each application gets 10 s to save, so they get them side by side."""
+    results = side_by_side(lambda server: checked(mock, server(mock.url)), EXPECTED)
+
+    with together() as case:
+        for (server, (whole, part)), found in zip(EXPECTED.items(), results, strict=True):
+            with case(server.__name__):
+                assert found["whole"].verdict == whole, found["whole"].actual
+                assert part is None or found["part-marked"].verdict == part, found["part-marked"].actual
 
 
 def test_a_wrong_url_of_the_state_accuses_nobody(mock: MockServer) -> None:

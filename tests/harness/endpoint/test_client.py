@@ -44,6 +44,16 @@ def waits(request: pytest.FixtureRequest) -> Iterator[None]:
 waiting: Driver | None = None
 
 
+@pytest.fixture
+def looks_often(waits: None) -> Iterator[None]:  # noqa: ARG001
+    """A driver of many exchanges looks for content every 5 s (CONTENT_LOOK_S). Here it does so every 0.1 s."""
+    if waiting is not None:
+        waiting.look_s = 0.1
+    yield
+    if waiting is not None:
+        del waiting.look_s
+
+
 def a_client(**options: float) -> StreamClient:
     return StreamClient(driver=waiting, **options)
 
@@ -198,6 +208,7 @@ def test_content_puts_the_end_by_silence_of_content_off() -> None:
     assert run(SSE, *steps, LAST, END, content_timeout_s=0.5).outcome is Outcome.OK
 
 
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize(
     ("end", "outcome", "begins"),
     [
@@ -219,6 +230,13 @@ def test_after_the_end_of_the_content_the_body_has_a_short_grace(
         transcript = client.run(spec(server.url), patience=Patience(60, grace_s=0.3))
     assert transcript.outcome is outcome
     assert (transcript.detail or "").startswith(begins)
+
+
+def test_the_grace_counts_where_content_is_looked_for_as_seldom_as_in_a_load() -> None:
+    token = chunk(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+    with WireServer([Do.REQUEST, SSE, token, chunk(b"data: [DONE]\n\n"), Do.FAREWELL]) as server, a_client() as client:
+        transcript = client.run(spec(server.url), patience=Patience(60, grace_s=0.3))
+    assert transcript.detail == "after the end marker: the body did not end in 0.3 s after the end marker"
 
 
 def test_a_reason_that_asks_for_a_tool_is_not_the_end_of_the_content() -> None:
