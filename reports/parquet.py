@@ -15,7 +15,8 @@ NAME: Final = "streams.parquet"
 _ROWS: Final = 20_000  # of one row group, which is in memory at once
 
 _TEXT: Final = (
-    "id", "outcome", "detail", "scenario", "method", "url", "dialect", "finish_reason", "tokens_source", "stamp_source",
+    "id", "outcome", "detail", "scenario", "method", "url", "dialect", "finish_reason", "tokens_source", "usage_doubt",
+    "stamp_source",
 )  # fmt: skip
 _NUMBERS: Final = (
     "worker", "status", "start_ns", "intended_ns", "dns_ns", "tunnel_ns", "tls_ns", "handshake_ns", "sent_ns",

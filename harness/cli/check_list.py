@@ -60,12 +60,12 @@ def _format(context: typer.Context, wanted: ListFormat) -> ListFormat:
 def _print_and_leave(context: typer.Context) -> None:
     if not {"list", "format"} <= context.meta.keys():
         return
-    as_json = context.meta["format"] is ListFormat.JSON
+    described = context.meta["format"] is ListFormat.JSON
     if not context.meta["list"]:
-        if as_json:
+        if described:
             raise UsageError("--format needs --list", "to write the results of the checks as JSON, use --json FILE")
         return
-    if as_json:
+    if described:
         typer.echo(msgspec.json.format(msgspec.json.encode(catalogue()), indent=1).decode())
     else:
         print_list(select())

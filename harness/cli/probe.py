@@ -75,9 +75,16 @@ def _print_timeline(stream: Stream) -> None:
 
     out.print()
     out.print(facts([("dialect", safe(_dialect(transcript))), *_figures(record, stream.doubt)]))
-    for caveat in reading_caveats(transcript, record):
+    for caveat in (*reading_caveats(transcript, record), *_doubts(record)):
         err.print(f"[yellow]caveat:[/yellow] {safe(caveat)}")
     _print_reads(transcript)
+
+
+def _doubts(record: StreamRecord) -> list[str]:
+    """The caveat about a token count that is not believed."""
+    if record.usage_doubt is None:
+        return []
+    return [f"the endpoint's token count is not believed: {record.usage_doubt}; token events are counted instead"]
 
 
 def _dialect(transcript: Transcript) -> str:

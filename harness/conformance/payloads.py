@@ -7,6 +7,7 @@ from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.openai_chat import SENTINEL
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.numbers import whole
 from streamgauge.protocol.transcript import Transcript
 
 
@@ -61,5 +62,4 @@ def reported_tokens(transcript: Transcript) -> int | None:
             usage = found.delta.value
     if not isinstance(usage, dict):
         return None
-    counts = [usage[name] for name in _COUNTS if isinstance(usage.get(name), int)]
-    return counts[0] if counts else None
+    return next((count for name in _COUNTS if (count := whole(usage.get(name))) is not None), None)

@@ -42,7 +42,8 @@ class Summary(MetricFields, frozen=True, kw_only=True):
 
     `undecided_streams` were cut before they could meet or miss the objectives. Where they leave goodput open, `goodput`
     counts none of them as good, and `goodput_at_most` all of them. `longest_cut_wait_ms` is the longest time that a
-    stream without a token had waited when it was cut.
+    stream without a token had waited when it was cut. `doubted_usages` streams came with a token count that is not
+    believed (see protocol/numbers.py); `usage_doubt` says why, of the first of them.
     """
 
     streams: dict[str, int]
@@ -60,6 +61,18 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     undecided_streams: int = 0
     goodput_at_most: float | None = None
     longest_cut_wait_ms: float | None = None
+    doubted_usages: int = 0
+    usage_doubt: str | None = None
+
+    @property
+    def usage_caveat(self) -> str | None:
+        """The warning about token counts of the endpoint that are not believed; None without one."""
+        if self.usage_doubt is None:
+            return None
+        return (
+            f"The endpoint's token count is not believed in {plural(self.doubted_usages, 'stream')}: "
+            f"{self.usage_doubt}. Token events are counted there in place of output tokens."
+        )
 
 
 class _Kept:
@@ -139,6 +152,8 @@ class Totals:
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
         self.sources: set[str] = set()
+        self.doubted_usages = 0
+        self.usage_doubt: str | None = None  # the first of them
         self.stamps: set[str] = set()
         self.first_ns: int | None = None
         self.last_ns: int | None = None
@@ -184,6 +199,9 @@ class Totals:
             self.stamps.add(record.stamp_source)
         if record.tokens_source:
             self.sources.add(record.tokens_source)
+        if record.usage_doubt is not None:
+            self.doubted_usages += 1
+            self.usage_doubt = self.usage_doubt or record.usage_doubt
         self.token_events += len(stream.token_ns)
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
@@ -331,6 +349,8 @@ class Totals:
             undecided_streams=self.undecided,
             goodput_at_most=None if goodput is None else round(goodput.high, 4),
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
+            doubted_usages=self.doubted_usages,
+            usage_doubt=self.usage_doubt,
             **_fields(latencies, facts),
         )
 

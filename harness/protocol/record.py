@@ -13,6 +13,7 @@ import msgspec
 from streamgauge.leaks import MOST_DETAIL_CHARS, MOST_NAME_CHARS, brief
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.numbers import Answer, Count, Ns, TokenCount, token_count
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import Arrivals
@@ -24,9 +25,9 @@ MAX_READS: Final = 200_000
 class Reads(msgspec.Struct, frozen=True, omit_defaults=True):
     """Each read: arrival relative to `start_ns`, client lag, size on the wire; parallel arrays."""
 
-    at_ns: list[int]
-    lag_ns: list[int]
-    bytes: list[int]
+    at_ns: list[Ns]
+    lag_ns: list[Ns]
+    bytes: list[Count]
 
 
 class Waits(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ class Waits(msgspec.Struct, frozen=True):
     """
 
     reads: list[int]
-    ns: list[int]
+    ns: list[Ns]
 
 
 class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -57,42 +58,43 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     outcome: Outcome
     detail: str | None = None
     scenario: str | None = None
-    worker: int | None = None
+    worker: Count | None = None
     method: str
     url: str
     dialect: str | None = None
-    status: int | None = None
-    start_ns: int
-    intended_ns: int | None = None
+    status: Count | None = None
+    start_ns: Ns
+    intended_ns: Ns | None = None
     warmup: bool = False
     reused: bool = False
-    dns_ns: int | None = None
-    connect_ns: int | None = None
-    tunnel_ns: int | None = None
-    tls_ns: int | None = None
-    handshake_ns: int | None = None
-    sent_ns: int | None = None
-    first_byte_ns: int | None = None
-    headers_ns: int | None = None
-    first_event_ns: int | None = None
-    first_chunk_ns: int | None = None
-    first_answer_ns: int | None = None
-    end_ns: int | None = None
-    closed_ns: int | None = None
-    events: int = 0
-    comments: int = 0
+    dns_ns: Ns | None = None
+    connect_ns: Ns | None = None
+    tunnel_ns: Ns | None = None
+    tls_ns: Ns | None = None
+    handshake_ns: Ns | None = None
+    sent_ns: Ns | None = None
+    first_byte_ns: Ns | None = None
+    headers_ns: Ns | None = None
+    first_event_ns: Ns | None = None
+    first_chunk_ns: Ns | None = None
+    first_answer_ns: Ns | None = None
+    end_ns: Ns | None = None
+    closed_ns: Ns | None = None
+    events: Count = 0
+    comments: Count = 0
     reads: Reads = msgspec.field(default_factory=lambda: Reads([], [], []))
     token_reads: list[int] = []
-    token_chars: int = 0
-    output_tokens: int | None = None
+    token_chars: Count = 0
+    output_tokens: Count | None = None
     tokens_source: str | None = None
-    asked_prompt_tokens: int | None = None
-    asked_output_tokens: int | None = None
-    usage_prompt_tokens: int | None = None
+    asked_prompt_tokens: Count | None = None
+    asked_output_tokens: Count | None = None
+    usage_prompt_tokens: Count | None = None
+    usage_doubt: str | None = None
     finish_reason: str | None = None
     stamp_source: str | None = None
-    unstamped_reads: int = 0
-    wire_bytes: int = 0
+    unstamped_reads: Count = 0
+    wire_bytes: Count = 0
     waits: Waits | None = None
 
     def __repr__(self) -> str:
@@ -173,7 +175,12 @@ def assemble(
     """
     capture, at_ns = transcript.capture, reads.at_ns
     start = capture.start_ns
-    output_tokens, tokens_source = _output_tokens(parts)
+    wire_bytes = sum(reads.sizes)
+    usage = _usage(parts.signals)
+    answer = Answer(wire_bytes, parts.token_chars, at_ns[-1] if at_ns else 0)
+    output = token_count(usage, ("completion_tokens", "output_tokens"), answer)
+    prompt = token_count(usage, ("prompt_tokens", "input_tokens"))
+    output_tokens, tokens_source = _output_tokens(output, parts)
     finish = first_of(parts.signals, Kind.FINISH)
     return StreamRecord(
         schema=SCHEMA,
@@ -205,11 +212,12 @@ def assemble(
         token_chars=parts.token_chars,
         output_tokens=output_tokens,
         tokens_source=tokens_source,
-        usage_prompt_tokens=_usage(parts.signals, "prompt_tokens", "input_tokens"),
+        usage_prompt_tokens=prompt.tokens,
+        usage_doubt=output.doubt or prompt.doubt,
         finish_reason=_quoted(finish.delta.value, MOST_NAME_CHARS) if finish else None,
         stamp_source=reads.stamp_source,
         unstamped_reads=reads.unstamped,
-        wire_bytes=sum(reads.sizes),
+        wire_bytes=wire_bytes,
         **labels,
     )
 
@@ -276,21 +284,17 @@ def _end_ns(transcript: Transcript, at_ns: list[int], signals: list[Found]) -> i
     return at_ns[-1] if at_ns else None
 
 
-def _output_tokens(parts: Parts) -> tuple[int | None, str | None]:
+def _output_tokens(counted: TokenCount, parts: Parts) -> tuple[int | None, str | None]:
     """The number of generated tokens and its source: the server's own count, else the number of token events."""
-    counted = _usage(parts.signals, "completion_tokens", "output_tokens")
-    if counted is not None:
-        return counted, "usage"
+    if counted.tokens is not None:
+        return counted.tokens, "usage"
     return (len(parts.token_reads), "token events") if parts.token_reads else (None, None)
 
 
-def _usage(signals: list[Found], *names: str) -> int | None:
-    """A count from the server's usage, under OpenAI's or Anthropic's name for it; later usage replaces earlier."""
+def _usage(signals: list[Found]) -> dict[str, Any]:
+    """The server's usage, under OpenAI's or Anthropic's names; later usage replaces earlier."""
     usage: dict[str, Any] = {}
     for _, delta in signals:
         if delta.kind is Kind.USAGE and isinstance(delta.value, dict):
             usage |= delta.value
-    for key in names:
-        if isinstance(usage.get(key), int) and usage[key] > 0:
-            return int(usage[key])
-    return None
+    return usage

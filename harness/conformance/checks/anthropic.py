@@ -15,6 +15,7 @@ from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import NotJson, decode, dig
+from streamgauge.protocol.numbers import described, whole
 from streamgauge.units import plural
 
 anthropic = speaks("anthropic")
@@ -202,6 +203,9 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
         evidence = seen.at(payload.event.offset)
         if kind_of(tokens) != "number":
             return unmet("a message_delta has no usage.output_tokens", evidence, cause="no-usage")
+        if whole(tokens) is None:
+            cannot = f"output_tokens are {described(tokens)}, which cannot be a count of tokens"
+            return unmet(cannot, evidence, cause="no-usage")
         if tokens < counted:
             return unmet(f"output_tokens fall from {counted:,} to {tokens:,}", evidence, cause="falling-count")
         counted = tokens

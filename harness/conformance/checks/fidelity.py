@@ -22,6 +22,7 @@ from streamgauge.conformance.wants import answer, success
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.endpoint.received import Received
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.numbers import described, whole
 from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
@@ -89,25 +90,25 @@ def usage(seen: Observed, _case: Case) -> Finding:
     if upstream.requests > 1 or upstream.end not in ("complete", None):
         return inconclusive("the upstream's stream did not run once to its end", "a stream that ends by itself")
     truth = {"input": upstream.prompt_tokens, "output": upstream.tokens}
-    wrong = [kind for kind, count in counted.items() if truth[kind] is not None and count != truth[kind]]
-    shown = ", ".join(f"{kind} {count}" for kind, count in counted.items())
+    wrong = [kind for kind, count in counted.items() if truth[kind] is not None and whole(count) != truth[kind]]
+    said = ", ".join(f"{kind} {described(count)}" for kind, count in counted.items())
     real = ", ".join(f"{kind} {truth[kind]}" for kind in counted)
     if not _reports_usage(upstream):
-        return info(f"the endpoint counts by itself: {shown}. Its upstream, which was not asked for usage, has {real}")
+        return info(f"the endpoint counts by itself: {said}. Its upstream, which was not asked for usage, has {real}")
     if not wrong:
-        return met(f"the usage is the upstream's: {shown}")
+        return met(f"the usage is the upstream's: {said}")
     at = seen.transcript.first(Kind.USAGE)
     assert at is not None
     where = seen.at(seen.transcript.events[at.event].offset)
-    return unmet(f"the usage says {shown}; the upstream reported {real}", where)
+    return unmet(f"the usage says {said}; the upstream reported {real}", where)
 
 
-def _counts(seen: Observed) -> Iterator[tuple[str, int | None]]:
+def _counts(seen: Observed) -> Iterator[tuple[str, Any]]:
     """The tokens that the stream reports; later counts replace earlier ones."""
     merged: dict[str, Any] = {}
     for found in seen.transcript.deltas:
         if found.delta.kind is Kind.USAGE and isinstance(found.delta.value, dict):
-            merged |= {name: count for name, count in found.delta.value.items() if isinstance(count, int)}
+            merged |= {name: count for name, count in found.delta.value.items() if count is not None}
     for kind, names in (
         ("input", ("prompt_tokens", "input_tokens")),
         ("output", ("completion_tokens", "output_tokens")),

@@ -15,6 +15,7 @@ from streamgauge.conformance.sources import GEMINI, issue, source
 from streamgauge.conformance.vendors import judge_payloads
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.payload import dig
+from streamgauge.protocol.numbers import described, whole
 from streamgauge.units import plural
 
 PROFILES: Final = (
@@ -70,6 +71,9 @@ def _judge_usage(seen: Observed, payloads: list[Payload]) -> Finding:
         if kind_of(total) != "number":
             continue
         found = True
+        if whole(total) is None:
+            cannot = f"totalTokenCount is {described(total)}, which cannot be a count of tokens"
+            return lesser(cannot, seen.at(payload.event.offset))
         if total < counted:
             return lesser(
                 f"totalTokenCount falls from {counted:,} to {total:,}",

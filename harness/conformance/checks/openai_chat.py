@@ -19,6 +19,7 @@ from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.numbers import described, whole
 
 PROFILES: Final = (
     Profile("openai", "OpenAI, and servers that mean to be taken for it"),
@@ -253,7 +254,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
         fix="Ask the upstream for usage, and pass its last chunk on.",
         lesser="Only one chunk has usage, and it has no choices.",
         causes={
-            "no-counts": "Fill usage with the counts that the upstream reports; it counts no tokens now.",
+            "no-counts": "Fill usage with the counts that the upstream reports: they are missing or wrong now.",
             "after-done": "Send the usage chunk before [DONE], after which clients read no more.",
             "with-choices": "Send usage in a chunk of its own, whose choices are an empty list.",
             "several-chunks": "Send usage on one chunk only, the last of the several that have it now.",
@@ -278,6 +279,11 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
     last = found[-1]
     evidence = seen.at(last.event.offset)
     usage = last.value["usage"]
+    for name in ("completion_tokens", "prompt_tokens"):
+        if (count := usage.get(name)) and whole(count) is None:
+            return unmet(
+                f"{name} is {described(count)}, which cannot be a count of tokens", evidence, cause="no-counts"
+            )
     if not usage.get("completion_tokens") or not usage.get("prompt_tokens"):
         return unmet("usage counts no tokens", evidence, cause="no-counts")
     done = seen.transcript.first(Kind.DONE)

@@ -3,6 +3,7 @@
 They are last of all, because a relay that saw so many failures may refuse its upstream for a while.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -22,6 +23,7 @@ PATIENCE_S: Final = 30.0  # for one answer: SDKs retry three times, with waits o
 MOST_S: Final = 120.0  # for all of them
 LONGEST_PAUSE_S: Final = 10  # that a circuit breaker is waited for; LiteLLM's is 5 s
 SPARE_S: Final = 0.5
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
 @scenario(
@@ -54,9 +56,9 @@ def upstream_errors(run: ScenarioRunner) -> Iterator[Observed]:
 def _pause_s(seen: Observed) -> float | None:
     """The pause that an endpoint asks for, if it did not ask its upstream because of the failures before; else None."""
     after = seen.head.get("retry-after") if seen.head is not None else None
-    if seen.upstream or after is None or not after.isdigit() or int(after) > LONGEST_PAUSE_S:
+    if seen.upstream or after is None or not _SECONDS.fullmatch(after):
         return None
-    return int(after) + SPARE_S
+    return int(after) + SPARE_S if int(after) <= LONGEST_PAUSE_S else None
 
 
 def _ask(run: ScenarioRunner, keys: Keys, variant: str, status: int | None) -> Observed:

@@ -31,7 +31,7 @@ def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
 
     Raises UsageError that names the line.
     """
-    as_json = name.lower().endswith((".jsonl", ".ndjson", ".json"))
+    described = name.lower().endswith((".jsonl", ".ndjson", ".json"))
     entries: list[Entry] = []
     for number, line in enumerate(lines, 1):
         text = line.strip().lstrip("\ufeff")
@@ -41,9 +41,9 @@ def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
             raise UsageError(f"{name} has more than {MOST_PROMPTS:,} prompts", "cut the file")
         if len(text) > MOST_LINE:
             raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", "shorten it")
-        entries.append(_entry(text, f"{name}, line {number}") if as_json else Entry(text))
+        entries.append(_entry(text, f"{name}, line {number}") if described else Entry(text))
     if not entries:
-        raise UsageError(f"{name} holds no prompt", _HINT if as_json else "write one prompt on each line")
+        raise UsageError(f"{name} holds no prompt", _HINT if described else "write one prompt on each line")
     return entries
 
 

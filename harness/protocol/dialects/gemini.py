@@ -12,6 +12,7 @@ import msgspec
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
 from streamgauge.protocol.dialects.payload import counts, dig, object_of, text_in, unread
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.numbers import whole
 
 
 class Gemini(Defaults):
@@ -77,9 +78,13 @@ def _read_candidate(candidate: Any, *, ends: bool) -> list[Delta]:
     return deltas
 
 
-def _usage(value: dict[str, Any]) -> dict[str, int]:
+def _usage(value: dict[str, Any]) -> dict[str, Any]:
     usage = counts(value, input_tokens="promptTokenCount", output_tokens="candidatesTokenCount")
     # Gemini counts thoughts apart from the candidates, but both are generated output.
     if thoughts := counts(value, output_tokens="thoughtsTokenCount"):
-        usage["output_tokens"] = usage.get("output_tokens", 0) + thoughts["output_tokens"]
+        candidates, hidden = whole(usage.get("output_tokens", 0)), whole(thoughts["output_tokens"])
+        if hidden is None:
+            usage["output_tokens"] = thoughts["output_tokens"]
+        elif candidates is not None:
+            usage["output_tokens"] = candidates + hidden
     return usage

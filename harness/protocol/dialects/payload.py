@@ -79,6 +79,9 @@ def written(pointer: Pointer) -> str:
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in pointer)
 
 
-def counts(value: Any, **names: str) -> dict[str, int]:
-    """The numbers in `value`, renamed: `counts(usage, output_tokens="eval_count")`. A missing number stays missing."""
-    return {ours: number for ours, theirs in names.items() if isinstance(number := dig(value, theirs), int)}
+def counts(value: Any, **names: str) -> dict[str, Any]:
+    """The counts in `value`, renamed: `counts(usage, output_tokens="eval_count")`. A missing count stays missing.
+
+    A count that is not a number is kept as it came: protocol/numbers.py says what is believed.
+    """
+    return {ours: found for ours, theirs in names.items() if (found := dig(value, theirs)) is not None}

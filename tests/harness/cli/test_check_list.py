@@ -44,7 +44,7 @@ def test_the_list_has_every_check_once() -> None:
 
 
 @pytest.mark.parametrize("words", [("--list", "--format", "json"), ("--format", "json", "--list")])
-def test_the_list_as_json_says_all_that_is_declared(words: tuple[str, ...]) -> None:
+def test_the_list_described_says_all_that_is_declared(words: tuple[str, ...]) -> None:
     """Whichever flag comes first; and no URL is asked for."""
     listed = json.loads(said("check", *words))
 

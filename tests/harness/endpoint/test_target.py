@@ -32,7 +32,7 @@ def test_a_placeholder_in_the_url_takes_the_prompt_encoded(prompt: str) -> None:
 
 
 @given(PROMPTS)
-def test_a_placeholder_in_the_body_takes_the_prompt_as_json(prompt: str) -> None:
+def test_a_placeholder_in_the_body_takes_the_prompt_described(prompt: str) -> None:
     spec = Target(url="http://h/", body='{"deep": [{"q": "x {{prompt}} y"}]}').request(prompt)
     assert json.loads(spec.body or b"") == {"deep": [{"q": f"x {prompt} y"}]}
     assert (spec.method, spec.prompt) == ("POST", prompt)

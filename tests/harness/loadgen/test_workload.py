@@ -99,7 +99,7 @@ def test_processes_share_the_cap(processes: int, more: int) -> None:
     assert max(caps) - min(caps) <= 1
 
 
-def test_a_workload_travels_as_json() -> None:
+def test_a_workload_travels_described() -> None:
     workload = Workload(
         length_ns=60 * SECOND, seed=7, think=parse_think("exp(2s)"), stages=(Stage(3, SECOND),), rate=Rate(20, 1.0),
         max_streams=5, abandon=parse_abandon("10%@tokens:5..50"),

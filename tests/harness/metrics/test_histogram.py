@@ -82,7 +82,7 @@ def test_merging_an_empty_one_changes_nothing() -> None:
 
 
 @given(VALUES, VALUES)
-def test_one_that_travelled_as_json_can_be_merged_like_any_other(here: list[int], there: list[int]) -> None:
+def test_one_that_travelled_described_can_be_merged_like_any_other(here: list[int], there: list[int]) -> None:
     sent = msgspec.json.decode(msgspec.json.encode(filled(there).counts()), type=Counts)
     merged = filled(here)
     merged.merge(Histogram.of(sent))

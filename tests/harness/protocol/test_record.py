@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+import pytest
 
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import interpret
@@ -80,6 +81,23 @@ def test_the_last_usage_stands_and_a_useless_one_is_no_count() -> None:
     assert counted({"output_tokens": 5}) == (5, "usage")
     for useless in ({"completion_tokens": 0}, {"completion_tokens": "7"}, {"prompt_tokens": 3}, {}):
         assert counted(useless) == (1, "token events")
+
+
+@pytest.mark.parametrize("count", ["9223372036854775808", "-5", "true", '"7"', "1.5", "1e300", "[]", "99999"])
+def test_a_count_that_is_not_believed_is_named_and_token_events_are_counted(count: str) -> None:
+    usage = USAGE.replace(b":8}", f":{count}".encode() + b"}")
+    made = record([item if item[1] != USAGE else (item[0], usage) for item in WHOLE])
+
+    assert (made.outcome, made.output_tokens, made.tokens_source) == (Outcome.OK, 4, "token events")
+    assert (made.usage_doubt or "").startswith("completion_tokens is ")
+
+
+def test_a_prompt_s_count_that_is_not_believed_is_named() -> None:
+    usage = USAGE.replace(b":8}", b':8,"prompt_tokens":-1}')
+    made = record([item if item[1] != USAGE else (item[0], usage) for item in WHOLE])
+
+    assert (made.output_tokens, made.usage_prompt_tokens) == (8, None)
+    assert made.usage_doubt == "prompt_tokens is -1, not a whole number from 0 to 10,000,000"
 
 
 def test_absent_stays_absent() -> None:

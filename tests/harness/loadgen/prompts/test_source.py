@@ -44,7 +44,7 @@ def test_the_prompts_are_the_same_on_every_machine() -> None:
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "d02880bc98bffdad"
 
 
-def test_a_plan_that_travelled_as_json_gives_the_same() -> None:
+def test_a_plan_that_travelled_described_gives_the_same() -> None:
     plan = PromptPlan(prompt_tokens=Length("uniform", 10, 90), prefix_tokens=5, prefixes=2, nonce="n", seed=4)
     other = msgspec.json.decode(msgspec.json.encode(plan), type=PromptPlan)
     assert [source(plan).take(n) for n in range(20)] == [source(other).take(n) for n in range(20)]
