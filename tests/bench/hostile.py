@@ -1,7 +1,9 @@
 """Hostile traffic against a mock beside one good stream: `make fuzz-mock`.
 
-After it the mock must still run, hold no connection, stream or descriptor more than before, and the good stream must
-have carried exactly its bytes.
+A crowd of connections sends nothing, or a request a byte at a time (slowloris), while attacks come one after the other.
+After it the mock must still run, and hold no connection, stream or descriptor more than before. The good stream must
+have carried exactly its bytes, each at its time by the ledger. The median token is judged, because single tokens are
+late on a busy machine whatever the mock does.
 """
 
 # ruff: noqa: T201 (a script: printing is what it does)
@@ -12,13 +14,17 @@ import json
 import os
 import random
 import re
+import resource
 import socket
 import struct
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from random import Random
+from statistics import median
+from typing import Any
 from urllib.parse import quote
 
 from streamgauge.mock_provider.dialects import DIALECTS
@@ -26,6 +32,8 @@ from streamgauge.mock_provider.faults import FAULTS
 
 HOLD_S = 1.5  # the longest that an attacker stays once it has said everything
 GRACE_S = 10.0  # in which the mock's timeouts (2 s here) must have cleared everything up
+ITL_NS = 20_000_000  # of the good stream
+DRIBBLE_S = 0.2  # between two bytes of a slow client: the request's timeout comes long before the last
 ROUTES = [route for dialect in DIALECTS for route in dialect.routes]
 ABSURD = (
     "tokens=99999999999999", "tokens=-1", "itl=1e9s", "ttft=-5ms", "itl=0 script=endless", "script=silent",
@@ -44,6 +52,17 @@ class Attack:
     gap_s: float = 0.0
     leave: str = "fin"
     reads: bool = True
+
+
+@dataclass(frozen=True)
+class Siege:
+    """How hard the mock is attacked, and how late half of the good stream's tokens may be."""
+
+    rate: float  # attacks a second
+    seconds: float
+    seed: int
+    most_late_ms: float
+    connections: int = 0  # idle and slow ones
 
 
 def valid(random: Random, directive: str = "") -> bytes:
@@ -113,10 +132,16 @@ def attack(random: Random) -> Attack:
             directive = f"tokens=8 itl=1ms ttft=0 fault={random.choice(list(FAULTS))}"
             return Attack("fault", [valid(random, directive)], leave=leave)
         case 12:
-            target = random.choice(
-                ("streams?limit=-1", "streams/x?wait=1", "streams/%00", "nothing", "streams/a/release?upto=9", "export")
-            )
-            return Attack("control", [f"GET /_mock/{target} HTTP/1.1\r\n\r\n".encode()], leave=leave)
+            request = random.choice(
+                ("GET streams?limit=-1", "GET streams/x?wait=1", "GET streams/%00", "GET nothing", "GET export",
+                 "POST streams/a/release?upto=9", "POST streams/a/release?upto=-1", "POST reset?x", "POST refuse")
+            )  # fmt: skip
+            field = random.choice(
+                ("Host: localhost", "Host: evil.example", "X: y", "Host: localhost\r\nOrigin: http://evil.example",
+                 "Host: localhost\r\nContent-Type: text/plain")
+            )  # fmt: skip
+            head = f"{request.replace(' ', ' /_mock/')} HTTP/1.1\r\n{field}\r\n\r\n"
+            return Attack("control", [head.encode()], leave=leave)
         case _:
             return Attack("never reads", [valid(random, "tokens=60 itl=0 ttft=0 text=big")], leave="rst", reads=False)
 
@@ -146,24 +171,59 @@ async def carry_out(port: int, what: Attack) -> None:
             writer.transport.abort() if what.leave == "rst" else writer.close()
 
 
-async def good_stream(port: int, tokens: int, itl: str) -> bytes:
+@contextlib.asynccontextmanager
+async def crowd(port: int, size: int) -> AsyncIterator[None]:
+    """`size` connections: every second one sends a request a byte at a time, the others send nothing."""
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(size)]
+
+    async def dribble() -> None:
+        for byte in b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nX: " + b"a" * 10_000:
+            for client in clients[::2]:
+                with contextlib.suppress(OSError):
+                    client.send(bytes([byte]))
+            await asyncio.sleep(DRIBBLE_S)
+
+    slow = asyncio.create_task(dribble())
+    try:
+        yield
+    finally:
+        slow.cancel()
+        for client in clients:
+            client.close()
+
+
+async def good_stream(port: int, tokens: int, itl_ns: int) -> bytes:
     """The body of a stream whose bytes are always the same."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    prompt = quote(f"[[mock seed=7 tokens={tokens} ttft=0 itl={itl} text=unicode]]")
+    prompt = quote(f"[[mock id=good-{itl_ns} seed=7 tokens={tokens} ttft=0 itl={itl_ns}ns text=unicode]]")
     writer.write(f"GET /stream?message={prompt} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n".encode())
     data = await reader.read()
     writer.close()
     return data.partition(b"\r\n\r\n")[2]
 
 
-async def summary(port: int) -> dict[str, int]:
-    """The ledger's counts."""
+async def control(port: int, path: str) -> Any:
+    """What the control API answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /_mock/summary HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    writer.write(f"GET /_mock/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     data = await reader.read()
     writer.close()
-    found: dict[str, int] = json.loads(data.partition(b"\r\n\r\n")[2])
-    return found
+    return json.loads(data.partition(b"\r\n\r\n")[2])
+
+
+async def wrong_times(port: int, tokens: int, most_late_ns: float) -> list[str]:
+    """What is wrong with the good stream by the ledger, whose times are those of the mock's own writes."""
+    entry = (await control(port, f"streams/good-{ITL_NS}?wait=5"))["streams"][-1]
+    writes = entry["writes"]
+    times = [t_ns for t_ns, token in zip(writes["t_ns"], writes["token"], strict=True) if token is not None]
+    if (entry["end"], len(times)) != ("complete", tokens):
+        return [f"the good stream ended as {entry['end']!r} after {len(times)} of {tokens} tokens"]
+    # The least late token tells when the schedule began: a late start does not count.
+    late_ns = [t_ns - number * ITL_NS for number, t_ns in enumerate(times)]
+    found_ns = median(late_ns) - min(late_ns)
+    if found_ns <= most_late_ns:
+        return []
+    return [f"half of the good stream's tokens were at least {found_ns / 1e6:.1f} ms late"]
 
 
 def descriptors(pid: int) -> int:
@@ -171,39 +231,46 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-async def siege(port: int, pid: int, *, rate: float, seconds: float, seed: int) -> list[str]:
+async def besieged(port: int, pid: int, siege: Siege) -> list[str]:
     """What went wrong; empty when the mock has stood it."""
-    source = Random(seed)
-    tokens = max(1, round(seconds * 50))
-    expected = await good_stream(port, tokens, "0")
+    source, seconds = Random(siege.seed), siege.seconds
+    tokens = max(2, round(seconds * 1e9 / ITL_NS))
+    expected = await good_stream(port, tokens, 0)
     await asyncio.sleep(0.1)
     before = descriptors(pid)
-    good = asyncio.create_task(good_stream(port, tokens, "20ms"))
-    start, running, sent = time.monotonic(), set(), 0
-    while (elapsed := time.monotonic() - start) < seconds:
-        while sent < elapsed * rate:
-            task = asyncio.create_task(carry_out(port, attack(source)))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            sent += 1
-        await asyncio.sleep(0.005)
-    await asyncio.gather(*running)
-    wrong = []
-    if (got := await good) != expected:
+    async with crowd(port, siege.connections):
+        while descriptors(pid) < before + siege.connections:  # the mock still accepts
+            await asyncio.sleep(0.01)
+        good = asyncio.create_task(good_stream(port, tokens, ITL_NS))
+        start, running, sent = time.monotonic(), set(), 0
+        while (elapsed := time.monotonic() - start) < seconds:
+            while sent < elapsed * siege.rate:
+                task = asyncio.create_task(carry_out(port, attack(source)))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                sent += 1
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*running)
+        got = await good
+    wrong = await wrong_times(port, tokens, siege.most_late_ms * 1e6)
+    if got != expected:
         wrong.append(f"the good stream carried {len(got)} bytes, not its {len(expected)}")
     end = time.monotonic() + GRACE_S
     # The connection that asks is one of them.
-    while (counts := await summary(port))["active"] or descriptors(pid) > before:
+    while (counts := await control(port, "summary"))["active"] or descriptors(pid) > before:
         if time.monotonic() > end:
             wrong.append(f"{counts['active']} streams still run; {descriptors(pid)} descriptors, before {before}")
             break
         await asyncio.sleep(0.1)
-    print(f"{sent} attacks in {seconds:g} s (seed {seed}), {counts['seen']} streams; {'; '.join(wrong) or 'stood it'}")
+    verdict = "; ".join(wrong) or "stood it"
+    print(f"{sent} attacks in {seconds:g} s, {counts['seen']} streams, {siege}: {verdict}")
     return wrong
 
 
-def besiege(*, rate: float, seconds: float, seed: int) -> list[str]:
+def besiege(siege: Siege) -> list[str]:
     """The same with a mock of its own; its exit and its stderr count as well."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     command = [
         sys.executable,
         "-m",
@@ -215,14 +282,14 @@ def besiege(*, rate: float, seconds: float, seed: int) -> list[str]:
         "--idle-timeout",
         "2s",
     ]
-    command += ["--ledger-size", "500"]
+    command += ["--ledger-size", "100000"]  # the good stream must not be forgotten for the attacks
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         match = re.search(r":(\d+)$", process.stdout.readline().strip())
         assert match is not None
         try:
-            wrong = asyncio.run(siege(int(match[1]), process.pid, rate=rate, seconds=seconds, seed=seed))
+            wrong = asyncio.run(besieged(int(match[1]), process.pid, siege))
             if process.poll() is not None:
                 wrong.append(f"the mock has ended with {process.returncode}")
         finally:
@@ -237,9 +304,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--connections", type=int, default=2_000, help="idle and slow connections beside the attacks")
+    parser.add_argument(
+        "--most-late-ms", type=float, default=10, help="ms that the good stream's median token may be late"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    arguments = parser.parse_args()
-    wrong = besiege(rate=arguments.rate, seconds=arguments.seconds, seed=arguments.seed)
+    wrong = besiege(Siege(**vars(parser.parse_args())))
     for line in wrong:
         print(line)
     sys.exit(1 if wrong else 0)

@@ -19,12 +19,13 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.ledger import PROMPT_LIMIT, WRITES_LIMIT, Entry, Ledger
 from streamgauge.mock_provider.listening import Listening
-from tests.bench.hostile import besiege
+from tests.bench.hostile import Siege, besiege
 from tests.mock_provider.mock_wire import (
     HTTP,
     connect,
     exchange,
     parse,
+    quietly,
     read_to_end,
     read_until,
     request_bytes,
@@ -403,4 +404,12 @@ def test_an_export_waits_for_its_reader() -> None:
 
 
 def test_a_short_siege() -> None:
-    assert besiege(rate=100, seconds=2, seed=5) == []
+    assert besiege(Siege(rate=100, seconds=2, seed=5, most_late_ms=100)) == []
+
+
+def test_2000_idle_and_slow_connections_do_not_move_the_gaps_of_a_stream() -> None:
+    def found() -> list[str]:
+        # All of them exceed a timeout within the 3 s.
+        return besiege(Siege(rate=1, seconds=3, seed=5, most_late_ms=5, connections=2_000))
+
+    assert quietly(found, [], runs=3) == []
