@@ -1,6 +1,5 @@
 """The user of an open loop: it starts streams when the schedule says so, whether or not earlier ones have ended."""
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
@@ -15,6 +14,7 @@ from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, shared
 from streamgauge.scenarios.drivers import client_for
 from streamgauge.scenarios.run import WORKLOAD, began_ns
+from streamgauge.scenarios.steady import now_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.scenarios.turns import turns
@@ -60,7 +60,7 @@ class ArrivalsUser(StreamingUser):
                 turns().announce_start(intended_ns)
                 timer.sleep_until(intended_ns)
                 turns().announce_start(None)
-                if not running.wait_available(timeout=_seconds_to(end)) or time.time_ns() >= end:
+                if not running.wait_available(timeout=_seconds_to(end)) or now_ns() >= end:
                     break  # the run has ended: the rest of the schedule is dropped
                 running.start(stream)
                 gevent.sleep(0)  # let the stream send its request before the next arrival is prepared
@@ -80,7 +80,7 @@ class ArrivalsUser(StreamingUser):
         ready: deque[tuple[int, Greenlet]] = deque()
         more = True
         while True:
-            while more and len(ready) < PREPARED and (not ready or ready[0][0] - time.time_ns() > ROOM_NS):
+            while more and len(ready) < PREPARED and (not ready or ready[0][0] - now_ns() > ROOM_NS):
                 arrival = next(arrivals, None)
                 more = arrival is not None
                 if arrival is not None:
@@ -105,4 +105,4 @@ class ArrivalsUser(StreamingUser):
 
 
 def _seconds_to(at_ns: int) -> float:
-    return max(at_ns - time.time_ns(), 0) / SECOND
+    return max(at_ns - now_ns(), 0) / SECOND

@@ -20,7 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.rundir.accounts import Account, AccountFile
+from streamgauge.rundir.accounts import Account, AccountFile, Vitals
 from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
 from streamgauge.scenarios.job_channel import JobGiver
@@ -58,6 +58,7 @@ class Shipper:
         self._encoder = msgspec.json.Encoder()
         self._started = 0
         self._clock: Offset | None = None
+        self._vitals = Vitals()
         self._finishing = False
         self._closed = False
         self._heard_ns = self._moved_ns = self._reported_ns = time.monotonic_ns()
@@ -80,6 +81,10 @@ class Shipper:
 
     def forget(self) -> None:
         self._started -= 1
+
+    def note(self, vitals: Vitals) -> None:
+        """The next report to the master has it."""
+        self._vitals = vitals
 
     def alive(self) -> None:
         """The reports to the master, at least one a second, are signs of life."""
@@ -147,6 +152,8 @@ class Shipper:
             closed=self._finishing and not self._outbox.waiting,
             clock=self._clock,
             reader=self.reader,
+            stopped_ns=self._vitals.stopped_ns,
+            stepped_ns=self._vitals.stepped_ns,
         )
         self._runner.send_message(_REPORT, msgspec.to_builtins(report, builtin_types=(bytes,)))
 
@@ -201,6 +208,7 @@ class Receiver:
         account = peer.file.account
         account.started, account.recorded, account.clock = report.started, peer.inbox.next, report.clock
         account.reader = report.reader
+        account.stopped_ns, account.stepped_ns = report.stopped_ns, report.stepped_ns
         account.ended = report.closed
         peer.file.save()
         answer = Answer(

@@ -1,6 +1,5 @@
 """The run that this process takes part in: its workload, and the moment when it began, the same in every process."""
 
-import time
 from typing import Any, Final
 
 import gevent
@@ -16,6 +15,7 @@ from streamgauge.scenarios.hidden_output import hide_output
 from streamgauge.scenarios.parent import watch_parent
 from streamgauge.scenarios.record_channel import shipper
 from streamgauge.scenarios.run_directory import run_directory
+from streamgauge.scenarios.steady import now_ns
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
 LEAD_NS: Final = 500 * MS
@@ -37,7 +37,7 @@ def began_ns() -> int:
 
 def is_over() -> bool:
     """Whether no stream may start any more."""
-    return time.time_ns() >= began_ns() + WORKLOAD.length_ns
+    return now_ns() >= began_ns() + WORKLOAD.length_ns
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -54,7 +54,7 @@ def _announce(environment: Any, **_: Any) -> None:
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
         return
-    at_ns = time.time_ns() + (LEAD_NS if WORKLOAD.is_open else 0)
+    at_ns = now_ns() + (LEAD_NS if WORKLOAD.is_open else 0)
     if WORKLOAD.length_ns != LONGEST_NS:
         window = Window(at_ns + WORKLOAD.warmup_ns, at_ns + WORKLOAD.length_ns)
         write_window(run_directory(), window)
@@ -80,7 +80,7 @@ def _end_when_drained(runner: Any) -> None:
     if WORKLOAD.length_ns == LONGEST_NS:
         return  # plain Locust: its own options decide
     end_ns = began_ns() + WORKLOAD.length_ns
-    gevent.sleep(max(end_ns - time.time_ns(), 0) / SECOND)
-    while time.time_ns() < end_ns + WORKLOAD.drain_ns and runner.user_count:
+    gevent.sleep(max(end_ns - now_ns(), 0) / SECOND)
+    while now_ns() < end_ns + WORKLOAD.drain_ns and runner.user_count:
         gevent.sleep(_POLL_S)
     runner.quit()

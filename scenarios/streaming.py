@@ -44,6 +44,7 @@ from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.run_directory import run_directory
 from streamgauge.scenarios.streams_tab import show_live
 from streamgauge.scenarios.turns import turns
+from streamgauge.scenarios.vitals import watch_vitals
 from streamgauge.transport.connection import Close
 from streamgauge.transport.memory import return_large_blocks
 from streamgauge.transport.request import PreparedRequest
@@ -147,6 +148,7 @@ class StreamingUser(User):
                 period_ns=period_ns,
                 alive=StreamingUser.recorder.alive,
             )
+            watch_vitals(StreamingUser.recorder.note)
         self._recorder = StreamingUser.recorder
         StreamingUser.reader = StreamingUser.reader or self.target.reader()
         if StreamingUser._prompts is None:  # before any stream starts, because a long file takes a while to read

@@ -6,15 +6,15 @@ ctypes when 3.13 is the oldest Python that is supported.
 
 import ctypes
 import os
-import time
 from typing import Final
 
 import gevent
 from gevent.socket import wait_read
 
+from streamgauge.scenarios.steady import OFFSET_NS, now_ns
 from streamgauge.units import SECOND
 
-_CLOCK_REALTIME: Final = 0
+_CLOCK_MONOTONIC: Final = 1
 _ABSTIME: Final = 1  # TFD_TIMER_ABSTIME
 
 
@@ -25,19 +25,19 @@ class PreciseTimer:
         self._spec = (ctypes.c_int64 * 4)()  # struct itimerspec: interval and value, each in s and ns
         try:
             self._library = ctypes.CDLL(None, use_errno=True)
-            self._fd: int | None = self._library.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+            self._fd: int | None = self._library.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         except (AttributeError, OSError):
             self._fd = None
         if self._fd == -1:
             self._fd = None
 
     def sleep_until(self, at_ns: int) -> None:
-        """Return at `at_ns` (epoch ns), at once when that has passed; other greenlets run meanwhile."""
-        while (left_ns := at_ns - time.time_ns()) > 0:
+        """Return at `at_ns` (epoch, steady clock), at once when that has passed; other greenlets run meanwhile."""
+        while (left_ns := at_ns - now_ns()) > 0:
             if self._fd is None:
                 gevent.sleep(left_ns / SECOND)
                 continue
-            self._spec[2], self._spec[3] = divmod(at_ns, SECOND)
+            self._spec[2], self._spec[3] = divmod(at_ns - OFFSET_NS, SECOND)
             self._library.timerfd_settime(self._fd, _ABSTIME, self._spec, None)
             wait_read(self._fd)
             os.read(self._fd, 8)

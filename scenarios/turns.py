@@ -15,6 +15,7 @@ import gevent
 from gevent.hub import Hub
 
 from streamgauge.metrics.histogram import Counts, Histogram
+from streamgauge.scenarios.steady import now_ns
 from streamgauge.units import MIB, MS
 
 GUARD_NS: Final = MS // 2
@@ -121,7 +122,7 @@ class Turns:
     @property
     def _start_is_near(self) -> bool:
         start_ns = self._next_start_ns
-        return start_ns is not None and len(self._soon) <= MOST_SOON and start_ns - time.time_ns() < GUARD_NS
+        return start_ns is not None and len(self._soon) <= MOST_SOON and start_ns - now_ns() < GUARD_NS
 
 
 def turns() -> Turns:

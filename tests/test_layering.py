@@ -64,7 +64,7 @@ ROOMS = {
     ),
     "rundir": Room((*METRICS, "diagnosis"), of("msgspec"), ANY_IO),
     "loadgen": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"),
-                    ("cluster", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
+                    ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
     "scenarios": Room(EVERYTHING, of("locust gevent zmq flask msgspec rich"), ANY_IO),

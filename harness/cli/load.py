@@ -118,7 +118,8 @@ def load(
     print_result(result)
     if result.unwritten is not None:
         raise result.unwritten
-    _write_reports(result.directory)
+    if not result.ended.lost_directory:
+        _write_reports(result.directory)
     _exit(result)
 
 
@@ -137,6 +138,8 @@ def _exit(result: LoadResult) -> None:
     """End with the exit code of the run. No data is not a pass: CannotMeasure, unless an SLO is missed all the same."""
     if result.ended.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
+    if result.ended.lost_directory:
+        raise CannotMeasure(result.ended.faults[0], "the figures above are all that is left of it: run it again")
     if result.ended.stopped:
         err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
         raise typer.Exit(ExitCode.FAILED)

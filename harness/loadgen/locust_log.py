@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,6 @@ def why_it_ended(log: Path) -> str:
 
 
 def _lines(log: Path) -> Iterator[str]:
-    with log.open(errors="replace") as file:
+    with suppress(OSError), log.open(errors="replace") as file:
         for line in file:
             yield line.rstrip("\n")[:_LONGEST]

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from streamgauge.child_environment import child_environment
@@ -32,14 +33,14 @@ Child = subprocess.Popen[bytes]
 
 
 @contextmanager
-def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
+def locust(target: Target, plan: LoadPlan, claim: int) -> Iterator[Child]:
     """Run Locust with the job of this plan; its output goes to locust.log. When the block ends, so has every process of
-    Locust.
+    Locust. `claim` is the descriptor of the run directory's claim: it holds as long as any of these processes lives.
     """
     # A session of its own: Ctrl-C in a terminal reaches Locust once, from here, and not from the terminal too.
     with (plan.directory / LOG).open("wb") as log, _terminate_as_interrupt():
         child = Child(
-            _command(target, plan), env={**_environment(plan), **_job(target, plan)},
+            _command(target, plan), env={**_environment(plan), **_job(target, plan)}, pass_fds=[claim],
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
@@ -50,6 +51,13 @@ def locust(target: Target, plan: LoadPlan) -> Iterator[Child]:
                 child.wait()
             # A Locust that was killed leaves the processes that it forked.
             end_group(child.pid, _STOP_WAIT_S)
+
+
+def is_stopped(child: Child) -> bool:
+    """Whether SIGSTOP has stopped Locust; False where the system does not tell."""
+    with suppress(OSError):
+        return Path(f"/proc/{child.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def stop(child: Child, plan: LoadPlan) -> None:

@@ -1,5 +1,6 @@
 """A finished load as a value: the content of run.json, and where its records are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from streamgauge.errors import UsageError
 from streamgauge.metrics.distributions import Distribution
 from streamgauge.metrics.slo import SloVerdict
 from streamgauge.metrics.summary import Summary, Totals
+from streamgauge.rundir.accounts import Account
 from streamgauge.rundir.runs import RecordReader, RunFile
 from streamgauge.units import plural
 
@@ -14,13 +16,16 @@ from streamgauge.units import plural
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended before its time: by Ctrl-C, at a limit (`stopped`), or because its processes `died`, and when
-    (epoch ns).
+    (epoch ns). `faults` are those that this command has noticed, `accounts` those of the processes at the end.
     """
 
     interrupted: bool = False
     stopped: str | None = None
     died: str | None = None
     at_ns: int | None = None
+    faults: Sequence[str] = ()
+    accounts: Sequence[Account] = ()
+    lost_directory: bool = False
 
     @property
     def status(self) -> str:

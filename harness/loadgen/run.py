@@ -3,9 +3,6 @@
 Nothing is printed here: progress goes to a callback, and the result is a value.
 """
 
-import signal
-import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,28 +18,26 @@ from streamgauge.endpoint.stream_end import StreamEnd, learn_end
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch, marked
 from streamgauge.errors import CannotMeasure, UsageError
-from streamgauge.loadgen.cluster import WORKERS_WAIT_S
+from streamgauge.loadgen.drive import drive
 from streamgauge.loadgen.ledger import abandoned_streams, measured_against_truth
-from streamgauge.loadgen.locust_log import task_errors, why_it_ended
-from streamgauge.loadgen.locust_process import LOG, Child, locust, stop
+from streamgauge.loadgen.locust_log import task_errors
+from streamgauge.loadgen.locust_process import LOG
 from streamgauge.loadgen.plan import LoadPlan
-from streamgauge.loadgen.progress import LoadProgress, Running, Stopping, Waiting, silent
+from streamgauge.loadgen.progress import LoadProgress, silent
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
-from streamgauge.metrics.abort_rules import AbortWatch
 from streamgauge.metrics.concurrency import alone
-from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.reading import reading_caveats
 from streamgauge.metrics.summary import Totals
 from streamgauge.protocol.outcome import Ends
-from streamgauge.protocol.record import StreamRecord, record_of
+from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
-from streamgauge.rundir.accounts import faults, last_sign_ns, losses, read_accounts, readers
-from streamgauge.units import MS, plural
+from streamgauge.rundir.accounts import faults, losses, readers
+from streamgauge.rundir.claim import must_be_free
+from streamgauge.units import MS
 
-_REFRESH_S: Final = 0.5
 _DECIDING_STREAMS: Final = 3
 _MISREAD_SHARE: Final = 0.01  # of streams with a token before the mock wrote one; fewer are only a caveat
 _LAST_MOMENT_NS: Final = 100 * MS
@@ -50,20 +45,22 @@ _LAST_MOMENT_NS: Final = 100 * MS
 
 
 def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) -> LoadResult:
-    """Run the plan to its end, or until a limit or Ctrl-C stops it; what was measured by then is kept.
+    """Run the plan to its end, or until a limit, a fault or Ctrl-C stops it; what was measured by then is kept.
 
     Raises CannotMeasure when the endpoint gives no stream, and when the mock does not answer or is not the endpoint's
-    upstream. Raises UsageError when the plan does not fit the target or the directory cannot be written. Until then,
-    an earlier run in the directory stays.
+    upstream. Raises UsageError when the plan does not fit the target, when the directory cannot be written, and when
+    another run writes there. Until then, an earlier run in the directory stays.
     """
+    must_be_free(plan.directory)  # before the endpoint is asked for anything
     target, first, end = _first_stream(target, plan)
-    runs.prepare(plan.directory)
-    run = _manifest(target, plan, first, end)
-    runs.write(plan.directory / runs.RUN, run)
-    totals = Totals(plan.slos, reading_doubt=run.dialect_doubt)
-    ended = _drive(target, plan, totals, progress)
-    _conclude(run, target, plan, totals, ended)
-    return LoadResult(plan.directory, run, totals, ended, _unwritten(run, plan.directory))
+    with runs.claimed(plan.directory) as claim:
+        run = _manifest(target, plan, first, end)
+        runs.write(plan.directory / runs.RUN, run)
+        totals = Totals(plan.slos, reading_doubt=run.dialect_doubt)
+        ended = drive(target, plan, totals, claim, progress)
+        _conclude(run, target, plan, totals, ended)
+        unwritten = None if claim.lost else _unwritten(run, plan.directory)
+    return LoadResult(plan.directory, run, totals, ended, unwritten)
 
 
 def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript, StreamEnd]:
@@ -129,100 +126,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _drive(target: Target, plan: LoadPlan, totals: Totals, progress: LoadProgress) -> Ended:
-    """Run Locust to its end, and count the records that its processes write."""
-    reader = runs.RecordReader(plan.directory)
-    ended = Ended()
-    if plan.cluster is not None:
-        progress(Waiting(plan.cluster.workers, plan.cluster.join_command(target)))
-    with locust(target, plan) as child:
-        try:
-            if reason := _watch(child, reader, totals, plan, progress):
-                ended = Ended(stopped=reason, at_ns=time.time_ns())
-                progress(Stopping(reason))
-                stop(child, plan)
-        except KeyboardInterrupt:
-            ended = Ended(interrupted=True, at_ns=time.time_ns())
-            progress(Stopping())
-            stop(child, plan)
-    for _ in _added(reader, totals, plan.directory):
-        pass
-    if ended.at_ns is None:
-        ended = _died(child, totals, plan)
-    if totals.window is not None and ended.at_ns is not None:
-        totals.window = totals.window.until(max(totals.last_ns or 0, ended.at_ns))
-        runs.write_window(plan.directory, totals.window)
-    if not ended.interrupted:
-        _must_have_begun(target, plan, totals)
-    return ended
-
-
-def _died(child: Child, totals: Totals, plan: LoadPlan) -> Ended:
-    """Whether the processes of the run ended before its time, although nobody stopped them."""
-    last_ns = last_sign_ns(read_accounts(plan.directory))
-    code = child.returncode
-    if code < 0:
-        why = f"Locust was killed ({signal.Signals(-code).name})"
-    elif last_ns is not None and plan.cluster is not None:
-        why = "no worker was left"
-    elif last_ns is not None:
-        why = "every process of Locust was killed"
-    elif totals.window is not None and time.time_ns() < totals.window.end_ns:
-        why = f"Locust ended before its time, with exit code {code}: {why_it_ended(plan.directory / LOG)}"
-    else:
-        return Ended()
-    return Ended(died=why, at_ns=last_ns or totals.last_ns or time.time_ns())
-
-
-def _watch(
-    child: Child, reader: runs.RecordReader, totals: Totals, plan: LoadPlan, progress: LoadProgress
-) -> str | None:
-    """Follow the run until it has ended (None) or has passed a limit (the reason to stop it)."""
-    watches = [AbortWatch(rule) for rule in plan.abort_rules]
-    failed = 0
-    while child.poll() is None:
-        time.sleep(_REFRESH_S)
-        for record in _added(reader, totals, plan.directory):
-            failed += record.outcome not in NEUTRAL
-            for watch in watches:
-                watch.add(record)
-        if reason := runs.no_room(plan.directory):
-            return reason
-        if plan.max_errors is not None and failed >= plan.max_errors:
-            return f"{failed:,} streams failed (--max-errors {plan.max_errors})"
-        for watch in watches:
-            if reason := watch.tripped(time.time_ns()):
-                return reason
-        progress(Running(totals, plan.workload, time.time_ns(), _waits_for(plan)))
-    return None
-
-
-def _added(reader: runs.RecordReader, totals: Totals, directory: Path) -> Iterator[StreamRecord]:
-    """The new records, each counted. Locust writes the window before its first record, so it is known by then."""
-    totals.window = totals.window or runs.window(directory)
-    for record in reader.new():
-        totals.add(record)
-        yield record
-
-
-def _waits_for(plan: LoadPlan) -> str:
-    """A phrase for the user: what the run waits for before it begins."""
-    if plan.cluster is None:
-        return "starting"
-    return f"{len(read_accounts(plan.directory))} of {plural(plan.cluster.workers, 'worker')} here"
-
-
-def _must_have_begun(target: Target, plan: LoadPlan, totals: Totals) -> None:
-    """Raises CannotMeasure when no worker came, or when Locust ended before its first stream."""
-    if plan.cluster is not None and totals.window is None:
-        raise CannotMeasure(
-            f"{_waits_for(plan)} after {WORKERS_WAIT_S} s", f"on each machine run: {plan.cluster.join_command(target)}"
-        )
-    if not totals.started:
-        log = plan.directory / LOG
-        raise CannotMeasure(f"Locust ended without a stream: {why_it_ended(log)}", f"see {log}")
-
-
 def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals, ended: Ended) -> None:
     """Fill in the figures of the run, and the caveats that a reader of them must know.
 
@@ -230,10 +133,10 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     """
     rows = runs.workers(plan.directory)
     run.status = ended.status
-    run.workers = read_accounts(plan.directory)
+    run.workers = list(ended.accounts)
     run.reader = readers(run.workers)
     run.caveats += losses(run.workers)
-    run.faults = [*([ended.died] if ended.died else []), *faults(run.workers)]
+    run.faults = [*ended.faults, *faults(run.workers)]
     if held := sum(row.held for row in rows):
         run.caveats.append(
             f"{held:,} times a user had to wait until this client had recorded finished streams: the load was smaller"

@@ -9,30 +9,41 @@ import mmap
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 
 from streamgauge.clocks import Offset
-from streamgauge.files import read_regular
-from streamgauge.units import SECOND, ns_to_ms, plural
+from streamgauge.files import open_regular
+from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
 
-_ROOM: Final = 512  # bytes of a file; padded, so that a shorter text overwrites all of a longer one
+_ROOM: Final = 4096  # bytes of a file; padded, so that a shorter text overwrites all of a longer one
+_LONGEST_TEXT: Final = 255  # of a host's name, for one: another machine may send anything
+LEAST_STEP_NS: Final = 5 * MS
+"""A smaller step of the clock is below the error that a figure may have (see metrics/validity.py)."""
 _COUNTS: Final = b'{"started":%20d,"recorded":%20d,"seen_ns":%20d,'
 _COUNTS_BYTES: Final = len(_COUNTS % (0, 0, 0))
+
+
+class Vitals(NamedTuple):
+    """What falsifies the times of a process: how long it was stopped, and by how much its clock was set; both in ns."""
+
+    stopped_ns: int = 0
+    stepped_ns: int = 0
 
 
 class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One client process. `worker` is the number in its records; `seen_ns` is its last sign of life (epoch ns).
 
     `clock` is the offset of its clock from the master's, None without a master; its records are already corrected.
-    `reader` says in words what read its sockets, and with which priority.
+    `reader` says in words what read its sockets, and with which priority. `stopped_ns` and `stepped_ns` are its
+    `Vitals`. `unwritable` says why it could not write a record.
     """
 
     worker: int
@@ -44,6 +55,9 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     remote: bool = False
     clock: Offset | None = None
     reader: str | None = None
+    stopped_ns: int = 0
+    stepped_ns: int = 0
+    unwritable: str | None = None
 
     @property
     def lost(self) -> int:
@@ -80,6 +94,16 @@ class AccountFile:
         self.account.started -= 1
         self._count()
 
+    def note(self, vitals: Vitals) -> None:
+        """The process was stopped, or its clock was set."""
+        self.account.stopped_ns, self.account.stepped_ns = vitals
+        self.save()
+
+    def fail(self, why: str) -> None:
+        """A record could not be written."""
+        self.account.unwritable = why
+        self.save()
+
     def alive(self) -> None:
         """A sign of life, for the time between two streams."""
         self._count()
@@ -91,7 +115,12 @@ class AccountFile:
 
     def save(self) -> None:
         """Write the current account."""
-        rest = msgspec.json.encode(msgspec.structs.replace(self.account, started=0, recorded=0, seen_ns=0))
+        account = self.account
+        shown = msgspec.structs.replace(
+            account, started=0, recorded=0, seen_ns=0, host=account.host[:_LONGEST_TEXT],
+            reader=account.reader and account.reader[:_LONGEST_TEXT],
+        )  # fmt: skip
+        rest = msgspec.json.encode(shown)
         if self._page is not None:
             self._page[_COUNTS_BYTES:] = rest[1:].ljust(_ROOM - _COUNTS_BYTES)
         self._count()
@@ -115,11 +144,33 @@ def _page(path: Path) -> mmap.mmap | None:
 
 def read_accounts(directory: Path) -> list[Account]:
     """The accounts in a run directory, by worker. Files that cannot be read are left out."""
-    found = []
-    for path in (directory / ACCOUNTS).glob("*.json"):
-        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found.append(msgspec.json.decode(read_regular(path), type=Account))
-    return sorted(found, key=lambda account: account.worker)
+    with closing(AccountReader(directory)) as reader:
+        return reader.read()
+
+
+class AccountReader:
+    """Reads the accounts of a run again and again, also after their files were removed: it keeps them open."""
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / ACCOUNTS
+        self._open: dict[Path, BinaryIO] = {}
+
+    def read(self) -> list[Account]:
+        """The accounts, by worker."""
+        for path in self._folder.glob("*.json"):
+            if path not in self._open:
+                with suppress(OSError):
+                    self._open[path] = open_regular(path)
+        found = []
+        for file in self._open.values():
+            with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                found.append(msgspec.json.decode(os.pread(file.fileno(), _ROOM, 0), type=Account))
+        return sorted(found, key=lambda account: account.worker)
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
 
 
 def clear_accounts(directory: Path) -> None:
@@ -139,15 +190,27 @@ def losses(accounts: Iterable[Account]) -> list[str]:
 
 
 def faults(accounts: Sequence[Account]) -> list[str]:
-    """What the losses mean for the figures, in one sentence; nothing when there are none."""
+    """What went wrong with the processes, a sentence each; nothing when they ended in order and lost no stream."""
     lost, gone = sum(account.lost for account in accounts), sum(not account.ended for account in accounts)
+    told = list(dict.fromkeys(fault for account in accounts for fault in _told(account)))  # a clock is told once
     if not lost and not gone:
-        return []
+        return told
     at_least = "at least " if any(account.remote and not account.ended for account in accounts) else ""
     streams = f"{at_least}{plural(lost, 'stream')} left no record, and it may be the slow ones that are missing"
     if not gone:
-        return [streams]
-    return [f"{gone} of {plural(len(accounts), 'process', 'processes')} did not end in order, and {streams}"]
+        return [*told, streams]
+    return [*told, f"{gone} of {plural(len(accounts), 'process', 'processes')} did not end in order, and {streams}"]
+
+
+def _told(account: Account) -> Iterator[str]:
+    """What the process itself has noticed."""
+    who = f"worker {account.worker} on {account.host}"
+    if account.unwritable:
+        yield f"{who} could not write its records ({account.unwritable})"
+    if account.stopped_ns:
+        yield f"{who} stood still for {account.stopped_ns / SECOND:.1f} s (stopped, or without a CPU)"
+    if abs(account.stepped_ns) >= LEAST_STEP_NS:
+        yield f"the clock of {account.host} was set by {account.stepped_ns / SECOND:+.3f} s during the run"
 
 
 def last_sign_ns(accounts: Iterable[Account]) -> int | None:

@@ -27,7 +27,8 @@ _LEVEL: Final = 1  # a quarter of the size, for a hundredth of the CPU time of t
 class Report(msgspec.Struct, kw_only=True):
     """A worker's message to the master, at least once a second: its counts, and a batch of records, which may be empty.
 
-    `sent_ns` is by the worker's clock and comes back in the answer; `closed` marks the last report.
+    `sent_ns` is by the worker's clock and comes back in the answer; `closed` marks the last report. `stopped_ns` and
+    `stepped_ns` are its `Vitals`.
     """
 
     host: str
@@ -39,6 +40,8 @@ class Report(msgspec.Struct, kw_only=True):
     closed: bool = False
     clock: Offset | None = None
     reader: str | None = None
+    stopped_ns: int = 0
+    stepped_ns: int = 0
 
 
 class Answer(msgspec.Struct, kw_only=True):

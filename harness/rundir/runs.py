@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
@@ -28,7 +28,8 @@ from streamgauge.metrics.summary import Summary, Window
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import SCHEMA as RECORD_SCHEMA
 from streamgauge.protocol.record import StreamRecord, contradicts_itself
-from streamgauge.rundir.accounts import Account, AccountFile, clear_accounts
+from streamgauge.rundir.accounts import Account, AccountFile, Vitals, clear_accounts
+from streamgauge.rundir.claim import Claim
 from streamgauge.units import MIB, show_bytes
 from streamgauge.version import __version__
 
@@ -116,26 +117,39 @@ def must_take_a_run(directory: Path) -> None:
 
 def no_room(directory: Path, least_bytes: int = LEAST_FREE_BYTES) -> str | None:
     """The reason to end a run while its reports can still be written: the disk is nearly full. Else None."""
-    free = shutil.disk_usage(directory).free
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return f"the run directory {directory} cannot be used any more: {error.strerror}"
     if free >= least_bytes:
         return None
     return f"the disk of {directory} has {show_bytes(free)} left, and the records need {show_bytes(least_bytes)}"
 
 
-def prepare(directory: Path) -> Path:
-    """Make the run directory, just before the run begins. Raises UsageError when that fails.
+@contextmanager
+def claimed(directory: Path) -> Iterator[Claim]:
+    """Make the run directory and claim it, just before the run begins. Raises UsageError when that fails.
 
     The files of an earlier load are removed. The verdict files of other commands stay, so that one report shows all.
     """
     must_take_a_run(directory)
-    try:
+    with _explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (STREAMS, WORKERS, RUN, WINDOW, *REPORTS):
-            (directory / name).unlink(missing_ok=True)
-        clear_accounts(directory)
+    with closing(Claim(directory)) as claim:
+        with _explained(directory):
+            for name in (STREAMS, WORKERS, RUN, WINDOW, *REPORTS):
+                (directory / name).unlink(missing_ok=True)
+            clear_accounts(directory)
+        yield claim
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn OSError into UsageError."""
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"cannot write to {directory}: {error.strerror}", _ELSEWHERE) from None
-    return directory
 
 
 def write(path: Path, value: msgspec.Struct) -> None:
@@ -153,10 +167,8 @@ def replace(path: Path, content: bytes) -> None:
 
 def keep(directory: Path, name: str, value: msgspec.Struct) -> Path:
     """Write a verdict file into a run directory, and make the directory if needed. Raises UsageError."""
-    try:
+    with _explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {directory}: {error.strerror}", _ELSEWHERE) from None
     write(directory / name, value)
     return directory / name
 
@@ -278,12 +290,20 @@ class Recorder:
 
     def add(self, record: StreamRecord) -> None:
         """Write the record of a stream that was started. Raises OSError when the disk is full."""
-        self._writer.add(record)
+        try:
+            self._writer.add(record)
+        except OSError as error:
+            self._account.fail(error.strerror or str(error))
+            raise
         self._account.record()
 
     def forget(self) -> None:
         """The stream ended before its request was sent, so there is nothing to record."""
         self._account.forget()
+
+    def note(self, vitals: Vitals) -> None:
+        """The process was stopped, or its clock was set."""
+        self._account.note(vitals)
 
     def alive(self) -> None:
         """A sign of life, for the time between two streams."""
@@ -324,12 +344,16 @@ class RecordReader:
     """Reads `streams.jsonl` line by line; `torn` counts lines that could not be read, or that contradict themselves.
 
     Raises UsageError when the file is a directory, a pipe or a device, or when it may not be read.
+
+    With `keep_open` the file is opened once and can be read after its removal, until `close`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, keep_open: bool = False) -> None:
         self._path = directory / STREAMS
         self._decoder = msgspec.json.Decoder(StreamRecord)
         self._offset = 0
+        self._keep_open = keep_open
+        self._kept: BinaryIO | None = None
         self.torn = 0
 
     def __iter__(self) -> Iterator[StreamRecord]:
@@ -358,13 +382,29 @@ class RecordReader:
                 self.torn += 1
 
     def _new_lines(self) -> Iterator[bytes]:
-        with _opened(self._path) as file:
+        with self._file() as file:
             file.seek(self._offset)
             for line in _lines(file):
                 if not line.endswith(b"\n"):
                     break
                 self._offset = file.tell()
                 yield line
+
+    @contextmanager
+    def _file(self) -> Iterator[BinaryIO]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with _opened(self._path) as file:
+            if self._keep_open and not isinstance(file, BytesIO):
+                self._kept = os.fdopen(os.dup(file.fileno()), "rb")
+            yield file
+
+    def close(self) -> None:
+        """Needed only with `keep_open`."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _record(self, line: bytes) -> StreamRecord | None:
         """The record of a line; None when the line cannot be read, or contradicts itself."""

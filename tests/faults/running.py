@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,11 +16,12 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 import psutil
 
 from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.rundir.accounts import Account, read_accounts
 from streamgauge.rundir.runs import RecordReader
-from tests.e2e.conftest import command, free_port
+from tests.e2e.conftest import TOKEN, command, free_port
 
 T = TypeVar("T")
 
@@ -49,6 +51,7 @@ class End(NamedTuple):
     recorded: int
     lost: int
     at_least: bool  # whether the loss is a lower bound
+    span_s: float  # from the first stream to the last, as the server counts
     survivors: list[str]
     run: dict[str, Any]
 
@@ -117,7 +120,7 @@ class Load:
             with suppress(subprocess.TimeoutExpired):
                 errors += worker.communicate(timeout=1)[1]
         with MockControl(self.url) as mock:
-            started = len(mock.recent(10_000)) - TRIALS
+            arrivals = sorted(int(str(entry["arrival_ns"])) for entry in mock.recent(10_000))[TRIALS:]
         run = {}
         with suppress(OSError, ValueError):
             run = json.loads((self.directory / "run.json").read_text())
@@ -128,13 +131,22 @@ class Load:
             output=output + errors,
             verdict=(summary.get("validity") or {}).get("verdict", "none"),
             status=run.get("status", "none"),
-            started=started,
-            recorded=sum(1 for _ in RecordReader(self.directory)),
+            started=len(arrivals),
+            span_s=(arrivals[-1] - arrivals[0]) / 1e9 if arrivals else 0.0,
+            recorded=_recorded(self.directory, output),
             lost=sum(account.lost for account in accounts),
             at_least=any(account.remote and not account.ended for account in accounts),
             survivors=[" ".join(process.cmdline()) for process in left],
             run=run,
         )
+
+
+def _recorded(directory: Path, output: str) -> int:
+    """The records; without a directory the streams of the figures, which are then all that there is."""
+    if directory.exists():
+        return sum(1 for _ in RecordReader(directory))
+    line = re.search(r"^streams +(.*)$", output, re.MULTILINE)
+    return sum(map(int, re.findall(r"\d+", line[1]))) if line else 0
 
 
 def until(look: Callable[[], T | None], timeout_s: float = 30) -> T:
@@ -193,5 +205,5 @@ def running(
 def _start(words: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        start_new_session=True, env={**os.environ, "COLUMNS": "300", **environment},
+        start_new_session=True, env={**os.environ, TOKEN_ENV: TOKEN, "COLUMNS": "300", **environment},
     )  # fmt: skip

@@ -64,7 +64,8 @@ def test_it_is_found_in_the_run_directory_or_where_the_caller_says(tmp_path: Pat
     runs.write(tmp_path / runs.CALIBRATION, floor())
     for path, directory in ((None, tmp_path), (tmp_path, tmp_path / "x"), (tmp_path / runs.CALIBRATION, tmp_path)):
         assert runs.calibration(path, directory) == floor()
-    assert runs.calibration(None, runs.prepare(tmp_path)) == floor(), "a new load leaves it in place"
+    with runs.claimed(tmp_path):
+        assert runs.calibration(None, tmp_path) == floor(), "a new load leaves it in place"
 
 
 def test_a_path_without_one_is_a_usage_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from streamgauge.errors import UsageError
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import SCHEMA, Reads, StreamRecord, Waits
 from streamgauge.rundir import runs
+from streamgauge.rundir.accounts import AccountReader
+from streamgauge.rundir.claim import must_be_free
 from streamgauge.rundir.runs import RUN, STREAMS, RecordReader, RecordWriter, RunFile
 from streamgauge.units import MS
 from streamgauge.version import __version__
@@ -163,21 +166,22 @@ def test_a_file_that_does_not_fit_is_a_usage_error_that_names_it(tmp_path: Path,
         runs.read_file(tmp_path / RUN, RunFile)
 
 
-def test_preparing_removes_an_earlier_load_and_keeps_the_verdicts(tmp_path: Path) -> None:
+def test_a_run_removes_an_earlier_load_and_keeps_the_verdicts(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "run"
-    runs.prepare(directory)
-    for name in (STREAMS, RUN, runs.CHECKS, runs.DIAGNOSIS):
-        (directory / name).write_text("{}")
+    with runs.claimed(directory):
+        for name in (STREAMS, RUN, runs.CHECKS, runs.DIAGNOSIS):
+            (directory / name).write_text("{}")
 
-    assert runs.prepare(directory) == directory
+    with runs.claimed(directory):
+        pass
     assert sorted(item.name for item in directory.iterdir()) == sorted([runs.CHECKS, runs.DIAGNOSIS])
 
 
 def test_a_place_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UsageError, match="cannot write to") as caught:
-            runs.prepare(place)
+        with pytest.raises(UsageError, match="cannot write to") as caught, runs.claimed(place):
+            pass
         assert "--out" in (caught.value.hint or "")
 
 
@@ -189,6 +193,58 @@ def test_looking_whether_a_run_could_be_written_makes_and_removes_nothing(tmp_pa
     assert sorted(item.name for item in tmp_path.iterdir()) == ["file", RUN]
     with pytest.raises(UsageError, match="file is not a directory"):
         runs.must_take_a_run(tmp_path / "file" / "below")
+
+
+def test_a_second_run_into_the_same_directory_is_refused_and_removes_nothing(tmp_path: Path) -> None:
+    with runs.claimed(tmp_path):
+        (tmp_path / STREAMS).write_text("{}\n")
+        with pytest.raises(UsageError, match="another run is writing there"), runs.claimed(tmp_path):
+            pass
+        with pytest.raises(UsageError, match="another run is writing there"):
+            must_be_free(tmp_path)
+        assert (tmp_path / STREAMS).exists()
+    must_be_free(tmp_path)
+    must_be_free(tmp_path / "not" / "yet")
+
+
+def test_a_child_process_that_lives_keeps_the_claim(tmp_path: Path) -> None:
+    with runs.claimed(tmp_path) as claim:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[claim.descriptor])
+    try:
+        with pytest.raises(UsageError, match="another run is writing there"):
+            must_be_free(tmp_path)
+    finally:
+        child.kill()
+        child.wait()
+    must_be_free(tmp_path)
+
+
+@pytest.mark.parametrize("remade", [False, True])
+def test_a_run_notices_that_its_directory_was_removed(tmp_path: Path, remade: bool) -> None:
+    directory = tmp_path / "run"
+    with runs.claimed(directory) as claim:
+        assert claim.lost is None
+        directory.rename(tmp_path / "moved")
+        if remade:
+            directory.mkdir()
+        assert claim.lost == f"the run directory {directory} was removed or moved"
+
+
+def test_records_and_accounts_are_read_on_after_their_directory_was_removed(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    recorder = runs.Recorder(directory)
+    reader, accounts = RecordReader(directory, keep_open=True), AccountReader(directory)
+    recorder.start()
+    recorder.add(record("a"))
+    assert [one.id for one in reader.new()] == ["a"]
+    assert [one.recorded for one in accounts.read()] == [1]
+    shutil.rmtree(directory)
+    recorder.start()
+    recorder.add(record("b"))
+    assert [one.id for one in reader.new()] == ["b"]
+    assert [one.recorded for one in accounts.read()] == [2]
+    reader.close()
+    accounts.close()
 
 
 def test_a_nearly_full_disk_is_told_from_one_with_room(tmp_path: Path) -> None:
@@ -211,7 +267,8 @@ def test_each_process_is_known_by_its_last_row_and_a_torn_one_is_left_out(tmp_pa
     with (tmp_path / runs.WORKERS).open("ab") as file:
         file.write(b'{"worker":2,"wall_ns":')
     assert [(one.worker, one.wall_ns) for one in runs.workers(tmp_path)] == [(1, 20), (2, 10)]
-    runs.prepare(tmp_path)
+    with runs.claimed(tmp_path):
+        pass
     assert runs.workers(tmp_path) == []
 
 
