@@ -17,6 +17,7 @@ from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from streamgauge.loadgen.peer_token import TOKEN_ENV, master_key
+from streamgauge.secrets import learn
 
 MAX_PEERS: Final = 4096
 """Peers of one master; a worker takes two, because it asks for its job under a name of its own."""
@@ -105,7 +106,8 @@ def _bound(socket: Any) -> None:
 
 def secure() -> None:
     """Make Locust use these sockets when this process has a token. Plain Locust without a token stays as it is."""
-    if os.environ.get(TOKEN_ENV):
+    if token := os.environ.get(TOKEN_ENV):
+        learn([token])
         # Locust has no option for the class of its sockets.
         zmqrpc.Server = MasterSocket  # type: ignore[misc]
         zmqrpc.Client = WorkerSocket  # type: ignore[misc]

@@ -21,7 +21,7 @@ from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.accounts import Account, AccountFile, Vitals
-from streamgauge.rundir.record_shipping import Answer, Inbox, Outbox, Report
+from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER, Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
 from streamgauge.scenarios.job_channel import JobGiver
 from streamgauge.scenarios.peer_sockets import secure
@@ -143,7 +143,7 @@ class Shipper:
     def _report(self, first: int = 0, count: int = 0, data: bytes = b"") -> None:
         self._reported_ns = time.monotonic_ns()
         report = Report(
-            host=socket.gethostname(),
+            host=socket.gethostname()[:MOST_HOST],
             started=self._started,
             sent_ns=time.time_ns(),
             first=first,
@@ -151,7 +151,7 @@ class Shipper:
             data=data,
             closed=self._finishing and not self._outbox.waiting,
             clock=self._clock,
-            reader=self.reader,
+            reader=self.reader[:MOST_READER] if self.reader else None,
             stopped_ns=self._vitals.stopped_ns,
             stepped_ns=self._vitals.stepped_ns,
         )

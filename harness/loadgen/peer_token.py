@@ -8,6 +8,7 @@ import secrets
 from typing import Final
 
 from streamgauge.errors import UsageError
+from streamgauge.secrets import learn
 
 TOKEN_ENV: Final = "STREAMGAUGE_TOKEN"
 FEWEST_CHARACTERS: Final = 16
@@ -22,12 +23,13 @@ def new_token() -> str:
 
 
 def check_token(token: str) -> str:
-    """The same token. Raises UsageError when it is too short to be secret; the message does not quote it."""
+    """The user's token, from now on hidden in what leaves this process. Raises UsageError when it is too short."""
     if len(token) < FEWEST_CHARACTERS:
         raise UsageError(
             f"the token has {len(token)} characters, and fewer than {FEWEST_CHARACTERS} can be guessed",
             "drop it on the master, which then makes one and prints it",
         )
+    learn([token])
     return token
 
 

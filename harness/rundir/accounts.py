@@ -27,6 +27,7 @@ _ROOM: Final = 4096  # bytes of a file; padded, so that a shorter text overwrite
 _LONGEST_TEXT: Final = 255  # of a host's name, for one: another machine may send anything
 LEAST_STEP_NS: Final = 5 * MS
 """A smaller step of the clock is below the error that a figure may have (see metrics/validity.py)."""
+_MOST_LINES: Final = 20  # sentences about single processes
 _COUNTS: Final = b'{"started":%20d,"recorded":%20d,"seen_ns":%20d,'
 _COUNTS_BYTES: Final = len(_COUNTS % (0, 0, 0))
 
@@ -185,8 +186,15 @@ def readers(accounts: Iterable[Account]) -> str | None:
 
 
 def losses(accounts: Iterable[Account]) -> list[str]:
-    """A sentence for each process that did not end in order, or whose streams are not all recorded."""
-    return [_loss(account) for account in accounts if account.lost or not account.ended]
+    """A sentence for each process that did not end in order, or whose streams are not all recorded; one for the rest of
+    very many.
+    """
+    lossy = [account for account in accounts if account.lost or not account.ended]
+    texts = [_loss(account) for account in lossy[:_MOST_LINES]]
+    if rest := lossy[_MOST_LINES:]:
+        lost = sum(account.lost for account in rest)
+        texts.append(f"{len(rest):,} more workers ended in this way: {lost:,} or more of their streams are lost.")
+    return texts
 
 
 def faults(accounts: Sequence[Account]) -> list[str]:
@@ -233,15 +241,17 @@ def _loss(account: Account) -> str:
 
 
 def clock_lines(accounts: Iterable[Account]) -> list[str]:
-    """The offset of each worker's clock against the master's, with its bound."""
-    lines = []
-    for account in accounts:
-        if account.clock is None:
-            continue
+    """The offset of each worker's clock against the master's, with its bound; of very many the first ones."""
+    lines: list[str] = []
+    compared = [account for account in accounts if account.clock is not None]
+    for account in compared[:_MOST_LINES]:
+        assert account.clock is not None
         offset, error = ns_to_ms(account.clock.offset_ns), ns_to_ms(account.clock.error_ns)
         done = "corrected in its records" if account.clock.matters else "within the error: nothing to correct"
         lines.append(
             f"worker {account.worker} on {account.host}: master's clock − its clock "
             f"{offset:+.3f} ms ± {error:.3f} ms, {done}"
         )
+    if rest := len(compared) - len(lines):
+        lines.append(f"the clocks of {rest:,} more workers are in run.json")
     return lines

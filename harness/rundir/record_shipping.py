@@ -8,7 +8,7 @@ expects. The answer acknowledges all earlier records; after a loss, the worker c
 
 import zlib
 from collections import deque
-from typing import BinaryIO, Final, NamedTuple
+from typing import Annotated, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,13 @@ WINDOW: Final = 8
 MAX_BATCH_BYTES: Final = 64 * 1024 * 1024
 """Largest unpacked batch. A record is limited to about a tenth of this."""
 
+MOST_HOST: Final = 64  # characters; HOST_NAME_MAX of Linux
+MOST_READER: Final = 200
+
 _LEVEL: Final = 1  # a quarter of the size, for a hundredth of the CPU time of the streams themselves
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -31,16 +37,16 @@ class Report(msgspec.Struct, kw_only=True):
     `stepped_ns` are its `Vitals`.
     """
 
-    host: str
-    started: int
+    host: Annotated[str, msgspec.Meta(max_length=MOST_HOST)]
+    started: _Count
     sent_ns: int
-    first: int = 0
-    count: int = 0
+    first: _Count = 0
+    count: _Count = 0
     data: bytes = b""
     closed: bool = False
     clock: Offset | None = None
-    reader: str | None = None
-    stopped_ns: int = 0
+    reader: Annotated[str, msgspec.Meta(max_length=MOST_READER)] | None = None
+    stopped_ns: _Count = 0
     stepped_ns: int = 0
 
 

@@ -16,6 +16,7 @@ from streamgauge.rundir.accounts import (
     losses,
     read_accounts,
 )
+from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER
 
 SEEN = 1_795_270_446 * 10**9  # 14:14:06 UTC
 
@@ -96,3 +97,23 @@ def test_the_last_sign_of_life_matters_only_when_no_process_ended_in_order() -> 
     assert last_sign_ns([]) is None
     assert last_sign_ns([early, late]) == 9
     assert last_sign_ns([early, msgspec.structs.replace(late, ended=True)]) is None
+
+
+def test_three_thousand_lost_workers_are_a_page_of_text_and_not_three_thousand_lines() -> None:
+    accounts = [Account(worker=number, host="h", started=3, recorded=1, seen_ns=SEEN) for number in range(3_000)]
+    texts = losses(accounts)
+    assert len(texts) <= 21
+    assert texts[-1] == "2,980 more workers ended in this way: 5,960 or more of their streams are lost."
+
+
+def test_the_clocks_of_three_thousand_workers_are_a_page_of_text() -> None:
+    clock = Offset(offset_ns=0, error_ns=1)
+    lines = clock_lines([Account(worker=number, host="h", ended=True, clock=clock) for number in range(3_000)])
+    assert len(lines) <= 21
+    assert "2,980" in lines[-1]
+
+
+def test_an_account_has_room_for_the_longest_host_and_reader_that_a_report_may_give(tmp_path: Path) -> None:
+    account = Account(worker=1, host="\x01" * MOST_HOST, reader="\x01" * MOST_READER)
+    AccountFile(tmp_path, account).save()
+    assert [found.reader for found in read_accounts(tmp_path)] == [account.reader]

@@ -3,6 +3,7 @@
 import io
 import zlib
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -141,3 +142,13 @@ def test_a_batch_is_not_unpacked_without_bound() -> None:
     bomb = zlib.compress(b"\n" * (65 * 1024 * 1024))
     with pytest.raises(ValueError, match="batch"):
         Inbox().open(report(Batch(0, 65 * 1024 * 1024, bomb)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"host": "h" * 65}, {"reader": "r" * 201}, {"started": -1}, {"first": -1}, {"count": -1}]
+)
+def test_a_report_beyond_its_bounds_is_refused(change: dict[str, object]) -> None:
+    fields = {"host": "h", "started": 1, "sent_ns": 1}
+    assert msgspec.convert(fields, Report).host == "h"
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(fields | change, Report)
