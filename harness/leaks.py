@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from streamgauge.secrets import hide, in_url, mask_url
+from streamgauge.spellings import LEAST
 
 MOST_NAME_CHARS: Final = 200
 """Of a name that an endpoint gives: a finish reason, an event's name, a media type."""
@@ -68,7 +69,7 @@ def mask(text: str) -> str:
 
 def quoted(text: str) -> str:
     """A text of an endpoint as it may be quoted: without the user's secrets, and without what looks like a secret."""
-    return mask(hide(text))
+    return text if len(text) < LEAST else mask(hide(text))
 
 
 def brief(text: str, most: int = MOST_NAME_CHARS) -> str:

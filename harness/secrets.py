@@ -12,12 +12,12 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from streamgauge.spellings import LEAST, Span, finder
+from streamgauge.spellings import LEAST, Span, finder, merged
 
 MASK: Final = "***"
 _NAMES: Final = re.compile(
@@ -197,15 +197,18 @@ def hidden_content(content: bytes) -> bytes:
         return content
 
 
-def hidden_piece(content: bytes, start: int, end: int) -> bytes:
-    """A piece of bytes with the secrets of this process masked, also those that begin before it or end after it."""
+def hidden_piece(content: bytes, start: int, end: int, also: Sequence[Span] = ()) -> bytes:
+    """A piece of bytes with the secrets of this process masked, also those that begin before it or end after it.
+
+    `also` are further parts of `content` to mask.
+    """
     if not _known.values:
         return content[start:end]
     before = max(0, start - _known.reach)
     text = content[before : end + _known.reach].decode("latin-1")
     parts: list[str] = []
     at = start - before
-    for span in _known.spans(text):
+    for span in merged([*_known.spans(text), *(Span(span.start - before, span.end - before) for span in also)]):
         if span.end > at and span.start < end - before:
             parts += text[at : max(span.start, at)], MASK
             at = span.end

@@ -8,7 +8,7 @@ beginning or end, or by a longer piece of its middle.
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 LEAST: Final = 8
@@ -137,7 +137,7 @@ def finder(values: frozenset[str]) -> Callable[[str], list[Span]]:
                 for level in reversed(levels):
                     run = level.before(run)
                 found.append(run)
-        return _merged(found)
+        return merged(found)
 
     return find
 
@@ -179,11 +179,12 @@ def _with_backslash(text: str, span: Span) -> Span:
     return Span(span.start - backslashes % 2, span.end)
 
 
-def _merged(spans: list[Span]) -> list[Span]:
-    merged: list[Span] = []
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order; those that overlap are one."""
+    found: list[Span] = []
     for span in sorted(spans):
-        if merged and span.start < merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(span.end, merged[-1].end))
+        if found and span.start < found[-1].end:
+            found[-1] = Span(found[-1].start, max(span.end, found[-1].end))
         else:
-            merged.append(span)
-    return merged
+            found.append(span)
+    return found

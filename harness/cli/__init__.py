@@ -60,7 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     `arguments` are the words after the command's name. Default: those of this process.
     """
-    sys.excepthook = _print_traceback
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
@@ -74,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.exit(ExitCode.OK)
+    except Exception:
+        sys.excepthook = _print_traceback  # Typer has put its own there
+        raise
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

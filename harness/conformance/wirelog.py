@@ -12,8 +12,10 @@ import msgspec
 
 from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible
 from streamgauge.conformance.result import CheckResult, WireExchange, WireRow
+from streamgauge.conformance.scattered import scattered
 from streamgauge.leaks import quoted
 from streamgauge.secrets import hidden_piece, mask_header
+from streamgauge.spellings import Span
 
 MAX_EXCHANGES: Final = 80
 PER_SCENARIO: Final = 8
@@ -50,7 +52,7 @@ def exchanges(case: Case, results: Sequence[CheckResult]) -> list[WireExchange]:
 
 def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
     transcript, capture = seen.transcript, seen.transcript.capture
-    head = capture.head
+    head, secrets = capture.head, scattered(transcript)
 
     def since(t_ns: int | None) -> int | None:
         return None if t_ns is None else t_ns - capture.start_ns
@@ -75,7 +77,7 @@ def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
         framing=None if capture.framing is None else capture.framing.value,
         reads=len(capture.reads),
         size=len(transcript.body),
-        rows=[_row(seen, piece, cited) for piece in _chosen(list(_pieces(seen)), cited)],
+        rows=[_row(seen, piece, cited, secrets) for piece in _chosen(list(_pieces(seen)), cited)],
     )  # fmt: skip
 
 
@@ -122,12 +124,12 @@ def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
     return [piece for index, piece in enumerate(pieces) if index in wanted]
 
 
-def _row(seen: Observed, piece: _Piece, cited: Sequence[int]) -> WireRow:
+def _row(seen: Observed, piece: _Piece, cited: Sequence[int], secrets: Sequence[Span]) -> WireRow:
     capture = seen.transcript.capture
     data = seen.transcript.body[piece.start : piece.end]
     inside = [offset for offset in cited if piece.start <= offset < piece.end]
     text = visible(data)
-    shown = quoted(visible(hidden_piece(seen.transcript.body, piece.start, piece.end)))
+    shown = quoted(visible(hidden_piece(seen.transcript.body, piece.start, piece.end, secrets)))
     # Masking shifts offsets, so then the row is flagged but no character.
     marks = [place_of(text, data[: offset - piece.start]) for offset in inside] if shown == text else []
     known = [mark for mark in marks if mark is not None]

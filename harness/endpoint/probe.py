@@ -8,6 +8,7 @@ from streamgauge.endpoint.mock_ledger import LedgerEntry, MockControl
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target
 from streamgauge.endpoint.upstream import UpstreamWatch, marked
+from streamgauge.leaks import quoted
 from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
@@ -91,9 +92,9 @@ class Stream:
         return None if self.transcript.dialect is None else self.transcript.dialect.name
 
     def __repr__(self) -> str:
-        why = f" ({self.detail})" if self.detail else ""
+        why = f" ({quoted(self.detail)})" if self.detail else ""
         ttft = "" if self.ttft_ns is None else f", TTFT {show_ms(self.ttft_ns)}"
-        return f"<Stream {self.outcome}{why}{ttft}, {len(self.tokens)} tokens, {self.text[:60]!r}>"
+        return f"<Stream {self.outcome}{why}{ttft}, {len(self.tokens)} tokens, {quoted(self.text[:60])!r}>"
 
 
 def probe(target: str | Target, *, prompt: str | None = None, deadline_s: float = DEADLINE_S) -> Stream:

@@ -37,3 +37,9 @@ def test_a_long_text_is_cut_behind_its_secrets() -> None:
     assert "A1b2" not in shown
     assert shown.endswith(" characters)")
     assert len(shown) < 250
+
+
+def test_a_url_in_a_text_is_masked_and_others_stay() -> None:
+    text = "see http://u:pw@h/p?token=abc&q=1 'https://h/?key=k' and https://docs/x#errors"
+
+    assert mask(text) == "see http://h/p?token=***&q=1 'https://h/?key=***' and https://docs/x#errors"

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from streamgauge.cli.console import out, safe
+from streamgauge.cli.console import facts, out, safe
+from streamgauge.secrets import learn
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,32 @@ def test_a_reader_that_has_gone_does_not_end_the_command() -> None:
     done = subprocess.run([sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_what_is_printed_shows_no_secret_of_the_user_not_even_in_a_folded_cell() -> None:
+    learn(["sk-CANARYKEY0123456789"])
+    table = facts([("key", "x" * 60 + "sk-CANARYKEY0123456789" + "y" * 60), ("a [bold]name[/bold]", "it stays")])
+
+    with out.capture() as captured:
+        out.print("plain sk-CANARYKEY0123456789, [bold]bold[/bold]")
+        out.print(safe("escaped sk-CANARYKEY0123456789 \x1b[31m"))
+        out.print(table)
+
+    shown = captured.get()
+    assert "CANARY" not in "".join(shown.split())
+    assert shown.count("***") == 3
+    assert "bold" in shown
+    assert "it stays" in shown
+
+
+def test_a_traceback_shows_no_secret_of_the_user() -> None:
+    script = (
+        "from streamgauge.cli import main; from streamgauge.cli import probe; from streamgauge.secrets import learn\n"
+        "learn(['sk-CANARYKEY0123456789'])\n"
+        "def mistake(*_): raise RuntimeError('it says sk-CANARYKEY0123456789')\n"
+        "probe.door.probe = mistake\n"
+        "main(['probe', 'http://127.0.0.1:9/'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "RuntimeError: it says ***" in done.stderr
+    assert done.returncode == 1

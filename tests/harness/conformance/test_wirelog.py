@@ -1,5 +1,7 @@
 """The wire behind a verdict: complete where it is quoted, bounded elsewhere, and without secrets."""
 
+import json
+
 from streamgauge.conformance import wirelog
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict, WireExchange
@@ -137,3 +139,18 @@ def test_hostile_bytes_are_shown_and_never_kept_raw() -> None:
     tape = Tape(body="data: \x1b]0;title\x07\u202eevil\x00\n\n".encode())
 
     assert log(tape).rows[0].text == "data: ␛]0;title␇<U+202E>evil␀␊␊"
+
+
+def test_no_secret_is_kept_that_is_scattered_over_events() -> None:
+    """Each event has a few characters of the key in its text; the rest of each event stays."""
+    key = 'Zm9v/Y"mFy+ntent'
+    pieces = ["your key: ", *(key[at : at + 3] for at in range(0, len(key), 3)), " is wrong"]
+    body = b"".join(
+        b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode() + b"\n\n"
+        for piece in pieces
+    )
+
+    rows = log(Tape(body=body, dialect="openai-chat"), secrets=(key,)).rows
+
+    texts = [json.loads(row.text.removeprefix("data: ").strip("␊"))["choices"][0]["delta"]["content"] for row in rows]
+    assert texts == ["your key: ", *["***"] * 6, " is wrong"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamgauge.endpoint.credentials import with_key, without_key
+from streamgauge.endpoint.credentials import key_in, with_key, without_key
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
 
@@ -29,3 +29,10 @@ def test_a_key_is_taken_from_the_environment_and_does_not_leave_with_the_target(
 def test_a_target_with_another_secret_in_it_may_not_leave(target: Target) -> None:
     with pytest.raises(UsageError, match="workers are sent no secrets"):
         without_key(target)
+
+
+@pytest.mark.parametrize("variable", ["sk-proj-realkey", "Bearer x", "a.b"])
+def test_a_key_in_place_of_the_name_of_its_variable_is_not_quoted(variable: str) -> None:
+    with pytest.raises(UsageError, match="--second-key takes the name") as caught:
+        key_in(variable, "--second-key")
+    assert variable not in f"{caught.value.message} {caught.value.hint}"

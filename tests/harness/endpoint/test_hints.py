@@ -117,3 +117,8 @@ def test_a_redirect_is_quoted() -> None:
 )
 def test_the_message_of_an_error_is_found(body: bytes, message: str) -> None:
     assert message_of(body) == message
+
+
+def test_a_redirect_is_quoted_without_its_secrets() -> None:
+    shown = hint(302, "", CHAT, ("Location", "http://u:s3cr3t@host/cb?api_key=s3cr3t&x=1"))
+    assert "'http://host/cb?api_key=***&x=1'" in shown

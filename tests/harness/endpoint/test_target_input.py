@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from streamgauge.conformance.targets import load_targets
 from streamgauge.endpoint.target import Target
-from streamgauge.endpoint.target_input import at_vendor_path, check_url, load_target, ready
+from streamgauge.endpoint.target_input import at_url, at_vendor_path, check_url, load_target, ready
 from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
+from streamgauge.secrets import hide
 
 
 def test_a_target_file_is_read(tmp_path: Path) -> None:
@@ -137,3 +139,46 @@ def test_a_path_of_ones_own_is_kept_and_gemini_s_query_is_completed() -> None:
     assert at_vendor_path(Target(url="http://h/own", dialect="anthropic")).url == "http://h/own"
     spec = Target(url="http://h/v1beta/models/m:streamGenerateContent", body='{"contents":[{"role":"user"}]}').request()
     assert urlsplit(spec.url).query == "alt=sse"
+
+
+def test_user_and_password_of_a_url_are_sent_as_basic_credentials_and_leave_the_url() -> None:
+    target = ready(Target(url="http://me:p%40ss:word@h:81/p", headers={"X-A": "1"}))
+    assert target.url == "http://h:81/p"
+    assert target.headers == {"X-A": "1", "Authorization": "Basic bWU6cEBzczp3b3Jk"}
+
+
+@pytest.mark.parametrize(
+    "other", [Target(url="", headers={"authorization": "Bearer k"}), Target(url="", api_key_env="OUR_KEY")]
+)
+def test_two_keys_for_one_header_are_refused_unless_one_is_to_replace_the_other(other: Target) -> None:
+    with pytest.raises(UsageError, match="another key for the Authorization header"):
+        at_url(other, "http://me:password@h/")
+    assert at_url(other, "http://me:password@h/", instead=True).headers == {"Authorization": "Basic bWU6cGFzc3dvcmQ="}
+    assert at_url(other, "http://h/").headers == other.headers
+
+
+@pytest.mark.parametrize("field", ["mock", "state_url"])
+def test_a_url_whose_user_would_not_be_sent_is_refused(field: str) -> None:
+    with pytest.raises(UsageError, match="without a user and password"):
+        ready(msgspec.structs.replace(Target(url="http://h/"), **{field: "http://me:hunter22@h/"}))
+
+
+def test_a_url_that_cannot_be_requested_is_quoted_without_its_secrets() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_url("http://me:s3cr3t@h:99999/?key=s3cr3t")
+    assert "s3cr3t" not in caught.value.message
+
+
+def test_every_secret_of_a_target_is_hidden_from_now_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUR_KEY", "of-the-environment")
+    ready(
+        Target(
+            url="http://me:of-the-userinfo@h/?api_key=of-the-query",
+            headers={"X-Api-Key": "of-the-header", "Cookie": "sid=of-the-cookie", "X-Own": "sk-of-its-own-name"},
+            body='{"password": "of-the-body"}',
+        )
+    )
+    ready(Target(url="http://h/", api_key_env="OUR_KEY"))
+    of = ("userinfo", "query", "header", "cookie", "body", "environment")
+    assert hide(", ".join(f"of-the-{place}" for place in of)) == ", ".join("***" for _ in of)
+    assert hide("sk-of-its-own-name") == "***"
