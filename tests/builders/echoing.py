@@ -88,7 +88,8 @@ class Given(NamedTuple):
     body: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     proxy: str = ""
-    target: tuple[tuple[str, str], ...] = ()  # headers of a target file
+    target: tuple[tuple[str, str], ...] = ()  # headers of a target file, which then has the URL too
+    second: tuple[str, ...] = ()  # the second user's key, for `check`
 
     def plus(self, other: "Given") -> "Given":
         return Given(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -116,6 +117,7 @@ GIVEN: dict[str, Callable[[str], Given]] = {
     "?access_token": lambda key: Given(query=(("access_token", key),)),
     "body: api_key": lambda key: Given(body=(("api_key", key),)),
     "body: password": lambda key: Given(body=(("password", key),)),
+    "--second-key": lambda key: Given(second=(key,)),
     "target file: X-Auth-Token": lambda key: Given(target=(("X-Auth-Token", key),)),
     "HTTP_PROXY": lambda key: Given(proxy=f"user:{urllib.parse.quote(key, safe='')}"),
 }

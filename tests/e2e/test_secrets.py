@@ -68,8 +68,10 @@ def _lot(random: Random, command: str) -> Lot:
     places = random.sample(PLACES[kind], min(PER_RUN, len(PLACES[kind])))
     ways = [list(AUTHORIZATION), list(GIVEN)]
     if command.startswith("check"):  # a target file of `check` takes no secret in a URL, and a URL no target file
-        wrong = ("user", "?") if command == "check --targets" else ("target file",)
-        ways = [[way for way in some if not way.startswith(wrong)] for some in ways]
+        wrong: tuple[str, ...] = ("user", "?") if command == "check --targets" else ("target file",)
+    else:
+        wrong = ("--second-key",)
+    ways = [[way for way in some if not way.startswith(wrong)] for some in ways]
     given = [random.choice(ways[0]), *random.sample(ways[1], len(places) - 1)]
     return Lot(
         command,
@@ -116,9 +118,9 @@ def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.Monk
     if given.proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{given.proxy}@{where}")
         where = "endpoint.test"
-    at = f"{given.userinfo}@" if given.userinfo else ""
+    who = f"{given.userinfo}@" if given.userinfo else ""
     query = f"?{urlencode(given.query)}" if given.query else ""
-    url = f"http://{at}{where}/v1/chat/completions{query}"
+    url = f"http://{who}{where}/v1/chat/completions{query}"
     (inputs := folder / "in").mkdir()
     (out := folder / "out").mkdir()
     options = [*given.options, "--timeout", "5s", *_target(lot, url, given, inputs, monkeypatch)]
@@ -126,7 +128,11 @@ def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.Monk
         body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, **dict(given.body)}
         (inputs / "body.json").write_text(json.dumps(body))
         options += ["--body", str(inputs / "body.json")]
-    done = streamgauge(*_words(lot.command, url, f"http://127.0.0.1:{server.port}", out), *options)
+    for key in given.second:
+        monkeypatch.setenv("ECHO_SECOND", key)
+        options += ["--second-key", "ECHO_SECOND"]
+    at = [] if "--target" in options else [url]
+    done = streamgauge(*_words(lot.command, at, f"http://127.0.0.1:{server.port}", out), *options)
     assert "Traceback" not in done.stderr
     files = {str(path.relative_to(out)): path for path in out.rglob("*") if path.is_file()}
     if "streams.jsonl" in files:
@@ -151,25 +157,26 @@ def _target(lot: Lot, url: str, given: Given, folder: Path, monkeypatch: pytest.
     return ["--target", str(folder / "target.toml")]
 
 
-def _words(command: str, url: str, mock: str, out: Path) -> list[str]:
+def _words(command: str, at: list[str], mock: str, out: Path) -> list[str]:
+    """The command line; `at` is the URL, or empty if a target file has it."""
     name, *flags = command.split()
     if name == "load":
-        return ["load", url, "--users", "2", "--duration", "1s", "--out", str(out), *flags]
+        return ["load", *at, "--users", "2", "--duration", "1s", "--out", str(out), *flags]
     if name == "diagnose":
-        return ["diagnose", "--via", url, "--out", str(out)]
+        return ["diagnose", *(["--via", *at] if at else []), "--out", str(out)]
     if name == "clients":
-        return ["clients", url, "--json", str(out / "clients.json")]
+        return ["clients", *at, "--json", str(out / "clients.json")]
     if name == "cancel":
-        return ["cancel", url, "--mock", mock, "--out", str(out)]
+        return ["cancel", *at, "--mock", mock, "--out", str(out)]
     if name == "check":
         files = {"json": "c.json", "junit": "c.xml", "sarif": "c.sarif", "markdown": "c.md", "html": "c.html"}
-        words = ["check", *([] if flags else [url]), "--verbose", "--clients", "--out", str(out)]
+        words = ["check", *at, "--verbose", "--clients", "--out", str(out)]
         for only in CHECKS:
             words += ["--only", only]
         for form, file in files.items():
             words += [f"--{form}", str(out / file)]
         return words
-    return [name, url, *flags]
+    return [name, *at, *flags]
 
 
 def _texts(folder: Path) -> dict[str, str]:
