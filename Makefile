@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records soak \
-	secrets fuzz fuzz-mock sanitize dotnet real lint typecheck format lock clean nginx
+	secrets fuzz fuzz-mock sanitize dotnet real lint typecheck format lock audit release clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -136,8 +136,20 @@ lock: $(VENV)/.lock ## pin the dependencies again, with hashes (LOCK_FLAGS= keep
 	$(BIN)/$(LOCK) pyproject.toml --output-file requirements/base.txt
 	$(BIN)/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(BIN)/$(LOCK) --group fuzz --output-file requirements/fuzz.txt
+	$(BIN)/$(LOCK) --group release --constraints requirements/dev.txt --no-emit-package pip --output-file requirements/release.txt
 	$(BIN)/$(LOCK) --group build --output-file requirements/build.txt
 	$(BIN)/$(LOCK) --group lock --output-file requirements/lock.txt
+
+audit: $(VENV)/.release ## look for known vulnerabilities in every package that a lock pins (asks PyPI)
+	$(BIN)/pip-audit --require-hashes --disable-pip --progress-spinner off \
+		$(foreach lock,base dev build fuzz lock release,--requirement requirements/$(lock).txt)
+
+release: $(VENV)/.release ## build/release: the wheel, built twice and compared, its bill of materials, their hashes
+	$(BIN)/python -m tools.release
+
+$(VENV)/.release: requirements/release.txt $(VENV)/.base
+	$(LOCKED) requirements/release.txt
+	@touch $@
 
 $(VENV)/.lock: requirements/lock.txt | $(BIN)/python
 	$(LOCKED) requirements/lock.txt

@@ -25,7 +25,8 @@ def native(name: str, *sources: str, depends: tuple[str, ...] = ()) -> Extension
         sources=[f"harness/transport/{source}" for source in sources],
         depends=[f"harness/transport/{header}" for header in depends],
         define_macros=[("Py_LIMITED_API", "0x030B0000")],
-        extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-pthread"],
+        # -g0: debug information holds the path of the build, and the same commit must give the same wheel anywhere.
+        extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-fvisibility=hidden", "-pthread"],
         py_limited_api=True,
         optional=True,
     )

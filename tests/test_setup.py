@@ -167,7 +167,7 @@ class Offers:
 
     def commands(self) -> dict[str, str]:
         """For each lock, the Makefile's own command that installs it."""
-        goals = [f".venv/.{goal}" for goal in ("base", "dev", "fuzz", "lock")]
+        goals = [f".venv/.{goal}" for goal in ("base", "dev", "fuzz", "lock", "release")]
         dry = subprocess.run(
             ["make", "--dry-run", "--always-make", *goals], cwd=self.folder, capture_output=True, text=True, check=True
         )
