@@ -20,6 +20,7 @@ from locust.runners import MasterRunner
 from streamgauge.errors import CannotMeasure, UsageError
 from streamgauge.loadgen.job import files_of, for_workers
 from streamgauge.loadgen.peer_token import TOKEN_ENV
+from streamgauge.protocol.typed import from_value
 from streamgauge.scenarios.peer_sockets import WorkerSocket
 from streamgauge.version import __version__
 
@@ -72,7 +73,7 @@ class JobGiver:
         self._answer(msg.node_id, _JOB, Job(__version__, for_workers(os.environ)))
 
     def _give_piece(self, msg: Any, **_: Any) -> None:
-        place = msgspec.convert(msg.data, _Place)
+        place = from_value(msg.data, _Place)
         with self._files[place.role].open("rb") as file:
             file.seek(place.offset)
             self._answer(msg.node_id, _FILE, _Piece(place.role, place.offset, file.read(_PIECE_BYTES)))
@@ -151,7 +152,7 @@ class JobTaker:
             message = self._socket.recv()  # type: ignore[no-untyped-call]
             if message.type == kind:
                 try:
-                    return msgspec.convert(message.data, answer)
+                    return from_value(message.data, answer)
                 except msgspec.ValidationError as error:
                     raise UsageError(
                         f"the master's answer cannot be read: {error}", "is it a streamgauge master?"

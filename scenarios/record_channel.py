@@ -20,6 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.typed import from_value
 from streamgauge.rundir.accounts import Account, AccountFile, Vitals
 from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER, Answer, Inbox, Outbox, Report
 from streamgauge.rundir.runs import RecordWriter
@@ -158,7 +159,7 @@ class Shipper:
         self._runner.send_message(_REPORT, msgspec.to_builtins(report, builtin_types=(bytes,)))
 
     def _answered(self, msg: Any, **_: Any) -> None:
-        answer = msgspec.convert(msg.data, Answer)
+        answer = from_value(msg.data, Answer)
         self._heard_ns = time.monotonic_ns()
         self._clock = better(self._clock, of_round_trip(answer.sent_ns, answer.at_ns, time.time_ns()))
         waiting = self._outbox.waiting
@@ -196,7 +197,7 @@ class Receiver:
 
     def _take(self, msg: Any, **_: Any) -> None:
         at_ns = time.time_ns()
-        report = msgspec.convert(msg.data, Report)
+        report = from_value(msg.data, Report)
         peer = self._peers.get(msg.node_id)
         if peer is None:
             worker = self._runner.get_worker_index(msg.node_id)  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from locust import events
 
 from streamgauge.metrics.live import WINDOW_S, Live, Share
 from streamgauge.protocol.record import StreamRecord
+from streamgauge.protocol.typed import from_json
 from streamgauge.scenarios.web_ui import guard
 
 KEY: Final = "streams"
@@ -72,7 +73,7 @@ def _report(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Loc
 
 @events.worker_report.add_listener  # type: ignore[untyped-decorator]
 def _merge(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Locust passes by name
-    _live.merge(msgspec.json.decode(data.get(_REPORT, b"{}"), type=dict[str, Share]))
+    _live.merge(from_json(data.get(_REPORT, b"{}"), dict[str, Share]))
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]

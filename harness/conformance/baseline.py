@@ -10,6 +10,7 @@ import msgspec
 from streamgauge.conformance.gate import Accepted
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file, replace_file
+from streamgauge.protocol.typed import from_toml
 
 _HEAD: Final = """\
 # Findings that are known and accepted: they do not fail `streamgauge check --baseline`. An entry whose check is met
@@ -25,7 +26,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 def read_baseline(path: Path, known: Collection[str]) -> list[Accepted]:
     """The entries of a baseline. Raises UsageError if it cannot be read, or names a check that is not `known`."""
     try:
-        entries = msgspec.toml.decode(read_file(path), type=_Document).accepted
+        entries = from_toml(read_file(path), _Document).accepted
     except OSError as error:
         raise UsageError(
             f"--baseline {path} cannot be read: {error.strerror}", "--update-baseline writes one"

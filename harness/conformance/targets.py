@@ -14,6 +14,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol.dialects.by_pointer import StreamTable
+from streamgauge.protocol.typed import from_value
 from streamgauge.secrets import is_secret, learn
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -79,7 +80,7 @@ def load_targets(path: Path) -> list[CheckedTarget]:
 def _subject(path: Path, table: dict[str, Any], line: int) -> CheckedTarget:
     where = f"target file {path}, line {line}"
     try:
-        subject = msgspec.convert(table, CheckedTargetKeys)
+        subject = from_value(table, CheckedTargetKeys)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}", _nearest(str(error)) or _hint()) from None
     parts = urlsplit(subject.url)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamgauge.diagnosis.patterns import ConfigFix
+from streamgauge.protocol.typed import from_toml
 from streamgauge.wire import Head
 
 FOLDER: Final = Path(__file__).parent / "products"
@@ -154,7 +155,7 @@ class Snippet(NamedTuple):
 def read_product(file: Path) -> Product:
     """The product in a file. Raises ValueError that names the file and the key which is wrong."""
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=Product)
+        return from_toml(file.read_bytes(), Product)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file.name}: {error}") from error
 

@@ -16,6 +16,7 @@ from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
+from streamgauge.protocol.typed import from_json
 from streamgauge.transport.tls import tls_context
 
 PINGS: Final = 9
@@ -195,7 +196,7 @@ class MockControl:
         try:
             if answer.status != 200:
                 raise ValueError(f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
-            return msgspec.json.decode(answer.body, type=kind)
+            return from_json(answer.body, kind)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise self._not_a_mock(error) from None
 

@@ -15,6 +15,7 @@ from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol.dialects.base import AUTHORIZATION
 from streamgauge.protocol.outcome import Ends
+from streamgauge.protocol.typed import from_toml
 from streamgauge.secrets import in_url, learn, mask_url
 from streamgauge.transport.tls import tls_context
 
@@ -26,7 +27,7 @@ def load_target(path: Path) -> Target:
     """Read a target file. Raises UsageError that says what is wrong with it and which keys it may hold."""
     known = ", ".join(field.name for field in msgspec.structs.fields(Target))
     try:
-        return msgspec.toml.decode(read_file(path), type=Target)
+        return from_toml(read_file(path), Target)
     except OSError as error:
         raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

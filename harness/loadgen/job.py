@@ -16,6 +16,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts import PromptPlan
 from streamgauge.loadgen.workload import Workload
+from streamgauge.protocol.typed import from_json
 from streamgauge.secrets import learn
 
 TARGET_ENV: Final = "STREAMGAUGE_TARGET"  # a Target as JSON
@@ -120,7 +121,7 @@ def given_target(environment: Mapping[str, str] = os.environ) -> Target | None:
     text = environment.get(TARGET_ENV)
     if not text:
         return None
-    target = msgspec.json.decode(text, type=Target)
+    target = from_json(text, Target)
     learn(secrets_of(target))
     return target
 
@@ -128,10 +129,10 @@ def given_target(environment: Mapping[str, str] = os.environ) -> Target | None:
 def given_workload(environment: Mapping[str, str] = os.environ) -> Workload | None:
     """The load model of this process's job; None when plain Locust runs the scenario."""
     text = environment.get(WORKLOAD_ENV)
-    return msgspec.json.decode(text, type=Workload) if text else None
+    return from_json(text, Workload) if text else None
 
 
 def given_prompts(environment: Mapping[str, str] = os.environ) -> PromptPlan | None:
     """The prompt plan of this process's job; None when plain Locust runs the scenario."""
     text = environment.get(PROMPTS_ENV)
-    return msgspec.json.decode(text, type=PromptPlan) if text else None
+    return from_json(text, PromptPlan) if text else None

@@ -13,6 +13,7 @@ import msgspec
 
 from streamgauge.protocol.dialects.base import Delta, Dialect, Kind
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.typed import decoder
 
 # One `data` line, perhaps behind an `event` line: the frame leaves comments, ids and retry times to the reader.
 _PLAIN_EVENT: Final = re.compile(rb"(?:event: ([^\r\n]*)\n)?data: ([^\r\n]*)\n\n")
@@ -21,7 +22,7 @@ _MOST_LAST: Final = 8  # events behind the last run of a stream: finish reason, 
 # Outside of a string, and inside of an escape, these letters are not JSON.
 _PROBES: Final = ("q", "qq")
 
-_text = msgspec.json.Decoder(str)
+_text = decoder(str)
 
 
 class Frame(NamedTuple):

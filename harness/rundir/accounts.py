@@ -19,6 +19,7 @@ import msgspec
 
 from streamgauge.clocks import Offset
 from streamgauge.files import open_regular
+from streamgauge.protocol.typed import from_json
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
@@ -165,7 +166,7 @@ class AccountReader:
         found = []
         for file in self._open.values():
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                found.append(msgspec.json.decode(os.pread(file.fileno(), _ROOM, 0), type=Account))
+                found.append(from_json(os.pread(file.fileno(), _ROOM, 0), Account))
         return sorted(found, key=lambda account: account.worker)
 
     def close(self) -> None:

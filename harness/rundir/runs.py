@@ -28,6 +28,7 @@ from streamgauge.metrics.summary import Summary, Window
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import SCHEMA as RECORD_SCHEMA
 from streamgauge.protocol.record import StreamRecord, contradicts_itself
+from streamgauge.protocol.typed import decoder, from_json
 from streamgauge.rundir.accounts import Account, AccountFile, Vitals, clear_accounts
 from streamgauge.rundir.claim import Claim
 from streamgauge.units import MIB, show_bytes
@@ -193,14 +194,14 @@ def read_file(path: Path, kind: type[T]) -> T | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}", _DAMAGED) from None
     try:
         _must_be_known(path, content, _schema_of(kind))
-        return msgspec.json.decode(content, type=kind)
+        return from_json(content, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}", _DAMAGED) from None
 
 
 def _must_be_known(path: Path, content: bytes, known: int) -> None:
     """Raise UsageError on content with a schema other than `known`. Raises msgspec.DecodeError on other JSON."""
-    header = msgspec.json.decode(content, type=_Header)
+    header = from_json(content, _Header)
     if header.schema != known:
         writer = "another version" if header.streamgauge is None else f"streamgauge {header.streamgauge}"
         raise UsageError(
@@ -250,7 +251,7 @@ def workers(directory: Path) -> list[WorkerRow]:
     with suppress(OSError), open_regular(directory / WORKERS) as file:
         for line in _lines(file):
             with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                rows.append(msgspec.json.decode(line, type=WorkerRow))
+                rows.append(from_json(line, WorkerRow))
     return latest(rows)
 
 
@@ -333,11 +334,11 @@ class Outline(msgspec.Struct, frozen=True):
 
 def outlines(directory: Path) -> Iterator[Outline]:
     """The outline of every record; lines that cannot be read are left out. Raises UsageError as `RecordReader` does."""
-    decoder = msgspec.json.Decoder(Outline)
+    outlined = decoder(Outline)
     with _opened(directory / STREAMS) as file:
         for line in _lines(file):
             with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                yield decoder.decode(line)
+                yield outlined.decode(line)
 
 
 class RecordReader:
@@ -350,7 +351,7 @@ class RecordReader:
 
     def __init__(self, directory: Path, *, keep_open: bool = False) -> None:
         self._path = directory / STREAMS
-        self._decoder = msgspec.json.Decoder(StreamRecord)
+        self._decoder = decoder(StreamRecord)
         self._offset = 0
         self._keep_open = keep_open
         self._kept: BinaryIO | None = None

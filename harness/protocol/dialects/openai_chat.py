@@ -7,6 +7,7 @@ import msgspec
 
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
 from streamgauge.protocol.eventstream import Event
+from streamgauge.protocol.typed import decoder
 
 SENTINEL = "[DONE]"
 _REASONING_KEYS = (
@@ -36,8 +37,8 @@ class _PlainChunk(msgspec.Struct, frozen=True, gc=False):
     error: None = None
 
 
-_plain = msgspec.json.Decoder(_PlainChunk)
-_plain_run = msgspec.json.Decoder(list[_PlainChunk])
+_plain = decoder(_PlainChunk)
+_plain_run = decoder(list[_PlainChunk])
 
 
 class OpenAIChat(Defaults):
