@@ -61,7 +61,8 @@ def unmet(pins: Iterable[Pin], environment: Environment, direct: Iterable[str] =
     versions = {pin.name: pin.version for pin in active}
     stated = [("pyproject.toml", Requirement(line)) for line in direct]
     stated = [(name, line) for name, line in stated if line.marker is None or line.marker.evaluate(environment)]
-    stated += [(pin.name, requirement) for pin, requirement in required(active, environment)]
+    # An environment brings pip itself, and a lock that pinned it would replace it while it runs.
+    stated += [(pin.name, line) for pin, line in required(active, environment) if canonicalize_name(line.name) != "pip"]
     return [
         f"{name} requires {line}, the lock has {versions.get(canonicalize_name(line.name), 'nothing')}"
         for name, line in stated
