@@ -52,7 +52,7 @@ ANY_IO = ("*",)
 ROOMS = {
     "values": Room((), io=("files",)),
     "transport": Room(VALUES, of("httpx h2 httptools"), ANY_IO),
-    "protocol": Room(VALUES, of("msgspec brotli zstandard")),
+    "protocol": Room(VALUES, of("msgspec brotli zstandard"), io=("typed",)),  # a lock, and nothing else
     "endpoint": Room(("transport", *PROTOCOL), of("httpx msgspec"), ANY_IO),
     "metrics": Room(PROTOCOL, of("msgspec")),
     "diagnosis": Room((*ENDPOINT, "metrics"), of("msgspec"),
