@@ -3,6 +3,7 @@
 Case ──► Observed (one request of a scenario) ──► Transcript, the request as a curl line, the upstream's own record
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,6 +32,7 @@ WHITE_SPACE: Final = " \t\r\n"
 HEARTBEAT_NS: Final = 15 * SECOND  # WHATWG HTML 9.2.7: "a comment line every 15 seconds or so"
 EXCERPT_BYTES: Final = 160
 _BEFORE: Final = 40
+_BEYOND_ASCII: Final = re.compile(r"[^ -~]")  # ASCII in between is printable, and is most of what is shown
 _SHOWN: Final = 20  # characters of a difference
 
 
@@ -412,10 +414,14 @@ def _visible(text: str) -> str:
     if text.isprintable():
         return text
     # Not \n and \u2028: JSON writes these escapes, and it matters whether the wire held the escape or the character.
-    return "".join(char if char.isprintable() else _name(ord(char)) for char in text)
+    return _BEYOND_ASCII.sub(lambda found: _name(found[0]), text)
 
 
-def _name(code: int) -> str:
+def _name(char: str) -> str:
+    """A printable character itself; any other by a name."""
+    if char.isprintable():
+        return char
+    code = ord(char)
     if code < 0x20:
         return chr(0x2400 + code)  # the control pictures: ␊ ␍ ␉
     if 0xDC80 <= code <= 0xDCFF:

@@ -1,11 +1,15 @@
 """The vendor's own client against the mock, direct and with a real nginx between them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
-import openai
 import pytest
 
+from tests.builders.lazily import Lazily
 from tests.e2e.conftest import RECOMMENDED, USUAL
+
+openai = Lazily("openai")
 
 PROMPT = "Hello [[mock tokens=12 itl=1ms ttft=1ms]]"
 

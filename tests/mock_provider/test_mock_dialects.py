@@ -1,13 +1,17 @@
 """The clean bytes of each dialect, its refusals, and the vendor's own client."""
 
+from __future__ import annotations
+
 import json
 
-import openai
 import pytest
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from tests.builders.lazily import Lazily
 from tests.mock_provider.mock_wire import HTTP, ROUTES, exchange, request_bytes, steady
+
+openai = Lazily("openai")
 
 CHUNK = 'data: {"id":"chatcmpl-ID","object":"chat.completion.chunk","created":0,"model":"mock-1","choices":'
 

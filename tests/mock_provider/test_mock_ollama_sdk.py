@@ -1,12 +1,16 @@
 """Ollama's own client against the mock: its objects, its exceptions. Its host is the only one it may reach."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
-import ollama
 import pytest
 
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from tests.builders.lazily import Lazily
+
+ollama = Lazily("ollama")
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
 

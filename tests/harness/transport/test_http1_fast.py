@@ -3,7 +3,7 @@
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgauge.protocol.reader_fast import by_read
@@ -100,13 +100,19 @@ def follows_law(arrivals: Arrivals, cut: Cut) -> bool:
     return True
 
 
+# The general test below mixes all heads and chunks in its examples, so a quarter of them is enough for each alone.
+FEW = settings(max_examples=settings().max_examples // 4)
+
+
 @pytest.mark.parametrize("opening", HEADS)
+@FEW
 @given(data=st.data())
 def test_a_head_is_what_the_parser_makes_of_it(data: st.DataObject, opening: bytes) -> None:
     law(packed(data.draw(in_reads([opening, chunk(b"abc"), LAST]))))
 
 
 @pytest.mark.parametrize("odd", ODD_CHUNKS)
+@FEW
 @given(data=st.data())
 def test_a_chunk_is_what_the_parser_makes_of_it(data: st.DataObject, odd: bytes) -> None:
     law(packed(data.draw(in_reads([CHUNKED, chunk(b"abc"), odd, chunk(b"d"), LAST]))))

@@ -1,15 +1,12 @@
 """The readers against the vendors' own clients: both read the same stream of the mock, and say the same of it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import anthropic
-import ollama
-import openai
 import pytest
-from google import genai
-from google.genai import types
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.endpoint.target import Target
@@ -19,6 +16,10 @@ from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
+from tests.builders.lazily import Lazily
+
+anthropic, ollama, openai = Lazily("anthropic"), Lazily("ollama"), Lazily("openai")
+genai, types = Lazily("google.genai"), Lazily("google.genai.types")
 
 TEXT = "hi [[mock id=a seed=3 tokens=9 reasoning=3 text=unicode]]"
 TOOLS = "hi [[mock id=a seed=3 tokens=9 tools=2]]"
