@@ -20,6 +20,7 @@ from streamgauge.mock_provider.proxy.config import OnBreak
 from streamgauge.mock_provider.server import Server
 from streamgauge.mock_provider.serving import serve, serve_workers
 from streamgauge.mock_provider.text import KINDS
+from streamgauge.mock_provider.user_files import read_text
 
 EXIT_USAGE = 2
 
@@ -180,7 +181,7 @@ def mock_command(
             itl=itl,
             seed=seed,
             text=text,
-            say=None if say is None else say.read_text(encoding="utf-8"),
+            say=None if say is None else read_text(say),
             heartbeat=heartbeat,
             reasoning=reasoning,
             tools=tools,

@@ -16,6 +16,7 @@ import trustme
 from streamgauge.mock_provider.arrivals import stamp
 from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
 from streamgauge.mock_provider.durations import parse_duration, parse_option
+from streamgauge.mock_provider.user_files import must_be_regular
 
 BACKLOG = 4_096
 SELF_SIGNED = "self-signed"
@@ -62,9 +63,11 @@ class Listening:
                 raise ValueError(f"drain: {error}, or finish, or cut") from None
 
     def prepare(self, host: str) -> None:
-        """Create the TLS context once for all workers, and write the CA. OSError for unusable files."""
+        """Create the TLS context once for all workers, and write the CA. OSError or ValueError for unusable files."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self.tls_cert is not None and self.tls_key is not None:
+            for path in (self.tls_cert, self.tls_key):
+                must_be_regular(Path(path))
             context.load_cert_chain(self.tls_cert, self.tls_key)
         elif self.tls is not None:
             authority = trustme.CA()
@@ -120,7 +123,10 @@ def _write_ca(certificate: bytes, wanted: str | None) -> Path:
     another user's link in a shared folder leads to.
     """
     place = Path(wanted).parent if wanted is not None else None
-    descriptor, name = mkstemp(prefix="streamgauge-mock-ca-", suffix=".pem", dir=place)
+    try:
+        descriptor, name = mkstemp(prefix="streamgauge-mock-ca-", suffix=".pem", dir=place)
+    except OSError as error:
+        raise OSError(error.errno, f"can't write the CA: {error.strerror}", wanted) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(certificate)

@@ -15,6 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from streamgauge.mock_provider.timing.base import bounded_ns
+from streamgauge.mock_provider.user_files import lines, open_text
 
 MOST_ROWS = 100_000
 MOST_GAPS = 4_000_000  # 32 MB in memory
@@ -58,12 +59,11 @@ class Trace:
 def load(path: Path) -> Trace:
     """Reads a trace; ValueError says what is wrong with the file."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_text(path) as file:
             start = file.read(1)
             file.seek(0)
-            rows = _bounded(_records(file) if start == "{" else _csv(file), path)
-    except OSError as error:
-        raise ValueError(f"can't read {path}: {error.strerror or error}") from None
+            text = lines(file, path)
+            rows = _bounded(_records(text) if start == "{" else _csv(text), path)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is neither CSV nor JSON lines: {error}") from None
     if not rows:
@@ -82,8 +82,8 @@ def _bounded(rows: Iterable[Row], path: Path) -> list[Row]:
     return kept
 
 
-def _csv(lines: Iterable[str]) -> Iterator[Row]:
-    for number, cells in enumerate(csv.reader(lines), 1):
+def _csv(text: Iterable[str]) -> Iterator[Row]:
+    for number, cells in enumerate(csv.reader(text), 1):
         if not cells or (number == 1 and cells[0].strip().startswith("ttft")):
             continue
         try:
@@ -97,8 +97,8 @@ def _csv(lines: Iterable[str]) -> Iterator[Row]:
         yield Row(bounded_ns(times[0]), array("q", map(bounded_ns, times[1:])))
 
 
-def _records(lines: Iterable[str]) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
+def _records(text: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(text, 1):
         if not line.strip():
             continue
         try:

@@ -120,7 +120,7 @@ def test_tls_keeps_one_record_for_each_event(tmp_path: Path) -> None:
 
 def test_tls_files_and_their_mistakes(tmp_path: Path) -> None:
     missing = Listening(tls_cert=str(tmp_path / "no.pem"), tls_key=str(tmp_path / "no.key"))
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(ValueError, match="No such file"):
         MockServer(MockConfig(listening=missing)).start()
     for wrong in ({"tls": "yes"}, {"tls_cert": "a"}, {"tls_ca": "a"}, {"drain": "maybe"}, {"idle_timeout": "x"}):
         with pytest.raises(ValueError, match=r"expected|belong|written"):
