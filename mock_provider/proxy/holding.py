@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from streamgauge.mock_provider.proxy.config import ProxyConfig
 
+MOST_HELD = 64 * 1_048_576  # bytes of one answer; an upstream without an end must not fill the memory
+
 
 class Holder:
-    """Decides when bytes of a body are forwarded to `write`."""
+    """Decides when bytes of a body are forwarded to `write`; above MOST_HELD they are forwarded in any case."""
 
     def __init__(self, config: ProxyConfig, write: Callable[[bytes], None], *, compress: bool) -> None:
         self._config = config
@@ -22,7 +24,10 @@ class Holder:
         if self._compressor is not None:
             data = self._compressor.compress(data)
         config = self._config
-        if config.until_close:
+        if len(self._held) + len(data) > MOST_HELD:
+            self._held += data
+            self._flush()
+        elif config.until_close:
             self._held += data
         elif config.one_behind:
             self._flush()

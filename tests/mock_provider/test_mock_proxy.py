@@ -13,6 +13,7 @@ import pytest
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.proxy.comments import CommentFilter
 from streamgauge.mock_provider.proxy.config import ProxyConfig
+from streamgauge.mock_provider.proxy.holding import MOST_HELD, Holder
 from streamgauge.mock_provider.proxy.narrow import SpacedData, WholeEvents
 from streamgauge.mock_provider.proxy.relay import ERROR_EVENT
 from tests.mock_provider.mock_wire import (
@@ -224,6 +225,26 @@ def test_data_without_a_space_is_dropped(size: int) -> None:
     reader = SpacedData()
     passed = b"".join(reader.feed(EVENTS[at : at + size]) for at in range(0, len(EVENTS), size))
     assert passed + reader.finish() == b"data: a\n\ndata: c\r\n\r\n: note\n\n"
+
+
+@pytest.mark.parametrize("kind", [WholeEvents, SpacedData])
+def test_a_line_without_an_end_is_not_held_without_a_bound(kind: type[WholeEvents | SpacedData]) -> None:
+    reader, piece = kind(), b"x" * 1_048_576
+    for _ in range(2 * MOST_HELD // len(piece) + 1):
+        reader.feed(piece)
+    assert len(reader.finish()) <= MOST_HELD
+
+
+def test_an_answer_without_an_end_is_not_held_without_a_bound() -> None:
+    written: list[int] = []
+    config = ProxyConfig(upstream="http://m", until_close=True)
+    holder = Holder(config, lambda data: written.append(len(data)), compress=False)
+    piece, count = b"x" * 1_048_576, 2 * MOST_HELD // 1_048_576 + 1
+    for _ in range(count):
+        holder.feed(piece)
+    assert count * len(piece) - sum(written) <= MOST_HELD
+    holder.finish()
+    assert sum(written) == count * len(piece)
 
 
 def test_a_proxy_that_reads_one_form_of_streams_only(mock: MockServer) -> None:
