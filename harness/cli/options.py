@@ -101,7 +101,8 @@ MockUrl = Annotated[
     typer.Option(
         "--mock",
         metavar="URL",
-        help="The mock provider that is the endpoint's upstream. Enables checks that compare both sides.",
+        help="The mock provider that is the endpoint's upstream. Enables checks that compare both sides. Its"
+        " --control-token is read from STREAMGAUGE_MOCK_CONTROL_TOKEN.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -1,5 +1,6 @@
 """Reads the mock's ledger through its control API. The ledger has the true times and bytes of each upstream request."""
 
+import os
 import ssl
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import httpx
 import msgspec
 
 from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.endpoint.credentials import key_in
 from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
@@ -22,6 +24,7 @@ from streamgauge.transport.tls import tls_context
 PINGS: Final = 9
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
 TIMEOUT_S: Final = 10.0
+TOKEN_ENV: Final = "STREAMGAUGE_MOCK_CONTROL_TOKEN"  # the mock reads its --control-token from there, too
 
 # A connection is kept even when it is idle for a while: a mock that refuses new ones still answers on it.
 _LIMITS: Final = httpx.Limits(keepalive_expiry=60.0)
@@ -113,11 +116,15 @@ class MockControl:
 
     @classmethod
     def of(cls, target: Target) -> Self:
-        """A client of `target.mock`, with the target's TLS settings. Raises CannotMeasure if the target has no mock."""
+        """A client of `target.mock`, with the target's TLS settings and the token that TOKEN_ENV holds.
+
+        Raises CannotMeasure if the target has no mock, and UsageError for a token that cannot stand in a header.
+        """
         if target.mock is None:
             raise CannotMeasure("this needs a mock provider, but the target names none", "give its URL with --mock")
         tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
-        return cls(target.mock, tls=tls)
+        token = key_in(TOKEN_ENV, "--mock") if os.environ.get(TOKEN_ENV) else None
+        return cls(target.mock, token, tls=tls)
 
     def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
