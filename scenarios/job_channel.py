@@ -29,7 +29,7 @@ MAX_FILE_BYTES: Final = 1024 * 1024 * 1024
 
 _JOB: Final = "streamgauge_job"
 _FILE: Final = "streamgauge_file"
-_PIECE_BYTES: Final = 1024 * 1024
+_PIECE_BYTES: Final = 256 * 1024
 _WAIT_S: Final = 120.0
 _JOB_AGAIN_S: Final = 1.0  # a master that has just opened its port drops messages that it cannot handle yet
 _FILE_AGAIN_S: Final = 30.0  # a piece may be under way on a slow line

@@ -21,10 +21,10 @@ from streamgauge.secrets import learn
 
 MAX_PEERS: Final = 4096
 """Peers of one master; a worker takes two, because it asks for its job under a name of its own."""
-MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-"""Largest message; the largest of ours is a batch with one record (see rundir/record_shipping.py)."""
+MAX_MESSAGE_BYTES: Final = 512 * 1024
+"""Largest message. Also a peer that has not yet proven the token may send so much before it is judged."""
 
-_HANDSHAKE_MS: Final = 5_000  # a connection that has not proven the token by then is closed
+_HANDSHAKE_MS: Final = 2_000  # a connection that has not proven the token by then is closed
 _REFUSALS: Final = 3  # failed handshakes that are not an accident; after one that breaks the protocol ZeroMQ gives up
 _FAILED: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH

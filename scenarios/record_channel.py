@@ -22,7 +22,7 @@ from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.typed import from_value
 from streamgauge.rundir.accounts import Account, AccountFile, Vitals
-from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER, Answer, Inbox, Outbox, Report
+from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER, NOTHING, Answer, Inbox, Outbox, Piece, Report
 from streamgauge.rundir.runs import RecordWriter
 from streamgauge.scenarios.job_channel import JobGiver
 from streamgauge.scenarios.peer_sockets import secure
@@ -136,20 +136,23 @@ class Shipper:
                 self._moved_ns = now_ns
                 self._outbox.again()
             while batch := self._outbox.batch():
-                self._report(*batch)
+                for piece in batch.pieces():
+                    self._report(piece)
             if self._finishing or now_ns - self._reported_ns >= _REPORT_EVERY_NS:
                 self._report()
             gevent.sleep(_TICK_S)
 
-    def _report(self, first: int = 0, count: int = 0, data: bytes = b"") -> None:
+    def _report(self, piece: Piece = NOTHING) -> None:
         self._reported_ns = time.monotonic_ns()
         report = Report(
             host=socket.gethostname()[:MOST_HOST],
             started=self._started,
             sent_ns=time.time_ns(),
-            first=first,
-            count=count,
-            data=data,
+            first=piece.first,
+            count=piece.records,
+            data=piece.data,
+            offset=piece.offset,
+            more=piece.more,
             closed=self._finishing and not self._outbox.waiting,
             clock=self._clock,
             reader=self.reader[:MOST_READER] if self.reader else None,

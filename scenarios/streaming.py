@@ -62,6 +62,10 @@ it at once would stop them for seconds."""
 _large_answers: Final = BoundedSemaphore()  # one at a time: interpreted, an answer takes ten times its bytes
 
 
+MOST_FAILURES = 100
+LONGEST_FAILURE = 300
+
+
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
     """Locust's failure for a stream whose outcome is neither ok nor cancelled."""
 
@@ -125,6 +129,7 @@ class StreamingUser(User):
     _numbers: Iterator[int] = itertools.count()
     _prompts: PromptSource | None = None
     _turns = itertools.count()
+    _failures: set[str] = set()  # noqa: RUF012 - one for all users of the process
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -301,10 +306,19 @@ class StreamingUser(User):
             name=urlsplit(record.url).path,
             response_time=(elapsed_ns or 0) / MS,
             response_length=record.wire_bytes,
-            exception=StreamFailed(f"{record.outcome}: {record.detail or ''}") if failed else None,
+            exception=StreamFailed(self._failure(record)) if failed else None,
             context={},
             start_time=time.time(),
         )
+
+    def _failure(self, record: StreamRecord) -> str:
+        """The failure in words. Locust keeps every text that it has not had, and an endpoint may invent a new one for
+        each stream: after the first ones, the outcome has to do.
+        """
+        text = f"{record.outcome}: {(record.detail or '')[:LONGEST_FAILURE]}"
+        if len(StreamingUser._failures) < MOST_FAILURES:
+            StreamingUser._failures.add(text)
+        return text if text in StreamingUser._failures else str(record.outcome)
 
 
 def _waited_ns(record: StreamRecord, read: int, answer: Answer) -> int:

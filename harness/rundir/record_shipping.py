@@ -8,6 +8,7 @@ expects. The answer acknowledges all earlier records; after a loss, the worker c
 
 import zlib
 from collections import deque
+from collections.abc import Iterator
 from typing import Annotated, BinaryIO, Final, NamedTuple
 
 import msgspec
@@ -19,7 +20,9 @@ BATCH_BYTES: Final = 64 * 1024
 WINDOW: Final = 8
 """Batches that may be sent without an acknowledgement; behind a slow master the others wait."""
 MAX_BATCH_BYTES: Final = 64 * 1024 * 1024
-"""Largest unpacked batch. A record is limited to about a tenth of this."""
+"""Largest unpacked batch, and largest packed one. A record is limited to about a tenth of this."""
+PIECE_BYTES: Final = 256 * 1024
+"""A packed batch with a large record is sent in pieces of this size: the master takes no large message from anybody."""
 
 MOST_HOST: Final = 64  # characters; HOST_NAME_MAX of Linux
 MOST_READER: Final = 200
@@ -33,6 +36,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 class Report(msgspec.Struct, kw_only=True):
     """A worker's message to the master, at least once a second: its counts, and a batch of records, which may be empty.
 
+    `data` is the batch from `offset` on; `more` says that the rest of it follows.
     `sent_ns` is by the worker's clock and comes back in the answer; `closed` marks the last report. `stopped_ns` and
     `stepped_ns` are its `Vitals`.
     """
@@ -43,6 +47,8 @@ class Report(msgspec.Struct, kw_only=True):
     first: _Count = 0
     count: _Count = 0
     data: bytes = b""
+    offset: _Count = 0
+    more: bool = False
     closed: bool = False
     clock: Offset | None = None
     reader: Annotated[str, msgspec.Meta(max_length=MOST_READER)] | None = None
@@ -59,12 +65,31 @@ class Answer(msgspec.Struct, kw_only=True):
     closed: bool = False
 
 
+class Piece(NamedTuple):
+    """The part of a batch that one report carries."""
+
+    first: int = 0
+    records: int = 0
+    data: bytes = b""
+    offset: int = 0
+    more: bool = False
+
+
+NOTHING: Final = Piece()
+
+
 class Batch(NamedTuple):
     """Successive records, as compressed lines."""
 
     first: int
     records: int
     data: bytes
+
+    def pieces(self) -> Iterator[Piece]:
+        """The parts to send, in this order."""
+        for offset in range(0, len(self.data), PIECE_BYTES):
+            end = offset + PIECE_BYTES
+            yield Piece(self.first, self.records, self.data[offset:end], offset, more=end < len(self.data))
 
 
 class _Mark(NamedTuple):
@@ -137,17 +162,26 @@ class Inbox:
 
     def __init__(self) -> None:
         self.next = 0
+        self._packed = b""  # of the batch that comes in pieces
 
     def open(self, report: Report) -> bytes:
-        """The lines of the batch, if it is the next in order; nothing for a batch that came before or comes too early.
+        """The lines of the batch, if it is complete and the next in order; else nothing: it came before, or too early.
 
         Call `taken` when they are stored. Raises ValueError on a batch that contradicts its own counts.
         """
         if not report.count or report.first != self.next:
             return b""
+        before = b"" if report.offset == 0 else self._packed
+        self._packed = b""
+        if report.offset != len(before):
+            return b""  # a piece was lost: the worker sends the batch again
+        packed = before + report.data
+        if report.more and len(packed) <= MAX_BATCH_BYTES:
+            self._packed = packed
+            return b""
         unpacker = zlib.decompressobj()
         try:
-            lines = unpacker.decompress(report.data, MAX_BATCH_BYTES)
+            lines = unpacker.decompress(packed, MAX_BATCH_BYTES)
         except zlib.error as error:
             raise ValueError(f"the batch cannot be unpacked: {error}") from None
         if not unpacker.eof or lines.count(b"\n") != report.count or not lines.endswith(b"\n"):

@@ -37,6 +37,7 @@ RAW = {
     "a message in place of the handshake": CURVE_GREETING + b"\x00\x05hello",
     "READY in place of HELLO": CURVE_GREETING + b"\x04\x06\x05READY",
     "a HELLO for another key": CURVE_GREETING + b"\x04\xc8\x05HELLO\x01\x00" + b"\0" * 192,
+    "a command of 1 MiB": CURVE_GREETING + b"\x06" + (1 << 20).to_bytes(8, "big"),
     "a command of 4 EiB": CURVE_GREETING + b"\x06" + (1 << 62).to_bytes(8, "big") + b"\0" * 100_000,
 }
 

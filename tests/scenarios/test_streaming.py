@@ -65,3 +65,19 @@ def test_an_error_while_a_stream_is_recorded_counts_as_an_error_of_its_task(tmp_
 
     assert done.stdout.strip() == "[28, 28]", done.stderr
     assert "2 errors, each a stream that may be missing: [Errno 28] No space left on device" in (task_errors(log) or "")
+
+
+FAILURES = """
+from types import SimpleNamespace
+from streamgauge.scenarios import streaming
+
+user = SimpleNamespace()
+record = lambda number: SimpleNamespace(outcome="http_error", detail=f"{number} " + "x" * 100_000)
+texts = {streaming.StreamingUser._failure(user, record(number)) for number in range(10_000)}
+print(len(texts), max(map(len, texts)), "http_error" in texts)
+"""
+
+
+def test_an_endpoint_that_fails_in_ten_thousand_ways_fills_no_table_of_locust() -> None:
+    done = subprocess.run([sys.executable, "-c", FAILURES], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["101", "312", "True"], done.stderr

@@ -2,13 +2,23 @@
 
 import io
 import zlib
+from random import Random
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamgauge.rundir.record_shipping import BATCH_BYTES, WINDOW, Batch, Inbox, Outbox, Report
+from streamgauge.rundir.record_shipping import (
+    BATCH_BYTES,
+    MAX_BATCH_BYTES,
+    PIECE_BYTES,
+    WINDOW,
+    Batch,
+    Inbox,
+    Outbox,
+    Report,
+)
 
 
 def line(number: int, size: int = 20) -> bytes:
@@ -152,3 +162,44 @@ def test_a_report_beyond_its_bounds_is_refused(change: dict[str, object]) -> Non
     assert msgspec.convert(fields, Report).host == "h"
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields | change, Report)
+
+
+def pieces(batch: Batch) -> list[Report]:
+    return [
+        Report(
+            host="h", started=0, sent_ns=0, first=piece.first, count=piece.records, data=piece.data,
+            offset=piece.offset, more=piece.more,
+        )
+        for piece in batch.pieces()
+    ]  # fmt: skip
+
+
+def large_batch() -> tuple[bytes, Batch]:
+    lines = Random(1).randbytes(3 * PIECE_BYTES).replace(b"\n", b"") + b"\n"
+    return lines, Batch(0, 1, zlib.compress(lines))
+
+
+def test_a_batch_with_a_large_record_arrives_in_pieces() -> None:
+    lines, batch = large_batch()
+    sent = pieces(batch)
+    assert len(sent) > 2
+    assert all(len(report.data) <= PIECE_BYTES for report in sent)
+    inbox = Inbox()
+    assert [inbox.open(report) for report in sent] == [b""] * (len(sent) - 1) + [lines]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_batch_that_lost_a_piece_is_taken_when_it_is_sent_again(lost: int) -> None:
+    lines, batch = large_batch()
+    inbox = Inbox()
+    assert not any(inbox.open(report) for number, report in enumerate(pieces(batch)) if number != lost)
+    assert [inbox.open(report) for report in pieces(batch)][-1] == lines
+
+
+def test_a_batch_that_goes_on_and_on_is_refused() -> None:
+    inbox = Inbox()
+    part = b"x" * MAX_BATCH_BYTES
+    assert inbox.open(Report(host="h", started=0, sent_ns=0, count=1, data=part, more=True)) == b""
+    with pytest.raises(ValueError, match="batch"):
+        inbox.open(Report(host="h", started=0, sent_ns=0, count=1, data=b"x", offset=len(part), more=True))
+    assert inbox.next == 0
