@@ -72,6 +72,11 @@ def quoted(text: str) -> str:
     return text if len(text) < LEAST else mask(hide(text))
 
 
+def beginning(text: str, most: int) -> str:
+    """`quoted`, and no more than `most` characters of it: a text of megabytes costs no more than its beginning."""
+    return quoted(text[: most + _MOST_SECRET_CHARS])[:most]
+
+
 def brief(text: str, most: int = MOST_NAME_CHARS) -> str:
     """A text of an endpoint as it may be quoted, or its beginning and how long it is.
 
@@ -79,7 +84,7 @@ def brief(text: str, most: int = MOST_NAME_CHARS) -> str:
     """
     if len(text) <= most:
         return quoted(text)
-    return f"{quoted(text[: most + _MOST_SECRET_CHARS])[:most]}... ({len(text):,} characters)"
+    return f"{beginning(text, most)}... ({len(text):,} characters)"
 
 
 def _masked_url(match: re.Match[str]) -> str:

@@ -141,9 +141,9 @@ class Secrets:
         self._find = finder(self.values)
         self._remembered = lru_cache(maxsize=1024)(self._masked)
 
-    def spans(self, text: str) -> list[Span]:
-        """The parts of `text` that repeat a secret, in any spelling: in order, without overlaps."""
-        return self._find(text) if self.values and len(text) >= LEAST else []
+    def spans(self, text: str, *, escaped: bool = True) -> list[Span]:
+        """The parts of `text` that repeat a secret, in any spelling (see `Finder`): in order, without overlaps."""
+        return self._find(text, escaped=escaped) if self.values and len(text) >= LEAST else []
 
     def hide(self, text: str) -> str:
         """`text` with MASK in place of every secret, and of every part of one by which it could be recognised."""

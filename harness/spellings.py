@@ -8,8 +8,8 @@ beginning or end, or by a longer piece of its middle.
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Protocol
 
 LEAST: Final = 8
 """A shorter value is not looked for: it would be found in ordinary words."""
@@ -51,22 +51,32 @@ class _Form(NamedTuple):
         """`inside`: also search for pieces of the middle."""
         last = len(text) - LEAST
         places = {0, last, *(range(0, last, max(_STEP, len(text) // _MOST_GRAMS)) if inside else ())}
-        return cls(text, tuple((place, text[place : place + LEAST]) for place in sorted(places)))
+        grams = {text[place : place + LEAST]: place for place in sorted(places, reverse=True)}
+        return cls(text, tuple((place, gram) for gram, place in grams.items()))
 
     def runs(self, text: str) -> Iterator[Span]:
         """The longest pieces of this spelling in `text`."""
         for place, gram in self.grams:
             found = text.find(gram)
             while found >= 0:
-                begin, start = place, found
-                while begin and start and self.text[begin - 1] == text[start - 1]:
-                    begin, start = begin - 1, start - 1
-                stop, end = place + LEAST, found + LEAST
-                while stop < len(self.text) and end < len(text) and self.text[stop] == text[end]:
-                    stop, end = stop + 1, end + 1
-                if not begin or stop == len(self.text) or end - start >= _LEAST_INSIDE:
-                    yield Span(start, end)
-                found = text.find(gram, end)
+                if found >= place and text.startswith(self.text, found - place):
+                    run = Span(found - place, found - place + len(self.text))
+                    yield run
+                else:
+                    run, whole_side = self._piece(text, place, found)
+                    if whole_side or run.end - run.start >= _LEAST_INSIDE:
+                        yield run
+                found = text.find(gram, run.end)
+
+    def _piece(self, text: str, place: int, found: int) -> tuple[Span, bool]:
+        """The longest piece around a gram, and whether it is the beginning or the end of this spelling."""
+        begin, start = place, found
+        while begin and start and self.text[begin - 1] == text[start - 1]:
+            begin, start = begin - 1, start - 1
+        stop, end = place + LEAST, found + LEAST
+        while stop < len(self.text) and end < len(text) and self.text[stop] == text[end]:
+            stop, end = stop + 1, end + 1
+        return Span(start, end), not begin or stop == len(self.text)
 
 
 class _Unescaped(NamedTuple):
@@ -118,17 +128,24 @@ def _of_code(code: int) -> str:
     return chr(code) if code <= _LAST_CHARACTER else "\ufffd"
 
 
-def finder(values: frozenset[str]) -> Callable[[str], list[Span]]:
-    """A function that gives the parts of a text which repeat one of `values`: in order, without overlaps."""
+class Finder(Protocol):
+    """Gives the parts of a text which repeat a value: in order, without overlaps."""
+
+    def __call__(self, text: str, *, escaped: bool = True) -> list[Span]:
+        """`escaped` False: look at the text only as it is. To undo escapes takes 1 µs for each."""
+
+
+def finder(values: frozenset[str]) -> Finder:
+    """A function that finds these values."""
     plain = {form for value in values for form in _plain(value)}
     encoded = {form for value in values for form in _encoded(value)} - plain
     forms = [*(_Form.of(text, inside=True) for text in plain), *(_Form.of(text, inside=False) for text in encoded)]
 
-    def find(text: str) -> list[Span]:
+    def find(text: str, *, escaped: bool = True) -> list[Span]:
         found = [_with_backslash(text, run) for form in forms for run in form.runs(text)]
         levels: list[_Unescaped] = []
         inner = text
-        while len(levels) < _LEVELS and ("%" in inner or "\\" in inner or "&" in inner):
+        while escaped and len(levels) < _LEVELS and ("%" in inner or "\\" in inner or "&" in inner):
             levels.append(_Unescaped.of(inner))
             if levels[-1].text == inner:
                 break

@@ -16,7 +16,7 @@ from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.endpoint.promise import NOTHING, Promise
-from streamgauge.leaks import quoted
+from streamgauge.leaks import beginning, quoted
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
@@ -243,7 +243,7 @@ class Observed:
 
     def note(self, note: str) -> Evidence:
         """Evidence without a place in the body."""
-        return Evidence(self.label, printable(quoted(note), 300))
+        return Evidence(self.label, printable(beginning(note, 301), 300))
 
     def header(self, name: str) -> Evidence:
         """Evidence that quotes every occurrence of a header."""
@@ -375,10 +375,7 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     """At most EXCERPT_BYTES of `body` around `offset`, escaped and with secrets masked; and the character of that text
     which shows the byte at `offset`, None where there is none.
     """
-    start = max(0, min(offset, len(body)) - _BEFORE)
-    # Not in the middle of a character: that would show an invalid byte which the body does not have.
-    while start > 0 and start < len(body) and body[start] & 0xC0 == 0x80:
-        start -= 1
+    start = whole_character(body, max(0, min(offset, len(body)) - _BEFORE))
     end = start + EXCERPT_BYTES
     text = visible(body[start:end])
     masked = quoted(visible(hidden_piece(body, start, end)))
@@ -388,6 +385,14 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     lead = "…" if start else ""
     tail = "…" if end < len(body) else ""
     return f"{lead}{masked}{tail}", None if mark is None else len(lead) + mark
+
+
+def whole_character(body: bytes, at: int) -> int:
+    """The place where the UTF-8 character at this place begins: a cut amid it would show a byte that is not there."""
+    for _ in range(3):
+        if 0 < at < len(body) and body[at] & 0xC0 == 0x80:
+            at -= 1
+    return at
 
 
 def place_of(text: str, before: bytes) -> int | None:

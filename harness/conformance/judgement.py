@@ -14,7 +14,7 @@ from streamgauge.conformance.requirement import Level
 from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.diagnosis.product import fixes_for, products, products_in, with_cause
-from streamgauge.leaks import quoted
+from streamgauge.leaks import beginning
 from streamgauge.protocol.dialects.choice import SETTLE
 
 MAX_EVIDENCE: Final = 6
@@ -105,7 +105,7 @@ def _result(check: Check, case: Case, found: list[tuple[Observed | None, Finding
         severity=rule.severity.value,
         basis=rule.basis.value,
         statement=statement,
-        actual=printable(quoted(actual), MAX_ACTUAL),
+        actual=printable(beginning(actual, MAX_ACTUAL + 1), MAX_ACTUAL),
         expected=check.expected,
         evidence=evidence,
         reproduce=seen.curl or None if seen is not None else None,

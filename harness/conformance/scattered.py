@@ -19,7 +19,7 @@ def scattered(transcript: Transcript) -> list[Span]:
     found: list[Span] = []
     for kind in TOKEN_KINDS:
         texts = [one for one in transcript.deltas if one.delta.kind is kind and one.delta.text]
-        for span in secrets.spans("".join(one.delta.text for one in texts)):
+        for span in secrets.spans("".join(one.delta.text for one in texts), escaped=False):
             found += _in_body(transcript, texts, span)
     return found
 

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible
+from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible, whole_character
 from streamgauge.conformance.result import CheckResult, WireExchange, WireRow
 from streamgauge.conformance.scattered import scattered
-from streamgauge.leaks import quoted
+from streamgauge.leaks import beginning, quoted
 from streamgauge.secrets import hidden_piece, mask_header
 from streamgauge.spellings import Span
 
@@ -25,6 +25,7 @@ AROUND: Final = 4
 MAX_CITED: Final = 8
 ROW_CHARS: Final = 240
 _BEFORE_CHARS: Final = 60
+_MOST_BYTES: Final = 4 * ROW_CHARS
 
 
 def hidden(result: CheckResult) -> CheckResult:
@@ -64,11 +65,11 @@ def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
         url=seen.url,
         reproduce=seen.curl or None,
         outcome=transcript.outcome.value,
-        detail=None if transcript.detail is None else printable(quoted(transcript.detail), 300),
+        detail=None if transcript.detail is None else printable(beginning(transcript.detail, 301), 300),
         status=None if head is None else head.status,
         http_version=None if head is None else head.http_version,
         headers=[] if head is None else [
-            (printable(name, 80), printable(quoted(mask_header(name, value)), 300))
+            (printable(name, 80), printable(beginning(mask_header(name, value), 301), 300))
             for name, value in head.headers[:60]
         ],
         headers_ns=since(capture.headers_ns),
@@ -126,21 +127,28 @@ def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
 
 def _row(seen: Observed, piece: _Piece, cited: Sequence[int], secrets: Sequence[Span]) -> WireRow:
     capture = seen.transcript.capture
-    data = seen.transcript.body[piece.start : piece.end]
     inside = [offset for offset in cited if piece.start <= offset < piece.end]
+    # A row shows a part of a piece, and a piece may have megabytes. A cut in a character would show an invalid byte.
+    first, last = piece.start, piece.end
+    if inside and inside[0] > first + _MOST_BYTES:
+        first = whole_character(seen.transcript.body, inside[0] - _MOST_BYTES)
+    if last > first + 2 * _MOST_BYTES:
+        last = whole_character(seen.transcript.body, first + 2 * _MOST_BYTES)
+    data = seen.transcript.body[first:last]
     text = visible(data)
-    shown = quoted(visible(hidden_piece(seen.transcript.body, piece.start, piece.end, secrets)))
+    shown = quoted(visible(hidden_piece(seen.transcript.body, first, last, secrets)))
     # Masking shifts offsets, so then the row is flagged but no character.
-    marks = [place_of(text, data[: offset - piece.start]) for offset in inside] if shown == text else []
+    marks = [place_of(text, data[: offset - first]) for offset in inside] if shown == text else []
     known = [mark for mark in marks if mark is not None]
     start = max(0, known[0] - _BEFORE_CHARS) if known and known[0] > ROW_CHARS - _BEFORE_CHARS else 0
     end = start + ROW_CHARS
+    begins_late = start > 0 or first > piece.start
     return WireRow(
         offset=piece.start,
-        size=len(data),
+        size=piece.end - piece.start,
         arrival_ns=None if piece.read is None else capture.reads[piece.read].t_ns - capture.start_ns,
         read=piece.read,
-        text=f"{'…' if start else ''}{shown[start:end]}{'…' if end < len(shown) else ''}",
+        text=f"{'…' if begins_late else ''}{shown[start:end]}{'…' if end < len(shown) or last < piece.end else ''}",
         cited=inside,
-        marks=[mark - start + (start > 0) for mark in known if start <= mark < end],
+        marks=[mark - start + begins_late for mark in known if start <= mark < end],
     )

@@ -51,7 +51,9 @@ def secrets_of(target: Target) -> Iterator[str]:
     for name, value in target.headers.items():
         yield from in_header(value) if is_secret(name) or is_like_one(value) else in_url(value)
     for url in (target.url, target.mock, target.state_url):
-        yield from () if url is None else in_url(url)
+        if url is not None:
+            yield from in_url(url)
+            yield from (value for _, value in parse_qsl(urlsplit(url).query) if is_like_one(value))
     yield from () if target.body is None else in_body(target.body)
 
 

@@ -4,6 +4,7 @@ import base64
 import html
 import itertools
 import json
+import re
 import socket
 import string
 import threading
@@ -233,8 +234,14 @@ def cut(text: str, echoes: Sequence[tuple[str, Split]]) -> list[bytes]:
     return [text[start:end].encode("latin-1", "replace") for start, end in itertools.pairwise(sorted(places))]
 
 
+TOKEN = b"{the token of the request}"
+
+
 class EchoingServer:
-    """Answers every request with the same pieces; also as a forward proxy. Use as a context manager."""
+    """Answers every request with the same pieces; also as a forward proxy. Use as a context manager.
+
+    In the pieces, TOKEN stands for the bearer token of each request.
+    """
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
@@ -269,8 +276,9 @@ class EchoingServer:
             while b"\r\n\r\n" not in request:
                 request += connection.recv(65536) or b"\r\n\r\n"
             self.requests.append(request)
+            token = re.search(rb"Bearer (\S+)", request)
             for piece in self._pieces:
-                connection.sendall(piece)
+                connection.sendall(piece.replace(TOKEN, token[1] if token else b"none"))
                 if len(self._pieces) > 1:
                     threading.Event().wait(0.0005)
             connection.shutdown(socket.SHUT_WR)

@@ -21,6 +21,7 @@ from streamgauge.secrets import forget
 from tests.builders import echoing
 from tests.builders.command import streamgauge
 from tests.builders.echoing import AUTHORIZATION, GIVEN, PLACES, SPELLINGS, Answer, EchoingServer, Given, Split
+from tests.e2e.conftest import CHAT, Start, free_port
 
 PLACEMENTS = int(os.environ.get("STREAMGAUGE_PLACEMENTS", "30"))
 PER_RUN = 5
@@ -104,6 +105,29 @@ def test_no_output_shows_a_secret_that_the_endpoint_repeats(
         for name, output in {**outputs, "command lines": "\n".join(lines)}.items():
             piece = echoing.shown_of(output, one.key)
             assert piece is None, f"{name} shows {piece!r} of {one}:\n{_around(output, piece)}"
+
+
+def test_master_and_worker_hide_each_the_key_of_its_own_machine(start: Start, tmp_path: Path) -> None:
+    keys = {"the master": "sk-of-the-master-0123456789", "the worker": "sk-of-a-worker-0123456789"}
+    answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"' + echoing.TOKEN + b'"}]}\n\n'
+        b'data: {"error":{"message":"your key is ' + echoing.TOKEN + b'"}}\n\n'
+    )
+    port = str(free_port())
+    with EchoingServer([answer]) as server:
+        load = start(
+            "load", f"http://127.0.0.1:{server.port}{CHAT}", "--users", "2", "--duration", "2s", "--out", tmp_path,
+            "--master", "--port", port, "--api-key-env", "OUR_KEY", OUR_KEY=keys["the master"],
+        )  # fmt: skip
+        worker = start("load", "--worker", f"127.0.0.1:{port}", "--api-key-env", "OUR_KEY", OUR_KEY=keys["the worker"])
+        outputs = {"the master": "".join(load.communicate(timeout=90)), "the worker": "".join(worker.communicate())}
+
+    assert any(keys["the worker"].encode() in request for request in server.requests), outputs
+    assert '"detail":"your key is ***"' in (tmp_path / "streams.jsonl").read_text()
+    for name, output in {**outputs, **_texts(tmp_path)}.items():
+        for key in keys.values():
+            assert echoing.shown_of(output, key) is None, name
 
 
 def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:

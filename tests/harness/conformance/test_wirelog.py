@@ -1,6 +1,7 @@
 """The wire behind a verdict: complete where it is quoted, bounded elsewhere, and without secrets."""
 
 import json
+import time
 
 from streamgauge.conformance import wirelog
 from streamgauge.conformance.cases import Case
@@ -154,3 +155,18 @@ def test_no_secret_is_kept_that_is_scattered_over_events() -> None:
 
     texts = [json.loads(row.text.removeprefix("data: ").strip("␊"))["choices"][0]["delta"]["content"] for row in rows]
     assert texts == ["your key: ", *["***"] * 6, " is wrong"]
+
+
+def test_a_row_of_megabytes_costs_no_more_than_what_it_shows() -> None:
+    """Undoing the escapes of 4 MB, for each of many rows, would take minutes."""
+    line = b"data: " + b"%41" * 1_300_000 + "é".encode() + b"<here>" + b"\\u0041" * 10_000 + b"\n\n"
+    tape = Tape(body=line)
+    began = time.process_time()
+
+    (row, *_) = log(tape, quoting(tape, line.index(b"<here>")), secrets=("hunter2-hunter2",)).rows
+
+    assert time.process_time() - began < 2
+    assert row.size == len(line)
+    assert row.text[row.marks[0] :].startswith("<here>")
+    assert row.text.startswith("…%41") or row.text.startswith("…41") or row.text.startswith("…1")
+    assert row.text.endswith("…")
