@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.blocks import handwritten
 from tools.docs import GENERATED, write
-from tools.readme import BLOCKS, README, handwritten
+from tools.readme import BLOCKS, README
 
 LIMIT = 120
 
@@ -25,12 +26,12 @@ def test_only_files_that_are_out_of_date_are_written(tmp_path: Path) -> None:
 
 
 def test_the_handwritten_part_of_the_readme_is_a_page_and_not_a_manual() -> None:
-    assert 80 <= len(handwritten(README.read_text(encoding="utf-8"))) <= LIMIT
+    assert 80 <= len(handwritten(README.read_text(encoding="utf-8"), BLOCKS)) <= LIMIT
 
 
 def test_generated_lines_do_not_count() -> None:
     block = next(iter(BLOCKS))
 
-    assert handwritten(f"a\n<!-- begin {block} -->\nb\nc\n<!-- end {block} -->\nd") == [
+    assert handwritten(f"a\n<!-- begin {block} -->\nb\nc\n<!-- end {block} -->\nd", BLOCKS) == [
         "a", f"<!-- begin {block} -->", f"<!-- end {block} -->", "d",
     ]  # fmt: skip

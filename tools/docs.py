@@ -10,6 +10,7 @@ from tools.checks_page import PAGE, page
 from tools.clients_page import CLIENTS_PAGE, clients_page
 from tools.payloads_page import PAYLOADS_PAGE, payloads_page
 from tools.readme import README, readme
+from tools.security_page import SECURITY_PAGE, security_page
 
 GENERATED: Final[dict[Path, Callable[[], str]]] = {
     README: readme,
@@ -17,6 +18,7 @@ GENERATED: Final[dict[Path, Callable[[], str]]] = {
     FAULTS_PAGE: faults_page,
     CLIENTS_PAGE: clients_page,
     PAYLOADS_PAGE: payloads_page,
+    SECURITY_PAGE: security_page,
     schema.PUBLISHED: schema.text,
 }
 

@@ -1,6 +1,5 @@
 """The README with its generated blocks: commands, checks and metrics, each taken from the code that declares them."""
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import typer.main
 from streamgauge.cli import app
 from streamgauge.conformance.checks import CHECKS
 from tools import readme_metrics
+from tools.blocks import rewritten
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -34,23 +34,6 @@ def checks() -> str:
 BLOCKS = {"commands": commands, "checks": checks, "metrics": readme_metrics.table}
 
 
-def rewritten(text: str) -> str:
-    """The README with its generated blocks made anew."""
-    for name, make in BLOCKS.items():
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        assert len(pattern.findall(text)) == 1, f"the README needs one block {name!r}"
-        text = pattern.sub(lambda _, a=begin, b=end, m=make: f"{a}\n{m()}\n{b}", text)  # type: ignore[misc]
-    return text
-
-
 def readme() -> str:
     """The README as it should be."""
-    return rewritten(README.read_text(encoding="utf-8"))
-
-
-def handwritten(text: str) -> list[str]:
-    """The lines of the README that a person wrote: all but those inside the generated blocks."""
-    for name in BLOCKS:
-        text = re.sub(f"(<!-- begin {name} -->\\n).*?(<!-- end {name} -->)", r"\1\2", text, flags=re.DOTALL)
-    return text.splitlines()
+    return rewritten(README.read_text(encoding="utf-8"), BLOCKS)

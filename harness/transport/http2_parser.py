@@ -16,6 +16,7 @@ from streamgauge.transport.http2_session import (
     WINDOW_BYTES,
     Fields,
     Session,
+    reason,
 )
 from streamgauge.transport.limits import MAX_ASIDE_BYTES, MAX_HEAD_BYTES, body_limit, body_too_large, too_many_pieces
 from streamgauge.wire import Arrivals, End, Framing, Head, PlainResponse
@@ -86,7 +87,7 @@ class StreamParser:
         except h2.exceptions.DenialOfServiceError:
             self._end(End.TOO_LARGE, f"the answer has header fields of more than {MAX_HEADERS_BYTES:,} bytes")
         except h2.exceptions.ProtocolError as error:
-            self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.broken_hint}")
+            self._end(End.MALFORMED, f"the answer is not valid HTTP/2: {reason(error)}{self.broken_hint}")
         self._check_bounds()
         self.keep_alive = self.over and not self._unsent and self.session.usable
         self._plain = plain_header(self.stream) if self._may_be_plain else b""

@@ -5,6 +5,7 @@ waits for the end of a frame of any announced length. And at a GOAWAY it ends al
 promises to finish.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -29,8 +30,14 @@ HEADER_BLOCKS: Final = (0x1, 0x5, 0x9)  # HEADERS, PUSH_PROMISE, CONTINUATION
 END_HEADERS: Final = 0x4
 _CANCEL: Final = h2.errors.ErrorCodes.CANCEL
 _ZEROS: Final = bytes(MAX_FRAME_BYTES)
+_BUFFER: Final = re.compile(r":? ?<memory at 0x[0-9a-f]+>")
 
 Fields = Iterable[tuple[bytes, bytes]]
+
+
+def reason(error: h2.exceptions.ProtocolError) -> str:
+    """What h2 found wrong. Its quotation of a buffer is an address in this process, which no record may hold."""
+    return _BUFFER.sub("", str(error))
 
 
 class Session:

@@ -29,6 +29,7 @@ from streamgauge.transport.http2_session import (
     MAX_FRAME_BYTES,
     Fields,
     Session,
+    reason,
 )
 from streamgauge.transport.limits import MAX_ASIDE_BYTES, too_many_pieces
 from streamgauge.transport.request import PreparedRequest
@@ -329,7 +330,7 @@ class SharedStreamParser(StreamParser):
         """How a stream ends whose peer breaks the protocol."""
         if isinstance(error, h2.exceptions.DenialOfServiceError):
             return End.TOO_LARGE, f"the connection's frames are too large or too many: {error}"
-        return End.MALFORMED, f"the answer is not valid HTTP/2: {error}{self.broken_hint}"
+        return End.MALFORMED, f"the answer is not valid HTTP/2: {reason(error)}{self.broken_hint}"
 
     @property
     def _stray_bytes(self) -> int:

@@ -34,7 +34,7 @@ class _Slow(StreamParser):
 
 
 def http2(given: bytes) -> None:
-    """Whole, in pieces, frame by frame, and without the fast path."""
+    """The HTTP/2 parser gives the same for whole and for cut reads, for frames alone, and without its fast path."""
     choices = Choices(given, 3)
     way, opened, framed = choices.below(9), choices.below(2), choices.below(2)
     frames = _frames(choices.rest) if framed else [choices.rest]

@@ -26,7 +26,7 @@ _FILES: Final = re.compile(rb"(?m)^\s*[\"']?(ca|cert|unix_socket)[\"']?\s*=")  #
 
 
 def objectives(data: bytes) -> None:
-    """`--slo` and `--abort-if`: what is understood is written back as it was understood."""
+    """`--slo` and `--abort-if`: a rule that reads back as it was understood, or a UsageError."""
     text = data.decode("utf-8", "replace")
     for parse in (parse_slo, parse_abort):
         with suppress(UsageError):
@@ -48,7 +48,7 @@ _GRAMMARS: Final[tuple[Callable[[str], object], ...]] = (
 
 
 def options(data: bytes) -> None:
-    """The other small grammars of `load`."""
+    """The other small grammars of `load`: a value, or a UsageError."""
     text = data.decode("utf-8", "replace")
     for parse in _GRAMMARS:
         with suppress(UsageError):
@@ -56,7 +56,7 @@ def options(data: bytes) -> None:
 
 
 def target_files(data: bytes) -> None:
-    """A target file of `load`, of `check`: a request that can be sent, or a UsageError."""
+    """A target file of `load` or `check`: a request whose head cannot be broken out of, or a UsageError."""
     if _FILES.search(data):
         return
     path = as_file(data, "target.toml")
@@ -77,7 +77,7 @@ def _use(target: Endpoint) -> None:
 
 
 def traces(data: bytes) -> None:
-    """Recorded arrivals for `--replay`, a trace for the mock, prompts of `--prompt-file`."""
+    """A trace for `--replay` or the mock, a prompt file: rows in order of time, or an error that names the line."""
     choices = Choices(data, 1)
     text = choices.rest.decode("utf-8", "replace")
     with suppress(UsageError):

@@ -35,7 +35,7 @@ _PARTS: Final = 8
 
 
 def dialect_readers(data: bytes) -> None:
-    """Every reader takes every payload, and the fast way for many means what the way for one does."""
+    """Every dialect reads every payload, and the fast path for many gives what the path for one gives."""
     kind, _, text = data.decode("utf-8", "replace").partition("\0")
     payloads = text.split("\0")
     for dialect in dialects.DIALECTS:
@@ -52,7 +52,7 @@ def dialect_readers(data: bytes) -> None:
 
 
 def judgement(data: bytes) -> None:
-    """From the wire to the report: a record that reads back, a verdict of each check's own, nothing raw in a report."""
+    """From the wire to the report: a record that reads back, a verdict of each check, no control character."""
     choices = Choices(data, 7)
     wire = HEADS[choices.below(len(HEADS))] + choices.rest
     names = [None, *(dialect.name for dialect in dialects.DIALECTS)]
@@ -113,7 +113,7 @@ def _case(transcript: Transcript, part: int, *, said: bool) -> Case:
 
 
 def clients(data: bytes) -> None:
-    """An emulated client gives messages or raises what it says it raises; EventSource's are the reference's."""
+    """An emulated client gives messages or one of its declared errors; EventSource gives what the reference gives."""
     choices = Choices(data, 1)
     parts = pieces(choices.rest, choices.below(9))
     for client in CLIENTS:
@@ -127,7 +127,7 @@ def clients(data: bytes) -> None:
 
 
 def texts(data: bytes) -> None:
-    """What reports do to foreign text leaves nothing that a terminal, a browser or a Markdown reader would act on."""
+    """Foreign text in a report holds nothing that a terminal, a browser or Markdown would act on."""
     text = data.decode("utf-8", "surrogateescape")
     for shown in (md(text), md_code(text), md_block(text)):
         shown.encode()

@@ -22,7 +22,7 @@ _MOST_ANSWER: Final = 4 * 1024 * 1024
 
 
 def directives(data: bytes) -> None:
-    """A directive in a prompt and in two header fields: settings, or the reason why not."""
+    """A directive in a prompt or in header fields: settings of a stream, or the reason why not."""
     prompt, _, rest = data.decode("utf-8", "replace").partition("\0")
     directive, _, fault = rest.partition("\0")
     with suppress(DirectiveError):
@@ -68,7 +68,7 @@ def _mock() -> _Mock:
 
 
 def mock(data: bytes) -> None:
-    """It takes any bytes, answers what it must, fails at nothing, and holds no connection when the client has gone."""
+    """On a connection to the mock, control API included: no error, and nothing is held when the client has gone."""
     mock = _mock()
     mock.errors.clear()
     answer = mock.answer(data)

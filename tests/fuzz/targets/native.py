@@ -104,12 +104,12 @@ class _Talk:
 
 
 def reader(data: bytes) -> None:
-    """A byte is an act: three bits say which, five are its argument."""
+    """In any order of calls and of acts of the peer, each byte comes out of the native reader once, and in order."""
     if READER is None:
         return
     talk = _Talk()
     try:
-        for byte in data[:_MOST_ACTS]:
+        for byte in data[:_MOST_ACTS]:  # three bits say which act, five are its argument
             talk.act(byte % 8, byte // 8)
         talk.finish()
     finally:
@@ -117,7 +117,7 @@ def reader(data: bytes) -> None:
 
 
 def chunks(data: bytes) -> None:
-    """Where Python cuts a body, C cuts it the same; where Python declines, C may know more but must not crash."""
+    """The chunk cutter in C cuts a body as the one in Python does, wherever that one does not decline."""
     if CUT is None:
         return
     choices = Choices(data, 2)

@@ -27,7 +27,7 @@ HEADS: Final = (
 
 
 def eventstream(data: bytes) -> None:
-    """Lexer and interpreter, in any pieces, mean what the reference says."""
+    """Lexer and interpreter give, in any pieces, the events that the reference gives."""
     choices = Choices(data, 1)
     parsed, expected = Parsed(pieces(choices.rest, choices.below(9))), reference.parse(choices.rest)
     assert [event[:3] for event in parsed.events] == expected.events
@@ -37,7 +37,7 @@ def eventstream(data: bytes) -> None:
 
 
 def response(data: bytes) -> None:
-    """The response parser says the same of whole and of cut bytes, and of chunks taken the fast way."""
+    """The HTTP/1.1 parser gives the same for whole and for cut reads, and for chunks on the fast path."""
     choices = Choices(data, 3)
     wire = HEADS[choices.below(len(HEADS))] + choices.rest
     method = ("POST", "HEAD")[choices.below(2)]
@@ -73,7 +73,7 @@ def _parsed(parts: list[bytes], method: str, *, fast: bool = False) -> Capture:
 
 
 def encodings(data: bytes) -> None:
-    """Any bytes in any coding give bytes within the limit, ValueError or LimitExceeded; cut or not."""
+    """Any content coding gives bytes within the limit, ValueError or LimitExceeded, in any pieces."""
     choices = Choices(data, 2)
     decoder = (Zlib, Brotli, Zstd)[choices.below(3)]
     way = choices.below(9)

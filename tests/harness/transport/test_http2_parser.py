@@ -146,6 +146,7 @@ BROKEN = [
     (SETTINGS_FRAME + head(*SSE, ("connection", "close")), End.MALFORMED, "connection"),
     (SETTINGS_FRAME + head(*SSE, ("content-length", "2")) + data(b"abc"), End.MALFORMED, "not valid HTTP/2"),
     (SETTINGS_FRAME + frame(HEADERS, b"\xff" * 20, flags=END_HEADERS), End.MALFORMED, "not valid HTTP/2"),
+    (SETTINGS_FRAME + frame(HEADERS, b"\xff" * 80, flags=END_HEADERS), End.MALFORMED, "representation is too long"),
     (SETTINGS_FRAME + frame(HEADERS, block(*SSE)) + goaway(), End.MALFORMED, "not valid HTTP/2"),
     (SETTINGS_FRAME + frame(HEADERS, b"a") + 70 * frame(CONTINUATION, b"a"), End.MALFORMED, "continuation"),
     (SETTINGS_FRAME + large_head(9 * 8_000), End.TOO_LARGE, "65,536 bytes"),
@@ -158,6 +159,7 @@ def test_each_way_of_breaking_off_has_its_name(wire: bytes, end: End, words: str
         capture = parse(*reads)
         assert capture.end is end
         assert words in (capture.detail or "")
+        assert "0x" not in (capture.detail or ""), "an address in this process"
         assert ("speak HTTP/2" in (capture.detail or "")) == (not wire.startswith(SETTINGS_FRAME))
 
 
