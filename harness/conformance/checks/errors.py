@@ -262,6 +262,10 @@ def mid_stream_event(seen: Observed, _case: Case) -> Finding | None:
         ),
         causes={
             "no-answer": "Catch what the call of the upstream raises, and give an answer with 502, 503 or 504.",
+            "hang": (
+                "Wait for the upstream's first item before you send the head, and end the response where reading the "
+                "upstream fails, or the client will hang."
+            ),
         },
     ),
     scenarios=("pre-error", "upstream-errors"),
@@ -277,6 +281,10 @@ def pre_stream_status(seen: Observed, case: Case) -> Finding | None:
     what = seen.variant or seen.scenario
     if status >= 400:
         return met(f"{what}: status {status}")
+    if seen.hang is not None:  # its head is out, so no error status can come any more
+        tries = seen.upstream.requests if seen.upstream else 0
+        judge = unmet if tries == 1 else lesser  # one that still asks again may end with an error event
+        return judge(f"{what} becomes {status} and a stream that hangs: {seen.hang}", seen.at(0), cause="hang")
     if transcript.capture.end is End.TIMEOUT:
         return inconclusive(f"{what}: no answer within {PATIENCE_S:.0f} s", "an endpoint that gives up sooner")
     if transcript.capture.reused and not concluded(seen):

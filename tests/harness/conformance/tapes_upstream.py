@@ -128,6 +128,8 @@ add(check, "warn", asked("upstream-errors", ERROR, size=500, variant="upstream 5
 add(check, "warn", asked("upstream-errors", status=None, end=End.CLOSED, variant="cut before the head"))
 add(check, "inconclusive", asked("upstream-errors", status=None, end=End.CLOSED, variant="upstream 500", reused=True))
 add(check, "inconclusive", asked("upstream-errors", status=None, end=End.TIMEOUT, end_ms=30_000, size=500))
+add(check, "fail", asked("upstream-errors", end=End.TIMEOUT, end_ms=30_000, size=500))
+add(check, "warn", asked("upstream-errors", end=End.TIMEOUT, end_ms=30_000, size=500, upstream=tries(9_000, 18_000)))
 add(check, "inconclusive", becomes(502, None, variant="connection refused", upstream=None))
 
 check = "errors.message-framed"
