@@ -268,7 +268,10 @@ def proxy_command(
         int | None, _breaking(help="The status in place of every error status of the upstream, without Retry-After.")
     ] = None,
     key: Annotated[
-        str | None, _breaking(help="An API key for the upstream, in place of the client's Authorization.")
+        str | None,
+        _breaking(
+            envvar="STREAMGAUGE_PROXY_KEY", help="An API key for the upstream, in place of the client's Authorization."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 8081,

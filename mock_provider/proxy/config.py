@@ -1,5 +1,6 @@
 """Settings of the proxy."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
 from streamgauge.mock_provider.durations import parse_option
 
 BODYLESS = (204, 304)  # statuses whose answers end with their head (RFC 9112 section 6.3)
+_VISIBLE = re.compile(r"[!-~]+")
 OnBreak = Literal["cut", "error", "glued"]
 
 
@@ -42,12 +44,21 @@ class ProxyConfig:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
+        if parts.username is not None or parts.query or parts.fragment:  # not quoted: a password may be in it
+            raise ValueError("upstream: expected a URL without user info, query and fragment; give a key with --key")
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"upstream: expected an http:// URL, got {self.upstream!r}")
         try:
             _ = parts.port
         except ValueError as error:
             raise ValueError(f"upstream: {error}, got {self.upstream!r}") from None
+        # Both become parts of a request's head, where a space, a line end or a letter like é would change its meaning.
+        if not _VISIBLE.fullmatch(self.upstream):
+            raise ValueError(
+                f"upstream: expected visible ASCII characters, escaped where necessary, got {self.upstream!r}"
+            )
+        if self.key is not None and not _VISIBLE.fullmatch(self.key):
+            raise ValueError("key: expected visible ASCII characters")  # not quoted: it is a secret
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port: expected 0 to 65535, got {self.port}")
         for name, value in (

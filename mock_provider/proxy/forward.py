@@ -42,7 +42,7 @@ def to_upstream(request: Request, config: ProxyConfig) -> bytes:
     fields = [(name, value) for name, value in request.headers.items() if name not in dropped]
     if config.key is not None:
         fields = [pair for pair in fields if pair[0] != "authorization"] + [("Authorization", f"Bearer {config.key}")]
-    fields += [("Host", upstream.netloc.rpartition("@")[2]), ("Via", VIA), ("Connection", "close")]
+    fields += [("Host", upstream.netloc), ("Via", VIA), ("Connection", "close")]
     if request.body or request.headers.keys() & {"content-length", "transfer-encoding"}:
         fields.append(("Content-Length", str(len(request.body))))
     lines = [f"{request.method} {_target(request, upstream.path.rstrip('/'))} HTTP/1.1"]

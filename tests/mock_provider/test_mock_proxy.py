@@ -325,8 +325,18 @@ def test_an_endless_head_is_refused(mock: MockServer) -> None:
         {"upstream": "http://x", "hold_ms": 0},
         {"upstream": "http://x", "port": 65_536},
         {"upstream": "http://x:65536"},
+        {"upstream": "http://user:secret@x"},
+        {"upstream": "https://user:secret@x"},
+        {"upstream": "http://x/?key=secret"},
+        {"upstream": "http://x/a b"},
+        {"upstream": "http://x/\u00e9"},
+        {"upstream": "http://\u00e9/"},
+        {"upstream": "http://x", "key": "k\r\nX: y"},
+        {"upstream": "http://x", "key": "k\u20ac"},
+        {"upstream": "http://x", "key": ""},
     ],
 )
 def test_a_bad_knob_is_refused(wrong: dict) -> None:
-    with pytest.raises(ValueError, match=r"expected|out of range"):
+    with pytest.raises(ValueError, match=r"expected|out of range") as refused:
         BufferingProxy(ProxyConfig(**wrong))
+    assert "secret" not in str(refused.value)

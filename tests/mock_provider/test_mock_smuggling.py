@@ -222,11 +222,10 @@ def test_other_paths_are_forwarded(target: str) -> None:
 
 
 def test_a_path_below_the_upstreams_path_keeps_its_query() -> None:
-    config = ProxyConfig(upstream="http://user:secret@m:1/base/")
+    config = ProxyConfig(upstream="http://m:1/base/")
     data = to_upstream(request_for("/a?b=http://c?d"), config)
     assert data.startswith(b"GET /base/a?b=http://c?d HTTP/1.1\r\n")
     assert b"Host: m:1\r\n" in data
-    assert b"secret" not in data
 
 
 @contextmanager
