@@ -96,7 +96,7 @@ def load(
 
       streamgauge load http://10.0.0.9/v1/chat/completions --users 2000 --master --expect-workers 2 --bind 0.0.0.0
 
-      streamgauge load --worker 10.0.0.5 --processes -1   (on each of the other machines)
+      STREAMGAUGE_TOKEN=... streamgauge load --worker 10.0.0.5 --processes -1   (on each machine; --master prints it)
 
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
