@@ -14,4 +14,6 @@ class Lazily:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pytest asks all that it collects for names of its own
+            raise AttributeError(name)
         return getattr(import_module(self._module), name)
