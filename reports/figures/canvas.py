@@ -99,16 +99,17 @@ def style() -> Iterator[None]:
 def svg(name: str, width: int, height: int, draw: Callable[[Figure], None]) -> str:
     """Draw on a figure of so many CSS pixels and return it as an SVG element. To be called inside `style()`."""
     figure = Figure(figsize=(width / 72, height / 72))
-    FigureCanvasSVG(figure)
+    canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
     draw(figure)
     _lay_out(figure)
     out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # Not savefig: it draws a figure twice that ever had a layout engine.
+    canvas.print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _inline(out.getvalue(), name)
 
 
 def _lay_out(figure: Figure) -> None:
-    """Place the axes now. To save a figure that still has a layout engine draws it twice."""
+    """Place the axes, once."""
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.execute(figure)
