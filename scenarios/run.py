@@ -11,7 +11,7 @@ from streamgauge.loadgen.job import given_workload
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.summary import Window
 from streamgauge.rundir.runs import write_window
-from streamgauge.scenarios.hidden_output import hide_output
+from streamgauge.scenarios.hidden_log import hide_log
 from streamgauge.scenarios.parent import watch_parent
 from streamgauge.scenarios.record_channel import shipper
 from streamgauge.scenarios.run_directory import run_directory
@@ -43,7 +43,7 @@ def is_over() -> bool:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _join(runner: Any = None, **_: Any) -> None:
     watch_parent()
-    hide_output()
+    hide_log()
     if isinstance(runner, WorkerRunner):
         runner.register_message(_BEGIN, lambda msg, **_: _begin(msg.data["at_ns"] - _offset_ns()))
 

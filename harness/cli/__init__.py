@@ -1,8 +1,9 @@
 """The command line: one file a command, one place where errors become messages and exit codes."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import pairwise
 from traceback import format_exception
 from types import TracebackType
 from typing import Final
@@ -11,12 +12,15 @@ import typer
 
 from streamgauge.cli.console import err, safe
 from streamgauge.errors import ExitCode, StreamgaugeError
-from streamgauge.secrets import hide
+from streamgauge.hiding_stream import hidden_output
+from streamgauge.leaks import is_like_one
+from streamgauge.secrets import hide, learn
 from streamgauge.version import __version__
 
 _OURS: Final = (
     "probe", "check", "explain", "clients", "load", "calibrate", "cancel", "diagnose", "report", "demo",
 )  # fmt: skip
+_SCHEMES: Final = ("bearer", "basic", "token")
 _SERVERS: Final = {"mock": "mock_command", "proxy": "proxy_command"}
 
 
@@ -61,8 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` are the words after the command's name. Default: those of this process.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    learn(_keys_in(words))
     try:
-        app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
+        with hidden_output():
+            app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
     except StreamgaugeError as error:
         err.print(f"[bold red]error:[/bold red] {safe(error.message)}")
         if error.hint:
@@ -76,6 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception:
         sys.excepthook = _print_traceback  # Typer has put its own there
         raise
+
+
+def _keys_in(words: Sequence[str]) -> Iterator[str]:
+    """The words of a command line that are keys: a header without quotes is several words, and an error quotes them."""
+    for before, word in pairwise(("", *words)):
+        if before.lower() in _SCHEMES or (word.isprintable() and " " not in word and is_like_one(word)):
+            yield word
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -45,6 +45,7 @@ def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str
         (["mock", "--port", "70000"], "port: expected"),
         (["mock", "--on-disconnect", "ask"], "on-disconnect"),
         (["proxy", "nowhere"], "expected an http:// URL"),
+        (["proxy", "http://user:password@localhost/"], "without user info"),
         (
             ["proxy", "http://127.0.0.1:9", "--hold-bytes", "0"],
             "hold-bytes: expected 1 or more",

@@ -8,6 +8,7 @@ import pytest
 
 from streamgauge.cli.console import facts, out, safe
 from streamgauge.secrets import learn
+from tests.builders.command import streamgauge
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,14 @@ def test_what_is_printed_shows_no_secret_of_the_user_not_even_in_a_folded_cell()
     assert shown.count("***") == 3
     assert "bold" in shown
     assert "it stays" in shown
+
+
+@pytest.mark.parametrize("header", [["Bearer", "my-own-key-1"], ["sk-CANARYKEY0123456789"]])
+def test_a_header_without_quotes_is_a_mistake_whose_message_shows_no_key(header: list[str]) -> None:
+    done = streamgauge("probe", "http://127.0.0.1:9/", "-H", "Authorization:", *header)
+    assert done.returncode == 2
+    assert "***" in done.stderr
+    assert header[-1] not in done.stderr
 
 
 def test_a_traceback_shows_no_secret_of_the_user() -> None:

@@ -1,12 +1,11 @@
-"""Masks the user's secrets in the output of a process of Locust: its log, and what a scenario or gevent prints.
+"""Masks the user's secrets in what a process of Locust writes: its log, and what a scenario or gevent prints.
 
-Locust's web UI shows the log too. Lines from before `init` cannot quote an endpoint.
+Locust's web UI shows the log too. Lines from before Locust's `init` cannot quote an endpoint.
 """
 
 import logging
-import sys
-from typing import Any, TextIO
 
+from streamgauge.hiding_stream import hide_output
 from streamgauge.loadgen.job import given_target
 from streamgauge.secrets import hide
 
@@ -22,31 +21,11 @@ class HidingFormatter(logging.Formatter):
         return hide(self._formatter.format(record))
 
 
-class HidingStream:
-    """A text stream that masks secrets in each text before it writes it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(hide(text))
-        return len(text)
-
-    def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def hide_output() -> None:
+def hide_log() -> None:
     """Mask secrets in all logs of this process, and in its standard output and standard error."""
     given_target()  # a leading process makes no user, who would learn the secrets of the target
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.Logger.manager.loggerDict)]
     for handler in (handler for logger in loggers for handler in logger.handlers):
         if not isinstance(handler.formatter, HidingFormatter):
             handler.setFormatter(HidingFormatter(handler.formatter))
-    for name in ("stdout", "stderr"):
-        if not isinstance(getattr(sys, name), HidingStream):
-            setattr(sys, name, HidingStream(getattr(sys, name)))
+    hide_output()

@@ -10,9 +10,9 @@ logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
 from streamgauge.loadgen.job import TARGET_ENV
 import os
 os.environ[TARGET_ENV] = '{{"url": "http://h/", "headers": {{"X-Api-Key": "{KEY}"}}}}'
-from streamgauge.scenarios.hidden_output import hide_output
-hide_output()
-hide_output()
+from streamgauge.scenarios.hidden_log import hide_log
+hide_log()
+hide_log()
 logging.getLogger("locust.user.task").error("it says %s", "{KEY}")
 try:
     raise ValueError("{KEY}")
