@@ -1,6 +1,9 @@
 """The offset between another machine's clock and ours, estimated from round trips alone."""
 
 from dataclasses import dataclass
+from typing import Final
+
+_LARGEST_NS: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +12,11 @@ class Offset:
 
     offset_ns: int
     error_ns: int
+
+    def __post_init__(self) -> None:
+        """Raises ValueError on an offset that two clocks cannot have: it comes from another machine, or from a file."""
+        if not (abs(self.offset_ns) <= _LARGEST_NS and 0 <= self.error_ns <= _LARGEST_NS):
+            raise ValueError(f"expected a clock's offset within ± {_LARGEST_NS:,} ns, and an error from 0")
 
     @property
     def matters(self) -> bool:

@@ -61,7 +61,8 @@ def _row(record: StreamRecord, events: bool) -> dict[str, Any]:
     stream = StreamFacts(record)
     row: dict[str, Any] = {name: getattr(record, name) for name in (*_TEXT, *_FLAGS, *_NUMBERS)}
     row["outcome"] = record.outcome.value
-    row |= {metric.column: metric.of_stream(stream) for metric in OF_STREAM}
+    values = ((metric.column, metric.of_stream(stream)) for metric in OF_STREAM)
+    row |= {column: None if value is None else float(value) for column, value in values}
     if events:
         reads = record.reads
         row |= zip(_LISTS, (stream.token_ns, reads.at_ns, reads.lag_ns, reads.bytes), strict=True)

@@ -18,6 +18,7 @@ from streamgauge.endpoint.credentials import key_in
 from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
+from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
 from streamgauge.transport.tls import tls_context
 
@@ -35,9 +36,9 @@ T = TypeVar("T")
 class Writes(msgspec.Struct, frozen=True):
     """The writes of a stream, as parallel lists: epoch ns, bytes, and the index of the token (None: no token)."""
 
-    t_ns: list[int]
-    bytes: list[int]
-    token: list[int | None]
+    t_ns: list[Ns]
+    bytes: list[Count]
+    token: list[Count | None]
 
     def __post_init__(self) -> None:
         if not len(self.t_ns) == len(self.bytes) == len(self.token):
@@ -47,10 +48,10 @@ class Writes(msgspec.Struct, frozen=True):
 class Disconnect(msgspec.Struct, frozen=True):
     """How and when the mock noticed that the client left. `tokens_after` counts the tokens it generated afterwards."""
 
-    t_ns: int
+    t_ns: Ns
     kind: str
-    tokens_before: int
-    tokens_after: int
+    tokens_before: Count
+    tokens_after: Count
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,24 +60,24 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     `credential` is the digest of the API key that came with it (`digest_of`); None: no key came.
     """
 
-    seq: int
+    seq: Count
     id: str
     method: str
     path: str
     dialect: str | None = None
-    arrival_ns: int
-    head_ns: int | None = None
+    arrival_ns: Ns
+    head_ns: Ns | None = None
     writes: Writes
-    tokens_planned: int | None = None
-    tokens_written: int = 0
-    write_blocked_ns: int = 0
+    tokens_planned: Count | None = None
+    tokens_written: Count = 0
+    write_blocked_ns: Ns = 0
     disconnect: Disconnect | None = None
-    end_ns: int | None = None
+    end_ns: Ns | None = None
     end: str | None = None
-    status: int | None = None
+    status: Count | None = None
     faults: list[str] = []
     resumed: bool = False
-    prompt_tokens: int | None = None
+    prompt_tokens: Count | None = None
     received: Received | None = None
     credential: str | None = None
 
@@ -98,7 +99,7 @@ class _Summaries(msgspec.Struct):
 
 
 class _Clock(msgspec.Struct):
-    realtime_ns: int
+    realtime_ns: Ns
 
 
 class _Answer(NamedTuple):

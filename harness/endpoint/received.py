@@ -2,12 +2,14 @@
 
 import msgspec
 
+from streamgauge.protocol.numbers import Count
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message: its role, its length, the start of its text, and a hash of all of it (16 hex digits of SHA-256)."""
 
     role: str
-    characters: int
+    characters: Count
     sha256: str
     text: str
 
@@ -21,7 +23,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     stream: bool | None = None
     include_usage: bool = False
-    max_tokens: int | None = None
-    tools: int = 0
-    message_count: int = 0
+    max_tokens: Count | None = None
+    tools: Count = 0
+    message_count: Count = 0
     messages: list[Message] = []

@@ -116,7 +116,7 @@ def _tokens(row: Mapping[str, Any], names: tuple[str, ...], where: str) -> int |
     if value is None:
         return None
     try:
-        number = float(value)
+        number = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not (0 <= number <= MAX_TOKENS and number == int(number)):

@@ -5,14 +5,17 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+from streamgauge.protocol.numbers import Count
 
 RELATIVE_ERROR: Final = 0.005
 _GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _PER_LOG: Final = 1 / math.log(_GAMMA)
 _BATCH: Final = 4096
+_LAST_BUCKET: Final = 5_000  # its values are above 2^61
 _SLACK: Final = 1e-9  # relative; the error of a power and of a logarithm is far below
 
 
@@ -37,10 +40,10 @@ def _largest_in(bucket: int) -> int:
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     """A histogram as it is written to a file: counts by bucket index, and the exact zeros, total and maximum."""
 
-    buckets: dict[int, int]
-    zeros: int = 0
-    total: int = 0
-    maximum: int | None = None
+    buckets: dict[Annotated[int, msgspec.Meta(ge=0, le=_LAST_BUCKET)], Count]
+    zeros: Count = 0
+    total: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    maximum: Annotated[int, msgspec.Meta(ge=0, le=2**61)] | None = None
 
 
 class Histogram:

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.metrics.histogram import Counts, Histogram
+from streamgauge.protocol.numbers import Count, Ns
 
 PERIOD_NS: Final = 5_000_000
 """How often a process compares its clock, where its event loop reads: a shorter pause can go unnoticed, so no rule uses
@@ -26,13 +27,13 @@ class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     because too many of them did.
     """
 
-    worker: int
-    wall_ns: int
-    cpu_ns: int
-    waited_ns: int | None = None
+    worker: Count
+    wall_ns: Ns
+    cpu_ns: Ns
+    waited_ns: Ns | None = None
     late: Counts
     behind: Counts = Counts({})
-    held: int = 0
+    held: Count = 0
 
 
 def latest(rows: Iterable[WorkerRow]) -> list[WorkerRow]:

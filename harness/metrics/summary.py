@@ -29,6 +29,7 @@ from streamgauge.metrics.validity import (
     misread,
     validity,
 )
+from streamgauge.protocol.numbers import Ns
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
@@ -100,8 +101,8 @@ class _Kept:
 class Window(msgspec.Struct, frozen=True):
     """The measured part of a run, epoch ns: from the end of the warm-up to the last moment at which streams start."""
 
-    begin_ns: int
-    end_ns: int
+    begin_ns: Ns
+    end_ns: Ns
 
     def until(self, at_ns: int) -> "Window":
         """The window of a run that was cut short at `at_ns`."""

@@ -11,13 +11,12 @@ import msgspec
 
 from streamgauge.units import SECOND, plural
 
-Ns = Annotated[int, msgspec.Meta(ge=-(2**61), le=2**61)]
+LARGEST: Final = 2**61
+Ns = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 """A time or a duration in ns: as an epoch time it reaches the year 2043. Clocks can be set back, so it may be negative.
 """
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of things: a float holds it exactly."""
-Ms = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
-"""A time or a duration in ms."""
 
 MOST_TOKENS: Final = 10_000_000
 """More than any model reads or writes in one stream: the longest contexts are a tenth of it."""
@@ -77,6 +76,20 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str], answer: Answer |
         else:
             return TokenCount(tokens)
     return TokenCount(doubt=doubt)
+
+
+def out_of_range(document: object) -> str | None:
+    """The first number of a JSON document that no measurement has (beyond ± LARGEST), with its place; None without."""
+    waiting = [("$", document)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{place}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{place}[{index}]", inner) for index, inner in enumerate(value)]
+        elif isinstance(value, (int, float)) and abs(value) > LARGEST:
+            return f"{place} is {described(value)}, and no measurement is above {LARGEST:,}"
+    return None
 
 
 def described(value: object) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from streamgauge.clocks import Offset
 from streamgauge.files import open_regular
+from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
@@ -36,8 +37,8 @@ _COUNTS_BYTES: Final = len(_COUNTS % (0, 0, 0))
 class Vitals(NamedTuple):
     """What falsifies the times of a process: how long it was stopped, and by how much its clock was set; both in ns."""
 
-    stopped_ns: int = 0
-    stepped_ns: int = 0
+    stopped_ns: Ns = 0
+    stepped_ns: Ns = 0
 
 
 class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -48,17 +49,17 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     `Vitals`. `unwritable` says why it could not write a record.
     """
 
-    worker: int
+    worker: Count
     host: str
-    started: int = 0
-    recorded: int = 0
+    started: Count = 0
+    recorded: Count = 0
     ended: bool = False
-    seen_ns: int = 0
+    seen_ns: Ns = 0
     remote: bool = False
     clock: Offset | None = None
     reader: str | None = None
-    stopped_ns: int = 0
-    stepped_ns: int = 0
+    stopped_ns: Ns = 0
+    stepped_ns: Ns = 0
     unwritable: str | None = None
 
     @property

@@ -14,6 +14,7 @@ from typing import Annotated, BinaryIO, Final, NamedTuple
 import msgspec
 
 from streamgauge.clocks import Offset
+from streamgauge.protocol.numbers import Count, Ns
 
 BATCH_BYTES: Final = 64 * 1024
 """Size of a batch. Compressing more at once would block the worker's event loop for too long."""
@@ -30,9 +31,6 @@ MOST_READER: Final = 200
 _LEVEL: Final = 1  # a quarter of the size, for a hundredth of the CPU time of the streams themselves
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
 class Report(msgspec.Struct, kw_only=True):
     """A worker's message to the master, at least once a second: its counts, and a batch of records, which may be empty.
 
@@ -42,26 +40,26 @@ class Report(msgspec.Struct, kw_only=True):
     """
 
     host: Annotated[str, msgspec.Meta(max_length=MOST_HOST)]
-    started: _Count
-    sent_ns: int
-    first: _Count = 0
-    count: _Count = 0
+    started: Count
+    sent_ns: Ns
+    first: Count = 0
+    count: Count = 0
     data: bytes = b""
-    offset: _Count = 0
+    offset: Count = 0
     more: bool = False
     closed: bool = False
     clock: Offset | None = None
     reader: Annotated[str, msgspec.Meta(max_length=MOST_READER)] | None = None
-    stopped_ns: _Count = 0
-    stepped_ns: int = 0
+    stopped_ns: Ns = 0
+    stepped_ns: Ns = 0
 
 
 class Answer(msgspec.Struct, kw_only=True):
     """The number of the record that the master expects next, and the master's clock when it answered."""
 
-    next: int
-    sent_ns: int
-    at_ns: int
+    next: Count
+    sent_ns: Ns
+    at_ns: Ns
     closed: bool = False
 
 
@@ -81,7 +79,7 @@ NOTHING: Final = Piece()
 class Batch(NamedTuple):
     """Successive records, as compressed lines."""
 
-    first: int
+    first: Count
     records: int
     data: bytes
 

@@ -25,6 +25,7 @@ from streamgauge.metrics.concurrency import Alone, OneAtATime
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.process_stats import WorkerRow, latest
 from streamgauge.metrics.summary import Summary, Window
+from streamgauge.protocol.numbers import Ns, out_of_range
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import SCHEMA as RECORD_SCHEMA
 from streamgauge.protocol.record import StreamRecord, contradicts_itself
@@ -194,9 +195,13 @@ def read_file(path: Path, kind: type[T]) -> T | None:
         raise UsageError(f"{path} cannot be read: {error.strerror}", _DAMAGED) from None
     try:
         _must_be_known(path, content, _schema_of(kind))
-        return from_json(content, kind)
+        found = from_json(content, kind)
+        wrong = out_of_range(msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}", _DAMAGED) from None
+    if wrong is not None:
+        raise UsageError(f"{path} cannot be read: {wrong}", _DAMAGED)
+    return found
 
 
 def _must_be_known(path: Path, content: bytes, known: int) -> None:
@@ -322,9 +327,9 @@ class Outline(msgspec.Struct, frozen=True):
     """
 
     outcome: Outcome
-    start_ns: int
-    end_ns: int | None = None
-    closed_ns: int | None = None
+    start_ns: Ns
+    end_ns: Ns | None = None
+    closed_ns: Ns | None = None
 
     @property
     def left_ns(self) -> int:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.replay import parse_trace
+from streamgauge.loadgen.replay import MAX_TOKENS, parse_trace
 from streamgauge.loadgen.schedule import Arrival
 from streamgauge.units import MS, SECOND
+from tests.builders.foreign_numbers import fragments
 
 OWN_CSV = "timestamp,prompt_tokens,output_tokens\n10.5,100,20\n10,,\n12,7,\n"
 OWN_JSONL = """{"timestamp": 10.5, "prompt_tokens": 100, "output_tokens": 20}
@@ -88,3 +89,27 @@ def test_any_file_is_read_or_refused(lines: list[str], head: str) -> None:
         return
     assert found[0].at_ns == 0
     assert all(before.at_ns <= after.at_ns for before, after in pairwise(found))
+
+
+@given(st.lists(fragments, min_size=6, max_size=6), st.booleans())
+def test_whatever_number_a_trace_has_it_is_an_arrival_or_a_named_line(numbers: list[str], as_json: bool) -> None:
+    rows = [numbers[:3], numbers[3:]]
+    if as_json:
+        lines = [f'{{"timestamp":{at},"prompt_tokens":{asked},"output_tokens":{out}}}\n' for at, asked, out in rows]
+    else:
+        lines = ["timestamp,prompt_tokens,output_tokens\n", *(",".join(row) + "\n" for row in rows)]
+    try:
+        found = parse_trace(lines, "trace")
+    except UsageError as error:
+        message = error.message
+    else:
+        message = "trace, line"
+        assert [arrival.at_ns >= 0 for arrival in found] == [True, True]
+        counts = [count for arrival in found for count in (arrival.prompt_tokens, arrival.output_tokens)]
+        assert all(count is None or 0 <= count <= MAX_TOKENS for count in counts)
+    assert message.startswith("trace, line")
+
+
+def test_a_count_that_is_true_is_not_one_token() -> None:
+    with pytest.raises(UsageError, match="prompt_tokens is 'True'"):
+        parse_trace(['{"timestamp": 1, "prompt_tokens": true}\n'], "trace")

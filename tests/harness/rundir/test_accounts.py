@@ -1,10 +1,16 @@
 """What each process started and what of it is recorded, and what is said when the two differ."""
 
+import json
 from pathlib import Path
 
 import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamgauge.clocks import Offset
+from streamgauge.metrics.summary import Totals
+from streamgauge.rundir import runs
 from streamgauge.rundir.accounts import (
     ACCOUNTS,
     Account,
@@ -17,6 +23,7 @@ from streamgauge.rundir.accounts import (
     read_accounts,
 )
 from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER
+from tests.builders.foreign_numbers import fragments, places, with_number
 
 SEEN = 1_795_270_446 * 10**9  # 14:14:06 UTC
 
@@ -117,3 +124,49 @@ def test_an_account_has_room_for_the_longest_host_and_reader_that_a_report_may_g
     account = Account(worker=1, host="\x01" * MOST_HOST, reader="\x01" * MOST_READER)
     AccountFile(tmp_path, account).save()
     assert [found.reader for found in read_accounts(tmp_path)] == [account.reader]
+
+
+ACCOUNT = {
+    "started": 5, "recorded": 4, "seen_ns": SEEN, "worker": 7, "host": "h", "remote": True,
+    "clock": {"offset_ns": 5_000_000, "error_ns": 1_000},
+}  # fmt: skip
+
+
+@given(place=st.sampled_from(list(places(ACCOUNT))), number=fragments)
+def test_whatever_number_an_account_has_it_is_left_out_or_told(
+    tmp_path_factory: pytest.TempPathFactory, place: tuple[str | int, ...], number: str
+) -> None:
+    directory = tmp_path_factory.mktemp("run")
+    (directory / ACCOUNTS).mkdir()
+    (directory / ACCOUNTS / "7.json").write_bytes(with_number(json.dumps(ACCOUNT), place, number))
+
+    found = read_accounts(directory)
+
+    assert len(losses(found)) <= 1
+    clock_lines(found)
+    msgspec.json.encode(found)
+
+
+ROW = {
+    "worker": 1, "wall_ns": 10**9, "cpu_ns": 10**8, "waited_ns": 10**7, "held": 2,
+    "late": {"buckets": {"1400": 3}, "zeros": 5, "total": 10**7, "maximum": 10**6},
+}  # fmt: skip
+
+
+@given(place=st.sampled_from(list(places(ROW))), number=fragments)
+def test_whatever_number_a_row_of_a_process_has_it_is_left_out_or_counted(
+    tmp_path_factory: pytest.TempPathFactory, place: tuple[str | int, ...], number: str
+) -> None:
+    directory = tmp_path_factory.mktemp("run")
+    (directory / runs.WORKERS).write_bytes(with_number(json.dumps(ROW), place, number) + b"\n")
+
+    summary = Totals().summary(runs.workers(directory))
+
+    msgspec.json.encode(summary)
+
+
+def test_a_bucket_that_no_duration_has_is_left_out(tmp_path: Path) -> None:
+    row = json.dumps(ROW).replace("1400", "999999999")
+    (tmp_path / runs.WORKERS).write_text(row + "\n")
+
+    assert runs.workers(tmp_path) == []
