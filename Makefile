@@ -22,10 +22,10 @@ T ?= tests
 test: $(VENV)/.dev nginx ## run the tests (T=path for some of them, K=word for those with the word in their name)
 	$(BIN)/python -m pytest -q $(if $(filter tests,$(T)),-n auto --dist worksteal) $(T) $(if $(K),-k "$(K)")
 
-# These tests never wait, so a process a core is enough. To import the vendors' SDKs would take 4 s of each process.
+# These tests never wait, so a process a core is enough.
 test-fast: $(VENV)/.dev ## run the tests that start no server, with fewer examples for property tests
 	HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -q -n $$(nproc) --dist worksteal -m "not server and not slow" \
-		--ignore tests/e2e --ignore tests/fuzz --ignore-glob "*sdk*"
+		--ignore tests/e2e --ignore tests/fuzz
 
 # COVERAGE_PROCESS_START makes the workers of pytest measure themselves; tests/conftest.py hides it from their children.
 coverage: $(VENV)/.dev nginx ## run all tests and print the lines of harness and mock_provider that no test reaches
