@@ -11,6 +11,7 @@ from typing import Final
 
 from streamgauge.child_environment import child_environment
 from streamgauge.errors import CannotMeasure
+from streamgauge.loadgen.cluster import free_place
 
 _START_TIMEOUT_S: Final = 15.0
 # Not the console script: it may not be on the PATH.
@@ -22,7 +23,7 @@ def child(*arguments: str) -> Iterator[str]:
     """A mock or proxy on a free port in a child process; yields its address. Raises CannotMeasure when it fails."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [*STREAMGAUGE, *arguments, "--port", "0"],
+            [*STREAMGAUGE, *arguments, "--host", free_place().host, "--port", "0"],
             stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
             env={**child_environment(os.environ), "NO_COLOR": "1"},
         )  # fmt: skip

@@ -92,9 +92,10 @@ class ClusterOptions:
             raise UsageError(
                 "--master runs no streams itself, so --processes has no effect", "give --processes to the workers"
             )
+        host = self.bind.strip("[]")
         if self.token is None:
-            return Cluster(self.bind, self.port, self.expect_workers)
-        return Cluster(self.bind, self.port, self.expect_workers, check_token(self.token), printed_token=False)
+            return Cluster(host, self.port, self.expect_workers)
+        return Cluster(host, self.port, self.expect_workers, check_token(self.token), printed_token=False)
 
     def become_worker(self, request: RequestOptions, processes: int, *, has_target: bool) -> None:
         """With --worker, replace this process by a worker; it does not return. Without --worker, do nothing."""

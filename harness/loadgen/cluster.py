@@ -4,6 +4,7 @@ import os
 import shlex
 import socket
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
@@ -17,7 +18,7 @@ from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, new_token
 PORT: Final = 5557  # Locust's default
 WORKERS_WAIT_S: Final = 600
 
-_LOOPBACKS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+LOOPBACKS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,16 @@ class Place(NamedTuple):
     port: int
 
 
-def free_place() -> Place:
+def free_place(loopbacks: Iterable[tuple[socket.AddressFamily, str]] = LOOPBACKS) -> Place:
     """A TCP port of this machine's loopback on which nobody listens. Raises UsageError on a machine without loopback.
 
     IPv6 is for machines that have no 127.0.0.1.
     """
-    for family, host in _LOOPBACKS:
+    for family, host in loopbacks:
         with suppress(OSError), socket.socket(family) as sock:
             sock.bind((host, 0))
             return Place(host, int(sock.getsockname()[1]))
-    raise UsageError("this machine has no loopback address, which --processes needs", "bring the interface lo up")
+    raise UsageError("this machine has no loopback address", "bring the interface lo up: ip link set lo up")
 
 
 class Worker(NamedTuple):
