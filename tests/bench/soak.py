@@ -295,6 +295,7 @@ def soak(kinds: Sequence[Kind], seconds: float, folder: Path) -> list[Soaked]:
         for kind in (kind.within(seconds) for kind in kinds):
             port, pid = stack.enter_context(mock(kind))
             loads.append(Load(kind, seconds, folder / kind.name, port, pid))
+            stack.callback(loads[-1].process.terminate)  # nothing goes on when this ends early
         begin = time.monotonic()
         tick = 0
         while running := [load for load in loads if load.process.poll() is None]:

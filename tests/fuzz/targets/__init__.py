@@ -21,6 +21,8 @@ TARGETS: Final = {
     "options": ("inputs", "OPTIONS"),
     "target-files": ("inputs", "TARGET_FILES"),
     "traces": ("inputs", "TRACES"),
+    "records": ("rundir", "RECORDS"),
+    "run-files": ("rundir", "RUN_FILES"),
     "directives": ("mock", "DIRECTIVES"),
     "mock": ("mock", "CONNECTIONS"),
 }

@@ -48,8 +48,13 @@ def pieces(data: bytes, way: int) -> list[bytes]:
     raise AssertionError
 
 
+def own_name(name: str) -> str:
+    """A name for a file or a folder that no other process uses."""
+    return f"streamgauge-fuzz-{os.getpid()}-{name}"
+
+
 def as_file(data: bytes, name: str) -> Path:
     """A file with this content, for code that takes a path. The next call in this process replaces it."""
-    path = Path(gettempdir(), f"streamgauge-fuzz-{os.getpid()}-{name}")
+    path = Path(gettempdir(), own_name(name))
     path.write_bytes(data)
     return path

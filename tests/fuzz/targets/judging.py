@@ -58,7 +58,7 @@ def judgement(data: bytes) -> None:
     names = [None, *(dialect.name for dialect in dialects.DIALECTS)]
     name = names[choices.below(len(names))]
     end, way = _ENDS[choices.below(len(_ENDS))], choices.below(9)
-    capture = _played(wire, way, end, "GET" if choices.below(4) == 3 else "POST")
+    capture = played(wire, way, end, "GET" if choices.below(4) == 3 else "POST")
     dialect = dialects.by_name(name) if name else None
     kept, fast = interpret(capture, dialect, keep=True), interpret(capture, dialect)
     assert fast.events == kept.events
@@ -81,7 +81,7 @@ def judgement(data: bytes) -> None:
     junit_xml(file).encode()
 
 
-def _played(wire: bytes, way: int, end: End, method: str) -> Capture:
+def played(wire: bytes, way: int, end: End, method: str) -> Capture:
     capture = Capture(1, method=method, url="http://x/", sent_ns=1)
     parser = ResponseParser(ExchangeState(capture))
     for number, part in enumerate(pieces(wire, way)):
