@@ -25,7 +25,7 @@ from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
-from streamgauge.endpoint.target_input import at_url
+from streamgauge.endpoint.target_input import at_url, check_url
 from streamgauge.errors import CannotMeasure, LimitExceeded
 from streamgauge.leaks import quoted
 from streamgauge.version import __version__
@@ -85,7 +85,7 @@ def measure(
 
 def through(target: Target, via: str) -> Target:
     """The same request to another address; if the address has no path, the target's path and query are kept."""
-    parts, own = urlsplit(via), urlsplit(target.url)
+    parts, own = urlsplit(check_url(via)), urlsplit(target.url)
     if parts.path in ("", "/"):
         parts = parts._replace(path=own.path)
     return at_url(target, urlunsplit(parts._replace(query=parts.query or own.query)), instead=True)

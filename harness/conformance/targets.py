@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -15,7 +14,7 @@ from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.typed import from_value
-from streamgauge.secrets import is_secret, learn
+from streamgauge.secrets import in_url, is_secret, learn
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LIST: Final = "target"
@@ -83,8 +82,7 @@ def _subject(path: Path, table: dict[str, Any], line: int) -> CheckedTarget:
         subject = from_value(table, CheckedTargetKeys)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}", _nearest(str(error)) or _hint()) from None
-    parts = urlsplit(subject.url)
-    if parts.password or any(is_secret(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    if any(in_url(subject.url)):
         raise UsageError(f"{where}: the URL holds a secret", "name the variable that holds it with api_key_env")
     headers = {name: _filled(where, name, value) for name, value in subject.headers.items()}
     given = {field: getattr(subject, field) for field in subject.__struct_fields__}

@@ -53,7 +53,8 @@ def secrets_of(target: Target) -> Iterator[str]:
     for url in (target.url, target.mock, target.state_url):
         if url is not None:
             yield from in_url(url)
-            yield from (value for _, value in parse_qsl(urlsplit(url).query) if is_like_one(value))
+            # Not by urlsplit: the URL is not checked yet, and may be none.
+            yield from (value for _, value in parse_qsl(url.partition("?")[2]) if is_like_one(value))
     yield from () if target.body is None else in_body(target.body)
 
 

@@ -162,3 +162,21 @@ def test_a_mock_that_is_not_there(streamgauge: Run, mock: str) -> None:
 
     assert done.returncode == 3
     assert "control API" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["https://b]/?key=sk-1234567890abcdef", "http://xn--zzzzzz/"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_url_that_is_none(streamgauge: Run, mock: str, tmp_path: Path, name: str, url: str) -> None:
+    """On the command line, and in a target file. Found by `make fuzz`."""
+    (tmp_path / "target.toml").write_text(f'url = "{url}"\n', encoding="utf-8")
+    given = [ask(streamgauge, name, url, mock, tmp_path)]
+    if name not in ("diagnose", "clients"):
+        more = ["--mock", mock] if name == "cancel" else []
+        option = "--targets" if name == "check" else "--target"
+        given.append(streamgauge(name, option, tmp_path / "target.toml", *more))
+
+    for done in given:
+        assert done.returncode == 2
+        assert "is not a URL" in done.stderr or "the URL holds a secret" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "sk-1234567890abcdef" not in done.stdout + done.stderr
