@@ -282,6 +282,8 @@ def test_the_answer_of_some_workers_is_not_given_for_that_of_all() -> None:
         first, second = children(process)
         os.kill(process.pid, signal.SIGSTOP)  # it would end the other
         try:
+            # A stop is only pending until the process runs again: it could still reap the worker.
+            wait_for(lambda: state_of(process.pid) == "T")
             os.kill(first, signal.SIGKILL)
             # Its last thread closes its listening socket. Until then the kernel may give it a connection and reset it.
             # The main thread can be a zombie before the others have ended, so that alone is not enough.
