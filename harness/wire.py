@@ -106,6 +106,7 @@ class End(StrEnum):
     COMPLETE = "complete"
     CLOSED = "closed"
     RESET = "reset"
+    NO_MEANS = "no means"  # this machine had no descriptor, port or memory left for the request
     TIMEOUT = "timeout"
     MALFORMED = "malformed"
     TOO_LARGE = "too large"

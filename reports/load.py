@@ -116,7 +116,7 @@ def _recomputed(directory: Path, totals: Totals, manifest: RunFile | None) -> Su
     if totals.window is not None and last_ns is not None:
         totals.window = totals.window.until(max(totals.last_ns or 0, last_ns))
     unfinished = [f"the run did not finish (status: {manifest.status})"] if manifest else []
-    return totals.summary(runs.workers(directory), faults=[*unfinished, *faults(accounts)])
+    return totals.summary(runs.workers(directory), faults=[*unfinished, *faults(accounts), *totals.faults])
 
 
 def _objectives(manifest: RunFile | None) -> tuple[list[Condition], list[str]]:

@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from locust import User, events
 from locust.exception import StopUser
 
-from streamgauge.endpoint.answer import Answer
+from streamgauge.endpoint.answer import REFUSED, Answer
 from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.stencil import MARK, Stencil
 from streamgauge.endpoint.target import Target, directive
@@ -177,7 +177,7 @@ class StreamingUser(User):
         """
         prepared = self._next(prompt)
         record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
-        if record.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR):
+        if record.outcome in REFUSED:
             gevent.sleep(REFUSED_S)
         return record
 

@@ -15,6 +15,8 @@ from streamgauge.transport.exchange import Whole
 from streamgauge.transport.http1 import unpacked
 from streamgauge.wire import Capture
 
+REFUSED: Final = frozenset({Outcome.CONNECT_ERROR, Outcome.CLIENT_LIMIT, Outcome.HTTP_ERROR})
+"""Outcomes of requests that are not served, however often they are sent."""
 _KEPT_A_READ: Final = 100  # bytes of memory that a read takes beside its data, about
 
 
@@ -68,8 +70,8 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Whether the endpoint is down, or does not serve this request: asking again at once would be a busy loop."""
+        """Whether the request is not served, or cannot be sent: asking again at once would be a busy loop."""
         head = self.capture.head
         if self.transcript is not None:
-            return self.transcript.outcome in (Outcome.CONNECT_ERROR, Outcome.HTTP_ERROR)
+            return self.transcript.outcome in REFUSED
         return self.whole is None and (self.capture.sent_ns is None or (head is not None and head.status != 200))

@@ -44,6 +44,8 @@ SETTLE_DEADLINE_S: Final = 30.0
 TOTAL_S: Final = 900.0
 """For all requests of a command together, so that an endpoint which never ends a stream cannot hold it for ever."""
 
+_OWN_LIMIT: Final = "this says nothing about the endpoint: give this machine the means, and run it again"
+
 OnToken = Callable[[StreamReader], Close | None]
 """Called after the head and after each read that brought token events. To close the stream, it returns a `Close`."""
 
@@ -167,7 +169,8 @@ class StreamClient:
         `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent. `patience`
         replaces the client's own.
         No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
-        through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime.
+        through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime, and CannotMeasure when
+        this machine has no means to send the request: that says nothing about the endpoint.
         """
         if self.out_of_time:
             total = f"the {self._total_s:,.0f} s for all requests of this command are over"
@@ -178,7 +181,10 @@ class StreamClient:
         except httpx.InvalidURL as error:
             self.exchanges += 1
             return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
-        return self.ask(request, dialect=dialect, keep=keep, on_token=on_token, patience=patience)
+        transcript = self.ask(request, dialect=dialect, keep=keep, on_token=on_token, patience=patience)
+        if transcript.outcome is Outcome.CLIENT_LIMIT:
+            raise CannotMeasure(transcript.detail or "this machine has no means for another connection", _OWN_LIMIT)
+        return transcript
 
     def prepare(
         self,

@@ -136,7 +136,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     run.workers = list(ended.accounts)
     run.reader = readers(run.workers)
     run.caveats += losses(run.workers)
-    run.faults = [*ended.faults, *faults(run.workers)]
+    run.faults = [*ended.faults, *faults(run.workers), *totals.faults]
     if held := sum(row.held for row in rows):
         run.caveats.append(
             f"{held:,} times a user had to wait until this client had recorded finished streams: the load was smaller"

@@ -15,11 +15,11 @@ from streamgauge.units import MS
 
 STALL_FLOOR_NS: Final = 500 * MS
 STALL_FACTOR: Final = 10
-NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE})
-"""Outcomes that are not a failure of the endpoint: it answered, the client left, or the run ended."""
-CUT: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE})
-"""Outcomes of streams that this client ended: neither a success nor a failure of the endpoint."""
-_WAITING: Final = CUT | {Outcome.TIMEOUT, Outcome.STALLED}
+NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.CLIENT_LIMIT})
+"""Outcomes that are not a failure of the endpoint: it answered, the client left or could not ask, or the run ended."""
+CUT: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.CLIENT_LIMIT})
+"""Outcomes of streams that this client ended or never began: neither a success nor a failure of the endpoint."""
+_WAITING: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.TIMEOUT, Outcome.STALLED})
 """Outcomes of streams that were still waiting when they ended: the user left, the run ended, or this client gave up."""
 _NO_END: Final = _WAITING | {Outcome.HTTP_ERROR}
 """Outcomes without an e2e: a stream that was cut has no end of its own, and an endpoint that refuses is not fast."""

@@ -172,7 +172,7 @@ class Totals:
         self.late += (schedule_delay_ns(record) or 0) > LATE_NS
         if record.intended_ns is not None:
             self.first_intended_ns = min(record.intended_ns, self.first_intended_ns or record.intended_ns)
-        if record.outcome not in NEUTRAL or (record.outcome is Outcome.OK and record.detail):
+        if record.outcome not in NEUTRAL or record.outcome is Outcome.CLIENT_LIMIT or _has_remark(record):
             counted = self.remarks if record.outcome is Outcome.OK else self.failures
             failure = Failure(record.outcome.value, record.status, record.detail or "")
             if failure in counted or len(counted) < MAX_FAILURE_KINDS:
@@ -306,6 +306,15 @@ class Totals:
         return share_of_good(*(self.fates[fate].ordered for fate in (Fate.GOOD, Fate.BAD, Fate.OPEN)))
 
     @property
+    def faults(self) -> list[str]:
+        """What went wrong on the side of this client, as far as the records tell: streams that it could not ask for."""
+        return [
+            f"{plural(count, 'stream')} of the load could not be asked for: {failure.detail}"
+            for failure, count in self.failures.items()
+            if failure.outcome == Outcome.CLIENT_LIMIT
+        ]
+
+    @property
     def undecided(self) -> int:
         """Streams that were cut before they could meet or miss the objectives."""
         return len(self.fates[Fate.OPEN])
@@ -385,6 +394,10 @@ class Totals:
         return max(
             self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self.values["ttft_bound"]), 1)
         )
+
+
+def _has_remark(record: StreamRecord) -> bool:
+    return record.outcome is Outcome.OK and bool(record.detail)
 
 
 def _fields(latencies: dict[str, Distribution | None], facts: RunFacts) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     EMPTY = "empty"
     PROTOCOL_ERROR = "protocol_error"
     CONNECT_ERROR = "connect_error"
+    CLIENT_LIMIT = "client_limit"
     TIMEOUT = "timeout"
     STALLED = "stalled"
     CANCELLED = "cancelled"
@@ -97,6 +98,7 @@ class Rule(NamedTuple):
 
 
 RULES: Final = (
+    Rule("this machine had no means for the request", lambda facts: facts.end is End.NO_MEANS, Outcome.CLIENT_LIMIT),
     Rule("the client left", lambda facts: facts.end is End.CANCELLED, Outcome.CANCELLED),
     # The stream had said how it went before the harness gave up waiting for the end of the body.
     Rule(

@@ -5,6 +5,8 @@ handshake byte by byte also runs into it.
 """
 
 import contextlib
+import errno
+import os
 import re
 import socket
 import ssl
@@ -141,6 +143,21 @@ def earlier(timeout_s: float | None, deadline_s: float | None) -> float | None:
     return ends_s if deadline_s is None else min(ends_s, deadline_s)
 
 
+OWN_LIMITS: Final = {
+    errno.EMFILE: "this process has no file descriptor left (raise `ulimit -n`)",
+    errno.ENFILE: "this machine has no file descriptor left (raise sysctl fs.file-max)",
+    errno.EADDRNOTAVAIL: "this machine has no port left for another connection (widen sysctl "
+    "net.ipv4.ip_local_port_range), or no address of this family",
+    errno.ENOBUFS: "this machine has no buffers left for another connection",
+    errno.ENOMEM: "this machine has no memory left for another connection",
+}
+"""Why no request could be sent, although the endpoint may be well."""
+
+
+class NoThread(OSError):  # noqa: N818 - a finding, not a fault
+    """This process may not start another thread."""
+
+
 class Failure(NamedTuple):
     """Why no request could be sent: the end of the exchange, a sentence for the user, and the exception for httpx."""
 
@@ -158,6 +175,9 @@ def connect_failure(
         where = unix_socket
     elif proxy is not None:
         where, host = f"{where} through the proxy {proxy.where}", proxy.host
+    if (limit := _own_limit(error)) is not None:
+        detail = f"cannot connect to {where}: {limit}"
+        return Failure(End.NO_MEANS, detail, httpx.ConnectError(detail))
     if isinstance(error, TimeoutError):
         # The kernel's own time limit has an errno; ours names the phase that did not end.
         phase = str(error) if error.errno is None and error.args else ""
@@ -176,6 +196,22 @@ def connect_failure(
     else:
         detail = f"cannot connect to {where}: {error.strerror or error}"
     return Failure(End.RESET, detail, httpx.ConnectError(detail))
+
+
+def _own_limit(error: OSError | UnicodeError) -> str | None:
+    """The limit of this machine that an error is about; None when it is about the endpoint."""
+    if isinstance(error, NoThread):
+        return "this process may start no more threads (raise `ulimit -u`)"
+    if isinstance(error, socket.gaierror):
+        # The resolver only says that it failed, also when it could not open a socket or a file.
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as failed:
+            return OWN_LIMITS.get(failed.errno or 0)
+        return None
+    if isinstance(error, UnicodeError | ssl.SSLError):
+        return None
+    return OWN_LIMITS.get(error.errno or 0)
 
 
 def _numeric(host: str, port: int) -> list[tuple[int, Address]] | None:
@@ -200,7 +236,10 @@ def _look_up(host: str, port: int, ends_s: float | None) -> list[tuple[int, Addr
             failed.append(error)
 
     thread = threading.Thread(target=resolve, name="look-up", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoThread(str(error)) from None
     thread.join(left_of(ends_s))
     if thread.is_alive():
         raise TimeoutError

@@ -47,6 +47,7 @@ ENDS: Final = {
     End.COMPLETE: Ending(frozenset({Actor.PARSER}), frozenset({Phase.BODY})),
     End.CLOSED: Ending(frozenset({Actor.PARSER}), _WAITING),
     End.RESET: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
+    End.NO_MEANS: Ending(frozenset({Actor.CONNECTOR}), frozenset({Phase.OPENING})),
     End.TIMEOUT: Ending(frozenset({Actor.CONNECTOR, Actor.DRIVER}), _UNTIL_END),
     End.MALFORMED: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
     End.TOO_LARGE: Ending(frozenset({Actor.PARSER, Actor.DRIVER}), _WAITING),

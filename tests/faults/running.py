@@ -19,6 +19,7 @@ from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.protocol.outcome import Outcome
 from streamgauge.rundir.accounts import Account, read_accounts
 from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import TOKEN, command, free_port
@@ -28,6 +29,7 @@ T = TypeVar("T")
 CHAT: Final = "/v1/chat/completions"
 TRIALS: Final = 1
 """Streams that `load` asks for before the run, to see that the endpoint streams: they have no record."""
+UNASKED: Final = (Outcome.CONNECT_ERROR, Outcome.CLIENT_LIMIT)
 SURVIVE_S: Final = 5.0
 """So long after the end of the command, or of its killing, no process of it may be left."""
 
@@ -142,9 +144,9 @@ class Load:
 
 
 def _recorded(directory: Path, output: str) -> int:
-    """The records; without a directory the streams of the figures, which are then all that there is."""
+    """The records of streams that were asked for; without a directory, the streams of the figures."""
     if directory.exists():
-        return sum(1 for _ in RecordReader(directory))
+        return sum(record.outcome not in UNASKED for record in RecordReader(directory))
     line = re.search(r"^streams +(.*)$", output, re.MULTILINE)
     return sum(map(int, re.findall(r"\d+", line[1]))) if line else 0
 
