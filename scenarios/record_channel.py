@@ -18,6 +18,7 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
 from streamgauge.clocks import Offset, better, of_round_trip
+from streamgauge.errors import ExitCode
 from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.typed import from_value
@@ -40,6 +41,11 @@ _PINGS: Final = 10  # reports sent at once when a worker connects, for the clock
 _OVERDUE_NS: Final = 5 * SECOND
 _SILENT_NS: Final = 10 * SECOND
 """A peer that sends nothing for this long is given up. Locust itself gives up after 3 heartbeats of 1 s."""
+_ASK_NS: Final = 2 * SECOND
+"""After so long without an answer, a worker looks whether anything listens at the master's port."""
+_GONE_NS: Final = 20 * SECOND
+"""A master that answers nothing for this long is given up, although its port may be open."""
+_CONNECT_S: Final = 1.0
 _LONGEST_WAIT_NS: Final = 600 * SECOND
 
 _log = logging.getLogger(__name__)
@@ -140,7 +146,30 @@ class Shipper:
                     self._report(piece)
             if self._finishing or now_ns - self._reported_ns >= _REPORT_EVERY_NS:
                 self._report()
+            if not self._finishing and self._master_is_gone(now_ns - self._heard_ns):
+                say("the master has ended, so this worker ends, too")
+                self._runner.environment.process_exit_code = ExitCode.CANNOT_MEASURE
+                self._runner.quit()
+                return
             gevent.sleep(_TICK_S)
+
+    def _master_is_gone(self, silent_ns: int) -> bool:
+        """Whether the master does not answer any more: its port is closed, or it has been silent for too long.
+
+        Locust itself would go on with the load for a minute.
+        """
+        if silent_ns < _ASK_NS:
+            return False
+        if silent_ns > _GONE_NS:
+            return True
+        try:
+            socket.create_connection((self._runner.master_host, self._runner.master_port), _CONNECT_S).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass  # a network that is down comes back
+        gevent.sleep(_CONNECT_S)
+        return False
 
     def _report(self, piece: Piece = NOTHING) -> None:
         self._reported_ns = time.monotonic_ns()

@@ -100,9 +100,10 @@ def load(
 
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
-    Exit codes: 0 done (and every SLO met), 1 an SLO was missed or a limit stopped the run, 2 usage, 3 an SLO is
-    undecided, no token came (and no SLO was missed), or a process of the load was lost, 130 interrupted. A run that
-    ends early keeps and reports what it has measured.
+    Exit codes: 0 done (and every SLO met), 1 an SLO was missed, a limit stopped the run, or nothing could connect to
+    the endpoint for half a second, 2 usage, 3 an SLO is undecided, no token came (and no SLO was missed), or a
+    process of the load was lost or disturbed, 130 interrupted. A run that ends early keeps and reports what it has
+    measured.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request, model.processes, has_target=has_target)
@@ -143,17 +144,20 @@ def _exit(result: LoadResult) -> None:
     if result.ended.stopped:
         err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
         raise typer.Exit(ExitCode.FAILED)
-    missed = any(slo.verdict is SloVerdict.MISSED for slo in result.summary.slo_results)
-    if not result.totals.token_events and not missed:
-        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
     if result.run.faults:
         raise CannotMeasure(
             f"this was not the load that you asked for: {'; '.join(result.run.faults)}",
             f"run it again; everything that was measured is in {result.directory}",
         )
+    missed = any(slo.verdict is SloVerdict.MISSED for slo in result.summary.slo_results)
+    if not result.totals.token_events and not missed:
+        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
     if result.run.truth is not None and not result.run.truth.streams:
         raise CannotMeasure(
             "the mock's ledger has none of the streams of this run, so nothing could be compared with it",
             "does the endpoint answer from a cache? Drop --mock to measure it without its upstream",
         )
     judge_slos(result.summary.slo_results)
+    if outages := str(result.totals.outages):
+        err.print(f"[red]out of reach:[/red] {outages}")
+        raise typer.Exit(ExitCode.FAILED)

@@ -61,9 +61,12 @@ class LoadResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the run is complete, without faults and with tokens, and every SLO is met. Undecided is not met."""
+        """Whether the run is complete, the endpoint was always in reach, tokens came, and every SLO is met.
+
+        An undecided SLO is not met. A run with faults does not pass.
+        """
         met = all(result.verdict is SloVerdict.MET for result in self.summary.slo_results)
-        whole = self.ended.status == "complete" and not self.run.faults
+        whole = self.ended.status == "complete" and not self.run.faults and not self.totals.outages.total_ns
         return whole and bool(self.totals.token_events) and met
 
     def __repr__(self) -> str:

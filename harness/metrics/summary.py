@@ -16,6 +16,7 @@ from streamgauge.metrics.distributions import Distribution, of_waits, pooled, st
 from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.metric import Latency, OfRun, Pooled, Unit
+from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.process_stats import WorkerRow, busiest
 from streamgauge.metrics.slo import Fate, Measured, SloResult, fate_of, is_per_stream, judge_slo
 from streamgauge.metrics.summary_fields import MetricFields
@@ -27,6 +28,7 @@ from streamgauge.metrics.validity import (
     distorted,
     disturbed,
     misread,
+    shaken,
     validity,
 )
 from streamgauge.protocol.numbers import Ns
@@ -149,6 +151,7 @@ class Totals:
         )  # how long streams had waited for a value that never came
         self.fates = {fate: _Kept() for fate in Fate}  # when each stream met or missed its objectives, or was cut
         self.intervals = Intervals()
+        self.outages = Outages()
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
@@ -178,6 +181,7 @@ class Totals:
             if failure in counted or len(counted) < MAX_FAILURE_KINDS:
                 counted[failure] += 1
         self.intervals.add(record)
+        self.outages.add(record)
         stream = StreamFacts(record)
         share = float(not record.warmup) if self.window is None else self.window.share(record, stream.token_ns)
         self.window_tokens += share * (record.output_tokens or 0)
@@ -341,7 +345,7 @@ class Totals:
         client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
         if self.reading_doubt is not None:
             client = misread(client, self.reading_doubt)
-        client = disturbed(client, faults)
+        client = disturbed(shaken(client, str(self.outages)), faults)
         goodput, cut = self.goodput, self.cuts["ttft"].ordered
         return Summary(
             streams=dict(self.streams),

@@ -94,8 +94,9 @@ def _limit(limit: Limit) -> str:
 
 VALIDITY_RULE: Final = (
     "SUSPECT when any of these limits is exceeded, INVALID when a limit in brackets is exceeded: "
-    f"{'; '.join(map(_limit, LIMITS))}. INVALID when the dialect is uncertain, when a token is older than the "
-    "upstream's write of it, or when the run has faults: a process or a record was lost. VALID otherwise"
+    f"{'; '.join(map(_limit, LIMITS))}. SUSPECT when nothing could connect to the endpoint for half a second. "
+    "INVALID when the dialect is uncertain, when a token is older than the upstream's write of it, or when the run has "
+    "faults: a process or a record was lost, or a process or its clock was disturbed. VALID otherwise"
 )
 
 
@@ -110,6 +111,14 @@ def disturbed(client: Validity, faults: Sequence[str]) -> Validity:
         return client
     verdict = client.verdict if client.verdict == "NO DATA" else "INVALID"
     return Validity(verdict, client.rule, [*faults, *(client.reasons if client.verdict != "VALID" else [])])
+
+
+def shaken(client: Validity, outages: str) -> Validity:
+    """The verdict on a run in which the endpoint was out of reach for a while; nothing changes without `outages`."""
+    if not outages:
+        return client
+    verdict = "SUSPECT" if client.verdict == "VALID" else client.verdict
+    return Validity(verdict, client.rule, [outages, *(client.reasons if client.verdict != "VALID" else [])])
 
 
 def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:

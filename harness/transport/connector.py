@@ -257,6 +257,9 @@ def _dial(addresses: list[tuple[int, Any]], timings: Timings, ends_s: float | No
         try:
             sock.settimeout(left_of(ends_s))
             sock.connect(address)
+            if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
+                # TCP's simultaneous open: the kernel has given the closed port to this very socket.
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         except OSError as error:
             sock.close()
             failure = error

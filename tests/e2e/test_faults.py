@@ -1,5 +1,6 @@
 """When something goes wrong under a load, nothing goes on loading the endpoint, and no stream is lost in silence."""
 
+import errno
 import shutil
 import signal
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.rundir import runs
 from tests.builders.command import streamgauge
-from tests.faults.running import End, Shape, running
+from tests.faults.running import CHAT, End, Shape, running
 
 
 def must_be_honest(end: End) -> None:
@@ -120,3 +122,53 @@ def test_a_clock_that_is_set_during_the_run_is_told_and_does_not_change_its_leng
     assert (end.exit_code, end.verdict, end.lost, end.status) == (3, "INVALID", 0, "complete")
     assert f"was set by {by_s:+}.000 s during the run" in end.output
     assert end.span_s < 3.5
+
+
+def test_workers_end_when_their_master_was_killed_and_name_the_records_that_they_keep(tmp_path: Path) -> None:
+    with running(tmp_path, Shape.WORKERS, seconds=30) as load:
+        load.until_busy().locust.kill()
+        end = load.end()
+        codes = [worker.wait(10) for worker in load.workers]
+
+    must_be_honest(end)
+    assert (end.exit_code, end.verdict, codes) == (3, "INVALID", [3, 3])
+    assert end.kept_by_workers > 0
+    assert end.span_s < 8
+
+
+def test_a_stream_that_this_machine_cannot_ask_for_is_not_a_failure_of_the_endpoint(tmp_path: Path) -> None:
+    few = ("bash", "-c", 'ulimit -n 40; exec "$@"', "-")
+    with running(tmp_path, Shape.ONE, seconds=2, users=60, before=few) as load:
+        end = load.end()
+
+    must_be_honest(end)
+    assert (end.exit_code, end.verdict, end.lost) == (3, "INVALID", 0)
+    summary = end.run["summary"]
+    assert summary["streams"]["client_limit"] > 0
+    assert summary["error_rate"] == 0
+    assert "this process has no file descriptor left (raise `ulimit -n`)" in end.output
+
+
+def test_an_endpoint_that_is_down_for_a_while_is_told_by_its_time(tmp_path: Path) -> None:
+    with running(tmp_path, Shape.ONE, seconds=5) as load:
+        load.until_busy()
+        with MockControl(load.url) as mock, mock.refusing(1.8):
+            time.sleep(1.8)
+        end = load.end()
+
+    must_be_honest(end)
+    assert (end.exit_code, end.verdict, end.lost) == (1, "SUSPECT", 0)
+    assert "nothing could connect to the endpoint for " in end.output
+
+
+@pytest.mark.parametrize("command", ["probe", "check"])
+def test_a_command_without_descriptors_blames_no_endpoint(
+    paced: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_descriptor(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("streamgauge.transport.connector._dial", no_descriptor)
+    done = streamgauge(command, paced + CHAT)
+    assert done.returncode == 3, done.stdout
+    assert "this process has no file descriptor left" in " ".join(done.stderr.split())

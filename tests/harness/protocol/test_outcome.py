@@ -10,6 +10,7 @@ OK = Facts(has_token=True, has_end_marker=True, end_marker="[DONE]")
 OPEN = OK._replace(has_end_marker=False)
 EXAMPLES = (
     # Each example would also match the rows below its own where it can, so that the order is part of the test.
+    (OK._replace(end=End.NO_MEANS, transport_detail="no descriptor"), Outcome.CLIENT_LIMIT, "no descriptor"),
     (OK._replace(end=End.CANCELLED, transport_detail="closed by us"), Outcome.CANCELLED, "closed by us"),
     (OK._replace(end=End.TIMEOUT, has_error=True, error="boom"), Outcome.ERROR_EVENT, "boom"),
     (

@@ -1,6 +1,9 @@
 """Every way to open a connection: names, IPv6, Unix sockets, proxies of the environment; and each of them bounded."""
 
 import base64
+import errno
+import os
+import resource
 import socket
 import ssl
 import threading
@@ -18,7 +21,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.listening import Listening
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.transport.connector import Connector
+from streamgauge.transport.connector import Connector, Origin, connect_failure
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.proxies import Proxies
 from streamgauge.wire import Capture, End
@@ -220,3 +223,42 @@ def test_parts_of_a_tls_record_do_not_restart_the_read_timeout() -> None:
             assert thread.is_alive(), "the record was whole before the timeout"
         stop.set()
         thread.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENFILE, "fs.file-max"),
+        (errno.EADDRNOTAVAIL, "net.ipv4.ip_local_port_range"),
+        (errno.ENOBUFS, "no buffers left"),
+        (errno.ENOMEM, "no memory left"),
+    ],
+)
+def test_a_limit_of_this_machine_is_told_from_a_failure_of_the_endpoint(number: int, words: str) -> None:
+    failure = connect_failure(OSError(number, os.strerror(number)), Origin("http", "a", 1), None, None)
+    assert failure.end is End.NO_MEANS
+    assert words in failure.detail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
+        BlockingIOError(errno.EAGAIN, "the backlog of a Unix socket is full"),
+        socket.gaierror(socket.EAI_AGAIN, "try again"),
+    ],
+)
+def test_a_failure_of_the_endpoint_is_not_taken_for_a_limit_of_this_machine(error: OSError) -> None:
+    assert connect_failure(error, Origin("http", "a", 1), None, None).end is End.RESET
+
+
+def test_a_name_that_cannot_be_resolved_for_want_of_a_descriptor_says_so() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        failure = connect_failure(socket.gaierror(socket.EAI_AGAIN, "x"), Origin("http", "a", 1), None, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert failure.end is End.NO_MEANS
+    assert "ulimit -n" in failure.detail
