@@ -74,7 +74,7 @@ class End(NamedTuple):
 class Load:
     """A running load against a mock of its own."""
 
-    url: str
+    mock: MockServer
     directory: Path
     shape: Shape
     master: "subprocess.Popen[str]"
@@ -115,6 +115,16 @@ class Load:
 
     _sessions: set[int] = field(default_factory=set)
 
+    arrivals: list[int] = field(default_factory=list)  # at endpoints that have died
+
+    def endpoint_dies(self, seconds: float) -> None:
+        """The endpoint ends, with all of its connections, and comes back after `seconds`."""
+        self.arrivals += _arrivals(self.mock)
+        self.mock.stop()
+        time.sleep(seconds)
+        self.mock = MockServer(_config(int(self.mock.url.rpartition(":")[2])))
+        self.mock.start()
+
     def remember(self) -> None:
         """Note the session of Locust, while its parent lives."""
         self._sessions.add(self.locust.pid)
@@ -128,8 +138,7 @@ class Load:
         for worker in self.workers:
             with suppress(subprocess.TimeoutExpired):
                 errors += worker.communicate(timeout=1)[1]
-        with MockControl(self.url) as mock:
-            arrivals = sorted(int(str(entry["arrival_ns"])) for entry in mock.recent(10_000))[TRIALS:]
+        arrivals = sorted(self.arrivals + _arrivals(self.mock))[TRIALS:]
         run = {}
         with suppress(OSError, ValueError):
             run = json.loads((self.directory / "run.json").read_text())
@@ -181,13 +190,13 @@ def running(
 ) -> Iterator[Load]:
     """Start a load of `seconds`; `before` is put in front of its command line. Nothing of it is left afterwards."""
     # A port that no client is given: it must be free when an endpoint that was down comes back.
-    with MockServer(MockConfig(port=_low_port(), tokens=20, ttft="60ms", itl="10ms")) as mock:
+    with MockServer(_config(_low_port())) as mock:
         processes = [] if shape is not Shape.TWO else ["--processes", "2"]
         port = str(free_port())
         if shape is Shape.WORKERS:
             processes = ["--master", "--expect-workers", "2", "--port", port]
         load = Load(
-            mock.url,
+            mock,
             directory,
             shape,
             _start(
@@ -204,11 +213,22 @@ def running(
             load.remember()
             yield load
         finally:
+            load.mock.stop()
             for process in load.processes():
                 with suppress(psutil.Error):
                     process.send_signal(signal.SIGKILL)
             for started in (load.master, *load.workers):
                 started.communicate()
+
+
+def _config(port: int) -> MockConfig:
+    return MockConfig(port=port, tokens=20, ttft="60ms", itl="10ms")
+
+
+def _arrivals(mock: MockServer) -> list[int]:
+    """When each stream came to the endpoint, epoch ns."""
+    with MockControl(mock.url) as control:
+        return [int(str(entry["arrival_ns"])) for entry in control.recent(10_000)]
 
 
 def _low_port() -> int:
