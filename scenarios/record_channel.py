@@ -22,9 +22,10 @@ from streamgauge.errors import ExitCode
 from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.typed import from_value
-from streamgauge.rundir.accounts import Account, AccountFile, Vitals
+from streamgauge.rundir.accounts import Account, AccountFile
 from streamgauge.rundir.record_shipping import MOST_HOST, MOST_READER, NOTHING, Answer, Inbox, Outbox, Piece, Report
 from streamgauge.rundir.runs import RecordWriter
+from streamgauge.rundir.vitals import Vitals
 from streamgauge.scenarios.job_channel import JobGiver
 from streamgauge.scenarios.peer_sockets import secure
 from streamgauge.scenarios.run_directory import run_directory

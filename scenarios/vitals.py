@@ -9,39 +9,9 @@ from typing import Final
 
 from gevent.monkey import get_original
 
-from streamgauge.rundir.accounts import Vitals
-from streamgauge.units import MS, SECOND
+from streamgauge.rundir.vitals import Vitals, Watch
 
 _BEAT_S: Final = 0.1
-_STOPPED_NS: Final = 3 * SECOND
-"""A longer pause is a stop (SIGSTOP, a frozen machine): on a busy machine a thread does not wait so long for a core."""
-_STEP_NS: Final = MS
-"""Both clocks are slewed alike, so their difference changes only when one of them is set, or the machine was asleep."""
-_TOGETHER_NS: Final = MS // 5
-"""The clocks count as read at the same time if they were read within this."""
-
-
-class Watch:
-    """Follows the clocks. Each beat gets the monotonic clock, the epoch clock and the monotonic clock again."""
-
-    def __init__(self) -> None:
-        self.vitals = Vitals()
-        self._beat_ns: int | None = None
-        self._offset_ns: int | None = None
-
-    def beat(self, before_ns: int, epoch_ns: int, after_ns: int) -> bool:
-        """Whether `vitals` has changed."""
-        known = self.vitals
-        if self._beat_ns is not None and before_ns - self._beat_ns > _STOPPED_NS:
-            self.vitals = self.vitals._replace(stopped_ns=self.vitals.stopped_ns + before_ns - self._beat_ns)
-        self._beat_ns = before_ns
-        if after_ns - before_ns <= _TOGETHER_NS:
-            offset_ns = epoch_ns - before_ns
-            step_ns = 0 if self._offset_ns is None else offset_ns - self._offset_ns
-            if abs(step_ns) > _STEP_NS:
-                self.vitals = self.vitals._replace(stepped_ns=self.vitals.stepped_ns + step_ns)
-            self._offset_ns = offset_ns
-        return self.vitals != known
 
 
 def watch_vitals(tell: Callable[[Vitals], None]) -> None:

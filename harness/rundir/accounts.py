@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -21,24 +21,16 @@ from streamgauge.clocks import Offset
 from streamgauge.files import open_regular
 from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
-from streamgauge.units import MS, SECOND, ns_to_ms, plural
+from streamgauge.rundir.vitals import Vitals
+from streamgauge.units import SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
 
 _ROOM: Final = 4096  # bytes of a file; padded, so that a shorter text overwrites all of a longer one
 _LONGEST_TEXT: Final = 255  # of a host's name, for one: another machine may send anything
-LEAST_STEP_NS: Final = 5 * MS
-"""A smaller step of the clock is below the error that a figure may have (see metrics/validity.py)."""
 _MOST_LINES: Final = 20  # sentences about single processes
 _COUNTS: Final = b'{"started":%20d,"recorded":%20d,"seen_ns":%20d,'
 _COUNTS_BYTES: Final = len(_COUNTS % (0, 0, 0))
-
-
-class Vitals(NamedTuple):
-    """What falsifies the times of a process: how long it was stopped, and by how much its clock was set; both in ns."""
-
-    stopped_ns: Ns = 0
-    stepped_ns: Ns = 0
 
 
 class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -217,10 +209,7 @@ def _told(account: Account) -> Iterator[str]:
     who = f"worker {account.worker} on {account.host}"
     if account.unwritable:
         yield f"{who} could not write its records ({account.unwritable})"
-    if account.stopped_ns:
-        yield f"{who} stood still for {account.stopped_ns / SECOND:.1f} s (stopped, or without a CPU)"
-    if abs(account.stepped_ns) >= LEAST_STEP_NS:
-        yield f"the clock of {account.host} was set by {account.stepped_ns / SECOND:+.3f} s during the run"
+    yield from Vitals(account.stopped_ns, account.stepped_ns).faults(who, account.host)
 
 
 def last_sign_ns(accounts: Iterable[Account]) -> int | None:

@@ -30,8 +30,9 @@ from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import SCHEMA as RECORD_SCHEMA
 from streamgauge.protocol.record import StreamRecord, contradicts_itself
 from streamgauge.protocol.typed import decoder, from_json
-from streamgauge.rundir.accounts import Account, AccountFile, Vitals, clear_accounts
+from streamgauge.rundir.accounts import Account, AccountFile, clear_accounts
 from streamgauge.rundir.claim import Claim
+from streamgauge.rundir.vitals import Vitals
 from streamgauge.units import MIB, show_bytes
 from streamgauge.version import __version__
 

@@ -111,7 +111,7 @@ def test_a_clock_that_is_set_during_the_run_is_told_and_does_not_change_its_leng
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
-    preload = {"LD_PRELOAD": str(shim), "SHIM_STEP": str(step)}
+    preload = {"LD_PRELOAD": str(shim), "LD_SHIM_STEP": str(step)}
     with running(tmp_path / "run", Shape.ONE, seconds=3, **preload) as load:
         load.until_busy()
         step.write_text(str(by_s))

@@ -1,4 +1,4 @@
-/* LD_PRELOAD: sets CLOCK_REALTIME for one process tree, as `date -s` would, by the seconds in the file $SHIM_STEP.
+/* LD_PRELOAD: sets CLOCK_REALTIME for one process tree, as `date -s` would, by the seconds in the file $LD_SHIM_STEP.
    The arrival stamps of the kernel move with it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,7 +14,7 @@
 #endif
 
 static long step(void) {
-    const char *path = getenv("SHIM_STEP");
+    const char *path = getenv("LD_SHIM_STEP");
     FILE *file = path ? fopen(path, "r") : NULL;
     long seconds = 0;
     if (file != NULL) {

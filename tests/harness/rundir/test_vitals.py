@@ -2,8 +2,7 @@
 
 import pytest
 
-from streamgauge.rundir.accounts import Vitals
-from streamgauge.scenarios.vitals import Watch
+from streamgauge.rundir.vitals import Vitals, Watch
 from streamgauge.units import MS, SECOND
 
 EPOCH = 1_800_000_000 * SECOND
@@ -32,7 +31,15 @@ def test_a_busy_second_is_not_a_stop() -> None:
 
 @pytest.mark.parametrize("by_s", [-5.0, 7.0, 0.002])
 def test_a_clock_that_is_set_is_told_by_how_much(by_s: float) -> None:
-    assert beats((0, 0), (0.1, 0), (0.2, by_s), (0.3, by_s)).stepped_ns == int(by_s * SECOND)
+    assert beats((0, 0), (0.1, 0), (0.2, by_s), (0.3, by_s)).stepped_ns == pytest.approx(by_s * SECOND, abs=1_000)
+
+
+def test_a_step_is_told_although_the_thread_waits_at_every_look() -> None:
+    watch = Watch()
+    for tick in range(20):
+        now = tick * SECOND
+        watch.beat(now, EPOCH + now + 100 * MS - (5 * SECOND if tick > 9 else 0), now + 200 * MS)
+    assert watch.vitals.stepped_ns == pytest.approx(-5 * SECOND, abs=200 * MS)
 
 
 def test_clocks_that_were_not_read_together_tell_nothing() -> None:
