@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records soak \
-	secrets fuzz fuzz-mock sanitize dotnet real lint typecheck format lock audit release clean nginx
+	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean nginx
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ secrets: $(VENV)/.dev ## search all outputs for secrets that an endpoint repeats
 fuzz: SECONDS = 600
 fuzz: $(VENV)/.fuzz ## 10 minutes of fuzzing of all code that reads what an endpoint sent (SECONDS=60 for less)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+hostile: $(VENV)/.dev ## every attack of tests/hostile on every command: memory, time, exit (A="--only line_endless"; --write)
+	$(BIN)/python -m tests.hostile $(A)
 
 fuzz-mock: $(VENV)/.dev ## hostile traffic against the mock for 30 s
 	$(BIN)/python -m tests.bench.hostile

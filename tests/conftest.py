@@ -41,6 +41,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Fuzzing, hostile input and proofs of linear time: a quarter of the seconds of all tests that start no server.
 SLOW = (
     "tests/fuzz/",
+    "tests/hostile/",
     "tests/harness/test_linear_time.py",
     "tests/harness/conformance/test_checks.py::test_hostile_bytes_break_no_check",
     "tests/harness/conformance/clients/test_client_matrix.py::TestBounds",
@@ -56,6 +57,7 @@ STARTERS = {
     "tests.builders.h2_server",
     "tests.builders.hostile_server",
     "tests.builders.wire_server",
+    "tests.hostile.server",
 }
 
 

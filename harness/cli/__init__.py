@@ -10,6 +10,7 @@ from typing import Final
 
 import typer
 
+from streamgauge.bounds import BOUNDS
 from streamgauge.cli.console import err, safe
 from streamgauge.errors import ExitCode, StreamgaugeError
 from streamgauge.hiding_stream import hidden_output
@@ -38,7 +39,8 @@ def app(*names: str) -> typer.Typer:
     )
     for name in _OURS:
         if name in names or not names:
-            made.command()(getattr(import_module(f"streamgauge.cli.{name}"), name))
+            bound = BOUNDS.get(name)
+            made.command(epilog=bound and bound.sentence)(getattr(import_module(f"streamgauge.cli.{name}"), name))
     for name, function in _SERVERS.items():
         if name in names or not names:
             made.command(name, rich_help_panel="Servers")(

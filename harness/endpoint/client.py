@@ -105,6 +105,7 @@ class StreamClient:
         total_s: float | None = None,
         driver: Driver | None = None,
         kind: TransportKind | None = None,
+        memory: MemoryBudget = PROCESS,
     ) -> Self:
         """A client with the settings of `target`. An event loop waits for its sockets by a `driver`, and may share
         connections among clients by its own `kind` of transport.
@@ -121,6 +122,7 @@ class StreamClient:
             total_s=total_s,
             driver=driver,
             kind=kind,
+            memory=memory,
         )
 
     def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":

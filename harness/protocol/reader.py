@@ -39,6 +39,7 @@ _MOST_QUOTED: Final = 100
 _PLACE: Final = re.compile(r" \(byte \d+\)")  # in a parser's message; without it equal defects have equal details
 # A compressed body can inflate to gigabytes within one piece, so the limits are checked after each slice of this size.
 _SLICE_BYTES: Final = 256 * 1024
+_KEPT_SLICE_BYTES: Final = 8 * 1024  # where lines are kept: as many blank lines take 150 times their bytes
 
 
 class StreamReader:
@@ -83,8 +84,9 @@ class StreamReader:
             if not text:
                 self._started = True
                 return
-            for at in range(0, len(text), _SLICE_BYTES):
-                self._feed_decoded(read, text[at : at + _SLICE_BYTES])
+            slice_bytes = _KEPT_SLICE_BYTES if self._keep else _SLICE_BYTES
+            for at in range(0, len(text), slice_bytes):
+                self._feed_decoded(read, text[at : at + slice_bytes])
         except ValueError as error:
             self._failure = str(error)
         except LimitExceeded as error:

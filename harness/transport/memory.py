@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from streamgauge.errors import LimitExceeded
-from streamgauge.units import MIB
+from streamgauge.units import MIB, show_bytes
 
 POOL_BYTES: Final = 48 * MIB
 SHARE_BYTES: Final = 4 * MIB
@@ -50,15 +50,21 @@ class Holding:
 class MemoryBudget:
     """The pool of one process. Threads may share it."""
 
-    def __init__(self, pool_bytes: int = POOL_BYTES) -> None:
-        self._pool = pool_bytes
+    def __init__(
+        self,
+        pool_bytes: int = POOL_BYTES,
+        *,
+        share_bytes: int = SHARE_BYTES,
+        kept_share_bytes: int = KEPT_SHARE_BYTES,
+    ) -> None:
+        self._pool, self._share, self._kept_share = pool_bytes, share_bytes, kept_share_bytes
         self._drawn = 0
         self._drawers = 0
         self._lock = threading.RLock()  # a collection may run `__del__` of a Holding in the middle of `draw`
 
     def claim(self, *, kept: bool) -> Holding:
         """The holding of one response; `kept`: its wire, its lines and its events are kept as well."""
-        return Holding(self, KEPT_SHARE_BYTES, 5) if kept else Holding(self, SHARE_BYTES, 1)
+        return Holding(self, self._kept_share, 5) if kept else Holding(self, self._share, 1)
 
     def draw(self, before: int, now: int) -> None:
         """A response that had drawn `before` bytes has drawn `now`. Raises LimitExceeded.
@@ -73,7 +79,7 @@ class MemoryBudget:
             too_much = over > 0 and (now * self._drawers >= self._pool or self._drawn > MOST_OVER * self._pool)
         if too_much:
             raise LimitExceeded(
-                f"the responses of this process take more than {self._pool // MIB:,} MiB of memory together, "
+                f"the responses of this process take more than {show_bytes(self._pool)} of memory together, "
                 f"and this one is among the largest",
                 "load with --processes N gives each process a budget of its own",
             )

@@ -47,7 +47,7 @@ def test_one_that_floods_does_not_end_those_that_need_little() -> None:
         other.grow(SHARE_BYTES)
 
     flood.grow(SHARE_BYTES + POOL)
-    with pytest.raises(LimitExceeded, match="more than 10 MiB of memory together"):
+    with pytest.raises(LimitExceeded, match=r"more than 10\.0 MiB of memory together"):
         flood.grow(MIB)
 
     for other in others:

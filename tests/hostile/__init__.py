@@ -1,0 +1,1 @@
+"""The corpus of hostile endpoints: one small file an attack. `python -m tests.hostile` measures every command."""

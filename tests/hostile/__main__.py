@@ -1,0 +1,189 @@
+"""Measures every attack on every command, and writes docs/hostile.md: `make hostile` (A="--only line_endless").
+
+Memory is that of the whole process tree, above what the same command takes with an endpoint that answers well.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+from streamgauge.bounds import BOUNDS, Bound
+from tests.hostile.attack import GOOD, Attack, Family, attacks
+from tests.hostile.server import HostileEndpoint
+
+MB: Final = 1_000_000
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "hostile.md"
+HONEST: Final = Attack(frozenset({"ok"}), GOOD)
+LOAD_S: Final = 2
+_SAMPLE_S: Final = 0.02
+_FIRST_ARE_GOOD: Final = 3  # of a load: its first streams decide how the others are read
+
+
+class Row(NamedTuple):
+    """One attack on one command. `memory` is in bytes, of the process tree."""
+
+    attack: str
+    command: str
+    memory: int
+    seconds: float
+    cpu_s: float
+    code: int | None
+    shown: str
+    busy: float
+    """How many processes wanted each core, at least 1: the time that a command takes grows with it."""
+
+    def faults(self, bound: Bound, base: int) -> list[str]:
+        """Which bounds it is above."""
+        return [
+            *([f"memory {self.above(base)} MB"] if self.memory - base > bound.memory_mb * MB else []),
+            *([f"{self.seconds:.0f} s"] if self.seconds > bound.table_s * self.busy else []),
+            *([f"{self.cpu_s:.0f} s of CPU"] if self.cpu_s > bound.cpu_s else []),
+            *([f"exit {self.code}"] if self.code not in (0, 1, 3) else []),
+            *(["traceback"] if "Traceback" in self.shown else []),
+            *([f"{len(self.shown):,} characters shown"] if len(self.shown) > bound.most_shown else []),
+        ]
+
+    def above(self, base: int) -> int:
+        return max(self.memory - base, 0) // MB
+
+
+def arguments(command: str, endpoint: HostileEndpoint, directory: str) -> list[str]:
+    family = endpoint.attack.family
+    options = [*(["--http2"] if family is Family.HTTP2 else []), *(["--insecure"] if family is Family.TLS else [])]
+    given = {
+        "probe": ["--timeout", "2s"],
+        "check": ["--timeout", "2s", "--max-time", "60s"],
+        "load": ["--timeout", "2s", "--users", "10", "--duration", f"{LOAD_S}s", "--out", f"{directory}/run"],
+    }
+    return [sys.executable, "-m", "streamgauge", command, endpoint.url, *given[command], *options]
+
+
+def measured(name: str, attack: Attack, command: str) -> Row:
+    """Run the command to its end, or for twice the time that it may take."""
+    good = _FIRST_ARE_GOOD if command == "load" else 0
+    with HostileEndpoint(attack, good) as endpoint, tempfile.TemporaryDirectory() as directory:
+        began_s = time.monotonic()
+        process = subprocess.Popen(
+            arguments(command, endpoint, directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        shown: list[str] = []
+        reader = threading.Thread(target=lambda: shown.append(process.communicate()[0]), daemon=True)
+        reader.start()
+        memory, cpu_s = _used_by(process, 2 * BOUNDS[command].table_s * _busy())
+        seconds = time.monotonic() - began_s
+        reader.join(5)
+        return Row(name, command, memory, seconds, cpu_s, process.poll(), "".join(shown), _busy())
+
+
+def _used_by(process: "subprocess.Popen[str]", most_s: float) -> tuple[int, float]:
+    """The largest sum of the resident memory of the process and its children, and the seconds of CPU of all."""
+    peak, cpu_s, ends_s = 0, {}, time.monotonic() + most_s
+    while process.poll() is None:
+        now = 0
+        for member in _tree(process.pid):
+            with suppress(psutil.Error):
+                now += member.memory_info().rss
+                times = member.cpu_times()
+                cpu_s[member.pid] = times.user + times.system
+                if time.monotonic() > ends_s:
+                    member.kill()
+        peak = max(peak, now)
+        time.sleep(_SAMPLE_S)
+    return peak, sum(cpu_s.values())
+
+
+def _busy() -> float:
+    return max(os.getloadavg()[1] / (os.cpu_count() or 1), 1.0)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def page(rows: list[Row], base: dict[str, int]) -> str:
+    """docs/hostile.md."""
+    lines = [
+        "# Hostile endpoints",
+        "",
+        "Written by `make hostile`: every attack of `tests/hostile/attacks/` on every command that reads an endpoint.",
+        "Memory is that of the process tree above what the command takes with an endpoint that answers well.",
+        "`load` has 10 users and a duration of 2 s, and its first three answers are good.",
+        "",
+        "| command | bound of memory | bound of time here | takes without an attack |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {BOUNDS[name].memory_mb} MB | {BOUNDS[name].table_s:.0f} s | {size // MB} MB |"
+            for name, size in base.items()
+        ),
+        "",
+        "| attack | command | memory above | time | CPU | exit | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        faults = row.faults(BOUNDS[row.command], base[row.command])
+        cells = [
+            row.attack,
+            row.command,
+            f"{row.above(base[row.command])} MB",
+            f"{row.seconds:.1f} s",
+            f"{row.cpu_s:.1f} s",
+            str(row.code),
+            ", ".join(faults) or "ok",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Exit code 1 where a bound was exceeded."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", action="append", help="an attack, or the beginning of its name; repeatable")
+    parser.add_argument("--command", action="append", choices=["probe", "check", "load"])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    given = parser.parse_args()
+    commands = given.command or ["probe", "load", "check"]
+    chosen = {
+        name: attack
+        for name, attack in attacks().items()
+        if not given.only or any(name.startswith(start) for start in given.only)
+    }
+    base = {command: measured("none", HONEST, command).memory for command in commands}
+    print({command: f"{size // MB} MB" for command, size in base.items()}, flush=True)  # noqa: T201 - a command of make
+    rows: list[Row] = []
+
+    def run(name: str, attack: Attack, command: str) -> None:
+        row = measured(name, attack, command)
+        rows.append(row)
+        faults = row.faults(BOUNDS[command], base[command])
+        verdict = ", ".join(faults) or "ok"
+        figures = f"{row.above(base[command]):5} MB {row.seconds:6.1f} s {row.cpu_s:5.1f} s"
+        print(f"{name:36} {command:6} {figures} {row.code} {verdict}", flush=True)  # noqa: T201 - a command of make
+
+    with ThreadPoolExecutor(given.jobs) as jobs:
+        for command in commands:
+            for name, attack in chosen.items():
+                jobs.submit(run, name, attack, command)
+    if given.write:
+        PAGE.write_text(page(sorted(rows), base), encoding="utf-8")
+    failed = [row for row in rows if row.faults(BOUNDS[row.command], base[row.command])]
+    print(f"{len(rows)} attacks on commands, {len(failed)} above a bound")  # noqa: T201 - a command of make
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

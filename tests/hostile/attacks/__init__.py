@@ -1,0 +1,1 @@
+"""One attack a file; its docstring says what the endpoint does."""

@@ -1,0 +1,7 @@
+"""A JSON array of arrays of arrays."""
+
+from tests.hostile.attack import ends, flood
+
+ATTACK = flood(
+    ends("protocol_error"), b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n", b"["
+)

@@ -1,0 +1,5 @@
+"""An event without text now and then."""
+
+from tests.hostile.attack import SSE, TOKEN, drip, ends
+
+ATTACK = drip(ends("timeout", "stalled"), SSE + TOKEN, b"data: {}\n\n")

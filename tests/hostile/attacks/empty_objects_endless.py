@@ -1,0 +1,5 @@
+"""Events that say nothing."""
+
+from tests.hostile.attack import SSE, TOKEN, ends, flood
+
+ATTACK = flood(ends("protocol_error"), SSE + TOKEN, b"data: {}\n\n")

@@ -1,0 +1,5 @@
+"""One header field without an end."""
+
+from tests.hostile.attack import ends, flood
+
+ATTACK = flood(ends("protocol_error"), b"HTTP/1.1 200 OK\r\nA: ", b"b")

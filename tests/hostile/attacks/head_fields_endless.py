@@ -1,0 +1,5 @@
+"""Header fields without an end."""
+
+from tests.hostile.attack import ends, flood
+
+ATTACK = flood(ends("protocol_error"), b"HTTP/1.1 200 OK\r\n", b"A: b\r\n")

@@ -1,0 +1,5 @@
+"""Tokens without an end."""
+
+from tests.hostile.attack import DATA, H2_HEAD, TOKEN, Family, ends, flood, frame
+
+ATTACK = flood(ends("protocol_error"), H2_HEAD, frame(DATA, 0, 1, TOKEN), Family.HTTP2)

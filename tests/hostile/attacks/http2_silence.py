@@ -1,0 +1,5 @@
+"""No answer to the preface."""
+
+from tests.hostile.attack import Attack, Family, ends
+
+ATTACK = Attack(ends("timeout"), stays=True, family=Family.HTTP2)

@@ -1,0 +1,5 @@
+"""NUL without an end."""
+
+from tests.hostile.attack import SSE, TOKEN, ends, flood
+
+ATTACK = flood(ends("protocol_error"), SSE + TOKEN, b"\x00")

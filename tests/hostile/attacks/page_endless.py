@@ -1,0 +1,7 @@
+"""A web page without an end."""
+
+from tests.hostile.attack import ends, flood
+
+ATTACK = flood(
+    ends("protocol_error"), b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n", b"<b>"
+)

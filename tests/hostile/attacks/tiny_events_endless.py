@@ -1,0 +1,5 @@
+"""Events of one character."""
+
+from tests.hostile.attack import SSE, TOKEN, ends, flood
+
+ATTACK = flood(ends("protocol_error"), SSE + TOKEN, b"data:x\n\n")
