@@ -16,8 +16,8 @@ from locust.rpc import zmqrpc
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from streamgauge.loadgen.peer_token import TOKEN_ENV, master_key
-from streamgauge.secrets import learn
+from streamgauge.errors import UsageError
+from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, master_key
 
 MAX_PEERS: Final = 4096
 """Peers of one master; a worker takes two, because it asks for its job under a name of its own."""
@@ -106,8 +106,13 @@ def _bound(socket: Any) -> None:
 
 def secure() -> None:
     """Make Locust use these sockets when this process has a token. Plain Locust without a token stays as it is."""
-    if token := os.environ.get(TOKEN_ENV):
-        learn([token])
-        # Locust has no option for the class of its sockets.
-        zmqrpc.Server = MasterSocket  # type: ignore[misc]
-        zmqrpc.Client = WorkerSocket  # type: ignore[misc]
+    token = os.environ.get(TOKEN_ENV)
+    if not token:
+        return
+    try:
+        check_token(token)
+    except UsageError as error:
+        raise SystemExit(f"{TOKEN_ENV}: {error}") from None
+    # Locust has no option for the class of its sockets.
+    zmqrpc.Server = MasterSocket  # type: ignore[misc]
+    zmqrpc.Client = WorkerSocket  # type: ignore[misc]

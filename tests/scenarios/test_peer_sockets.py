@@ -35,11 +35,15 @@ def heard(seconds=5.0):
 """
 
 
-def said(program: str) -> list[str]:
-    done = subprocess.run(
+def run(program: str, token: str = "a token of both ends") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [sys.executable, "-c", PREAMBLE + program], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, TOKEN_ENV: "a token of both ends"},
+        env={**os.environ, TOKEN_ENV: token},
     )  # fmt: skip
+
+
+def said(program: str) -> list[str]:
+    done = run(program)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -105,3 +109,15 @@ one.send(Message("stats", "x" * 5000, "one"))
 print(heard(2.0))
 """
     assert said(program) == ["500", "None"]
+
+
+def test_a_token_that_can_be_guessed_is_not_used() -> None:
+    done = run("", "hunter2")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{TOKEN_ENV}: the token has 7 characters")
+    assert "hunter2" not in done.stderr
+
+
+def test_without_a_token_locust_keeps_its_sockets() -> None:
+    done = run("print(zmqrpc.Server is peer_sockets.MasterSocket)", "")
+    assert done.stdout == "False\n", done.stderr
