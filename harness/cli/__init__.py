@@ -11,8 +11,8 @@ from typing import Final
 import typer
 
 from streamgauge.bounds import BOUNDS
-from streamgauge.cli.console import err, safe
-from streamgauge.errors import ExitCode, StreamgaugeError
+from streamgauge.cli.console import err, print_error
+from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError
 from streamgauge.hiding_stream import hidden_output
 from streamgauge.leaks import is_like_one
 from streamgauge.secrets import hide, learn
@@ -72,18 +72,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with hidden_output():
             app(*(name for name in words[:1] if name in _OURS or name in _SERVERS))(words)
     except StreamgaugeError as error:
-        err.print(f"[bold red]error:[/bold red] {safe(error.message)}")
-        if error.hint:
-            err.print(f"  {safe(error.hint)}")
+        print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.exit(ExitCode.OK)
+    except (OSError, MemoryError) as error:
+        print_error(_of_this_machine(error))
+        sys.exit(ExitCode.CANNOT_MEASURE)
     except Exception:
         sys.excepthook = _print_traceback  # Typer has put its own there
         raise
+
+
+def _of_this_machine(error: OSError | MemoryError) -> StreamgaugeError:
+    """The message for a limit of this machine at a place that expects none: no memory, no descriptor, a bad path."""
+    if isinstance(error, MemoryError):
+        return CannotMeasure("this process has no memory left", "raise its limit (ulimit -v), or ask for less at once")
+    where = f"{error.filename}: " if error.filename else ""
+    return CannotMeasure(
+        f"{where}{error.strerror or error}", "is the disk full, or a limit of this process reached (ulimit -a)?"
+    )
 
 
 def _keys_in(words: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from streamgauge.errors import StreamgaugeError
 from streamgauge.leaks import quoted
 from streamgauge.secrets import hide
 from streamgauge.untrusted_text import UNSAFE_CHARACTERS
@@ -53,3 +54,10 @@ def facts(rows: list[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def print_error(error: StreamgaugeError) -> None:
+    """What was expected and what came, and below it what to do, to standard error."""
+    err.print(f"[bold red]error:[/bold red] {safe(error.message)}")
+    if error.hint:
+        err.print(f"  {safe(error.hint)}")

@@ -9,6 +9,7 @@ import typer
 
 from streamgauge.cli.children import STREAMGAUGE, child
 from streamgauge.cli.console import out, safe
+from streamgauge.cli.rendering import write_reports
 from streamgauge.errors import ExitCode
 from streamgauge.rundir.runs import must_take_a_run
 
@@ -55,10 +56,8 @@ def demo(
             for number, (question, expected, arguments) in enumerate(steps, 1)
             if not _step(f"{number}/{len(steps)} {question}", expected, [*arguments, "--out", str(out_dir)])
         ]
-    from streamgauge.reports.render import render
-
     out.print()
-    for path in render(out_dir):
+    for path in write_reports(out_dir):
         out.print(f"wrote {safe(path)}")
     if failed:
         out.print(f"[red]These steps did not end as expected:[/red] {', '.join(failed)}")

@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from streamgauge.cli.console import err, out, safe
+from streamgauge.cli.console import err, out, print_error, safe
 from streamgauge.cli.distributed import ClusterOptions
 from streamgauge.cli.load_model import LoadModelOptions
 from streamgauge.cli.load_output import print_result, shown
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.cli.prompt_options import PromptFlags
+from streamgauge.cli.rendering import write_reports
 from streamgauge.cli.slos import judge_slos
-from streamgauge.errors import CannotMeasure, ExitCode
+from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError
 from streamgauge.loadgen import load as door
 from streamgauge.loadgen.locust_process import LOG
 from streamgauge.loadgen.result import LoadResult
@@ -119,20 +120,24 @@ def load(
     print_result(result)
     if result.unwritten is not None:
         raise result.unwritten
-    if not result.ended.lost_directory:
-        _write_reports(result.directory)
+    unreported = None if result.ended.lost_directory else _write_reports(result.directory)
     _exit(result)
+    if unreported is not None:
+        raise typer.Exit(unreported.exit_code)
 
 
-def _write_reports(directory: Path) -> None:
+def _write_reports(directory: Path) -> StreamgaugeError | None:
+    """Write the reports. When that fails, print the error and return it: first the run's verdict decides the exit."""
     try:
-        from streamgauge.reports.render import render  # here, because importing matplotlib takes a second
-
-        for path in render(directory):
+        for path in write_reports(directory):
             out.print(f"wrote {safe(path)}")
+    except StreamgaugeError as error:
+        print_error(error)
+        return error
     except KeyboardInterrupt:
         err.print(f"stopped while writing the reports; `streamgauge report {safe(directory)}` writes them")
         raise
+    return None
 
 
 def _exit(result: LoadResult) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from streamgauge.cli.console import out, safe
+from streamgauge.cli.rendering import write_reports
 from streamgauge.errors import UsageError
 
 
@@ -34,16 +35,10 @@ def report(
 
       streamgauge report runs/nightly --parquet   (then: duckdb -c "from 'runs/nightly/streams.parquet'")
 
-    Exit codes: 0 written, whatever the verdict; 2 there is no run in the directory.
+    Exit codes: 0 written, whatever the verdict; 2 there is no run in the directory, or it cannot be
+    read; 3 the memory does not suffice.
     """
     if events and not parquet:
         raise UsageError("--events needs --parquet: it adds columns to streams.parquet", "add --parquet")
-    from streamgauge.reports.render import render  # here, because importing matplotlib takes a second
-
-    written = render(directory)
-    if parquet:
-        from streamgauge.reports.parquet import write_parquet
-
-        written.append(write_parquet(directory, events=events))
-    for path in written:
+    for path in write_reports(directory, parquet=parquet, events=events):
         out.print(safe(path))

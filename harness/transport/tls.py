@@ -1,5 +1,6 @@
 """The TLS settings of a client: which certificates it trusts, and which certificate it presents."""
 
+import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -57,14 +58,14 @@ def _present(context: ssl.SSLContext, cert: str) -> None:
             raise UsageError(f"--cert {named}: the key does not belong to the certificate") from None
         raise UsageError(f"--cert {named} is not a certificate with its key: {why}", _PEM) from None
     except OSError as error:
-        missing = next((name for name in (file, key) if name and not Path(name).exists()), named)
+        missing = next((name for name in (file, key) if name and not os.path.exists(name)), named)
         raise UsageError(f"--cert: {missing} cannot be read: {error.strerror}", _FORM) from None
 
 
 def _split(cert: str) -> tuple[str, str | None]:
     """FILE[:KEY]; a colon in the name of a file that exists is part of the name."""
     file, colon, key = cert.rpartition(":")
-    return (file, key) if colon and not Path(cert).exists() else (cert, None)
+    return (file, key) if colon and not os.path.exists(cert) else (cert, None)
 
 
 def _no_password() -> str:
