@@ -21,7 +21,7 @@ class RequestSpec(NamedTuple):
 
     @property
     def masked_url(self) -> str:
-        return mask_url(self.url)
+        return hide(mask_url(self.url))
 
     def curl(self) -> str:
         """A command line that repeats this request, secrets masked."""

@@ -26,7 +26,7 @@ from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTe
 from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.encoding import SUPPORTED
 from streamgauge.protocol.outcome import Ends
-from streamgauge.secrets import mask_body, mask_headers, mask_url
+from streamgauge.secrets import hide, mask_body, mask_headers, mask_url
 from streamgauge.units import SECOND, parse_duration
 from streamgauge.version import __version__
 
@@ -89,7 +89,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "body": self.body and mask_body(self.body),
         }
         given = [f"{name}={value!r}" for name, value in shown.items() if value != plain[name]]
-        return f"{type(self).__name__}({', '.join(given)})"
+        return hide(f"{type(self).__name__}({', '.join(given)})")
 
     def named_dialect(self) -> Dialect | None:
         """The dialect that the user named; None for `auto`. Raises UsageError on an unknown name."""
@@ -112,7 +112,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def masked_url(self) -> str:
-        return mask_url(self.url)
+        return hide(mask_url(self.url))
 
     @property
     def timeout_s(self) -> float:

@@ -182,3 +182,9 @@ def test_every_secret_of_a_target_is_hidden_from_now_on(monkeypatch: pytest.Monk
     of = ("userinfo", "query", "header", "cookie", "body", "environment")
     assert hide(", ".join(f"of-the-{place}" for place in of)) == ", ".join("***" for _ in of)
     assert hide("sk-of-its-own-name") == "***"
+
+
+def test_a_key_in_a_parameter_with_any_name_is_not_shown() -> None:
+    target = ready(Target(url="http://h/chat?user=sk-CANARYKEY0123456789"))
+    assert target.masked_url == target.request().masked_url == "http://h/chat?user=***"
+    assert "CANARY" not in target.request().curl() + repr(target)
