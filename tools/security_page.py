@@ -4,6 +4,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Final
 
+from streamgauge.bounds import BOUNDS
 from streamgauge.endpoint.client import CONNECT_TIMEOUT_S, TOTAL_S
 from streamgauge.files import MAX_BYTES
 from streamgauge.transport.limits import FREE_PIECES, LEAST_PIECE_BYTES, MAX_ASIDE_BYTES, MAX_BODY_BYTES, MAX_HEAD_BYTES
@@ -36,6 +37,14 @@ def limits() -> str:
     return "\n".join(["| what | at most |", "|---|---|", *(f"| {what} | {most} |" for what, most in rows.items())])
 
 
+def commands() -> str:
+    """What each command takes at most: `--help` says the same."""
+    rows = [f"| `{name}` | {bound.time} | {bound.memory_mb} MB |" for name, bound in BOUNDS.items()]
+    return "\n".join(
+        ["| command | ends, whatever the endpoint sends | takes more memory, at most |", "|---|---|---|", *rows]
+    )
+
+
 def fuzzed() -> str:
     """Each target of `make fuzz` with what must hold for any input."""
     rows = []
@@ -45,7 +54,7 @@ def fuzzed() -> str:
     return "\n".join(["| target | for any input |", "|---|---|", *rows])
 
 
-BLOCKS: Final = {"limits": limits, "fuzzed": fuzzed}
+BLOCKS: Final = {"commands": commands, "limits": limits, "fuzzed": fuzzed}
 
 
 def security_page() -> str:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from streamgauge.metrics.condition import OBJECTIVES, Condition, Words, take_condition, take_duration
+from streamgauge.metrics.condition import OBJECTIVES, Condition, Words, plain, take_condition, take_duration
 from streamgauge.metrics.distributions import statistic
 from streamgauge.metrics.facts import CUT, RunFacts, StreamFacts
 from streamgauge.metrics.histogram import Histogram
@@ -38,7 +38,7 @@ class AbortRule(NamedTuple):
     window_ns: int = WINDOW_NS
 
     def __str__(self) -> str:
-        return f"{self.condition} for {self.window_ns / SECOND:g}s"
+        return f"{self.condition} for {plain(self.window_ns / SECOND, 9)}s"
 
 
 def parse_abort(text: str) -> AbortRule:

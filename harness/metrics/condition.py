@@ -62,11 +62,11 @@ class Condition(NamedTuple):
         """A value in the unit of the limit."""
         match self.unit:
             case Unit.DURATION:
-                return f"{_plain(value / MS, 6)}ms"
+                return f"{plain(value / MS, 6)}ms"
             case Unit.SHARE:
-                return f"{_plain(value * 100, 9)}%"
+                return f"{plain(value * 100, 9)}%"
             case _:
-                return _plain(value, 9)
+                return plain(value, 9)
 
     def show_measured(self, value: float) -> str:
         """A measured value rounded for people, but never onto the other side of the limit."""
@@ -78,7 +78,7 @@ class Condition(NamedTuple):
         return " ".join(part for part in (self.metric, self.statistic, self.op, self.show(self.limit)) if part)
 
 
-def _plain(value: float, decimals: int) -> str:
+def plain(value: float, decimals: int) -> str:
     """Without an exponent, which the grammar does not have, and without trailing zeros."""
     return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 

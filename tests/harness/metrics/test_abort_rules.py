@@ -36,6 +36,7 @@ def tripped(rule: str, records: list[StreamRecord], at_s: float) -> str | None:
     ("text", "expected"),
     [
         ("ttft p95 > 2s for 10s", AbortRule(Condition("ttft", "p95", 2 * SECOND, ">"), 10 * SECOND)),
+        ("ttft > 2s for 1ns1s", AbortRule(Condition("ttft", "p95", 2 * SECOND, ">"), SECOND + 1)),
         ("ttft>500ms", AbortRule(Condition("ttft", "p95", 500 * MS, ">"), 10 * SECOND)),
         (" itl p99.9 >= 1s for 1m ", AbortRule(Condition("itl", "p99.9", SECOND, ">="), 60 * SECOND)),
         ("ttft > 2 s for 2m30s", AbortRule(Condition("ttft", "p95", 2 * SECOND, ">"), 150 * SECOND)),
