@@ -17,7 +17,9 @@ from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, master_key
+from streamgauge.scenarios.worker_messages import needed
 
 MAX_PEERS: Final = 4096
 """Peers of one master; a worker takes two, because it asks for its job under a name of its own."""
@@ -53,6 +55,7 @@ class MasterSocket(zmqrpc.Server):
         self.socket.curve_server = True
         self.socket.curve_secretkey = _master_keys().secret
         self._peers: set[str] = set()
+        self._take = needed if os.environ.get(SHIP_ENV) else lambda message: message
         self.port = port
         try:
             self.socket.bind(f"tcp://{host}:{port}")
@@ -60,7 +63,10 @@ class MasterSocket(zmqrpc.Server):
             raise RPCError(f"Socket bind failure: {error}") from error
 
     def recv_from_client(self) -> tuple[str, Any]:
-        """The next message of a worker that speaks for itself. Raises RPCReceiveError on bytes that are no message."""
+        """The next message that Locust needs, of a worker that speaks for itself.
+
+        Raises RPCReceiveError on bytes that are not a message.
+        """
         while True:
             try:
                 address, message = super().recv_from_client()  # type: ignore[no-untyped-call]
@@ -69,8 +75,9 @@ class MasterSocket(zmqrpc.Server):
             except Exception as error:  # msgpack's many: any of them would end the greenlet that listens
                 raise RPCReceiveError(f"not a message of Locust: {type(error).__name__}") from error
             # Locust believes the name inside a message: a peer could speak in the name of another.
-            if isinstance(message.type, str) and message.node_id == address and self._has_room_for(address):
-                return address, message
+            is_genuine = isinstance(message.type, str) and message.node_id == address
+            if is_genuine and self._has_room_for(address) and (taken := self._take(message)):
+                return address, taken
 
     def _has_room_for(self, address: str) -> bool:
         if len(self._peers) < MAX_PEERS:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from streamgauge.loadgen.job import SHIP_ENV
 from streamgauge.loadgen.peer_token import TOKEN_ENV
 
 PREAMBLE = """
@@ -35,15 +36,15 @@ def heard(seconds=5.0):
 """
 
 
-def run(program: str, token: str = "a token of both ends") -> "subprocess.CompletedProcess[str]":
+def run(program: str, token: str = "a token of both ends", **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", PREAMBLE + program], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, TOKEN_ENV: token},
+        env={**os.environ, TOKEN_ENV: token, **environment},
     )  # fmt: skip
 
 
-def said(program: str) -> list[str]:
-    done = run(program)
+def said(program: str, **environment: str) -> list[str]:
+    done = run(program, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -121,3 +122,35 @@ def test_a_token_that_can_be_guessed_is_not_used() -> None:
 def test_without_a_token_locust_keeps_its_sockets() -> None:
     done = run("print(zmqrpc.Server is peer_sockets.MasterSocket)", "")
     assert done.stdout == "False\n", done.stderr
+
+
+def test_a_master_of_remote_workers_keeps_nothing_that_grows_with_what_a_worker_says() -> None:
+    program = """
+one = worker("one")
+users = {"user_classes_count": {"ChatUser": 2}}
+tables = {"stats": [{"name": "x"}], "stats_total": {"response_times": {1: 1}}, "errors": {"e": {}}, "other": b"x"}
+for message in [
+    ("logs", {"worker_id": "x", "logs": []}),
+    ("exception", {"msg": "x", "traceback": "x"}),
+    ("locustfile", {"version": "2"}),
+    ("heartbeat", None),
+    ("heartbeat", {"state": 1}),
+    ("client_ready", -1),
+    ("client_ready", [1]),
+    ("stats", None),
+    ("stats", tables),
+    ("spawning_complete", {}),
+    ("anything", None),
+    ("stats", tables | users),
+    ("streamgauge_report", {"host": 1}),
+]:
+    one.send(Message(*message, "one"))
+_, kind, data = heard()
+times = dict(data["stats_total"]["response_times"])
+print(kind, data["stats"], data["errors"], times, data["user_classes_count"], len(data))
+print(heard())
+"""
+    assert said(program, **{SHIP_ENV: "1"}) == [
+        "stats [] {} {} {'ChatUser': 2} 4",
+        "('one', 'streamgauge_report', {'host': 1})",
+    ]
