@@ -1,9 +1,13 @@
 """Numbers as an endpoint, a mock, a file or a peer may write them: fragments of JSON text, most of them wrong."""
 
 import json
+import re
 from collections.abc import Iterator
+from types import UnionType
 
 from hypothesis import strategies as st
+
+_PAYLOAD = re.compile(rb"^(data: ?|)(\{.*\})$", re.MULTILINE)
 
 EDGES = tuple(
     str(sign * (2**power + off)) for power in (0, 31, 53, 61, 62, 63, 64) for off in (-1, 0, 1) for sign in (1, -1)
@@ -25,15 +29,19 @@ fragments = st.one_of(
 """The text of one value."""
 
 
-def places(document: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The places of all numbers of a JSON document."""
+def places(
+    document: object, place: tuple[str | int, ...] = (), of: type | UnionType = int | float
+) -> Iterator[tuple[str | int, ...]]:
+    """The places of all numbers of a JSON document, or of all its values of other types."""
+    if of is object:
+        yield place
     if isinstance(document, dict):
         for key, value in document.items():
-            yield from places(value, (*place, key))
+            yield from places(value, (*place, key), of)
     elif isinstance(document, list):
         for index, value in enumerate(document):
-            yield from places(value, (*place, index))
-    elif isinstance(document, int | float) and not isinstance(document, bool):
+            yield from places(value, (*place, index), of)
+    elif of is not object and isinstance(document, of) and not isinstance(document, bool):
         yield place
 
 
@@ -45,3 +53,17 @@ def with_number(text: str, place: tuple[str | int, ...], number: str) -> bytes:
         inner = inner[key]
     inner[place[-1]] = "@number@"
     return json.dumps(document).replace('"@number@"', number).encode("utf-8", "surrogatepass")
+
+
+def in_payloads(body: bytes, at: int, number: str) -> bytes:
+    """A stream with this text in place of the value number `at` of each JSON payload, whatever it was before."""
+
+    def changed(line: re.Match[bytes]) -> bytes:
+        try:
+            document = json.loads(line[2])
+        except (ValueError, RecursionError):
+            return line[0]
+        found = [place for place in places(document, of=object) if place]
+        return line[1] + with_number(line[2].decode(), found[at % len(found)], number) if found else line[0]
+
+    return _PAYLOAD.sub(changed, body)

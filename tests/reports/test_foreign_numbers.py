@@ -16,7 +16,7 @@ from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.report import ChecksReport, TargetChecks
-from streamgauge.conformance.result import Verdict
+from streamgauge.conformance.result import CheckResult, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.endpoint.hints import hint_for
 from streamgauge.errors import UsageError
@@ -32,8 +32,10 @@ from streamgauge.reports.parquet import write_parquet
 from streamgauge.reports.render import render
 from streamgauge.rundir import runs
 from streamgauge.wire import Head
-from tests.builders.foreign_numbers import DEEP, EDGES, ODD, fragments, places, with_number
+from tests.builders import tapes
+from tests.builders.foreign_numbers import DEEP, EDGES, ODD, fragments, in_payloads, places, with_number
 from tests.builders.tapes import MS, head, play
+from tests.fuzz.targets.bodies import bodies
 from tests.reports.report_builders import checks_file, full_run, write_streams
 
 SSE = "text/event-stream"
@@ -133,12 +135,8 @@ def test_whatever_number_a_refusal_has_the_hint_is_a_text(number: str) -> None:
     hint_for(Head(422, "", "1.1", ()), body.encode("utf-8", "surrogatepass"), "http://x/v1/messages").encode()
 
 
-@settings(max_examples=40)
-@given(st.sampled_from(sorted(SHAPES)), st.lists(fragments, min_size=24, max_size=24), st.sampled_from(HEADERS))
-def test_whatever_number_a_stream_has_every_check_finds_and_every_format_writes(
-    shape: str, numbers: list[str], line: str
-) -> None:
-    transcript = transcript_of(shape, iter(numbers), (line,))
+def judged(transcript: Transcript) -> list[CheckResult]:
+    """Every check's result, with this answer to every request; none of them breaks."""
     observed = [
         Observed(
             scenario=scenario, transcript=transcript, method="POST", url="http://x/", prompt="hi",
@@ -151,12 +149,46 @@ def test_whatever_number_a_stream_has_every_check_finds_and_every_format_writes(
     results = judge_case(case, CHECKS.values())
 
     assert [(one.id, one.actual) for one in results if one.verdict is Verdict.ERROR] == []
+    return results
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(sorted(SHAPES)), st.lists(fragments, min_size=24, max_size=24), st.sampled_from(HEADERS))
+def test_whatever_number_a_stream_has_every_check_finds_and_every_format_writes(
+    shape: str, numbers: list[str], line: str
+) -> None:
+    results = judged(transcript_of(shape, iter(numbers), (line,)))
+
     file = checks_file(results)
     report = ChecksReport(
         streamgauge="0", started="", fail_on="fail", targets=[TargetChecks(name="x", target="http://x/", checks=file)]
     )
     for form in FORMATS:
         form.text(report).encode()
+
+
+KINDS = ("[]", "{}", "[[7]]", "true", "null", '""', "7", "-1.5", "9" * 400, "[null]")
+
+
+@settings(max_examples=80)
+@given(st.integers(0, 10**6), st.integers(0, 40), st.sampled_from(KINDS))
+def test_whatever_kind_of_value_a_payload_has_no_check_breaks(which: int, at: int, value: str) -> None:
+    """In place of each value of the bodies from which the checks' own examples are made."""
+    known = bodies()
+    judged(tapes.stream(in_payloads(known[which % len(known)], at, value)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":["stop"]}]}',
+        '{"object":"chat.completion.chunk","created":' + "9" * 400 + ',"choices":[{"delta":{"content":"a"}}]}',
+        '{"type":"message_delta","delta":{"stop_reason":{}},"usage":{"output_tokens":1}}',
+    ],
+)
+def test_a_value_of_another_kind_breaks_no_check(payload: str) -> None:
+    """Each of these broke one: a list or an object as the key of a table, and a number beyond any float."""
+    judged(tapes.stream(f"data: {payload}\n\n".encode()))
 
 
 def test_every_exporter_writes_a_run_of_them(tmp_path: Path) -> None:

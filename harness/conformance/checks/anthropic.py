@@ -212,9 +212,12 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
     reasons = [reason for payload in deltas if (reason := dig(payload.value, "delta", "stop_reason")) is not None]
     if not reasons:
         return unmet("no message_delta has a stop_reason", last)
-    if reasons[-1] not in STOP_REASONS:
-        return info(f"stop_reason is {printable(str(reasons[-1]), 40)!r}, which is not documented", last)
-    return met(f"stop_reason {reasons[-1]}, {counted:,} output tokens")
+    reason = reasons[-1]
+    if not isinstance(reason, str):
+        return unmet(f"stop_reason is {described(reason)}, not a text", last)
+    if reason not in STOP_REASONS:
+        return info(f"stop_reason is {printable(reason, 40)!r}, which is not documented", last)
+    return met(f"stop_reason {reason}, {counted:,} output tokens")
 
 
 @per_stream(

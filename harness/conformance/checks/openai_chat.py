@@ -220,8 +220,9 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
                 return unmet('finish_reason is "" where it should be null', evidence, cause="empty-string")
             if reason is None:
                 continue
-            if reason not in REASONS:
-                return unmet(f"finish_reason is {printable(str(reason), 40)!r}", evidence, cause="unknown-value")
+            if not isinstance(reason, str) or reason not in REASONS:
+                named = repr(printable(reason, 40)) if isinstance(reason, str) else described(reason)
+                return unmet(f"finish_reason is {named}", evidence, cause="unknown-value")
             finished[index] = evidence
             if content:
                 lenient.append(lesser("content shares a chunk with finish_reason", evidence, cause="with-content"))

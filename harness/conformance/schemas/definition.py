@@ -95,7 +95,7 @@ def _has_type(schema: Schema, value: Any) -> bool:
     if kind in types or not types:
         return True
     # JSON Schema: 1.0 is an integer too.
-    return kind == "number" and "integer" in types and float(value).is_integer()
+    return kind == "number" and "integer" in types and (isinstance(value, int) or value.is_integer())
 
 
 def _words(schema: Schema, value: Any) -> list[Any]:
