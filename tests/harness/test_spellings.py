@@ -76,8 +76,11 @@ def test_the_beginning_and_the_end_of_a_secret_are_masked(first: int, last: int,
 @given(st.integers(0, 41 - 12))
 def test_a_piece_of_the_middle_is_masked_from_12_characters(at: int) -> None:
     key = "".join(random.Random(at).choices("abcdefghijkmnopqrstuvwxyz0123456789", k=41))
+    encoded = base64.b64encode(key.encode()).decode()
 
     assert Secrets([key]).hide(f"x {key[at : at + 12]} x") == f"x {MASK} x"
+    assert Secrets([key]).hide(f"x {encoded[at : at + 12]} x") == f"x {MASK} x"
+    assert Secrets([key * 5]).hide(f"x {(key * 5)[at + 80 : at + 92]} x") == f"x {MASK} x"
 
 
 def test_a_word_in_the_middle_of_a_pass_phrase_stays() -> None:
