@@ -11,6 +11,8 @@ import msgspec
 from locust.rpc.protocol import Message
 from locust.stats import RequestStats
 
+from streamgauge.protocol.typed import from_value
+
 _OURS: Final = "streamgauge_"  # their handlers check them
 
 
@@ -46,7 +48,7 @@ def needed(message: Message) -> Message | None:
     if message.type not in _SHAPES:
         return None
     try:
-        data = msgspec.convert(message.data, _SHAPES[message.type])
+        data = from_value(message.data, _SHAPES[message.type])
     except msgspec.ValidationError:
         return None
     if message.type == "stats":
