@@ -8,6 +8,7 @@ from streamgauge.scenarios.epoll_driver import epoll_driver
 from streamgauge.scenarios.http2_lines import SharedTransport, lines
 from streamgauge.scenarios.native_driver import native_driver
 from streamgauge.transport.exchange import Driver
+from streamgauge.transport.memory import UNDER_LOAD
 from streamgauge.transport.native import WHY_NOT
 
 
@@ -25,5 +26,5 @@ def driver() -> Driver:
 def client_for(target: Target, connections: int | None) -> StreamClient:
     """A client of its own connection, or one that shares `connections` HTTP/2 connections with all others."""
     if connections is None:
-        return StreamClient.to(target, driver=driver())
-    return StreamClient.to(target, kind=partial(SharedTransport, lines(connections)))
+        return StreamClient.to(target, driver=driver(), memory=UNDER_LOAD)
+    return StreamClient.to(target, kind=partial(SharedTransport, lines(connections)), memory=UNDER_LOAD)

@@ -7,8 +7,11 @@ from typing import Final
 from streamgauge.bounds import BOUNDS
 from streamgauge.endpoint.client import CONNECT_TIMEOUT_S, TOTAL_S
 from streamgauge.files import MAX_BYTES
+from streamgauge.protocol.cutters import LINES_AN_EVENT, MAX_IDLE_LINES
+from streamgauge.protocol.encoding import MAX_DECODED_BYTES
+from streamgauge.protocol.reader import MAX_EVENTS
 from streamgauge.transport.limits import FREE_PIECES, LEAST_PIECE_BYTES, MAX_ASIDE_BYTES, MAX_BODY_BYTES, MAX_HEAD_BYTES
-from streamgauge.transport.memory import KEPT_SHARE_BYTES, POOL_BYTES, SHARE_BYTES
+from streamgauge.transport.memory import KEPT_SHARE_BYTES, LOAD_POOL_BYTES, POOL_BYTES, SHARE_BYTES
 from streamgauge.units import show_bytes
 from streamgauge.wire import MAX_KEPT_BYTES
 from tests.fuzz.targets import TARGETS, target
@@ -26,9 +29,13 @@ def limits() -> str:
         f"{show_bytes(MAX_KEPT_BYTES)} where `check` keeps the wire",
         "pieces of a body": pieces,
         "bytes beside the body: trailers, chunk extensions, HTTP/2 frames without data": show_bytes(MAX_ASIDE_BYTES),
+        "events of a stream": f"{MAX_EVENTS:,}",
+        "lines without an event": f"{MAX_IDLE_LINES:,}, and {LINES_AN_EVENT} more for each event",
+        "a compressed body, decoded": show_bytes(MAX_DECODED_BYTES),
         "memory of a response": f"{show_bytes(SHARE_BYTES)} of its own; "
         f"{show_bytes(KEPT_SHARE_BYTES)} where `check` keeps the wire",
-        "memory of all responses of a process beyond that": show_bytes(POOL_BYTES),
+        "memory of all responses of a process beyond that": f"{show_bytes(POOL_BYTES)}; "
+        f"{show_bytes(LOAD_POOL_BYTES)} in a process under load",
         "time to connect": f"{CONNECT_TIMEOUT_S:g} s",
         "silence, also of content": "`--timeout`, `--content-timeout`",
         "time of all requests of a command": f"{TOTAL_S / 60:g} min, or its own limit (`--help`)",

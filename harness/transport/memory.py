@@ -15,11 +15,15 @@ from typing import Final
 from streamgauge.errors import LimitExceeded
 from streamgauge.units import MIB, show_bytes
 
-POOL_BYTES: Final = 48 * MIB
+POOL_BYTES: Final = 128 * MIB
+LOAD_POOL_BYTES: Final = 48 * MIB
+"""Of a process under load. It has more in memory that is not counted here: what the native reader's thread has stored,
+5 MiB a stream, and one large answer while it is interpreted.
+"""
 SHARE_BYTES: Final = 4 * MIB
 """12,000 tokens of 350 bytes. Streams of this size cost the budget nothing: their reads wait unparsed."""
-KEPT_SHARE_BYTES: Final = 1 * MIB
-"""The same where the wire is kept: a run of checks keeps some sixty transcripts until it has judged them."""
+KEPT_SHARE_BYTES: Final = 2 * MIB
+"""The same where the wire is kept, 900 tokens: a run of checks keeps some sixty transcripts until it judges them."""
 _LARGE_BLOCK_BYTES: Final = 256 * 1024
 _MALLOC_SETTINGS: Final = (-3, -1)  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 MOST_OVER: Final = 1.25  # times the pool: from there no response may grow beyond its share
@@ -79,9 +83,8 @@ class MemoryBudget:
             too_much = over > 0 and (now * self._drawers >= self._pool or self._drawn > MOST_OVER * self._pool)
         if too_much:
             raise LimitExceeded(
-                f"the responses of this process take more than {show_bytes(self._pool)} of memory together, "
-                f"and this one is among the largest",
-                "load with --processes N gives each process a budget of its own",
+                f"the response is too large: all responses of this process take more than {show_bytes(self._pool)} of "
+                "memory together, and this one is among the largest"
             )
 
     def give_back(self, size: int) -> None:
@@ -97,6 +100,7 @@ class MemoryBudget:
 
 
 PROCESS: Final = MemoryBudget()
+UNDER_LOAD: Final = MemoryBudget(LOAD_POOL_BYTES)
 
 
 def return_large_blocks() -> None:

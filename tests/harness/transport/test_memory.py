@@ -3,7 +3,7 @@
 import pytest
 
 from streamgauge.errors import LimitExceeded
-from streamgauge.transport.memory import SHARE_BYTES, Holding, MemoryBudget
+from streamgauge.transport.memory import KEPT_SHARE_BYTES, SHARE_BYTES, Holding, MemoryBudget
 from streamgauge.units import MIB
 
 POOL = 10 * MIB
@@ -73,4 +73,4 @@ def test_transcripts_that_are_kept_have_a_smaller_share() -> None:
     assert budget.drawn == 0  # given back at once
     kept = budget.claim(kept=True)
     kept.grow(SHARE_BYTES)
-    assert budget.drawn == SHARE_BYTES - MIB
+    assert budget.drawn == SHARE_BYTES - KEPT_SHARE_BYTES
