@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs new-check bench bench-decode bench-docs bench-mock bench-records soak \
+.PHONY: help demo test test-fast coverage docs faults new-check bench bench-decode bench-docs bench-mock bench-records soak \
 	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean nginx
 
 help: ## list what make can do
@@ -55,6 +55,9 @@ bench-decode: $(VENV)/.dev ## what a token costs between its last read and its r
 
 bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2 GB of disk while it runs)
 	$(BIN)/python -m tests.bench.records
+
+faults: $(VENV)/.dev ## every fault under a load (killed, stopped, disk full, clock set ...); writes docs/faults.md: 12 minutes
+	$(BIN)/python -m tests.faults $(A)
 
 sanitize: $(VENV)/.dev ## 10,000 streams of all kinds through the native reader's core, under sanitizers and valgrind
 	$(BIN)/python -m tests.native.sanitize

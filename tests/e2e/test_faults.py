@@ -3,7 +3,6 @@
 import errno
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from streamgauge.rundir import runs
 from tests.builders.command import streamgauge
-from tests.faults.running import CHAT, End, Shape, running
+from tests.faults.running import CHAT, End, Shape, running, shim
 
 
 def must_be_honest(end: End, unseen: int = 0) -> None:
@@ -106,15 +105,11 @@ def test_a_process_that_stood_still_makes_the_run_invalid(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("by_s", [-5, 7])
 def test_a_clock_that_is_set_during_the_run_is_told_and_does_not_change_its_length(tmp_path: Path, by_s: int) -> None:
-    shim, step = tmp_path / "shim.so", tmp_path / "step"
-    source = Path(__file__).parents[1] / "faults" / "clock_shim.c"
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
-    preload = {"LD_PRELOAD": str(shim), "LD_SHIM_STEP": str(step)}
-    with running(tmp_path / "run", Shape.ONE, seconds=3, **preload) as load:
+    with running(tmp_path / "run", Shape.ONE, seconds=3, **shim(tmp_path)) as load:
         load.until_busy()
-        step.write_text(str(by_s))
+        (tmp_path / "step").write_text(str(by_s))
         end = load.end()
 
     must_be_honest(end)

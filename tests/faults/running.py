@@ -22,6 +22,7 @@ from streamgauge.loadgen.peer_token import TOKEN_ENV
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.load import load as read_run
 from streamgauge.rundir.accounts import Account, read_accounts
 from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import TOKEN, command, free_port
@@ -143,11 +144,10 @@ class Load:
         with suppress(OSError, ValueError):
             run = json.loads((self.directory / "run.json").read_text())
         accounts = self.accounts()
-        summary = run.get("summary") or {}
         return End(
             exit_code=self.master.returncode,
             output=output + errors,
-            verdict=(summary.get("validity") or {}).get("verdict", "none"),
+            verdict=_verdict(run, self.directory, output),
             status=run.get("status", "none"),
             started=len(arrivals),
             span_s=(arrivals[-1] - arrivals[0]) / 1e9 if arrivals else 0.0,
@@ -157,6 +157,16 @@ class Load:
             survivors=[" ".join(process.cmdline()) for process in left],
             run=run,
         )
+
+
+def _verdict(run: dict[str, Any], directory: Path, output: str) -> str:
+    """The verdict on the figures; of a command that was killed, the one that `report` finds."""
+    if summary := run.get("summary"):
+        return str(summary["validity"]["verdict"])
+    if printed := re.search(r"^validity +(\w+)", output, re.MULTILINE):
+        return printed[1]
+    found = read_run(directory).summary
+    return "none" if found is None else found.validity.verdict
 
 
 def _recorded(directory: Path, output: str) -> int:
@@ -185,6 +195,7 @@ def running(
     *options: str,
     seconds: float = 20,
     users: int = 6,
+    host: str = "127.0.0.1",
     before: Sequence[str] = (),
     **environment: str,
 ) -> Iterator[Load]:
@@ -195,16 +206,11 @@ def running(
         port = str(free_port())
         if shape is Shape.WORKERS:
             processes = ["--master", "--expect-workers", "2", "--port", port]
-        load = Load(
-            mock,
-            directory,
-            shape,
-            _start(
-                [*before, *command("load", mock.url + CHAT, "--users", str(users), "--duration", f"{seconds:g}s",
-                                   "--out", directory, *processes, *options)],
-                environment,
-            ),
+        words = command(
+            "load", mock.url.replace("127.0.0.1", host) + CHAT, "--users", str(users), "--duration", f"{seconds:g}s",
+            "--out", directory, *processes, *options,
         )  # fmt: skip
+        load = Load(mock, directory, shape, _start([*before, *words], environment))
         try:
             if shape is Shape.WORKERS:
                 load.workers = [
@@ -229,6 +235,14 @@ def _arrivals(mock: MockServer) -> list[int]:
     """When each stream came to the endpoint, epoch ns."""
     with MockControl(mock.url) as control:
         return [int(str(entry["arrival_ns"])) for entry in control.recent(10_000)]
+
+
+def shim(folder: Path) -> dict[str, str]:
+    """Compile shim.c and return the variables that put it in front of a load; see there for the two files."""
+    library = folder / "shim.so"
+    source = Path(__file__).with_name("shim.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "LD_SHIM_STEP": str(folder / "step"), "LD_SHIM_DNS": str(folder / "no-dns")}
 
 
 def _low_port() -> int:

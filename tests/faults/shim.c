@@ -1,13 +1,16 @@
-/* LD_PRELOAD: sets CLOCK_REALTIME for one process tree, as `date -s` would, by the seconds in the file $LD_SHIM_STEP.
-   The arrival stamps of the kernel move with it. */
+/* LD_PRELOAD: disturbs one process tree as the machine would disturb all.
+   $LD_SHIM_STEP: a file with seconds by which CLOCK_REALTIME is set, as by `date -s`; the kernel's stamps move with it.
+   $LD_SHIM_DNS: while this file exists, no name can be resolved. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifndef SO_TIMESTAMPNS
 #define SO_TIMESTAMPNS 35
@@ -45,4 +48,12 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
                 memcpy(CMSG_DATA(part), &stamp, sizeof stamp);
             }
     return result;
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    const char *path = getenv("LD_SHIM_DNS");
+    if (path != NULL && access(path, F_OK) == 0) return EAI_AGAIN;
+    if (real == NULL) real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(name, service, hints, found);
 }
