@@ -16,8 +16,12 @@ _STALE: Final = "the baseline accepts it but it passes now: remove the entry, or
 _SKIPPED: Final = frozenset({Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE})
 
 
-def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = ()) -> str:
-    """Checks and objectives as JUnit XML, a suite each. `warn` passes with output, or fails when the run was strict."""
+def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = (), faults: Sequence[str] = ()) -> str:
+    """Checks, objectives and faults as JUnit XML, a suite each.
+
+    `warn` passes with output, or fails when the run was strict. A fault of a load is an error: no objective of it was
+    tested under the planned load.
+    """
     suites = []
     if checks is not None:
         failing = [result.id for result in failed(checks.results, strict=checks.strict)]
@@ -25,6 +29,8 @@ def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = ()) -> str:
         suites.append(_checks(row, checks, _SUITE))
     if slos:
         suites.append(_slos(slos))
+    if faults:
+        suites.append(_faults(faults))
     return _document(suites)
 
 
@@ -61,6 +67,14 @@ def _slos(slos: Sequence[SloResult]) -> ET.Element:
             ET.SubElement(case, "system-out").text = message
     missed, undecided = (sum(one.verdict is kind for one in slos) for kind in kinds)
     suite.attrib |= _tally(len(slos), missed, undecided, 0)
+    return suite
+
+
+def _faults(faults: Sequence[str]) -> ET.Element:
+    suite = ET.Element("testsuite", name="streamgauge.load")
+    case = ET.SubElement(suite, "testcase", classname="streamgauge.load", name="the load was the planned one", time="0")
+    ET.SubElement(case, "error", message=clean("; ".join(faults)), type="fault")
+    suite.attrib |= _tally(1, 0, 1, 0)
     return suite
 
 

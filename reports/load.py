@@ -40,6 +40,11 @@ class Run:
         return self.summary.slo_results if self.summary else []
 
     @property
+    def faults(self) -> list[str]:
+        """What went wrong with the processes of the load."""
+        return self.manifest.faults if self.manifest else []
+
+    @property
     def one_at_a_time(self) -> OneAtATime | None:
         """The finding that the endpoint serves one stream at a time."""
         if not self.recomputed or self.streams is None:

@@ -14,7 +14,10 @@ from streamgauge.rundir.runs import replace
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
     ("report.html", html_report),
     ("report.md", markdown_report),
-    ("junit.xml", lambda run: junit_xml(run.checks, run.slos) if run.checks or run.slos else None),
+    (
+        "junit.xml",
+        lambda run: junit_xml(run.checks, run.slos, run.faults) if run.checks or run.slos or run.faults else None,
+    ),
 )
 
 

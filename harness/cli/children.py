@@ -14,8 +14,16 @@ from streamgauge.errors import CannotMeasure
 from streamgauge.loadgen.cluster import free_place
 
 _START_TIMEOUT_S: Final = 15.0
-# Not the console script: it may not be on the PATH.
-STREAMGAUGE: Final = (sys.executable, "-c", "from streamgauge.cli import main; main()")
+_SOURCE: Final = (
+    "from streamgauge.loadgen.orphans import end_with_parent; end_with_parent({parent}); "
+    "from streamgauge.cli import main; main()"
+)
+
+
+def streamgauge(*arguments: str) -> list[str]:
+    """The command line of a child of this process, which ends with it even if this process is killed."""
+    # Not the console script: it may not be on the PATH.
+    return [sys.executable, "-c", _SOURCE.format(parent=os.getpid()), *arguments]
 
 
 @contextmanager
@@ -23,7 +31,7 @@ def child(*arguments: str) -> Iterator[str]:
     """A mock or proxy on a free port in a child process; yields its address. Raises CannotMeasure when it fails."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [*STREAMGAUGE, *arguments, "--host", free_place().host, "--port", "0"],
+            streamgauge(*arguments, "--host", free_place().host, "--port", "0"),
             stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
             env={**child_environment(os.environ), "NO_COLOR": "1"},
         )  # fmt: skip

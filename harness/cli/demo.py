@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streamgauge.cli.children import STREAMGAUGE, child
+from streamgauge.cli.children import child, streamgauge
 from streamgauge.cli.console import out, safe
 from streamgauge.cli.rendering import write_reports
 from streamgauge.errors import ExitCode
@@ -69,7 +69,7 @@ def _step(title: str, expected: ExitCode, arguments: list[str]) -> bool:
     """Run one command in a process of its own, as a user would; True if it exits with `expected`."""
     out.print(f"\n[bold]{title}[/bold]")
     out.print(f"[dim]$ streamgauge {safe(shlex.join(arguments))}[/dim]\n")
-    code = subprocess.call([*STREAMGAUGE, *arguments])
+    code = subprocess.call(streamgauge(*arguments))
     if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return code == expected

@@ -3,6 +3,8 @@
 import errno
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from streamgauge.rundir import runs
 from tests.builders.command import streamgauge
 from tests.faults.running import CHAT, End, Shape, running, shim
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
 
 def must_be_honest(end: End, unseen: int = 0) -> None:
@@ -65,6 +69,18 @@ def test_a_second_run_into_the_same_directory_is_refused_before_it_asks_for_anyt
 
     assert done.returncode == 2
     assert f"cannot write to {tmp_path}: another run is writing there" in " ".join(done.stderr.split())
+
+
+def test_a_locust_of_the_user_is_refused_too(tmp_path: Path) -> None:
+    with runs.claimed(tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "locust", "-f", SCENARIOS / "chat.py", "--headless", "--run-time", "1s",
+             "--host", "http://127.0.0.1:9/", "--run-dir", tmp_path],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert f"error: --run-dir: cannot write to {tmp_path}: another run is writing there" in done.stderr
 
 
 def test_a_removed_run_directory_stops_the_load_and_the_figures_are_complete(tmp_path: Path) -> None:

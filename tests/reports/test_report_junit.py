@@ -85,3 +85,10 @@ def test_objectives_are_a_suite_of_their_own() -> None:
     both = ET.fromstring(junit_xml(checks_file(EVERY_VERDICT, strict=False), slos))
     assert [suite.attrib["name"] for suite in both] == ["streamgauge", "streamgauge.slo"]
     assert (both.attrib["tests"], both.attrib["failures"], both.attrib["errors"]) == ("10", "2", "2")
+
+
+def test_a_fault_of_the_load_is_an_error() -> None:
+    root = ET.fromstring(junit_xml(None, faults=["Locust was killed (SIGKILL)", "3 streams left no record"]))
+    (error,) = root.iter("error")
+    assert error.get("message") == "Locust was killed (SIGKILL); 3 streams left no record"
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
