@@ -121,7 +121,8 @@ class Shipper:
         self._finishing = True
         printed_ns = began_ns = time.monotonic_ns()
         while not self._closed and (now_ns := time.monotonic_ns()) < began_ns + _LONGEST_WAIT_NS:
-            if now_ns - max(self._heard_ns, began_ns) > _SILENT_NS:
+            silent_ns = now_ns - max(self._heard_ns, began_ns)
+            if silent_ns > _SILENT_NS or self._master_is_gone(silent_ns):
                 return
             if self._outbox.waiting and now_ns - printed_ns > SECOND:
                 printed_ns = now_ns
@@ -224,7 +225,7 @@ class Receiver:
         self._directory = directory
         self._writer = RecordWriter(directory)
         self._peers: dict[str, _Peer] = {}
-        self._broken = False
+        self._broken: str | None = None  # why nothing can be stored any more
         runner.register_message(_REPORT, self._take)
         runner.environment.events.test_stopping.add_listener(self._collect)  # type: ignore[no-untyped-call]
 
@@ -236,10 +237,10 @@ class Receiver:
             worker = self._runner.get_worker_index(msg.node_id)  # type: ignore[no-untyped-call]
             peer = self._peers[msg.node_id] = _Peer(self._directory, worker, report.host)
         peer.heard_ns = time.monotonic_ns()
-        if lines := peer.inbox.open(report):
-            self._store(lines)
+        if (lines := peer.inbox.open(report)) and self._stored(lines):
             peer.inbox.taken(report)
         account = peer.file.account
+        account.unwritable = self._broken
         account.started, account.recorded, account.clock = report.started, peer.inbox.next, report.clock
         account.reader = report.reader
         account.stopped_ns, account.stepped_ns = report.stopped_ns, report.stepped_ns
@@ -253,21 +254,20 @@ class Receiver:
         )
         self._runner.send_message(_ANSWER, msgspec.to_builtins(answer), client_id=msg.node_id)
 
-    def _store(self, lines: bytes) -> None:
-        """Raises OSError when the disk is full, and from then on always: a torn line must not be followed by others."""
-        if self._broken:
-            raise OSError("the records could not be written before")
-        try:
-            self._writer.add_lines(lines)
-        except OSError:
-            self._broken = True
-            raise
+    def _stored(self, lines: bytes) -> bool:
+        """Whether the disk has taken the lines. After a failure it gets no more: they would follow a torn line."""
+        if self._broken is None:
+            try:
+                self._writer.add_lines(lines)
+            except OSError as error:
+                self._broken = error.strerror or str(error)
+        return self._broken is None
 
     def _collect(self, **_: Any) -> None:
         """Before Locust dismisses the workers, make them stop their users, and wait for their last records."""
         self._runner.send_message(_FINISH)
         printed_ns = began_ns = time.monotonic_ns()
-        while waiting := [peer for peer in self._peers.values() if peer.is_awaited]:
+        while self._broken is None and (waiting := [peer for peer in self._peers.values() if peer.is_awaited]):
             now_ns = time.monotonic_ns()
             if now_ns - began_ns > _LONGEST_WAIT_NS:
                 break

@@ -252,7 +252,10 @@ class StreamingUser(User):
         except BaseException:
             # Locust kills this greenlet at the end of the run. The unfinished stream is recorded as far as it came.
             if partial_answer := client.cut(self.reader):
-                self._record(partial_answer, prepared)
+                try:
+                    self._record(partial_answer, prepared)
+                except Exception as error:  # a full disk must not take the place of the kill: the user would go on
+                    self._tell(error)
             else:
                 self._recorder.forget()
             raise
@@ -265,8 +268,11 @@ class StreamingUser(User):
         try:
             self._finish(answer, prepared)
         except Exception as error:
-            self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
-            _task_log.exception("%s", error)
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+        _task_log.error("%s", error, exc_info=error)
 
     def _finish(self, answer: Answer, prepared: Prepared) -> StreamRecord:
         record = self._record(answer, prepared)
