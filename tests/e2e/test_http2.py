@@ -217,7 +217,7 @@ def test_forty_users_share_four_connections_of_their_process(
     before = len(log.read_text())
     done = streamgauge(
         "load", getattr(front, scheme) + CHAT, "--ca", front.ca, "--http2", "--connections", "4", "--users", "40",
-        "--processes", processes, "--duration", "1s", "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock,
+        "--processes", processes, "--duration", "3s", "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock,
         "--out", tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
