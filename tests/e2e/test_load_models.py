@@ -176,7 +176,7 @@ def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
     streamgauge: Run, paced: str, tmp_path: Path
 ) -> None:
     # A way to the mock's control API that can be closed while the endpoint goes on.
-    ledger = BufferingProxy(ProxyConfig(upstream=paced))
+    ledger = BufferingProxy(ProxyConfig(upstream=paced, forward_control=True))
     ledger.start()
 
     def leave() -> None:
