@@ -45,7 +45,7 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
         {"anthropic.event-order", "openai-chat.finish-reason", "openai-responses.item-lifecycle",
          "text.concat-equals-final"}
     ),
-    "crossed-streams": _TORN_TEXT,  # two streams of texts run at the same time
+    "crossed-streams": _TORN_TEXT | {"text.utf8-valid"},  # two streams of texts run at the same time
     "cut-mid-event": _NO_END,
     "double-headers": frozenset({"headers.content-type", "headers.x-accel-buffering"}),
     "double-space": _NO_END | {"custom.consistent-shape", "custom.event-names-stable"},

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.mock_ledger import TOKEN_ENV, MockControl
 from streamgauge.loadgen.schedule import Rate, arrivals
 from streamgauge.metrics.summary import Window
 from streamgauge.mock_provider.config import MockConfig
@@ -173,10 +173,13 @@ def test_a_limit_stops_the_run_and_says_so(streamgauge: Run, tmp_path: Path, lim
 
 
 def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
-    streamgauge: Run, paced: str, tmp_path: Path
+    streamgauge: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(TOKEN_ENV, "control-token-of-this-test")  # without one, the mock answers no forwarder
+    mock = MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms", control_token="control-token-of-this-test"))
+    mock.start()
     # A way to the mock's control API that can be closed while the endpoint goes on.
-    ledger = BufferingProxy(ProxyConfig(upstream=paced, forward_control=True))
+    ledger = BufferingProxy(ProxyConfig(upstream=mock.url, forward_control=True))
     ledger.start()
 
     def leave() -> None:
@@ -188,9 +191,10 @@ def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
     leaving = threading.Thread(target=leave)
     leaving.start()
     done = streamgauge(
-        "load", paced + CHAT, "--users", "2", "--duration", "2s", "--mock", ledger.url, "--out", tmp_path
+        "load", mock.url + CHAT, "--users", "2", "--duration", "2s", "--mock", ledger.url, "--out", tmp_path
     )
     leaving.join()
+    mock.stop()
 
     assert done.returncode == 0, done.stderr
     assert "caveat: The ledger was not joined" in done.stderr

@@ -3,12 +3,12 @@
 import os
 import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from streamgauge import cli
-from streamgauge.cli.children import STREAMGAUGE
 from tests.builders.command import streamgauge
 from tests.reports.report_builders import full_run
 
@@ -107,7 +107,7 @@ def test_a_malformed_host_name_in_a_list_of_targets_is_one_message(tmp_path: Pat
 
 def limited(*words: str | Path, memory: int) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*STREAMGAUGE, *words], capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "streamgauge", *words], capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory)),
     )  # fmt: skip
 
