@@ -24,6 +24,7 @@ from tests.hostile.server import HostileEndpoint
 MB: Final = 1_000_000
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "hostile.md"
 HONEST: Final = Attack(frozenset({"ok"}), GOOD)
+COMMANDS: Final = ["probe", "load", "check"]
 LOAD_S: Final = 2
 _SAMPLE_S: Final = 0.02
 _FIRST_ARE_GOOD: Final = 3  # of a load: its first streams decide how the others are read
@@ -114,8 +115,21 @@ def _tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-def page(rows: list[Row], base: dict[str, int]) -> str:
-    """docs/hostile.md."""
+def page(rows: list[Row], base: dict[str, int], before: str = "") -> str:
+    """docs/hostile.md. The rows of commands that were not measured now are taken from `before`, the page as it was."""
+    kept = [_cells(line) for line in before.splitlines() if line.startswith("| ")]
+    bases = {cells[0]: _line(cells) for cells in kept if cells[0] in BOUNDS and cells[0] not in base}
+    for name, size in base.items():
+        bound = BOUNDS[name]
+        bases[name] = _line([name, f"{bound.memory_mb} MB", f"{bound.table_s:.0f} s", f"{size // MB} MB"])
+    table = {(cells[0], cells[1]): _line(cells) for cells in kept if cells[1] in BOUNDS and cells[1] not in base}
+    for row in rows:
+        faults = row.faults(BOUNDS[row.command], base[row.command])
+        above = f"{row.above(base[row.command])} MB"
+        times = [f"{row.seconds:.1f} s", f"{row.cpu_s:.1f} s"]
+        table[row.attack, row.command] = _line(
+            [row.attack, row.command, above, *times, str(row.code), ", ".join(faults) or "ok"]
+        )
     lines = [
         "# Hostile endpoints",
         "",
@@ -127,38 +141,32 @@ def page(rows: list[Row], base: dict[str, int]) -> str:
         "",
         "| command | bound of memory | bound of time here | takes without an attack |",
         "|---|---|---|---|",
-        *(
-            f"| {name} | {BOUNDS[name].memory_mb} MB | {BOUNDS[name].table_s:.0f} s | {size // MB} MB |"
-            for name, size in base.items()
-        ),
+        *(bases[name] for name in COMMANDS if name in bases),
         "",
         "| attack | command | memory above | time | CPU | exit | |",
         "|---|---|---|---|---|---|---|",
+        *(table[key] for key in sorted(table)),
     ]
-    for row in rows:
-        faults = row.faults(BOUNDS[row.command], base[row.command])
-        cells = [
-            row.attack,
-            row.command,
-            f"{row.above(base[row.command])} MB",
-            f"{row.seconds:.1f} s",
-            f"{row.cpu_s:.1f} s",
-            str(row.code),
-            ", ".join(faults) or "ok",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> int:
     """Exit code 1 where a bound was exceeded."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", action="append", help="an attack, or the beginning of its name; repeatable")
-    parser.add_argument("--command", action="append", choices=["probe", "check", "load"])
+    parser.add_argument("--command", action="append", choices=COMMANDS)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     given = parser.parse_args()
-    commands = given.command or ["probe", "load", "check"]
+    commands = given.command or COMMANDS
     chosen = {
         name: attack
         for name, attack in attacks().items()
@@ -181,7 +189,8 @@ def main() -> int:
             for name, attack in chosen.items():
                 jobs.submit(run, name, attack, command)
     if given.write:
-        PAGE.write_text(page(sorted(rows), base), encoding="utf-8")
+        before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        PAGE.write_text(page(rows, base, before), encoding="utf-8")
     failed = [row for row in rows if row.faults(BOUNDS[row.command], base[row.command])]
     print(f"{len(rows)} attacks on commands, {len(failed)} above a bound")  # noqa: T201 - a command of make
     return 1 if failed else 0
