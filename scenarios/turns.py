@@ -16,7 +16,7 @@ from gevent.hub import Hub
 
 from streamgauge.metrics.histogram import Counts, Histogram
 from streamgauge.scenarios.steady import now_ns
-from streamgauge.units import MIB, MS
+from streamgauge.units import MIB, MS, SECOND
 
 GUARD_NS: Final = MS // 2
 """No work begins so shortly before the start of a stream; a piece of work takes a third of that."""
@@ -24,7 +24,10 @@ MOST_SOON: Final = 16
 """With more greenlets to wake, one is woken all the same: with a start every 0.5 ms they would never get their turn."""
 MOST_LATER: Final = 4096
 MOST_LATER_BYTES: Final = 64 * MIB
-"""With more finished streams to record, nobody is woken before some are recorded: the users wait, and it is counted."""
+MOST_LATER_NS: Final = 3 * SECOND
+"""With more finished streams to record, nobody is woken before some are recorded: the users wait, and it is counted.
+The time is what all would take if each took as long as the last one: a small compressed body can take 0.3 s.
+"""
 
 _RETRY_S: Final = 0.001
 
@@ -39,6 +42,7 @@ class Turns:
         self._soon: deque[Work] = deque()
         self._later: deque[tuple[int, int, Work]] = deque()  # when it was put here (monotonic ns), bytes, work
         self._later_bytes = 0
+        self._last_ns = 0  # what the last record took
         # Timers and not `run_callback`: gevent runs up to 1,000 callbacks before it looks at sockets and clocks again.
         self._now = hub.loop.timer(0)
         # With a repeat and `again`: libev starts a timer that has fired once without its delay.
@@ -104,13 +108,18 @@ class Turns:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._later) >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES
+        waiting = len(self._later)
+        return (
+            waiting >= MOST_LATER or self._later_bytes >= MOST_LATER_BYTES or waiting * self._last_ns >= MOST_LATER_NS
+        )
 
     def _record_one(self) -> None:
         since_ns, size, work = self._later.popleft()
         self._later_bytes -= size
-        self._behind.add([time.monotonic_ns() - since_ns])
+        began_ns = time.monotonic_ns()
+        self._behind.add([began_ns - since_ns])
         self._do(work)
+        self._last_ns = time.monotonic_ns() - began_ns
 
     def _do(self, work: Work) -> None:
         """An error must not keep the other work from its turn: gevent prints it, as for any callback."""

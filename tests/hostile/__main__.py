@@ -116,13 +116,13 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 def page(rows: list[Row], base: dict[str, int], before: str = "") -> str:
-    """docs/hostile.md. The rows of commands that were not measured now are taken from `before`, the page as it was."""
+    """docs/hostile.md. What was not measured now is taken from `before`, the page as it was."""
     kept = [_cells(line) for line in before.splitlines() if line.startswith("| ")]
     bases = {cells[0]: _line(cells) for cells in kept if cells[0] in BOUNDS and cells[0] not in base}
     for name, size in base.items():
         bound = BOUNDS[name]
         bases[name] = _line([name, f"{bound.memory_mb} MB", f"{bound.table_s:.0f} s", f"{size // MB} MB"])
-    table = {(cells[0], cells[1]): _line(cells) for cells in kept if cells[1] in BOUNDS and cells[1] not in base}
+    table = {(cells[0], cells[1]): _line(cells) for cells in kept if cells[1] in BOUNDS and cells[0] in attacks()}
     for row in rows:
         faults = row.faults(BOUNDS[row.command], base[row.command])
         above = f"{row.above(base[row.command])} MB"
@@ -164,7 +164,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="an attack, or the beginning of its name; repeatable")
     parser.add_argument("--command", action="append", choices=COMMANDS)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}; other rows stay")
     given = parser.parse_args()
     commands = given.command or COMMANDS
     chosen = {

@@ -8,8 +8,8 @@ from functools import partial
 import gevent
 import pytest
 
-from streamgauge.scenarios.turns import GUARD_NS, MOST_LATER, MOST_LATER_BYTES, MOST_SOON, Turns
-from streamgauge.units import SECOND
+from streamgauge.scenarios.turns import GUARD_NS, MOST_LATER, MOST_LATER_BYTES, MOST_LATER_NS, MOST_SOON, Turns
+from streamgauge.units import MS, SECOND
 
 PATIENCE_S = 20.0
 A_WHILE_S = 0.02  # in which work that must wait would have been done
@@ -114,6 +114,24 @@ def test_users_wait_while_too_many_streams_are_to_be_recorded(work: Turns, count
     until(lambda: len(done) == count + 1)
     assert done[:2] == ["later", "soon"]
     assert work.held == 1
+
+
+def test_users_wait_while_the_streams_to_record_would_take_too_long(work: Turns) -> None:
+    """A small compressed body can take 0.3 s: users who go on at once would leave minutes of work for the end."""
+    done: list[str] = []
+
+    def slow() -> None:
+        time.sleep(0.05)
+        done.append("recorded")
+
+    work.later(slow, 1)
+    until(lambda: len(done) == 1)
+    for _ in range(2 * MOST_LATER_NS // (50 * MS)):
+        work.later(slow, 1)
+    work.soon(partial(done.append, "woken"))
+    until(lambda: "woken" in done)
+    assert work.held > 0
+    assert done.index("woken") > 20
 
 
 def test_below_the_bounds_nobody_waits(work: Turns) -> None:
