@@ -10,11 +10,11 @@ import string
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from enum import StrEnum
 from random import Random
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
+
+from tests.builders.listening import Listening
 
 ALPHANUMERIC = string.ascii_letters + string.digits
 
@@ -237,53 +237,32 @@ def cut(text: str, echoes: Sequence[tuple[str, Split]]) -> list[bytes]:
 TOKEN = b"{the token of the request}"
 
 
-class EchoingServer:
-    """Answers every request with the same pieces; also as a forward proxy. Use as a context manager.
+class EchoingServer(Listening):
+    """Answers every request with the same pieces; also as a forward proxy.
 
     In the pieces, TOKEN stands for the bearer token of each request.
     """
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__()
         self._pieces = pieces
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self.requests: list[bytes] = []
 
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(10)
-            request = b""
-            while b"\r\n\r\n" not in request:
-                request += connection.recv(65536) or b"\r\n\r\n"
-            self.requests.append(request)
-            token = re.search(rb"Bearer (\S+)", request)
-            for piece in self._pieces:
-                connection.sendall(piece.replace(TOKEN, token[1] if token else b"none"))
-                if len(self._pieces) > 1:
-                    threading.Event().wait(0.0005)
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65536):  # what the client still sends would reset the connection
-                pass
+    def serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(10)
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(65536) or b"\r\n\r\n"
+        self.requests.append(request)
+        token = re.search(rb"Bearer (\S+)", request)
+        for piece in self._pieces:
+            connection.sendall(piece.replace(TOKEN, token[1] if token else b"none"))
+            if len(self._pieces) > 1:
+                threading.Event().wait(0.0005)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):  # what the client still sends would reset the connection
+            pass
 
 
 def shown_of(text: str, key: str) -> str | None:

@@ -6,11 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
-from types import TracebackType
-from typing import Self
 
 import brotli
 import zstandard
+
+from tests.builders.listening import Listening
 
 # Colours, a title, a link, C1 controls, direction, invisible words, markup of three languages, rich's own.
 NASTY = (
@@ -96,11 +96,11 @@ ODD: dict[str, Callable[[], Iterator[bytes]]] = {
 ANSWERS = {**ENDLESS, **BOMBS, **ODD}
 
 
-class HostileServer:
-    """Use as a context manager."""
+class HostileServer(Listening):
+    """Gives each of ANSWERS under its name."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        super().__init__()
         self._built: dict[str, list[bytes]] = {}
         self._sent: dict[str, int] = {}
         self._open: Counter[str] = Counter()
@@ -108,7 +108,7 @@ class HostileServer:
 
     def url(self, name: str) -> str:
         """Where the answer of this name is given."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/{name.replace(' ', '_')}?message=x"
+        return f"http://127.0.0.1:{self.port}/{name.replace(' ', '_')}?message=x"
 
     def most_sent(self, name: str) -> int:
         """The most bytes that one connection took, when all have ended."""
@@ -116,49 +116,26 @@ class HostileServer:
             assert self._changed.wait_for(lambda: name in self._sent and not self._open[name], 30)
             return self._sent[name]
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def serve(self, connection: socket.socket) -> None:
+        connection.settimeout(30)
+        asked = b""
+        while b"\r\n\r\n" not in asked:
+            if not (more := connection.recv(65536)):
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+            asked += more
+        name = asked.split(b" ", 2)[1].decode().partition("?")[0].strip("/").replace("_", " ")
+        with self._changed:
+            self._open[name] += 1
         sent = 0
-        name = ""
         try:
-            with connection:
-                connection.settimeout(30)
-                asked = b""
-                while b"\r\n\r\n" not in asked:
-                    if not (more := connection.recv(65536)):
-                        return
-                    asked += more
-                name = asked.split(b" ", 2)[1].decode().partition("?")[0].strip("/").replace("_", " ")
-                with self._changed:
-                    self._open[name] += 1
-                for piece in self._answer(name):
-                    connection.sendall(piece)
-                    sent += len(piece)
-        except OSError:
-            pass  # it has had enough
+            for piece in self._answer(name):
+                connection.sendall(piece)
+                sent += len(piece)
         finally:
-            if name:
-                with self._changed:
-                    self._open[name] -= 1
-                    self._sent[name] = max(sent, self._sent.get(name, 0))
-                    self._changed.notify_all()
+            with self._changed:
+                self._open[name] -= 1
+                self._sent[name] = max(sent, self._sent.get(name, 0))
+                self._changed.notify_all()
 
     def _answer(self, name: str) -> Iterator[bytes]:
         if name in BOMBS and name != "gzip members":  # these take a while to make

@@ -4,64 +4,43 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
 from functools import cache
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import trustme
 
+from tests.builders.listening import Listening
 from tests.hostile.attack import GOOD, H2_GOOD, Attack, Family
 
 _HELD_S: Final = 120.0  # a connection that nobody closes
 
 
-class HostileEndpoint:
-    """Use as a context manager. The first `good` answers are what a client hopes for. `most_sent` is of one answer."""
+class HostileEndpoint(Listening):
+    """The first `good` answers are what a client hopes for. `most_sent` is of one answer."""
 
     def __init__(self, attack: Attack, good: int = 0) -> None:
+        super().__init__()
         self.attack = attack
         self.requests = 0
         self.most_sent = 0
         self._good = good
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
 
     @property
     def url(self) -> str:
         scheme = "https" if self.attack.family is Family.TLS else "http"
-        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}/v1/chat/completions"
+        return f"{scheme}://127.0.0.1:{self.port}/v1/chat/completions"
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         connection.settimeout(_HELD_S)
         with self._lock:
             good = self.requests < self._good
             self.requests += 1
-        with suppress(OSError), connection:
-            if good:
-                self._answer_well(connection)
-                return
-            connection.recv(65536)  # a ClientHello, an HTTP/2 preface, or a request
-            self._attack(connection)
+        if good:
+            self._answer_well(connection)
+            return
+        connection.recv(65536)  # a ClientHello, an HTTP/2 preface, or a request
+        self._attack(connection)
 
     def _answer_well(self, connection: socket.socket) -> None:
         if self.attack.family is Family.HTTP2:
