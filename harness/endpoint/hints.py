@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from streamgauge.leaks import beginning
 from streamgauge.protocol.dialects import DIALECTS
 from streamgauge.secrets import mask_url
 from streamgauge.wire import Head
@@ -42,7 +43,7 @@ _UNDER: Final = ("error", "detail", "message", "title", "msg", "errors", "error_
 def hint_for(head: Head, body: bytes, url: str) -> str:
     """The option that the answer asks for, after a quotation of the answer."""
     said = message_of(body)[:SEARCHED_CHARS]
-    quoted = f"the answer says: {said[:MOST_CHARS]!r}" if said else _excerpt(body)
+    quoted = f"the answer says: {beginning(said, MOST_CHARS)!r}" if said else _excerpt(body)
     advice = "; ".join(dict.fromkeys(_advice(head, body, said, url)))
     return f"{quoted}; {advice}" if advice else quoted
 
@@ -173,5 +174,5 @@ def _json(body: bytes) -> Any:
 
 
 def _excerpt(body: bytes) -> str:
-    text = body[:MOST_CHARS].decode("utf-8", "replace")
+    text = beginning(body[:SEARCHED_CHARS].decode("utf-8", "replace"), MOST_CHARS)
     return f"the body begins: {text!r}" if text else "the body is empty"

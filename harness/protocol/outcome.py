@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from streamgauge.leaks import MOST_DETAIL_CHARS, brief
+from streamgauge.leaks import MOST_DETAIL_CHARS, beginning, brief
 from streamgauge.units import SECOND
 from streamgauge.wire import End
 
@@ -237,5 +237,5 @@ def message_of(error: object) -> str:
     if isinstance(error, dict):
         for key in _MESSAGE_KEYS:
             if isinstance(error.get(key), str):
-                return str(error[key])[:_MOST_MESSAGE_CHARS]
-    return str(error)[:_MOST_MESSAGE_CHARS]
+                return beginning(str(error[key]), _MOST_MESSAGE_CHARS)
+    return beginning(str(error), _MOST_MESSAGE_CHARS)

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streamgauge.errors import LimitExceeded
+from streamgauge.leaks import beginning
 from streamgauge.protocol.array_cutter import ArrayCutter
 from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
@@ -373,7 +374,7 @@ class StreamReader:
 
 def quoted(text: str) -> str:
     """The beginning of a text, for the detail of an outcome."""
-    return repr(text[:_MOST_QUOTED]) + ("..." if len(text) > _MOST_QUOTED else "")
+    return repr(beginning(text, _MOST_QUOTED)) + ("..." if len(text) > _MOST_QUOTED else "")
 
 
 def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:

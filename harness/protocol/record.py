@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Required, Self, TypedDict, Unpack
 
 import msgspec
 
-from streamgauge.leaks import MOST_DETAIL_CHARS, MOST_NAME_CHARS, brief
+from streamgauge.leaks import brief
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.numbers import Answer, Count, Ns, TokenCount, token_count
@@ -186,7 +186,7 @@ def assemble(
         schema=SCHEMA,
         id=stream_id,
         outcome=transcript.outcome,
-        detail=_quoted(transcript.detail),
+        detail=transcript.detail,
         method=capture.method,
         dialect=transcript.dialect.name if transcript.dialect else None,
         status=capture.head.status if capture.head else None,
@@ -214,7 +214,7 @@ def assemble(
         tokens_source=tokens_source,
         usage_prompt_tokens=prompt.tokens,
         usage_doubt=output.doubt or prompt.doubt,
-        finish_reason=_quoted(finish.delta.value, MOST_NAME_CHARS) if finish else None,
+        finish_reason=brief(finish.delta.value) if finish and finish.delta.value is not None else None,
         stamp_source=reads.stamp_source,
         unstamped_reads=reads.unstamped,
         wire_bytes=wire_bytes,
@@ -248,11 +248,6 @@ def parts_of(events: list[Event], deltas: list[Found]) -> Parts:
                 token_reads.append(events[index].read_index)
             last = index
     return Parts(token_reads, chars, signals)
-
-
-def _quoted(text: str | None, most: int = MOST_DETAIL_CHARS) -> str | None:
-    """A text of the endpoint as a record keeps it."""
-    return text and brief(text, most)
 
 
 def _kept(token_reads: list[int]) -> list[int]:

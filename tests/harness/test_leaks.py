@@ -1,10 +1,18 @@
 """The patterns of secrets."""
 
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.endpoint.hints import hint_for
 from streamgauge.leaks import SECRETS, Secret, brief, mask, possible
+from streamgauge.protocol.outcome import message_of
+from streamgauge.protocol.reader import quoted
+from streamgauge.secrets import learn
+from streamgauge.wire import Head
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.name)
@@ -43,3 +51,25 @@ def test_a_url_in_a_text_is_masked_and_others_stay() -> None:
     text = "see http://u:pw@h/p?token=abc&q=1 'https://h/?key=k' and https://docs/x#errors"
 
     assert mask(text) == "see http://h/p?token=***&q=1 'https://h/?key=***' and https://docs/x#errors"
+
+
+KEY = "zz9CANARYKEY0123456789"
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        lambda text: message_of({"message": text}),
+        lambda text: message_of([text]),
+        quoted,
+        lambda text: hint_for(Head(500, "", "1.1", ()), json.dumps({"error": text}).encode(), "http://x"),
+        lambda text: hint_for(Head(500, "", "1.1", ()), text.encode(), "http://x"),
+    ],
+    ids=["the message of an error", "another error", "a payload", "a hint", "a body"],
+)
+def test_no_quotation_is_cut_within_a_secret(quotation: Callable[[str], str]) -> None:
+    """The few characters in front of a cut would be too few to be recognised afterwards."""
+    learn([KEY])
+
+    for before in range(520):
+        assert "CAN" not in quotation("x" * before + KEY + "y" * 50), before
