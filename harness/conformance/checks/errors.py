@@ -29,6 +29,10 @@ from streamgauge.wire import End
 
 REFUSALS: Final = ("bad-json", "text-plain", "invalid", "no-auth", "pre-error")
 FAULTED: Final = ("mid-error", "mid-cut")
+HANG_AT_A_FAILURE: Final = (
+    "End the response where reading the upstream fails: a queue whose writer dies must be closed in its finally, or "
+    "its reader will hang."
+)
 _LOOKS_LIKE_ERROR: Final = re.compile(
     r"\s*\[?(?:error|exception|fatal|internal server error|an error (?:has )?occurred)\b\s*[:\]!.-]", re.IGNORECASE
 )
@@ -209,10 +213,7 @@ def _untold(seen: Observed, case: Case) -> Finding | None:
             "success-marker": (
                 "Write the marker of success on the path of success only, and the error event on the other."
             ),
-            "hang": (
-                "End the response where reading the upstream fails: a queue whose writer dies must be closed in its "
-                "finally, or its reader will hang."
-            ),
+            "hang": HANG_AT_A_FAILURE,
         },
     ),
     scenarios=("mid-error",),

@@ -39,6 +39,7 @@ def _has_no_reasons(case: Case) -> bool:
     return case.endpoint_is_mock and not any(_reason(seen) for seen in case.of(HAPPY))
 
 
+HANG_AT_THE_END: Final = "End the response where the upstream's answer ends, or the client will hang."
 NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays has no place for a reason"
 
 
@@ -57,7 +58,7 @@ NO_PLACE: Final = "the endpoint is the mock itself, and the shape that it plays 
         breaks="Clients cannot tell a cut answer from a whole one, and repeat requests that must fail.",
         fix="Pass the upstream's finish reason on, and map its context_length_exceeded to 400 with that code.",
         causes={
-            "hang": "End the response where the upstream's answer ends, or the client will hang.",
+            "hang": HANG_AT_THE_END,
         },
     ),
     scenarios=("too-long", "length"),
@@ -106,7 +107,7 @@ def _plain_end(seen: Observed, reason: str | None, cause: str) -> Finding:
         breaks="A filtered answer looks like a whole one; text that a filter stopped is still shown.",
         fix="Look at the finish reason of every update: at content_filter send an error event and stop.",
         causes={
-            "hang": "End the response where the upstream's answer ends, or the client will hang.",
+            "hang": HANG_AT_THE_END,
             "not-last": "Stop at the filter's finish reason: it is the last update whose text is shown.",
         },
     ),

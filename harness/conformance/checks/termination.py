@@ -5,7 +5,7 @@ from typing import Final
 from streamgauge.conformance.applies import custom
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
-from streamgauge.conformance.checks.errors import joined
+from streamgauge.conformance.checks.errors import HANG_AT_A_FAILURE, joined
 from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -202,10 +202,7 @@ def _has_upstream(case: Case) -> str | None:
         ),
         lesser="An error event reports it, and not only the end of the connection.",
         causes={
-            "hang": (
-                "End the response where reading the upstream fails: a queue whose writer dies must be closed in its "
-                "finally, or its reader will hang."
-            ),
+            "hang": HANG_AT_A_FAILURE,
         },
     ),
     scenarios=("mid-cut", "mid-end"),
