@@ -22,12 +22,14 @@ from streamgauge.loadgen.peer_token import TOKEN_ENV, check_token, master_key
 from streamgauge.scenarios.worker_messages import needed
 
 MAX_PEERS: Final = 4096
-"""Peers of one master; a worker takes two, because it asks for its job under a name of its own."""
+"""The most peers of one master. A worker counts as two, because it asks for its job under a name of its own."""
 MAX_MESSAGE_BYTES: Final = 512 * 1024
-"""Largest message. Also a peer that has not yet proven the token may send so much before it is judged."""
+"""The largest message. A peer that has not proven the token can make this process hold so many bytes."""
 
 _HANDSHAKE_MS: Final = 2_000  # a connection that has not proven the token by then is closed
-_REFUSALS: Final = 3  # failed handshakes that are not an accident; after one that breaks the protocol ZeroMQ gives up
+_REFUSALS: Final = (
+    3  # after so many failed handshakes the master refuses us; one that breaks the protocol counts as all
+)
 _FAILED: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
@@ -120,6 +122,6 @@ def secure() -> None:
         check_token(token)
     except UsageError as error:
         raise SystemExit(f"{TOKEN_ENV}: {error}") from None
-    # Locust has no option for the class of its sockets.
+    # Locust has no option for its socket classes, so their names in its module are replaced.
     zmqrpc.Server = MasterSocket  # type: ignore[misc]
     zmqrpc.Client = WorkerSocket  # type: ignore[misc]

@@ -91,11 +91,11 @@ class Shipper:
         self._started -= 1
 
     def note(self, vitals: Vitals) -> None:
-        """The next report to the master has it."""
+        """Keep these vitals for the next report to the master."""
         self._vitals = vitals
 
     def alive(self) -> None:
-        """The reports to the master, at least one a second, are signs of life."""
+        """Do nothing: the reports to the master, at least one a second, already show that this process lives."""
 
     def add(self, record: StreamRecord) -> None:
         """Keep a record until the master has it. Raises OSError when the disk is full."""

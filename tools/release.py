@@ -32,7 +32,7 @@ def tracked(root: Path = ROOT) -> list[Path]:
 
 
 def committed_at(root: Path = ROOT) -> int:
-    """The time of the last commit (epoch seconds), which stands for the time of the build."""
+    """The time of the last commit (epoch seconds). Two builds of one commit then carry the same time."""
     return int(subprocess.check_output(["git", "log", "-1", "--format=%ct"], cwd=root, text=True))
 
 

@@ -429,7 +429,10 @@ class RecordReader:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A file of records; an empty one when there is none. Raises UsageError when it is not a regular file."""
+    """The opened file of records, or an empty file in its place if it is absent.
+
+    Raises UsageError when the path is not a regular file.
+    """
     try:
         file = open_regular(path)
     except FileNotFoundError:

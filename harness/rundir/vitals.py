@@ -13,7 +13,7 @@ _STEP_NS: Final = MS
 
 
 class Vitals(NamedTuple):
-    """How long a process was stopped, and by how much its clock was set; both in ns."""
+    """How long a process was stopped (as by SIGSTOP), and how far its clock was set forward or back; both in ns."""
 
     stopped_ns: int = 0
     stepped_ns: int = 0

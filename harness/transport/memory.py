@@ -71,7 +71,7 @@ class MemoryBudget:
         return Holding(self, self._kept_share, 5) if kept else Holding(self, self._share, 1)
 
     def draw(self, before: int, now: int) -> None:
-        """A response that had drawn `before` bytes has drawn `now`. Raises LimitExceeded.
+        """Note that a response takes `now` bytes of the pool, where it took `before`. Raises LimitExceeded.
 
         When the pool is empty, a response with more than its part of the pool has to end, and the others may grow up to
         theirs, so that one that floods does not end those that do not.
@@ -88,14 +88,14 @@ class MemoryBudget:
             )
 
     def give_back(self, size: int) -> None:
-        """A response that had drawn `size` bytes is gone."""
+        """Note that a response with `size` bytes of the pool is gone."""
         with self._lock:
             self._drawn -= size
             self._drawers -= 1
 
     @property
     def drawn(self) -> int:
-        """The bytes that all responses have drawn."""
+        """The bytes of the pool that responses hold now."""
         return self._drawn
 
 

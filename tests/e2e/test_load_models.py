@@ -176,25 +176,24 @@ def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
     streamgauge: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TOKEN_ENV, "control-token-of-this-test")  # without one, the mock answers no forwarder
-    mock = MockServer(MockConfig(tokens=20, ttft="60ms", itl="10ms", control_token="control-token-of-this-test"))
-    mock.start()
-    # A way to the mock's control API that can be closed while the endpoint goes on.
-    ledger = BufferingProxy(ProxyConfig(upstream=mock.url, forward_control=True))
-    ledger.start()
+    config = MockConfig(tokens=20, ttft="60ms", itl="10ms", control_token="control-token-of-this-test")
+    with MockServer(config) as mock:
+        # A way to the mock's control API that can be closed while the endpoint goes on.
+        ledger = BufferingProxy(ProxyConfig(upstream=mock.url, forward_control=True))
+        ledger.start()
 
-    def leave() -> None:
-        until = time.monotonic() + 60
-        while runs.window(tmp_path) is None and time.monotonic() < until:
-            time.sleep(0.05)
-        ledger.stop()
+        def leave() -> None:
+            until = time.monotonic() + 60
+            while runs.window(tmp_path) is None and time.monotonic() < until:
+                time.sleep(0.05)
+            ledger.stop()
 
-    leaving = threading.Thread(target=leave)
-    leaving.start()
-    done = streamgauge(
-        "load", mock.url + CHAT, "--users", "2", "--duration", "2s", "--mock", ledger.url, "--out", tmp_path
-    )
-    leaving.join()
-    mock.stop()
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        done = streamgauge(
+            "load", mock.url + CHAT, "--users", "2", "--duration", "2s", "--mock", ledger.url, "--out", tmp_path
+        )
+        leaving.join()
 
     assert done.returncode == 0, done.stderr
     assert "caveat: The ledger was not joined" in done.stderr

@@ -81,7 +81,7 @@ def lying() -> Iterator[Lying]:
 
 
 def use(entries: list[LedgerEntry]) -> None:
-    """Everything that calculates with a ledger."""
+    """Call every function that calculates with a ledger."""
     truth = {entry.id: Ledgered(entry.arrival_ns, entry.token_ns()) for entry in entries}
     record = made(200, 220, outcome=Outcome.CANCELLED)
     compare_with_ledger([record], truth, direct=True)
