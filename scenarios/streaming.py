@@ -46,9 +46,9 @@ from streamgauge.scenarios.streams_tab import show_live
 from streamgauge.scenarios.turns import turns
 from streamgauge.scenarios.vitals import watch_vitals
 from streamgauge.transport.connection import Close
-from streamgauge.transport.memory import return_large_blocks
+from streamgauge.transport.memory import SHARE_BYTES, return_large_blocks
 from streamgauge.transport.request import PreparedRequest
-from streamgauge.units import MIB, MS, SECOND
+from streamgauge.units import MS, SECOND
 
 DEFAULT_PATH = "/v1/chat/completions"
 _task_log = logging.getLogger("locust.user.task")
@@ -56,14 +56,15 @@ REFUSED_S = 0.5
 """A user waits so long when the endpoint is down or full, so as not to become a busy loop."""
 
 
-LARGE_ANSWER_BYTES: Final = 4 * MIB
+LARGE_ANSWER_BYTES: Final = SHARE_BYTES
 """An answer that takes more, in memory, is interpreted in parts, with looks at the other streams between them: all of
 it at once would stop them for seconds."""
 _large_answers: Final = BoundedSemaphore()  # one at a time: interpreted, an answer takes ten times its bytes
 
 
-MOST_FAILURES = 100
-LONGEST_FAILURE = 300
+MOST_FAILURES: Final = 100
+"""Texts of failures that a process gives to Locust, which keeps each different one."""
+LONGEST_FAILURE: Final = 300  # characters of one
 
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name

@@ -21,13 +21,14 @@ import httpx
 from streamgauge.errors import LimitExceeded
 from streamgauge.transport.connection import Arrived, Close, Connection
 from streamgauge.transport.exchange_state import Actor, ExchangeState
+from streamgauge.transport.memory import SHARE_BYTES
 from streamgauge.transport.parsing import Parser, parse_reads
 from streamgauge.units import SECOND
 from streamgauge.wire import Arrivals, Capture, End, PlainResponse, Read
 
 TICK_S: Final = 1.0
 """After so much silence, reads whose parsing was put off are parsed."""
-MOST_STORED_BYTES: Final = 4 * 1024 * 1024
+MOST_STORED_BYTES: Final = SHARE_BYTES
 """Above this, reads are parsed at once, because only the parser enforces the limit of a body."""
 CONTENT_LOOK_S: Final = 5.0
 """How often a driver of many exchanges lets one look for content. A look takes about 0.1 ms, and parses what was put
