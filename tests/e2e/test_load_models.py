@@ -52,16 +52,22 @@ def test_two_processes_follow_one_schedule(streamgauge: Run, paced: str, tmp_pat
     schedule = [arrival.at_ns for arrival in arrivals(Rate(40), 4 * SECOND, seed=7)]
     intended = [record.intended_ns or 0 for record in found]
     assert done.returncode == 0, done.stderr
-    assert [at - intended[0] for at in intended] == [at - schedule[0] for at in schedule]
+    # On a busy machine, a process can be late by more than its last gaps: those arrivals are dropped, and counted.
+    due = [at - schedule[0] for at in schedule]
+    started = [at - intended[0] for at in intended]
+    dropped = [at for at in due if at not in set(started)]
+    assert sorted([*started, *dropped]) == due
+    assert not dropped or dropped[0] > 3 * SECOND
     assert len({record.worker for record in found}) == 2
     assert all(record.start_ns >= (record.intended_ns or 0) for record in found)
     assert {record.outcome for record in found} == {Outcome.OK}  # the drain let the last ones end
-    assert len({record.id for record in found}) == len(found) == seen_by(paced) == 160
+    assert len({record.id for record in found}) == len(found) == seen_by(paced)
     began = intended[0] - schedule[0]
     warm = sum(at - began < SECOND for at in intended)
     assert run["summary"]["warmup_streams"] == warm > 0
-    assert run["summary"]["ttft_ms"]["count"] == run["summary"]["ttft_intended_ms"]["count"] == 160 - warm
-    assert (run["open_loop"]["planned"], run["open_loop"]["started"], run["open_loop"]["dropped"]) == (160, 160, 0)
+    assert run["summary"]["ttft_ms"]["count"] == run["summary"]["ttft_intended_ms"]["count"] == len(found) - warm
+    counted = [run["open_loop"][name] for name in ("planned", "started", "dropped")]
+    assert counted == [160, len(found), len(dropped)]
     assert "open loop" in done.stdout
     window = Window(began + SECOND, began + 4 * SECOND)
     came = [record.start_ns + at for record in found for at in record.token_ns]
