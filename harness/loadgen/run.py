@@ -3,8 +3,11 @@
 Nothing is printed here: progress goes to a callback, and the result is a value.
 """
 
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from io import RawIOBase
 from pathlib import Path
 from typing import Final
 
@@ -53,14 +56,26 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     """
     must_be_free(plan.directory)  # before the endpoint is asked for anything
     target, first, end = _first_stream(target, plan)
-    with runs.claimed(plan.directory) as claim:
+    with runs.claimed(plan.directory) as claim, _spool() as spool:
         run = _manifest(target, plan, first, end)
         runs.write(plan.directory / runs.RUN, run)
-        totals = Totals(plan.slos, reading_doubt=run.dialect_doubt)
+        totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool)
         ended = drive(target, plan, totals, claim, progress)
         _conclude(run, target, plan, totals, ended)
         unwritten = None if claim.lost else _unwritten(run, plan.directory)
     return LoadResult(plan.directory, run, totals, ended, unwritten)
+
+
+@contextmanager
+def _spool() -> Iterator[RawIOBase | None]:
+    """An unnamed file, so that nothing of it stays behind; None on a machine without room for one."""
+    try:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is closed below)
+    except OSError:
+        yield None
+        return
+    with file:
+        yield file
 
 
 def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript, StreamEnd]:

@@ -4,16 +4,17 @@ A server that answers one request after the other (a synchronous worker, a block
 fast alone and streams evenly. Only under load a stream waits for all the streams in front of it.
 """
 
-from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from io import RawIOBase
 from statistics import fmean, median
 from typing import Final, NamedTuple
 
 import msgspec
 
 from streamgauge.metrics.facts import StreamFacts, ttft_ns
+from streamgauge.metrics.rows import Rows
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, ns_to_ms, show_ms
 
@@ -25,6 +26,7 @@ LEAST_SPAN: Final = 0.25  # least part of its service in which a stream has toke
 OWN_TIME: Final = 0.7  # least part of the fastest TTFT that a stream needs when those in front are served
 BUSY: Final = 0.6  # least share of the time in which the server must have been serving: else it waited for something
 OWN_TIMES: Final = 3  # a stream in service needs at most so many times the TTFT alone; the rest was spent otherwise
+_NEVER: Final = -1  # in a column of whole numbers: no token came
 GROWTH: Final = 1.5  # a TTFT behind others at least this many times the TTFT alone
 
 
@@ -34,6 +36,17 @@ class Interval(NamedTuple):
     start_ns: float
     first_ns: float
     last_ns: float
+
+
+class _Span(NamedTuple):
+    """A stream of a load, ns on one clock: start and end, its intended start, first and last token, and its process."""
+
+    start: int
+    closed: int
+    wanted: int
+    first: int
+    last: int
+    worker: int
 
 
 class Alone(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,48 +145,54 @@ def one_at_a_time(intervals: Iterable[Interval], alone_ttft_ns: float | None = N
 
 
 class Intervals:
-    """When streams were open and when their tokens came, 48 bytes a stream; `add` takes in one record after the other.
+    """When streams were open and when their tokens came; `add` takes in one record after the other.
 
-    Streams of the warm-up belong to it: the server was as busy with them.
+    Streams of the warm-up belong to it: the server was as busy with them. `spool` is that of metrics/rows.py.
     """
 
-    def __init__(self) -> None:
-        self._start, self._closed, self._wanted = array("q"), array("q"), array("q")
-        self._first, self._last, self._worker = array("q"), array("q"), array("q")
+    def __init__(self, spool: RawIOBase | None = None) -> None:
+        self._spans = Rows(len(_Span._fields), spool)
 
     def add(self, record: StreamRecord) -> None:
         """Take in one stream."""
         start, tokens, at = record.start_ns, record.token_reads, record.reads.at_ns
-        self._start.append(start)
-        self._closed.append(start + (record.closed_ns or record.end_ns or 0))
-        self._wanted.append(start if record.intended_ns is None else record.intended_ns)
-        self._first.append(start + at[tokens[0]] if tokens else -1)
-        self._last.append(start + at[tokens[-1]] if tokens else -1)
-        self._worker.append(record.worker or 0)
+        self._spans.add(
+            _Span(
+                start=start,
+                closed=start + (record.closed_ns or record.end_ns or 0),
+                wanted=start if record.intended_ns is None else record.intended_ns,
+                first=start + at[tokens[0]] if tokens else _NEVER,
+                last=start + at[tokens[-1]] if tokens else _NEVER,
+                worker=record.worker or 0,
+            )
+        )
+
+    def _each(self) -> Iterator[_Span]:
+        return map(_Span._make, self._spans)
 
     def one_at_a_time(self, alone_ttft_ns: float | None = None) -> OneAtATime | None:
         """See the function of this name."""
-        served = zip(self._start, self._first, self._last, strict=True)
-        return one_at_a_time((Interval(*one) for one in served if one[1] >= 0), alone_ttft_ns)
+        served = (Interval(span.start, span.first, span.last) for span in self._each() if span.first != _NEVER)
+        return one_at_a_time(served, alone_ttft_ns)
 
     @property
     def most_open(self) -> int:
         """The largest number of streams that were open at the same time."""
-        return most_open(zip(self._start, self._closed, strict=True))
+        return most_open((span.start, span.closed) for span in self._each())
 
     def held_back(self, late_ns: int, cap: int) -> int:
         """How many streams started more than `late_ns` late while their process had at least `cap` others open."""
         started: defaultdict[int, list[int]] = defaultdict(list)
         ended: defaultdict[int, list[int]] = defaultdict(list)
-        for worker, start, closed in zip(self._worker, self._start, self._closed, strict=True):
-            started[worker].append(start)
-            ended[worker].append(closed)
+        for span in self._each():
+            started[span.worker].append(span.start)
+            ended[span.worker].append(span.closed)
         for times in (*started.values(), *ended.values()):
             times.sort()
         return sum(
-            bisect_right(started[worker], wanted) - bisect_right(ended[worker], wanted) >= cap
-            for worker, start, wanted in zip(self._worker, self._start, self._wanted, strict=True)
-            if start - wanted > late_ns
+            bisect_right(started[span.worker], span.wanted) - bisect_right(ended[span.worker], span.wanted) >= cap
+            for span in self._each()
+            if span.start - span.wanted > late_ns
         )
 
 

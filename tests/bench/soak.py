@@ -2,8 +2,8 @@
 
 Two loads run side by side, each against a mock of its own: 200 fast streams and 2,000 slow ones. Once a second the
 memory and the descriptors of each process tree are sampled. In the first fifth of the time caches and pools fill;
-after it, neither may grow, but for the values of each stream that `load` keeps. At the end the streams that the mock
-has seen must be those of the records, and each must be whole.
+after it, neither may grow. At the end the streams that the mock has seen must be those of the records, and each must be
+whole.
 
 Exit code 0: all of this held and the figures are VALID. `--shared` also takes SUSPECT, which on a machine with other
 work says that the other work delayed this client.
@@ -37,9 +37,6 @@ CONNECTED: Final = 0.98  # of the largest number of descriptors: all users have 
 GROWTH_SHARE: Final = 0.05  # of its mean that the memory of a tree may grow while it is watched: 9 MB
 SHORT_GROWTH_SHARE: Final = 0.2  # the same where it is watched for less than SHORT_S, and buffers still fill
 SHORT_S: Final = 300
-# `load` keeps 170 bytes of each stream, because its percentiles are exact (metrics/summary.py, metrics/concurrency.py);
-# arrays that grow and their sorted copies take up to three times that of the heap.
-STREAM_BYTES: Final = 510
 GROWTH_DESCRIPTORS: Final = 5.0  # a process opens a file for a moment; one leaked each minute would be 24
 LEDGER: Final = 500  # streams that the mock remembers: more would take longer to fill than a short run lasts
 LATE_S: Final = 300  # after the planned end: then a load is ended as one that hangs
@@ -96,9 +93,10 @@ class Growth(NamedTuple):
     def over_window(self) -> float:
         return self.per_hour * self.window_s / 3600
 
-    def allowed(self, kept: float) -> float:
-        """The most by which memory may grow in this time, in which `kept` bytes are kept on purpose."""
-        return kept + self.mean * (SHORT_GROWTH_SHARE if self.window_s < SHORT_S else GROWTH_SHARE)
+    @property
+    def allowed(self) -> float:
+        """The most by which memory may grow in this time."""
+        return self.mean * (SHORT_GROWTH_SHARE if self.window_s < SHORT_S else GROWTH_SHARE)
 
     @classmethod
     def of(cls, samples: Sequence[Sample], field: str) -> Self | None:
@@ -190,7 +188,7 @@ class Soaked(NamedTuple):
         for tree, memory in self.memory.items():
             if memory is None:
                 found.append(f"{tree} was not watched: the load had ended")
-            elif memory.over_window > memory.allowed(self.ended(memory) * STREAM_BYTES if tree == "load" else 0):
+            elif memory.over_window > memory.allowed:
                 found.append(f"the memory of {tree} grew by {memory.over_window / MIB:.1f} MiB")
         for tree, descriptors in self.descriptors.items():
             if descriptors is not None and descriptors.over_window > GROWTH_DESCRIPTORS:

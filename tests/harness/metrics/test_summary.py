@@ -389,3 +389,13 @@ def test_a_stream_that_had_finished_does_not_stall() -> None:
     record = made(100, 120, 140, outcome=Outcome.INCOMPLETE, closed_ms=4_140)
     totals.add(msgspec.structs.replace(record, finish_reason="stop"))
     assert totals.summary().stalls == 0
+
+
+def test_a_percentile_at_the_edge_of_its_rounding_decides_no_objective() -> None:
+    totals = Totals()
+    totals.pools["itl"].add([100 * MS] * 1_000)
+    judged = totals.judge_slo(parse_slo("itl p95 < 100.1ms"))
+    assert judged.verdict is SloVerdict.UNDECIDED
+    assert totals.judge_slo(parse_slo("itl p95 < 102ms")).verdict is SloVerdict.MET
+    assert totals.judge_slo(parse_slo("itl p95 < 98ms")).verdict is SloVerdict.MISSED
+    assert totals.judge_slo(parse_slo("itl max < 100.1ms")).verdict is SloVerdict.MET  # a maximum is exact
