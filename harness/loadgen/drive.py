@@ -11,7 +11,7 @@ from typing import Final
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.loadgen.cluster import WORKERS_WAIT_S
-from streamgauge.loadgen.locust_log import why_it_ended
+from streamgauge.loadgen.locust_log import task_errors, why_it_ended
 from streamgauge.loadgen.locust_process import LOG, Child, is_stopped, locust, stop
 from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.progress import LoadProgress, Running, Stopping, Waiting
@@ -104,7 +104,7 @@ class _Run:
             totals.window = totals.window.until(max(totals.last_ns or 0, ended.at_ns))
             runs.write_window(self._plan.directory, totals.window)
         if not ended.interrupted:
-            self._must_have_begun(accounts)
+            self._must_have_begun(accounts, ended)
         died = [ended.died] if ended.died else []
         written = sum(account.recorded for account in accounts)
         own = self._clocks.vitals
@@ -168,7 +168,7 @@ class _Run:
             return Ended()
         return Ended(died=why, at_ns=last_ns or self._totals.last_ns or time.time_ns())
 
-    def _must_have_begun(self, accounts: Sequence[Account]) -> None:
+    def _must_have_begun(self, accounts: Sequence[Account], ended: Ended) -> None:
         cluster = self._plan.cluster
         if cluster is not None and self._totals.window is None:
             raise CannotMeasure(
@@ -177,4 +177,9 @@ class _Run:
             )
         if not self._totals.started:
             log = self._plan.directory / LOG
+            if self._totals.window is not None and not (ended.died or self._faults or task_errors(log)):
+                raise CannotMeasure(
+                    f"no user had started a stream when the {self._plan.length_s:g} s of the run were over",
+                    f"give a longer --duration: this machine or its workers were too busy (see {log})",
+                )
             raise CannotMeasure(f"Locust ended without a stream: {why_it_ended(log)}", f"see {log}")

@@ -11,6 +11,7 @@ from streamgauge.units import plural
 
 _ERROR: Final = re.compile(r"\[[^\]]*\] \S+/(?:ERROR|CRITICAL)/(\S+?): (.*)")
 _RAISED: Final = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*")
+_TABLE: Final = re.compile(r"Type +Name|-*\||.* \| *\d|(Response time percentiles|Error report)")
 _TASKS: Final = "locust.user"
 _LONGEST: Final = 500
 _KINDS: Final = 100
@@ -31,10 +32,12 @@ def task_errors(log: Path) -> str | None:
 
 
 def why_it_ended(log: Path) -> str:
-    """The last line that looks like a reason, else the last three lines."""
+    """The last line that looks like a reason, else the last three lines before Locust's tables."""
     last: list[str] = []
     reason = None
     for line in _lines(log):
+        if _TABLE.match(line):
+            continue
         if match := _ERROR.fullmatch(line):
             reason = match[2]
         elif _RAISED.fullmatch(line) or ": error: " in line:

@@ -25,6 +25,8 @@ TABLE = "Type     Name     50%    66%\n--------|--------|------|------\n"
         ("usage: x\n__main__.py: error: unrecognized arguments: --run-dir\nDid you mean '--run-time'?\n",
          "__main__.py: error: unrecognized arguments: --run-dir"),
         (STARTED + "one\n\ntwo\nthree\n", "one | two | three"),
+        (STARTED + "Shutting down\n" + TABLE + "         Aggregated     0     0(0.00%) |      0       0\n",
+         f"{STARTED.strip()} | Shutting down"),
         ("", ""),
     ],
 )  # fmt: skip
