@@ -20,6 +20,7 @@ from streamgauge.metrics.timeline import marks, reads
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord, record_of
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.protocol.wire_secrets import secrets_in_wire
 from streamgauge.secrets import hidden_piece
 from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
@@ -143,9 +144,10 @@ def _print_wire(transcript: Transcript) -> None:
     capture = transcript.capture
     left = _WIRE_SHOWN
     wire, start = b"".join(capture.wire or []), 0
+    secrets = secrets_in_wire(capture, left)
     for read, data in zip(capture.reads, capture.wire or [], strict=False):
         out.print(f"[bold]--- {show_ms(read.t_ns - capture.start_ns)}, {show_bytes(read.size)}[/bold]")
-        shown = hidden_piece(wire, start, start + min(len(data), left))  # a secret may be split over the reads
+        shown = hidden_piece(wire, start, start + min(len(data), left), secrets)
         out.print(safe(shown.decode("utf-8", "backslashreplace").replace("\r\n", "\\r\n")))
         start += len(data)
         left -= len(data)

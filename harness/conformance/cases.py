@@ -20,8 +20,8 @@ from streamgauge.leaks import beginning, quoted
 from streamgauge.protocol.dialects.base import Dialect, Kind, Media
 from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
+from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.secrets import hidden_piece
 from streamgauge.units import SECOND, plural
 from streamgauge.wire import End, Framing, Head
 
@@ -378,7 +378,7 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     start = whole_character(body, max(0, min(offset, len(body)) - _BEFORE))
     end = start + EXCERPT_BYTES
     text = visible(body[start:end])
-    masked = quoted(visible(hidden_piece(body, start, end)))
+    masked = quoted(visible(hidden_part(body, start, end)))
     mark = place_of(text, body[start:offset])
     if mark is not None and masked[: mark + 1] != text[: mark + 1]:
         mark = None

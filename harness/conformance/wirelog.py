@@ -12,8 +12,9 @@ import msgspec
 
 from streamgauge.conformance.cases import Case, Observed, place_of, printable, visible, whole_character
 from streamgauge.conformance.result import CheckResult, WireExchange, WireRow
-from streamgauge.conformance.scattered import scattered
 from streamgauge.leaks import beginning, quoted
+from streamgauge.protocol.scattered import scattered
+from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import hidden_piece, mask_header
 from streamgauge.spellings import Span
 
@@ -53,7 +54,9 @@ def exchanges(case: Case, results: Sequence[CheckResult]) -> list[WireExchange]:
 
 def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
     transcript, capture = seen.transcript, seen.transcript.capture
-    head, secrets = capture.head, scattered(transcript)
+    head = capture.head
+    pieces = _chosen(list(_pieces(seen)), cited)
+    secrets = scattered(transcript, [_shown_of(transcript, piece, cited) for piece in pieces])
 
     def since(t_ns: int | None) -> int | None:
         return None if t_ns is None else t_ns - capture.start_ns
@@ -78,7 +81,7 @@ def _exchange(seen: Observed, cited: Sequence[int]) -> WireExchange:
         framing=None if capture.framing is None else capture.framing.value,
         reads=len(capture.reads),
         size=len(transcript.body),
-        rows=[_row(seen, piece, cited, secrets) for piece in _chosen(list(_pieces(seen)), cited)],
+        rows=[_row(seen, piece, cited, secrets) for piece in pieces],
     )  # fmt: skip
 
 
@@ -125,15 +128,23 @@ def _chosen(pieces: list[_Piece], cited: Sequence[int]) -> list[_Piece]:
     return [piece for index, piece in enumerate(pieces) if index in wanted]
 
 
+def _shown_of(transcript: Transcript, piece: _Piece, cited: Sequence[int]) -> Span:
+    """The part of a piece that a row can show: a piece may have megabytes. A cut in a character would show an invalid
+    byte.
+    """
+    first, last = piece.start, piece.end
+    inside = next((offset for offset in cited if first <= offset < last), first)
+    if inside > first + _MOST_BYTES:
+        first = whole_character(transcript.body, inside - _MOST_BYTES)
+    if last > first + 2 * _MOST_BYTES:
+        last = whole_character(transcript.body, first + 2 * _MOST_BYTES)
+    return Span(first, last)
+
+
 def _row(seen: Observed, piece: _Piece, cited: Sequence[int], secrets: Sequence[Span]) -> WireRow:
     capture = seen.transcript.capture
     inside = [offset for offset in cited if piece.start <= offset < piece.end]
-    # A row shows a part of a piece, and a piece may have megabytes. A cut in a character would show an invalid byte.
-    first, last = piece.start, piece.end
-    if inside and inside[0] > first + _MOST_BYTES:
-        first = whole_character(seen.transcript.body, inside[0] - _MOST_BYTES)
-    if last > first + 2 * _MOST_BYTES:
-        last = whole_character(seen.transcript.body, first + 2 * _MOST_BYTES)
+    first, last = _shown_of(seen.transcript, piece, cited)
     data = seen.transcript.body[first:last]
     text = visible(data)
     shown = quoted(visible(hidden_piece(seen.transcript.body, first, last, secrets)))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from streamgauge.leaks import beginning
 from streamgauge.protocol.dialects import DIALECTS
+from streamgauge.protocol.scattered import hidden_part
 from streamgauge.secrets import mask_url
 from streamgauge.wire import Head
 
@@ -174,5 +175,5 @@ def _json(body: bytes) -> Any:
 
 
 def _excerpt(body: bytes) -> str:
-    text = beginning(body[:SEARCHED_CHARS].decode("utf-8", "replace"), MOST_CHARS)
+    text = beginning(hidden_part(body, 0, SEARCHED_CHARS).decode("utf-8", "replace"), MOST_CHARS)
     return f"the body begins: {text!r}" if text else "the body is empty"

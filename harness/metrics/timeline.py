@@ -1,14 +1,19 @@
 """One stream as a timeline: its moments, its reads, and its stalls. Pure, no IO."""
 
-import itertools
 from collections import Counter
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from statistics import median
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from streamgauge.leaks import brief
 from streamgauge.metrics.facts import STALL_FACTOR, STALL_FLOOR_NS
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.scattered import hidden_texts
 from streamgauge.protocol.transcript import Transcript
+
+_SHOWN: Final = 40  # characters of a text
+_SEARCHED: Final = 400  # texts, and characters of each
 
 
 class Mark(NamedTuple):
@@ -64,13 +69,15 @@ def marks(transcript: Transcript) -> list[Mark]:
     if events:
         found.append(Mark(transcript.time_of(events[0]) - start, "first event", f"event: {brief(events[0].type)}"))
     if tokens:
-        found.append(Mark(transcript.time_of(tokens[0][0]) - start, "first token", repr(tokens[0][1][:40])))
-        answer = next((f for f in transcript.deltas if f.delta.kind is Kind.CONTENT and f.delta.text), None)
-        if answer is not None and transcript.events[answer.event] is not tokens[0][0]:
-            at_ns = transcript.time_of(transcript.events[answer.event]) - start
-            found.append(Mark(at_ns, "first answer", repr(answer.delta.text[:40])))
+        found.append(
+            Mark(transcript.time_of(tokens[0][0]) - start, "first token", _beginning(text for _, text in tokens))
+        )
+        answers = [found for found in transcript.deltas if found.delta.kind is Kind.CONTENT and found.delta.text]
+        if answers and transcript.events[answers[0].event] is not tokens[0][0]:
+            at_ns = transcript.time_of(transcript.events[answers[0].event]) - start
+            found.append(Mark(at_ns, "first answer", _beginning(answer.delta.text for answer in answers)))
     times = [transcript.time_of(event) - start for event, _ in tokens]
-    gaps = [after - before for before, after in itertools.pairwise(times)]
+    gaps = [after - before for before, after in pairwise(times)]
     if gaps:
         limit = max(STALL_FACTOR * median(gaps), STALL_FLOOR_NS)
         for index, gap in enumerate(gaps):
@@ -80,6 +87,12 @@ def marks(transcript: Transcript) -> list[Mark]:
     if capture.end_ns is not None:
         found.append(Mark(capture.end_ns - start, "end", transcript.detail or capture.end or ""))
     return sorted(found, key=lambda mark: mark.at_ns)
+
+
+def _beginning(texts: Iterable[str]) -> str:
+    """The first of the texts as it may be shown: a secret may begin in it and end in a later one."""
+    first, *_ = hidden_texts([text[:_SEARCHED] for text in islice(texts, _SEARCHED)])
+    return repr(first[:_SHOWN])
 
 
 def reads(transcript: Transcript) -> list[ReadRow]:

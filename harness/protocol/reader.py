@@ -24,6 +24,7 @@ from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, 
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Ends, Facts, outcome_of
 from streamgauge.protocol.reader_fast import contents, feed_all, runs_of, windows
+from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
 
@@ -288,7 +289,8 @@ class StreamReader:
 
     def _excerpt(self) -> str:
         """How a body without any event begins, comments left out; empty where nothing else came."""
-        lines = self._begin.decode("utf-8", "replace").splitlines()
+        begin = hidden_part(self._begin, 0, len(self._begin))
+        lines = begin.decode("utf-8", "replace").splitlines()
         text = "\n".join(line for line in lines if line.strip() and not line.startswith(":"))
         return quoted(text) if text else ""
 
