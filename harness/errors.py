@@ -3,7 +3,8 @@
 StreamgaugeError
 ├── UsageError       the caller: an option, file or URL cannot be used (exit 2)
 ├── CannotMeasure    not known yet: no connection, no stream, or no data to measure (exit 3)
-│   └── OutOfTime    the same, because the time for all requests together is over
+│   ├── OutOfTime    the same, because the time for all requests together is over
+│   └── OutOfMeans   the same, because this machine has no descriptor, port or memory left for a stream
 └── LimitExceeded    the endpoint: it sent a line, event, body or head larger than the harness buffers
 """
 
@@ -48,6 +49,10 @@ class CannotMeasure(StreamgaugeError):  # noqa: N818 - a finding, not a fault
 
 class OutOfTime(CannotMeasure):
     """The time that a command has for all of its requests together is over."""
+
+
+class OutOfMeans(CannotMeasure):
+    """This machine has no descriptor, port or memory left for a stream: that says nothing about the endpoint."""
 
 
 class LimitExceeded(StreamgaugeError):  # noqa: N818 - names the limit

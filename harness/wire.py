@@ -107,11 +107,21 @@ class End(StrEnum):
     CLOSED = "closed"
     RESET = "reset"
     NO_MEANS = "no means"  # this machine had no descriptor, port or memory left for the request
+    NO_ROOM = "no room"  # this process had no memory left for the rest of the answer
     TIMEOUT = "timeout"
     MALFORMED = "malformed"
     TOO_LARGE = "too large"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+
+class Excess(NamedTuple):
+    """Why nothing more is read of a response. `end` is TOO_LARGE where the response exceeds a limit of its own, and
+    NO_ROOM where all responses of the process together do.
+    """
+
+    end: End
+    detail: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -178,7 +188,7 @@ class Memory(Protocol):
         """How often each byte of the wire is in memory when the response has been interpreted."""
 
     def grow(self, size: int) -> None:
-        """Take `size` bytes more. Raises LimitExceeded where there is no more for this response."""
+        """Take `size` bytes more. Raises OutOfMeans where the process has no more for this response."""
 
 
 @dataclass(slots=True)

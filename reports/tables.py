@@ -8,6 +8,7 @@ import pandas as pd
 from streamgauge.metrics.calibration import beyond, calibration_lines
 from streamgauge.metrics.definitions import LATENCIES, METRICS, OF_RUN
 from streamgauge.metrics.distributions import FIGURES, Distribution, distribution
+from streamgauge.metrics.facts import CUT
 from streamgauge.metrics.metric import Unit
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
@@ -185,16 +186,17 @@ def failures(run: Run) -> Table | None:
 
 
 def scenarios(run: Run) -> Table | None:
-    """TTFT and the share of ok streams by scenario; None with fewer than two scenarios."""
+    """TTFT and the share of ok streams by scenario, without those that this client cut; None with fewer than two."""
     frame = run.streams.table if run.streams else pd.DataFrame()
     if frame.empty or frame["scenario"].nunique(dropna=True) < 2:
         return None
     rows = []
     for name, group in frame.groupby("scenario"):
         ttft = distribution(value * MS for value in group["ttft_ms"].dropna())
-        ok = float((group["outcome"] == Outcome.OK.value).mean())
+        judged = group["outcome"][~group["outcome"].isin(CUT)]
+        ok = percent(float((judged == Outcome.OK.value).mean())) if len(judged) else ABSENT
         cells = [ms_cell(getattr(ttft, part) if ttft else None) for part in ("p50", "p95", "p99")]
-        rows.append([str(name), f"{len(group):,}", percent(ok), *cells])
+        rows.append([str(name), f"{len(group):,}", ok, *cells])
     return Table(["scenario", "streams", "ok", "ttft p50, ms", "ttft p95, ms", "ttft p99, ms"], rows, 5)
 
 

@@ -27,7 +27,7 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
 from streamgauge.loadgen.workload import Leave
-from streamgauge.metrics.facts import ttft_ns
+from streamgauge.metrics.facts import NEUTRAL, ttft_ns
 from streamgauge.metrics.process_stats import PERIOD_NS, SLOW_PERIOD_NS
 from streamgauge.metrics.validity import doubtful
 from streamgauge.protocol import dialects
@@ -68,7 +68,7 @@ LONGEST_FAILURE: Final = 300  # characters of one
 
 
 class StreamFailed(Exception):  # noqa: N818 - Locust shows the name
-    """Locust's failure for a stream whose outcome is neither ok nor cancelled."""
+    """Locust's failure for a stream that is a failure of the endpoint."""
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -306,7 +306,9 @@ class StreamingUser(User):
 
     def _report(self, record: StreamRecord) -> None:
         first = ttft_ns(record)
-        failed = record.outcome not in (Outcome.OK, Outcome.CANCELLED)
+        if record.outcome is Outcome.CLIENT_LIMIT:
+            return  # neither a response nor a failure of the endpoint; the records and the streams tab count it
+        failed = record.outcome not in NEUTRAL
         elapsed_ns = record.closed_ns if failed or first is None else first
         self.environment.events.request.fire(
             request_type="STREAM",

@@ -15,6 +15,7 @@ from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.definitions import LATENCIES
 from streamgauge.metrics.distributions import FIGURES, Distribution
+from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.rundir.runs import RunFile
@@ -56,7 +57,7 @@ def _phase(totals: Totals, workload: Workload, now_ns: int) -> str | None:
 
 def _cells(summary: Summary) -> list[str]:
     total = sum(summary.streams.values())
-    failed = total - sum(summary.streams.get(outcome, 0) for outcome in ("ok", "cancelled", "incomplete"))
+    failed = total - sum(summary.streams.get(outcome, 0) for outcome in NEUTRAL)
     rate = f"{summary.output_tokens_per_s:,.0f}" if summary.output_tokens_per_s else "-"
     return [
         f"{total:,}",

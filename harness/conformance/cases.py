@@ -262,7 +262,8 @@ class Case:
     streams end. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
     `out_of_time`: the time of the check was over before all its requests were made. `one_at_a_time` says how it showed
     that the endpoint serves one request at a time; None if it serves several.
-    `left_out` has the scenarios for which too few tokens were left, each with the reason.
+    `left_out` has the scenarios for which too few tokens were left, each with the reason, and `beyond_means` those for
+    whose streams this machine had no descriptor, port or memory.
     """
 
     observed: list[Observed] = field(default_factory=list)
@@ -287,6 +288,7 @@ class Case:
     doubt: str | None = None
     one_at_a_time: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    beyond_means: dict[str, str] = field(default_factory=dict)
     place_guessed: bool = False
     profile: Profile = PLAIN
 

@@ -185,6 +185,8 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
         return inconclusive(f"nothing to judge in {outcomes}", STREAM)
     if (left_out := next((case.left_out[name] for name in scenarios if name in case.left_out), None)) is not None:
         return inconclusive(f"not tried: {left_out}", LARGER_BUDGET)
+    if (limit := next((case.beyond_means[name] for name in scenarios if name in case.beyond_means), None)) is not None:
+        return inconclusive(f"could not measure: {limit}", "more memory or descriptors for this machine, or --jobs 1")
     wanted = [SCENARIOS[name].missing(mock=case.has_mock, allowed=case.allowed) for name in scenarios]
     # A scenario that needs nothing has run and had nothing to show here, unless the time was over before.
     missing = [needs for needs in wanted if needs]

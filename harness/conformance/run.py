@@ -37,7 +37,7 @@ from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl, digest_of
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import UpstreamWatch
-from streamgauge.errors import CannotMeasure, OutOfTime
+from streamgauge.errors import CannotMeasure, OutOfMeans, OutOfTime
 from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.dialects.choice import SETTLE
 from streamgauge.protocol.outcome import Ends
@@ -220,15 +220,18 @@ def observe(
     exchanges_made: list[int] = []
 
     def observe_one(scenario: Scenario, waiting: Waiting) -> list[Observed]:
-        """The observations of a scenario; none when the time is over, because the end of the time is not the
-        endpoint's.
+        """The observations of a scenario; none when the time is over, or when this machine has not the means for its
+        streams: neither is the endpoint's.
         """
         reserved = spending.reserve(scenario)
         if reserved is None:
             return []
         observed: list[Observed] = []
         with client.another(read_timeout_s=silence_s) as own, suppress(OutOfTime):
-            observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
+            try:
+                observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
+            except OutOfMeans as error:
+                case.beyond_means[scenario.name] = error.message
             exchanges_made.append(own.exchanges)
         spending.settle(reserved, observed)
         case.out_of_time = case.out_of_time or client.out_of_time

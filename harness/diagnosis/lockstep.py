@@ -7,6 +7,7 @@ threshold is how long to wait for a token. The amount released before the first 
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 from uuid import uuid4
@@ -179,10 +180,13 @@ def _play(
             seen.notify()
         return None
 
-    answer: list[Transcript] = []
+    answer: Future[Transcript] = Future()
 
     def read() -> None:
-        answer.append(client.run(spec, dialect=dialect, deadline_s=DEADLINE_S, on_token=on_token))
+        try:
+            answer.set_result(client.run(spec, dialect=dialect, deadline_s=DEADLINE_S, on_token=on_token))
+        except Exception as error:  # the time is over, or this machine has no means: the caller raises it
+            answer.set_exception(error)
         with seen:
             progress["ended"] = 1
             seen.notify()
@@ -205,7 +209,7 @@ def _play(
     finally:
         mock.release(stream_id, tokens + 1)
         thread.join()
-    return Lockstep(answer[0], tuple(log))
+    return Lockstep(answer.result(), tuple(log))
 
 
 def _arrived(progress: dict[str, int], tokens: int) -> bool:

@@ -13,10 +13,10 @@ from streamgauge.protocol.record_fast import plain_record
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.exchange import Whole
 from streamgauge.transport.http1 import unpacked
-from streamgauge.wire import Capture
+from streamgauge.wire import Capture, End
 
 REFUSED: Final = frozenset({Outcome.CONNECT_ERROR, Outcome.CLIENT_LIMIT, Outcome.HTTP_ERROR})
-"""Outcomes of requests that are not served, however often they are sent."""
+"""Outcomes of requests that are not served, or not read to their end, however often they are sent."""
 _KEPT_A_READ: Final = 100  # bytes of memory that a read takes beside its data, about
 
 
@@ -70,8 +70,10 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Whether the request is not served, or cannot be sent: asking again at once would be a busy loop."""
+        """Whether the request is not served, or cannot be sent or read: asking again at once would be a busy loop."""
         head = self.capture.head
         if self.transcript is not None:
             return self.transcript.outcome in REFUSED
-        return self.whole is None and (self.capture.sent_ns is None or (head is not None and head.status != 200))
+        return self.whole is None and (
+            self.capture.sent_ns is None or self.capture.end is End.NO_ROOM or (head is not None and head.status != 200)
+        )

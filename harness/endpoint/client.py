@@ -19,7 +19,7 @@ from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.endpoint.hints import hint_for
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
-from streamgauge.errors import CannotMeasure, OutOfTime
+from streamgauge.errors import CannotMeasure, OutOfMeans, OutOfTime
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
@@ -171,8 +171,8 @@ class StreamClient:
         `leave_after=(seconds, how)` closes the connection this many seconds after the request was sent. `patience`
         replaces the client's own.
         No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
-        through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime, and CannotMeasure when
-        this machine has no means to send the request: that says nothing about the endpoint.
+        through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime, and OutOfMeans when this
+        machine has no means to send the request or to hold the answer: that says nothing about the endpoint.
         """
         if self.out_of_time:
             total = f"the {self._total_s:,.0f} s for all requests of this command are over"
@@ -185,7 +185,7 @@ class StreamClient:
             return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
         transcript = self.ask(request, dialect=dialect, keep=keep, on_token=on_token, patience=patience)
         if transcript.outcome is Outcome.CLIENT_LIMIT:
-            raise CannotMeasure(transcript.detail or "this machine has no means for another connection", _OWN_LIMIT)
+            raise OutOfMeans(transcript.detail or "this machine has no means for another connection", _OWN_LIMIT)
         return transcript
 
     def prepare(
@@ -308,8 +308,8 @@ def _follow(exchange: Exchange, limit: ContentLimit, on_token: OnToken) -> Trans
             elif how is not None:
                 exchange.leave(how)
                 break
-        if limit.too_large is not None:
-            exchange.refuse(limit.too_large)
+        if limit.excess is not None:
+            exchange.refuse(limit.excess)
         if not exchange.read_until(Wants.READ) and not limit.follow():
             break
     return reader.finish()

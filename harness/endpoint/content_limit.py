@@ -11,7 +11,7 @@ from streamgauge.protocol.dialects.base import Dialect, Kind
 from streamgauge.protocol.reader import MAX_EVENTS, StreamReader
 from streamgauge.protocol.reader_fast import feed_all
 from streamgauge.transport.exchange import Allowance
-from streamgauge.wire import Capture
+from streamgauge.wire import Capture, End, Excess
 
 GRACE_S: Final = 2.5
 """From the end of the content to the end of the body. Most servers take a few ms; a database write, a second."""
@@ -70,11 +70,11 @@ class ContentLimit:
         return self._patience.silence_s
 
     @property
-    def too_large(self) -> str | None:
+    def excess(self) -> Excess | None:
         """See `Content`."""
         if self._events + len(self.reader.transcript.events) > MAX_EVENTS:
-            return f"the stream has more than {MAX_EVENTS:,} events"
-        return self.reader.too_large
+            return Excess(End.TOO_LARGE, f"the stream has more than {MAX_EVENTS:,} events")
+        return self.reader.excess
 
     def follow(self) -> bool:
         """Read what has come since; whether there was more of the body."""

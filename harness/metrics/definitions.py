@@ -225,7 +225,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     OfRun(
         name="error_rate",
-        definition="share of streams that are not ok; streams cut by their user or by the end of the run do not count",
+        definition="share of streams that are not ok; streams cut by their user, by the end of the run or by a limit "
+        "of this client do not count",
         absent="no stream ended",
         title="error rate",
         unit=Unit.SHARE,

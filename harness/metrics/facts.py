@@ -16,12 +16,13 @@ from streamgauge.units import MS
 STALL_FLOOR_NS: Final = 500 * MS
 STALL_FACTOR: Final = 10
 NEUTRAL: Final = frozenset({Outcome.OK, Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.CLIENT_LIMIT})
-"""Outcomes that are not a failure of the endpoint: it answered, the client left or could not ask, or the run ended."""
+"""Outcomes that are not a failure of the endpoint: it answered, the client left, had no means to go on, or the run
+ended."""
 CUT: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.CLIENT_LIMIT})
 """Outcomes of streams that this client ended or never began: neither a success nor a failure of the endpoint."""
 _WAITING: Final = frozenset({Outcome.CANCELLED, Outcome.INCOMPLETE, Outcome.TIMEOUT, Outcome.STALLED})
 """Outcomes of streams that were still waiting when they ended: the user left, the run ended, or this client gave up."""
-_NO_END: Final = _WAITING | {Outcome.HTTP_ERROR}
+_NO_END: Final = _WAITING | {Outcome.CLIENT_LIMIT, Outcome.HTTP_ERROR}
 """Outcomes without an e2e: a stream that was cut has no end of its own, and an endpoint that refuses is not fast."""
 _CONTENT_ENDED: Final = frozenset({Outcome.OK, Outcome.ERROR_EVENT, Outcome.EMPTY})
 LATE_NS: Final = 10 * MS
@@ -45,7 +46,7 @@ class StreamFacts:
         silent_ns = last_silence_ns(record)
         self.stalls_ns = stalls_of(gaps, silent_ns)
         self.end_ns = None if record.outcome in _NO_END else record.end_ns
-        self.cut_ns = record.closed_ns if record.outcome in _WAITING else None
+        self.cut_ns = record.closed_ns if _was_waiting(record) else None
         if self.cut_ns is not None and silent_ns is not None and silent_ns in self.stalls_ns:
             self.gaps_ns = [*gaps, silent_ns]  # the next gap is at least so long
         self.delay_ns = schedule_delay_ns(record)
@@ -153,6 +154,11 @@ def last_silence_ns(record: StreamRecord) -> int | None:
     ):
         return None
     return record.closed_ns - record.reads.at_ns[record.token_reads[-1]]
+
+
+def _was_waiting(record: StreamRecord) -> bool:
+    """Whether the stream was still waiting when it ended; one that this client could not even ask for was not."""
+    return record.outcome in _WAITING or (record.outcome is Outcome.CLIENT_LIMIT and record.sent_ns is not None)
 
 
 def coalesced(record: StreamRecord) -> int:

@@ -38,6 +38,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
+_ASKED, _READ = "asked for", "read to the end"
 _VALUES: Final = [(metric.name, metric.value, metric.cut) for metric in PER_STREAM]
 
 
@@ -162,7 +163,8 @@ class Totals:
         if record.outcome not in NEUTRAL or record.outcome is Outcome.CLIENT_LIMIT or _has_remark(record):
             counted = self.remarks if record.outcome is Outcome.OK else self.failures
             failure = Failure(record.outcome.value, record.status, record.detail or "")
-            if failure in counted or len(counted) < MAX_FAILURE_KINDS:
+            # An endpoint that invents texts must not push out this client's limits: they make the run INVALID.
+            if failure in counted or len(counted) < MAX_FAILURE_KINDS or record.outcome is Outcome.CLIENT_LIMIT:
                 counted[failure] += 1
         self.intervals.add(record)
         self.outages.add(record)
@@ -305,9 +307,12 @@ class Totals:
 
     @property
     def faults(self) -> list[str]:
-        """What went wrong on the side of this client, as far as the records tell: streams that it could not ask for."""
+        """What went wrong on the side of this client, as far as the records tell: streams that it could not ask for, or
+        not read to their end.
+        """
         return [
-            f"{plural(count, 'stream')} of the load could not be asked for: {failure.detail}"
+            f"{plural(count, 'stream')} of the load could not be {_ASKED if failure.status is None else _READ}: "
+            f"{failure.detail}"
             for failure, count in self.failures.items()
             if failure.outcome == Outcome.CLIENT_LIMIT
         ]

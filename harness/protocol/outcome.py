@@ -75,7 +75,12 @@ class Facts(NamedTuple):
     @property
     def gave_up(self) -> bool:
         """Whether the harness ended the exchange because the peer did not."""
-        return self.end is End.TIMEOUT or self.cut
+        return self.end in (End.TIMEOUT, End.NO_ROOM) or self.cut
+
+    @property
+    def shows_fault(self) -> bool:
+        """Whether what came of the body is wrong, whatever would have come behind it."""
+        return self.failure is not None or not self.is_stream or self.unreadable is not None
 
     @property
     def stands_still(self) -> bool:
@@ -133,6 +138,12 @@ RULES: Final = (
         lambda _: f"no content had come for over {CUT_STALL_NS / SECOND:.0f} s when the run ended",
     ),
     Rule("the run ended first", lambda facts: facts.cut, Outcome.INCOMPLETE),
+    # All answers together took more memory than this process has for them. This answer is within its own limits.
+    Rule(
+        "this process had no memory for the rest",
+        lambda facts: facts.end is End.NO_ROOM and not facts.shows_fault,
+        Outcome.CLIENT_LIMIT,
+    ),
     # The transport failed.
     Rule("the request was never sent", lambda facts: not facts.sent, Outcome.CONNECT_ERROR),
     Rule("silence after a token", lambda facts: facts.end is End.TIMEOUT and facts.stands_still, Outcome.STALLED),

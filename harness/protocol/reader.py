@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
-from streamgauge.errors import LimitExceeded
+from streamgauge.errors import LimitExceeded, OutOfMeans
 from streamgauge.leaks import beginning
 from streamgauge.protocol.array_cutter import ArrayCutter
 from streamgauge.protocol.body_format import NoStream, format_of
@@ -26,7 +26,7 @@ from streamgauge.protocol.outcome import Ends, Facts, outcome_of
 from streamgauge.protocol.reader_fast import contents, feed_all, runs_of, windows
 from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Found, Transcript, first_of
-from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Head
+from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Excess, Head
 
 MAX_EVENTS: Final = 150_000
 """The longest answers of today's models have 128,000 tokens."""
@@ -60,7 +60,7 @@ class StreamReader:
         self._cutter: Cutter | None = None
         self._body: list[bytes] = []
         self._failure: str | None = None
-        self.too_large: str | None = None
+        self.excess: Excess | None = None
         """The limit that the stream has exceeded; nothing more is read of it."""
         self._started = False
         # While too little of the body has come to tell its format, its pieces and its first bytes wait here.
@@ -75,7 +75,7 @@ class StreamReader:
 
     def feed(self, read: int, data: bytes) -> None:
         """Take one piece of the body (after transfer decoding). Bad data ends the stream as a protocol error."""
-        if self._failure is not None:
+        if self._failure is not None or self.excess is not None:
             return
         try:
             if not self._started:
@@ -91,8 +91,8 @@ class StreamReader:
                 self._feed_decoded(read, text[at : at + slice_bytes])
         except ValueError as error:
             self._failure = str(error)
-        except LimitExceeded as error:
-            self._failure = self.too_large = error.message
+        except (LimitExceeded, OutOfMeans) as error:
+            self._exceed(error)
         self._started = True
 
     def _feed_decoded(self, read: int, text: bytes) -> None:
@@ -202,13 +202,22 @@ class StreamReader:
             self._read_from(0, transcript.dialect)
 
     def _check_limits(self) -> None:
-        """Raises LimitExceeded when the transcript holds more than any stream of tokens."""
+        """Raises LimitExceeded when the transcript holds more than any stream of tokens, and OutOfMeans when there is
+        no memory left for it.
+        """
         if len(self.transcript.events) > MAX_EVENTS:
             raise LimitExceeded(f"the stream has more than {MAX_EVENTS:,} events")
         if self._keep and (memory := self.transcript.capture.memory) is not None:
             size = _LINE_BYTES * len(self.transcript.lines) + _EVENT_BYTES * len(self.transcript.events)
             grown, self._charged = size - self._charged, size
             memory.grow(grown)
+
+    def _exceed(self, error: LimitExceeded | OutOfMeans) -> None:
+        if isinstance(error, OutOfMeans):
+            self.excess = Excess(End.NO_ROOM, error.message)
+        else:
+            self.excess = Excess(End.TOO_LARGE, error.message)
+            self._failure = error.message
 
     def finish(self) -> Transcript:
         """Judge the stream by its capture, which must have ended."""
@@ -228,9 +237,10 @@ class StreamReader:
         signals = transcript.signals()
         error = first_of(signals, Kind.ERROR)
         value = error.delta.value if error is not None else transcript.unframed_error or self._json_error()
+        no_room = self.excess if self.excess is not None and self.excess.end is End.NO_ROOM else None
         return Facts(
-            end=capture.end,
-            transport_detail=capture.detail,
+            end=capture.end if no_room is None else no_room.end,
+            transport_detail=capture.detail if no_room is None else no_room.detail,
             sent=capture.sent_ns is not None,
             status=None if head is None else head.status,
             reason="" if head is None else head.reason,
@@ -369,8 +379,8 @@ class StreamReader:
                 self.token_events += len(texts)
         try:
             self._check_limits()
-        except LimitExceeded as error:
-            self._failure = self.too_large = error.message
+        except (LimitExceeded, OutOfMeans) as error:
+            self._exceed(error)
         return True
 
 

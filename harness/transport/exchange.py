@@ -18,13 +18,13 @@ from typing import Final, NamedTuple, Protocol
 
 import httpx
 
-from streamgauge.errors import LimitExceeded
+from streamgauge.errors import OutOfMeans
 from streamgauge.transport.connection import Arrived, Close, Connection
 from streamgauge.transport.exchange_state import Actor, ExchangeState
 from streamgauge.transport.memory import SHARE_BYTES
 from streamgauge.transport.parsing import Parser, parse_reads
 from streamgauge.units import SECOND
-from streamgauge.wire import Arrivals, Capture, End, PlainResponse, Read
+from streamgauge.wire import Arrivals, Capture, End, Excess, PlainResponse, Read
 
 TICK_S: Final = 1.0
 """After so much silence, reads whose parsing was put off are parsed."""
@@ -81,8 +81,8 @@ class Content(Protocol):
     def silence_s(self) -> float: ...
 
     @property
-    def too_large(self) -> str | None:
-        """Which limit the response has exceeded, in words: nothing more is read of it. None while it has not."""
+    def excess(self) -> Excess | None:
+        """Which limit the response has exceeded: nothing more is read of it. None while it has not."""
 
     def allowance(self) -> Allowance:
         """Read what has come of the response, and say how long it may go on without more content."""
@@ -117,7 +117,7 @@ def raise_for_end(capture: Capture) -> None:
         raise httpx.ReadTimeout(detail or "timeout")
     if end in (End.CLOSED, End.MALFORMED, End.TOO_LARGE):
         raise httpx.RemoteProtocolError(detail or end.value)
-    if end in (End.RESET, End.CANCELLED):
+    if end in (End.RESET, End.CANCELLED, End.NO_ROOM):
         raise httpx.ReadError(detail or end.value)
 
 
@@ -214,9 +214,9 @@ class Exchange(httpx.SyncByteStream):
                 connection.close(how)
             self._parser.release()
 
-    def refuse(self, limit: str) -> None:
-        """End the exchange because its content exceeds a limit, given in words."""
-        self._stop(End.TOO_LARGE, limit)
+    def refuse(self, excess: Excess) -> None:
+        """End the exchange because its content exceeds a limit."""
+        self._stop(excess.end, excess.detail)
 
     def interrupt(self) -> None:
         """End the exchange because the run ends; the outcome says nothing about the endpoint."""
@@ -423,11 +423,11 @@ class Exchange(httpx.SyncByteStream):
             return
         try:
             self._charge()
-        except LimitExceeded as error:
-            self._stop(End.TOO_LARGE, error.message)
+        except OutOfMeans as error:
+            self._stop(End.NO_ROOM, error.message)
 
     def _charge(self) -> None:
-        """Count what the response takes when its reads are parsed. Raises LimitExceeded."""
+        """Count what the response takes when its reads are parsed. Raises OutOfMeans."""
         capture = self.capture
         if capture.memory is not None:
             objects = READ_BYTES * len(capture.reads) + PIECE_BYTES * len(capture.body)
@@ -444,8 +444,8 @@ class Exchange(httpx.SyncByteStream):
         if self._connection is None:
             return
         since_ns, allowed_s, detail = content.allowance()
-        if (limit := content.too_large) is not None:
-            self._stop(End.TOO_LARGE, limit)
+        if (excess := content.excess) is not None:
+            self.refuse(excess)
             return
         if since_ns is None:
             since_ns = self.capture.sent_ns or time.time_ns()

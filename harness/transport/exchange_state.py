@@ -48,6 +48,7 @@ ENDS: Final = {
     End.CLOSED: Ending(frozenset({Actor.PARSER}), _WAITING),
     End.RESET: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
     End.NO_MEANS: Ending(frozenset({Actor.CONNECTOR}), frozenset({Phase.OPENING})),
+    End.NO_ROOM: Ending(frozenset({Actor.DRIVER}), _WAITING),
     End.TIMEOUT: Ending(frozenset({Actor.CONNECTOR, Actor.DRIVER}), _UNTIL_END),
     End.MALFORMED: Ending(frozenset({Actor.CONNECTOR, Actor.PARSER, Actor.DRIVER}), _UNTIL_END),
     End.TOO_LARGE: Ending(frozenset({Actor.PARSER, Actor.DRIVER}), _WAITING),

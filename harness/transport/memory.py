@@ -3,6 +3,9 @@
 A hostile endpoint fills a gigabyte in seconds, and once more in every stream. So a limit for each stream is not enough:
 a process has one MemoryBudget, and each response a Holding in it, which lives as long as the response's capture.
 
+A response that the pool has no room for is within its own limits, so its end says nothing about the endpoint: it is a
+limit of this client (see protocol/outcome.py).
+
 The numbers are estimates, made where bytes are counted anyway: sizes of Python's objects, checked against the growth of
 a process by `make hostile`.
 """
@@ -12,7 +15,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-from streamgauge.errors import LimitExceeded
+from streamgauge.errors import OutOfMeans
 from streamgauge.units import MIB, show_bytes
 
 POOL_BYTES: Final = 128 * MIB
@@ -60,8 +63,11 @@ class MemoryBudget:
         *,
         share_bytes: int = SHARE_BYTES,
         kept_share_bytes: int = KEPT_SHARE_BYTES,
+        remedy: str = "ask for fewer or shorter answers at once",
     ) -> None:
+        """`remedy` says what the user can do when the pool is empty."""
         self._pool, self._share, self._kept_share = pool_bytes, share_bytes, kept_share_bytes
+        self._remedy = remedy
         self._drawn = 0
         self._drawers = 0
         self._lock = threading.RLock()  # a collection may run `__del__` of a Holding in the middle of `draw`
@@ -71,7 +77,7 @@ class MemoryBudget:
         return Holding(self, self._kept_share, 5) if kept else Holding(self, self._share, 1)
 
     def draw(self, before: int, now: int) -> None:
-        """Note that a response takes `now` bytes of the pool, where it took `before`. Raises LimitExceeded.
+        """Note that a response takes `now` bytes of the pool, where it took `before`. Raises OutOfMeans.
 
         When the pool is empty, a response with more than its part of the pool has to end, and the others may grow up to
         theirs, so that one that floods does not end those that do not.
@@ -82,9 +88,9 @@ class MemoryBudget:
             over = self._drawn - self._pool
             too_much = over > 0 and (now * self._drawers >= self._pool or self._drawn > MOST_OVER * self._pool)
         if too_much:
-            raise LimitExceeded(
-                f"the response is too large: all responses of this process take more than {show_bytes(self._pool)} of "
-                "memory together, and this one is among the largest"
+            raise OutOfMeans(
+                f"this process has no memory left for the rest of the answer: all long answers together take more than "
+                f"{show_bytes(self._pool)}, and this one is among the largest. To measure it: {self._remedy}"
             )
 
     def give_back(self, size: int) -> None:
@@ -100,7 +106,9 @@ class MemoryBudget:
 
 
 PROCESS: Final = MemoryBudget()
-UNDER_LOAD: Final = MemoryBudget(LOAD_POOL_BYTES)
+UNDER_LOAD: Final = MemoryBudget(
+    LOAD_POOL_BYTES, remedy="--processes N (each process has as much again), or fewer users"
+)
 
 
 def return_large_blocks() -> None:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from streamgauge.metrics.facts import CUT
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.figures.canvas import BLUE, FAINT, GREY, INK, ORANGE, PLAIN, RED, WHOLE, Drawing, marks, svg
 from streamgauge.reports.load import Run
@@ -13,7 +14,7 @@ from streamgauge.reports.streams import Lane
 from streamgauge.reports.text import label, ms
 from streamgauge.units import plural
 
-_COLOURS = {Outcome.OK: BLUE, Outcome.CANCELLED: GREY, Outcome.INCOMPLETE: GREY, Outcome.STALLED: ORANGE}
+_COLOURS = {Outcome.OK: BLUE, Outcome.STALLED: ORANGE} | dict.fromkeys(CUT, GREY)
 
 
 def draw(run: Run) -> list[Drawing]:
@@ -64,12 +65,17 @@ def draw(run: Run) -> list[Drawing]:
     ]
 
 
+def colour_of(outcome: Outcome) -> str:
+    """Red is for failures of the endpoint."""
+    return _COLOURS.get(outcome, RED)
+
+
 def _last(lane: Lane) -> float:
     return max([lane.end or 0.0, lane.headers or 0.0, *lane.tokens[-1:]])
 
 
 def _paint_lane(axes: Axes, row: int, lane: Lane, limit: float) -> None:
-    colour = _COLOURS.get(Outcome(lane.outcome), RED)
+    colour = colour_of(Outcome(lane.outcome))
     last = _last(lane)
     axes.plot([0, min(last, limit * 1.02)], [row, row], color=FAINT, linewidth=1, solid_capstyle="butt")
     marks(axes, [(at, row - 0.3, row + 0.3) for at in lane.tokens[1:] if at <= limit], colour)

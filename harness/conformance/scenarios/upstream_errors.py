@@ -12,7 +12,7 @@ from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
 from streamgauge.conformance.scenarios.runner import Keys, ScenarioRunner
-from streamgauge.errors import CannotMeasure
+from streamgauge.errors import CannotMeasure, OutOfMeans
 
 # The caller's faults first: relays count the others as failures of the upstream.
 STATUSES: Final = (400, 404, 401, 403, 408, 429, 500, 502, 503, 529)
@@ -75,6 +75,8 @@ def _refused(run: ScenarioRunner) -> Iterator[Observed]:
     try:
         with run.mock.refusing(PATIENCE_S):
             seen = _ask(run, {}, REFUSED, None)
+    except OutOfMeans:
+        raise
     except CannotMeasure:  # a mock with several workers, or on a Unix socket
         return
     yield seen

@@ -27,6 +27,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.faults import errors as mock_errors
 from streamgauge.mock_provider.proxy import ProxyConfig
+from streamgauge.transport.memory import MemoryBudget
 from tests.builders.h2_server import H2Server
 from tests.builders.shapes import FOUND, HURRIED, INHERENT, PACE, PROFILES, SHAPES, UNMET, VENDORS
 from tests.builders.tapes import chunk, head
@@ -74,6 +75,19 @@ def test_a_clean_shape_has_no_findings_beyond_its_own_nature(
     assert checks.position == "sandwich"
     assert checks.dialect == shape
     assert checks.requests < 72
+
+
+def test_answers_that_this_client_has_no_memory_for_leave_their_checks_undecided(clean_mock: MockServer) -> None:
+    target = Target(url=clean_mock.url + SHAPES["openai-chat"], dialect="openai-chat")
+    small = MemoryBudget(300_000, kept_share_bytes=0)
+
+    with MockControl(clean_mock.url) as mock, StreamClient.to(target, memory=small) as client:
+        checks = run.check(client, target, select(), mock=mock, pace=PACE)
+
+    assert [one.id for one in checks.results if one.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)] == []
+    undecided = [one for one in checks.results if "could not measure: this process has no memory left" in one.actual]
+    assert undecided
+    assert {one.verdict for one in undecided} == {Verdict.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

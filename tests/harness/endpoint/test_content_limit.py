@@ -4,7 +4,7 @@ from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.protocol import dialects
 from streamgauge.protocol.cutters import MAX_IDLE_LINES
 from streamgauge.protocol.reader import MAX_EVENTS
-from streamgauge.wire import Capture
+from streamgauge.wire import Capture, End, Excess
 from tests.builders.tapes import MS, SSE_HEAD, START_NS, play
 
 TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
@@ -22,7 +22,9 @@ def test_lines_that_bring_no_event_exceed_a_limit() -> None:
 
     limit.allowance()
 
-    assert "lines came" in (limit.too_large or "")
+    assert limit.excess is not None
+    assert limit.excess.end is End.TOO_LARGE
+    assert "lines came" in limit.excess.detail
 
 
 def test_heartbeats_between_tokens_never_exceed_it() -> None:
@@ -30,18 +32,18 @@ def test_heartbeats_between_tokens_never_exceed_it() -> None:
 
     limit.allowance()
 
-    assert limit.too_large is None
+    assert limit.excess is None
 
 
 def test_events_beyond_any_answer_of_a_model_exceed_a_limit_however_often_they_were_looked_at() -> None:
     limit, capture = limit_of(TOKEN)
     many = b"data: {}\n\n" * 10_000
     for _ in range(MAX_EVENTS // 10_000):
-        assert limit.too_large is None
+        assert limit.excess is None
         capture.body.append((1, many))
         limit.allowance()
 
-    assert limit.too_large == f"the stream has more than {MAX_EVENTS:,} events"
+    assert limit.excess == Excess(End.TOO_LARGE, f"the stream has more than {MAX_EVENTS:,} events")
 
 
 def test_what_was_judged_is_not_kept() -> None:

@@ -34,6 +34,11 @@ EXAMPLES = (
         "no content had come for over 5 s when the run ended",
     ),
     (OPEN._replace(end=End.INTERRUPTED, transport_detail="run over", sent=False), Outcome.INCOMPLETE, "run over"),
+    (
+        OPEN._replace(end=End.NO_ROOM, sent=False, status=None, transport_detail="no memory left"),
+        Outcome.CLIENT_LIMIT,
+        "no memory left",
+    ),
     (OPEN._replace(sent=False, end=End.TIMEOUT, transport_detail="refused"), Outcome.CONNECT_ERROR, "refused"),
     (OPEN._replace(end=End.TIMEOUT, transport_detail="no byte for 60 s"), Outcome.STALLED, "no byte for 60 s"),
     (OPEN._replace(end=End.TIMEOUT, has_token=False, status=None, transport_detail="x"), Outcome.TIMEOUT, "x"),
@@ -148,3 +153,24 @@ def test_a_detail_quotes_at_most_a_thousand_characters() -> None:
     assert detail is not None
     assert len(detail) < 1_100
     assert detail.endswith("... (60,009 characters)")
+
+
+NO_ROOM = OPEN._replace(end=End.NO_ROOM, transport_detail="no memory left")
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome"),
+    [
+        (NO_ROOM, Outcome.CLIENT_LIMIT),
+        (NO_ROOM._replace(has_token=False), Outcome.CLIENT_LIMIT),
+        (NO_ROOM._replace(has_finish=True, silent_ns=9 * SECOND), Outcome.CLIENT_LIMIT),
+        (NO_ROOM._replace(has_end_marker=True), Outcome.OK),
+        (NO_ROOM._replace(failure="a line is longer than 16 MiB"), Outcome.PROTOCOL_ERROR),
+        (NO_ROOM._replace(is_stream=False, content_type="text/html"), Outcome.PROTOCOL_ERROR),
+        (NO_ROOM._replace(unreadable="not JSON: 'x'"), Outcome.PROTOCOL_ERROR),
+        (NO_ROOM._replace(has_error=True, error="boom"), Outcome.ERROR_EVENT),
+        (NO_ROOM._replace(status=500), Outcome.HTTP_ERROR),
+    ],
+)
+def test_an_answer_without_room_accuses_the_endpoint_only_of_what_had_come(facts: Facts, outcome: Outcome) -> None:
+    assert outcome_of(facts)[0] is outcome

@@ -10,7 +10,7 @@ from streamgauge.transport.connection import Arrived, Close
 from streamgauge.transport.exchange import MOST_STORED_BYTES, TICK_S, Exchange, Limits, Wants
 from streamgauge.transport.memory import SHARE_BYTES, MemoryBudget
 from streamgauge.units import MIB
-from streamgauge.wire import Arrivals, End
+from streamgauge.wire import Arrivals, End, Excess
 from tests.builders.exchanges import NOTHING, Held, Stage, reads_now, reads_of
 from tests.builders.tapes import START_NS, chunk, head
 
@@ -348,7 +348,7 @@ def test_the_blocking_driver_looks_at_the_clock_after_a_wait_in_vain() -> None:
     assert stage.capture.end is End.TIMEOUT
 
 
-def test_a_response_that_takes_more_than_the_memory_of_its_process_is_too_large() -> None:
+def test_a_response_that_takes_more_than_the_memory_of_its_process_ends_as_a_limit_of_this_client() -> None:
     stage = Stage(defers=False)
     stage.exchange.capture.memory = MemoryBudget(MIB).claim(kept=False)
     give(stage.exchange, CHUNKED)
@@ -359,8 +359,8 @@ def test_a_response_that_takes_more_than_the_memory_of_its_process_is_too_large(
         given += 65_536
         assert given < SHARE_BYTES + 2 * MIB
 
-    assert stage.exchange.capture.end is End.TOO_LARGE
-    assert "of memory together" in (stage.exchange.capture.detail or "")
+    assert stage.exchange.capture.end is End.NO_ROOM
+    assert "all long answers together take more than 1.0 MiB" in (stage.exchange.capture.detail or "")
     assert stage.connection.closed is not None
 
 
@@ -368,7 +368,7 @@ def test_content_beyond_a_limit_ends_the_response() -> None:
     stage = Stage(defers=False)
     give(stage.exchange, CHUNKED + chunk(b"a"))
 
-    stage.exchange.refuse("the stream has too many events")
+    stage.exchange.refuse(Excess(End.TOO_LARGE, "the stream has too many events"))
 
     assert (stage.exchange.capture.end, stage.exchange.capture.detail) == (
         End.TOO_LARGE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamgauge.errors import LimitExceeded
+from streamgauge.errors import OutOfMeans
 from streamgauge.transport.memory import KEPT_SHARE_BYTES, SHARE_BYTES, Holding, MemoryBudget
 from streamgauge.units import MIB
 
@@ -17,7 +17,7 @@ def flooding(budget: MemoryBudget, count: int) -> tuple[list[Holding], int]:
         for number in list(growing):
             try:
                 holdings[number].grow(MIB // 4)
-            except LimitExceeded:
+            except OutOfMeans:
                 growing.remove(number)
             taken += MIB // 4
     return holdings, taken
@@ -47,7 +47,7 @@ def test_one_that_floods_does_not_end_those_that_need_little() -> None:
         other.grow(SHARE_BYTES)
 
     flood.grow(SHARE_BYTES + POOL)
-    with pytest.raises(LimitExceeded, match=r"more than 10\.0 MiB of memory together"):
+    with pytest.raises(OutOfMeans, match=r"all long answers together take more than 10\.0 MiB"):
         flood.grow(MIB)
 
     for other in others:
