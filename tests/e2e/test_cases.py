@@ -105,7 +105,8 @@ def test_probe_tells_the_truth(name: str) -> None:
 def test_check_finds_the_fault_and_nothing_else(name: str, tmp_path: Path) -> None:
     service, truth = TRUTHS[name]
     with service as url:
-        done = streamgauge("check", url, "--json", tmp_path / "out.json")
+        # The longest silence of a healthy program is 0.6 s. Those that stall would take the default of a minute.
+        done = streamgauge("check", url, "--timeout", "3s", "--json", tmp_path / "out.json")
 
     unmet = {one["id"]: one["actual"] for one in findings(tmp_path / "out.json") if one["verdict"] in ("fail", "warn")}
     assert "Traceback" not in done.stderr
