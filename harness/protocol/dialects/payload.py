@@ -1,6 +1,7 @@
 """JSON payloads as readers need them: nothing here raises on what an endpoint sent."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,8 +23,12 @@ _NOT_TEXT = frozenset(
 )
 
 
+@lru_cache(maxsize=1)
 def decode(text: str | bytes) -> Any:
-    """The JSON value in `text`, or NotJson with the parser's message."""
+    """The JSON value in `text`, or NotJson with the parser's message. The value is shared: nobody may change it.
+
+    The last value is kept, because every dialect in turn looks at an event of a stream whose dialect is unknown.
+    """
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError) as error:  # ValueError: a lone surrogate has no UTF-8 form
