@@ -9,6 +9,7 @@ StreamgaugeError
 """
 
 from enum import IntEnum
+from typing import Final
 
 from streamgauge.secrets import hide
 
@@ -21,6 +22,21 @@ class ExitCode(IntEnum):
     USAGE = 2
     CANNOT_MEASURE = 3
     INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """In a few words, for `--help`, the README and docs/ci.md."""
+        return _MEANINGS[self]
+
+
+_MEANINGS: Final = {
+    ExitCode.OK: "passed",
+    ExitCode.FAILED: "a check or threshold failed",
+    ExitCode.USAGE: "usage",
+    ExitCode.CANNOT_MEASURE: "could not measure, or what was measured is undecided or INVALID",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+EXIT_CODES: Final = f"Exit codes: {', '.join(f'{code.value} {code.meaning}' for code in ExitCode)}."
 
 
 class StreamgaugeError(Exception):

@@ -16,11 +16,16 @@ _STALE: Final = "the baseline accepts it but it passes now: remove the entry, or
 _SKIPPED: Final = frozenset({Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE})
 
 
-def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = (), faults: Sequence[str] = ()) -> str:
+def junit_xml(
+    checks: ChecksFile | None,
+    slos: Sequence[SloResult] = (),
+    faults: Sequence[str] = (),
+    unfit: str | None = None,
+) -> str:
     """Checks, objectives and faults as JUnit XML, a suite each.
 
     `warn` passes with output, or fails when the run was strict. A fault of a load is an error: no objective of it was
-    tested under the planned load.
+    tested under the planned load. `unfit` says why no conclusion may rest on the figures; this is an error, too.
     """
     suites = []
     if checks is not None:
@@ -29,8 +34,10 @@ def junit_xml(checks: ChecksFile | None, slos: Sequence[SloResult] = (), faults:
         suites.append(_checks(row, checks, _SUITE))
     if slos:
         suites.append(_slos(slos))
-    if faults:
-        suites.append(_faults(faults))
+    errors = [("the load was the planned one", "; ".join(faults), "fault")] if faults else []
+    errors += [("the figures are valid", unfit, "not valid")] if unfit else []
+    if errors:
+        suites.append(_load(errors))
     return _document(suites)
 
 
@@ -70,11 +77,13 @@ def _slos(slos: Sequence[SloResult]) -> ET.Element:
     return suite
 
 
-def _faults(faults: Sequence[str]) -> ET.Element:
+def _load(errors: Sequence[tuple[str, str, str]]) -> ET.Element:
+    """The errors of a load: what should have been, why it was not, and the type."""
     suite = ET.Element("testsuite", name="streamgauge.load")
-    case = ET.SubElement(suite, "testcase", classname="streamgauge.load", name="the load was the planned one", time="0")
-    ET.SubElement(case, "error", message=clean("; ".join(faults)), type="fault")
-    suite.attrib |= _tally(1, 0, 1, 0)
+    for name, why, kind in errors:
+        case = ET.SubElement(suite, "testcase", classname="streamgauge.load", name=name, time="0")
+        ET.SubElement(case, "error", message=clean(why), type=kind)
+    suite.attrib |= _tally(len(errors), 0, len(errors), 0)
     return suite
 
 

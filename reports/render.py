@@ -4,20 +4,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from streamgauge.metrics.validity import unfit
 from streamgauge.reports.html import html_report
 from streamgauge.reports.junit import junit_xml
 from streamgauge.reports.load import Run, load
 from streamgauge.reports.markdown import markdown_report
 from streamgauge.rundir.runs import replace
 
+
+def _junit(run: Run) -> str | None:
+    why_unfit = unfit(run.summary.validity) if run.summary else None
+    if run.checks or run.slos or run.faults or why_unfit:
+        return junit_xml(run.checks, run.slos, run.faults, why_unfit)
+    return None
+
+
 # A new report is one line here and a function from the run to its text; None means that there is nothing to report.
 OUTPUTS: Final[tuple[tuple[str, Callable[[Run], str | None]], ...]] = (
     ("report.html", html_report),
     ("report.md", markdown_report),
-    (
-        "junit.xml",
-        lambda run: junit_xml(run.checks, run.slos, run.faults) if run.checks or run.slos or run.faults else None,
-    ),
+    ("junit.xml", _junit),
 )
 
 

@@ -12,7 +12,7 @@ import typer
 
 from streamgauge.bounds import BOUNDS
 from streamgauge.cli.console import err, print_error
-from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError
+from streamgauge.errors import EXIT_CODES, CannotMeasure, ExitCode, StreamgaugeError
 from streamgauge.hiding_stream import hidden_output
 from streamgauge.leaks import is_like_one
 from streamgauge.secrets import hide, learn
@@ -34,7 +34,7 @@ def app(*names: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="Measure and check streaming LLM endpoints (Server-Sent Events).",
-        epilog="Exit codes: 0 passed, 1 a check or threshold failed, 2 usage, 3 could not measure, 130 interrupted.",
+        epilog=EXIT_CODES,
         callback=_root,
     )
     for name in _OURS:

@@ -38,7 +38,8 @@ def cancel(
     Each kind of close is repeated until its verdict is settled: three times, or five where the closes differ.
 
     Exit codes: 0 every close reached the upstream, 1 one kind of close did not (or took over 10 s, before the first
-    token over 3 s), 2 usage, 3 could not measure, or one kind of close reached it only sometimes.
+    token over 3 s), 2 usage, 3 could not measure, or one kind of close is undecided: it reached the upstream only
+    sometimes, or its streams ended first.
     """
     given = target.target(url)
     if given.mock is not None and out_dir is not None:
@@ -53,13 +54,11 @@ def cancel(
 
 
 def exit_code_of(rows: list[CancelRow]) -> ExitCode:
-    """1 when a kind of close fails. 3 when none told anything, or when one reached the upstream only sometimes."""
-    if any(row.verdict == FAIL for row in rows):
+    """1 when a kind of close fails, 3 when one is undecided: it told nothing, or differed each time."""
+    verdicts = {row.verdict for row in rows}
+    if FAIL in verdicts:
         return ExitCode.FAILED
-    undecided = [row for row in rows if row.verdict == INCONCLUSIVE]
-    if len(undecided) == len(rows) or any(row.missed for row in undecided):
-        return ExitCode.CANNOT_MEASURE
-    return ExitCode.OK
+    return ExitCode.CANNOT_MEASURE if INCONCLUSIVE in verdicts or not rows else ExitCode.OK
 
 
 def print_rows(rows: list[CancelRow]) -> None:

@@ -14,12 +14,9 @@ from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.cli.prompt_options import PromptFlags
 from streamgauge.cli.rendering import write_reports
-from streamgauge.cli.slos import judge_slos
 from streamgauge.errors import CannotMeasure, ExitCode, StreamgaugeError
 from streamgauge.loadgen import load as door
-from streamgauge.loadgen.locust_process import LOG
 from streamgauge.loadgen.result import LoadResult
-from streamgauge.metrics.slo import SloVerdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +99,9 @@ def load(
       streamgauge load --target target.toml --prompt-tokens "N(480,240)" --output-tokens 128 --prefix-tokens "200*4"
 
     Exit codes: 0 done (and every SLO met), 1 an SLO was missed, a limit stopped the run, or nothing could connect to
-    the endpoint for half a second, 2 usage, 3 an SLO is undecided, no token came (and no SLO was missed), or a
-    process of the load was lost or disturbed, 130 interrupted. A run that ends early keeps and reports what it has
-    measured.
+    the endpoint for half a second, 2 usage, 3 an SLO is undecided, no token came (and no SLO was missed), the figures
+    are INVALID, or a process of the load was lost or disturbed, 130 interrupted. A run that ends early keeps and
+    reports what it has measured. SUSPECT figures with every SLO met are 0.
     """
     has_target = url is not None or target.target_file is not None
     cluster.become_worker(target.request, model.processes, has_target=has_target)
@@ -141,28 +138,11 @@ def _write_reports(directory: Path) -> StreamgaugeError | None:
 
 
 def _exit(result: LoadResult) -> None:
-    """End with the exit code of the run. No data is not a pass: CannotMeasure, unless an SLO is missed all the same."""
-    if result.ended.interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if result.ended.lost_directory:
-        raise CannotMeasure(result.ended.faults[0], "the figures above are all that is left of it: run it again")
-    if result.ended.stopped:
-        err.print(f"[red]stopped:[/red] {safe(result.ended.stopped)}")
-        raise typer.Exit(ExitCode.FAILED)
-    if result.run.faults:
-        raise CannotMeasure(
-            f"this was not the load that you asked for: {'; '.join(result.run.faults)}",
-            f"run it again; everything that was measured is in {result.directory}",
-        )
-    missed = any(slo.verdict is SloVerdict.MISSED for slo in result.summary.slo_results)
-    if not result.totals.token_events and not missed:
-        raise CannotMeasure("no token came in the whole run", f"see the outcomes above and {result.directory / LOG}")
-    if result.run.truth is not None and not result.run.truth.streams:
-        raise CannotMeasure(
-            "the mock's ledger has none of the streams of this run, so nothing could be compared with it",
-            "does the endpoint answer from a cache? Drop --mock to measure it without its upstream",
-        )
-    judge_slos(result.summary.slo_results)
-    if outages := str(result.totals.outages):
-        err.print(f"[red]out of reach:[/red] {outages}")
-        raise typer.Exit(ExitCode.FAILED)
+    """End with the exit code of the run, and say why."""
+    code, reasons, label, hint = result.conclusion
+    if code is ExitCode.CANNOT_MEASURE:
+        raise CannotMeasure("; ".join(reasons), hint)
+    for reason in reasons:
+        err.print(f"[red]{label}:[/red] {safe(reason)}")
+    if code is not ExitCode.OK:
+        raise typer.Exit(code)

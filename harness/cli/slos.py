@@ -1,13 +1,11 @@
-"""The objectives of a run: their table, and the exit code that follows from them."""
+"""The objectives of a run as a table."""
 
 from collections.abc import Sequence
 from typing import Final
 
-import typer
 from rich.table import Table
 
-from streamgauge.cli.console import err, safe
-from streamgauge.errors import CannotMeasure, ExitCode
+from streamgauge.cli.console import safe
 from streamgauge.metrics.slo import SloResult, SloVerdict
 
 _COLOURS: Final = {SloVerdict.MET: "green", SloVerdict.MISSED: "red", SloVerdict.UNDECIDED: "yellow"}
@@ -25,18 +23,3 @@ def slo_table(results: Sequence[SloResult]) -> Table:
         verdict = f"[{colour}]{result.verdict.value}[/{colour}]"
         table.add_row(safe(result.slo), safe(result.measured or "-"), verdict, safe(result.reason or ""))
     return table
-
-
-def judge_slos(results: Sequence[SloResult]) -> None:
-    """Exit with 1 when an objective was missed. Raises CannotMeasure when one is undecided: that is not a pass."""
-    missed = [result for result in results if result.verdict is SloVerdict.MISSED]
-    for result in missed:
-        err.print(f"[red]SLO missed:[/red] {safe(result.slo)} (measured {safe(result.measured)})")
-    if missed:
-        raise typer.Exit(ExitCode.FAILED)
-    if undecided := [f"{result.slo} ({result.reason})" for result in results if result.verdict is SloVerdict.UNDECIDED]:
-        raise CannotMeasure(
-            f"undecided: the SLO {'; '.join(undecided)}",
-            "no data: see how the streams ended; cut streams: --drain lets them end; this client: calibrate shows the "
-            "load that it can carry",
-        )

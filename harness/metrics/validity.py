@@ -142,6 +142,13 @@ def distorted(client: Validity | None) -> str | None:
     return f"the figures are INVALID: {client.reasons[0]}"
 
 
+def unfit(client: Validity) -> str | None:
+    """Why no conclusion may rest on these figures: they are INVALID, or there are none. None for VALID and SUSPECT."""
+    if client.verdict == "NO DATA":
+        return f"there are no figures: {client.reasons[0]}"
+    return distorted(client)
+
+
 def ttft_bound_ns(record: StreamRecord, waits: Mapping[int, int | None]) -> int | None:
     """The most by which this stream's TTFT can be too late (ns); None without a token or a bound.
 

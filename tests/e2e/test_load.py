@@ -299,17 +299,21 @@ class _Unknown(socketserver.StreamRequestHandler):
         self.wfile.write(head + UNKNOWN)
 
 
-def test_figures_of_an_unknown_shape_are_invalid_and_no_objective_is_decided(streamgauge: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("slos", [("--slo", "ttft p95 < 500ms"), ()])
+def test_figures_of_an_unknown_shape_are_invalid_and_no_objective_is_decided(
+    streamgauge: Run, tmp_path: Path, slos: tuple[str, ...]
+) -> None:
+    """The exit code is not 0 and junit.xml has an error, with or without an objective."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Unknown) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/s?message=x"
-        options = ("--users", "1", "--duration", "1s", "--slo", "ttft p95 < 500ms", "--out", tmp_path)
-        done = streamgauge("load", url, *options)
+        done = streamgauge("load", url, "--users", "1", "--duration", "1s", *slos, "--out", tmp_path)
         server.shutdown()
 
     run = json.loads((tmp_path / "run.json").read_text())
     assert done.returncode == 3, done.stderr
     assert "5 of 5 payloads are JSON of another shape" in run["dialect_doubt"]
     assert run["summary"]["validity"]["verdict"] == "INVALID"
-    assert [result["verdict"] for result in run["summary"]["slo_results"]] == ["undecided"]
+    assert [result["verdict"] for result in run["summary"]["slo_results"]] == ["undecided"] * bool(slos)
+    assert 'name="the figures are valid"' in (tmp_path / "junit.xml").read_text()
     assert "5 of 5 payloads are JSON of another shape" in done.stdout

@@ -92,3 +92,12 @@ def test_a_fault_of_the_load_is_an_error() -> None:
     (error,) = root.iter("error")
     assert error.get("message") == "Locust was killed (SIGKILL); 3 streams left no record"
     assert (root.get("tests"), root.get("errors")) == ("1", "1")
+
+
+def test_figures_that_are_not_valid_are_an_error() -> None:
+    root = ET.fromstring(junit_xml(None, faults=["a fault"], unfit="the figures are INVALID: TTFT"))
+    assert [(case.get("name"), kinds(case)) for case in root.iter("testcase")] == [
+        ("the load was the planned one", ["error"]),
+        ("the figures are valid", ["error"]),
+    ]
+    assert (root.get("tests"), root.get("errors")) == ("2", "2")

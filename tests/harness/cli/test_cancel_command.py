@@ -18,7 +18,7 @@ NOTHING = cancel_row(verdict="inconclusive")
     [
         ([GOOD, GOOD], ExitCode.OK),
         ([GOOD, cancel_row(verdict="warn")], ExitCode.OK),
-        ([GOOD, NOTHING], ExitCode.OK),
+        ([GOOD, NOTHING], ExitCode.CANNOT_MEASURE),
         ([GOOD, BAD, SOMETIMES], ExitCode.FAILED),
         ([GOOD, SOMETIMES], ExitCode.CANNOT_MEASURE),
         ([NOTHING, NOTHING], ExitCode.CANNOT_MEASURE),
