@@ -13,7 +13,7 @@ import gevent
 
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.process_stats import PERIOD_NS, WorkerRow, unsampled
-from streamgauge.rundir.runs import append_worker
+from streamgauge.rundir.runs import write_worker
 from streamgauge.scenarios.turns import turns
 from streamgauge.units import SECOND
 
@@ -23,8 +23,9 @@ _SCHEDSTAT: Final = Path("/proc/self/schedstat")  # of the main thread, which is
 class LoopLag:
     """Measures the loop's lag every `period_ns`; one object a process.
 
-    It appends a row to `workers.jsonl` every second, so that a killed process leaves nearly all of its figures, and
-    calls `alive`. Without a directory (the run directory of a remote worker is on the master's machine) it writes none.
+    It replaces its row in the run directory every second, so that a killed process leaves nearly all of its figures,
+    and calls `alive`. Without a directory (the run directory of a remote worker is on the master's machine) it writes
+    none.
 
     At `warm_ns` (epoch), the end of the warm-up, all figures begin anew: to start thousands of users keeps the loop
     busy, but says nothing about the measured streams.
@@ -86,7 +87,7 @@ class LoopLag:
 
     def _write_row(self, now_ns: int) -> None:
         if self._directory is not None:
-            append_worker(self._directory, self._row(now_ns))
+            write_worker(self._directory, self._row(now_ns))
 
     def _row(self, now_ns: int) -> WorkerRow:
         runnable_ns = _runnable_ns()

@@ -14,7 +14,8 @@ from gevent.hub import Hub, Waiter
 
 from streamgauge.scenarios.turns import Turns, turns
 from streamgauge.transport.connection import Arrived, Connection
-from streamgauge.transport.exchange import CONTENT_LOOK_S, MOST_STORED_BYTES, TICK_S, Exchange
+from streamgauge.transport.exchange import CONTENT_LOOK_S, TICK_S, Exchange
+from streamgauge.transport.memory import UNREAD_BYTES
 from streamgauge.transport.native import READER
 from streamgauge.units import MIB, MS, SECOND
 from streamgauge.wire import Arrivals
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 1024 * MIB
 """Of all streams together. Above this the thread reads nothing until some bytes are taken; the run counts it."""
-MOST_STREAM_BYTES: Final = MOST_STORED_BYTES + MIB
+_TAKEN_BYTES: Final = UNREAD_BYTES // 2
+"""With so many stored bytes of a stream its exchange takes them from the thread; the rest is for a hub that is late."""
 LEAST_SEND_S: Final = 0.001
 """A send gets this long even when the limit of silence is over."""
 MANY: Final = 16
@@ -148,7 +150,7 @@ class NativeDriver:
             reader.arm(
                 slot,
                 wake,
-                size=MOST_STORED_BYTES,
+                size=_TAKEN_BYTES,
                 tail=exchange.tail,
                 deadline_ns=0 if wakes_s is None else int(wakes_s * SECOND),
                 silence_ns=0 if silence_s is None else max(int(silence_s * SECOND), 1),
@@ -193,6 +195,6 @@ def native_driver() -> NativeDriver | None:
     hub: Any = gevent.get_hub()
     found: NativeDriver | None = getattr(hub, "streamgauge_native", None)
     if found is None and READER is not None:
-        reader = READER(most_bytes=MOST_BYTES, most_stream_bytes=MOST_STREAM_BYTES, nice=NICE)
+        reader = READER(most_bytes=MOST_BYTES, most_stream_bytes=UNREAD_BYTES, nice=NICE)
         found = hub.streamgauge_native = NativeDriver(hub, turns(), reader)
     return found

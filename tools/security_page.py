@@ -11,7 +11,7 @@ from streamgauge.protocol.cutters import LINES_AN_EVENT, MAX_IDLE_LINES
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES
 from streamgauge.protocol.reader import MAX_EVENTS
 from streamgauge.transport.limits import FREE_PIECES, LEAST_PIECE_BYTES, MAX_ASIDE_BYTES, MAX_BODY_BYTES, MAX_HEAD_BYTES
-from streamgauge.transport.memory import KEPT_SHARE_BYTES, LOAD_POOL_BYTES, POOL_BYTES, SHARE_BYTES
+from streamgauge.transport.memory import KEPT_SHARE_BYTES, LOAD_POOL_BYTES, POOL_BYTES, SHARE_BYTES, UNREAD_BYTES
 from streamgauge.units import show_bytes
 from streamgauge.wire import MAX_KEPT_BYTES
 from tests.fuzz.targets import TARGETS, target
@@ -36,6 +36,7 @@ def limits() -> str:
         f"{show_bytes(KEPT_SHARE_BYTES)} where `check` keeps the wire",
         "memory of all responses of a process beyond that": f"{show_bytes(POOL_BYTES)}; "
         f"{show_bytes(LOAD_POOL_BYTES)} in a process under load",
+        "bytes of a stream that `load` has received, but not yet looked at": show_bytes(UNREAD_BYTES),
         "time to connect": f"{CONNECT_TIMEOUT_S:g} s",
         "silence, also of content": "`--timeout`, `--content-timeout`",
         "time of all requests of a command": f"{TOTAL_S / 60:g} min, or its own limit (`--help`)",

@@ -1,4 +1,4 @@
-"""The CPU use and the lateness of each client process, which writes them once a second to `workers.jsonl`."""
+"""The CPU use and the lateness of each client process, which writes them once a second to a file of its own."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -34,11 +34,6 @@ class WorkerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     late: Counts
     behind: Counts = Counts({})
     held: Count = 0
-
-
-def latest(rows: Iterable[WorkerRow]) -> list[WorkerRow]:
-    """The last row of each process."""
-    return list({row.worker: row for row in rows}.values())
 
 
 def lateness(rows: Iterable[WorkerRow]) -> Histogram:

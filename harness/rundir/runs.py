@@ -23,7 +23,7 @@ from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import Alone, OneAtATime
 from streamgauge.metrics.openloop import OpenLoop
-from streamgauge.metrics.process_stats import WorkerRow, latest
+from streamgauge.metrics.process_stats import WorkerRow
 from streamgauge.metrics.summary import Summary, Window
 from streamgauge.protocol.numbers import Ns, out_of_range
 from streamgauge.protocol.outcome import Ends, Outcome
@@ -38,7 +38,7 @@ from streamgauge.version import __version__
 
 SCHEMA: Final = 1
 STREAMS: Final = "streams.jsonl"
-WORKERS: Final = "workers.jsonl"
+WORKERS: Final = "workers"  # a folder with a file of each client process
 RUN: Final = "run.json"
 WINDOW: Final = "window.json"
 CHECKS: Final = "checks.json"
@@ -53,6 +53,7 @@ _DAMAGED: Final = "give the directory as streamgauge wrote it; without a damaged
 _RECORD_BEGINS: Final = b'{"schema":'
 MAX_RECORD_BYTES: Final = 64 * MIB
 """The longest line of streams.jsonl that is read. A record is limited to about a tenth of this."""
+_MOST_ROW_BYTES: Final = MIB  # of a client process: two histograms with at most 5,000 buckets of some 15 bytes each
 
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 
@@ -140,9 +141,10 @@ def claimed(directory: Path) -> Iterator[Claim]:
         directory.mkdir(parents=True, exist_ok=True)
     with closing(Claim(directory)) as claim:
         with _explained(directory):
-            for name in (STREAMS, WORKERS, RUN, WINDOW, *REPORTS):
+            for name in (STREAMS, RUN, WINDOW, *REPORTS):
                 (directory / name).unlink(missing_ok=True)
             clear_accounts(directory)
+            _clear_workers(directory)
         yield claim
 
 
@@ -245,20 +247,31 @@ def window(directory: Path) -> Window | None:
     return read_file(directory / WINDOW, Window)
 
 
-def append_worker(directory: Path, row: WorkerRow) -> None:
-    """Add a row to `workers.jsonl`. A full disk loses the row, not the run."""
-    with suppress(OSError), (directory / WORKERS).open("ab", buffering=0) as file:
-        file.write(msgspec.json.encode(row) + b"\n")
+def write_worker(directory: Path, row: WorkerRow) -> None:
+    """Replace the row of a client process: a killed process leaves its last row. A full disk loses it, not the run.
+
+    A row has up to 20 kB and comes once a second, so all rows of a long run would be as large as its records.
+    """
+    folder = directory / WORKERS
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        replace_whole(folder / f"{row.worker}.json", msgspec.json.encode(row))
 
 
 def workers(directory: Path) -> list[WorkerRow]:
-    """The last row of each client process. Lines that cannot be read are left out."""
+    """The row of each client process, by worker. Rows that cannot be read are left out."""
     rows = []
-    with suppress(OSError), open_regular(directory / WORKERS) as file:
-        for line in _lines(file):
-            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                rows.append(from_json(line, WorkerRow))
-    return latest(rows)
+    for path in (directory / WORKERS).glob("*.json"):
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows.append(from_json(read_regular(path, _MOST_ROW_BYTES), WorkerRow))
+    return sorted(rows, key=lambda row: row.worker)
+
+
+def _clear_workers(directory: Path) -> None:
+    """Remove the rows of an earlier run. Raises OSError."""
+    if (directory / WORKERS).is_dir():
+        for path in (directory / WORKERS).iterdir():
+            path.unlink()
 
 
 class RecordWriter:

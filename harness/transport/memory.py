@@ -19,10 +19,12 @@ from streamgauge.errors import OutOfMeans
 from streamgauge.units import MIB, show_bytes
 
 POOL_BYTES: Final = 128 * MIB
-LOAD_POOL_BYTES: Final = 48 * MIB
-"""Of a process under load. It has more in memory that is not counted here: what the native reader's thread has stored,
-5 MiB a stream, and one large answer while it is interpreted.
+LOAD_POOL_BYTES: Final = 32 * MIB
+"""Of a process under load. It has more in memory that is not counted here: UNREAD_BYTES of each stream, and one large
+answer while it is interpreted. So ten users on an endless line take 250 MB in all processes together.
 """
+UNREAD_BYTES: Final = 2 * MIB
+"""Of a stream under load, in the thread that reads the sockets: with more it reads no more of that stream."""
 SHARE_BYTES: Final = 4 * MIB
 """12,000 tokens of 350 bytes. Streams of this size cost the budget nothing: their reads wait unparsed."""
 KEPT_SHARE_BYTES: Final = 2 * MIB

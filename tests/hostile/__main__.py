@@ -27,6 +27,7 @@ HONEST: Final = Attack(frozenset({"ok"}), GOOD)
 COMMANDS: Final = ["probe", "load", "check"]
 LOAD_S: Final = 2
 _SAMPLE_S: Final = 0.02
+_IN_ALL: Final = "Ten users on an endless line make `load` take"
 _FIRST_ARE_GOOD: Final = 3  # of a load: its first streams decide how the others are read
 
 
@@ -137,6 +138,7 @@ def page(rows: list[Row], base: dict[str, int], before: str = "") -> str:
         "Memory is that of the process tree above what the command takes with an endpoint that answers well.",
         "`load` has 10 users and a duration of 2 s, and its first three answers are good. Without an attack it takes",
         "the most when the report is written, some 70 MB more than while the users stream.",
+        *_in_all(rows, before),
         "The times are those of a machine that did other work too: the seconds of CPU say more.",
         "",
         "| command | bound of memory | bound of time here | takes without an attack |",
@@ -148,6 +150,14 @@ def page(rows: list[Row], base: dict[str, int], before: str = "") -> str:
         *(table[key] for key in sorted(table)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _in_all(rows: list[Row], before: str) -> list[str]:
+    """A line about the memory of all processes under an endless line; from `before` where it was not measured."""
+    for row in rows:
+        if (row.attack, row.command) == ("line_endless", "load"):
+            return [f"{_IN_ALL} {row.memory // MB} MB in all processes together."]
+    return [line for line in before.splitlines() if line.startswith(_IN_ALL)]
 
 
 def _cells(line: str) -> list[str]:

@@ -15,7 +15,6 @@ WITHOUT_ATTACK_MB = {"load": 190, "check": 60, "probe": 50}
     ("command", "name"),
     [
         ("load", "comments_endless"),  # took 751 MB and 423 s of parsing
-        ("load", "line_endless"),  # 1,043 MB
         ("check", "chunks_of_one_byte"),  # 1,303 MB
         ("check", "gzip_endless"),  # 571 MB and 206 s
     ],
@@ -27,6 +26,14 @@ def test_a_command_keeps_its_bound_of_memory(command: str, name: str) -> None:
     assert row.memory <= (WITHOUT_ATTACK_MB[command] + BOUNDS[command].memory_mb) * MB
     assert "Traceback" not in row.shown
     assert len(row.shown) <= BOUNDS[command].most_shown
+
+
+def test_ten_users_on_an_endless_line_take_less_than_300_mb_in_all_and_accuse_nobody_of_it() -> None:
+    row = measured("line_endless", attacks()["line_endless"], "load")
+
+    assert row.memory < 300 * MB
+    assert row.code == 3
+    assert "no memory left for the rest of the answer" in " ".join(row.shown.split())
 
 
 @pytest.mark.parametrize("name", BOUNDS)

@@ -45,9 +45,10 @@ def records(data: bytes) -> None:
 
 
 def run_files(data: bytes) -> None:
-    """`run.json`, `window.json` and `workers.jsonl`: a value, or a UsageError that says what is wrong."""
+    """`run.json`, `window.json` and the rows of the processes: a value, or a UsageError that says what is wrong."""
     folder = _folder()
-    for name in (runs.RUN, runs.WINDOW, runs.WORKERS):
+    (folder / runs.WORKERS).mkdir(exist_ok=True)
+    for name in (runs.RUN, runs.WINDOW, f"{runs.WORKERS}/1.json"):
         (folder / name).write_bytes(data)
     with suppress(UsageError):
         run = runs.read_file(folder / runs.RUN, runs.RunFile)

@@ -5,14 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.metrics.histogram import Histogram
-from streamgauge.metrics.process_stats import PERIOD_NS, busiest, lateness, latest, unsampled
+from streamgauge.metrics.process_stats import PERIOD_NS, busiest, lateness, unsampled
 from streamgauge.units import MS, SECOND
 from tests.builders.client_lag import row
-
-
-def test_a_row_replaces_the_one_before_of_the_same_process() -> None:
-    rows = [row(1, 10), row(2, 10), row(1, 20), row(2, 30), row(1, 40)]
-    assert [(one.worker, one.wall_ns) for one in latest(rows)] == [(1, 40), (2, 30)]
 
 
 def test_the_busiest_process_counts_with_the_time_that_it_waited_for_a_core() -> None:

@@ -158,7 +158,8 @@ def test_whatever_number_a_row_of_a_process_has_it_is_left_out_or_counted(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[str | int, ...], number: str
 ) -> None:
     directory = tmp_path_factory.mktemp("run")
-    (directory / runs.WORKERS).write_bytes(with_number(json.dumps(ROW), place, number) + b"\n")
+    (directory / runs.WORKERS).mkdir()
+    (directory / runs.WORKERS / "1.json").write_bytes(with_number(json.dumps(ROW), place, number))
 
     summary = Totals().summary(runs.workers(directory))
 
@@ -167,6 +168,7 @@ def test_whatever_number_a_row_of_a_process_has_it_is_left_out_or_counted(
 
 def test_a_bucket_that_no_duration_has_is_left_out(tmp_path: Path) -> None:
     row = json.dumps(ROW).replace("1400", "999999999")
-    (tmp_path / runs.WORKERS).write_text(row + "\n")
+    (tmp_path / runs.WORKERS).mkdir()
+    (tmp_path / runs.WORKERS / "1.json").write_text(row)
 
     assert runs.workers(tmp_path) == []

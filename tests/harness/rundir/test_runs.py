@@ -263,13 +263,26 @@ def test_every_line_says_which_schema_it_follows(tmp_path: Path) -> None:
 def test_each_process_is_known_by_its_last_row_and_a_torn_one_is_left_out(tmp_path: Path) -> None:
     assert runs.workers(tmp_path) == []
     for one in (row(1, 10), row(2, 10), row(1, 20)):
-        runs.append_worker(tmp_path, one)
-    with (tmp_path / runs.WORKERS).open("ab") as file:
-        file.write(b'{"worker":2,"wall_ns":')
+        runs.write_worker(tmp_path, one)
+    (tmp_path / runs.WORKERS / "3.json").write_bytes(b'{"worker":3,"wall_ns":')
     assert [(one.worker, one.wall_ns) for one in runs.workers(tmp_path)] == [(1, 20), (2, 10)]
     with runs.claimed(tmp_path):
         pass
     assert runs.workers(tmp_path) == []
+
+
+def test_the_rows_of_a_process_take_no_more_room_than_the_last_one(tmp_path: Path) -> None:
+    for second in range(1, 100):
+        runs.write_worker(tmp_path, row(1, second))
+
+    (file,) = (tmp_path / runs.WORKERS).iterdir()
+    assert file.read_bytes() == msgspec.json.encode(row(1, 99))
+
+
+def test_a_row_does_not_bring_a_removed_run_directory_back(tmp_path: Path) -> None:
+    runs.write_worker(tmp_path / "removed", row(1, 10))
+
+    assert not (tmp_path / "removed").exists()
 
 
 def test_an_outline_is_the_record_without_its_events(tmp_path: Path) -> None:
@@ -323,10 +336,11 @@ def test_records_of_another_version_are_refused_and_end_no_run(tmp_path: Path, s
     assert running.torn == 1
 
 
-@pytest.mark.parametrize("name", [RUN, STREAMS, runs.WINDOW, runs.WORKERS])
+@pytest.mark.parametrize("name", [RUN, STREAMS, runs.WINDOW, f"{runs.WORKERS}/1.json"])
 @pytest.mark.parametrize("kind", ["directory", "pipe", "device", "loop"])
 def test_a_file_of_a_run_is_a_regular_file_or_one_message(tmp_path: Path, name: str, kind: str) -> None:
     path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
     if kind == "directory":
         path.mkdir()
     elif kind == "pipe":
@@ -334,7 +348,7 @@ def test_a_file_of_a_run_is_a_regular_file_or_one_message(tmp_path: Path, name: 
     else:
         path.symlink_to("/dev/zero" if kind == "device" else path)
 
-    if name == runs.WORKERS:  # rows about this client: without them a run is still reported
+    if name.startswith(runs.WORKERS):  # rows about this client: without them a run is still reported
         assert runs.workers(tmp_path) == []
         return
     with pytest.raises(UsageError, match=f"{name} cannot be read"):

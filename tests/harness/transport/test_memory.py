@@ -3,7 +3,15 @@
 import pytest
 
 from streamgauge.errors import OutOfMeans
-from streamgauge.transport.memory import KEPT_SHARE_BYTES, SHARE_BYTES, Holding, MemoryBudget
+from streamgauge.transport.memory import (
+    KEPT_SHARE_BYTES,
+    LOAD_POOL_BYTES,
+    MOST_OVER,
+    SHARE_BYTES,
+    UNREAD_BYTES,
+    Holding,
+    MemoryBudget,
+)
 from streamgauge.units import MIB
 
 POOL = 10 * MIB
@@ -74,3 +82,11 @@ def test_transcripts_that_are_kept_have_a_smaller_share() -> None:
     kept = budget.claim(kept=True)
     kept.grow(SHARE_BYTES)
     assert budget.drawn == SHARE_BYTES - KEPT_SHARE_BYTES
+
+
+def test_ten_users_on_endless_answers_leave_room_below_300_mb() -> None:
+    """`load` takes 125 MB while it reads; one answer is in memory once more while it is interpreted."""
+    streams = 10 * (SHARE_BYTES + UNREAD_BYTES) + MOST_OVER * LOAD_POOL_BYTES
+    largest = SHARE_BYTES + LOAD_POOL_BYTES
+
+    assert 125_000_000 + streams + largest < 300_000_000
