@@ -1,4 +1,7 @@
-"""An endpoint that repeats its caller's secrets: where they are given and repeated, how they are spelled and split."""
+"""An endpoint that repeats its caller's secrets: where they are given and repeated, how they are spelled and split.
+
+It speaks HTTP/1.1 and HTTP/2, with or without TLS.
+"""
 
 import base64
 import html
@@ -6,13 +9,22 @@ import itertools
 import json
 import re
 import socket
+import ssl
 import string
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import trustme
 
 from tests.builders.listening import Listening
 
@@ -35,6 +47,23 @@ class Split(StrEnum):
     BYTES = "a byte a read"
 
 
+class Speaks(StrEnum):
+    """What the endpoint speaks."""
+
+    HTTP1 = "HTTP/1.1"
+    HTTP2 = "HTTP/2"
+    TLS = "HTTP/1.1 over TLS"
+    HTTP2_TLS = "HTTP/2 over TLS"
+
+    @property
+    def http2(self) -> bool:
+        return self in (Speaks.HTTP2, Speaks.HTTP2_TLS)
+
+    @property
+    def tls(self) -> bool:
+        return self in (Speaks.TLS, Speaks.HTTP2_TLS)
+
+
 def _json(text: str) -> str:
     """The inside of a JSON string."""
     return json.dumps(text)[1:-1]
@@ -49,12 +78,24 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "URL": lambda key: urllib.parse.quote(key, safe=""),
     "form": urllib.parse.quote_plus,
     "URL, all escaped": lambda key: "".join(f"%{ord(char):02x}" for char in key),
+    "URL, all escaped in capitals": lambda key: "".join(f"%{ord(char):02X}" for char in key),
+    "URL in URL": lambda key: urllib.parse.quote(urllib.parse.quote(key, safe=""), safe=""),
+    "URL, all escaped, in URL": lambda key: "".join(f"%25{ord(char):02x}" for char in key),
+    "URL in JSON, all escaped": lambda key: "".join(f"\\u0025{ord(char):02x}" for char in key),
     "HTML": lambda key: html.escape(key),
     "HTML, all escaped": lambda key: "".join(f"&#x{ord(char):x};" for char in key),
+    "HTML, all escaped in decimal": lambda key: "".join(f"&#{ord(char)};" for char in key),
+    "HTML in JSON": lambda key: _json(html.escape(key)),
+    "JSON, all escaped in capitals": lambda key: "".join(f"\\u{ord(char):04X}" for char in key),
     "base64": lambda key: base64.b64encode(key.encode()).decode(),
     "base64 with a user": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
     "base64 for URLs": lambda key: base64.urlsafe_b64encode(f"u2:{key}".encode()).decode(),
+    "base64 for URLs without padding": lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
     "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal in capitals": lambda key: key.encode().hex().upper(),
+    "as a credential": lambda key: f"bEARER {key}",
+    "as Basic credentials": lambda key: f"bASIC {_basic(key)}",
+    "as user info": lambda key: f"https://user:{urllib.parse.quote(key, safe='')}@host.test/path",
     "a cut": lambda key: key[: max(8, len(key) - 5)],
     "after a cut": lambda key: key[-max(8, len(key) - 5) :],
     "in a sentence": lambda key: f"Incorrect API key provided: {key}. You can find your API key at https://x/keys",
@@ -142,14 +183,17 @@ class Parts:
         return "".join(f"{name}: {self.at(name)}\r\n" for name in names)
 
 
-HEADERS = ("Server", "Via", "X-Request-Id", "X-Powered-By", "WWW-Authenticate", "Cache-Control")
+HEADERS = (
+    "Server", "Via", "X-Request-Id", "X-Powered-By", "WWW-Authenticate", "Cache-Control", "Link", "Set-Cookie",
+    "Content-Location", "Alt-Svc",
+)  # fmt: skip
 PLACES: dict[Answer, tuple[str, ...]] = {
     Answer.REFUSED: (*HEADERS, "reason", "Content-Type", "Location", "message", "body"),
     Answer.STREAM: (
         *HEADERS, "comment", "event name", "event id", "model", "content", "tool", "finish_reason", "error", "payload",
         "field", "trailer", "usage",
     ),
-    Answer.BROKEN: (*HEADERS, "status line", "header line", "chunk size"),
+    Answer.BROKEN: (*HEADERS, "status line", "header line", "folded header", "chunk size"),
 }  # fmt: skip
 
 
@@ -210,6 +254,8 @@ def _stream(parts: Parts) -> str:
 def _broken(parts: Parts) -> str:
     line = parts.at("status line", "HTTP/1.1 200 OK")
     header = f"{parts.at('header line')}\r\n" if "header line" in parts.echoes else ""
+    folded = parts.at("folded header", "")
+    header += f"X-Folded: {folded[: len(folded) // 2]}\r\n {folded[len(folded) // 2 :]}\r\n" if folded else ""
     return (
         f"{line}\r\nContent-Type: text/event-stream\r\n{header}{parts.headers()}Transfer-Encoding: chunked\r\n\r\n"
         f"b\r\ndata: abcd\n\n\r\n{parts.at('chunk size')}\r\n"
@@ -235,22 +281,39 @@ def cut(text: str, echoes: Sequence[tuple[str, Split]]) -> list[bytes]:
 
 
 TOKEN = b"{the token of the request}"
+_HOP_BY_HOP = ("connection", "transfer-encoding", "content-length")
 
 
 class EchoingServer(Listening):
-    """Answers every request with the same pieces; also as a forward proxy.
+    """Answers every request with the same pieces; over HTTP/1 also as a forward proxy.
 
     In the pieces, TOKEN stands for the bearer token of each request.
     """
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Sequence[bytes], speaks: Speaks = Speaks.HTTP1, *, subject: str | None = None) -> None:
+        """`subject` is the name of the certificate's owner."""
         super().__init__()
         self._pieces = pieces
+        self.speaks = speaks
         self.requests: list[bytes] = []
+        self._tls = _server_tls(subject, http2=speaks.http2) if speaks.tls else None
+
+    @property
+    def origin(self) -> str:
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def serve(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(10)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        with connection:
+            if self.speaks.http2:
+                self._serve_http2(connection)
+            else:
+                self._serve_http1(connection)
+
+    def _serve_http1(self, connection: socket.socket) -> None:
         request = b""
         while b"\r\n\r\n" not in request:
             request += connection.recv(65536) or b"\r\n\r\n"
@@ -260,9 +323,82 @@ class EchoingServer(Listening):
             connection.sendall(piece.replace(TOKEN, token[1] if token else b"none"))
             if len(self._pieces) > 1:
                 threading.Event().wait(0.0005)
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536):  # what the client still sends would reset the connection
-            pass
+        if self._tls is None:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):  # what the client still sends would reset the connection
+                pass
+
+    def _serve_http2(self, connection: socket.socket) -> None:
+        state = h2.connection.H2Connection(
+            h2.config.H2Configuration(
+                client_side=False, validate_outbound_headers=False, normalize_outbound_headers=False
+            )
+        )
+        state.initiate_connection()
+        connection.sendall(state.data_to_send())
+        while data := connection.recv(65536):
+            for event in state.receive_data(data):
+                if isinstance(event, h2.events.StreamEnded) and event.stream_id is not None:
+                    self.requests.append(data)
+                    self._answer_http2(connection, state, event.stream_id)
+            connection.sendall(state.data_to_send())
+
+    def _answer_http2(self, connection: socket.socket, state: h2.connection.H2Connection, stream: int) -> None:
+        """The answer of HTTP/1, in the frames of HTTP/2: a piece of its body is a DATA frame."""
+        head, body, trailers = _taken_apart(self._pieces)
+        state.send_headers(stream, head)
+        for piece in body:
+            with suppress(h2.exceptions.StreamClosedError):
+                state.send_data(stream, piece)
+            connection.sendall(state.data_to_send())
+        with suppress(h2.exceptions.StreamClosedError):
+            if trailers:
+                state.send_headers(stream, trailers, end_stream=True)
+            else:
+                state.end_stream(stream)
+
+
+Fields = list[tuple[str, str]]
+
+
+def _taken_apart(pieces: Sequence[bytes]) -> tuple[Fields, list[bytes], Fields]:
+    """The head, the pieces of the body, and the trailers of an answer of HTTP/1 which is well formed."""
+    text = b"".join(pieces)
+    lines, _, rest = text.partition(b"\r\n\r\n")
+    status, *fields = lines.decode("latin-1").split("\r\n")
+    head = [(":status", status.split()[1]), *_fields(fields)]
+    if b"Transfer-Encoding: chunked" not in lines:
+        return head, [rest], []
+    cuts = set(itertools.accumulate(len(piece) for piece in pieces))
+    body: list[bytes] = []
+    at = len(text) - len(rest)
+    while True:
+        line = text[at : text.index(b"\r\n", at)]
+        at, size = at + len(line) + 2, int(line, 16)
+        if not size:
+            return head, body, _fields(text[at:].decode("latin-1").split("\r\n"))
+        inside = sorted(place for place in cuts if at < place < at + size)
+        body += (text[start:end] for start, end in itertools.pairwise([at, *inside, at + size]))
+        at += size + 2
+
+
+def _fields(lines: Sequence[str]) -> Fields:
+    pairs = [line.split(":", 1) for line in lines if ":" in line]
+    return [(name.lower(), value.strip()) for name, value in pairs if name.lower() not in _HOP_BY_HOP]
+
+
+@lru_cache
+def _certificate(subject: str | None) -> trustme.LeafCert:
+    """A certificate of this machine, or of another with the name of `subject`."""
+    host = "other.test" if subject else "127.0.0.1"
+    return trustme.CA(organization_name=subject, organization_unit_name=subject).issue_cert(host, common_name=subject)
+
+
+def _server_tls(subject: str | None, *, http2: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2" if http2 else "http/1.1"])
+    _certificate(subject).configure_cert(context)
+    return context
 
 
 def shown_of(text: str, key: str) -> str | None:

@@ -20,7 +20,17 @@ import pytest
 from streamgauge.secrets import forget
 from tests.builders import echoing
 from tests.builders.command import streamgauge
-from tests.builders.echoing import AUTHORIZATION, GIVEN, PLACES, SPELLINGS, Answer, EchoingServer, Given, Split
+from tests.builders.echoing import (
+    AUTHORIZATION,
+    GIVEN,
+    PLACES,
+    SPELLINGS,
+    Answer,
+    EchoingServer,
+    Given,
+    Speaks,
+    Split,
+)  # fmt: skip
 from tests.e2e.conftest import CHAT, Start, free_port
 
 PLACEMENTS = int(os.environ.get("STREAMGAUGE_PLACEMENTS", "30"))
@@ -52,6 +62,7 @@ class Lot(NamedTuple):
     command: str
     answer: Answer
     placements: list[Placement]
+    speaks: Speaks
 
 
 def lots(count: int) -> Iterator[Lot]:
@@ -81,13 +92,21 @@ def _lot(random: Random, command: str) -> Lot:
             Placement(echoing.secret(random), where, place, random.choice(list(SPELLINGS)), random.choice(list(Split)))
             for where, place in zip(given, places, strict=True)
         ],
+        _speaks(random, kind, given),
     )
+
+
+def _speaks(random: Random, kind: Answer, given: list[str]) -> Speaks:
+    """A forward proxy is asked in HTTP/1, and what is broken here is the framing of HTTP/1."""
+    if "HTTP_PROXY" in given:
+        return Speaks.HTTP1
+    return random.choice([Speaks.HTTP1, Speaks.TLS] if kind is Answer.BROKEN else list(Speaks))
 
 
 LOTS = list(lots(PLACEMENTS))
 
 
-NAMES = [f"{number}-{lot.command}-{lot.answer}" for number, lot in enumerate(LOTS)]
+NAMES = [f"{number}-{lot.command}-{lot.answer}-{lot.speaks}" for number, lot in enumerate(LOTS)]
 
 
 @pytest.mark.parametrize("number", range(len(LOTS)), ids=NAMES)
@@ -97,7 +116,7 @@ def test_no_output_shows_a_secret_that_the_endpoint_repeats(
     lot = LOTS[number]
     text = echoing.answer(lot.answer, {one.place: one.spelled for one in lot.placements})
     pieces = echoing.cut(text, [(one.spelled, one.split) for one in lot.placements])
-    with EchoingServer(pieces) as server, _command_lines() as lines:
+    with EchoingServer(pieces, lot.speaks) as server, _command_lines() as lines:
         outputs = _run(lot, server, tmp_path, monkeypatch)
 
     assert server.requests
@@ -130,6 +149,25 @@ def test_master_and_worker_hide_each_the_key_of_its_own_machine(start: Start, tm
             assert echoing.shown_of(output, key) is None, name
 
 
+@pytest.mark.parametrize("command", ["probe", "check", "load", "diagnose", "clients", "cancel"])
+def test_no_output_shows_a_secret_where_there_is_no_connection(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate whose owner is named like the key; and a host that cannot be resolved, behind user info."""
+    key = "sk-of-nobody-0123456789"
+    monkeypatch.setenv("OUR_KEY", key)
+    with EchoingServer([b""], Speaks.TLS, subject=key) as server:
+        at = f"{server.origin}/v1/chat/completions"
+        refused = streamgauge(*_words(command, [at], server.origin, tmp_path), "--api-key-env", "OUR_KEY")
+        at = f"https://user:{key}@no-such-host.invalid/v1/chat/completions"
+        unresolved = streamgauge(*_words(command, [at], server.origin, tmp_path))
+
+    for done in (refused, unresolved):
+        assert done.returncode in (1, 2, 3)
+        for name, output in {"stdout": done.stdout, "stderr": done.stderr, **_texts(tmp_path)}.items():
+            assert echoing.shown_of(output, key) is None, f"{name}: {output}"
+
+
 def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Run the command; all that came out of it, by name."""
     given = Given()
@@ -144,10 +182,12 @@ def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.Monk
         where = "endpoint.test"
     who = f"{given.userinfo}@" if given.userinfo else ""
     query = f"?{urlencode(given.query)}" if given.query else ""
-    url = f"http://{who}{where}/v1/chat/completions{query}"
+    scheme = "https" if lot.speaks.tls else "http"
+    url = f"{scheme}://{who}{where}/v1/chat/completions{query}"
     (inputs := folder / "in").mkdir()
     (out := folder / "out").mkdir()
-    options = [*given.options, "--timeout", "5s", *_target(lot, url, given, inputs, monkeypatch)]
+    spoken = [*(["--http2"] if lot.speaks.http2 else []), *(["--insecure"] if lot.speaks.tls else [])]
+    options = [*given.options, *spoken, "--timeout", "5s", *_target(lot, url, given, inputs, monkeypatch)]
     if given.body:
         body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, **dict(given.body)}
         (inputs / "body.json").write_text(json.dumps(body))
@@ -156,7 +196,7 @@ def _run(lot: Lot, server: EchoingServer, folder: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv("ECHO_SECOND", key)
         options += ["--second-key", "ECHO_SECOND"]
     at = [] if "--target" in options else [url]
-    done = streamgauge(*_words(lot.command, at, f"http://127.0.0.1:{server.port}", out), *options)
+    done = streamgauge(*_words(lot.command, at, server.origin, out), *options)
     assert "Traceback" not in done.stderr
     files = {str(path.relative_to(out)): path for path in out.rglob("*") if path.is_file()}
     if "streams.jsonl" in files:
