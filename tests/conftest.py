@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from streamgauge.secrets import forget
+from tests.builders.order import longest_first
 from tests.builders.retries import PROPERTY, take_retries
 
 settings.register_profile("streamgauge", deadline=None, derandomize=True)
@@ -66,8 +67,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return 3 * (os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out: slow tests, and tests that need a server.
+@pytest.hookimpl(trylast=True)  # after others have left out tests, and put tests of one fixture together
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out, and give each worker of pytest some of the longest tests first."""
+    mark(items)
+    if worker := getattr(config, "workerinput", None):
+        items[:] = longest_first(items, worker["workercount"], lambda item: item.nodeid)
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and tests that need a server.
 
     Those are the tests of SERVERS, and of every module that starts a server itself or by a fixture.
     """
