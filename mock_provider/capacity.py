@@ -1,31 +1,34 @@
 """A provider with limits: slots, a queue, a prefill rate, gaps that grow with the number of active streams.
 
 With `a` the gap that the itl model draws (its mean, below), `b` = itl-per-active, `k` = knee, `f` = collapse, `P`
-prompt tokens, `r` = prefill-rate, `T` tokens, `t` the drawn ttft, `s` slots, and `n` streams that hold a slot:
+prompt tokens, `c` of them in the prefix cache, `r` = prefill-rate, `T` tokens, `t` the drawn ttft, `h` the mean time
+that an end is held back (tail-hold), `v` = speed, `s` slots, and `n` streams that hold a slot:
 
-    itl(n)     = (a + b n) (1 + f max(0, n - k))        each gap, by the n at its beginning
-    prefill    = P / r
-    S(n)       = prefill + t + T itl(n)                 how long a slot is held; the end takes one more step
+    itl(n)     = (a + b n) (1 + f max(0, n - k)) / v    each gap, by the n at its beginning
+    first      = ((P - c) / r + t) / v
+    S(n)       = first + T itl(n) + h                   how long a slot is held; the end takes one more step
     rate(n)    = n / S(n)                               streams a second at a constant n
     saturation = rate(s)
-    ttft(n)    = prefill + t                            n <= s streams at once, each followed by the next
-    ttft(n)    = (n/s - 1) S(s) + prefill + t           n > s: a cycle takes n/s S(s), and all but S(s) is waiting
+    ttft(n)    = first                                  n <= s streams at once, each followed by the next
+    ttft(n)    = (n/s - 1) S(s) + first                 n > s: a cycle takes n/s S(s), and all but S(s) is waiting
     wait(i)    = floor(i / s) S(s)                      the i-th (from 0) of a burst onto an idle server
 
-They are exact for fixed delays and full slots, and averages for random delays. Slots are given in order of arrival. A
-slot is free at the moment its stream ends, whatever the end.
+They are exact for fixed delays and full slots, and averages for random delays. Slots are given in order of arrival,
+unless `queue_order` says otherwise. A slot is free at the moment its stream ends, whatever the end. `fleet.forms` has
+the forms of several replicas, of refusals, timeouts, other orders of the queue, cold starts, overload and the cache.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 NS_PER_S = 1_000_000_000
+
+QueueOrder = Literal["fifo", "lifo", "shortest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits of one server; the defaults limit nothing. Durations in ns, `prefill_rate` in tokens per second."""
+    """The limits of one replica; the defaults limit nothing. Durations in ns, `prefill_rate` in tokens per second."""
 
     slots: int | None = None
     queue: int | None = None  # requests that may wait for a slot; None: any number, 0: none
@@ -33,15 +36,33 @@ class Limits:
     itl_per_active_ns: int = 0
     knee: int | None = None
     collapse: float = 0.0
+    speed: float = 1.0  # 0.5: everything that a stream does in its slot takes twice as long
+    queue_order: QueueOrder = "fifo"
+    queue_timeout_ns: int | None = None  # longest wait for a slot; None: for ever
+    cold_requests: int = 0  # the first streams of a cold replica, each of which begins `cold_ns` later
+    cold_ns: int = 0
+    cold_after_ns: int | None = None  # without a stream for so long, the replica is cold again; None: never
+    overload_at: int | None = None  # so many waiting requests make the replica slow; None: nothing does
+    overload_factor: float = 1.0  # by which a slow replica takes longer
+    recovery_ns: int = 0  # a slow replica recovers when its queue has been empty for so long
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the state of the replica changes the gaps between tokens."""
+        return bool(self.itl_per_active_ns or self.collapse or self.overload_at is not None) or self.speed != 1
 
     def prefill_ns(self, prompt_tokens: int) -> int:
-        """Time to read a prompt."""
+        """Time to read a prompt at speed 1."""
         return round(prompt_tokens * NS_PER_S / self.prefill_rate) if self.prefill_rate is not None else 0
+
+    def first_ns(self, unloaded_ns: int) -> int:
+        """`first`, for the prefill and the drawn ttft of a stream."""
+        return unloaded_ns if self.speed == 1 else round(unloaded_ns / self.speed)
 
     def itl_ns(self, gap_ns: int, active: int) -> int:
         """itl(n) for a drawn gap."""
         beyond = max(0, active - self.knee) if self.knee is not None else 0
-        return round((gap_ns + self.itl_per_active_ns * active) * (1 + self.collapse * beyond))
+        return round((gap_ns + self.itl_per_active_ns * active) * (1 + self.collapse * beyond) / self.speed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +73,18 @@ class Work:
     tokens: int
     ttft_ns: int
     itl_ns: int
+    cached_tokens: int = 0  # of the prompt, so they need no prefill
+    tail_ns: int = 0  # time that the end is held back: for a share p of the streams and a hold h, p h
+
+
+def first_ns(limits: Limits, work: Work) -> int:
+    """`first`: from the grant of a slot to the first token."""
+    return limits.first_ns(limits.prefill_ns(work.prompt_tokens - work.cached_tokens) + work.ttft_ns)
 
 
 def service_ns(limits: Limits, work: Work, active: int) -> int:
     """S(n): how long a stream holds its slot."""
-    decode_ns = work.tokens * limits.itl_ns(work.itl_ns, active)
-    return limits.prefill_ns(work.prompt_tokens) + work.ttft_ns + decode_ns
+    return first_ns(limits, work) + work.tokens * limits.itl_ns(work.itl_ns, active) + work.tail_ns
 
 
 def rate_per_s(limits: Limits, work: Work, active: int) -> float:
@@ -67,12 +94,12 @@ def rate_per_s(limits: Limits, work: Work, active: int) -> float:
 
 def saturation_per_s(limits: Limits, work: Work) -> float:
     """rate(s): completed streams per second under overload; ValueError without slots, which never saturate."""
-    return rate_per_s(limits, work, _slots(limits))
+    return rate_per_s(limits, work, slots_of(limits))
 
 
-def ttft_ns(limits: Limits, work: Work, concurrency: int) -> int:
+def ttft_ns(limits: Limits, work: Work, concurrency: float) -> int:
     """ttft(n): mean time to the first token, with the wait in the queue, at n concurrent streams."""
-    alone_ns = limits.prefill_ns(work.prompt_tokens) + work.ttft_ns
+    alone_ns = first_ns(limits, work)
     if limits.slots is None or concurrency <= limits.slots:
         return alone_ns
     return round((concurrency / limits.slots - 1) * service_ns(limits, work, limits.slots)) + alone_ns
@@ -80,74 +107,12 @@ def ttft_ns(limits: Limits, work: Work, concurrency: int) -> int:
 
 def burst_wait_ns(limits: Limits, work: Work, position: int) -> int:
     """wait(i): time in the queue of request i, from 0, of a burst; ValueError without slots."""
-    slots = _slots(limits)
+    slots = slots_of(limits)
     return position // slots * service_ns(limits, work, slots)
 
 
-def _slots(limits: Limits) -> int:
+def slots_of(limits: Limits) -> int:
+    """The number of slots; ValueError without slots."""
     if limits.slots is None:
         raise ValueError("without slots a server never saturates")
     return limits.slots
-
-
-class Seat:
-    """The place of one stream: in the queue, then in a slot, which was free since `free_ns` (epoch ns)."""
-
-    __slots__ = ("free_ns", "granted", "taken")
-
-    def __init__(self, granted: Callable[[], object]) -> None:
-        self.granted = granted
-        self.taken = False
-        self.free_ns = 0
-
-
-class Capacity:
-    """The slots of one server and the queue for them."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.active = 0
-        self._waiting: OrderedDict[Seat, None] = OrderedDict()
-        self._left: deque[int] = deque()  # of each free slot used before, the end of its last stream (epoch ns)
-
-    @property
-    def full(self) -> bool:
-        """Whether there is neither a free slot nor a place in the queue."""
-        limits = self.limits
-        if limits.slots is None or self.active < limits.slots:
-            return False
-        return limits.queue is not None and len(self._waiting) >= limits.queue
-
-    def enter(self, granted: Callable[[], object]) -> Seat:
-        """Take a free slot, or else a place in the queue; `granted` is called when a queued stream gets its slot."""
-        seat = Seat(granted)
-        slots = self.limits.slots
-        if slots is None or self.active < slots:
-            if slots is not None and len(self._left) == slots - self.active:
-                seat.free_ns = self._left.popleft()
-            self._take(seat)
-        else:
-            self._waiting[seat] = None
-        return seat
-
-    def leave(self, seat: Seat, now_ns: int) -> None:
-        """Pass the slot to the stream that waited longest, or give up a place in the queue; may be called twice."""
-        if not seat.taken:
-            self._waiting.pop(seat, None)
-            return
-        seat.taken = False
-        self.active -= 1
-        if self._waiting:
-            following, _ = self._waiting.popitem(last=False)
-            self._take(following)
-            following.granted()
-        elif self.limits.slots is not None:
-            self._left.append(now_ns)
-
-    def stretch(self, gap_ns: int) -> int:
-        """A drawn gap, lengthened by the present load."""
-        return self.limits.itl_ns(gap_ns, self.active)
-
-    def _take(self, seat: Seat) -> None:
-        seat.taken = True
-        self.active += 1

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamgauge.mock_provider.answer import Tool
+from streamgauge.mock_provider.text import count_tokens
 
 # "malformed": the body is not JSON. "invalid": JSON with missing or wrong fields.
 RefusalKind = Literal["malformed", "invalid", "media-type", "auth"]
@@ -21,6 +22,16 @@ class ChatRequest:
     tools: tuple[Tool, ...] = ()  # the tools that the answer may call, in the order in which it calls them
     calls: int | None = None  # tool calls if no directive sets a number; 0: never any; None: the server's default
     stop: tuple[str, ...] = ()  # the answer ends before the first of these texts
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt, as the usage counts them."""
+        return count_tokens(self.prompt)
+
+    @property
+    def read_tokens(self) -> int:
+        """Tokens of the prompt that the model must read."""
+        return self.prompt_tokens
 
 
 class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)

@@ -13,7 +13,9 @@ from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.control import fault_list
 from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.fleet.settings import FleetSettings
 from streamgauge.mock_provider.listening import Listening
+from streamgauge.mock_provider.options import with_options
 from streamgauge.mock_provider.profiles import PROFILES
 from streamgauge.mock_provider.proxy import Proxy, ProxyConfig
 from streamgauge.mock_provider.proxy.config import OnBreak
@@ -38,7 +40,9 @@ proxy_app: typer.Typer = typer.Typer(add_completion=False, pretty_exceptions_ena
 
 
 @app.command()
+@with_options(FleetSettings, "fleet", "Fleet of replicas")
 def mock_command(
+    fleet: Callable[[], FleetSettings],
     tokens: Annotated[int, _answer(help="Tokens of an answer.")] = 32,
     text: Annotated[str, _answer(help=f"Kind of text: {', '.join(KINDS)}.")] = "ascii",
     say: Annotated[
@@ -86,13 +90,13 @@ def mock_command(
         _faults(help="Whether generation stops or continues when the client leaves."),
     ] = "stop",
     slots: Annotated[
-        int | None, _capacity(help="Streams that each worker serves at once; more wait. Default: no limit.")
+        int | None, _capacity(help="Streams that each replica serves at once; more wait. Default: no limit.")
     ] = None,
     queue: Annotated[
-        int | None, _capacity(help="Requests that may wait for a slot; more get 429. Default: no limit.")
+        int | None, _capacity(help="Requests that may wait for a slot; more are refused. Default: no limit.")
     ] = None,
     queue_policy: Annotated[
-        Literal["queue", "reject"], _capacity(help="Without a free slot, a request waits or gets 429.")
+        Literal["queue", "reject"], _capacity(help="Without a free slot, a request waits or is refused.")
     ] = "queue",
     prefill_rate: Annotated[
         float | None, _capacity(help="Words of a prompt read per second; the first token waits for all of them.")
@@ -171,7 +175,8 @@ def mock_command(
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
         )
-        _check_workers(workers, uds)
+        settings = fleet()
+        _check_workers(workers, uds, settings)
         config = MockConfig(
             host=host,
             port=port,
@@ -206,6 +211,7 @@ def mock_command(
             itl_per_active=itl_per_active,
             knee=knee,
             collapse=collapse,
+            fleet=settings,
         )
         listening.prepare(host)
         server = Server(config)
@@ -343,11 +349,13 @@ def print_faults() -> None:
     Console().print(table)
 
 
-def _check_workers(workers: int, uds: str | None) -> None:
+def _check_workers(workers: int, uds: str | None, fleet: FleetSettings) -> None:
     if workers < 1:
         raise ValueError(f"workers: expected 1 or more, got {workers}")
     if workers > 1 and uds is not None:
         raise ValueError("workers: expected 1 with --uds, because processes cannot share a Unix socket")
+    if workers > 1 and fleet != FleetSettings():
+        raise ValueError("workers: expected 1 with the options of a fleet, because each process would have its own")
 
 
 def _bad_flag(command: str, error: Exception) -> NoReturn:

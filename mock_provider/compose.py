@@ -25,6 +25,7 @@ class ComposedStream:
     chat: ChatRequest
     plan: Plan
     encoder: Encoder
+    headers: tuple[tuple[str, str], ...] = ()  # fields of the head that the server adds, such as the replica's name
 
     @property
     def tokens(self) -> int | None:
@@ -137,7 +138,8 @@ def compose_whole(stream: ComposedStream) -> Composition:
             return _answered(answer, stream)
     tokens = plan.tokens or 0
     body = stream.dialect.whole(stream.chat, plan, whole_parts(answer_items(plan)))
-    head = Head(200, [("Content-Type", "application/json"), ("X-Request-Id", request_id())], Framing.LENGTH)
+    fields = [("Content-Type", "application/json"), ("X-Request-Id", request_id()), *stream.headers]
+    head = Head(200, fields, Framing.LENGTH)
     for fault, arg in plan.faults:
         if fault.head is not None:
             fault.head(head, arg, stream)
@@ -172,6 +174,7 @@ def stream_head(stream: ComposedStream) -> Head:
         *stream.dialect.headers,
         ("X-Accel-Buffering", "no"),
         ("X-Request-Id", request_id()),
+        *stream.headers,
     ]
     if chunked:
         head.headers.append(("Transfer-Encoding", "chunked"))
@@ -276,7 +279,7 @@ def _answered(answer: Answer, stream: ComposedStream) -> Composition:
         if fault.answered is not None:
             answer = fault.answered(answer)
     head = Head(answer.status, [("Content-Type", answer.content_type), *answer.headers], Framing.LENGTH)
-    head.headers += [("X-Request-Id", request_id()), ("Content-Length", str(len(answer.body)))]
+    head.headers += [("X-Request-Id", request_id()), *stream.headers, ("Content-Length", str(len(answer.body)))]
     _connection_field(head, stream.request)
     data = head_bytes(head.status, head.headers) + answer.body
     return Composition(iter((Write(Kind.HEAD, BEFORE_FIRST, data),)), None, head.status)

@@ -8,6 +8,8 @@ from streamgauge.mock_provider import faults, text, timing
 from streamgauge.mock_provider.answer import MOST_CALLS
 from streamgauge.mock_provider.capacity import Limits
 from streamgauge.mock_provider.durations import parse_duration, parse_option
+from streamgauge.mock_provider.fleet.limits import FleetLimits
+from streamgauge.mock_provider.fleet.settings import FleetSettings
 from streamgauge.mock_provider.listening import Listening
 from streamgauge.mock_provider.profiles import PROFILES
 
@@ -59,6 +61,7 @@ class MockConfig:
     # Limits of each API key, see `quota`.
     key_slots: int | None = None
     key_rate: int | None = None  # requests a minute
+    fleet: FleetSettings = field(default_factory=FleetSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -113,6 +116,8 @@ class MockConfig:
             raise ValueError(f"queue-policy: expected queue or reject, got {self.queue_policy!r}")
         if self.slots is None and (self.queue is not None or self.queue_policy == "reject"):
             raise ValueError("queue, queue-policy: expected slots as well; without slots no request waits")
+        if self.slots is None and self.fleet.queue_timeout is not None:
+            raise ValueError("queue-timeout: expected slots as well; without slots no request waits")
         if self.queue_policy == "reject" and self.queue:
             raise ValueError(f"queue: expected no queue with queue-policy reject, got {self.queue}")
         if self.prefill_rate is not None and not 0 < self.prefill_rate < float("inf"):
@@ -135,7 +140,7 @@ class MockConfig:
         return files
 
     def limits(self) -> Limits:
-        """The limits of the capacity model."""
+        """The limits of the capacity model, of one replica at speed 1."""
         return Limits(
             slots=self.slots,
             queue=0 if self.queue_policy == "reject" else self.queue,
@@ -144,3 +149,12 @@ class MockConfig:
             knee=self.knee,
             collapse=self.collapse,
         )
+
+    def fleet_limits(self) -> FleetLimits:
+        """The limits of all replicas together."""
+        return self.fleet.limits(self.limits())
+
+    @property
+    def models_fleet(self) -> bool:
+        """Whether any setting of the capacity model or of the fleet is not its default."""
+        return self.limits() != Limits() or self.fleet != FleetSettings()

@@ -9,6 +9,7 @@ from typing import Any
 from streamgauge.mock_provider import control_guard
 from streamgauge.mock_provider.door import LONGEST_S, Door
 from streamgauge.mock_provider.faults import FAULTS
+from streamgauge.mock_provider.fleet.fleet import Fleet
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 from streamgauge.mock_provider.ledger import Ledger
@@ -33,8 +34,10 @@ class _RefusalError(ValueError):
 class Control:
     """Answers requests below `/_mock/`; `control_guard` says who may send them."""
 
-    def __init__(self, ledger: Ledger, gates: Gates, token: str | None, door: Door | None = None) -> None:
-        self._ledger, self._gates, self._token, self._door = ledger, gates, token, door
+    def __init__(
+        self, ledger: Ledger, gates: Gates, token: str | None, door: Door | None = None, fleet: Fleet | None = None
+    ) -> None:
+        self._ledger, self._gates, self._token, self._door, self._fleet = ledger, gates, token, door, fleet
         self._routes: Routes[Callable[[Request], Answer]] = Routes()
         for method, path, handler in (
             ("GET", "/_mock/clock", self._clock),
@@ -42,6 +45,7 @@ class Control:
             ("GET", "/_mock/summary", self._summary),
             ("GET", "/_mock/export", self._export),
             ("GET", "/_mock/faults", self._faults),
+            ("GET", "/_mock/fleet", self._replicas),
             ("GET", "/_mock/streams/{id}", self._stream),
             ("POST", "/_mock/streams/{id}/release", self._release),
             ("POST", "/_mock/reset", self._reset),
@@ -81,6 +85,11 @@ class Control:
 
     def _faults(self, _: Request) -> Reply:
         return json_reply(200, {"schema": SCHEMA, "faults": fault_list()})
+
+    def _replicas(self, _: Request) -> Reply:
+        if self._fleet is None:
+            raise _RefusalError(404, "no fleet is modelled: start the mock with --slots, --replicas or --engine")
+        return json_reply(200, {"schema": SCHEMA, **self._fleet.state()})
 
     def _reset(self, _: Request) -> Reply:
         self._ledger.reset()

@@ -46,6 +46,7 @@ class Entry:
         "prompt",
         "prompt_tokens",
         "received",
+        "replica",
         "resumed",
         "room",
         "script",
@@ -88,6 +89,7 @@ class Entry:
         self.slot_ns = arrival_ns  # when it got its slot; later than the arrival if it queued
         self.credential: str | None = None  # the digest of the API key that came with the request
         self.prompt_tokens = 0  # as the usage of the answer counts them
+        self.replica: str | None = None  # the name of the replica that was to answer; None: no fleet is modelled
         self.received: dict[str, Any] | None = None  # see `received`
         self.resumed = False  # whether it continues an earlier stream
         self.head_ns: int | None = None
@@ -139,6 +141,7 @@ class Entry:
             "received": self.received,
             "faults": self.faults,
             "script": self.script,
+            "replica": self.replica,
             "resumed": self.resumed,
             "credential": self.credential,
             "arrival_ns": self.arrival_ns,

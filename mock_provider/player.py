@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Protocol, TypeGuard
 
-from streamgauge.mock_provider.capacity import Capacity, Seat
+from streamgauge.mock_provider.compose import Composition
 from streamgauge.mock_provider.config import OnDisconnect
+from streamgauge.mock_provider.fleet.replica import Replica, Seat
 from streamgauge.mock_provider.gates import Gate
 from streamgauge.mock_provider.ledger import DisconnectKind, EndKind, Entry
 from streamgauge.mock_provider.stream import Action, Close, Kind, Pause, Write
@@ -57,7 +58,8 @@ class Player:
         actions: Iterator[Action],
         timeline: Timeline,
         gate: Gate | None,
-        capacity: Capacity | None,
+        replica: Replica | None,
+        refusal: Callable[[], Composition],
         heartbeat: bytes | None,
         heartbeat_ns: int | None,
         arrival_monotonic_ns: int,
@@ -82,9 +84,10 @@ class Player:
         self._ended = False
         # True if only the clock decides when the next write is due.
         self._clock_only = gate is None and self._heartbeat_ns is None
-        self._capacity = capacity
+        self._replica, self._refusal = replica, refusal
         self._seat: Seat | None = None
         self._queued = False
+        self._queue_timer: Timer | None = None
         if gate is not None:
             gate.waiting.append(self._released)
 
@@ -95,16 +98,28 @@ class Player:
 
     def start(self) -> None:
         """Take a slot if they are limited, write everything that is due, and wait for the rest."""
-        if self._capacity is not None:
-            # By call_soon: called from within the end of the stream before it, a queue of 1,000 would recurse as deep.
-            self._seat = self._capacity.enter(lambda: self._loop.call_soon(self._slot_granted))
-            self._queued = not self._seat.taken
-            # The kernel's arrival stamp can be older than the freeing of the slot: the time between was queueing.
-            taken_ns = self._seat.free_ns - self._entry.arrival_ns
-            if not self._queued and taken_ns > 0:
-                self._entry.slot_ns += taken_ns
-                self._zero_ns += taken_ns
+        if self._replica is not None:
+            self._take_seat(self._replica)
         self._run()
+
+    def _take_seat(self, replica: Replica) -> None:
+        # By call_soon: called from within the end of the stream before it, a queue of 1,000 would recurse as deep.
+        planned = self._entry.tokens_planned
+        size = None if planned is None else planned + self._entry.prompt_tokens
+        self._seat = seat = replica.enter(lambda: self._loop.call_soon(self._slot_granted), size, self._entry)
+        self._queued = not seat.taken
+        if self._queued:
+            if replica.limits.queue_timeout_ns is not None:
+                self._queue_timer = self._timers.at(
+                    self._zero_ns + replica.limits.queue_timeout_ns, self._queue_timed_out
+                )
+            return
+        # The kernel's arrival stamp can be older than the freeing of the slot: the time between was queueing.
+        taken_ns = seat.free_ns - self._entry.arrival_ns
+        if taken_ns > 0:
+            self._entry.slot_ns += taken_ns
+            self._zero_ns += taken_ns
+        self._timeline.begin(lambda unloaded_ns: replica.first_ns(seat, unloaded_ns))
 
     def resume(self) -> None:
         """The socket takes bytes again; the time that it did not goes to the ledger."""
@@ -145,11 +160,29 @@ class Player:
             self._finish("fault")
 
     def _slot_granted(self) -> None:
-        if not self._ended:
-            self._queued = False
+        replica, seat = self._replica, self._seat
+        if not self._ended and replica is not None and seat is not None:
+            self._stop_queueing()
             self._zero_ns = time.monotonic_ns()
             self._entry.slot_ns = time.time_ns()
+            self._timeline.begin(lambda unloaded_ns: replica.first_ns(seat, unloaded_ns))
             self._run()
+
+    def _queue_timed_out(self) -> None:
+        """Answer with a refusal in place of the stream."""
+        if self._ended or self._replica is None or self._seat is None or self._seat.taken:
+            return
+        self._stop_queueing()
+        self._replica.give_up(self._seat)
+        refusal = self._refusal()
+        self._actions, self._status = refusal.actions, refusal.status
+        self._run()
+
+    def _stop_queueing(self) -> None:
+        self._queued = False
+        if self._queue_timer is not None:
+            self._queue_timer.cancel()
+            self._queue_timer = None
 
     def _run(self) -> None:
         if self._ended or self._queued:
@@ -329,8 +362,9 @@ class Player:
         self._stop_waiting()
         if self._gate is not None and self._released in self._gate.waiting:
             self._gate.waiting.remove(self._released)
-        if self._capacity is not None and self._seat is not None:
-            self._capacity.leave(self._seat, now_ns)
+        if self._replica is not None and self._seat is not None:
+            self._stop_queueing()
+            self._replica.leave(self._seat, completed=end == "complete")
         self._on_end(self, end, now_ns)
 
 

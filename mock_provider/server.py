@@ -4,11 +4,11 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import count
 from urllib.parse import urlsplit
 
 from streamgauge.mock_provider import embeddings, faults
-from streamgauge.mock_provider.capacity import Capacity, Limits
 from streamgauge.mock_provider.chat_request import ChatRequest, Refusal
 from streamgauge.mock_provider.client_wait import enforce_timeouts
 from streamgauge.mock_provider.compose import (
@@ -28,6 +28,8 @@ from streamgauge.mock_provider.directive import Directive, DirectiveError, read_
 from streamgauge.mock_provider.door import Door
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.faults.errors import status_answer
+from streamgauge.mock_provider.fleet.fleet import Fleet
+from streamgauge.mock_provider.fleet.replica import Replica
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 from streamgauge.mock_provider.ledger import EndKind, Entry, Ledger, digest
@@ -38,7 +40,6 @@ from streamgauge.mock_provider.player import Player
 from streamgauge.mock_provider.quota import Quota
 from streamgauge.mock_provider.received import received
 from streamgauge.mock_provider.routes import Routes
-from streamgauge.mock_provider.text import count_tokens
 from streamgauge.mock_provider.timers import Timers
 from streamgauge.mock_provider.timing import Timeline, trace, unchanged
 from streamgauge.mock_provider.workers import Worker
@@ -62,15 +63,16 @@ class Server:
         self._worker = worker
         self._ledger = Ledger(config.ledger_size, next_seq=worker.next_seq if worker is not None else None)
         self._gates = Gates()
-        limits = config.limits()
-        self._capacity = Capacity(limits) if limits != Limits() else None
+        self._fleet = Fleet(config.fleet_limits(), time.time_ns, config.seed) if config.models_fleet else None
         self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
         self._next_ordinal = worker.next_ordinal if worker is not None else count(1).__next__  # of requests for streams
         self._url = ""
         self._door = Door(self._open_port, lambda: self.connections)
         single = worker is None and config.listening.uds is None
-        self._control = Control(self._ledger, self._gates, config.control_token, self._door if single else None)
+        self._control = Control(
+            self._ledger, self._gates, config.control_token, self._door if single else None, self._fleet
+        )
         self._private: asyncio.AbstractServer | None = None
         self._timeouts: asyncio.Task[None] | None = None
         self.connections: set[Connection] = set()
@@ -208,18 +210,31 @@ class Server:
         ordinal = self._next_ordinal()
         try:
             self._authenticate(request, dialect)
-            stream = self._planned(request, dialect, self._chat_request(request, dialect), ordinal)
+            chat = self._chat_request(request, dialect)
+            replica = self._route(request, ordinal)
+            stream = self._planned(request, dialect, chat, replica, ordinal)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
-        capacity = self._capacity
-        refused = self._refused(stream)
-        if refused is not None:
-            composition, capacity = compose_refused(stream, refused), None
-        else:
-            composition = compose(stream) if stream.chat.stream else compose_whole(stream)
+        refused = self._refused(stream, replica)
+        composition = refused or (compose(stream) if stream.chat.stream else compose_whole(stream))
+        entry = self._entry(stream, replica)
         on_end = self._on_end(stream.user if refused is None else None, connection)
-        connection.play(self._player(stream, composition, capacity, connection, on_end))
+        connection.play(
+            self._player(stream, composition, replica if refused is None else None, entry, connection, on_end)
+        )
+
+    def _route(self, request: Request, ordinal: int) -> Replica | None:
+        """The replica that gets the request; None without the model of a fleet."""
+        if self._fleet is None:
+            return None
+        return self._fleet.route(ordinal, request.headers.get(self._config.fleet.sticky_header.lower()))
+
+    def _replica_header(self, replica: Replica | None) -> tuple[tuple[str, str], ...]:
+        """The field that names the replica, if there are several."""
+        if replica is None or self._fleet is None or len(self._fleet.replicas) == 1:
+            return ()
+        return ((self._config.fleet.replica_header, replica.name),)
 
     def _chat_request(self, request: Request, dialect: Dialect) -> ChatRequest:
         try:
@@ -232,18 +247,29 @@ class Server:
             chat = hook.on_chat_request(chat)
         return chat
 
-    def _refused(self, stream: ComposedStream) -> Answer | None:
+    def _refused(self, stream: ComposedStream, replica: Replica | None) -> Composition | None:
         """The answer in place of a stream that is too long or finds no place; None admits it, and counts it."""
         too_long = _too_long(stream) if all(hook.limits_input for hook in self._hooks) else None
         if too_long is not None:
-            return too_long
-        full = self._capacity is not None and self._capacity.full
-        if not full and self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
+            return compose_refused(stream, too_long)
+        if self._fleet is not None and replica is not None:
+            refuser = self._fleet.refuses(replica)
+            if refuser is not None:
+                return self._no_place(stream if refuser == "replica" else replace(stream, headers=()))
+        if self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
             return None
-        status = 429
+        return compose_refused(stream, status_answer(self._status_when_full(429), stream))
+
+    def _no_place(self, stream: ComposedStream) -> Composition:
+        """The answer where no replica has a place, or the wait for a slot took too long."""
+        fleet = self._config.fleet
+        status = self._status_when_full(fleet.refuse_status)
+        return compose_refused(stream, status_answer(status, stream, retry_after_s=fleet.retry_after_s))
+
+    def _status_when_full(self, status: int) -> int:
         for hook in self._hooks:
             status = hook.status_when_full(status)
-        return status_answer(status, stream)
+        return status
 
     def _on_end(self, admitted: str | None, connection: Connection) -> Callable[[Player, EndKind, int], None]:
         """What happens at the end of a stream; `admitted` is the user whose quota it counts in."""
@@ -263,24 +289,26 @@ class Server:
         self,
         stream: ComposedStream,
         composition: Composition,
-        capacity: Capacity | None,
+        replica: Replica | None,
+        entry: Entry,
         connection: Connection,
         on_end: Callable[[Player, EndKind, int], None],
     ) -> Player:
-        """The player of one stream, with its entry in the ledger."""
+        """The player of one stream; `replica` is None if it was refused, or without the model of a fleet."""
         plan, request = stream.plan, stream.request
         prefill_ns, stretch = plan.prefill_ns, unchanged
-        if capacity is not None:
-            prefill_ns += capacity.limits.prefill_ns(count_tokens(stream.chat.prompt))
-            stretch = capacity.stretch
+        if replica is not None:
+            prefill_ns += replica.limits.prefill_ns(stream.chat.read_tokens)
+            stretch = replica.stretch
         return Player(
             loop=asyncio.get_running_loop(),
             timers=self._timers,
             outlet=connection,
-            entry=self._entry(stream),
+            entry=entry,
             actions=composition.actions,
             timeline=Timeline(plan.ttft, plan.itl, plan.seed, plan.id, prefill_ns=prefill_ns, stretch=stretch),
-            capacity=capacity,
+            replica=replica,
+            refusal=lambda: self._no_place(stream),
             gate=self._gates.get(plan.id) if plan.script == "lockstep" else None,
             heartbeat=composition.heartbeat,
             heartbeat_ns=plan.heartbeat_ns,
@@ -291,7 +319,7 @@ class Server:
             on_end=on_end,
         )
 
-    def _entry(self, stream: ComposedStream) -> Entry:
+    def _entry(self, stream: ComposedStream, replica: Replica | None) -> Entry:
         plan, request = stream.plan, stream.request
         entry = self._ledger.open(
             id=plan.id,
@@ -307,11 +335,14 @@ class Server:
         )
         entry.resumed = stream.resumed
         entry.credential = digest(stream.dialect.credential(request))
-        entry.prompt_tokens = count_tokens(stream.chat.prompt)
+        entry.prompt_tokens = stream.chat.prompt_tokens
+        entry.replica = replica.name if replica is not None else None
         entry.received = received(request)
         return entry
 
-    def _planned(self, request: Request, dialect: Dialect, chat: ChatRequest, ordinal: int) -> ComposedStream:
+    def _planned(
+        self, request: Request, dialect: Dialect, chat: ChatRequest, replica: Replica | None, ordinal: int
+    ) -> ComposedStream:
         features = dialect.features
         if chat.stream:
             features |= {"stream"}
@@ -328,7 +359,7 @@ class Server:
                 dialect_heartbeat_ns=dialect.heartbeat_ns,
                 max_tokens=chat.max_tokens,
                 ordinal=ordinal,
-                prompt_tokens=count_tokens(chat.prompt),
+                prompt_tokens=chat.read_tokens,
                 traces=self._traces,
                 calls=chat.calls,
                 tools=chat.tools,
@@ -337,7 +368,8 @@ class Server:
             plan = stopped(plan, chat.stop, directive.finish)
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
-        return ComposedStream(request, dialect, chat, plan, dialect.encoder(chat, plan))
+        encoder = dialect.encoder(chat, plan)
+        return ComposedStream(request, dialect, chat, plan, encoder, self._replica_header(replica))
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:

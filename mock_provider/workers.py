@@ -139,6 +139,8 @@ def _merge_values(values: list[dict[str, Any]], limit: int) -> dict[str, Any]:
         if name == "streams" and isinstance(value, list):
             found = sorted((entry for part in others for entry in part), key=lambda entry: int(entry["seq"]))
             merged[name] = found[-limit:] if "count" not in merged else found
+        elif name == "replicas":  # each worker has its own
+            merged[name] = [replica for part in others for replica in part]
         elif name == "schema":
             continue
         elif name == "released":

@@ -21,7 +21,6 @@ from streamgauge.mock_provider.dialects.fields import (
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -144,7 +143,7 @@ def _message(chat: ChatRequest, plan: Plan, content: list[dict[str, Any]], outpu
         "content": content,
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": count_tokens(chat.prompt), "output_tokens": output},
+        "usage": {"input_tokens": chat.prompt_tokens, "output_tokens": output},
     }
 
 

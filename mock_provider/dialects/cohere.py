@@ -24,7 +24,6 @@ from streamgauge.mock_provider.dialects.fields import (
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 _FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "content_filter": "ERROR"}
 
@@ -146,7 +145,7 @@ def _finish(plan: Plan) -> str:
 
 
 def _usage(chat: ChatRequest, output: int) -> dict[str, Any]:
-    counts = {"input_tokens": count_tokens(chat.prompt), "output_tokens": output}
+    counts = {"input_tokens": chat.prompt_tokens, "output_tokens": output}
     return {"billed_units": counts, "tokens": counts}
 
 

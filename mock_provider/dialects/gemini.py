@@ -25,7 +25,6 @@ from streamgauge.mock_provider.dialects.fields import (
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 # The code of google.rpc.Code for each HTTP status.
 _STATUS = {
@@ -140,7 +139,7 @@ class Responses:
         if finish is not None:
             candidate["finishReason"] = finish
         candidate["index"] = 0
-        prompt = count_tokens(self._chat.prompt)
+        prompt = self._chat.prompt_tokens
         usage = {
             "promptTokenCount": prompt,
             "candidatesTokenCount": self._candidates,

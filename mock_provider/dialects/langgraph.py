@@ -10,7 +10,6 @@ from streamgauge.mock_provider.dialects.fields import field, newest_text, non_bl
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 
 class LangGraph(Dialect):
@@ -60,7 +59,7 @@ class EventEncoder:
         if item.kind is Kind.START:
             return _event("metadata", {"run_id": self._run_id, "attempt": 1})
         if item.kind is Kind.FINISH:
-            counts = {"input_tokens": count_tokens(self._chat.prompt), "output_tokens": self._tokens}
+            counts = {"input_tokens": self._chat.prompt_tokens, "output_tokens": self._tokens}
             usage = counts | {"total_tokens": sum(counts.values())}
             return self._chunk("", response_metadata={"finish_reason": self._plan.finish}, usage_metadata=usage)
         if item.kind is Kind.ERROR:

@@ -20,7 +20,6 @@ from streamgauge.mock_provider.dialects.fields import (
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 # Durations in the last line, in ns: constants, so that equal requests get equal bodies.
 _LOAD_NS = 1_000_000
@@ -154,7 +153,7 @@ class LineEncoder:
 
     def last(self, text: str, more: dict[str, Any]) -> dict[str, Any]:
         """The object that ends a response, with its counts and durations."""
-        prompt = count_tokens(self._chat.prompt)
+        prompt = self._chat.prompt_tokens
         reason = "length" if self._plan.finish == "length" else "stop"
         prompt_ns, tokens_ns = prompt * _PROMPT_TOKEN_NS, self.tokens * _TOKEN_NS
         return {

@@ -23,7 +23,6 @@ from streamgauge.mock_provider.identity import created_s, hex_id
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.profiles import OPENAI
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 _MOST_STOPS = 4
 _UNFILTERED = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
@@ -251,7 +250,7 @@ def _call(part: Part) -> dict[str, Any]:
 
 
 def _usage(chat: ChatRequest, completion: int, reasoning: int) -> dict[str, Any]:
-    prompt = count_tokens(chat.prompt)
+    prompt = chat.prompt_tokens
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

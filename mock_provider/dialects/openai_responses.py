@@ -19,7 +19,6 @@ from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.identity import created_s, hex_id
 from streamgauge.mock_provider.plan import Plan
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
-from streamgauge.mock_provider.text import count_tokens
 
 # For each kind of part: the event's name without .delta or .done, and the field that counts within the item.
 _DELTAS = {
@@ -130,7 +129,7 @@ class Response:
 
     def final(self) -> dict[str, Any]:
         """The response at the end."""
-        prompt = count_tokens(self._chat.prompt)
+        prompt = self._chat.prompt_tokens
         usage = {
             "input_tokens": prompt,
             "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},

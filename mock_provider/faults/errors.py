@@ -73,11 +73,14 @@ def _error_as_content(source: Iterator[Item], arg: Arg, facts: Facts) -> Iterato
             yield item
 
 
-def status_answer(status: int, facts: Facts, message: str | None = None) -> Answer:
+def status_answer(
+    status: int, facts: Facts, message: str | None = None, *, retry_after_s: int | None = RETRY_AFTER_S
+) -> Answer:
     """An error status with the dialect's body; 429 and 503 carry Retry-After (RFC 9110 section 10.2.3)."""
     usual = {429: "rate limit reached", 503: "the model is overloaded"}.get(status, f"mock status {status}")
     content_type, body = facts.error_reply(status, message or usual)
-    headers = (("Retry-After", str(RETRY_AFTER_S)),) if status in (429, 503) else ()
+    waits = status in (429, 503) and retry_after_s is not None
+    headers = (("Retry-After", str(retry_after_s)),) if waits else ()
     return Answer(status, content_type, body, headers)
 
 

@@ -67,6 +67,10 @@ class Timeline:
         # With fixed gaps the offset is a product; no gap has to be drawn.
         self._every_ns = itl.delay_ns if isinstance(itl, fixed.Fixed) and stretch is unchanged else None
 
+    def begin(self, first_ns: Callable[[int], int]) -> None:
+        """Change the offset of the first token, which moves all later steps; before any step is asked for."""
+        self._offset_ns = first_ns(self._offset_ns)
+
     def offset_ns(self, step: int) -> int:
         """Nanoseconds from the arrival to `step`; the step before the first token (-1) is due at once."""
         if step < 0:

@@ -4,7 +4,6 @@ import json
 import socket
 import struct
 import threading
-from collections import deque
 from collections.abc import Iterator
 from statistics import median
 
@@ -13,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.mock_provider.capacity import (
-    Capacity,
     Limits,
-    Seat,
     Work,
     burst_wait_ns,
     rate_per_s,
@@ -60,47 +57,6 @@ def test_beyond_the_knee_throughput_falls(knee: int, more: int, collapse: float)
     limits = Limits(slots=1_000, itl_per_active_ns=MS, knee=knee, collapse=collapse)
     work = Work(prompt_tokens=0, tokens=100, ttft_ns=0, itl_ns=0)
     assert rate_per_s(limits, work, knee + more + 1) < rate_per_s(limits, work, knee + more) + 1e-9
-
-
-@given(st.integers(1, 4), st.lists(st.integers(0, 20), max_size=60))
-def test_slots_are_given_first_come_first_served_and_none_is_lost(slots: int, steps: list[int]) -> None:
-    """Against a model of two lists: each step is an arrival (0) or the leaving of someone."""
-    capacity = Capacity(Limits(slots=slots))
-    granted: list[int] = []
-    seats, holding, waiting = [], list[int](), deque[int]()
-    for step in steps:
-        if step == 0 or not seats:
-            number = len(seats)
-            seats.append(capacity.enter(lambda number=number: granted.append(number)))
-            (holding if len(holding) < slots else waiting).append(number)
-        else:
-            leaver = step % len(seats)
-            capacity.leave(seats[leaver], step)
-            if leaver in holding:
-                holding.remove(leaver)
-                if waiting:
-                    holding.append(waiting.popleft())
-                    assert granted[-1] == holding[-1]
-            elif leaver in waiting:
-                waiting.remove(leaver)
-        assert capacity.active == len(holding)
-        assert [seats[number].taken for number in holding] == [True] * len(holding)
-
-
-def test_a_slot_knows_since_when_it_has_been_free() -> None:
-    """One that was never taken has always been; of the others the one that was left first is taken first."""
-    capacity = Capacity(Limits(slots=2))
-
-    def enter() -> Seat:
-        return capacity.enter(lambda: None)
-
-    first, second, third = enter(), enter(), enter()
-    assert (first.free_ns, second.free_ns) == (0, 0)
-    capacity.leave(first, 10)  # goes on to the third, which has waited
-    capacity.leave(second, 20)
-    capacity.leave(third, 30)
-    capacity.leave(third, 40)
-    assert [enter().free_ns, enter().free_ns] == [20, 30]
 
 
 def clients(url: str, count: int, rounds: int) -> None:

@@ -1,0 +1,229 @@
+"""Closed forms of the fleet: what a load must find, for each setting of `FleetSettings`.
+
+S, rate, first and ttft are those of `capacity`, for one replica. Further, `R` replicas, `w_i` the share of requests
+that replica i gets, `q` places in its queue, `A` = admit, `D` = queue-timeout, and n users who each have one request in
+flight and ask again at once. Every form holds for fixed delays; those marked (*) hold for random ones, too.
+
+Replicas
+
+    saturation = sum rate_i(s)                 least-connections, equal weights: every slot is always busy
+    saturation = min_i rate_i(s) / w_i         (*) other routings: the replica with the most work for its speed
+    users      = R s                           without waiting; round-robin needs equal replicas, least-connections not
+    ttft(n)    = (n - R s) / X + sum (rate_i / X) first_i      n > R s; X = saturation
+    replicas   = ceil(n / c)                   for n users, if one replica holds c; with shares: n w_i <= c for all i
+    think time Z adds users who ask nothing: n = c (S + Z) / S, by Little's law
+
+Refusals
+
+    users      = min(A, R (s + q))             nobody is refused; one more user, and somebody always is
+    burst of m = m - min(A, R (s + q))         refused
+    Erlang B   = share refused without a queue, if arrivals are Poisson; (*) for any distribution of S
+    Erlang B with a queue, Erlang C            for exponential S: ttft=gamma(T,1), tokens=1, itl=0
+
+Order of the queue, of a burst of m onto s idle slots; i counts from 0, and all have the same S
+
+    fifo       wait(i) = floor(i / s) S
+    lifo       wait(i) = (1 + floor((m - 1 - i) / s)) S for i >= s, else 0
+    shortest   as fifo, by size: with s = 1 the wait is the sum of the first and all shorter ones
+
+Timeout    users = s (1 + floor(D / S)) a replica: nobody waits longer than D, if all users begin at once
+Cold start the first N streams of each replica begin `cold_ns` later: mean of the first m: cold min(R N, m) / m
+Overload   with factor g: saturation / g, g ttft(n). At n users it begins if n >= s + overload-at, and never ends while
+           n > s: so capacity is larger from below than from above. W waiting and no more requests: recovered after
+           ceil(W / s) g S + recovery at most, and one g S sooner at least
+Cache      b words a block, K blocks: a prompt of P words that shares its first c words with an earlier one reads
+           P - cached words, cached = b floor(min(c, P - 1) / b). m prompts in turn, of B blocks each, with nothing in
+           common: all hit if m B <= K, and none if m B > K, because the least recently used block goes first
+Tail hold  a share p of the streams ends h later: S + p h
+"""
+
+import math
+from collections.abc import Sequence
+
+from streamgauge.mock_provider.capacity import (
+    NS_PER_S,
+    Limits,
+    Work,
+    first_ns,
+    saturation_per_s,
+    service_ns,
+    slots_of,
+    ttft_ns,
+)
+from streamgauge.mock_provider.fleet.limits import FleetLimits
+
+
+def fleet_saturation_per_s(fleet: FleetLimits, work: Work) -> float:
+    """Streams that the fleet completes a second under overload, at most."""
+    rates = [saturation_per_s(limits, work) for limits in fleet.replicas]
+    if fleet.routing == "least-connections" and len(set(fleet.weights)) == 1:
+        return sum(rates)
+    return min(rate / share for rate, share in zip(rates, fleet.shares, strict=True))
+
+
+def users_without_waiting(fleet: FleetLimits) -> int:
+    """Users of which none waits for a slot; ValueError where the routing makes that a matter of chance."""
+    if not (fleet.even and fleet.routing == "round-robin") and not _balanced(fleet):
+        raise ValueError("expected least-connections with equal weights, or round-robin over equal replicas")
+    return sum(slots_of(limits) for limits in fleet.replicas)
+
+
+def users_without_refusal(fleet: FleetLimits) -> int:
+    """Users of which none is refused; ValueError where the routing makes that a matter of chance, or nobody is."""
+    places = [_places(limits) for limits in fleet.replicas]
+    if not math.isinf(sum(places)) and not (fleet.even and fleet.routing == "round-robin") and not _balanced(fleet):
+        raise ValueError("expected least-connections with equal weights, or round-robin over equal replicas")
+    most = min(sum(places), fleet.admit if fleet.admit is not None else math.inf)
+    if math.isinf(most):
+        raise ValueError("without admit, or slots and a queue with an end, nobody is refused")
+    return int(most)
+
+
+def fleet_ttft_ns(fleet: FleetLimits, work: Work, users: int) -> int:
+    """Mean time to the first token at `users`, over all requests of balanced replicas (`users_without_waiting`)."""
+    most = users_without_waiting(fleet)
+    if users <= most:
+        if not fleet.even:
+            raise ValueError("below saturation, unequal replicas have no form: idle slots differ in speed")
+        return ttft_ns(fleet.replicas[0], work, 1)
+    rates = [saturation_per_s(limits, work) for limits in fleet.replicas]
+    alone = sum(rate * first_ns(limits, work) for rate, limits in zip(rates, fleet.replicas, strict=True)) / sum(rates)
+    return round((users - most) / sum(rates) * NS_PER_S + alone)
+
+
+def users_for_ttft(limits: Limits, work: Work, longest_ns: int) -> int:
+    """The most users of one replica whose mean ttft(n) is at most `longest_ns`; 0 if even one waits longer."""
+    spare_ns = longest_ns - first_ns(limits, work)
+    if spare_ns < 0:
+        return 0
+    slots = slots_of(limits)
+    return slots + math.floor(slots * spare_ns / service_ns(limits, work, slots))
+
+
+def users_without_timeout(limits: Limits, work: Work) -> int:
+    """Users of one replica who begin at once, and of which none waits longer than `queue_timeout_ns`."""
+    if limits.queue_timeout_ns is None:
+        raise ValueError("without queue_timeout_ns, nobody's wait is ended")
+    slots = slots_of(limits)
+    return slots * (1 + limits.queue_timeout_ns // service_ns(limits, work, slots))
+
+
+def replicas_for(users: int, held: int, shares: Sequence[float] | None = None) -> int:
+    """Replicas for `users` if one holds `held`; `shares` are relative: the last ones may be cut off, none is added.
+
+    ValueError if the given shares cannot hold them.
+    """
+    if held < 1:
+        raise ValueError("one replica holds nobody: no number of replicas is enough")
+    if shares is None:
+        return math.ceil(users / held)
+    for count in range(1, len(shares) + 1):
+        used = shares[:count]
+        if max(used) / sum(used) * users <= held:
+            return count
+    raise ValueError(f"{len(shares)} replicas with these shares do not hold {users} users")
+
+
+def users_with_think_time(held: int, service: int, think: int) -> float:
+    """Users with a pause of `think` between answer and request that keep `held` requests of `service` in flight."""
+    return held * (service + think) / service
+
+
+def burst_refused(fleet: FleetLimits, requests: int) -> int:
+    """How many of `requests` at once onto an idle fleet are refused."""
+    return max(0, requests - users_without_refusal(fleet))
+
+
+def lifo_wait_ns(limits: Limits, work: Work, position: int, burst: int) -> int:
+    """Time in a last-in-first-out queue of request `position`, from 0, of a burst."""
+    slots = slots_of(limits)
+    if position < slots:
+        return 0
+    return (1 + (burst - 1 - position) // slots) * service_ns(limits, work, slots)
+
+
+def shortest_waits_ns(services_ns: Sequence[int]) -> list[int]:
+    """Time in the queue of each request of a burst onto one slot; the first runs, then the shortest goes first."""
+    waits = [0] * len(services_ns)
+    clock = services_ns[0]
+    for index in sorted(range(1, len(services_ns)), key=lambda index: services_ns[index]):
+        waits[index] = clock
+        clock += services_ns[index]
+    return waits
+
+
+def cold_mean_ns(fleet: FleetLimits, requests: int) -> float:
+    """How much later the first `requests` begin on average because replicas are cold; they are spread evenly."""
+    return sum(
+        limits.cold_ns * min(limits.cold_requests, requests / len(fleet.replicas)) for limits in fleet.replicas
+    ) / max(1, requests)
+
+
+def overloaded_saturation_per_s(limits: Limits, work: Work) -> float:
+    """Streams completed a second while the replica is slow."""
+    return saturation_per_s(limits, work) / limits.overload_factor
+
+
+def users_from_below(limits: Limits) -> int:
+    """The most users that do not make the replica slow, if they come one by one."""
+    if limits.overload_at is None:
+        raise ValueError("without overload_at, nothing makes the replica slow")
+    return slots_of(limits) + limits.overload_at - 1
+
+
+def users_from_above(limits: Limits) -> int:
+    """The most users with whom a slow replica recovers: those who leave its queue empty."""
+    return slots_of(limits)
+
+
+def recovery_ns(limits: Limits, work: Work, waiting: int) -> tuple[int, int]:
+    """Least and most time until a slow replica with `waiting` requests, and no more to come, is as fast as before."""
+    slots = slots_of(limits)
+    slow_ns = round(service_ns(limits, work, slots) * limits.overload_factor)
+    waves = math.ceil(waiting / slots)
+    return max(0, waves - 1) * slow_ns + limits.recovery_ns, waves * slow_ns + limits.recovery_ns
+
+
+def cached_tokens(common: int, prompt_tokens: int, block: int) -> int:
+    """Words of a prompt that the cache has, if its first `common` words came before: whole blocks, never all of it."""
+    return min(common, prompt_tokens - 1) // block * block
+
+
+def cycle_hits(prompts: int, blocks: int, capacity: int) -> bool:
+    """Whether `prompts` without anything in common, of `blocks` blocks each and sent in turn, find their blocks."""
+    return prompts * blocks <= capacity
+
+
+def erlang_b(slots: int, load: float, queue: int = 0) -> float:
+    """Share of requests refused at `load` = arrivals a second times S; with a queue, for exponential S only."""
+    blocked = 1.0
+    for used in range(1, slots + 1):
+        blocked = load * blocked / (used + load * blocked)
+    for _ in range(queue):
+        blocked = load * blocked / (slots + load * blocked)
+    return blocked
+
+
+def erlang_c(slots: int, load: float) -> float:
+    """Share of requests that wait in a queue without end, for exponential S; ValueError from saturation on."""
+    if load >= slots:
+        raise ValueError(f"expected a load below {slots}, the number of slots, got {load:g}: the queue has no end")
+    blocked = erlang_b(slots, load)
+    return slots * blocked / (slots - load * (1 - blocked))
+
+
+def mean_wait_s(slots: int, load: float, service_s: float) -> float:
+    """Mean time in the queue of all requests, for exponential S."""
+    return erlang_c(slots, load) * service_s / (slots - load)
+
+
+def _places(limits: Limits) -> float:
+    if limits.slots is None or limits.queue is None:
+        return math.inf
+    return limits.slots + limits.queue
+
+
+def _balanced(fleet: FleetLimits) -> bool:
+    """Whether the numbers of requests in two replicas differ by one at most, and the slots are equally many."""
+    equal = len({(limits.slots, limits.queue) for limits in fleet.replicas}) == len(set(fleet.weights)) == 1
+    return equal and fleet.routing == "least-connections"

@@ -1,0 +1,110 @@
+"""The settings of the fleet. Each is declared once: it is a flag of `streamgauge mock`, too."""
+
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Annotated
+
+from streamgauge.mock_provider.capacity import NS_PER_S, Limits, QueueOrder
+from streamgauge.mock_provider.durations import parse_option
+from streamgauge.mock_provider.fleet.limits import FleetLimits, Routing
+from streamgauge.mock_provider.options import check_choices
+
+MOST_REPLICAS = 1_000
+MOST_FACTOR = 1_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """Settings of the replicas behind one address; the defaults model nothing. A wrong value raises ValueError."""
+
+    replicas: Annotated[int, "Replicas behind this address; each has its own --slots, --queue and caches."] = 1
+    speed: Annotated[str, "Speed of each replica: 1,1,0.5 makes the third half as fast. One number: of all."] = "1"
+    weight: Annotated[str, "Share of the requests that each replica gets: 3,1 sends three of four to the first."] = "1"
+    routing: Annotated[Routing, "How a request finds its replica."] = "round-robin"
+    sticky_header: Annotated[str, "Header field whose value chooses the replica with --routing sticky."] = (
+        "X-Session-Id"
+    )
+    replica_header: Annotated[str, "Header field of an answer that names its replica, if there are several."] = (
+        "X-Replica"
+    )
+    admit: Annotated[int | None, "Requests that may run or wait in all replicas together; more are refused."] = None
+    refuse_status: Annotated[int, "Status of a refusal, and after --queue-timeout: 429 or 503, for example."] = 429
+    retry_after: Annotated[str, "Retry-After of a refusal, in whole seconds; 0: no such field."] = "1s"
+    queue_order: Annotated[QueueOrder, "Which waiting request gets a free slot."] = "fifo"
+    queue_timeout: Annotated[str | None, "Longest wait for a slot, then the request is refused. Default: no limit."] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.replicas <= MOST_REPLICAS:
+            raise ValueError(f"replicas: expected 1 to {MOST_REPLICAS}, got {self.replicas}")
+        check_choices(self)
+        for name in ("sticky_header", "replica_header"):
+            _check_field_name(_dashed(name), getattr(self, name))
+        if self.admit is not None and self.admit < 1:
+            raise ValueError(f"admit: expected 1 or more, got {self.admit}")
+        if not 400 <= self.refuse_status <= 599:
+            raise ValueError(f"refuse-status: expected an error status of 400 to 599, got {self.refuse_status}")
+        if parse_option("retry-after", self.retry_after) % NS_PER_S:
+            raise ValueError(f"retry-after: expected whole seconds, got {self.retry_after!r}")
+        if self.queue_timeout is not None and parse_option("queue-timeout", self.queue_timeout) == 0:
+            raise ValueError("queue-timeout: expected more than 0; --queue-policy reject lets no request wait")
+        self.speeds()
+        self.weights()
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Value of Retry-After; None: no such field."""
+        return parse_option("retry-after", self.retry_after) // NS_PER_S or None
+
+    def speeds(self) -> tuple[float, ...]:
+        """The speed of each replica."""
+        return _each("speed", self.speed, self.replicas)
+
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each replica."""
+        return _each("weight", self.weight, self.replicas)
+
+    def limits(self, base: Limits) -> FleetLimits:
+        """The limits of the fleet; `base` has the slots, queue and speed of decoding of each replica."""
+        timeout = self.queue_timeout
+        base = replace(
+            base,
+            queue_order=self.queue_order,
+            queue_timeout_ns=None if timeout is None else parse_option("queue-timeout", timeout),
+        )
+        return FleetLimits(
+            replicas=tuple(replace(base, speed=speed) for speed in self.speeds()),
+            weights=self.weights(),
+            routing=self.routing,
+            admit=self.admit,
+        )
+
+
+def _each(name: str, text: str, replicas: int) -> tuple[float, ...]:
+    """A number for each replica, from a list of numbers or from one number."""
+    numbers = tuple(_number(name, part) for part in text.split(","))
+    if len(numbers) == 1:
+        return numbers * replicas
+    if len(numbers) != replicas:
+        raise ValueError(f"{name}: expected one number, or one for each of {replicas} replicas, got {len(numbers)}")
+    return numbers
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not isfinite(number) or not 1 / MOST_FACTOR <= number <= MOST_FACTOR:
+        raise ValueError(f"{name}: expected numbers of {1 / MOST_FACTOR} to {MOST_FACTOR:g}, got {text[:40]!r}")
+    return number
+
+
+def _check_field_name(name: str, value: str) -> None:
+    if not value or len(value) > 64 or not all(char.isascii() and (char.isalnum() or char == "-") for char in value):
+        raise ValueError(f"{name}: expected a field name of letters, digits and '-', got {value[:80]!r}")
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,220 @@
+"""The fleet over HTTP, by the ledger of the mock: one short test for each setting."""
+
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from streamgauge.mock_provider.capacity import Limits
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.fleet import forms
+from streamgauge.mock_provider.fleet.settings import FleetSettings
+from tests.mock_provider.mock_wire import HTTP, Answer, connect, exchange, read_until, request_bytes, wait_for
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+
+@contextmanager
+def serving(fleet: FleetSettings, **config: object) -> Iterator[MockServer]:
+    with MockServer(MockConfig(**{"tokens": 2, "ttft": "0", "itl": "0", "fleet": fleet} | config)) as server:
+        yield server
+
+
+def ask(
+    server: MockServer, prompt: str = "hi", *headers: str, dialect: str = "openai-chat", **fields: object
+) -> Answer:
+    return exchange(server.url, request_bytes(dialect, prompt, headers=("Connection: close", *headers), **fields))
+
+
+def hold(server: MockServer, stream_id: str, more: str = "script=lockstep") -> socket.socket:
+    client = connect(server.url)
+    client.sendall(request_bytes("openai-chat", f"[[mock id={stream_id} {more}]]"))
+    wait_for(lambda: HTTP.get(f"{server.url}/_mock/streams/{stream_id}").status_code == 200)
+    return client
+
+
+def entry(server: MockServer, stream_id: str, wait_s: int = 5) -> dict:
+    return HTTP.get(f"{server.url}/_mock/streams/{stream_id}", params={"wait": wait_s}).json()["streams"][-1]
+
+
+def release(server: MockServer, stream_id: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    HTTP.post(f"{server.url}/_mock/streams/{stream_id}/release", params={"upto": 9}, headers=headers)
+
+
+def together(server: MockServer, requests: list[bytes]) -> list[Answer]:
+    answers: list[Answer | None] = [None] * len(requests)
+
+    def run(index: int) -> None:
+        answers[index] = exchange(server.url, requests[index])
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(requests))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def streams(server: MockServer) -> list[dict]:
+    return HTTP.get(f"{server.url}/_mock/streams", params={"limit": 1000}).json()["streams"]
+
+
+@pytest.mark.parametrize(("dialect", "stream"), [("openai-chat", True), ("openai-chat", False), ("raw-text", True)])
+def test_an_answer_names_its_replica_and_so_does_the_ledger(dialect: str, stream: bool) -> None:
+    with serving(FleetSettings(replicas=3, replica_header="X-Served-By")) as server:
+        names = [ask(server, dialect=dialect, stream=stream).header("x-served-by") for _ in range(6)]
+        recorded = [[one["replica"]] for one in streams(server)]
+    assert names == [["replica-0"], ["replica-1"], ["replica-2"]] * 2
+    assert recorded == names
+
+
+def test_without_several_replicas_no_header_names_one() -> None:
+    with serving(FleetSettings(), slots=2) as server:
+        assert ask(server).header("x-replica") == []
+        assert streams(server)[0]["replica"] == "replica-0"
+    with serving(FleetSettings()) as server:
+        assert ask(server).header("x-replica") == []
+        assert streams(server)[0]["replica"] is None
+
+
+def test_sticky_sessions_stay_with_their_replica() -> None:
+    with serving(FleetSettings(replicas=4, routing="sticky", sticky_header="X-User")) as server:
+        seen = {name: {ask(server, "hi", f"x-user: {name}").header("x-replica")[0] for _ in range(2)}
+                for name in map(str, range(12))}  # fmt: skip
+    assert all(len(replicas) == 1 for replicas in seen.values())
+    assert len(set.union(*seen.values())) > 1
+
+
+def test_weights_skew_the_requests() -> None:
+    with serving(FleetSettings(replicas=2, weight="3,1")) as server:
+        for _ in range(8):
+            ask(server)
+        assert Counter(one["replica"] for one in streams(server)) == {"replica-0": 6, "replica-1": 2}
+
+
+def test_a_slow_replica_takes_longer_in_everything_by_its_speed() -> None:
+    with serving(
+        FleetSettings(replicas=2, speed="1,0.25"), tokens=4, ttft="20ms", itl="10ms", prefill_rate=100
+    ) as server:
+        for _ in range(2):
+            ask(server, "one two", dialect="raw-text")
+        fast, slow = (one["end_ns"] - one["slot_ns"] for one in streams(server))
+    assert fast >= (20 + 20 + 4 * 10 - 1) * MS
+    assert slow >= 4 * (20 + 20 + 4 * 10 - 1) * MS
+
+
+def test_users_up_to_the_slots_of_all_replicas_do_not_wait_and_one_more_does() -> None:
+    fleet = FleetSettings(replicas=2, routing="least-connections")
+    config = MockConfig(slots=2, fleet=fleet)
+    most = forms.users_without_waiting(config.fleet_limits())
+    with serving(fleet, slots=2) as server:
+        held = [hold(server, f"s{number}") for number in range(most + 1)]
+        waiting = HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"]
+        assert [replica["running"] for replica in waiting] == [2, 2]
+        assert sum(replica["waiting"] for replica in waiting) == 1
+        release(server, "s0")
+        read_until(held[0], b"[DONE]")
+        release(server, f"s{most}")
+        read_until(held[most], b"[DONE]")
+        freed, late = entry(server, "s0"), entry(server, f"s{most}")
+        for client in held:
+            client.close()
+    assert late["replica"] == freed["replica"]
+    assert late["slot_ns"] >= freed["end_ns"]
+
+
+@pytest.mark.parametrize(("status", "retry_after", "header"), [(429, "2s", ["2"]), (503, "1s", ["1"]), (503, "0", [])])
+def test_admission_refuses_above_its_limit(status: int, retry_after: str, header: list[str]) -> None:
+    fleet = FleetSettings(replicas=2, admit=3, refuse_status=status, retry_after=retry_after)
+    with serving(fleet) as server:
+        held = [hold(server, f"s{number}") for number in range(3)]
+        answer = ask(server)
+        state = HTTP.get(f"{server.url}/_mock/fleet").json()
+        for client in held:
+            client.close()
+        wait_for(lambda: HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]["running"] == 0)
+        assert ask(server).status == 200
+    assert (answer.status, answer.header("retry-after")) == (status, header)
+    assert answer.header("x-replica") == []  # no replica saw the request
+    assert json.loads(answer.rest)["error"]["message"]
+    assert state["refused"] == 1
+
+
+def test_a_full_replica_refuses_by_its_own_name() -> None:
+    with serving(FleetSettings(replicas=2), slots=1, queue=0) as server, hold(server, "a"), hold(server, "b"):
+        answer = ask(server)
+        assert (answer.status, answer.header("x-replica")) == (429, ["replica-0"])
+
+
+def test_who_waits_too_long_is_refused_and_frees_the_place() -> None:
+    fleet = FleetSettings(queue_timeout="50ms", refuse_status=503)
+    with serving(fleet, slots=1, queue=1) as server, hold(server, "first"):
+        answer = ask(server, "[[mock id=late]]")
+        late = entry(server, "late")
+        assert (answer.status, late["status"], late["tokens_written"]) == (503, 503, 0)
+        assert late["end_ns"] - late["arrival_ns"] >= 49 * MS
+        assert HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]["timed_out"] == 1
+        waiting = hold(server, "in-time", "tokens=1")
+        release(server, "first")
+        read_until(waiting, b"[DONE]", timeout_s=5)
+        waiting.close()
+
+
+@pytest.mark.parametrize(("order", "expected"), [("fifo", "abc"), ("lifo", "cba"), ("shortest", "bca")])
+def test_the_order_of_the_queue(order: str, expected: str) -> None:
+    with serving(FleetSettings(queue_order=order), slots=1) as server:
+        first = hold(server, "first")
+        clients = [hold(server, name, f"tokens={tokens}") for name, tokens in (("a", 9), ("b", 1), ("c", 5))]
+        release(server, "first")
+        for client in clients:
+            read_until(client, b"[DONE]")
+        by_slot = sorted(("a", "b", "c"), key=lambda name: entry(server, name)["slot_ns"])
+        for client in (first, *clients):
+            client.close()
+    assert "".join(by_slot) == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"replicas": 0}, "replicas: expected 1 to"),
+        ({"replicas": 2, "speed": "1,2,3"}, "speed: expected one number, or one for each of 2 replicas, got 3"),
+        ({"speed": "fast"}, "speed: expected numbers"),
+        ({"weight": "nan"}, "weight: expected numbers"),
+        ({"weight": "-1"}, "weight: expected numbers"),
+        ({"routing": "magic"}, "routing: expected one of round-robin"),
+        ({"replica_header": "X Y"}, "replica-header: expected a field name"),
+        ({"sticky_header": ""}, "sticky-header: expected a field name"),
+        ({"admit": 0}, "admit: expected 1 or more"),
+        ({"refuse_status": 200}, "refuse-status: expected an error status"),
+        ({"retry_after": "1500ms"}, "retry-after: expected whole seconds"),
+        ({"retry_after": "soon"}, "retry-after: expected a duration"),
+        ({"queue_order": "random"}, "queue-order: expected one of fifo"),
+        ({"queue_timeout": "0"}, "queue-timeout: expected more than 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(wrong: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        FleetSettings(**wrong)
+
+
+def test_a_queue_timeout_needs_slots() -> None:
+    with pytest.raises(ValueError, match="queue-timeout: expected slots as well"):
+        MockConfig(fleet=FleetSettings(queue_timeout="1s"))
+
+
+def test_the_defaults_model_no_fleet() -> None:
+    assert not MockConfig().models_fleet
+    assert MockConfig(slots=3).models_fleet
+    assert MockConfig(fleet=FleetSettings(admit=1)).models_fleet
+    assert MockConfig(fleet=FleetSettings(replicas=2, speed="1,0.5")).fleet_limits().replicas == (
+        Limits(),
+        Limits(speed=0.5),
+    )
