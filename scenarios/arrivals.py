@@ -14,10 +14,10 @@ from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, shared
 from streamgauge.scenarios.drivers import client_for
 from streamgauge.scenarios.run import WORKLOAD, began_ns
-from streamgauge.scenarios.steady import now_ns
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.scenarios.turns import turns
+from streamgauge.steady import now_ns
 from streamgauge.units import MS, SECOND
 
 PREPARED: Final = 64  # arrivals that are prepared ahead at most

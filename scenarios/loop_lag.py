@@ -11,6 +11,7 @@ from typing import Final
 
 import gevent
 
+from streamgauge import steady
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.process_stats import PERIOD_NS, WorkerRow, unsampled
 from streamgauge.rundir.runs import write_worker
@@ -71,7 +72,7 @@ class LoopLag:
         self._next_row_ns = self._began_ns + SECOND
 
     def _measure(self) -> None:
-        if self._warm_ns is not None and time.time_ns() >= self._warm_ns:
+        if self._warm_ns is not None and steady.now_ns() >= self._warm_ns:
             self._warm_ns = None
             self._begin()
             return

@@ -17,6 +17,7 @@ import msgspec
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
+from streamgauge import steady
 from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.errors import ExitCode
 from streamgauge.loadgen.job import SHIP_ENV
@@ -178,7 +179,7 @@ class Shipper:
         report = Report(
             host=socket.gethostname()[:MOST_HOST],
             started=self._started,
-            sent_ns=time.time_ns(),
+            sent_ns=steady.now_ns(),
             first=piece.first,
             count=piece.records,
             data=piece.data,
@@ -195,7 +196,7 @@ class Shipper:
     def _answered(self, msg: Any, **_: Any) -> None:
         answer = from_value(msg.data, Answer)
         self._heard_ns = time.monotonic_ns()
-        self._clock = better(self._clock, of_round_trip(answer.sent_ns, answer.at_ns, time.time_ns()))
+        self._clock = better(self._clock, of_round_trip(answer.sent_ns, answer.at_ns, steady.now_ns()))
         waiting = self._outbox.waiting
         self._outbox.acknowledge(answer.next)
         if self._outbox.waiting < waiting:
@@ -230,7 +231,7 @@ class Receiver:
         runner.environment.events.test_stopping.add_listener(self._collect)  # type: ignore[no-untyped-call]
 
     def _take(self, msg: Any, **_: Any) -> None:
-        at_ns = time.time_ns()
+        at_ns = steady.now_ns()
         report = from_value(msg.data, Report)
         peer = self._peers.get(msg.node_id)
         if peer is None:

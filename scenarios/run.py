@@ -15,7 +15,7 @@ from streamgauge.scenarios.hidden_log import hide_log
 from streamgauge.scenarios.parent import watch_parent
 from streamgauge.scenarios.record_channel import shipper
 from streamgauge.scenarios.run_directory import run_directory
-from streamgauge.scenarios.steady import now_ns
+from streamgauge.steady import now_ns
 from streamgauge.units import LONGEST_NS, MS, SECOND
 
 LEAD_NS: Final = 500 * MS

@@ -282,8 +282,9 @@ class StreamingUser(User):
 
     def _record(self, answer: Answer, prepared: Prepared) -> StreamRecord:
         capture = answer.capture
-        intended_ns = capture.wanted_ns if prepared.intended_ns is None else prepared.intended_ns
-        start_ns = capture.start_ns if intended_ns is None else intended_ns
+        wanted_ns = None if capture.wanted_ns is None else capture.wanted_ns - answer.clock_ns
+        intended_ns = wanted_ns if prepared.intended_ns is None else prepared.intended_ns
+        start_ns = capture.start_ns - answer.clock_ns if intended_ns is None else intended_ns
         record = answer.record(
             prepared.stream_id,
             self.reader,
@@ -336,7 +337,7 @@ def _waited_ns(record: StreamRecord, read: int, answer: Answer) -> int:
     """
     at_ns = record.reads.at_ns[read]
     empty_ns = answer.empty_ns(read)
-    return at_ns if empty_ns is None else min(max(record.start_ns + at_ns - empty_ns, 0), at_ns)
+    return at_ns if empty_ns is None else min(max(answer.capture.start_ns + at_ns - empty_ns, 0), at_ns)
 
 
 def _leaving(leave: Leave | None) -> tuple[OnToken | None, tuple[float, Close] | None]:

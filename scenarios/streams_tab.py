@@ -5,7 +5,6 @@ answer that the page polls (/stats/requests), and the reports that workers send 
 """
 
 import json
-import time
 from typing import Any, Final
 
 import flask
@@ -16,6 +15,8 @@ from streamgauge.metrics.live import WINDOW_S, Live, Share
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.typed import from_json
 from streamgauge.scenarios.web_ui import guard
+from streamgauge.steady import now_ns
+from streamgauge.units import SECOND
 
 KEY: Final = "streams"
 COLUMNS: Final = {
@@ -61,7 +62,7 @@ def _init(environment: Any, **_: Any) -> None:
     @environment.web_ui.app.after_request  # type: ignore[untyped-decorator]
     def _extend(response: flask.Response) -> flask.Response:
         if flask.request.endpoint == "locust.request_stats" and response.is_json:
-            rows = msgspec.to_builtins(_live.rows(time.time()))
+            rows = msgspec.to_builtins(_live.rows(now_ns() / SECOND))
             response.set_data(json.dumps({**response.get_json(), "extended_stats": [{"key": KEY, "data": rows}]}))
         return response
 

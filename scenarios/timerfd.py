@@ -11,7 +11,7 @@ from typing import Final
 import gevent
 from gevent.socket import wait_read
 
-from streamgauge.scenarios.steady import OFFSET_NS, now_ns
+from streamgauge.steady import OFFSET_NS, now_ns
 from streamgauge.units import SECOND
 
 _CLOCK_MONOTONIC: Final = 1

@@ -15,7 +15,7 @@ import gevent
 from gevent.hub import Hub
 
 from streamgauge.metrics.histogram import Counts, Histogram
-from streamgauge.scenarios.steady import now_ns
+from streamgauge.steady import now_ns
 from streamgauge.units import MIB, MS, SECOND
 
 GUARD_NS: Final = MS // 2

@@ -50,7 +50,7 @@ ANY_IO = ("*",)
 
 # In the order in which data flows; `values` are the modules that lie flat at the root.
 ROOMS = {
-    "values": Room((), io=("files",)),
+    "values": Room((), io=("files", "steady")),
     "transport": Room(VALUES, of("httpx h2 httptools"), ANY_IO),
     "protocol": Room(VALUES, of("msgspec brotli zstandard"), io=("typed",)),  # a lock, and nothing else
     "endpoint": Room(("transport", *PROTOCOL), of("httpx msgspec"), ANY_IO),

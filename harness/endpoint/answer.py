@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Unpack
+from typing import Final, Self, Unpack
 
 from streamgauge.protocol.capture_fast import captured_record
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import interpret
-from streamgauge.protocol.record import Labels, StreamRecord, record_of
+from streamgauge.protocol.record import Labels, StreamRecord, record_of, without_times
 from streamgauge.protocol.record_fast import plain_record
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.steady import LEAST_STEP_NS, set_by_ns
 from streamgauge.transport.exchange import Whole
 from streamgauge.transport.http1 import unpacked
 from streamgauge.wire import Capture, End
@@ -24,12 +25,23 @@ _KEPT_A_READ: Final = 100  # bytes of memory that a read takes beside its data, 
 class Answer:
     """What came of one request. `whole` has the response where a fast path has taken it; `transcript` is set when the
     stream was interpreted while it came.
+
+    `clock_ns` is how far the clock of this machine had been set when the request began, `clock_set_ns` how far it was
+    set from then to the end. The times of the stream are those of that clock.
     """
 
     capture: Capture
     whole: Whole | None = None
     transcript: Transcript | None = None
     ends: Ends = Ends.AUTO
+    clock_ns: int = 0
+    clock_set_ns: int = 0
+
+    def over(self) -> Self:
+        """The answer, which has ended."""
+        set_ns = set_by_ns() - self.clock_ns
+        self.clock_set_ns = set_ns if abs(set_ns) >= LEAST_STEP_NS else 0
+        return self
 
     def interpreted(
         self, dialect: Dialect | None = None, *, keep: bool = False, pause: Callable[[], None] | None = None
@@ -42,10 +54,12 @@ class Answer:
         return self.transcript
 
     def record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord:
-        """The record of the stream, by the fast path where it is plain."""
-        if self.transcript is None and (record := self._fast_record(stream_id, dialect, **labels)) is not None:
-            return record
-        return record_of(self.interpreted(dialect), stream_id, **labels)
+        """The record of the stream, by the fast path where it is plain. Its epoch time is that of `steady`."""
+        record = self._fast_record(stream_id, dialect, **labels) if self.transcript is None else None
+        if record is None:
+            record = record_of(self.interpreted(dialect), stream_id, **labels)
+        record.start_ns -= self.clock_ns
+        return without_times(record, self.clock_set_ns, self.capture.end) if self.clock_set_ns else record
 
     def _fast_record(self, stream_id: str, dialect: Dialect | None, **labels: Unpack[Labels]) -> StreamRecord | None:
         if self.whole is None:

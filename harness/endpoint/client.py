@@ -23,8 +23,10 @@ from streamgauge.errors import CannotMeasure, OutOfMeans, OutOfTime
 from streamgauge.protocol.dialects.base import Dialect
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
+from streamgauge.protocol.record import clock_was_set
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.secrets import mask_url
+from streamgauge.steady import set_by_ns
 from streamgauge.transport.connection import Close
 from streamgauge.transport.connector import Connector
 from streamgauge.transport.exchange import Driver, Exchange, Wants
@@ -96,6 +98,7 @@ class StreamClient:
         self._until_s = None if total_s is None else time.monotonic() + total_s
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
+        self._clock_ns = 0  # how far the clock had been set when the last exchange began
 
     @classmethod
     def to(
@@ -172,7 +175,8 @@ class StreamClient:
         replaces the client's own.
         No behaviour of the endpoint raises an exception. A KeyboardInterrupt, or the kill of a greenlet, passes
         through; `cut` then returns the part of the stream that had arrived. Raises OutOfTime, and OutOfMeans when this
-        machine has no means to send the request or to hold the answer: that says nothing about the endpoint.
+        machine has no means to send the request or to hold the answer, or its clock was set meanwhile: that says
+        nothing about the endpoint.
         """
         if self.out_of_time:
             total = f"the {self._total_s:,.0f} s for all requests of this command are over"
@@ -183,7 +187,10 @@ class StreamClient:
         except httpx.InvalidURL as error:
             self.exchanges += 1
             return interpret(Capture(0, detail=str(error), wire=[] if keep else None), dialect, keep=keep)
-        transcript = self.ask(request, dialect=dialect, keep=keep, on_token=on_token, patience=patience)
+        answer = self._ended(request, dialect, keep=keep, on_token=on_token, patience=patience)
+        transcript = answer.interpreted(dialect, keep=keep)
+        if answer.clock_set_ns:
+            raise OutOfMeans(clock_was_set(answer.clock_set_ns), _OWN_LIMIT)
         if transcript.outcome is Outcome.CLIENT_LIMIT:
             raise OutOfMeans(transcript.detail or "this machine has no means for another connection", _OWN_LIMIT)
         return transcript
@@ -225,16 +232,28 @@ class StreamClient:
         patience: Patience | None = None,
     ) -> Transcript:
         """Do the same as `run`, with a request that `prepare` built."""
+        answer = self._ended(request, dialect, keep=keep, on_token=on_token, patience=patience)
+        return answer.interpreted(dialect, keep=keep)
+
+    def _ended(
+        self,
+        request: PreparedRequest,
+        dialect: Dialect | None,
+        *,
+        keep: bool,
+        on_token: OnToken | None,
+        patience: Patience | None,
+    ) -> Answer:
         if on_token is not None:
-            return self.follow(request, on_token, dialect, keep=keep, patience=patience).interpreted()
-        answer = self._read(self._begin(request, keep=keep), dialect, patience)
-        transcript = answer.interpreted(dialect, keep=keep)
+            return self.follow(request, on_token, dialect, keep=keep, patience=patience)
+        answer = self._read(self._begin(request, keep=keep), dialect, patience).over()
+        answer.interpreted(dialect, keep=keep)
         self.last = None
-        return transcript
+        return answer
 
     def fetch(self, request: PreparedRequest, dialect: Dialect | None = None) -> Answer:
         """Do the same as `ask`, but do not interpret the answer yet."""
-        answer = self._read(self._begin(request, keep=False), dialect)
+        answer = self._read(self._begin(request, keep=False), dialect).over()
         self.last = None
         return answer
 
@@ -259,16 +278,17 @@ class StreamClient:
         else:
             answer.interpreted(dialect, keep=keep)
         self.last = None
-        return answer
+        return answer.over()
 
     def _begin(self, request: PreparedRequest, *, keep: bool) -> Answer:
         """Send the request. When that fails, there is no exchange, and the answer says why."""
         capture = self.last = Capture(0, wire=[] if keep else None, memory=self._memory.claim(kept=keep))
+        self._clock_ns = set_by_ns()
         self.exchanges += 1
         self._exchange = None
         with suppress(httpx.TransportError):
             self._exchange = self._transport.begin(request, capture)
-        return Answer(capture, ends=self._ends)
+        return Answer(capture, ends=self._ends, clock_ns=self._clock_ns)
 
     def _read(self, answer: Answer, dialect: Dialect | None, patience: Patience | None = None) -> Answer:
         """Read to the end."""
@@ -286,7 +306,7 @@ class StreamClient:
         capture = self.last
         if capture is None or not capture.start_ns:
             return None
-        answer = Answer(capture, ends=self._ends)
+        answer = Answer(capture, ends=self._ends, clock_ns=self._clock_ns).over()
         if self._exchange is not None:
             self._exchange.interrupt()
             answer.whole = self._exchange.whole

@@ -24,6 +24,7 @@ from streamgauge.rundir import runs
 from streamgauge.rundir.accounts import Account, AccountReader, last_sign_ns
 from streamgauge.rundir.claim import Claim
 from streamgauge.rundir.vitals import Watch
+from streamgauge.steady import now_ns
 from streamgauge.units import SECOND, plural
 
 _REFRESH_S: Final = 0.5
@@ -45,7 +46,7 @@ def drive(target: Target, plan: LoadPlan, totals: Totals, claim: Claim, progress
                     progress(Stopping(ended.stopped))
                     stop(child, plan)
             except KeyboardInterrupt:
-                ended = Ended(interrupted=True, at_ns=time.time_ns())
+                ended = Ended(interrupted=True, at_ns=now_ns())
                 progress(Stopping())
                 stop(child, plan)
         return run.conclude(child, ended)
@@ -84,10 +85,10 @@ class _Run:
             accounts = self._accounts.read()
             if fault := self._fault(accounts):
                 self._faults.append(fault)
-                return Ended(stopped=fault, at_ns=time.time_ns())
+                return Ended(stopped=fault, at_ns=now_ns())
             if reason := self._limit():
-                return Ended(stopped=reason, at_ns=time.time_ns())
-            self._progress(Running(self._totals, self._plan.workload, time.time_ns(), self._waits_for(accounts)))
+                return Ended(stopped=reason, at_ns=now_ns())
+            self._progress(Running(self._totals, self._plan.workload, now_ns(), self._waits_for(accounts)))
         if stopped_ns:
             self._faults.append(f"Locust was stopped for about {stopped_ns / SECOND:.0f} s")
         return Ended()
@@ -127,7 +128,7 @@ class _Run:
         """The new records, each counted. Locust writes the window before its first record, so it is known by then."""
         if self._totals.window is None and (window := runs.window(self._plan.directory)) is not None:
             self._totals.window = window
-            self._ends_ns = time.monotonic_ns() + window.end_ns - time.time_ns()
+            self._ends_ns = time.monotonic_ns() + window.end_ns - now_ns()
         for record in self._records.new():
             self._totals.add(record)
             yield record
@@ -145,7 +146,7 @@ class _Run:
         most = self._plan.max_errors
         if most is not None and self._failed >= most:
             return f"{self._failed:,} streams failed (--max-errors {most})"
-        return next((why for watch in self._watches if (why := watch.tripped(time.time_ns()))), None)
+        return next((why for watch in self._watches if (why := watch.tripped(now_ns()))), None)
 
     def _waits_for(self, accounts: Sequence[Account]) -> str:
         """A phrase for the user: what the run waits for before it begins."""
@@ -166,7 +167,7 @@ class _Run:
             )
         else:
             return Ended()
-        return Ended(died=why, at_ns=last_ns or self._totals.last_ns or time.time_ns())
+        return Ended(died=why, at_ns=last_ns or self._totals.last_ns or now_ns())
 
     def _must_have_begun(self, accounts: Sequence[Account], ended: Ended) -> None:
         cluster = self._plan.cluster

@@ -38,7 +38,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
-_ASKED, _READ = "asked for", "read to the end"
+_ASKED, _READ = "asked for", "measured to the end"
 _VALUES: Final = [(metric.name, metric.value, metric.cut) for metric in PER_STREAM]
 
 

@@ -16,7 +16,8 @@ from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.numbers import Answer, Count, Ns, TokenCount, token_count
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
-from streamgauge.wire import Arrivals
+from streamgauge.units import SECOND
+from streamgauge.wire import Arrivals, End
 
 SCHEMA: Final = 1
 MAX_READS: Final = 200_000
@@ -120,6 +121,12 @@ def contradicts_itself(record: StreamRecord) -> bool:
     )
 
 
+_TIMES: Final = [
+    name for name in StreamRecord.__struct_fields__ if name.endswith("_ns") and name not in ("start_ns", "intended_ns")
+]
+"""The fields that are times or durations of the stream; without the epoch times."""
+
+
 class Labels(TypedDict, total=False):
     """The fields of a record that its stream does not tell. `url` must already be masked."""
 
@@ -220,6 +227,30 @@ def assemble(
         wire_bytes=wire_bytes,
         **labels,
     )
+
+
+def without_times(record: StreamRecord, clock_set_ns: int, end: End | None) -> StreamRecord:
+    """The record of a stream in which the clock of this machine was set: only what needs no clock is left.
+
+    An outcome that rests on a time, and success, which has to be measured, become a limit of this client.
+    """
+    timed = record.outcome is Outcome.OK or end is End.TIMEOUT
+    return msgspec.structs.replace(
+        record,
+        outcome=Outcome.CLIENT_LIMIT if timed else record.outcome,
+        detail=clock_was_set(clock_set_ns) if timed else record.detail,
+        reads=Reads([], [], []),
+        token_reads=[],
+        waits=None,
+        stamp_source=None,
+        unstamped_reads=0,
+        **dict.fromkeys(_TIMES),
+    )
+
+
+def clock_was_set(by_ns: int) -> str:
+    """Why a stream has no times."""
+    return f"the clock of this machine was set by {by_ns / SECOND:+.3f} s while the stream ran, so it has no times"
 
 
 class Parts(NamedTuple):

@@ -8,7 +8,6 @@ For a worker on another machine the master keeps the file, from the worker's rep
 import mmap
 import os
 import socket
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from streamgauge.files import open_regular
 from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
 from streamgauge.rundir.vitals import Vitals
+from streamgauge.steady import now_ns
 from streamgauge.units import SECOND, ns_to_ms, plural
 
 ACCOUNTS: Final = "accounts"
@@ -123,7 +123,7 @@ class AccountFile:
     def _count(self) -> None:
         """Write the counts alone, which stand first and have a fixed width: each stream does this twice."""
         account = self.account
-        account.seen_ns = time.time_ns()
+        account.seen_ns = now_ns()
         if self._page is not None:
             self._page[:_COUNTS_BYTES] = _COUNTS % (account.started, account.recorded, account.seen_ns)
 

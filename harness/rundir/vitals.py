@@ -2,12 +2,11 @@
 
 from typing import Final, NamedTuple
 
+from streamgauge.steady import LEAST_STEP_NS
 from streamgauge.units import MS, SECOND
 
 STOPPED_NS: Final = 3 * SECOND
 """A longer pause is a stop (SIGSTOP, a frozen machine): on a busy machine a thread does not wait so long for a core."""
-LEAST_STEP_NS: Final = 5 * MS
-"""A smaller step of the clock is below the error that a figure may have (see metrics/validity.py)."""
 _STEP_NS: Final = MS
 """Both clocks are slewed alike, so their difference changes only when one of them is set, or the machine was asleep."""
 

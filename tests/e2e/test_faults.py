@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from streamgauge.rundir import runs
+from streamgauge.units import SECOND
 from tests.builders.command import streamgauge
 from tests.faults.running import CHAT, End, Shape, running, shim
 
@@ -132,6 +133,14 @@ def test_a_clock_that_is_set_during_the_run_is_told_and_does_not_change_its_leng
     assert (end.exit_code, end.verdict, end.lost, end.status) == (3, "INVALID", 0, "complete")
     assert f"was set by {by_s:+}.000 s during the run" in end.output
     assert end.span_s < 3.5
+    summary = end.run["summary"]
+    assert summary["streams"]["client_limit"] > 0
+    assert f"set by {by_s:+}.000 s while the stream ran, so it has no times" in end.output
+    assert (summary["warmup_streams"], summary["stalls"], summary["error_rate"]) == (0, 0, 0)
+    for name in ("ttft_ms", "itl_ms", "e2e_ms"):
+        assert 0 <= summary[name]["mean"] <= summary[name]["max"] < 2_000, (name, summary[name])
+    starts = [record.start_ns for record in runs.RecordReader(tmp_path / "run")]
+    assert max(starts) - min(starts) < 3.5 * SECOND
 
 
 def test_workers_end_when_their_master_was_killed_and_name_the_records_that_they_keep(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ CHAT: Final = "/v1/chat/completions"
 TRIALS: Final = 1
 """Streams that `load` asks for before the run, to see that the endpoint streams: they have no record."""
 UNASKED: Final = (Outcome.CONNECT_ERROR, Outcome.CLIENT_LIMIT)
+"""Outcomes of streams that never reached the server, if they have no status."""
 SURVIVE_S: Final = 5.0
 """So long after the end of the command, or of its killing, no process of it may be left."""
 
@@ -172,7 +173,7 @@ def _verdict(run: dict[str, Any], directory: Path, output: str) -> str:
 def _recorded(directory: Path, output: str) -> int:
     """The records of streams that were asked for; without a directory, the streams of the figures."""
     if directory.exists():
-        return sum(record.outcome not in UNASKED for record in RecordReader(directory))
+        return sum(record.outcome not in UNASKED or record.status is not None for record in RecordReader(directory))
     line = re.search(r"^streams +(.*)$", output, re.MULTILINE)
     return sum(map(int, re.findall(r"\d+", line[1]))) if line else 0
 

@@ -75,7 +75,7 @@ def test_it_had_waited_for_its_end_unless_it_was_never_sent() -> None:
 @pytest.mark.parametrize(
     ("status", "fault"),
     [
-        (200, f"2 streams of the load could not be read to the end: {NO_MEMORY}"),
+        (200, f"2 streams of the load could not be measured to the end: {NO_MEMORY}"),
         (None, f"2 streams of the load could not be asked for: {NO_MEMORY}"),
     ],
 )
