@@ -36,7 +36,12 @@ def caveats(run: Run) -> list[str]:
             "The diagnosis had only one path and no emission times, so it uses only the statistics of the arrivals. "
             "For an exact diagnosis, give a direct address or the mock."
         )
-    return [clean(line) for line in [*lines, *(run.manifest.caveats if run.manifest else [])]]
+    return [clean(line) for line in [*lines, *(run.manifest.caveats if run.manifest else []), *_of_server(run)]]
+
+
+def _of_server(run: Run) -> list[str]:
+    found = run.manifest.server if run.manifest else None
+    return [] if found is None else [f"{text[0].upper()}{text[1:]}." for text in found.caveats]
 
 
 def _completeness(run: Run) -> list[str]:

@@ -1,6 +1,7 @@
 """Reads a run directory. Every file is optional: a report leaves out the section of a missing file."""
 
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from streamgauge.reports.streams import Streams, collect
 from streamgauge.rundir import runs
 from streamgauge.rundir.accounts import faults, last_sign_ns, read_accounts
 from streamgauge.rundir.runs import RunFile
+from streamgauge.serverlane.lane import Sample
+from streamgauge.serverlane.samples import read_samples
 
 _HINT: Final = "give the directory that load, check, cancel or diagnose wrote with --out"
 
@@ -33,6 +36,7 @@ class Run:
     checks: ChecksFile | None
     cancellation: CancellationFile | None
     diagnosis: DiagnosisFile | None
+    server: Sequence[Sample] = ()
 
     @property
     def slos(self) -> list[SloResult]:
@@ -107,6 +111,7 @@ def load(directory: Path) -> Run:
         checks=runs.read_file(directory / runs.CHECKS, ChecksFile),
         cancellation=runs.read_file(directory / runs.CANCELLATION, CancellationFile),
         diagnosis=runs.read_file(directory / runs.DIAGNOSIS, DiagnosisFile),
+        server=list(read_samples(directory)) if manifest and manifest.server else (),
     )
     if not any((run.manifest, run.streams, run.checks, run.cancellation, run.diagnosis)):
         names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))

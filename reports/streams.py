@@ -47,11 +47,13 @@ class Lane(NamedTuple):
 class Streams:
     """The records of a run, condensed. `table` has a row for each stream (for every `stride`-th of a large run).
 
-    `window_s` is the beginning and the end of the measured window, in seconds since the first stream began.
+    `first_ns` is when the first stream began (epoch). `window_s`: the measured window begins and ends so many seconds
+    later.
     """
 
     totals: Totals
     count: int
+    first_ns: int
     torn: int
     stride: int
     table: pd.DataFrame
@@ -150,6 +152,7 @@ def collect(directory: Path, slos: Iterable[Condition], reading_doubt: str | Non
     return Streams(
         totals=totals,
         count=count,
+        first_ns=first,
         torn=records.torn,
         stride=stride,
         table=_table(rows, first),

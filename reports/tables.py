@@ -88,6 +88,28 @@ def open_loop(run: Run) -> Table | None:
     )
 
 
+def server(run: Run) -> Table | None:
+    """What the server said of itself in the measured window."""
+    found = run.manifest.server if run.manifest else None
+    if found is None:
+        return None
+    ttft = run.summary.ttft_ms if run.summary else None
+    split = found.split(None if ttft is None else ttft.mean)
+    rows = [
+        ["engine", found.engine],
+        ["asked at", found.url],
+        ["samples", f"{found.samples:,}" + (f", {found.failed:,} failed" if found.failed else "")],
+        ["requests running, mean", number(found.running_mean)],
+        ["requests running, at most", number(found.running_max)],
+        ["requests waiting, mean", number(found.waiting_mean)],
+        ["requests waiting, at most", number(found.waiting_max)],
+        ["cache in use, at most", ABSENT if found.kv_share_max is None else percent(found.kv_share_max)],
+        ["time in the queue, mean, ms", ms_cell(found.queue_ms)],
+        ["prefill, mean, ms", ms_cell(found.prefill_ms)],
+    ]
+    return Table(["server", "its own figures"], [*rows, *([["mean TTFT", split]] if split else [])], 1)
+
+
 def abandonment(run: Run) -> Table | None:
     """What the upstream did with the streams that users left."""
     if run.manifest is None or run.manifest.abandonment is None:

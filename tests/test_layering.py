@@ -44,8 +44,8 @@ PROTOCOL = (*VALUES, "protocol")
 ENDPOINT = (*PROTOCOL, "transport", "endpoint")
 METRICS = (*PROTOCOL, "metrics")
 DIAGNOSIS = (*ENDPOINT, "metrics", "diagnosis")
-RUNDIR = (*METRICS, "diagnosis", "conformance", "rundir")
-EVERYTHING = (*DIAGNOSIS, "conformance", "rundir", "loadgen")
+RUNDIR = (*METRICS, "diagnosis", "conformance", "serverlane", "rundir")
+EVERYTHING = (*DIAGNOSIS, "conformance", "serverlane", "rundir", "loadgen")
 ANY_IO = ("*",)
 
 # In the order in which data flows; `values` are the modules that lie flat at the root.
@@ -62,8 +62,9 @@ ROOMS = {
         of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
         ("batch", "check", "daemon_threads", "run", "scenarios.*"),
     ),
-    "rundir": Room((*METRICS, "diagnosis"), of("msgspec"), ANY_IO),
-    "loadgen": Room((*DIAGNOSIS, "conformance", "rundir"), of("msgspec tiktoken tokenizers"),
+    "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("samples", "scrape")),
+    "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),
+    "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),

@@ -57,6 +57,15 @@ class RunOptions:
             "wrote it. Default: the one in --out.",
         ),
     ] = None
+    server_metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Show the server's own figures beside the client's: running, waiting, queue time and cache use, from "
+            "http://HOST:PORT/metrics of vLLM, SGLang, llama.cpp and others, or auto to look at the endpoint's own "
+            "address.",
+        ),
+    ] = None
     directory: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Run directory. Default: runs/load-TIME.")
     ] = None

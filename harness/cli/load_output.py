@@ -17,6 +17,7 @@ from streamgauge.cli.load_tables import (
     print_floor,
     print_one_at_a_time,
     print_open_loop,
+    print_server,
     print_summary,
     print_truth,
 )
@@ -63,6 +64,11 @@ def print_result(result: LoadResult) -> None:
     print_failures(result.totals.failures + result.totals.remarks)
     if run.open_loop is not None:
         print_open_loop(run.open_loop)
+    if run.server is not None:
+        ttft = result.summary.ttft_ms
+        print_server(run.server, None if ttft is None else ttft.mean)
+        for text in run.server.caveats:
+            err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     if run.abandonment is not None:
         print_abandonment(run.abandonment)
     for text in clock_lines(run.workers):

@@ -19,6 +19,7 @@ from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.rundir.runs import RunFile
+from streamgauge.serverlane.lane import ServerLane
 from streamgauge.units import MS, SECOND, plural, show_ms
 
 _FAILURES: Final = 3
@@ -173,6 +174,23 @@ def print_open_loop(found: OpenLoop) -> None:
             f"[yellow]the open loop became a closed loop[/yellow]: {found.most_open:,} streams were open, as many as "
             "--max-streams allows"
         )
+
+
+def print_server(found: ServerLane, ttft_ms: float | None) -> None:
+    """The server's own figures, beside those of the client."""
+    queue, split = [], found.split(ttft_ms)
+    for name, mean, most in (
+        ("running", found.running_mean, found.running_max),
+        ("waiting", found.waiting_mean, found.waiting_max),
+    ):
+        if mean is not None and most is not None:
+            queue.append(f"{name} {mean:,.1f} (at most {most:,.0f})")
+    if found.kv_share_max is not None:
+        queue.append(f"cache at most {found.kv_share_max:.0%}")
+    shown = [(f"server ({safe(found.engine)})", ", ".join(queue) or "no figure")]
+    if split is not None:
+        shown.append(("mean TTFT", split))
+    out.print(facts(shown))
 
 
 def print_abandonment(found: Abandonment) -> None:

@@ -39,6 +39,7 @@ def load(
     abort_if: Sequence[str] = (),
     scenario: str | None = None,
     calibration: Path | str | None = None,
+    server_metrics: str | None = None,
     directory: Path | str | None = None,
     cluster: Cluster | None = None,
     progress: LoadProgress = silent,
@@ -78,5 +79,6 @@ def load(
         ),
         directory=place,
         calibration=runs.calibration(Path(calibration) if calibration is not None else None, place),
+        server_metrics=server_metrics,
     )
     return run_load(given, plan, progress)

@@ -12,6 +12,7 @@ from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import AbortRule
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.condition import Condition
+from streamgauge.secrets import hide, mask_url
 from streamgauge.units import SECOND
 
 
@@ -27,6 +28,7 @@ class LoadPlan(NamedTuple):
     abort_rules: Sequence[AbortRule] = ()
     cluster: Cluster | None = None
     calibration: Calibration | None = None
+    server_metrics: str | None = None
 
     @property
     def length_s(self) -> float:
@@ -43,6 +45,7 @@ class LoadPlan(NamedTuple):
             "slos": [str(slo) for slo in self.slos],
             "max_errors": self.max_errors,
             "abort_if": [str(rule) for rule in self.abort_rules],
+            **({"server_metrics": hide(mask_url(self.server_metrics))} if self.server_metrics else {}),
         }
 
 

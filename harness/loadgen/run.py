@@ -5,7 +5,7 @@ Nothing is printed here: progress goes to a callback, and the result is a value.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from io import RawIOBase
 from pathlib import Path
@@ -39,6 +39,9 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.rundir import runs
 from streamgauge.rundir.accounts import faults, losses, readers
 from streamgauge.rundir.claim import must_be_free
+from streamgauge.serverlane.lane import ServerLane, summary
+from streamgauge.serverlane.samples import read_samples
+from streamgauge.serverlane.scrape import Scraper, Source
 from streamgauge.units import MS
 
 _DECIDING_STREAMS: Final = 3
@@ -55,12 +58,15 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     another run writes there. Until then, an earlier run in the directory stays.
     """
     must_be_free(plan.directory)  # before the endpoint is asked for anything
+    source = None if plan.server_metrics is None else Source(target, plan.server_metrics)
     target, first, end = _first_stream(target, plan)
     with runs.claimed(plan.directory) as claim, _spool() as spool:
         run = _manifest(target, plan, first, end)
         runs.write(plan.directory / runs.RUN, run)
         totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool)
-        ended = drive(target, plan, totals, claim, progress)
+        with nullcontext() if source is None else Scraper(source, plan.directory) as scraper:
+            ended = drive(target, plan, totals, claim, progress)
+        run.server = None if scraper is None else _server(scraper, plan.directory, totals)
         _conclude(run, target, plan, totals, ended)
         unwritten = None if claim.lost else _unwritten(run, plan.directory)
     return LoadResult(plan.directory, run, totals, ended, unwritten)
@@ -174,6 +180,21 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
         run.caveats.append(f"The ledger was not joined: {error.message}")
     totals.reading_doubt = _misread(run)
     run.summary = totals.summary(rows, faults=run.faults)
+
+
+def _server(scraper: Scraper, directory: Path, totals: Totals) -> ServerLane:
+    """The server's own figures in the measured window."""
+    window = None if totals.window is None else (totals.window.begin_ns, totals.window.end_ns)
+    return summary(
+        scraper.source.masked_url,
+        scraper.source.engine.name,
+        scraper.source.engine.trap,
+        read_samples(directory),
+        window=window,
+        open_mean=None if window is None else totals.intervals.mean_open(*window),
+        failed=scraper.failed,
+        failure=scraper.failure,
+    )
 
 
 def _misread(run: runs.RunFile) -> str | None:

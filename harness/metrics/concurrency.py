@@ -180,6 +180,13 @@ class Intervals:
         """The largest number of streams that were open at the same time."""
         return most_open((span.start, span.closed) for span in self._each())
 
+    def mean_open(self, begin_ns: int, end_ns: int) -> float | None:
+        """How many streams were open on average in this time (epoch ns); None for no time."""
+        if end_ns <= begin_ns:
+            return None
+        open_ns = sum(max(min(span.closed, end_ns) - max(span.start, begin_ns), 0) for span in self._each())
+        return open_ns / (end_ns - begin_ns)
+
     def held_back(self, late_ns: int, cap: int) -> int:
         """How many streams started more than `late_ns` late while their process had at least `cap` others open."""
         started: defaultdict[int, list[int]] = defaultdict(list)

@@ -33,6 +33,8 @@ from streamgauge.protocol.typed import decoder, from_json
 from streamgauge.rundir.accounts import Account, AccountFile, clear_accounts
 from streamgauge.rundir.claim import Claim
 from streamgauge.rundir.vitals import Vitals
+from streamgauge.serverlane.lane import ServerLane
+from streamgauge.serverlane.samples import SERVER
 from streamgauge.units import MIB, show_bytes
 from streamgauge.version import __version__
 
@@ -100,6 +102,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     abandonment: Abandonment | None = None
     workers: list[Account] = []
     calibration: Calibration | None = None
+    server: ServerLane | None = None
 
 
 def this_machine() -> Machine:
@@ -141,7 +144,7 @@ def claimed(directory: Path) -> Iterator[Claim]:
         directory.mkdir(parents=True, exist_ok=True)
     with closing(Claim(directory)) as claim:
         with _explained(directory):
-            for name in (STREAMS, RUN, WINDOW, *REPORTS):
+            for name in (STREAMS, RUN, WINDOW, SERVER, *REPORTS):
                 (directory / name).unlink(missing_ok=True)
             clear_accounts(directory)
             _clear_workers(directory)

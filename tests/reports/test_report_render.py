@@ -18,8 +18,13 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.render import render
 from streamgauge.reports.text import ms, ms_cell
 from streamgauge.rundir import runs
-from streamgauge.units import MS
+from streamgauge.serverlane.figures import Figures
+from streamgauge.serverlane.lane import Sample
+from streamgauge.serverlane.lane import summary as server_summary
+from streamgauge.serverlane.samples import SERVER
+from streamgauge.units import MS, SECOND
 from tests.reports.report_builders import (
+    EPOCH,
     EVERY_VERDICT,
     HOSTILE,
     cancel_row,
@@ -478,3 +483,23 @@ def test_a_closed_loop_is_named_by_the_streams_that_were_open(tmp_path: Path) ->
     assert "became a closed loop" not in text
     assert "| most streams open at once | 24 |" in markdown
     assert "| limit of open streams (--max-streams) | 1,000 |" in markdown
+
+
+def test_the_servers_own_figures_are_under_those_of_the_client(tmp_path: Path) -> None:
+    records = [stream(number) for number in range(30)]
+    write_streams(tmp_path, records)
+    lines = [
+        Sample(begin_ns=EPOCH + at, end_ns=EPOCH + at, figures=Figures(running=4, waiting=at / SECOND, kv_share=0.5))
+        for at in range(0, 2 * SECOND, SECOND // 5)
+    ]
+    (tmp_path / SERVER).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    server = server_summary("http://127.0.0.1:8000/metrics", HOSTILE, "It can be stale.", lines, open_mean=100)
+    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), server=server))
+    render(tmp_path)
+    page, short = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+
+    assert 'id="server-lane' in page
+    assert "requests waiting, at most" in page
+    assert "requests waiting, at most" in short
+    assert "one of several" in page
+    assert "<script>alert" not in page

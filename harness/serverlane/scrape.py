@@ -1,0 +1,148 @@
+"""Asks a server for its figures while a load runs: one GET a second, bounded in bytes and in time."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import msgspec
+
+from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_input import without_userinfo
+from streamgauge.errors import CannotMeasure
+from streamgauge.secrets import hide, in_url, learn, mask_url
+from streamgauge.serverlane.engine import Engine, engines, paths
+from streamgauge.serverlane.figures import Figures, engine_of, read
+from streamgauge.serverlane.lane import Sample
+from streamgauge.serverlane.samples import SERVER
+from streamgauge.transport.tls import tls_context
+
+OPTION: Final = "--server-metrics"
+AUTO: Final = "auto"
+EVERY_S: Final = 1.0
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+TIMEOUT_S: Final = 2.0
+_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_MOST_BYTES: Final = 64 * 1024 * 1024  # of server.jsonl: two days at one line a second
+
+
+class Source:
+    """Where one server shows its figures: settled once, before the load begins."""
+
+    engine: Engine
+    url: str
+
+    def __init__(self, target: Target, url: str) -> None:
+        """Finds the engine. `url` AUTO tries the known paths of the target's own origin.
+
+        Raises UsageError for a URL that cannot be asked, and CannotMeasure when no known figures come.
+        """
+        candidates = [urljoin(target.url, path) for path in paths()] if url == AUTO else [without_userinfo(url, OPTION)]
+        scheme = urlsplit(candidates[0]).scheme
+        learn(in_url(url))
+        # verify=False for http://: loading the certificates would take longer than the request.
+        verify = tls_context(insecure=target.insecure, ca=target.ca) if scheme == "https" else False
+        self._http = httpx.Client(verify=verify, timeout=TIMEOUT_S, trust_env=False, headers=_HEADERS)
+        problems = []
+        for candidate in candidates:
+            try:
+                body = self.ask(candidate)
+            except _NoAnswerError as problem:
+                problems.append(f"{urlsplit(candidate).path}: {problem}")
+                continue
+            name = engine_of(urlsplit(candidate).path, body)
+            if name is not None:
+                self.url, self.engine = candidate, engines()[name]
+                return
+            problems.append(f"{urlsplit(candidate).path}: none of the known metrics in its {len(body):,} bytes")
+        self._http.close()
+        known = ", ".join(sorted({engine.name.partition(",")[0] for engine in engines().values()}))
+        raise CannotMeasure(
+            f"no server metrics that are known: {'; '.join(problems)}",
+            f"known are those of {known}; give the address with {OPTION} URL",
+        )
+
+    @property
+    def masked_url(self) -> str:
+        return hide(mask_url(self.url))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def figures(self) -> Figures:
+        """Ask once. Raises _NoAnswerError."""
+        found = read(self.engine, self.ask(self.url))
+        if found is None or found.running is None:
+            raise _NoAnswerError(f"the figures of {self.engine.name} are not in the answer any more")
+        return found
+
+    def ask(self, url: str) -> bytes:
+        """The body of one answer. Raises _NoAnswerError."""
+        until_s = time.monotonic() + TIMEOUT_S
+        try:
+            with self._http.stream("GET", url) as response:
+                if response.status_code != 200:
+                    raise _NoAnswerError(f"HTTP {response.status_code}")
+                parts, size = [], 0
+                for piece in response.iter_raw():
+                    parts.append(piece)
+                    size += len(piece)
+                    if size > MAX_ANSWER_BYTES or time.monotonic() > until_s:
+                        raise _NoAnswerError(f"no end after {size:,} bytes and {TIMEOUT_S:g} s at most")
+                return b"".join(parts)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise _NoAnswerError(str(error) or type(error).__name__) from None
+
+
+class _NoAnswerError(Exception):
+    """No figures came, and why."""
+
+
+class Scraper:
+    """A thread that writes a line to server.jsonl for each answer, from `__enter__` to `__exit__`."""
+
+    def __init__(self, source: Source, directory: Path, every_s: float = EVERY_S) -> None:
+        self.source = source
+        self.failed = 0
+        self.failure: str | None = None
+        self._path = directory / SERVER
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="server metrics", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._path.unlink(missing_ok=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(2 * TIMEOUT_S)
+
+    def _run(self) -> None:
+        written = 0
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                while True:
+                    line = self._line()
+                    if line is not None and written + len(line) <= _MOST_BYTES:
+                        written += file.write(line)
+                    if self._stop.wait(self._every_s):
+                        return
+        except OSError as error:  # a full disk: the run itself says so, and goes on without this lane
+            self.failed, self.failure = self.failed + 1, f"server.jsonl cannot be written: {error.strerror}"
+        finally:
+            self.source.close()
+
+    def _line(self) -> bytes | None:
+        begin_ns = time.time_ns()
+        try:
+            figures = self.source.figures()
+        except _NoAnswerError as problem:
+            self.failed += 1
+            self.failure = self.failure or str(problem)
+            return None
+        sample = Sample(begin_ns=begin_ns, end_ns=time.time_ns(), figures=figures)
+        return msgspec.json.encode(sample) + b"\n"
