@@ -11,9 +11,9 @@ from locust import task
 from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
-from streamgauge.loadgen.schedule import Arrival, shared
+from streamgauge.loadgen.schedule import Arrival, Follower, shared
 from streamgauge.scenarios.drivers import client_for
-from streamgauge.scenarios.run import WORKLOAD, began_ns
+from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.scenarios.turns import turns
@@ -85,23 +85,49 @@ class ArrivalsUser(StreamingUser):
                 more = arrival is not None
                 if arrival is not None:
                     intended_ns = began_ns + arrival.at_ns
-                    ready.append((intended_ns, Greenlet(self._serve, self.arrive(arrival, intended_ns))))
+                    prepared = self.arrive(arrival, intended_ns)
+                    ready.append((intended_ns, Greenlet(self._serve, prepared, arrival)))
             if not ready:
                 return
             yield ready.popleft()
 
     def arrive(self, arrival: Arrival, intended_ns: int) -> Prepared:
         """The request of this arrival; called ahead of its time."""
-        lengths = {"prompt_tokens": arrival.prompt_tokens, "output_tokens": arrival.output_tokens or None}
-        prompt = self.prompts.take(arrival.number, **lengths)
-        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns)
+        recorded = arrival.recorded
+        prompt = self.prompts.take(
+            arrival.number,
+            prompt_tokens=arrival.prompt_tokens,
+            output_tokens=arrival.output_tokens,
+            recorded=recorded,
+        )
+        leave = recorded.leave if recorded is not None else None
+        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, leave=leave)
 
-    def _serve(self, prepared: Prepared) -> None:
+    def _serve(self, prepared: Prepared, arrival: Arrival) -> None:
         client = self._idle.pop() if self._idle else client_for(self.target, WORKLOAD.connections)
         try:
+            begun_ns = now_ns()
             self.ask_and_go_on(client, prepared)
+            for follower in arrival.followers:
+                gevent.sleep(max(follower.wait_ns(begun_ns, now_ns()), 0) / SECOND)
+                if is_over():
+                    break
+                begun_ns = now_ns()
+                self.ask_and_go_on(client, self._follow(arrival, follower))
         finally:
             self._idle.append(client)
+
+    def _follow(self, arrival: Arrival, follower: Follower) -> Prepared:
+        """The request of a later turn. It has no intended start: the turn before it decides when it can start."""
+        request = follower.request
+        name = f"{arrival.number}/{follower.turn}"
+        prompt = self.prompts.take(
+            arrival.number,
+            prompt_tokens=request.prompt_tokens,
+            output_tokens=request.output_tokens,
+            recorded=request,
+        )
+        return self.prepare(prompt, name=name, leave=request.leave)
 
 
 def _seconds_to(at_ns: int) -> float:

@@ -25,8 +25,8 @@ from streamgauge.endpoint.target import Target, directive
 from streamgauge.endpoint.target_input import at_url
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.job import given_prompts, given_target
+from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
-from streamgauge.loadgen.workload import Leave
 from streamgauge.metrics.facts import NEUTRAL, ttft_ns
 from streamgauge.metrics.process_stats import PERIOD_NS, SLOW_PERIOD_NS
 from streamgauge.metrics.validity import doubtful
@@ -206,14 +206,23 @@ class StreamingUser(User):
         turn = next(StreamingUser._turns) * self.prompts.plan.processes
         return self.prompts.take(turn + max(self.environment.runner.worker_index, 0))
 
-    def prepare(self, given: Prompt | str | None = None, *, name: str, intended_ns: int | None = None) -> Prepared:
-        """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated."""
+    def prepare(
+        self,
+        given: Prompt | str | None = None,
+        *,
+        name: str,
+        intended_ns: int | None = None,
+        leave: Leave | None = None,
+    ) -> Prepared:
+        """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated; `leave`
+        is when the user of a recorded request left.
+        """
         stream_id = f"{self._ids.getrandbits(48):012x}"
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:
             marked = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
-        on_token, leave_after = _leaving(WORKLOAD.leave(name))
+        on_token, leave_after = _leaving(leave or WORKLOAD.leave(name))
         request = self._request(marked)._replace(leave_after=leave_after)
         return Prepared(stream_id, request, on_token, intended_ns, prompt)
 

@@ -11,6 +11,7 @@ from tools.clients_page import CLIENTS_PAGE, clients_page
 from tools.payloads_page import PAYLOADS_PAGE, payloads_page
 from tools.readme import README, readme
 from tools.security_page import SECURITY_PAGE, security_page
+from tools.traces_page import TRACES_PAGE, traces_page
 
 GENERATED: Final[dict[Path, Callable[[], str]]] = {
     README: readme,
@@ -19,6 +20,7 @@ GENERATED: Final[dict[Path, Callable[[], str]]] = {
     CLIENTS_PAGE: clients_page,
     PAYLOADS_PAGE: payloads_page,
     SECURITY_PAGE: security_page,
+    TRACES_PAGE: traces_page,
     schema.PUBLISHED: schema.text,
 }
 

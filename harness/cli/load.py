@@ -97,6 +97,8 @@ def load(
 
       streamgauge load http://localhost:8080/chat --rate 20/s --duration 1m --warmup 10s --max-streams 500
 
+      streamgauge load http://localhost:8080/v1/chat/completions --replay mooncake.jsonl --trace-window ..5m
+
       streamgauge load http://localhost:8080/chat --stages 50:30s,200:1m --abort-if "ttft p95 > 2s for 10s"
 
       streamgauge load http://localhost:8080/chat --abandon 10%@tokens:5..50 --mock http://127.0.0.1:9000

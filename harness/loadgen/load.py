@@ -13,7 +13,7 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.cluster import Cluster
 from streamgauge.loadgen.model import LoadModel, workload_from
 from streamgauge.loadgen.plan import LoadPlan
-from streamgauge.loadgen.progress import LoadProgress, silent
+from streamgauge.loadgen.progress import LoadProgress, TraceRead, silent
 from streamgauge.loadgen.prompts import source
 from streamgauge.loadgen.prompts.options import PromptOptions, plan_from
 from streamgauge.loadgen.result import LoadResult
@@ -56,6 +56,8 @@ def load(
     chosen: dict[str, Any] = dict(options)
     prompts = plan_from(**{name: chosen.pop(name) for name in _PROMPTS & chosen.keys()})
     workload = workload_from(**chosen)
+    if workload.understood is not None:
+        progress(TraceRead(workload.understood))
     if workload.connections is not None and not given.http2:
         raise UsageError("--connections shares HTTP/2 connections among users", "add --http2, or drop --connections")
     if cluster is not None:

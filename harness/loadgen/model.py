@@ -6,19 +6,24 @@ The keywords are the options of `streamgauge load`, so the messages name them as
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict, Unpack
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.schedule import count, parse_rate, parse_stages
-from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think, read_trace
-from streamgauge.units import SECOND, parse_bounded
+from streamgauge.loadgen.schedule import Rate, count, parse_rate, parse_stages
+from streamgauge.loadgen.traces.controls import TraceControls, TraceOptions, controls_from
+from streamgauge.loadgen.traces.files import forget_traces, read_trace
+from streamgauge.loadgen.traces.time_unit import show_span
+from streamgauge.loadgen.traces.timetable import arrivals_of
+from streamgauge.loadgen.traces.understood import understood
+from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think
+from streamgauge.units import LONGEST_NS, SECOND, parse_bounded
 
 USERS: Final = 10
 DURATION: Final = "30s"
 MAX_PROCESSES: Final = 1024  # each takes 60 MB; a typing error must not exhaust the machine
 
 
-class LoadModel(TypedDict, total=False):
+class LoadModel(TraceOptions, TypedDict, total=False):
     """The keywords of `workload_from`."""
 
     duration: str | None
@@ -55,12 +60,12 @@ def workload_from(
     replay: Path | str | None = None,
     max_streams: int | None = None,
     connections: int | None = None,
+    **trace_options: Unpack[TraceOptions],
 ) -> Workload:
     """The load model of these options. Raises UsageError on text that cannot be read and on options that conflict."""
     processes = count_processes(processes)
     is_open = rate is not None or replay is not None
     loop = "--rate" if rate is not None else "--replay"
-    _exclusive("--rate", rate, {"--replay": replay})
     _exclusive("--stages", stages, {"--users": users, "--duration": duration})
     closed_only = {"--users": users, "--stages": stages, "--think-time": think_time, "--spawn-rate": spawn_rate}
     _exclusive(loop, is_open or None, closed_only)
@@ -70,18 +75,17 @@ def workload_from(
     if max_streams is not None and max_streams < processes:
         raise UsageError(f"--max-streams {max_streams} is less than one for each of {processes} processes")
     warmup_ns, drain_ns = parse_bounded(warmup, "--warmup"), parse_bounded(drain, "--drain")
-    trace = (
-        read_trace(Path(replay)) if replay is not None else None
-    )  # a bad file fails here, not in each of the processes
+    controls = _controls(replay, trace_options)
     parsed = parse_stages(stages) if stages is not None else ()
     arriving = parse_rate(rate, arrivals) if rate is not None else None
+    text, recorded_ns = _read(replay, controls, arriving)  # a bad file fails here, not in each of the processes
     if parsed:
         length_ns = warmup_ns + sum(stage.length_ns for stage in parsed)
-    elif trace is not None and duration is None:
-        length_ns = trace[-1].at_ns + SECOND  # room for the last arrival to be late
+    elif recorded_ns is not None and duration is None:
+        length_ns = recorded_ns
     else:
         length_ns = warmup_ns + parse_bounded(duration or DURATION, "--duration")
-    if length_ns <= (warmup_ns if replay is None or duration else 0):
+    if length_ns <= (warmup_ns if recorded_ns is None or duration else 0):
         raise UsageError("--duration must be more than 0", "write for example 30s")
     if arriving is not None and not count(arriving, length_ns):
         raise UsageError(f"--rate {rate} makes no arrival in {length_ns / SECOND:g} s", "raise --rate or --duration")
@@ -96,11 +100,41 @@ def workload_from(
         stages=parsed,
         spawn_rate=spawn_rate,
         rate=arriving,
-        replay=None if replay is None else str(Path(replay).resolve()),
+        replay=None if replay is None else str(Path(replay).absolute()),
+        trace=controls,
+        understood=text,
         max_streams=max_streams,
         connections=connections,
         abandon=parse_abandon(abandon) if abandon is not None else None,
     )
+
+
+def _controls(replay: Path | str | None, options: TraceOptions) -> TraceControls:
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if given and replay is None:
+        raise UsageError(f"--{next(iter(given)).replace('_', '-')} belongs to a trace", "give --replay FILE too")
+    return controls_from(**given)
+
+
+def _read(replay: Path | str | None, controls: TraceControls, rate: Rate | None) -> tuple[str | None, int | None]:
+    """What was understood of the trace, and how long its replay takes; None where a rate decides that."""
+    if replay is None:
+        return None, None
+    forget_traces()
+    path = Path(replay).absolute()
+    trace = read_trace(path, controls)
+    if rate is not None:
+        return understood(trace, [], controls, str(rate)), None
+    arrivals = arrivals_of(trace, controls, path.name)
+    ends_ns = max(arrival.at_ns + sum(later.pause_ns for later in arrival.followers) for arrival in arrivals)
+    if ends_ns > LONGEST_NS:
+        raise UsageError(
+            f"the replay of {path.name} takes {show_span(ends_ns / SECOND)}, and a run at most a week: "
+            f"{understood(trace, arrivals, controls)}",
+            "if its times were understood rightly, cut it with --trace-window, or shorten it with --time-scale or "
+            "--max-gap; if not, say --time-unit",
+        )
+    return understood(trace, arrivals, controls), ends_ns + SECOND  # room for the last arrival to be late
 
 
 def _exclusive(option: str, given: object, others: Mapping[str, object]) -> None:

@@ -64,5 +64,6 @@ def _settings(workload: Workload) -> dict[str, Any]:
         "think": msgspec.to_builtins(workload.think),
         "abandon": msgspec.to_builtins(workload.abandon),
         "replay": workload.replay,
+        "trace": workload.understood,
     }
     return {name: value for name, value in settings.items() if value is not None}

@@ -20,6 +20,16 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceRead:
+    """A trace was read; `understood` says how, before the load starts."""
+
+    understood: str
+
+    def __str__(self) -> str:
+        return f"trace: {self.understood}"
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """The state of the run at `now_ns` (epoch), twice a second. Before the run begins, see `waiting_for`.
 
@@ -50,7 +60,7 @@ class Stopping:
         return f"stopping{f', {self.reason}' if self.reason else ''}: everything measured so far is kept ..."
 
 
-LoadEvent = Waiting | Running | Stopping
+LoadEvent = TraceRead | Waiting | Running | Stopping
 LoadProgress = Callable[[LoadEvent], None]
 
 

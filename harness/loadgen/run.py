@@ -95,8 +95,7 @@ def _first_stream(target: Target, plan: LoadPlan) -> tuple[Target, Transcript, S
         watch = None if mock is None else UpstreamWatch.begin(mock)
         client = stack.enter_context(StreamClient.to(target))
         target = settle(client, target)
-        replayed = plan.workload.arrivals() if plan.workload.replay is not None else ()
-        check_place(target, plan.prompts, with_length=any(arrival.output_tokens for arrival in replayed))
+        check_place(target, plan.prompts, plan.workload.recorded())
         spec, stream_id = (target.request(), "") if watch is None else marked(target)
         first = _deciding_stream(client, target, spec, plan.length_s + target.timeout_s)
         if not first.is_stream:
@@ -174,7 +173,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
         if target.mock is not None:
             run.truth = measured_against_truth(target, plan.directory)
             run.caveats += [run.truth.caveat] if run.truth.caveat else []
-        if plan.workload.abandon is not None:
+        if plan.workload.abandon is not None or any(request.leave for request in plan.workload.recorded()):
             run.abandonment = abandoned_streams(target, plan.directory)
     except CannotMeasure as error:
         run.caveats.append(f"The ledger was not joined: {error.message}")

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.traces.request import Request
 from streamgauge.units import SECOND, parse_bounded
 
 MAX_PER_S: Final = 100_000
@@ -23,13 +24,34 @@ _PER_NS: Final = {"s": SECOND, "min": 60 * SECOND, "m": 60 * SECOND, "h": 3600 *
 _GAMMA: Final = re.compile(r"gamma:([0-9]{1,3}(?:\.[0-9]{1,6})?)")
 
 
+class Follower(NamedTuple):
+    """A later turn of a conversation. It starts `pause_ns` after the end of the turn before it, or with `from_start`
+    at that time after its start, but not before its end.
+    """
+
+    turn: int
+    request: Request
+    pause_ns: int
+    from_start: bool = False
+
+    def wait_ns(self, begun_ns: int, ended_ns: int) -> int:
+        """How long the user waits, given when the turn before began and ended; below 0 when the time is past."""
+        return self.pause_ns - (ended_ns - begun_ns) if self.from_start else self.pause_ns
+
+
 class Arrival(NamedTuple):
-    """One stream to start: its number, its time (ns from the run's start), and the lengths that a trace gives it."""
+    """One stream to start: its number, its time (ns from the run's start), and the lengths that a trace gives it.
+
+    `recorded` is the request of the trace, if it says more than lengths. `followers` are the turns after it.
+    """
 
     number: int
     at_ns: int
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    recorded: Request | None = None
+    turn: int = 0
+    followers: tuple[Follower, ...] = ()
 
 
 class Rate(msgspec.Struct, frozen=True):

@@ -2,16 +2,19 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from streamgauge.errors import UsageError
-from streamgauge.files import text_lines
-from streamgauge.loadgen.replay import MOST_LINE, parse_trace
+from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.schedule import Arrival, Rate, Stage, arrivals
+from streamgauge.loadgen.traces.controls import TraceControls
+from streamgauge.loadgen.traces.files import read_trace
+from streamgauge.loadgen.traces.request import Request
+from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of
 from streamgauge.units import SECOND, parse_bounded
 
 _MODEL: Final = re.compile(r"(exp|uniform)\(([^()]*)\)")
@@ -30,13 +33,6 @@ class Think(msgspec.Struct, frozen=True):
         if self.exponential:
             return rng.expovariate(SECOND / self.low_ns) if self.low_ns else 0.0
         return rng.uniform(self.low_ns, self.high_ns) / SECOND
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """When a user closes a stream early: after `tokens` token events, or `after_ns` after the request was sent."""
-
-    tokens: int | None = None
-    after_ns: int | None = None
 
 
 class Abandon(msgspec.Struct, frozen=True):
@@ -59,6 +55,8 @@ class Abandon(msgspec.Struct, frozen=True):
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A load model. With `rate` or `replay` the loop is open; with `users` or `stages` it is closed.
 
+    With both, the sessions of the trace start at the rate. `trace` says how the file is read and replayed.
+
     `connections` HTTP/2 connections of each process carry all its streams; None gives each user its own connection.
     Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
     """
@@ -74,6 +72,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     spawn_rate: float | None = None
     rate: Rate | None = None
     replay: str | None = None
+    trace: TraceControls = TraceControls()
+    understood: str | None = None
     max_streams: int | None = None
     connections: int | None = None
     abandon: Abandon | None = None
@@ -87,7 +87,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def model(self) -> str:
         """The load model in a few words."""
         if self.replay is not None:
-            return f"replay of {Path(self.replay).name}"
+            started = f", sessions started at {self.rate}" if self.rate is not None else ""
+            return f"replay of {Path(self.replay).name}{started}"
         if self.rate is not None:
             return str(self.rate)
         if self.stages:
@@ -96,13 +97,25 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     def arrivals(self) -> Iterator[Arrival]:
         """The whole schedule of an open loop. Raises UsageError when the trace cannot be read."""
+        if self.replay is None:
+            if self.rate is not None:
+                yield from arrivals(self.rate, self.length_ns, self.seed)
+            return
+        trace = read_trace(Path(self.replay), self.trace)
+        name = Path(self.replay).name
         if self.rate is not None:
-            yield from arrivals(self.rate, self.length_ns, self.seed)
-        elif self.replay is not None:
-            for arrival in read_trace(Path(self.replay)):
-                if arrival.at_ns >= self.length_ns:
-                    break
-                yield arrival
+            starts = arrivals(self.rate, self.length_ns, self.seed)
+            schedule: Iterable[Arrival] = arrivals_at(starts, trace, self.trace, name)
+        else:
+            schedule = arrivals_of(trace, self.trace, name)
+        for arrival in schedule:
+            if arrival.at_ns >= self.length_ns:
+                break
+            yield arrival
+
+    def recorded(self) -> Sequence[Request]:
+        """The requests of the trace; empty without one."""
+        return read_trace(Path(self.replay), self.trace).requests if self.replay is not None else ()
 
     def cap(self, worker: int) -> int | None:
         """The limit of open streams of one process; the limits of all processes add up to `max_streams`."""
@@ -113,17 +126,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def leave(self, stream: str) -> Leave | None:
         """When the stream of that name is left early, or None."""
         return self.abandon.leave(self.seed, stream) if self.abandon else None
-
-
-def read_trace(path: Path) -> list[Arrival]:
-    """The arrivals of a trace file. Raises UsageError when it cannot be read."""
-    try:
-        with text_lines(path, MOST_LINE) as lines:
-            return parse_trace(lines, str(path))
-    except OSError as error:
-        raise UsageError(f"--replay {path} cannot be read: {error.strerror}", "give a CSV or JSONL file") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--replay {path} is not text: {error}", "give a CSV or JSONL file in UTF-8") from None
 
 
 def parse_think(text: str) -> Think:

@@ -17,6 +17,7 @@ from streamgauge.loadgen.prompts import tokenizer
 from streamgauge.loadgen.prompts.files import MOST_LINE, Entry, parse_prompts
 from streamgauge.loadgen.prompts.lengths import Length
 from streamgauge.loadgen.prompts.words import WORDS, Writer
+from streamgauge.loadgen.traces.request import Blocks, Request
 
 _FILE_HINT: Final = "save the prompts to a .jsonl or .txt file in UTF-8"
 
@@ -96,20 +97,31 @@ class PromptSource:
         self.has_messages = any(entry.messages is not None for entry in entries)
         self.has_output_tokens = plan.output_tokens is not None or any(entry.output_tokens for entry in entries)
 
-    def take(self, ordinal: int, *, prompt_tokens: int | None = None, output_tokens: int | None = None) -> Prompt:
-        """The prompt of stream `ordinal`. Lengths that are given replace those of the plan.
+    def take(
+        self,
+        ordinal: int,
+        *,
+        prompt_tokens: int | None = None,
+        output_tokens: int | None = None,
+        recorded: Request | None = None,
+    ) -> Prompt:
+        """The prompt of stream `ordinal`. Lengths that are given replace those of the plan, and so does the content
+        that a trace has recorded.
 
         A file is used line by line, and then from its first line again.
         """
         plan = self.plan
-        if self._only is not None and prompt_tokens is None and output_tokens is None:
+        content = self._recorded(ordinal, recorded) if recorded is not None else None
+        if self._only is not None and content is None and prompt_tokens is None and output_tokens is None:
             return self._only
         rng = Random(f"{plan.seed}/prompt/{ordinal}")
         # Always draw all three: adding an option must not change the values of the others.
         at_prompt, at_output, at_prefix = rng.random(), rng.random(), rng.random()
         if prompt_tokens is None and plan.prompt_tokens is not None and not self._entries:
             prompt_tokens = plan.prompt_tokens.at(at_prompt)
-        if prompt_tokens is not None:
+        if content is not None:
+            prompt = content
+        elif prompt_tokens is not None:
             prompt = self._written(ordinal, prompt_tokens)
         else:
             index = ordinal % len(self._entries) if self._entries else 0
@@ -117,12 +129,44 @@ class PromptSource:
             prompt = Prompt(entry.text, entry.messages, entry.output_tokens, self._lengths[index])
             if plan.nonce is not None:
                 prompt = self._led(prompt, _NONCE_WORDS, Random(f"{plan.nonce}/{ordinal}"))
-        if plan.prefixes:
+        if plan.prefixes and content is None:
             which = int(at_prefix * plan.prefixes)
             prompt = self._led(prompt, plan.prefix_tokens, Random(f"{plan.seed}/prefix/{which}"))
         if output_tokens is None and plan.output_tokens is not None:
             output_tokens = plan.output_tokens.at(at_output)
         return prompt if output_tokens is None else prompt._replace(output_tokens=output_tokens)
+
+    def _recorded(self, ordinal: int, recorded: Request) -> Prompt | None:
+        """The prompt of a recorded request: its messages, its text, its blocks, or more of the text of its session.
+
+        So a later turn begins with the prompt of the turn before it. A nonce changes the texts from run to run; inside
+        of a run, what is shared stays shared.
+        """
+        tokens, salt = recorded.prompt_tokens, f"{self.plan.seed}/{self.plan.nonce or ''}"
+        if recorded.messages is not None:
+            return Prompt("", recorded.messages, prompt_tokens=tokens)
+        if recorded.text is not None:
+            return Prompt(recorded.text, prompt_tokens=tokens)
+        if recorded.blocks is not None:
+            return self._of_blocks(ordinal, recorded.blocks, tokens, salt)
+        if recorded.session is not None and tokens is not None:
+            return Prompt(
+                self._writer.write(tokens, Random(f"{salt}/session/{recorded.session}")), prompt_tokens=tokens
+            )
+        return None
+
+    def _of_blocks(self, ordinal: int, blocks: Blocks, tokens: int | None, salt: str) -> Prompt:
+        """Equal ids give equal text. The last block may be partial; tokens beyond the blocks are this stream's own."""
+        total = blocks.size * len(blocks.ids) if tokens is None else tokens
+        pieces, left = [], total
+        for block in blocks.ids:
+            pieces.append(self._writer.block(f"{salt}/{blocks.scope}/{block!r}", min(blocks.size, left)))
+            left -= min(blocks.size, left)
+            if not left:
+                break
+        if left:
+            pieces.append(self._writer.write(left, Random(f"{salt}/text/{ordinal}")))
+        return Prompt(" ".join(pieces), prompt_tokens=total)
 
     def _written(self, ordinal: int, tokens: int) -> Prompt:
         """A different text for each stream, and with a nonce for each run too."""

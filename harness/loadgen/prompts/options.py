@@ -1,6 +1,7 @@
 """The prompt plan from the texts that people write, and whether a target has a place for its prompts."""
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -8,6 +9,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts import PromptPlan, PromptSource
 from streamgauge.loadgen.prompts.lengths import parse_length, parse_prefixes
+from streamgauge.loadgen.traces.request import Request
 
 
 class PromptOptions(TypedDict, total=False):
@@ -45,19 +47,19 @@ def plan_from(
     )
 
 
-def check_place(target: Target, prompts: PromptSource, *, with_length: bool) -> None:
-    """Raises UsageError when a request to this target has no place for the prompts.
-
-    `with_length`: a trace gives lengths of answers too, so the request also needs a place for a length.
-    """
-    spec = target.request(
-        messages=[] if prompts.has_messages else None,
-        max_tokens=1 if with_length or prompts.has_output_tokens else None,
+def check_place(target: Target, prompts: PromptSource, recorded: Sequence[Request] = ()) -> None:
+    """Raises UsageError when a request to this target has no place for the prompts, or for those of a trace."""
+    has_messages = prompts.has_messages or any(request.messages for request in recorded)
+    has_length = prompts.has_output_tokens or any(request.output_tokens for request in recorded)
+    has_prompts = prompts.plan.varies or any(
+        request.prompt_tokens or request.text or request.blocks for request in recorded
     )
-    if spec.prompt is None and prompts.plan.varies and not prompts.has_messages:
+    spec = target.request(messages=[] if has_messages else None, max_tokens=1 if has_length else None)
+    if spec.prompt is None and has_prompts and not has_messages:
         raise UsageError(
             "the request has no place for a prompt, so it would be the same for every stream",
-            "put {{prompt}} into the URL's query or into --body FILE, or drop the options for prompts",
+            "put {{prompt}} into the URL's query or into --body FILE, or drop the options for prompts"
+            + (", or give a trace without lengths of prompts" if recorded else ""),
         )
 
 

@@ -12,8 +12,10 @@ from streamgauge.endpoint.target_input import load_target, ready
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts.files import parse_prompts
 from streamgauge.loadgen.prompts.lengths import parse_length, parse_prefixes
-from streamgauge.loadgen.replay import parse_trace
 from streamgauge.loadgen.schedule import parse_rate, parse_stages
+from streamgauge.loadgen.traces.controls import TraceControls
+from streamgauge.loadgen.traces.reading import parse_trace
+from streamgauge.loadgen.traces.timetable import arrivals_of
 from streamgauge.loadgen.workload import parse_abandon, parse_think
 from streamgauge.metrics.abort_rules import parse_abort
 from streamgauge.metrics.slo import parse_slo
@@ -81,7 +83,7 @@ def traces(data: bytes) -> None:
     choices = Choices(data, 1)
     text = choices.rest.decode("utf-8", "replace")
     with suppress(UsageError):
-        arrivals = parse_trace(text.splitlines(), "trace")
+        arrivals = arrivals_of(parse_trace(text.splitlines(), "trace"), TraceControls(), "trace")
         assert arrivals[0].at_ns == 0
         assert all(one.at_ns <= two.at_ns for one, two in pairwise(arrivals))
     with suppress(UsageError):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.schedule import Rate, Stage
-from streamgauge.loadgen.workload import Abandon, Leave, Think, Workload, parse_abandon, parse_think
+from streamgauge.loadgen.workload import Abandon, Think, Workload, parse_abandon, parse_think
 from streamgauge.units import MS, SECOND
 
 
