@@ -1,6 +1,7 @@
 """When something goes wrong under a load, nothing goes on loading the endpoint, and no stream is lost in silence."""
 
 import errno
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def test_a_killed_locust_leaves_no_process_and_its_figures_are_those_of_the_time
     assert end.exit_code == 3
     assert end.verdict == "INVALID"
     assert end.status == "failed: Locust was killed (SIGKILL)"
-    assert 0.2 < end.run["summary"]["window_s"] < 10
+    assert 0.2 < end.run["summary"]["window_s"] < 25, "the run was to last 30 s"
     assert end.run["summary"]["output_tokens_per_s"] > 20
     assert "Locust was killed (SIGKILL)" in (tmp_path / "report.md").read_text()
 
@@ -117,7 +118,9 @@ def test_a_process_that_stood_still_makes_the_run_invalid(tmp_path: Path) -> Non
     must_be_honest(end)
     assert (end.exit_code, end.verdict, end.lost) == (3, "INVALID", 0)
     assert f"worker {stopped.pid} on " in end.output
-    assert "stood still for 3." in end.output
+    still = re.search(r"stood still for ([\d.]+) s", end.output)
+    assert still is not None
+    assert float(still[1]) >= 3  # a busy machine lets the process stand still for longer
 
 
 @pytest.mark.parametrize("by_s", [-5, 7])
@@ -132,15 +135,15 @@ def test_a_clock_that_is_set_during_the_run_is_told_and_does_not_change_its_leng
     must_be_honest(end)
     assert (end.exit_code, end.verdict, end.lost, end.status) == (3, "INVALID", 0, "complete")
     assert f"was set by {by_s:+}.000 s during the run" in end.output
-    assert end.span_s < 3.5
+    assert end.span_s < 6, "with the clock set back, a run that follows it lasts 8 s"
     summary = end.run["summary"]
     assert summary["streams"]["client_limit"] > 0
     assert f"set by {by_s:+}.000 s while the stream ran, so it has no times" in end.output
     assert (summary["warmup_streams"], summary["stalls"], summary["error_rate"]) == (0, 0, 0)
     for name in ("ttft_ms", "itl_ms", "e2e_ms"):
-        assert 0 <= summary[name]["mean"] <= summary[name]["max"] < 2_000, (name, summary[name])
+        assert 0 <= summary[name]["mean"] <= summary[name]["max"] < 4_000, (name, summary[name])
     starts = [record.start_ns for record in runs.RecordReader(tmp_path / "run")]
-    assert max(starts) - min(starts) < 3.5 * SECOND
+    assert max(starts) - min(starts) < 4.5 * SECOND
 
 
 def test_workers_end_when_their_master_was_killed_and_name_the_records_that_they_keep(tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ def test_workers_end_when_their_master_was_killed_and_name_the_records_that_they
     must_be_honest(end)
     assert (end.exit_code, end.verdict, codes) == (3, "INVALID", [3, 3])
     assert end.kept_by_workers > 0
-    assert end.span_s < 8
+    assert end.span_s < 25, "the run was to last 30 s"
 
 
 def test_a_stream_that_this_machine_cannot_ask_for_is_not_a_failure_of_the_endpoint(tmp_path: Path) -> None:

@@ -122,8 +122,10 @@ def test_users_who_leave_are_cancelled_and_the_ledger_saw_them_go(streamgauge: R
         ends = Counter(mock.entries(record.id)[-1].disconnect is not None for record in left)
     story = run["abandonment"]
     assert done.returncode == 0, done.stderr
-    assert set(outcomes) == {Outcome.OK, Outcome.CANCELLED}
-    assert 25 <= outcomes[Outcome.CANCELLED] <= 65
+    others = [record for record in found if record.outcome not in (Outcome.OK, Outcome.CANCELLED)]
+    assert others == []
+    # Half of the users leave. A busy machine drops some arrivals.
+    assert 0.25 < outcomes[Outcome.CANCELLED] / len(found) < 0.75
     assert all(len(record.token_reads) >= 2 for record in left)
     assert story["streams"] == story["joined"] == len(left)
     assert story["seen"] == ends[True] > 0

@@ -107,7 +107,7 @@ def test_an_endpoint_that_hangs_is_not_good(streamgauge: Run, tmp_path: Path, ha
     assert summary["streams"]["incomplete"] == 6
     assert summary["ttft_ms"]["cut"] == 6
     assert "p95" in summary["ttft_ms"]["at_least"]
-    assert summary["longest_cut_wait_ms"] > 3_000
+    assert summary["longest_cut_wait_ms"] > 1_000
     assert [result["verdict"] for result in summary["slo_results"]] == ["missed", "missed", "undecided"]
     assert summary["goodput"] < 0.7
     assert "cut waits   6 streams without a token when cut" in done.stdout
