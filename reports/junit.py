@@ -120,7 +120,12 @@ def _checks(row: TargetChecks, checks: ChecksFile, name: str) -> ET.Element:
             ET.SubElement(case, "system-out").text = f"{result.verdict.value}\n{plain_text(result)}"
         if kind:
             counts[kind] += 1
-    suite.attrib |= _tally(len(checks.results), counts["failure"], counts["error"], counts["skipped"])
+    if checks.unfinished is not None:
+        case = ET.SubElement(suite, "testcase", classname=name, name="all requests were made", time="0")
+        ET.SubElement(case, "error", message=clean(checks.unfinished), type="not finished")
+        counts["error"] += 1
+    tests = len(checks.results) + (checks.unfinished is not None)
+    suite.attrib |= _tally(tests, counts["failure"], counts["error"], counts["skipped"])
     return suite
 
 

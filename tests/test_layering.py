@@ -60,7 +60,7 @@ ROOMS = {
     "conformance": Room(
         DIAGNOSIS,
         of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
-        ("batch", "check", "daemon_threads", "run", "scenarios.*"),
+        ("batch", "check", "daemon_threads", "dead_end", "run", "scenarios.*"),
     ),
     "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("samples", "scrape")),
     "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),

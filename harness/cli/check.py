@@ -61,7 +61,8 @@ def check(
       streamgauge check --list --format json
 
     Exit codes: 0 no finding fails the run, 1 a finding does, or one of several targets could not be checked, 2 usage,
-    3 there was no stream to check.
+    3 there was no stream to check, or nothing failed but the check could not be finished: the endpoint stopped
+    answering, or the time was over.
     """
     subjects = targets.targets(urls)
     selected = selection.checks()

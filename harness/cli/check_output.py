@@ -66,6 +66,12 @@ def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
     if checks.dialect_doubt:
         out.print(f"[yellow]{safe(checks.dialect_doubt)}[/yellow]")
     _print_one_at_a_time(checks)
+    _print_unfinished(checks)
+
+
+def _print_unfinished(checks: ChecksFile, indent: str = "") -> None:
+    if checks.unfinished:
+        out.print(f"{indent}[yellow]not finished:[/yellow] {safe(checks.unfinished)}")
 
 
 def _print_one_at_a_time(checks: ChecksFile, indent: str = "") -> None:
@@ -152,6 +158,7 @@ def _print_matrix(rows: Sequence[TargetChecks], *, verbose: bool) -> None:
             if row.checks.dialect_doubt:
                 out.print(f"    [yellow]{safe(row.checks.dialect_doubt)}[/yellow]")
             _print_one_at_a_time(row.checks, "    ")
+            _print_unfinished(row.checks, "    ")
 
 
 def _cell(row: TargetChecks, result: CheckResult | None) -> str:

@@ -260,7 +260,8 @@ class Case:
     `takes_limit`: a request can limit the answer's length. `doubt` says why the dialect that was detected is uncertain.
     `place_guessed`: nothing shows that the endpoint reads the prompt where it was put. `ends` is how the user says that
     streams end. `profile` says which requirements weigh more or less here. `schema` is the caller's, for the payloads.
-    `out_of_time`: the time of the check was over before all its requests were made. `one_at_a_time` says how it showed
+    `out_of_time`: the time of the check was over before all its requests were made. `dead_end`
+    says how it showed that the endpoint answers nothing any more. `one_at_a_time` says how it showed
     that the endpoint serves one request at a time; None if it serves several.
     `left_out` has the scenarios for which too few tokens were left, each with the reason, and `beyond_means` those for
     whose streams this machine had no descriptor, port or memory.
@@ -284,6 +285,7 @@ class Case:
     schema: PayloadSchema | None = None
     ends: Ends = Ends.AUTO
     out_of_time: bool = False
+    dead_end: str | None = None
     requests: int = 0
     doubt: str | None = None
     one_at_a_time: str | None = None
@@ -291,6 +293,11 @@ class Case:
     beyond_means: dict[str, str] = field(default_factory=dict)
     place_guessed: bool = False
     profile: Profile = PLAIN
+
+    @property
+    def unfinished(self) -> str | None:
+        """Why some of the requests could not be made, although they were permitted; None if they all were."""
+        return self.dead_end or ("the time of the whole check was over" if self.out_of_time else None)
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

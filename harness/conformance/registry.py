@@ -190,12 +190,14 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
     wanted = [SCENARIOS[name].missing(mock=case.has_mock, allowed=case.allowed) for name in scenarios]
     # A scenario that needs nothing has run and had nothing to show here, unless the time was over before.
     missing = [needs for needs in wanted if needs]
-    if missing and (all(wanted) or not case.out_of_time):
+    if missing and (all(wanted) or not (case.out_of_time or case.dead_end)):
         needs = min(missing, key=len)  # of several scenarios, the one that needs the fewest permissions
         why = [opt_in.costs for opt_in in OptIn if opt_in in needs]
         if MOCK in needs:
             why.insert(0, "it takes control of the upstream")
         return inconclusive(f"not tried: {', and '.join(why)}", "; and ".join(needs))
+    if case.dead_end is not None:
+        return inconclusive(f"not tried: {case.dead_end}", "an endpoint that still answers: start it again")
     if case.out_of_time:
         return inconclusive("not tried: the time of the whole check was over", "--max-time DURATION")
     return inconclusive(f"not tried: no {' or '.join(scenarios)} request was made", STREAM)

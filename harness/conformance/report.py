@@ -52,9 +52,14 @@ class ChecksReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 only when no target could be measured. If only some could not, the run has failed (1)."""
+        """3 when no target could be measured, or when nothing failed but a check could not be finished.
+
+        If only some of the targets could not be measured, the run has failed (1).
+        """
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if not self.measured:
             return ExitCode.CANNOT_MEASURE
-        return ExitCode.FAILED if any(one.fails for one in self.targets) else ExitCode.OK
+        if any(one.fails for one in self.targets):
+            return ExitCode.FAILED
+        return ExitCode.CANNOT_MEASURE if any(one.unfinished for one in self.measured) else ExitCode.OK

@@ -180,7 +180,8 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     `dialect_rule` is the rule that recognised the dialect, and `dialect_doubt` the evidence against it. Both are absent
     when the user named the dialect. `clients` shows how popular clients read the streams; None without `--clients`.
     `upstream_errors` shows what the endpoint makes of a failing upstream; empty without the mock behind it.
-    `one_at_a_time` says how it showed that the endpoint serves one request at a time. `tokens_spent` is about how many
+    `one_at_a_time` says how it showed that the endpoint serves one request at a time, `unfinished` why some of the
+    requests were not made: the endpoint no longer answers, or the time was over. `tokens_spent` is about how many
     tokens a real model has read and written; None where the mock answers.
     """
 
@@ -191,6 +192,7 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     dialect_doubt: str | None = None
     profile: str | None = None
     one_at_a_time: str | None = None
+    unfinished: str | None = None
     tokens_spent: int | None = None
     position: str
     streamgauge: str

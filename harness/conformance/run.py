@@ -16,6 +16,7 @@ from streamgauge.conformance import profiles
 from streamgauge.conformance.bill import FIRST, Spending, pair_before, scenarios_of
 from streamgauge.conformance.cases import Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
+from streamgauge.conformance.dead_end import DeadEnd, NoLongerAnswers, excuse
 from streamgauge.conformance.hop import beside
 from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.matrix import Matrix
@@ -110,6 +111,7 @@ def check(
         dialect_doubt=case.doubt,
         profile=case.profile.name,
         one_at_a_time=case.one_at_a_time,
+        unfinished=case.unfinished,
         tokens_spent=None if case.has_mock else budget.spent - before,
         position=case.position.value,
         streamgauge=__version__,
@@ -219,15 +221,27 @@ def observe(
 
     exchanges_made: list[int] = []
 
-    def observe_one(scenario: Scenario, waiting: Waiting) -> list[Observed]:
+    def still_answers() -> bool:
+        with client.another() as own, suppress(OutOfTime):
+            answered = runner._replace(client=own).answers()
+            exchanges_made.append(own.exchanges)
+            return answered
+        return True  # the time of the whole check is over, which says nothing about the endpoint
+
+    dead_end = DeadEnd(still_answers)
+
+    def observe_one(scenario: Scenario, waiting: Waiting, at_most_s: float | None = None) -> list[Observed]:
         """The observations of a scenario; none when the time is over, or when this machine has not the means for its
-        streams: neither is the endpoint's.
+        streams: neither is the endpoint's. `at_most_s` is how long a silence may last.
         """
         reserved = spending.reserve(scenario)
         if reserved is None:
             return []
         observed: list[Observed] = []
-        with client.another(read_timeout_s=silence_s) as own, suppress(OutOfTime):
+        with (
+            client.another(read_timeout_s=at_most_s or silence_s, watch=dead_end) as own,
+            suppress(OutOfTime, NoLongerAnswers),
+        ):
             try:
                 observed = list(scenario.observe(runner._replace(client=own, waiting=waiting)))
             except OutOfMeans as error:
@@ -235,9 +249,13 @@ def observe(
             exchanges_made.append(own.exchanges)
         spending.settle(reserved, observed)
         case.out_of_time = case.out_of_time or client.out_of_time
+        case.dead_end = dead_end.reason
         return [] if client.out_of_time else observed
 
-    _observe_all(case, happy, _to_run(case, selected, allowed), observe_one, progress)
+    observe_shortly = partial(observe_one, at_most_s=min(runner.probe_deadline_s, client.patience.silence_s))
+    _observe_all(case, happy, _to_run(case, selected, allowed), observe_one, observe_shortly, progress)
+    if dead_end.reason is not None:
+        excuse(case.observed, dead_end.reason)
     case.requests += sum(exchanges_made)
     return case
 
@@ -261,7 +279,12 @@ def _misread(happy: Observed) -> str | None:
 
 
 def _observe_all(
-    case: Case, happy: Observed, scenarios: Sequence[Scenario], observe_one: ObserveScenario, progress: Progress
+    case: Case,
+    happy: Observed,
+    scenarios: Sequence[Scenario],
+    observe_one: ObserveScenario,
+    observe_shortly: ObserveScenario,
+    progress: Progress,
 ) -> None:
     """Run the scenarios after the first: whether two may run at once, then the ordinary ones, then the costly ones."""
     costly = [one for one in scenarios if one.concurrency is Concurrency.COSTLY]
@@ -273,23 +296,40 @@ def _observe_all(
     at_once = AT_ONCE if case.one_at_a_time is None else 1
     case.observed += pair
     case.observed += run_scenarios(todo, observe_one, progress, done=1 + len(first), total=total, at_once=at_once)
-    if happy.transcript.capture.end is not End.TIMEOUT:  # else it fails alone, too
-        _repeat_alone(case, happy, todo, observe_one, progress)
+    if happy.transcript.capture.end is not End.TIMEOUT and case.dead_end is None:  # else it fails alone, too
+        _repeat_alone(case, happy, todo, observe_one, observe_shortly, progress)
     case.observed += run_scenarios(costly, observe_one, progress, done=total - len(costly), total=total)
 
 
 def _repeat_alone(
-    case: Case, happy: Observed, scenarios: Sequence[Scenario], observe_one: ObserveScenario, progress: Progress
+    case: Case,
+    happy: Observed,
+    scenarios: Sequence[Scenario],
+    observe_one: ObserveScenario,
+    observe_shortly: ObserveScenario,
+    progress: Progress,
 ) -> None:
-    """Ask again, one after another, what failed to come while this run kept the endpoint busy."""
+    """Ask again, one after another, what failed to come while this run kept the endpoint busy.
+
+    Once several have failed alone as well, this run was not the cause. The others are then asked with less patience: an
+    answer replaces what failed to come, and another failure confirms it.
+    """
+    failures = 0
     repeated = own_load.to_repeat(scenarios, case.observed, happy)
     for scenario in repeated:
+        if case.dead_end is not None:
+            return
         progress(f"again, alone: {scenario.summary}", len(scenarios), len(scenarios) + 1)
         time.sleep(own_load.rest_s(case.observed, happy))
-        again = observe_one(scenario, nullcontext)
+        confirmed = failures >= own_load.ENOUGH_FAILURES
+        again = (observe_shortly if confirmed else observe_one)(scenario, nullcontext)
         if not again:  # too few tokens are left
             continue
         own_load.note_crowding(again, case.observed, happy)
+        fails = own_load.fails_again(again, happy)
+        failures = failures + 1 if fails else 0
+        if confirmed and fails:
+            continue  # the first answer had more patience
         case.observed = own_load.without([scenario], case.observed) + again
 
 

@@ -59,6 +59,15 @@ class TransportKind(Protocol):
         """A transport that opens its connections by `connector`."""
 
 
+class Watch(Protocol):
+    """Is told of every request of a client and of its copies, before and after."""
+
+    def before(self) -> None:
+        """An error that it raises keeps the request from being made."""
+
+    def after(self, transcript: Transcript) -> None: ...
+
+
 class StreamClient:
     """A client that keeps one idle connection per origin. Two threads or greenlets must not share it.
 
@@ -99,6 +108,7 @@ class StreamClient:
         self.last: Capture | None = None
         self._exchange: Exchange | None = None
         self._clock_ns = 0  # how far the clock had been set when the last exchange began
+        self._watch: Watch | None = None
 
     @classmethod
     def to(
@@ -128,9 +138,13 @@ class StreamClient:
             memory=memory,
         )
 
-    def another(self, *, read_timeout_s: float | None = None) -> "StreamClient":
-        """A client with the same settings and its own connections. `read_timeout_s` replaces both limits of silence."""
+    def another(self, *, read_timeout_s: float | None = None, watch: Watch | None = None) -> "StreamClient":
+        """A client with the same settings and its own connections. `read_timeout_s` replaces both limits of silence.
+
+        `watch` is told of its requests, and of those of its copies.
+        """
         other = copy(self)
+        other._watch = watch or self._watch
         other._transport, other.exchanges, other.last, other._exchange = other._new_transport(), 0, None, None
         if read_timeout_s is not None:
             other._read_timeout_s = read_timeout_s
@@ -181,6 +195,8 @@ class StreamClient:
         if self.out_of_time:
             total = f"the {self._total_s:,.0f} s for all requests of this command are over"
             raise OutOfTime(total, "does the endpoint end its streams?")
+        if self._watch is not None:
+            self._watch.before()
         deadline = None if deadline_s is None else time.monotonic() + deadline_s
         try:
             request = self.prepare(spec, deadline=deadline, leave_after=leave_after)
@@ -193,6 +209,8 @@ class StreamClient:
             raise OutOfMeans(clock_was_set(answer.clock_set_ns), _OWN_LIMIT)
         if transcript.outcome is Outcome.CLIENT_LIMIT:
             raise OutOfMeans(transcript.detail or "this machine has no means for another connection", _OWN_LIMIT)
+        if self._watch is not None:
+            self._watch.after(transcript)
         return transcript
 
     def prepare(

@@ -307,7 +307,7 @@ class EchoingServer(Listening):
         connection.settimeout(10)
         if self._tls is not None:
             connection = self._tls.wrap_socket(connection, server_side=True)
-        with connection:
+        with connection, suppress(h2.exceptions.ProtocolError):
             if self.speaks.http2:
                 self._serve_http2(connection)
             else:

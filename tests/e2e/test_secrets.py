@@ -92,15 +92,16 @@ def _lot(random: Random, command: str) -> Lot:
             Placement(echoing.secret(random), where, place, random.choice(list(SPELLINGS)), random.choice(list(Split)))
             for where, place in zip(given, places, strict=True)
         ],
-        _speaks(random, kind, given),
+        _speaks(random, command, kind, given),
     )
 
 
-def _speaks(random: Random, kind: Answer, given: list[str]) -> Speaks:
-    """A forward proxy is asked in HTTP/1, and what is broken here is the framing of HTTP/1."""
+def _speaks(random: Random, command: str, kind: Answer, given: list[str]) -> Speaks:
+    """A forward proxy and a mock (`cancel`) are asked in HTTP/1, and what is broken here is the framing of HTTP/1."""
     if "HTTP_PROXY" in given:
         return Speaks.HTTP1
-    return random.choice([Speaks.HTTP1, Speaks.TLS] if kind is Answer.BROKEN else list(Speaks))
+    only_http1 = kind is Answer.BROKEN or command == "cancel"
+    return random.choice([Speaks.HTTP1, Speaks.TLS] if only_http1 else list(Speaks))
 
 
 LOTS = list(lots(PLACEMENTS))

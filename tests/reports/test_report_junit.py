@@ -2,6 +2,8 @@
 
 import xml.etree.ElementTree as ET
 
+import msgspec
+
 from streamgauge.conformance.result import Verdict
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals
@@ -85,6 +87,14 @@ def test_objectives_are_a_suite_of_their_own() -> None:
     both = ET.fromstring(junit_xml(checks_file(EVERY_VERDICT, strict=False), slos))
     assert [suite.attrib["name"] for suite in both] == ["streamgauge", "streamgauge.slo"]
     assert (both.attrib["tests"], both.attrib["failures"], both.attrib["errors"]) == ("10", "2", "2")
+
+
+def test_a_check_that_was_not_finished_is_an_error() -> None:
+    checks = msgspec.structs.replace(checks_file([check("good", Verdict.PASS)]), unfinished="it no longer answers")
+    root = ET.fromstring(junit_xml(checks))
+    (error,) = root.iter("error")
+    assert error.get("message") == "it no longer answers"
+    assert (root.get("tests"), root.get("errors")) == ("2", "1")
 
 
 def test_a_fault_of_the_load_is_an_error() -> None:

@@ -21,6 +21,8 @@ SLOWER_NS: Final = 2 * SECOND
 SHORT_NS: Final = SECOND // 20
 """An answer that is over sooner says nothing about two at once."""
 MOST_REST_S: Final = 30.0
+ENOUGH_FAILURES: Final = 2
+"""So many scenarios in a row that fail alone, as they did beside others, show that the endpoint is the cause."""
 
 
 def serves_one_at_a_time(happy: Observed, pair: Sequence[Observed]) -> str | None:
@@ -89,6 +91,11 @@ def note_crowding(again: Iterable[Observed], observed: Sequence[Observed], happy
         last_ns = max(one.transcript.capture.end_ns or 0 for one in left)
         if (capture.end_ns or capture.start_ns) - last_ns < 2 * len(left) * _lasted_ns(happy) + SLOWER_NS:
             seen.crowded = f"the endpoint may still have been busy with {len(left)} streams that this run had left"
+
+
+def fails_again(again: Iterable[Observed], happy: Observed) -> bool:
+    """Whether an answer failed to come although it was asked for alone, and not because this run had left streams."""
+    return any(_failed_to_come(seen, happy) and seen.crowded is None for seen in again)
 
 
 def _failed_to_come(seen: Observed, happy: Observed) -> bool:

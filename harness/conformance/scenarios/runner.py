@@ -21,11 +21,13 @@ from streamgauge.protocol.reader import StreamReader
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.connection import Close
 from streamgauge.units import SECOND
+from streamgauge.wire import End
 
 DEADLINE_S: Final = 120.0
 ENDLESS_S: Final = 10.0
 """The limits of silence and length where the first stream did not end by itself: waiting longer again shows nothing."""
 PROBE_DEADLINE_S: Final = 15.0
+_BESIDE: Final = 12  # twice the requests that a check has under way at once
 SLOW_START: Final = 4
 """A probe waits this many times as long as the first stream took to its first token, but at least PROBE_DEADLINE_S."""
 
@@ -120,6 +122,15 @@ class ScenarioRunner(NamedTuple):
         """An answer, read up to its first token."""
         transcript = self.client.run(spec, dialect=None, deadline_s=self.probe_deadline_s, on_token=_first_token)
         return self.observed(spec, stream_id, transcript, variant=variant)
+
+    def answers(self) -> bool:
+        """Whether an ordinary request gets any byte of an answer, in the time in which six of them would be served."""
+        spec, _ = self.request()
+        happy = None if self.happy is None else self.happy.transcript.capture
+        lasted_s = 0.0 if happy is None else ((happy.end_ns or happy.start_ns) - happy.start_ns) / SECOND
+        deadline_s = min(max(self.probe_deadline_s, _BESIDE * lasted_s), DEADLINE_S)
+        transcript = self.client.run(spec, dialect=None, deadline_s=deadline_s, on_token=_first_token)
+        return bool(transcript.capture.body) or transcript.capture.end is not End.TIMEOUT
 
     @property
     def probe_deadline_s(self) -> float:
