@@ -86,10 +86,11 @@ def with_options(settings: type[T], argument: str, panel: str) -> Callable[[Call
 
 
 def _parameter(option: Option, panel: str) -> inspect.Parameter:
-    hint, default = option.hint, option.default
-    if option.repeats:
-        hint, default = list[get_args(hint)[0]] | None, None  # type: ignore[misc]
-    info = typer.Option(option.flag, help=option.text, rich_help_panel=panel)
+    hint, default, text = option.hint, option.default, option.text
+    if option.repeats:  # typer has no lists of literals: `check_choices` knows the words
+        hint, default = list[str] | None, None
+        text = f"{text} Repeatable; of {', '.join(option.choices)}." if option.choices else f"{text} Repeatable."
+    info = typer.Option(option.flag, help=text, rich_help_panel=panel)
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, info]
     )

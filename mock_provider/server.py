@@ -29,6 +29,7 @@ from streamgauge.mock_provider.door import Door
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.faults.errors import status_answer
 from streamgauge.mock_provider.fleet.fleet import Fleet
+from streamgauge.mock_provider.fleet.gauges import Gauges
 from streamgauge.mock_provider.fleet.replica import Replica
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
@@ -64,6 +65,7 @@ class Server:
         self._ledger = Ledger(config.ledger_size, next_seq=worker.next_seq if worker is not None else None)
         self._gates = Gates()
         self._fleet = Fleet(config.fleet_limits(), time.time_ns, config.seed) if config.models_fleet else None
+        self._gauges = _gauges(self._fleet, config)
         self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
         self._next_ordinal = worker.next_ordinal if worker is not None else count(1).__next__  # of requests for streams
@@ -171,8 +173,13 @@ class Server:
             allowed = ["GET"]
             if request.method in allowed:
                 return self._list(request, listing)
+        pages = self._gauges.paths if self._gauges is not None else ()
+        if self._gauges is not None and request.path in pages:
+            allowed = ["GET"]
+            if request.method in allowed:
+                return self._gauges.answer(request.path)
         if allowed is None:
-            known = ", ".join([*_ROUTES.paths, *LISTINGS, *embeddings.PATHS])
+            known = ", ".join([*_ROUTES.paths, *LISTINGS, *embeddings.PATHS, *pages])
             message = f"no such path: {request.path[:200]}; there are {known} and /_mock/"
             return json_reply(404, {"error": {"message": message, "type": "not_found"}})
         message = f"{request.method} is not allowed here; use {' or '.join(allowed)}"
@@ -370,6 +377,13 @@ class Server:
             raise Refusal(400, str(error), code="mock_directive") from None
         encoder = dialect.encoder(chat, plan)
         return ComposedStream(request, dialect, chat, plan, encoder, self._replica_header(replica))
+
+
+def _gauges(fleet: Fleet | None, config: MockConfig) -> Gauges | None:
+    engine = config.fleet.engine
+    if fleet is None or engine is None:
+        return None
+    return Gauges(fleet, engine, config.fleet.gauge_lie, (config.models or ("mock-1",))[0])
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:

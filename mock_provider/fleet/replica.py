@@ -4,14 +4,14 @@ The clock is a parameter, so that the same code runs in a server and in simulate
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from streamgauge.mock_provider.capacity import Limits
 
-# Upper bounds of the histogram of queue times, in seconds: those of vLLM's `request_queue_time_seconds`.
-QUEUE_TIME_BOUNDS_S = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+# Upper bounds of histograms, in seconds: those of vLLM's `request_queue_time_seconds`.
+BOUNDS_S = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 ENDLESS = 2**63 - 1  # the size of a stream without an end
 
 
@@ -34,14 +34,66 @@ class Stream(Protocol):
 class Seat:
     """The place of one stream: in the queue, then in a slot, which was free since `free_ns`. Times in ns."""
 
-    __slots__ = ("delay_ns", "entered_ns", "free_ns", "granted", "slot", "stream", "taken", "tokens")
+    __slots__ = (
+        "delay_ns",
+        "entered_ns",
+        "first_ns",
+        "free_ns",
+        "granted",
+        "queued_ns",
+        "slot",
+        "stream",
+        "taken",
+        "tokens",
+    )
 
     def __init__(self, granted: Callable[[], object], tokens: int, stream: Stream | None, entered_ns: int) -> None:
         self.granted, self.tokens, self.stream, self.entered_ns = granted, tokens, stream, entered_ns
         self.taken = False
         self.free_ns = 0
         self.delay_ns = 0  # how much later a cold replica begins
+        self.queued_ns = 0  # how long it waited for its slot
+        self.first_ns = 0  # time from its slot to its first token
         self.slot: int | None = None  # its number, from 0
+
+
+class Histogram:
+    """Durations by BOUNDS_S."""
+
+    def __init__(self) -> None:
+        self.sum_ns = self.count = 0
+        self._counts = [0] * len(BOUNDS_S)  # without those above the last bound
+
+    def add(self, duration_ns: int) -> None:
+        """Count a duration."""
+        self.sum_ns += duration_ns
+        self.count += 1
+        for index, bound_s in enumerate(BOUNDS_S):
+            if duration_ns <= bound_s * 1e9:
+                self._counts[index] += 1
+                return
+
+    def cumulated(self) -> Iterator[tuple[str, int]]:
+        """Each upper bound and the number of durations up to it."""
+        total = 0
+        for bound_s, count in zip(BOUNDS_S, self._counts, strict=True):
+            total += count
+            yield str(bound_s), total
+        yield "+Inf", self.count
+
+    def copy(self) -> "Histogram":
+        """The same durations."""
+        return Histogram.sum((self,))
+
+    @staticmethod
+    def sum(parts: "Iterable[Histogram]") -> "Histogram":
+        """The durations of all parts."""
+        whole = Histogram()
+        for part in parts:
+            whole.sum_ns += part.sum_ns
+            whole.count += part.count
+            whole._counts = [sum(pair) for pair in zip(whole._counts, part._counts, strict=True)]
+        return whole
 
 
 class Counts:
@@ -57,16 +109,7 @@ class Counts:
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.tokens = 0  # of streams that have ended
-        self.queue_ns = 0
-        self.queue_times = [0] * (len(QUEUE_TIME_BOUNDS_S) + 1)  # by QUEUE_TIME_BOUNDS_S; the last one is above them
-
-    def queued(self, duration_ns: int) -> None:
-        """Count a wait for a slot that ended with a slot."""
-        self.queue_ns += duration_ns
-        index = 0
-        while index < len(QUEUE_TIME_BOUNDS_S) and duration_ns > QUEUE_TIME_BOUNDS_S[index] * 1e9:
-            index += 1
-        self.queue_times[index] += 1
+        self.completed_tokens = 0  # of those that were completed
 
 
 class Replica:
@@ -75,6 +118,7 @@ class Replica:
     def __init__(self, limits: Limits, clock: Callable[[], int], number: int = 0) -> None:
         self.limits, self.number = limits, number
         self.counts = Counts()
+        self.queue_time, self.prefill = Histogram(), Histogram()  # of completed streams, as vLLM counts them
         self.running: dict[Seat, None] = {}
         self.waiting: dict[Seat, None] = {}  # in order of arrival
         self._clock = clock
@@ -124,7 +168,7 @@ class Replica:
             "running": len(self.running),
             "waiting": len(self.waiting),
             "overloaded": self.overloaded,
-            **{name: value for name, value in vars(counts).items() if isinstance(value, int)},
+            **vars(counts),
         }
 
     def enter(self, granted: Callable[[], object], tokens: int | None = 0, stream: Stream | None = None) -> Seat:
@@ -135,6 +179,8 @@ class Replica:
         now_ns = self._clock()
         seat = Seat(granted, tokens if tokens is not None else ENDLESS, stream, now_ns)
         self.counts.streams += 1
+        if stream is not None:
+            self.counts.prompt_tokens += stream.prompt_tokens
         slots = self.limits.slots
         if slots is None or len(self.running) < slots:
             if slots is not None and len(self._left) >= slots - len(self.running):
@@ -158,12 +204,7 @@ class Replica:
         del self.running[seat]
         if seat.slot is not None:
             heappush(self._free, seat.slot)
-        if completed:
-            self.counts.completed += 1
-        else:
-            self.counts.aborted += 1
-        if seat.stream is not None:
-            self.counts.tokens += seat.stream.tokens_written
+        self._count_end(seat, completed=completed)
         if self.limits.slots is not None:
             self._left.append(now_ns)
         self.serve_queue()
@@ -196,7 +237,8 @@ class Replica:
         duration_ns = self.limits.first_ns(unloaded_ns)
         if self._slow and self.overloaded:
             duration_ns = round(duration_ns * self.limits.overload_factor)
-        return duration_ns + seat.delay_ns
+        seat.first_ns = duration_ns + seat.delay_ns
+        return seat.first_ns
 
     def _following(self) -> Seat:
         match self.limits.queue_order:
@@ -229,4 +271,15 @@ class Replica:
             self._numbered += 1
         seat.taken = True
         self.running[seat] = None
-        self.counts.queued(max(0, now_ns - seat.entered_ns))
+        seat.queued_ns = max(0, now_ns - seat.entered_ns)
+
+    def _count_end(self, seat: Seat, *, completed: bool) -> None:
+        tokens = seat.stream.tokens_written if seat.stream is not None else 0
+        self.counts.tokens += tokens
+        if not completed:
+            self.counts.aborted += 1
+            return
+        self.counts.completed += 1
+        self.counts.completed_tokens += tokens
+        self.queue_time.add(seat.queued_ns)
+        self.prefill.add(seat.first_ns)

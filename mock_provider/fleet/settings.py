@@ -6,6 +6,7 @@ from typing import Annotated
 
 from streamgauge.mock_provider.capacity import NS_PER_S, Limits, QueueOrder
 from streamgauge.mock_provider.durations import parse_option
+from streamgauge.mock_provider.fleet.gauges import Engine, Lie
 from streamgauge.mock_provider.fleet.limits import FleetLimits, Routing
 from streamgauge.mock_provider.options import check_choices
 
@@ -35,6 +36,9 @@ class FleetSettings:
         None
     )
 
+    engine: Annotated[Engine | None, "Engine whose status pages are served, such as /metrics. Default: none."] = None
+    gauge_lie: Annotated[tuple[Lie, ...], "How the status pages lie, as real ones do."] = ()
+
     def __post_init__(self) -> None:
         if not 1 <= self.replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas: expected 1 to {MOST_REPLICAS}, got {self.replicas}")
@@ -47,6 +51,8 @@ class FleetSettings:
             raise ValueError(f"refuse-status: expected an error status of 400 to 599, got {self.refuse_status}")
         if parse_option("retry-after", self.retry_after) % NS_PER_S:
             raise ValueError(f"retry-after: expected whole seconds, got {self.retry_after!r}")
+        if self.gauge_lie and self.engine is None:
+            raise ValueError("gauge-lie: expected an engine as well; without one there are no status pages")
         if self.queue_timeout is not None and parse_option("queue-timeout", self.queue_timeout) == 0:
             raise ValueError("queue-timeout: expected more than 0; --queue-policy reject lets no request wait")
         self.speeds()

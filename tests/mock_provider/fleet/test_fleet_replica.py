@@ -80,10 +80,20 @@ def test_every_admitted_stream_is_counted_once() -> None:
     replica.leave(second, completed=False)
     counts = replica.counts
     assert (counts.streams, counts.completed, counts.aborted, counts.timed_out) == (3, 1, 1, 1)
-    assert counts.queue_ns == 2 * SECOND
-    assert sum(counts.queue_times) == 2
-    assert counts.queue_times[5] == 1  # from 1.5 to 2 s
     assert not replica.full
+
+
+def test_the_time_in_the_queue_is_counted_when_the_stream_is_complete() -> None:
+    now_ns = 0
+    replica = Replica(Limits(slots=1), lambda: now_ns)
+    seats = [replica.enter(lambda: None) for _ in range(3)]
+    for now_ns, seat in zip((2 * SECOND, 70 * SECOND, 71 * SECOND), seats, strict=True):  # noqa: B007
+        assert replica.first_ns(seat, 100 * MS) == 100 * MS
+        replica.leave(seat)
+    times = dict(replica.queue_time.cumulated())
+    assert (times["0.3"], times["1.5"], times["2.0"], times["60.0"], times["+Inf"]) == (1, 1, 2, 2, 3)
+    assert (replica.queue_time.sum_ns, replica.queue_time.count) == (72 * SECOND, 3)
+    assert (replica.prefill.sum_ns, replica.prefill.count) == (300 * MS, 3)
 
 
 def test_a_client_that_leaves_the_queue_is_counted_as_aborted() -> None:

@@ -197,6 +197,9 @@ def test_the_order_of_the_queue(order: str, expected: str) -> None:
         ({"retry_after": "1500ms"}, "retry-after: expected whole seconds"),
         ({"retry_after": "soon"}, "retry-after: expected a duration"),
         ({"queue_order": "random"}, "queue-order: expected one of fifo"),
+        ({"engine": "abacus"}, "engine: expected one of vllm, sglang, llama.cpp"),
+        ({"engine": "vllm", "gauge_lie": ("white",)}, "gauge-lie: expected one of stale"),
+        ({"gauge_lie": ("zero",)}, "gauge-lie: expected an engine as well"),
         ({"queue_timeout": "0"}, "queue-timeout: expected more than 0"),
     ],
 )

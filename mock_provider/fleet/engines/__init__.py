@@ -1,0 +1,19 @@
+"""The status pages of inference engines, one file each: `PAGES` are functions from snapshots to an answer, by path.
+
+A page gets a snapshot for each engine that it is to show, in their order: one of the whole fleet, unless the gauges are
+told to show a series for each replica.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from streamgauge.mock_provider.fleet.engines import llama_cpp, sglang, vllm
+from streamgauge.mock_provider.fleet.snapshot import Snapshot
+from streamgauge.mock_provider.http import Reply
+
+Page = Callable[[Sequence[Snapshot]], Reply]
+
+ENGINES: Mapping[str, Mapping[str, Page]] = {
+    "vllm": vllm.PAGES,
+    "sglang": sglang.PAGES,
+    "llama.cpp": llama_cpp.PAGES,
+}
