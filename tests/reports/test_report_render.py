@@ -246,6 +246,18 @@ def test_streams_that_never_got_a_token_show_dashes_not_zeros(tmp_path: Path) ->
     assert "3 of 3 streams failed (100 %)" in text
 
 
+def test_a_limit_of_this_client_is_no_failure_in_any_part_of_a_report(tmp_path: Path) -> None:
+    limited = [stream(n, outcome=Outcome.CLIENT_LIMIT, detail="no memory left", scenario="a") for n in (1, 2)]
+    write_streams(tmp_path, [stream(0, scenario="a"), *limited, stream(3, scenario="b")])
+
+    render(tmp_path)
+
+    report = (tmp_path / "report.md").read_text()
+    assert re.search(r"^\| a \| 3 \| 100(\.0)? % ", report, re.MULTILINE), report
+    assert "0 of 4 streams failed" in report
+    assert "2 streams of the load could not be measured to the end: no memory left" in report
+
+
 def test_small_samples_are_named(tmp_path: Path) -> None:
     write_streams(tmp_path, [stream(n, tokens=50) for n in range(5)])
 
