@@ -13,8 +13,8 @@ PromptFile = Annotated[
     typer.Option(
         "--prompt-file",
         metavar="FILE",
-        help='Prompts, used in turn. A .jsonl file: "text", {"prompt": ...} or {"messages": [...]} on each line, '
-        "optionally with output_tokens. Any other file: one prompt on each line.",
+        help='Prompts, used in turn. JSONL: "text", {"prompt": ...} or {"messages": [...]} on each line, optionally '
+        "with output_tokens. Other files: one prompt on each line.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -2,6 +2,8 @@
 
 A file is either CSV, with one stream a line as `ttft,gap,gap,...` in milliseconds and an optional header line, or the
 `streams.jsonl` of a run. Of that only the fields `sent_ns`, `reads.at_ns` and `token_reads` are used.
+
+The header `ttft_s`, `ttft_ms`, `ttft_us` or `ttft_ns` says the unit of a CSV file.
 """
 
 import csv
@@ -17,9 +19,13 @@ from typing import NamedTuple
 from streamgauge.mock_provider.timing.base import bounded_ns
 from streamgauge.mock_provider.user_files import lines, open_text
 
+FEWEST_GAPS = 3  # fewer say nothing about the unit
 MOST_ROWS = 100_000
 MOST_GAPS = 4_000_000  # 32 MB in memory
 NS_PER_MS = 1_000_000
+UNITS_NS = {"s": 1_000_000_000, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
+FASTEST_GAP_NS = NS_PER_MS // 5
+"""5,000 tokens/s: gaps below it are seconds that were read as milliseconds, unless the header says the unit."""
 
 
 class Row(NamedTuple):
@@ -83,18 +89,43 @@ def _bounded(rows: Iterable[Row], path: Path) -> list[Row]:
 
 
 def _csv(text: Iterable[str]) -> Iterator[Row]:
+    unit_ns, certain = NS_PER_MS, False
     for number, cells in enumerate(csv.reader(text), 1):
-        if not cells or (number == 1 and cells[0].strip().startswith("ttft")):
+        if not cells:
+            continue
+        if number == 1 and cells[0].strip().startswith("ttft"):
+            unit_ns, certain = _unit(cells[0].strip())
             continue
         try:
-            times = [float(cell) * NS_PER_MS for cell in cells if cell.strip()]
+            times = [float(cell) * unit_ns for cell in cells if cell.strip()]
             if not times or not all(0 <= time < float("inf") for time in times):
                 raise ValueError
         except ValueError:
             raise ValueError(
                 f"line {number}: expected milliseconds of 0 or more, got {','.join(cells)[:80]!r}"
             ) from None
+        if not certain and _too_fast(times[1:]):
+            raise ValueError(
+                f"line {number}: most gaps are below 0.2 ms, which no model reaches; if they are seconds, make "
+                "ttft_s the first line, and if they are milliseconds, ttft_ms"
+            )
         yield Row(bounded_ns(times[0]), array("q", map(bounded_ns, times[1:])))
+
+
+def _unit(header: str) -> tuple[int, bool]:
+    """The unit of a header, and whether the header says it."""
+    if header == "ttft":
+        return NS_PER_MS, False
+    unit = header.removeprefix("ttft_")
+    if unit not in UNITS_NS:
+        raise ValueError(f"line 1: {header[:40]!r} has no known unit; write ttft_s, ttft_ms, ttft_us or ttft_ns")
+    return UNITS_NS[unit], True
+
+
+def _too_fast(gaps: Sequence[float]) -> bool:
+    """Whether the middle one of the gaps above 0 is shorter than any model's. Gaps of 0 are tokens of one read."""
+    positive = sorted(gap for gap in gaps if gap > 0)
+    return len(positive) >= FEWEST_GAPS and positive[len(positive) // 2] < FASTEST_GAP_NS
 
 
 def _records(text: Iterable[str]) -> Iterator[Row]:

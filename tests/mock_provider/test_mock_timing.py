@@ -141,6 +141,25 @@ def test_csv_rows_are_replayed_in_order_and_round_and_round(tmp_path: Path) -> N
     assert replay(rows[1]).draw_ns(random) == 0
 
 
+@pytest.mark.parametrize(
+    ("header", "row"), [("ttft_s", "0.5,0.02"), ("ttft_us", "500000,20000"), ("ttft_ns,gaps", "500000000,20000000")]
+)
+def test_the_header_says_the_unit_of_a_trace(tmp_path: Path, header: str, row: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{header}\n{row}\n")
+    found = load(tmp_path / "a.csv").take()
+    assert (found.ttft_ns // MS, found.gaps_ns[0] // MS) == (500, 20)
+
+
+def test_seconds_that_would_be_read_as_milliseconds_are_refused(tmp_path: Path) -> None:
+    file, row = tmp_path / "a.csv", "1.2,0.02,0.019,0,0.021\n"
+    for head in ("", "ttft,gaps\n"):
+        file.write_text(head + row)
+        with pytest.raises(ValueError, match="if they are seconds, make ttft_s the first line"):
+            load(file)
+    file.write_text("ttft_ms\n" + row)
+    assert load(file).take().gaps_ns[0] == 20_000
+
+
 def test_records_of_a_run_are_read_by_their_fields(tmp_path: Path) -> None:
     file = tmp_path / "streams.jsonl"
     records = [
@@ -163,6 +182,8 @@ def test_records_of_a_run_are_read_by_their_fields(tmp_path: Path) -> None:
         (b"100,x\n", "line 1"),
         (b"ttft_ms\n1\n-3\n", "line 3"),
         (b"nan\n", "line 1"),
+        (b"ttft_min\n1\n", "line 1: 'ttft_min' has no known unit"),
+        (b"ttft (s)\n1\n", "has no known unit"),
         (b"", "no stream"),
         (b'{"reads":{"at_ns":[]},"token_reads":[0]}\n', "line 1"),
         (b"{,}\n", "line 1"),

@@ -27,11 +27,11 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
-    """The prompts of a file: JSONL if `name` ends so, else one on each line. Empty lines are skipped.
+    """The prompts of a file: JSONL if its name or its first line says so, else one on each line.
 
-    Raises UsageError that names the line.
+    Empty lines are skipped. Raises UsageError that names the line.
     """
-    described = name.lower().endswith((".jsonl", ".ndjson", ".json"))
+    described: bool | None = True if name.lower().endswith((".jsonl", ".ndjson", ".json")) else None
     entries: list[Entry] = []
     for number, line in enumerate(lines, 1):
         text = line.strip().lstrip("\ufeff")
@@ -41,10 +41,21 @@ def parse_prompts(lines: Iterable[str], name: str) -> list[Entry]:
             raise UsageError(f"{name} has more than {MOST_PROMPTS:,} prompts", "cut the file")
         if len(text) > MOST_LINE:
             raise UsageError(f"{name}, line {number} is longer than {MOST_LINE:,} characters", "shorten it")
+        if described is None:
+            described = _describes(text)
         entries.append(_entry(text, f"{name}, line {number}") if described else Entry(text))
     if not entries:
         raise UsageError(f"{name} holds no prompt", _HINT if described else "write one prompt on each line")
     return entries
+
+
+def _describes(first: str) -> bool:
+    """Whether a first line is an object of JSONL. A file may have any name, so the content counts too."""
+    try:
+        value = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return isinstance(value, dict) and ("prompt" in value or "messages" in value)
 
 
 def _entry(text: str, where: str) -> Entry:

@@ -4,11 +4,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.traces import aiperf, azure, bailian, baseten, burstgpt, lengths, mooncake, own, sharegpt, weka
+from streamgauge.loadgen.traces import (
+    aiperf,
+    azure,
+    bailian,
+    baseten,
+    burstgpt,
+    lengths,
+    mooncake,
+    own,
+    records,
+    sharegpt,
+    weka,
+)
 from streamgauge.loadgen.traces.format import TraceFormat
 from streamgauge.loadgen.traces.rows import HINT
 
 FORMATS: Final[Sequence[TraceFormat]] = (
+    records.FORMAT,
     weka.FORMAT,
     sharegpt.FORMAT,
     bailian.FORMAT,

@@ -34,6 +34,19 @@ def test_a_plain_file_has_one_prompt_a_line_and_no_json() -> None:
     ]
 
 
+@pytest.mark.parametrize("first", ['{"prompt": "one"}', json.dumps({"messages": CHAT})])
+def test_the_first_line_says_that_a_file_of_any_name_is_jsonl(first: str) -> None:
+    entries = parse_prompts([first, '{"prompt": "two", "max_tokens": 3}'], "prompts.txt")
+    assert entries[1] == Entry("two", output_tokens=3)
+    with pytest.raises(UsageError, match=r"prompts\.txt, line 2 is not JSON"):
+        parse_prompts([first, "plain"], "prompts.txt")
+
+
+@pytest.mark.parametrize("first", ["{not json}", '{"other": 1}', '"quoted"', "[1]"])
+def test_a_first_line_that_is_not_a_described_prompt_is_a_prompt(first: str) -> None:
+    assert parse_prompts([first], "prompts.txt") == [Entry(first)]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

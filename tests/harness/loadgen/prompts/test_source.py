@@ -1,6 +1,7 @@
 """What a plan gives each stream: lengths, shared prefixes, nonces; the same in every process and on every machine."""
 
 import hashlib
+import itertools
 import json
 import os
 from collections import Counter
@@ -15,6 +16,7 @@ from streamgauge.errors import UsageError
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, source
 from streamgauge.loadgen.prompts.lengths import Length
 from streamgauge.loadgen.prompts.words import WORDS
+from streamgauge.loadgen.traces.request import Blocks, Request
 
 MANY = 400
 
@@ -148,3 +150,69 @@ def test_run_json_says_what_was_asked_and_how_it_was_counted() -> None:
 
 def test_no_word_is_there_twice() -> None:
     assert len(set(WORDS)) == len(WORDS) > 500
+
+
+def asked_for(*requests: Request, **plan: object) -> list[str]:
+    prompts = source(PromptPlan(**plan))  # type: ignore[arg-type]
+    return [
+        prompts.take(n, prompt_tokens=request.prompt_tokens, recorded=request).text
+        for n, request in enumerate(requests)
+    ]
+
+
+def blocks(tokens: int | None, *ids: int | str, scope: str = "") -> Request:
+    return Request(prompt_tokens=tokens, blocks=Blocks(16, ids, scope))
+
+
+def test_equal_blocks_are_equal_text_in_order() -> None:
+    one, two, longer = asked_for(blocks(48, 1, 2, 3), blocks(48, 1, 2, 4), blocks(64, 1, 2, 3, 9))
+    assert [len(text.split()) for text in (one, two, longer)] == [48, 48, 64]
+    assert one.split()[:32] == two.split()[:32]
+    assert one.split()[32:] != two.split()[32:]
+    assert longer.startswith(one + " ")
+    assert one.split()[:16] != one.split()[16:32]
+
+
+def test_the_last_block_may_be_partial_and_tokens_beyond_the_blocks_are_the_streams_own() -> None:
+    whole, partial, beyond, other = asked_for(blocks(32, 1, 2), blocks(20, 1, 2), blocks(40, 1, 2), blocks(40, 1, 2))
+    assert whole.startswith(partial + " ")
+    assert len(partial.split()) == 20
+    assert beyond.startswith(whole + " ")
+    assert beyond != other
+    assert len(asked_for(blocks(None, 1, 2))[0].split()) == 32
+    assert len(asked_for(blocks(5, 1, 2, 3))[0].split()) == 5
+
+
+def test_blocks_of_two_scopes_differ_and_a_number_is_not_its_text() -> None:
+    texts = asked_for(blocks(16, 1), blocks(16, 1, scope="a"), blocks(16, 1, scope="b"), blocks(16, "1"))
+    assert len(set(texts)) == 4
+
+
+def test_a_seed_and_a_nonce_change_the_blocks_but_not_what_they_share() -> None:
+    pair = blocks(32, 1, 2), blocks(32, 1, 3)
+    plain, seeded, fresh = (asked_for(*pair, **plan) for plan in ({}, {"seed": 2}, {"nonce": "n"}))
+    assert len({plain[0], seeded[0], fresh[0]}) == 3
+    for one, two in (plain, seeded, fresh):
+        assert one.split()[:16] == two.split()[:16]
+
+
+def test_blocks_are_the_same_on_every_machine() -> None:
+    text = asked_for(Request(prompt_tokens=2000, blocks=Blocks(512, tuple(range(4)))))[0]
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "7f84f4830e8f7acd"
+
+
+def test_a_later_turn_of_a_session_begins_with_the_turn_before_it() -> None:
+    turns = [Request(prompt_tokens=tokens, session="a") for tokens in (10, 63, 64, 65, 900)]
+    texts = asked_for(*turns, Request(prompt_tokens=900, session="b"))
+    assert all(later.startswith(before + " ") for before, later in itertools.pairwise(texts[:5]))
+    assert texts[4].split()[:5] != texts[5].split()[:5]
+
+
+def test_recorded_messages_and_texts_are_sent_as_they_are() -> None:
+    prompts = source(PromptPlan(text="not this", output_tokens=Length("fixed", 7)))
+    messages = ({"role": "user", "content": "Hello"},)
+    assert prompts.take(0, recorded=Request(messages=messages)).messages == messages
+    taken = prompts.take(1, output_tokens=3, recorded=Request(text="Rivers?", prompt_tokens=2))
+    assert taken == Prompt("Rivers?", output_tokens=3, prompt_tokens=2)
+    assert prompts.take(0, recorded=Request(text="Rivers?")).output_tokens == 7
+    assert prompts.take(0, recorded=Request()).text == "not this"

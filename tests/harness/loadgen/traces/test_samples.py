@@ -1,5 +1,6 @@
 """Ten rows of each format, written for these tests: their arrivals, lengths, sessions and cancellations."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,24 @@ def test_a_timed_trace_with_columns_of_other_names() -> None:
     assert arrivals[-1].at_ns == 10_000 * MS
     assert trace.unit == "timestamps read as milliseconds (--time-unit)"
     assert trace.requests[0].blocks == Blocks(500, (1, 2))
+
+
+def test_the_records_of_a_run_are_a_trace(tmp_path: Path) -> None:
+    common = {"schema": 1, "method": "POST", "url": "http://h/", "asked_prompt_tokens": 9}
+    rows = [
+        {**common, "id": "a", "outcome": "ok", "start_ns": 1_800_000_000_500_000_000, "output_tokens": 5},
+        {**common, "id": "b", "outcome": "cancelled", "start_ns": 1_800_000_001_000_000_000, "output_tokens": 3,
+         "intended_ns": 1_800_000_000_900_000_000},
+        {**common, "id": "c", "outcome": "truncated", "start_ns": 1_800_000_002_500_000_000, "output_tokens": 3},
+    ]  # fmt: skip
+    (tmp_path / "streams.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    trace = read_trace(tmp_path / "streams.jsonl", TraceControls())
+    arrivals = arrivals_of(trace, TraceControls(), "streams.jsonl")
+
+    assert [arrival.at_ns // MS for arrival in arrivals] == [0, 400, 2000]
+    assert lengths(arrivals) == [(9, 5), (9, None), (9, None)]
+    assert [request.leave for request in trace.requests] == [None, Leave(tokens=3), None]
 
 
 def test_sharegpts_questions_carry_the_history_and_have_no_times() -> None:
