@@ -197,9 +197,10 @@ def test_a_deadline_ends_a_stream_that_goes_on(driver: Driver) -> None:
     pauses = [threading.Event() for _ in range(30)]
     tokens: list[Step] = [step for pause in pauses for step in (token("a"), pause)]
     with WireServer([Do.REQUEST, SSE, *tokens, Do.FAREWELL]) as server, StreamClient(driver=driver) as client:
-        greenlet = gevent.spawn(fetch, client, server.url, deadline=time.monotonic() + 0.1)
-        for pause in pauses:
-            gevent.sleep(0.01)
+        greenlet = gevent.spawn(fetch, client, server.url, deadline=time.monotonic() + 0.4)
+        for number, pause in enumerate(pauses):
+            # A stream whose last silence is its longest gap would be stalled. The second gap is far longer than others.
+            gevent.sleep(0.25 if number == 1 else 0.01)
             pause.set()
         greenlet.join(PATIENCE_S)
     record = greenlet.value
