@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamgauge.endpoint.target import Target
     from streamgauge.errors import CannotMeasure, LimitExceeded, StreamgaugeError, UsageError
     from streamgauge.loadgen.load import load
-    from streamgauge.loadgen.progress import Running, Stopping, Waiting
+    from streamgauge.loadgen.progress import Expected, Running, Stopping, Waiting
     from streamgauge.loadgen.result import LoadResult
     from streamgauge.metrics.distributions import Distribution
     from streamgauge.metrics.slo import SloResult, SloVerdict
@@ -45,6 +45,7 @@ _ROOMS = {
     "LoadResult": "loadgen.result",
     "Outcome": "protocol.outcome",
     "Pattern": "diagnosis.patterns",
+    "Expected": "loadgen.progress",
     "Running": "loadgen.progress",
     "SloResult": "metrics.slo",
     "SloVerdict": "metrics.slo",
@@ -73,6 +74,7 @@ __all__ = [
     "ChecksFile",
     "DiagnosisFile",
     "Distribution",
+    "Expected",
     "LimitExceeded",
     "LoadResult",
     "Outcome",

@@ -5,13 +5,13 @@ from typing import Final
 from streamgauge.conformance.result import Verdict
 from streamgauge.metrics.definitions import BY_NAME, LATENCIES
 from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.intervals import CONFIDENCE, needed
 from streamgauge.metrics.metric import PerStream
 from streamgauge.metrics.summary import Summary
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import clean, ms, percent
 from streamgauge.units import plural
 
-ENOUGH_FOR_P99: Final = 100
 _POOLED: Final = [metric.name for metric in LATENCIES if not isinstance(metric, PerStream)]
 
 
@@ -102,6 +102,11 @@ def _timing(summary: Summary) -> list[str]:
                 else "."
             )
         )
+    lines.append(
+        f"Intervals hold the endpoint's true figure with a confidence of {CONFIDENCE:.0%} if streams are independent: "
+        "for percentiles by the binomial distribution of ranks, for shares of streams by Wilson, for gaps by blocks of "
+        "streams. An end that is missing means that so few streams set no bound there."
+    )
     lines += _small_samples(summary)
     if summary.usage_caveat is not None:
         lines.append(summary.usage_caveat)
@@ -127,12 +132,13 @@ def _stamps(summary: Summary) -> str:
 
 def _small_samples(summary: Summary) -> list[str]:
     distributions = [(name, getattr(summary, BY_NAME[name].field)) for name in ("ttft", "itl", "tpot", "e2e")]
-    small = [f"{name} ({dist.count})" for name, dist in distributions if dist and dist.count < ENOUGH_FOR_P99]
+    enough = needed(0.99)
+    small = [f"{name} ({dist.count:,})" for name, dist in distributions if dist and dist.count < enough]
     if not small:
         return []
     return [
         (
-            f"p99 rests on fewer than {ENOUGH_FOR_P99} values for {', '.join(small)}: it is the slowest value, "
-            "and another run may give a very different one."
+            f"p99 rests on fewer than {enough} values for {', '.join(small)}: the true p99 may be larger than the "
+            "slowest of them."
         )
     ]

@@ -5,8 +5,10 @@ from typing import Final, NamedTuple
 
 from streamgauge.conformance.result import Verdict
 from streamgauge.diagnosis.cancellation import CancelRow
-from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.distributions import Distribution, show_interval
 from streamgauge.metrics.facts import NEUTRAL
+from streamgauge.metrics.intervals import CONFIDENCE
+from streamgauge.metrics.slo import SloResult
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
@@ -31,6 +33,11 @@ _WORDS: Final = {
     Level.BAD: "Problems found",
 }
 _ORDER: Final = (Level.GOOD, Level.NOTE, Level.WARN, Level.BAD)
+_SLO_LEVELS: Final = {
+    SloVerdict.MET: Level.GOOD,
+    SloVerdict.MISSED: Level.BAD,
+    SloVerdict.UNDECIDED: Level.WARN,
+}
 _CANCEL_LEVELS: Final = {"pass": Level.GOOD, "fail": Level.BAD, "error": Level.BAD, "warn": Level.WARN}
 
 
@@ -150,20 +157,23 @@ def _load(run: Run) -> list[HeadlineFinding]:
     if summary.slos and summary.goodput is not None:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
         findings.append(HeadlineFinding(level, f"goodput is {_goodput(summary)} for {clean('; '.join(summary.slos))}"))
-    unmet = [result for result in summary.slo_results if result.verdict is not SloVerdict.MET]
-    for result in unmet:
-        measured = f": measured {clean(result.measured)}" if result.measured else ""
-        why = f" ({clean(result.reason)})" if result.reason else ""
-        level = Level.BAD if result.verdict is SloVerdict.MISSED else Level.WARN
-        findings.append(HeadlineFinding(level, f"objective {clean(result.slo)} {result.verdict.value}{measured}{why}"))
-    if summary.slo_results and not unmet:
-        findings.append(HeadlineFinding(Level.GOOD, f"every objective met: {clean('; '.join(summary.slos))}"))
+    findings += [HeadlineFinding(_SLO_LEVELS[result.verdict], _objective(result)) for result in summary.slo_results]
     if summary.stalls:
         findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):
         level = Level.BAD if summary.validity.verdict == "INVALID" else Level.WARN
         findings.append(HeadlineFinding(level, f"the timings are {clean(summary.validity.verdict)}: see the caveats"))
     return findings
+
+
+def _objective(result: SloResult) -> str:
+    """An objective, its verdict, and the evidence: the measured value, its interval and the number of streams."""
+    rests_on = [] if result.interval is None else [f"{CONFIDENCE:.0%} interval {result.interval}"]
+    rests_on += [] if result.streams is None else [plural(result.streams, "stream")]
+    evidence = f": measured {result.measured}" if result.measured else ""
+    evidence += f" ({', '.join(rests_on)})" if rests_on and result.measured else ""
+    evidence += f"; {result.reason}" if result.reason else ""
+    return clean(f"objective {result.slo} {result.verdict.value}{evidence}")
 
 
 def _cancellation(run: Run) -> list[HeadlineFinding]:
@@ -202,6 +212,12 @@ def _of(dist: Distribution | None, field: str) -> str:
     return dist.sign(field) + ms(getattr(dist, field)) if dist else ABSENT
 
 
+def _interval(dist: Distribution | None, field: str, note: str) -> str:
+    """The interval of a percentile, and a note."""
+    shown = show_interval(dist.intervals.get(field)) if dist else ""
+    return f"{shown} ms ({CONFIDENCE:.0%}); {note}" if shown else note
+
+
 def _load_tiles(summary: Summary | None) -> list[Tile]:
     if summary is None:
         return []
@@ -210,11 +226,11 @@ def _load_tiles(summary: Summary | None) -> list[Tile]:
     ended = ", ".join(f"{count:,} {outcome}" for outcome, count in _by_outcome(summary))
     slos = "; ".join(summary.slos) if summary.slos else "share of streams ok; no SLO given"
     return [
-        Tile("load", "TTFT p50", _of(ttft, "p50"), "time to first token"),
-        Tile("load", "TTFT p95", _of(ttft, "p95"), "1 in 20 waited longer"),
-        Tile("load", "TTFT p99", _of(ttft, "p99"), f"slowest {_of(ttft, 'max')}"),
-        Tile("load", "ITL p50", _of(itl, "p50"), "gap between tokens"),
-        Tile("load", "ITL p99", _of(itl, "p99"), f"longest {_of(itl, 'max')}"),
+        Tile("load", "TTFT p50", _of(ttft, "p50"), _interval(ttft, "p50", "time to first token")),
+        Tile("load", "TTFT p95", _of(ttft, "p95"), _interval(ttft, "p95", "1 in 20 waited longer")),
+        Tile("load", "TTFT p99", _of(ttft, "p99"), _interval(ttft, "p99", f"slowest {_of(ttft, 'max')}")),
+        Tile("load", "ITL p50", _of(itl, "p50"), _interval(itl, "p50", "gap between tokens")),
+        Tile("load", "ITL p99", _of(itl, "p99"), _interval(itl, "p99", f"longest {_of(itl, 'max')}")),
         Tile("load", "Tokens/s", number(summary.output_tokens_per_s), _tokens(summary)),
         Tile("load", "Failed streams", f"{failed:,} of {total:,}", ended, Level.BAD if failed else Level.GOOD),
         Tile("load", "Goodput", _goodput(summary), slos),

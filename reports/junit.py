@@ -6,10 +6,12 @@ from typing import Final
 
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict, failed
+from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.slo import SloResult
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
 from streamgauge.reports.finding_text import plain_text
 from streamgauge.reports.text import clean
+from streamgauge.units import plural
 
 _SUITE: Final = "streamgauge"
 _STALE: Final = "the baseline accepts it but it passes now: remove the entry, or run --update-baseline"
@@ -67,6 +69,8 @@ def _slos(slos: Sequence[SloResult]) -> ET.Element:
     for one in slos:
         case = ET.SubElement(suite, "testcase", classname="streamgauge.slo", name=clean(one.slo), time="0")
         measured = [f"measured {one.measured}"] if one.measured else []
+        measured += [f"{CONFIDENCE:.0%} interval {one.interval}"] if one.interval else []
+        measured += [plural(one.streams, "stream")] if one.streams is not None else []
         message = clean("; ".join([one.verdict.value, *measured, *([one.reason] if one.reason else [])]))
         if kind := kinds.get(one.verdict):
             ET.SubElement(case, kind, message=message, type=one.verdict.value)

@@ -7,9 +7,10 @@ import pandas as pd
 
 from streamgauge.metrics.calibration import beyond, calibration_lines
 from streamgauge.metrics.definitions import LATENCIES, METRICS, OF_RUN
-from streamgauge.metrics.distributions import FIGURES, Distribution, distribution
+from streamgauge.metrics.distributions import FIGURES, Distribution, distribution, show_interval
 from streamgauge.metrics.facts import CUT
-from streamgauge.metrics.metric import Unit
+from streamgauge.metrics.intervals import CONFIDENCE
+from streamgauge.metrics.metric import OfRun, Unit
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.load import Run
@@ -42,7 +43,10 @@ def distributions(summary: Summary) -> Table:
 
 
 def _figure(dist: Distribution | None, figure: str) -> str:
-    return ABSENT if dist is None else dist.sign(figure) + ms_cell(getattr(dist, figure))
+    if dist is None:
+        return ABSENT
+    interval = show_interval(dist.intervals.get(figure))
+    return dist.sign(figure) + ms_cell(getattr(dist, figure)) + (f" ({interval})" if interval else "")
 
 
 def truth(run: Run) -> Table | None:
@@ -131,14 +135,22 @@ def abandonment(run: Run) -> Table | None:
 
 
 def slos(run: Run) -> Table | None:
-    """Each objective, its verdict, and the measured value."""
+    """Each objective, its verdict, the measured value, its interval, and the number of streams behind them."""
     if not run.slos:
         return None
     rows = [
-        [result.slo, result.verdict.value + (f": {result.reason}" if result.reason else ""), result.measured or ABSENT]
+        [
+            result.slo,
+            result.verdict.value + (f": {result.reason}" if result.reason else ""),
+            result.measured or ABSENT,
+            result.interval or ABSENT,
+            number(result.streams),
+            number(result.needed),
+        ]
         for result in run.slos
     ]
-    return Table(["objective", "verdict", "measured"], rows, 1)
+    columns = ["objective", "verdict", "measured", f"{CONFIDENCE:.0%} interval", "streams", "needed without a miss"]
+    return Table(columns, rows, 4)
 
 
 def floor(run: Run) -> Table | None:
@@ -166,7 +178,7 @@ def rates(summary: Summary) -> Table:
             ["output tokens of the measured streams", number(summary.output_tokens or None)],
             ["tokens counted from", summary.tokens_source or ABSENT],
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
-            *([metric.title, _of_run(metric.unit, getattr(summary, metric.field))] for metric in OF_RUN),
+            *([metric.title, _of_run(metric, summary)] for metric in OF_RUN),
             ["goodput at most: with every undecided stream", percent(summary.goodput_at_most)],
             ["undecided streams: cut before they met or missed the objectives", f"{summary.undecided_streams:,}"],
             ["longest wait for a first token that was cut, ms", ms_cell(summary.longest_cut_wait_ms)],
@@ -177,10 +189,19 @@ def rates(summary: Summary) -> Table:
     )
 
 
-def _of_run(unit: Unit, value: float | None) -> str:
-    if unit is Unit.SHARE:
-        return percent(value)
-    return number(value) if value is None or unit is Unit.COUNT or value >= 100 else f"{value:,.2f}"
+def _of_run(metric: OfRun, summary: Summary) -> str:
+    value: float | None = getattr(summary, metric.field)
+    if metric.unit is Unit.SHARE:
+        return percent(value) + share_interval(summary, metric.field)
+    return number(value) if value is None or metric.unit is Unit.COUNT or value >= 100 else f"{value:,.2f}"
+
+
+def share_interval(summary: Summary, field: str) -> str:
+    """The interval of a share of streams in brackets, with a space before it; empty without one."""
+    found = summary.share_intervals.get(field)
+    if found is None or found.low is None or found.high is None:
+        return ""
+    return f" ({percent(found.low)} to {percent(found.high)})"
 
 
 def outcomes(summary: Summary) -> Table:

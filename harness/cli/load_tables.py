@@ -14,8 +14,9 @@ from streamgauge.metrics.calibration import Calibration, beyond, calibration_lin
 from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.definitions import LATENCIES
-from streamgauge.metrics.distributions import FIGURES, Distribution
+from streamgauge.metrics.distributions import FIGURES, Distribution, show_interval
 from streamgauge.metrics.facts import NEUTRAL
+from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.rundir.runs import RunFile
@@ -99,6 +100,9 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
         else:
             cells = [f"{values.sign(figure)}{getattr(values, figure):,.2f}" for figure in FIGURES]
             table.add_row(metric.name, *cells, f"{values.count:,}", f"{values.cut:,}" if values.cut else "")
+            if metric.objective:
+                intervals = [show_interval(values.intervals.get(figure)) for figure in FIGURES]
+                table.add_row(f"  {CONFIDENCE:.0%}", *intervals, style="dim")
     out.print(table)
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.streams.items()))
     rate = f"{summary.output_tokens_per_s:,.1f} tokens/s" if summary.output_tokens_per_s else "-"
@@ -139,6 +143,8 @@ def _goodput(summary: Summary) -> str:
         return "-"
     open_above = summary.goodput_at_most is not None and summary.goodput_at_most > summary.goodput
     shown = f"{summary.goodput:.1%}" + (f" to {summary.goodput_at_most:.1%}" if open_above else "") + " of streams"
+    if (interval := summary.share_intervals.get("goodput")) is not None and None not in interval:
+        shown += f", {CONFIDENCE:.0%} interval {interval.low:.1%} to {interval.high:.1%}"
     return shown + (
         f", {plural(summary.undecided_streams, 'cut stream')} undecided" if summary.undecided_streams else ""
     )

@@ -30,6 +30,17 @@ class TraceRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Before the run: how many streams it will give, and what the objectives need (loadgen/sample_size.py)."""
+
+    streams: int
+    says: str
+
+    def __str__(self) -> str:
+        return self.says
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """The state of the run at `now_ns` (epoch), twice a second. Before the run begins, see `waiting_for`.
 
@@ -60,7 +71,7 @@ class Stopping:
         return f"stopping{f', {self.reason}' if self.reason else ''}: everything measured so far is kept ..."
 
 
-LoadEvent = TraceRead | Waiting | Running | Stopping
+LoadEvent = TraceRead | Waiting | Expected | Running | Stopping
 LoadProgress = Callable[[LoadEvent], None]
 
 

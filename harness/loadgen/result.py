@@ -49,8 +49,8 @@ class Conclusion(NamedTuple):
 
 
 _UNDECIDED: Final = (
-    "no data: see how the streams ended; cut streams: --drain lets them end; this client: calibrate shows the load "
-    "that it can carry"
+    "too few streams: a longer --duration or more load; no data: see how the streams ended; cut streams: --drain lets "
+    "them end; this client: calibrate shows the load that it can carry"
 )
 _UNFIT: Final = (
     "see the caveats; where this client was the limit, use a quieter machine or less load: calibrate shows what it can "

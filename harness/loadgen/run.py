@@ -29,6 +29,7 @@ from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.progress import LoadProgress, silent
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
+from streamgauge.loadgen.sample_size import expected
 from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.reading import reading_caveats
@@ -64,6 +65,8 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
         run = _manifest(target, plan, first, end)
         runs.write(plan.directory / runs.RUN, run)
         totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool)
+        if (sample := expected(plan.workload, plan.slos, run.alone)) is not None:
+            progress(sample)
         with nullcontext() if source is None else Scraper(source, plan.directory) as scraper:
             ended = drive(target, plan, totals, claim, progress)
         run.server = None if scraper is None else _server(scraper, plan.directory, totals)

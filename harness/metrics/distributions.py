@@ -1,17 +1,20 @@
-"""Many durations as a few figures: exact percentiles, or percentiles of a histogram."""
+"""Many durations as a few figures: exact percentiles, or percentiles of a histogram, each with its interval."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from streamgauge.metrics import survival
 from streamgauge.metrics.histogram import Histogram
+from streamgauge.metrics.intervals import Interval
+from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.survival import Estimate, Waits
 from streamgauge.units import ns_to_ms
 
 FIGURES: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+PERCENTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
 class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -19,6 +22,11 @@ class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `cut` waits had not ended when their streams were cut; they are not in `count`. See metrics/survival.py for how they
     enter. The figures named in `at_least` are lower bounds: the true figure is that or larger.
+
+    `intervals` has for a percentile the two values between which the true percentile of the endpoint lies with a
+    confidence of 95 %; null stands for an end on which so few values set no bound. A percentile without an interval is
+    that of a pool with fewer than 20 streams (metrics/pool.py). A mean and a maximum have none: no interval holds for
+    them without knowing the distribution (Bahadur and Savage, 1956).
     """
 
     mean: float
@@ -30,10 +38,25 @@ class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int
     cut: int = 0
     at_least: list[str] = []
+    intervals: dict[str, Interval] = {}
 
     def sign(self, figure: str) -> str:
         """What to write before this figure: nothing, or that it is a lower bound."""
         return "≥ " if figure in self.at_least else ""
+
+
+def show_interval(found: Interval | None) -> str:
+    """An interval in ms with three digits, such as `398–431` or `≥ 398`; empty where nothing is known."""
+    if found is None or found == (None, None):
+        return ""
+    low, high = (None if end is None else _three_digits(end) for end in found)
+    if low is not None and high is not None:
+        return f"{low}–{high}"
+    return f"≥ {low}" if high is None else f"≤ {high}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
@@ -41,7 +64,7 @@ def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
     return of_waits(Waits(sorted(values_ns)))
 
 
-def of_waits(waits: Waits) -> Distribution | None:
+def of_waits(waits: Waits, *, intervals: bool = False) -> Distribution | None:
     """The distribution of waits in ns of which some had not ended; None without any."""
     found = {name: survival.statistic(waits, name) for name in FIGURES}
     figures = {name: estimate for name, estimate in found.items() if estimate is not None}
@@ -52,7 +75,19 @@ def of_waits(waits: Waits) -> Distribution | None:
         count=len(waits.ended),
         cut=len(waits.cut),
         at_least=[name for name, estimate in figures.items() if estimate.at_least],
+        intervals=_intervals(lambda q: survival.interval(waits, q)) if intervals else {},
     )
+
+
+def _intervals(of: Callable[[float], Interval | None]) -> dict[str, Interval]:
+    """The interval of each percentile in ms, where there is one. `of` gives it in ns."""
+    found = {name: of(q) for name, q in PERCENTILES.items()}
+    return {name: in_ms(interval) for name, interval in found.items() if interval is not None}
+
+
+def in_ms(interval: Interval) -> Interval:
+    """An interval in ns, as ms."""
+    return Interval(*(None if end is None else ns_to_ms(end) for end in interval))
 
 
 def nearest_rank(ordered: Sequence[float], q: float) -> float:
@@ -65,18 +100,40 @@ def pooled(histogram: Histogram) -> Distribution | None:
     """A histogram's distribution, within its relative error; mean, max and count are exact. None without data."""
     if not histogram.count:
         return None
-    p50, p90, p95, p99 = (ns_to_ms(histogram.quantile(q) or 0) for q in (0.5, 0.9, 0.95, 0.99))
+    p50, p90, p95, p99 = (ns_to_ms(histogram.quantile(q) or 0) for q in PERCENTILES.values())
     maximum = ns_to_ms(histogram.maximum or 0)
     return Distribution(ns_to_ms(histogram.total / histogram.count), p50, p90, p95, p99, maximum, histogram.count)
 
 
-def statistic(values: Waits | Histogram, name: str) -> Estimate | None:
-    """`mean`, `max` or a percentile such as `p99.9` of waits or of a histogram, in ns; None without data."""
+def of_pool(pool: Pool, *, intervals: bool = False) -> Distribution | None:
+    """The distribution of a pool; None without data."""
+    found = pooled(pool.whole)
+    if found is None or not intervals:
+        return found
+    return msgspec.structs.replace(found, intervals=_intervals(pool.percentile))
+
+
+def statistic(values: Waits | Histogram | Pool, name: str) -> Estimate | None:
+    """`mean`, `max` or a percentile such as `p99.9`, in ns; None without data."""
     if isinstance(values, Waits):
         return survival.statistic(values, name)
-    if not values.count:
+    whole = values.whole if isinstance(values, Pool) else values
+    if not whole.count:
         return None
     if name == "mean":
-        return Estimate(values.total / values.count)
-    found = values.maximum if name == "max" else values.quantile(float(name[1:]) / 100)
+        return Estimate(whole.total / whole.count)
+    found = whole.maximum if name == "max" else whole.quantile(quantile_of(name))
     return None if found is None else Estimate(found)
+
+
+def interval(values: Waits | Pool, name: str) -> Interval | None:
+    """Where the true figure lies, in ns; None for a mean, for a maximum, and where a pool has too few streams."""
+    if name in ("mean", "max"):
+        return None
+    q = quantile_of(name)
+    return survival.interval(values, q) if isinstance(values, Waits) else values.percentile(q)
+
+
+def quantile_of(name: str) -> float:
+    """The quantile (0 to 1) of a percentile such as `p99.9`."""
+    return float(name[1:]) / 100

@@ -149,6 +149,12 @@ class Histogram:
                 return min(2 * _GAMMA**bucket / (_GAMMA + 1), float(self._maximum or 0))
         return float(self._maximum or 0)
 
+    def at_most(self, value: float) -> int:
+        """How many values are at most `value`, or in its bucket."""
+        self._settle()
+        last = _bucket(math.ceil(value)) if value >= 1 else 0
+        return self._zeros + sum(count for bucket, count in self._buckets.items() if value >= 1 and bucket <= last)
+
     def rows(self) -> list[tuple[float, float, int]]:
         """(lower, upper, count) of each bucket in order, zeros first as (0, 0, n)."""
         self._settle()

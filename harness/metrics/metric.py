@@ -6,6 +6,7 @@ from enum import Enum
 
 from streamgauge.metrics.facts import RunFacts, StreamFacts
 from streamgauge.metrics.histogram import Histogram
+from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow
 
 
@@ -91,11 +92,9 @@ class Pooled(Latency):
         largest = max(self.values(stream), default=None)
         return 0 if largest is None and self.zeros is not None and self.zeros(stream) else largest
 
-    def add_to(self, pool: Histogram, stream: StreamFacts) -> None:
+    def add_to(self, pool: Pool, stream: StreamFacts) -> None:
         """Count the stream's values."""
-        pool.add(self.values(stream))
-        if self.zeros is not None:
-            pool.add_zeros(self.zeros(stream))
+        pool.add(self.values(stream), 0 if self.zeros is None else self.zeros(stream))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,32 @@
 
 The grammar is in metrics/condition.py. A latency without a statistic must hold for every stream.
 
-A verdict is never stronger than its evidence. The evidence is an interval in which the true figure lies: waits that had
-not ended leave it open upwards, and the client's stated error bound widens it. An objective that holds in the whole
-interval is met, one that holds nowhere in it is missed, and any other is undecided. Without data it is undecided, too.
+A verdict is never stronger than its evidence. The evidence is an interval in which the true figure of the endpoint
+lies. Three things make it wide: the sample (metrics/intervals.py), waits that had not ended, and the stated error of
+this client. An objective that holds in the whole interval is met, one that holds nowhere in it is missed, and any other
+is undecided. Without data it is undecided, too.
+
+An objective for every stream of the run has no interval: `max`, a latency without a statistic, `error_rate <= 0%` and
+`goodput >= 100%`. It is a fact of this run, and so are `mean` and the rates.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
+from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import msgspec
 
 from streamgauge.metrics.condition import OBJECTIVES, Condition, Words, take_condition
 from streamgauge.metrics.definitions import BY_NAME
+from streamgauge.metrics.distributions import quantile_of
 from streamgauge.metrics.facts import CUT, StreamFacts
-from streamgauge.metrics.metric import PerStream, Pooled
+from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed
+from streamgauge.metrics.metric import PerStream, Pooled, Unit
+from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.units import plural
 
 _COMPARISONS: Final = {
     metric.name: (">", ">=") if metric.higher_is_better else ("<", "<=") for metric in OBJECTIVES.values()
@@ -27,6 +37,8 @@ _HINT: Final = (
     f"metrics: {', '.join(OBJECTIVES)}"
 )
 NO_DATA: Final = "no data: no stream came far enough"
+_SURE: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+_MOST: Final = 1_000_000
 
 
 class SloVerdict(StrEnum):
@@ -40,25 +52,80 @@ class SloVerdict(StrEnum):
 class SloResult(msgspec.Struct, frozen=True):
     """An objective and its verdict. `measured` is text in the limit's unit, absent without data.
 
-    `reason` says why the objective is undecided.
+    `reason` says why the objective is undecided. `interval` is text, too: where the true figure lies with a confidence
+    of 95 %, as `streams` streams show it. At least `needed` streams, none of them beyond the limit, can meet the
+    objective. These three are absent for a fact of the run.
     """
 
     slo: str
     measured: str | None
     verdict: SloVerdict
     reason: str | None = None
+    interval: str | None = None
+    streams: int | None = None
+    needed: int | None = None
+
+
+class Sample(NamedTuple):
+    """The streams that a figure rests on, and the interval that they give it, in the unit of the objective.
+
+    `worth` independent values would tell as much; `beyond` is the share of values that do not hold the limit.
+    """
+
+    streams: int
+    interval: Interval
+    worth: float
+    beyond: float
+
+    @property
+    def low(self) -> float:
+        return 0.0 if self.interval.low is None else self.interval.low
+
+    @property
+    def high(self) -> float:
+        return math.inf if self.interval.high is None else self.interval.high
+
+    def show(self, slo: Condition) -> str:
+        """The interval as text."""
+        low, high = (None if end is None else slo.show_measured(end) for end in self.interval)
+        if low is not None and high is not None:
+            return f"{low} to {high}"
+        return "not known" if low == high else f"at least {low}" if high is None else f"at most {high}"
+
+    def reason(self, slo: Condition) -> str:
+        """Why the sample does not decide the objective, and how many streams would."""
+        figure = slo.statistic or slo.metric
+        found = self.show(slo)
+        where = f"{figure} is not known" if found == "not known" else f"{figure} may be {found}"
+        return f"of {plural(self.streams, 'stream')}, {where}; {self._enough(slo)}"
+
+    def _enough(self, slo: Condition) -> str:
+        least, allowed = needed_streams(slo), allowed_misses(slo)
+        if least is None or allowed is None:
+            return "more streams may decide it"
+        if least > self.worth and not self.beyond:
+            return f"{least:,} without a miss would decide it"
+        if math.isclose(self.beyond, allowed):
+            return "the figure is too near the limit for any number of streams"
+        values = _SURE**2 * max(self.beyond * (1 - self.beyond), allowed / 4) / (self.beyond - allowed) ** 2
+        streams = max(values * self.streams / max(self.worth, 1), least, self.streams + 1)
+        if streams > _MOST:
+            return "the figure is too near the limit for a million streams"
+        return f"about {_rounded_up(streams):,} would decide it"
 
 
 class Measured(NamedTuple):
     """A figure of a run in the unit of its objective. The true figure lies between `low` and `high`.
 
-    `because` says why the interval is wider than a point: waits that had not ended, or the error of this client.
+    `because` says why the interval is wider than a point: the sample, waits that had not ended, or the error of this
+    client.
     """
 
     low: float
     high: float
     shown: str
     because: str | None = None
+    sample: Sample | None = None
 
 
 class Fate(StrEnum):
@@ -81,13 +148,48 @@ def parse_slo(text: str) -> Condition:
 def judge_slo(slo: Condition, measured: Measured | None, doubt: str | None = None) -> SloResult:
     """The verdict on a figure. `doubt` says why the client could have distorted every figure: then nothing is met."""
     if measured is None:
-        return SloResult(str(slo), None, SloVerdict.UNDECIDED, NO_DATA)
+        return SloResult(str(slo), None, SloVerdict.UNDECIDED, NO_DATA, needed=needed_streams(slo))
     ends = {slo.holds(measured.low), slo.holds(measured.high)}
-    if ends == {False}:
-        return SloResult(str(slo), measured.shown, SloVerdict.MISSED)
     reason = measured.because if ends == {True, False} else doubt
-    verdict = SloVerdict.MET if reason is None else SloVerdict.UNDECIDED
-    return SloResult(str(slo), measured.shown, verdict, reason)
+    verdict = SloVerdict.MISSED if ends == {False} else SloVerdict.MET if reason is None else SloVerdict.UNDECIDED
+    sample = measured.sample
+    return SloResult(
+        str(slo),
+        measured.shown,
+        verdict,
+        None if verdict is SloVerdict.MISSED else reason,
+        interval=None if sample is None else sample.show(slo),
+        streams=None if sample is None else sample.streams,
+        needed=None if sample is None else needed_streams(slo),
+    )
+
+
+def allowed_misses(slo: Condition) -> float | None:
+    """The share of streams that may be beyond the limit; None for a fact of the run."""
+    unit, higher = BY_NAME[slo.metric].unit, BY_NAME[slo.metric].higher_is_better
+    if unit is Unit.DURATION:
+        return None if slo.statistic in (None, "mean", "max") else 1 - quantile_of(slo.statistic)
+    if unit is not Unit.SHARE:
+        return None
+    allowed = 1 - slo.limit if higher else slo.limit
+    return allowed if 0 < allowed < 1 else None
+
+
+def needed_streams(slo: Condition) -> int | None:
+    """How many streams, none of them beyond the limit, can meet the objective; None for a fact of the run."""
+    allowed = allowed_misses(slo)
+    if allowed is None:
+        return None
+    if BY_NAME[slo.metric].unit is Unit.SHARE:
+        return math.floor(_SURE**2 * (1 - allowed) / allowed) + 1  # the end of Wilson's interval without a miss
+    streams = needed(1 - allowed)
+    return max(streams, LEAST_BLOCKS) if isinstance(BY_NAME[slo.metric], Pooled) else streams
+
+
+def _rounded_up(count: float) -> int:
+    """Two digits are enough for an estimate."""
+    step: int = 10 ** max(len(str(int(count))) - 2, 0)
+    return math.ceil(count / step) * step
 
 
 def is_per_stream(slo: Condition) -> bool:

@@ -12,16 +12,26 @@ import msgspec
 from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
-from streamgauge.metrics.distributions import Distribution, of_waits, pooled, statistic
+from streamgauge.metrics.distributions import (
+    Distribution,
+    interval,
+    of_pool,
+    of_waits,
+    pooled,
+    quantile_of,
+    statistic,
+)
 from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
-from streamgauge.metrics.histogram import RELATIVE_ERROR, Histogram
+from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.intervals import Interval, wilson
 from streamgauge.metrics.kept import Kept
 from streamgauge.metrics.metric import Latency, OfRun, Pooled, Unit
 from streamgauge.metrics.outages import Outages
+from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
-from streamgauge.metrics.slo import Fate, Measured, SloResult, fate_of, is_per_stream, judge_slo
+from streamgauge.metrics.slo import Fate, Measured, Sample, SloResult, allowed_misses, fate_of, is_per_stream, judge_slo
 from streamgauge.metrics.summary_fields import MetricFields
-from streamgauge.metrics.survival import Share, Waits, share_of_good
+from streamgauge.metrics.survival import Share, Waits, interval_of_share, share_of_good
 from streamgauge.metrics.validity import (
     LATE_READ_NS,
     ClientEvidence,
@@ -48,7 +58,8 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     `undecided_streams` were cut before they could meet or miss the objectives. Where they leave goodput open, `goodput`
     counts none of them as good, and `goodput_at_most` all of them. `longest_cut_wait_ms` is the longest time that a
     stream without a token had waited when it was cut. `doubted_usages` streams came with a token count that is not
-    believed (see protocol/numbers.py); `usage_doubt` says why, of the first of them.
+    believed (see protocol/numbers.py); `usage_doubt` says why, of the first of them. `share_intervals` has for a share
+    of streams where the true share of the endpoint lies with a confidence of 95 %.
     """
 
     streams: dict[str, int]
@@ -68,6 +79,7 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     longest_cut_wait_ms: float | None = None
     doubted_usages: int = 0
     usage_doubt: str | None = None
+    share_intervals: dict[str, Interval] = msgspec.field(default_factory=dict)
 
     @property
     def usage_caveat(self) -> str | None:
@@ -131,7 +143,7 @@ class Totals:
         self.window = window
         self.window_tokens = self.window_events = 0.0
         self.streams: Counter[str] = Counter()
-        self.pools = {metric.name: Histogram() for metric in POOLED}
+        self.pools = {metric.name: Pool() for metric in POOLED}
         self.values: defaultdict[str, Kept] = defaultdict(Kept)
         self.cuts: defaultdict[str, Kept] = defaultdict(Kept)  # how long streams waited for a value that never came
         self.fates = {fate: Kept() for fate in Fate}  # when each stream met or missed its objectives, or was cut
@@ -227,21 +239,26 @@ class Totals:
         """The figure of a latency and its interval, in ns; None without data."""
         metric, name = BY_NAME[slo.metric], slo.statistic or "max"
         assert isinstance(metric, Latency)
-        waits = self.pools[metric.name] if isinstance(metric, Pooled) else self.waits(metric.name)
-        found = statistic(waits, name)
+        values = self.pools[metric.name] if isinstance(metric, Pooled) else self.waits(metric.name)
+        found = statistic(values, name)
         if found is None:
             return None
-        error, rounding = self._error(metric, name), found.value * self._rounding(metric, name)
-        low = max(found.value - error - rounding, 0.0)
-        high = found.value + rounding + (error if metric.of_gaps else 0.0)
+        sample = None if allowed_misses(slo) is None else _sample(slo, values, name)
+        known = (found.value, found.value) if sample is None else (sample.low, sample.high)
+        error, rounding = self._error(metric, name), self._rounding(metric, name)
+        low = max(known[0] * (1 - rounding) - error, 0.0)
+        high = known[1] * (1 + rounding) + (error if metric.of_gaps else 0.0)
         shown = slo.show_measured(found.value)
-        if not found.at_least:
-            by = f"this client's own error can be {error / MS:.2f} ms"
-            if rounding > error:
-                by = f"with so many values the figure is known to {rounding / MS:.2f} ms"
-            return Measured(low, high, shown, f"{by}, which decides")
-        cut = plural(len(self.cuts[metric.name]), "wait")
-        return Measured(low, inf, f"≥ {shown}", f"{cut} had not ended when the streams were cut: give --drain")
+        cut = 0 if isinstance(values, Pool) else len(values.cut)
+        if found.at_least or (cut and high == inf):
+            reason = f"{plural(cut, 'wait')} had not ended when the streams were cut: give --drain"
+            return Measured(low, inf, f"≥ {shown}" if found.at_least else shown, reason, sample)
+        if sample is not None and slo.holds(known[0]) != slo.holds(known[1]):
+            return Measured(low, high, shown, sample.reason(slo), sample)
+        by = f"this client's own error can be {error / MS:.2f} ms"
+        if found.value * rounding > error:
+            by = f"with so many values the figure is known to {found.value * rounding / MS:.2f} ms"
+        return Measured(low, high, shown, f"{by}, which decides", sample)
 
     def _error(self, metric: Latency, name: str) -> float:
         """The most by which this client may distort a statistic of a latency (ns), as far as it knows."""
@@ -263,15 +280,39 @@ class Totals:
         value = metric.value(self._facts())
         if value is None:
             return None
-        if metric.name == "goodput" and (found := self.goodput) is not None and found.high > found.low:
-            shown = f"{slo.show_measured(found.low)} to {slo.show_measured(found.high)}"
-            undecided = plural(self.undecided, "stream")
-            return Measured(found.low, found.high, shown, f"{undecided} had neither met nor missed it when cut")
+        if metric.name in self.share_intervals:
+            return self._measured_share(slo, value)
         if metric.unit is Unit.PER_SECOND and client is not None and client.verdict in ("SUSPECT", "INVALID"):
             return Measured(
                 value, inf, slo.show_measured(value), f"this client may have been the limit: {client.verdict}"
             )
         return Measured(value, value, slo.show_measured(value))
+
+    def _measured_share(self, slo: Condition, value: float) -> Measured:
+        """A share of streams and its interval. An objective for every stream is a fact of the run."""
+        found = self.goodput if slo.metric == "goodput" else Share(value, value)
+        assert found is not None
+        shown = slo.show_measured(value)
+        if found.high > found.low:
+            shown = f"{slo.show_measured(found.low)} to {slo.show_measured(found.high)}"
+        low, high, sample = found.low, found.high, None
+        if allowed_misses(slo) is not None:
+            streams = self.decided if slo.metric == "goodput" else self.judged
+            beyond = 1 - value if slo.metric == "goodput" else value
+            sample = Sample(streams, self.share_intervals[slo.metric], streams, beyond)
+            low, high = sample.low, sample.high
+        because = None if sample is None else sample.reason(slo)
+        if slo.holds(found.low) != slo.holds(found.high):
+            because = f"{plural(self.undecided, 'stream')} had neither met nor missed it when cut"
+        return Measured(low, high, shown, because, sample)
+
+    @property
+    def share_intervals(self) -> dict[str, Interval]:
+        """Where the true shares of streams lie, by the name of the metric."""
+        found = {"error_rate": wilson(self.judged - self.streams[Outcome.OK], self.judged)} if self.judged else {}
+        if (goodput := self.goodput) is not None:
+            found["goodput"] = interval_of_share(goodput, self.decided, self.undecided)
+        return found
 
     def _facts(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> RunFacts:
         return RunFacts(
@@ -323,13 +364,18 @@ class Totals:
         return len(self.fates[Fate.OPEN])
 
     @property
+    def decided(self) -> int:
+        """Streams that met or missed the objectives."""
+        return len(self.fates[Fate.GOOD]) + len(self.fates[Fate.BAD])
+
+    @property
     def judged(self) -> int:
         """Streams that ended by themselves: neither left by their user nor cut by the end of the run."""
         return sum(n for outcome, n in self.streams.items() if outcome not in CUT)
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
-        return of_waits(self.waits(name))
+        return of_waits(self.waits(name), intervals=True)
 
     def summary(
         self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None, faults: Sequence[str] = ()
@@ -337,9 +383,9 @@ class Totals:
         """Everything added so far. `workers` are the rows that the client processes wrote about themselves.
 
         `faults` are those of the run (see RunFile).
-        While the run goes on, `until_ns` (epoch) is now: it ends the measured window.
+        While the run goes on, `until_ns` (epoch) is now: it ends the measured window, and there are no intervals yet.
         """
-        latencies = self._latencies(workers)
+        latencies = self._latencies(workers, intervals=until_ns is None)
         facts = self._facts(workers, until_ns)
         client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
         if self.reading_doubt is not None:
@@ -357,7 +403,11 @@ class Totals:
             unstamped_reads=self.unstamped,
             validity=client,
             warmup_streams=self.warmup,
-            slo_results=[self.judge_slo(slo, client) for slo in self.slos],
+            slo_results=[self.judge_slo(slo, client) for slo in self.slos] if until_ns is None else [],
+            share_intervals={
+                name: Interval(*(None if end is None else round(end, 4) for end in found))
+                for name, found in self.share_intervals.items()
+            },
             window_tokens=round(self.window_tokens),
             undecided_streams=self.undecided,
             goodput_at_most=None if goodput is None else round(goodput.high, 4),
@@ -367,11 +417,11 @@ class Totals:
             **_fields(latencies, facts),
         )
 
-    def _latencies(self, workers: Sequence[WorkerRow]) -> dict[str, Distribution | None]:
+    def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> dict[str, Distribution | None]:
         """Every distribution by the name of its metric."""
         return {
-            **{metric.name: self.of(metric.name) for metric in PER_STREAM},
-            **{metric.name: pooled(self.pools[metric.name]) for metric in POOLED},
+            **{metric.name: of_waits(self.waits(metric.name), intervals=intervals) for metric in PER_STREAM},
+            **{metric.name: of_pool(self.pools[metric.name], intervals=intervals) for metric in POOLED},
             **{metric.name: pooled(metric.pool(workers)) for metric in OF_PROCESSES},
         }
 
@@ -397,6 +447,18 @@ class Totals:
         return max(
             self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self.values["ttft_bound"]), 1)
         )
+
+
+def _sample(slo: Condition, values: Waits | Pool, name: str) -> Sample:
+    """The streams that a percentile rests on."""
+    found = interval(values, name) or Interval(None, None)
+    if isinstance(values, Pool):
+        whole = values.whole
+        worth = values.worth(quantile_of(name)) or 0
+        return Sample(values.streams, found, worth, 1 - whole.at_most(slo.limit) / whole.count)
+    count = len(values.ended) + len(values.cut)
+    beyond = sum(not slo.holds(value) for value in (*values.ended, *values.cut)) / count
+    return Sample(count, found, count, beyond)
 
 
 def _has_remark(record: StreamRecord) -> bool:

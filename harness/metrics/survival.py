@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 from typing import Final, NamedTuple
 
+from streamgauge.metrics.intervals import CONFIDENCE, Interval, lower_rank, ranks, wilson
+
 _DECIMALS: Final = 6  # 0.999 * 1000 is a little more than 999 in binary; without rounding it would become the next rank
 
 
@@ -85,6 +87,24 @@ def quantile(waits: Waits, q: float) -> Estimate | None:
     return Estimate(_nth(waits, rank), at_least=True)
 
 
+def interval(waits: Waits, q: float, confidence: float = CONFIDENCE) -> Interval:
+    """Where quantile `q` (0 to 1, exclusive) of all such waits lies. Without cut waits: see metrics/intervals.py.
+
+    With cut waits, the lower end takes each of them as if it had ended when it was cut, which needs no assumption. The
+    upper end counts only the waits that ended as observations; their ranks become shares, and Kaplan and Meier's
+    estimate gives the value at the share.
+    """
+    ended, total = len(waits.ended), len(waits.ended) + len(waits.cut)
+    low, high = ranks(ended, q, confidence) if ended else (None, None)
+    if not waits.cut:
+        return Interval(None if low is None else waits.ended[low - 1], None if high is None else waits.ended[high - 1])
+    rank = lower_rank(total, q, confidence)
+    upper = None if high is None else quantile(waits, high / ended)
+    return Interval(
+        None if rank is None else _nth(waits, rank), None if upper is None or upper.at_least else upper.value
+    )
+
+
 def mean(waits: Waits) -> Estimate | None:
     """The mean; None without any wait."""
     total = len(waits.ended) + len(waits.cut)
@@ -134,6 +154,17 @@ def share_of_good(good: Sequence[float], bad: Sequence[float], cut: Sequence[flo
             badly += stretch.lasting / stretch.under_way * (here[1] - counted[1])
         counted = here
     return Share(min(well, 1.0), max(1.0 - badly, min(well, 1.0)))
+
+
+def interval_of_share(share: Share, decided: int, cut: int, confidence: float = CONFIDENCE) -> Interval:
+    """Where the true share lies that was estimated as `share` from so many decided waits and so many cut ones.
+
+    Cut waits are observations only where each end of `share` decides them all, one way.
+    """
+    total = decided + (cut if share.high > share.low else 0)
+    low = wilson(math.floor(round(share.low * total, _DECIMALS)), total, confidence)
+    high = wilson(math.ceil(round(share.high * total, _DECIMALS)), total, confidence)
+    return Interval(low.low, high.high)
 
 
 def _nth(waits: Waits, rank: int) -> float:

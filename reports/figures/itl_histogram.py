@@ -16,7 +16,7 @@ def draw(run: Run) -> list[Drawing]:
     streams, summary = run.streams, run.summary
     if streams is None or summary is None or summary.itl_ms is None or not streams.totals.pools["itl"].count:
         return []
-    pool, dist = streams.totals.pools["itl"], summary.itl_ms
+    pool, dist = streams.totals.pools["itl"].whole, summary.itl_ms
     rows = [(np.sqrt(lower * upper) / MS, count) for lower, upper, count in pool.rows() if upper > 0]
     zero_share = pool.zeros / pool.count
     note = (

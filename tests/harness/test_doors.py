@@ -91,7 +91,7 @@ def test_load_works_in_a_thread(target: streamgauge.Target, tmp_path: Path) -> N
                 target,
                 users=2,
                 duration="1s",
-                slos=["ttft p95 < 5s"],
+                slos=["ttft p50 < 5s"],
                 directory=tmp_path / "run",
                 progress=events.append,
             )
@@ -108,8 +108,11 @@ def test_load_works_in_a_thread(target: streamgauge.Target, tmp_path: Path) -> N
     records = list(result.records())
     assert {len(record.token_reads) for record in records if record.outcome == "ok"} == {8}
     assert len(records) == result.totals.started
-    assert events
-    assert all(isinstance(event, streamgauge.Running) and str(event) for event in events)
+    before, *during = events
+    assert isinstance(before, streamgauge.Expected), "it comes before the run"
+    assert "ttft p50 < 5000ms needs 5" in str(before)
+    assert during
+    assert all(isinstance(event, streamgauge.Running) and str(event) for event in during)
     assert repr(result).startswith("<LoadResult complete: ")
 
 

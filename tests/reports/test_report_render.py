@@ -11,6 +11,7 @@ import pytest
 
 from streamgauge.errors import UsageError
 from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
+from streamgauge.metrics.distributions import FIGURES, show_interval
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals, Window
@@ -139,7 +140,11 @@ def test_the_numbers_are_those_of_the_summary(tmp_path: Path) -> None:
     assert f"TTFT p50 {ms(ttft.p50)}" in text
     assert f"ITL p99 {ms(itl.p99)}" in text
     for name, dist in (("ttft", ttft), ("itl", itl)):
-        cells = [ms_cell(value) for value in (dist.mean, dist.p50, dist.p90, dist.p95, dist.p99, dist.max)]
+        cells = [
+            ms_cell(getattr(dist, figure))
+            + (f" ({show_interval(dist.intervals[figure])})" if figure in dist.intervals else "")
+            for figure in FIGURES
+        ]
         assert " ".join([name, *cells, str(dist.count)]) in text
         assert " | ".join([f"`{name}`", *cells, str(dist.count)]) in markdown
     assert f"{summary.output_tokens_per_s:,.0f}" in text
@@ -263,7 +268,7 @@ def test_small_samples_are_named(tmp_path: Path) -> None:
 
     render(tmp_path)
 
-    assert "p99 rests on fewer than 100 values for ttft (5), tpot (5), e2e (5)" in page_of(tmp_path).text
+    assert "p99 rests on fewer than 299 values for ttft (5), itl (245), tpot (5), e2e (5)" in page_of(tmp_path).text
 
 
 def test_coalesced_gaps_are_called_out(tmp_path: Path) -> None:
@@ -443,7 +448,7 @@ def test_reports_import_no_load_engine() -> None:
 
 def test_an_objective_stands_beside_its_measured_value(tmp_path: Path) -> None:
     totals = Totals([parse_slo("ttft p95 < 100ms"), parse_slo("error_rate <= 1%")])
-    records = [stream(n) for n in range(10)]
+    records = [stream(n) for n in range(400)]
     for record in records:
         totals.add(record)
     write_streams(tmp_path, records)
@@ -452,9 +457,10 @@ def test_an_objective_stands_beside_its_measured_value(tmp_path: Path) -> None:
     render(tmp_path)
 
     text, markdown = page_of(tmp_path).text, (tmp_path / "report.md").read_text()
-    assert "objective ttft p95 < 100ms missed: measured 200ms" in text
-    assert "| `ttft p95 < 100ms` | missed | 200ms |" in markdown
-    assert "| `error_rate <= 1%` | met | 0% |" in markdown
+    assert "objective ttft p95 < 100ms missed: measured 200ms (95% interval 200ms to 200ms, 400 streams)" in text
+    assert "objective error_rate <= 1% met: measured 0% (95% interval 0% to 0.95%, 400 streams)" in text
+    assert "| `ttft p95 < 100ms` | missed | 200ms | 200ms to 200ms | 400 | 59 |" in markdown
+    assert "| `error_rate <= 1%` | met | 0% | 0% to 0.95% | 400 | 381 |" in markdown
     assert 'failures="1"' in (tmp_path / "junit.xml").read_text()
 
 

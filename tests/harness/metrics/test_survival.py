@@ -1,5 +1,6 @@
 """Waits of which some were cut: the estimators against the truth of simulations, where nothing was cut."""
 
+import math
 import random
 from collections.abc import Callable
 from statistics import fmean
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.metrics.distributions import nearest_rank
-from streamgauge.metrics.survival import Estimate, Share, Waits, longest, mean, quantile, share_of_good, statistic
+from streamgauge.metrics.intervals import Interval, percentile
+from streamgauge.metrics.survival import (
+    Estimate,
+    Share,
+    Waits,
+    interval,
+    longest,
+    mean,
+    quantile,
+    share_of_good,
+    statistic,
+)
 
 DURATIONS = st.lists(st.integers(0, 1_000), max_size=60).map(sorted)
 
@@ -137,3 +149,24 @@ def test_a_share_is_an_interval_of_shares(good: list[float], bad: list[float], c
         assert found.high == 1
     if not good:
         assert found.low == 0
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+def test_an_interval_of_waits_of_which_many_were_cut_holds_the_truth(q: float) -> None:
+    """Exponential waits with a mean of 1; each is cut at a random time, a third of them before they end."""
+    draw, truth, held = random.Random(11), -math.log(1 - q), 0
+    for _ in range(400):
+        pairs = [(draw.expovariate(1), draw.uniform(0.3, 4)) for _ in range(120)]
+        waits = Waits(sorted(w for w, c in pairs if w <= c), sorted(c for w, c in pairs if w > c))
+        found = interval(waits, q)
+        held += (found.low is None or found.low <= truth) and (found.high is None or truth <= found.high)
+    assert held / 400 >= 0.93
+
+
+def test_without_cut_waits_an_interval_is_that_of_the_values() -> None:
+    assert interval(Waits(range(1, 101)), 0.5) == percentile(range(1, 101), 0.5)
+
+
+def test_a_wait_that_never_ended_leaves_the_interval_open_above_it() -> None:
+    assert interval(Waits([1.0] * 50, [9.0] * 50), 0.5).high is None
+    assert interval(Waits([], [9.0] * 50), 0.5) == Interval(9.0, None)

@@ -1,0 +1,62 @@
+"""Before a run: how many streams it will give, and whether they can decide its objectives."""
+
+import pytest
+
+from streamgauge.loadgen.sample_size import expected, expected_streams
+from streamgauge.loadgen.schedule import Rate, Stage
+from streamgauge.loadgen.workload import Think, Workload
+from streamgauge.metrics.concurrency import Alone
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.units import SECOND
+
+ALONE = Alone(ttft_ms=200, e2e_ms=1_000)
+
+
+@pytest.mark.parametrize(
+    ("workload", "streams"),
+    [
+        (Workload(users=10, length_ns=30 * SECOND), 300),
+        (Workload(users=10, length_ns=40 * SECOND, warmup_ns=10 * SECOND), 300),
+        (Workload(users=10, length_ns=30 * SECOND, think=Think(SECOND, 3 * SECOND)), 100),
+        (Workload(users=10, length_ns=30 * SECOND, think=Think(2 * SECOND, 2 * SECOND, exponential=True)), 100),
+        (Workload(stages=(Stage(10, 10 * SECOND), Stage(50, 10 * SECOND)), length_ns=20 * SECOND), 600),
+        (
+            Workload(
+                stages=(Stage(10, 10 * SECOND), Stage(50, 10 * SECOND)), length_ns=20 * SECOND, warmup_ns=12 * SECOND
+            ),
+            400,
+        ),
+        (Workload(rate=Rate(20, cv=0), length_ns=30 * SECOND, warmup_ns=10 * SECOND), 400),
+    ],
+)
+def test_the_streams_of_a_run_are_foreseen(workload: Workload, streams: int) -> None:
+    assert expected_streams(workload, ALONE) == streams
+
+
+def test_a_run_that_is_too_short_for_its_objective_says_so_and_how_long_it_should_be() -> None:
+    slos = [parse_slo("ttft p99 < 500ms"), parse_slo("ttft p95 < 500ms")]
+    found = expected(Workload(users=5, length_ns=30 * SECOND), slos, ALONE)
+
+    assert found is not None
+    assert str(found) == (
+        "about 150 streams expected (5 users; one stream alone took 1000 ms). To be met at 95% confidence, without a "
+        "stream beyond the limit: ttft p99 < 500ms needs 299, ttft p95 < 500ms needs 59. ttft p99 < 500ms can only be "
+        "missed or stay undecided: give --duration 60s"
+    )
+
+
+def test_a_run_that_is_long_enough_says_only_what_is_needed() -> None:
+    found = expected(Workload(rate=Rate(20), length_ns=60 * SECOND), [parse_slo("error_rate < 1%")], None)
+    assert found is not None
+    assert str(found).endswith("error_rate < 1% needs 381.")
+
+
+@pytest.mark.parametrize("slo", ["ttft < 1s", "e2e max < 1s", "output_tokens_per_s > 5", "error_rate <= 0%"])
+def test_an_objective_for_the_run_itself_needs_no_sample(slo: str) -> None:
+    assert expected(Workload(users=5, length_ns=SECOND), [parse_slo(slo)], ALONE) is None
+
+
+def test_nothing_is_said_where_nothing_can_be_foreseen() -> None:
+    slos = [parse_slo("ttft p95 < 1s")]
+    assert expected(Workload(users=5, length_ns=SECOND), slos, Alone(ttft_ms=None, e2e_ms=None)) is None
+    assert expected(Workload(users=5, length_ns=SECOND), [], ALONE) is None
