@@ -296,8 +296,12 @@ class Case:
 
     @property
     def unfinished(self) -> str | None:
-        """Why some of the requests could not be made, although they were permitted; None if they all were."""
-        return self.dead_end or ("the time of the whole check was over" if self.out_of_time else None)
+        """Why some of the requests could not be made, although they were permitted; None if they all were.
+
+        Those without the proxy (`reference`) count too.
+        """
+        own = self.dead_end or ("the time of the whole check was over" if self.out_of_time else None)
+        return own or (None if self.reference is None else self.reference.unfinished)
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamgauge.conformance import run
+from streamgauge.conformance.cases import Case
 from streamgauge.conformance.dead_end import IN_A_ROW, DeadEnd, NoLongerAnswers, is_silent
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.report import ChecksReport, TargetChecks
@@ -92,6 +93,7 @@ def test_a_check_that_could_not_be_finished_is_not_a_pass(client: StreamClient) 
     with TaskAndQueue(answers=4) as server:
         checks = run.check(client, target_of(server), CHECKS)
 
+    assert Case(reference=Case(out_of_time=True)).unfinished == "the time of the whole check was over"
     row = TargetChecks(name="x", target="x", checks=checks, failing=[])  # what was found counts by itself
     assert (checks.unfinished or "").startswith("the endpoint no longer answers")
     assert (
