@@ -13,6 +13,7 @@ from streamgauge.cli.prompt_options import PromptFlags
 from streamgauge.loadgen.load import LoadOptions
 from streamgauge.loadgen.model import LoadModel, workload_from
 from streamgauge.loadgen.prompts.options import PromptOptions, plan_from
+from streamgauge.loadgen.traces.controls import controls_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,11 @@ def test_an_option_without_a_default_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "keywords", "function"),
-    [(LoadModelOptions, LoadModel, workload_from), (PromptFlags, PromptOptions, plan_from)],
+    ("group", "keywords", "functions"),
+    [(LoadModelOptions, LoadModel, (workload_from, controls_from)), (PromptFlags, PromptOptions, (plan_from,))],
 )
-def test_command_line_and_python_have_the_same_options(group: Any, keywords: Any, function: Any) -> None:
+def test_command_line_and_python_have_the_same_options(group: Any, keywords: Any, functions: Any) -> None:
     names = {field.name: field.default for field in fields(group)}
     assert names.keys() == keywords.__annotations__.keys()
-    assert names == function.__kwdefaults__
+    assert names == {name: value for function in functions for name, value in function.__kwdefaults__.items()}
     assert names.keys() <= LoadOptions.__annotations__.keys()
