@@ -31,7 +31,7 @@ def markdown_report(run: Run) -> str:
         if slos := tables.slos(run):
             parts.append(_table(slos, code=1))
         parts += [_table(tables.distributions(run.summary), code=1), _table(tables.outcomes(run.summary))]
-        extras = (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.server,
+        extras = (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.sessions, tables.server,
                   tables.abandonment, tables.floor)  # fmt: skip
         for make in extras:
             if extra := make(run):

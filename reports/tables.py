@@ -92,6 +92,30 @@ def open_loop(run: Run) -> Table | None:
     )
 
 
+def sessions(run: Run) -> Table | None:
+    """The conversations of the load: a row for each turn, and one for the whole session."""
+    found = run.manifest.sessions if run.manifest else None
+    if found is None:
+        return None
+    rows = [
+        [
+            f"turn {turn.turn}{' and later' if turn.and_later else ''}, TTFT",
+            f"{turn.streams:,}",
+            f"{turn.failed:,}",
+            ABSENT if turn.prompt_tokens is None else f"{turn.prompt_tokens:,.0f}",
+            *_percentiles(turn.ttft_ms),
+        ]
+        for turn in found.turns
+    ]
+    failed = found.sessions - found.succeeded
+    rows.append(["whole session", f"{found.sessions:,}", f"{failed:,}", ABSENT, *_percentiles(found.time_ms)])
+    return Table(["sessions, ms", "count", "failed or cut", "prompt tokens, mean", "p50", "p95", "max"], rows, 6)
+
+
+def _percentiles(found: Distribution | None) -> list[str]:
+    return [ABSENT] * 3 if found is None else [ms_cell(found.p50), ms_cell(found.p95), ms_cell(found.max)]
+
+
 def server(run: Run) -> Table | None:
     """What the server said of itself in the measured window."""
     found = run.manifest.server if run.manifest else None

@@ -12,6 +12,7 @@ from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, Follower, shared
+from streamgauge.loadgen.traces.request import Request
 from streamgauge.scenarios.drivers import client_for
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
 from streamgauge.scenarios.streaming import Prepared, StreamingUser
@@ -101,7 +102,8 @@ class ArrivalsUser(StreamingUser):
             recorded=recorded,
         )
         leave = recorded.leave if recorded is not None else None
-        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, leave=leave)
+        prepared = self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, leave=leave)
+        return prepared if recorded is None else _labelled(prepared, recorded, arrival.turn)
 
     def _serve(self, prepared: Prepared, arrival: Arrival) -> None:
         client = self._idle.pop() if self._idle else client_for(self.target, WORKLOAD.connections)
@@ -127,7 +129,11 @@ class ArrivalsUser(StreamingUser):
             output_tokens=request.output_tokens,
             recorded=request,
         )
-        return self.prepare(prompt, name=name, leave=request.leave)
+        return _labelled(self.prepare(prompt, name=name, leave=request.leave), request, follower.turn)
+
+
+def _labelled(prepared: Prepared, request: Request, turn: int) -> Prepared:
+    return prepared if request.session is None else prepared._replace(session=request.session, turn=turn + 1)
 
 
 def _seconds_to(at_ns: int) -> float:

@@ -118,6 +118,8 @@ class Prepared(NamedTuple):
     on_token: OnToken | None
     intended_ns: int | None
     prompt: Prompt
+    session: str | None = None
+    turn: int | None = None
 
 
 class StreamingUser(User):
@@ -171,12 +173,20 @@ class StreamingUser(User):
     def on_stop(self) -> None:
         self.client.close()
 
-    def stream(self, prompt: Prompt | str | None = None, *, on_token: OnToken | None = None) -> StreamRecord:
+    def stream(
+        self,
+        prompt: Prompt | str | None = None,
+        *,
+        on_token: OnToken | None = None,
+        session: str | None = None,
+        turn: int | None = None,
+    ) -> StreamRecord:
         """Make one request, read its stream to the end and record it. Raises StopUser when the run is over.
 
         `on_token` gets the reader after each read that brought tokens, and may leave the stream (see `OnToken`).
+        `session` names the conversation to which the request belongs, and `turn` counts its requests from 1.
         """
-        prepared = self._next(prompt)
+        prepared = self._next(prompt)._replace(session=session, turn=turn)
         record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
         if record.outcome in REFUSED:
             gevent.sleep(REFUSED_S)
@@ -304,6 +314,8 @@ class StreamingUser(User):
             worker=os.getpid(),
             asked_prompt_tokens=prepared.prompt.prompt_tokens,
             asked_output_tokens=prepared.prompt.output_tokens,
+            session=prepared.session,
+            turn=prepared.turn,
         )
         if self.reader is None and record.outcome is Outcome.OK and record.dialect is not None:
             # Under plain Locust no command has settled the dialect: the first good stream does.

@@ -18,6 +18,7 @@ from streamgauge.cli.load_tables import (
     print_one_at_a_time,
     print_open_loop,
     print_server,
+    print_sessions,
     print_summary,
     print_truth,
 )
@@ -69,6 +70,8 @@ def print_result(result: LoadResult) -> None:
         print_server(run.server, None if ttft is None else ttft.mean)
         for text in run.server.caveats:
             err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
+    if run.sessions is not None:
+        print_sessions(run.sessions)
     if run.abandonment is not None:
         print_abandonment(run.abandonment)
     for text in clock_lines(run.workers):

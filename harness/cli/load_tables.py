@@ -18,6 +18,7 @@ from streamgauge.metrics.distributions import FIGURES, Distribution, show_interv
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.openloop import OpenLoop
+from streamgauge.metrics.sessions import Sessions
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.rundir.runs import RunFile
 from streamgauge.serverlane.lane import ServerLane
@@ -180,6 +181,25 @@ def print_open_loop(found: OpenLoop) -> None:
             f"[yellow]the open loop became a closed loop[/yellow]: {found.most_open:,} streams were open, as many as "
             "--max-streams allows"
         )
+
+
+def print_sessions(found: Sessions) -> None:
+    """The conversations: how many, how long they took, and TTFT by turn."""
+    line = f"{plural(found.sessions, 'session')} with {plural(found.streams, 'turn')}, "
+    line += f"{found.succeeded:,} without a failure, at most {found.most_open:,} going on at once"
+    if found.time_ms is not None:
+        line += f"; from first to last p50 {found.time_ms.p50 / 1000:,.2f} s, p95 {found.time_ms.p95 / 1000:,.2f} s"
+    out.print(facts([("sessions", line)]))
+    table = Table(box=None, pad_edge=False)
+    for name in ("turn", "streams", "failed or cut", "prompt tokens", "ttft p50", "p95", "ms"):
+        table.add_column(name if name != "ms" else "", justify="right")
+    for turn in found.turns:
+        ttft = turn.ttft_ms
+        times = ("-", "-", "") if ttft is None else (f"{ttft.p50:.2f}", f"{ttft.p95:.2f}", "ms")
+        asked = "-" if turn.prompt_tokens is None else f"{turn.prompt_tokens:,.0f}"
+        name = f"{turn.turn}{'+' if turn.and_later else ''}"
+        table.add_row(name, f"{turn.streams:,}", f"{turn.failed:,}", asked, *times)
+    out.print(table)
 
 
 def print_server(found: ServerLane, ttft_ms: float | None) -> None:

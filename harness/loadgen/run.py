@@ -30,9 +30,11 @@ from streamgauge.loadgen.progress import LoadProgress, silent
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.loadgen.sample_size import expected
+from streamgauge.loadgen.scenario_files import is_named
 from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.reading import reading_caveats
+from streamgauge.metrics.sessions import Sessions, sessions_of
 from streamgauge.metrics.summary import Totals
 from streamgauge.protocol.outcome import Ends
 from streamgauge.protocol.record import record_of
@@ -169,7 +171,8 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     run.ended = _now()
     run.most_open = totals.intervals.most_open
     run.one_at_a_time = totals.intervals.one_at_a_time(run.alone.ttft_ns if run.alone else None)
-    run.open_loop = _open_loop(plan, totals, ended)
+    run.sessions = _sessions(plan)
+    run.open_loop = _open_loop(plan, totals, ended, run.sessions.waiting if run.sessions is not None else 0)
     if run.open_loop is not None and run.open_loop.caveat:
         run.caveats.append(run.open_loop.caveat)
     try:
@@ -208,15 +211,25 @@ def _misread(run: runs.RunFile) -> str | None:
     return run.truth.caveat
 
 
-def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended) -> OpenLoop | None:
-    """How well the run kept its schedule, up to the moment at which it ended or was cut short."""
+def _sessions(plan: LoadPlan) -> Sessions | None:
+    """The figures of the conversations, where there can be any: in a trace, or in a scenario of the user's own."""
+    if any(request.session for request in plan.workload.recorded()) or not is_named(plan.locustfiles[0]):
+        return sessions_of(runs.RecordReader(plan.directory))
+    return None
+
+
+def _open_loop(plan: LoadPlan, totals: Totals, ended: Ended, waiting: int) -> OpenLoop | None:
+    """How well the run kept its schedule, up to the moment at which it ended or was cut short.
+
+    `waiting` turns of sessions were not due at a time of the schedule, but when the turn before them had ended.
+    """
     workload = plan.workload
     if not workload.is_open:
         return None
     length_ns = workload.length_ns
     if ended.at_ns is not None and totals.first_intended_ns is not None:
         length_ns = min(max(ended.at_ns - _LAST_MOMENT_NS - totals.first_intended_ns, 0), length_ns)
-    planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals())
+    planned = sum(arrival.at_ns < length_ns for arrival in workload.arrivals()) + waiting
     return judge_open_loop(
         totals,
         planned,

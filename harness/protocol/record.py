@@ -50,6 +50,8 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     `warmup` marks a stream that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this
     client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it.
 
+    `session` names the conversation, and `turn` counts its requests from 1.
+
     `worker` is a process id, or under `load --master` the number that the master gave. There the epoch times are those
     of the master's clock: a worker adds the offset of its own clock when the offset is larger than its error.
     """
@@ -97,6 +99,8 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     unstamped_reads: Count = 0
     wire_bytes: Count = 0
     waits: Waits | None = None
+    session: str | None = None
+    turn: Count | None = None
 
     def __repr__(self) -> str:
         why = f" ({self.detail})" if self.detail else ""
@@ -137,6 +141,8 @@ class Labels(TypedDict, total=False):
     worker: int | None
     asked_prompt_tokens: int | None
     asked_output_tokens: int | None
+    session: str | None
+    turn: int | None
 
 
 class ReadColumns(NamedTuple):

@@ -24,6 +24,7 @@ from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import Alone, OneAtATime
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.process_stats import WorkerRow
+from streamgauge.metrics.sessions import Sessions
 from streamgauge.metrics.summary import Summary, Window
 from streamgauge.protocol.numbers import Ns, out_of_range
 from streamgauge.protocol.outcome import Ends, Outcome
@@ -100,6 +101,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     alone: Alone | None = None
     one_at_a_time: OneAtATime | None = None
     abandonment: Abandonment | None = None
+    sessions: Sessions | None = None
     workers: list[Account] = []
     calibration: Calibration | None = None
     server: ServerLane | None = None

@@ -207,3 +207,40 @@ def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
     assert "caveat: The ledger was not joined" in done.stderr
     assert manifest(tmp_path)["caveats"]
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_replay_says_what_it_understood_and_its_turns_wait_for_the_answers(
+    streamgauge: Run, paced: str, tmp_path: Path
+) -> None:
+    """Two users of Baseten's export: one leaves after 2 tokens, the other asks again 100 ms after the answer."""
+    trace, run_dir = tmp_path / "trace.jsonl", tmp_path / "run"
+    common = {"prompt": "Rivers?", "input_tokens": 1, "request_canceled": False}
+    rows: list[dict[str, Any]] = [
+        {"timestamp_start_unix_ms": 1_800_000_000_000, "output_tokens": 4, "provided_session_id": "a",
+         "duration_e2e_ms": 200},
+        {"timestamp_start_unix_ms": 1_800_000_000_300, "output_tokens": 6, "provided_session_id": "a"},
+        {"timestamp_start_unix_ms": 1_800_000_000_400, "output_tokens": 2, "provided_session_id": "b",
+         "request_canceled": True},
+    ]  # fmt: skip
+    trace.write_text("".join(json.dumps({**common, **row}) + "\n" for row in rows))
+
+    done = streamgauge(
+        "load", paced + CHAT, "--replay", trace, "--turns", "waiting", "--duration", "3s", "--drain", "10s",
+        "--mock", paced, "--out", run_dir,
+    )  # fmt: skip
+
+    run = manifest(run_dir)
+    by_turn = {(record.session, record.turn): record for record in records(run_dir)}
+    first, second, left = by_turn["a", 1], by_turn["a", 2], by_turn["b", 1]
+    assert done.returncode == 0, done.stderr
+    assert "2 arrivals and 1 later turn over 0.4 s" in done.stderr
+    assert "timestamps read as milliseconds (Baseten)" in run["settings"]["trace"]
+    assert (len(first.token_reads), len(second.token_reads)) == (4, 6)
+    assert second.start_ns - (first.start_ns + (first.closed_ns or 0)) >= 100 * MS
+    assert (second.intended_ns, left.outcome) == (None, Outcome.CANCELLED)
+    assert len(left.token_reads) >= 2
+    assert run["abandonment"]["streams"] == 1
+    assert (run["open_loop"]["planned"], run["open_loop"]["started"]) == (3, 3)
+    assert [(row["turn"], row["streams"]) for row in run["sessions"]["turns"]] == [(1, 2), (2, 1)]
+    assert "2 sessions with 3 turns" in done.stdout
+    assert "whole session" in (run_dir / "report.md").read_text()

@@ -12,6 +12,7 @@ from streamgauge.files import open_regular, text_lines
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.traces.reading import Trace, parse_trace
 from streamgauge.loadgen.traces.rows import MOST_LINE
+from streamgauge.protocol.typed import from_json
 
 _HINT: Final = "give a CSV, JSON or JSON lines file in UTF-8"
 _FOLDER_HINT: Final = "make one file of the JSON files in a folder: jq -c . DIR/*.json > FILE.jsonl"
@@ -45,7 +46,7 @@ def _cached(path: Path, controls: bytes) -> Trace:
         with open_regular(path) as file:
             _must_be_text(file.read(4), path)
         with text_lines(path, MOST_LINE) as lines:
-            return parse_trace(lines, str(path), msgspec.json.decode(controls, type=TraceControls))
+            return parse_trace(lines, str(path), from_json(controls, TraceControls))
     except OSError as error:
         hint = (
             "a folder of JSON files becomes one file by: jq -c . DIR/*.json > FILE.jsonl"

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from itertools import cycle
+from itertools import count
 from typing import NamedTuple
 
 from streamgauge.errors import UsageError
@@ -50,11 +50,12 @@ def arrivals_at(starts: Iterable[Arrival], trace: Trace, controls: TraceControls
         groups.setdefault(request.group if request.group is not None else f"/{number}", []).append(request)
     waiting: list[tuple[int, int, Head]] = []
     number = order = 0
-    for start, requests in zip(starts, cycle(groups.values()), strict=False):
+    for start, (played, requests) in zip(starts, _in_turn(list(groups.values())), strict=False):
         while waiting and waiting[0][0] <= start.at_ns:
             at_ns, _, head = heapq.heappop(waiting)
             yield _arrival(number, at_ns, head, controls)
             number += 1
+        requests = [_played_again(request, played) for request in requests]
         first_ns = min((request.at_ns for request in requests if request.at_ns is not None), default=0)
         heads = sorted(_heads(requests, controls, name, first_ns), key=lambda head: head.at_ns)
         for at_ns, head in _paced(heads, controls):
@@ -64,6 +65,21 @@ def arrivals_at(starts: Iterable[Arrival], trace: Trace, controls: TraceControls
         at_ns, _, head = heapq.heappop(waiting)
         yield _arrival(number, at_ns, head, controls)
         number += 1
+
+
+def _in_turn(groups: list[list[Request]]) -> Iterator[tuple[int, list[Request]]]:
+    """The groups one after the other, round and round, each with the number of rounds before it."""
+    for played in count():
+        yield from ((played, requests) for requests in groups)
+
+
+def _played_again(request: Request, played: int) -> Request:
+    """The request in a later round: a session of its own, with text of its own, which no cache has seen before."""
+    if not played:
+        return request
+    session = None if request.session is None else f"{request.session}#{played + 1}"
+    blocks = request.blocks and request.blocks._replace(scope=f"{request.blocks.scope}#{played + 1}")
+    return request._replace(session=session, blocks=blocks)
 
 
 def _heads(requests: Iterable[Request], controls: TraceControls, name: str, start_ns: int | None = None) -> list[Head]:

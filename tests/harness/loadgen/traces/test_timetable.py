@@ -101,6 +101,16 @@ def test_sessions_start_at_a_rate_and_begin_anew_after_the_last() -> None:
     assert [(arrival.number, arrival.at_ns // SECOND, arrival.prompt_tokens) for arrival in found] == [
         (0, 0, 5), (1, 3, 6), (2, 4, 7), (3, 6, 5), (4, 10, 8), (5, 10, 7), (6, 16, 8),
     ]  # fmt: skip
+    sessions = [arrival.recorded.session for arrival in found if arrival.recorded is not None]
+    assert sessions == ["a", "b", "a", "a#2", "a", "a#2", "a#2"]
+
+
+def test_blocks_of_a_later_round_are_new_text() -> None:
+    rows = [{"timestamp": 1, "input_length": 5, "hash_ids": [1]}]
+    starts = [Arrival(0, 0), Arrival(1, SECOND)]
+    found = arrivals_at(starts, trace(rows), TraceControls(), "t.jsonl")
+    scopes = [arrival.recorded.blocks.scope for arrival in found if arrival.recorded and arrival.recorded.blocks]
+    assert scopes == ["", "#2"]
 
 
 def test_agents_that_each_count_from_their_own_start_need_a_rate() -> None:
