@@ -17,6 +17,7 @@ import msgspec
 from streamgauge.protocol.dialects.base import TOKEN_KINDS
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.transcript import Found, Transcript
+from streamgauge.protocol.typed import from_json
 from streamgauge.secrets import Secrets, hidden_piece, known
 from streamgauge.spellings import Span, merged
 
@@ -218,7 +219,7 @@ def _string(raw: bytes, start: int) -> _Text:
     """The text of a JSON string, given without its quotation marks."""
     if b"\\" in raw:
         try:
-            return _Text(msgspec.json.decode(b'"' + raw + b'"', type=str), start, raw, in_json=True)
+            return _Text(from_json(b'"' + raw + b'"', str), start, raw, in_json=True)
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
     return _Text(raw.decode("utf-8", "surrogateescape"), start, raw)
