@@ -45,6 +45,8 @@ class Limits:
     overload_at: int | None = None  # so many waiting requests make the replica slow; None: nothing does
     overload_factor: float = 1.0  # by which a slow replica takes longer
     recovery_ns: int = 0  # a slow replica recovers when its queue has been empty for so long
+    cache_blocks: int | None = None  # of the prefix cache; None: there is none
+    block_tokens: int = 16
 
     @property
     def elastic(self) -> bool:

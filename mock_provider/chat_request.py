@@ -1,6 +1,6 @@
 """What a client asks of a dialect: the request for an answer, or the reason why there is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from streamgauge.mock_provider.answer import Tool
@@ -23,15 +23,22 @@ class ChatRequest:
     calls: int | None = None  # tool calls if no directive sets a number; 0: never any; None: the server's default
     stop: tuple[str, ...] = ()  # the answer ends before the first of these texts
 
+    conversation_tokens: int | None = None  # with a prefix cache: tokens of the whole conversation
+    cached_tokens: int | None = None  # those that the cache had; None: there is no cache
+
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of the prompt, as the usage counts them."""
-        return count_tokens(self.prompt)
+        """Tokens of the prompt, as the usage counts them: of the newest message, unless a cache is modelled."""
+        return count_tokens(self.prompt) if self.conversation_tokens is None else self.conversation_tokens
 
     @property
     def read_tokens(self) -> int:
         """Tokens of the prompt that the model must read."""
-        return self.prompt_tokens
+        return self.prompt_tokens - (self.cached_tokens or 0)
+
+    def found_in_cache(self, conversation: int, cached: int) -> "ChatRequest":
+        """The same request where the prefix cache had `cached` of the tokens of its conversation."""
+        return replace(self, conversation_tokens=conversation, cached_tokens=cached)
 
 
 class Refusal(Exception):  # noqa: N818 (an answer, not a mishap)

@@ -116,8 +116,10 @@ class MockConfig:
             raise ValueError(f"queue-policy: expected queue or reject, got {self.queue_policy!r}")
         if self.slots is None and (self.queue is not None or self.queue_policy == "reject"):
             raise ValueError("queue, queue-policy: expected slots as well; without slots no request waits")
-        if self.slots is None and self.fleet.queue_timeout is not None:
-            raise ValueError("queue-timeout: expected slots as well; without slots no request waits")
+        if self.slots is None:
+            for name, value in (("queue-timeout", self.fleet.queue_timeout), ("overload-at", self.fleet.overload_at)):
+                if value is not None:
+                    raise ValueError(f"{name}: expected slots as well; without slots no request waits")
         if self.queue_policy == "reject" and self.queue:
             raise ValueError(f"queue: expected no queue with queue-policy reject, got {self.queue}")
         if self.prefill_rate is not None and not 0 < self.prefill_rate < float("inf"):

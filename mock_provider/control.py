@@ -9,7 +9,7 @@ from typing import Any
 from streamgauge.mock_provider import control_guard
 from streamgauge.mock_provider.door import LONGEST_S, Door
 from streamgauge.mock_provider.faults import FAULTS
-from streamgauge.mock_provider.fleet.fleet import Fleet
+from streamgauge.mock_provider.fleet.front import Front
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
 from streamgauge.mock_provider.ledger import Ledger
@@ -34,10 +34,8 @@ class _RefusalError(ValueError):
 class Control:
     """Answers requests below `/_mock/`; `control_guard` says who may send them."""
 
-    def __init__(
-        self, ledger: Ledger, gates: Gates, token: str | None, door: Door | None = None, fleet: Fleet | None = None
-    ) -> None:
-        self._ledger, self._gates, self._token, self._door, self._fleet = ledger, gates, token, door, fleet
+    def __init__(self, ledger: Ledger, gates: Gates, token: str | None, front: Front, door: Door | None = None) -> None:
+        self._ledger, self._gates, self._token, self._front, self._door = ledger, gates, token, front, door
         self._routes: Routes[Callable[[Request], Answer]] = Routes()
         for method, path, handler in (
             ("GET", "/_mock/clock", self._clock),
@@ -45,7 +43,8 @@ class Control:
             ("GET", "/_mock/summary", self._summary),
             ("GET", "/_mock/export", self._export),
             ("GET", "/_mock/faults", self._faults),
-            ("GET", "/_mock/fleet", self._replicas),
+            ("GET", "/_mock/fleet", self._fleet),
+            ("POST", "/_mock/fleet", self._configure_fleet),
             ("GET", "/_mock/streams/{id}", self._stream),
             ("POST", "/_mock/streams/{id}/release", self._release),
             ("POST", "/_mock/reset", self._reset),
@@ -86,10 +85,16 @@ class Control:
     def _faults(self, _: Request) -> Reply:
         return json_reply(200, {"schema": SCHEMA, "faults": fault_list()})
 
-    def _replicas(self, _: Request) -> Reply:
-        if self._fleet is None:
-            raise _RefusalError(404, "no fleet is modelled: start the mock with --slots, --replicas or --engine")
-        return json_reply(200, {"schema": SCHEMA, **self._fleet.state()})
+    def _fleet(self, _: Request) -> Reply:
+        return json_reply(200, {"schema": SCHEMA, **self._front.state()})
+
+    def _configure_fleet(self, request: Request) -> Reply:
+        """Change settings of the fleet while it runs."""
+        try:
+            self._front.configure({name: values[0] for name, values in request.query.items()})
+        except ValueError as error:
+            raise _RefusalError(400, str(error)) from None
+        return self._fleet(request)
 
     def _reset(self, _: Request) -> Reply:
         self._ledger.reset()

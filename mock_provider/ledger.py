@@ -30,6 +30,7 @@ class Entry:
 
     __slots__ = (
         "arrival_ns",
+        "cached_tokens",
         "credential",
         "dialect",
         "disconnect_kind",
@@ -89,6 +90,7 @@ class Entry:
         self.slot_ns = arrival_ns  # when it got its slot; later than the arrival if it queued
         self.credential: str | None = None  # the digest of the API key that came with the request
         self.prompt_tokens = 0  # as the usage of the answer counts them
+        self.cached_tokens: int | None = None  # those that the prefix cache had; None: there is no cache
         self.replica: str | None = None  # the name of the replica that was to answer; None: no fleet is modelled
         self.received: dict[str, Any] | None = None  # see `received`
         self.resumed = False  # whether it continues an earlier stream
@@ -138,6 +140,7 @@ class Entry:
             "http_version": self.http_version,
             "prompt": self.prompt,
             "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
             "received": self.received,
             "faults": self.faults,
             "script": self.script,

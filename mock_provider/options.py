@@ -5,8 +5,8 @@ class Settings:
 """
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, replace
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
@@ -58,6 +58,33 @@ def check_choices(settings: object) -> None:
             if option.choices and word is not None and word not in option.choices:
                 name = option.flag.removeprefix("--")
                 raise ValueError(f"{name}: expected one of {', '.join(option.choices)}, got {word!r}")
+
+
+def changed(settings: T, values: Mapping[str, str]) -> T:
+    """`settings` with other values, written as on the command line; an empty text is the default.
+
+    ValueError if a name or a value is wrong. Words of a repeated option are separated by commas.
+    """
+    known = {option.flag.removeprefix("--"): option for option in options(type(settings))}
+    found: dict[str, Any] = {}
+    for name, text in values.items():
+        if name not in known:
+            raise ValueError(f"{name[:80]!r}: expected one of {', '.join(known)}")
+        option = known[name]
+        found[option.name] = _parsed(option, text) if text else option.default
+    return replace(settings, **found)  # type: ignore[type-var]
+
+
+def _parsed(option: Option, text: str) -> Any:
+    if option.repeats:
+        return tuple(text.split(","))
+    kinds = {option.hint, *get_args(option.hint)}
+    kind = next((kind for kind in (int, float) if kind in kinds), str)
+    try:
+        return kind(text)
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{option.flag.removeprefix('--')}: expected {expected}, got {text[:80]!r}") from None
 
 
 def with_options(settings: type[T], argument: str, panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -17,6 +17,7 @@ class Profile:
     comment: str | None = None  # sent at the start of the stream and as its heartbeat
     heartbeat_ns: int | None = None  # silence before a heartbeat
     error_in_chunk: bool = False  # an error mid-stream comes in a chunk whose finish_reason is "error"
+    cache_counts: bool = False  # hits and misses of the prefix cache stand in the usage itself, if one is modelled
     provider: str | None = None  # value of "provider" in every chunk
     lacks: frozenset[str] = frozenset()  # features of the dialect that this vendor lacks
 
@@ -28,7 +29,7 @@ PROFILES = {
         OPENAI,
         Profile(name="azure", content_filter=True),
         Profile(name="mistral", shared_finish=True, usage_on_finish=True, lacks=frozenset({"usage-chunk"})),
-        Profile(name="deepseek", comment="keep-alive", heartbeat_ns=SECOND_NS),
+        Profile(name="deepseek", comment="keep-alive", heartbeat_ns=SECOND_NS, cache_counts=True),
         Profile(
             name="openrouter",
             reasoning_key="reasoning",

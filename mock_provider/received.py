@@ -21,11 +21,8 @@ _TURNS = ("messages", "input", "contents")
 
 def received(request: Request) -> dict[str, Any] | None:
     """Model, limit, whether it streams and wants usage, number of tools, and the messages; None without a JSON body."""
-    try:
-        body = json.loads(request.body) if request.body else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict):
+    body = _object(request)
+    if body is None:
         return None
     messages = [_message(role, text) for role, text in _messages(body)]
     options, tools = body.get("stream_options"), body.get("tools")
@@ -40,6 +37,20 @@ def received(request: Request) -> dict[str, Any] | None:
         if len(messages) <= MOST_MESSAGES
         else [*messages[:_FIRST], *messages[_FIRST - MOST_MESSAGES :]],
     }
+
+
+def conversation(request: Request) -> tuple[str, ...]:
+    """The texts of all messages, the instructions first; empty without a JSON body."""
+    body = _object(request)
+    return () if body is None else tuple(text for _, text in _messages(body))
+
+
+def _object(request: Request) -> dict[str, Any] | None:
+    try:
+        body = json.loads(request.body) if request.body else None
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

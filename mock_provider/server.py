@@ -28,8 +28,7 @@ from streamgauge.mock_provider.directive import Directive, DirectiveError, read_
 from streamgauge.mock_provider.door import Door
 from streamgauge.mock_provider.faults.base import Answer
 from streamgauge.mock_provider.faults.errors import status_answer
-from streamgauge.mock_provider.fleet.fleet import Fleet
-from streamgauge.mock_provider.fleet.gauges import Gauges
+from streamgauge.mock_provider.fleet.front import Front
 from streamgauge.mock_provider.fleet.replica import Replica
 from streamgauge.mock_provider.gates import Gates
 from streamgauge.mock_provider.http import Reply, Request, json_reply
@@ -64,8 +63,7 @@ class Server:
         self._worker = worker
         self._ledger = Ledger(config.ledger_size, next_seq=worker.next_seq if worker is not None else None)
         self._gates = Gates()
-        self._fleet = Fleet(config.fleet_limits(), time.time_ns, config.seed) if config.models_fleet else None
-        self._gauges = _gauges(self._fleet, config)
+        self._front = Front(config)
         self._quota = Quota(config.key_slots, config.key_rate)
         self._traces = {name: trace.load(path) for name, path in config.trace_files().items()}
         self._next_ordinal = worker.next_ordinal if worker is not None else count(1).__next__  # of requests for streams
@@ -73,7 +71,7 @@ class Server:
         self._door = Door(self._open_port, lambda: self.connections)
         single = worker is None and config.listening.uds is None
         self._control = Control(
-            self._ledger, self._gates, config.control_token, self._door if single else None, self._fleet
+            self._ledger, self._gates, config.control_token, self._front, self._door if single else None
         )
         self._private: asyncio.AbstractServer | None = None
         self._timeouts: asyncio.Task[None] | None = None
@@ -173,11 +171,11 @@ class Server:
             allowed = ["GET"]
             if request.method in allowed:
                 return self._list(request, listing)
-        pages = self._gauges.paths if self._gauges is not None else ()
-        if self._gauges is not None and request.path in pages:
-            allowed = ["GET"]
+        pages = self._front.pages
+        if request.path in pages:
+            allowed = list(pages[request.path])
             if request.method in allowed:
-                return self._gauges.answer(request.path)
+                return self._front.page(request.path)
         if allowed is None:
             known = ", ".join([*_ROUTES.paths, *LISTINGS, *embeddings.PATHS, *pages])
             message = f"no such path: {request.path[:200]}; there are {known} and /_mock/"
@@ -218,30 +216,23 @@ class Server:
         try:
             self._authenticate(request, dialect)
             chat = self._chat_request(request, dialect)
-            replica = self._route(request, ordinal)
+            replica = self._front.route(request, ordinal)
+            prefix = self._front.prefix(replica, request, chat)
+            if prefix is not None:
+                chat = chat.found_in_cache(prefix.tokens, prefix.cached)
             stream = self._planned(request, dialect, chat, replica, ordinal)
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
         refused = self._refused(stream, replica)
         composition = refused or (compose(stream) if stream.chat.stream else compose_whole(stream))
+        if refused is None and replica is not None and replica.cache is not None and prefix is not None:
+            replica.cache.add(prefix)
         entry = self._entry(stream, replica)
         on_end = self._on_end(stream.user if refused is None else None, connection)
         connection.play(
             self._player(stream, composition, replica if refused is None else None, entry, connection, on_end)
         )
-
-    def _route(self, request: Request, ordinal: int) -> Replica | None:
-        """The replica that gets the request; None without the model of a fleet."""
-        if self._fleet is None:
-            return None
-        return self._fleet.route(ordinal, request.headers.get(self._config.fleet.sticky_header.lower()))
-
-    def _replica_header(self, replica: Replica | None) -> tuple[tuple[str, str], ...]:
-        """The field that names the replica, if there are several."""
-        if replica is None or self._fleet is None or len(self._fleet.replicas) == 1:
-            return ()
-        return ((self._config.fleet.replica_header, replica.name),)
 
     def _chat_request(self, request: Request, dialect: Dialect) -> ChatRequest:
         try:
@@ -259,17 +250,16 @@ class Server:
         too_long = _too_long(stream) if all(hook.limits_input for hook in self._hooks) else None
         if too_long is not None:
             return compose_refused(stream, too_long)
-        if self._fleet is not None and replica is not None:
-            refuser = self._fleet.refuses(replica)
-            if refuser is not None:
-                return self._no_place(stream if refuser == "replica" else replace(stream, headers=()))
+        refuser = self._front.refuser(replica)
+        if refuser is not None:
+            return self._no_place(stream if refuser == "replica" else replace(stream, headers=()))
         if self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
             return None
         return compose_refused(stream, status_answer(self._status_when_full(429), stream))
 
     def _no_place(self, stream: ComposedStream) -> Composition:
         """The answer where no replica has a place, or the wait for a slot took too long."""
-        fleet = self._config.fleet
+        fleet = self._front.settings
         status = self._status_when_full(fleet.refuse_status)
         return compose_refused(stream, status_answer(status, stream, retry_after_s=fleet.retry_after_s))
 
@@ -342,7 +332,7 @@ class Server:
         )
         entry.resumed = stream.resumed
         entry.credential = digest(stream.dialect.credential(request))
-        entry.prompt_tokens = stream.chat.prompt_tokens
+        entry.prompt_tokens, entry.cached_tokens = stream.chat.prompt_tokens, stream.chat.cached_tokens
         entry.replica = replica.name if replica is not None else None
         entry.received = received(request)
         return entry
@@ -376,14 +366,7 @@ class Server:
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
         encoder = dialect.encoder(chat, plan)
-        return ComposedStream(request, dialect, chat, plan, encoder, self._replica_header(replica))
-
-
-def _gauges(fleet: Fleet | None, config: MockConfig) -> Gauges | None:
-    engine = config.fleet.engine
-    if fleet is None or engine is None:
-        return None
-    return Gauges(fleet, engine, config.fleet.gauge_lie, (config.models or ("mock-1",))[0])
+        return ComposedStream(request, dialect, chat, plan, encoder, self._front.headers(replica))
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:

@@ -143,7 +143,18 @@ def _message(chat: ChatRequest, plan: Plan, content: list[dict[str, Any]], outpu
         "content": content,
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": chat.prompt_tokens, "output_tokens": output},
+        "usage": _input_usage(chat) | {"output_tokens": output},
+    }
+
+
+def _input_usage(chat: ChatRequest) -> dict[str, int]:
+    """The vendor counts the cached tokens beside the others, not among them."""
+    if chat.cached_tokens is None:
+        return {"input_tokens": chat.prompt_tokens}
+    return {
+        "input_tokens": chat.read_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": chat.cached_tokens,
     }
 
 

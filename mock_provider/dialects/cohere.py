@@ -146,7 +146,8 @@ def _finish(plan: Plan) -> str:
 
 def _usage(chat: ChatRequest, output: int) -> dict[str, Any]:
     counts = {"input_tokens": chat.prompt_tokens, "output_tokens": output}
-    return {"billed_units": counts, "tokens": counts}
+    cached = {} if chat.cached_tokens is None else {"cached_tokens": chat.cached_tokens}
+    return {"billed_units": counts, "tokens": counts, **cached}
 
 
 DIALECT = Cohere()

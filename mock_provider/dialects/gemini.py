@@ -145,6 +145,8 @@ class Responses:
             "candidatesTokenCount": self._candidates,
             "totalTokenCount": prompt + self._candidates + self._thoughts,
         }
+        if self._chat.cached_tokens:
+            usage["cachedContentTokenCount"] = self._chat.cached_tokens
         if self._thoughts:
             usage["thoughtsTokenCount"] = self._thoughts
         return {

@@ -60,7 +60,9 @@ class EventEncoder:
             return _event("metadata", {"run_id": self._run_id, "attempt": 1})
         if item.kind is Kind.FINISH:
             counts = {"input_tokens": self._chat.prompt_tokens, "output_tokens": self._tokens}
-            usage = counts | {"total_tokens": sum(counts.values())}
+            usage: dict[str, Any] = counts | {"total_tokens": sum(counts.values())}
+            if self._chat.cached_tokens is not None:
+                usage["input_token_details"] = {"cache_read": self._chat.cached_tokens}
             return self._chunk("", response_metadata={"finish_reason": self._plan.finish}, usage_metadata=usage)
         if item.kind is Kind.ERROR:
             return _event("error", {"error": "InternalServerError", "message": item.text or MESSAGE})

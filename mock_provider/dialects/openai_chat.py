@@ -21,7 +21,7 @@ from streamgauge.mock_provider.dialects.openai_request import (
 from streamgauge.mock_provider.http import Request
 from streamgauge.mock_provider.identity import created_s, hex_id
 from streamgauge.mock_provider.plan import Plan
-from streamgauge.mock_provider.profiles import OPENAI
+from streamgauge.mock_provider.profiles import OPENAI, Profile
 from streamgauge.mock_provider.stream import Item, Kind, Part, PartKind
 
 _MOST_STOPS = 4
@@ -98,6 +98,7 @@ class OpenAIChat(Dialect):
             "choices": [choice],
             "usage": _usage(
                 chat,
+                profile,
                 sum(len(part.pieces) for part in parts),
                 sum(len(part.pieces) for part in parts if part.part.kind is PartKind.REASONING),
             ),
@@ -196,7 +197,7 @@ class _Chunks:
         return f"{self._delta_prefix}{delta}{reason}{usage}".encode()
 
     def _usage(self) -> str:
-        return _compact(_usage(self._chat, self._tokens, self._reasoning))
+        return _compact(_usage(self._chat, self._profile, self._tokens, self._reasoning))
 
     def _error(self, message: str) -> bytes:
         if self._profile.error_in_chunk:
@@ -249,15 +250,18 @@ def _call(part: Part) -> dict[str, Any]:
     return {"id": f"call_{part.id}", "type": "function", "function": {"name": part.name, "arguments": ""}}
 
 
-def _usage(chat: ChatRequest, completion: int, reasoning: int) -> dict[str, Any]:
-    prompt = chat.prompt_tokens
-    return {
+def _usage(chat: ChatRequest, profile: Profile, completion: int, reasoning: int) -> dict[str, Any]:
+    prompt, cached = chat.prompt_tokens, chat.cached_tokens
+    usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached or 0},
         "completion_tokens_details": {"reasoning_tokens": reasoning},
     }
+    if profile.cache_counts and cached is not None:
+        usage |= {"prompt_cache_hit_tokens": cached, "prompt_cache_miss_tokens": prompt - cached}
+    return usage
 
 
 def _stops(body: dict[str, Any]) -> tuple[str, ...]:

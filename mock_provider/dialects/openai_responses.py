@@ -132,7 +132,7 @@ class Response:
         prompt = self._chat.prompt_tokens
         usage = {
             "input_tokens": prompt,
-            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": self._chat.cached_tokens or 0},
             "output_tokens": self._tokens,
             "output_tokens_details": {"reasoning_tokens": self._reasoning},
             "total_tokens": prompt + self._tokens,

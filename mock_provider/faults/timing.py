@@ -6,6 +6,7 @@ from streamgauge.mock_provider.faults.base import Arg, Facts, Fault, strike
 from streamgauge.mock_provider.stream import Action, Kind, Pause, Write
 
 LATE_EVENT_NS = 1_000_000_000
+TAIL_NS = 1_000_000_000
 LATE_CLOSE_NS = 10_000_000_000  # termination.closes-after-terminal fails above 5 s
 
 
@@ -22,6 +23,15 @@ def _stall(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]
         if not stalled and isinstance(action, Write) and action.step >= struck:
             yield Pause(arg.duration_ns)
             stalled = True
+        yield action
+
+
+def _tail_hold(source: Iterator[Action], arg: Arg, facts: Facts) -> Iterator[Action]:
+    held = False
+    for action in source:
+        if not held and isinstance(action, Write) and facts.tokens is not None and action.step >= facts.tokens:
+            yield Pause(arg.duration_ns if arg.duration_ns is not None else TAIL_NS)
+            held = True
         yield action
 
 
@@ -90,6 +100,14 @@ FAULTS = (
         trips=("flush.lockstep",),
         takes="duration@count",
         wire=_late,
+    ),
+    Fault(
+        name="tail-hold",
+        sentence="everything after the last token, and the slot, is held for DURATION, default 1s (legal)",
+        level="timing",
+        needs=frozenset({"stream", "finite"}),
+        takes="duration",
+        wire=_tail_hold,
     ),
     Fault(
         name="late-head",

@@ -7,6 +7,8 @@ from streamgauge.mock_provider.fleet.limits import FleetLimits
 from streamgauge.mock_provider.fleet.replica import Replica
 from streamgauge.mock_provider.fleet.routing import POLICIES
 
+Refuser = Literal["gateway", "replica"]
+
 
 class Fleet:
     """Replicas behind one address; `clock` gives CLOCK_REALTIME ns, or simulated time."""
@@ -26,8 +28,7 @@ class Fleet:
         ]
         self.replicas = (*kept, *added)
         for replica, its in zip(self.replicas, limits.replicas, strict=True):
-            replica.limits = its
-            replica.serve_queue()
+            replica.configure(its)
         self._policy = POLICIES[limits.routing](limits.weights, self._seed)
         self.limits = limits
 
@@ -46,7 +47,7 @@ class Fleet:
             return self.replicas[0]
         return self.replicas[self._policy.choose(self.replicas, ordinal, key)]
 
-    def refuses(self, replica: Replica) -> Literal["gateway", "replica"] | None:
+    def refuses(self, replica: Replica) -> Refuser | None:
         """Who refuses a request that was routed to `replica`, and counts it; None: it has a place."""
         if self.limits.admit is not None and self.connections >= self.limits.admit:
             self.refused += 1

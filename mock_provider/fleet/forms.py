@@ -32,8 +32,8 @@ Overload   with factor g: saturation / g, g ttft(n). At n users it begins if n >
            n > s: so capacity is larger from below than from above. W waiting and no more requests: recovered after
            ceil(W / s) g S + recovery at most, and one g S sooner at least
 Cache      b words a block, K blocks: a prompt of P words that shares its first c words with an earlier one reads
-           P - cached words, cached = b floor(min(c, P - 1) / b). m prompts in turn, of B blocks each, with nothing in
-           common: all hit if m B <= K, and none if m B > K, because the least recently used block goes first
+           P - cached words, cached = b floor(min(c, P - 1) / b). Of m prompts in turn, of B blocks each and with
+           nothing in common, each finds min(B, max(0, K - (m - 1) B)) blocks: all if m B <= K, none if K <= (m - 1) B
 Tail hold  a share p of the streams ends h later: S + p h
 """
 
@@ -189,9 +189,9 @@ def cached_tokens(common: int, prompt_tokens: int, block: int) -> int:
     return min(common, prompt_tokens - 1) // block * block
 
 
-def cycle_hits(prompts: int, blocks: int, capacity: int) -> bool:
-    """Whether `prompts` without anything in common, of `blocks` blocks each and sent in turn, find their blocks."""
-    return prompts * blocks <= capacity
+def cycle_found(prompts: int, blocks: int, capacity: int) -> int:
+    """Blocks that each of `prompts` finds, sent in turn, of `blocks` blocks each and with nothing in common."""
+    return min(blocks, max(0, capacity - (prompts - 1) * blocks))
 
 
 def erlang_b(slots: int, load: float, queue: int = 0) -> float:

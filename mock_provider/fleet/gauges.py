@@ -1,10 +1,10 @@
 """The status pages of an engine: they tell the truth about the fleet, or lie as those of real engines do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from streamgauge.mock_provider.fleet.engines import ENGINES
+from streamgauge.mock_provider.fleet.engines import ENGINES, RESETS
 from streamgauge.mock_provider.fleet.fleet import Fleet
 from streamgauge.mock_provider.fleet.snapshot import Snapshot, snapshot, together
 from streamgauge.mock_provider.http import Reply, json_reply
@@ -28,18 +28,20 @@ class Gauges:
 
     def __init__(self, fleet: Fleet, engine: Engine, lies: Sequence[Lie], model: str) -> None:
         self._fleet, self._lies, self._model = fleet, frozenset(lies), model
-        self._pages = ENGINES[engine]
+        self._pages, self._resets = ENGINES[engine], RESETS[engine]
         self._start = self._truth()
         self._before: dict[str, Sequence[Snapshot]] = {}  # by page, for `stale`
         self._scrapes = 0
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of the status pages."""
-        return tuple(self._pages)
+    def methods(self) -> Mapping[str, tuple[str, ...]]:
+        """The paths of the status pages, and the methods of each."""
+        return {**dict.fromkeys(self._pages, ("GET",)), **dict.fromkeys(self._resets, ("POST",))}
 
     def answer(self, path: str) -> Reply:
-        """The status page at `path`."""
+        """The status page at `path`, or the answer to a reset of the prefix cache."""
+        if path in self._resets:
+            return self._resets[path](self._forget_prefixes())
         lies = self._lies
         truth = self._truth()
         if "missing" in lies and any(each.waiting for each in truth):
@@ -53,6 +55,15 @@ class Gauges:
         elif "per-engine" not in lies:
             engines = [together(engines)]
         return self._pages[path](engines)
+
+    def _forget_prefixes(self) -> bool:
+        """Whether the caches were emptied: real engines refuse while a request runs."""
+        if self._fleet.connections:
+            return False
+        for replica in self._fleet.replicas:
+            if replica.cache is not None:
+                replica.cache.clear()
+        return True
 
     def _truth(self) -> Sequence[Snapshot]:
         return [snapshot(replica, self._model) for replica in self._fleet.replicas]

@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from streamgauge.mock_provider.capacity import Limits
+from streamgauge.mock_provider.fleet.prefix_cache import PrefixCache
 
 # Upper bounds of histograms, in seconds: those of vLLM's `request_queue_time_seconds`.
 BOUNDS_S = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0)
@@ -25,6 +26,10 @@ class Stream(Protocol):
     @property
     def prompt_tokens(self) -> int:
         """Tokens of its prompt."""
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Those of them that the prefix cache had; None without a cache."""
 
     @property
     def tokens_written(self) -> int:
@@ -117,6 +122,7 @@ class Replica:
 
     def __init__(self, limits: Limits, clock: Callable[[], int], number: int = 0) -> None:
         self.limits, self.number = limits, number
+        self.cache = _cache(limits)
         self.counts = Counts()
         self.queue_time, self.prefill = Histogram(), Histogram()  # of completed streams, as vLLM counts them
         self.running: dict[Seat, None] = {}
@@ -181,6 +187,7 @@ class Replica:
         self.counts.streams += 1
         if stream is not None:
             self.counts.prompt_tokens += stream.prompt_tokens
+            self.counts.cached_tokens += stream.cached_tokens or 0
         slots = self.limits.slots
         if slots is None or len(self.running) < slots:
             if slots is not None and len(self._left) >= slots - len(self.running):
@@ -207,7 +214,7 @@ class Replica:
         self._count_end(seat, completed=completed)
         if self.limits.slots is not None:
             self._left.append(now_ns)
-        self.serve_queue()
+        self._serve_queue()
         if not self.running:
             self._idle_ns = now_ns
 
@@ -216,8 +223,15 @@ class Replica:
         self._unqueue(seat)
         self.counts.timed_out += 1
 
-    def serve_queue(self) -> None:
-        """Give free slots to streams that wait; also after a change of `limits`."""
+    def configure(self, limits: Limits) -> None:
+        """Change the limits; running streams keep their slots."""
+        before, self.limits = self.limits, limits
+        if (before.cache_blocks, before.block_tokens) != (limits.cache_blocks, limits.block_tokens):
+            self.cache = _cache(limits)
+        self._serve_queue()
+
+    def _serve_queue(self) -> None:
+        """Give free slots to streams that wait."""
         now_ns, slots = self._clock(), self.limits.slots
         while self.waiting and (slots is None or len(self.running) < slots):
             following = self._following()
@@ -283,3 +297,7 @@ class Replica:
         self.counts.completed_tokens += tokens
         self.queue_time.add(seat.queued_ns)
         self.prefill.add(seat.first_ns)
+
+
+def _cache(limits: Limits) -> PrefixCache | None:
+    return PrefixCache(limits.cache_blocks, limits.block_tokens) if limits.cache_blocks is not None else None

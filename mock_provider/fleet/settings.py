@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Annotated
 
 from streamgauge.mock_provider.capacity import NS_PER_S, Limits, QueueOrder
-from streamgauge.mock_provider.durations import parse_option
+from streamgauge.mock_provider.durations import parse_duration, parse_option
 from streamgauge.mock_provider.fleet.gauges import Engine, Lie
 from streamgauge.mock_provider.fleet.limits import FleetLimits, Routing
 from streamgauge.mock_provider.options import check_choices
@@ -36,6 +36,14 @@ class FleetSettings:
         None
     )
 
+    cold_requests: Annotated[int, "The first requests of each replica that wait --cold-time for a cold model."] = 0
+    cold_time: Annotated[str, "How much later a cold replica writes the first token: 5s."] = "0"
+    cold_after: Annotated[str | None, "A replica is cold again after so long without a stream. Default: never."] = None
+    overload_at: Annotated[int | None, "Number of waiting requests that makes a replica slow. Default: none."] = None
+    overload_factor: Annotated[float, "By which a slow replica takes longer for everything."] = 2.0
+    overload_recovery: Annotated[str, "A slow replica recovers when its queue has been empty for so long."] = "0"
+    prefix_cache: Annotated[int | None, "Blocks of each replica's prefix cache. Default: no cache."] = None
+    prefix_block: Annotated[int, "Words in a block of the prefix cache."] = 16
     engine: Annotated[Engine | None, "Engine whose status pages are served, such as /metrics. Default: none."] = None
     gauge_lie: Annotated[tuple[Lie, ...], "How the status pages lie, as real ones do."] = ()
 
@@ -47,6 +55,14 @@ class FleetSettings:
             _check_field_name(_dashed(name), getattr(self, name))
         if self.admit is not None and self.admit < 1:
             raise ValueError(f"admit: expected 1 or more, got {self.admit}")
+        for name, least in (("cold_requests", 0), ("overload_at", 1), ("prefix_cache", 1), ("prefix_block", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{_dashed(name)}: expected {least} or more, got {value}")
+        if not 1 <= self.overload_factor <= MOST_FACTOR:
+            raise ValueError(f"overload-factor: expected 1 to {MOST_FACTOR:g}, got {self.overload_factor}")
+        for name in ("cold_time", "cold_after", "overload_recovery"):
+            parse_option(_dashed(name), getattr(self, name) or "0")
         if not 400 <= self.refuse_status <= 599:
             raise ValueError(f"refuse-status: expected an error status of 400 to 599, got {self.refuse_status}")
         if parse_option("retry-after", self.retry_after) % NS_PER_S:
@@ -73,11 +89,18 @@ class FleetSettings:
 
     def limits(self, base: Limits) -> FleetLimits:
         """The limits of the fleet; `base` has the slots, queue and speed of decoding of each replica."""
-        timeout = self.queue_timeout
         base = replace(
             base,
             queue_order=self.queue_order,
-            queue_timeout_ns=None if timeout is None else parse_option("queue-timeout", timeout),
+            queue_timeout_ns=_duration_ns(self.queue_timeout),
+            cold_requests=self.cold_requests,
+            cold_ns=parse_duration(self.cold_time),
+            cold_after_ns=_duration_ns(self.cold_after),
+            overload_at=self.overload_at,
+            overload_factor=self.overload_factor if self.overload_at is not None else 1.0,
+            recovery_ns=parse_duration(self.overload_recovery),
+            cache_blocks=self.prefix_cache,
+            block_tokens=self.prefix_block,
         )
         return FleetLimits(
             replicas=tuple(replace(base, speed=speed) for speed in self.speeds()),
@@ -85,6 +108,10 @@ class FleetSettings:
             routing=self.routing,
             admit=self.admit,
         )
+
+
+def _duration_ns(text: str | None) -> int | None:
+    return None if text is None else parse_duration(text)
 
 
 def _each(name: str, text: str, replicas: int) -> tuple[float, ...]:

@@ -25,6 +25,7 @@ class Served:
     arrival_ns: int
     prompt_tokens: int
     replica: int
+    cached_tokens: int | None = None
     tokens_written: int = 0
     slot_ns: int | None = None  # None: it never got a slot
     first_ns: int | None = None
@@ -90,7 +91,7 @@ class Simulation:
         seq = len(self.served)
         work = self._work(seq)
         replica = self.fleet.route(seq, f"user-{user}")
-        served = Served(seq, user, self.now_ns, work.prompt_tokens, replica.number)
+        served = Served(seq, user, self.now_ns, work.prompt_tokens, replica.number, work.cached_tokens)
         self.served.append(served)
         if self.fleet.refuses(replica):
             served.status, served.end_ns = 429, self.now_ns

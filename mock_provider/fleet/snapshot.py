@@ -54,7 +54,7 @@ def snapshot(replica: Replica, model: str) -> Snapshot:
         running=len(replica.running),
         waiting=len(replica.waiting),
         held_tokens=held,
-        kv_share=len(replica.running) / slots if slots is not None else 0.0,
+        kv_share=_kv_share(replica, held),
         slots=tuple(shown),
         prompt_tokens=counts.prompt_tokens,
         cached_tokens=counts.cached_tokens,
@@ -65,6 +65,13 @@ def snapshot(replica: Replica, model: str) -> Snapshot:
         queue_time=replica.queue_time.copy(),
         prefill=replica.prefill.copy(),
     )
+
+
+def _kv_share(replica: Replica, held_tokens: int) -> float:
+    limits = replica.limits
+    if limits.cache_blocks is not None:
+        return min(1.0, held_tokens / (limits.cache_blocks * limits.block_tokens))
+    return len(replica.running) / limits.slots if limits.slots is not None else 0.0
 
 
 def together(snapshots: Sequence[Snapshot]) -> Snapshot:

@@ -489,6 +489,7 @@ CASES = [
     Case("write-every:7", same),
     Case("silent", lambda _: [], end="open", whole=False),
     Case("late-close:5ms", same),
+    Case("tail-hold:5ms", same),
     Case("no-flush", lambda c: [b"".join(c.chunks)]),
     Case("one-behind", same),
     Case("block:100", blocks, as_is=True),

@@ -8,6 +8,7 @@ import pytest
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.control import Control
 from streamgauge.mock_provider.embedded import MockServer
+from streamgauge.mock_provider.fleet.front import Front
 from streamgauge.mock_provider.gates import GATES_LIMIT, Gates
 from streamgauge.mock_provider.http import Reply, Request
 from streamgauge.mock_provider.ledger import Ledger
@@ -27,7 +28,7 @@ def status(
 ) -> int:
     fields = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request(method, target, "1.1", fields, b"", 0, 0, keep_alive=True)
-    reply = Control(Ledger(1), Gates(), token).handle(request, peer)
+    reply = Control(Ledger(1), Gates(), token, Front(MockConfig())).handle(request, peer)
     assert isinstance(reply, Reply)
     return reply.status
 

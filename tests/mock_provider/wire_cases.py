@@ -298,6 +298,7 @@ BODIES = [
     Case("stall@2", up_to(T0 + 2), end="open", whole=False),
     Case("silent", up_to(0), end="open", whole=False),
     Case("late-close:20ms", same),
+    Case("tail-hold:20ms", same),
     Case("no-flush", lambda c: [b"".join(c)]),
     Case("one-behind", same),
     Case("block:100", blocks(100), dialect="event-json"),

@@ -1,5 +1,7 @@
 """The status pages of inference engines, one file each: `PAGES` are functions from snapshots to an answer, by path.
 
+`RESETS` are the paths that empty the prefix cache.
+
 A page gets a snapshot for each engine that it is to show, in their order: one of the whole fleet, unless the gauges are
 told to show a series for each replica.
 """
@@ -12,6 +14,9 @@ from streamgauge.mock_provider.http import Reply
 
 Page = Callable[[Sequence[Snapshot]], Reply]
 
+Reset = Callable[[bool], Reply]  # the answer, by whether the prefix cache was emptied
+
+RESETS: Mapping[str, Mapping[str, Reset]] = {"vllm": vllm.RESETS, "sglang": sglang.RESETS, "llama.cpp": {}}
 ENGINES: Mapping[str, Mapping[str, Page]] = {
     "vllm": vllm.PAGES,
     "sglang": sglang.PAGES,

@@ -57,3 +57,6 @@ def _loads(engines: Sequence[Snapshot]) -> Reply:
 
 
 PAGES = {"/metrics": _metrics, "/get_load": _get_load, "/v1/loads": _loads}
+RESETS = {
+    "/flush_cache": lambda done: Reply(200 if done else 400, b"Cache flushed.\n" if done else b"Busy.\n", "text/plain")
+}

@@ -39,3 +39,4 @@ def _load(engines: Sequence[Snapshot]) -> Reply:
 
 
 PAGES = {"/metrics": _metrics, "/load": _load}
+RESETS = {"/reset_prefix_cache": lambda done: json_reply(200, {"success": done})}  # 200 also where it did not

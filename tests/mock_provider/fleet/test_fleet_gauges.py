@@ -30,7 +30,9 @@ class Load:
         self.seats = [self.enter(0), self.enter(0), self.enter(0), self.enter(1)]
 
     def enter(self, replica: int) -> Seat:
-        stream = Served(seq=7, user=0, arrival_ns=0, prompt_tokens=3, replica=replica, tokens_written=5)
+        stream = Served(
+            seq=7, user=0, arrival_ns=0, prompt_tokens=3, replica=replica, cached_tokens=2, tokens_written=5
+        )
         return self.fleet.replicas[replica].enter(lambda: None, 8, stream)
 
     def end(self, seat: Seat, *, completed: bool = True) -> None:

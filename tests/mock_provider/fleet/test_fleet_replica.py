@@ -108,8 +108,7 @@ def test_more_slots_are_given_to_the_queue_at_once() -> None:
     granted: list[int] = []
     for number in range(4):
         replica.enter(lambda number=number: granted.append(number))
-    replica.limits = Limits(slots=3)
-    replica.serve_queue()
+    replica.configure(Limits(slots=3))
     assert granted == [1, 2]
     assert (replica.active, len(replica.waiting)) == (3, 1)
 

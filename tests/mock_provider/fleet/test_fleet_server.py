@@ -200,6 +200,14 @@ def test_the_order_of_the_queue(order: str, expected: str) -> None:
         ({"engine": "abacus"}, "engine: expected one of vllm, sglang, llama.cpp"),
         ({"engine": "vllm", "gauge_lie": ("white",)}, "gauge-lie: expected one of stale"),
         ({"gauge_lie": ("zero",)}, "gauge-lie: expected an engine as well"),
+        ({"cold_requests": -1}, "cold-requests: expected 0 or more"),
+        ({"cold_time": "long"}, "cold-time: expected a duration"),
+        ({"cold_after": "later"}, "cold-after: expected a duration"),
+        ({"overload_at": 0}, "overload-at: expected 1 or more"),
+        ({"overload_factor": 0.5}, "overload-factor: expected 1 to 1000"),
+        ({"overload_recovery": "x"}, "overload-recovery: expected a duration"),
+        ({"prefix_cache": 0}, "prefix-cache: expected 1 or more"),
+        ({"prefix_block": 0}, "prefix-block: expected 1 or more"),
         ({"queue_timeout": "0"}, "queue-timeout: expected more than 0"),
     ],
 )
@@ -221,3 +229,173 @@ def test_the_defaults_model_no_fleet() -> None:
         Limits(),
         Limits(speed=0.5),
     )
+
+
+def test_the_first_streams_of_a_cold_replica_begin_later() -> None:
+    with serving(FleetSettings(cold_requests=2, cold_time="60ms"), ttft="0") as server:
+        for _ in range(4):
+            ask(server, dialect="raw-text")
+        first = [one["end_ns"] - one["slot_ns"] for one in streams(server)]
+        state = HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]
+    assert [duration >= 59 * MS for duration in first[:2]] == [True] * 2
+    assert min(first[2:]) < 59 * MS
+    assert state["cold_starts"] == 2
+
+
+def test_an_overloaded_replica_is_slow_until_its_queue_was_empty_for_long_enough() -> None:
+    fleet = FleetSettings(overload_at=1, overload_factor=3.0, overload_recovery="400ms")
+    with serving(fleet, slots=1, ttft="30ms") as server:
+        first = hold(server, "first")
+        second = hold(server, "second", "tokens=1 ttft=30ms")
+        assert HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]["overloaded"]
+        release(server, "first")
+        read_until(second, b"[DONE]")
+        slow = entry(server, "second")
+        assert slow["end_ns"] - slow["slot_ns"] >= 3 * 30 * MS - MS
+        wait_for(lambda: not HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]["overloaded"])
+        first.close()
+        second.close()
+
+
+def test_a_prompt_that_came_before_is_read_from_the_cache() -> None:
+    """Of 41 words 40 are cached; at 100 words a second the first answer takes 400 ms longer."""
+    words = " ".join(f"w{index}" for index in range(41))
+    with serving(FleetSettings(prefix_cache=100, prefix_block=8), prefill_rate=100) as server:
+        usages = [json.loads(ask(server, words, stream=False).rest)["usage"] for _ in range(2)]
+        cold, warm = streams(server)
+    assert [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages] == [0, 40]
+    assert [usage["prompt_tokens"] for usage in usages] == [41, 41]
+    assert (cold["cached_tokens"], warm["cached_tokens"]) == (0, forms.cached_tokens(41, 41, 8))
+    assert cold["end_ns"] - cold["slot_ns"] >= 409 * MS
+    assert (cold["end_ns"] - cold["slot_ns"]) - (warm["end_ns"] - warm["slot_ns"]) > 300 * MS
+
+
+def test_the_cache_sees_the_whole_conversation_and_each_replica_has_its_own() -> None:
+    turns = [{"role": "system", "content": "be brief " * 8}, {"role": "user", "content": "hi"}]
+    with serving(FleetSettings(replicas=2, prefix_cache=100, prefix_block=8)) as server:
+        found = [json.loads(ask(server, stream=False, messages=turns).rest)["usage"] for _ in range(4)]
+        assert [usage["prompt_tokens_details"]["cached_tokens"] for usage in found] == [0, 0, 16, 16]
+        assert {usage["prompt_tokens"] for usage in found} == {17}
+    with serving(FleetSettings()) as server:
+        assert json.loads(ask(server, stream=False, messages=turns).rest)["usage"]["prompt_tokens"] == 1
+
+
+WORDS = " ".join(f"w{index}" for index in range(17))
+USAGES = {
+    "/v1/chat/completions": (
+        {"messages": [{"role": "user", "content": WORDS}]},
+        lambda body: body["usage"]["prompt_tokens_details"]["cached_tokens"],
+    ),
+    "/v1/responses": ({"input": WORDS}, lambda body: body["usage"]["input_tokens_details"]["cached_tokens"]),
+    "/v1/messages": (
+        {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": WORDS}]},
+        lambda body: body["usage"]["cache_read_input_tokens"],
+    ),
+    "/v1beta/models/m:generateContent": (
+        {"contents": [{"role": "user", "parts": [{"text": WORDS}]}]},
+        lambda body: body["usageMetadata"].get("cachedContentTokenCount", 0),
+    ),
+    "/v2/chat": (
+        {"model": "m", "messages": [{"role": "user", "content": WORDS}], "stream": False},
+        lambda body: body["usage"]["cached_tokens"],
+    ),
+}
+
+
+@pytest.mark.parametrize("path", USAGES)
+def test_cached_tokens_stand_where_each_vendor_puts_them(path: str) -> None:
+    body, cached = USAGES[path]
+    with serving(FleetSettings(prefix_cache=100)) as server:
+        answers = [HTTP.post(f"{server.url}{path}", json=body).json() for _ in range(2)]
+    assert [cached(answer) for answer in answers] == [0, 16]
+
+
+def test_anthropic_counts_cached_tokens_beside_the_others_and_deepseek_both() -> None:
+    with serving(FleetSettings(prefix_cache=100), profile="deepseek") as server:
+        messages = [HTTP.post(f"{server.url}/v1/messages", json=USAGES["/v1/messages"][0]).json() for _ in range(2)]
+        chats = HTTP.post(f"{server.url}/v1/chat/completions", json=USAGES["/v1/chat/completions"][0]).json()
+    assert [message["usage"]["input_tokens"] for message in messages] == [17, 1]
+    assert chats["usage"]["prompt_cache_hit_tokens"] == 16
+    assert chats["usage"]["prompt_cache_miss_tokens"] == 1
+
+
+@pytest.mark.parametrize(("engine", "path"), [("vllm", "/reset_prefix_cache"), ("sglang", "/flush_cache")])
+def test_an_idle_engine_forgets_its_prefixes_and_a_busy_one_refuses(engine: str, path: str) -> None:
+    with serving(FleetSettings(prefix_cache=100, engine=engine)) as server:
+        for _ in range(2):
+            ask(server, WORDS)
+        with hold(server, "busy"):
+            busy = HTTP.post(f"{server.url}{path}")
+        wait_for(lambda: HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]["running"] == 0)
+        done = HTTP.post(f"{server.url}{path}")
+        ask(server, WORDS)
+        cached = [one["cached_tokens"] for one in streams(server) if one["id"] != "busy"]
+    assert cached == [0, 16, 0]
+    assert done.status_code == 200
+    assert busy.status_code == (200 if engine == "vllm" else 400)
+    if engine == "vllm":
+        assert (busy.json(), done.json()) == ({"success": False}, {"success": True})
+
+
+def test_a_held_tail_keeps_its_slot() -> None:
+    with serving(FleetSettings(), slots=1, faults=("tail-hold:80ms",)) as server:
+        answers = together(server, [request_bytes("openai-chat", "hi")] * 2)
+        first, second = streams(server)
+        tokens = [one["writes"] for one in (entry(server, stream["id"]) for stream in (first, second))]
+    assert [answer.whole for answer in answers] == [True, True]
+    assert second["slot_ns"] - first["slot_ns"] >= 79 * MS
+    for writes in tokens:
+        last = max(index for index, token in enumerate(writes["token"]) if token is not None)
+        assert writes["t_ns"][last + 1] - writes["t_ns"][last] >= 79 * MS
+
+
+def configure(server: MockServer, **values: str) -> tuple[int, dict]:
+    headers = {"Content-Type": "application/json"}
+    names = {name.replace("_", "-"): value for name, value in values.items()}
+    answer = HTTP.post(f"{server.url}/_mock/fleet", params=names, headers=headers)
+    return answer.status_code, answer.json()
+
+
+def test_the_fleet_changes_while_it_runs() -> None:
+    with serving(FleetSettings(), slots=1) as server:
+        first, second = hold(server, "first"), hold(server, "second", "tokens=1")
+        status, state = configure(server, replicas="2", speed="1,0.5", routing="least-connections")
+        assert (status, state["settings"]["replicas"]) == (200, 2)
+        assert [(one["name"], one["running"], one["waiting"]) for one in state["replicas"]] == [
+            ("replica-0", 1, 1),
+            ("replica-1", 0, 0),
+        ]
+        assert ask(server).header("x-replica") == ["replica-1"]
+        release(server, "first")
+        read_until(second, b"[DONE]")
+        assert configure(server, replicas="1", speed="")[1]["settings"]["speed"] == "1"
+        first.close()
+        second.close()
+
+
+def test_a_mock_without_a_fleet_gets_one_and_its_status_pages() -> None:
+    with MockServer(MockConfig(tokens=1, ttft="0", itl="0")) as server:
+        assert HTTP.get(f"{server.url}/metrics").status_code == 404
+        assert configure(server, engine="llama.cpp", gauge_lie="zero,stale")[0] == 200
+        assert HTTP.get(f"{server.url}/slots").json() == []
+        assert configure(server, engine="", gauge_lie="")[0] == 200
+        assert HTTP.get(f"{server.url}/slots").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"replicas": "two"}, "replicas: expected a whole number, got 'two'"),
+        ({"overload_factor": "x"}, "overload-factor: expected a number"),
+        ({"speed": "1,2"}, "speed: expected one number"),
+        ({"colour": "red"}, "'colour': expected one of replicas, speed"),
+        ({"queue_timeout": "1s"}, "queue-timeout: expected slots as well"),
+        ({"gauge_lie": "white", "engine": "vllm"}, "gauge-lie: expected one of stale"),
+    ],
+)
+def test_a_wrong_change_is_refused_and_changes_nothing(values: dict, named: str) -> None:
+    with serving(FleetSettings(admit=7)) as server:
+        before = HTTP.get(f"{server.url}/_mock/fleet").json()
+        status, answer = configure(server, **{"admit": "9"} | values)
+        assert (status, named in answer["error"]["message"]) == (400, True), answer
+        assert HTTP.get(f"{server.url}/_mock/fleet").json() == before
