@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     CANNOT_MEASURE = 3
+    CLIENT_LIMITED = 4
     INTERRUPTED = 130
 
     @property
@@ -34,6 +35,7 @@ _MEANINGS: Final = {
     ExitCode.FAILED: "a check or threshold failed",
     ExitCode.USAGE: "usage",
     ExitCode.CANNOT_MEASURE: "could not measure, or what was measured is undecided or INVALID",
+    ExitCode.CLIENT_LIMITED: "capacity: this client was the limit",
     ExitCode.INTERRUPTED: "interrupted",
 }
 EXIT_CODES: Final = f"Exit codes: {', '.join(f'{code.value} {code.meaning}' for code in ExitCode)}."

@@ -45,7 +45,7 @@ ENDPOINT = (*PROTOCOL, "transport", "endpoint")
 METRICS = (*PROTOCOL, "metrics")
 DIAGNOSIS = (*ENDPOINT, "metrics", "diagnosis")
 RUNDIR = (*METRICS, "diagnosis", "conformance", "serverlane", "rundir")
-EVERYTHING = (*DIAGNOSIS, "conformance", "serverlane", "rundir", "loadgen")
+EVERYTHING = (*DIAGNOSIS, "conformance", "serverlane", "rundir", "loadgen", "capacity")
 ANY_IO = ("*",)
 
 # In the order in which data flows; `values` are the modules that lie flat at the root.
@@ -66,10 +66,12 @@ ROOMS = {
     "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),
     "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
+    "capacity": Room((*ENDPOINT, "metrics", "rundir", "loadgen"), of("msgspec"),
+                     ("drain", "history", "measure", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
     "scenarios": Room(EVERYTHING, of("locust gevent zmq flask msgspec rich"), ANY_IO),
-    "reports": Room(RUNDIR, of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"), ANY_IO),
+    "reports": Room((*RUNDIR, "capacity"), of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"), ANY_IO),
     "mock": Room((), of("httptools trustme uvloop typer rich"), ANY_IO),
 }  # fmt: skip
 

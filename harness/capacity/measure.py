@@ -1,0 +1,194 @@
+"""A probe against a real endpoint: a load of its own, read back as the observation of a point."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.objective import ERRORS, Objective
+from streamgauge.capacity.observe import Sample, observe
+from streamgauge.capacity.point import Observation
+from streamgauge.capacity.probe import Probe
+from streamgauge.capacity.stream import Stream, Value, fate_of
+from streamgauge.endpoint.target import Target
+from streamgauge.loadgen.model import workload_from
+from streamgauge.loadgen.plan import LoadPlan
+from streamgauge.loadgen.progress import LoadProgress
+from streamgauge.loadgen.prompts import source
+from streamgauge.loadgen.prompts.options import plan_from
+from streamgauge.loadgen.result import LoadResult
+from streamgauge.loadgen.run import run_load
+from streamgauge.loadgen.scenario_files import locustfiles
+from streamgauge.metrics.abort_rules import AbortRule
+from streamgauge.metrics.calibration import Calibration
+from streamgauge.metrics.condition import Condition
+from streamgauge.metrics.definitions import BY_NAME
+from streamgauge.metrics.distributions import statistic
+from streamgauge.metrics.facts import StreamFacts
+from streamgauge.metrics.metric import PerStream, Pooled
+from streamgauge.units import SECOND
+
+_HOPELESS: Final = 5
+"""A point ends early when a latency is so many times its limit, or when most streams fail."""
+_HOPELESS_ERRORS: Final = 0.5
+_HOPELESS_FOR_S: Final = 5
+_INTERRUPTED: Final = "interrupted by the user"
+
+
+class Conditions(NamedTuple):
+    """What is the same for every point of a search. `prompts` are the keywords of `plan_from`, without the nonce."""
+
+    target: Target
+    objectives: Sequence[Objective]
+    confidence: float
+    prompts: dict[str, Any]
+    nonce: bool
+    processes: int = 1
+    think_time: str | None = None
+    abandon: str | None = None
+    drain_s: float = 10.0
+    calibration: Calibration | None = None
+
+
+def was_interrupted(seen: Observation) -> bool:
+    """Whether Ctrl-C ended this point."""
+    return seen.unusable == _INTERRUPTED
+
+
+def measure(probe: Probe, conditions: Conditions, directory: Path, progress: LoadProgress) -> Observation:
+    """Run the load of a probe in a directory of its own. Raises what `run_load` raises."""
+    result = run_load(conditions.target, load_plan(probe, conditions, directory), progress)
+    return observed(probe, conditions, result)
+
+
+def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan:
+    """The load of a probe. Raises UsageError on a probe that is not a load, such as too many users."""
+    shape: dict[str, Any] = (
+        {"users": int(probe.load), "think_time": conditions.think_time}
+        if probe.axis is Axis.USERS
+        else {"rate": f"{probe.load:.9f}/s"}
+    )
+    workload = workload_from(
+        duration=f"{probe.seconds:.3f}s",
+        warmup=f"{probe.warmup_s:.3f}s",
+        drain=f"{conditions.drain_s:.3f}s",
+        seed=probe.seed,
+        processes=min(conditions.processes, max(int(probe.load), 1)),
+        abandon=conditions.abandon,
+        **shape,
+    )
+    prompts = plan_from(**conditions.prompts, nonce=conditions.nonce)
+    return LoadPlan(
+        workload=workload,
+        directory=directory,
+        locustfiles=locustfiles(None, workload),
+        prompts=source(
+            msgspec.structs.replace(
+                prompts, text=conditions.target.prompt, seed=workload.seed, processes=workload.processes
+            )
+        ),
+        slos=[objective.condition for objective in conditions.objectives],
+        abort_rules=hopeless(conditions.objectives),
+        calibration=conditions.calibration,
+    )
+
+
+def hopeless(objectives: Sequence[Objective]) -> list[AbortRule]:
+    """When to end a point early, because its load is far too large: what is known by then decides it."""
+    window = _HOPELESS_FOR_S * SECOND
+    rules = [AbortRule(Condition(ERRORS, None, _HOPELESS_ERRORS, ">"), window)]
+    for objective in objectives:
+        if objective.is_latency:
+            condition = objective.condition
+            rules.append(AbortRule(condition._replace(op=">", limit=condition.limit * _HOPELESS), window))
+    return rules
+
+
+def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observation:
+    """The observation of a finished load."""
+    totals, summary, ended = result.totals, result.summary, result.ended
+    window = totals.window
+    facts = sorted(map(StreamFacts, result.records()), key=lambda stream: stream.record.start_ns)
+    origin_ns = window.begin_ns if window is not None else (facts[0].record.start_ns if facts else 0)
+    end_ns = window.end_ns if window is not None else (totals.last_ns or origin_ns)
+    sample = Sample(
+        streams=[_stream(stream, conditions.objectives, origin_ns) for stream in facts],
+        begin_s=0.0,
+        end_s=(end_ns - origin_ns) / SECOND,
+        waits=[None if stream.ttft_ns is None else stream.ttft_ns / SECOND for stream in facts],
+    )
+    lateness = summary.loop_late_ms
+    return observe(
+        probe,
+        sample,
+        conditions.objectives,
+        conditions.confidence,
+        pooled=dict(_pooled(result, conditions.objectives)),
+        client=summary.validity.verdict,
+        client_reasons=list(summary.validity.reasons),
+        busiest_core=summary.busiest_core,
+        loop_late_ms=None if lateness is None else lateness.p99,
+        stopped=ended.stopped,
+        unusable=_unusable(result),
+        directory=result.directory.name,
+    )
+
+
+def _unusable(result: LoadResult) -> str | None:
+    """Why the load says nothing about the endpoint's capacity; None when it does."""
+    if result.ended.interrupted:
+        return _INTERRUPTED
+    if result.run.faults:
+        return f"the load was not the planned one: {'; '.join(result.run.faults)}"
+    if outages := str(result.totals.outages):
+        return f"the endpoint was out of reach: {outages}"
+    return None
+
+
+def _stream(stream: StreamFacts, objectives: Sequence[Objective], origin_ns: int) -> Stream:
+    record = stream.record
+    start_ns = record.start_ns - origin_ns
+    return Stream(
+        start_s=start_ns / SECOND,
+        end_s=(start_ns + (record.closed_ns or record.end_ns or 0)) / SECOND,
+        fate=fate_of(record.outcome, record.status),
+        values=tuple(_value(stream, objective) for objective in objectives),
+        tokens=record.output_tokens or 0,
+        prompt_tokens=record.usage_prompt_tokens or record.asked_prompt_tokens or 0,
+    )
+
+
+def _value(stream: StreamFacts, objective: Objective) -> Value | None:
+    """The stream's measurement for an objective; None where it has none."""
+    metric, holds = BY_NAME[objective.metric], objective.condition.holds
+    gap_error = max(stream.itl_bounds_ns, default=0)
+    if isinstance(metric, Pooled):
+        values = metric.values(stream)
+        zeros = metric.zeros(stream) if metric.zeros is not None else 0
+        count = len(values) + zeros
+        if not count:
+            return None
+        possible = sum(not holds(value + gap_error) for value in values)
+        certain = sum(not holds(value - gap_error) for value in values)
+        return Value(max(values, default=0), certain, possible, count)
+    if not isinstance(metric, PerStream):
+        return None
+    value = metric.of_stream(stream)
+    if value is None:
+        waited = metric.cut(stream) if metric.cut is not None else None
+        # A stream that was cut while it waited has missed the limit, or says nothing.
+        return None if waited is None or holds(waited) else Value(waited, 1, 1)
+    early = gap_error if metric.of_gaps else (stream.ttft_bound_ns or 0)
+    late = gap_error if metric.of_gaps else 0
+    return Value(value, int(not holds(value - early)), int(not holds(value + late)))
+
+
+def _pooled(result: LoadResult, objectives: Sequence[Objective]) -> Iterator[tuple[str, float]]:
+    """The percentile of each pooled objective, in ns."""
+    for objective in objectives:
+        if objective.is_pooled and objective.condition.statistic is not None:
+            found = statistic(result.totals.pools[objective.metric], objective.condition.statistic)
+            if found is not None:
+                yield str(objective), found.value

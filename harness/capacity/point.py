@@ -1,0 +1,164 @@
+"""What one measured point says: PASS, FAIL or UNDECIDED, which objective binds, and what kind of limit was reached.
+
+A verdict is never stronger than its evidence. A point that was cut short by something other than its own objectives,
+one whose client may have been the limit, and one without a steady state are undecided, and never end an interval.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from streamgauge.capacity.figure import Figure
+from streamgauge.capacity.probe import Probe
+from streamgauge.metrics.intervals import Decision
+
+LITTLE: Final = 0.05
+"""Little's law: streams in flight = rate x time in the system. More than 5 % beside it, the figures contradict
+themselves: streams are missing from them, or the load was not the planned one.
+"""
+
+
+class Verdict(StrEnum):
+    """What a point says about its load."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+
+
+class Kind(StrEnum):
+    """How an endpoint shows that the load is too large."""
+
+    REFUSAL = "refusal"
+    LATENCY = "latency"
+    BREAKAGE = "breakage"
+    BACKLOG = "backlog"
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one point; counts are those of the measured window. What does not exist is None.
+
+    `unusable` says why the point says nothing at all, `unsteady` why its window has no steady state. `stopped` says at
+    which of its own limits it was ended early: that is evidence, not a fault. `overrun` says why an open loop asks for
+    more than the server does. `residence_s` is the mean time of a stream in the system, and `little` by which share
+    rate x residence differs from the streams in flight (Little's law). `took_s` is the time of the whole point.
+    """
+
+    seconds: float
+    requests: int
+    ok: int = 0
+    refused: int = 0
+    broken: int = 0
+    cut: int = 0
+    streams_per_s: float | None = None
+    tokens_per_s: float | None = None
+    output_tokens: int = 0
+    prompt_tokens: int = 0
+    in_flight: float | None = None
+    residence_s: float | None = None
+    little: float | None = None
+    figures: Sequence[Figure] = ()
+    goodput: float | None = None
+    goodput_of_ok: float | None = None
+    client: str = "VALID"
+    client_reasons: Sequence[str] = ()
+    busiest_core: float | None = None
+    loop_late_ms: float | None = None
+    stopped: str | None = None
+    unusable: str | None = None
+    unsteady: str | None = None
+    overrun: str | None = None
+    cold: str | None = None
+    cached_share: float | None = None
+    replicas: dict[str, int] = {}
+    took_s: float | None = None
+    directory: str | None = None
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """An objective and its distance to the limit, as a share of the limit; negative when it is exceeded."""
+
+    slo: str
+    share: float
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A probe, what was observed, and the verdict. `reason` says why it is undecided, or which objectives it misses."""
+
+    probe: Probe
+    observation: Observation
+    verdict: Verdict
+    reason: str
+    client_limited: bool = False
+
+    @property
+    def load(self) -> float:
+        return self.probe.load
+
+    @property
+    def margins(self) -> list[Margin]:
+        """The objectives, the one nearest to its limit (or farthest beyond it) first."""
+        found = [Margin(figure.slo, figure.margin) for figure in self.observation.figures if figure.margin is not None]
+        return sorted(found, key=lambda margin: margin.share)
+
+    @property
+    def missed(self) -> list[str]:
+        """The objectives that are certainly missed."""
+        return [figure.slo for figure in self.observation.figures if figure.decision is Decision.FAIL]
+
+    @property
+    def kind(self) -> Kind | None:
+        """How the endpoint showed its limit; None unless the point failed."""
+        if self.verdict is not Verdict.FAIL:
+            return None
+        seen = self.observation
+        failed = seen.refused + seen.broken
+        worst = next((margin.slo for margin in self.margins if margin.slo in self.missed), "")
+        if not self.missed:
+            return Kind.BACKLOG
+        if failed and (worst.startswith(("error_rate", "goodput"))):
+            return Kind.REFUSAL if seen.refused >= seen.broken else Kind.BREAKAGE
+        return Kind.LATENCY
+
+
+def judge(probe: Probe, seen: Observation) -> Point:
+    """The verdict on a point."""
+
+    def point(verdict: Verdict, reason: str, *, client_limited: bool = False) -> Point:
+        return Point(probe=probe, observation=seen, verdict=verdict, reason=reason, client_limited=client_limited)
+
+    if seen.unusable is not None:
+        return point(Verdict.UNDECIDED, seen.unusable)
+    if seen.client in ("SUSPECT", "INVALID"):
+        why = "; ".join(seen.client_reasons) or "no reason is known"
+        return point(Verdict.UNDECIDED, f"this client is {seen.client}: {why}", client_limited=True)
+    little = seen.little
+    if little is not None and abs(little) > LITTLE:
+        return point(
+            Verdict.UNDECIDED,
+            f"the figures contradict Little's law: rate x time in the system is {little:+.0%} beside the "
+            f"{seen.in_flight:.1f} streams in flight",
+        )
+    if missed := [figure.slo for figure in seen.figures if figure.decision is Decision.FAIL]:
+        return point(Verdict.FAIL, f"misses {', '.join(missed)}")
+    if seen.overrun is not None:
+        return point(Verdict.FAIL, seen.overrun)
+    if seen.unsteady is not None:
+        return point(Verdict.UNDECIDED, f"no steady state: {seen.unsteady}")
+    if seen.stopped is not None:
+        return point(Verdict.UNDECIDED, f"ended early ({seen.stopped}), before the figures could decide")
+    if open_ones := [figure for figure in seen.figures if figure.decision is Decision.UNDECIDED]:
+        return point(Verdict.UNDECIDED, "; ".join(map(_too_little, open_ones)))
+    return point(Verdict.PASS, "meets every objective")
+
+
+def _too_little(figure: Figure) -> str:
+    if not figure.total:
+        return f"{figure.slo}: no data"
+    count = figure.total if figure.worth is None else min(figure.total, int(figure.worth))
+    if not figure.possible and count < figure.needed:
+        worth = "" if count == figure.total else f", worth {count:,} independent ones"
+        return f"{figure.slo}: none of {figure.total:,} misses it{worth}; {figure.needed:,} would decide"
+    return f"{figure.slo}: {figure.possible:,} of {figure.total:,} miss it, which allows both answers"

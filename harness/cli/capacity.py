@@ -1,0 +1,110 @@
+"""`streamgauge capacity`: the largest load that an endpoint holds while it meets its objectives."""
+
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from streamgauge.capacity.answer import Ending
+from streamgauge.capacity.budget import preview
+from streamgauge.capacity.file import FILE, CapacityFile
+from streamgauge.capacity.measure import Conditions
+from streamgauge.capacity.run import Request, find_capacity
+from streamgauge.cli.capacity_options import BudgetOptions, CapacityPrompts, PointOptions, SearchOptions
+from streamgauge.cli.capacity_output import at_least_line, print_capacity, show_event, silent_load
+from streamgauge.cli.console import err, facts, out, safe
+from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.errors import ExitCode
+from streamgauge.loadgen.model import count_processes
+from streamgauge.rundir import runs
+from streamgauge.units import SECOND, parse_bounded
+
+
+@with_groups
+def capacity(
+    *,
+    url: Url = None,
+    search: SearchOptions,
+    budget: BudgetOptions,
+    points: PointOptions,
+    prompts: CapacityPrompts,
+    target: TargetOptions,
+) -> None:
+    """Find the largest load that an endpoint holds while it meets its objectives, with an interval and the reason.
+
+    The load is doubled until an objective is missed, and then bisected. A point passes or fails only where its streams
+    leave no doubt; otherwise it is measured for longer. Both ends are measured again, in random order. A client that
+    was itself the limit ends the search and is named; it never counts against the endpoint.
+
+    Examples:
+
+      streamgauge capacity http://localhost:8080/v1/chat/completions --slo "ttft p95 < 500ms" --slo "itl p99 < 80ms"
+
+      streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --at-least 50 --budget 15m   (for CI)
+
+      streamgauge capacity --target target.toml --slo "goodput > 95%" --slo "ttft p95 < 2s" --axis rate --start 0.5
+
+      streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --price 0.15,0.60 --max-cost 5 --dry-run
+
+      streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --out runs/night --resume
+
+    Exit codes: 0 the interval is known (and holds --at-least), 1 it does not hold --at-least or not even the smallest
+    load, 2 usage, 3 undecided, 4 the client was the limit, 130 interrupted; what was known by then is printed.
+    """
+    objectives = search.objectives()
+    plan = search.plan(objectives)
+    limits = budget.limits()
+    directory = points.directory or Path("runs") / f"capacity-{datetime.now():%Y%m%d-%H%M%S}"
+    given = target.target(url)
+    err.print(
+        facts([("target", safe(given.masked_url)), *((label, safe(text)) for label, text in preview(plan, limits))])
+    )
+    if budget.dry_run:
+        return
+    has_place = given.request().prompt is not None
+    if not has_place and not prompts.same_prompts:
+        err.print("[yellow]caveat:[/yellow] the request has no place for a prompt: every stream asks for the same")
+    request = Request(
+        plan=plan,
+        conditions=Conditions(
+            target=given,
+            objectives=objectives,
+            confidence=search.confidence / 100,
+            prompts=prompts.keywords(),
+            nonce=has_place and not prompts.same_prompts,
+            processes=count_processes(points.processes),
+            think_time=points.think_time,
+            abandon=points.abandon,
+            drain_s=parse_bounded(points.drain, "--drain") / SECOND,
+            calibration=runs.calibration(points.calibration, directory),
+        ),
+        budget=limits,
+        directory=directory,
+        resume=points.resume,
+    )
+    found = find_capacity(request, show_event, silent_load)
+    print_capacity(found)
+    if search.at_least is not None:
+        out.print(at_least_line(found.answer, search.at_least))
+    path = directory / FILE
+    runs.write(path, found)
+    out.print(f"wrote {safe(path)}")
+    code = exit_code(found, search.at_least)
+    if code:
+        raise typer.Exit(code)
+
+
+def exit_code(found: CapacityFile, at_least: float | None) -> int:
+    """The exit code of a search."""
+    answer = found.answer
+    if found.interrupted:
+        return ExitCode.INTERRUPTED
+    met = answer.met(at_least) if at_least is not None else None
+    if met is not None:
+        return ExitCode.OK if met else ExitCode.FAILED
+    if answer.ending is Ending.CLIENT_LIMITED:
+        return ExitCode.CLIENT_LIMITED
+    if at_least is not None or answer.ending is Ending.UNDECIDED:
+        return ExitCode.CANNOT_MEASURE
+    return ExitCode.FAILED if answer.ending is Ending.NOTHING_PASSED else ExitCode.OK

@@ -1,0 +1,219 @@
+"""The options of `streamgauge capacity`."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.budget import Budget, Price
+from streamgauge.capacity.objective import Objective, objectives
+from streamgauge.capacity.search import SearchPlan
+from streamgauge.cli.prompt_options import OutputTokens, PrefixTokens, PromptFile, PromptTokens, Tokenizer
+from streamgauge.errors import UsageError
+from streamgauge.loadgen.schedule import MAX_PER_S, MAX_USERS
+from streamgauge.units import SECOND, parse_bounded
+
+_SEARCH: Final = "Search"
+_BUDGET: Final = "Budget"
+_LEAST_POINT_S: Final = 1.0
+
+
+def _search(*names: str, **rest: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=_SEARCH, **rest)
+
+
+def _budget(*names: str, **rest: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=_BUDGET, **rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What to look for, and how precisely."""
+
+    slos: Annotated[
+        list[str] | None,
+        _search(
+            "--slo",
+            metavar="'METRIC pN < LIMIT'",
+            help="An objective that every load must meet, such as 'ttft p95 < 500ms', 'itl p99 < 80ms', 'error_rate < "
+            "1%' or 'goodput > 95%'; repeatable. Without one about failures, 'error_rate < 5%' is added.",
+        ),
+    ] = None
+    axis: Annotated[
+        Axis,
+        _search(
+            metavar="AXIS",
+            help="The load that varies: users (closed loop), or rate (arrivals per second, open loop).",
+        ),
+    ] = Axis.USERS
+    at_least: Annotated[
+        float | None,
+        _search(metavar="N", min=0, help="For CI: exit 0 when the endpoint holds N, 1 when it does not."),
+    ] = None
+    start: Annotated[float, _search(metavar="N", min=0.01, help="The first load; it is doubled from there.")] = 1
+    most: Annotated[float | None, _search(metavar="N", min=0.01, help="The largest load to try. Default: 10000.")] = (
+        None
+    )
+    precision: Annotated[
+        float,
+        _search(metavar="PERCENT", min=0.1, max=50, help="How far the two ends may be apart, in percent of the lower."),
+    ] = 5.0
+    confidence: Annotated[
+        float,
+        _search(metavar="PERCENT", min=80, max=99.9, help="Confidence of the verdict on each point, in percent."),
+    ] = 95.0
+    point: Annotated[str, _search(metavar="DURATION", help="How long a point is measured, after its warm-up.")] = "15s"
+    longest: Annotated[
+        str, _search(metavar="DURATION", help="How long an undecided point may be measured. A point doubles its time.")
+    ] = "2m"
+    repeats: Annotated[
+        int, _search(metavar="N", min=1, max=10, help="Trials that must agree at each end of the interval.")
+    ] = 2
+    from_above: Annotated[
+        bool, _search(help="Measure the answer again right after an overload: does the endpoint recover?")
+    ] = True
+    confirm_rate: Annotated[
+        bool, _search(help="Offer the same streams per second in an open loop, which does not wait for the endpoint.")
+    ] = True
+    sustain: Annotated[
+        str, _search(metavar="DURATION", help="At the end, hold the answer and 80 % of it for this long.")
+    ] = "0"
+    seed: Annotated[int, _search(metavar="N", min=0, max=999_999, help="Seed of prompts, lengths and order.")] = 1
+
+    def objectives(self) -> list[Objective]:
+        """The objectives. Raises UsageError when there is none, or one that cannot be decided."""
+        if not self.slos:
+            raise UsageError("no objective is given", "give for example --slo 'ttft p95 < 500ms'; repeatable")
+        return objectives(self.slos)
+
+    def plan(self, found: list[Objective]) -> SearchPlan:
+        """The search. Raises UsageError on options that do not fit together."""
+        seconds = parse_bounded(self.point, "--point") / SECOND
+        longest_s = parse_bounded(self.longest, "--longest") / SECOND
+        if seconds < _LEAST_POINT_S or longest_s < seconds:
+            raise UsageError(
+                f"--point {self.point} and --longest {self.longest} do not fit",
+                "give at least 1s for --point, and at least as much for --longest",
+            )
+        limit = MAX_USERS if self.axis is Axis.USERS else MAX_PER_S
+        most = min(10_000, limit) if self.most is None else self.most
+        if self.axis is Axis.USERS and (self.start != int(self.start) or most != int(most) or self.start < 1):
+            raise UsageError("--start and --most count users", "give whole numbers from 1, or --axis rate")
+        if not self.start <= most <= limit:
+            raise UsageError(f"--most {most:g} is not between --start {self.start:g} and {limit:,}")
+        return SearchPlan(
+            axis=self.axis,
+            start=self.start,
+            most=most,
+            precision=self.precision / 100,
+            seconds=seconds,
+            longest_s=longest_s,
+            needed=max(objective.needed(self.confidence / 100) for objective in found),
+            agreeing=self.repeats,
+            from_above=self.from_above,
+            confirm_rate=self.confirm_rate,
+            sustain_s=parse_bounded(self.sustain, "--sustain") / SECOND,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetOptions:
+    """What a search may spend. It stops before the point that could exceed a limit."""
+
+    budget: Annotated[str, _budget(metavar="DURATION", help="Longest time of the whole search.")] = "30m"
+    max_requests: Annotated[int | None, _budget(metavar="N", min=1, help="Requests of the whole search.")] = None
+    max_total_tokens: Annotated[
+        int | None, _budget(metavar="N", min=1, help="Tokens of all prompts and answers together.")
+    ] = None
+    max_cost: Annotated[
+        float | None, _budget(metavar="AMOUNT", min=0, help="Cost of the whole search; needs --price.")
+    ] = None
+    price: Annotated[
+        str | None,
+        _budget(metavar="IN,OUT", help="Price of a million tokens of prompts and of answers, such as 0.15,0.60."),
+    ] = None
+    dry_run: Annotated[
+        bool, _budget("--dry-run", help="Print what the search would do at most, and ask for nothing.")
+    ] = False
+
+    def limits(self) -> Budget:
+        """The limits. Raises UsageError on text that cannot be read."""
+        if self.max_cost is not None and self.price is None:
+            raise UsageError("--max-cost needs a price", "give --price IN,OUT for a million tokens, such as 0.15,0.60")
+        return Budget(
+            seconds=parse_bounded(self.budget, "--budget") / SECOND,
+            requests=self.max_requests,
+            tokens=self.max_total_tokens,
+            cost=self.max_cost,
+            price=_price(self.price) if self.price is not None else Price(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapacityPrompts:
+    """The prompts of every point. Each one is unique, so that no cache can answer, unless --same-prompts is given."""
+
+    prompt_file: PromptFile = None
+    prompt_tokens: PromptTokens = None
+    output_tokens: OutputTokens = None
+    prefix_tokens: PrefixTokens = None
+    tokenizer: Tokenizer = None
+    same_prompts: Annotated[
+        bool,
+        typer.Option(
+            "--same-prompts",
+            help="Do not make every prompt unique: a cache may then answer, and the capacity is that of the cache.",
+            rich_help_panel="Prompts",
+            show_default=False,
+        ),
+    ] = False
+
+    def keywords(self) -> dict[str, Any]:
+        """The keywords of `plan_from`, without the nonce."""
+        return {name: value for name, value in asdict(self).items() if name != "same_prompts" and value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointOptions:
+    """How each point is made, and where the files go."""
+
+    think_time: Annotated[
+        str | None,
+        typer.Option(metavar="PAUSE", help="A user's pause before its next request: 2s, exp(2s) or uniform(1s,3s)."),
+    ] = None
+    abandon: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE@WHEN", help="Close a share of the streams early: 10%@tokens:5..50 or 10%@2s..5s."),
+    ] = None
+    processes: Annotated[
+        int, typer.Option(metavar="P", help="Processes that share the load; -1: one for each CPU.")
+    ] = 1
+    drain: Annotated[
+        str, typer.Option(metavar="DURATION", help="Time for running streams to end at the end of a point.")
+    ] = "10s"
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The error floor of this client: calibration.json, or its directory."),
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted in --out.")] = (
+        False
+    )
+    directory: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Directory. Default: runs/capacity-TIME.")
+    ] = None
+
+
+def _price(text: str) -> Price:
+    try:
+        prompt, output = (float(part) for part in text.split(","))
+    except ValueError:
+        prompt = output = -1.0
+    if not (0 <= prompt < 1e9 and 0 <= output < 1e9):
+        raise UsageError(
+            f"--price {text!r} is not two prices",
+            "write the price of a million tokens of prompts and of answers: 0.15,0.60",
+        )
+    return Price(prompt, output)

@@ -1,0 +1,50 @@
+"""`capacity` against a real mock: a small search, interrupted by its budget and resumed."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from streamgauge.capacity.file import FILE
+from streamgauge.mock_provider.config import MockConfig
+from streamgauge.mock_provider.embedded import MockServer
+
+Run = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture
+def two_slots() -> Iterator[str]:
+    """A stream takes 220 ms. Two users get their first token after 20 ms; a third makes them wait for 110 ms more."""
+    with MockServer(MockConfig(tokens=10, ttft="20ms", itl="20ms", slots=2)) as server:
+        yield server.url
+
+
+def test_a_search_that_its_budget_ended_is_resumed_and_finds_the_two_slots(
+    streamgauge: Run, two_slots: str, tmp_path: Path
+) -> None:
+    options = [
+        f"{two_slots}/v1/chat/completions", "--slo", "ttft p50 < 75ms", "--slo", "error_rate < 50%",
+        "--mock", two_slots, "--start", "2", "--most", "4", "--point", "2s", "--longest", "8s",
+        "--repeats", "1", "--no-from-above", "--no-confirm-rate", "--at-least", "3", "--out", tmp_path,
+    ]  # fmt: skip
+
+    first = streamgauge("capacity", *options, "--budget", "8s")
+    stopped = json.loads((tmp_path / FILE).read_text())
+
+    assert first.returncode == 3, first.stderr
+    assert [point["verdict"] for point in stopped["points"]] == ["pass"]
+    assert "--budget 8s" in stopped["answer"]["because"]
+    assert "whether it holds 3 users is not known" in first.stdout
+
+    second = streamgauge("capacity", *options, "--resume")
+    found = json.loads((tmp_path / FILE).read_text())
+
+    assert second.returncode == 1, second.stderr
+    assert (found["answer"]["low"], found["answer"]["high"]) == (2, 3)
+    assert found["answer"]["binding"] == "ttft p50 < 75ms"
+    assert found["points"][0] == stopped["points"][0]
+    assert "2 users, double, from the history" in second.stderr
+    assert (tmp_path / "points" / "002-users-4" / "streams.jsonl").is_file()
+    assert "it does not hold 3 users" in second.stdout

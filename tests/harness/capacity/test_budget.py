@@ -1,0 +1,60 @@
+"""What the next point can use, and the limits of a search."""
+
+import pytest
+
+from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.budget import Budget, Price, Spent, estimate, exceeded, preview, spent
+from streamgauge.capacity.point import Observation, Point, Verdict
+from streamgauge.capacity.probe import Probe, Purpose
+from streamgauge.capacity.search import SearchPlan
+
+
+def probe(load: float, axis: Axis = Axis.USERS) -> Probe:
+    return Probe(axis=axis, load=load, seconds=9, warmup_s=1, seed=1, purpose=Purpose.DOUBLE)
+
+
+NEAR = Point(
+    probe=probe(4),
+    observation=Observation(seconds=9, requests=40, prompt_tokens=400, output_tokens=4_000, took_s=12.5),
+    verdict=Verdict.PASS,
+    reason="",
+)
+
+
+def test_the_next_point_is_estimated_from_the_nearest_one() -> None:
+    coming = estimate(probe(8), NEAR)
+
+    assert (coming.seconds, coming.requests, coming.prompt_tokens, coming.output_tokens) == (14, 80, 800, 8_000)
+    assert estimate(probe(2), NEAR).requests == 40  # fewer users can be as fast together
+    assert estimate(probe(3, Axis.RATE), NEAR).requests == 30
+    assert estimate(probe(1), None) == Spent(seconds=14)
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"seconds": 20}, "--budget 20s"),
+        ({"seconds": 1e9, "requests": 100}, "--max-requests 100 (40 are used)"),
+        ({"seconds": 1e9, "tokens": 10_000}, "--max-total-tokens 10,000 (4,400 are used)"),
+        ({"seconds": 1e9, "cost": 0.01, "price": Price(0.0, 1.0)}, "--max-cost 0.01 (0.00 are used)"),
+    ],
+)
+def test_a_search_stops_before_the_point_that_could_exceed_a_limit(limits: dict, says: str) -> None:
+    used = spent([NEAR])
+    reason = exceeded(Budget(**limits), used, estimate(probe(8), NEAR))
+
+    assert used.seconds == 12.5
+    assert reason is not None
+    assert says in reason
+    assert exceeded(Budget(seconds=1e9), used, estimate(probe(8), NEAR)) is None
+
+
+def test_the_preview_says_what_a_search_does_at_most() -> None:
+    budget = Budget(seconds=1800, requests=500, tokens=10**6, cost=2.5, price=Price(1, 2))
+    lines = dict(preview(SearchPlan(most=64, sustain_s=60), budget))
+
+    assert lines["loads"] == "from 1 user, doubled up to 64 users"
+    assert lines["points"].startswith("up to 7 to find the first failure, about 5 to come within 5%, 2 to repeat")
+    assert lines["streams"].startswith("59 without a miss decide every objective")
+    assert lines["time"] == "at most 30 min (--budget)"
+    assert lines["limits"].startswith("at most 500 requests, 1,000,000 tokens, a cost of 2.5")
