@@ -108,8 +108,7 @@ def _timing(summary: Summary) -> list[str]:
         "streams. An end that is missing means that so few streams set no bound there."
     )
     lines += _small_samples(summary)
-    if summary.usage_caveat is not None:
-        lines.append(summary.usage_caveat)
+    lines += summary.caveats
     if summary.tokens_source and "token events" in summary.tokens_source:
         lines.append(
             f"Tokens are counted from {summary.tokens_source}. An event may hold several tokens: then tokens/s is too "

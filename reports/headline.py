@@ -10,6 +10,7 @@ from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.slo import SloResult
 from streamgauge.metrics.slo import SloVerdict as SloVerdict
+from streamgauge.metrics.steady_state import Steadiness
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.load import Run
@@ -158,6 +159,10 @@ def _load(run: Run) -> list[HeadlineFinding]:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
         findings.append(HeadlineFinding(level, f"goodput is {_goodput(summary)} for {clean('; '.join(summary.slos))}"))
     findings += [HeadlineFinding(_SLO_LEVELS[result.verdict], _objective(result)) for result in summary.slo_results]
+    if (steady := summary.steady_state) is not None and steady.verdict is Steadiness.NOT_STEADY:
+        findings.append(HeadlineFinding(Level.WARN, clean(str(steady))))
+    elif steady is not None and steady.verdict is Steadiness.COLD_ENGINE:
+        findings.append(HeadlineFinding(Level.NOTE, clean(str(steady))))
     if summary.stalls:
         findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):

@@ -97,7 +97,7 @@ def load(directory: Path) -> Run:
         raise UsageError(f"{directory} is a file, not a run directory", _HINT)
     manifest = runs.read_file(directory / runs.RUN, RunFile)
     slos, unread = _objectives(manifest)
-    streams = collect(directory, slos, manifest.dialect_doubt if manifest else None)
+    streams = collect(directory, slos, manifest.dialect_doubt if manifest else None, _changes(manifest))
     summary = manifest.summary if manifest else None
     recomputed = summary is None and streams is not None and streams.count > 0
     if recomputed and streams is not None:
@@ -117,6 +117,12 @@ def load(directory: Path) -> Run:
         names = ", ".join((runs.RUN, runs.STREAMS, runs.CHECKS, runs.CANCELLATION, runs.DIAGNOSIS))
         raise UsageError(f"{directory} holds no run: {names} are all missing or empty", _HINT)
     return run
+
+
+def _changes(manifest: RunFile | None) -> str | None:
+    """How the plan of the run changed its load."""
+    found = manifest.settings.get("changes") if manifest else None
+    return found if isinstance(found, str) else None
 
 
 def _recomputed(directory: Path, totals: Totals, manifest: RunFile | None) -> Summary:

@@ -121,8 +121,10 @@ def _keep_largest(
         heapq.heapreplace(heap, (value, index, _lane(stream)))
 
 
-def collect(directory: Path, slos: Iterable[Condition], reading_doubt: str | None = None) -> Streams | None:
-    """Condense `streams.jsonl`; None when it holds no line at all. `reading_doubt`: see `Totals`."""
+def collect(
+    directory: Path, slos: Iterable[Condition], reading_doubt: str | None = None, changes: str | None = None
+) -> Streams | None:
+    """Condense `streams.jsonl`; None when it holds no line at all. `reading_doubt` and `changes`: see `Totals`."""
     expected, first, last = 0, None, 0
     for outline in outlines(directory):
         expected += 1
@@ -130,7 +132,7 @@ def collect(directory: Path, slos: Iterable[Condition], reading_doubt: str | Non
         last = max(last, outline.left_ns)
     first = first or 0
     window = runs.window(directory)
-    records, totals = RecordReader(directory), Totals(slos, window, reading_doubt=reading_doubt)
+    records, totals = RecordReader(directory), Totals(slos, window, reading_doubt=reading_doubt, changes=changes)
     choice, bins = _Choice(expected), _Bins(first, last)
     dialects: Counter[str] = Counter()
     rows: list[tuple[int, int, str, str | None, float | None, float | None]] = []

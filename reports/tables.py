@@ -203,6 +203,7 @@ def rates(summary: Summary) -> Table:
             ["tokens counted from", summary.tokens_source or ABSENT],
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
             *([metric.title, _of_run(metric, summary)] for metric in OF_RUN),
+            *_flow(summary),
             ["goodput at most: with every undecided stream", percent(summary.goodput_at_most)],
             ["undecided streams: cut before they met or missed the objectives", f"{summary.undecided_streams:,}"],
             ["longest wait for a first token that was cut, ms", ms_cell(summary.longest_cut_wait_ms)],
@@ -211,6 +212,21 @@ def rates(summary: Summary) -> Table:
         ],
         1,
     )
+
+
+def _flow(summary: Summary) -> list[list[str]]:
+    """The streams in flight and the steady state; nothing for a run of an earlier version."""
+    rows = []
+    if (found := summary.in_flight) is not None:
+        residual = ABSENT if found.little_residual is None else percent(found.little_residual)
+        rows += [
+            ["streams in flight, mean", number(round(found.mean, 1))],
+            ["streams in flight, most", f"{found.most:,}"],
+            ["difference to throughput × stay (Little's law)", residual],
+        ]
+    if summary.steady_state is not None:
+        rows.append(["steady state", summary.steady_state.verdict.value])
+    return rows
 
 
 def _of_run(metric: OfRun, summary: Summary) -> str:

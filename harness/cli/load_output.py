@@ -76,8 +76,8 @@ def print_result(result: LoadResult) -> None:
         print_abandonment(run.abandonment)
     for text in clock_lines(run.workers):
         err.print(safe(text))
-    if result.summary.usage_caveat is not None:
-        err.print(f"[yellow]caveat:[/yellow] {safe(result.summary.usage_caveat)}")
+    for text in result.summary.caveats:
+        err.print(f"[yellow]caveat:[/yellow] {safe(text)}")
     for text in run.caveats:
         if run.open_loop is None or text != run.open_loop.caveat:  # print_open_loop has shown that caveat
             err.print(f"[yellow]caveat:[/yellow] {safe(text)}")

@@ -19,6 +19,7 @@ from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.sessions import Sessions
+from streamgauge.metrics.steady_state import Steadiness
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.rundir.runs import RunFile
 from streamgauge.serverlane.lane import ServerLane
@@ -115,6 +116,7 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     rows = [
         ("streams", outcomes or "none"),
         ("throughput", f"{rate} over {summary.window_s:.1f} s"),
+        *_flow(summary),
         *_cut(summary),
         ("goodput", f"{_goodput(summary)} ({objectives})"),
         ("validity", f"[{colour}]{summary.validity.verdict}[/{colour}] {reasons}"),
@@ -126,6 +128,18 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     if summary.slo_results:
         out.print()
         out.print(slo_table(summary.slo_results))
+
+
+def _flow(summary: Summary) -> list[tuple[str, str]]:
+    """The streams in flight, and whether the run had a steady state."""
+    rows = []
+    if (found := summary.in_flight) is not None:
+        rows.append(("in flight", f"{found.mean:,.1f} streams on average, {found.most:,} at most"))
+    if (steady := summary.steady_state) is not None:
+        colour = {Steadiness.STEADY: "green", Steadiness.NOT_JUDGED: "default"}.get(steady.verdict, "yellow")
+        reasons = safe("; ".join(steady.reasons))
+        rows.append(("steady", f"[{colour}]{steady.verdict.value}[/{colour}] {reasons}".rstrip()))
+    return rows
 
 
 def _cut(summary: Summary) -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ class LoadPlan(NamedTuple):
         """The plan as run.json shows it."""
         return {
             "load": self.workload.model,
+            **({"changes": self.workload.changes} if self.workload.changes else {}),
             **_settings(self.workload),
             **({"expect_workers": self.cluster.workers} if self.cluster else {}),
             "scenario": self.locustfiles[0].stem,

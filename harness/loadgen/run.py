@@ -66,7 +66,7 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     with runs.claimed(plan.directory) as claim, _spool() as spool:
         run = _manifest(target, plan, first, end)
         runs.write(plan.directory / runs.RUN, run)
-        totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool)
+        totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool, changes=plan.workload.changes)
         if (sample := expected(plan.workload, plan.slos, run.alone)) is not None:
             progress(sample)
         with nullcontext() if source is None else Scraper(source, plan.directory) as scraper:

@@ -84,6 +84,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return self.rate is not None or self.replay is not None
 
     @property
+    def changes(self) -> str | None:
+        """How the plan changes the load during the run; None for a load that is the same all the time."""
+        if self.stages:
+            return "the stages change the number of users"
+        return "the rate of a trace changes" if self.replay is not None else None
+
+    @property
     def model(self) -> str:
         """The load model in a few words."""
         if self.replay is not None:

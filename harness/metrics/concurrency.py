@@ -38,6 +38,14 @@ class Interval(NamedTuple):
     last_ns: float
 
 
+class Stay(NamedTuple):
+    """When a stream was open (epoch ns), and its TTFT (ns); None without a token."""
+
+    start_ns: int
+    closed_ns: int
+    ttft_ns: int | None
+
+
 class _Span(NamedTuple):
     """A stream of a load, ns on one clock: start and end, its intended start, first and last token, and its process."""
 
@@ -174,6 +182,14 @@ class Intervals:
         """See the function of this name."""
         served = (Interval(span.start, span.first, span.last) for span in self._each() if span.first != _NEVER)
         return one_at_a_time(served, alone_ttft_ns)
+
+    def stays(self) -> Iterator[Stay]:
+        """When each stream was open, and its TTFT."""
+        for span in self._each():
+            yield Stay(span.start, span.closed, None if span.first == _NEVER else span.first - span.start)
+
+    def __len__(self) -> int:
+        return len(self._spans)
 
     @property
     def most_open(self) -> int:

@@ -30,6 +30,7 @@ from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
 from streamgauge.metrics.slo import Fate, Measured, Sample, SloResult, allowed_misses, fate_of, is_per_stream, judge_slo
+from streamgauge.metrics.steady_state import UNSTEADY, Flow, InFlight, Steadiness, SteadyState, steady_state
 from streamgauge.metrics.summary_fields import MetricFields
 from streamgauge.metrics.survival import Share, Waits, interval_of_share, share_of_good
 from streamgauge.metrics.validity import (
@@ -48,6 +49,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
+MOST_STAYS: Final = 50_000  # streams whose times a verdict on the steady state reads; of a longer run every n-th
 _ASKED, _READ = "asked for", "measured to the end"
 _VALUES: Final = [(metric.name, metric.value, metric.cut) for metric in PER_STREAM]
 
@@ -80,6 +82,17 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     doubted_usages: int = 0
     usage_doubt: str | None = None
     share_intervals: dict[str, Interval] = msgspec.field(default_factory=dict)
+    in_flight: InFlight | None = None
+    steady_state: SteadyState | None = None
+
+    @property
+    def caveats(self) -> list[str]:
+        """The warnings about a load without a steady state, counts that do not agree, and token counts."""
+        found = []
+        if self.steady_state is not None and self.steady_state.verdict in UNSTEADY:
+            found.append(f"The figures are not those of a steady state. {self.steady_state.sentence}")
+        found += [self.in_flight.caveat] if self.in_flight is not None and self.in_flight.caveat is not None else []
+        return found + ([self.usage_caveat] if self.usage_caveat is not None else [])
 
     @property
     def usage_caveat(self) -> str | None:
@@ -132,13 +145,16 @@ class Totals:
         *,
         reading_doubt: str | None = None,
         spool: RawIOBase | None = None,
+        changes: str | None = None,
     ) -> None:
         """`reading_doubt` says why the answers may have been read wrongly: then no figure of tokens is certain.
 
+        `changes` says how the plan changes the load during the run: then a steady state is not expected.
         `spool` is a file for what would grow with the number of streams (metrics/rows.py).
         """
         self.slos = list(slos)
         self.reading_doubt = reading_doubt
+        self.changes = changes
         self._stream_slos = [slo for slo in self.slos if is_per_stream(slo)]
         self.window = window
         self.window_tokens = self.window_events = 0.0
@@ -224,16 +240,21 @@ class Totals:
             elif is_cut and cut_of is not None and (waited_ns := cut_of(stream)) is not None:
                 self.cuts[name].add(waited_ns)
 
-    def judge_slo(self, slo: Condition, client: Validity | None = None) -> SloResult:
+    def judge_slo(
+        self, slo: Condition, client: Validity | None = None, steadiness: SteadyState | None = None
+    ) -> SloResult:
         """An objective over the whole run. Without a statistic, the slowest stream decides.
 
-        `client` says whether this client could have distorted the figures.
+        `client` says whether this client could have distorted the figures, `steadiness` whether they would stay so.
         """
         metric = BY_NAME[slo.metric]
         measured = self._measured(slo) if isinstance(metric, Latency) else self._measured_of_run(slo, client)
         if measured is not None and self.reading_doubt is not None and not metric.of_wire:
             measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)
-        return judge_slo(slo, measured, distorted(client))
+        doubt = distorted(client)
+        if doubt is None and steadiness is not None and steadiness.growing and metric.unit is not Unit.PER_SECOND:
+            doubt = str(steadiness)
+        return judge_slo(slo, measured, doubt)
 
     def _measured(self, slo: Condition) -> Measured | None:
         """The figure of a latency and its interval, in ns; None without data."""
@@ -392,6 +413,7 @@ class Totals:
             client = misread(client, self.reading_doubt)
         client = disturbed(shaken(client, str(self.outages)), faults)
         goodput, cut = self.goodput, self.cuts["ttft"].ordered
+        in_flight, steadiness = self._flow() if until_ns is None else (None, None)
         return Summary(
             streams=dict(self.streams),
             window_s=round(self._window_ns(until_ns) / SECOND, 3),
@@ -403,7 +425,7 @@ class Totals:
             unstamped_reads=self.unstamped,
             validity=client,
             warmup_streams=self.warmup,
-            slo_results=[self.judge_slo(slo, client) for slo in self.slos] if until_ns is None else [],
+            slo_results=[self.judge_slo(slo, client, steadiness) for slo in self.slos] if until_ns is None else [],
             share_intervals={
                 name: Interval(*(None if end is None else round(end, 4) for end in found))
                 for name, found in self.share_intervals.items()
@@ -414,8 +436,25 @@ class Totals:
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             doubted_usages=self.doubted_usages,
             usage_doubt=self.usage_doubt,
+            in_flight=in_flight,
+            steady_state=steadiness,
             **_fields(latencies, facts),
         )
+
+    def _flow(self) -> tuple[InFlight | None, SteadyState | None]:
+        """The streams in flight in the measured window, and whether it had a steady state; None without a stream."""
+        window = self.window or Window(self.first_ns or 0, self.last_ns or 0)
+        if not self.streams:
+            return None, None
+        flow, stride = Flow(window.begin_ns, window.end_ns), len(self.intervals) // MOST_STAYS + 1
+        stays = []
+        for number, stay in enumerate(self.intervals.stays()):
+            flow.add(stay)
+            if number % stride == 0:
+                stays.append(stay)
+        if self.changes is not None:
+            return flow.in_flight(), SteadyState(verdict=Steadiness.NOT_JUDGED, reasons=[self.changes])
+        return flow.in_flight(), steady_state(stays, window.begin_ns, window.end_ns, flow.levels)
 
     def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> dict[str, Distribution | None]:
         """Every distribution by the name of its metric."""

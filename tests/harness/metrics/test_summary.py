@@ -95,7 +95,7 @@ def test_nothing_measured_is_all_absent() -> None:
         "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms", "loop_late_ms", "record_delay_ms", "merged_share",
         "busiest_core",
         "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms", "goodput_at_most", "longest_cut_wait_ms",
-            "usage_doubt",
+            "usage_doubt", "in_flight", "steady_state",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 
