@@ -34,7 +34,9 @@ class ChatRequest:
     @property
     def read_tokens(self) -> int:
         """Tokens of the prompt that the model must read."""
-        return self.prompt_tokens - (self.cached_tokens or 0)
+        if self.conversation_tokens is None:
+            return count_tokens(self.prompt)
+        return self.conversation_tokens - (self.cached_tokens or 0)
 
     def found_in_cache(self, conversation: int, cached: int) -> "ChatRequest":
         """The same request where the prefix cache had `cached` of the tokens of its conversation."""

@@ -13,6 +13,7 @@ from streamgauge.mock_provider.client_wait import IDLE_TIMEOUT, REQUEST_TIMEOUT
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.control import fault_list
 from streamgauge.mock_provider.dialects import DIALECTS
+from streamgauge.mock_provider.fleet.engines import ENGINES
 from streamgauge.mock_provider.fleet.settings import FleetSettings
 from streamgauge.mock_provider.listening import Listening
 from streamgauge.mock_provider.options import with_options
@@ -158,6 +159,8 @@ def mock_command(
     streamgauge mock --port 8080 --ttft 200ms --itl 20ms --tokens 100
 
     streamgauge mock --port 8080 --fault no-terminal --fault crlf
+
+    streamgauge mock --port 8080 --slots 8 --replicas 3 --speed 1,1,0.5 --engine vllm
 
     Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 a worker failed, 2 a bad flag, 3 cannot listen.
     """
@@ -380,8 +383,11 @@ def _mock_hints(url: str, config: MockConfig) -> str:
             *([f"  CA certificate for clients: {listening.ca_path}"] if listening.tls is not None else []),
             *routes,
             "  GET  /v1/models, /health",
+            *([f"  GET  {', '.join(ENGINES[engine])}"] if (engine := config.fleet.engine) is not None else []),
             "  GET  /_mock/streams, /_mock/streams/ID, /_mock/summary, /_mock/export, /_mock/clock, /_mock/faults",
+            "       /_mock/fleet",
             "  POST /_mock/streams/ID/release?upto=K, /_mock/reset, /_mock/refuse?seconds=S, /_mock/accept",
+            "       /_mock/fleet?SETTING=VALUE",
             "       with Content-Type: application/json",
             "Try:",
             f"  {curl} -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\",

@@ -217,7 +217,7 @@ class Server:
             self._authenticate(request, dialect)
             chat = self._chat_request(request, dialect)
             replica = self._front.route(request, ordinal)
-            prefix = self._front.prefix(replica, request, chat)
+            prefix = self._front.prefix(replica, request, chat) if replica is not None else None
             if prefix is not None:
                 chat = chat.found_in_cache(prefix.tokens, prefix.cached)
             stream = self._planned(request, dialect, chat, replica, ordinal)
@@ -250,8 +250,7 @@ class Server:
         too_long = _too_long(stream) if all(hook.limits_input for hook in self._hooks) else None
         if too_long is not None:
             return compose_refused(stream, too_long)
-        refuser = self._front.refuser(replica)
-        if refuser is not None:
+        if replica is not None and (refuser := self._front.refuser(replica)) is not None:
             return self._no_place(stream if refuser == "replica" else replace(stream, headers=()))
         if self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
             return None
@@ -366,7 +365,9 @@ class Server:
         except DirectiveError as error:
             raise Refusal(400, str(error), code="mock_directive") from None
         encoder = dialect.encoder(chat, plan)
-        return ComposedStream(request, dialect, chat, plan, encoder, self._front.headers(replica))
+        return ComposedStream(
+            request, dialect, chat, plan, encoder, () if replica is None else self._front.headers(replica)
+        )
 
 
 def _too_long(stream: ComposedStream) -> Answer | None:

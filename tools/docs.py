@@ -8,6 +8,7 @@ from tools import schema
 from tools.check_faults import FAULTS_PAGE, faults_page
 from tools.checks_page import PAGE, page
 from tools.clients_page import CLIENTS_PAGE, clients_page
+from tools.fleet_page import FLEET_PAGE, fleet_page
 from tools.payloads_page import PAYLOADS_PAGE, payloads_page
 from tools.readme import README, readme
 from tools.security_page import SECURITY_PAGE, security_page
@@ -18,6 +19,7 @@ GENERATED: Final[dict[Path, Callable[[], str]]] = {
     PAGE: page,
     FAULTS_PAGE: faults_page,
     CLIENTS_PAGE: clients_page,
+    FLEET_PAGE: fleet_page,
     PAYLOADS_PAGE: payloads_page,
     SECURITY_PAGE: security_page,
     TRACES_PAGE: traces_page,

@@ -9,7 +9,8 @@ Replicas
     saturation = sum rate_i(s)                 least-connections, equal weights: every slot is always busy
     saturation = min_i rate_i(s) / w_i         (*) other routings: the replica with the most work for its speed
     users      = R s                           without waiting; round-robin needs equal replicas, least-connections not
-    ttft(n)    = (n - R s) / X + sum (rate_i / X) first_i      n > R s; X = saturation
+    ttft(n)    = (n - R s) / X + sum (rate_i / X) first_i      n > R s; X = saturation; the mean
+    wait       = floor((n - s) / s) S to ceil((n - s) / s) S   n > s: every single wait for one replica, in steady state
     replicas   = ceil(n / c)                   for n users, if one replica holds c; with shares: n w_i <= c for all i
     think time Z adds users who ask nothing: n = c (S + Z) / S, by Little's law
 
@@ -89,6 +90,13 @@ def fleet_ttft_ns(fleet: FleetLimits, work: Work, users: int) -> int:
     rates = [saturation_per_s(limits, work) for limits in fleet.replicas]
     alone = sum(rate * first_ns(limits, work) for rate, limits in zip(rates, fleet.replicas, strict=True)) / sum(rates)
     return round((users - most) / sum(rates) * NS_PER_S + alone)
+
+
+def wait_bounds_ns(limits: Limits, work: Work, users: int) -> tuple[int, int]:
+    """The shortest and the longest wait for a slot of one replica in the steady state, however the users began."""
+    slots = slots_of(limits)
+    service, beyond = service_ns(limits, work, slots), max(0, users - slots)
+    return beyond // slots * service, -(-beyond // slots) * service
 
 
 def users_for_ttft(limits: Limits, work: Work, longest_ns: int) -> int:

@@ -48,19 +48,19 @@ class Front:
             return None
         return self._fleet.route(ordinal, request.headers.get(self.settings.sticky_header.lower()))
 
-    def headers(self, replica: Replica | None) -> tuple[tuple[str, str], ...]:
+    def headers(self, replica: Replica) -> tuple[tuple[str, str], ...]:
         """The field that names the replica, if there are several."""
-        if replica is None or self._fleet is None or len(self._fleet.replicas) == 1:
+        if self._fleet is None or len(self._fleet.replicas) == 1:
             return ()
         return ((self.settings.replica_header, replica.name),)
 
-    def refuser(self, replica: Replica | None) -> Refuser | None:
+    def refuser(self, replica: Replica) -> Refuser | None:
         """Who refuses a request that was routed to `replica`; None: it has a place."""
-        return None if self._fleet is None or replica is None else self._fleet.refuses(replica)
+        return None if self._fleet is None else self._fleet.refuses(replica)
 
-    def prefix(self, replica: Replica | None, request: Request, chat: ChatRequest) -> Prefix | None:
+    def prefix(self, replica: Replica, request: Request, chat: ChatRequest) -> Prefix | None:
         """The whole conversation as the replica's prefix cache sees it; None without a cache."""
-        if replica is None or replica.cache is None:
+        if replica.cache is None:
             return None
         return replica.cache.find(conversation(request) or (chat.prompt,))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from streamgauge.mock_provider.fleet.engines import ENGINES, RESETS
 from streamgauge.mock_provider.fleet.fleet import Fleet
@@ -11,20 +11,31 @@ from streamgauge.mock_provider.http import Reply, json_reply
 
 Engine = Literal["vllm", "sglang", "llama.cpp"]
 Lie = Literal[
-    "stale",  # each scrape shows the state at the scrape before it
-    "frozen",  # when the last stream ends, one stays in the gauges (vllm#22545, vllm#29928)
-    "running-only",  # no request ever waits
-    "zero",  # nothing ever runs or waits
-    "missing",  # 503 while a request waits
-    "no-aborts",  # the counter of aborts stays 0 (vllm#31503)
-    "double-decrement",  # a client that leaves early is subtracted twice (vllm#44725)
-    "per-engine",  # a series for each replica, where a reader may expect one
-    "one-replica",  # each scrape shows another replica, as behind a load balancer
+    "stale",
+    "frozen",
+    "running-only",
+    "zero",
+    "missing",
+    "no-aborts",
+    "double-decrement",
+    "per-engine",
+    "one-replica",
 ]
+LIES: Final[dict[Lie, str]] = {
+    "stale": "each scrape shows the state at the scrape before it",
+    "frozen": "when the last stream ends, one running stays in the gauges (vllm#22545, vllm#29928)",
+    "running-only": "no request ever waits",
+    "zero": "nothing ever runs or waits; counters go on",
+    "missing": "503 while a request waits",
+    "no-aborts": "the counter of aborts stays 0 (vllm#31503)",
+    "double-decrement": "a client that leaves early is subtracted twice, so gauges go below 0 (vllm#44725)",
+    "per-engine": "a series for each replica, where a reader may expect one",
+    "one-replica": "each scrape shows another replica, as behind a load balancer",
+}
 
 
 class Gauges:
-    """Answers the status pages of `engine`; `lies` are applied in the order of `Lie`."""
+    """Answers the status pages of `engine`; `lies` may be combined."""
 
     def __init__(self, fleet: Fleet, engine: Engine, lies: Sequence[Lie], model: str) -> None:
         self._fleet, self._lies, self._model = fleet, frozenset(lies), model

@@ -6,7 +6,7 @@ from random import Random
 from statistics import mean
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgauge.mock_provider.capacity import Limits, Work, first_ns, saturation_per_s, service_ns
@@ -205,6 +205,20 @@ def test_users_up_to_the_timeout_get_a_slot_in_time_and_one_more_makes_a_refusal
     assert most == 4 * (1 + timeout_ms // 100)
     assert {one.status for one in closed(fleet(limits=limits), most)} == {200}
     assert {one.status for one in closed(fleet(limits=limits), most + 1)} == {200, 503}
+
+
+@given(st.integers(1, 25), st.lists(st.integers(0, 400), min_size=25, max_size=25))
+@settings(max_examples=30)
+def test_every_wait_is_within_its_bounds_however_the_users_begin(users: int, starts_ms: list[int]) -> None:
+    simulation = Simulation(fleet(), WORK)
+    for user, start_ms in enumerate(starts_ms[:users]):
+        simulation.at(start_ms * MS, lambda user=user: simulation.users(1, 8 * SECOND, first=user))
+    least, most = forms.wait_bounds_ns(LIMITS, WORK, users)
+    steady = [
+        one.wait_ns for one in simulation.run(7 * SECOND) if one.arrival_ns > 3 * SECOND and one.end_ns is not None
+    ]
+    assert least <= min(steady)
+    assert max(steady) <= most
 
 
 def test_the_most_users_for_a_ttft() -> None:

@@ -2,13 +2,14 @@
 
 import json
 import re
+from typing import get_args
 
 import pytest
 
 from streamgauge.mock_provider.capacity import Limits
 from streamgauge.mock_provider.fleet.engines import ENGINES
 from streamgauge.mock_provider.fleet.fleet import Fleet
-from streamgauge.mock_provider.fleet.gauges import Engine, Gauges, Lie
+from streamgauge.mock_provider.fleet.gauges import LIES, Engine, Gauges, Lie
 from streamgauge.mock_provider.fleet.limits import FleetLimits
 from streamgauge.mock_provider.fleet.replica import Seat
 from streamgauge.mock_provider.fleet.settings import FleetSettings
@@ -222,3 +223,7 @@ def test_a_mock_without_an_engine_has_no_status_pages() -> None:
     with serving(FleetSettings(), slots=1) as server:
         assert HTTP.get(f"{server.url}/metrics").status_code == 404
         assert ask(server).status == 200
+
+
+def test_every_lie_has_a_sentence() -> None:
+    assert tuple(LIES) == get_args(Lie)
