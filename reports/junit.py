@@ -4,6 +4,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
+from streamgauge.comparing import words
+from streamgauge.comparing.report import CompareReport, Versus
+from streamgauge.comparing.verdict import RuleVerdict
 from streamgauge.conformance.report import ChecksReport, TargetChecks
 from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict, failed
 from streamgauge.metrics.intervals import CONFIDENCE
@@ -51,6 +54,27 @@ def report_junit(report: ChecksReport) -> str:
         name = f"{_SUITE} {clean(row.name)}" if several else _SUITE
         suites.append(_unmeasured(row, name) if row.checks is None else _checks(row, row.checks, name))
     return _document(suites)
+
+
+def compare_junit(report: CompareReport) -> str:
+    """A comparison as JUnit XML: a suite for each side, a test for each rule. No verdict is an error, not a pass."""
+    return _document([_versus(versus) for versus in report.against])
+
+
+def _versus(versus: Versus) -> ET.Element:
+    name = f"{_SUITE}.compare.{clean(versus.name)}"
+    suite = ET.Element("testsuite", name=name)
+    kinds = {RuleVerdict.REGRESSION: "failure", RuleVerdict.UNDECIDED: "error"}
+    for result in versus.rules:
+        case = ET.SubElement(suite, "testcase", classname=name, name=clean(result.rule), time="0")
+        message = clean("; ".join(part for part in (words.rule(result), result.measured) if part))
+        if kind := kinds.get(result.verdict):
+            ET.SubElement(case, kind, message=message, type=result.verdict.value)
+        else:
+            ET.SubElement(case, "system-out").text = message
+    failed, open_ = (sum(result.verdict is kind for result in versus.rules) for kind in kinds)
+    suite.attrib |= _tally(len(versus.rules), failed, open_, 0)
+    return suite
 
 
 def _document(suites: Sequence[ET.Element]) -> str:

@@ -45,7 +45,7 @@ ENDPOINT = (*PROTOCOL, "transport", "endpoint")
 METRICS = (*PROTOCOL, "metrics")
 DIAGNOSIS = (*ENDPOINT, "metrics", "diagnosis")
 RUNDIR = (*METRICS, "diagnosis", "conformance", "serverlane", "rundir")
-EVERYTHING = (*DIAGNOSIS, "conformance", "serverlane", "rundir", "loadgen", "capacity")
+EVERYTHING = (*DIAGNOSIS, "conformance", "serverlane", "rundir", "comparing", "loadgen", "capacity")
 ANY_IO = ("*",)
 
 # In the order in which data flows; `values` are the modules that lie flat at the root.
@@ -64,6 +64,7 @@ ROOMS = {
     ),
     "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("samples", "scrape")),
     "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),
+    "comparing": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec")),
     "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
     "capacity": Room((*ENDPOINT, "metrics", "rundir", "loadgen"), of("msgspec"),
@@ -71,7 +72,8 @@ ROOMS = {
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),
     "scenarios": Room(EVERYTHING, of("locust gevent zmq flask msgspec rich"), ANY_IO),
-    "reports": Room((*RUNDIR, "capacity"), of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"), ANY_IO),
+    "reports": Room((*RUNDIR, "comparing", "capacity"), of("pandas matplotlib pyarrow jinja2 markupsafe msgspec numpy"),
+                    ANY_IO),
     "mock": Room((), of("httptools trustme uvloop typer rich"), ANY_IO),
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ from streamgauge.secrets import hide, learn
 from streamgauge.version import __version__
 
 _OURS: Final = (
-    "probe", "check", "explain", "clients", "load", "capacity", "calibrate", "cancel", "diagnose", "report", "demo",
+    "probe", "check", "explain", "clients", "load", "capacity", "calibrate", "cancel", "diagnose",
+    "compare", "report", "demo",
 )  # fmt: skip
 _SCHEMES: Final = ("bearer", "basic", "token")
 _SERVERS: Final = {"mock": "mock_command", "proxy": "proxy_command"}

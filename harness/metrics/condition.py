@@ -121,7 +121,7 @@ def take_condition(words: Words, metrics: Mapping[str, Metric], comparisons: Map
     if metric is None:
         words.refuse("the name of a metric")
     words.take()
-    statistic = _take_statistic(words) if metric.unit is Unit.DURATION else None
+    statistic = take_statistic(words) if metric.unit is Unit.DURATION else None
     allowed = comparisons[metric.name]
     if words.next not in allowed:
         words.refuse(" or ".join(allowed))
@@ -134,7 +134,8 @@ def take_duration(words: Words) -> int:
     return round(_take_limit(words, Unit.DURATION))
 
 
-def _take_statistic(words: Words) -> str | None:
+def take_statistic(words: Words) -> str | None:
+    """The statistic at the beginning of `words`; None before a comparison. Raises UsageError that points at it."""
     word = words.next
     if not word or set(word) <= set("<>="):
         return None

@@ -71,6 +71,19 @@ def _stretches(waits: Waits) -> Iterator[_Stretch]:
     yield _Stretch(begin, len(ended), under_way, lasting)
 
 
+def masses(waits: Waits) -> list[float]:
+    """How many waits each ended wait stands for: itself, and its part of those that were cut before it.
+
+    Their sum is below the number of all waits where the longest waits were cut.
+    """
+    total = len(waits.ended) + len(waits.cut)
+    found: list[float] = []
+    for stretch in _stretches(waits):
+        if stretch.end > stretch.begin:
+            found += [total * stretch.lasting / stretch.under_way] * (stretch.end - stretch.begin)
+    return found
+
+
 def quantile(waits: Waits, q: float) -> Estimate | None:
     """The quantile `q` (0 to 1); None without any wait. Without cut waits it is a value that was measured."""
     for stretch in _stretches(waits):

@@ -1,0 +1,1 @@
+"""Comparison of runs, and of two paths to one endpoint: differences with their intervals, and verdicts."""

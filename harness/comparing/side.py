@@ -1,0 +1,254 @@
+"""One side of a comparison: a run directory, or several runs of the same target, read into slices of time."""
+
+import itertools
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from streamgauge.comparing.blocks import SLICES, Sliced, sliced_counts, sliced_waits
+from streamgauge.comparing.change import COMPARED
+from streamgauge.conformance.result import ChecksFile
+from streamgauge.errors import UsageError
+from streamgauge.metrics.calibration import Calibration
+from streamgauge.metrics.facts import CUT, StreamFacts
+from streamgauge.metrics.metric import PerStream, Pooled
+from streamgauge.metrics.summary import Failure, Summary, Totals
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RunFile
+from streamgauge.units import MS, SECOND
+
+MOST_RUNS: Final = 50
+_ROUNDED_BITS: Final = 12  # pooled values keep so many leading bits: they are known within 0.025 %
+
+
+class Lengths(NamedTuple):
+    """Mean numbers of tokens a stream: what the server says it read, and what came. None without a count."""
+
+    prompt: float | None = None
+    output: float | None = None
+
+
+class RunSample(NamedTuple):
+    """One run. `columns` has the values of each compared metric. Error bounds are in ns, by whether of gaps."""
+
+    directory: Path
+    run: RunFile
+    summary: Summary
+    columns: dict[str, Sliced]
+    streams: int
+    failed: int
+    judged: int
+    failures: Counter[Failure]
+    begin_ns: int
+    length_ns: int
+    lengths: Lengths
+    calibration: Calibration | None
+    checks: ChecksFile | None
+
+    def floor_ns(self, *, of_gaps: bool) -> tuple[float, str]:
+        """The error of this client and where it is known from: the calibration, else the bounds of this run."""
+        known = self.calibration
+        if known is not None and of_gaps and known.itl_p50_error_ms is not None:
+            errors = [known.itl_p50_error_ms, known.itl_p99_error_ms or 0.0]
+            return max(map(abs, errors)) * MS, "calibrated"
+        if known is not None and not of_gaps and known.ttft_error_ms is not None:
+            return max(abs(known.ttft_error_ms.p50), abs(known.ttft_error_ms.p99)) * MS, "calibrated"
+        bound = self.summary.itl_bound_ms if of_gaps else self.summary.ttft_bound_ms
+        return (0.0 if bound is None else bound.p99 * MS), "error bound p99 of the run"
+
+
+class Side(NamedTuple):
+    """The runs of one side, in the order in which they ran."""
+
+    label: str
+    runs: list[RunSample]
+
+    @property
+    def streams(self) -> int:
+        return sum(run.streams for run in self.runs)
+
+    def columns(self, metric: str) -> list[Sliced]:
+        """The values of a metric, a run each."""
+        return [run.columns[metric] for run in self.runs]
+
+    def floor_ns(self, *, of_gaps: bool) -> tuple[float, str]:
+        """The largest error of the client among the runs."""
+        return max(run.floor_ns(of_gaps=of_gaps) for run in self.runs)
+
+
+def read_side(text: str, metrics: Iterable[str]) -> Side:
+    """The side that an argument names. Raises UsageError when a directory holds no load that can be compared.
+
+    `text` is a run directory, a directory with run directories in it, or several of either, separated by commas.
+    """
+    wanted = list(metrics)
+    found = [directory for part in _parts(text) for directory in _run_directories(Path(part))]
+    if len(found) > MOST_RUNS:
+        raise UsageError(f"{text} holds {len(found)} runs, and at most {MOST_RUNS} are compared", "name fewer")
+    samples = [read_run(directory, wanted) for directory in found]
+    samples.sort(key=lambda sample: sample.begin_ns)
+    return Side(text, samples)
+
+
+def _parts(text: str) -> list[str]:
+    """The directories of an argument: a name that exists is one directory, also with a comma in it."""
+    return [text] if Path(text).exists() else [part for part in text.split(",") if part] or [text]
+
+
+def _run_directories(path: Path) -> list[Path]:
+    try:
+        if (path / runs.RUN).exists() or (path / runs.STREAMS).exists():
+            return [path]
+        inside = sorted(entry for entry in path.iterdir() if (entry / runs.RUN).is_file()) if path.is_dir() else []
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "name a run directory that `load` wrote") from None
+    if not inside:
+        what = "has neither run.json nor run directories in it" if path.is_dir() else "is not a directory"
+        raise UsageError(f"{path} {what}", "name the --out directory of a `streamgauge load`")
+    return inside
+
+
+def read_run(directory: Path, metrics: Sequence[str]) -> RunSample:
+    """One run from its files. Raises UsageError when it is no load, or holds no measured stream."""
+    run = runs.read_file(directory / runs.RUN, RunFile)
+    if run is None:
+        raise UsageError(f"{directory} has no run.json", "name the --out directory of a `streamgauge load`")
+    begin_ns, end_ns = _window(directory)
+    totals, collector = Totals(reading_doubt=run.dialect_doubt), _Collector(metrics, begin_ns, end_ns)
+    for record in runs.RecordReader(directory):
+        stream = totals.add(record)
+        collector.add(stream)
+    if not collector.streams:
+        raise UsageError(f"{directory} holds no measured stream", "compare runs of `streamgauge load` that have ended")
+    summary = run.summary or totals.summary(runs.workers(directory), faults=run.faults)
+    return RunSample(
+        directory,
+        run,
+        summary,
+        collector.columns(),
+        collector.streams,
+        collector.failed,
+        collector.judged,
+        totals.failures,
+        begin_ns,
+        end_ns - begin_ns,
+        collector.lengths(),
+        run.calibration or runs.read_file(directory / runs.CALIBRATION, Calibration),
+        runs.read_file(directory / runs.CHECKS, ChecksFile),
+    )
+
+
+def _window(directory: Path) -> tuple[int, int]:
+    """When the measured streams began, epoch ns: the first start after the warm-up, and the last start."""
+    chosen = runs.window(directory)
+    first = last = None
+    for outline in runs.outlines(directory):
+        if chosen is None or outline.start_ns >= chosen.begin_ns:
+            first = outline.start_ns if first is None else min(first, outline.start_ns)
+        last = outline.start_ns if last is None else max(last, outline.start_ns)
+    first = (last or 0) if first is None else first
+    begin_ns = first if chosen is None else min(first, chosen.begin_ns)
+    return begin_ns, max(last or 0, begin_ns + SLICES)
+
+
+class _Collector:
+    """Takes in the streams of one run, and keeps the values of the compared metrics by slice."""
+
+    def __init__(self, metrics: Sequence[str], begin_ns: int, end_ns: int) -> None:
+        self._begin_ns, self._step_ns = begin_ns, (end_ns - begin_ns) / SLICES
+        chosen = [COMPARED[name] for name in metrics]
+        self._of_stream = [metric for metric in chosen if isinstance(metric, PerStream)]
+        self._pooled = [metric for metric in chosen if isinstance(metric, Pooled)]
+        self._ended: dict[str, list[tuple[float, int]]] = {metric.name: [] for metric in self._of_stream}
+        self._cut: dict[str, list[tuple[float, int]]] = {metric.name: [] for metric in self._of_stream}
+        self._counts = {metric.name: [Counter[int]() for _ in range(SLICES)] for metric in self._pooled}
+        self._judged: list[tuple[float, int]] = []
+        self._tokens, self._started = [0.0] * SLICES, [0] * SLICES
+        self._prompts: list[int] = []
+        self._outputs: list[int] = []
+        self.streams = self.failed = self.judged = 0
+
+    def _slice(self, at_ns: int) -> int:
+        return min(max(int((at_ns - self._begin_ns) / self._step_ns), 0), SLICES - 1)
+
+    def add(self, stream: StreamFacts) -> None:
+        """One stream; of the warm-up only tokens count, where they arrive after it."""
+        record = stream.record
+        self._add_tokens(stream)
+        if record.warmup:
+            return
+        at = self._slice(record.start_ns)
+        self.streams += 1
+        self._started[at] += 1
+        if record.outcome not in CUT:
+            self.judged += 1
+            self.failed += record.outcome is not Outcome.OK
+            self._judged.append((float(record.outcome is not Outcome.OK), at))
+        if record.outcome is Outcome.OK:
+            self._outputs += [record.output_tokens] if record.output_tokens is not None else []
+        self._prompts += [record.usage_prompt_tokens] if record.usage_prompt_tokens is not None else []
+        for metric in self._of_stream:
+            value = metric.value(stream)
+            if value is not None:
+                self._ended[metric.name].append((value, at))
+            elif stream.cut_ns is not None and metric.cut is not None and (waited := metric.cut(stream)) is not None:
+                self._cut[metric.name].append((waited, at))
+        for pool in self._pooled:
+            self._counts[pool.name][at].update(map(_rounded, pool.values(stream)))
+
+    def _add_tokens(self, stream: StreamFacts) -> None:
+        """Spread the tokens of a stream over the slices in which they arrived."""
+        times, tokens = stream.token_ns, stream.record.output_tokens
+        if not times or not tokens:
+            return
+        start_ns, each = stream.record.start_ns, tokens / len(times)
+        first, last = self._slice(start_ns + times[0]), self._slice(start_ns + times[-1])
+        end_ns = self._begin_ns + SLICES * self._step_ns
+        edges = [0 if first else bisect_left(times, self._begin_ns - start_ns)]
+        edges += [
+            bisect_left(times, self._begin_ns + at * self._step_ns - start_ns) for at in range(first + 1, last + 1)
+        ]
+        edges.append(bisect_left(times, end_ns - start_ns) if last == SLICES - 1 else len(times))
+        for at, (low, high) in zip(range(first, last + 1), itertools.pairwise(edges), strict=True):
+            self._tokens[at] += each * max(high - low, 0)
+
+    def columns(self) -> dict[str, Sliced]:
+        """The values of every metric, and of the shares and rates as means: see `_rate`."""
+        step_s = self._step_ns / SECOND
+        return {
+            **{name: sliced_waits(values, self._cut[name]) for name, values in self._ended.items()},
+            **{name: sliced_counts(counts) for name, counts in self._counts.items()},
+            "error_rate": sliced_waits(self._judged),
+            "output_tokens_per_s": _rate(self._tokens, step_s),
+            "streams_per_s": _rate(self._started, step_s),
+        }
+
+    def lengths(self) -> Lengths:
+        """Mean lengths of prompts and of whole answers."""
+        prompts, outputs = self._prompts, self._outputs
+        return Lengths(
+            sum(prompts) / len(prompts) if prompts else None, sum(outputs) / len(outputs) if outputs else None
+        )
+
+
+def _rate(counts: Sequence[float], step_s: float) -> Sliced:
+    """A rate as a mean: the value of a slice is its rate, and its mass is its length in seconds."""
+    ordered = sorted((count / step_s, at) for at, count in enumerate(counts))
+    return Sliced([value for value, _ in ordered], [at for _, at in ordered], [step_s] * len(ordered))
+
+
+def _rounded(value: int) -> int:
+    """A value with its leading bits only, so that equal ones can be counted."""
+    drop = value.bit_length() - _ROUNDED_BITS
+    return value if drop <= 0 else (value + (1 << (drop - 1))) >> drop << drop
+
+
+def failure_kinds(side: Side) -> Iterator[tuple[Failure, int]]:
+    """The ways in which streams of a side failed, the most frequent first."""
+    found: Counter[Failure] = Counter()
+    for run in side.runs:
+        found.update(run.failures)
+    yield from found.most_common()

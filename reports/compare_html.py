@@ -1,0 +1,80 @@
+"""The page of a comparison: one self-contained file, without script and network."""
+
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from streamgauge.comparing import words
+from streamgauge.comparing.report import CompareReport, SideInfo, Versus
+from streamgauge.comparing.verdict import Finding, RuleVerdict
+from streamgauge.reports import compare_markdown as tables
+from streamgauge.reports.figures.canvas import Drawing
+from streamgauge.reports.figures.quantile_shift import draw_shifts
+from streamgauge.reports.html import page
+
+_LEVELS = {RuleVerdict.REGRESSION: "bad", RuleVerdict.UNDECIDED: "warn", RuleVerdict.NONE: "good"}
+_FOUND = {Finding.WORSE: "bad", Finding.BETTER: "good"}
+_TILES = (
+    ("ttft", "p50"),
+    ("ttft", "p95"),
+    ("itl", "p95"),
+    ("e2e", "p50"),
+    ("output_tokens_per_s", None),
+    ("error_rate", None),
+)
+
+
+class Tile(NamedTuple):
+    """A key figure of the comparison."""
+
+    label: str
+    value: str
+    note: str
+    level: str
+
+
+class Part(NamedTuple):
+    """One side against the first, as the page shows it."""
+
+    versus: Versus
+    info: SideInfo
+    level: str
+    words: str
+    rules: list[tuple[str, str]]
+    tiles: list[Tile]
+    figures: list[tuple[Drawing, Markup]]
+
+
+def compare_html(report: CompareReport) -> str:
+    """The page. The same report gives the same bytes."""
+    return page("compare.html.j2", report=report, parts=[_part(report, at) for at in range(len(report.against))],
+                tables=tables)  # fmt: skip
+
+
+def _part(report: CompareReport, at: int) -> Part:
+    versus = report.against[at]
+    return Part(
+        versus,
+        report.sides[at + 1],
+        _LEVELS[versus.verdict],
+        words.headline(versus),
+        [(_LEVELS[one.verdict], f"{one.rule}: {words.rule(one)}" + (f" ({one.measured})" if one.measured else ""))
+         for one in versus.rules],
+        _tiles(versus),
+        # These drawings are safe as markup: they are our own, and matplotlib escapes the text in them.
+        [(drawing, Markup(drawing.svg)) for drawing in draw_shifts(versus)],
+    )  # fmt: skip
+
+
+def _tiles(versus: Versus) -> list[Tile]:
+    rows = {(row.metric, row.statistic): row for row in versus.rows}
+    return [
+        Tile(
+            " ".join(part for part in (row.metric.replace("output_tokens_per_s", "tokens/s"), row.statistic) if part),
+            words.change(row),
+            f"{words.interval(row)}; {words.figure(row, row.a)} → {words.figure(row, row.b)}",
+            _FOUND.get(row.finding, ""),
+        )
+        for key in _TILES
+        if (row := rows.get(key)) is not None
+    ]

@@ -1,0 +1,213 @@
+"""Run directories against each other: identity, verdicts, what failed, and order effects."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streamgauge.comparing.change import Change, parse_change
+from streamgauge.comparing.compare import compare
+from streamgauge.comparing.report import CompareReport, Row, RuleResult
+from streamgauge.comparing.verdict import Finding, RuleVerdict
+from streamgauge.conformance.result import Verdict
+from streamgauge.errors import ExitCode, UsageError
+from streamgauge.metrics.validity import Validity
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.rundir import runs
+from streamgauge.rundir.runs import RunFile
+from tests.builders.compared import SETTINGS, simulated_run, stream, write_run
+from tests.reports.report_builders import check, checks_file
+
+P50 = (parse_change("ttft p50 > +5%"),)
+
+
+def report_of(*sides: Path | str, fail_on: tuple[Change, ...] = P50, **options: Any) -> CompareReport:
+    return compare(*map(str, sides), fail_on=fail_on, resamples=60, **options)
+
+
+def row(report: CompareReport, metric: str, statistic: str | None) -> Row:
+    return next(one for one in report.against[0].rows if (one.metric, one.statistic) == (metric, statistic))
+
+
+def only_rule(report: CompareReport) -> RuleResult:
+    (rule,) = report.against[0].rules
+    return rule
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulated_run(tmp_path_factory.mktemp("base") / "a", 1)
+
+
+def test_the_same_target_twice_is_no_regression(base: Path, tmp_path: Path) -> None:
+    report = report_of(base, simulated_run(tmp_path / "b", 2))
+    assert report.exit_code is ExitCode.OK
+    assert only_rule(report).verdict is RuleVerdict.NONE
+    assert row(report, "ttft", "p50").finding is Finding.NONE_VISIBLE
+    assert report.against[0].identity == "Same workload and lengths, same client."
+    assert "All runs of" in " ".join(report.against[0].notes)
+
+
+def test_a_slower_target_is_a_regression_and_a_faster_one_is_better(base: Path, tmp_path: Path) -> None:
+    slower, faster = simulated_run(tmp_path / "s", 3, factor=1.2), simulated_run(tmp_path / "f", 4, factor=0.8)
+    report = report_of(base, slower, faster)
+    assert report.exit_code is ExitCode.FAILED
+    assert [versus.verdict for versus in report.against] == [RuleVerdict.REGRESSION, RuleVerdict.NONE]
+    assert row(report, "ttft", "p50").finding is Finding.WORSE
+    assert report.against[1].rows[0].finding is Finding.BETTER
+    assert [side.name for side in report.sides] == ["A", "B", "C"]
+
+
+def test_too_short_runs_give_no_verdict_and_say_how_many_streams_would(tmp_path: Path) -> None:
+    a, b = simulated_run(tmp_path / "a", 5, count=110), simulated_run(tmp_path / "b", 6, count=110)
+    report = report_of(a, b, fail_on=(parse_change("ttft p95 > +3%"),))
+    assert report.exit_code is ExitCode.CANNOT_MEASURE
+    assert only_rule(report).verdict is RuleVerdict.UNDECIDED
+    assert (only_rule(report).needed or 0) > 110
+    assert row(report, "ttft", "p99").finding is Finding.NOT_JUDGED
+    assert row(report, "ttft", "p99").note == "needs 500 streams a side"
+
+
+def test_another_workload_is_refused_and_named_in_the_first_line_with_anyway(base: Path, tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 2, settings={"load": "9 users", "users": 9})
+    with pytest.raises(UsageError, match="were not measured alike: load 5 users → 9 users"):
+        report_of(base, other)
+    report = report_of(base, other, anyway=True)
+    assert report.against[0].identity.startswith("NOT ALIKE: load 5 users → 9 users; users 5 → 9")
+    assert not report.against[0].alike
+
+
+def test_what_leaves_the_load_the_same_is_named(base: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "duration_s": 60.0, "seed": 2}
+    other = simulated_run(tmp_path / "b", 2, target="http://127.0.0.1:8/", streamgauge="0.0.1", settings=settings)
+    line = report_of(base, other).against[0].identity
+    assert line.startswith("Same workload and lengths. Differs: target ")
+    for part in ("streamgauge ", "duration_s 30.0 → 60.0", "seed 1 → 2"):
+        assert part in line
+
+
+def test_longer_answers_spoil_the_figures_that_depend_on_them(base: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path / "b", [stream(number, 2e8 + number % 7, tokens=8) for number in range(400)])
+    report = report_of(base, other, fail_on=(parse_change("e2e p50 > +5%"),))
+    assert only_rule(report).verdict is RuleVerdict.UNDECIDED
+    assert only_rule(report).reason == "not comparable: mean answer, tokens 5.0 → 8.0"
+    assert row(report, "ttft", "p50").finding is not Finding.NOT_JUDGED
+
+
+def test_a_doubtful_client_decides_nothing(base: Path, tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 3, factor=1.5)
+    run = runs.read_file(other / runs.RUN, RunFile)
+    assert run is not None
+    assert run.summary is not None
+    run.summary = msgspec.structs.replace(run.summary, validity=Validity("SUSPECT", "rule", ["the client was busy"]))
+    runs.write(other / runs.RUN, run)
+
+    report = report_of(base, other)
+
+    assert report.exit_code is ExitCode.CANNOT_MEASURE
+    assert only_rule(report).reason == f"nothing is decided: {other} is SUSPECT: the client was busy"
+    assert "validity VALID → SUSPECT" in report.against[0].identity
+
+
+def test_failures_are_shown_side_by_side_and_a_rise_is_a_regression(base: Path, tmp_path: Path) -> None:
+    cut = {"outcome": Outcome.TRUNCATED, "detail": "cut"}
+    failing = [stream(number, 2e8, **({} if number % 5 else cut)) for number in range(400)]
+    report = report_of(base, write_run(tmp_path / "b", failing), fail_on=(parse_change("error_rate > +1pp"),))
+    assert only_rule(report).verdict is RuleVerdict.REGRESSION
+    assert [(one.outcome, one.detail, one.a, one.b) for one in report.against[0].failures] == [
+        ("truncated", "cut", 0, 80)
+    ]
+    assert only_rule(report).measured is not None
+    assert only_rule(report).measured.startswith("+20.00 pp (+1")
+
+
+def test_two_runs_without_a_failure_exclude_a_rise_when_they_are_long_enough(base: Path, tmp_path: Path) -> None:
+    rise = (parse_change("error_rate > +1pp"),)
+    assert only_rule(report_of(base, simulated_run(tmp_path / "b", 2), fail_on=rise)).verdict is RuleVerdict.NONE
+    short = [simulated_run(tmp_path / name, 2, count=100) for name in ("c", "d")]
+    found = only_rule(report_of(*short, fail_on=rise))
+    assert found.verdict is RuleVerdict.UNDECIDED
+    assert 384 <= (found.needed or 0) <= 450
+
+
+def test_a_check_that_passed_and_fails_now_is_a_regression(tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 2)
+    again = simulated_run(tmp_path / "a", 1)
+    runs.write(again / runs.CHECKS, checks_file([check("one", Verdict.PASS), check("two", Verdict.FAIL)]))
+    runs.write(other / runs.CHECKS, checks_file([check("one", Verdict.FAIL), check("two", Verdict.PASS)]))
+    report = report_of(again, other, fail_on=(parse_change("checks"),))
+    assert only_rule(report).verdict is RuleVerdict.REGRESSION
+    assert only_rule(report).reason == "framing.one"
+    changes = {change.id: (change.a, change.b, change.newly_fails) for change in report.against[0].checks}
+    assert changes == {"framing.one": ("pass", "fail", True), "framing.two": ("fail", "pass", False)}
+
+
+def begun(directory: Path, seed: int, at: int, *, factor: float) -> Path:
+    """A run whose streams begin `at` minutes later."""
+    made = simulated_run(directory, seed, count=200, factor=factor)
+    records = [
+        msgspec.structs.replace(record, start_ns=record.start_ns + at * 60_000_000_000)
+        for record in runs.RecordReader(made)
+    ]
+    for name in (runs.STREAMS, runs.WINDOW):
+        (made / name).unlink()
+    writer = runs.RecordWriter(made)
+    for record in records:
+        writer.add(record)
+    writer.close()
+    return made
+
+
+@pytest.mark.parametrize(("drift", "verdict"), [(1.0, RuleVerdict.NONE), (1.15, RuleVerdict.UNDECIDED)])
+def test_a_drift_of_the_machine_shows_as_an_order_effect(tmp_path: Path, drift: float, verdict: RuleVerdict) -> None:
+    """A, B, B, A of the same target, on a machine that becomes slower from run to run."""
+    names = ["a1", "b1", "b2", "a2"]
+    for at, name in enumerate(names):
+        begun(tmp_path / name, 20 + at, at, factor=drift**at)
+    a, b = (",".join(str(tmp_path / f"{side}{number}") for number in (1, 2)) for side in "ab")
+    report = report_of(a, b, fail_on=(parse_change("ttft p50 > +30%"),))
+    assert only_rule(report).verdict is verdict
+    assert bool(report.against[0].doubts) is (drift > 1)
+    if drift > 1:
+        assert "the runs drifted by +" in report.against[0].doubts[0]
+
+
+def test_a_directory_of_runs_is_one_side(base: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        simulated_run(tmp_path / "many" / str(number), 30 + number, count=150)
+    report = report_of(base, tmp_path / "many")
+    assert len(report.sides[1].runs) == 3
+    assert report.sides[1].streams == 450
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "is not a directory"),
+        (lambda path: path.mkdir(), "has neither run.json nor run directories in it"),
+        (lambda path: write_run(path, [stream(0, 1e8, warmup=True)]), "holds no measured stream"),
+    ],
+)
+def test_what_is_no_run_is_one_message(base: Path, tmp_path: Path, make: Any, message: str) -> None:
+    make(tmp_path / "b")
+    with pytest.raises(UsageError, match=message):
+        report_of(base, tmp_path / "b")
+
+
+def test_one_side_is_not_a_comparison(base: Path) -> None:
+    with pytest.raises(UsageError, match="two sides at least"):
+        report_of(base)
+
+
+def test_the_same_seed_gives_the_same_report(base: Path, tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 2)
+    assert report_of(base, other) == report_of(base, other)
+    assert report_of(base, other, seed=2) != report_of(base, other)
+
+
+def test_throughput_is_compared_by_where_the_tokens_arrived(base: Path, tmp_path: Path) -> None:
+    """A stream each 50 ms of 5 tokens is 100 tokens/s."""
+    found = row(report_of(base, simulated_run(tmp_path / "b", 2)), "output_tokens_per_s", None)
+    assert found.a == pytest.approx(100, rel=0.02)
+    assert found.finding is Finding.NONE_VISIBLE
