@@ -178,15 +178,17 @@ class StreamingUser(User):
         prompt: Prompt | str | None = None,
         *,
         on_token: OnToken | None = None,
+        leave: Leave | None = None,
         session: str | None = None,
         turn: int | None = None,
     ) -> StreamRecord:
         """Make one request, read its stream to the end and record it. Raises StopUser when the run is over.
 
         `on_token` gets the reader after each read that brought tokens, and may leave the stream (see `OnToken`).
-        `session` names the conversation to which the request belongs, and `turn` counts its requests from 1.
+        `leave` is when the user closes the stream early. `session` names the conversation to which the request belongs,
+        and `turn` counts its requests from 1.
         """
-        prepared = self._next(prompt)._replace(session=session, turn=turn)
+        prepared = self._next(prompt, leave)._replace(session=session, turn=turn)
         record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
         if record.outcome in REFUSED:
             gevent.sleep(REFUSED_S)
@@ -199,10 +201,10 @@ class StreamingUser(User):
         if self.ask_and_go_on(self.client, self._next(prompt)):
             gevent.sleep(REFUSED_S)
 
-    def _next(self, prompt: Prompt | str | None) -> "Prepared":
+    def _next(self, prompt: Prompt | str | None, leave: Leave | None = None) -> "Prepared":
         if is_over():
             raise StopUser
-        return self.prepare(prompt, name=f"{self._name}/{next(self._asked)}")
+        return self.prepare(prompt, name=f"{self._name}/{next(self._asked)}", leave=leave)
 
     @property
     def prompts(self) -> PromptSource:
