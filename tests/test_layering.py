@@ -67,7 +67,7 @@ ROOMS = {
     "comparing": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec")),
     "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
-    "capacity": Room((*ENDPOINT, "metrics", "rundir", "loadgen"), of("msgspec"),
+    "capacity": Room((*ENDPOINT, "metrics", "serverlane", "rundir", "loadgen"), of("msgspec"),
                      ("drain", "history", "measure", "run")),
     "cli": Room((*EVERYTHING, "mock"), of("msgspec rich typer"), ANY_IO, lazy=("reports", "scenarios")),
     "doors": Room((*EVERYTHING, "mock", "cli"), of("msgspec pytest"), ANY_IO, lazy=("reports", "scenarios")),

@@ -1,11 +1,13 @@
 """The pause between two points: until the endpoint has nothing left of the load before."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Final, NamedTuple
 
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.serverlane.scrape import Source
 
 Gauge = Callable[[], int | None]
 """The streams that the endpoint itself says are running or waiting; None when it does not say."""
@@ -14,16 +16,20 @@ _LOOK_EVERY_S: Final = 0.25
 _LATEST: Final = 10_000  # streams that a mock remembers
 
 
-def mock_gauge(target: Target) -> Gauge | None:
-    """The streams that the target's mock has not ended; None without a mock."""
-    if target.mock is None:
-        return None
+@contextmanager
+def gauge_of(target: Target, server_metrics: str | None) -> Iterator[Gauge | None]:
+    """What says how many streams the endpoint still has: its own metrics, else its mock; None where neither is known.
 
-    def running() -> int:
+    Raises UsageError and CannotMeasure as `Source` does.
+    """
+    if server_metrics is not None:
+        with closing(Source(target, server_metrics)) as source:
+            yield source.in_hand
+    elif target.mock is not None:
         with MockControl.of(target) as mock:
-            return sum(stream.get("end") is None for stream in mock.recent(_LATEST))
-
-    return running
+            yield lambda: sum(stream.get("end") is None for stream in mock.recent(_LATEST))
+    else:
+        yield None
 
 
 class Drained(NamedTuple):

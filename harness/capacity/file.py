@@ -7,6 +7,7 @@ import msgspec
 
 from streamgauge.capacity.answer import Answer
 from streamgauge.capacity.budget import Spent
+from streamgauge.capacity.fleet import Fleet
 from streamgauge.capacity.point import Point
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.rundir.runs import Machine
@@ -30,5 +31,6 @@ class CapacityFile(msgspec.Struct, kw_only=True):
     calibration: Calibration | None = None
     interrupted: bool = False
     answer: Answer
+    fleet: Fleet
     spent: Spent
     points: Sequence[Point]

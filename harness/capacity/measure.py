@@ -49,6 +49,8 @@ class Conditions(NamedTuple):
     think_time: str | None = None
     abandon: str | None = None
     drain_s: float = 10.0
+    replica_header: str | None = None
+    server_metrics: str | None = None
     calibration: Calibration | None = None
 
 
@@ -79,6 +81,7 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
         abandon=conditions.abandon,
         **shape,
     )
+    workload = msgspec.structs.replace(workload, replica_header=conditions.replica_header)
     prompts = plan_from(**conditions.prompts, nonce=conditions.nonce)
     return LoadPlan(
         workload=workload,
@@ -92,6 +95,7 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
         slos=[objective.condition for objective in conditions.objectives],
         abort_rules=hopeless(conditions.objectives),
         calibration=conditions.calibration,
+        server_metrics=conditions.server_metrics,
     )
 
 
@@ -157,6 +161,7 @@ def _stream(stream: StreamFacts, objectives: Sequence[Objective], origin_ns: int
         values=tuple(_value(stream, objective) for objective in objectives),
         tokens=record.output_tokens or 0,
         prompt_tokens=record.usage_prompt_tokens or record.asked_prompt_tokens or 0,
+        replica=record.replica,
     )
 
 

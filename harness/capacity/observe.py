@@ -14,6 +14,7 @@ from streamgauge.capacity.probe import Probe
 from streamgauge.capacity.steadiness import BATCHES, cold, overrun, unsteady
 from streamgauge.capacity.stream import Fate, Stream
 
+_MOST_REPLICAS: Final = 64  # an endpoint may invent a new name for each stream
 _LEAST_FOR_LITTLE: Final = 100
 _CYCLES: Final = 60
 """Little's law holds for a long time: in a window of fewer streams for each one in flight, those at its edges can
@@ -76,7 +77,7 @@ def observe(
         unsteady=unsteady(waits),
         overrun=overrun(waits, _levels(sample.streams, begin, end)) if probe.axis is Axis.RATE else None,
         cold=_cold(probe, sample),
-        replicas=dict(Counter(stream.replica for stream in measured if stream.replica is not None)),
+        replicas=dict(Counter(s.replica for s in measured if s.replica is not None).most_common(_MOST_REPLICAS)),
         **rest,
     )
 

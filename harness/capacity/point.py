@@ -150,8 +150,16 @@ def judge(probe: Probe, seen: Observation) -> Point:
     if seen.stopped is not None:
         return point(Verdict.UNDECIDED, f"ended early ({seen.stopped}), before the figures could decide")
     if open_ones := [figure for figure in seen.figures if figure.decision is Decision.UNDECIDED]:
-        return point(Verdict.UNDECIDED, "; ".join(map(_too_little, open_ones)))
+        return point(Verdict.UNDECIDED, _open(open_ones))
     return point(Verdict.PASS, "meets every objective")
+
+
+def _open(figures: Sequence[Figure]) -> str:
+    """Why these objectives are open, in as few words as possible."""
+    most = max(figure.total for figure in figures)
+    if most and not any(figure.possible for figure in figures) and most < min(figure.needed for figure in figures):
+        return f"none of {most:,} streams misses an objective; {max(f.needed for f in figures):,} would decide"
+    return "; ".join(map(_too_little, figures))
 
 
 def _too_little(figure: Figure) -> str:

@@ -4,7 +4,7 @@ Nothing is printed here: events go to a callback, and the result is a value.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,8 +13,9 @@ import msgspec
 
 from streamgauge.capacity.answer import answer
 from streamgauge.capacity.budget import Budget, estimate, exceeded, spent
-from streamgauge.capacity.drain import drain, mock_gauge
+from streamgauge.capacity.drain import Gauge, drain, gauge_of
 from streamgauge.capacity.file import CapacityFile
+from streamgauge.capacity.fleet import FleetRequest, OneReplica, fleet_of
 from streamgauge.capacity.history import Header, History, read_history
 from streamgauge.capacity.measure import Conditions, measure, was_interrupted
 from streamgauge.capacity.point import Observation, Point, judge
@@ -55,6 +56,8 @@ class Request(NamedTuple):
     budget: Budget
     directory: Path
     resume: bool = False
+    fleet: FleetRequest = FleetRequest()
+    each: Sequence[OneReplica] = ()
     drain_limit_s: float = 60.0
 
     def settings(self) -> dict[str, Any]:
@@ -92,7 +95,8 @@ def find_capacity(request: Request, progress: SearchProgress, load_progress: Loa
     history.write()
     interrupted = False
     try:
-        interrupted = _go_on(search, request, history, progress, load_progress)
+        with gauge_of(conditions.target, conditions.server_metrics) as gauge:
+            interrupted = _go_on(search, request, gauge, history, progress, load_progress)
     except KeyboardInterrupt:
         interrupted = True
     if interrupted:
@@ -108,16 +112,21 @@ def find_capacity(request: Request, progress: SearchProgress, load_progress: Loa
         calibration=conditions.calibration,
         interrupted=interrupted,
         answer=answer(search),
+        fleet=fleet_of(search, request.fleet, request.each),
         spent=spent(search.points),
         points=search.points,
     )
 
 
 def _go_on(
-    search: Search, request: Request, history: History, progress: SearchProgress, load_progress: LoadProgress
+    search: Search,
+    request: Request,
+    gauge: Gauge | None,
+    history: History,
+    progress: SearchProgress,
+    load_progress: LoadProgress,
 ) -> bool:
     """Measure until there is nothing left to ask; whether Ctrl-C ended it."""
-    gauge = mock_gauge(request.conditions.target)
     while (probe := search.next) is not None:
         near = search.ladder.nearest(probe.load)
         if reason := exceeded(request.budget, spent(search.points), estimate(probe, near)):

@@ -1,5 +1,6 @@
 """`streamgauge capacity`: the largest load that an endpoint holds while it meets its objectives."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import typer
 from streamgauge.capacity.answer import Ending
 from streamgauge.capacity.budget import preview
 from streamgauge.capacity.file import FILE, CapacityFile
+from streamgauge.capacity.fleet import OneReplica
+from streamgauge.capacity.history import NAME
 from streamgauge.capacity.measure import Conditions
 from streamgauge.capacity.run import Request, find_capacity
-from streamgauge.cli.capacity_options import BudgetOptions, CapacityPrompts, PointOptions, SearchOptions
+from streamgauge.cli.capacity_options import BudgetOptions, CapacityPrompts, FleetOptions, PointOptions, SearchOptions
 from streamgauge.cli.capacity_output import at_least_line, print_capacity, show_event, silent_load
 from streamgauge.cli.console import err, facts, out, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import ExitCode
 from streamgauge.loadgen.model import count_processes
 from streamgauge.rundir import runs
@@ -27,6 +31,7 @@ def capacity(
     url: Url = None,
     search: SearchOptions,
     budget: BudgetOptions,
+    fleet: FleetOptions,
     points: PointOptions,
     prompts: CapacityPrompts,
     target: TargetOptions,
@@ -77,13 +82,17 @@ def capacity(
             think_time=points.think_time,
             abandon=points.abandon,
             drain_s=parse_bounded(points.drain, "--drain") / SECOND,
+            replica_header=fleet.replica_header,
+            server_metrics=points.server_metrics,
             calibration=runs.calibration(points.calibration, directory),
         ),
         budget=limits,
         directory=directory,
         resume=points.resume,
+        fleet=fleet.request(),
     )
-    found = find_capacity(request, show_event, silent_load)
+    replicas = [target.target(replica) for replica in fleet.replica_url or []]
+    found = _searched(request, replicas)
     print_capacity(found)
     if search.at_least is not None:
         out.print(at_least_line(found.answer, search.at_least))
@@ -93,6 +102,26 @@ def capacity(
     code = exit_code(found, search.at_least)
     if code:
         raise typer.Exit(code)
+
+
+def _searched(request: Request, replicas: Sequence[Target]) -> CapacityFile:
+    """The search, after one of each replica alone. An interruption ends all."""
+    each = []
+    for number, replica in enumerate(replicas, 1):
+        err.print(f"replica {number} of {len(replicas)}: {safe(replica.masked_url)}")
+        alone = request._replace(
+            conditions=request.conditions._replace(target=replica, server_metrics=None),
+            directory=request.directory / f"replica-{number}",
+            resume=request.resume and (request.directory / f"replica-{number}" / NAME).is_file(),
+        )
+        found = find_capacity(alone, show_event, silent_load)
+        runs.write(alone.directory / FILE, found)
+        err.print(f"replica {number}: {safe(found.answer.headline)}")
+        if found.interrupted:
+            return found
+        each.append(OneReplica(replica.masked_url, found.answer.low, found.answer.high))
+    resume = request.resume and (not each or (request.directory / NAME).is_file())
+    return find_capacity(request._replace(each=each, resume=resume), show_event, silent_load)
 
 
 def exit_code(found: CapacityFile, at_least: float | None) -> int:

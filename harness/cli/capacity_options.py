@@ -8,6 +8,7 @@ import typer
 
 from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.budget import Budget, Price
+from streamgauge.capacity.fleet import FleetRequest
 from streamgauge.capacity.objective import Objective, objectives
 from streamgauge.capacity.search import SearchPlan
 from streamgauge.cli.prompt_options import OutputTokens, PrefixTokens, PromptFile, PromptTokens, Tokenizer
@@ -17,6 +18,7 @@ from streamgauge.units import SECOND, parse_bounded
 
 _SEARCH: Final = "Search"
 _BUDGET: Final = "Budget"
+_FLEET: Final = "Fleet"
 _LEAST_POINT_S: Final = 1.0
 
 
@@ -177,6 +179,59 @@ class CapacityPrompts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FleetOptions:
+    """Several replicas, and how many of them a number of users needs."""
+
+    for_users: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Say how many replicas N users need.", rich_help_panel=_FLEET),
+    ] = None
+    headroom: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT", min=0, max=1000, help="With --for-users: room for more.", rich_help_panel=_FLEET
+        ),
+    ] = 20.0
+    for_pause: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="With --for-users: their pause between two streams. Leave it out when --think-time already has it.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = "0"
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Streams that a replica serves at once, for Erlang C.", rich_help_panel=_FLEET
+        ),
+    ] = None
+    replica_header: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Field of an answer that names its replica: shows skew.", rich_help_panel=_FLEET
+        ),
+    ] = None
+    replica_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="A replica's own URL: it is searched before the fleet, each with the whole budget; repeatable.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = None
+
+    def request(self) -> FleetRequest:
+        """What to plan. Raises UsageError on text that cannot be read."""
+        return FleetRequest(
+            users=self.for_users,
+            headroom=self.headroom / 100,
+            pause_s=parse_bounded(self.for_pause, "--for-pause") / SECOND,
+            slots=self.slots,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PointOptions:
     """How each point is made, and where the files go."""
 
@@ -194,6 +249,14 @@ class PointOptions:
     drain: Annotated[
         str, typer.Option(metavar="DURATION", help="Time for running streams to end at the end of a point.")
     ] = "10s"
+    server_metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The server's own figures (running, waiting): http://HOST:PORT/metrics of vLLM, SGLang, llama.cpp and "
+            "others, or auto. A point then begins when the server has nothing left of the one before.",
+        ),
+    ] = None
     calibration: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="The error floor of this client: calibration.json, or its directory."),

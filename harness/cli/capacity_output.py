@@ -8,6 +8,7 @@ from rich.table import Table
 from streamgauge.capacity.answer import Answer, Ending, sentences
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.file import CapacityFile
+from streamgauge.capacity.fleet import fleet_sentences
 from streamgauge.capacity.point import Point, Verdict
 from streamgauge.capacity.run import Asking, SearchEvent
 from streamgauge.cli.console import err, facts, out, safe
@@ -46,7 +47,8 @@ def print_capacity(found: CapacityFile) -> None:
     """The loads and the answer to standard output."""
     out.print(load_table(found))
     out.print()
-    out.print(facts([(label, safe(text)) for label, text in sentences(found.answer)]))
+    lines = [*sentences(found.answer), *fleet_sentences(found.fleet)]
+    out.print(facts([(label, safe(text)) for label, text in lines]))
     if found.answer.ending is Ending.CLIENT_LIMITED:
         for line in client_advice(found):
             err.print(f"[yellow]client:[/yellow] {safe(line)}")

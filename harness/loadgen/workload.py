@@ -59,6 +59,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     `connections` HTTP/2 connections of each process carry all its streams; None gives each user its own connection.
     Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
+    `replica_header` is the field of an answer that names the replica which gave it.
     """
 
     length_ns: int
@@ -77,6 +78,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     max_streams: int | None = None
     connections: int | None = None
     abandon: Abandon | None = None
+    replica_header: str | None = None
 
     @property
     def is_open(self) -> bool:

@@ -50,7 +50,8 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     `warmup` marks a stream that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this
     client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it.
 
-    `session` names the conversation, and `turn` counts its requests from 1.
+    `session` names the conversation, and `turn` counts its requests from 1. `replica` is the name of the replica that
+    answered, from a field of the response head.
 
     `worker` is a process id, or under `load --master` the number that the master gave. There the epoch times are those
     of the master's clock: a worker adds the offset of its own clock when the offset is larger than its error.
@@ -101,6 +102,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     waits: Waits | None = None
     session: str | None = None
     turn: Count | None = None
+    replica: str | None = None
 
     def __repr__(self) -> str:
         why = f" ({self.detail})" if self.detail else ""

@@ -78,6 +78,14 @@ class Source:
             raise _NoAnswerError(f"the figures of {self.engine.name} are not in the answer any more")
         return found
 
+    def in_hand(self) -> int | None:
+        """The requests that run or wait; None when no figures came."""
+        try:
+            found = self.figures()
+        except _NoAnswerError:
+            return None
+        return round((found.running or 0) + (found.waiting or 0))
+
     def ask(self, url: str) -> bytes:
         """The body of one answer. Raises _NoAnswerError."""
         until_s = time.monotonic() + TIMEOUT_S

@@ -45,7 +45,7 @@ def test_59_streams_without_a_miss_pass_and_58_do_not() -> None:
     assert of(even(59)).verdict is Verdict.PASS
     undecided = of(even(58))
     assert undecided.verdict is Verdict.UNDECIDED
-    assert "none of 58 misses it; 59 would decide" in undecided.reason
+    assert "none of 58 streams misses an objective; 59 would decide" in undecided.reason
 
 
 def test_a_share_of_misses_near_the_allowed_one_is_undecided_and_a_large_one_fails() -> None:

@@ -9,6 +9,7 @@ import pytest
 from streamgauge.capacity.answer import Ending, answer
 from streamgauge.capacity.budget import Spent
 from streamgauge.capacity.file import CapacityFile
+from streamgauge.capacity.fleet import FleetRequest, fleet_of
 from streamgauge.cli.capacity import exit_code
 from streamgauge.cli.capacity_output import client_advice, print_capacity
 from streamgauge.errors import ExitCode
@@ -22,7 +23,8 @@ URL = "http://127.0.0.1:2/v1/chat/completions"
 def found(search: Any, **given: Any) -> CapacityFile:
     return CapacityFile(
         target=URL, started="now", settings={"processes": 1}, objectives=[SLO], confidence=0.95,
-        machine=Machine("Linux", "3.11", 4), answer=answer(search), spent=Spent(), points=search.points, **given,
+        machine=Machine("Linux", "3.11", 4), answer=answer(search), spent=Spent(),
+        fleet=fleet_of(search, FleetRequest()), points=search.points, **given,
     )  # fmt: skip
 
 
