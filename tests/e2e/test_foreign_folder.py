@@ -25,6 +25,7 @@ from tests.e2e.conftest import free_port
 
 CHAT = "/v1/chat/completions"
 SHORT = ("--users", "2", "--duration", "3s")
+LONGER = ("--users", "2", "--duration", "8s")  # on a busy machine, two workers need seconds to begin
 # Folders of the repository, and what they are called when installed.
 FOLDERS = {
     "harness": "streamgauge",
@@ -134,7 +135,7 @@ class Project:
         These run in one process, one after the other: that saves imports.
         """
         port = str(free_port())
-        master = ("load", url, *SHORT, "--out", "led", "--master", "--expect-workers", "2", "--port", port)
+        master = ("load", url, *LONGER, "--out", "led", "--master", "--expect-workers", "2", "--port", port)
         with ThreadPoolExecutor() as pool:
             token = {TOKEN_ENV: new_token()}
             leading = pool.submit(partial(self.run, self.streamgauge, *master, **token))
