@@ -20,7 +20,7 @@ from streamgauge.version import __version__
 
 _OURS: Final = (
     "probe", "check", "explain", "clients", "load", "capacity", "calibrate", "cancel", "diagnose",
-    "compare", "report", "demo",
+    "compare", "overhead", "report", "demo",
 )  # fmt: skip
 _SCHEMES: Final = ("bearer", "basic", "token")
 _SERVERS: Final = {"mock": "mock_command", "proxy": "proxy_command"}
