@@ -78,6 +78,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[str] = []
     resumed: bool = False
     prompt_tokens: Count | None = None
+    cached_tokens: Count | None = None
     received: Received | None = None
     credential: str | None = None
 

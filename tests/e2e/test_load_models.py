@@ -16,6 +16,7 @@ from streamgauge.loadgen.schedule import Rate, arrivals
 from streamgauge.metrics.summary import Window
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
+from streamgauge.mock_provider.fleet.settings import FleetSettings
 from streamgauge.mock_provider.proxy import ProxyConfig
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
@@ -244,3 +245,26 @@ def test_a_replay_says_what_it_understood_and_its_turns_wait_for_the_answers(
     assert [(row["turn"], row["streams"]) for row in run["sessions"]["turns"]] == [(1, 2), (2, 1)]
     assert "2 sessions with 3 turns" in done.stdout
     assert "whole session" in (run_dir / "report.md").read_text()
+
+
+def test_equal_blocks_of_a_trace_are_found_by_a_prefix_cache(streamgauge: Run, tmp_path: Path) -> None:
+    """The mock's cache has blocks of 16 words, as Bailian's traces have blocks of 16 tokens."""
+    trace, run_dir = tmp_path / "trace.jsonl", tmp_path / "run"
+    asked = [(40, [1, 2, 3]), (16, [1]), (64, [1, 2, 3, 4]), (80, [1, 2, 3, 4, 5]), (33, [6, 7, 8]), (32, [1, 7])]
+    rows = [
+        {"chat_id": n, "parent_chat_id": -1, "timestamp": n / 5, "input_length": tokens, "output_length": 2,
+         "hash_ids": ids}
+        for n, (tokens, ids) in enumerate(asked)
+    ]  # fmt: skip
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    with MockServer(MockConfig(ttft="1ms", itl="1ms", fleet=FleetSettings(prefix_cache=1000))) as mock:
+        done = streamgauge(
+            "load", mock.url + CHAT, "--replay", trace, "--drain", "10s", "--mock", mock.url, "--out", run_dir
+        )
+        with MockControl(mock.url) as ledger:
+            cached = [ledger.entries(record.id)[-1].cached_tokens for record in records(run_dir)]
+
+    assert done.returncode == 0, done.stderr
+    assert "prompts made of the recorded blocks" in done.stderr
+    assert cached == [0, 16, 32, 64, 0, 16]

@@ -36,6 +36,8 @@ def _counts(trace: Trace, arrivals: Sequence[Arrival], rate: str | None) -> list
     span_s = (arrivals[-1].at_ns - arrivals[0].at_ns) / SECOND
     later = sum(len(arrival.followers) for arrival in arrivals)
     counted = plural(len(arrivals), "arrival") + (f" and {plural(later, 'later turn')}" if later else "")
+    if len(arrivals) == 1:
+        return [counted]
     if span_s <= 0:
         return [f"{counted}, all at once"]
     return [
