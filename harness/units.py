@@ -1,5 +1,6 @@
 """Durations, sizes and counts as text for people, and durations from text to integer nanoseconds."""
 
+import math
 import re
 from fractions import Fraction
 from typing import Final
@@ -57,6 +58,8 @@ def show_ms(value_ns: int | float | None) -> str:
     """A duration for people: `0.31 ms`, `204 ms`, `2.30 s`; `-` for None."""
     if value_ns is None:
         return "-"
+    if math.isinf(value_ns):
+        return "∞"
     ms = value_ns / MS
     if abs(ms) < 9.995:
         return f"{ms:.2f} ms"

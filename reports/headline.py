@@ -163,6 +163,9 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.WARN, clean(str(steady))))
     elif steady is not None and steady.verdict is Steadiness.COLD_ENGINE:
         findings.append(HeadlineFinding(Level.NOTE, clean(str(steady))))
+    if summary.lengths is not None and (other := summary.lengths.short + summary.lengths.long):
+        words = f"{other:,} of {plural(summary.lengths.streams, 'answer')} had another length than asked for"
+        findings.append(HeadlineFinding(Level.WARN, f"{words}: see the caveats"))
     if summary.stalls:
         findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):

@@ -21,7 +21,7 @@ _TEXT: Final = (
 _NUMBERS: Final = (
     "worker", "status", "start_ns", "intended_ns", "dns_ns", "tunnel_ns", "tls_ns", "handshake_ns", "sent_ns",
     "closed_ns", "events", "comments", "output_tokens", "token_chars", "unstamped_reads", "wire_bytes",
-    "asked_prompt_tokens", "asked_output_tokens", "usage_prompt_tokens", "turn",
+    "asked_prompt_tokens", "asked_output_tokens", "usage_prompt_tokens", "usage_cached_tokens", "turn",
 )  # fmt: skip
 _FLAGS: Final = ("reused", "warmup")
 _LISTS: Final = ("token_at_ns", "read_at_ns", "read_lag_ns", "read_bytes")

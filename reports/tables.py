@@ -7,7 +7,7 @@ import pandas as pd
 
 from streamgauge.metrics.calibration import beyond, calibration_lines
 from streamgauge.metrics.definitions import LATENCIES, METRICS, OF_RUN
-from streamgauge.metrics.distributions import FIGURES, Distribution, distribution, show_interval
+from streamgauge.metrics.distributions import FIGURES, AdjustedDistribution, Distribution, distribution, show_interval
 from streamgauge.metrics.facts import CUT
 from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.metric import OfRun, Unit
@@ -33,7 +33,7 @@ def distributions(summary: Summary) -> Table:
     """Every distribution of the summary, in ms."""
     rows = []
     for metric in LATENCIES:
-        dist: Distribution | None = getattr(summary, metric.field)
+        dist: Distribution | AdjustedDistribution | None = getattr(summary, metric.field)
         if dist is None and metric.only_if_present:
             continue
         cells = [_figure(dist, figure) for figure in FIGURES]
@@ -42,9 +42,11 @@ def distributions(summary: Summary) -> Table:
     return Table(["ms", *FIGURES, "count", "cut"], rows, 8)
 
 
-def _figure(dist: Distribution | None, figure: str) -> str:
+def _figure(dist: Distribution | AdjustedDistribution | None, figure: str) -> str:
     if dist is None:
         return ABSENT
+    if getattr(dist, figure) is None:
+        return "∞"
     interval = show_interval(dist.intervals.get(figure))
     return dist.sign(figure) + ms_cell(getattr(dist, figure)) + (f" ({interval})" if interval else "")
 
@@ -204,6 +206,7 @@ def rates(summary: Summary) -> Table:
             ["tokens per token event", ABSENT if per_event is None else f"{per_event:.2f}"],
             *([metric.title, _of_run(metric, summary)] for metric in OF_RUN),
             *_flow(summary),
+            *_lengths(summary),
             ["goodput at most: with every undecided stream", percent(summary.goodput_at_most)],
             ["undecided streams: cut before they met or missed the objectives", f"{summary.undecided_streams:,}"],
             ["longest wait for a first token that was cut, ms", ms_cell(summary.longest_cut_wait_ms)],
@@ -227,6 +230,20 @@ def _flow(summary: Summary) -> list[list[str]]:
     if summary.steady_state is not None:
         rows.append(["steady state", summary.steady_state.verdict.value])
     return rows
+
+
+def _lengths(summary: Summary) -> list[list[str]]:
+    """The output tokens that streams asked for, and those that they received; nothing where none was asked for."""
+    found = summary.lengths
+    if found is None:
+        return []
+    return [
+        ["ok streams that asked for a number of output tokens", f"{found.streams:,}"],
+        ["output tokens asked for, p50", number(found.asked_p50)],
+        ["output tokens received, p50", number(found.received_p50)],
+        ["answers shorter than asked for, by more than 10 %", f"{found.short:,}"],
+        ["answers longer than asked for, by more than 10 %", f"{found.long:,}"],
+    ]
 
 
 def _of_run(metric: OfRun, summary: Summary) -> str:

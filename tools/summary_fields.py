@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streamgauge.metrics.definitions import METRICS
-from streamgauge.metrics.metric import Metric, Unit
+from streamgauge.metrics.metric import Adjusted, Metric, Unit
 
 FILE = Path(__file__).parent.parent / "harness" / "metrics" / "summary_fields.py"
 _HEAD = '''\
@@ -19,7 +19,7 @@ The metrics of a run as a typed struct. Each is optional, because an older run.j
 
 import msgspec
 
-from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.distributions import AdjustedDistribution, Distribution
 
 
 class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +30,13 @@ class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
 
 def source(metrics: Iterable[Metric] = METRICS) -> str:
     """The Python source of the struct."""
-    return _HEAD + "\n".join(f"    {metric.field}: {_type(metric.unit)}" for metric in metrics) + "\n"
+    return _HEAD + "\n".join(f"    {metric.field}: {_type(metric)}" for metric in metrics) + "\n"
 
 
-def _type(unit: Unit) -> str:
-    match unit:
+def _type(metric: Metric) -> str:
+    if isinstance(metric, Adjusted):
+        return "AdjustedDistribution | None = None"
+    match metric.unit:
         case Unit.DURATION:
             return "Distribution | None = None"
         case Unit.COUNT:

@@ -14,9 +14,10 @@ from streamgauge.metrics.calibration import Calibration, beyond, calibration_lin
 from streamgauge.metrics.comparison import Comparison
 from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.definitions import LATENCIES
-from streamgauge.metrics.distributions import FIGURES, Distribution, show_interval
+from streamgauge.metrics.distributions import FIGURES, AdjustedDistribution, Distribution, show_interval
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.intervals import CONFIDENCE
+from streamgauge.metrics.metric import Adjusted
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.sessions import Sessions
 from streamgauge.metrics.steady_state import Steadiness
@@ -94,13 +95,15 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     for name in (*FIGURES, "count", "cut"):
         table.add_column(name, justify="right")
     for metric in LATENCIES:
-        values: Distribution | None = getattr(summary, metric.field)
+        values: Distribution | AdjustedDistribution | None = getattr(summary, metric.field)
         if not metric.terminal or (values is None and metric.only_if_present):
             continue
+        if isinstance(metric, Adjusted) and (values is None or not getattr(values, "failed", 0)):
+            continue  # it is the same as without the adjustment
         if values is None:
             table.add_row(metric.name, *["-"] * 7)
         else:
-            cells = [f"{values.sign(figure)}{getattr(values, figure):,.2f}" for figure in FIGURES]
+            cells = [_cell(values, figure) for figure in FIGURES]
             table.add_row(metric.name, *cells, f"{values.count:,}", f"{values.cut:,}" if values.cut else "")
             if metric.objective:
                 intervals = [show_interval(values.intervals.get(figure)) for figure in FIGURES]
@@ -128,6 +131,11 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
     if summary.slo_results:
         out.print()
         out.print(slo_table(summary.slo_results))
+
+
+def _cell(values: Distribution | AdjustedDistribution, figure: str) -> str:
+    value: float | None = getattr(values, figure)
+    return "∞" if value is None else f"{values.sign(figure)}{value:,.2f}"
 
 
 def _flow(summary: Summary) -> list[tuple[str, str]]:

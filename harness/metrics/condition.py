@@ -11,6 +11,7 @@ fraction   = number "%" | number                            1% is 0.01; a bare 1
 The metrics are those that metrics/definitions.py declares as objectives. `--abort-if` adds [ "for" duration ].
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
@@ -60,6 +61,8 @@ class Condition(NamedTuple):
 
     def show(self, value: float) -> str:
         """A value in the unit of the limit."""
+        if math.isinf(value):
+            return "∞"
         match self.unit:
             case Unit.DURATION:
                 return f"{plain(value / MS, 6)}ms"
@@ -70,6 +73,8 @@ class Condition(NamedTuple):
 
     def show_measured(self, value: float) -> str:
         """A measured value rounded for people, but never onto the other side of the limit."""
+        if math.isinf(value):
+            return self.show(value)
         step = _STEPS[self.unit]
         short = round(value / step) * step
         return self.show(short if self.holds(short) == self.holds(value) else value)

@@ -8,7 +8,7 @@ The order here is the order everywhere. The times that the definitions name are 
 from typing import Final
 
 from streamgauge.metrics.facts import StreamFacts, mean, share, tpot_ns
-from streamgauge.metrics.metric import Latency, Metric, OfProcesses, OfRun, PerStream, Pooled, Unit
+from streamgauge.metrics.metric import Adjusted, Latency, Metric, OfProcesses, OfRun, PerStream, Pooled, Unit
 from streamgauge.metrics.process_stats import lateness, recording_delays
 
 
@@ -101,6 +101,34 @@ METRICS: Final[tuple[Metric, ...]] = (
         definition="end of the stream (end marker, else last byte) − start",
         absent="no answer, or a refusal",
         value=lambda stream: stream.end_ns,
+        cut=lambda stream: stream.cut_ns,
+        objective=True,
+        terminal=True,
+    ),
+    Adjusted(
+        name="adj_ttft",
+        definition="ttft in which a failed stream counts as infinitely slow, so that failures make no figure better; a "
+        "percentile that falls among the failed streams is absent (∞)",
+        absent="no token came, and no stream failed",
+        value=lambda stream: stream.adjusted_ns(stream.ttft_ns),
+        cut=lambda stream: stream.waited_ns(stream.ttft_ns),
+        objective=True,
+        terminal=True,
+    ),
+    Adjusted(
+        name="adj_tpot",
+        definition="tpot in which a failed stream counts as infinitely slow",
+        absent="fewer than 2 tokens, and no stream failed",
+        value=lambda stream: stream.adjusted_ns(tpot_ns(stream.record)),
+        of_gaps=True,
+        objective=True,
+        terminal=True,
+    ),
+    Adjusted(
+        name="adj_e2e",
+        definition="e2e in which a failed stream counts as infinitely slow",
+        absent="no answer, and no stream failed",
+        value=lambda stream: stream.adjusted_ns(stream.end_ns),
         cut=lambda stream: stream.cut_ns,
         objective=True,
         terminal=True,
@@ -268,6 +296,14 @@ METRICS: Final[tuple[Metric, ...]] = (
         title="merged by late reads of this client",
         unit=Unit.SHARE,
         value=lambda run: share(run.merged, run.token_events),
+    ),
+    OfRun(
+        name="cached_share",
+        definition="share of the prompt tokens that came from the endpoint's cache, over streams whose usage says both",
+        absent="no usage with cached tokens",
+        title="prompt tokens from a cache",
+        unit=Unit.SHARE,
+        value=lambda run: share(run.cached_tokens, run.prompt_tokens),
     ),
     OfRun(
         name="busiest_core",

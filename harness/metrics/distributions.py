@@ -1,6 +1,7 @@
 """Many durations as a few figures: exact percentiles, or percentiles of a histogram, each with its interval."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -45,6 +46,28 @@ class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
         return "≥ " if figure in self.at_least else ""
 
 
+class AdjustedDistribution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Milliseconds, as in Distribution. `failed` streams count as infinitely slow: a figure that falls among them is
+    null. `count` are the other values.
+    """
+
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    count: int
+    failed: int = 0
+    cut: int = 0
+    at_least: list[str] = []
+    intervals: dict[str, Interval] = {}
+
+    def sign(self, figure: str) -> str:
+        """What to write before this figure: nothing, or that it is a lower bound."""
+        return "≥ " if figure in self.at_least else ""
+
+
 def show_interval(found: Interval | None) -> str:
     """An interval in ms with three digits, such as `398–431` or `≥ 398`; empty where nothing is known."""
     if found is None or found == (None, None):
@@ -76,6 +99,27 @@ def of_waits(waits: Waits, *, intervals: bool = False) -> Distribution | None:
         cut=len(waits.cut),
         at_least=[name for name, estimate in figures.items() if estimate.at_least],
         intervals=_intervals(lambda q: survival.interval(waits, q)) if intervals else {},
+    )
+
+
+def adjusted(waits: Waits, *, intervals: bool = False) -> AdjustedDistribution | None:
+    """The distribution of waits of which some are infinite: those of failed streams. None without any."""
+    found = of_waits(waits, intervals=intervals)
+    if found is None:
+        return None
+    failed = len(waits.ended) - bisect_left(waits.ended, math.inf)
+    figures = {name: value if math.isfinite(value := getattr(found, name)) else None for name in FIGURES}
+    return AdjustedDistribution(
+        **figures,
+        count=found.count - failed,
+        failed=failed,
+        cut=found.cut,
+        at_least=[name for name in found.at_least if figures[name] is not None],
+        intervals={
+            name: Interval(*(end if end is not None and math.isfinite(end) else None for end in interval))
+            for name, interval in found.intervals.items()
+            if interval.low is None or math.isfinite(interval.low)
+        },
     )
 
 

@@ -5,6 +5,7 @@ A fact that several metrics need is computed once here; metrics/definitions.py t
 
 import operator
 from collections.abc import Sequence
+from math import inf
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -54,6 +55,15 @@ class StreamFacts:
         self.itl_bounds_ns = itl_bounds_ns(record, waits)
         self.ttft_bound_ns = ttft_bound_ns(record, waits)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the endpoint failed the stream: it neither ended well nor was cut by this client."""
+        return self.record.outcome not in NEUTRAL
+
+    def adjusted_ns(self, value_ns: float | None) -> float | None:
+        """A value of the stream, infinite where the stream failed: its user never got what the stream was for."""
+        return inf if self.failed else value_ns
+
     def waited_ns(self, at_ns: int | None) -> int | None:
         """How long the stream had waited for an event when it was cut; None when the event came, or without a cut."""
         return self.cut_ns if at_ns is None else None
@@ -67,7 +77,8 @@ class RunFacts(NamedTuple):
     """Counts over the measured streams of a run. `seconds` is the length of the measured window.
 
     `judged` are the streams that ended by themselves. `goodput` is the share of all streams that are known to be good.
-    `window_tokens` and `window_events` arrived in the window, whichever stream they belong to.
+    `window_tokens` and `window_events` arrived in the window, whichever stream they belong to. `prompt_tokens` are
+    those of streams whose usage says how many of them, `cached_tokens`, came from a cache.
     """
 
     seconds: float = 0.0
@@ -82,6 +93,8 @@ class RunFacts(NamedTuple):
     coalesced: int = 0
     merged: int = 0
     stalls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
     busiest_core: float | None = None
 
     def per_second(self, count: float) -> float | None:

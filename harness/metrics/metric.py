@@ -76,6 +76,11 @@ class PerStream(Latency):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adjusted(PerStream):
+    """A value a stream, infinite for a stream that failed. A percentile that falls among these is absent."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pooled(Latency):
     """Many values a stream, pooled over all streams in a histogram. `zeros` counts values of 0 not in `values`."""
 

@@ -13,7 +13,9 @@ from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
 from streamgauge.metrics.distributions import (
+    AdjustedDistribution,
     Distribution,
+    adjusted,
     interval,
     of_pool,
     of_waits,
@@ -25,7 +27,8 @@ from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFac
 from streamgauge.metrics.histogram import RELATIVE_ERROR
 from streamgauge.metrics.intervals import Interval, wilson
 from streamgauge.metrics.kept import Kept
-from streamgauge.metrics.metric import Latency, OfRun, Pooled, Unit
+from streamgauge.metrics.lengths import AnswerLengths, Lengths
+from streamgauge.metrics.metric import Adjusted, Latency, OfRun, PerStream, Pooled, Unit
 from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
@@ -82,6 +85,7 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     doubted_usages: int = 0
     usage_doubt: str | None = None
     share_intervals: dict[str, Interval] = msgspec.field(default_factory=dict)
+    lengths: Lengths | None = None
     in_flight: InFlight | None = None
     steady_state: SteadyState | None = None
 
@@ -91,6 +95,7 @@ class Summary(MetricFields, frozen=True, kw_only=True):
         found = []
         if self.steady_state is not None and self.steady_state.verdict in UNSTEADY:
             found.append(f"The figures are not those of a steady state. {self.steady_state.sentence}")
+        found += [self.lengths.caveat] if self.lengths is not None and self.lengths.caveat is not None else []
         found += [self.in_flight.caveat] if self.in_flight is not None and self.in_flight.caveat is not None else []
         return found + ([self.usage_caveat] if self.usage_caveat is not None else [])
 
@@ -103,6 +108,9 @@ class Summary(MetricFields, frozen=True, kw_only=True):
             f"The endpoint's token count is not believed in {plural(self.doubted_usages, 'stream')}: "
             f"{self.usage_doubt}. Token events are counted there in place of output tokens."
         )
+
+
+Latencies = dict[str, Distribution | AdjustedDistribution | None]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -169,6 +177,8 @@ class Totals:
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
         self.reads = 0
         self.sources: set[str] = set()
+        self.prompt_tokens = self.cached_tokens = 0  # of streams that say how many came from a cache
+        self.lengths = AnswerLengths()
         self.doubted_usages = 0
         self.usage_doubt: str | None = None  # the first of them
         self.stamps: set[str] = set()
@@ -221,6 +231,10 @@ class Totals:
         if record.usage_doubt is not None:
             self.doubted_usages += 1
             self.usage_doubt = self.usage_doubt or record.usage_doubt
+        if record.usage_cached_tokens is not None and record.usage_prompt_tokens is not None:
+            self.prompt_tokens += record.usage_prompt_tokens
+            self.cached_tokens += record.usage_cached_tokens
+        self.lengths.add(record)
         self.token_events += len(stream.token_ns)
         self.output_tokens += record.output_tokens or 0
         self.coalesced += coalesced(record)
@@ -349,6 +363,8 @@ class Totals:
             coalesced=self.coalesced,
             merged=self.merged,
             stalls=self.stalls,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
             busiest_core=busiest(workers),
         )
 
@@ -436,6 +452,7 @@ class Totals:
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             doubted_usages=self.doubted_usages,
             usage_doubt=self.usage_doubt,
+            lengths=self.lengths.lengths(),
             in_flight=in_flight,
             steady_state=steadiness,
             **_fields(latencies, facts),
@@ -456,15 +473,15 @@ class Totals:
             return flow.in_flight(), SteadyState(verdict=Steadiness.NOT_JUDGED, reasons=[self.changes])
         return flow.in_flight(), steady_state(stays, window.begin_ns, window.end_ns, flow.levels)
 
-    def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> dict[str, Distribution | None]:
+    def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> Latencies:
         """Every distribution by the name of its metric."""
         return {
-            **{metric.name: of_waits(self.waits(metric.name), intervals=intervals) for metric in PER_STREAM},
+            **{metric.name: _of_waits(metric, self.waits(metric.name), intervals) for metric in PER_STREAM},
             **{metric.name: of_pool(self.pools[metric.name], intervals=intervals) for metric in POOLED},
             **{metric.name: pooled(metric.pool(workers)) for metric in OF_PROCESSES},
         }
 
-    def _evidence(self, latencies: dict[str, Distribution | None], facts: RunFacts) -> ClientEvidence:
+    def _evidence(self, latencies: Latencies, facts: RunFacts) -> ClientEvidence:
         def p99(name: str) -> float | None:
             found = latencies[name]
             return found.p99 if found else None
@@ -488,6 +505,10 @@ class Totals:
         )
 
 
+def _of_waits(metric: PerStream, waits: Waits, intervals: bool) -> Distribution | AdjustedDistribution | None:
+    return (adjusted if isinstance(metric, Adjusted) else of_waits)(waits, intervals=intervals)
+
+
 def _sample(slo: Condition, values: Waits | Pool, name: str) -> Sample:
     """The streams that a percentile rests on."""
     found = interval(values, name) or Interval(None, None)
@@ -504,7 +525,7 @@ def _has_remark(record: StreamRecord) -> bool:
     return record.outcome is Outcome.OK and bool(record.detail)
 
 
-def _fields(latencies: dict[str, Distribution | None], facts: RunFacts) -> dict[str, Any]:
+def _fields(latencies: Latencies, facts: RunFacts) -> dict[str, Any]:
     """The fields of MetricFields by name; shares with four decimals."""
     fields: dict[str, Any] = {BY_NAME[name].field: found for name, found in latencies.items()}
     for metric in OF_RUN:

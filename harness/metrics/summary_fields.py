@@ -5,7 +5,7 @@ The metrics of a run as a typed struct. Each is optional, because an older run.j
 
 import msgspec
 
-from streamgauge.metrics.distributions import Distribution
+from streamgauge.metrics.distributions import AdjustedDistribution, Distribution
 
 
 class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,9 @@ class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
     itl_ms: Distribution | None = None
     tpot_ms: Distribution | None = None
     e2e_ms: Distribution | None = None
+    adj_ttft_ms: AdjustedDistribution | None = None
+    adj_tpot_ms: AdjustedDistribution | None = None
+    adj_e2e_ms: AdjustedDistribution | None = None
     schedule_delay_ms: Distribution | None = None
     ttft_intended_ms: Distribution | None = None
     e2e_intended_ms: Distribution | None = None
@@ -40,4 +43,5 @@ class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
     stalls: int = 0
     coalesced_share: float | None = None
     merged_share: float | None = None
+    cached_share: float | None = None
     busiest_core: float | None = None

@@ -78,6 +78,44 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str], answer: Answer |
     return TokenCount(doubt=doubt)
 
 
+_CACHED: Final = (
+    ("cached_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),  # OpenAI Chat Completions, vLLM, SGLang
+    ("input_tokens_details", "cached_tokens"),  # OpenAI Responses
+    ("cache_read_input_tokens",),  # Anthropic
+    ("prompt_cache_hit_tokens",),  # DeepSeek
+)
+_BESIDES: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""Anthropic counts these prompt tokens apart from `input_tokens`."""
+
+
+class PromptCounts(NamedTuple):
+    """The tokens of a prompt, and how many of them came from a cache of the endpoint; None: not known."""
+
+    tokens: int | None = None
+    cached: int | None = None
+    doubt: str | None = None
+
+
+def prompt_counts(usage: Mapping[str, Any]) -> PromptCounts:
+    """The prompt's counts of a usage object. For cached tokens 0 is a count: nothing came from the cache."""
+    prompt = token_count(usage, ("prompt_tokens", "input_tokens"))
+    besides = [count for name in _BESIDES if (count := whole(usage.get(name))) is not None]
+    tokens = None if prompt.tokens is None and not any(besides) else (prompt.tokens or 0) + sum(besides)
+    cached = next((count for place in _CACHED if (count := whole(_under(usage, place))) is not None), None)
+    if cached is not None and tokens is not None and cached > tokens:
+        return PromptCounts(
+            tokens, None, f"{cached:,} prompt tokens from a cache are more than the {tokens:,} of the prompt"
+        )
+    return PromptCounts(tokens, cached, prompt.doubt)
+
+
+def _under(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
 def out_of_range(document: object) -> str | None:
     """The first number of a JSON document that no measurement has (beyond ± LARGEST), with its place; None without."""
     waiting = [("$", document)]

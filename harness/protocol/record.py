@@ -13,7 +13,7 @@ import msgspec
 from streamgauge.leaks import brief
 from streamgauge.protocol.dialects.base import TOKEN_KINDS, Kind
 from streamgauge.protocol.eventstream import Event
-from streamgauge.protocol.numbers import Answer, Count, Ns, TokenCount, token_count
+from streamgauge.protocol.numbers import Answer, Count, Ns, TokenCount, prompt_counts, token_count
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Found, Transcript, first_of
 from streamgauge.units import SECOND
@@ -48,7 +48,8 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     kernel) are durations. Every other `*_ns` is ns since `start_ns`.
 
     `warmup` marks a stream that started before the figures begin. `asked_prompt_tokens` is the prompt's length as this
-    client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it.
+    client counts it (see run.json: settings), `usage_prompt_tokens` the same as the server counts it, and
+    `usage_cached_tokens` the part of it that came from a cache of the server.
 
     `session` names the conversation, and `turn` counts its requests from 1. `replica` is the name of the replica that
     answered, from a field of the response head.
@@ -94,6 +95,7 @@ class StreamRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     asked_prompt_tokens: Count | None = None
     asked_output_tokens: Count | None = None
     usage_prompt_tokens: Count | None = None
+    usage_cached_tokens: Count | None = None
     usage_doubt: str | None = None
     finish_reason: str | None = None
     stamp_source: str | None = None
@@ -194,7 +196,7 @@ def assemble(
     usage = _usage(parts.signals)
     answer = Answer(wire_bytes, parts.token_chars, at_ns[-1] if at_ns else 0)
     output = token_count(usage, ("completion_tokens", "output_tokens"), answer)
-    prompt = token_count(usage, ("prompt_tokens", "input_tokens"))
+    prompt = prompt_counts(usage)
     output_tokens, tokens_source = _output_tokens(output, parts)
     finish = first_of(parts.signals, Kind.FINISH)
     return StreamRecord(
@@ -228,6 +230,7 @@ def assemble(
         output_tokens=output_tokens,
         tokens_source=tokens_source,
         usage_prompt_tokens=prompt.tokens,
+        usage_cached_tokens=prompt.cached,
         usage_doubt=output.doubt or prompt.doubt,
         finish_reason=brief(finish.delta.value) if finish and finish.delta.value is not None else None,
         stamp_source=reads.stamp_source,

@@ -68,6 +68,9 @@ def _usage(payload: dict[str, Any]) -> list[Delta]:
     """The usage that applications put into the metadata of the message, under the names of the SDK's own usage."""
     for name in ("usage", "totalUsage"):
         usage = dig(payload, "messageMetadata", name)
-        if found := counts(usage, input_tokens="inputTokens", output_tokens="outputTokens"):
+        found = counts(
+            usage, input_tokens="inputTokens", output_tokens="outputTokens", cached_tokens="cachedInputTokens"
+        )
+        if found:
             return [Delta(Kind.USAGE, value=found)]
     return []

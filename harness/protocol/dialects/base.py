@@ -31,8 +31,9 @@ class Delta(NamedTuple):
     """One piece of meaning in an event. `value` is the finish reason, the error object, the usage object, or for META
     the reason why the event could not be understood.
 
-    A usage object has its counts under OpenAI's or Anthropic's names, whatever the vendor calls them. Counts of a later
-    usage object replace those of an earlier one.
+    A usage object has its counts under OpenAI's or Anthropic's names, whatever the vendor calls them; the part of the
+    prompt that came from a cache may also be called `cached_tokens`. Counts of a later usage object replace those of an
+    earlier one.
     """
 
     kind: Kind

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
-from streamgauge.protocol.dialects.payload import dig, object_of, text_in, unread
+from streamgauge.protocol.dialects.payload import counts, dig, object_of, text_in, unread
 from streamgauge.protocol.eventstream import Event
 
 TYPES = frozenset(
@@ -67,7 +67,8 @@ class Cohere(Defaults):
 
 def _ended(delta: Any) -> list[Delta]:
     usage = dig(delta, "usage", "tokens")
-    counted = [Delta(Kind.USAGE, value=usage)] if isinstance(usage, dict) else []
+    cached = counts(dig(delta, "usage"), cached_tokens="cached_tokens")
+    counted = [Delta(Kind.USAGE, value=usage | cached)] if isinstance(usage, dict) else []
     reason = text_in(delta, "finish_reason")
     if reason in FAILED or dig(delta, "error"):
         return [Delta(Kind.ERROR, value=dig(delta, "error") or reason), *counted]

@@ -79,7 +79,12 @@ def _read_candidate(candidate: Any, *, ends: bool) -> list[Delta]:
 
 
 def _usage(value: dict[str, Any]) -> dict[str, Any]:
-    usage = counts(value, input_tokens="promptTokenCount", output_tokens="candidatesTokenCount")
+    usage = counts(
+        value,
+        input_tokens="promptTokenCount",
+        output_tokens="candidatesTokenCount",
+        cached_tokens="cachedContentTokenCount",
+    )
     # Gemini counts thoughts apart from the candidates, but both are generated output.
     if thoughts := counts(value, output_tokens="thoughtsTokenCount"):
         candidates, hidden = whole(usage.get("output_tokens", 0)), whole(thoughts["output_tokens"])

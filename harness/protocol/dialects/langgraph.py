@@ -96,6 +96,7 @@ def _texts(message: dict[str, Any]) -> list[tuple[Kind, str]]:
 def _ends(message: dict[str, Any]) -> list[Delta]:
     """The finish reason and the usage, which the last chunk of a message holds."""
     usage = counts(dig(message, "usage_metadata"), input_tokens="input_tokens", output_tokens="output_tokens")
+    usage |= counts(dig(message, "usage_metadata", "input_token_details"), cached_tokens="cache_read")
     reason = text_in(message, "response_metadata", "finish_reason") or text_in(
         message, "response_metadata", "stop_reason"
     )

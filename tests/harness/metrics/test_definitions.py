@@ -47,6 +47,9 @@ def test_every_metric_of_a_stream() -> None:
         "schedule_delay": None,
         "ttft_intended": None,
         "e2e_intended": None,
+        "adj_ttft": 200 * MS,
+        "adj_tpot": 5 * MS,
+        "adj_e2e": 300 * MS,
     }
 
 

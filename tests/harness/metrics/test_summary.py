@@ -7,7 +7,7 @@ import pytest
 
 from streamgauge.metrics.distributions import Distribution, distribution
 from streamgauge.metrics.slo import SloVerdict, parse_slo
-from streamgauge.metrics.summary import Totals, Window
+from streamgauge.metrics.summary import Summary, Totals, Window
 from streamgauge.metrics.validity import Validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord, Waits
@@ -95,7 +95,8 @@ def test_nothing_measured_is_all_absent() -> None:
         "goodput", "stamp_source", "ttft_bound_ms", "itl_bound_ms", "loop_late_ms", "record_delay_ms", "merged_share",
         "busiest_core",
         "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms", "goodput_at_most", "longest_cut_wait_ms",
-            "usage_doubt", "in_flight", "steady_state",
+            "usage_doubt", "in_flight", "steady_state", "lengths", "adj_ttft_ms", "adj_tpot_ms",
+            "adj_e2e_ms", "cached_share",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 
@@ -415,3 +416,60 @@ def test_a_percentile_at_the_edge_of_its_rounding_decides_no_objective() -> None
     assert totals.judge_slo(parse_slo("itl p95 < 102ms")).verdict is SloVerdict.MET
     assert totals.judge_slo(parse_slo("itl p95 < 98ms")).verdict is SloVerdict.MISSED
     assert totals.judge_slo(parse_slo("itl max < 100.1ms")).verdict is SloVerdict.MET  # a maximum is exact
+
+
+def with_failures(good: int, failed: int) -> Totals:
+    totals = Totals()
+    for number in range(good):
+        totals.add(made(100 + number, 200 + number))
+    for _ in range(failed):
+        totals.add(made(10, 20, outcome=Outcome.TRUNCATED))
+    return totals
+
+
+def test_a_failed_stream_is_infinitely_slow_in_the_adjusted_percentiles() -> None:
+    summary = with_failures(90, 10).summary()
+    assert summary.ttft_ms is not None
+    assert summary.ttft_ms.p50 < 140, "streams that failed early make it smaller"
+    found = summary.adj_ttft_ms
+    assert found is not None
+    assert (found.p50, found.p90, found.p95, found.p99, found.max, found.mean) == (149, 189, None, None, None, None)
+    assert (found.count, found.failed) == (90, 10)
+    assert found.intervals["p50"] == (140, 160)
+    assert found.intervals["p90"].high is None
+    assert "p99" not in found.intervals or found.intervals["p99"].low is not None
+    again = msgspec.json.decode(msgspec.json.encode(summary), type=Summary)
+    assert again == summary, "an infinite figure is null in the file"
+
+
+def test_without_failed_streams_the_adjusted_percentiles_are_the_plain_ones() -> None:
+    summary = with_failures(50, 0).summary()
+    plain, found = summary.e2e_ms, summary.adj_e2e_ms
+    assert plain is not None
+    assert found is not None
+    assert {**msgspec.to_builtins(found), "at_least": []} == {**msgspec.to_builtins(plain), "at_least": []}
+
+
+def test_an_objective_on_an_adjusted_metric_is_missed_by_failures() -> None:
+    totals = with_failures(85, 15)
+    missed = totals.judge_slo(parse_slo("adj_ttft p90 < 1s"))
+    assert (missed.verdict, missed.measured) == (SloVerdict.UNDECIDED, "∞")
+    assert missed.interval == "184ms to ∞"
+    assert totals.judge_slo(parse_slo("adj_ttft p95 < 1s")).verdict is SloVerdict.MISSED
+    assert totals.judge_slo(parse_slo("ttft p95 < 1s")).verdict is SloVerdict.MET
+    assert totals.judge_slo(parse_slo("adj_ttft p50 < 1s")).verdict is SloVerdict.MET
+
+
+def test_a_stream_that_was_cut_is_not_a_failed_one() -> None:
+    totals = with_failures(20, 0)
+    totals.add(made(outcome=Outcome.INCOMPLETE, closed_ms=50))
+    found = totals.summary().adj_ttft_ms
+    assert found is not None
+    assert (found.count, found.failed, found.cut) == (20, 0, 1)
+
+
+def test_the_share_of_cached_prompt_tokens_is_of_streams_that_say_it() -> None:
+    totals = Totals()
+    for prompt, cached in ((100, 0), (300, 200), (None, None), (50, None)):
+        totals.add(msgspec.structs.replace(made(10, 20), usage_prompt_tokens=prompt, usage_cached_tokens=cached))
+    assert totals.summary().cached_share == 0.5

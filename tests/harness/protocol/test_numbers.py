@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from streamgauge.protocol.numbers import MOST_TOKENS, Answer, TokenCount, described, token_count, whole
+from streamgauge.protocol.numbers import (
+    MOST_TOKENS,
+    Answer,
+    PromptCounts,
+    TokenCount,
+    described,
+    prompt_counts,
+    token_count,
+    whole,
+)
 from streamgauge.units import SECOND
 
 NAMES = ("completion_tokens", "output_tokens")
@@ -70,3 +79,31 @@ def test_the_bounds_of_a_whole_number() -> None:
 def test_the_content_of_a_text_is_left_out() -> None:
     assert "sk-canary" not in (counted("sk-canary-0123456789").doubt or "")
     assert described(None) == "null"
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "cached"),
+    [
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 64}}, 100, 64),
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 0}}, 100, 0),
+        ({"prompt_tokens": 100, "prompt_tokens_details": None}, 100, None),
+        ({"prompt_tokens": 100}, 100, None),
+        ({"input_tokens": 100, "input_tokens_details": {"cached_tokens": 64}}, 100, 64),
+        ({"input_tokens": 20, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 10}, 100, 70),
+        ({"input_tokens": 20, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}, 20, 0),
+        ({"prompt_tokens": 100, "prompt_cache_hit_tokens": 30, "prompt_cache_miss_tokens": 70}, 100, 30),
+        ({"input_tokens": 100, "cached_tokens": 5}, 100, 5),
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": "64"}}, 100, None),
+        ({}, None, None),
+    ],
+)
+def test_cached_prompt_tokens_are_read_under_the_names_of_every_vendor(
+    usage: dict[str, Any], tokens: int | None, cached: int | None
+) -> None:
+    assert prompt_counts(usage) == PromptCounts(tokens, cached)
+
+
+def test_more_cached_tokens_than_the_prompt_has_are_not_believed() -> None:
+    found = prompt_counts({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 101}})
+    assert (found.tokens, found.cached) == (100, None)
+    assert found.doubt == "101 prompt tokens from a cache are more than the 100 of the prompt"

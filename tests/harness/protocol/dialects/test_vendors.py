@@ -8,6 +8,7 @@ import pytest
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Delta, Kind
 from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event
+from streamgauge.protocol.numbers import PromptCounts, prompt_counts
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.transcript import Transcript
 from tests.builders.tapes import stream
@@ -318,3 +319,24 @@ def test_anthropic_is_always_told_a_limit() -> None:
 def test_a_path_tells_the_dialect_only_where_nobody_else_has_it(path: str, name: str | None) -> None:
     found = dialects.at_path(path)
     assert (found.name if found else None) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("openai-chat", data(choices=[], usage={"prompt_tokens": 90, "prompt_tokens_details": {"cached_tokens": 64}})),
+        ("openai-responses",
+         item("completed", response={"usage": {"input_tokens": 90, "input_tokens_details": {"cached_tokens": 64}}})),
+        ("anthropic", typed("message_start", message={"usage": {"input_tokens": 26, "cache_read_input_tokens": 64}})),
+        ("gemini", candidate({"text": "x"}, usageMetadata={"promptTokenCount": 90, "cachedContentTokenCount": 64})),
+        ("cohere", typed("message-end", delta={"usage": {"tokens": {"input_tokens": 90}, "cached_tokens": 64}})),
+        ("ai-sdk-ui", data(type="finish", messageMetadata={"usage": {"inputTokens": 90, "cachedInputTokens": 64}})),
+        ("langgraph",
+         b"event: messages\ndata: " + json.dumps([{"type": "AIMessageChunk", "content": "x", "usage_metadata":
+            {"input_tokens": 90, "input_token_details": {"cache_read": 64}}}, {}]).encode() + b"\n\n"),
+    ],
+)  # fmt: skip
+def test_the_prompt_tokens_from_a_cache_are_read_in_every_dialect_that_has_them(name: str, event: bytes) -> None:
+    deltas = dialects.by_name(name).deltas_in(stream(event).events[0])
+    usage = next(delta.value for delta in deltas if delta.kind is U)
+    assert prompt_counts(usage) == PromptCounts(90, 64)
