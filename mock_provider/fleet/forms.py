@@ -8,8 +8,12 @@ Replicas
 
     saturation = sum rate_i(s)                 least-connections, equal weights: every slot is always busy
     saturation = min_i rate_i(s) / w_i         (*) other routings: the replica with the most work for its speed
-    users      = R s                           without waiting; round-robin needs equal replicas, least-connections not
-    ttft(n)    = (n - R s) / X + sum (rate_i / X) first_i      n > R s; X = saturation; the mean
+    p_i        = w_i, or rate_i(s) / X         share of requests of replica i; the second for least-connections at X,
+                                               which is the saturation
+    users      = R s                           without waiting: least-connections; or round-robin, equal replicas
+    users      = floor(min_i (s / (w_i S_i)) sum w_j S_j)      round-robin in the steady state, any speeds and weights
+    ttft(n)    = n / X - sum p_i (S_i - first_i)               beyond these users; the mean of all requests
+    ttft(n)    = sum w_i first_i               up to these users, and the quantiles of that mixture; (*) round-robin
     wait       = floor((n - s) / s) S to ceil((n - s) / s) S   n > s: every single wait for one replica, in steady state
     replicas   = ceil(n / c)                   for n users, if one replica holds c; with shares: n w_i <= c for all i
     think time Z adds users who ask nothing: n = c (S + Z) / S, by Little's law
@@ -40,6 +44,7 @@ Tail hold  a share p of the streams ends h later: S + p h
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from streamgauge.mock_provider.capacity import (
     NS_PER_S,
@@ -49,9 +54,10 @@ from streamgauge.mock_provider.capacity import (
     saturation_per_s,
     service_ns,
     slots_of,
-    ttft_ns,
 )
 from streamgauge.mock_provider.fleet.limits import FleetLimits
+
+_ROUNDING = 1e-9  # sums of shares differ in the last digits
 
 
 def fleet_saturation_per_s(fleet: FleetLimits, work: Work) -> float:
@@ -62,11 +68,27 @@ def fleet_saturation_per_s(fleet: FleetLimits, work: Work) -> float:
     return min(rate / share for rate, share in zip(rates, fleet.shares, strict=True))
 
 
-def users_without_waiting(fleet: FleetLimits) -> int:
-    """Users of which none waits for a slot; ValueError where the routing makes that a matter of chance."""
-    if not (fleet.even and fleet.routing == "round-robin") and not _balanced(fleet):
-        raise ValueError("expected least-connections with equal weights, or round-robin over equal replicas")
-    return sum(slots_of(limits) for limits in fleet.replicas)
+def request_shares(fleet: FleetLimits, work: Work) -> tuple[float, ...]:
+    """Share of the requests that each replica gets; with least-connections, at saturation."""
+    if not _balanced(fleet):
+        return fleet.shares
+    rates = [saturation_per_s(limits, work) for limits in fleet.replicas]
+    return tuple(rate / sum(rates) for rate in rates)
+
+
+def users_without_waiting(fleet: FleetLimits, work: Work | None = None) -> int:
+    """Users of which none waits for a slot; ValueError where the routing makes that a matter of chance.
+
+    Round-robin over unequal replicas needs `work`; the number then holds in the steady state, not at its beginning.
+    """
+    if _balanced(fleet) or (fleet.even and fleet.routing == "round-robin"):
+        return sum(slots_of(limits) for limits in fleet.replicas)
+    if fleet.routing != "round-robin" or work is None:
+        raise ValueError("expected least-connections with equal weights, or round-robin and the work of a stream")
+    services = [service_ns(limits, work, slots_of(limits)) for limits in fleet.replicas]
+    in_flight = [share * service for share, service in zip(fleet.shares, services, strict=True)]  # per request a ns
+    most = min(slots_of(limits) / each for limits, each in zip(fleet.replicas, in_flight, strict=True))
+    return math.floor(most * sum(in_flight) + _ROUNDING)
 
 
 def users_without_refusal(fleet: FleetLimits) -> int:
@@ -81,15 +103,28 @@ def users_without_refusal(fleet: FleetLimits) -> int:
 
 
 def fleet_ttft_ns(fleet: FleetLimits, work: Work, users: int) -> int:
-    """Mean time to the first token at `users`, over all requests of balanced replicas (`users_without_waiting`)."""
-    most = users_without_waiting(fleet)
-    if users <= most:
-        if not fleet.even:
+    """Mean time to the first token at `users`, over all requests, in the steady state.
+
+    ValueError for random and sticky routing, and for least-connections over unequal replicas with idle slots.
+    """
+    firsts = [first_ns(limits, work) for limits in fleet.replicas]
+    shares = request_shares(fleet, work)
+    if users <= users_without_waiting(fleet, work):
+        if _balanced(fleet) and len(set(firsts)) > 1:
             raise ValueError("below saturation, unequal replicas have no form: idle slots differ in speed")
-        return ttft_ns(fleet.replicas[0], work, 1)
-    rates = [saturation_per_s(limits, work) for limits in fleet.replicas]
-    alone = sum(rate * first_ns(limits, work) for rate, limits in zip(rates, fleet.replicas, strict=True)) / sum(rates)
-    return round((users - most) / sum(rates) * NS_PER_S + alone)
+        return round(sum(share * first for share, first in zip(shares, firsts, strict=True)))
+    services = [service_ns(limits, work, slots_of(limits)) for limits in fleet.replicas]
+    after_first = sum(share * (service - first) for share, service, first in zip(shares, services, firsts, strict=True))
+    return round(users / fleet_saturation_per_s(fleet, work) * NS_PER_S - after_first)
+
+
+def ttft_quantile_ns(fleet: FleetLimits, work: Work, quantile: float) -> int:
+    """The time to the first token that a share `quantile` of the requests does not exceed, while nobody waits."""
+    if _balanced(fleet) and not fleet.even:
+        raise ValueError("below saturation, unequal replicas have no form: idle slots differ in speed")
+    firsts = sorted(zip((first_ns(limits, work) for limits in fleet.replicas), fleet.shares, strict=True))
+    reached = accumulate(share for _, share in firsts)
+    return next(first for (first, _), share in zip(firsts, reached, strict=True) if share >= quantile - _ROUNDING)
 
 
 def wait_bounds_ns(limits: Limits, work: Work, users: int) -> tuple[int, int]:

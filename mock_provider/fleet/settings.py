@@ -12,6 +12,7 @@ from streamgauge.mock_provider.options import check_choices
 
 MOST_REPLICAS = 1_000
 MOST_FACTOR = 1_000.0
+MOST_COUNT = 1_000_000  # of requests, blocks, and words of a block: a full cache takes 150 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ class FleetSettings:
             raise ValueError(f"admit: expected 1 or more, got {self.admit}")
         for name, least in (("cold_requests", 0), ("overload_at", 1), ("prefix_cache", 1), ("prefix_block", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{_dashed(name)}: expected {least} or more, got {value}")
+            if value is not None and not least <= value <= MOST_COUNT:
+                raise ValueError(f"{_dashed(name)}: expected {least} to {MOST_COUNT}, got {value}")
         if not 1 <= self.overload_factor <= MOST_FACTOR:
             raise ValueError(f"overload-factor: expected 1 to {MOST_FACTOR:g}, got {self.overload_factor}")
         for name in ("cold_time", "cold_after", "overload_recovery"):

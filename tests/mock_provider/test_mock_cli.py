@@ -44,6 +44,9 @@ def test_it_says_where_it_listens_and_ends_with_0(what: str, arguments: list[str
         (["mock", "--text", "klingon"], "text: expected one of"),
         (["mock", "--port", "70000"], "port: expected"),
         (["mock", "--on-disconnect", "ask"], "on-disconnect"),
+        (["mock", "--replicas", "2", "--speed", "1,2,3"], "speed: expected one number, or one for each of 2 replicas"),
+        (["mock", "--gauge-lie", "white", "--engine", "vllm"], "gauge-lie: expected one of stale"),
+        (["mock", "--workers", "2", "--replicas", "2"], "workers: expected 1 with the options of a fleet"),
         (["proxy", "nowhere"], "expected an http:// URL"),
         (["proxy", "http://user:password@localhost/"], "without user info"),
         (

@@ -100,6 +100,40 @@ def test_the_mean_ttft_of_balanced_replicas(speeds: tuple[float, ...], users: in
     assert mean_ttft_ns(served) == pytest.approx(forms.fleet_ttft_ns(limits, WORK, users), rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("speeds", "weights", "most"),
+    [((1.0, 0.5), (1, 1), 6), ((2.0, 1.0, 0.5), (1, 1, 1), 7), ((1.0, 1.0), (3, 1), 5), ((1.0, 0.5), (3, 1), 6)],
+)
+def test_round_robin_over_unequal_replicas_in_the_steady_state(
+    speeds: tuple[float, ...], weights: tuple[float, ...], most: int
+) -> None:
+    limits = replace(fleet(*speeds, routing="round-robin"), weights=weights)
+    assert forms.users_without_waiting(limits, WORK) == most
+    for users in (1, most, most + 1, most + 3):
+        served = closed(limits, users)
+        assert (waits(served) > 0) == (users > most)
+        assert mean_ttft_ns(served) == pytest.approx(forms.fleet_ttft_ns(limits, WORK, users), rel=0.03)
+    with pytest.raises(ValueError, match="the work of a stream"):
+        forms.users_without_waiting(limits)
+
+
+@given(st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0]), min_size=2, max_size=4), st.sampled_from([0.5, 0.9, 0.95, 1.0]))
+@settings(max_examples=30)
+def test_a_slow_replica_is_seen_in_the_quantiles_of_all(speeds: list[float], quantile: float) -> None:
+    limits = fleet(*speeds, routing="round-robin")
+    simulation = Simulation(limits, WORK)
+    simulation.arrivals(range(0, 20 * len(speeds) * SECOND, SECOND))
+    ttfts = sorted(one.ttft_ns for one in simulation.run())
+    assert ttfts[round(quantile * len(ttfts)) - 1] == forms.ttft_quantile_ns(limits, WORK, quantile)
+
+
+def test_shares_of_requests() -> None:
+    assert forms.request_shares(fleet(1.0, 0.5), WORK) == pytest.approx((2 / 3, 1 / 3))
+    assert forms.request_shares(fleet(1.0, 0.5, routing="random"), WORK) == (0.5, 0.5)
+    served = closed(fleet(1.0, 0.5), 12)
+    assert sum(one.replica == 0 for one in served) / len(served) == pytest.approx(2 / 3, abs=0.01)
+
+
 def test_sticky_users_stay_with_their_replica() -> None:
     simulation = Simulation(fleet(1.0, 1.0, 1.0, routing="sticky"), WORK)
     simulation.users(30, 2 * SECOND)
@@ -159,9 +193,9 @@ def poisson(rate_per_s: float, count: int, random: Random) -> list[int]:
 def test_waits_for_exponential_durations_are_those_of_erlang_c() -> None:
     random, load = Random(3), 2.2
     works = [Work(prompt_tokens=0, tokens=0, ttft_ns=round(random.expovariate(10) * SECOND), itl_ns=0)
-             for _ in range(20_000)]  # fmt: skip
+             for _ in range(12_000)]  # fmt: skip
     simulation = Simulation(fleet(), works.__getitem__)
-    simulation.arrivals(poisson(load * 10, 20_000, random))
+    simulation.arrivals(poisson(load * 10, 12_000, random))
     served = simulation.run()
     waited = [one.wait_ns for one in served]
     assert sum(wait > 0 for wait in waited) / len(served) == pytest.approx(forms.erlang_c(4, load), abs=0.03)
@@ -212,10 +246,10 @@ def test_users_up_to_the_timeout_get_a_slot_in_time_and_one_more_makes_a_refusal
 def test_every_wait_is_within_its_bounds_however_the_users_begin(users: int, starts_ms: list[int]) -> None:
     simulation = Simulation(fleet(), WORK)
     for user, start_ms in enumerate(starts_ms[:users]):
-        simulation.at(start_ms * MS, lambda user=user: simulation.users(1, 8 * SECOND, first=user))
+        simulation.at(start_ms * MS, lambda user=user: simulation.users(1, 5 * SECOND, first=user))
     least, most = forms.wait_bounds_ns(LIMITS, WORK, users)
     steady = [
-        one.wait_ns for one in simulation.run(7 * SECOND) if one.arrival_ns > 3 * SECOND and one.end_ns is not None
+        one.wait_ns for one in simulation.run(4 * SECOND) if one.arrival_ns > 2 * SECOND and one.end_ns is not None
     ]
     assert least <= min(steady)
     assert max(steady) <= most
