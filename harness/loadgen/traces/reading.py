@@ -12,11 +12,12 @@ from streamgauge.loadgen.traces.registry import format_named, format_of
 from streamgauge.loadgen.traces.request import Request
 from streamgauge.loadgen.traces.rows import HINT, Row, rows_of
 from streamgauge.loadgen.traces.time_unit import UNITS, WORDS, Evidence, Numbers, unit_of
-from streamgauge.loadgen.traces.values import Time
+from streamgauge.loadgen.traces.values import LATEST_NS, Time
 from streamgauge.units import SECOND, plural
 
 MAX_REQUESTS: Final = 5_000_000
 MOST_BLOCKS: Final = 20_000_000
+_LATE_HINT: Final = "is the unit right? --time-unit says it"
 _FIRST_ROWS: Final = 50
 """So many rows decide the columns: JSON lines may leave out a field that has no value."""
 
@@ -47,7 +48,7 @@ def parse_trace(lines: Iterable[str], name: str, controls: TraceControls | None 
     options = Options(controls.block_tokens)
     timed = _bounded(form.rows(chain(first, rows), options), name)
     unit, unit_ns = _unit(timed, form, columns, controls, name)
-    requests = [_placed(at, request, unit_ns) for at, request in timed]
+    requests = [_placed(at, request, unit_ns, name) for at, request in timed]
     requests, remarks = _usable(requests, controls)
     groups = {request.group for request in requests}
     no_starts = all(request.at_ns is None for request in requests) or (form.times_per_group and len(groups) > 1)
@@ -105,9 +106,11 @@ def _unit(
     return f"timestamps read as {WORDS[unit]}", UNITS[unit]
 
 
-def _placed(at: Time | None, request: Request, unit_ns: float) -> Request:
+def _placed(at: Time | None, request: Request, unit_ns: float, name: str) -> Request:
     if at is None:
         return request
+    if at.value * unit_ns > LATEST_NS:
+        raise UsageError(f"{name}: the timestamp {at.value:g} is later than any clock can show", _LATE_HINT)
     exact = isinstance(at.value, int) and float(unit_ns).is_integer()
     return request._replace(at_ns=int(at.value) * int(unit_ns) if exact else round(at.value * unit_ns))
 

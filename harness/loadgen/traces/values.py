@@ -11,6 +11,8 @@ from streamgauge.loadgen.traces.rows import HINT, Row
 from streamgauge.units import MS, SECOND
 
 MAX_TOKENS: Final = 10_000_000
+LATEST_NS: Final = 2**63
+"""In the year 2262: no timestamp is larger, in any unit."""
 MOST_IDS: Final = 200_000
 """Blocks of one prompt: 10 million tokens in blocks of 64."""
 _LONGEST_ID: Final = 128
@@ -35,8 +37,9 @@ def time_of(value: Any, where: str) -> Time:
         number = _number(value)
     if number is None:
         raise UsageError(f"{where} has no timestamp that can be read: {str(value)[:60]!r}", HINT)
-    if number < 0:
-        raise UsageError(f"{where}: the timestamp {str(value)[:60]!r} is below 0", HINT)
+    if not 0 <= number <= LATEST_NS:
+        wrong = "below 0" if number < 0 else "later than any clock can show"
+        raise UsageError(f"{where}: the timestamp {str(value)[:60]!r} is {wrong}", HINT)
     return Time(number)
 
 

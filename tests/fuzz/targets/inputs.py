@@ -16,6 +16,7 @@ from streamgauge.loadgen.schedule import parse_rate, parse_stages
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.traces.reading import parse_trace
 from streamgauge.loadgen.traces.timetable import arrivals_of
+from streamgauge.loadgen.traces.understood import understood
 from streamgauge.loadgen.workload import parse_abandon, parse_think
 from streamgauge.metrics.abort_rules import parse_abort
 from streamgauge.metrics.slo import parse_slo
@@ -81,13 +82,16 @@ def _use(target: Endpoint) -> None:
 def traces(data: bytes) -> None:
     """A trace for `--replay` or the mock, a prompt file: rows in order of time, or an error that names the line."""
     choices = Choices(data, 1)
-    text = choices.rest.decode("utf-8", "replace")
+    kind, text = choices.below(2), choices.rest.decode("utf-8", "replace")
     with suppress(UsageError):
-        arrivals = arrivals_of(parse_trace(text.splitlines(), "trace"), TraceControls(), "trace")
+        controls = TraceControls(closed=bool(kind))
+        read = parse_trace(text.splitlines(), "trace", controls)
+        assert understood(read, [], controls, "1/s")
+        arrivals = arrivals_of(read, controls, "trace")
         assert arrivals[0].at_ns == 0
         assert all(one.at_ns <= two.at_ns for one, two in pairwise(arrivals))
     with suppress(UsageError):
-        for entry in parse_prompts(text.splitlines(), ("prompts.jsonl", "prompts.txt")[choices.below(2)]):
+        for entry in parse_prompts(text.splitlines(), ("prompts.jsonl", "prompts.txt")[kind]):
             assert entry.output_tokens is None or entry.output_tokens > 0
     with suppress(ValueError):
         row = trace.load(as_file(choices.rest, "trace")).take()
@@ -124,7 +128,9 @@ def _traces() -> list[bytes]:
     azure = (
         b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,4808,10\n2023-11-16 18:17:04.0,3180,8\n"
     )
+    samples = sorted((ROOT / "tests/harness/loadgen/traces/samples").iterdir())
     files = [
+        *(sample.read_bytes() for sample in samples),
         b"timestamp,prompt_tokens,output_tokens\n0,10,20\n1.5,20,30\n",
         azure,
         b'{"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [1]}\n{"timestamp": 30535}\n',
@@ -148,5 +154,18 @@ TARGET_FILES: Final = Target(
      b"${HOME}"),
 )  # fmt: skip
 TRACES: Final = Target(
-    traces, _traces, (b"timestamp", b"input_length", b"output_tokens", b"prompt", b"1e999", b"T00:00:00Z")
+    traces,
+    _traces,
+    (
+        b"timestamp",
+        b"input_length",
+        b"output_tokens",
+        b"prompt",
+        b"1e999",
+        b"T00:00:00Z",
+        b"hash_ids",
+        b"session_id",
+        b"requests",
+        b"conversations",
+    ),
 )

@@ -41,6 +41,7 @@ def test_arrivals_are_ordered_and_counted_from_the_first(text: str) -> None:
         ("timestamp\n", "holds no arrival"),
         ("1,2,3\n4,5,6\n", "line 2 has no columns of a known trace, such as timestamp. It has: 1, 2, 3"),
         ("timestamp,a,A\n1,2,3\n", "line 1: the header has two columns of the same name"),
+        ("timestamp\n0\n1e308\n", "line 3: the timestamp '1e308' is later than any clock can show"),
         ("timestamp\n\nsoon\n", "line 3: the timestamp 'soon'"),
         ("timestamp\n1\n-5\n", "line 3: the timestamp '-5' is below 0"),
         ("timestamp\n2024-01-01T00:00:00\n5\n", "1 dates and 1 numbers"),

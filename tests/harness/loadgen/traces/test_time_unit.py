@@ -70,6 +70,11 @@ def test_evidence_that_contradicts_itself_is_refused_with_the_readings(
     assert span_s(times, fields, controls_from(time_unit="ms")) == (times[-1] - times[0]) / 1000
 
 
+def test_a_time_that_no_clock_can_show_is_refused() -> None:
+    with pytest.raises(UsageError, match="timestamp 1e\\+12 is later than any clock can show"):
+        span_s([0, 10**12], OWN, controls_from(time_unit="s"))
+
+
 def test_the_option_decides_over_everything_but_dates() -> None:
     assert span_s([61.114, 62.5], BAILIAN, controls_from(time_unit="ms")) == pytest.approx(0.001386)
     assert span_s([1, 3], OWN, controls_from(time_unit="60")) == 120
