@@ -37,7 +37,9 @@ class Part(NamedTuple):
     """One side against the first, as the page shows it."""
 
     versus: Versus
+    base: SideInfo
     info: SideInfo
+    anchor: str
     level: str
     words: str
     rules: list[tuple[str, str]]
@@ -55,7 +57,9 @@ def _part(report: CompareReport, at: int) -> Part:
     versus = report.against[at]
     return Part(
         versus,
-        report.sides[at + 1],
+        report.side(versus.base),
+        report.side(versus.name),
+        f"part-{at + 1}",
         _LEVELS[versus.verdict],
         words.headline(versus),
         [(_LEVELS[one.verdict], f"{one.rule}: {words.rule(one)}" + (f" ({one.measured})" if one.measured else ""))

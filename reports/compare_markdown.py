@@ -12,7 +12,7 @@ from streamgauge.reports.text import ABSENT, md
 def compare_markdown(report: CompareReport) -> str:
     """The answer, the rules, the figures, what failed, and how both sides were measured."""
     parts = []
-    for info, versus in zip(report.sides[1:], report.against, strict=True):
+    for versus in report.against:
         parts += [f"## Streamgauge: {md(words.headline(versus))}", md(versus.identity)]
         parts += [markdown_table(rules(versus), code=1), markdown_table(figures(versus), code=1)]
         parts += [f"**SUSPECT:** {md(doubt)}" for doubt in versus.doubts]
@@ -20,7 +20,7 @@ def compare_markdown(report: CompareReport) -> str:
             parts += ["### Failures", markdown_table(failures(versus))]
         if versus.checks:
             parts += ["### Conformance verdicts that changed", markdown_table(checks(versus), code=1)]
-        parts += [markdown_table(sides(report.sides[0], info))]
+        parts += [markdown_table(sides(report.side(versus.base), report.side(versus.name)))]
         parts += ["\n".join(f"- {md(note)}" for note in versus.notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -46,7 +46,7 @@ def figures(versus: Versus) -> Table:
         ]
         for row in versus.rows
     ]
-    columns = ["figure", "found", "A", versus.name, "change", "95 % interval", "A/A noise", "client's error"]
+    columns = ["figure", "found", versus.base, versus.name, "change", "95 % interval", "A/A noise", "client's error"]
     return Table(columns, rows, 6)
 
 
@@ -56,12 +56,12 @@ def failures(versus: Versus) -> Table:
         [row.outcome, ABSENT if row.status is None else str(row.status), row.detail, f"{row.a:,}", f"{row.b:,}"]
         for row in versus.failures
     ]
-    return Table(["outcome", "status", "detail", "A", versus.name], rows, 2)
+    return Table(["outcome", "status", "detail", versus.base, versus.name], rows, 2)
 
 
 def checks(versus: Versus) -> Table:
     """The conformance checks whose verdict changed."""
-    return Table(["check", "A", versus.name], [[one.id, one.a, one.b] for one in versus.checks])
+    return Table(["check", versus.base, versus.name], [[one.id, one.a, one.b] for one in versus.checks])
 
 
 def sides(a: SideInfo, b: SideInfo) -> Table:
@@ -77,7 +77,7 @@ def sides(a: SideInfo, b: SideInfo) -> Table:
         ["client", _joined(a.validity), _joined(b.validity)],
         ["streamgauge", a.streamgauge, b.streamgauge],
     ]
-    return Table(["", "A", b.name], rows)
+    return Table(["", a.name, b.name], rows)
 
 
 def _joined(values: Sequence[str]) -> str:

@@ -64,7 +64,7 @@ ROOMS = {
     ),
     "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("samples", "scrape")),
     "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),
-    "comparing": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec"), ("overhead",)),
+    "comparing": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec"), ("baseline", "overhead")),
     "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),
                     ("cluster", "drive", "ledger", "load", "locust_process", "orphans", "prompts", "prompts.*", "run")),
     "capacity": Room((*ENDPOINT, "metrics", "serverlane", "rundir", "loadgen"), of("msgspec"),

@@ -1,5 +1,6 @@
 """`streamgauge compare`: did the last build make it worse?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +13,11 @@ from streamgauge.cli.console import err, out, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.comparing import compare as door
 from streamgauge.comparing import words
+from streamgauge.comparing.baseline import Baseline
 from streamgauge.comparing.change import DEFAULT, parse_change
 from streamgauge.comparing.report import CompareReport, Versus
 from streamgauge.comparing.verdict import Finding, RuleVerdict
+from streamgauge.errors import UsageError
 
 _COLOURS = {
     RuleVerdict.REGRESSION: "red",
@@ -60,6 +63,16 @@ def compare(
             f"'output_tokens_per_s < -5%' or 'checks'; repeatable. Default: {', '.join(map(str, DEFAULT))}.",
         ),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Compare one run with the baseline that is pinned here, and with the first one (slow drift).",
+        ),
+    ] = None,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="With --baseline: make this run the pinned baseline, whatever the verdict.")
+    ] = False,
     anyway: Annotated[
         bool,
         typer.Option("--anyway", help="Compare runs of different workloads; the first line says what differs."),
@@ -80,33 +93,67 @@ def compare(
 
       streamgauge compare runs/a1,runs/a2,runs/a3 runs/b1,runs/b2,runs/b3 --html compare.html
 
+      streamgauge compare --baseline baselines/chat runs/nightly   (the first time with --pin)
+
     Exit codes: 0 no regression, and the intervals exclude one, 1 a regression, 2 usage, or the runs were not measured
     alike, 3 no verdict.
     """
+    if pin and baseline is None:
+        raise UsageError("--pin needs --baseline: it says where the baseline is kept", "add --baseline DIR")
     rules = [parse_change(text) for text in fail_on] if fail_on else DEFAULT
     chosen = compare_files.prepare(
         {"json": files.json, "markdown": files.markdown, "junit": files.junit, "html": files.html}
     )
+    options = door.CompareOptions(fail_on=rules, anyway=anyway, seed=seed)
+    if baseline is not None and pin and _is_new(baseline, sides):
+        return
     with err.status("reading ...") as status:
-        report = door.compare(
-            *sides, fail_on=rules, anyway=anyway, seed=seed, progress=lambda text: status.update(safe(text))
-        )
+        options["progress"] = lambda text: status.update(safe(text))
+        if baseline is None:
+            report = door.compare(*sides, **options)
+        else:
+            report = door.compare_with_baseline(baseline, _one(sides), **options)
     print_report(report)
     compare_files.write(report, chosen)
+    if baseline is not None and pin:
+        store = Baseline(baseline)
+        store.pin(sides[0], store.last)
+        out.print(f"pinned {safe(sides[0])} in {safe(baseline)}")
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
+def _one(sides: Sequence[str]) -> str:
+    if len(sides) != 1:
+        raise UsageError("--baseline compares one run with the baseline", "name one run directory")
+    return sides[0]
+
+
+def _is_new(directory: Path, sides: Sequence[str]) -> bool:
+    """Pin the first run of a baseline: there is nothing yet to compare it with."""
+    store = Baseline(directory)
+    if store.file is not None:
+        return False
+    run = _one(sides)
+    store.pin(run, store.remember(run, None))
+    out.print(f"pinned {safe(run)} in {safe(directory)}: the first baseline")
+    return True
+
+
 def print_report(report: CompareReport) -> None:
     """Identity first, then the answer, the rules, the figures and what failed."""
-    base = report.sides[0]
-    for info, versus in zip(report.sides[1:], report.against, strict=True):
-        out.print(f"A {safe(base.label)} ({base.streams:,} streams) → {versus.name} {safe(info.label)} "
+    for versus in report.against:
+        base, info = report.side(versus.base), report.side(versus.name)
+        out.print(f"{base.name} {safe(base.label)} ({base.streams:,} streams) → {versus.name} {safe(info.label)} "
                   f"({info.streams:,} streams)")  # fmt: skip
         colour = "green" if versus.alike else "red"
         out.print(f"[{colour}]{safe(versus.identity)}[/{colour}]")
         out.print(f"[bold {_COLOURS[versus.verdict]}]{safe(words.headline(versus))}[/]\n")
         _print_versus(versus)
+    if report.history:
+        out.print("[bold]history of the baseline[/bold]")
+        for line in report.history:
+            out.print(f"  {safe(line)}")
 
 
 def _print_versus(versus: Versus) -> None:
@@ -144,7 +191,7 @@ def _rules(versus: Versus) -> Table:
 def _rows(versus: Versus) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
-    for column in ("A", versus.name, "change", "95 % interval", "A/A noise", "client"):
+    for column in (versus.base, versus.name, "change", "95 % interval", "A/A noise", "client"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for row in versus.rows:
@@ -160,7 +207,7 @@ def _failures(versus: Versus) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("outcome", "status"):
         table.add_column(column)
-    for column in ("A", versus.name):
+    for column in (versus.base, versus.name):
         table.add_column(column, justify="right")
     table.add_column("detail", overflow="fold")
     for row in versus.failures:

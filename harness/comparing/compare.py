@@ -4,8 +4,12 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, TypedDict, Unpack
 
+import msgspec
+
+from streamgauge.comparing.baseline import Baseline, trend
 from streamgauge.comparing.blocks import LENGTHS, LONG
 from streamgauge.comparing.bootstrap import CONFIDENCE, RESAMPLES, RUNS_TO_RESAMPLE, Estimate, estimate
 from streamgauge.comparing.change import CHECKS, COMPARED, DEFAULT, Change, Kind
@@ -48,7 +52,21 @@ _SHIFT_RESAMPLES: Final = 400
 _MOST_FAILURES: Final = 12
 _FAILING: Final = frozenset({Verdict.FAIL, Verdict.ERROR})
 
+FIRST: Final = "the first baseline"
+TREND: Final = (("ttft", "p50"), ("ttft", "p95"), ("itl", "p95"))
+"""The figures of the history that a comparison with a baseline shows."""
+
 Progress = Callable[[str], None]
+
+
+class CompareOptions(TypedDict, total=False):
+    """The options of every comparison."""
+
+    fail_on: Sequence[Change]
+    anyway: bool
+    seed: int
+    resamples: int
+    progress: Progress
 
 
 def compare(
@@ -71,6 +89,24 @@ def compare(
         progress(f"reading {side}")
         read.append(read_side(side, metrics))
     return compare_sides(read, fail_on=fail_on, anyway=anyway, seed=seed, resamples=resamples, progress=progress)
+
+
+def compare_with_baseline(directory: Path, run: str, **options: Unpack[CompareOptions]) -> CompareReport:
+    """Compare a run with the pinned baseline of a directory, and with the first one: that shows a slow drift.
+
+    Raises UsageError as `compare` does, and without a baseline.
+    """
+    baseline = Baseline(directory)
+    pinned, *first = baseline.sides
+    report = compare(pinned, run, **options)
+    if first:
+        drift = compare(first[0], run, **options)
+        base = msgspec.structs.replace(drift.sides[0], name=FIRST)
+        against = msgspec.structs.replace(drift.against[0], base=FIRST)
+        report = msgspec.structs.replace(report, sides=[*report.sides, base], against=[*report.against, against])
+    baseline.remember(run, report)
+    assert baseline.file is not None
+    return msgspec.structs.replace(report, history=trend(baseline.file, TREND))
 
 
 def compare_sides(

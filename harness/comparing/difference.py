@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 
         `streams` is how many a side this comparison had.
         """
-        if not self.error or math.isinf(self.error):
+        if self.error is None or math.isinf(self.error):
             return None
         upper = self.error * _upper_factor(self.degrees)
         ratio = (student(CONFIDENCE, self.degrees) + normal(2 * POWER - 1)) * upper / math.log1p(change)
@@ -113,5 +113,6 @@ def round_up(value: float) -> int | None:
     """Two digits, rounded up; None for a number that no run could have."""
     if not math.isfinite(value) or value > 1e9:
         return None
-    step: int = 10 ** max(math.floor(math.log10(max(value, 1))) - 1, 0)
+    value = max(value, 1)
+    step: int = 10 ** max(math.floor(math.log10(value)) - 1, 0)
     return math.ceil(value / step) * step

@@ -104,9 +104,10 @@ class SideInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versus(msgspec.Struct, frozen=True, kw_only=True):
-    """One side against the first. `doubts` say why nothing is decided, `notes` what else a reader must know."""
+    """Side `name` against side `base`. `doubts` say why nothing is decided, `notes` what else a reader must know."""
 
     name: str
+    base: str = "A"
     identity: str
     alike: bool
     doubts: list[str]
@@ -127,7 +128,10 @@ class Versus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `compare --json` writes. The first side is the base; each of `against` is compared with it."""
+    """What `compare --json` writes. The first side is the base of all, except of a comparison with the first baseline.
+
+    `history` shows how figures went over the runs that were compared with a baseline.
+    """
 
     schema: int = SCHEMA
     streamgauge: str
@@ -136,6 +140,11 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     sides: list[SideInfo]
     against: list[Versus]
+    history: list[str] = []
+
+    def side(self, name: str) -> SideInfo:
+        """The side of this name."""
+        return next(side for side in self.sides if side.name == name)
 
     @property
     def verdict(self) -> RuleVerdict:

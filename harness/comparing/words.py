@@ -78,14 +78,16 @@ def rule(result: RuleResult) -> str:
 def headline(versus: Versus) -> str:
     """The answer in one sentence."""
     named = [result for result in versus.rules if result.verdict is versus.verdict]
+    against = "" if versus.base == "A" else f" against {versus.base}"
     match versus.verdict:
         case RuleVerdict.REGRESSION:
             found = "; ".join(f"{one.rule}: {one.measured}" for one in named)
-            return f"Regression in {versus.name}: {found}"
+            kind = "Regression" if versus.base == "A" else "Slow drift, a regression"
+            return f"{kind} in {versus.name}{against}: {found}"
         case RuleVerdict.NONE:
-            return f"No regression in {versus.name}: every limit lies outside of the intervals"
+            return f"No regression in {versus.name}{against}: every limit lies outside of the intervals"
         case _:
-            return f"No verdict on {versus.name}: {'; '.join(one.rule for one in named) or 'no rule'}"
+            return f"No verdict on {versus.name}{against}: {'; '.join(one.rule for one in named) or 'no rule'}"
 
 
 def _ends(span: Range | None, scale: float, unit: str, digits: int) -> str:

@@ -21,7 +21,7 @@ def draw_shifts(versus: Versus) -> list[Drawing]:
 
 def _draw(shift: Shift, versus: Versus) -> Drawing:
     points = shift.points
-    name = f"shift-{versus.name.lower()}-{shift.metric}"
+    name = f"shift-{versus.name.lower()}-{'' if versus.base == 'A' else 'first-'}{shift.metric}"
     x = np.arange(len(points))
     change, low, high, noise = (
         100 * np.array([getattr(point, field) for point in points]) for field in ("point", "low", "high", "noise")
@@ -46,7 +46,7 @@ def _draw(shift: Shift, versus: Versus) -> Drawing:
         axes.set_xticks(x, [f"p{100 * point.q:g}" for point in points])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position=None: f"{value:+g} %" if value else "0"))
         axes.set_xlabel("quantile")
-        axes.set_ylabel(f"{versus.name} against A")
+        axes.set_ylabel(f"{versus.name} against {versus.base}")
 
     told = ", ".join(
         f"p{100 * point.q:g} {100 * point.point:+.1f} % ({100 * point.low:+.1f} to {100 * point.high:+.1f})"
@@ -57,8 +57,8 @@ def _draw(shift: Shift, versus: Versus) -> Drawing:
     return Drawing(
         name,
         f"{shift.metric}: change of every quantile",
-        f"Blue: {versus.name} against A with its 95 % interval; the median is {ms(median.a_ms)} in A and "
-        f"{ms(median.b_ms)} in {versus.name}. Grey: what one target measured twice differs by."
+        f"Blue: {versus.name} against {versus.base} with its 95 % interval; the median moved from {ms(median.a_ms)} to "
+        f"{ms(median.b_ms)}. Grey: what one target measured twice differs by."
         + (" Red: a limit of --fail-on." if limits else ""),
         f"Relative change of {shift.metric} by quantile: {told}.",
         svg(name, HALF, 300, paint),
