@@ -4,6 +4,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Final
 
+from streamgauge.capacity.file import CapacityFile
+from streamgauge.capacity.words import conclusion, labelled, level
 from streamgauge.comparing import words
 from streamgauge.comparing.report import CompareReport, Versus
 from streamgauge.comparing.verdict import RuleVerdict
@@ -59,6 +61,24 @@ def report_junit(report: ChecksReport) -> str:
 def compare_junit(report: CompareReport) -> str:
     """A comparison as JUnit XML: a suite for each side, a test for each rule. No verdict is an error, not a pass."""
     return _document([_versus(versus) for versus in report.against])
+
+
+def capacity_junit(found: CapacityFile) -> str:
+    """A search as JUnit XML: whether the endpoint holds the load that was asked for, or else whether its capacity is
+    known. Undecided is an error, not a pass.
+    """
+    name = f"{_SUITE}.capacity"
+    suite = ET.Element("testsuite", name=name)
+    said = conclusion(found)
+    asked = "the capacity is known" if found.at_least is None else f"holds {found.answer.axis.show(found.at_least)}"
+    case = ET.SubElement(suite, "testcase", classname=name, name=asked, time=f"{found.spent.seconds:.1f}")
+    kind = {"good": None, "bad": "failure", "warn": "error"}[level(found)]
+    message = clean("; ".join([found.answer.headline, *([said[1]] if said is not None else [])]))
+    if kind is not None:
+        ET.SubElement(case, kind, message=message, type=said[0] if said is not None else found.answer.ending.value)
+    ET.SubElement(case, "system-out").text = clean("\n".join(f"{label}: {text}" for label, text in labelled(found)))
+    suite.attrib |= _tally(1, int(kind == "failure"), int(kind == "error"), 0)
+    return _document([suite])
 
 
 def _versus(versus: Versus) -> ET.Element:

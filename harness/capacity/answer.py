@@ -275,7 +275,12 @@ def sentences(found: Answer) -> list[tuple[str, str]]:
     if found.kind is not None:
         lines.append(("kind of limit", _KINDS[found.kind]))
     if found.plateau is not None:
-        lines.append(("throughput", f"flat: more load changes it by {found.plateau:+.0%}"))
+        flat = (
+            f"flat: more load brings {found.plateau:+.0%}"
+            if found.plateau > -_PLATEAU_GAIN
+            else (f"falls by {-found.plateau:.0%} with more load")
+        )
+        lines.append(("throughput", flat))
     if found.shape is not None:
         lines.append(("beyond it", _shape_text(found.shape)))
     if found.streams_per_s is not None:

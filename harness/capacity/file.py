@@ -30,6 +30,7 @@ class CapacityFile(msgspec.Struct, kw_only=True):
     machine: Machine
     calibration: Calibration | None = None
     interrupted: bool = False
+    at_least: float | None = None
     answer: Answer
     fleet: Fleet
     spent: Spent

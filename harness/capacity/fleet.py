@@ -17,7 +17,8 @@ from streamgauge.capacity.search import Search
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.units import SECOND, plural
 
-_MOST_ERROR: Final = 0.10
+_MOST_ERROR: Final = 0.05
+_MOST_POINTS_OFF: Final = 0.10
 _LEAST_LOADS: Final = 4
 """Loads for the three parameters of the scalability law: with fewer, it fits anything."""
 
@@ -150,18 +151,30 @@ def queueing(slots: int, rate: float, service_s: float, spare_s: float, measured
         rate=rate,
         predicted=round(predicted, 4),
         measured=round(measured, 4),
-        refused=f"it is {off:.0%} of the streams beside the measurement" if off > _MOST_ERROR else None,
+        refused=f"it is {off:.0%} of the streams beside the measurement" if off > _MOST_POINTS_OFF else None,
     )
 
 
 class Replicas(NamedTuple):
     """The replicas for a number of users: at least `low`, at most `high`. They are the same where the capacity is known
-    to one user. `high` is None where no load passed.
+    to one user. `low` is None where no load failed, `high` where none passed.
     """
 
     users: int
-    low: int
+    low: int | None
     high: int | None
+
+    @property
+    def words(self) -> str:
+        """The number in words."""
+        match self.low, self.high:
+            case None, None:
+                return "a number of replicas that is not known"
+            case low, None:
+                return f"at least {plural(low or 1, 'replica')}"
+            case None, high:
+                return f"at most {plural(high or 1, 'replica')}"
+        return plural(self.low or 1, "replica") if self.low == self.high else f"{self.low:,} to {self.high:,} replicas"
 
 
 def replicas_for(
@@ -174,8 +187,8 @@ def replicas_for(
     """
     wanted = users * (1 + headroom) * skew
     most = None if high is None else max(high - 1, low or 0)  # whole users: at `high` it fails
-    least_replicas = 1 if most is None or not most else _ceil(wanted / most)
-    return Replicas(users, least_replicas, None if not low else max(_ceil(wanted / low), least_replicas))
+    fewest = None if not most else _ceil(wanted / most)
+    return Replicas(users, fewest, None if not low else max(_ceil(wanted / low), fewest or 1))
 
 
 def _ceil(value: float) -> int:
@@ -336,7 +349,4 @@ def _needs_text(fleet: Fleet) -> str:
     assert needs is not None
     kind = f" who pause {fleet.pause_s:g} s" if fleet.pause_s else ""
     room = f", with {fleet.headroom:.0%} headroom" if fleet.headroom else ""
-    if needs.high is None:
-        return f"{needs.users:,} users{kind} need at least {plural(needs.low, 'replica')}{room}: no load passed"
-    count = plural(needs.low, "replica") if needs.low == needs.high else f"{needs.low:,} to {needs.high:,} replicas"
-    return f"{needs.users:,} users{kind} need {count}{room}"
+    return f"{needs.users:,} users{kind} need {needs.words}{room}"

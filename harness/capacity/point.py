@@ -138,7 +138,7 @@ def judge(probe: Probe, seen: Observation) -> Point:
     if little is not None and abs(little) > LITTLE:
         return point(
             Verdict.UNDECIDED,
-            f"the figures contradict Little's law: rate x time in the system is {little:+.0%} beside the "
+            f"the figures contradict Little's law: rate x time in the system is {little:.0%} beside the "
             f"{seen.in_flight:.1f} streams in flight",
         )
     if missed := [figure.slo for figure in seen.figures if figure.decision is Decision.FAIL]:

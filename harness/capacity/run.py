@@ -56,6 +56,7 @@ class Request(NamedTuple):
     budget: Budget
     directory: Path
     resume: bool = False
+    at_least: float | None = None
     fleet: FleetRequest = FleetRequest()
     each: Sequence[OneReplica] = ()
     drain_limit_s: float = 60.0
@@ -111,6 +112,7 @@ def find_capacity(request: Request, progress: SearchProgress, load_progress: Loa
         machine=runs.this_machine(),
         calibration=conditions.calibration,
         interrupted=interrupted,
+        at_least=request.at_least,
         answer=answer(search),
         fleet=fleet_of(search, request.fleet, request.each),
         spent=spent(search.points),

@@ -14,12 +14,13 @@ from streamgauge.capacity.history import NAME
 from streamgauge.capacity.measure import Conditions
 from streamgauge.capacity.run import Request, find_capacity
 from streamgauge.cli.capacity_options import BudgetOptions, CapacityPrompts, FleetOptions, PointOptions, SearchOptions
-from streamgauge.cli.capacity_output import at_least_line, print_capacity, show_event, silent_load
-from streamgauge.cli.console import err, facts, out, safe
+from streamgauge.cli.capacity_output import print_capacity, show_event, silent_load
+from streamgauge.cli.console import err, facts, out, print_error, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
+from streamgauge.cli.rendering import write_reports
 from streamgauge.endpoint.target import Target
-from streamgauge.errors import ExitCode
+from streamgauge.errors import ExitCode, StreamgaugeError
 from streamgauge.loadgen.model import count_processes
 from streamgauge.rundir import runs
 from streamgauge.units import SECOND, parse_bounded
@@ -89,19 +90,27 @@ def capacity(
         budget=limits,
         directory=directory,
         resume=points.resume,
+        at_least=search.at_least,
         fleet=fleet.request(),
     )
     replicas = [target.target(replica) for replica in fleet.replica_url or []]
     found = _searched(request, replicas)
     print_capacity(found)
-    if search.at_least is not None:
-        out.print(at_least_line(found.answer, search.at_least))
-    path = directory / FILE
-    runs.write(path, found)
-    out.print(f"wrote {safe(path)}")
+    runs.write(directory / FILE, found)
+    out.print(f"wrote {safe(directory / FILE)}")
+    _write_reports(directory)
     code = exit_code(found, search.at_least)
     if code:
         raise typer.Exit(code)
+
+
+def _write_reports(directory: Path) -> None:
+    """Write the reports. A failure is printed, and the verdict of the search still decides the exit code."""
+    try:
+        for path in write_reports(directory):
+            out.print(f"wrote {safe(path)}")
+    except StreamgaugeError as error:
+        print_error(error)
 
 
 def _searched(request: Request, replicas: Sequence[Target]) -> CapacityFile:

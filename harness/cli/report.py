@@ -12,7 +12,7 @@ from streamgauge.errors import UsageError
 
 def report(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The run directory that load, check, cancel or diagnose wrote.")
+        Path, typer.Argument(metavar="DIR", help="The directory that load, check, cancel, diagnose or capacity wrote.")
     ],
     parquet: Annotated[
         bool,

@@ -27,6 +27,7 @@ BLUE: Final = "#040404"
 ORANGE: Final = "#050505"
 RED: Final = "#060606"
 GREY: Final = "#070707"
+GREEN: Final = "#080808"
 _VARIABLES: Final = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
@@ -35,6 +36,7 @@ _VARIABLES: Final = {
     ORANGE: "var(--orange)",
     RED: "var(--red)",
     GREY: "var(--grey)",
+    GREEN: "var(--green)",
 }
 
 HALF: Final = 540

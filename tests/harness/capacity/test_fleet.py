@@ -31,8 +31,10 @@ def test_the_replicas_for_n_users_are_exact_where_the_capacity_is_known_to_one_u
 
 def test_an_interval_of_the_capacity_is_one_of_the_replicas() -> None:
     assert replicas_for(100, 9, 13)[1:] == (9, 12)
-    assert replicas_for(100, None, 1)[1:] == (1, None)
-    assert replicas_for(100, 10, None)[1:] == (1, 10)
+    assert replicas_for(100, None, 5)[1:] == (25, None)
+    assert replicas_for(100, 10, None)[1:] == (None, 10)
+    assert replicas_for(100, 10, None).words == "at most 10 replicas"
+    assert replicas_for(100, None, None).words == "a number of replicas that is not known"
     assert replicas_for(100, 10, 11, headroom=0.2)[1:] == (12, 12)
     assert replicas_for(100, 10, 11, skew=1.5)[1:] == (15, 15)
 

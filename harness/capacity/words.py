@@ -1,0 +1,111 @@
+"""The words and rows of a finished search: the terminal, the Markdown and the page say the same."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from streamgauge.capacity.answer import Ending, sentences
+from streamgauge.capacity.figure import Figure
+from streamgauge.capacity.file import CapacityFile
+from streamgauge.capacity.fleet import fleet_sentences
+from streamgauge.capacity.point import Point, Verdict
+from streamgauge.metrics.condition import Condition
+from streamgauge.metrics.metric import Unit
+from streamgauge.metrics.slo import parse_slo
+from streamgauge.units import show_ms
+
+
+class LoadRow(NamedTuple):
+    """A load: its trials, and the point that says most about it."""
+
+    load: float
+    trials: Sequence[Point]
+    best: Point
+
+
+def by_load(points: Sequence[Point]) -> list[LoadRow]:
+    """The points that decide the interval, by load. The longest decided trial of each says most."""
+    loads: dict[float, list[Point]] = {}
+    for point in points:
+        if point.probe.purpose.is_bound:
+            loads.setdefault(point.load, []).append(point)
+    return [LoadRow(load, loads[load], max(loads[load], key=_weight)) for load in sorted(loads)]
+
+
+def _weight(point: Point) -> tuple[bool, float]:
+    return point.verdict is not Verdict.UNDECIDED, point.observation.seconds
+
+
+def trials_text(trials: Sequence[Point]) -> str:
+    """How many trials passed, failed and were undecided."""
+    counts = [(verdict, sum(point.verdict is verdict for point in trials)) for verdict in Verdict]
+    return ", ".join(f"{count} {verdict.value}" for verdict, count in counts if count)
+
+
+def figure_text(figure: Figure | None, *, interval: bool) -> str:
+    """A figure in the unit of its limit, with its interval where asked for; empty without data."""
+    if figure is None or figure.value is None:
+        return ""
+    slo = parse_slo(figure.slo)
+    text = short(slo, figure.value)
+    if not interval or figure.low is None:
+        return text
+    low = short(slo, figure.low)
+    if figure.high is None:
+        return f"{text} (≥ {low})"
+    high = short(slo, figure.high)
+    if low.split()[-1] == high.split()[-1] == text.split()[-1]:
+        low, high = low.split()[0], high.split()[0]  # one unit is enough
+    return f"{text} ({low}–{high})"
+
+
+def short(slo: Condition, value: float) -> str:
+    """A figure with three digits: ms of a latency, percent of a share."""
+    return show_ms(value) if slo.unit is Unit.DURATION else f"{value:.1%}"
+
+
+def labelled(found: CapacityFile) -> list[tuple[str, str]]:
+    """The answer, the models and the plan in labelled lines."""
+    return [*sentences(found.answer), *fleet_sentences(found.fleet)]
+
+
+def conclusion(found: CapacityFile) -> tuple[str, str] | None:
+    """Whether the endpoint holds the load that was asked for: met, not met or undecided, and a sentence."""
+    if found.at_least is None:
+        return None
+    asked = found.answer.axis.show(found.at_least)
+    match found.answer.met(found.at_least):
+        case True:
+            return "met", f"it holds {asked}"
+        case False:
+            return "not met", f"it does not hold {asked}"
+    return "undecided", f"whether it holds {asked} is not known: {found.answer.because or found.answer.headline}"
+
+
+def level(found: CapacityFile) -> str:
+    """good, warn or bad: how the headline is shown."""
+    if (said := conclusion(found)) is not None:
+        return {"met": "good", "not met": "bad", "undecided": "warn"}[said[0]]
+    if found.answer.ending is Ending.NOTHING_PASSED:
+        return "bad"
+    return "good" if found.answer.ending in (Ending.BRACKETED, Ending.AT_LEAST) else "warn"
+
+
+def client_advice(found: CapacityFile) -> list[str]:
+    """The calibrated ceiling of this client, and what to do when it was the limit."""
+    floor, processes = found.calibration, int(found.settings.get("processes", 1))
+    lines = []
+    if floor is not None:
+        rate = "" if floor.tokens_per_s is None else f" and {floor.tokens_per_s:,.0f} tokens/s"
+        lines.append(
+            f"it was calibrated at {floor.users:,} users{rate} ({floor.processes} processes): {floor.validity.verdict}"
+        )
+    else:
+        lines.append(
+            "its own ceiling is not known: `streamgauge calibrate --users N --out DIR`, then --calibration DIR"
+        )
+    cpus = found.machine.cpus or 1
+    if processes < cpus:
+        lines.append(f"this machine has {cpus} CPUs: run it again with --processes {min(2 * processes, cpus)}")
+    else:
+        lines.append("every CPU of this machine is in use: run it on a larger machine, away from the endpoint")
+    return lines
