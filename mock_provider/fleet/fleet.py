@@ -27,8 +27,8 @@ class Fleet:
             Replica(limits.replicas[number], self._clock, number) for number in range(len(kept), len(limits.replicas))
         ]
         self.replicas = (*kept, *added)
-        for replica, its in zip(self.replicas, limits.replicas, strict=True):
-            replica.configure(its)
+        for replica, own_limits in zip(self.replicas, limits.replicas, strict=True):
+            replica.configure(own_limits)
         self._policy = POLICIES[limits.routing](limits.weights, self._seed)
         self.limits = limits
 

@@ -4,6 +4,10 @@ S, rate, first and ttft are those of `capacity`, for one replica. Further, `R` r
 that replica i gets, `q` places in its queue, `A` = admit, `D` = queue-timeout, and n users who each have one request in
 flight and ask again at once. Every form holds for fixed delays; those marked (*) hold for random ones, too.
 
+One replica, the most users for a limit: of ttft, s + floor(s (limit - first) / S); of itl, the largest n <= s with
+itl(n) within it; of the whole duration, ttft(n) + S(min(n, s)) - first. The peak of rate(n) for n <= s is the most that
+it can do: with a knee and a collapse it lies below the saturation's n = s.
+
 Replicas
 
     saturation = sum rate_i(s)                 least-connections, equal weights: every slot is always busy
@@ -43,7 +47,8 @@ Tail hold  a share p of the streams ends h later: S + p h
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from streamgauge.mock_provider.capacity import (
@@ -51,9 +56,11 @@ from streamgauge.mock_provider.capacity import (
     Limits,
     Work,
     first_ns,
+    rate_per_s,
     saturation_per_s,
     service_ns,
     slots_of,
+    ttft_ns,
 )
 from streamgauge.mock_provider.fleet.limits import FleetLimits
 
@@ -141,6 +148,32 @@ def users_for_ttft(limits: Limits, work: Work, longest_ns: int) -> int:
         return 0
     slots = slots_of(limits)
     return slots + math.floor(slots * spare_ns / service_ns(limits, work, slots))
+
+
+def users_for_itl(limits: Limits, work: Work, longest_ns: int) -> int:
+    """The most users of one replica whose gaps are at most `longest_ns`; ValueError if any number of users has them."""
+    if limits.itl_ns(work.itl_ns, slots_of(limits)) <= longest_ns:
+        raise ValueError("expected a gap below that of full slots: more users wait, and their gaps are the same")
+    return _most(lambda users: limits.itl_ns(work.itl_ns, users) <= longest_ns, slots_of(limits))
+
+
+def duration_ns(limits: Limits, work: Work, users: int) -> int:
+    """Mean time from the request to the end of the stream at `users` of one replica."""
+    active = min(users, slots_of(limits))
+    after_first = service_ns(limits, work, active) - first_ns(limits, work)
+    return ttft_ns(limits, work, users) + after_first
+
+
+def users_for_duration(limits: Limits, work: Work, longest_ns: int) -> int:
+    """The most users of one replica whose streams take `longest_ns` at most on average, the wait included."""
+    beyond = slots_of(limits) * (2 + longest_ns // service_ns(limits, work, slots_of(limits)))
+    return _most(lambda users: duration_ns(limits, work, users) <= longest_ns, beyond)
+
+
+def peak(limits: Limits, work: Work) -> tuple[int, float]:
+    """The number of active streams with the highest throughput, and that throughput: with a knee, it falls beyond."""
+    best = max(range(1, slots_of(limits) + 1), key=lambda active: rate_per_s(limits, work, active))
+    return best, rate_per_s(limits, work, best)
 
 
 def users_without_timeout(limits: Limits, work: Work) -> int:
@@ -258,6 +291,11 @@ def erlang_c(slots: int, load: float) -> float:
 def mean_wait_s(slots: int, load: float, service_s: float) -> float:
     """Mean time in the queue of all requests, for exponential S."""
     return erlang_c(slots, load) * service_s / (slots - load)
+
+
+def _most(holds: Callable[[int], bool], most: int) -> int:
+    """The largest number up to `most` that holds, if all smaller ones do."""
+    return bisect_left(range(1, most + 1), True, key=lambda users: not holds(users))
 
 
 def _places(limits: Limits) -> float:

@@ -59,7 +59,7 @@ class Gauges:
             return json_reply(503, {"error": {"message": "the engine is busy"}})
         if "stale" in lies:
             truth, self._before[path] = self._before.get(path, self._start), truth
-        engines = [self._told(each) for each in truth]
+        engines = [self._distorted(each) for each in truth]
         self._scrapes += 1
         if "one-replica" in lies:
             engines = [engines[self._scrapes % len(engines)]]
@@ -79,7 +79,7 @@ class Gauges:
     def _truth(self) -> Sequence[Snapshot]:
         return [snapshot(replica, self._model) for replica in self._fleet.replicas]
 
-    def _told(self, truth: Snapshot) -> Snapshot:
+    def _distorted(self, truth: Snapshot) -> Snapshot:
         """The snapshot of one replica with the lies about its numbers."""
         lies = self._lies
         if "frozen" in lies and not truth.running and truth.completed + truth.aborted:

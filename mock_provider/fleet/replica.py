@@ -4,15 +4,14 @@ The clock is a parameter, so that the same code runs in a server and in simulate
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from streamgauge.mock_provider.capacity import Limits
+from streamgauge.mock_provider.fleet.counts import Counts, Histogram
 from streamgauge.mock_provider.fleet.prefix_cache import PrefixCache
 
-# Upper bounds of histograms, in seconds: those of vLLM's `request_queue_time_seconds`.
-BOUNDS_S = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 ENDLESS = 2**63 - 1  # the size of a stream without an end
 
 
@@ -60,61 +59,6 @@ class Seat:
         self.queued_ns = 0  # how long it waited for its slot
         self.first_ns = 0  # time from its slot to its first token
         self.slot: int | None = None  # its number, from 0
-
-
-class Histogram:
-    """Durations by BOUNDS_S."""
-
-    def __init__(self) -> None:
-        self.sum_ns = self.count = 0
-        self._counts = [0] * len(BOUNDS_S)  # without those above the last bound
-
-    def add(self, duration_ns: int) -> None:
-        """Count a duration."""
-        self.sum_ns += duration_ns
-        self.count += 1
-        for index, bound_s in enumerate(BOUNDS_S):
-            if duration_ns <= bound_s * 1e9:
-                self._counts[index] += 1
-                return
-
-    def cumulated(self) -> Iterator[tuple[str, int]]:
-        """Each upper bound and the number of durations up to it."""
-        total = 0
-        for bound_s, count in zip(BOUNDS_S, self._counts, strict=True):
-            total += count
-            yield str(bound_s), total
-        yield "+Inf", self.count
-
-    def copy(self) -> "Histogram":
-        """The same durations."""
-        return Histogram.sum((self,))
-
-    @staticmethod
-    def sum(parts: "Iterable[Histogram]") -> "Histogram":
-        """The durations of all parts."""
-        whole = Histogram()
-        for part in parts:
-            whole.sum_ns += part.sum_ns
-            whole.count += part.count
-            whole._counts = [sum(pair) for pair in zip(whole._counts, part._counts, strict=True)]
-        return whole
-
-
-class Counts:
-    """What a replica has done since its start."""
-
-    def __init__(self) -> None:
-        self.streams = 0  # that were admitted
-        self.refused = 0
-        self.timed_out = 0  # in the queue
-        self.completed = 0
-        self.aborted = 0  # by the client, or by a fault
-        self.cold_starts = 0  # streams that began later because the replica was cold
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
-        self.tokens = 0  # of streams that have ended
-        self.completed_tokens = 0  # of those that were completed
 
 
 class Replica:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from streamgauge.mock_provider.fleet.replica import Histogram, Replica
+from streamgauge.mock_provider.fleet.counts import Histogram
+from streamgauge.mock_provider.fleet.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)

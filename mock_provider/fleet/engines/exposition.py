@@ -1,8 +1,10 @@
-"""The Prometheus text format: lines of gauges, counters and histograms."""
+"""The Prometheus text format (version 0.0.4) of snapshots: an engine is a tuple of metrics."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from streamgauge.mock_provider.fleet.replica import Histogram
+from streamgauge.mock_provider.fleet.counts import Histogram
+from streamgauge.mock_provider.fleet.snapshot import Snapshot
 from streamgauge.mock_provider.http import Reply
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -10,40 +12,62 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
 
 
-def exposition(*metrics: Iterable[str]) -> Reply:
-    """An answer of all the lines."""
-    return Reply(200, "".join(f"{line}\n" for metric in metrics for line in metric).encode(), CONTENT_TYPE)
+class Metric(NamedTuple):
+    """One series: how its value is read from a snapshot; `labels` come after those of the engine."""
+
+    kind: str
+    name: str
+    text: str
+    read: Callable[[Snapshot], float | Histogram]
+    labels: Labels = {}  # noqa: RUF012 (never changed)
 
 
-def gauge(name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Iterator[str]:
-    """A gauge with a value for each set of labels."""
-    return _metric("gauge", name, text, values)
+def gauge(name: str, text: str, read: Callable[[Snapshot], float]) -> Metric:
+    """A value that rises and falls."""
+    return Metric("gauge", name, text, read)
 
 
-def counter(name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Iterator[str]:
-    """A counter with a value for each set of labels."""
-    return _metric("counter", name, text, values)
+def counter(name: str, text: str, read: Callable[[Snapshot], float], **labels: str) -> Metric:
+    """A value that only rises."""
+    return Metric("counter", name, text, read, labels)
 
 
-def histogram(name: str, text: str, values: Iterable[tuple[Labels, Histogram]]) -> Iterator[str]:
-    """A histogram in seconds for each set of labels."""
-    yield from _head("histogram", name, text)
-    for labels, measured in values:
-        for bound, count in measured.cumulated():
-            yield f"{name}_bucket{_braced({**labels, 'le': bound})} {count}"
-        yield f"{name}_sum{_braced(labels)} {measured.sum_ns / 1e9}"
-        yield f"{name}_count{_braced(labels)} {measured.count}"
+def histogram(name: str, text: str, read: Callable[[Snapshot], Histogram]) -> Metric:
+    """Durations in seconds."""
+    return Metric("histogram", name, text, read)
 
 
-def _metric(kind: str, name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Iterator[str]:
-    yield from _head(kind, name, text)
-    for labels, value in values:
-        yield f"{name}{_braced(labels)} {value}"
+def exposition(metrics: Iterable[Metric], engines: Sequence[tuple[Labels, Snapshot]]) -> Reply:
+    """An answer with all metrics of all engines, each engine with its labels."""
+    lines = (line for metric in _by_name(metrics) for line in _lines(metric, engines))
+    return Reply(200, "".join(f"{line}\n" for line in lines).encode(), CONTENT_TYPE)
 
 
-def _head(kind: str, name: str, text: str) -> Iterator[str]:
+def _by_name(metrics: Iterable[Metric]) -> Iterable[list[Metric]]:
+    named: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        named.setdefault(metric.name, []).append(metric)
+    return named.values()
+
+
+def _lines(metrics: list[Metric], engines: Sequence[tuple[Labels, Snapshot]]) -> Iterator[str]:
+    """The lines of the metrics with one name."""
+    kind, name, text, _, _ = metrics[0]
     yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"
+    for labels, engine in engines:
+        for metric in metrics:
+            yield from _samples(name, {**labels, **metric.labels}, metric.read(engine))
+
+
+def _samples(name: str, labels: Labels, value: float | Histogram) -> Iterator[str]:
+    if not isinstance(value, Histogram):
+        yield f"{name}{_braced(labels)} {value}"
+        return
+    for bound, count in value.cumulated():
+        yield f"{name}_bucket{_braced({**labels, 'le': bound})} {count}"
+    yield f"{name}_sum{_braced(labels)} {value.sum_ns / 1e9}"
+    yield f"{name}_count{_braced(labels)} {value.count}"
 
 
 def _braced(labels: Labels) -> str:

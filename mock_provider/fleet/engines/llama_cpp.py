@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from itertools import chain
 
 from streamgauge.mock_provider.fleet.engines.exposition import counter, exposition, gauge
-from streamgauge.mock_provider.fleet.snapshot import Snapshot
+from streamgauge.mock_provider.fleet.snapshot import Snapshot, together
 from streamgauge.mock_provider.http import Reply, json_reply
+
+_METRICS = (
+    counter("llamacpp:prompt_tokens_total", "Prompt tokens.", lambda engine: engine.prompt_tokens),
+    counter("llamacpp:tokens_predicted_total", "Generated tokens.", lambda engine: engine.ended_tokens),
+    counter("llamacpp:n_decode_total", "Calls of llama_decode().", lambda engine: engine.tokens),
+    gauge("llamacpp:requests_processing", "Requests in a slot.", lambda engine: engine.running),
+    gauge("llamacpp:requests_deferred", "Requests that wait.", lambda engine: engine.waiting),
+)
 
 
 def _metrics(engines: Sequence[Snapshot]) -> Reply:
-    def total(*values: float) -> list[tuple[dict[str, str], float]]:
-        return [({}, sum(values))]
-
-    return exposition(
-        counter("llamacpp:prompt_tokens_total", "Prompt tokens.", total(*(it.prompt_tokens for it in engines))),
-        counter("llamacpp:tokens_predicted_total", "Generated tokens.", total(*(it.ended_tokens for it in engines))),
-        counter("llamacpp:n_decode_total", "Calls of llama_decode().", total(*(it.tokens for it in engines))),
-        gauge("llamacpp:requests_processing", "Requests in a slot.", total(*(it.running for it in engines))),
-        gauge("llamacpp:requests_deferred", "Requests that wait.", total(*(it.waiting for it in engines))),
-    )
+    return exposition(_METRICS, [({}, together(engines))])
 
 
 def _slots(engines: Sequence[Snapshot]) -> Reply:

@@ -9,22 +9,23 @@ from streamgauge.mock_provider.fleet.engines.exposition import counter, expositi
 from streamgauge.mock_provider.fleet.snapshot import Snapshot
 from streamgauge.mock_provider.http import Reply, json_reply
 
+_METRICS = (
+    gauge("sglang:num_running_reqs", "Running requests.", lambda engine: engine.running),
+    gauge("sglang:num_queue_reqs", "Requests in the waiting queue.", lambda engine: engine.waiting),
+    gauge("sglang:num_used_tokens", "Tokens in use.", lambda engine: engine.held_tokens),
+    gauge("sglang:token_usage", "Share of the tokens in use.", lambda engine: engine.kv_share),
+    counter("sglang:prompt_tokens_total", "Prefill tokens.", lambda engine: engine.prompt_tokens),
+    # As in the engine, when a request has ended.
+    counter("sglang:generation_tokens_total", "Generated tokens.", lambda engine: engine.ended_tokens),
+    counter("sglang:cached_tokens_total", "Tokens found in the cache.", lambda engine: engine.cached_tokens),
+    counter("sglang:num_aborted_requests_total", "Aborted requests.", lambda engine: engine.aborted),
+    histogram("sglang:queue_time_seconds", "Time in the queue.", lambda engine: engine.queue_time),
+)
+
 
 def _metrics(engines: Sequence[Snapshot]) -> Reply:
-    each = [({"model_name": engine.model, "dp_rank": str(engine.number)}, engine) for engine in engines]
     return exposition(
-        gauge("sglang:num_running_reqs", "Running requests.", [(at, it.running) for at, it in each]),
-        gauge("sglang:num_queue_reqs", "Requests in the waiting queue.", [(at, it.waiting) for at, it in each]),
-        gauge("sglang:num_used_tokens", "Tokens in use.", [(at, it.held_tokens) for at, it in each]),
-        gauge("sglang:token_usage", "Share of the tokens in use.", [(at, it.kv_share) for at, it in each]),
-        counter("sglang:prompt_tokens_total", "Prefill tokens.", [(at, it.prompt_tokens) for at, it in each]),
-        # As the engine does it: when a request has ended.
-        counter("sglang:generation_tokens_total", "Generated tokens.", [(at, it.ended_tokens) for at, it in each]),
-        counter(
-            "sglang:cached_tokens_total", "Tokens found in the cache.", [(at, it.cached_tokens) for at, it in each]
-        ),
-        counter("sglang:num_aborted_requests_total", "Aborted requests.", [(at, it.aborted) for at, it in each]),
-        histogram("sglang:queue_time_seconds", "Time in the queue.", [(at, it.queue_time) for at, it in each]),
+        _METRICS, [({"model_name": engine.model, "dp_rank": str(engine.number)}, engine) for engine in engines]
     )
 
 

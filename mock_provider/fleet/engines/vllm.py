@@ -6,30 +6,25 @@ from streamgauge.mock_provider.fleet.engines.exposition import counter, expositi
 from streamgauge.mock_provider.fleet.snapshot import Snapshot
 from streamgauge.mock_provider.http import Reply, json_reply
 
+_ENDED = "Requests that ended."
+_METRICS = (
+    gauge("vllm:num_requests_running", "Requests in execution batches.", lambda engine: engine.running),
+    gauge("vllm:num_requests_waiting", "Requests that wait for a slot.", lambda engine: engine.waiting),
+    gauge("vllm:kv_cache_usage_perc", "KV cache in use, 1 is all of it.", lambda engine: engine.kv_share),
+    counter("vllm:prompt_tokens_total", "Prompt tokens.", lambda engine: engine.prompt_tokens),
+    counter("vllm:generation_tokens_total", "Generated tokens.", lambda engine: engine.tokens),
+    counter("vllm:prefix_cache_queries_total", "Tokens looked up.", lambda engine: engine.prompt_tokens),
+    counter("vllm:prefix_cache_hits_total", "Tokens found.", lambda engine: engine.cached_tokens),
+    counter("vllm:request_success_total", _ENDED, lambda engine: engine.completed, finished_reason="stop"),
+    counter("vllm:request_success_total", _ENDED, lambda engine: engine.aborted, finished_reason="abort"),
+    histogram("vllm:request_queue_time_seconds", "Time in the queue.", lambda engine: engine.queue_time),
+    histogram("vllm:request_prefill_time_seconds", "From the slot to the first token.", lambda engine: engine.prefill),
+)
+
 
 def _metrics(engines: Sequence[Snapshot]) -> Reply:
-    each = [({"engine": str(engine.number), "model_name": engine.model}, engine) for engine in engines]
     return exposition(
-        gauge("vllm:num_requests_running", "Requests in execution batches.", [(at, it.running) for at, it in each]),
-        gauge("vllm:num_requests_waiting", "Requests that wait for a slot.", [(at, it.waiting) for at, it in each]),
-        gauge("vllm:kv_cache_usage_perc", "KV cache in use, 1 is all of it.", [(at, it.kv_share) for at, it in each]),
-        counter("vllm:prompt_tokens_total", "Prompt tokens.", [(at, it.prompt_tokens) for at, it in each]),
-        counter("vllm:generation_tokens_total", "Generated tokens.", [(at, it.tokens) for at, it in each]),
-        counter("vllm:prefix_cache_queries_total", "Tokens looked up.", [(at, it.prompt_tokens) for at, it in each]),
-        counter("vllm:prefix_cache_hits_total", "Tokens found.", [(at, it.cached_tokens) for at, it in each]),
-        counter(
-            "vllm:request_success_total",
-            "Requests that ended.",
-            [
-                ({**at, "finished_reason": reason}, count)
-                for at, it in each
-                for reason, count in (("stop", it.completed), ("abort", it.aborted))
-            ],
-        ),
-        histogram("vllm:request_queue_time_seconds", "Time in the queue.", [(at, it.queue_time) for at, it in each]),
-        histogram(
-            "vllm:request_prefill_time_seconds", "Time from the slot to a token.", [(at, it.prefill) for at, it in each]
-        ),
+        _METRICS, [({"engine": str(engine.number), "model_name": engine.model}, engine) for engine in engines]
     )
 
 

@@ -263,6 +263,41 @@ def test_the_most_users_for_a_ttft() -> None:
     assert forms.users_for_ttft(LIMITS, WORK, 19 * MS) == 0
 
 
+KNEE = Limits(slots=20, itl_per_active_ns=MS, knee=6, collapse=0.25)
+
+
+@pytest.mark.parametrize("longest_ms", [9, 12, 20, 50])
+def test_the_most_users_for_a_gap_before_and_beyond_the_knee(longest_ms: int) -> None:
+    most = forms.users_for_itl(KNEE, WORK, longest_ms * MS)
+    assert most == {9: 1, 12: 4, 20: 7, 50: 12}[longest_ms]
+    for users in (most, most + 1):
+        (gap_ns,) = {(one.end_ns - one.first_ns) / 10 for one in closed(fleet(limits=KNEE), users)}
+        assert (gap_ns <= longest_ms * MS) == (users == most)
+
+
+def test_no_number_of_users_has_longer_gaps_than_full_slots() -> None:
+    with pytest.raises(ValueError, match="a gap below that of full slots"):
+        forms.users_for_itl(LIMITS, WORK, 8 * MS)
+
+
+@pytest.mark.parametrize("longest_ms", [50, 150, 300, 1_000])
+def test_the_most_users_for_a_duration(longest_ms: int) -> None:
+    most = forms.users_for_duration(LIMITS, WORK, longest_ms * MS)
+    assert most == {50: 0, 150: 6, 300: 12, 1_000: 40}[longest_ms]
+    for users in (most, most + 1):
+        if users:
+            mean_ns = mean(one.end_ns - one.arrival_ns for one in closed(fleet(), users, 60.0))
+            assert mean_ns == pytest.approx(forms.duration_ns(LIMITS, WORK, users), rel=0.01)
+
+
+def test_beyond_the_knee_more_users_get_less_done() -> None:
+    users, most = forms.peak(KNEE, WORK)
+    assert users == 6
+    assert completed_per_s(fleet(limits=KNEE), users) == pytest.approx(most, rel=0.02)
+    assert completed_per_s(fleet(limits=KNEE), 20) == pytest.approx(saturation_per_s(KNEE, WORK), rel=0.05)
+    assert saturation_per_s(KNEE, WORK) < 0.6 * most
+
+
 def test_replicas_for_a_number_of_users() -> None:
     assert [forms.replicas_for(users, 4) for users in (0, 1, 4, 5, 9)] == [0, 1, 1, 2, 3]
     needed = forms.replicas_for(10, 4)
