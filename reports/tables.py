@@ -110,7 +110,8 @@ def sessions(run: Run) -> Table | None:
         for turn in found.turns
     ]
     failed = found.sessions - found.succeeded
-    rows.append(["whole session", f"{found.sessions:,}", f"{failed:,}", ABSENT, *_percentiles(found.time_ms)])
+    for name, times in (("whole session", found.time_ms), ("without its pauses", found.busy_ms)):
+        rows.append([name, f"{found.sessions:,}", f"{failed:,}", ABSENT, *_percentiles(times)])
     return Table(["sessions, ms", "count", "failed or cut", "prompt tokens, mean", "p50", "p95", "max"], rows, 6)
 
 

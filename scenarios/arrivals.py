@@ -15,7 +15,7 @@ from streamgauge.loadgen.schedule import Arrival, Follower, shared
 from streamgauge.loadgen.traces.request import Request
 from streamgauge.scenarios.drivers import client_for
 from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
-from streamgauge.scenarios.streaming import Prepared, StreamingUser
+from streamgauge.scenarios.streaming import About, Prepared, StreamingUser
 from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.scenarios.turns import turns
 from streamgauge.steady import now_ns
@@ -101,9 +101,8 @@ class ArrivalsUser(StreamingUser):
             output_tokens=arrival.output_tokens,
             recorded=recorded,
         )
-        leave = recorded.leave if recorded is not None else None
-        prepared = self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, leave=leave)
-        return prepared if recorded is None else _labelled(prepared, recorded, arrival.turn)
+        about = _about(recorded, arrival.turn) if recorded is not None else {}
+        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, **about)
 
     def _serve(self, prepared: Prepared, arrival: Arrival) -> None:
         client = self._idle.pop() if self._idle else client_for(self.target, WORKLOAD.connections)
@@ -129,11 +128,11 @@ class ArrivalsUser(StreamingUser):
             output_tokens=request.output_tokens,
             recorded=request,
         )
-        return _labelled(self.prepare(prompt, name=name, leave=request.leave), request, follower.turn)
+        return self.prepare(prompt, name=name, **_about(request, follower.turn))
 
 
-def _labelled(prepared: Prepared, request: Request, turn: int) -> Prepared:
-    return prepared if request.session is None else prepared._replace(session=request.session, turn=turn + 1)
+def _about(request: Request, turn: int) -> About:
+    return About(leave=request.leave, session=request.session, turn=turn + 1 if request.session is not None else None)
 
 
 def _seconds_to(at_ns: int) -> float:

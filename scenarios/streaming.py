@@ -9,8 +9,8 @@ import random
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
+from urllib.parse import quote, urlsplit
 
 import gevent
 import msgspec
@@ -52,6 +52,7 @@ from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
 from streamgauge.wire import Head
 
+_PLAIN: Final = "-._~:/@#"  # kept as they are in a header field; everything else of a session's name is escaped
 DEFAULT_PATH = "/v1/chat/completions"
 _task_log = logging.getLogger("locust.user.task")
 REFUSED_S = 0.5
@@ -127,6 +128,14 @@ class Prepared(NamedTuple):
     turn: int | None = None
 
 
+class About(TypedDict, total=False):
+    """What a user knows of a request besides its prompt: when it leaves, and which turn of which session this is."""
+
+    leave: Leave | None
+    session: str | None
+    turn: int | None
+
+
 class StreamingUser(User):
     """One user, with its own connection unless `--connections` shares a few among all. A task calls `stream`."""
 
@@ -193,7 +202,7 @@ class StreamingUser(User):
         `leave` is when the user closes the stream early. `session` names the conversation to which the request belongs,
         and `turn` counts its requests from 1.
         """
-        prepared = self._next(prompt, leave)._replace(session=session, turn=turn)
+        prepared = self._next(prompt, leave=leave, session=session, turn=turn)
         record = self.ask(self.client, prepared if on_token is None else prepared._replace(on_token=on_token))
         if record.outcome in REFUSED:
             gevent.sleep(REFUSED_S)
@@ -206,10 +215,10 @@ class StreamingUser(User):
         if self.ask_and_go_on(self.client, self._next(prompt)):
             gevent.sleep(REFUSED_S)
 
-    def _next(self, prompt: Prompt | str | None, leave: Leave | None = None) -> "Prepared":
+    def _next(self, prompt: Prompt | str | None, **about: Unpack["About"]) -> "Prepared":
         if is_over():
             raise StopUser
-        return self.prepare(prompt, name=f"{self._name}/{next(self._asked)}", leave=leave)
+        return self.prepare(prompt, name=f"{self._name}/{next(self._asked)}", **about)
 
     @property
     def prompts(self) -> PromptSource:
@@ -229,24 +238,29 @@ class StreamingUser(User):
         *,
         name: str,
         intended_ns: int | None = None,
-        leave: Leave | None = None,
+        **about: Unpack["About"],
     ) -> Prepared:
-        """Prepare one request. Seed and `name` decide whether its user leaves early, so a run can be repeated; `leave`
-        is when the user of a recorded request left.
+        """Prepare one request. Seed and `name` decide whether its user leaves early, unless `leave` says it, so a run
+        can be repeated.
         """
+        session = about.get("session")
         stream_id = f"{self._ids.getrandbits(48):012x}"
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:
             marked = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
-        on_token, leave_after = _leaving(leave or WORKLOAD.leave(name))
-        request = self._request(marked)._replace(leave_after=leave_after)
-        return Prepared(stream_id, request, on_token, intended_ns, prompt)
+        on_token, leave_after = _leaving(about.get("leave") or WORKLOAD.leave(name))
+        request = self._request(marked, session)._replace(leave_after=leave_after)
+        return Prepared(stream_id, request, on_token, intended_ns, prompt, session, about.get("turn"))
 
-    def _request(self, prompt: Prompt) -> PreparedRequest:
-        if self._stencil is not None and prompt.messages is None and prompt.output_tokens is None:
+    def _request(self, prompt: Prompt, session: str | None) -> PreparedRequest:
+        name = WORKLOAD.trace.session_header
+        headers = {name: quote(session, safe=_PLAIN)} if name is not None and session is not None else {}
+        if self._stencil is not None and prompt.messages is None and prompt.output_tokens is None and not headers:
             return self._stencil.filled(prompt.text)
-        spec = self.target.request(prompt.text, messages=prompt.messages, max_tokens=prompt.output_tokens)
+        spec = self.target.request(
+            prompt.text, headers=headers, messages=prompt.messages, max_tokens=prompt.output_tokens
+        )
         return self.client.prepare(spec)
 
     def ask(self, client: StreamClient, prepared: Prepared) -> StreamRecord:

@@ -130,6 +130,15 @@ MaxStreams = Annotated[
         help="Limit of concurrent streams. The report counts the arrivals that the limit delays or drops.",
     ),
 ]
+SessionHeader = Annotated[
+    str | None,
+    _option(
+        panel=_TRACE,
+        metavar="NAME",
+        help="Send the session in this header field, such as X-Session-Affinity: a balancer can then keep it on one "
+        "replica.",
+    ),
+]
 Duration = Annotated[
     str | None,
     _option("--duration", "-d", metavar="DURATION", help="Streams are started for this long, after the warm-up."),
@@ -196,5 +205,6 @@ class LoadModelOptions:
     max_prompt_tokens: MaxPromptTokens = None
     max_output_tokens: MaxOutputTokens = None
     turns: Turns = None
+    session_header: SessionHeader = None
     max_streams: MaxStreams = None
     connections: Connections = None

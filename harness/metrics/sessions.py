@@ -33,9 +33,10 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sessions(msgspec.Struct, frozen=True, kw_only=True):
     """`sessions` of run.json. `time_ms` is from the start of a session's first turn to the end of its last one, over
-    the sessions in which every turn succeeded. `waiting` turns had no intended start: they followed an answer.
+    the sessions in which every turn succeeded; `busy_ms` leaves out the pauses between turns.
 
-    Sessions with a turn in the warm-up have no time, and turns in the warm-up are in no TTFT.
+    `waiting` turns had no intended start: they followed an answer. Sessions with a turn in the warm-up have no time,
+    and turns in the warm-up are in no TTFT.
     """
 
     sessions: int
@@ -44,6 +45,7 @@ class Sessions(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     most_open: int
     time_ms: Distribution | None
+    busy_ms: Distribution | None
     turns: list[Turn]
 
 
@@ -53,6 +55,7 @@ class _Session:
     def __init__(self) -> None:
         self.begin_ns: int | None = None
         self.end_ns: int | None = None
+        self.busy_ns = 0
         self.succeeded = True
         self.warmup = False
 
@@ -60,6 +63,7 @@ class _Session:
         end_ns = record.start_ns + (record.closed_ns or 0)
         self.begin_ns = record.start_ns if self.begin_ns is None else min(self.begin_ns, record.start_ns)
         self.end_ns = end_ns if self.end_ns is None else max(self.end_ns, end_ns)
+        self.busy_ns += record.closed_ns or 0
         self.succeeded = self.succeeded and record.outcome in _GOOD
         self.warmup = self.warmup or record.warmup
 
@@ -103,6 +107,7 @@ def sessions_of(records: Iterable[StreamRecord]) -> Sessions | None:
         waiting=waiting,
         most_open=_most_open(sessions.values()),
         time_ms=distribution(_length_ns(session) for session in succeeded if not session.warmup),
+        busy_ms=distribution(session.busy_ns for session in succeeded if not session.warmup),
         turns=[
             Turn(
                 turn=turn,

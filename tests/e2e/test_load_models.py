@@ -268,3 +268,30 @@ def test_equal_blocks_of_a_trace_are_found_by_a_prefix_cache(streamgauge: Run, t
     assert done.returncode == 0, done.stderr
     assert "prompts made of the recorded blocks" in done.stderr
     assert cached == [0, 16, 32, 64, 0, 16]
+
+
+def test_a_session_is_sent_in_a_header_so_that_a_balancer_keeps_it_on_one_replica(
+    streamgauge: Run, tmp_path: Path
+) -> None:
+    """Each replica of the mock has its own prefix cache: a second turn finds the first one only on the same replica."""
+    trace = tmp_path / "trace.jsonl"
+    names = ["a b", "c\r\nX: y", "ü", "d"]
+    rows = [
+        {"timestamp": (turn * len(names) + n) / 10, "session_id": name, "prompt_tokens": 32 * (turn + 1)}
+        for turn in range(2)
+        for n, name in enumerate(names)
+    ]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fleet = FleetSettings(replicas=3, prefix_cache=1000, routing="sticky", sticky_header="X-Session-Affinity")
+
+    with MockServer(MockConfig(tokens=2, ttft="1ms", itl="1ms", fleet=fleet)) as mock:
+        done = streamgauge(
+            "load", mock.url + CHAT, "--replay", trace, "--session-header", "X-Session-Affinity", "--drain", "10s",
+            "--mock", mock.url, "--out", tmp_path / "run",
+        )  # fmt: skip
+        with MockControl(mock.url) as ledger:
+            found = [(record, ledger.entries(record.id)[-1]) for record in records(tmp_path / "run")]
+
+    assert done.returncode == 0, done.stderr
+    assert [record.turn for record, _ in found] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert [entry.cached_tokens for _, entry in found] == [0, 0, 0, 0, 32, 32, 32, 32]

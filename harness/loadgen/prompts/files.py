@@ -69,6 +69,11 @@ def _entry(text: str, where: str) -> Entry:
     if not isinstance(value, dict):
         raise UsageError(f"{where} is {_kind(value)}, not a text or an object", _HINT)
     prompt, messages = value.get("prompt"), value.get("messages")
+    if "conversations" in value:
+        raise UsageError(
+            f"{where} is a conversation of ShareGPT, not one prompt",
+            "replay it: --replay FILE --rate 2/s starts sessions",
+        )
     if (prompt is None) == (messages is None):
         raise UsageError(f"{where} must have either prompt or messages; it has {_keys(value)}", _HINT)
     output_tokens = _output(value, where)

@@ -14,6 +14,7 @@ from streamgauge.units import SECOND, parse_bounded
 COLUMNS: Final = ("timestamp", "prompt_tokens", "output_tokens", "session_id", "hash_ids")
 """The columns of our own format: what --trace-columns can say about columns of other names."""
 
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 section 5.6.2
 _SCALE: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
 
 
@@ -22,6 +23,7 @@ class TraceControls(msgspec.Struct, frozen=True, kw_only=True):
 
     Times of the trace are cut to the window (from its first arrival), then gaps longer than `max_gap_ns` are shortened,
     then all is multiplied by `scale`. With `closed`, a turn of a session waits for the turn before it.
+    `session_header` names a header field that carries the session, for a balancer that keeps it on one replica.
     """
 
     unit_ns: float | None = None
@@ -35,6 +37,7 @@ class TraceControls(msgspec.Struct, frozen=True, kw_only=True):
     max_prompt_tokens: int | None = None
     max_output_tokens: int | None = None
     closed: bool = False
+    session_header: str | None = None
 
     def scaled(self, length_ns: int) -> int:
         """A pause of the trace in the replay: shortened to the longest gap, then scaled."""
@@ -54,6 +57,7 @@ class TraceOptions(TypedDict, total=False):
     max_prompt_tokens: int | None
     max_output_tokens: int | None
     turns: str | None
+    session_header: str | None
 
 
 def controls_from(
@@ -68,6 +72,7 @@ def controls_from(
     max_prompt_tokens: int | None = None,
     max_output_tokens: int | None = None,
     turns: str | None = None,
+    session_header: str | None = None,
 ) -> TraceControls:
     """The controls that these options say. Raises UsageError on text that cannot be read."""
     from_ns, until_ns = parse_window(trace_window) if trace_window is not None else (0, None)
@@ -83,6 +88,7 @@ def controls_from(
         max_prompt_tokens=_tokens("--max-prompt-tokens", max_prompt_tokens),
         max_output_tokens=_tokens("--max-output-tokens", max_output_tokens),
         closed=_closed(turns),
+        session_header=_header(session_header),
     )
 
 
@@ -99,6 +105,12 @@ def _closed(turns: str | None) -> bool:
             "write recorded (each turn at its recorded time) or waiting (after the answer to the turn before it)",
         )
     return turns == "waiting"
+
+
+def _header(name: str | None) -> str | None:
+    if name is not None and not _FIELD_NAME.fullmatch(name):
+        raise UsageError(f"--session-header {name!r} is not the name of a header field", "such as X-Session-Affinity")
+    return name
 
 
 def parse_time_unit(text: str) -> float:

@@ -44,6 +44,8 @@ def test_the_time_of_a_session_is_from_its_first_start_to_its_last_end() -> None
     found = figures(turn("a", 2, 30, 50, start_ms=500), turn("a", 1, 100, 120), turn("b", 1, 10, start_ms=2000))
     assert found.time_ms is not None
     assert (found.time_ms.count, found.time_ms.max, found.time_ms.p50) == (2, 550, 10)
+    assert found.busy_ms is not None
+    assert found.busy_ms.max == 50 + 120
 
 
 def test_a_session_that_failed_or_was_cut_has_no_time_and_one_whose_user_left_has() -> None:

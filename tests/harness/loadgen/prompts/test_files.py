@@ -51,6 +51,7 @@ def test_a_first_line_that_is_not_a_described_prompt_is_a_prompt(first: str) -> 
     ("line", "said"),
     [
         ("{", "is not JSON"), ("plain", "is not JSON"), ("[1]", "is a list"), ("null", "is null"), ("7", "is a int"),
+        ('{"conversations": []}', "a conversation of ShareGPT"),
         ("{}", "has nothing"), ('{"text": "a"}', "has text"), ('{"prompt": "a", "messages": []}', "prompt, messages"),
         ('{"prompt": ""}', "is empty"), ('{"prompt": 3}', "prompt is not a text"), ('{"messages": []}', "list"),
         ('{"messages": [{"role": "user"}]}', "role and content"), ('{"messages": ["a"]}', "role and content"),

@@ -17,12 +17,12 @@ def test_all_options_are_read_and_travel_to_other_processes() -> None:
     controls = controls_from(
         time_unit="ms", trace_format="Mooncake", trace_columns="timestamp = At, hash_ids=chunks", block_tokens=16,
         time_scale="0.5", trace_window="10s..20m", max_gap="30s", max_prompt_tokens=5, max_output_tokens=6,
-        turns="waiting",
+        turns="waiting", session_header="X-Session-Affinity",
     )  # fmt: skip
     assert controls == TraceControls(
         unit_ns=MS, format="mooncake", columns={"timestamp": "at", "hash_ids": "chunks"}, block_tokens=16, scale=0.5,
         from_ns=10 * SECOND, until_ns=1200 * SECOND, max_gap_ns=30 * SECOND, max_prompt_tokens=5, max_output_tokens=6,
-        closed=True,
+        closed=True, session_header="X-Session-Affinity",
     )  # fmt: skip
     assert msgspec.json.decode(msgspec.json.encode(controls), type=TraceControls) == controls
 
@@ -46,6 +46,7 @@ def test_all_options_are_read_and_travel_to_other_processes() -> None:
         ({"trace_columns": "timestamp"}, "'timestamp' cannot be used"),
         ({"trace_format": "sharegpt4"}, "--trace-format 'sharegpt4' is not known"),
         ({"turns": "closed"}, "--turns 'closed' is not known"),
+        ({"session_header": "X: y"}, "--session-header 'X: y' is not the name of a header field"),
         ({"block_tokens": 0}, "--block-tokens 0 is out of range"),
         ({"max_output_tokens": 10**9}, "--max-output-tokens 1000000000 is out of range"),
     ],
