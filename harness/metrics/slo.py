@@ -27,7 +27,6 @@ from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed
 from streamgauge.metrics.metric import PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.units import plural
 
 _COMPARISONS: Final = {
     metric.name: (">", ">=") if metric.higher_is_better else ("<", "<=") for metric in OBJECTIVES.values()
@@ -89,15 +88,13 @@ class Sample(NamedTuple):
         """The interval as text."""
         low, high = (None if end is None else slo.show_measured(end) for end in self.interval)
         if low is not None and high is not None:
-            return f"{low} to {high}"
+            return low if low == high else f"{low} to {high}"
         return "not known" if low == high else f"at least {low}" if high is None else f"at most {high}"
 
     def reason(self, slo: Condition) -> str:
         """Why the sample does not decide the objective, and how many streams would."""
-        figure = slo.statistic or slo.metric
-        found = self.show(slo)
-        where = f"{figure} is not known" if found == "not known" else f"{figure} may be {found}"
-        return f"of {plural(self.streams, 'stream')}, {where}; {self._enough(slo)}"
+        few = "1 stream is too few" if self.streams == 1 else f"{self.streams:,} streams are too few"
+        return f"{few}: {self._enough(slo)}"
 
     def _enough(self, slo: Condition) -> str:
         least, allowed = needed_streams(slo), allowed_misses(slo)

@@ -4,7 +4,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from streamgauge.metrics.distributions import distribution
-from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, Drawing, left_out, log_axis, svg
+from streamgauge.reports.figures.canvas import (
+    BLUE,
+    GREY,
+    HALF,
+    INK,
+    ORANGE,
+    PLAIN,
+    Drawing,
+    left_out,
+    log_axis,
+    svg,
+)
+from streamgauge.reports.figures.steady_part import steadiness, steady_part
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ms
 from streamgauge.units import MS
@@ -57,6 +69,7 @@ def draw(run: Run) -> list[Drawing]:
             axes.yaxis.set_major_formatter(PLAIN)
         axes.set_xlim(0, last)
         left_out(axes, window_s)
+        steady_part(axes, run)
         axes.set_xlim(0, last * 1.06)
         axes.set_xlabel("stream begun, seconds since the first")
         axes.set_ylabel("time to first token, ms")
@@ -65,9 +78,10 @@ def draw(run: Run) -> list[Drawing]:
         Drawing(
             "ttft-over-time",
             "Time to first token over the run",
-            f"Each dot is a stream{sample}{lined}.",
+            f"Each dot is a stream{sample}{lined}.{steadiness(run)}",
             "Time to first token by start of the stream: p50 "
-            f"{ms(round(lines[0][1], 3))} at the beginning, {ms(round(lines[-1][1], 3))} at the end of the run.",
+            f"{ms(round(lines[0][1], 3))} at the beginning, {ms(round(lines[-1][1], 3))} at the end of the run."
+            f"{steadiness(run)}",
             svg("ttft-over-time", HALF, 300, paint),
             HALF,
         )
