@@ -136,6 +136,7 @@ def server(run: Run) -> Table | None:
         ["requests waiting, at most", number(found.waiting_max)],
         ["cache in use, at most", ABSENT if found.kv_share_max is None else percent(found.kv_share_max)],
         ["time in the queue, mean, ms", ms_cell(found.queue_ms)],
+        ["the same by Little's law, ms", ms_cell(found.queue_estimate_ms)],
         ["prefill, mean, ms", ms_cell(found.prefill_ms)],
     ]
     return Table(["server", "its own figures"], [*rows, *([["mean TTFT", split]] if split else [])], 1)

@@ -197,6 +197,7 @@ def _server(scraper: Scraper, directory: Path, totals: Totals) -> ServerLane:
         read_samples(directory),
         window=window,
         open_mean=None if window is None else totals.intervals.mean_open(*window),
+        first_tokens_per_s=None if window is None else totals.intervals.first_tokens_per_s(*window),
         failed=scraper.failed,
         failure=scraper.failure,
     )

@@ -16,7 +16,7 @@ import msgspec
 from streamgauge.metrics.facts import StreamFacts, ttft_ns
 from streamgauge.metrics.rows import Rows
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.units import MS, ns_to_ms, show_ms
+from streamgauge.units import MS, SECOND, ns_to_ms, show_ms
 
 LEAST_STREAMS: Final = 5  # fewer waiting streams could be in a row by chance
 SAME_TIME_NS: Final = 5 * MS  # overlap that two clocks or two reads can make
@@ -202,6 +202,12 @@ class Intervals:
             return None
         open_ns = sum(max(min(span.closed, end_ns) - max(span.start, begin_ns), 0) for span in self._each())
         return open_ns / (end_ns - begin_ns)
+
+    def first_tokens_per_s(self, begin_ns: int, end_ns: int) -> float | None:
+        """How many streams had their first token in this time (epoch ns), per second; None for no time."""
+        if end_ns <= begin_ns:
+            return None
+        return sum(begin_ns <= span.first < end_ns for span in self._each()) * SECOND / (end_ns - begin_ns)
 
     def held_back(self, late_ns: int, cap: int) -> int:
         """How many streams started more than `late_ns` late while their process had at least `cap` others open."""

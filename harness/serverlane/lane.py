@@ -13,6 +13,7 @@ from streamgauge.serverlane.figures import Figures, Seconds
 from streamgauge.units import SECOND, plural
 
 LEAST_SAMPLES: Final = 3
+_ALL_SHARE: Final = 0.75  # of the streams that this client has open: with fewer, its rate is not that of this server
 _BUSY_SHARE: Final = 0.5  # of the streams that this client has open: fewer running and waiting are another server's
 
 
@@ -31,7 +32,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 class ServerLane(msgspec.Struct, frozen=True, kw_only=True):
     """`server` of run.json: the server's own figures in the measured window. None where it does not show one.
 
-    `queue_ms` and `prefill_ms` are means over the requests that the server counted in the window. `error_ms` is the
+    `queue_ms` and `prefill_ms` are means over the requests that the server counted in the window. Where it counts no
+    queue time, `queue_estimate_ms` is the mean number of waiting requests divided by the first tokens per second of
+    this client (Little's law); None when the server also serves others, or is one of several. `error_ms` is the
     longest time that an answer took: so much later or earlier a figure may be.
     """
 
@@ -48,6 +51,7 @@ class ServerLane(msgspec.Struct, frozen=True, kw_only=True):
     waiting_max: float | None = None
     kv_share_max: float | None = None
     queue_ms: float | None = None
+    queue_estimate_ms: float | None = None
     prefill_ms: float | None = None
     requests: int | None = None
     caveats: list[str] = []
@@ -58,14 +62,25 @@ class ServerLane(msgspec.Struct, frozen=True, kw_only=True):
         `ttft_ms` is the client's mean over the same window. The rest is the network, the front end, and the first
         token's own step.
         """
-        if ttft_ms is None or self.queue_ms is None:
+        if ttft_ms is None:
             return None
+        if self.queue_ms is None:
+            return self._estimated_split(ttft_ms)
         inside = self.queue_ms + (self.prefill_ms or 0.0)
         if inside > ttft_ms:
             return None
         prefill = "" if self.prefill_ms is None else f", {self.prefill_ms:,.1f} ms prefill"
         rest = "network, front end and the rest" if prefill else "prefill, network and the rest"
         return f"{ttft_ms:,.1f} ms = {self.queue_ms:,.1f} ms queue{prefill}, {ttft_ms - inside:,.1f} ms {rest}"
+
+    def _estimated_split(self, ttft_ms: float) -> str | None:
+        if self.queue_estimate_ms is None:
+            return None
+        queue_ms = min(self.queue_estimate_ms, ttft_ms)
+        return (
+            f"{ttft_ms:,.0f} ms = about {queue_ms:,.0f} ms queue (Little's law: waiting requests by first tokens per "
+            f"second), {ttft_ms - queue_ms:,.0f} ms prefill, network and the rest"
+        )
 
 
 def summary(
@@ -76,10 +91,14 @@ def summary(
     *,
     window: tuple[int, int] | None = None,
     open_mean: float | None = None,
+    first_tokens_per_s: float | None = None,
     failed: int = 0,
     failure: str | None = None,
 ) -> ServerLane:
-    """The samples in the window (epoch ns) in figures. `open_mean` is how many streams this client had open then."""
+    """The samples in the window (epoch ns) in figures.
+
+    `open_mean` is how many streams this client had open then, and `first_tokens_per_s` how many had their first token.
+    """
     taken = [one for one in samples if window is None or window[0] <= one.at_ns <= window[1]]
     running, waiting, kv = (_known(taken, name) for name in ("running", "waiting", "kv_share"))
     queue, prefill = (_growth([getattr(one.figures, name) for one in taken]) for name in ("queue", "prefill"))
@@ -100,7 +119,21 @@ def summary(
         prefill_ms=_mean_ms(prefill),
         requests=None if queue is None else round(queue.count),
     )
-    return msgspec.structs.replace(found, caveats=list(_caveats(found, running, waiting, open_mean)))
+    return msgspec.structs.replace(
+        found,
+        queue_estimate_ms=_queue_estimate_ms(found, open_mean, first_tokens_per_s),
+        caveats=list(_caveats(found, running, waiting, open_mean)),
+    )
+
+
+def _queue_estimate_ms(lane: ServerLane, open_mean: float | None, first_tokens_per_s: float | None) -> float | None:
+    """See ServerLane. Both rates must be those of the same requests: only then does Little's law hold."""
+    if lane.queue_ms is not None or lane.waiting_mean is None or lane.samples < LEAST_SAMPLES:
+        return None
+    together = (lane.running_mean or 0.0) + lane.waiting_mean
+    if not open_mean or not first_tokens_per_s or not _ALL_SHARE <= together / open_mean <= 1 / _ALL_SHARE:
+        return None
+    return round(lane.waiting_mean / first_tokens_per_s * 1e3, 1)
 
 
 def _known(samples: Sequence[Sample], name: str) -> list[float]:

@@ -45,22 +45,24 @@ class Source:
         # verify=False for http://: loading the certificates would take longer than the request.
         verify = tls_context(insecure=target.insecure, ca=target.ca) if scheme == "https" else False
         self._http = httpx.Client(verify=verify, timeout=TIMEOUT_S, trust_env=False, headers=_HEADERS)
-        problems = []
+        problems: dict[str, list[str]] = {}
         for candidate in candidates:
             try:
                 body = self.ask(candidate)
             except _NoAnswerError as problem:
-                problems.append(f"{urlsplit(candidate).path}: {problem}")
+                problems.setdefault(str(problem), []).append(urlsplit(candidate).path)
                 continue
             name = engine_of(urlsplit(candidate).path, body)
             if name is not None:
                 self.url, self.engine = candidate, engines()[name]
                 return
-            problems.append(f"{urlsplit(candidate).path}: none of the known metrics in its {len(body):,} bytes")
+            unknown = f"none of the known metrics in its {len(body):,} bytes"
+            problems.setdefault(unknown, []).append(urlsplit(candidate).path)
         self._http.close()
         known = ", ".join(sorted({engine.name.partition(",")[0] for engine in engines().values()}))
+        tried = "; ".join(f"{', '.join(at)}: {why}" for why, at in problems.items())
         raise CannotMeasure(
-            f"no server metrics that are known: {'; '.join(problems)}",
+            f"no server metrics that are known: {tried}",
             f"known are those of {known}; give the address with {OPTION} URL",
         )
 

@@ -26,7 +26,6 @@ class ResponseParser:
     """
 
     default_close = Close.FIN
-    broken_hint = ""
     unsent = False
 
     def __init__(self, state: ExchangeState) -> None:
@@ -48,6 +47,13 @@ class ResponseParser:
         self._between_chunks = False
         self._chunked = False
         self._unread_chunks = False  # reads of a chunked response have been put off before any was fed
+
+    @property
+    def broken_hint(self) -> str:
+        """For a server that closes a connection which its last answer had left open (RFC 9112 section 9.6)."""
+        if not self.capture.reused or self._bytes:
+            return ""
+        return " (it was reused: the answer before it did not say Connection: close)"
 
     def feed(self, data: bytes, read: int) -> None:
         """Take the bytes of read number `read`. Ends the capture as malformed or too large where it must."""
@@ -165,7 +171,7 @@ class ResponseParser:
             self._end_refused(self._refusal)
         elif capture.head is None:
             got = f"after {self._bytes:,} bytes of a head" if self._bytes else "without an answer"
-            self._end(End.CLOSED, f"the connection was closed {got}")
+            self._end(End.CLOSED, f"the connection was closed {got}{self.broken_hint}")
         elif capture.framing is Framing.CLOSE:
             self._end(End.COMPLETE, None)
         elif capture.framing is Framing.CHUNKED:

@@ -22,7 +22,7 @@ class Parser(Protocol):
 
     @property
     def broken_hint(self) -> str:
-        """Added to the message about a broken connection when the peer may not speak this protocol at all."""
+        """Added to the message about a broken connection: a likely reason, such as a peer of another protocol."""
 
     @property
     def unsent(self) -> bool:

@@ -12,6 +12,7 @@ from streamgauge.metrics.concurrency import Interval, Intervals, most_open, one_
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND
 from tests.builders.made import made
+from tests.builders.tapes import START_NS
 
 Draw = Callable[[random.Random], float]
 
@@ -155,3 +156,12 @@ def test_a_late_stream_was_held_back_when_its_process_had_no_room() -> None:
     assert intervals.held_back(10 * MS, 2) == 1, "the stream at 350 ms was late with room for it"
     assert intervals.held_back(10 * MS, 3) == 0
     assert intervals.held_back(60 * MS, 2) == 0
+
+
+def test_first_tokens_are_counted_where_they_arrive() -> None:
+    intervals = Intervals()
+    for record in (made(500, 900, start_ms=0), made(500, start_ms=1_000), made(500, start_ms=1_900), made()):
+        intervals.add(record)
+    assert intervals.first_tokens_per_s(START_NS, START_NS + 2 * SECOND) == 1
+    assert intervals.first_tokens_per_s(START_NS + SECOND, START_NS + 3 * SECOND) == 1
+    assert intervals.first_tokens_per_s(START_NS, START_NS) is None

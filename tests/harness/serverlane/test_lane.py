@@ -49,6 +49,28 @@ def test_the_mean_ttft_is_split_into_queue_prefill_and_rest() -> None:
     assert lane([sample(1, running=1.0)]).split(150.0) is None
 
 
+def test_a_server_without_queue_times_has_them_by_littles_law() -> None:
+    five = [sample(at, running=4.0, waiting=1.0) for at in range(5)]
+
+    found = lane(five, open_mean=5, first_tokens_per_s=2.0)
+    assert (found.queue_ms, found.queue_estimate_ms) == (None, 500)
+    assert str(found.split(600.0)).startswith("600 ms = about 500 ms queue (")
+    assert "500 ms queue" not in str(lane(BUSY, open_mean=7, first_tokens_per_s=2.0).split(600.0))
+
+    saturated = lane(five, open_mean=5, first_tokens_per_s=1.0).split(990.0)  # the samples missed an empty queue
+    assert str(saturated).endswith(" 0 ms prefill, network and the rest")
+
+
+def test_littles_law_is_not_used_where_the_requests_are_not_this_clients() -> None:
+    five = [sample(at, running=4.0, waiting=1.0) for at in range(5)]
+
+    assert lane(five, open_mean=2, first_tokens_per_s=2.0).queue_estimate_ms is None
+    assert lane(five, open_mean=20, first_tokens_per_s=2.0).queue_estimate_ms is None
+    assert lane(five, open_mean=5, first_tokens_per_s=0.0).queue_estimate_ms is None
+    assert lane(five[:2], open_mean=5, first_tokens_per_s=2.0).queue_estimate_ms is None
+    assert lane([sample(at, running=4.0) for at in range(5)], open_mean=4, first_tokens_per_s=2.0).split(9.0) is None
+
+
 def test_a_server_that_was_started_again_tells_no_queue_time() -> None:
     again = [sample(1, running=1.0, queue=Seconds(50, 5)), sample(2, running=1.0, queue=Seconds(3, 0.1))]
 

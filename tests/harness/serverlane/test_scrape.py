@@ -63,7 +63,7 @@ def test_a_server_without_known_figures_is_refused_with_what_was_tried() -> None
         with pytest.raises(CannotMeasure, match="none of the known metrics in its 28 bytes") as error:
             Source(target(server), f"{server.url}/metrics")
         assert "vLLM" in str(error.value.hint)
-        with pytest.raises(CannotMeasure, match="/get_load: HTTP 404"):
+        with pytest.raises(CannotMeasure, match="/prometheus/metrics, /get_load, /load, /slots: HTTP 404"):
             Source(target(server), "auto")
 
 

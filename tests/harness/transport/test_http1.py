@@ -197,6 +197,14 @@ def test_a_connection_closed_while_idle_is_not_used_again(client: httpx.Client) 
     assert (first.reused, second.reused, second.end) == (False, False, End.COMPLETE)
 
 
+@pytest.mark.parametrize("how", [Do.CLOSE, Do.RST])
+def test_a_connection_that_ends_under_the_next_request_is_named_as_reused(client: httpx.Client, how: Do) -> None:
+    with WireServer([Do.REQUEST, FRAMED, Do.REQUEST, how]) as server:
+        client.get(server.url)
+        with pytest.raises(httpx.HTTPError, match="it was reused: the answer before it did not say Connection: close"):
+            client.get(server.url)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
