@@ -6,7 +6,6 @@ Ends with 1 when a check says something else than is known of a system.
 
 # ruff: noqa: T201 (a script: printing is what it does)
 
-import json
 import os
 import shutil
 import socket
@@ -23,10 +22,12 @@ from typing import Any
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.locks import ROOT
+from tests.real.commands import NothingWritten, checks, document, streamgauge
+from tests.real.engines import differences_of_engine
 from tests.real.systems import PACKAGES, PROGRAMS, SYSTEMS, System
 
 BUILD = ROOT / "build/real"
-_INSTALLS_S, _STARTS_S, _CHECKS_S = 900, 120, 1_000
+_INSTALLS_S, _STARTS_S = 900, 120
 
 
 @cache
@@ -83,33 +84,33 @@ def running(system: System, upstream: str, folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def streamgauge(*words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "streamgauge", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_CHECKS_S, check=False)
-
-
 def differences(system: System) -> Iterator[str]:
     """What the commands say of it that is not so."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        MockServer(MockConfig(ttft="50ms", itl="5ms")) as mock,
-        running(system, f"{mock.url}/v1", Path(name)) as url,
-    ):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        done = streamgauge("check", url, "--mock", mock.url, "--json", str(folder / "check.json"))
-        checks = _document(folder / "check.json", done)["targets"][0]["checks"]
-        if checks is None:
-            raise NothingWritten(f"check could not measure it:\n{done.stdout}{done.stderr}")
-        if checks["dialect"] != system.dialect:
-            yield f"the dialect is {system.dialect}, not {checks['dialect']}"
-        failed = {one["id"]: one["actual"] for one in checks["results"] if one["verdict"] == "fail"}
-        for check in sorted(failed.keys() - system.defects - system.perhaps):
-            yield f"{check} fails: {failed[check]}"
-        for check in sorted(system.defects - failed.keys()):
-            yield f"{check} does not fail"
-        load = ("--users", "5", "-d", "5s", "--mock", mock.url, "--out", str(folder / "load"))
-        done = streamgauge("load", url, *load)
-        yield from _differences_of_load(system, _document(folder / "load/run.json", done))
+        if system.engine is not None:
+            with running(system, "", folder) as url:
+                yield from _differences_of_checks(system, checks(folder, url))
+                yield from differences_of_engine(system.engine, url, folder)
+            return
+        with (
+            MockServer(MockConfig(ttft="50ms", itl="5ms")) as mock,
+            running(system, f"{mock.url}/v1", folder) as url,
+        ):
+            yield from _differences_of_checks(system, checks(folder, url, "--mock", mock.url))
+            load = ("--users", "5", "-d", "5s", "--mock", mock.url, "--out", str(folder / "load"))
+            done = streamgauge("load", url, *load)
+            yield from _differences_of_load(system, document(folder / "load/run.json", done))
+
+
+def _differences_of_checks(system: System, results: dict[str, Any]) -> Iterator[str]:
+    if results["dialect"] != system.dialect:
+        yield f"the dialect is {system.dialect}, not {results['dialect']}"
+    failed = {one["id"]: one["actual"] for one in results["results"] if one["verdict"] == "fail"}
+    for check in sorted(failed.keys() - system.defects - system.perhaps):
+        yield f"{check} fails: {failed[check]}"
+    for check in sorted(system.defects - failed.keys()):
+        yield f"{check} does not fail"
 
 
 def _differences_of_load(system: System, run: dict[str, Any]) -> Iterator[str]:
@@ -118,16 +119,6 @@ def _differences_of_load(system: System, run: dict[str, Any]) -> Iterator[str]:
         yield f"the streams of a load are {outcomes}"
     if bool(run.get("one_at_a_time")) != system.serial:
         yield "load says that it serves one at a time" if not system.serial else "load does not say: one at a time"
-
-
-def _document(file: Path, done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
-    if not file.exists():
-        raise NothingWritten(f"{' '.join(done.args)} wrote no {file.name}:\n{done.stdout}{done.stderr}")
-    return dict(json.loads(file.read_text()))
-
-
-class NothingWritten(Exception):  # noqa: N818 - it is a difference, not an error of this script
-    """A command has ended without its file."""
 
 
 def main() -> int:

@@ -7,6 +7,18 @@ from typing import Final, NamedTuple
 PROGRAMS: Final = Path(__file__).resolve().parent / "programs"
 
 
+class Engine(NamedTuple):
+    """What is known of a system that makes its tokens itself, in place of a relay in front of the mock.
+
+    `slots` requests run at once, and the others wait. `slo` is met by that many users and missed by one more. `options`
+    are those of the client.
+    """
+
+    slots: int
+    slo: str
+    options: tuple[str, ...] = ()
+
+
 class System(NamedTuple):
     """One endpoint of one program.
 
@@ -25,6 +37,7 @@ class System(NamedTuple):
     perhaps: frozenset[str] = frozenset()
     serial: bool = False
     environment: Mapping[str, str] = {}
+    engine: Engine | None = None
 
 
 PACKAGES: Final = {
@@ -33,6 +46,7 @@ PACKAGES: Final = {
     "litellm": ("pip", "litellm[proxy]"),
     "express": ("npm", "express", "compression"),
     "hono": ("npm", "hono", "@hono/node-server", "openai"),
+    "llama": ("pip", "xllamacpp==2026.10.11549", "gguf==0.19.0"),
     "ai": ("npm", "ai", "@ai-sdk/openai-compatible"),
 }
 
@@ -100,5 +114,12 @@ SYSTEMS: Final = (
         ("{python}/litellm", "--config", "litellm.yaml", "--port", "{port}", "--host", "127.0.0.1"),
         CHAT, "openai-chat", frozenset({CUT}),
         environment={"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
+    ),
+    System(
+        "llama.cpp", "llama", ("{python}/python", "llama_cpp.py", "{port}", "4"), CHAT, "openai-chat",
+        frozenset({"http.validation-before-stream", "security.cors-no-wildcard-credentials"}),
+        # It closes the connection after each stream, and its answer does not say so: a client that uses the connection
+        # again at once loses that request.
+        engine=Engine(4, "ttft p95 < 600ms", ("--header", "Connection: close")),
     ),
 )  # fmt: skip
