@@ -42,7 +42,9 @@ Overload   with factor g: saturation / g, g ttft(n). At n users it begins if n >
            ceil(W / s) g S + recovery at most, and one g S sooner at least
 Cache      b words a block, K blocks: a prompt of P words that shares its first c words with an earlier one reads
            P - cached words, cached = b floor(min(c, P - 1) / b). Of m prompts in turn, of B blocks each and with
-           nothing in common, each finds min(B, max(0, K - (m - 1) B)) blocks: all if m B <= K, none if K <= (m - 1) B
+           nothing in common, each finds min(B, max(0, K - (m - 1) B)) blocks: all if m B <= K, none if K <= (m - 1) B.
+           Turn j of a session finds turn j - 1 with sticky routing, turn j - R in turn, and by lot turn j - i with the
+           chance (1 - 1/R)^(i - 1) / R
 Tail hold  a share p of the streams ends h later: S + p h
 """
 
@@ -263,6 +265,26 @@ def recovery_ns(limits: Limits, work: Work, waiting: int) -> tuple[int, int]:
 def cached_tokens(common: int, prompt_tokens: int, block: int) -> int:
     """Words of a prompt that the cache has, if its first `common` words came before: whole blocks, never all of it."""
     return min(common, prompt_tokens - 1) // block * block
+
+
+def session_cached_tokens(fleet: FleetLimits, prompts: Sequence[int], block: int) -> list[float]:
+    """Mean number of cached words of each turn of one session alone, whose prompts have so many words.
+
+    Each prompt begins with the one before. A turn finds the newest turn that went to the same replica.
+    """
+    replicas, found = len(fleet.replicas), []
+    for turn, words in enumerate(prompts):
+        earlier = [cached_tokens(before, words, block) for before in reversed(prompts[:turn])]  # newest first
+        if fleet.routing == "sticky":
+            found.append(float(earlier[0]) if earlier else 0.0)
+        elif len(set(fleet.weights)) > 1:
+            raise ValueError("expected equal weights, or sticky routing")
+        elif fleet.routing == "random":
+            chances = [(1 / replicas) * (1 - 1 / replicas) ** age for age in range(turn)]
+            found.append(sum(chance * cached for chance, cached in zip(chances, earlier, strict=True)))
+        else:  # in turn: with one session alone, least-connections goes in turn as well
+            found.append(float(earlier[replicas - 1]) if turn >= replicas else 0.0)
+    return found
 
 
 def cycle_found(prompts: int, blocks: int, capacity: int) -> int:

@@ -3,8 +3,8 @@
 A second of load takes about a millisecond, and nothing is random, so a closed form can be compared exactly.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Final
 
@@ -44,13 +44,23 @@ class Served:
 
 
 class Simulation:
-    """A fleet and its clock. `work` gives the work of request number `seq`, from 0."""
+    """A fleet and its clock. `work` gives the work of request number `seq`, from 0.
 
-    def __init__(self, limits: FleetLimits, work: Work | Callable[[int], Work], seed: int = 0) -> None:
+    `conversation` gives the texts of that request, for the prefix cache: their words then are the prompt's tokens.
+    """
+
+    def __init__(
+        self,
+        limits: FleetLimits,
+        work: Work | Callable[[int], Work],
+        seed: int = 0,
+        conversation: Callable[[int], Sequence[str]] | None = None,
+    ) -> None:
         self.now_ns = 0
         self.fleet = Fleet(limits, lambda: self.now_ns, seed)
         self.served: list[Served] = []
         self._work = work if callable(work) else lambda _: work
+        self._conversation = conversation
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._ordinal = 0
 
@@ -89,14 +99,20 @@ class Simulation:
     def request(self, user: int, ended: Callable[[Served], None]) -> None:
         """Send one request now; `ended` is called at its end."""
         seq = len(self.served)
-        work = self._work(seq)
         replica = self.fleet.route(seq, f"user-{user}")
+        work = self._work(seq)
+        prefix = None
+        if replica.cache is not None and self._conversation is not None:
+            prefix = replica.cache.find(self._conversation(seq))
+            work = replace(work, prompt_tokens=prefix.tokens, cached_tokens=prefix.cached)
         served = Served(seq, user, self.now_ns, work.prompt_tokens, replica.number, work.cached_tokens)
         self.served.append(served)
         if self.fleet.refuses(replica):
             served.status, served.end_ns = 429, self.now_ns
             ended(served)
             return
+        if replica.cache is not None and prefix is not None:
+            replica.cache.add(prefix)
         _Stream(self, replica, work, served, ended).start()
 
 

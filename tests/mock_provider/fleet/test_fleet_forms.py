@@ -372,6 +372,44 @@ def test_the_recovery_takes_the_drain_of_the_queue_and_the_time_that_it_must_sta
     assert least <= recovered_ns <= most + 10 * MS
 
 
+TURNS = [30, 50, 75, 90, 130, 160]
+
+
+def session(routing: Routing, seed: int = 0) -> list[int]:
+    """The cached words of each turn of one session over three replicas."""
+    limits = Limits(cache_blocks=1_000, block_tokens=8, prefill_rate=100)
+    words = [f"w{index}" for index in range(max(TURNS))]
+    simulation = Simulation(
+        fleet(1.0, 1.0, 1.0, limits=limits, routing=routing), WORK, seed, lambda seq: [" ".join(words[: TURNS[seq]])]
+    )
+
+    def turn(seq: int) -> None:
+        simulation.request(0, lambda _: turn(seq + 1) if seq + 1 < len(TURNS) else None)
+
+    turn(0)
+    served = simulation.run()
+    for one in served:
+        assert one.first_ns - one.slot_ns == (one.prompt_tokens - one.cached_tokens) * 10 * MS + WORK.ttft_ns
+    return [one.cached_tokens for one in served]
+
+
+@pytest.mark.parametrize("routing", ["sticky", "round-robin", "least-connections"])
+def test_a_session_finds_the_turn_before_that_its_replica_saw(routing: Routing) -> None:
+    limits = fleet(1.0, 1.0, 1.0, routing=routing)
+    assert session(routing) == forms.session_cached_tokens(limits, TURNS, 8)
+    assert session("sticky")[1:] == [24, 48, 72, 88, 128]
+    assert session("round-robin")[:4] == [0, 0, 0, 24]
+
+
+def test_a_session_by_lot_finds_less_than_a_sticky_one_and_more_than_one_in_turn() -> None:
+    limits = fleet(1.0, 1.0, 1.0, routing="random")
+    runs = [session("random", seed) for seed in range(400)]
+    found = [mean(turns) for turns in zip(*runs, strict=True)]
+    assert found == pytest.approx(forms.session_cached_tokens(limits, TURNS, 8), abs=4)
+    with pytest.raises(ValueError, match="expected equal weights"):
+        forms.session_cached_tokens(replace(limits, weights=(3, 1, 1)), TURNS, 8)
+
+
 def test_a_tail_that_is_held_keeps_its_slot() -> None:
     held = replace(WORK, tail_ns=100 * MS)
     assert completed_per_s(fleet(), 8, work=held) == pytest.approx(saturation_per_s(LIMITS, held), rel=0.02)
