@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs capacity-proof faults new-check bench bench-decode bench-docs bench-mock bench-records soak \
+.PHONY: help demo test test-fast coverage docs capacity-proof faults new-check bench bench-decode bench-docs bench-mock bench-records bench-compare soak \
 	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean nginx
 
 help: ## list what make can do
@@ -59,6 +59,9 @@ bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2
 capacity-proof: N = 100
 capacity-proof: $(VENV)/.dev ## capacity against closed forms: 100 simulated searches of each kind of endpoint (N=20 for fewer)
 	STREAMGAUGE_CAPACITY_RUNS=$(N) $(BIN)/python -m pytest -q -n $$(nproc) tests/harness/capacity/test_capacity_truth.py
+
+bench-compare: $(VENV)/.dev ## how often compare and overhead are right, in simulated runs: 3 minutes (A="--times 50")
+	$(BIN)/python -m tests.bench.comparing $(A)
 
 faults: $(VENV)/.dev ## every fault under a load (killed, stopped, disk full, clock set ...); writes docs/faults.md: 12 minutes
 	$(BIN)/python -m tests.faults $(A)

@@ -9,6 +9,7 @@ from streamgauge.comparing.report import CompareReport, SideInfo, Versus
 from streamgauge.comparing.verdict import Finding, RuleVerdict
 from streamgauge.reports import compare_markdown as tables
 from streamgauge.reports.figures.canvas import Drawing
+from streamgauge.reports.figures.failure_sides import draw_failures
 from streamgauge.reports.figures.quantile_shift import draw_shifts
 from streamgauge.reports.html import page
 
@@ -55,10 +56,12 @@ def compare_html(report: CompareReport) -> str:
 
 def _part(report: CompareReport, at: int) -> Part:
     versus = report.against[at]
+    base, info = report.side(versus.base), report.side(versus.name)
+    drawings = [*draw_shifts(versus), *draw_failures(versus, base, info)]
     return Part(
         versus,
-        report.side(versus.base),
-        report.side(versus.name),
+        base,
+        info,
         f"part-{at + 1}",
         _LEVELS[versus.verdict],
         words.headline(versus),
@@ -66,7 +69,7 @@ def _part(report: CompareReport, at: int) -> Part:
          for one in versus.rules],
         _tiles(versus),
         # These drawings are safe as markup: they are our own, and matplotlib escapes the text in them.
-        [(drawing, Markup(drawing.svg)) for drawing in draw_shifts(versus)],
+        [(drawing, Markup(drawing.svg)) for drawing in drawings],
     )  # fmt: skip
 
 

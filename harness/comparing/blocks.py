@@ -6,6 +6,7 @@ block may depend on each other in any way; blocks are taken as independent. `fit
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, islice
 from operator import mul
@@ -39,24 +40,27 @@ class Sliced(NamedTuple):
     beyond: Sequence[float] = (0.0,) * SLICES
 
 
-def sliced_waits(ended: Iterable[tuple[float, int]], cut: Iterable[tuple[float, int]] = ()) -> Sliced:
-    """Waits with their slices. A wait that was cut goes on like those that lasted longer (metrics/survival.py)."""
-    ordered, left = sorted(ended), sorted(cut)
-    values = [value for value, _ in ordered]
-    if not left:
-        return Sliced(values, [at for _, at in ordered], [1.0] * len(values))
-    mass = masses(Waits(values, [value for value, _ in left]))
-    rest = max(len(ordered) + len(left) - math.fsum(mass), 0.0)
+Placed = tuple[float, int]
+"""A value and its slice."""
+
+
+def sliced_waits(ended: Iterable[Placed], cut: Iterable[Placed] = ()) -> Sliced:
+    """Waits with their slices, each once or counted. A wait that was cut goes on like those that lasted longer."""
+    counts = Counter(ended)
+    ordered = sorted(counts)
+    left = sorted(Counter(cut).elements())
+    every = [value for value, at in ordered for _ in range(counts[value, at])] if left else []
+    each = masses(Waits(every, [value for value, _ in left])) if left else []
+    at, mass = 0, []
+    for placed in ordered:
+        # Equal values have the same mass: a wait that was cut at that value counts as longer.
+        mass.append(counts[placed] * (each[at] if left else 1.0))
+        at += counts[placed]
+    rest = max(at + len(left) - math.fsum(mass), 0.0)
     beyond = [0.0] * SLICES
-    for _, at in left:
-        beyond[at] += rest / len(left)
-    return Sliced(values, [at for _, at in ordered], mass, beyond)
-
-
-def sliced_counts(counts: Sequence[dict[int, int]]) -> Sliced:
-    """Values that are counted by slice."""
-    ordered = sorted((value, at, count) for at, found in enumerate(counts) for value, count in found.items())
-    return Sliced([row[0] for row in ordered], [row[1] for row in ordered], [float(row[2]) for row in ordered])
+    for _, slice_ in left:
+        beyond[slice_] += rest / len(left)
+    return Sliced([value for value, _ in ordered], [slice_ for _, slice_ in ordered], mass, beyond)
 
 
 class Blocks(NamedTuple):

@@ -197,7 +197,7 @@ class _Versus:
         why = why or _weak(one, other)
         finding = Finding.NOT_JUDGED if why else find(found, floor, higher_is_better=declared.higher_is_better)
         streams = min(self._a.streams, self._b.streams)
-        needed = found.needed(streams, CHANGE_TO_SHOW) if is_time else None
+        needed = found.needed(streams, CHANGE_TO_SHOW)
         row = Row(
             metric=metric,
             statistic=statistic,
@@ -210,7 +210,7 @@ class _Versus:
             floor_ms=floor.value / MS if is_time else None,
             floor_from=floor.source or None,
             finding=finding,
-            needed=needed if needed is None or needed > streams else None,
+            needed=needed if is_time and needed is not None and needed > streams else None,
             shows_five=needed is not None and needed <= streams,
             note=why,
         )

@@ -15,6 +15,7 @@ _NAMED_SETTINGS: Final = frozenset({"seed", "duration_s", "warmup_s", "drain_s",
 
 _SALT: Final = frozenset({"nonce"})  # a random text of each run
 _LENGTH_TOLERANCE: Final = 0.02
+_CACHE_TOLERANCE: Final = 0.05
 _ANSWER_METRICS: Final = frozenset({"e2e", "e2e_intended", "output_tokens_per_s", "streams_per_s"})
 _PROMPT_METRICS: Final = frozenset({"ttft", "ttfat", "ttft_intended", "e2e", "e2e_intended"})
 
@@ -67,7 +68,7 @@ def identify(a: Side, b: Side) -> Identity:
             _add(refused, one._replace(what=one.what + place))
         for one in _circumstances(first, run):
             _add(named, one)
-    for one in _lengths(a, b):
+    for one in (*_lengths(a, b), *_caches(a, b)):
         _add(named, one)
     return Identity(refused, named, list(_doubts(a, b)))
 
@@ -124,6 +125,22 @@ def _lengths(a: Side, b: Side) -> Iterator[Mismatch]:
         one, other = _mean(a, field), _mean(b, field)
         if one and other and abs(other / one - 1) > _LENGTH_TOLERANCE:
             yield Mismatch(what, f"{one:,.1f}", f"{other:,.1f}", spoils)
+
+
+def _caches(a: Side, b: Side) -> Iterator[Mismatch]:
+    """A server that took more of the prompts from a cache had less to do."""
+    one, other = (_cached(side) for side in (a, b))
+    if one is not None and other is not None and abs(other - one) > _CACHE_TOLERANCE:
+        yield Mismatch("share of prompt tokens from a cache", f"{one:.0%}", f"{other:.0%}", _PROMPT_METRICS)
+    elif (one is None) is not (other is None):
+        a_share, b_share = ("unknown" if share is None else f"{share:.0%}" for share in (one, other))
+        yield Mismatch("share of prompt tokens from a cache", a_share, b_share)
+
+
+def _cached(side: Side) -> float | None:
+    """The share of prompt tokens that came from a cache, the mean over the runs that know it."""
+    known = [share for run in side.runs if (share := run.summary.cached_share) is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _mean(side: Side, field: str) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from streamgauge.comparing.blocks import SLICES, Sliced, sliced_counts, sliced_waits
+from streamgauge.comparing.blocks import SLICES, Placed, Sliced, sliced_waits
 from streamgauge.comparing.change import COMPARED
 from streamgauge.conformance.result import ChecksFile
 from streamgauge.errors import UsageError
@@ -21,7 +21,10 @@ from streamgauge.rundir.runs import RunFile
 from streamgauge.units import MS, SECOND
 
 MOST_RUNS: Final = 50
-_ROUNDED_BITS: Final = 12  # pooled values keep so many leading bits: they are known within 0.025 %
+_EXACT_STREAMS: Final = 20_000
+"""Values of later streams, and all pooled values, are rounded and counted: memory does not grow with the run."""
+
+_ROUNDED_BITS: Final = 12  # so many leading bits of a rounded value stay: it is known within 0.025 %
 
 
 class Lengths(NamedTuple):
@@ -162,13 +165,11 @@ class _Collector:
         chosen = [COMPARED[name] for name in metrics]
         self._of_stream = [metric for metric in chosen if isinstance(metric, PerStream)]
         self._pooled = [metric for metric in chosen if isinstance(metric, Pooled)]
-        self._ended: dict[str, list[tuple[float, int]]] = {metric.name: [] for metric in self._of_stream}
-        self._cut: dict[str, list[tuple[float, int]]] = {metric.name: [] for metric in self._of_stream}
-        self._counts = {metric.name: [Counter[int]() for _ in range(SLICES)] for metric in self._pooled}
-        self._judged: list[tuple[float, int]] = []
+        self._ended = {metric.name: Counter[Placed]() for metric in chosen}
+        self._cut = {metric.name: Counter[Placed]() for metric in chosen}
+        self._judged = Counter[Placed]()
         self._tokens, self._started = [0.0] * SLICES, [0] * SLICES
-        self._prompts: list[int] = []
-        self._outputs: list[int] = []
+        self._prompts, self._outputs = _Mean(), _Mean()
         self.streams = self.failed = self.judged = 0
 
     def _slice(self, at_ns: int) -> int:
@@ -186,18 +187,19 @@ class _Collector:
         if record.outcome not in CUT:
             self.judged += 1
             self.failed += record.outcome is not Outcome.OK
-            self._judged.append((float(record.outcome is not Outcome.OK), at))
+            self._judged[float(record.outcome is not Outcome.OK), at] += 1
         if record.outcome is Outcome.OK:
-            self._outputs += [record.output_tokens] if record.output_tokens is not None else []
-        self._prompts += [record.usage_prompt_tokens] if record.usage_prompt_tokens is not None else []
+            self._outputs.add(record.output_tokens)
+        self._prompts.add(record.usage_prompt_tokens)
+        kept = _rounded if self.streams > _EXACT_STREAMS else float
         for metric in self._of_stream:
             value = metric.value(stream)
             if value is not None:
-                self._ended[metric.name].append((value, at))
+                self._ended[metric.name][kept(value), at] += 1
             elif stream.cut_ns is not None and metric.cut is not None and (waited := metric.cut(stream)) is not None:
-                self._cut[metric.name].append((waited, at))
+                self._cut[metric.name][kept(waited), at] += 1
         for pool in self._pooled:
-            self._counts[pool.name][at].update(map(_rounded, pool.values(stream)))
+            self._ended[pool.name].update((_rounded(value), at) for value in pool.values(stream))
 
     def _add_tokens(self, stream: StreamFacts) -> None:
         """Spread the tokens of a stream over the slices in which they arrived."""
@@ -219,8 +221,7 @@ class _Collector:
         """The values of every metric, and of the shares and rates as means: see `_rate`."""
         step_s = self._step_ns / SECOND
         return {
-            **{name: sliced_waits(values, self._cut[name]) for name, values in self._ended.items()},
-            **{name: sliced_counts(counts) for name, counts in self._counts.items()},
+            **{name: sliced_waits(counts, self._cut[name]) for name, counts in self._ended.items()},
             "error_rate": sliced_waits(self._judged),
             "output_tokens_per_s": _rate(self._tokens, step_s),
             "streams_per_s": _rate(self._started, step_s),
@@ -228,10 +229,7 @@ class _Collector:
 
     def lengths(self) -> Lengths:
         """Mean lengths of prompts and of whole answers."""
-        prompts, outputs = self._prompts, self._outputs
-        return Lengths(
-            sum(prompts) / len(prompts) if prompts else None, sum(outputs) / len(outputs) if outputs else None
-        )
+        return Lengths(self._prompts.value, self._outputs.value)
 
 
 def _rate(counts: Sequence[float], step_s: float) -> Sliced:
@@ -240,10 +238,27 @@ def _rate(counts: Sequence[float], step_s: float) -> Sliced:
     return Sliced([value for value, _ in ordered], [at for _, at in ordered], [step_s] * len(ordered))
 
 
-def _rounded(value: int) -> int:
+def _rounded(value: float) -> float:
     """A value with its leading bits only, so that equal ones can be counted."""
-    drop = value.bit_length() - _ROUNDED_BITS
-    return value if drop <= 0 else (value + (1 << (drop - 1))) >> drop << drop
+    whole = round(value)
+    drop = whole.bit_length() - _ROUNDED_BITS
+    return float(whole if drop <= 0 else (whole + (1 << (drop - 1))) >> drop << drop)
+
+
+class _Mean:
+    """The mean of the numbers that are known."""
+
+    def __init__(self) -> None:
+        self._sum = self._count = 0
+
+    def add(self, value: int | None) -> None:
+        if value is not None:
+            self._sum += value
+            self._count += 1
+
+    @property
+    def value(self) -> float | None:
+        return self._sum / self._count if self._count else None
 
 
 def failure_kinds(side: Side) -> Iterator[tuple[Failure, int]]:

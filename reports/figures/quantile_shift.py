@@ -36,12 +36,15 @@ def _draw(shift: Shift, versus: Versus) -> Drawing:
         axes.plot(x, change, color=BLUE, marker="o", markersize=4)
         for at, limit, text in limits:
             axes.plot([at - 0.35, at + 0.35], [limit, limit], color=RED, linewidth=2)
-            words = axes.annotate(text, (at, limit), xytext=(0, 4), textcoords="offset points",
-                                  ha="right" if at > len(points) - 3 else "center", va="bottom", color=INK)  # fmt: skip
+            above = limit > change[at]  # the words stay away from the curve
+            words = axes.annotate(
+                text, (at, limit), xytext=(0, 4 if above else -4), textcoords="offset points", color=INK,
+                ha="right" if at > len(points) - 3 else "center", va="bottom" if above else "top",
+            )  # fmt: skip
             words.set_in_layout(False)
         extreme = max(np.abs(np.concatenate([change, noise, [limit for _, limit, _ in limits]])).max() * 1.3, 1.0)
         # An interval without a bound would press everything else against zero.
-        bound = float(min(np.abs(np.concatenate([low, high])).max() * 1.1, 4 * extreme))
+        bound = float(min(np.abs(np.concatenate([low, high])).max() * 1.1, 2 * extreme))
         axes.set_ylim(-max(bound, extreme), max(bound, extreme))
         axes.set_xticks(x, [f"p{100 * point.q:g}" for point in points])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position=None: f"{value:+g} %" if value else "0"))

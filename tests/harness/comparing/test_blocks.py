@@ -2,13 +2,14 @@
 
 import math
 import random
+from collections import Counter
 from itertools import repeat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.comparing.blocks import LENGTHS, SLICES, Blocks, Mean, Quantile, fitted, sliced_counts, sliced_waits
+from streamgauge.comparing.blocks import LENGTHS, SLICES, Blocks, Mean, Quantile, fitted, sliced_waits
 from streamgauge.metrics.survival import Waits, quantile
 from tests.builders.compared import column, ttfts
 
@@ -46,11 +47,9 @@ def test_the_quantile_with_cut_waits_is_the_one_of_the_summary(ended: list[int],
 def test_values_that_are_counted_give_the_same_as_values_that_are_listed() -> None:
     rng = random.Random(3)
     values = [(rng.randrange(20), rng.randrange(SLICES)) for _ in range(500)]
-    counts: list[dict[int, int]] = [{} for _ in range(SLICES)]
-    for value, at in values:
-        counts[at][value] = counts[at].get(value, 0) + 1
-    listed = Blocks.of([sliced_waits([(float(value), at) for value, at in values])], 2)
-    counted = Blocks.of([sliced_counts(counts)], 2)
+    cut = [(rng.randrange(20), rng.randrange(SLICES)) for _ in range(50)]
+    listed = Blocks.of([sliced_waits(values, cut)], 2)
+    counted = Blocks.of([sliced_waits(Counter(values), Counter(cut))], 2)
     assert Quantile(listed, 0.9).point == Quantile(counted, 0.9).point
     assert Mean(listed).point == pytest.approx(Mean(counted).point)
 

@@ -95,6 +95,15 @@ def test_longer_answers_spoil_the_figures_that_depend_on_them(base: Path, tmp_pa
     assert row(report, "ttft", "p50").finding is not Finding.NOT_JUDGED
 
 
+def test_a_warmer_cache_spoils_the_time_to_the_first_token(tmp_path: Path) -> None:
+    a, b = (
+        write_run(tmp_path / name, [stream(number, 2e8, usage_cached_tokens=cached) for number in range(100)])
+        for name, cached in (("a", 4), ("b", 36))
+    )
+    report = report_of(a, b)
+    assert only_rule(report).reason == "not comparable: share of prompt tokens from a cache 10% → 90%"
+
+
 def test_a_doubtful_client_decides_nothing(base: Path, tmp_path: Path) -> None:
     other = simulated_run(tmp_path / "b", 3, factor=1.5)
     run = runs.read_file(other / runs.RUN, RunFile)
