@@ -27,7 +27,17 @@ def answer_table(found: CapacityFile) -> Table:
 
 def loads(found: CapacityFile) -> Table:
     """A row for each load, with the figures of the trial that says most."""
-    columns = ["load", "trials", "streams", "streams/s", "tokens/s", "in flight", "goodput", *found.objectives]
+    columns = [
+        "load",
+        "trials",
+        "streams",
+        "streams/s",
+        "tokens/s",
+        "in flight",
+        "goodput",
+        "of ok only",
+        *found.objectives,
+    ]
     rows = []
     for row in by_load(found.points):
         seen = row.best.observation
@@ -41,6 +51,7 @@ def loads(found: CapacityFile) -> Table:
                 number(seen.tokens_per_s),
                 number(seen.in_flight),
                 percent(seen.goodput),
+                percent(seen.goodput_of_ok),
                 *(figure_text(figures.get(slo), interval=True) or ABSENT for slo in found.objectives),
             ]
         )

@@ -17,6 +17,8 @@ from streamgauge.units import plural
 _CLIFF: Final = 0.5
 _STEEP: Final = 0.15
 """Loss of margin for 10 % more load, as a share of the limit."""
+_CACHE_MOVES: Final = 0.1
+_LENGTH_MOVES: Final = 1.1
 _PLATEAU_LOAD: Final = 1.3
 _PLATEAU_GAIN: Final = 0.05
 """Throughput is flat when 30 % more load, or a larger load that was measured, brings less than 5 % more streams."""
@@ -78,6 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     rates: Sequence[Confirmation] = ()
     sustained: Sequence[Confirmation] = ()
     client: Sequence[str] = ()
+    caveats: Sequence[str] = ()
     points: int = 0
     seconds: float = 0
 
@@ -140,7 +143,7 @@ def answer(search: Search) -> Answer:
         undecided=undecided,
         passed_above=ladder.passed_above,
         wall=wall,
-        because=search.stopped,
+        because=search.stopped or _cache_moved(search),
         trials_low=len(passes),
         trials_high=len(fails),
         binding=binding,
@@ -156,6 +159,7 @@ def answer(search: Search) -> Answer:
         rates=_confirmations(search, Purpose.RATE),
         sustained=_confirmations(search, Purpose.SUSTAIN),
         client=_client(search, wall),
+        caveats=_caveats(search),
         points=len(search.points),
         seconds=round(sum(point.probe.seconds + point.probe.warmup_s for point in search.points), 1),
     )
@@ -164,7 +168,7 @@ def answer(search: Search) -> Answer:
 def _ending(search: Search) -> Ending:
     ladder, plan = search.ladder, search.plan
     low, high = ladder.bracket
-    if search.stopped is not None:
+    if not search.settled or not search.points or _cache_moved(search) is not None:
         return Ending.UNDECIDED
     if high is not None:
         return Ending.BRACKETED if low is not None else Ending.NOTHING_PASSED
@@ -259,6 +263,45 @@ def _client(search: Search, wall: float | None) -> list[str]:
     return facts
 
 
+def _bounds(search: Search) -> list[Point]:
+    """The decided points at both ends of the interval, else all decided ones."""
+    low, high = search.ladder.bracket
+    points = [
+        point for point in search.points if point.probe.purpose.is_bound and point.verdict is not Verdict.UNDECIDED
+    ]
+    return [point for point in points if point.load in (low, high)] or points
+
+
+def _cache_moved(search: Search) -> str | None:
+    """Why the loads cannot be compared: a cache answered more at one end of the interval than at the other."""
+    shares = [share for point in _bounds(search) if (share := point.observation.cached_share) is not None]
+    if not shares or max(shares) - min(shares) <= _CACHE_MOVES:
+        return None
+    return (
+        f"the share of prompt tokens from the server's cache moved from {min(shares):.0%} to {max(shares):.0%} between "
+        "the points, so their work was not the same"
+    )
+
+
+def _caveats(search: Search) -> list[str]:
+    """What a reader of the answer must know."""
+    found = []
+    lengths = [
+        seen.tokens_per_s / seen.streams_per_s
+        for point in _bounds(search)
+        if (seen := point.observation).tokens_per_s and seen.streams_per_s
+    ]
+    if lengths and max(lengths) > _LENGTH_MOVES * min(lengths):
+        found.append(
+            f"answers had {min(lengths):.1f} to {max(lengths):.1f} tokens at the ends of the interval: hold their "
+            "length, for example with --max-tokens and ignore_eos in --body"
+        )
+    cold = next((point for point in search.points if point.observation.cold is not None), None)
+    if cold is not None:
+        found.append(f"cold engine at {cold.probe.shown}: {cold.observation.cold}")
+    return found
+
+
 def sentences(found: Answer) -> list[tuple[str, str]]:
     """The answer in labelled lines, the headline first."""
     show = found.axis.show
@@ -297,6 +340,9 @@ def sentences(found: Answer) -> list[tuple[str, str]]:
         lines.append(("not monotone", f"{loads} passed although less load failed: the lowest failure is the answer"))
     if found.client:
         lines.append(("this client", "; ".join(found.client)))
+    if found.because is not None and found.ending is not Ending.UNDECIDED:
+        lines.append(("not measured", found.because))
+    lines += [("caveat", text) for text in found.caveats]
     lines.append(
         ("evidence", f"{plural(found.points, 'point')}, {found.seconds:,.0f} s of load, {_trials_text(found)}")
     )

@@ -134,6 +134,7 @@ def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observ
         client_reasons=list(summary.validity.reasons),
         busiest_core=summary.busiest_core,
         loop_late_ms=None if lateness is None else lateness.p99,
+        cached_share=summary.cached_share,
         stopped=ended.stopped,
         unusable=_unusable(result),
         directory=result.directory.name,

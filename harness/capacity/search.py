@@ -10,6 +10,8 @@
 A point that is undecided, was disturbed, or was made by a doubtful client is never an end of the interval. It is
 measured again: an undecided one for longer, a doubtful one as it was. Loads that stay undecided lie inside.
 
+A search that is stopped in one of the last three steps has its interval all the same.
+
 `Search` has no clock and draws from a seeded generator, so the same points always lead to the same questions. A search
 that was interrupted goes on when it is given the points of its history again.
 """
@@ -66,6 +68,7 @@ class Search:
         self.ladder = Ladder(plan.longest_s)
         self.points: list[Point] = []
         self.stopped: str | None = None
+        self.settled = True  # whether the interval was final when the search was stopped
         self._queue: deque[Probe] = deque()
         self._random = Random(f"{plan.seed}/order")
 
@@ -90,7 +93,9 @@ class Search:
 
     def stop(self, reason: str) -> None:
         """Ask for nothing more, because a budget is used up or the user wants it."""
-        self.stopped = reason
+        if self.stopped is None:
+            self.stopped = reason
+            self.settled = not any(step() for step in (self._again, self._double, self._bisect, self._repeat))
 
     def of(self, purpose: Purpose) -> list[Point]:
         """The points that were measured for a purpose."""
@@ -124,7 +129,8 @@ class Search:
         if last.observation.unusable is not None:
             disturbed = sum(point.observation.unusable is not None for point in ladder.points[load])
             if disturbed >= _MOST_DISTURBED:
-                self.stop(f"{last.probe.shown} could not be measured {disturbed} times: {last.reason}")
+                self.stopped = f"{last.probe.shown} could not be measured {disturbed} times: {last.reason}"
+                self.settled = False
                 return []
             return [self._probe(load, Purpose.RETEST, seconds=last.probe.seconds)]
         return []

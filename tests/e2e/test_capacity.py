@@ -26,16 +26,16 @@ def test_a_search_that_its_budget_ended_is_resumed_and_finds_the_two_slots(
 ) -> None:
     options = [
         f"{two_slots}/v1/chat/completions", "--slo", "ttft p50 < 75ms", "--slo", "error_rate < 50%",
-        "--mock", two_slots, "--start", "2", "--most", "4", "--point", "2s", "--longest", "8s",
+        "--mock", two_slots, "--start", "2", "--most", "4", "--point", "1s", "--longest", "4s",
         "--repeats", "1", "--no-from-above", "--no-confirm-rate", "--at-least", "3", "--out", tmp_path,
     ]  # fmt: skip
 
-    first = streamgauge("capacity", *options, "--budget", "8s")
+    first = streamgauge("capacity", *options, "--budget", "7s")
     stopped = json.loads((tmp_path / FILE).read_text())
 
     assert first.returncode == 3, first.stderr
     assert [point["verdict"] for point in stopped["points"]] == ["pass"]
-    assert "--budget 8s" in stopped["answer"]["because"]
+    assert "--budget 7s" in stopped["answer"]["because"]
     assert "whether it holds 3 users is not known" in first.stdout
 
     second = streamgauge("capacity", *options, "--resume")

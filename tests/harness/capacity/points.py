@@ -1,6 +1,7 @@
 """Points of a search with a given verdict, for tests of the search alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.point import Observation, Point, Verdict
@@ -12,7 +13,7 @@ SLO = "ttft p95 < 500ms"
 Judge = Callable[[Probe], Verdict | str]
 
 
-def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None) -> Point:
+def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **more: Any) -> Point:
     """A point; the words `client` and `disturbed` make an undecided one of that kind."""
     client, disturbed = verdict == "client", verdict == "disturbed"
     decided = Verdict.UNDECIDED if isinstance(verdict, str) and not isinstance(verdict, Verdict) else verdict
@@ -35,16 +36,19 @@ def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None) ->
         ],
         client="SUSPECT" if client else "VALID",
         unusable="Locust was killed" if disturbed else None,
+        **more,
     )
     return Point(probe=probe, observation=seen, verdict=decided, reason="as scripted", client_limited=client)
 
 
-def run(judge: Judge, *, most_points: int = 60, **settings: object) -> Search:
-    """A whole search whose points `judge` decides."""
+def run(
+    judge: Judge, *, most_points: int = 60, seen: Callable[[Probe], dict[str, Any]] = lambda _: {}, **settings: object
+) -> Search:
+    """A whole search whose points `judge` decides; `seen` gives further fields of what was observed."""
     options = {"from_above": False, "confirm_rate": False, "needed": 1, "seconds": 10.0, "longest_s": 40.0, **settings}
     search = Search(SearchPlan(**options))  # type: ignore[arg-type]
     while (probe := search.next) is not None:
-        search.take(point(probe, judge(probe)))
+        search.take(point(probe, judge(probe), **seen(probe)))
         assert len(search.points) <= most_points, [(one.load, one.verdict) for one in search.points]
     return search
 

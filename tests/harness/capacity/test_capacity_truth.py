@@ -41,6 +41,7 @@ def contains(found: Answer, truth: int) -> bool:
     return found.low is not None and found.high is not None and found.low <= truth < found.high
 
 
+@pytest.mark.timeout(120 + 10 * RUNS)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_interval_contains_the_truth_and_the_binding_objective_is_right(name: str) -> None:
     setting = SETTINGS[name]

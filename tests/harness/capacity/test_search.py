@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamgauge.capacity.answer import Ending, answer
+from streamgauge.capacity.answer import Ending, answer, sentences
 from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.point import Verdict
 from streamgauge.capacity.probe import Probe, Purpose
@@ -191,6 +191,49 @@ def test_the_largest_load_that_was_asked_for_is_a_lower_bound() -> None:
     assert (found.ending, found.low, found.high) == (Ending.AT_LEAST, 50, None)
     assert found.met(40) is True
     assert found.met(60) is None
+
+
+def test_a_search_that_is_stopped_after_its_interval_was_final_has_it_all_the_same() -> None:
+    search = Search(SearchPlan(seconds=10, needed=1))
+    while (probe := search.next) is not None and probe.purpose is not Purpose.OVERLOAD:
+        search.take(point(probe, holds(5)(probe)))
+    search.stop("--budget 5m is used up")
+    found = answer(search)
+
+    assert (found.ending, found.low, found.high) == (Ending.BRACKETED, 5, 6)
+    assert ("not measured", "--budget 5m is used up") in sentences(found)
+
+
+def test_a_search_that_is_stopped_before_both_ends_were_repeated_is_undecided() -> None:
+    search = Search(SearchPlan(seconds=10, needed=1))
+    while (probe := search.next) is not None and probe.purpose is not Purpose.REPEAT:
+        search.take(point(probe, holds(5)(probe)))
+    search.stop("--budget 5m is used up")
+
+    assert answer(search).ending is Ending.UNDECIDED
+    assert "between 5 users (passed) and 6 users (failed), then stopped" in answer(search).headline
+
+
+def test_a_cache_that_answers_more_at_one_end_leaves_the_answer_open() -> None:
+    found = answer(run(holds(5), seen=lambda probe: {"cached_share": 0.1 if probe.load > 5 else 0.6}))
+
+    assert found.ending is Ending.UNDECIDED
+    assert "cache moved from 10% to 60% between the points" in found.headline
+    same = answer(run(holds(5), seen=lambda probe: {"cached_share": 0.5 + probe.load / 1_000}))
+    assert same.ending is Ending.BRACKETED
+
+
+def test_answers_that_grow_longer_and_a_cold_engine_are_caveats() -> None:
+    found = answer(
+        run(
+            holds(5),
+            seen=lambda probe: {"tokens_per_s": probe.load * (100 if probe.load > 5 else 80), "cold": "the first wave"},
+        )
+    )
+
+    assert found.ending is Ending.BRACKETED
+    assert found.caveats[0].startswith("answers had 80.0 to 100.0 tokens at the ends of the interval")
+    assert found.caveats[1] == "cold engine at 1 user: the first wave"
 
 
 def test_a_search_that_is_stopped_asks_for_nothing_more_and_says_what_it_knows() -> None:

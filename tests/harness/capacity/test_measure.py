@@ -1,0 +1,134 @@
+"""A probe as a load, and a finished load as the observation of a point."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.measure import Conditions, hopeless, load_plan, observed, was_interrupted
+from streamgauge.capacity.objective import objectives
+from streamgauge.capacity.point import Verdict, judge
+from streamgauge.capacity.probe import Probe, Purpose
+from streamgauge.endpoint.target import Target
+from streamgauge.loadgen.result import Ended, LoadResult
+from streamgauge.metrics.summary import Totals, Window
+from streamgauge.metrics.validity import Validity
+from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import StreamRecord
+from streamgauge.units import MS, SECOND
+from tests.builders.made import made
+from tests.builders.tapes import START_NS
+from tests.reports.report_builders import manifest, write_streams
+
+SLOS = objectives(["ttft p95 < 500ms", "itl p95 < 50ms"])
+CONDITIONS = Conditions(
+    target=Target(url="http://127.0.0.1:9/v1/chat/completions"),
+    objectives=SLOS,
+    confidence=0.95,
+    prompts={"output_tokens": "20"},
+    nonce=True,
+    processes=4,
+    replica_header="x-replica",
+)
+PROBE = Probe(axis=Axis.USERS, load=3, seconds=10, warmup_s=1.5, seed=7, purpose=Purpose.DOUBLE)
+
+
+class TestLoad:
+    def test_users_are_a_closed_loop_of_no_more_processes_than_users(self, tmp_path: Path) -> None:
+        workload = load_plan(PROBE, CONDITIONS, tmp_path).workload
+
+        assert (workload.users, workload.rate, workload.processes, workload.seed) == (3, None, 3, 7)
+        assert (workload.length_ns, workload.warmup_ns) == (round(11.5 * SECOND), round(1.5 * SECOND))
+        assert workload.replica_header == "x-replica"
+
+    def test_a_rate_is_an_open_loop(self, tmp_path: Path) -> None:
+        probe = msgspec.structs.replace(PROBE, axis=Axis.RATE, load=12.5)
+        workload = load_plan(probe, CONDITIONS._replace(processes=1), tmp_path).workload
+
+        assert workload.rate is not None
+        assert workload.rate.per_s == 12.5
+
+    def test_two_probes_with_one_seed_have_the_same_lengths_and_different_words(self, tmp_path: Path) -> None:
+        """Common random numbers, although no cache may answer the second of them."""
+        first, second = (load_plan(PROBE, CONDITIONS, tmp_path).prompts for _ in range(2))
+
+        assert [first.take(n).output_tokens for n in range(5)] == [second.take(n).output_tokens for n in range(5)]
+        assert first.take(0).text != second.take(0).text
+
+    def test_a_load_that_is_far_too_large_ends_early(self) -> None:
+        assert [str(rule) for rule in hopeless(SLOS)] == [
+            "error_rate > 50% for 5s", "ttft p95 > 2500ms for 5s", "itl p95 > 250ms for 5s",
+        ]  # fmt: skip
+
+
+def result(directory: Path, records: list[StreamRecord], ended: Ended | None = None, **changes: Any) -> LoadResult:
+    totals = Totals(window=Window(START_NS, START_NS + 100 * SECOND))
+    for record in records:
+        totals.add(record)
+    write_streams(directory, records)
+    summary = msgspec.structs.replace(totals.summary(), validity=Validity("VALID", "the rule", ["no limit"]))
+    return LoadResult(directory, manifest(summary, **changes), totals, ended or Ended())
+
+
+def streams(count: int, *token_ms: float, **more: Any) -> list[StreamRecord]:
+    return [made(*token_ms, start_ms=1_000 * n, **more) for n in range(count)]
+
+
+class TestObservation:
+    def test_streams_are_counted_by_how_they_ended(self, tmp_path: Path) -> None:
+        records = [
+            *streams(80, 100, 120, 140),
+            msgspec.structs.replace(made(outcome=Outcome.HTTP_ERROR, start_ms=1), status=429),
+            msgspec.structs.replace(made(outcome=Outcome.HTTP_ERROR, start_ms=2), status=500),
+            made(100, 120, outcome=Outcome.TRUNCATED, start_ms=3),
+            made(100, outcome=Outcome.INCOMPLETE, start_ms=4),
+        ]
+        seen = observed(PROBE, CONDITIONS, result(tmp_path, records))
+
+        assert (seen.ok, seen.refused, seen.broken, seen.cut) == (80, 1, 2, 1)
+        assert seen.streams_per_s == pytest.approx(0.8)
+        assert seen.output_tokens == 80 * 3 + 3
+        assert [(figure.misses, figure.total) for figure in seen.figures] == [(0, 82), (0, 161), (3, 83)]
+
+    def test_a_stream_that_was_cut_while_it_waited_beyond_the_limit_has_missed_it(self, tmp_path: Path) -> None:
+        records = [
+            *streams(60, 100, 120),
+            *(made(outcome=Outcome.INCOMPLETE, start_ms=1_000 * n, closed_ms=600) for n in range(5)),
+            *(made(outcome=Outcome.INCOMPLETE, start_ms=1_000 * n, closed_ms=400) for n in range(5)),
+        ]
+        figure = observed(PROBE, CONDITIONS, result(tmp_path, records)).figures[0]
+
+        assert (figure.misses, figure.total) == (5, 65)
+
+    def test_gaps_above_the_limit_are_counted_stream_by_stream(self, tmp_path: Path) -> None:
+        records = [*streams(60, 100, 120, 140), *streams(20, 100, 200, 300)]
+        seen = observed(PROBE, CONDITIONS, result(tmp_path, records))
+        figure = seen.figures[1]
+
+        assert (figure.misses, figure.total) == (40, 160)
+        assert figure.value == pytest.approx(100 * MS, rel=0.01)
+        assert seen.figures[1].slo in judge(PROBE, seen).missed
+
+    @pytest.mark.parametrize(
+        ("ended", "faults", "says"),
+        [
+            (Ended(interrupted=True), [], "interrupted by the user"),
+            (Ended(), ["Locust was killed"], "the load was not the planned one: Locust was killed"),
+        ],
+    )
+    def test_a_load_that_was_not_the_planned_one_decides_nothing(
+        self, tmp_path: Path, ended: Ended, faults: list[str], says: str
+    ) -> None:
+        seen = observed(PROBE, CONDITIONS, result(tmp_path, streams(80, 900, 920), ended, faults=faults))
+
+        assert seen.unusable == says
+        assert was_interrupted(seen) is ended.interrupted
+        assert judge(PROBE, seen).verdict is Verdict.UNDECIDED
+
+    def test_the_replicas_that_answered_are_counted(self, tmp_path: Path) -> None:
+        records = [
+            msgspec.structs.replace(one, replica="ab"[n % 4 == 0]) for n, one in enumerate(streams(80, 100, 120))
+        ]
+        assert observed(PROBE, CONDITIONS, result(tmp_path, records)).replicas == {"a": 60, "b": 20}
