@@ -11,11 +11,11 @@ from locust import task
 from locust.exception import StopUser
 
 from streamgauge.endpoint.client import StreamClient
-from streamgauge.loadgen.schedule import Arrival, Follower, shared
-from streamgauge.loadgen.traces.request import Request
+from streamgauge.loadgen.schedule import Arrival, shared
 from streamgauge.scenarios.drivers import client_for
-from streamgauge.scenarios.run import WORKLOAD, began_ns, is_over
-from streamgauge.scenarios.streaming import About, Prepared, StreamingUser
+from streamgauge.scenarios.recorded import RecordedUser
+from streamgauge.scenarios.run import WORKLOAD, began_ns
+from streamgauge.scenarios.streaming import Prepared
 from streamgauge.scenarios.timerfd import PreciseTimer
 from streamgauge.scenarios.turns import turns
 from streamgauge.steady import now_ns
@@ -25,8 +25,8 @@ PREPARED: Final = 64  # arrivals that are prepared ahead at most
 ROOM_NS: Final = MS  # to the next arrival: preparing one more takes less
 
 
-class ArrivalsUser(StreamingUser):
-    """One user a process, with a greenlet for each arrival. `arrive` prepares the request of one arrival."""
+class ArrivalsUser(RecordedUser):
+    """One user a process, with a greenlet for each arrival."""
 
     abstract = True
     _started = False
@@ -92,47 +92,12 @@ class ArrivalsUser(StreamingUser):
                 return
             yield ready.popleft()
 
-    def arrive(self, arrival: Arrival, intended_ns: int) -> Prepared:
-        """The request of this arrival; called ahead of its time."""
-        recorded = arrival.recorded
-        prompt = self.prompts.take(
-            arrival.number,
-            prompt_tokens=arrival.prompt_tokens,
-            output_tokens=arrival.output_tokens,
-            recorded=recorded,
-        )
-        about = _about(recorded, arrival.turn) if recorded is not None else {}
-        return self.prepare(prompt, name=str(arrival.number), intended_ns=intended_ns, **about)
-
     def _serve(self, prepared: Prepared, arrival: Arrival) -> None:
         client = self._idle.pop() if self._idle else client_for(self.target, WORKLOAD.connections)
         try:
-            begun_ns = now_ns()
-            self.ask_and_go_on(client, prepared)
-            for follower in arrival.followers:
-                gevent.sleep(max(follower.wait_ns(begun_ns, now_ns()), 0) / SECOND)
-                if is_over():
-                    break
-                begun_ns = now_ns()
-                self.ask_and_go_on(client, self._follow(arrival, follower))
+            self.play(client, prepared, arrival)
         finally:
             self._idle.append(client)
-
-    def _follow(self, arrival: Arrival, follower: Follower) -> Prepared:
-        """The request of a later turn. It has no intended start: the turn before it decides when it can start."""
-        request = follower.request
-        name = f"{arrival.number}/{follower.turn}"
-        prompt = self.prompts.take(
-            arrival.number,
-            prompt_tokens=request.prompt_tokens,
-            output_tokens=request.output_tokens,
-            recorded=request,
-        )
-        return self.prepare(prompt, name=name, **_about(request, follower.turn))
-
-
-def _about(request: Request, turn: int) -> About:
-    return About(leave=request.leave, session=request.session, turn=turn + 1 if request.session is not None else None)
 
 
 def _seconds_to(at_ns: int) -> float:

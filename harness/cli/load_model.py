@@ -58,7 +58,8 @@ Replay = Annotated[
         panel=_TRACE,
         metavar="FILE",
         help="Replay the requests of a trace: Mooncake, aiperf, Bailian, WEKA, BurstGPT, Azure, Baseten, ShareGPT, or "
-        "CSV or JSONL with timestamp[, prompt_tokens, output_tokens]. With --rate its sessions start at that rate.",
+        "CSV or JSONL with timestamp[, prompt_tokens, output_tokens]. With --rate its sessions start at that rate; "
+        "with --users or --stages each user plays one session after the other.",
     ),
 ]
 TimeUnit = Annotated[

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
 from streamgauge.errors import UsageError
-from streamgauge.loadgen.schedule import Rate, count, parse_rate, parse_stages
+from streamgauge.loadgen.schedule import count, parse_rate, parse_stages
 from streamgauge.loadgen.traces.controls import TraceControls, TraceOptions, controls_from
 from streamgauge.loadgen.traces.files import forget_traces, read_trace
 from streamgauge.loadgen.traces.time_unit import show_span
-from streamgauge.loadgen.traces.timetable import arrivals_of
+from streamgauge.loadgen.traces.timetable import arrivals_of, sessions_in_turn
 from streamgauge.loadgen.traces.understood import understood
 from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think
 from streamgauge.units import LONGEST_NS, SECOND, parse_bounded
@@ -64,11 +64,14 @@ def workload_from(
 ) -> Workload:
     """The load model of these options. Raises UsageError on text that cannot be read and on options that conflict."""
     processes = count_processes(processes)
-    is_open = rate is not None or replay is not None
+    by_users = replay is not None and rate is None and (users is not None or stages is not None)
+    is_open = (rate is not None or replay is not None) and not by_users
     loop = "--rate" if rate is not None else "--replay"
     _exclusive("--stages", stages, {"--users": users, "--duration": duration})
     closed_only = {"--users": users, "--stages": stages, "--think-time": think_time, "--spawn-rate": spawn_rate}
     _exclusive(loop, is_open or None, closed_only)
+    if by_users and trace_options.get("turns") == "recorded":
+        raise UsageError("--turns recorded and --users do not go together", "a user plays one turn after the other")
     if not is_open and (max_streams is not None or arrivals != "poisson"):
         name = "--arrivals" if max_streams is None else "--max-streams"
         raise UsageError(f"{name} belongs to an open loop", "give --rate or --replay; --users caps a closed loop")
@@ -78,7 +81,8 @@ def workload_from(
     controls = _controls(replay, trace_options)
     parsed = parse_stages(stages) if stages is not None else ()
     arriving = parse_rate(rate, arrivals) if rate is not None else None
-    text, recorded_ns = _read(replay, controls, arriving)  # a bad file fails here, not in each of the processes
+    played = "one after the other by each user" if by_users else None if arriving is None else f"started at {arriving}"
+    text, recorded_ns = _read(replay, controls, played)  # a bad file fails here, not in each of the processes
     if parsed:
         length_ns = warmup_ns + sum(stage.length_ns for stage in parsed)
     elif recorded_ns is not None and duration is None:
@@ -103,6 +107,7 @@ def workload_from(
         replay=None if replay is None else str(Path(replay).absolute()),
         trace=controls,
         understood=text,
+        by_users=by_users,
         max_streams=max_streams,
         connections=connections,
         abandon=parse_abandon(abandon) if abandon is not None else None,
@@ -116,15 +121,16 @@ def _controls(replay: Path | str | None, options: TraceOptions) -> TraceControls
     return controls_from(**given)
 
 
-def _read(replay: Path | str | None, controls: TraceControls, rate: Rate | None) -> tuple[str | None, int | None]:
-    """What was understood of the trace, and how long its replay takes; None where a rate decides that."""
+def _read(replay: Path | str | None, controls: TraceControls, played: str | None) -> tuple[str | None, int | None]:
+    """What was understood of the trace, and how long its replay takes; None where a rate or users decide that."""
     if replay is None:
         return None, None
     forget_traces()
     path = Path(replay).absolute()
     trace = read_trace(path, controls)
-    if rate is not None:
-        return understood(trace, [], controls, str(rate)), None
+    if played is not None:
+        next(sessions_in_turn(trace, controls, path.name))  # raises when the window holds none
+        return understood(trace, [], controls, played), None
     arrivals = arrivals_of(trace, controls, path.name)
     ends_ns = max(arrival.at_ns + sum(later.pause_ns for later in arrival.followers) for arrival in arrivals)
     if ends_ns > LONGEST_NS:

@@ -7,12 +7,13 @@ from typing import Final
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.workload import Workload
 
-_NAMED: Final = ("chat", "open")
+_NAMED: Final = ("chat", "open", "sessions")
 
 
 def locustfiles(scenario: str | None, workload: Workload) -> list[Path]:
     """The files that Locust loads; without a name, the scenario follows from the load model. Raises UsageError."""
-    first = locustfile(scenario or ("open" if workload.is_open else "chat"))
+    usual = "open" if workload.is_open else "sessions" if workload.by_users else "chat"
+    first = locustfile(scenario or usual)
     return [first, locustfile("stages")] if workload.stages else [first]
 
 

@@ -14,7 +14,7 @@ from streamgauge.loadgen.schedule import Arrival, Rate, Stage, arrivals
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.traces.files import read_trace
 from streamgauge.loadgen.traces.request import Request
-from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of
+from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of, sessions_in_turn
 from streamgauge.units import SECOND, parse_bounded
 
 _MODEL: Final = re.compile(r"(exp|uniform)\(([^()]*)\)")
@@ -55,7 +55,8 @@ class Abandon(msgspec.Struct, frozen=True):
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A load model. With `rate` or `replay` the loop is open; with `users` or `stages` it is closed.
 
-    With both, the sessions of the trace start at the rate. `trace` says how the file is read and replayed.
+    With both, the sessions of the trace start at the rate. With `by_users` each user plays one session after the other.
+    `trace` says how the file is read and replayed.
 
     `connections` HTTP/2 connections of each process carry all its streams; None gives each user its own connection.
     Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
@@ -75,6 +76,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     replay: str | None = None
     trace: TraceControls = TraceControls()
     understood: str | None = None
+    by_users: bool = False
     max_streams: int | None = None
     connections: int | None = None
     abandon: Abandon | None = None
@@ -83,7 +85,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Whether streams start on a schedule, and not when a user is free."""
-        return self.rate is not None or self.replay is not None
+        return self.rate is not None or (self.replay is not None and not self.by_users)
 
     @property
     def changes(self) -> str | None:
@@ -96,8 +98,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def model(self) -> str:
         """The load model in a few words."""
         if self.replay is not None:
-            started = f", sessions started at {self.rate}" if self.rate is not None else ""
-            return f"replay of {Path(self.replay).name}{started}"
+            how = f", sessions started at {self.rate}" if self.rate is not None else ""
+            if self.by_users:
+                how = f" by {f'{self.users} users' if not self.stages else 'users by stages'}, session by session"
+            return f"replay of {Path(self.replay).name}{how}"
         if self.rate is not None:
             return str(self.rate)
         if self.stages:
@@ -121,6 +125,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             if arrival.at_ns >= self.length_ns:
                 break
             yield arrival
+
+    def sessions(self) -> Iterator[Arrival]:
+        """The sessions of the trace in turn, without an end, for users who play them. Raises UsageError."""
+        assert self.replay is not None, "only a replay has sessions"
+        return sessions_in_turn(read_trace(Path(self.replay), self.trace), self.trace, Path(self.replay).name)
 
     def recorded(self) -> Sequence[Request]:
         """The requests of the trace; empty without one."""

@@ -295,3 +295,26 @@ def test_a_session_is_sent_in_a_header_so_that_a_balancer_keeps_it_on_one_replic
     assert done.returncode == 0, done.stderr
     assert [record.turn for record, _ in found] == [1, 1, 1, 1, 2, 2, 2, 2]
     assert [entry.cached_tokens for _, entry in found] == [0, 0, 0, 0, 32, 32, 32, 32]
+
+
+def test_users_play_the_sessions_of_a_trace_one_after_the_other(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    trace, run_dir = tmp_path / "trace.csv", tmp_path / "run"
+    trace.write_text(
+        "timestamp,session_id,prompt_tokens,output_tokens\n" + "".join(f"{n},s{n % 3},{10 + n},2\n" for n in range(6))
+    )
+
+    done = streamgauge(
+        "load", paced + CHAT, "--replay", trace, "--users", "2", "--max-gap", "50ms", "--duration", "3s",
+        "--drain", "10s", "--mock", paced, "--out", run_dir,
+    )  # fmt: skip
+
+    found, run = records(run_dir), manifest(run_dir)
+    sessions = {record.session for record in found}
+    assert done.returncode == 0, done.stderr
+    assert "6 requests, one after the other by each user" in done.stderr
+    assert {"s0", "s1", "s2", "s0#2"} <= sessions
+    assert max(_open_at_once(found)) <= 2
+    assert run["sessions"]["most_open"] <= 2
+    assert run.get("open_loop") is None
+    assert run["settings"]["users"] == 2
+    assert {(record.session, record.turn): record.asked_prompt_tokens for record in found}["s1", 2] == 14

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
 
+import msgspec
+
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.schedule import Arrival, Follower
 from streamgauge.loadgen.traces.controls import TraceControls
@@ -37,7 +39,7 @@ def arrivals_of(trace: Trace, controls: TraceControls, name: str) -> list[Arriva
         if head.at_ns - first_ns >= controls.from_ns and (until_ns is None or head.at_ns - first_ns < until_ns)
     ]
     if not kept:
-        raise UsageError(f"{name} has no arrival in the --trace-window", "give a window inside of the trace")
+        raise _empty_window(name)
     return [_arrival(number, at_ns, head, controls) for number, (at_ns, head) in enumerate(_paced(kept, controls))]
 
 
@@ -46,7 +48,7 @@ def arrivals_at(starts: Iterable[Arrival], trace: Trace, controls: TraceControls
     first again. Inside of a session, the recorded times count from its first request.
     """
     groups: dict[str, list[Request]] = {}
-    for number, request in enumerate(trace.requests):
+    for number, request in enumerate(_in_window(trace, controls, name)):
         groups.setdefault(request.group if request.group is not None else f"/{number}", []).append(request)
     waiting: list[tuple[int, int, Head]] = []
     number = order = 0
@@ -65,6 +67,37 @@ def arrivals_at(starts: Iterable[Arrival], trace: Trace, controls: TraceControls
         at_ns, _, head = heapq.heappop(waiting)
         yield _arrival(number, at_ns, head, controls)
         number += 1
+
+
+def sessions_in_turn(trace: Trace, controls: TraceControls, name: str) -> Iterator[Arrival]:
+    """The sessions one after the other without an end, in the order of the file, for users who each play one at a time.
+
+    Every later turn waits for the turn before it. A request without a session is a session of one turn.
+    """
+    controls = msgspec.structs.replace(controls, closed=True)
+    heads = sorted(_heads(_in_window(trace, controls, name), controls, name, 0), key=lambda head: head.at_ns)
+    for number, (played, index) in enumerate((played, index) for played in count() for index in range(len(heads))):
+        head = heads[index]
+        later = tuple((turn, _played_again(request, played)) for turn, request in head.later)
+        yield _arrival(number, 0, Head(0, _played_again(head.request, played), head.turn, later), controls)
+
+
+def _in_window(trace: Trace, controls: TraceControls, name: str) -> list[Request]:
+    """The requests within --trace-window, for a replay that does not use the times of the trace."""
+    if not controls.from_ns and controls.until_ns is None:
+        return trace.requests
+    times = [request.at_ns for request in trace.requests if request.at_ns is not None]
+    if trace.own_starts or len(times) < len(trace.requests):
+        raise UsageError(f"{name} has no common times, so --trace-window has no meaning", "drop --trace-window")
+    begins_ns, ends_ns = min(times) + controls.from_ns, min(times) + (controls.until_ns or max(times) + 1)
+    kept = [request for request in trace.requests if begins_ns <= (request.at_ns or 0) < ends_ns]
+    if not kept:
+        raise _empty_window(name)
+    return kept
+
+
+def _empty_window(name: str) -> UsageError:
+    return UsageError(f"{name} has no arrival in the --trace-window", "give a window inside of the trace")
 
 
 def _in_turn(groups: list[list[Request]]) -> Iterator[tuple[int, list[Request]]]:

@@ -10,10 +10,13 @@ from streamgauge.loadgen.traces.time_unit import show_rate, show_span
 from streamgauge.units import SECOND, plural
 
 
-def understood(trace: Trace, arrivals: Sequence[Arrival], controls: TraceControls, rate: str | None = None) -> str:
-    """`3,201 arrivals over 59 min, mean 0.9/s, peak 12/s, timestamps read as seconds (Bailian)`, and the changes."""
-    parts = [*_counts(trace, arrivals, rate), f"{trace.unit} ({trace.format.name})"]
-    requests = trace.requests if rate is not None else [*_requests(arrivals)]
+def understood(trace: Trace, arrivals: Sequence[Arrival], controls: TraceControls, played: str | None = None) -> str:
+    """`3,201 arrivals over 59 min, mean 0.9/s, peak 12/s, timestamps read as seconds (Bailian)`, and the changes.
+
+    `played` says in a phrase how sessions start, if their recorded times do not decide.
+    """
+    parts = [*_counts(trace, arrivals, played), f"{trace.unit} ({trace.format.name})"]
+    requests = trace.requests if played is not None else [*_requests(arrivals)]
     if sessions := {request.session for request in requests if request.session is not None}:
         turns = sum(request.session is not None for request in requests)
         parts.append(f"{plural(len(sessions), 'session')} of {turns / len(sessions):.3g} turns on average")
@@ -30,9 +33,9 @@ def understood(trace: Trace, arrivals: Sequence[Arrival], controls: TraceControl
     return ", ".join([*parts, *trace.remarks])
 
 
-def _counts(trace: Trace, arrivals: Sequence[Arrival], rate: str | None) -> list[str]:
-    if rate is not None:
-        return [f"{plural(len(trace.requests), 'request')}, started at {rate}"]
+def _counts(trace: Trace, arrivals: Sequence[Arrival], played: str | None) -> list[str]:
+    if played is not None:
+        return [f"{plural(len(trace.requests), 'request')}, {played}"]
     span_s = (arrivals[-1].at_ns - arrivals[0].at_ns) / SECOND
     later = sum(len(arrival.followers) for arrival in arrivals)
     counted = plural(len(arrivals), "arrival") + (f" and {plural(later, 'later turn')}" if later else "")

@@ -117,6 +117,16 @@ def test_a_workload_travels_described() -> None:
         (Workload(length_ns=1, rate=Rate(0.5, 0)), "0.5/s, constant", True),
         (Workload(length_ns=1, rate=Rate(20, 2.5)), "20/s, gamma with CV 2.5", True),
         (Workload(length_ns=1, replay="/a/trace.csv"), "replay of trace.csv", True),
+        (
+            Workload(length_ns=1, replay="t.csv", rate=Rate(2)),
+            "replay of t.csv, sessions started at 2/s, Poisson",
+            True,
+        ),
+        (
+            Workload(length_ns=1, replay="t.csv", users=5, by_users=True),
+            "replay of t.csv by 5 users, session by session",
+            False,
+        ),
     ],
 )
 def test_a_model_is_named(workload: Workload, model: str, is_open: bool) -> None:

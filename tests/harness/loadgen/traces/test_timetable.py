@@ -1,6 +1,8 @@
 """When the requests of a trace start: window, gaps, scale, turns, and sessions that start at a rate."""
 
 import json
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from streamgauge.loadgen.schedule import Arrival, Follower
 from streamgauge.loadgen.traces.controls import TraceControls, controls_from
 from streamgauge.loadgen.traces.reading import Trace, parse_trace
 from streamgauge.loadgen.traces.request import Request
-from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of
+from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of, sessions_in_turn
 from streamgauge.loadgen.traces.understood import peak, understood
 from streamgauge.units import MS, SECOND
 
@@ -111,6 +113,31 @@ def test_blocks_of_a_later_round_are_new_text() -> None:
     found = arrivals_at(starts, trace(rows), TraceControls(), "t.jsonl")
     scopes = [arrival.recorded.blocks.scope for arrival in found if arrival.recorded and arrival.recorded.blocks]
     assert scopes == ["", "#2"]
+
+
+def test_users_play_session_after_session_and_each_turn_waits() -> None:
+    rows = [*SESSIONS, {"timestamp": 12, "prompt_tokens": 1}]
+    played = list(islice(sessions_in_turn(trace(rows), TraceControls(), "t.jsonl"), 4))
+
+    assert [(arrival.number, arrival.at_ns, arrival.prompt_tokens) for arrival in played] == [
+        (0, 0, 5), (1, 0, 6), (2, 0, 1), (3, 0, 5),
+    ]  # fmt: skip
+    assert [len(arrival.followers) for arrival in played] == [2, 0, 0, 2]
+    assert [later.request.session for later in played[3].followers] == ["a#2", "a#2"]
+
+
+@pytest.mark.parametrize("play", [
+    lambda found, controls: next(sessions_in_turn(found, controls, "t")),
+    lambda found, controls: next(arrivals_at([Arrival(0, 0)], found, controls, "t")),
+])  # fmt: skip
+def test_a_window_also_holds_where_the_times_do_not_decide(play: Callable[[Trace, TraceControls], Arrival]) -> None:
+    assert play(trace(SESSIONS), controls_from(trace_window="1s..2s")).prompt_tokens == 6
+    with pytest.raises(UsageError, match="no arrival in the --trace-window"):
+        play(trace(SESSIONS), controls_from(trace_window="1h..2h"))
+    with pytest.raises(UsageError, match="no common times"):
+        play(
+            trace([{"id": "c", "conversations": [{"from": "human", "value": "a"}]}]), controls_from(trace_window="..2s")
+        )
 
 
 def test_agents_that_each_count_from_their_own_start_need_a_rate() -> None:
