@@ -37,11 +37,11 @@ class FleetSettings:
         None
     )
 
-    cold_requests: Annotated[int, "The first requests of each replica that wait --cold-time for a cold model."] = 0
+    cold_requests: Annotated[int, "How many first requests of each replica wait --cold-time for a cold model."] = 0
     cold_time: Annotated[str, "How much later a cold replica writes the first token: 5s."] = "0"
     cold_after: Annotated[str | None, "A replica is cold again after so long without a stream. Default: never."] = None
     overload_at: Annotated[int | None, "Number of waiting requests that makes a replica slow. Default: none."] = None
-    overload_factor: Annotated[float, "By which a slow replica takes longer for everything."] = 2.0
+    overload_factor: Annotated[float, "Factor by which a slow replica takes longer for everything."] = 2.0
     overload_recovery: Annotated[str, "A slow replica recovers when its queue has been empty for so long."] = "0"
     prefix_cache: Annotated[int | None, "Blocks of each replica's prefix cache. Default: no cache."] = None
     prefix_block: Annotated[int, "Words in a block of the prefix cache."] = 16
