@@ -174,7 +174,8 @@ def _ending(search: Search) -> Ending:
         return Ending.BRACKETED if low is not None else Ending.NOTHING_PASSED
     if ladder.wall is not None:
         return Ending.CLIENT_LIMITED
-    return Ending.AT_LEAST if low is not None and low >= plan.most else Ending.UNDECIDED
+    most = plan.most if plan.only is None else plan.only
+    return Ending.AT_LEAST if low is not None and low >= most else Ending.UNDECIDED
 
 
 def _trials(search: Search, load: float | None, verdict: Verdict) -> list[Point]:

@@ -107,6 +107,9 @@ def exceeded(budget: Budget, used: Spent, coming: Spent) -> str | None:
 
 def preview(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:
     """What a search will do at most, said before it starts."""
+    if plan.only is not None:
+        loads, points = f"only {plan.axis.show(plan.only)}", f"until {plan.agreeing} of it agree"
+        return [("loads", loads), ("points", points), *_each(plan, budget)]
     doubles = ceil(log2(plan.most / plan.start)) + 1
     bisections = ceil(log2(1 / plan.precision))
     ends = 2 * (plan.agreeing - 1)
@@ -115,9 +118,16 @@ def preview(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:
         f"up to {doubles} to find the first failure, about {bisections} to come within {plan.precision:.0%}, {ends} to "
         f"repeat both ends, {after} after that"
     )
-    lines = [
+    return [
         ("loads", f"from {plan.axis.show(plan.start)}, doubled up to {plan.axis.show(plan.most)}"),
         ("points", points),
+        *_each(plan, budget),
+    ]
+
+
+def _each(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:
+    """What each point takes, and the limits."""
+    lines = [
         ("a point", f"{plan.seconds:g} s, up to {plan.longest_s:g} s where that decides nothing, after its warm-up"),
         ("streams", f"{plan.needed:,} without a miss decide every objective; near a limit it takes many more"),
         ("time", f"at most {budget.seconds / 60:,.0f} min (--budget)"),

@@ -11,11 +11,11 @@ class Purpose(StrEnum):
     """Why a point is measured. Only the first six decide the interval."""
 
     DOUBLE = "double"
+    GIVEN = "given load"
     BISECT = "bisect"
     LONGER = "longer"
     REPEAT = "repeat"
     RETEST = "retest"
-    LOWER = "lower"
     OVERLOAD = "overload"
     FROM_ABOVE = "from above"
     RATE = "equivalent rate"

@@ -43,6 +43,7 @@ class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for, and how precisely. `needed` streams can decide every objective when none of them misses it.
 
     A point lasts `seconds`, and up to `longest_s` where that decides nothing. `agreeing` trials must agree at each end.
+    With `only`, this load alone is measured.
     """
 
     axis: Axis = Axis.USERS
@@ -57,6 +58,7 @@ class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
     from_above: bool = True
     confirm_rate: bool = True
     sustain_s: float = 0
+    only: float | None = None
     seed: int = 1
 
 
@@ -95,7 +97,8 @@ class Search:
         """Ask for nothing more, because a budget is used up or the user wants it."""
         if self.stopped is None:
             self.stopped = reason
-            self.settled = not any(step() for step in (self._again, self._double, self._bisect, self._repeat))
+            steps = (self._again, self._double, self._bisect, self._repeat)
+            self.settled = self.plan.only is None and not any(step() for step in steps)
 
     def of(self, purpose: Purpose) -> list[Point]:
         """The points that were measured for a purpose."""
@@ -103,6 +106,8 @@ class Search:
 
     def _probes(self) -> list[Probe]:
         """The next probes. Each step is asked in turn whether it needs any."""
+        if self.plan.only is not None:
+            return self._again() or self._only(self.plan.only)
         steps = (
             self._again, self._double, self._bisect, self._repeat, self._from_above, self._rate, self._sustain,
         )  # fmt: skip
@@ -147,6 +152,16 @@ class Search:
             return [self._probe(min(plan.axis.scaled(highest, 2), plan.most), Purpose.DOUBLE, seconds=plan.seconds)]
         longer = self._longer(highest)
         return [longer] if longer else []
+
+    def _only(self, load: float) -> list[Probe]:
+        """The one load that is asked for, until enough trials agree."""
+        if load not in self.ladder.points:
+            return [self._probe(load, Purpose.GIVEN, seconds=self.plan.seconds)]
+        if longer := self._longer(load):
+            return [longer]
+        if not 0 < self.ladder.decided(load) < self.plan.agreeing or self.ladder.exhausted(load):
+            return []
+        return [self._probe(load, Purpose.REPEAT, seconds=self._as_long(load))]
 
     def _bisect(self) -> list[Probe]:
         """A load between the ends, or an undecided load between them for longer."""

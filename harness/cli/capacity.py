@@ -47,7 +47,7 @@ def capacity(
 
       streamgauge capacity http://localhost:8080/v1/chat/completions --slo "ttft p95 < 500ms" --slo "itl p99 < 80ms"
 
-      streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --at-least 50 --budget 15m   (for CI)
+      streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --at-least 50 --quick   (for CI)
 
       streamgauge capacity --target target.toml --slo "goodput > 95%" --slo "ttft p95 < 2s" --axis rate --start 0.5
 

@@ -54,6 +54,9 @@ class SearchOptions:
         float | None,
         _search(metavar="N", min=0, help="For CI: exit 0 when the endpoint holds N, 1 when it does not."),
     ] = None
+    quick: Annotated[
+        bool, _search("--quick", help="With --at-least: measure N alone, until it is decided. No interval.")
+    ] = False
     start: Annotated[float, _search(metavar="N", min=0.01, help="The first load; it is doubled from there.")] = 1
     most: Annotated[float | None, _search(metavar="N", min=0.01, help="The largest load to try. Default: 10000.")] = (
         None
@@ -105,7 +108,12 @@ class SearchOptions:
             raise UsageError("--start and --most count users", "give whole numbers from 1, or --axis rate")
         if not self.start <= most <= limit:
             raise UsageError(f"--most {most:g} is not between --start {self.start:g} and {limit:,}")
+        if self.quick and not self.at_least:
+            raise UsageError("--quick needs a load to decide", "give --at-least N")
+        if self.quick and self.axis is Axis.USERS and self.at_least != int(self.at_least or 0):
+            raise UsageError("--at-least counts users", "give a whole number from 1, or --axis rate")
         return SearchPlan(
+            only=self.at_least if self.quick else None,
             axis=self.axis,
             start=self.start,
             most=most,

@@ -150,7 +150,7 @@ def test_master_and_worker_hide_each_the_key_of_its_own_machine(start: Start, tm
             assert echoing.shown_of(output, key) is None, name
 
 
-@pytest.mark.parametrize("command", ["probe", "check", "load", "diagnose", "clients", "cancel"])
+@pytest.mark.parametrize("command", ["probe", "check", "load", "diagnose", "clients", "cancel", "capacity"])
 def test_no_output_shows_a_secret_where_there_is_no_connection(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +227,9 @@ def _words(command: str, at: list[str], mock: str, out: Path) -> list[str]:
     name, *flags = command.split()
     if name == "load":
         return ["load", *at, "--users", "2", "--duration", "1s", "--out", str(out), *flags]
+    if name == "capacity":
+        quick = ["--at-least", "1", "--quick", "--repeats", "1", "--point", "1s", "--longest", "1s"]
+        return ["capacity", *at, "--slo", "ttft p50 < 5s", *quick, "--out", str(out)]
     if name == "diagnose":
         return ["diagnose", *(["--via", *at] if at else []), "--out", str(out)]
     if name == "clients":

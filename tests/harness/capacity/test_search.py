@@ -193,6 +193,22 @@ def test_the_largest_load_that_was_asked_for_is_a_lower_bound() -> None:
     assert found.met(60) is None
 
 
+@pytest.mark.parametrize(("capacity", "met"), [(60, True), (40, False)])
+def test_one_load_alone_is_measured_until_two_trials_agree(capacity: int, met: bool) -> None:
+    search = run(holds(capacity), only=50.0)
+
+    assert loads(search) == [50, 50]
+    assert answer(search).met(50) is met
+    assert answer(search).ending is (Ending.AT_LEAST if met else Ending.NOTHING_PASSED)
+
+
+def test_one_load_alone_can_stay_undecided_or_be_too_much_for_the_client() -> None:
+    open_ = run(lambda _: UNDECIDED, only=50.0)
+    assert [one.probe.seconds for one in open_.points] == [10, 20, 40]
+    assert (answer(open_).met(50), answer(open_).ending) == (None, Ending.UNDECIDED)
+    assert answer(run(lambda _: "client", only=50.0)).ending is Ending.CLIENT_LIMITED
+
+
 def test_a_search_that_is_stopped_after_its_interval_was_final_has_it_all_the_same() -> None:
     search = Search(SearchPlan(seconds=10, needed=1))
     while (probe := search.next) is not None and probe.purpose is not Purpose.OVERLOAD:

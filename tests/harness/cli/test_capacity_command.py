@@ -90,6 +90,7 @@ def test_a_limit_of_the_client_says_what_to_do(capsys: pytest.CaptureFixture[str
         (["--slo", "ttft p95 < 1s", "--start", "1.5"], "whole numbers"),
         (["--slo", "ttft p95 < 1s", "--most", "200000"], "--most 200000 is not between"),
         (["--slo", "ttft p95 < 1s", "--point", "1m", "--longest", "30s"], "do not fit"),
+        (["--slo", "ttft p95 < 1s", "--quick"], "--quick needs a load to decide"),
         (["--slo", "ttft p95 < 1s", "--max-cost", "3"], "--max-cost needs a price"),
         (["--slo", "ttft p95 < 1s", "--price", "a,b"], "is not two prices"),
         (["--slo", "ttft p95 < 1s", "--price", "nan,1"], "is not two prices"),
