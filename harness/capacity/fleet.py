@@ -178,14 +178,20 @@ class Replicas(NamedTuple):
 
 
 def replicas_for(
-    users: int, low: float | None, high: float | None, *, headroom: float = 0.0, skew: float = 1.0
+    users: int,
+    low: float | None,
+    high: float | None,
+    *,
+    of: int = 1,
+    headroom: float = 0.0,
+    skew: float = 1.0,
 ) -> Replicas:
-    """How many replicas `users` need, when one holds at least `low` and fails at `high`.
+    """How many replicas `users` need, when `of` of them together hold at least `low` and fail at `high`.
 
-    `headroom` is the share by which the load may grow, and `skew` how many times its fair share the busiest replica
-    gets: with round-robin 1.
+    `headroom` is the share by which the load may grow. `skew` is how many times its fair share the busiest replica
+    gets: 1 with round-robin, and 1 for a capacity that was measured with this skew.
     """
-    wanted = users * (1 + headroom) * skew
+    wanted = users * (1 + headroom) * skew * of
     most = None if high is None else max(high - 1, low or 0)  # whole users: at `high` it fails
     fewest = None if not most else _ceil(wanted / most)
     return Replicas(users, fewest, None if not low else max(_ceil(wanted / low), fewest or 1))
@@ -212,13 +218,15 @@ def skew_of(counts: Mapping[str, int]) -> float | None:
 class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to plan: `users` who pause `pause_s` between two streams, with room for `headroom` more of them.
 
-    `slots` is how many streams a replica serves at once, where that is known.
+    `slots` is how many streams a replica serves at once, and `replicas` how many are behind the URL, where that is
+    known.
     """
 
     users: int | None = None
     headroom: float = 0.2
     pause_s: float = 0.0
     slots: int | None = None
+    replicas: int | None = None
 
 
 class OneReplica(msgspec.Struct, frozen=True):
@@ -260,7 +268,14 @@ def fleet_of(search: Search, request: FleetRequest, each: Sequence[OneReplica] =
         queue=_queue(search, request),
         needs=None
         if request.users is None or search.plan.axis is not Axis.USERS
-        else replicas_for(request.users, users_low, users_high, headroom=request.headroom, skew=skew or 1.0),
+        else replicas_for(
+            request.users,
+            users_low,
+            users_high,
+            of=1 if each else request.replicas or max(len(counts), 1),
+            headroom=request.headroom,
+            skew=skew or 1.0 if each else 1.0,
+        ),
         headroom=request.headroom,
         pause_s=request.pause_s,
         skew=None if skew is None else round(skew, 4),

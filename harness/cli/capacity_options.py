@@ -208,6 +208,15 @@ class FleetOptions:
             rich_help_panel=_FLEET,
         ),
     ] = "0"
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Replicas behind the URL. Default: those that --replica-header names, else one.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = None
     slots: Annotated[
         int | None,
         typer.Option(
@@ -236,6 +245,7 @@ class FleetOptions:
             headroom=self.headroom / 100,
             pause_s=parse_bounded(self.for_pause, "--for-pause") / SECOND,
             slots=self.slots,
+            replicas=self.replicas,
         )
 
 

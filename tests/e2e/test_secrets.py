@@ -37,7 +37,7 @@ PLACEMENTS = int(os.environ.get("STREAMGAUGE_PLACEMENTS", "30"))
 PER_RUN = 5
 COMMANDS = (
     "probe", "clients", "diagnose", "check", "load", "probe --show-wire", "load --processes 2", "cancel", "probe",
-    "check --targets",
+    "check --targets", "capacity",
 )  # fmt: skip
 CHECKS = ("security.*", "errors.*", "framing.*", "http.*", "termination.*", "resume.*")
 

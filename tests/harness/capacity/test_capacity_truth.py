@@ -3,7 +3,9 @@
 Twenty runs a setting, so a hundred in all. `make capacity-proof` makes a hundred of each.
 """
 
+import math
 import os
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -15,8 +17,10 @@ from streamgauge.capacity.point import Kind, Verdict
 from streamgauge.capacity.probe import Probe, Purpose
 from streamgauge.capacity.search import Search, SearchPlan
 from streamgauge.mock_provider.capacity import ttft_ns
+from streamgauge.mock_provider.fleet import forms
+from streamgauge.mock_provider.fleet.limits import FleetLimits
 from streamgauge.units import MS, SECOND
-from tests.harness.capacity.settings import SETTINGS, Setting, mean_wait_ns
+from tests.harness.capacity.settings import SETTINGS, Z95, Setting, mean_wait_ns
 from tests.harness.capacity.simulated import able, closed_loop, searched
 
 RUNS = int(os.environ.get("STREAMGAUGE_CAPACITY_RUNS", "20"))
@@ -52,6 +56,16 @@ def test_the_interval_contains_the_truth_and_the_binding_objective_is_right(name
     # An interval is also worth something: without undecided loads it is one user or 5 % wide.
     widths = [one.high - one.low for one in found if one.high is not None and one.low is not None]
     assert sum(width <= 3 for width in widths) >= 0.95 * RUNS
+
+
+def test_the_truths_are_those_of_the_closed_forms() -> None:
+    knee, refusing = SETTINGS["knee"], SETTINGS["429"]
+    # The simulation draws lengths around the form: its p95 is so many times the mean, over one gap less than tokens.
+    slowest = math.exp(Z95 * knee.system.sigma) * knee.system.work.tokens / (knee.system.work.tokens - 1)
+
+    many = replace(knee.system.limits, slots=100)  # the form wants slots; with so many, nobody waits for one
+    assert forms.users_for_itl(many, knee.system.work, round(65 * MS / slowest)) == knee.truth
+    assert forms.users_without_refusal(FleetLimits(replicas=(refusing.system.limits,))) == refusing.truth
 
 
 @pytest.mark.parametrize("users", [1, 6, 7, 12, 20])

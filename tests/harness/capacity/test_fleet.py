@@ -19,6 +19,7 @@ from streamgauge.capacity.fleet import (
     skew_of,
     with_pauses,
 )
+from streamgauge.mock_provider.fleet import forms
 from tests.harness.capacity.points import holds, run
 
 
@@ -50,9 +51,25 @@ def test_a_search_gives_the_exact_number_of_replicas(capacity: int) -> None:
     assert dict(fleet_sentences(fleet))["replicas"].startswith("100 users need ")
 
 
+def test_the_capacity_of_a_fleet_is_that_of_all_its_replicas() -> None:
+    """Three replicas hold 9 users, with the skew that they have: 100 users need 34 of them, and not 12."""
+    assert replicas_for(100, 9, 10, of=3)[1:] == (34, 34)
+    seen = {"replicas": {"a": 50, "b": 30, "c": 20}}
+    counted = fleet_of(run(holds(9), seen=lambda _: seen), FleetRequest(users=100, headroom=0))
+    told = fleet_of(run(holds(9)), FleetRequest(users=100, headroom=0, replicas=3))
+
+    assert counted.needs == told.needs == replicas_for(100, 9, 10, of=3)
+    assert counted.skew == 1.5
+
+
+@pytest.mark.parametrize(("users", "capacity"), [(100, 9), (64, 8), (65, 8), (7, 30)])
+def test_the_replicas_are_those_of_the_closed_form_of_the_mock(users: int, capacity: int) -> None:
+    assert replicas_for(users, capacity, capacity + 1).low == forms.replicas_for(users, capacity)
+
+
 def test_users_who_pause_are_worth_fewer() -> None:
     """A stream takes 1 s, and the pause 9 s: only one user of ten asks for something."""
-    assert with_pauses(12, 1, 9) == 120
+    assert with_pauses(12, 1, 9) == forms.users_with_think_time(12, 1, 9) == 120
     fleet = fleet_of(run(holds(12)), FleetRequest(users=600, headroom=0, pause_s=9))
     assert fleet.needs is not None
     assert (fleet.needs.low, fleet.needs.high) == (5, 5)
@@ -86,6 +103,11 @@ def test_erlang_c_by_hand() -> None:
     assert erlang_c(1, 0.7) == pytest.approx(0.7)
     assert erlang_c(2, 1) == pytest.approx(1 / 3)
     assert erlang_c(4, 4) == 1
+
+
+@given(st.integers(1, 40), st.floats(0.01, 0.99))
+def test_erlang_c_is_that_of_the_mock(slots: int, load: float) -> None:
+    assert erlang_c(slots, load * slots) == pytest.approx(forms.erlang_c(slots, load * slots), rel=1e-9)
 
 
 def test_a_queueing_model_is_refused_where_the_measurement_says_otherwise() -> None:
