@@ -5,10 +5,12 @@ import gevent
 from streamgauge.endpoint.client import StreamClient
 from streamgauge.loadgen.schedule import Arrival, Follower
 from streamgauge.loadgen.traces.request import Request
-from streamgauge.scenarios.run import is_over
+from streamgauge.scenarios.run import WORKLOAD, is_over
 from streamgauge.scenarios.streaming import About, Prepared, StreamingUser
 from streamgauge.steady import now_ns
 from streamgauge.units import SECOND
+
+WORKLOAD.prepare()  # while this file is imported, before Locust starts any user
 
 
 class RecordedUser(StreamingUser):

@@ -11,9 +11,9 @@ from typing import Any, Final, TypedDict, Unpack
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.schedule import count, parse_rate, parse_stages
 from streamgauge.loadgen.traces.controls import TraceControls, TraceOptions, controls_from
-from streamgauge.loadgen.traces.files import forget_traces, read_trace
+from streamgauge.loadgen.traces.files import forget_traces, read_arrivals, read_trace
 from streamgauge.loadgen.traces.time_unit import show_span
-from streamgauge.loadgen.traces.timetable import arrivals_of, sessions_in_turn
+from streamgauge.loadgen.traces.timetable import sessions_in_turn
 from streamgauge.loadgen.traces.understood import understood
 from streamgauge.loadgen.workload import Workload, parse_abandon, parse_think
 from streamgauge.units import LONGEST_NS, SECOND, parse_bounded
@@ -131,7 +131,7 @@ def _read(replay: Path | str | None, controls: TraceControls, played: str | None
     if played is not None:
         next(sessions_in_turn(trace, controls, path.name))  # raises when the window holds none
         return understood(trace, [], controls, played), None
-    arrivals = arrivals_of(trace, controls, path.name)
+    arrivals = read_arrivals(path, controls)
     ends_ns = max(arrival.at_ns + sum(later.pause_ns for later in arrival.followers) for arrival in arrivals)
     if ends_ns > LONGEST_NS:
         raise UsageError(

@@ -9,9 +9,11 @@ import msgspec
 
 from streamgauge.errors import UsageError
 from streamgauge.files import open_regular, text_lines
+from streamgauge.loadgen.schedule import Arrival
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.traces.reading import Trace, parse_trace
 from streamgauge.loadgen.traces.rows import MOST_LINE
+from streamgauge.loadgen.traces.timetable import arrivals_of
 from streamgauge.protocol.typed import from_json
 
 _HINT: Final = "give a CSV, JSON or JSON lines file in UTF-8"
@@ -35,9 +37,20 @@ def read_trace(path: Path, controls: TraceControls) -> Trace:
     return _cached(path, msgspec.json.encode(controls))
 
 
+def read_arrivals(path: Path, controls: TraceControls) -> list[Arrival]:
+    """The arrivals of this file at their recorded times; the same when it is read again. Raises UsageError."""
+    return _cached_arrivals(path, msgspec.json.encode(controls))
+
+
 def forget_traces() -> None:
     """Read the next file from the disk, even if it was read before."""
     _cached.cache_clear()
+    _cached_arrivals.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _cached_arrivals(path: Path, controls: bytes) -> list[Arrival]:
+    return arrivals_of(_cached(path, controls), from_json(controls, TraceControls), path.name)
 
 
 @lru_cache(maxsize=1)

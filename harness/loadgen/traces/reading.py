@@ -49,7 +49,10 @@ def parse_trace(lines: Iterable[str], name: str, controls: TraceControls | None 
     timed = _bounded(form.rows(chain(first, rows), options), name)
     unit, unit_ns = _unit(timed, form, columns, controls, name)
     requests = [_placed(at, request, unit_ns, name) for at, request in timed]
+    repeated = _repeated(requests)
     requests, remarks = _usable(requests, controls)
+    if repeated:
+        remarks.append(f"{plural(repeated, 'row')} equal to an earlier one")
     groups = {request.group for request in requests}
     no_starts = all(request.at_ns is None for request in requests) or (form.times_per_group and len(groups) > 1)
     return Trace(requests, form, unit, tuple(remarks), no_starts)
@@ -143,4 +146,14 @@ def _usable(requests: list[Request], controls: TraceControls) -> tuple[list[Requ
         return request._replace(prompt_tokens=prompt, output_tokens=output, blocks=blocks)
 
     kept = [usable(request) for request in requests]
-    return kept, [f"{plural(count, 'request')} {change}" for change, count in changes.items()]
+    return kept, [f"{count:,} of {plural(len(kept), 'request')} {change}" for change, count in changes.items()]
+
+
+def _repeated(requests: list[Request]) -> int:
+    """How many rows say the same as an earlier row: often a file that was written twice."""
+    keys = [
+        (request.at_ns, request.prompt_tokens, request.output_tokens, request.session, request.blocks)
+        for request in requests
+        if request.at_ns is not None
+    ]
+    return len(keys) - len(set(keys))

@@ -28,8 +28,6 @@ def understood(trace: Trace, arrivals: Sequence[Arrival], controls: TraceControl
         parts.append(f"times multiplied by {controls.scale:g}")
     if controls.max_gap_ns is not None:
         parts.append(f"no gap longer than {controls.max_gap_ns / SECOND:g} s")
-    if repeated := _repeated(trace.requests):
-        parts.append(f"{plural(repeated, 'row')} equal to an earlier one")
     return ", ".join([*parts, *trace.remarks])
 
 
@@ -67,10 +65,3 @@ def _requests(arrivals: Sequence[Arrival]) -> list[Request]:
         for request in (arrival.recorded, *(follower.request for follower in arrival.followers))
         if request is not None
     ]
-
-
-def _repeated(requests: Sequence[Request]) -> int:
-    """How many rows say the same as an earlier row: often a file that was written twice."""
-    keys = [(request.at_ns, request.prompt_tokens, request.output_tokens, request.session) for request in requests]
-    timed = [key for key in keys if key[0] is not None]
-    return len(timed) - len(set(timed))

@@ -76,7 +76,7 @@ def test_mooncake_has_blocks_of_512_tokens_and_an_answer_of_no_tokens_becomes_on
     assert arrivals[0].recorded is not None
     assert arrivals[0].recorded.blocks == Blocks(512, (0, 1, 2))
     assert arrivals[-1].output_tokens == 1
-    assert trace.remarks == ("1 request with 0 output tokens, replayed with 1",)
+    assert trace.remarks == ("1 of 10 requests with 0 output tokens, replayed with 1",)
 
 
 def test_aiperfs_turns_grow_and_a_delay_follows_the_turn_before() -> None:

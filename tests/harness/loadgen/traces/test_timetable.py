@@ -175,8 +175,8 @@ def test_what_was_understood_names_the_rate_the_peak_and_the_changes() -> None:
     text = understood(found, arrivals_of(found, controls, "t"), controls)
     assert text == (
         "4 arrivals over 5 s, mean 0.6/s, peak 2/s, timestamps read as seconds (own columns), 2 sessions of 2 turns on "
-        "average, times multiplied by 0.5, no gap longer than 60 s, 2 requests with more than 6 prompt tokens, cut to "
-        "that"
+        "average, times multiplied by 0.5, no gap longer than 60 s, 2 of 4 requests with more than 6 prompt tokens, "
+        "cut to that"
     )
 
 
