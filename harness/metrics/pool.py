@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final
 
-from streamgauge.metrics.histogram import Histogram
+from streamgauge.metrics.histogram import Histogram, Packed
 from streamgauge.metrics.intervals import CONFIDENCE, Interval, ranks
 
 LEAST_BLOCKS: Final = 20
@@ -29,7 +29,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._blocks: list[Histogram] = []
+        self._blocks: list[Packed] = []
         self._in_blocks = Histogram()  # all of `_blocks`
         self._newest = Histogram()
         self._in_newest = 0  # streams
@@ -46,7 +46,7 @@ class Pool:
         self._in_newest += 1
         if self._in_newest == self._size:
             self._in_blocks.merge(self._newest)
-            self._blocks.append(self._newest)
+            self._blocks.append(Packed.of(self._newest))
             self._newest, self._in_newest = Histogram(), 0
             if len(self._blocks) == _MOST_BLOCKS:
                 self._pair()
@@ -79,7 +79,7 @@ class Pool:
 
     def worth(self, q: float, confidence: float = CONFIDENCE) -> int | None:
         """How many independent values would tell as much about quantile `q`; None with fewer than 20 blocks."""
-        blocks = [block for block in (*self._blocks, self._newest) if block.count]
+        blocks = [block for block in (*self._blocks, Packed.of(self._newest)) if block.count]
         if len(blocks) < LEAST_BLOCKS:
             return None
         value = self.whole.quantile(q)
@@ -91,11 +91,8 @@ class Pool:
         return max(int(min(q * (1 - q) / error**2, self.count) / few), 1)
 
     def _pair(self) -> None:
-        pairs = []
-        for first, second in zip(self._blocks[::2], self._blocks[1::2], strict=True):
-            first.merge(second)
-            pairs.append(first)
-        self._blocks = pairs
+        pairs = zip(self._blocks[::2], self._blocks[1::2], strict=True)
+        self._blocks = [first.merged(second) for first, second in pairs]
         self._size *= 2
 
 

@@ -24,7 +24,7 @@ from streamgauge.metrics.distributions import (
     statistic,
 )
 from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
-from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.histogram import RELATIVE_ERROR, Packed
 from streamgauge.metrics.intervals import Interval, wilson
 from streamgauge.metrics.kept import Kept
 from streamgauge.metrics.lengths import AnswerLengths, Lengths
@@ -515,7 +515,7 @@ def _sample(slo: Condition, values: Waits | Pool, name: str) -> Sample:
     if isinstance(values, Pool):
         whole = values.whole
         worth = values.worth(quantile_of(name)) or 0
-        return Sample(values.streams, found, worth, 1 - whole.at_most(slo.limit) / whole.count)
+        return Sample(values.streams, found, worth, 1 - Packed.of(whole).at_most(slo.limit) / whole.count)
     count = len(values.ended) + len(values.cut)
     beyond = sum(not slo.holds(value) for value in (*values.ended, *values.cut)) / count
     return Sample(count, found, count, beyond)
