@@ -2,8 +2,8 @@
 
 Data flows one way: socket, reads, events, deltas, record, judgement, report.
 
-The five functions to call are `probe`, `check`, `load`, `cancel` and `diagnose`. Each takes a URL or a `Target` and
-returns a value. docs/python.md has examples.
+The functions to call are `probe`, `check`, `load`, `cancel`, `diagnose` and `overhead`, for a URL or a `Target`,
+and `compare`, for run directories. Each returns a value. docs/python.md has examples.
 """
 
 from importlib import import_module
@@ -13,6 +13,9 @@ from streamgauge.version import __version__
 
 # Each name is imported at its first use: `import streamgauge` stays cheap, and a function loads only its own modules.
 if TYPE_CHECKING:
+    from streamgauge.comparing.compare import compare
+    from streamgauge.comparing.overhead import OverheadReport, overhead
+    from streamgauge.comparing.report import CompareReport
     from streamgauge.conformance.check import check
     from streamgauge.conformance.permissions import Allowed
     from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
@@ -40,10 +43,12 @@ _ROOMS = {
     "CheckResult": "conformance.result",
     "ChecksFile": "conformance.result",
     "DiagnosisFile": "diagnosis.patterns",
+    "CompareReport": "comparing.report",
     "Distribution": "metrics.distributions",
     "LimitExceeded": "errors",
     "LoadResult": "loadgen.result",
     "Outcome": "protocol.outcome",
+    "OverheadReport": "comparing.overhead",
     "Pattern": "diagnosis.patterns",
     "Expected": "loadgen.progress",
     "Running": "loadgen.progress",
@@ -60,8 +65,10 @@ _ROOMS = {
     "Waiting": "loadgen.progress",
     "cancel": "diagnosis.cancel",
     "check": "conformance.check",
+    "compare": "comparing.compare",
     "diagnose": "diagnosis.diagnose",
     "load": "loadgen.load",
+    "overhead": "comparing.overhead",
     "probe": "endpoint.probe",
 }
 
@@ -72,12 +79,14 @@ __all__ = [
     "CannotMeasure",
     "CheckResult",
     "ChecksFile",
+    "CompareReport",
     "DiagnosisFile",
     "Distribution",
     "Expected",
     "LimitExceeded",
     "LoadResult",
     "Outcome",
+    "OverheadReport",
     "Pattern",
     "Running",
     "SloResult",
@@ -94,8 +103,10 @@ __all__ = [
     "__version__",
     "cancel",
     "check",
+    "compare",
     "diagnose",
     "load",
+    "overhead",
     "probe",
 ]
 

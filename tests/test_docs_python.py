@@ -19,6 +19,7 @@ def test_the_examples_run_in_their_order(tmp_path: Path) -> None:
         if "mock" in names:
             names["mock"].stop()
     for name, kind in (("stream", "Stream"), ("found", "ChecksFile"), ("result", "LoadResult"),
-                       ("left", "CancellationFile"), ("diagnosis", "DiagnosisFile")):  # fmt: skip
+                       ("left", "CancellationFile"), ("diagnosis", "DiagnosisFile"), ("report", "CompareReport"),
+                       ("price", "OverheadReport")):  # fmt: skip
         assert repr(names[name]).startswith(f"<{kind} "), "the page shows what a notebook shows"
         assert f"{name}  # <{kind} " in page

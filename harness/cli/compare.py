@@ -50,7 +50,7 @@ def compare(
     sides: Annotated[
         list[str],
         typer.Argument(
-            metavar="A B [C...]",
+            metavar="RUN",
             help="Run directories of `load`: the base first. A side with several runs is a directory that holds them, "
             "or their names separated by commas.",
         ),
@@ -100,7 +100,7 @@ def compare(
     """
     if pin and baseline is None:
         raise UsageError("--pin needs --baseline: it says where the baseline is kept", "add --baseline DIR")
-    rules = [parse_change(text) for text in fail_on] if fail_on else DEFAULT
+    rules = [parse_change(text) for text in fail_on] if fail_on else DEFAULT  # before anything is read or written
     chosen = compare_files.prepare(
         {"json": files.json, "markdown": files.markdown, "junit": files.junit, "html": files.html}
     )

@@ -200,18 +200,21 @@ def fitted(runs: Sequence[Sliced], name: str, lengths: Sequence[int] = LENGTHS) 
     """The shortest blocks whose neighbours do not depend on each other, as far as their number can tell.
 
     Neighbours depend when the correlation of what they contribute to the statistic is above half a standard error: one
-    standard error finds half of a moderate dependence only, and too short blocks make false alarms. The correlation
-    that is left widens the error as in a first-order autoregression (Law, Simulation Modeling and Analysis, 9.5).
+    standard error finds half of a moderate dependence only, and too short blocks make false alarms. What is left after
+    the longest blocks, and half a standard error more, widens the error as in a first-order autoregression (Law,
+    Simulation Modeling and Analysis, section 9.5).
     """
     for length in lengths:
         blocks = Blocks.of(runs, length)
         found = statistic_of(blocks, name)
         correlation = _correlation(found.excess, blocks.of_runs)
-        certain = 1 / math.sqrt(max(len(blocks.totals), 1))
-        if correlation <= certain / 2:
+        deviation = 1 / math.sqrt(max(len(blocks.totals), 1))
+        if correlation <= deviation / 2:
             break
+    if correlation > deviation / 2:
+        correlation += deviation / 2
     left = min(max(correlation, 0.0), _MOST_CORRELATION)
-    return Fit(blocks, found, math.sqrt((1 + left) / (1 - left)), correlation > 1.5 * certain)
+    return Fit(blocks, found, math.sqrt((1 + left) / (1 - left)), correlation > 2 * deviation)
 
 
 def _correlation(excess: Sequence[float], of_runs: Sequence[int]) -> float:

@@ -12,7 +12,7 @@ import msgspec
 from streamgauge.comparing.baseline import Baseline, trend
 from streamgauge.comparing.blocks import LENGTHS, LONG
 from streamgauge.comparing.bootstrap import CONFIDENCE, RESAMPLES, RUNS_TO_RESAMPLE, Estimate, estimate
-from streamgauge.comparing.change import CHECKS, COMPARED, DEFAULT, Change, Kind
+from streamgauge.comparing.change import CHECKS, COMPARED, DEFAULT, Change, Kind, parse_change
 from streamgauge.comparing.difference import Difference, Span, difference
 from streamgauge.comparing.identity import Identity, identify, labels, of_gaps
 from streamgauge.comparing.order import order_effect
@@ -62,7 +62,7 @@ Progress = Callable[[str], None]
 class CompareOptions(TypedDict, total=False):
     """The options of every comparison."""
 
-    fail_on: Sequence[Change]
+    fail_on: Sequence[str | Change]
     anyway: bool
     seed: int
     resamples: int
@@ -70,8 +70,8 @@ class CompareOptions(TypedDict, total=False):
 
 
 def compare(
-    *sides: str,
-    fail_on: Sequence[Change] = DEFAULT,
+    *sides: str | Path,
+    fail_on: Sequence[str | Change] = DEFAULT,
     anyway: bool = False,
     seed: int = 1,
     resamples: int = RESAMPLES,
@@ -79,16 +79,18 @@ def compare(
 ) -> CompareReport:
     """Compare run directories with the first of them. A side may be several runs: see `read_side`.
 
-    Raises UsageError on a directory that holds no load, and on sides that were not measured alike unless `anyway`.
+    `fail_on` are texts such as "ttft p95 > +10%". Raises UsageError on a text that cannot be read, on a directory that
+    holds no load, and on sides that were not measured alike unless `anyway`.
     """
+    changes = [parse_change(change) if isinstance(change, str) else change for change in fail_on]
     if len(sides) < 2:
         raise UsageError("a comparison needs two sides at least", "name two run directories: the base, then the other")
-    metrics = list(dict.fromkeys(name for name, _ in _rows_of(fail_on)))
+    metrics = list(dict.fromkeys(name for name, _ in _rows_of(changes)))
     read = []
     for side in sides:
         progress(f"reading {side}")
-        read.append(read_side(side, metrics))
-    return compare_sides(read, fail_on=fail_on, anyway=anyway, seed=seed, resamples=resamples, progress=progress)
+        read.append(read_side(str(side), metrics))
+    return compare_sides(read, fail_on=changes, anyway=anyway, seed=seed, resamples=resamples, progress=progress)
 
 
 def compare_with_baseline(directory: Path, run: str, **options: Unpack[CompareOptions]) -> CompareReport:
@@ -166,11 +168,16 @@ class _Versus:
             doubts=doubts,
             notes=[*self._notes(), *([effect.note] if effect.note else [])],
             rows=[row for row in rows if row.a is not None or row.b is not None],
-            rules=[self._rule(change, checks, doubts) for change in fail_on],
+            rules=[self._rule(change, checks, doubts) for change in self._asked(fail_on)],
             shifts=[shift for metric in _SHIFTED if (shift := self._shift(metric)) is not None],
             failures=_failures(self._a, self._b),
             checks=checks,
         )
+
+    def _asked(self, fail_on: Sequence[Change]) -> list[Change]:
+        """The changes to judge. Who names none does not ask for verdicts of checks that were never made."""
+        without = tuple(fail_on) == DEFAULT and not _have_checks(self._a, self._b)
+        return [change for change in fail_on if not (without and change.kind is Kind.CHECKS)]
 
     def _row(self, metric: str, statistic: str | None) -> tuple[Row, Difference | None]:
         key = (metric, statistic)
@@ -353,9 +360,12 @@ def _changed_checks(a: Side, b: Side) -> Iterable[CheckChange]:
 
 
 def _rule_of_checks(changes: Sequence[CheckChange], *, compared: bool) -> RuleResult:
-    """Without verdicts on both sides there is nothing to compare, and the rule passes: the user ran no check."""
+    """A check that fails now is a regression. Without verdicts on both sides there is no verdict."""
+    if not compared:
+        reason = "a side has no checks.json: run `streamgauge check --out` into both directories"
+        return RuleResult(rule=CHECKS, verdict=RuleVerdict.UNDECIDED, reason=reason)
     worse = [change.id for change in changes if change.newly_fails]
-    measured = f"{plural(len(worse), 'check')} newly failing" if compared else "no checks.json on both sides"
+    measured = f"{plural(len(worse), 'check')} newly failing"
     verdict = RuleVerdict.REGRESSION if worse else RuleVerdict.NONE
     return RuleResult(rule=CHECKS, verdict=verdict, measured=measured, reason=", ".join(worse[:10]) or None)
 

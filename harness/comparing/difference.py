@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from streamgauge.comparing.bootstrap import CONFIDENCE, Estimate, freedom, normal, student
 
-POWER: Final = 0.98
+POWER: Final = 0.99
 """The share of comparisons that show a difference of the size for which `Difference.needed` gives the sample."""
 
 _SURE: Final = 0.95
@@ -30,7 +30,7 @@ class Difference(NamedTuple):
     """B against A. `relative` is a share (0.05 is 5 % more); None where a side is 0. `absolute` is in the values' unit.
 
     `noise` is the largest relative difference that the same target twice makes in 95 of 100 comparisons, `error` the
-    standard error of the relative difference.
+    standard error of the relative difference. `restless`: a side changes slowly, and is too short to say by how much.
     """
 
     absolute: Span
@@ -38,6 +38,7 @@ class Difference(NamedTuple):
     noise: float | None
     error: float | None
     degrees: float
+    restless: bool = False
 
     def needed(self, streams: int, change: float) -> int | None:
         """How many streams a side show a relative change of this size in 95 of 100 comparisons; None if unknown.
@@ -57,12 +58,12 @@ def difference(a: Estimate, b: Estimate, *, twice: Sequence[tuple[float, float]]
     absolute = _span(a, b, lambda one, other: other - one)
     if absolute is None:
         absolute = Span(math.nan, -math.inf, math.inf)
-    degrees = freedom(a, b)
+    degrees, restless = freedom(a, b), a.restless or b.restless
     if relative is None:
-        return Difference(absolute, None, None, None, degrees)
+        return Difference(absolute, None, None, None, degrees, restless)
     width = (relative.high - relative.low) / 2
     shares = Span(*(math.expm1(value) for value in relative))
-    return Difference(absolute, shares, _noise(a, b, twice), width / student(CONFIDENCE, degrees), degrees)
+    return Difference(absolute, shares, _noise(a, b, twice), width / student(CONFIDENCE, degrees), degrees, restless)
 
 
 def _log_ratio(a: float, b: float) -> float | None:

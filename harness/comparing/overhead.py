@@ -95,6 +95,10 @@ class OverheadReport(msgspec.Struct, frozen=True, kw_only=True):
     limits: list[LimitResult]
     notes: list[str]
 
+    def __repr__(self) -> str:
+        first = self.costs[0]
+        return f"<OverheadReport {first.metric} {first.cost_ms.point:+.2f} ms, {plural(self.pairs, 'pair')}>"
+
     @property
     def exit_code(self) -> ExitCode:
         """0 the interval is as narrow as asked and no limit is exceeded, 1 one is exceeded, 3 not decided."""

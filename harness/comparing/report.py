@@ -146,6 +146,10 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
         """The side of this name."""
         return next(side for side in self.sides if side.name == name)
 
+    def __repr__(self) -> str:
+        rules = [f"{rule.rule}: {rule.measured or rule.reason}" for versus in self.against for rule in versus.rules]
+        return f"<CompareReport {self.verdict}: {'; '.join(rules)}>"
+
     @property
     def verdict(self) -> RuleVerdict:
         """The worst verdict of all comparisons."""

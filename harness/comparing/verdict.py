@@ -46,7 +46,7 @@ class Floor(NamedTuple):
 def find(found: Difference, floor: Floor, *, higher_is_better: bool) -> Finding:
     """What a difference shows. It is one only outside of its interval, of the noise and of the client's error."""
     span = found.relative or found.absolute
-    if not math.isfinite(found.absolute.point):
+    if found.restless or not math.isfinite(found.absolute.point):
         return Finding.NOT_JUDGED
     if not span.excludes(0) or (found.noise is not None and found.relative and abs(span.point) <= found.noise):
         return Finding.NONE_VISIBLE

@@ -9,7 +9,7 @@ import pytest
 
 import streamgauge
 
-DOORS = {"cancel", "check", "diagnose", "load", "probe"}
+DOORS = {"cancel", "check", "compare", "diagnose", "load", "overhead", "probe"}
 HEAVY = "('typer', 'rich', 'locust', 'gevent', 'pandas', 'matplotlib', 'httpx', 'msgspec', 'pytest')"
 BESIDE_THE_CLIENT = "('typer', 'locust', 'gevent', 'pandas', 'matplotlib', 'pytest')"
 

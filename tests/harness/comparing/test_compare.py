@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamgauge.comparing.change import Change, parse_change
+from streamgauge.comparing.change import DEFAULT, Change, parse_change
 from streamgauge.comparing.compare import compare
 from streamgauge.comparing.report import CompareReport, Row, RuleResult
 from streamgauge.comparing.verdict import Finding, RuleVerdict
@@ -150,6 +150,18 @@ def test_a_check_that_passed_and_fails_now_is_a_regression(tmp_path: Path) -> No
     assert only_rule(report).reason == "framing.one"
     changes = {change.id: (change.a, change.b, change.newly_fails) for change in report.against[0].checks}
     assert changes == {"framing.one": ("pass", "fail", True), "framing.two": ("fail", "pass", False)}
+
+
+def test_without_checks_a_rule_about_them_has_no_verdict_and_no_place_in_the_default(
+    base: Path, tmp_path: Path
+) -> None:
+    other = simulated_run(tmp_path / "b", 2)
+    found = only_rule(report_of(base, other, fail_on=(parse_change("checks"),)))
+    assert found.verdict is RuleVerdict.UNDECIDED
+    assert "a side has no checks.json" in (found.reason or "")
+    by_default = compare(base, other, resamples=60)
+    assert [rule.rule for rule in by_default.against[0].rules] == [str(change) for change in DEFAULT][:-1]
+    assert repr(by_default).startswith("<CompareReport ")
 
 
 def begun(directory: Path, seed: int, at: int, *, factor: float) -> Path:
