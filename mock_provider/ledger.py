@@ -91,7 +91,7 @@ class Entry:
         self.credential: str | None = None  # the digest of the API key that came with the request
         self.prompt_tokens = 0  # as the usage of the answer counts them
         self.cached_tokens: int | None = None  # those that the prefix cache had; None: there is no cache
-        self.replica: str | None = None  # the name of the replica that was to answer; None: no fleet is modelled
+        self.replica: str | None = None  # None: no fleet is modelled, or its gateway refused the request
         self.received: dict[str, Any] | None = None  # see `received`
         self.resumed = False  # whether it continues an earlier stream
         self.head_ns: int | None = None

@@ -224,7 +224,10 @@ class Server:
         except Refusal as refusal:
             connection.reply(_refusal_reply(refusal, dialect))
             return
-        refused = self._refused(stream, replica)
+        refuser = self._front.refuser(replica) if replica is not None else None
+        if refuser == "gateway":  # no replica sees the request
+            stream, replica = replace(stream, headers=()), None
+        refused = self._refused(stream, no_place=refuser is not None)
         composition = refused or (compose(stream) if stream.chat.stream else compose_whole(stream))
         if refused is None and replica is not None and replica.cache is not None and prefix is not None:
             replica.cache.add(prefix)
@@ -245,13 +248,13 @@ class Server:
             chat = hook.on_chat_request(chat)
         return chat
 
-    def _refused(self, stream: ComposedStream, replica: Replica | None) -> Composition | None:
+    def _refused(self, stream: ComposedStream, *, no_place: bool) -> Composition | None:
         """The answer in place of a stream that is too long or finds no place; None admits it, and counts it."""
         too_long = _too_long(stream) if all(hook.limits_input for hook in self._hooks) else None
         if too_long is not None:
             return compose_refused(stream, too_long)
-        if replica is not None and (refuser := self._front.refuser(replica)) is not None:
-            return self._no_place(stream if refuser == "replica" else replace(stream, headers=()))
+        if no_place:
+            return self._no_place(stream)
         if self._quota.admit(stream.user, stream.request.arrival_monotonic_ns):
             return None
         return compose_refused(stream, status_answer(self._status_when_full(429), stream))

@@ -139,7 +139,8 @@ def test_admission_refuses_above_its_limit(status: int, retry_after: str, header
     fleet = FleetSettings(replicas=2, admit=3, refuse_status=status, retry_after=retry_after)
     with serving(fleet) as server:
         held = [hold(server, f"s{number}") for number in range(3)]
-        answer = ask(server)
+        answer = ask(server, "[[mock id=refused]]")
+        refused_entry = entry(server, "refused")
         state = HTTP.get(f"{server.url}/_mock/fleet").json()
         for client in held:
             client.close()
@@ -147,6 +148,7 @@ def test_admission_refuses_above_its_limit(status: int, retry_after: str, header
         assert ask(server).status == 200
     assert (answer.status, answer.header("retry-after")) == (status, header)
     assert answer.header("x-replica") == []  # no replica saw the request
+    assert refused_entry["replica"] is None
     assert json.loads(answer.rest)["error"]["message"]
     assert state["refused"] == 1
 
