@@ -39,7 +39,8 @@ def expected_streams(workload: Workload, alone: Alone | None) -> int | None:
     Users of a closed loop are expected to be served as fast as the one stream before the load.
     """
     if workload.is_open:
-        return sum(arrival.at_ns >= workload.warmup_ns for arrival in workload.arrivals())
+        due = (arrival for arrival in workload.arrivals() if arrival.at_ns >= workload.warmup_ns)
+        return sum(1 + len(arrival.followers) for arrival in due)
     if alone is None or alone.e2e_ms is None:
         return None
     turn_ns = max(alone.e2e_ms * MS, _SHORTEST_NS) + (_mean_ns(workload.think) if workload.think else 0)

@@ -1,9 +1,12 @@
 """Before a run: how many streams it will give, and whether they can decide its objectives."""
 
+from pathlib import Path
+
 import pytest
 
 from streamgauge.loadgen.sample_size import expected, expected_streams
 from streamgauge.loadgen.schedule import Rate, Stage
+from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.workload import Think, Workload
 from streamgauge.metrics.concurrency import Alone
 from streamgauge.metrics.slo import parse_slo
@@ -31,6 +34,13 @@ ALONE = Alone(ttft_ms=200, e2e_ms=1_000)
 )
 def test_the_streams_of_a_run_are_foreseen(workload: Workload, streams: int) -> None:
     assert expected_streams(workload, ALONE) == streams
+
+
+def test_the_later_turns_of_a_replay_are_foreseen_too(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("timestamp,session_id\n0,a\n1,b\n2,a\n3,a\n")
+    waiting = Workload(replay=str(trace), trace=TraceControls(closed=True), length_ns=30 * SECOND)
+    assert expected_streams(waiting, None) == 4
 
 
 def test_a_run_that_is_too_short_for_its_objective_says_so_and_how_long_it_should_be() -> None:
