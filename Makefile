@@ -58,7 +58,8 @@ bench-records: $(VENV)/.dev ## a report of a million streams: time and memory (2
 
 capacity-proof: N = 100
 capacity-proof: $(VENV)/.dev ## capacity against closed forms: 100 simulated searches of each kind of endpoint (N=20 for fewer)
-	STREAMGAUGE_CAPACITY_RUNS=$(N) $(BIN)/python -m pytest -q -n $$(nproc) tests/harness/capacity/test_capacity_truth.py
+	STREAMGAUGE_CAPACITY_RUNS=$(N) $(BIN)/python -m pytest -q -n $$(nproc) tests/harness/capacity/test_capacity_truth.py \
+		tests/harness/capacity/test_capacity_rate.py
 
 bench-compare: $(VENV)/.dev ## how often compare and overhead are right, in simulated runs: 3 minutes (A="--times 50")
 	$(BIN)/python -m tests.bench.comparing $(A)

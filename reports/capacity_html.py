@@ -26,13 +26,13 @@ class Tile(NamedTuple):
 
 def capacity_html(found: CapacityFile) -> str:
     """The page. The same file gives the same bytes."""
-    said = conclusion(found)
+    held = conclusion(found)
     return page(
         "capacity.html.j2",
         found=found,
         level=level(found),
         headline=found.answer.headline,
-        said=said,
+        held=held,
         lines=labelled(found)[1:],
         tiles=_tiles(found),
         # These drawings are safe as markup: they are our own, and matplotlib escapes the text in them.

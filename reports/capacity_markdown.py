@@ -10,8 +10,8 @@ from streamgauge.reports.text import ABSENT, md, number, percent
 def capacity_markdown(found: CapacityFile) -> str:
     """The answer, the loads, and every point."""
     parts = [f"## Streamgauge capacity: {md(found.answer.headline)}", md(found.target)]
-    if (said := conclusion(found)) is not None:
-        parts.append(f"**{md(said[0])}**: {md(said[1])}")
+    if (held := conclusion(found)) is not None:
+        parts.append(f"**{md(held[0])}**: {md(held[1])}")
     parts += [markdown_table(answer_table(found)), "### Loads", markdown_table(loads(found))]
     parts += ["### Points", markdown_table(points(found)), "### Settings", markdown_table(settings(found))]
     return "\n\n".join(parts) + "\n"

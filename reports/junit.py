@@ -69,13 +69,13 @@ def capacity_junit(found: CapacityFile) -> str:
     """
     name = f"{_SUITE}.capacity"
     suite = ET.Element("testsuite", name=name)
-    said = conclusion(found)
+    held = conclusion(found)
     asked = "the capacity is known" if found.at_least is None else f"holds {found.answer.axis.show(found.at_least)}"
     case = ET.SubElement(suite, "testcase", classname=name, name=asked, time=f"{found.spent.seconds:.1f}")
     kind = {"good": None, "bad": "failure", "warn": "error"}[level(found)]
-    message = clean("; ".join([found.answer.headline, *([said[1]] if said is not None else [])]))
+    message = clean("; ".join([found.answer.headline, *([held[1]] if held is not None else [])]))
     if kind is not None:
-        ET.SubElement(case, kind, message=message, type=said[0] if said is not None else found.answer.ending.value)
+        ET.SubElement(case, kind, message=message, type=held[0] if held is not None else found.answer.ending.value)
     ET.SubElement(case, "system-out").text = clean("\n".join(f"{label}: {text}" for label, text in labelled(found)))
     suite.attrib |= _tally(1, int(kind == "failure"), int(kind == "error"), 0)
     return _document([suite])

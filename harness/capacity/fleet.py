@@ -215,6 +215,11 @@ def skew_of(counts: Mapping[str, int]) -> float | None:
     return max(counts.values()) * len(counts) / total if len(counts) > 1 and total else None
 
 
+_NO_USERS: Final = Scalability(
+    rate=0, contention=0, coherency=0, error=None, refused="it is a law over users, and this search varied the rate"
+)
+
+
 class FleetRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to plan: `users` who pause `pause_s` between two streams, with room for `headroom` more of them.
 
@@ -264,7 +269,7 @@ def fleet_of(search: Search, request: FleetRequest, each: Sequence[OneReplica] =
     users_low, users_high = _paused(search, base.low, request), _paused(search, base.high, request)
     rates = {load: rate for load in ladder.loads if (rate := search.throughput(load)) is not None}
     return Fleet(
-        law=scalability(rates) if search.plan.axis is Axis.USERS else scalability({}),
+        law=scalability(rates) if search.plan.axis is Axis.USERS else _NO_USERS,
         queue=_queue(search, request),
         needs=None
         if request.users is None or search.plan.axis is not Axis.USERS

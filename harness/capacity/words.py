@@ -83,8 +83,8 @@ def conclusion(found: CapacityFile) -> tuple[str, str] | None:
 
 def level(found: CapacityFile) -> str:
     """good, warn or bad: how the headline is shown."""
-    if (said := conclusion(found)) is not None:
-        return {"met": "good", "not met": "bad", "undecided": "warn"}[said[0]]
+    if (held := conclusion(found)) is not None:
+        return {"met": "good", "not met": "bad", "undecided": "warn"}[held[0]]
     if found.answer.ending is Ending.NOTHING_PASSED:
         return "bad"
     return "good" if found.answer.ending in (Ending.BRACKETED, Ending.AT_LEAST) else "warn"

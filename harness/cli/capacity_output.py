@@ -47,9 +47,9 @@ def print_capacity(found: CapacityFile) -> None:
     if found.answer.ending is Ending.CLIENT_LIMITED:
         for line in client_advice(found):
             err.print(f"[yellow]client:[/yellow] {safe(line)}")
-    if (said := conclusion(found)) is not None:
+    if (held := conclusion(found)) is not None:
         colour = _LEVELS[level(found)]
-        out.print(f"[{colour}]{said[0]}:[/{colour}] {safe(said[1])}")
+        out.print(f"[{colour}]{held[0]}:[/{colour}] {safe(held[1])}")
 
 
 def load_table(found: CapacityFile) -> Table:

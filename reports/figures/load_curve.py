@@ -88,7 +88,7 @@ def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
         _answer(axes, found)
         axes.legend(**_ABOVE)
 
-    told = ", ".join(f"{number(rates[load])} at {load:,.10g}" for load in loads)
+    listed = ", ".join(f"{number(rates[load])} at {load:,.10g}" for load in loads)
     fit = f" The law misses the points by {law.error:.1%}." if fitted and law.error is not None else ""
     refused = f" No law is drawn: {law.refused}." if law.refused is not None and not fitted else ""
     return [
@@ -96,7 +96,7 @@ def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
             "throughput",
             "Throughput over the load",
             f"Streams per second that ended.{fit}{refused} Shaded: the interval of the capacity.",
-            f"Streams per second by {_unit(found)}: {told}.",
+            f"Streams per second by {_unit(found)}: {listed}.",
             svg("throughput", HALF, _HEIGHT, paint),
             HALF,
         )
@@ -150,7 +150,7 @@ def _objective(found: CapacityFile, points: Sequence[Point], text: str) -> list[
         shown = [verdict for verdict in _MARKS if any(point.verdict is verdict for point, _ in measured)]
         axes.legend(handles=list(map(_handle, shown)), **_ABOVE)
 
-    told = ", ".join(
+    listed = ", ".join(
         f"{short(slo, figure.value or 0)} at {point.load:,.10g} ({point.verdict.value})" for point, figure in measured
     )
     binding = " This objective ends the capacity." if found.answer.binding == text else ""
@@ -160,7 +160,7 @@ def _objective(found: CapacityFile, points: Sequence[Point], text: str) -> list[
             f"{title} over the load",
             f"Each mark is a point with its {found.confidence:.0%} interval; it says what the point decided over all "
             f"objectives.{binding}",
-            f"{text}, measured: {told}.",
+            f"{text}, measured: {listed}.",
             svg(name, HALF, _HEIGHT, paint),
             HALF,
         )

@@ -56,9 +56,9 @@ def test_the_capacity_of_a_fleet_is_that_of_all_its_replicas() -> None:
     assert replicas_for(100, 9, 10, of=3)[1:] == (34, 34)
     seen = {"replicas": {"a": 50, "b": 30, "c": 20}}
     counted = fleet_of(run(holds(9), seen=lambda _: seen), FleetRequest(users=100, headroom=0))
-    told = fleet_of(run(holds(9)), FleetRequest(users=100, headroom=0, replicas=3))
+    given = fleet_of(run(holds(9)), FleetRequest(users=100, headroom=0, replicas=3))
 
-    assert counted.needs == told.needs == replicas_for(100, 9, 10, of=3)
+    assert counted.needs == given.needs == replicas_for(100, 9, 10, of=3)
     assert counted.skew == 1.5
 
 
