@@ -103,10 +103,16 @@ def _timing(summary: Summary) -> list[str]:
             )
         )
     lines.append(
-        f"Intervals hold the endpoint's true figure with a confidence of {CONFIDENCE:.0%} if streams are independent: "
-        "for percentiles by the binomial distribution of ranks, for shares of streams by Wilson, for gaps by blocks of "
-        "streams. An end that is missing means that so few streams set no bound there."
+        f"Intervals hold the endpoint's true figure with a confidence of {CONFIDENCE:.0%}: for percentiles by the "
+        "binomial distribution of ranks, for shares of streams by Wilson, for gaps by blocks of streams. An end that "
+        "is missing means that so few streams set no bound there."
     )
+    if summary.dependence:
+        each = ", ".join(f"{name} {tau:.1f}" for name, tau in summary.dependence.items())
+        lines.append(
+            "Successive streams depend on each other, as in a queue. So many of them are worth one independent stream "
+            f"at the p95: {each}. The intervals are wider for it."
+        )
     lines += _small_samples(summary)
     lines += summary.caveats
     if summary.tokens_source and "token events" in summary.tokens_source:

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.capacity.dependence import dependence
 from streamgauge.capacity.objective import GOODPUT, Objective
 from streamgauge.capacity.stream import Fate, Stream, Value
+from streamgauge.metrics.dependence import dependence
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.intervals import Decision, decide, percentile, wilson
 

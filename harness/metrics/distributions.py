@@ -87,8 +87,11 @@ def distribution(values_ns: Iterable[int | float]) -> Distribution | None:
     return of_waits(Waits(sorted(values_ns)))
 
 
-def of_waits(waits: Waits, *, intervals: bool = False) -> Distribution | None:
-    """The distribution of waits in ns of which some had not ended; None without any."""
+def of_waits(waits: Waits, dependence: Callable[[float], float] | None = None) -> Distribution | None:
+    """The distribution of waits in ns of which some had not ended; None without any.
+
+    Without `dependence` (for a quantile, how many waits are worth an independent one) it has no intervals.
+    """
     found = {name: survival.statistic(waits, name) for name in FIGURES}
     figures = {name: estimate for name, estimate in found.items() if estimate is not None}
     if not figures:
@@ -98,13 +101,13 @@ def of_waits(waits: Waits, *, intervals: bool = False) -> Distribution | None:
         count=len(waits.ended),
         cut=len(waits.cut),
         at_least=[name for name, estimate in figures.items() if estimate.at_least],
-        intervals=_intervals(lambda q: survival.interval(waits, q)) if intervals else {},
+        intervals={} if dependence is None else _intervals(lambda q: survival.interval(waits, q, dependence(q))),
     )
 
 
-def adjusted(waits: Waits, *, intervals: bool = False) -> AdjustedDistribution | None:
+def adjusted(waits: Waits, dependence: Callable[[float], float] | None = None) -> AdjustedDistribution | None:
     """The distribution of waits of which some are infinite: those of failed streams. None without any."""
-    found = of_waits(waits, intervals=intervals)
+    found = of_waits(waits, dependence)
     if found is None:
         return None
     failed = len(waits.ended) - bisect_left(waits.ended, math.inf)
@@ -168,14 +171,6 @@ def statistic(values: Waits | Histogram | Pool, name: str) -> Estimate | None:
         return Estimate(whole.total / whole.count)
     found = whole.maximum if name == "max" else whole.quantile(quantile_of(name))
     return None if found is None else Estimate(found)
-
-
-def interval(values: Waits | Pool, name: str) -> Interval | None:
-    """Where the true figure lies, in ns; None for a mean, for a maximum, and where a pool has too few streams."""
-    if name in ("mean", "max"):
-        return None
-    q = quantile_of(name)
-    return survival.interval(values, q) if isinstance(values, Waits) else values.percentile(q)
 
 
 def quantile_of(name: str) -> float:

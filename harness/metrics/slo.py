@@ -38,6 +38,8 @@ _HINT: Final = (
 NO_DATA: Final = "no data: no stream came far enough"
 _SURE: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _MOST: Final = 1_000_000
+_CLEARLY_LESS: Final = 0.8
+FAR: Final = "no stream took more than half of the limit"
 
 
 class SloVerdict(StrEnum):
@@ -51,9 +53,9 @@ class SloVerdict(StrEnum):
 class SloResult(msgspec.Struct, frozen=True):
     """An objective and its verdict. `measured` is text in the limit's unit, absent without data.
 
-    `reason` says why the objective is undecided. `interval` is text, too: where the true figure lies with a confidence
-    of 95 %, as `streams` streams show it. At least `needed` streams, none of them beyond the limit, can meet the
-    objective. These three are absent for a fact of the run.
+    `reason` says why the objective is undecided, or why it is met although the interval is open. `interval` is text,
+    too: where the true figure lies with a confidence of 95 %, as `streams` streams show it. At least `needed` streams,
+    none of them beyond the limit, can meet the objective. These three are absent for a fact of the run.
     """
 
     slo: str
@@ -94,18 +96,29 @@ class Sample(NamedTuple):
     def reason(self, slo: Condition) -> str:
         """Why the sample does not decide the objective, and how many streams would."""
         few = "1 stream is too few" if self.streams == 1 else f"{self.streams:,} streams are too few"
+        if self.worth < _CLEARLY_LESS * self.streams and self.worth >= 1:
+            few = f"{self.streams:,} streams that depend on each other, and are worth {self.worth:.0f}, are too few"
         return f"{few}: {self._enough(slo)}"
+
+    def is_far_from(self, slo: Condition, largest: float) -> bool:
+        """Whether no stream came near the limit, and there are enough for that to say something.
+
+        How streams beyond the limit would depend on each other cannot be known, because there are none.
+        """
+        least = needed_streams(slo)
+        return least is not None and self.streams >= least and slo.op.startswith("<") and 2 * largest <= slo.limit
 
     def _enough(self, slo: Condition) -> str:
         least, allowed = needed_streams(slo), allowed_misses(slo)
         if least is None or allowed is None:
             return "more streams may decide it"
+        share = self.streams / max(self.worth, 1)  # streams that are worth an independent one
         if least > self.worth and not self.beyond:
-            return f"{least:,} without a miss would decide it"
+            return f"{math.ceil(least * share):,} without a miss would decide it"
         if math.isclose(self.beyond, allowed):
             return "the figure is too near the limit for any number of streams"
         values = _SURE**2 * max(self.beyond * (1 - self.beyond), allowed / 4) / (self.beyond - allowed) ** 2
-        streams = max(values * self.streams / max(self.worth, 1), least, self.streams + 1)
+        streams = max(values * share, least * share, self.streams + 1)
         if streams > _MOST:
             return "the figure is too near the limit for a million streams"
         return f"about {_rounded_up(streams):,} would decide it"
@@ -115,7 +128,7 @@ class Measured(NamedTuple):
     """A figure of a run in the unit of its objective. The true figure lies between `low` and `high`.
 
     `because` says why the interval is wider than a point: the sample, waits that had not ended, or the error of this
-    client.
+    client. `note` belongs to an objective that is met.
     """
 
     low: float
@@ -123,6 +136,7 @@ class Measured(NamedTuple):
     shown: str
     because: str | None = None
     sample: Sample | None = None
+    note: str | None = None
 
 
 class Fate(StrEnum):
@@ -154,7 +168,7 @@ def judge_slo(slo: Condition, measured: Measured | None, doubt: str | None = Non
         str(slo),
         measured.shown,
         verdict,
-        None if verdict is SloVerdict.MISSED else reason,
+        measured.note if verdict is SloVerdict.MET else None if verdict is SloVerdict.MISSED else reason,
         interval=None if sample is None else sample.show(slo),
         streams=None if sample is None else sample.streams,
         needed=None if sample is None else needed_streams(slo),

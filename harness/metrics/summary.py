@@ -12,11 +12,11 @@ import msgspec
 from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
+from streamgauge.metrics.dependence import Dependence, Wait
 from streamgauge.metrics.distributions import (
     AdjustedDistribution,
     Distribution,
     adjusted,
-    interval,
     of_pool,
     of_waits,
     pooled,
@@ -25,17 +25,29 @@ from streamgauge.metrics.distributions import (
 )
 from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
 from streamgauge.metrics.histogram import RELATIVE_ERROR, Packed
-from streamgauge.metrics.intervals import Interval, wilson
+from streamgauge.metrics.intervals import Interval
 from streamgauge.metrics.kept import Kept
 from streamgauge.metrics.lengths import AnswerLengths, Lengths
 from streamgauge.metrics.metric import Adjusted, Latency, OfRun, PerStream, Pooled, Unit
 from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
-from streamgauge.metrics.slo import Fate, Measured, Sample, SloResult, allowed_misses, fate_of, is_per_stream, judge_slo
+from streamgauge.metrics.slo import (
+    FAR,
+    Fate,
+    Measured,
+    Sample,
+    SloResult,
+    allowed_misses,
+    fate_of,
+    is_per_stream,
+    judge_slo,
+    needed_streams,
+)
 from streamgauge.metrics.steady_state import UNSTEADY, Flow, InFlight, Steadiness, SteadyState, steady_state
 from streamgauge.metrics.summary_fields import MetricFields
 from streamgauge.metrics.survival import Share, Waits, interval_of_share, share_of_good
+from streamgauge.metrics.survival import interval as survival_interval
 from streamgauge.metrics.validity import (
     LATE_READ_NS,
     ClientEvidence,
@@ -53,6 +65,7 @@ from streamgauge.units import MS, SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
 MOST_STAYS: Final = 50_000  # streams whose times a verdict on the steady state reads; of a longer run every n-th
+_SHOWN_DEPENDENCE: Final = ("ttft", "tpot", "e2e")
 _ASKED, _READ = "asked for", "measured to the end"
 _VALUES: Final = [(metric.name, metric.value, metric.cut) for metric in PER_STREAM]
 
@@ -64,7 +77,9 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     counts none of them as good, and `goodput_at_most` all of them. `longest_cut_wait_ms` is the longest time that a
     stream without a token had waited when it was cut. `doubted_usages` streams came with a token count that is not
     believed (see protocol/numbers.py); `usage_doubt` says why, of the first of them. `share_intervals` has for a share
-    of streams where the true share of the endpoint lies with a confidence of 95 %.
+    of streams where the true share of the endpoint lies with a confidence of 95 %. `dependence` says for a p95 how many
+    streams are worth an independent one, where that is more than one (metrics/dependence.py): the intervals allow for
+    it.
     """
 
     streams: dict[str, int]
@@ -85,6 +100,7 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     doubted_usages: int = 0
     usage_doubt: str | None = None
     share_intervals: dict[str, Interval] = msgspec.field(default_factory=dict)
+    dependence: dict[str, float] = msgspec.field(default_factory=dict)
     lengths: Lengths | None = None
     in_flight: InFlight | None = None
     steady_state: SteadyState | None = None
@@ -172,6 +188,7 @@ class Totals:
         self.cuts: defaultdict[str, Kept] = defaultdict(Kept)  # how long streams waited for a value that never came
         self.fates = {fate: Kept() for fate in Fate}  # when each stream met or missed its objectives, or was cut
         self.intervals = Intervals(spool)
+        self.dependence = Dependence()
         self.outages = Outages()
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
@@ -243,6 +260,7 @@ class Totals:
         self.stalls += len(stream.stalls_ns)
         fate, known_ns = fate_of(stream, self._stream_slos)
         self.fates[fate].add(known_ns)
+        self.dependence.add(_wait(stream, fate))
         for metric in POOLED:
             metric.add_to(self.pools[metric.name], stream)
         kept = self.values
@@ -278,22 +296,34 @@ class Totals:
         found = statistic(values, name)
         if found is None:
             return None
-        sample = None if allowed_misses(slo) is None else _sample(slo, values, name)
+        sample = None if allowed_misses(slo) is None else self._sample(slo, values, quantile_of(name))
         known = (found.value, found.value) if sample is None else (sample.low, sample.high)
         error, rounding = self._error(metric, name), self._rounding(metric, name)
         low = max(known[0] * (1 - rounding) - error, 0.0)
         high = known[1] * (1 + rounding) + (error if metric.of_gaps else 0.0)
         shown = slo.show_measured(found.value)
         cut = 0 if isinstance(values, Pool) else len(values.cut)
-        if found.at_least or (cut and high == inf):
-            reason = f"{plural(cut, 'wait')} had not ended when the streams were cut: give --drain"
-            return Measured(low, inf, f"≥ {shown}" if found.at_least else shown, reason, sample)
+        still_open = f"{plural(cut, 'wait')} had not ended when the streams were cut: give --drain"
+        if found.at_least:
+            return Measured(low, inf, f"≥ {shown}", still_open, sample)
+        largest = inf if isinstance(values, Pool) else max((*values.ended[-1:], *values.cut[-1:]))
+        if sample is not None and sample.is_far_from(slo, largest):
+            return Measured(
+                low, min(high, largest + error), shown, sample=sample, note=None if slo.holds(high) else FAR
+            )
+        if sample is not None and cut and high == inf and sample.worth >= (needed_streams(slo) or 0):
+            return Measured(low, inf, shown, still_open, sample)
         if sample is not None and slo.holds(known[0]) != slo.holds(known[1]):
             return Measured(low, high, shown, sample.reason(slo), sample)
         by = f"this client's own error can be {error / MS:.2f} ms"
         if found.value * rounding > error:
             by = f"with so many values the figure is known to {found.value * rounding / MS:.2f} ms"
         return Measured(low, high, shown, f"{by}, which decides", sample)
+
+    def _sample(self, slo: Condition, values: Waits | Pool, q: float) -> Sample:
+        if isinstance(values, Pool):
+            return _sample_of_pool(slo, values, q)
+        return _sample_of_waits(slo, values, q, self.dependence.of(slo.metric, q))
 
     def _error(self, metric: Latency, name: str) -> float:
         """The most by which this client may distort a statistic of a latency (ns), as far as it knows."""
@@ -334,7 +364,8 @@ class Totals:
         if allowed_misses(slo) is not None:
             streams = self.decided if slo.metric == "goodput" else self.judged
             beyond = 1 - value if slo.metric == "goodput" else value
-            sample = Sample(streams, self.share_intervals[slo.metric], streams, beyond)
+            worth = streams / self.dependence.of(slo.metric)
+            sample = Sample(streams, self.share_intervals[slo.metric], worth, beyond)
             low, high = sample.low, sample.high
         because = None if sample is None else sample.reason(slo)
         if slo.holds(found.low) != slo.holds(found.high):
@@ -344,9 +375,14 @@ class Totals:
     @property
     def share_intervals(self) -> dict[str, Interval]:
         """Where the true shares of streams lie, by the name of the metric."""
-        found = {"error_rate": wilson(self.judged - self.streams[Outcome.OK], self.judged)} if self.judged else {}
+        found = {}
+        if self.judged:
+            wrong = 1 - self.streams[Outcome.OK] / self.judged
+            found["error_rate"] = interval_of_share(
+                Share(wrong, wrong), self.judged, 0, self.dependence.of("error_rate")
+            )
         if (goodput := self.goodput) is not None:
-            found["goodput"] = interval_of_share(goodput, self.decided, self.undecided)
+            found["goodput"] = interval_of_share(goodput, self.decided, self.undecided, self.dependence.of("goodput"))
         return found
 
     def _facts(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> RunFacts:
@@ -412,7 +448,7 @@ class Totals:
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
-        return of_waits(self.waits(name), intervals=True)
+        return of_waits(self.waits(name), lambda q: self.dependence.of(name, q))
 
     def summary(
         self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None, faults: Sequence[str] = ()
@@ -452,11 +488,16 @@ class Totals:
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             doubted_usages=self.doubted_usages,
             usage_doubt=self.usage_doubt,
+            dependence=self._dependences() if until_ns is None else {},
             lengths=self.lengths.lengths(),
             in_flight=in_flight,
             steady_state=steadiness,
             **_fields(latencies, facts),
         )
+
+    def _dependences(self) -> dict[str, float]:
+        found = {name: round(self.dependence.of(name, 0.95), 2) for name in _SHOWN_DEPENDENCE}
+        return {name: tau for name, tau in found.items() if tau > 1}
 
     def _flow(self) -> tuple[InFlight | None, SteadyState | None]:
         """The streams in flight in the measured window, and whether it had a steady state; None without a stream."""
@@ -476,10 +517,14 @@ class Totals:
     def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> Latencies:
         """Every distribution by the name of its metric."""
         return {
-            **{metric.name: _of_waits(metric, self.waits(metric.name), intervals) for metric in PER_STREAM},
+            **{metric.name: self._of_waits(metric, intervals=intervals) for metric in PER_STREAM},
             **{metric.name: of_pool(self.pools[metric.name], intervals=intervals) for metric in POOLED},
             **{metric.name: pooled(metric.pool(workers)) for metric in OF_PROCESSES},
         }
+
+    def _of_waits(self, metric: PerStream, *, intervals: bool) -> Distribution | AdjustedDistribution | None:
+        make = adjusted if isinstance(metric, Adjusted) else of_waits
+        return make(self.waits(metric.name), (lambda q: self.dependence.of(metric.name, q)) if intervals else None)
 
     def _evidence(self, latencies: Latencies, facts: RunFacts) -> ClientEvidence:
         def p99(name: str) -> float | None:
@@ -505,20 +550,29 @@ class Totals:
         )
 
 
-def _of_waits(metric: PerStream, waits: Waits, intervals: bool) -> Distribution | AdjustedDistribution | None:
-    return (adjusted if isinstance(metric, Adjusted) else of_waits)(waits, intervals=intervals)
+def _wait(stream: StreamFacts, fate: Fate) -> Wait:
+    ttft, end = stream.ttft_ns, stream.end_ns
+    return Wait(
+        start_ns=stream.record.start_ns,
+        ttft=ttft,
+        rest=None if ttft is None or end is None else end - ttft,
+        whole=end,
+        failed=None if stream.record.outcome in CUT else float(stream.failed),
+        bad=None if fate is Fate.OPEN else float(fate is Fate.BAD),
+    )
 
 
-def _sample(slo: Condition, values: Waits | Pool, name: str) -> Sample:
-    """The streams that a percentile rests on."""
-    found = interval(values, name) or Interval(None, None)
-    if isinstance(values, Pool):
-        whole = values.whole
-        worth = values.worth(quantile_of(name)) or 0
-        return Sample(values.streams, found, worth, 1 - Packed.of(whole).at_most(slo.limit) / whole.count)
-    count = len(values.ended) + len(values.cut)
-    beyond = sum(not slo.holds(value) for value in (*values.ended, *values.cut)) / count
-    return Sample(count, found, count, beyond)
+def _sample_of_pool(slo: Condition, pool: Pool, q: float) -> Sample:
+    """The streams that a percentile of a pool rests on."""
+    found, whole = pool.percentile(q) or Interval(None, None), pool.whole
+    return Sample(pool.streams, found, pool.worth(q) or 0, 1 - Packed.of(whole).at_most(slo.limit) / whole.count)
+
+
+def _sample_of_waits(slo: Condition, waits: Waits, q: float, dependence: float) -> Sample:
+    """The streams that a percentile of waits rests on."""
+    count = len(waits.ended) + len(waits.cut)
+    beyond = sum(not slo.holds(value) for value in (*waits.ended, *waits.cut)) / count
+    return Sample(count, survival_interval(waits, q, dependence), count / dependence, beyond)
 
 
 def _has_remark(record: StreamRecord) -> bool:

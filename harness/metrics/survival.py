@@ -100,22 +100,31 @@ def quantile(waits: Waits, q: float) -> Estimate | None:
     return Estimate(_nth(waits, rank), at_least=True)
 
 
-def interval(waits: Waits, q: float, confidence: float = CONFIDENCE) -> Interval:
+def interval(waits: Waits, q: float, dependence: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
     """Where quantile `q` (0 to 1, exclusive) of all such waits lies. Without cut waits: see metrics/intervals.py.
 
     With cut waits, the lower end takes each of them as if it had ended when it was cut, which needs no assumption. The
     upper end counts only the waits that ended as observations; their ranks become shares, and Kaplan and Meier's
     estimate gives the value at the share.
+
+    So many waits as `dependence` says are worth one independent wait (metrics/dependence.py).
     """
-    ended, total = len(waits.ended), len(waits.ended) + len(waits.cut)
-    low, high = ranks(ended, q, confidence) if ended else (None, None)
-    if not waits.cut:
-        return Interval(None if low is None else waits.ended[low - 1], None if high is None else waits.ended[high - 1])
-    rank = lower_rank(total, q, confidence)
-    upper = None if high is None else quantile(waits, high / ended)
-    return Interval(
-        None if rank is None else _nth(waits, rank), None if upper is None or upper.at_least else upper.value
-    )
+    total = len(waits.ended) + len(waits.cut)
+    if not total:
+        return Interval(None, None)
+    worth = max(int(len(waits.ended) / dependence), 1 if waits.ended else 0)
+    low, high = ranks(worth, q, confidence) if worth else (None, None)
+    if waits.cut:
+        of_all = max(int(total / dependence), 1)
+        rank = lower_rank(of_all, q, confidence)
+        lower = None if rank is None else _nth(waits, max(math.ceil(round(rank / of_all * total, _DECIMALS)), 1))
+    else:
+        lower = None if low is None else _value(quantile(waits, low / worth))
+    return Interval(lower, None if high is None else _value(quantile(waits, high / worth)))
+
+
+def _value(found: Estimate | None) -> float | None:
+    return None if found is None or found.at_least else found.value
 
 
 def mean(waits: Waits) -> Estimate | None:
@@ -169,12 +178,14 @@ def share_of_good(good: Sequence[float], bad: Sequence[float], cut: Sequence[flo
     return Share(min(well, 1.0), max(1.0 - badly, min(well, 1.0)))
 
 
-def interval_of_share(share: Share, decided: int, cut: int, confidence: float = CONFIDENCE) -> Interval:
+def interval_of_share(
+    share: Share, decided: int, cut: int, dependence: float = 1.0, confidence: float = CONFIDENCE
+) -> Interval:
     """Where the true share lies that was estimated as `share` from so many decided waits and so many cut ones.
 
     Cut waits are observations only where each end of `share` decides them all, one way.
     """
-    total = decided + (cut if share.high > share.low else 0)
+    total = int((decided + (cut if share.high > share.low else 0)) / dependence)
     low = wilson(math.floor(round(share.low * total, _DECIMALS)), total, confidence)
     high = wilson(math.ceil(round(share.high * total, _DECIMALS)), total, confidence)
     return Interval(low.low, high.high)

@@ -1,5 +1,6 @@
 """The figures of a load show its objectives with their evidence, and the part of the run that is steady."""
 
+import random
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -18,10 +19,14 @@ from tests.reports.report_builders import EPOCH, manifest, stream, write_streams
 
 USERS = 5
 STREAMS = 300
+SHUFFLED = random.Random(3).sample([number % 100 for number in range(STREAMS)], STREAMS)
 
 
 def figures(
-    directory: Path, *slos: str, ttft_ms: Callable[[int], float] = lambda number: 200 + number % 100, begin_s: float = 0
+    directory: Path,
+    *slos: str,
+    ttft_ms: Callable[[int], float] = lambda number: 200 + SHUFFLED[number],
+    begin_s: float = 0,
 ) -> dict[str, Drawing]:
     """The figures of a run in which a stream begins every 50 ms."""
     window = Window(EPOCH + round(begin_s * SECOND), EPOCH + STREAMS * 50 * MS)

@@ -20,7 +20,7 @@ NOT_METRICS = {
     "streams", "window_s", "output_tokens", "token_events", "tokens_source", "slos", "stamp_source", "unstamped_reads",
     "validity", "warmup_streams", "slo_results", "window_tokens", "undecided_streams", "goodput_at_most",
     "longest_cut_wait_ms", "doubted_usages", "usage_doubt", "share_intervals",
-    "in_flight", "steady_state", "lengths",
+    "in_flight", "steady_state", "lengths", "dependence",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from streamgauge.metrics.distributions import Distribution, distribution
-from streamgauge.metrics.slo import SloVerdict, parse_slo
+from streamgauge.metrics.slo import SloResult, SloVerdict, parse_slo
 from streamgauge.metrics.summary import Summary, Totals, Window
 from streamgauge.metrics.validity import Validity
 from streamgauge.protocol.outcome import Outcome
@@ -227,7 +227,7 @@ def test_a_stream_without_the_value_is_not_good() -> None:
 
 def test_an_objective_is_judged_over_the_run() -> None:
     totals = Totals()
-    for ttft in range(1, 101):
+    for ttft in random.Random(1).sample(range(1, 101), 100):
         totals.add(made(ttft, ttft + 10))
     totals.add(made(outcome=Outcome.TIMEOUT))
 
@@ -420,7 +420,7 @@ def test_a_percentile_at_the_edge_of_its_rounding_decides_no_objective() -> None
 
 def with_failures(good: int, failed: int) -> Totals:
     totals = Totals()
-    for number in range(good):
+    for number in random.Random(1).sample(range(good), good):
         totals.add(made(100 + number, 200 + number))
     for _ in range(failed):
         totals.add(made(10, 20, outcome=Outcome.TRUNCATED))
@@ -473,3 +473,25 @@ def test_the_share_of_cached_prompt_tokens_is_of_streams_that_say_it() -> None:
     for prompt, cached in ((100, 0), (300, 200), (None, None), (50, None)):
         totals.add(msgspec.structs.replace(made(10, 20), usage_prompt_tokens=prompt, usage_cached_tokens=cached))
     assert totals.summary().cached_share == 0.5
+
+
+def in_a_queue(text: str) -> SloResult:
+    """300 streams; each has nearly the TTFT of the one before, from 200 to 300 ms and back."""
+    totals = Totals()
+    for number in range(300):
+        totals.add(made(200 + abs(number % 100 - 50) * 2, 500, start_ms=10 * number))
+    return totals.judge_slo(parse_slo(text))
+
+
+def test_streams_that_depend_on_each_other_decide_less() -> None:
+    found = in_a_queue("ttft p95 < 320ms")
+    assert (found.verdict, found.measured, found.streams) == (SloVerdict.UNDECIDED, "294ms", 300)
+    assert (found.reason or "").startswith("300 streams that depend on each other, and are worth ")
+    assert "without a miss would decide it" in (found.reason or "")
+    assert in_a_queue("ttft p50 < 210ms").verdict is SloVerdict.MISSED
+
+
+def test_an_objective_is_met_where_no_stream_came_near_its_limit() -> None:
+    found = in_a_queue("ttft p95 < 1s")
+    assert (found.verdict, found.reason) == (SloVerdict.MET, "no stream took more than half of the limit")
+    assert in_a_queue("ttft p99.9 < 1h").verdict is SloVerdict.UNDECIDED, "2,995 streams could show it"
