@@ -14,9 +14,12 @@ from streamgauge.conformance.result import Verdict
 from streamgauge.errors import ExitCode, UsageError
 from streamgauge.metrics.validity import Validity
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.reports.compare_html import compare_html
+from streamgauge.reports.compare_markdown import compare_markdown
+from streamgauge.reports.junit import compare_junit
 from streamgauge.rundir import runs
 from streamgauge.rundir.runs import RunFile
-from tests.builders.compared import SETTINGS, simulated_run, stream, write_run
+from tests.builders.compared import BEGIN_NS, SETTINGS, simulated_run, stream, write_run
 from tests.reports.report_builders import check, checks_file
 
 P50 = (parse_change("ttft p50 > +5%"),)
@@ -214,6 +217,30 @@ def test_what_is_no_run_is_one_message(base: Path, tmp_path: Path, make: Any, me
     make(tmp_path / "b")
     with pytest.raises(UsageError, match=message):
         report_of(base, tmp_path / "b")
+
+
+EXTREMES = {
+    "no time at all": [stream(number, 0) for number in range(40)],
+    "the longest times": [stream(number, 2.0**60) for number in range(40)],
+    "one stream": [stream(0, 2e8)],
+    "one moment": [msgspec.structs.replace(stream(number, 2e8 + number), start_ns=BEGIN_NS) for number in range(40)],
+    "a clock that was set": [
+        *(stream(number, 2e8) for number in range(39)),
+        msgspec.structs.replace(stream(39, 2e8), start_ns=2**61 - 10**9),
+    ],
+    "only failures": [stream(number, 2e8, outcome=Outcome.TRUNCATED, detail="x" * 5_000) for number in range(40)],
+    "only cut streams": [stream(number, 2e8, outcome=Outcome.INCOMPLETE) for number in range(40)],
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extreme_records_decide_nothing_and_break_nothing(base: Path, tmp_path: Path, name: str) -> None:
+    other = write_run(tmp_path / "b", EXTREMES[name])
+    report = compare(base, other, anyway=True, resamples=10, fail_on=("ttft p99 > +900%",))
+    assert report.exit_code is ExitCode.CANNOT_MEASURE
+    assert other.name in compare_html(report)
+    assert compare_markdown(report)
+    assert compare_junit(report)
 
 
 def test_one_side_is_not_a_comparison(base: Path) -> None:

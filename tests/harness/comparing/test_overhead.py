@@ -47,6 +47,17 @@ def test_without_a_limit_a_cost_that_is_not_known_well_enough_is_not_a_pass(fast
     assert overhead(fast, fast, precision="10s", max_pairs=100).exit_code == 0
 
 
+def test_an_interruption_keeps_what_was_measured(fast: str) -> None:
+    def interrupt(doing: str) -> None:
+        if "TTFT" in doing:
+            raise KeyboardInterrupt
+
+    report = overhead(fast, fast, precision="1ns", progress=interrupt)
+    assert (report.interrupted, report.exit_code, report.stopped_by) == (True, 130, "interrupted")
+    assert report.pairs >= 12
+    assert repr(report).startswith("<OverheadReport ttft ")
+
+
 def test_connections_that_are_not_kept_are_named() -> None:
     with MockServer(MockConfig(tokens=2, ttft="1ms", itl="1ms", faults=("close-delimited",))) as mock:
         report = overhead(mock.url + CHAT, mock.url + CHAT, max_pairs=4)
