@@ -28,6 +28,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     format: Format = Format.PROMETHEUS
     running: tuple[str, ...]
     waiting: tuple[str, ...] = ()
+    running_and_waiting: tuple[str, ...] = ()
     kv_share: tuple[str, ...] = ()
     generated: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()

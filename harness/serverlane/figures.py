@@ -126,7 +126,10 @@ def _from_json(engine: Engine, body: bytes) -> Figures | None:
     def value(places: Sequence[str]) -> float | None:
         return next((found for place in places if (found := _sum(_at(content, place.split(".")))) is not None), None)
 
-    return Figures(running=value(engine.running), waiting=value(engine.waiting), generated=value(engine.generated))
+    running, waiting, both = (value(places) for places in (engine.running, engine.waiting, engine.running_and_waiting))
+    if running is None and both is not None:
+        running = both - (waiting or 0)
+    return Figures(running=running, waiting=waiting, generated=value(engine.generated))
 
 
 def _at(content: Any, path: Sequence[str]) -> list[float] | None:
