@@ -62,7 +62,7 @@ ROOMS = {
         of("msgspec jsonschema referencing httpx httpx2 httpx_sse openai anthropic google ollama"),
         ("batch", "check", "daemon_threads", "dead_end", "run", "scenarios.*"),
     ),
-    "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("samples", "scrape")),
+    "serverlane": Room(ENDPOINT, of("msgspec httpx"), ("reset", "samples", "scrape")),
     "rundir": Room((*METRICS, "diagnosis", "serverlane"), of("msgspec"), ANY_IO),
     "comparing": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec"), ("baseline", "overhead")),
     "loadgen": Room((*DIAGNOSIS, "conformance", "serverlane", "rundir"), of("msgspec tiktoken tokenizers"),

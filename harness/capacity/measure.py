@@ -51,6 +51,7 @@ class Conditions(NamedTuple):
     drain_s: float = 10.0
     replica_header: str | None = None
     server_metrics: str | None = None
+    reset_cache: str | None = None
     calibration: Calibration | None = None
 
 

@@ -24,6 +24,7 @@ from streamgauge.capacity.search import Search, SearchPlan
 from streamgauge.errors import CannotMeasure
 from streamgauge.loadgen.progress import LoadProgress
 from streamgauge.rundir import runs
+from streamgauge.serverlane.reset import reset_cache
 
 POINTS: Final = "points"
 _PAUSE_S: Final = 1.0
@@ -143,6 +144,9 @@ def _go_on(
                     f"the endpoint still had {drained.left:,} streams {drained.seconds:.0f} s after the load had ended"
                 )
                 break
+        if probe.rests and (reason := _not_reset(request.conditions)) is not None:
+            search.stop(f"the server's cache could not be emptied: {reason}")
+            break
         number = len(search.points) + 1
         progress(Asking(number, probe))
         began_s = time.monotonic()
@@ -158,6 +162,11 @@ def _go_on(
         seen = msgspec.structs.replace(seen, took_s=round(time.monotonic() - began_s + pause_s, 3))
         _take(search, history, probe, seen, progress, resumed=False)
     return False
+
+
+def _not_reset(conditions: Conditions) -> str | None:
+    """Why the cache of the server was not emptied, where it should be; None when it was."""
+    return None if conditions.reset_cache is None else reset_cache(conditions.target, conditions.reset_cache)
 
 
 def _take(

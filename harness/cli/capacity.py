@@ -85,6 +85,7 @@ def capacity(
             drain_s=parse_bounded(points.drain, "--drain") / SECOND,
             replica_header=fleet.replica_header,
             server_metrics=points.server_metrics,
+            reset_cache=points.reset_cache,
             calibration=runs.calibration(points.calibration, directory),
         ),
         budget=limits,

@@ -275,6 +275,14 @@ class PointOptions:
             "others, or auto. A point then begins when the server has nothing left of the one before.",
         ),
     ] = None
+    reset_cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="POST to this URL before each point, so that no prefix is cached: vLLM's /reset_prefix_cache (in its "
+            "development mode), SGLang's /flush_cache. The search ends when the server does not do it.",
+        ),
+    ] = None
     calibration: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="The error floor of this client: calibration.json, or its directory."),

@@ -90,3 +90,13 @@ def test_a_budget_ends_the_search_before_the_point_that_could_exceed_it(tmp_path
 def test_an_endpoint_that_nobody_answers_is_an_error_and_no_answer(tmp_path: Path) -> None:
     with pytest.raises(CannotMeasure):
         find_capacity(request(tmp_path), lambda _: None, silent)
+
+
+def test_a_cache_that_cannot_be_emptied_ends_the_search_before_the_point(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    conditions = asked.conditions._replace(reset_cache="http://127.0.0.1:2/reset_prefix_cache")
+
+    found = find_capacity(asked._replace(conditions=conditions), interrupt, silent)
+
+    assert not found.interrupted
+    assert (found.answer.because or "").startswith("the server's cache could not be emptied: ")
