@@ -218,7 +218,7 @@ class _Versus:
             floor_from=floor.source or None,
             finding=finding,
             needed=needed if is_time and needed is not None and needed > streams else None,
-            shows_five=needed is not None and needed <= streams,
+            shows_five=needed is not None and needed <= streams and (found.noise or 0.0) < CHANGE_TO_SHOW,
             note=why,
         )
         return row, None if why else found
@@ -299,7 +299,7 @@ def _weak(one: Estimate, other: Estimate) -> str | None:
     if any(side.units < LEAST_UNITS and not side.by_run for side in (one, other)):
         return "the streams began in too few moments: run longer"
     if one.restless or other.restless:
-        return "the figure changes slowly within a run, and the run is too short to say how much: run longer"
+        return "it changes slowly within a run: run longer"
     return None
 
 

@@ -52,6 +52,17 @@ def test_the_same_target_twice_is_no_regression(base: Path, tmp_path: Path) -> N
     assert "All runs of" in " ".join(report.against[0].notes)
 
 
+def test_a_row_promises_to_show_5_percent_only_where_the_noise_is_smaller(base: Path, tmp_path: Path) -> None:
+    """Three runs of one side that differ by 8 % are a noise of 8 %, however long they are."""
+    levels = [simulated_run(tmp_path / "many" / str(at), 40 + at, factor=1 + 0.04 * at) for at in range(3)]
+    found = row(report_of(base, levels[0].parent), "ttft", "p50")
+    assert (found.noise or 0) > 0.05
+    assert not found.shows_five
+    quiet = row(report_of(base, simulated_run(tmp_path / "b", 2)), "tpot", "p50")
+    assert quiet.noise == 0
+    assert quiet.shows_five
+
+
 def test_a_slower_target_is_a_regression_and_a_faster_one_is_better(base: Path, tmp_path: Path) -> None:
     slower, faster = simulated_run(tmp_path / "s", 3, factor=1.2), simulated_run(tmp_path / "f", 4, factor=0.8)
     report = report_of(base, slower, faster)
