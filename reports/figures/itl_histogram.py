@@ -46,13 +46,12 @@ def draw(run: Run) -> list[Drawing]:
             def place(value: float) -> float:
                 return float(np.log(max(value, low) / low) / np.log(high / low))
 
-            aside = place(dist.p50) > 0.17
+            aside, at_edge = place(dist.p50) > 0.17, place(dist.p99) > 0.78
             if dist.p50 > 0:
                 at_line(axes, dist.p50, f"p50 {ms(dist.p50)}", INK, 0.96, left=aside)
             if dist.p99 > 0:
-                at_line(
-                    axes, dist.p99, f"p99 {ms(dist.p99)}", ORANGE, 0.96 if aside else 0.87, left=place(dist.p99) > 0.78
-                )
+                # Words on the same side of both lines could overlap.
+                at_line(axes, dist.p99, f"p99 {ms(dist.p99)}", ORANGE, 0.87 if aside is at_edge else 0.96, left=at_edge)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("gap between token events, ms (log scale)")
         zero.bar([0], [zero_share], width=0.8, color=GREY, hatch="///", edgecolor=INK, linewidth=0.6)
