@@ -145,8 +145,8 @@ def _flow(summary: Summary) -> list[tuple[str, str]]:
         rows.append(("in flight", f"{found.mean:,.1f} streams on average, {found.most:,} at most"))
     if (steady := summary.steady_state) is not None:
         colour = {Steadiness.STEADY: "green", Steadiness.NOT_JUDGED: "default"}.get(steady.verdict, "yellow")
-        reasons = safe("; ".join(steady.reasons))
-        rows.append(("steady", f"[{colour}]{steady.verdict.value}[/{colour}] {reasons}".rstrip()))
+        reasons = f": {safe('; '.join(steady.reasons))}" if steady.reasons else ""
+        rows.append(("steady", f"[{colour}]{steady.verdict.value}[/{colour}]{reasons}"))
     return rows
 
 

@@ -21,8 +21,9 @@ def expected(workload: Workload, slos: Sequence[Condition], alone: Alone | None)
     if not needs or streams is None:
         return None
     each = ", ".join(f"{slo} needs {least:,}" for slo, least in needs.items())
+    about = "about" if workload.is_open else "at most about"  # under load, streams are not faster than one alone
     said = (
-        f"about {plural(streams, 'stream')} expected{_because(workload, alone)}. To be met at {CONFIDENCE:.0%} "
+        f"{about} {plural(streams, 'stream')} expected{_because(workload, alone)}. To be met at {CONFIDENCE:.0%} "
         f"confidence, without a stream beyond the limit: {each}."
     )
     short = [slo for slo, least in needs.items() if least > streams]

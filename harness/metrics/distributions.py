@@ -72,14 +72,12 @@ def show_interval(found: Interval | None) -> str:
     """An interval in ms with three digits, such as `398–431` or `≥ 398`; empty where nothing is known."""
     if found is None or found == (None, None):
         return ""
-    low, high = (None if end is None else _three_digits(end) for end in found)
+    largest = max(end for end in found if end is not None)
+    decimals = 0 if largest >= 100 else 1 if largest >= 10 else 2
+    low, high = (None if end is None else f"{end:,.{decimals}f}" for end in found)
     if low is not None and high is not None:
         return f"{low}–{high}"
     return f"≥ {low}" if high is None else f"≤ {high}"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def distribution(values_ns: Iterable[int | float]) -> Distribution | None:

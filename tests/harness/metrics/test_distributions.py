@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgauge.metrics.distributions import Distribution, distribution, pooled
+from streamgauge.metrics.distributions import Distribution, distribution, pooled, show_interval
 from streamgauge.metrics.histogram import RELATIVE_ERROR
+from streamgauge.metrics.intervals import Interval
 from streamgauge.metrics.summary import Totals
 from tests.builders.tapes import MS
 
@@ -16,6 +17,24 @@ def test_a_distribution_is_nearest_rank() -> None:
     assert distribution([n * MS for n in range(1, 101)]) == Distribution(50.5, 50, 90, 95, 99, 100, 100)
     assert distribution([3 * MS, MS]) == Distribution(2, 1, 3, 3, 3, 3, 2)
     assert distribution([]) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (398.2, 431.4, "398–431"),
+        (9.998, 10.02, "10.0–10.0"),
+        (1_203.5, 1_400.1, "1,204–1,400"),
+        (0.031, 0.4, "0.03–0.40"),
+        (95.4, None, "≥ 95.4"),
+        (None, 250.0, "≤ 250"),
+        (None, None, ""),
+    ],
+)
+def test_an_interval_is_shown_with_the_digits_of_its_larger_end(
+    low: float | None, high: float | None, shown: str
+) -> None:
+    assert show_interval(Interval(low, high)) == shown
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=60))
