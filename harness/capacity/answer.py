@@ -110,7 +110,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             case Ending.CLIENT_LIMITED if self.low is not None:
                 return f"≥ {show(self.low)} (the client, not the server, ended the search)"
             case Ending.CLIENT_LIMITED:
-                return "unknown: the client, not the server, was the limit at every load"
+                return "not known: the client, not the server, was the limit at every load"
             case Ending.NOTHING_PASSED:
                 return f"less than {show(self.high or 0)}: no load that was tried meets the objectives"
         if self.low is not None and self.high is not None:

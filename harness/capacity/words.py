@@ -78,7 +78,7 @@ def conclusion(found: CapacityFile) -> tuple[str, str] | None:
             return "met", f"it holds {asked}"
         case False:
             return "not met", f"it does not hold {asked}"
-    return "undecided", f"whether it holds {asked} is not known: {found.answer.because or found.answer.headline}"
+    return "undecided", f"whether it holds {asked} is not known; {found.answer.because or found.answer.headline}"
 
 
 def level(found: CapacityFile) -> str:
