@@ -15,8 +15,8 @@ import xllamacpp
 from gguf import GGUFWriter, TokenType
 
 WIDTH: Final = 256
-LAYERS: Final = 3
-HEADS: Final = 8
+LAYERS: Final = 2
+HEADS: Final = 4
 INNER: Final = 4 * WIDTH
 CONTEXT: Final = 2_048  # tokens a slot
 LONGEST: Final = 256  # tokens of an answer that names no max_tokens
@@ -26,16 +26,21 @@ SPECIAL: Final = (("<unk>", TokenType.UNKNOWN), ("<s>", TokenType.CONTROL), ("</
 
 
 def vocabulary() -> list[tuple[str, TokenType]]:
-    """Special tokens, each byte, each printable character, and words of one or two syllables."""
+    """Special tokens, each byte, each printable character, and 29,400 words of two or three syllables.
+
+    So many words make a step slow (it computes the probability of each), and leave the reading of a prompt fast (it
+    needs only those after its last token). A slow step is a long answer, and few tokens a second at the client.
+    """
     syllables = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
-    words = syllables + [first + second for first in syllables for second in syllables[::7]]
+    pairs = [first + second for first in syllables for second in syllables]
+    words = pairs + [pair + last for pair in pairs for last in syllables[::14]]
     text = [chr(code) for code in range(33, 127)] + ["\u2581"] + [f"\u2581{word}" for word in words]
     data = [(f"<0x{byte:02X}>", TokenType.BYTE) for byte in range(256)]
     return [*SPECIAL, *data, *((piece, TokenType.NORMAL) for piece in text)]
 
 
 def write_model(path: Path, seed: int = 1) -> None:
-    """A Llama of 3 layers in float32.
+    """A Llama of 2 layers in float32.
 
     Component 0 of the residual stream is the same for every token, because no layer writes to it. So the first column
     of the output matrix is a bias: it keeps bytes, characters and special tokens out of the answers.
