@@ -77,9 +77,9 @@ class ServerLane(msgspec.Struct, frozen=True, kw_only=True):
         if self.queue_estimate_ms is None:
             return None
         queue_ms = min(self.queue_estimate_ms, ttft_ms)
+        rest_ms = ttft_ms - queue_ms
         return (
-            f"{ttft_ms:,.0f} ms = about {queue_ms:,.0f} ms queue (Little's law: waiting requests by first tokens per "
-            f"second), {ttft_ms - queue_ms:,.0f} ms prefill, network and the rest"
+            f"{ttft_ms:,.0f} ms = about {queue_ms:,.0f} ms queue (Little's law), {rest_ms:,.0f} ms prefill and the rest"
         )
 
 

@@ -58,7 +58,7 @@ def test_a_server_without_queue_times_has_them_by_littles_law() -> None:
     assert "500 ms queue" not in str(lane(BUSY, open_mean=7, first_tokens_per_s=2.0).split(600.0))
 
     saturated = lane(five, open_mean=5, first_tokens_per_s=1.0).split(990.0)  # the samples missed an empty queue
-    assert str(saturated).endswith(" 0 ms prefill, network and the rest")
+    assert str(saturated).endswith(" 0 ms prefill and the rest")
 
 
 def test_littles_law_is_not_used_where_the_requests_are_not_this_clients() -> None:
