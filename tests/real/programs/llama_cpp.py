@@ -101,6 +101,7 @@ def serve(model: Path, port: int, slots: int) -> None:
     options.n_predict = LONGEST
     options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
     options.endpoint_metrics = options.endpoint_slots = True
+    options.cache_ram_mib = 0  # else prompts that are all different fill 8 GiB
     options.warmup = False
     server = xllamacpp.Server(options)
     print(server.listening_address, flush=True)  # noqa: T201 (a script)
