@@ -23,6 +23,7 @@ from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.listening import Listening
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir.runs import RecordReader
+from tests.builders.ended import ended_well
 from tests.e2e.conftest import command, free_port
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -50,7 +51,7 @@ def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
     with MockControl(paced) as mock:
         ledger = {record.id: mock.entries(record.id) for record in found}
         streams = mock.recent(10_000)
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert run["status"] == "complete"
     assert run["summary"]["streams"]["ok"] > 6
     assert run["summary"]["ttft_ms"]["count"] == sum(bool(record.token_reads) for record in found)
@@ -149,7 +150,7 @@ def test_the_scenario_file_runs_under_plain_locust(paced: str, tmp_path: Path) -
     out, _ = process.communicate(timeout=100)
 
     assert seen >= 2, out
-    assert process.returncode == 0, out
+    assert ended_well(process.returncode, out), out
     assert "/v1/chat/completions" in out
 
 
@@ -239,7 +240,7 @@ def test_prompts_and_answers_have_the_lengths_that_were_asked_for(streamgauge: R
     )  # fmt: skip
 
     found = [record for record in records(tmp_path) if record.outcome == "ok"]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert len(found) > 8
     assert len({record.worker for record in found}) == 2
     # The mock counts words, and says so in its usage: the other end's view of both lengths.
@@ -282,7 +283,7 @@ def test_a_mock_behind_tls_is_believed_as_the_target_is(streamgauge: Run, tmp_pa
         done = streamgauge(
             "load", url + CHAT, "--users", "2", "--duration", "1s", "--mock", url, "--insecure", "--out", tmp_path
         )
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert json.loads((tmp_path / "run.json").read_text())["truth"]["streams"] > 0
 
 

@@ -23,6 +23,7 @@ from streamgauge.protocol.record import StreamRecord
 from streamgauge.rundir import runs
 from streamgauge.rundir.runs import RecordReader
 from streamgauge.units import MS, SECOND
+from tests.builders.ended import ended_well
 
 Run = Callable[..., "CompletedProcess[str]"]
 CHAT = "/v1/chat/completions"
@@ -52,7 +53,7 @@ def test_two_processes_follow_one_schedule(streamgauge: Run, paced: str, tmp_pat
     found, run = records(tmp_path), manifest(tmp_path)
     schedule = [arrival.at_ns for arrival in arrivals(Rate(40), 4 * SECOND, seed=7)]
     intended = [record.intended_ns or 0 for record in found]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     # On a busy machine, a process can be late by more than its last gaps: those arrivals are dropped, and counted.
     due = [at - schedule[0] for at in schedule]
     started = [at - intended[0] for at in intended]
@@ -88,7 +89,7 @@ def test_a_stalled_server_shows_only_from_the_intended_start(streamgauge: Run, t
 
     found, run = records(tmp_path), manifest(tmp_path)
     loop, summary = run["open_loop"], run["summary"]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert len(found) == seen == loop["started"]
     assert loop["started"] + loop["dropped"] == loop["planned"] == 100
     assert loop["dropped"] > 50
@@ -122,7 +123,7 @@ def test_users_who_leave_are_cancelled_and_the_ledger_saw_them_go(streamgauge: R
     with MockControl(paced) as mock:
         ends = Counter(mock.entries(record.id)[-1].disconnect is not None for record in left)
     story = run["abandonment"]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     others = [record for record in found if record.outcome not in (Outcome.OK, Outcome.CANCELLED)]
     assert others == []
     # Half of the users leave. A busy machine drops some arrivals.
@@ -146,7 +147,7 @@ def test_a_trace_is_replayed_with_its_lengths(streamgauge: Run, paced: str, tmp_
 
     found = records(run_dir)
     intended = [record.intended_ns or 0 for record in found]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert [at - intended[0] for at in intended] == [n * 100 * MS for n in range(10)]
     assert [len(record.token_reads) for record in found] == list(range(1, 11))
 
@@ -155,7 +156,7 @@ def test_stages_change_the_number_of_users(streamgauge: Run, paced: str, tmp_pat
     done = streamgauge("load", paced + CHAT, "--stages", "1:3s,6:3s", "--think-time", "exp(1ms)", "--out", tmp_path)
 
     found = records(tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     at_once = list(_open_at_once(found))
     assert at_once[:4] == [1, 0, 1, 0]
     assert max(at_once) == 6
@@ -204,7 +205,7 @@ def test_a_ledger_that_goes_away_costs_the_comparison_and_not_the_run(
         )
         leaving.join()
 
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert "caveat: The ledger was not joined" in done.stderr
     assert manifest(tmp_path)["caveats"]
     assert (tmp_path / "report.html").exists()
@@ -233,7 +234,7 @@ def test_a_replay_says_what_it_understood_and_its_turns_wait_for_the_answers(
     run = manifest(run_dir)
     by_turn = {(record.session, record.turn): record for record in records(run_dir)}
     first, second, left = by_turn["a", 1], by_turn["a", 2], by_turn["b", 1]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert "2 arrivals and 1 later turn over 0.4 s" in done.stderr
     assert "timestamps read as milliseconds (Baseten)" in run["settings"]["trace"]
     assert (len(first.token_reads), len(second.token_reads)) == (4, 6)
@@ -265,7 +266,7 @@ def test_equal_blocks_of_a_trace_are_found_by_a_prefix_cache(streamgauge: Run, t
         with MockControl(mock.url) as ledger:
             entries = [ledger.entries(record.id)[-1] for record in records(run_dir)]
 
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert "prompts made of the recorded blocks" in done.stderr
     seen: set[tuple[int, ...]] = set()
     pairs = sorted(zip(entries, asked, strict=True), key=lambda pair: pair[0].arrival_ns)  # late ones may come together
@@ -298,7 +299,7 @@ def test_a_session_is_sent_in_a_header_so_that_a_balancer_keeps_it_on_one_replic
         with MockControl(mock.url) as ledger:
             found = [(record, ledger.entries(record.id)[-1]) for record in records(tmp_path / "run")]
 
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert [record.turn for record, _ in found] == [1, 1, 1, 1, 2, 2, 2, 2]
     assert [entry.cached_tokens for _, entry in found] == [0, 0, 0, 0, 32, 32, 32, 32]
 
@@ -316,7 +317,7 @@ def test_users_play_the_sessions_of_a_trace_one_after_the_other(streamgauge: Run
 
     found, run = records(run_dir), manifest(run_dir)
     sessions = {record.session for record in found}
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert "6 requests, one after the other by each user" in done.stderr
     assert {"s0", "s1", "s2", "s0#2"} <= sessions
     assert max(_open_at_once(found)) <= 2

@@ -13,6 +13,7 @@ import pytest
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import BufferingProxy, MockServer
 from streamgauge.mock_provider.proxy import ProxyConfig
+from tests.builders.ended import ended_well
 
 Run = Callable[..., "CompletedProcess[str]"]
 CHAT = "/v1/chat/completions"
@@ -34,7 +35,7 @@ def test_an_endpoint_that_serves_one_at_a_time_is_named(
         done = streamgauge("load", server.url + CHAT, "--users", "10", "--duration", "6s", "--out", tmp_path)
 
     run = manifest(tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert ("the endpoint serves one stream at a time" in done.stdout) is serial
     assert ("the endpoint serves one stream at a time" in (tmp_path / "report.md").read_text()) is serial
     assert (run["one_at_a_time"] is not None) is serial
@@ -124,7 +125,7 @@ def test_the_time_that_a_gateway_adds_is_the_paths(streamgauge: Run, tmp_path: P
         )
 
     truth = manifest(tmp_path)["truth"]
-    assert done.returncode == 0, done.stderr
+    assert ended_well(done.returncode, done.stderr), done.stderr
     assert truth["direct"] is False
     assert truth["ttft_error_ms"] is None
     assert truth["ttft_added_ms"]["p50"] > 10

@@ -190,7 +190,8 @@ def test_the_detail_names_what_came_in_place_of_content() -> None:
 def test_the_time_for_all_requests_together_ends_a_stream_and_refuses_the_next() -> None:
     with WireServer([Do.REQUEST, SSE, TOKEN, Pulse(TOKEN)]) as server, a_client(total_s=0.5) as client:
         transcript = client.run(spec(server.url), deadline_s=60)
-        assert (transcript.outcome, transcript.capture.end) == (Outcome.TIMEOUT, End.TIMEOUT)
+        assert transcript.capture.end is End.TIMEOUT
+        assert transcript.outcome in (Outcome.TIMEOUT, Outcome.STALLED)  # by how long ago its last token was just then
         with client.another() as other, pytest.raises(OutOfTime, match="for all requests of this command are over"):
             other.run(spec(server.url))
 
