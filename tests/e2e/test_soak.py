@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.bench.soak import Kind, show, soak
+from tests.builders.ended import ended_well
 
 TINY = Kind("tiny", users=10, ttft_ms=20, itl_ms=20, tokens=20)
 
@@ -10,7 +11,7 @@ TINY = Kind("tiny", users=10, ttft_ms=20, itl_ms=20, tokens=20)
 def test_a_short_soak_counts_every_stream_and_watches_both_trees(tmp_path: Path) -> None:
     (result,) = soak([TINY], 4, tmp_path)
 
-    assert result.exit_code == 0, result.output
+    assert ended_well(result.exit_code, result.output), result.output
     assert result.streams.lost == 0
     assert result.streams.whole == result.streams.recorded > TINY.users
     assert all(
