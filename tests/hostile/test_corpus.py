@@ -77,7 +77,8 @@ def test_a_stream_that_is_only_recorded(name: str) -> None:
             spec = target.request()
             answer = client.fetch(client.prepare(spec, deadline=in_time()), target.reader())
 
-            assert budget.drawn <= MOST_OVER * POOL + MIB
+            # One read of 64 KiB may hold 10,900 chunks of a byte, 120 bytes each once they are parsed.
+            assert budget.drawn <= MOST_OVER * POOL + 2 * MIB
             record = answer.record("id", target.reader(), url=target.masked_url)
             assert record.outcome in right(attack), record.detail
             bounded(record)
