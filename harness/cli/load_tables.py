@@ -21,7 +21,7 @@ from streamgauge.metrics.metric import Adjusted
 from streamgauge.metrics.openloop import OpenLoop
 from streamgauge.metrics.sessions import Sessions
 from streamgauge.metrics.steady_state import Steadiness
-from streamgauge.metrics.summary import Failure, Summary, Totals
+from streamgauge.metrics.summary import Failure, SoFar, Summary, Totals
 from streamgauge.rundir.runs import RunFile
 from streamgauge.serverlane.lane import ServerLane
 from streamgauge.units import MS, SECOND, plural, show_ms
@@ -35,14 +35,14 @@ def live_table(totals: Totals, workload: Workload, now_ns: int, before: str) -> 
     table = Table(title=f"{_phase(totals, workload, now_ns) or before}, {safe(workload.model)}", title_justify="left")
     for column in ("streams", "failed", "TTFT p50", "TTFT p95", "ITL p50", "ITL p99", "tokens/s"):
         table.add_column(column, justify="right")
-    table.add_row(*_cells(totals.summary(until_ns=now_ns)))
+    table.add_row(*_cells(totals.so_far(now_ns)))
     return table
 
 
 def line(totals: Totals, workload: Workload, now_ns: int, before: str) -> str:
     """The run so far in one line, for a log."""
     names = ("streams", "failed", "TTFT p50", "p95", "ITL p50", "p99", "tokens/s")
-    cells = _cells(totals.summary(until_ns=now_ns))
+    cells = _cells(totals.so_far(now_ns))
     shown = ", ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
     return f"{_phase(totals, workload, now_ns) or before}: {shown}"
 
@@ -60,17 +60,17 @@ def _phase(totals: Totals, workload: Workload, now_ns: int) -> str | None:
     return f"{shown} (draining)" if passed_ns < workload.length_ns + workload.drain_ns else f"{shown} (ending)"
 
 
-def _cells(summary: Summary) -> list[str]:
-    total = sum(summary.streams.values())
-    failed = total - sum(summary.streams.get(outcome, 0) for outcome in NEUTRAL)
-    rate = f"{summary.output_tokens_per_s:,.0f}" if summary.output_tokens_per_s else "-"
+def _cells(found: SoFar) -> list[str]:
+    total = sum(found.streams.values())
+    failed = total - sum(found.streams.get(outcome, 0) for outcome in NEUTRAL)
+    rate = f"{found.output_tokens_per_s:,.0f}" if found.output_tokens_per_s else "-"
     return [
         f"{total:,}",
         f"{failed:,}",
-        _ms(summary.ttft_ms, "p50"),
-        _ms(summary.ttft_ms, "p95"),
-        _ms(summary.itl_ms, "p50"),
-        _ms(summary.itl_ms, "p99"),
+        _ms(found.ttft_ms, "p50"),
+        _ms(found.ttft_ms, "p95"),
+        _ms(found.itl_ms, "p50"),
+        _ms(found.itl_ms, "p99"),
         rate,
     ]
 

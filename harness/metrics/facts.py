@@ -99,7 +99,12 @@ class RunFacts(NamedTuple):
 
     def per_second(self, count: float) -> float | None:
         """A count as a rate over the window; None when nothing was counted."""
-        return round(count / self.seconds, 3) if count and self.seconds > 0 else None
+        return rate(count, self.seconds)
+
+
+def rate(count: float, seconds: float) -> float | None:
+    """A count per second; None when nothing was counted, and for no time."""
+    return round(count / seconds, 3) if count and seconds > 0 else None
 
 
 def share(part: float, whole: float) -> float | None:

@@ -23,7 +23,7 @@ from streamgauge.metrics.distributions import (
     quantile_of,
     statistic,
 )
-from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, schedule_delay_ns
+from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, rate, schedule_delay_ns
 from streamgauge.metrics.histogram import RELATIVE_ERROR, Packed
 from streamgauge.metrics.intervals import Interval
 from streamgauge.metrics.kept import Kept
@@ -127,6 +127,16 @@ class Summary(MetricFields, frozen=True, kw_only=True):
 
 
 Latencies = dict[str, Distribution | AdjustedDistribution | None]
+
+
+class SoFar(NamedTuple):
+    """What is shown of a run that goes on: cheap, because it is made twice a second."""
+
+    streams: dict[str, int]
+    window_s: float
+    output_tokens_per_s: float | None
+    ttft_ms: Distribution | None
+    itl_ms: Distribution | None
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -385,9 +395,9 @@ class Totals:
             found["goodput"] = interval_of_share(goodput, self.decided, self.undecided, self.dependence.of("goodput"))
         return found
 
-    def _facts(self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None) -> RunFacts:
+    def _facts(self, workers: Sequence[WorkerRow] = ()) -> RunFacts:
         return RunFacts(
-            seconds=self._window_ns(until_ns) / SECOND,
+            seconds=self._window_ns() / SECOND,
             streams=sum(self.streams.values()),
             judged=self.judged,
             ok=self.streams[Outcome.OK],
@@ -450,25 +460,33 @@ class Totals:
         """The distribution of one per-stream metric."""
         return of_waits(self.waits(name), lambda q: self.dependence.of(name, q))
 
-    def summary(
-        self, workers: Sequence[WorkerRow] = (), until_ns: int | None = None, faults: Sequence[str] = ()
-    ) -> Summary:
+    def so_far(self, now_ns: int) -> SoFar:
+        """The figures of a run that goes on; `now_ns` (epoch) ends its measured window."""
+        length_ns = self._window_ns(now_ns)
+        return SoFar(
+            streams=dict(self.streams),
+            window_s=round(length_ns / SECOND, 3),
+            output_tokens_per_s=rate(self.window_tokens, length_ns / SECOND),
+            ttft_ms=of_waits(self.waits("ttft")),
+            itl_ms=of_pool(self.pools["itl"]),
+        )
+
+    def summary(self, workers: Sequence[WorkerRow] = (), faults: Sequence[str] = ()) -> Summary:
         """Everything added so far. `workers` are the rows that the client processes wrote about themselves.
 
         `faults` are those of the run (see RunFile).
-        While the run goes on, `until_ns` (epoch) is now: it ends the measured window, and there are no intervals yet.
         """
-        latencies = self._latencies(workers, intervals=until_ns is None)
-        facts = self._facts(workers, until_ns)
+        latencies = self._latencies(workers)
+        facts = self._facts(workers)
         client = validity(self._evidence(latencies, facts), tokens=self.token_events > 0)
         if self.reading_doubt is not None:
             client = misread(client, self.reading_doubt)
         client = disturbed(shaken(client, str(self.outages)), faults)
         goodput, cut = self.goodput, self.cuts["ttft"].ordered
-        in_flight, steadiness = self._flow() if until_ns is None else (None, None)
+        in_flight, steadiness = self._flow()
         return Summary(
             streams=dict(self.streams),
-            window_s=round(self._window_ns(until_ns) / SECOND, 3),
+            window_s=round(self._window_ns() / SECOND, 3),
             output_tokens=self.output_tokens,
             token_events=self.token_events,
             tokens_source=" and ".join(sorted(self.sources)) or None,
@@ -477,7 +495,7 @@ class Totals:
             unstamped_reads=self.unstamped,
             validity=client,
             warmup_streams=self.warmup,
-            slo_results=[self.judge_slo(slo, client, steadiness) for slo in self.slos] if until_ns is None else [],
+            slo_results=[self.judge_slo(slo, client, steadiness) for slo in self.slos],
             share_intervals={
                 name: Interval(*(None if end is None else round(end, 4) for end in found))
                 for name, found in self.share_intervals.items()
@@ -488,7 +506,7 @@ class Totals:
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             doubted_usages=self.doubted_usages,
             usage_doubt=self.usage_doubt,
-            dependence=self._dependences() if until_ns is None else {},
+            dependence=self._dependences(),
             lengths=self.lengths.lengths(),
             in_flight=in_flight,
             steady_state=steadiness,
@@ -514,17 +532,17 @@ class Totals:
             return flow.in_flight(), SteadyState(verdict=Steadiness.NOT_JUDGED, reasons=[self.changes])
         return flow.in_flight(), steady_state(stays, window.begin_ns, window.end_ns, flow.levels)
 
-    def _latencies(self, workers: Sequence[WorkerRow], *, intervals: bool) -> Latencies:
+    def _latencies(self, workers: Sequence[WorkerRow]) -> Latencies:
         """Every distribution by the name of its metric."""
         return {
-            **{metric.name: self._of_waits(metric, intervals=intervals) for metric in PER_STREAM},
-            **{metric.name: of_pool(self.pools[metric.name], intervals=intervals) for metric in POOLED},
+            **{metric.name: self._of_waits(metric) for metric in PER_STREAM},
+            **{metric.name: of_pool(self.pools[metric.name], intervals=True) for metric in POOLED},
             **{metric.name: pooled(metric.pool(workers)) for metric in OF_PROCESSES},
         }
 
-    def _of_waits(self, metric: PerStream, *, intervals: bool) -> Distribution | AdjustedDistribution | None:
+    def _of_waits(self, metric: PerStream) -> Distribution | AdjustedDistribution | None:
         make = adjusted if isinstance(metric, Adjusted) else of_waits
-        return make(self.waits(metric.name), (lambda q: self.dependence.of(metric.name, q)) if intervals else None)
+        return make(self.waits(metric.name), lambda q: self.dependence.of(metric.name, q))
 
     def _evidence(self, latencies: Latencies, facts: RunFacts) -> ClientEvidence:
         def p99(name: str) -> float | None:

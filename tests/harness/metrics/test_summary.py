@@ -55,7 +55,7 @@ def test_throughput_counts_the_tokens_that_arrived_in_the_window() -> None:
     assert summary.output_tokens_per_s == 100
     assert summary.output_tokens == 90, "latency and length are of the streams that began in the window"
     assert summary.streams_per_s == 10
-    half = totals.summary(until_ns=START_NS + 1_500 * MS)
+    half = totals.so_far(START_NS + 1_500 * MS)
     assert half.window_s == 0.5
 
 
