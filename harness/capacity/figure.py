@@ -1,7 +1,7 @@
 """What the streams of one point say about one objective: the figure, its interval, and the decision."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor, fsum, sqrt
+from math import ceil, floor
 from statistics import NormalDist
 from typing import Final
 
@@ -11,7 +11,7 @@ from streamgauge.capacity.objective import GOODPUT, Objective
 from streamgauge.capacity.stream import Fate, Stream, Value
 from streamgauge.metrics.dependence import dependence
 from streamgauge.metrics.distributions import nearest_rank
-from streamgauge.metrics.intervals import Decision, decide, percentile, wilson
+from streamgauge.metrics.intervals import Decision, decide, error_of_share, percentile, wilson
 
 _LEAST_CLUSTERS: Final = 10
 """Fewer streams say too little about how their pools differ."""
@@ -150,23 +150,15 @@ def _pooled(values: Sequence[Value], objective: Objective, measured: float | Non
     if not possible:
         # A share of all gaps is at most the share of streams with such a gap.
         return msgspec.structs.replace(figure, decision=_decision(0, 0, len(values), objective.allowed, confidence))
-    z = NormalDist().inv_cdf(confidence)
-    upper = possible / total + z * _error_of_share([(value.possible, value.of) for value in values])
-    lower = misses / total - z * _error_of_share([(value.certain, value.of) for value in values])
+    z, sizes = NormalDist().inv_cdf(confidence), [value.of for value in values]
+    upper = possible / total + z * error_of_share([value.possible for value in values], sizes)
+    lower = misses / total - z * error_of_share([value.certain for value in values], sizes)
     decision = Decision.UNDECIDED
     if upper < objective.allowed:
         decision = Decision.PASS
     elif lower > objective.allowed:
         decision = Decision.FAIL
     return msgspec.structs.replace(figure, decision=decision)
-
-
-def _error_of_share(clusters: Sequence[tuple[int, int]]) -> float:
-    """The standard error of a share over clusters of different sizes (Cochran, Sampling Techniques, section 2.11)."""
-    n, total = len(clusters), sum(size for _, size in clusters)
-    share = sum(above for above, _ in clusters) / total
-    squares = fsum((above - share * size) ** 2 for above, size in clusters)
-    return sqrt(squares * n / (n - 1)) / total
 
 
 def _decision(

@@ -8,14 +8,12 @@ distribution where Student's are right. `Estimate.widening` corrects both.
 import math
 import random
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from statistics import NormalDist, pstdev
+from statistics import pstdev
 from typing import Final, NamedTuple
 
 from streamgauge.comparing.blocks import LENGTHS, Blocks, Fit, Sliced, fitted
 
 RESAMPLES: Final = 2_000
-CONFIDENCE: Final = 0.95
 RUNS_TO_RESAMPLE: Final = 3
 _MOST_HALVINGS: Final = 100
 
@@ -107,21 +105,3 @@ def freedom(one: Estimate, other: Estimate) -> float:
 def _variance(side: Estimate) -> float:
     finite = [value for value in side.resamples if math.isfinite(value)]
     return (pstdev(finite) * side.widening) ** 2 if len(finite) > 1 else 0.0
-
-
-@lru_cache(256)
-def student(confidence: float, degrees: float) -> float:
-    """The two-sided quantile of Student's distribution (Abramowitz and Stegun 26.7.5); within 1 % from 3 degrees on."""
-    z, v = NormalDist().inv_cdf((1 + confidence) / 2), degrees
-    return (
-        z
-        + (z**3 + z) / (4 * v)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
-    )
-
-
-def normal(confidence: float) -> float:
-    """The two-sided quantile of the normal distribution."""
-    return NormalDist().inv_cdf((1 + confidence) / 2)

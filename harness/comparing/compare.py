@@ -11,7 +11,7 @@ import msgspec
 
 from streamgauge.comparing.baseline import Baseline, trend
 from streamgauge.comparing.blocks import LENGTHS, LONG
-from streamgauge.comparing.bootstrap import CONFIDENCE, RESAMPLES, RUNS_TO_RESAMPLE, Estimate, estimate
+from streamgauge.comparing.bootstrap import RESAMPLES, RUNS_TO_RESAMPLE, Estimate, estimate
 from streamgauge.comparing.change import CHECKS, COMPARED, DEFAULT, Change, Kind, parse_change
 from streamgauge.comparing.difference import Difference, Span, difference
 from streamgauge.comparing.identity import Identity, identify, labels, of_gaps
@@ -33,6 +33,7 @@ from streamgauge.comparing.side import RunSample, Side, failure_kinds, read_side
 from streamgauge.comparing.verdict import LEAST_UNITS, Finding, Floor, RuleVerdict, find, judge, too_few
 from streamgauge.conformance.result import Verdict
 from streamgauge.errors import UsageError
+from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.metric import Unit
 from streamgauge.units import MS, SECOND, plural, show_ms
 from streamgauge.version import __version__

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from streamgauge.comparing.bootstrap import CONFIDENCE, Estimate, freedom, normal, student
+from streamgauge.comparing.bootstrap import Estimate, freedom
+from streamgauge.metrics.intervals import CONFIDENCE, normal, student
 
 POWER: Final = 0.99
 """The share of comparisons that show a difference of the size for which `Difference.needed` gives the sample."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from streamgauge.comparing.bootstrap import CONFIDENCE, student
+from streamgauge.metrics.intervals import CONFIDENCE, student
 
 LEAST_PAIRS: Final = 12
 """Fewer pairs give no interval."""

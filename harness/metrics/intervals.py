@@ -36,7 +36,7 @@ def wilson(good: int, total: int, confidence: float = CONFIDENCE) -> Interval:
     """The share of which `good` of `total` independent trials are a sample; (0, 1) without a trial."""
     if not total:
         return Interval(0.0, 1.0)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal(confidence)
     share, weight = good / total, z * z / total
     middle = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
@@ -124,6 +124,37 @@ def needed(q: float, misses: int = 0, confidence: float = CONFIDENCE) -> int:
         else:
             low = middle + 1
     return low
+
+
+def normal(confidence: float) -> float:
+    """The two-sided quantile of the normal distribution."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+@lru_cache(256)
+def student(confidence: float, degrees: float) -> float:
+    """The two-sided quantile of Student's distribution (Abramowitz and Stegun 26.7.5).
+
+    Within 1 % from 3 degrees of freedom on, and within 0.1 % from 9 on.
+    """
+    z, v = normal(confidence), degrees
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
+    )
+
+
+def error_of_share(parts: Sequence[int], sizes: Sequence[int]) -> float:
+    """The standard error of sum(parts) / sum(sizes) over at least two clusters of different sizes, such as streams with
+    their gaps (Cochran, Sampling Techniques, section 2.11). Each cluster is one observation.
+    """
+    n, total = len(sizes), sum(sizes)
+    share = sum(parts) / total
+    squares = math.fsum((part - share * size) ** 2 for part, size in zip(parts, sizes, strict=True))
+    return math.sqrt(squares * n / (n - 1)) / total
 
 
 class _Binomial:

@@ -14,7 +14,6 @@ An objective for every stream of the run has no interval: `max`, a latency witho
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,7 +22,7 @@ from streamgauge.metrics.condition import OBJECTIVES, Condition, Words, take_con
 from streamgauge.metrics.definitions import BY_NAME
 from streamgauge.metrics.distributions import quantile_of
 from streamgauge.metrics.facts import CUT, StreamFacts
-from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed
+from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed, normal
 from streamgauge.metrics.metric import PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.protocol.outcome import Outcome
@@ -36,7 +35,7 @@ _HINT: Final = (
     f"metrics: {', '.join(OBJECTIVES)}"
 )
 NO_DATA: Final = "no data: no stream came far enough"
-_SURE: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+_SURE: Final = normal(CONFIDENCE)
 _MOST: Final = 1_000_000
 _CLEARLY_LESS: Final = 0.8
 FAR: Final = "no stream took more than half of the limit"

@@ -6,10 +6,11 @@ from statistics import NormalDist
 
 import pytest
 
-from streamgauge.comparing.bootstrap import Estimate, estimate, student
+from streamgauge.comparing.bootstrap import Estimate, estimate
 from streamgauge.comparing.change import Change
 from streamgauge.comparing.difference import Difference, difference, round_up
 from streamgauge.comparing.verdict import Finding, Floor, RuleVerdict, find, judge
+from streamgauge.metrics.intervals import student
 from tests.builders.compared import column, ttfts
 
 NO_FLOOR = Floor()

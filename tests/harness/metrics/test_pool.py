@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from streamgauge.metrics.histogram import RELATIVE_ERROR, Histogram
-from streamgauge.metrics.pool import LEAST_BLOCKS, Pool, student_t
+from streamgauge.metrics.intervals import student
+from streamgauge.metrics.pool import LEAST_BLOCKS, Pool
 
 
 def streams(draw: random.Random, count: int, gaps: int, between: float) -> Iterator[list[int]]:
@@ -87,4 +88,4 @@ def test_few_streams_have_no_interval() -> None:
 
 @pytest.mark.parametrize(("freedom", "expected"), [(9, 2.2622), (19, 2.0930), (39, 2.0227)])
 def test_students_t_is_that_of_the_tables(freedom: int, expected: float) -> None:
-    assert student_t(freedom, 0.95) == pytest.approx(expected, rel=1e-3)
+    assert student(0.95, freedom) == pytest.approx(expected, rel=1e-3)
