@@ -15,12 +15,12 @@ import msgspec
 
 from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.endpoint.credentials import key_in
+from streamgauge.endpoint.plain_http import read_body, tls_for
 from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
-from streamgauge.transport.tls import tls_context
 
 PINGS: Final = 9
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
@@ -124,9 +124,8 @@ class MockControl:
         """
         if target.mock is None:
             raise CannotMeasure("this needs a mock provider, but the target names none", "give its URL with --mock")
-        tls = tls_context(insecure=target.insecure, ca=target.ca) if target.mock.startswith("https:") else None
         token = key_in(TOKEN_ENV, "--mock") if os.environ.get(TOKEN_ENV) else None
-        return cls(target.mock, token, tls=tls)
+        return cls(target.mock, token, tls=tls_for(target, target.mock))
 
     def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
@@ -218,12 +217,9 @@ class MockControl:
 
 def _read(response: httpx.Response, deadline_s: float) -> bytes:
     """The body of an answer. Raises ValueError if it is larger or slower than any answer of a mock can be."""
-    parts, size = [], 0
-    for piece in response.iter_raw():
-        parts.append(piece)
-        size += len(piece)
-        if size > MAX_ANSWER_BYTES:
-            raise ValueError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes")
-        if time.monotonic() > deadline_s:
-            raise ValueError("the answer does not end")
-    return b"".join(parts)
+    body = read_body(response, MAX_ANSWER_BYTES, deadline_s)
+    if len(body.content) > MAX_ANSWER_BYTES:
+        raise ValueError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes")
+    if not body.whole:
+        raise ValueError("the answer does not end")
+    return body.content

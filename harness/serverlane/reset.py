@@ -10,12 +10,12 @@ from typing import Final
 import httpx
 import msgspec
 
+from streamgauge.endpoint.plain_http import read_body, tls_for
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import without_userinfo
 from streamgauge.leaks import brief
 from streamgauge.protocol.typed import from_json
 from streamgauge.secrets import in_url, learn
-from streamgauge.transport.tls import tls_context
 
 _OPTION: Final = "--reset-cache"
 _TIMEOUT_S: Final = 10.0
@@ -30,13 +30,13 @@ def reset_cache(target: Target, url: str) -> str | None:
     """Ask the server to empty its cache; None when it did, else why not. Raises UsageError for a URL with a user."""
     learn(in_url(url))
     address = without_userinfo(url, _OPTION)
-    verify = tls_context(insecure=target.insecure, ca=target.ca) if address.startswith("https:") else False
+    verify = tls_for(target, address) or False
     try:
         with (
             httpx.Client(verify=verify, timeout=_TIMEOUT_S, trust_env=False) as http,
             http.stream("POST", address) as response,
         ):
-            body = _read(response, time.monotonic() + _TIMEOUT_S)
+            body = read_body(response, _MOST_BYTES, time.monotonic() + _TIMEOUT_S).content  # its beginning is enough
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         return brief(str(error) or type(error).__name__)
     if response.status_code != 200:
@@ -46,14 +46,3 @@ def reset_cache(target: Target, url: str) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         done = True  # SGLang answers with a sentence
     return None if done else 'it answered {"success": false}'
-
-
-def _read(response: httpx.Response, until_s: float) -> bytes:
-    """The beginning of a body: what an answer to a reset can have."""
-    parts, size = [], 0
-    for piece in response.iter_raw():
-        parts.append(piece)
-        size += len(piece)
-        if size > _MOST_BYTES or time.monotonic() > until_s:
-            break
-    return b"".join(parts)

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import msgspec
 
+from streamgauge.endpoint.plain_http import read_body, tls_for
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import without_userinfo
 from streamgauge.errors import CannotMeasure
@@ -17,7 +18,6 @@ from streamgauge.serverlane.engine import Engine, engines, paths
 from streamgauge.serverlane.figures import Figures, engine_of, read
 from streamgauge.serverlane.lane import Sample
 from streamgauge.serverlane.samples import SERVER
-from streamgauge.transport.tls import tls_context
 
 OPTION: Final = "--server-metrics"
 AUTO: Final = "auto"
@@ -40,10 +40,8 @@ class Source:
         Raises UsageError for a URL that cannot be asked, and CannotMeasure when no known figures come.
         """
         candidates = [urljoin(target.url, path) for path in paths()] if url == AUTO else [without_userinfo(url, OPTION)]
-        scheme = urlsplit(candidates[0]).scheme
         learn(in_url(url))
-        # verify=False for http://: loading the certificates would take longer than the request.
-        verify = tls_context(insecure=target.insecure, ca=target.ca) if scheme == "https" else False
+        verify = tls_for(target, candidates[0]) or False
         self._http = httpx.Client(verify=verify, timeout=TIMEOUT_S, trust_env=False, headers=_HEADERS)
         problems: dict[str, list[str]] = {}
         for candidate in candidates:
@@ -95,13 +93,10 @@ class Source:
             with self._http.stream("GET", url) as response:
                 if response.status_code != 200:
                     raise _NoAnswerError(f"HTTP {response.status_code}")
-                parts, size = [], 0
-                for piece in response.iter_raw():
-                    parts.append(piece)
-                    size += len(piece)
-                    if size > MAX_ANSWER_BYTES or time.monotonic() > until_s:
-                        raise _NoAnswerError(f"no end after {size:,} bytes and {TIMEOUT_S:g} s at most")
-                return b"".join(parts)
+                body = read_body(response, MAX_ANSWER_BYTES, until_s)
+                if not body.whole:
+                    raise _NoAnswerError(f"no end after {len(body.content):,} bytes and {TIMEOUT_S:g} s at most")
+                return body.content
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _NoAnswerError(str(error) or type(error).__name__) from None
 
