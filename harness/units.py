@@ -82,3 +82,9 @@ def show_bytes(count: int) -> str:
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """`1 stream`, `1,200 streams`."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def two_digits_up(count: float) -> int:
+    """A positive count rounded up to two digits: enough for an estimate."""
+    step: int = 10 ** max(len(str(int(count))) - 2, 0)
+    return math.ceil(count / step) * step

@@ -114,7 +114,7 @@ class Player:
                     self._zero_ns + replica.limits.queue_timeout_ns, self._queue_timed_out
                 )
             return
-        # The kernel's arrival stamp can be older than the freeing of the slot: the time between was queueing.
+        # The request can have reached the kernel before the slot was freed. Until then it waited in the queue.
         taken_ns = seat.free_ns - self._entry.arrival_ns
         if taken_ns > 0:
             self._entry.slot_ns += taken_ns

@@ -164,7 +164,7 @@ def _pooled(values: Sequence[Value], objective: Objective, measured: float | Non
 def _decision(
     misses: int, possible: int, total: int, allowed: float, confidence: float, worth: float | None = None
 ) -> Decision:
-    """A failure needs the misses that are certain; a pass must hold with all that are possible.
+    """Only certain misses can make a point fail. A point passes only if it would pass with every possible miss.
 
     Counts are those of the `worth` independent streams, rounded to the side that decides less.
     """

@@ -32,7 +32,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A point: what was asked for, and what was observed. The verdict follows from both."""
+    """A point: the load that was offered and what was observed. The verdict follows from both."""
 
     probe: Probe
     observation: Observation

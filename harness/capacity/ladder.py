@@ -90,7 +90,7 @@ class Ladder:
         return [load for load in self.loads if high is not None and load > high and self.verdict(load) is Verdict.PASS]
 
     def undecided_between(self, low: float | None, high: float | None) -> list[float]:
-        """Loads without a verdict inside of the interval; None is no end."""
+        """Loads between two ends that have no verdict. An end that is None is open."""
         return [
             load
             for load in self.loads

@@ -101,7 +101,7 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
 
 
 def hopeless(objectives: Sequence[Objective]) -> list[AbortRule]:
-    """When to end a point early, because its load is far too large: what is known by then decides it."""
+    """The rules that end a point early, because its load is far too large and its streams decide it already."""
     window = _HOPELESS_FOR_S * SECOND
     rules = [AbortRule(Condition(ERRORS, None, _HOPELESS_ERRORS, ">"), window)]
     for objective in objectives:

@@ -31,7 +31,9 @@ from streamgauge.capacity.probe import Probe, Purpose
 _FIRST_WARMUP_S: Final = 1.0
 _WARMUP_RESIDENCES: Final = 1.5
 _MOST_RETESTS: Final = 2
-"""Trials of one load by a doubtful client before it counts as its limit: one disturbance of the machine is not."""
+"""So many trials of one load must be spoilt by a slow client before the client counts as the limit. One trial can be
+spoilt by a short disturbance of the machine.
+"""
 _MOST_DISTURBED: Final = 3
 _MOST_RECOVERIES: Final = 5
 _LOWER_RATES: Final = (0.9, 0.8, 0.65, 0.5)
@@ -105,7 +107,7 @@ class Search:
         return [point for point in self.points if point.probe.purpose is purpose]
 
     def _probes(self) -> list[Probe]:
-        """The next probes. Each step is asked in turn whether it needs any."""
+        """The next probes: those of the first step that needs any."""
         if self.plan.only is not None:
             return self._again() or self._only(self.plan.only)
         steps = (
@@ -154,7 +156,7 @@ class Search:
         return [longer] if longer else []
 
     def _only(self, load: float) -> list[Probe]:
-        """The one load that is asked for, until enough trials agree."""
+        """One given load, measured until enough trials agree."""
         if load not in self.ladder.points:
             return [self._probe(load, Purpose.GIVEN, seconds=self.plan.seconds)]
         if longer := self._longer(load):

@@ -54,7 +54,7 @@ def cancel(
 
 
 def exit_code_of(rows: list[CancelRow]) -> ExitCode:
-    """1 when a kind of close fails, 3 when one is undecided: it told nothing, or differed each time."""
+    """1 when a kind of close failed, 3 when one is undecided: its streams showed nothing, or differed."""
     verdicts = {row.verdict for row in rows}
     if FAIL in verdicts:
         return ExitCode.FAILED

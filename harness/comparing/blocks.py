@@ -19,7 +19,7 @@ LENGTHS: Final = (1, 2, 4, 6)
 """Slices in a block, the shortest block first."""
 
 LONG: Final = LENGTHS[-2:]
-"""For rates: users who begin together make short blocks alternate between all and nothing."""
+"""The shortest blocks for rates. Users who begin together end together: shorter blocks are full or empty in turn."""
 
 _NEAR: Final = 8  # standard errors around a quantile in which its resamples are looked for
 _GRID: Final = 256  # values among which they are looked for
@@ -197,7 +197,7 @@ class Fit(NamedTuple):
 
 
 def fitted(runs: Sequence[Sliced], name: str, lengths: Sequence[int] = LENGTHS) -> Fit:
-    """The shortest blocks whose neighbours do not depend on each other, as far as their number can tell.
+    """The shortest blocks that do not depend on their neighbours, as far as so many blocks can show it.
 
     Neighbours depend when the correlation of what they contribute to the statistic is above half a standard error: one
     standard error finds half of a moderate dependence only, and too short blocks make false alarms. What is left after

@@ -361,7 +361,7 @@ def _changed_checks(a: Side, b: Side) -> Iterable[CheckChange]:
 
 
 def _rule_of_checks(changes: Sequence[CheckChange], *, compared: bool) -> RuleResult:
-    """A check that fails now is a regression. Without verdicts on both sides there is no verdict."""
+    """A check that fails now and did not fail before is a regression. Both sides must have checks for a verdict."""
     if not compared:
         reason = "a side has no checks.json: run `streamgauge check --out` into both directories"
         return RuleResult(rule=CHECKS, verdict=RuleVerdict.UNDECIDED, reason=reason)

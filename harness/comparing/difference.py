@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from streamgauge.comparing.bootstrap import Estimate, freedom
 from streamgauge.metrics.intervals import CONFIDENCE, normal, student
+from streamgauge.units import two_digits_up
 
 POWER: Final = 0.99
 """The share of comparisons that show a difference of the size for which `Difference.needed` gives the sample."""
@@ -115,6 +116,4 @@ def round_up(value: float) -> int | None:
     """Two digits, rounded up; None for a number that no run could have."""
     if not math.isfinite(value) or value > 1e9:
         return None
-    value = max(value, 1)
-    step: int = 10 ** max(math.floor(math.log10(value)) - 1, 0)
-    return math.ceil(value / step) * step
+    return two_digits_up(max(value, 1))

@@ -1,4 +1,7 @@
-"""Whether the machine drifted between runs: A, B, B, A shows a drift as a trend, A, B hides it in the difference."""
+"""Whether the machine itself became slower or faster between the runs.
+
+Runs in the order A, B, B, A show such a drift as a trend. In the order A, B a drift looks like a difference of A and B.
+"""
 
 import math
 import random

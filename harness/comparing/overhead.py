@@ -101,7 +101,9 @@ class OverheadReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 the interval is as narrow as asked and no limit is exceeded, 1 one is exceeded, 3 not decided."""
+        """The exit code: 0 when the interval is as narrow as --precision asks and no limit is exceeded, 1 when a
+        limit is exceeded, 3 when this is not decided.
+        """
         verdicts = {result.verdict for result in self.limits}
         if LimitVerdict.ABOVE in verdicts:
             return ExitCode.FAILED

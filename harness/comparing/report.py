@@ -152,7 +152,7 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> RuleVerdict:
-        """The worst verdict of all comparisons."""
+        """The worst verdict among all comparisons."""
         found = {versus.verdict for versus in self.against}
         order = (RuleVerdict.REGRESSION, RuleVerdict.UNDECIDED, RuleVerdict.NONE)
         return next(verdict for verdict in order if verdict in found)

@@ -60,7 +60,7 @@ class TransportKind(Protocol):
 
 
 class Watch(Protocol):
-    """Is told of every request of a client and of its copies, before and after."""
+    """Called before and after every request of a client and of its copies."""
 
     def before(self) -> None:
         """An error that it raises keeps the request from being made."""

@@ -204,7 +204,7 @@ class Intervals:
         return open_ns / (end_ns - begin_ns)
 
     def first_tokens_per_s(self, begin_ns: int, end_ns: int) -> float | None:
-        """How many streams had their first token in this time (epoch ns), per second; None for no time."""
+        """First tokens per second between two moments (epoch ns); None when no time lies between them."""
         if end_ns <= begin_ns:
             return None
         return sum(begin_ns <= span.first < end_ns for span in self._each()) * SECOND / (end_ns - begin_ns)

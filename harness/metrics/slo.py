@@ -26,6 +26,7 @@ from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed, normal
 from streamgauge.metrics.metric import PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.units import two_digits_up
 
 _COMPARISONS: Final = {
     metric.name: (">", ">=") if metric.higher_is_better else ("<", "<=") for metric in OBJECTIVES.values()
@@ -120,7 +121,7 @@ class Sample(NamedTuple):
         streams = max(values * share, least * share, self.streams + 1)
         if streams > _MOST:
             return "the figure is too near the limit for a million streams"
-        return f"about {_rounded_up(streams):,} would decide it"
+        return f"about {two_digits_up(streams):,} would decide it"
 
 
 class Measured(NamedTuple):
@@ -194,12 +195,6 @@ def needed_streams(slo: Condition) -> int | None:
         return math.floor(_SURE**2 * (1 - allowed) / allowed) + 1  # the end of Wilson's interval without a miss
     streams = needed(1 - allowed)
     return max(streams, LEAST_BLOCKS) if isinstance(BY_NAME[slo.metric], Pooled) else streams
-
-
-def _rounded_up(count: float) -> int:
-    """Two digits are enough for an estimate."""
-    step: int = 10 ** max(len(str(int(count))) - 2, 0)
-    return math.ceil(count / step) * step
 
 
 def is_per_stream(slo: Condition) -> bool:

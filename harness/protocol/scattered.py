@@ -50,7 +50,7 @@ def scattered(transcript: Transcript, shown: Iterable[Span] | None = None) -> li
 
 
 def scattered_bytes(body: bytes, shown: Iterable[Span]) -> list[Span]:
-    """The same for a body without its interpretation."""
+    """Like `scattered`, where only the bytes of a body are known and not its events."""
     secrets = known()
     if not secrets.values:
         return []
@@ -82,7 +82,7 @@ def hidden_texts(texts: Sequence[str]) -> list[str]:
 
 
 def _windows(size: int, shown: Iterable[Span]) -> list[Span]:
-    """The blocks of the body with what is shown, and one more at each side. Neighbours are joined."""
+    """The parts of the body to search: the blocks that are shown, and one more on each side. Adjacent ones join."""
     windows: list[Span] = []
     for part in sorted(shown):
         start = max(0, part.start // _BLOCK - 1) * _BLOCK

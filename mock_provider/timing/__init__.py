@@ -68,7 +68,7 @@ class Timeline:
         self._every_ns = itl.delay_ns if isinstance(itl, fixed.Fixed) and stretch is unchanged else None
 
     def begin(self, first_ns: Callable[[int], int]) -> None:
-        """Change the offset of the first token, which moves all later steps; before any step is asked for."""
+        """Change when the first token comes. All later steps move with it. Call it before the first step is taken."""
         self._offset_ns = first_ns(self._offset_ns)
 
     def offset_ns(self, step: int) -> int:

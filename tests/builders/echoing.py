@@ -344,7 +344,7 @@ class EchoingServer(Listening):
             connection.sendall(state.data_to_send())
 
     def _answer_http2(self, connection: socket.socket, state: h2.connection.H2Connection, stream: int) -> None:
-        """The answer of HTTP/1, in the frames of HTTP/2: a piece of its body is a DATA frame."""
+        """An answer written for HTTP/1, sent over HTTP/2: each piece of its body becomes a DATA frame."""
         head, body, trailers = _taken_apart(self._pieces)
         state.send_headers(stream, head)
         for piece in body:

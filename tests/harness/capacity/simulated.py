@@ -60,7 +60,7 @@ class System:
 
 
 def closed_loop(system: System, users: int, length_ns: int, rng: Random) -> list[Served]:
-    """The streams of a load, in the order of their starts; those that still run at its end are cut."""
+    """The streams of a load, ordered by start. A stream that still runs when the load ends is marked as cut."""
     slots, room = system.limits.slots or users, system.limits.queue
     home = system.homes(users)
     active, waiting = [0] * len(system.weights), [deque[tuple[int, int]]() for _ in system.weights]
