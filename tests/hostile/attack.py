@@ -72,7 +72,8 @@ def said(**fields: str) -> bytes:
 
 @cache
 def gzip_bomb(size: int) -> bytes:
-    return gzip.compress(TOKEN + b"\n" * size, 1)
+    # The best compression: 20 MB fit into one read, so that the limit of inflating is the first one that it reaches.
+    return gzip.compress(TOKEN + b"\n" * size, 9)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
