@@ -85,6 +85,8 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if isinstance(item, pytest.Function) and (item.nodeid.startswith(SERVERS) or needs_server(item)):
             item.add_marker("server")
+            # Processes and sockets of a busy machine can spoil one try in some ten thousand: the budget below counts it.
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_collection_finish() -> None:
@@ -127,6 +129,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         item.user_properties += [(PROPERTY, reason) for reason in take_retries()]
 
 
+def reason_of(report: pytest.TestReport) -> str:
+    """What a failed try raised: file, line and the first line of its message."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash or report.longrepr).strip().splitlines()[0] if report.longrepr else "it failed"
+
+
 class RetryBudget:
     """Prints every retry of the session, and fails the session above the budget."""
 
@@ -134,6 +142,8 @@ class RetryBudget:
         self.retried: list[tuple[str, str]] = []  # test and reason
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if str(report.outcome) == "rerun":  # pytest-rerunfailures: this try failed, and another one follows
+            self.retried.append((report.nodeid, reason_of(report)))
         if report.when == "call":
             self.retried += [
                 (report.nodeid, str(reason)) for name, reason in report.user_properties if name == PROPERTY

@@ -36,3 +36,50 @@ def test_retries_are_printed_and_fail_a_session_above_its_budget(
 
     assert done.ret == code
     done.stdout.fnmatch_lines(["tried again: *::test_twice: the first try was late", summary, "*1 passed*"])
+
+
+SPOILT_ONCE = """
+    import itertools
+    import subprocess
+
+    TRIES = itertools.count(1)
+
+    def test_process():
+        assert next(TRIES) == 2, "the machine was busy"
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_test_that_starts_processes_gets_one_second_try_which_is_counted(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile(SPOILT_ONCE)
+
+    done = pytester.runpytest_subprocess("-n", workers, "-p", "no:locust", "-p", "no:cacheprovider")
+
+    assert done.ret == pytest.ExitCode.OK
+    done.stdout.fnmatch_lines(["tried again: *::test_process: *the machine was busy", "retries: 1 of at most 10"])
+
+
+def test_a_test_that_fails_twice_fails(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile("import subprocess\n\ndef test_process():\n    assert False, 'wrong'\n")
+
+    done = pytester.runpytest_subprocess("-p", "no:locust", "-p", "no:cacheprovider")
+
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["retries: 1 of at most 10"])
+
+
+def test_a_test_without_a_server_has_one_try(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile(SPOILT_ONCE.replace("import subprocess", ""))
+
+    done = pytester.runpytest_subprocess("-p", "no:locust", "-p", "no:cacheprovider")
+
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["retries: 0 of at most 10"])

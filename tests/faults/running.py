@@ -60,11 +60,8 @@ class End(NamedTuple):
     span_s: float  # from the first stream to the last, as the server counts
     survivors: list[str]
     run: dict[str, Any]
-
-    @property
-    def kept_by_workers(self) -> int:
-        """Records that a worker has kept in a file of its own, because its master was gone: it names the file."""
-        return sum(int(found.replace(",", "")) for found in re.findall(r"not confirmed ([\d,]+) records", self.output))
+    kept_by_workers: int
+    """Records that only a worker has, in a file of its own that it names, because its master was gone."""
 
     @property
     def unnamed(self) -> int:
@@ -145,9 +142,10 @@ class Load:
         with suppress(OSError, ValueError):
             run = json.loads((self.directory / "run.json").read_text())
         accounts = self.accounts()
+        text = output + errors
         return End(
             exit_code=self.master.returncode,
-            output=output + errors,
+            output=text,
             verdict=_verdict(run, self.directory, output),
             status=run.get("status", "none"),
             started=len(arrivals),
@@ -157,6 +155,7 @@ class Load:
             at_least=any(account.remote and not account.ended for account in accounts),
             survivors=[" ".join(process.cmdline()) for process in left],
             run=run,
+            kept_by_workers=len(_kept(text) - _ids(self.directory)),
         )
 
 
@@ -176,6 +175,19 @@ def _recorded(directory: Path, output: str) -> int:
         return sum(record.outcome not in UNASKED or record.status is not None for record in RecordReader(directory))
     line = re.search(r"^streams +(.*)$", output, re.MULTILINE)
     return sum(map(int, re.findall(r"\d+", line[1]))) if line else 0
+
+
+def _ids(directory: Path) -> set[str]:
+    """The ids of the records in the run directory."""
+    return {record.id for record in RecordReader(directory)} if directory.exists() else set()
+
+
+def _kept(output: str) -> set[str]:
+    """The ids of the records in the files that workers name. The master may have some of them: it took them, and was
+    killed before its confirmation came.
+    """
+    files = re.findall(r"not confirmed [\d,]+ records: all are in (\S+)", output)
+    return {str(json.loads(line)["id"]) for name in files for line in Path(name).read_bytes().splitlines()}
 
 
 def until(look: Callable[[], T | None], timeout_s: float = 30) -> T:
