@@ -110,10 +110,15 @@ class Shipper:
         """Wait until the master has every record or stops answering. Then remove the local file, or print its name."""
         if len(self._runner.greenlet):  # otherwise Locust has stopped its greenlets and receives nothing
             self._finish()
-        if self._outbox.waiting:
-            say(f"the master has not confirmed {self._outbox.waiting:,} records: all are in {self._path}")
-        else:
+        if not self._outbox.waiting:
             self._path.unlink(missing_ok=True)
+            return
+        try:
+            self._outbox.flush()
+            kept = "all are"
+        except OSError as error:
+            kept = f"the last ones could not be written ({error.strerror}), the others are"
+        say(f"the master has not confirmed {self._outbox.waiting:,} records: {kept} in {self._path}")
 
     def _finish(self) -> None:
         """Stop the users, send the rest of the records, and report to the master that there are no more."""

@@ -85,7 +85,7 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if isinstance(item, pytest.Function) and (item.nodeid.startswith(SERVERS) or needs_server(item)):
             item.add_marker("server")
-            # Processes and sockets of a busy machine can spoil one try in some ten thousand: the budget below counts it.
+            # A busy machine can spoil one try in ten thousand: the budget below counts it.
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

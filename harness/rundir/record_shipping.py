@@ -123,6 +123,10 @@ class Outbox:
         self._spool.write(line)
         self._written = _Mark(self._written.number + 1, self._written.offset + len(line))
 
+    def flush(self) -> None:
+        """Write what the spool still buffers: nobody does it when the process ends. Raises OSError on a full disk."""
+        self._spool.flush()
+
     def batch(self) -> Batch | None:
         """The next batch to send; None when everything is sent, or WINDOW batches wait for their acknowledgement."""
         begin = self._cut[self._sent - 1] if self._sent else self._acknowledged

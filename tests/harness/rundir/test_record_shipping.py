@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -203,3 +204,15 @@ def test_a_batch_that_goes_on_and_on_is_refused() -> None:
     with pytest.raises(ValueError, match="batch"):
         inbox.open(Report(host="h", started=0, sent_ns=0, count=1, data=b"x", offset=len(part), more=True))
     assert inbox.next == 0
+
+
+def test_after_flush_every_record_is_in_the_file(tmp_path: Path) -> None:
+    """Nobody closes the file when a worker ends: what Python still buffers would be lost, and a file named in vain."""
+    path = tmp_path / "spool"
+    with path.open("w+b") as spool:
+        outbox = Outbox(spool)
+        for number in range(3):
+            outbox.add(line(number))
+        assert path.read_bytes() != b"".join(map(line, range(3)))
+        outbox.flush()
+        assert path.read_bytes() == b"".join(map(line, range(3)))
