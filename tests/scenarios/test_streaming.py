@@ -81,3 +81,22 @@ print(len(texts), max(map(len, texts)), "http_error" in texts)
 def test_an_endpoint_that_fails_in_ten_thousand_ways_fills_no_table_of_locust() -> None:
     done = subprocess.run([sys.executable, "-c", FAILURES], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["101", "312", "True"], done.stderr
+
+
+ENDED_LATE = """
+from locust import events
+from streamgauge.scenarios.streaming import StreamingUser
+from streamgauge.scenarios.turns import turns
+
+recorded = []
+StreamingUser.recorder = object()
+turns().later(lambda: recorded.append("a stream"), 1)
+events.test_stop.fire(environment=None)
+print(recorded)
+"""
+
+
+def test_a_stream_that_ends_while_the_users_are_stopped_is_recorded_without_another_turn_of_the_loop() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED_LATE], capture_output=True, text=True, check=False)
+
+    assert done.stdout.strip() == "['a stream']", done.stderr
