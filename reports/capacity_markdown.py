@@ -20,8 +20,7 @@ def capacity_markdown(found: CapacityFile) -> str:
 def answer_table(found: CapacityFile) -> Table:
     """The answer in labelled lines, without the headline."""
     rows = [[label, text] for label, text in labelled(found)[1:]]
-    if found.answer.client:
-        rows += [["what to do", line] for line in client_advice(found)]
+    rows += [["what to do", line] for line in client_advice(found)]
     return Table(["", "answer"], rows)
 
 

@@ -17,7 +17,7 @@ from streamgauge.rundir.runs import read_file, replace
 
 
 def _junit(run: Run) -> str | None:
-    why_unfit = unfit(run.summary.validity) if run.summary else None
+    why_unfit = unfit(run.summary.deciding_validity) if run.summary else None
     if run.checks or run.slos or run.faults or why_unfit:
         return junit_xml(run.checks, run.slos, run.faults, why_unfit)
     return None

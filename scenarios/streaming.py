@@ -110,8 +110,8 @@ def _end_lateness(**_: Any) -> None:
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def _record_the_rest(**_: Any) -> None:
-    """Record the streams that ended while the users were stopped. After SIGTERM, Locust fires `quitting` before it stops
-    the users, and exits without another turn of the event loop: these streams would be lost.
+    """Record the streams that ended while the users were stopped. After SIGTERM, Locust fires `quitting` before it
+    stops the users, and exits without another turn of the event loop: these streams would be lost.
     """
     if StreamingUser.recorder is not None:
         turns().finish()

@@ -256,9 +256,12 @@ def _client(search: Search, wall: float | None) -> list[str]:
     if wall is None:
         return []
     seen = search.ladder.points[wall][-1].observation
-    facts = list(seen.client_reasons)
-    if seen.busiest_core is not None:
-        facts.append(f"its busiest process used or waited for {seen.busiest_core:.0%} of a core")
+    facts = list(seen.client_reasons) if seen.client in ("SUSPECT", "INVALID") else []
+    facts += [f"{figure.slo}: {figure.doubt}" for figure in seen.figures if figure.doubt is not None and not facts]
+    if seen.core_used is not None:
+        facts.append(f"its busiest process used {seen.core_used:.0%} of a core")
+    if seen.core_awaited is not None:
+        facts.append(f"waited for one for {seen.core_awaited:.0%} of the time")
     if seen.loop_late_ms is not None:
         facts.append(f"its event loop was up to {seen.loop_late_ms:.1f} ms late (p99)")
     return facts

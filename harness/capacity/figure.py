@@ -23,7 +23,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     `misses` of `total` measurements certainly miss the limit, and `possible` do when the error of this client is not
     taken off. `worth` is how many independent streams the dependent ones are worth, and `needed` how
     many can show that the objective is met when none of them misses it. `margin` is the distance to the
-    limit as a share of the limit: negative when the limit is exceeded.
+    limit as a share of the limit: negative when the limit is exceeded. `doubt` says why this client may have distorted
+    this figure, although not every figure: then the figure decides nothing.
     """
 
     slo: str
@@ -37,12 +38,28 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     needed: int = 0
     decision: Decision = Decision.UNDECIDED
     margin: float | None = None
+    doubt: str | None = None
 
 
 def figures(
+    streams: Sequence[Stream],
+    objectives: Sequence[Objective],
+    pooled: Mapping[str, float],
+    confidence: float,
+    doubts: Mapping[str, str] = {},
+) -> list[Figure]:
+    """A figure for each objective, in the order of the streams' `values`. By objective: `pooled` has the percentiles of
+    pooled metrics, `doubts` the reasons why this client may have distorted the figure.
+    """
+    return [
+        msgspec.structs.replace(figure, doubt=doubts.get(figure.slo))
+        for figure in _figures(streams, objectives, pooled, confidence)
+    ]
+
+
+def _figures(
     streams: Sequence[Stream], objectives: Sequence[Objective], pooled: Mapping[str, float], confidence: float
 ) -> list[Figure]:
-    """A figure for each objective, in the order of the streams' `values`. `pooled`: percentiles of pooled metrics."""
     found = []
     for index, objective in enumerate(objectives):
         if not objective.is_latency:

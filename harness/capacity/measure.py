@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.client import Trouble, core_awaited, core_used, troubles
 from streamgauge.capacity.objective import ERRORS, Objective
 from streamgauge.capacity.observe import Sample, observe
 from streamgauge.capacity.point import Observation
@@ -28,6 +29,10 @@ from streamgauge.metrics.definitions import BY_NAME
 from streamgauge.metrics.distributions import statistic
 from streamgauge.metrics.facts import StreamFacts
 from streamgauge.metrics.metric import PerStream, Pooled
+from streamgauge.metrics.process_stats import WorkerRow
+from streamgauge.metrics.slo import scopes_of
+from streamgauge.metrics.validity import Validity
+from streamgauge.rundir.runs import workers
 from streamgauge.units import SECOND
 
 _HOPELESS: Final = 5
@@ -124,16 +129,20 @@ def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observ
         end_s=(end_ns - origin_ns) / SECOND,
         waits=[None if stream.ttft_ns is None else stream.ttft_ns / SECOND for stream in facts],
     )
-    lateness = summary.loop_late_ms
+    lateness, client = summary.loop_late_ms, summary.validity.about([])
+    rows = workers(result.directory)
     return observe(
         probe,
         sample,
         conditions.objectives,
         conditions.confidence,
         pooled=dict(_pooled(result, conditions.objectives)),
-        client=summary.validity.verdict,
-        client_reasons=list(summary.validity.reasons),
-        busiest_core=summary.busiest_core,
+        doubts=dict(_doubts(summary.validity, conditions.objectives)),
+        client=client.verdict,
+        client_reasons=list(client.reasons),
+        troubles=_troubles(result, conditions.objectives, rows),
+        core_used=_rounded(core_used(rows)),
+        core_awaited=_rounded(core_awaited(rows)),
         loop_late_ms=None if lateness is None else lateness.p99,
         cached_share=summary.cached_share,
         stopped=ended.stopped,
@@ -146,8 +155,9 @@ def _unusable(result: LoadResult) -> str | None:
     """Why the load says nothing about the endpoint's capacity; None when it does."""
     if result.ended.interrupted:
         return _INTERRUPTED
-    if result.run.faults:
-        return f"the load was not the planned one: {'; '.join(result.run.faults)}"
+    # Streams for which this machine had no means make the client INVALID: then the client is the limit.
+    if faults := [fault for fault in result.run.faults if fault not in result.totals.faults]:
+        return f"the load was not the planned one: {'; '.join(faults)}"
     if outages := str(result.totals.outages):
         return f"the endpoint was out of reach: {outages}"
     return None
@@ -190,6 +200,35 @@ def _value(stream: StreamFacts, objective: Objective) -> Value | None:
     early = gap_error if metric.of_gaps else (stream.ttft_bound_ns or 0)
     late = gap_error if metric.of_gaps else 0
     return Value(value, int(not holds(value - early)), int(not holds(value + late)))
+
+
+def _doubts(client: Validity, objectives: Sequence[Objective]) -> Iterator[tuple[str, str]]:
+    """The objectives whose figures this client may have distorted, each with the reason."""
+    every = [objective.condition for objective in objectives]
+    for objective in objectives:
+        found = client.about(scopes_of([objective.condition], every))
+        if found.verdict in ("SUSPECT", "INVALID"):
+            yield str(objective), f"{found.verdict}, {'; '.join(found.reasons)}"
+
+
+def _troubles(result: LoadResult, objectives: Sequence[Objective], rows: Sequence[WorkerRow]) -> list[Trouble]:
+    """What held this client up, as far as it concerns the objectives."""
+    every = [objective.condition for objective in objectives]
+    doubts = result.summary.validity.about(scopes_of(every, every)).doubts
+    limits = {doubt.limit for doubt in doubts if doubt.limit is not None}
+    accounts = result.ended.accounts
+    others = {
+        Trouble.MEANS: result.totals.faults,
+        Trouble.CLOCK: any(account.stepped_ns for account in accounts),
+        Trouble.STOPPED: any(account.stopped_ns for account in accounts),
+        Trouble.NETWORK: str(result.totals.outages),
+    }
+    found = troubles(limits, core_used(rows), core_awaited(rows))
+    return [*found, *(trouble for trouble, is_found in others.items() if is_found)]
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)
 
 
 def _pooled(result: LoadResult, objectives: Sequence[Objective]) -> Iterator[tuple[str, float]]:

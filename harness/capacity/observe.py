@@ -44,9 +44,12 @@ def observe(
     confidence: float,
     *,
     pooled: Mapping[str, float] = {},
+    doubts: Mapping[str, str] = {},
     **rest: Any,
 ) -> Observation:
-    """The observation; `rest` are the fields of Observation that streams do not tell."""
+    """The observation. `pooled` and `doubts` are those of `figures`; `rest` are the fields of Observation that streams
+    do not show.
+    """
     begin, end = sample.begin_s, sample.end_s
     length = max(end - begin, 1e-9)
     measured = [stream for stream in sample.streams if begin <= stream.start_s < end]
@@ -57,7 +60,7 @@ def observe(
     flow = _flow(sample, stays)
     in_flight = flow.in_flight()
     steady = steady_state(stays, round(begin * SECOND), round(end * SECOND), flow.levels)
-    found = figures(measured, objectives, pooled, confidence)
+    found = figures(measured, objectives, pooled, confidence, doubts)
     return Observation(
         seconds=round(length, 3),
         requests=len(sample.streams),

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.probe import Probe
 from streamgauge.metrics.intervals import Decision
@@ -42,8 +43,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     `unusable` says why the point says nothing at all, `unsteady` why its window has no steady state. `stopped` says at
     which of its own limits it was ended early: that is evidence, not a fault. `overrun` says why an open loop asks for
-    more than the server does. `residence_s` is the mean time of a stream in the system, and `little` by which share
-    rate x residence differs from the streams in flight (Little's law). `took_s` is the time of the whole point.
+    more than the server does. `client` and `client_reasons` are the verdict on this client as far as it concerns every
+    figure; a doubt about some figures is in `Figure.doubt`. `core_used` and `core_awaited` are the shares of a core of
+    its busiest process, and of the process that waited most. `residence_s` is the mean time of a stream in the system,
+    and `little` by which share rate x residence differs from the streams in flight (Little's law). `took_s` is the time
+    of the whole point.
     """
 
     seconds: float
@@ -64,7 +68,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     goodput_of_ok: float | None = None
     client: str = "VALID"
     client_reasons: Sequence[str] = ()
-    busiest_core: float | None = None
+    troubles: Sequence[Trouble] = ()
+    core_used: float | None = None
+    core_awaited: float | None = None
     loop_late_ms: float | None = None
     stopped: str | None = None
     unusable: str | None = None
@@ -106,7 +112,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def missed(self) -> list[str]:
         """The objectives that are certainly missed."""
-        return [figure.slo for figure in self.observation.figures if figure.decision is Decision.FAIL]
+        return _missed(self.observation)
 
     @property
     def kind(self) -> Kind | None:
@@ -141,10 +147,13 @@ def judge(probe: Probe, seen: Observation) -> Point:
             f"the figures contradict Little's law: rate x time in the system is {little:.0%} beside the "
             f"{seen.in_flight:.1f} streams in flight",
         )
-    if missed := [figure.slo for figure in seen.figures if figure.decision is Decision.FAIL]:
+    if missed := _missed(seen):
         return point(Verdict.FAIL, f"misses {', '.join(missed)}")
     if seen.overrun is not None:
         return point(Verdict.FAIL, seen.overrun)
+    if doubted := [figure for figure in seen.figures if figure.doubt is not None]:
+        whys = "; ".join(f"this client is doubtful for {figure.slo}: {figure.doubt}" for figure in doubted)
+        return point(Verdict.UNDECIDED, whys, client_limited=True)
     if seen.unsteady is not None:
         return point(Verdict.UNDECIDED, f"no steady state: {seen.unsteady}")
     if seen.stopped is not None:
@@ -152,6 +161,11 @@ def judge(probe: Probe, seen: Observation) -> Point:
     if open_ones := [figure for figure in seen.figures if figure.decision is Decision.UNDECIDED]:
         return point(Verdict.UNDECIDED, _open(open_ones))
     return point(Verdict.PASS, "meets every objective")
+
+
+def _missed(seen: Observation) -> list[str]:
+    """The objectives that are certainly missed. A figure that this client may have distorted is not certain."""
+    return [figure.slo for figure in seen.figures if figure.decision is Decision.FAIL and figure.doubt is None]
 
 
 def _open(figures: Sequence[Figure]) -> str:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streamgauge.capacity.answer import Ending, sentences
+from streamgauge.capacity.client import advice
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.fleet import fleet_sentences
 from streamgauge.capacity.point import Point, Verdict
+from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.metric import Unit
 from streamgauge.metrics.slo import parse_slo
-from streamgauge.units import show_ms
+from streamgauge.units import plural, show_ms
 
 
 class LoadRow(NamedTuple):
@@ -91,21 +93,34 @@ def level(found: CapacityFile) -> str:
 
 
 def client_advice(found: CapacityFile) -> list[str]:
-    """The calibrated ceiling of this client, and what to do when it was the limit."""
-    floor, processes = found.calibration, int(found.settings.get("processes", 1))
-    lines = []
-    if floor is not None:
-        rate = "" if floor.tokens_per_s is None else f" and {floor.tokens_per_s:,.0f} tokens/s"
-        lines.append(
-            f"it was calibrated at {floor.users:,} users{rate} ({floor.processes} processes): {floor.validity.verdict}"
-        )
-    else:
-        lines.append(
-            "its own ceiling is not known: `streamgauge calibrate --users N --out DIR`, then --calibration DIR"
-        )
-    cpus = found.machine.cpus or 1
-    if processes < cpus:
-        lines.append(f"this machine has {cpus} CPUs: run it again with --processes {min(2 * processes, cpus)}")
-    else:
-        lines.append("every CPU of this machine is in use: run it on a larger machine, away from the endpoint")
-    return lines
+    """The calibrated ceiling of this client, and what to do; nothing unless something on its side ended the search."""
+    last = _held_up(found)
+    if last is None:
+        return []
+    seen, processes = last.observation, int(found.settings.get("processes", 1))
+    what_helps = advice(
+        seen.troubles,
+        used=seen.core_used,
+        awaited=seen.core_awaited,
+        processes=processes,
+        cpus=found.machine.cpus or 1,
+    )
+    return (
+        what_helps if found.answer.ending is not Ending.CLIENT_LIMITED else [_ceiling(found.calibration), *what_helps]
+    )
+
+
+def _held_up(found: CapacityFile) -> Point | None:
+    """The point at which something on the client's side ended the search; None when nothing did."""
+    if found.answer.ending is Ending.CLIENT_LIMITED:
+        return next((point for point in reversed(found.points) if point.load == found.answer.wall), None)
+    last = found.points[-1] if found.points else None
+    return last if last is not None and last.observation.unusable is not None else None
+
+
+def _ceiling(floor: Calibration | None) -> str:
+    if floor is None:
+        return "its own ceiling is not known: `streamgauge calibrate --users N --out DIR`, then --calibration DIR"
+    rate = "" if floor.tokens_per_s is None else f" and {floor.tokens_per_s:,.0f} tokens/s"
+    processes = plural(floor.processes, "process", "processes")
+    return f"it was calibrated at {floor.users:,} users{rate} ({processes}): {floor.validity.verdict}"

@@ -5,7 +5,6 @@ from typing import Final
 
 from rich.table import Table
 
-from streamgauge.capacity.answer import Ending
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.point import Point, Verdict
 from streamgauge.capacity.run import Asking, SearchEvent
@@ -44,9 +43,8 @@ def print_capacity(found: CapacityFile) -> None:
     out.print(load_table(found))
     out.print()
     out.print(facts([(label, safe(text)) for label, text in labelled(found)]))
-    if found.answer.ending is Ending.CLIENT_LIMITED:
-        for line in client_advice(found):
-            err.print(f"[yellow]client:[/yellow] {safe(line)}")
+    for line in client_advice(found):
+        err.print(f"[yellow]client:[/yellow] {safe(line)}")
     if (held := conclusion(found)) is not None:
         colour = _LEVELS[level(found)]
         out.print(f"[{colour}]{held[0]}:[/{colour}] {safe(held[1])}")

@@ -85,7 +85,8 @@ class LoadResult:
     def passed(self) -> bool:
         """Whether the run is complete and valid, the endpoint was always in reach, tokens came, and every SLO is met.
 
-        A run with faults does not pass, nor does one whose figures are INVALID. An undecided SLO is not met.
+        A run with faults does not pass, nor does one whose figures are INVALID: with SLOs, the figures that an SLO
+        uses. An undecided SLO is not met.
         """
         return self.conclusion.code is ExitCode.OK
 
@@ -124,7 +125,7 @@ class LoadResult:
             yield Conclusion(failed, [outages], "out of reach")
         if undecided := [f"{slo.slo} ({slo.reason})" for slo in verdicts if slo.verdict is SloVerdict.UNDECIDED]:
             yield Conclusion(unknown, [f"undecided: the SLO {'; '.join(undecided)}"], hint=_UNDECIDED)
-        if (why_unfit := unfit(self.summary.validity)) is not None:
+        if (why_unfit := unfit(self.summary.deciding_validity)) is not None:
             yield Conclusion(unknown, [why_unfit], hint=_UNFIT)
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from streamgauge.metrics.facts import RunFacts, StreamFacts
 from streamgauge.metrics.histogram import Histogram
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow
+from streamgauge.metrics.validity import TIMES, Scope
 
 
 class Unit(Enum):
@@ -41,6 +42,13 @@ class Metric:
         """Its key in the summary of run.json."""
         return f"{self.name}_ms" if self.unit is Unit.DURATION else self.name
 
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """The doubts about this client that concern it, besides those about every figure. Reading late makes the next
+        request of a closed loop late, and so a rate smaller; it makes no stream fail.
+        """
+        return TIMES if self.unit is Unit.PER_SECOND else frozenset()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Latency(Metric):
@@ -52,6 +60,10 @@ class Latency(Metric):
 
     only_if_present: bool = False
     of_gaps: bool = False
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return frozenset({Scope.GAPS if self.of_gaps else Scope.STARTS})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from streamgauge.metrics.facts import CUT, StreamFacts
 from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed, normal
 from streamgauge.metrics.metric import PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
+from streamgauge.metrics.validity import Scope
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import two_digits_up
 
@@ -200,6 +201,16 @@ def needed_streams(slo: Condition) -> int | None:
 def is_per_stream(slo: Condition) -> bool:
     """Whether one stream alone can meet the objective; goodput asks only for these."""
     return isinstance(BY_NAME[slo.metric], PerStream | Pooled)
+
+
+def scopes_of(slos: Sequence[Condition], every: Sequence[Condition]) -> frozenset[Scope]:
+    """The doubts about this client that concern these objectives, of `every` one. Goodput rests on all objectives that
+    a single stream meets or misses.
+    """
+    rests_on = {slo.metric for slo in slos}
+    if "goodput" in rests_on:
+        rests_on |= {slo.metric for slo in every if is_per_stream(slo)}
+    return frozenset().union(*(BY_NAME[name].scopes for name in rests_on))
 
 
 def fate_of(stream: StreamFacts, slos: Sequence[Condition]) -> tuple[Fate, float]:

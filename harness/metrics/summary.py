@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streamgauge.errors import UsageError
 from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
@@ -43,6 +44,8 @@ from streamgauge.metrics.slo import (
     is_per_stream,
     judge_slo,
     needed_streams,
+    parse_slo,
+    scopes_of,
 )
 from streamgauge.metrics.steady_state import UNSTEADY, Flow, InFlight, Steadiness, SteadyState, steady_state
 from streamgauge.metrics.summary_fields import MetricFields
@@ -104,6 +107,17 @@ class Summary(MetricFields, frozen=True, kw_only=True):
     lengths: Lengths | None = None
     in_flight: InFlight | None = None
     steady_state: SteadyState | None = None
+
+    @property
+    def deciding_validity(self) -> Validity:
+        """The validity of the figures that decide: those that the objectives use, or all where there is no objective
+        that can be read.
+        """
+        try:
+            slos = [parse_slo(text) for text in self.slos]
+        except UsageError:
+            slos = []
+        return self.validity.about(scopes_of(slos, slos)) if slos else self.validity
 
     @property
     def caveats(self) -> list[str]:
@@ -290,6 +304,7 @@ class Totals:
         `client` says whether this client could have distorted the figures, `steadiness` whether they would stay so.
         """
         metric = BY_NAME[slo.metric]
+        client = None if client is None else client.about(scopes_of([slo], self.slos))
         measured = self._measured(slo) if isinstance(metric, Latency) else self._measured_of_run(slo, client)
         if measured is not None and self.reading_doubt is not None and not metric.of_wire:
             measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)

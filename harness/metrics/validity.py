@@ -12,7 +12,8 @@ So the verdict rests on these bounds. Lag and lateness alone do not delay a stam
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -27,12 +28,49 @@ reads once a millisecond, so a lag of one or two milliseconds is normal.
 """
 
 
+class Scope(StrEnum):
+    """The figures that a doubt about the client concerns."""
+
+    EVERYTHING = "every figure"
+    STARTS = "times from the start of a stream"
+    GAPS = "times between tokens"
+
+
+TIMES: Final = frozenset({Scope.STARTS, Scope.GAPS})
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A reason against the client, whether it makes the figures SUSPECT or INVALID, and which figures it concerns.
+
+    `limit` is the field of the limit that is exceeded; None for another reason.
+    """
+
+    verdict: str
+    reason: str
+    concerns: frozenset[Scope] = frozenset({Scope.EVERYTHING})
+    limit: str | None = None
+
+
 class Validity(msgspec.Struct, frozen=True):
-    """Whether the client could have distorted the figures, with the rule and the numbers it was applied to."""
+    """Whether the client could have distorted the figures, with the rule and the numbers it was applied to.
+
+    `doubts` are the reasons against the client, each with the figures that it concerns; empty for VALID and NO DATA.
+    """
 
     verdict: str
     rule: str
     reasons: list[str]
+    doubts: list[Doubt] = []
+
+    def about(self, figures: Iterable[Scope]) -> "Validity":
+        """The verdict on figures of these kinds alone. A verdict without known doubts concerns every figure."""
+        if not self.doubts or self.verdict == "NO DATA":
+            return self
+        asked = {Scope.EVERYTHING, *figures}
+        left = [doubt for doubt in self.doubts if doubt.concerns & asked]
+        if not left:
+            return Validity("VALID", self.rule, ["no limit is exceeded that concerns these figures"])
+        return Validity(_worst(left), self.rule, [doubt.reason for doubt in left], left)
 
 
 class ClientEvidence(NamedTuple):
@@ -47,13 +85,14 @@ class ClientEvidence(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """Above `suspect` the verdict is SUSPECT, above `invalid` (if any) INVALID."""
+    """Above `suspect` the verdict is SUSPECT, above `invalid` (if any) INVALID, for the figures that it concerns."""
 
     field: str
     title: str
     suspect: float
     invalid: float | None
     meaning: str
+    concerns: frozenset[Scope] = frozenset({Scope.EVERYTHING})
 
     def show(self, value: float) -> str:
         share = self.title.startswith("share")
@@ -63,8 +102,22 @@ class Limit(NamedTuple):
 
 
 LIMITS: Final = (
-    Limit("ttft_bound_p99", "TTFT error bound p99", 5, 50, "this client may report TTFT this much too late"),
-    Limit("itl_bound_p99", "ITL error bound p99", 5, 50, "tokens may have waited for each other in this client"),
+    Limit(
+        "ttft_bound_p99",
+        "TTFT error bound p99",
+        5,
+        50,
+        "this client may report TTFT this much too late",
+        frozenset({Scope.STARTS}),
+    ),
+    Limit(
+        "itl_bound_p99",
+        "ITL error bound p99",
+        5,
+        50,
+        "tokens may have waited for each other in this client",
+        frozenset({Scope.GAPS}),
+    ),
     Limit(
         "loop_late_p99",
         "event loop lateness p99",
@@ -72,7 +125,14 @@ LIMITS: Final = (
         None,
         "users began the next stream late, so the load was smaller",
     ),
-    Limit("unstamped_share", "share of reads without a kernel stamp", 0.01, None, "their times are the client's own"),
+    Limit(
+        "unstamped_share",
+        "share of reads without a kernel stamp",
+        0.01,
+        None,
+        "their times are the client's own",
+        TIMES,
+    ),
     Limit(
         "busiest_core",
         "share of a core that a process used or waited for",
@@ -82,6 +142,9 @@ LIMITS: Final = (
     ),
     Limit("schedule_delay_p99", "schedule delay p99", 10, None, "streams began later than the load model wanted"),
 )
+UNSTAMPED: Final = "unstamped_share"
+DELAYS: Final = frozenset(limit.field for limit in LIMITS) - {UNSTAMPED}
+"""The limits that a client exceeds because it was late."""
 
 
 def _limit(limit: Limit) -> str:
@@ -102,23 +165,33 @@ VALIDITY_RULE: Final = (
 
 def misread(validity: Validity, why: str) -> Validity:
     """The verdict on figures of streams that were not read with certainty: no figure about tokens is believed."""
-    return Validity("INVALID", validity.rule, [why, *validity.reasons])
+    return _doubted(validity, [Doubt("INVALID", why)], always=True)
 
 
 def disturbed(client: Validity, faults: Sequence[str]) -> Validity:
     """The verdict on a run with faults: the figures are not those of the planned load, or not all of them."""
-    if not faults:
-        return client
-    verdict = client.verdict if client.verdict == "NO DATA" else "INVALID"
-    return Validity(verdict, client.rule, [*faults, *(client.reasons if client.verdict != "VALID" else [])])
+    return _doubted(client, [Doubt("INVALID", fault) for fault in faults])
 
 
 def shaken(client: Validity, outages: str) -> Validity:
     """The verdict on a run in which the endpoint was out of reach for a while; nothing changes without `outages`."""
-    if not outages:
+    return _doubted(client, [Doubt("SUSPECT", outages)] if outages else [])
+
+
+def _doubted(client: Validity, doubts: list[Doubt], *, always: bool = False) -> Validity:
+    """The verdict with more reasons against the client, which come first. Without data, a verdict stays NO DATA unless
+    `always`.
+    """
+    if not doubts:
         return client
-    verdict = "SUSPECT" if client.verdict == "VALID" else client.verdict
-    return Validity(verdict, client.rule, [outages, *(client.reasons if client.verdict != "VALID" else [])])
+    found = [*doubts, *client.doubts]
+    verdict = client.verdict if client.verdict == "NO DATA" and not always else _worst(found)
+    reasons = [] if client.verdict == "VALID" else client.reasons
+    return Validity(verdict, client.rule, [*(doubt.reason for doubt in doubts), *reasons], found)
+
+
+def _worst(doubts: Sequence[Doubt]) -> str:
+    return "INVALID" if any(doubt.verdict == "INVALID" for doubt in doubts) else "SUSPECT"
 
 
 def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:
@@ -130,9 +203,16 @@ def validity(evidence: ClientEvidence, *, tokens: bool) -> Validity:
     if not exceeded:
         margins = [f"{limit.title} is {limit.show(value)}" for limit, value in found[:2]]
         return Validity("VALID", VALIDITY_RULE, [", ".join(margins) or "no limit is exceeded"])
-    invalid = any(limit.invalid is not None and value > limit.invalid for limit, value in exceeded)
-    reasons = [f"{limit.title} is {limit.show(value)}: {limit.meaning}" for limit, value in exceeded]
-    return Validity("INVALID" if invalid else "SUSPECT", VALIDITY_RULE, reasons)
+    doubts = [
+        Doubt(
+            "INVALID" if limit.invalid is not None and value > limit.invalid else "SUSPECT",
+            f"{limit.title} is {limit.show(value)}: {limit.meaning}",
+            limit.concerns,
+            limit.field,
+        )
+        for limit, value in exceeded
+    ]
+    return Validity(_worst(doubts), VALIDITY_RULE, [doubt.reason for doubt in doubts], doubts)
 
 
 def distorted(client: Validity | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.file import FILE, CapacityFile
 from streamgauge.capacity.probe import Probe
 from streamgauge.errors import UsageError
@@ -23,7 +24,9 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def starved(probe: Probe) -> dict[str, Any]:
-    return {"client": "SUSPECT", "client_reasons": [HOSTILE], "busiest_core": 0.99} if probe.load >= 6 else {}
+    if probe.load < 6:
+        return {}
+    return {"client": "SUSPECT", "client_reasons": [HOSTILE], "core_used": 0.99, "troubles": [Trouble.CPU]}
 
 
 def test_a_directory_with_a_search_gives_its_reports_again(tmp_path: Path) -> None:

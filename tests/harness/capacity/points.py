@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.point import Observation, Point, Verdict
 from streamgauge.capacity.probe import Probe
@@ -14,7 +15,7 @@ Judge = Callable[[Probe], Verdict | str]
 
 
 def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **more: Any) -> Point:
-    """A point; the words `client` and `disturbed` make an undecided one of that kind."""
+    """A point; the words `client` (without CPU time) and `disturbed` make an undecided one of that kind."""
     client, disturbed = verdict == "client", verdict == "disturbed"
     decided = Verdict.UNDECIDED if isinstance(verdict, str) and not isinstance(verdict, Verdict) else verdict
     margin = {Verdict.PASS: 0.3, Verdict.FAIL: -0.3, Verdict.UNDECIDED: 0.0}[decided]
@@ -35,6 +36,7 @@ def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **
             )
         ],
         client="SUSPECT" if client else "VALID",
+        troubles=[Trouble.CPU] if client else [],
         unusable="Locust was killed" if disturbed else None,
         **more,
     )

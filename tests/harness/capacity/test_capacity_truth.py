@@ -92,7 +92,7 @@ class TestClient:
         def client(probe: Probe) -> dict[str, Any]:
             if probe.load < least:
                 return able(probe)
-            return {"client": "SUSPECT", "client_reasons": ["share of a core is 99%"], "busiest_core": 0.99}
+            return {"client": "SUSPECT", "client_reasons": ["share of a core is 99%"], "core_used": 0.99}
 
         return client
 

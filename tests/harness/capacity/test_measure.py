@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.measure import Conditions, hopeless, load_plan, observed, was_interrupted
 from streamgauge.capacity.objective import objectives
 from streamgauge.capacity.point import Verdict, judge
@@ -14,7 +15,7 @@ from streamgauge.capacity.probe import Probe, Purpose
 from streamgauge.endpoint.target import Target
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.metrics.summary import Totals, Window
-from streamgauge.metrics.validity import Validity
+from streamgauge.metrics.validity import ClientEvidence, Validity, disturbed, validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, SECOND
@@ -63,12 +64,18 @@ class TestLoad:
         ]  # fmt: skip
 
 
-def result(directory: Path, records: list[StreamRecord], ended: Ended | None = None, **changes: Any) -> LoadResult:
+def result(
+    directory: Path,
+    records: list[StreamRecord],
+    ended: Ended | None = None,
+    client: Validity | None = None,
+    **changes: Any,
+) -> LoadResult:
     totals = Totals(window=Window(START_NS, START_NS + 100 * SECOND))
     for record in records:
         totals.add(record)
     write_streams(directory, records)
-    summary = msgspec.structs.replace(totals.summary(), validity=Validity("VALID", "the rule", ["no limit"]))
+    summary = msgspec.structs.replace(totals.summary(), validity=client or Validity("VALID", "the rule", ["no limit"]))
     return LoadResult(directory, manifest(summary, **changes), totals, ended or Ended())
 
 
@@ -126,6 +133,33 @@ class TestObservation:
         assert seen.unusable == says
         assert was_interrupted(seen) is ended.interrupted
         assert judge(PROBE, seen).verdict is Verdict.UNDECIDED
+
+    def test_a_client_decides_nothing_only_where_an_objective_rests_on_what_it_may_have_distorted(
+        self, tmp_path: Path
+    ) -> None:
+        late = validity(ClientEvidence(itl_bound_p99=60.0), tokens=True)
+        loaded = result(tmp_path, streams(80, 100, 120), client=late)
+        on_ttft = CONDITIONS._replace(objectives=objectives(["ttft p95 < 500ms"]))
+
+        point = judge(PROBE, observed(PROBE, on_ttft, loaded))
+        assert (point.verdict, point.observation.client, point.observation.troubles) == (Verdict.PASS, "VALID", [])
+        point = judge(PROBE, observed(PROBE, CONDITIONS, loaded))
+        assert (point.verdict, point.client_limited) == (Verdict.UNDECIDED, True)
+        assert "doubtful for itl p95 < 50ms: INVALID, ITL error bound p99 is 60.00 ms" in point.reason
+        assert point.observation.troubles == [Trouble.IDLE]
+        busy = validity(ClientEvidence(busiest_core=0.95), tokens=True)
+        point = judge(PROBE, observed(PROBE, on_ttft, result(tmp_path, streams(80, 100, 120), client=busy)))
+        assert (point.verdict, point.client_limited) == (Verdict.UNDECIDED, True)
+
+    def test_streams_for_which_this_machine_had_no_means_are_a_limit_of_the_client(self, tmp_path: Path) -> None:
+        unmade = msgspec.structs.replace(made(outcome=Outcome.CLIENT_LIMIT), detail="Too many open files")
+        records = [*streams(80, 100, 120), unmade]
+        fault = "1 stream of the load could not be asked for: Too many open files"
+        loaded = result(tmp_path, records, client=disturbed(Validity("VALID", "rule", []), [fault]), faults=[fault])
+        point = judge(PROBE, observed(PROBE, CONDITIONS, loaded))
+
+        assert (point.client_limited, point.observation.unusable) == (True, None)
+        assert point.observation.troubles == [Trouble.MEANS]
 
     def test_the_replicas_that_answered_are_counted(self, tmp_path: Path) -> None:
         records = [

@@ -91,6 +91,36 @@ def test_a_doubtful_client_decides_nothing_in_either_direction(verdict: str) -> 
         assert (point.verdict, point.client_limited) == (Verdict.UNDECIDED, True)
 
 
+class TestDoubtAboutOneFigure:
+    """The client may have distorted the gaps, and no TTFT."""
+
+    ITL = "itl p95 < 50ms"
+    SLOS = objectives(["ttft p95 < 500ms", ITL])
+
+    def of(self, streams: list[Stream]) -> Point:
+        with_gaps = [
+            one if len(one.values) == 3 else one._replace(values=(one.values[0], Value(10 * MS, 0, 0, 10), None))
+            for one in streams
+        ]
+        sample = Sample(with_gaps, 0, 100, [0.2] * len(with_gaps))
+        return judge(PROBE, observe(PROBE, sample, self.SLOS, 0.95, doubts={self.ITL: "late"}))
+
+    def test_it_spoils_a_point_that_needs_this_figure_to_pass(self) -> None:
+        point = self.of(even(200))
+        assert (point.verdict, point.client_limited) == (Verdict.UNDECIDED, True)
+        assert point.reason == "this client is doubtful for itl p95 < 50ms: late"
+
+    def test_a_miss_of_another_objective_is_a_failure_all_the_same(self) -> None:
+        point = self.of(even(200, slow=40))
+        assert (point.verdict, point.missed) == (Verdict.FAIL, ["ttft p95 < 500ms"])
+
+    def test_a_miss_of_the_doubtful_figure_is_none(self) -> None:
+        slow_gaps = [one._replace(values=(one.values[0], Value(90 * MS, 10, 10, 10), None)) for one in even(200)]
+        point = self.of(slow_gaps)
+        assert point.observation.figures[1].decision is Decision.FAIL
+        assert (point.verdict, point.missed) == (Verdict.UNDECIDED, [])
+
+
 def test_a_load_that_was_not_the_planned_one_decides_nothing() -> None:
     point = of(even(200, slow=100), unusable="a process was killed")
 

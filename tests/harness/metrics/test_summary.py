@@ -210,6 +210,22 @@ def test_the_clients_error_bound_decides_whether_an_objective_is_decided() -> No
     assert verdict("error_rate < 1%")[0] is SloVerdict.UNDECIDED
 
 
+def test_a_doubt_about_the_gaps_leaves_an_objective_on_the_ttft_decided() -> None:
+    """Later tokens share their reads, so this client may have made their gaps 300 ms too long; no TTFT is concerned."""
+    totals = Totals([parse_slo(text) for text in ("ttft p95 < 200ms", "error_rate < 5%", "itl p50 < 800ms")])
+    for _ in range(100):
+        record = made(50, 500, 510)
+        totals.add(msgspec.structs.replace(record, token_reads=[0, 1, 1], waits=Waits([1], [300 * MS])))
+    found = totals.summary()
+
+    assert found.validity.verdict == found.deciding_validity.verdict == "INVALID"
+    assert [result.verdict.value for result in found.slo_results] == ["met", "met", "undecided"]
+    assert "INVALID: ITL error bound p99" in (found.slo_results[2].reason or "")
+    assert msgspec.structs.replace(found, slos=found.slos[:2]).deciding_validity.verdict == "VALID"
+    # Goodput rests on what each stream must meet, so on the gaps as well.
+    assert totals.judge_slo(parse_slo("goodput > 50%"), found.validity).verdict is SloVerdict.UNDECIDED
+
+
 def test_a_rate_that_this_client_may_have_limited_is_not_missed() -> None:
     totals = Totals()
     totals.add(made(*range(100, 1_100, 100)))

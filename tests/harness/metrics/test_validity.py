@@ -9,9 +9,12 @@ from streamgauge.metrics.process_stats import WorkerRow
 from streamgauge.metrics.summary import Totals
 from streamgauge.metrics.validity import (
     LIMITS,
+    TIMES,
     VALIDITY_RULE,
     ClientEvidence,
+    Scope,
     disturbed,
+    shaken,
     validity,
 )
 from streamgauge.protocol.outcome import Outcome
@@ -203,3 +206,21 @@ def test_a_run_with_faults_is_invalid_and_says_why_first() -> None:
     assert disturbed(good, ["Locust was killed"]).reasons == ["Locust was killed"]
     assert disturbed(late, ["Locust was killed"]).reasons == ["Locust was killed", *late.reasons]
     assert [disturbed(one, ["x"]).verdict for one in (good, late, none)] == ["INVALID", "INVALID", "NO DATA"]
+
+
+def test_a_doubt_concerns_only_the_figures_that_it_can_distort() -> None:
+    found = validity(ClientEvidence(ttft_bound_p99=1.0, itl_bound_p99=60.0), tokens=True)
+
+    assert [found.about(scopes).verdict for scopes in ([Scope.GAPS], TIMES)] == ["INVALID", "INVALID"]
+    assert [found.about(scopes).verdict for scopes in ([Scope.STARTS], [])] == ["VALID", "VALID"]
+    assert validity(ClientEvidence(ttft_bound_p99=20.0), tokens=True).about([Scope.GAPS]).verdict == "VALID"
+
+
+def test_a_doubt_about_the_load_concerns_every_figure() -> None:
+    late = validity(ClientEvidence(itl_bound_p99=60.0, loop_late_p99=200.0), tokens=True)
+    assert late.about([Scope.STARTS]).verdict == "SUSPECT"
+    assert [reason.partition(" is ")[0] for reason in late.about([]).reasons] == ["event loop lateness p99"]
+    assert disturbed(late, ["Locust was killed"]).about([]).reasons[0] == "Locust was killed"
+    assert shaken(late, "out of reach").about([Scope.STARTS]).reasons[0] == "out of reach"
+    none = validity(ClientEvidence(), tokens=False)
+    assert disturbed(none, ["x"]).about([]).verdict == "NO DATA"
