@@ -34,6 +34,8 @@ BOUNDS: Final = {
         "with --duration and --drain, after a few streams of at most --duration and --timeout each, and when its "
         "records are read"
     ),
+    "capacity": Bound("with the point that fills --budget: each ends as a `load` does", table_s=90.0),
+    "overhead": Bound("within --max-time and twice --timeout"),
     "cancel": Bound("within 15 minutes"),
     "diagnose": Bound("within 15 minutes"),
 }

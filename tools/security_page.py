@@ -10,6 +10,7 @@ from streamgauge.files import MAX_BYTES
 from streamgauge.protocol.cutters import LINES_AN_EVENT, MAX_IDLE_LINES
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES
 from streamgauge.protocol.reader import MAX_EVENTS
+from streamgauge.serverlane.scrape import MAX_ANSWER_BYTES, TIMEOUT_S
 from streamgauge.transport.limits import FREE_PIECES, LEAST_PIECE_BYTES, MAX_ASIDE_BYTES, MAX_BODY_BYTES, MAX_HEAD_BYTES
 from streamgauge.transport.memory import KEPT_SHARE_BYTES, LOAD_POOL_BYTES, POOL_BYTES, SHARE_BYTES, UNREAD_BYTES
 from streamgauge.units import show_bytes
@@ -37,6 +38,7 @@ def limits() -> str:
         "memory of all responses of a process beyond that": f"{show_bytes(POOL_BYTES)}; "
         f"{show_bytes(LOAD_POOL_BYTES)} in a process under load",
         "bytes of a stream that `load` has received, but not yet looked at": show_bytes(UNREAD_BYTES),
+        "an answer that `--server-metrics` reads": f"{show_bytes(MAX_ANSWER_BYTES)}, {TIMEOUT_S:g} s",
         "time to connect": f"{CONNECT_TIMEOUT_S:g} s",
         "silence, also of content": "`--timeout`, `--content-timeout`",
         "time of all requests of a command": f"{TOTAL_S / 60:g} min, or its own limit (`--help`)",

@@ -8,27 +8,25 @@ from contextlib import contextmanager
 from hashlib import sha256
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
 from streamgauge.clocks import Offset, better, of_round_trip
 from streamgauge.endpoint.credentials import key_in
-from streamgauge.endpoint.plain_http import read_body, tls_for
+from streamgauge.endpoint.plain_http import Body, PlainClient, tls_for
 from streamgauge.endpoint.received import Received
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.numbers import Count, Ns
 from streamgauge.protocol.typed import from_json
+from streamgauge.transport.connector import Connector
 
 PINGS: Final = 9
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a ledger of a million writes
 TIMEOUT_S: Final = 10.0
 TOKEN_ENV: Final = "STREAMGAUGE_MOCK_CONTROL_TOKEN"  # the mock reads its --control-token from there, too
-
-# A connection is kept even when it is idle for a while: a mock that refuses new ones still answers on it.
-_LIMITS: Final = httpx.Limits(keepalive_expiry=60.0)
 
 T = TypeVar("T")
 
@@ -129,12 +127,8 @@ class MockControl:
 
     def __init__(self, url: str, token: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
-        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        # verify=False for http://: loading the certificates would take longer than all requests together.
-        verify = tls or self.url.startswith("https:")
-        self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=verify, limits=_LIMITS
-        )
+        # The connection is kept: a mock that refuses new ones still answers on it.
+        self._http = PlainClient(Connector(tls), {"Authorization": f"Bearer {token}"} if token else None)
 
     def __enter__(self) -> Self:
         return self
@@ -187,11 +181,13 @@ class MockControl:
     def _ask(self, method: str, path: str, params: dict[str, str], wait_s: float = 0.0) -> _Answer:
         # A mock takes changes only as JSON, which a web page of another site cannot send.
         headers = {"Content-Type": "application/json"} if method == "POST" else {}
+        query = f"?{urlencode(params)}" if params else ""
         try:
-            with self._http.stream(
-                method, path, params=params, headers=headers, timeout=TIMEOUT_S + wait_s
-            ) as response:
-                return _Answer(response.status_code, _read(response, time.monotonic() + 3 * TIMEOUT_S + wait_s))
+            answer = self._http.ask(
+                method, f"{self.url}{path}{query}", most_bytes=MAX_ANSWER_BYTES, headers=headers,
+                seconds=3 * TIMEOUT_S + wait_s, silence_s=TIMEOUT_S + wait_s,
+            )  # fmt: skip
+            return _Answer(answer.status, _whole(answer.body))
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise CannotMeasure(
                 f"the mock's control API at {self.url} cannot be reached: {error}",
@@ -215,9 +211,8 @@ class MockControl:
         )
 
 
-def _read(response: httpx.Response, deadline_s: float) -> bytes:
-    """The body of an answer. Raises ValueError if it is larger or slower than any answer of a mock can be."""
-    body = read_body(response, MAX_ANSWER_BYTES, deadline_s)
+def _whole(body: Body) -> bytes:
+    """The content of a body. Raises ValueError if it is larger or slower than any answer of a mock can be."""
     if len(body.content) > MAX_ANSWER_BYTES:
         raise ValueError(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes")
     if not body.whole:

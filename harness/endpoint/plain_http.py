@@ -2,12 +2,18 @@
 
 import ssl
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import httpx
 
 from streamgauge.endpoint.target import Target
+from streamgauge.transport.connector import Connector
+from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.tls import tls_context
+
+_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class Body(NamedTuple):
@@ -17,10 +23,72 @@ class Body(NamedTuple):
     whole: bool
 
 
-def read_body(response: httpx.Response, most_bytes: int, until_s: float) -> Body:
-    """Read a body until it has more than `most_bytes`, or until `until_s` of the monotonic clock. Raises
-    httpx.TransportError.
+class PlainAnswer(NamedTuple):
+    """The answer to one request."""
+
+    status: int
+    body: Body
+
+
+class PlainClient:
+    """A client of one server beside the endpoint, which may be hostile: no environment, no redirects, no cookies.
+
+    It uses the transport of the measured requests: that has a limit for the head, and a deadline that holds from the
+    look-up of the name to the last byte. httpx's own limits are for each read, so a head that drips lasts for ever.
     """
+
+    def __init__(self, connector: Connector, headers: Mapping[str, str] | None = None) -> None:
+        self._transport = CaptureTransport(connector=connector)
+        self._headers = _HEADERS | (headers or {})
+
+    @classmethod
+    def beside(cls, target: Target, url: str) -> Self:
+        """A client for `url` with the TLS settings of the target, and with its Unix socket if it has its origin."""
+        same = urlsplit(url)[:2] == urlsplit(target.url)[:2]
+        return cls(Connector(tls_for(target, url), unix_socket=target.unix_socket if same else None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connection."""
+        self._transport.close()
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        most_bytes: int,
+        seconds: float,
+        silence_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> PlainAnswer:
+        """One request, over in `seconds` and after `silence_s` without a byte.
+
+        Raises httpx.TransportError, httpx.InvalidURL and UnicodeError.
+        """
+        until_s = time.monotonic() + seconds
+        request = httpx.Request(
+            method,
+            url,
+            headers={"Host": httpx.URL(url).netloc.decode("ascii")} | self._headers | (headers or {}),
+            extensions={
+                "timeout": dict.fromkeys(("connect", "read", "write"), silence_s or seconds), "deadline": until_s,
+            },
+        )  # fmt: skip
+        response = self._transport.handle_request(request)
+        try:
+            return PlainAnswer(response.status_code, _read(response, most_bytes, until_s))
+        finally:
+            response.close()
+
+
+def _read(response: httpx.Response, most_bytes: int, until_s: float) -> Body:
+    """The body, until it has more than `most_bytes`, or until `until_s` of the monotonic clock."""
     parts, size = [], 0
     for piece in response.iter_raw():
         parts.append(piece)

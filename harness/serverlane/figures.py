@@ -3,32 +3,41 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from streamgauge.protocol.typed import from_json
 from streamgauge.serverlane.engine import Engine, Format, engines
 
-_SERIES: Final = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)[ \t]*(\{.*\})?[ \t]+([^ \t]+)(?:[ \t]+-?[0-9]+)?[ \t]*")
-_LABEL: Final = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="([^"]*)"')
+# Possessive: with backtracking, a hostile line of 16,000 characters took a minute.
+_SERIES: Final = re.compile(
+    r"""([A-Za-z_:][A-Za-z0-9_:]*+)[ \t]*+
+    (\{(?:[^"{}]++|"(?:[^"\\]++|\\.)*+")*+\})?+[ \t]*+  # labels
+    ([^ \t]++)(?:[ \t]++-?[0-9]++)?+[ \t]*+\r?  # a value and perhaps a time""",
+    re.VERBOSE,
+)
+_LABEL: Final = re.compile(r'[{,]\s*+([A-Za-z_][A-Za-z0-9_]*+)="([^"]*+)"')
+_LONGEST: Final = 16_384  # characters of a line; those of real servers have some 300
 _LARGEST: Final = 2.0**53
+Figure = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+"""A figure of a server, or of a server.jsonl that others may have written: `fmean` can add up any number of them."""
 
 
 class Seconds(msgspec.Struct, frozen=True):
     """A histogram of the server: how many requests it has counted so far, and their seconds together."""
 
-    count: float
-    total: float
+    count: Figure
+    total: Figure
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The figures of one answer; None where the server does not show one. `kv_share` is a fraction."""
 
-    running: float | None = None
-    waiting: float | None = None
-    kv_share: float | None = None
-    generated: float | None = None
+    running: Figure | None = None
+    waiting: Figure | None = None
+    kv_share: Figure | None = None
+    generated: Figure | None = None
     queue: Seconds | None = None
     prefill: Seconds | None = None
 
@@ -80,8 +89,8 @@ def _from_text(engine: Engine, body: bytes) -> Figures:
 
 def _series(body: bytes, names: tuple[str, ...]) -> Iterator[tuple[str, _Series]]:
     """The series of these names. A line that is not one is passed over, because the next may be whole."""
-    for line in body.decode("utf-8", "replace").splitlines():
-        if not line.startswith(names) or not (match := _SERIES.fullmatch(line)):
+    for line in body.decode("utf-8", "replace").split("\n"):
+        if not line.startswith(names) or len(line) > _LONGEST or not (match := _SERIES.fullmatch(line)):
             continue
         value = _number(match[3])
         if value is not None:
@@ -106,7 +115,9 @@ def _has_labels(place: str, labels: str) -> bool:
 
 
 def _sum(values: Iterable[float] | None) -> float | None:
-    return None if values is None else math.fsum(values)
+    """The sum; None where no server counts to it, as for a single value."""
+    found = None if values is None else math.fsum(values)
+    return found if found is not None and abs(found) <= _LARGEST else None
 
 
 def _seconds(values: Any, names: Sequence[str]) -> Seconds | None:

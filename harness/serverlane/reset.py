@@ -4,13 +4,12 @@ vLLM: POST /reset_prefix_cache, only with VLLM_SERVER_DEV_MODE=1; else 200 with 
 SGLang: POST /flush_cache, which answers 400 while requests run.
 """
 
-import time
 from typing import Final
 
 import httpx
 import msgspec
 
-from streamgauge.endpoint.plain_http import read_body, tls_for
+from streamgauge.endpoint.plain_http import PlainClient
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import without_userinfo
 from streamgauge.leaks import brief
@@ -26,21 +25,23 @@ class _Answer(msgspec.Struct):
     success: bool = True
 
 
-def reset_cache(target: Target, url: str) -> str | None:
-    """Ask the server to empty its cache; None when it did, else why not. Raises UsageError for a URL with a user."""
+def reset_cache(target: Target, url: str, timeout_s: float = _TIMEOUT_S) -> str | None:
+    """Ask the server to empty its cache; None when it did, else why not. An answer takes at most `timeout_s`.
+
+    Raises UsageError for a URL with a user.
+    """
     learn(in_url(url))
     address = without_userinfo(url, _OPTION)
-    verify = tls_for(target, address) or False
     try:
-        with (
-            httpx.Client(verify=verify, timeout=_TIMEOUT_S, trust_env=False) as http,
-            http.stream("POST", address) as response,
-        ):
-            body = read_body(response, _MOST_BYTES, time.monotonic() + _TIMEOUT_S).content  # its beginning is enough
+        with PlainClient.beside(target, address) as http:
+            answer = http.ask("POST", address, most_bytes=_MOST_BYTES, seconds=timeout_s)
+    except httpx.ReadTimeout:
+        return f"no end of its answer after {timeout_s:g} s"
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         return brief(str(error) or type(error).__name__)
-    if response.status_code != 200:
-        return f"HTTP {response.status_code}: {brief(body.decode(errors='replace').strip())}"
+    body = answer.body.content  # its beginning is enough
+    if answer.status != 200:
+        return f"HTTP {answer.status}: {brief(body.decode(errors='replace').strip())}"
     try:
         done = from_json(body, _Answer).success
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import msgspec
 
-from streamgauge.endpoint.plain_http import read_body, tls_for
+from streamgauge.endpoint.plain_http import PlainClient
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import without_userinfo
 from streamgauge.errors import CannotMeasure
@@ -24,7 +24,6 @@ AUTO: Final = "auto"
 EVERY_S: Final = 1.0
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 TIMEOUT_S: Final = 2.0
-_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of server.jsonl: two days at one line a second
 
 
@@ -34,15 +33,16 @@ class Source:
     engine: Engine
     url: str
 
-    def __init__(self, target: Target, url: str) -> None:
-        """Finds the engine. `url` AUTO tries the known paths of the target's own origin.
+    def __init__(self, target: Target, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Finds the engine. `url` AUTO tries the known paths of the target's own origin. An answer takes at most
+        `timeout_s`.
 
         Raises UsageError for a URL that cannot be asked, and CannotMeasure when no known figures come.
         """
+        self._timeout_s = timeout_s
         candidates = [urljoin(target.url, path) for path in paths()] if url == AUTO else [without_userinfo(url, OPTION)]
         learn(in_url(url))
-        verify = tls_for(target, candidates[0]) or False
-        self._http = httpx.Client(verify=verify, timeout=TIMEOUT_S, trust_env=False, headers=_HEADERS)
+        self._http = PlainClient.beside(target, candidates[0])
         problems: dict[str, list[str]] = {}
         for candidate in candidates:
             try:
@@ -79,26 +79,27 @@ class Source:
         return found
 
     def in_hand(self) -> int | None:
-        """The requests that run or wait; None when no figures came."""
+        """The requests that run or wait; None when no figures came. A gauge below zero counts as zero."""
         try:
             found = self.figures()
         except _NoAnswerError:
             return None
-        return round((found.running or 0) + (found.waiting or 0))
+        return round(max(found.running or 0, 0) + max(found.waiting or 0, 0))
 
     def ask(self, url: str) -> bytes:
         """The body of one answer. Raises _NoAnswerError."""
-        until_s = time.monotonic() + TIMEOUT_S
         try:
-            with self._http.stream("GET", url) as response:
-                if response.status_code != 200:
-                    raise _NoAnswerError(f"HTTP {response.status_code}")
-                body = read_body(response, MAX_ANSWER_BYTES, until_s)
-                if not body.whole:
-                    raise _NoAnswerError(f"no end after {len(body.content):,} bytes and {TIMEOUT_S:g} s at most")
-                return body.content
+            answer = self._http.ask("GET", url, most_bytes=MAX_ANSWER_BYTES, seconds=self._timeout_s)
+        except httpx.ReadTimeout:
+            raise _NoAnswerError(f"no end after {self._timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _NoAnswerError(str(error) or type(error).__name__) from None
+        if answer.status != 200:
+            raise _NoAnswerError(f"HTTP {answer.status}")
+        content, whole = answer.body
+        if not whole:
+            raise _NoAnswerError(f"no end after {len(content):,} bytes and {self._timeout_s:g} s at most")
+        return content
 
 
 class _NoAnswerError(Exception):

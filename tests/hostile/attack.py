@@ -14,6 +14,9 @@ CHUNKED: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfe
 TOKEN: Final = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 DONE: Final = b"data: [DONE]\n\n"
 GOOD: Final = SSE + TOKEN * 5 + DONE
+STATUS: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n\r\n"
+RUNNING: Final = b"vllm:num_requests_running"
+STATUS_GOOD: Final = STATUS + RUNNING + b" 3\nvllm:num_requests_waiting 1\n"
 DRIP_S: Final = 0.05
 
 

@@ -16,11 +16,12 @@ _HELD_S: Final = 120.0  # a connection that nobody closes
 
 
 class HostileEndpoint(Listening):
-    """The first `good` answers are what a client hopes for. `most_sent` is of one answer."""
+    """The first `good` answers are `well`, which a client hopes for. `most_sent` is of one answer."""
 
-    def __init__(self, attack: Attack, good: int = 0) -> None:
+    def __init__(self, attack: Attack, good: int = 0, well: bytes = GOOD) -> None:
         super().__init__()
         self.attack = attack
+        self._well = well
         self.requests = 0
         self.most_sent = 0
         self._good = good
@@ -50,10 +51,10 @@ class HostileEndpoint(Listening):
         elif self.attack.family is Family.TLS:
             with _server_context().wrap_socket(connection, server_side=True) as encrypted:
                 encrypted.recv(65536)
-                encrypted.sendall(GOOD)
+                encrypted.sendall(self._well)
         else:
             connection.recv(65536)
-            connection.sendall(GOOD)
+            connection.sendall(self._well)
 
     def _attack(self, connection: socket.socket) -> None:
         attack, sent = self.attack, len(self.attack.start)

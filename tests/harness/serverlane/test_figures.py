@@ -1,5 +1,7 @@
 """What is read out of an engine's answer: its figures, or nothing; foreign bytes never raise."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,29 @@ def test_a_damaged_line_costs_itself_only() -> None:
 
     assert found is not None
     assert (found.running, found.waiting) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b" " * 16_000 + b"x y z",
+        b"{" + b"a" * 16_000 + b"} 1",
+        b'{a="' + b"," * 16_000 + b"} 1",
+        b"{" + b'a="' * 5_000 + b"} 1",
+        b"{" + b"} } " * 4_000 + b"1",
+        b"{" + b"}" * 16_000 + b" 1 x",
+        b" 1" + b" " * 16_000 + b"x",
+    ],
+)
+def test_a_long_line_is_read_in_linear_time(line: bytes) -> None:
+    began_s = time.process_time()
+
+    assert engine_of("/metrics", b"vllm:num_requests_running" + line + b"\nvllm:num_requests_running 2\n") == "vllm"
+    assert time.process_time() - began_s < 5  # with backtracking over every split: a minute
+
+
+def test_a_sum_that_no_server_counts_to_is_no_figure() -> None:
+    assert read(engines()["vllm"], b"vllm:num_requests_running 9e15\n" * 3) == Figures()
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='vllm:nu_{}="01. \ne+-').map(str.encode))
