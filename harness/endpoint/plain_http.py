@@ -39,7 +39,7 @@ class PlainClient:
 
     def __init__(self, connector: Connector, headers: Mapping[str, str] | None = None) -> None:
         self._transport = CaptureTransport(connector=connector)
-        self._headers = _HEADERS | (headers or {})
+        self._headers = {**_HEADERS, **(headers or {})}
 
     @classmethod
     def beside(cls, target: Target, url: str) -> Self:
@@ -75,7 +75,7 @@ class PlainClient:
         request = httpx.Request(
             method,
             url,
-            headers={"Host": httpx.URL(url).netloc.decode("ascii")} | self._headers | (headers or {}),
+            headers={"Host": httpx.URL(url).netloc.decode("ascii"), **self._headers, **(headers or {})},
             extensions={
                 "timeout": dict.fromkeys(("connect", "read", "write"), silence_s or seconds), "deadline": until_s,
             },
