@@ -45,7 +45,9 @@ COMPANIONS: Final[dict[str, frozenset[str]]] = {
         {"anthropic.event-order", "openai-chat.finish-reason", "openai-responses.item-lifecycle",
          "text.concat-equals-final"}
     ),
-    "crossed-streams": _TORN_TEXT | {"text.utf8-valid"},  # two streams of texts run at the same time
+    # Several streams of special texts run at the same time; which of them are crossed is chance.
+    "crossed-streams": _TORN_TEXT
+    | {"framing.event-size-64k", "security.sse-injection", "text.unicode-line-separators-escaped", "text.utf8-valid"},
     "cut-mid-event": _NO_END,
     "double-headers": frozenset({"headers.content-type", "headers.x-accel-buffering"}),
     "double-space": _NO_END | {"custom.consistent-shape", "custom.event-names-stable"},
