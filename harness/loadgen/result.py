@@ -106,7 +106,8 @@ class LoadResult:
                 unknown, [ended.faults[0]], hint="the figures above are all that is left of it: run it again"
             )
         if ended.stopped:
-            yield Conclusion(failed, [ended.stopped], "stopped")
+            # A limit that the endpoint has passed is its failure; a fault of this machine is not.
+            yield Conclusion(unknown if ended.stopped in ended.faults else failed, [ended.stopped], "stopped")
         if faults := self.run.faults or ([ended.died] if ended.died else []):
             why = f"this was not the load that you asked for: {'; '.join(faults)}"
             hint = f"run it again; everything that was measured is in {self.directory}"

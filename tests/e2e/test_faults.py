@@ -103,6 +103,7 @@ def test_records_that_cannot_be_written_stop_the_load_and_are_counted(tmp_path: 
         end = load.end()
 
     must_be_honest(end)
+    assert end.exit_code == 3, "a disk of this machine is no failure of the endpoint"
     assert end.lost > 0
     assert "could not write its records (File too large)" in end.output
 

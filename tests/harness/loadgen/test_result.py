@@ -69,6 +69,7 @@ def result(
         (result(ended=Ended(died="Locust ended")), UNDECIDED),
         (result(ended=Ended(stopped="max errors")), FAILED),
         (result("INVALID", ended=Ended(stopped="max errors")), FAILED),
+        (result("INVALID", ended=Ended(stopped="disk full", faults=["disk full"])), UNDECIDED),
         (result(truth=NOTHING_SHARED), UNDECIDED),
         (result(ended=Ended(interrupted=True)), INTERRUPTED),
         (result("INVALID", ended=Ended(interrupted=True)), INTERRUPTED),
