@@ -9,7 +9,7 @@ import msgspec
 
 from streamgauge.capacity.objective import GOODPUT, Objective
 from streamgauge.capacity.stream import Fate, Stream, Value
-from streamgauge.metrics.dependence import dependence
+from streamgauge.metrics.dependence import clear_dependence, dependence_at
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.intervals import Decision, decide, error_of_share, percentile, wilson
 
@@ -62,8 +62,10 @@ def _figures(
 ) -> list[Figure]:
     found = []
     for index, objective in enumerate(objectives):
+        where = objective.condition.where
         if not objective.is_latency:
-            found.append(_share(streams, objective, objectives, confidence))
+            members = [stream for stream in streams if stream.values[index] is not None] if where else streams
+            found.append(_share(members, objective, objectives, confidence))
             continue
         values = [value for stream in streams if (value := stream.values[index]) is not None]
         if objective.is_pooled:
@@ -81,7 +83,7 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
     measured = nearest_rank(ordered, quantile)
     low, high = percentile(ordered, quantile, confidence)
     misses, possible = sum(value.certain for value in values), sum(value.possible for value in values)
-    worth = round(len(values) / dependence(_steps(values, objective.condition.limit)), 1)
+    worth = round(len(values) / dependence_at([value.value for value in values], objective.condition.limit), 1)
     return Figure(
         slo=str(objective),
         needed=objective.needed(confidence),
@@ -103,16 +105,19 @@ def _share(
     """An error rate, or a goodput. Failed streams count; streams that this client cut do not."""
     ended = [stream for stream in streams if stream.fate is not Fate.CUT]
     if objective.metric == GOODPUT:
-        misses, possible = _bad(ended, objectives, certain=True), _bad(ended, objectives, certain=False)
+        misses = sum(_is_bad(stream, objectives, certain=True) for stream in ended)
+        bad = [_is_bad(stream, objectives, certain=False) for stream in ended]
     else:
-        misses = possible = sum(stream.fate is not Fate.OK for stream in ended)
+        bad = [stream.fate is not Fate.OK for stream in ended]
+        misses = sum(bad)
+    possible = sum(bad)
     if not ended:
         return Figure(slo=str(objective), needed=objective.needed(confidence))
     low, high = wilson(misses, len(ended), confidence)
     assert low is not None
     assert high is not None
     share = misses / len(ended)
-    worth = round(len(ended) / dependence([float(stream.fate is not Fate.OK) for stream in ended]), 1)
+    worth = round(len(ended) / clear_dependence([float(one) for one in bad]), 1)
     if objective.metric == GOODPUT:
         value, low, high = 1 - share, 1 - high, 1 - low
     else:
@@ -132,17 +137,12 @@ def _share(
     )
 
 
-def _bad(ended: Sequence[Stream], objectives: Sequence[Objective], *, certain: bool) -> int:
-    """The streams that failed, or that have a measurement beyond a limit."""
-    latencies = [index for index, objective in enumerate(objectives) if objective.is_latency]
-    return sum(
-        stream.fate is not Fate.OK
-        or any(
-            (value.certain if certain else value.possible)
-            for index in latencies
-            if (value := stream.values[index]) is not None
-        )
-        for stream in ended
+def _is_bad(stream: Stream, objectives: Sequence[Objective], *, certain: bool) -> bool:
+    """Whether the stream failed, or has a measurement beyond a limit."""
+    return stream.fate is not Fate.OK or any(
+        value is not None and bool(value.certain if certain else value.possible)
+        for value, objective in zip(stream.values, objectives, strict=True)
+        if objective.is_latency
     )
 
 
@@ -192,12 +192,6 @@ def _decision(
     if decide(ceil(possible * share), independent, allowed, confidence) is Decision.PASS:
         return Decision.PASS
     return Decision.UNDECIDED
-
-
-def _steps(values: Sequence[Value], limit: float) -> list[float]:
-    """Values in steps of 5 % of the limit: smaller movements decide nothing, so they need not be independent."""
-    step = limit / 20 or 1.0
-    return [float(round(value.value / step)) for value in values]
 
 
 def _margin(measured: float, limit: float) -> float | None:

@@ -39,6 +39,8 @@ _HOPELESS: Final = 5
 """A point ends early when a latency is so many times its limit, or when most streams fail."""
 _HOPELESS_ERRORS: Final = 0.5
 _HOPELESS_FOR_S: Final = 5
+_MEMBER: Final = Value(0.0, 0, 0)
+"""Of an objective on a share: the stream counts in it, and its fate decides."""
 _INTERRUPTED: Final = "interrupted by the user"
 
 
@@ -178,8 +180,12 @@ def _stream(stream: StreamFacts, objectives: Sequence[Objective], origin_ns: int
 
 
 def _value(stream: StreamFacts, objective: Objective) -> Value | None:
-    """The stream's measurement for an objective; None where it has none."""
+    """The stream's measurement for an objective; None where it has none, or belongs to another class."""
     metric, holds = BY_NAME[objective.metric], objective.condition.holds
+    if not objective.condition.covers(stream.record):
+        return None
+    if not objective.is_latency:
+        return _MEMBER
     gap_error = max(stream.itl_bounds_ns, default=0)
     if isinstance(metric, Pooled):
         values = metric.values(stream)
@@ -235,6 +241,7 @@ def _pooled(result: LoadResult, objectives: Sequence[Objective]) -> Iterator[tup
     """The percentile of each pooled objective, in ns."""
     for objective in objectives:
         if objective.is_pooled and objective.condition.statistic is not None:
-            found = statistic(result.totals.pools[objective.metric], objective.condition.statistic)
+            pools = result.totals.group(objective.condition).pools
+            found = statistic(pools[objective.metric], objective.condition.statistic)
             if found is not None:
                 yield str(objective), found.value

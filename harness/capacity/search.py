@@ -288,7 +288,7 @@ class Search:
             return None
         longest = max(point.probe.seconds for point in ladder.points[load])
         seconds = min(max(2 * longest, self._seconds(load)), self.plan.longest_s)
-        return self._probe(load, Purpose.LONGER, seconds=seconds)
+        return self._probe(load, Purpose.LONGER, seconds=seconds, trial=0)  # the same prompts, and more of them
 
     def _as_long(self, load: float) -> float:
         """As long as the longest trial of this load that was decided, and twice as long as one that was not."""

@@ -40,7 +40,8 @@ class SearchOptions:
             "--slo",
             metavar="'METRIC pN < LIMIT'",
             help="An objective that every load must meet, such as 'ttft p95 < 500ms', 'itl p99 < 80ms', 'error_rate < "
-            "1%' or 'goodput > 95%'; repeatable. Without one about failures, 'error_rate < 5%' is added.",
+            "1%' or 'goodput > 95%'; for a class of streams 'ttft p95 < 500ms where prompt <= 1k'; repeatable. Without "
+            "one about failures, 'error_rate < 5%' is added.",
         ),
     ] = None
     axis: Annotated[

@@ -29,7 +29,8 @@ class RunOptions:
             "--slo",
             metavar="'METRIC < LIMIT'",
             help="An objective, such as 'ttft p95 < 500ms', 'itl p99.9 <= 80ms', 'error_rate < 1%', 'goodput > 95%' or "
-            "'output_tokens_per_s > 1000'; repeatable.",
+            "'output_tokens_per_s > 1000'; for a class of streams 'ttft p95 < 500ms where prompt <= 1k' (or output, or "
+            "turn); repeatable.",
         ),
     ] = None
     max_errors: Annotated[

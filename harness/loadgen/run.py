@@ -29,7 +29,7 @@ from streamgauge.loadgen.plan import LoadPlan
 from streamgauge.loadgen.progress import LoadProgress, silent
 from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
-from streamgauge.loadgen.sample_size import expected
+from streamgauge.loadgen.sample_size import check_classes, expected
 from streamgauge.loadgen.scenario_files import is_named
 from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
@@ -61,13 +61,16 @@ def run_load(target: Target, plan: LoadPlan, progress: LoadProgress = silent) ->
     another run writes there. Until then, an earlier run in the directory stays.
     """
     must_be_free(plan.directory)  # before the endpoint is asked for anything
+    if is_named(plan.locustfiles[0]):
+        check_classes(plan.workload, plan.slos, plan.prompts)
     source = None if plan.server_metrics is None else Source(target, plan.server_metrics)
     target, first, end = _first_stream(target, plan)
     with runs.claimed(plan.directory) as claim, _spool() as spool:
         run = _manifest(target, plan, first, end)
         runs.write(plan.directory / runs.RUN, run)
         totals = Totals(plan.slos, reading_doubt=run.dialect_doubt, spool=spool, changes=plan.workload.changes)
-        if (sample := expected(plan.workload, plan.slos, run.alone)) is not None:
+        prompts = plan.prompts if is_named(plan.locustfiles[0]) else None
+        if (sample := expected(plan.workload, plan.slos, run.alone, prompts)) is not None:
             progress(sample)
         with nullcontext() if source is None else Scraper(source, plan.directory) as scraper:
             ended = drive(target, plan, totals, claim, progress)

@@ -7,7 +7,7 @@ is above its limit.
 
 The rule looks at the streams that ended within the last `duration`. It first applies when one such window has passed
 since the first stream ended: the first slow answer of a cold server stops nothing. A window without a stream stops
-nothing either, because there is no figure to compare.
+nothing either, because there is no figure to compare. A rule with a class looks only at the streams of that class.
 """
 
 from collections import deque
@@ -76,7 +76,7 @@ class AbortWatch:
 
     def add(self, record: StreamRecord) -> None:
         """Take in a stream that ended by itself. Streams of the warm-up and streams that were cut do not count."""
-        if record.warmup or record.outcome in CUT:
+        if record.warmup or record.outcome in CUT or not self.rule.condition.covers(record):
             return
         at_ns = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self._first_ns = at_ns if self._first_ns is None else min(self._first_ns, at_ns)

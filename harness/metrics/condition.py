@@ -1,12 +1,16 @@
 """A figure of a run compared with a limit, as text: the one grammar of `--slo` and `--abort-if`.
 
-condition  = latency [ statistic ] comparison duration      ttft p95 < 500ms
-           | share comparison fraction                      error_rate > 20%
-           | rate comparison number                         output_tokens_per_s > 1000
+condition  = latency [ statistic ] comparison duration [ class ]      ttft p95 < 500ms where prompt <= 1k
+           | share comparison fraction [ class ]                      error_rate > 20%
+           | rate comparison number                                   output_tokens_per_s > 1000
 statistic  = "mean" | "max" | "p" number                    p50, p99.9
 comparison = "<" | "<=" | ">" | ">="
 duration   = a number and a unit, at most a week            500ms, 1.5s, 2m30s
 fraction   = number "%" | number                            1% is 0.01; a bare 1 is refused: it could mean 1% or 100%
+class      = "where" bound { "and" bound }                  where prompt > 1k and prompt <= 8k
+bound      = property ( comparison | "=" ) tokens           turn > 1
+property   = "prompt" | "output" | "turn"                   tokens that the load asks for; number of a session's turn
+tokens     = a whole number, or a number and "k"            1k is 1,000
 
 The metrics are those that metrics/definitions.py declares as objectives. `--abort-if` adds [ "for" duration ].
 """
@@ -18,7 +22,9 @@ from typing import Final, NamedTuple, NoReturn
 
 from streamgauge.errors import UsageError
 from streamgauge.metrics.definitions import BY_NAME, METRICS
-from streamgauge.metrics.metric import Metric, Unit
+from streamgauge.metrics.metric import Latency, Metric, OfRun, Unit
+from streamgauge.metrics.stream_class import COMPARISONS, PROPERTIES, Bound, Class
+from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import MS, parse_bounded
 
 OBJECTIVES: Final = {metric.name: metric for metric in METRICS if metric.objective}
@@ -26,6 +32,8 @@ OBJECTIVES: Final = {metric.name: metric for metric in METRICS if metric.objecti
 _WORD: Final = re.compile(r"\s*([<>=]+|[^\s<>=]+)")
 _STATISTIC: Final = re.compile(r"mean|max|p[0-9]{1,2}(?:\.[0-9]{1,4})?")
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_TOKENS: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?k|[0-9]{1,9}")
+_AFTER_LIMIT: Final = ("for", "where")
 _LIMITS: Final = {
     Unit.DURATION: "a duration of at most a week, such as 500ms, 1.5s or 2m30s",
     Unit.SHARE: "a percentage such as 1%",
@@ -36,12 +44,16 @@ _STEPS: Final = {Unit.DURATION: MS / 100, Unit.SHARE: 1e-4, Unit.PER_SECOND: 0.1
 
 
 class Condition(NamedTuple):
-    """`metric statistic op limit`. `limit` is ns for a latency, a fraction for a share, and a number for a rate."""
+    """`metric statistic op limit`. `limit` is ns for a latency, a fraction for a share, and a number for a rate.
+
+    `where` is the class of streams that it is about; empty for all streams.
+    """
 
     metric: str
     statistic: str | None
     limit: float
     op: str = "<"
+    where: Class = ()
 
     @property
     def unit(self) -> Unit:
@@ -49,15 +61,11 @@ class Condition(NamedTuple):
 
     def holds(self, value: float) -> bool:
         """Whether a measured value, in the limit's own unit, fulfils the condition."""
-        match self.op:
-            case "<":
-                return value < self.limit
-            case "<=":
-                return value <= self.limit
-            case ">":
-                return value > self.limit
-            case _:
-                return value >= self.limit
+        return COMPARISONS[self.op](value, self.limit)
+
+    def covers(self, record: StreamRecord) -> bool:
+        """Whether the stream belongs to the class."""
+        return all(bound.holds(record) for bound in self.where)
 
     def show(self, value: float) -> str:
         """A value in the unit of the limit."""
@@ -80,7 +88,8 @@ class Condition(NamedTuple):
         return self.show(short if self.holds(short) == self.holds(value) else value)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.metric, self.statistic, self.op, self.show(self.limit)) if part)
+        where = f"where {' and '.join(map(str, self.where))}" if self.where else None
+        return " ".join(part for part in (self.metric, self.statistic, self.op, self.show(self.limit), where) if part)
 
 
 def plain(value: float, decimals: int) -> str:
@@ -131,7 +140,8 @@ def take_condition(words: Words, metrics: Mapping[str, Metric], comparisons: Map
     if words.next not in allowed:
         words.refuse(" or ".join(allowed))
     op = words.take()
-    return Condition(metric.name, statistic, _take_limit(words, metric.unit), op)
+    limit = _take_limit(words, metric.unit)
+    return Condition(metric.name, statistic, limit, op, _take_class(words, metric))
 
 
 def take_duration(words: Words) -> int:
@@ -149,9 +159,36 @@ def take_statistic(words: Words) -> str | None:
     return words.take()
 
 
+def _take_class(words: Words, metric: Metric) -> Class:
+    if words.next != "where":
+        return ()
+    if not (isinstance(metric, Latency) or (isinstance(metric, OfRun) and metric.of_streams)):
+        words.refuse(f"nothing more, because {metric.name} has no classes of streams")
+    bounds: list[Bound] = []
+    while words.next == ("and" if bounds else "where"):
+        words.take()
+        bounds.append(_take_bound(words))
+    return tuple(bounds)
+
+
+def _take_bound(words: Words) -> Bound:
+    if words.next not in PROPERTIES:
+        words.refuse(" or ".join(PROPERTIES))
+    name = words.take()
+    if words.next not in COMPARISONS:
+        words.refuse(" or ".join(COMPARISONS))
+    op = words.take()
+    match = _TOKENS.fullmatch(words.next)
+    if match is None:
+        words.refuse("a whole number such as 2, 1000 or 1k")
+    words.take()
+    whole, thousandths = match[1], match[2] or ""
+    return Bound(name, op, int(match[0]) if whole is None else int(whole + thousandths.ljust(3, "0")))
+
+
 def _take_limit(words: Words, unit: Unit) -> float:
     text, taken = words.take(), 1
-    if _NUMBER.fullmatch(text) and words.next and not words.next[0].isdigit() and words.next != "for":
+    if _NUMBER.fullmatch(text) and words.next and not words.next[0].isdigit() and words.next not in _AFTER_LIMIT:
         text, taken = text + words.take(), 2  # people write `500 ms` too
     limit = _limit(unit, text)
     if limit is None:

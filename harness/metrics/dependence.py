@@ -21,6 +21,8 @@ _TAIL: Final = 0.9
 """Of the few values beyond a higher quantile, the dependence cannot be measured: it is at least that of this one."""
 MOST_VALUES: Final = 5_000
 """So many successive streams of a longer run show how they depend on each other."""
+_STEPS: Final = 20
+"""A movement of less than 5 % of a limit does not decide whether values keep it."""
 _KINDS: Final = {
     **dict.fromkeys(
         ("ttft", "ttfb", "headers", "ttfe", "ttfat", "adj_ttft", "ttft_any_chunk", "ttft_intended"), "ttft"
@@ -59,6 +61,22 @@ def clear_dependence(values: Sequence[float]) -> float:
     """The same, but 1 where independent values would give as much by chance (about 1 of 20 series)."""
     found = dependence(values)
     return found if found > 1 + _CHANCE / sqrt(max(len(values), 1)) else 1.0
+
+
+def dependence_at(values: Sequence[float], limit: float) -> float:
+    """So many values are worth an independent one for the question which share of them is beyond `limit`.
+
+    The values are those of successive streams. What counts is how being beyond the limit depends on the streams before.
+    Where less than a tenth of the values is beyond, these are too few to show that: the dependence is at least that of
+    the slowest tenth. Differences of less than 5 % of the limit do not count.
+    """
+    if len(values) < _LEAST:
+        return 1.0
+    step = limit / _STEPS or 1.0
+    steps = [round(min(value, 2 * limit) / step) for value in values]
+    slowest = sorted(steps)[min(int(_TAIL * len(steps)), len(steps) - 1)]
+    found = clear_dependence([float(value >= limit) for value in values])
+    return max(found, clear_dependence([float(value >= slowest) for value in steps])) if slowest < _STEPS else found
 
 
 class Wait(NamedTuple):

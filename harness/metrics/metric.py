@@ -123,7 +123,11 @@ class OfProcesses(Latency):
 
 @dataclass(frozen=True, kw_only=True)
 class OfRun(Metric):
-    """One number for the whole run. `title` is its label in the report's table of rates."""
+    """One number for the whole run. `title` is its label in the report's table of rates.
+
+    `of_streams`: it is a share of the streams, so a class of them has one, too (metrics/stream_class.py).
+    """
 
     title: str
+    of_streams: bool = False
     value: Callable[[RunFacts], float | None]

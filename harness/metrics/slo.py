@@ -27,16 +27,18 @@ from streamgauge.metrics.metric import PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.metrics.validity import Scope
 from streamgauge.protocol.outcome import Outcome
-from streamgauge.units import two_digits_up
+from streamgauge.units import plural, two_digits_up
 
 _COMPARISONS: Final = {
     metric.name: (">", ">=") if metric.higher_is_better else ("<", "<=") for metric in OBJECTIVES.values()
 }
 _HINT: Final = (
-    'write for example "ttft p95 < 500ms", "error_rate < 1%", "output_tokens_per_s > 1000" or "goodput > 95%"; '
+    'write for example "ttft p95 < 500ms", "error_rate < 1%", "output_tokens_per_s > 1000", "goodput > 95%", or with a '
+    'class of streams "ttft p95 < 500ms where prompt <= 1k"; '
     f"metrics: {', '.join(OBJECTIVES)}"
 )
 NO_DATA: Final = "no data: no stream came far enough"
+NOT_IN_CLASS: Final = "no data: no stream of the run belongs to this class"
 _SURE: Final = normal(CONFIDENCE)
 _MOST: Final = 1_000_000
 _CLEARLY_LESS: Final = 0.8
@@ -96,9 +98,10 @@ class Sample(NamedTuple):
 
     def reason(self, slo: Condition) -> str:
         """Why the sample does not decide the objective, and how many streams would."""
-        few = "1 stream is too few" if self.streams == 1 else f"{self.streams:,} streams are too few"
+        streams = plural(self.streams, "stream") + (" of this class" if slo.where else "")
+        few = f"{streams} {'is' if self.streams == 1 else 'are'} too few"
         if self.worth < _CLEARLY_LESS * self.streams and self.worth >= 1:
-            few = f"{self.streams:,} streams that depend on each other, and are worth {self.worth:.0f}, are too few"
+            few = f"{streams} that depend on each other, and are worth {self.worth:.0f}, are too few"
         return f"{few}: {self._enough(slo)}"
 
     def is_far_from(self, slo: Condition, largest: float) -> bool:
@@ -157,10 +160,13 @@ def parse_slo(text: str) -> Condition:
     return slo
 
 
-def judge_slo(slo: Condition, measured: Measured | None, doubt: str | None = None) -> SloResult:
-    """The verdict on a figure. `doubt` says why the client could have distorted every figure: then nothing is met."""
+def judge_slo(slo: Condition, measured: Measured | None, doubt: str | None = None, absent: str = NO_DATA) -> SloResult:
+    """The verdict on a figure. `doubt` says why the client could have distorted every figure: then nothing is met.
+
+    `absent` says why there is no figure.
+    """
     if measured is None:
-        return SloResult(str(slo), None, SloVerdict.UNDECIDED, NO_DATA, needed=needed_streams(slo))
+        return SloResult(str(slo), None, SloVerdict.UNDECIDED, absent, needed=needed_streams(slo))
     ends = {slo.holds(measured.low), slo.holds(measured.high)}
     reason = measured.because if ends == {True, False} else doubt
     verdict = SloVerdict.MISSED if ends == {False} else SloVerdict.MET if reason is None else SloVerdict.UNDECIDED
@@ -214,10 +220,10 @@ def scopes_of(slos: Sequence[Condition], every: Sequence[Condition]) -> frozense
 
 
 def fate_of(stream: StreamFacts, slos: Sequence[Condition]) -> tuple[Fate, float]:
-    """What became of a stream, and when it was known (ns since its start)."""
+    """What became of a stream, and when it was known (ns since its start). Objectives of other classes do not count."""
     record = stream.record
     over_ns = record.closed_ns or record.end_ns or 0
-    missed = [slo for slo in slos if _missed(slo, stream)]
+    missed = [slo for slo in slos if slo.covers(record) and _missed(slo, stream)]
     if missed:
         return Fate.BAD, min(_known_ns(slo, over_ns) for slo in missed)
     if record.outcome in CUT:

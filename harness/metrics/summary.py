@@ -13,7 +13,6 @@ from streamgauge.errors import UsageError
 from streamgauge.metrics.concurrency import Intervals
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, OF_PROCESSES, OF_RUN, PER_STREAM, POOLED
-from streamgauge.metrics.dependence import Dependence, Wait
 from streamgauge.metrics.distributions import (
     AdjustedDistribution,
     Distribution,
@@ -21,36 +20,29 @@ from streamgauge.metrics.distributions import (
     of_pool,
     of_waits,
     pooled,
-    quantile_of,
-    statistic,
 )
-from streamgauge.metrics.facts import CUT, LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, rate, schedule_delay_ns
-from streamgauge.metrics.histogram import RELATIVE_ERROR, Packed
+from streamgauge.metrics.facts import LATE_NS, NEUTRAL, RunFacts, StreamFacts, coalesced, rate, schedule_delay_ns
+from streamgauge.metrics.group import StreamGroup
 from streamgauge.metrics.intervals import Interval
-from streamgauge.metrics.kept import Kept
 from streamgauge.metrics.lengths import AnswerLengths, Lengths
-from streamgauge.metrics.metric import Adjusted, Latency, OfRun, PerStream, Pooled, Unit
+from streamgauge.metrics.metric import Adjusted, Latency, OfRun, PerStream, Unit
 from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
 from streamgauge.metrics.slo import (
-    FAR,
-    Fate,
+    NO_DATA,
+    NOT_IN_CLASS,
     Measured,
-    Sample,
     SloResult,
-    allowed_misses,
     fate_of,
     is_per_stream,
     judge_slo,
-    needed_streams,
     parse_slo,
     scopes_of,
 )
 from streamgauge.metrics.steady_state import UNSTEADY, Flow, InFlight, Steadiness, SteadyState, steady_state
+from streamgauge.metrics.stream_class import Class
 from streamgauge.metrics.summary_fields import MetricFields
-from streamgauge.metrics.survival import Share, Waits, interval_of_share, share_of_good
-from streamgauge.metrics.survival import interval as survival_interval
 from streamgauge.metrics.validity import (
     LATE_READ_NS,
     ClientEvidence,
@@ -64,7 +56,7 @@ from streamgauge.metrics.validity import (
 from streamgauge.protocol.numbers import Ns
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.units import MS, SECOND, ns_to_ms, plural
+from streamgauge.units import SECOND, ns_to_ms, plural
 
 MAX_FAILURE_KINDS: Final = 200
 MOST_STAYS: Final = 50_000  # streams whose times a verdict on the steady state reads; of a longer run every n-th
@@ -204,15 +196,11 @@ class Totals:
         self.reading_doubt = reading_doubt
         self.changes = changes
         self._stream_slos = [slo for slo in self.slos if is_per_stream(slo)]
+        self.everyone = StreamGroup(slo for slo in self.slos if not slo.where)
+        self._classes = _classes(self.slos)
         self.window = window
         self.window_tokens = self.window_events = 0.0
-        self.streams: Counter[str] = Counter()
-        self.pools = {metric.name: Pool() for metric in POOLED}
-        self.values: defaultdict[str, Kept] = defaultdict(Kept)
-        self.cuts: defaultdict[str, Kept] = defaultdict(Kept)  # how long streams waited for a value that never came
-        self.fates = {fate: Kept() for fate in Fate}  # when each stream met or missed its objectives, or was cut
         self.intervals = Intervals(spool)
-        self.dependence = Dependence()
         self.outages = Outages()
         self.merged = self.unbounded = 0
         self.output_tokens = self.token_events = self.coalesced = self.stalls = self.unstamped = 0
@@ -259,7 +247,6 @@ class Totals:
 
     def _add_measured(self, stream: StreamFacts) -> None:
         record = stream.record
-        self.streams[record.outcome.value] += 1
         closed = record.start_ns + (record.closed_ns or record.end_ns or 0)
         self.first_ns = record.start_ns if self.first_ns is None else min(self.first_ns, record.start_ns)
         self.last_ns = closed if self.last_ns is None else max(self.last_ns, closed)
@@ -283,85 +270,34 @@ class Totals:
         self.unbounded += bool(stream.token_ns) and stream.ttft_bound_ns is None
         self.stalls += len(stream.stalls_ns)
         fate, known_ns = fate_of(stream, self._stream_slos)
-        self.fates[fate].add(known_ns)
-        self.dependence.add(_wait(stream, fate))
-        for metric in POOLED:
-            metric.add_to(self.pools[metric.name], stream)
-        kept = self.values
-        is_cut = stream.cut_ns is not None
-        for name, value_of, cut_of in _VALUES:
-            value = value_of(stream)
-            if value is not None:
-                kept[name].add(value)
-            elif is_cut and cut_of is not None and (waited_ns := cut_of(stream)) is not None:
-                self.cuts[name].add(waited_ns)
+        self.everyone.add(stream, fate, known_ns)
+        for where, group in self._classes.items():
+            if all(bound.holds(record) for bound in where):
+                group.add(stream, fate, known_ns)
+
+    def group(self, slo: Condition) -> StreamGroup:
+        """The streams that an objective is about."""
+        return self._classes[slo.where] if slo.where else self.everyone
 
     def judge_slo(
         self, slo: Condition, client: Validity | None = None, steadiness: SteadyState | None = None
     ) -> SloResult:
-        """An objective over the whole run. Without a statistic, the slowest stream decides.
+        """One of the objectives that were given at the begin, over the whole run or its class of streams. Without a
+        statistic, the slowest stream decides.
 
         `client` says whether this client could have distorted the figures, `steadiness` whether they would stay so.
         """
         metric = BY_NAME[slo.metric]
         client = None if client is None else client.about(scopes_of([slo], self.slos))
-        measured = self._measured(slo) if isinstance(metric, Latency) else self._measured_of_run(slo, client)
+        group = self.group(slo)
+        of_streams = isinstance(metric, Latency) or (isinstance(metric, OfRun) and metric.of_streams)
+        measured = group.measured(slo) if of_streams else self._measured_of_run(slo, client)
         if measured is not None and self.reading_doubt is not None and not metric.of_wire:
             measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)
         doubt = distorted(client)
         if doubt is None and steadiness is not None and steadiness.growing and metric.unit is not Unit.PER_SECOND:
             doubt = str(steadiness)
-        return judge_slo(slo, measured, doubt)
-
-    def _measured(self, slo: Condition) -> Measured | None:
-        """The figure of a latency and its interval, in ns; None without data."""
-        metric, name = BY_NAME[slo.metric], slo.statistic or "max"
-        assert isinstance(metric, Latency)
-        values = self.pools[metric.name] if isinstance(metric, Pooled) else self.waits(metric.name)
-        found = statistic(values, name)
-        if found is None:
-            return None
-        sample = None if allowed_misses(slo) is None else self._sample(slo, values, quantile_of(name))
-        known = (found.value, found.value) if sample is None else (sample.low, sample.high)
-        error, rounding = self._error(metric, name), self._rounding(metric, name)
-        low = max(known[0] * (1 - rounding) - error, 0.0)
-        high = known[1] * (1 + rounding) + (error if metric.of_gaps else 0.0)
-        shown = slo.show_measured(found.value)
-        cut = 0 if isinstance(values, Pool) else len(values.cut)
-        still_open = f"{plural(cut, 'wait')} had not ended when the streams were cut: give --drain"
-        if found.at_least:
-            return Measured(low, inf, f"≥ {shown}", still_open, sample)
-        largest = inf if isinstance(values, Pool) else max((*values.ended[-1:], *values.cut[-1:]))
-        if sample is not None and sample.is_far_from(slo, largest):
-            return Measured(
-                low, min(high, largest + error), shown, sample=sample, note=None if slo.holds(high) else FAR
-            )
-        if sample is not None and cut and high == inf and sample.worth >= (needed_streams(slo) or 0):
-            return Measured(low, inf, shown, still_open, sample)
-        if sample is not None and slo.holds(known[0]) != slo.holds(known[1]):
-            return Measured(low, high, shown, sample.reason(slo), sample)
-        by = f"this client's own error can be {error / MS:.2f} ms"
-        if found.value * rounding > error:
-            by = f"with so many values the figure is known to {found.value * rounding / MS:.2f} ms"
-        return Measured(low, high, shown, f"{by}, which decides", sample)
-
-    def _sample(self, slo: Condition, values: Waits | Pool, q: float) -> Sample:
-        if isinstance(values, Pool):
-            return _sample_of_pool(slo, values, q)
-        return _sample_of_waits(slo, values, q, self.dependence.of(slo.metric, q))
-
-    def _error(self, metric: Latency, name: str) -> float:
-        """The most by which this client may distort a statistic of a latency (ns), as far as it knows."""
-        tail = name == "max" or (name.startswith("p") and float(name[1:]) > 99)
-        bounds = self.pools["itl_bound"] if metric.of_gaps else self.waits("ttft_bound")
-        found = statistic(bounds, "max" if tail else "p99")
-        return 0.0 if found is None else found.value
-
-    def _rounding(self, metric: Latency, name: str) -> float:
-        """The most by which a statistic may differ from that of the true values, relative; a maximum is exact."""
-        if isinstance(metric, Pooled):
-            return 0.0 if name in ("mean", "max") else RELATIVE_ERROR
-        return 0.0 if name == "max" else self.values[metric.name].rounding
+        return judge_slo(slo, measured, doubt, NO_DATA if group.count or not slo.where else NOT_IN_CLASS)
 
     def _measured_of_run(self, slo: Condition, client: Validity | None) -> Measured | None:
         """A figure of the whole run and its interval; None without data."""
@@ -370,53 +306,19 @@ class Totals:
         value = metric.value(self._facts())
         if value is None:
             return None
-        if metric.name in self.share_intervals:
-            return self._measured_share(slo, value)
         if metric.unit is Unit.PER_SECOND and client is not None and client.verdict in ("SUSPECT", "INVALID"):
             return Measured(
                 value, inf, slo.show_measured(value), f"this client may have been the limit: {client.verdict}"
             )
         return Measured(value, value, slo.show_measured(value))
 
-    def _measured_share(self, slo: Condition, value: float) -> Measured:
-        """A share of streams and its interval. An objective for every stream is a fact of the run."""
-        found = self.goodput if slo.metric == "goodput" else Share(value, value)
-        assert found is not None
-        shown = slo.show_measured(value)
-        if found.high > found.low:
-            shown = f"{slo.show_measured(found.low)} to {slo.show_measured(found.high)}"
-        low, high, sample = found.low, found.high, None
-        if allowed_misses(slo) is not None:
-            streams = self.decided if slo.metric == "goodput" else self.judged
-            beyond = 1 - value if slo.metric == "goodput" else value
-            worth = streams / self.dependence.of(slo.metric)
-            sample = Sample(streams, self.share_intervals[slo.metric], worth, beyond)
-            low, high = sample.low, sample.high
-        because = None if sample is None else sample.reason(slo)
-        if slo.holds(found.low) != slo.holds(found.high):
-            because = f"{plural(self.undecided, 'stream')} had neither met nor missed it when cut"
-        return Measured(low, high, shown, because, sample)
-
-    @property
-    def share_intervals(self) -> dict[str, Interval]:
-        """Where the true shares of streams lie, by the name of the metric."""
-        found = {}
-        if self.judged:
-            wrong = 1 - self.streams[Outcome.OK] / self.judged
-            found["error_rate"] = interval_of_share(
-                Share(wrong, wrong), self.judged, 0, self.dependence.of("error_rate")
-            )
-        if (goodput := self.goodput) is not None:
-            found["goodput"] = interval_of_share(goodput, self.decided, self.undecided, self.dependence.of("goodput"))
-        return found
-
     def _facts(self, workers: Sequence[WorkerRow] = ()) -> RunFacts:
         return RunFacts(
             seconds=self._window_ns() / SECOND,
-            streams=sum(self.streams.values()),
+            streams=sum(self.everyone.streams.values()),
             judged=self.judged,
-            ok=self.streams[Outcome.OK],
-            goodput=None if (found := self.goodput) is None else found.low,
+            ok=self.everyone.streams[Outcome.OK],
+            goodput=None if (found := self.everyone.goodput) is None else found.low,
             window_tokens=self.window_tokens,
             window_events=self.window_events,
             token_events=self.token_events,
@@ -435,15 +337,6 @@ class Totals:
             return window.end_ns - window.begin_ns
         return (self.last_ns or 0) - (self.first_ns or 0)
 
-    def waits(self, name: str) -> Waits:
-        """The values of one per-stream metric, and how long streams had waited for one when they were cut."""
-        return Waits(self.values[name].ordered, self.cuts[name].ordered)
-
-    @property
-    def goodput(self) -> Share | None:
-        """The share of streams that are ok and meet every objective; None without any stream."""
-        return share_of_good(*(self.fates[fate].ordered for fate in (Fate.GOOD, Fate.BAD, Fate.OPEN)))
-
     @property
     def faults(self) -> list[str]:
         """What went wrong on the side of this client, as far as the records tell: streams that it could not ask for, or
@@ -457,32 +350,27 @@ class Totals:
         ]
 
     @property
-    def undecided(self) -> int:
-        """Streams that were cut before they could meet or miss the objectives."""
-        return len(self.fates[Fate.OPEN])
-
-    @property
-    def decided(self) -> int:
-        """Streams that met or missed the objectives."""
-        return len(self.fates[Fate.GOOD]) + len(self.fates[Fate.BAD])
-
-    @property
     def judged(self) -> int:
         """Streams that ended by themselves: neither left by their user nor cut by the end of the run."""
-        return sum(n for outcome, n in self.streams.items() if outcome not in CUT)
+        return self.everyone.judged
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The pooled metrics by name."""
+        return self.everyone.pools
 
     def of(self, name: str) -> Distribution | None:
         """The distribution of one per-stream metric."""
-        return of_waits(self.waits(name), lambda q: self.dependence.of(name, q))
+        return of_waits(self.everyone.waits(name), lambda q: self.everyone.dependence.of(name, q))
 
     def so_far(self, now_ns: int) -> SoFar:
         """The figures of a run that goes on; `now_ns` (epoch) ends its measured window."""
         length_ns = self._window_ns(now_ns)
         return SoFar(
-            streams=dict(self.streams),
+            streams=dict(self.everyone.streams),
             window_s=round(length_ns / SECOND, 3),
             output_tokens_per_s=rate(self.window_tokens, length_ns / SECOND),
-            ttft_ms=of_waits(self.waits("ttft")),
+            ttft_ms=of_waits(self.everyone.waits("ttft")),
             itl_ms=of_pool(self.pools["itl"]),
         )
 
@@ -497,10 +385,10 @@ class Totals:
         if self.reading_doubt is not None:
             client = misread(client, self.reading_doubt)
         client = disturbed(shaken(client, str(self.outages)), faults)
-        goodput, cut = self.goodput, self.cuts["ttft"].ordered
+        goodput, cut = self.everyone.goodput, self.everyone.cuts["ttft"].ordered
         in_flight, steadiness = self._flow()
         return Summary(
-            streams=dict(self.streams),
+            streams=dict(self.everyone.streams),
             window_s=round(self._window_ns() / SECOND, 3),
             output_tokens=self.output_tokens,
             token_events=self.token_events,
@@ -513,10 +401,10 @@ class Totals:
             slo_results=[self.judge_slo(slo, client, steadiness) for slo in self.slos],
             share_intervals={
                 name: Interval(*(None if end is None else round(end, 4) for end in found))
-                for name, found in self.share_intervals.items()
+                for name, found in self.everyone.share_intervals.items()
             },
             window_tokens=round(self.window_tokens),
-            undecided_streams=self.undecided,
+            undecided_streams=self.everyone.undecided,
             goodput_at_most=None if goodput is None else round(goodput.high, 4),
             longest_cut_wait_ms=ns_to_ms(cut[-1]) if cut else None,
             doubted_usages=self.doubted_usages,
@@ -529,13 +417,13 @@ class Totals:
         )
 
     def _dependences(self) -> dict[str, float]:
-        found = {name: round(self.dependence.of(name, 0.95), 2) for name in _SHOWN_DEPENDENCE}
+        found = {name: round(self.everyone.dependence.of(name, 0.95), 2) for name in _SHOWN_DEPENDENCE}
         return {name: tau for name, tau in found.items() if tau > 1}
 
     def _flow(self) -> tuple[InFlight | None, SteadyState | None]:
         """The streams in flight in the measured window, and whether it had a steady state; None without a stream."""
         window = self.window or Window(self.first_ns or 0, self.last_ns or 0)
-        if not self.streams:
+        if not self.everyone.streams:
             return None, None
         flow, stride = Flow(window.begin_ns, window.end_ns), len(self.intervals) // MOST_STAYS + 1
         stays = []
@@ -557,7 +445,7 @@ class Totals:
 
     def _of_waits(self, metric: PerStream) -> Distribution | AdjustedDistribution | None:
         make = adjusted if isinstance(metric, Adjusted) else of_waits
-        return make(self.waits(metric.name), lambda q: self.dependence.of(metric.name, q))
+        return make(self.everyone.waits(metric.name), lambda q: self.everyone.dependence.of(metric.name, q))
 
     def _evidence(self, latencies: Latencies, facts: RunFacts) -> ClientEvidence:
         def p99(name: str) -> float | None:
@@ -579,33 +467,18 @@ class Totals:
         if not self.reads:
             return None
         return max(
-            self.unstamped / self.reads, self.unbounded / max(self.unbounded + len(self.values["ttft_bound"]), 1)
+            self.unstamped / self.reads,
+            self.unbounded / max(self.unbounded + len(self.everyone.values["ttft_bound"]), 1),
         )
 
 
-def _wait(stream: StreamFacts, fate: Fate) -> Wait:
-    ttft, end = stream.ttft_ns, stream.end_ns
-    return Wait(
-        start_ns=stream.record.start_ns,
-        ttft=ttft,
-        rest=None if ttft is None or end is None else end - ttft,
-        whole=end,
-        failed=None if stream.record.outcome in CUT else float(stream.failed),
-        bad=None if fate is Fate.OPEN else float(fate is Fate.BAD),
-    )
-
-
-def _sample_of_pool(slo: Condition, pool: Pool, q: float) -> Sample:
-    """The streams that a percentile of a pool rests on."""
-    found, whole = pool.percentile(q) or Interval(None, None), pool.whole
-    return Sample(pool.streams, found, pool.worth(q) or 0, 1 - Packed.of(whole).at_most(slo.limit) / whole.count)
-
-
-def _sample_of_waits(slo: Condition, waits: Waits, q: float, dependence: float) -> Sample:
-    """The streams that a percentile of waits rests on."""
-    count = len(waits.ended) + len(waits.cut)
-    beyond = sum(not slo.holds(value) for value in (*waits.ended, *waits.cut)) / count
-    return Sample(count, survival_interval(waits, q, dependence), count / dependence, beyond)
+def _classes(slos: Iterable[Condition]) -> dict[Class, StreamGroup]:
+    """A group for each class of streams that objectives name."""
+    found: defaultdict[Class, list[Condition]] = defaultdict(list)
+    for slo in slos:
+        if slo.where:
+            found[slo.where].append(slo)
+    return {where: StreamGroup.of_class(members) for where, members in found.items()}
 
 
 def _has_remark(record: StreamRecord) -> bool:

@@ -74,10 +74,10 @@ def test_hostile_text_survives_as_text() -> None:
 
 
 def test_objectives_are_a_suite_of_their_own() -> None:
-    totals = Totals()
+    totals = Totals([parse_slo(text) for text in ("ttft p50 < 1s", "ttft p50 < 1ms", "tpot < 1s")])
     for number in range(10):
         totals.add(stream(number, tokens=1))
-    slos = [totals.judge_slo(parse_slo(text)) for text in ("ttft p50 < 1s", "ttft p50 < 1ms", "tpot < 1s")]
+    slos = [totals.judge_slo(slo) for slo in totals.slos]
     root = ET.fromstring(junit_xml(None, slos))
 
     assert {case.attrib["name"]: kinds(case) for case in root.iter("testcase")} == {

@@ -136,6 +136,20 @@ class PromptSource:
             output_tokens = plan.output_tokens.at(at_output)
         return prompt if output_tokens is None else prompt._replace(output_tokens=output_tokens)
 
+    def lengths(self, ordinal: int) -> tuple[int | None, int | None]:
+        """The tokens of prompt and answer that `take` would give stream `ordinal`, without writing its text."""
+        plan = self.plan
+        rng = Random(f"{plan.seed}/prompt/{ordinal}")
+        at_prompt, at_output = rng.random(), rng.random()
+        index = ordinal % max(len(self._entries), 1)
+        entry = self._entries[index] if self._entries else Entry(plan.text)
+        if plan.prompt_tokens is not None and not self._entries:
+            prompt = plan.prompt_tokens.at(at_prompt)
+        else:
+            prompt = self._lengths[index] + (_NONCE_WORDS if plan.nonce is not None else 0)
+        output = entry.output_tokens if plan.output_tokens is None else plan.output_tokens.at(at_output)
+        return prompt + (plan.prefix_tokens if plan.prefixes else 0), output
+
     def _recorded(self, ordinal: int, recorded: Request) -> Prompt | None:
         """The prompt of a recorded request: its messages, its text, its blocks, or more of the text of its session.
 

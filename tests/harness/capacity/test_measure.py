@@ -68,10 +68,12 @@ def result(
     directory: Path,
     records: list[StreamRecord],
     ended: Ended | None = None,
+    conditions: Conditions = CONDITIONS,
     client: Validity | None = None,
     **changes: Any,
 ) -> LoadResult:
-    totals = Totals(window=Window(START_NS, START_NS + 100 * SECOND))
+    slos = [objective.condition for objective in conditions.objectives]
+    totals = Totals(slos, window=Window(START_NS, START_NS + 100 * SECOND))
     for record in records:
         totals.add(record)
     write_streams(directory, records)
@@ -117,6 +119,22 @@ class TestObservation:
         assert (figure.misses, figure.total) == (40, 160)
         assert figure.value == pytest.approx(100 * MS, rel=0.01)
         assert seen.figures[1].slo in judge(PROBE, seen).missed
+
+    def test_an_objective_for_a_class_is_decided_by_the_streams_of_the_class(self, tmp_path: Path) -> None:
+        slos = [
+            "ttft p95 < 500ms where prompt <= 1k",
+            "error_rate < 5% where prompt > 1k",
+            "itl p95 < 50ms where turn > 1",
+        ]
+        records = [
+            *(msgspec.structs.replace(record, asked_prompt_tokens=100) for record in streams(60, 100, 120, 140)),
+            *(msgspec.structs.replace(record, asked_prompt_tokens=9_000) for record in streams(40, 900, 920, 940)),
+        ]
+        conditions = CONDITIONS._replace(objectives=objectives(slos))
+        seen = observed(PROBE, conditions, result(tmp_path, records, conditions=conditions))
+
+        assert [(figure.misses, figure.total) for figure in seen.figures] == [(0, 60), (0, 40), (0, 0)]
+        assert seen.figures[0].value == 100 * MS
 
     @pytest.mark.parametrize(
         ("ended", "faults", "says"),

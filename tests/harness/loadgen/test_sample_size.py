@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.loadgen.sample_size import expected, expected_streams
+from streamgauge.errors import UsageError
+from streamgauge.loadgen.prompts import PromptSource, source
+from streamgauge.loadgen.prompts.options import plan_from
+from streamgauge.loadgen.sample_size import check_classes, expected, expected_streams
 from streamgauge.loadgen.schedule import Rate, Stage
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.workload import Think, Workload
@@ -70,3 +73,49 @@ def test_nothing_is_said_where_nothing_can_be_foreseen() -> None:
     slos = [parse_slo("ttft p95 < 1s")]
     assert expected(Workload(users=5, length_ns=SECOND), slos, Alone(ttft_ms=None, e2e_ms=None)) is None
     assert expected(Workload(users=5, length_ns=SECOND), [], ALONE) is None
+
+
+def prompts(**options: str) -> PromptSource:
+    return source(plan_from(**options))  # type: ignore[arg-type]
+
+
+def test_the_streams_that_an_objective_for_a_class_needs_are_those_of_its_class() -> None:
+    load = Workload(users=10, length_ns=60 * SECOND)
+    slos = [parse_slo("ttft p95 < 500ms where prompt <= 100"), parse_slo("ttft p95 < 2s")]
+    found = expected(load, slos, ALONE, prompts(prompt_tokens="U(1,1000)"))
+
+    assert found is not None
+    assert "ttft p95 < 500ms where prompt <= 100 needs 59 of the about 59 of its class" in str(found)
+    assert str(found).endswith("of its class, ttft p95 < 2000ms needs 59.")
+    assert "expected" in str(expected(load, slos, ALONE, prompts(prompt_tokens="50")))
+
+
+def test_a_run_with_too_few_streams_of_a_class_says_how_long_it_should_be() -> None:
+    load = Workload(users=10, length_ns=10 * SECOND)
+    found = expected(load, [parse_slo("ttft p95 < 1s where output > 90")], ALONE, prompts(output_tokens="U(1,100)"))
+    assert found is not None
+    assert "where output > 90 can only be missed or stay undecided: give --duration" in str(found)
+
+
+def test_a_class_of_a_trace_has_the_streams_that_the_trace_gives_it(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("timestamp,session_id,input_length\n0,a,10\n1,b,20\n2,a,3000\n3,a,4000\n", encoding="utf-8")
+    load = Workload(replay=str(trace), trace=TraceControls(closed=True, unit_ns=SECOND), length_ns=30 * SECOND)
+    for text, members in (("turn > 1", 2), ("turn = 1", 2), ("prompt > 3.5k", 1), ("prompt <= 20 and turn = 1", 2)):
+        found = expected(load, [parse_slo(f"ttft p50 < 1s where {text}")], None, prompts())
+        assert f"of the about {members} of its class" in str(found)
+
+
+def test_a_class_that_the_load_cannot_have_is_refused_before_the_run() -> None:
+    load = Workload(users=5, length_ns=SECOND)
+    with pytest.raises(UsageError, match="no stream of this load has 'turn'"):
+        check_classes(load, [parse_slo("ttft p95 < 1s where turn > 1")], prompts())
+    with pytest.raises(UsageError, match="no stream of this load has 'output'") as error:
+        check_classes(load, [parse_slo("goodput > 90% where output > 10")], prompts())
+    assert "--output-tokens" in (error.value.hint or "")
+    check_classes(load, [parse_slo("ttft p95 < 1s where prompt > 1")], prompts())
+
+
+def test_a_class_of_a_scenario_of_the_users_own_is_not_foreseen() -> None:
+    slos = [parse_slo("ttft p95 < 1s where turn > 1")]
+    assert expected(Workload(users=5, length_ns=SECOND), slos, ALONE) is None

@@ -1,11 +1,20 @@
 """Streams that wait in one queue are worth fewer independent ones, and intervals that know it hold the truth."""
 
+import math
 import random
 from collections.abc import Callable
+from statistics import NormalDist
 
 import pytest
 
-from streamgauge.metrics.dependence import MOST_VALUES, Dependence, Wait, clear_dependence, dependence
+from streamgauge.metrics.dependence import (
+    MOST_VALUES,
+    Dependence,
+    Wait,
+    clear_dependence,
+    dependence,
+    dependence_at,
+)
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals
 from streamgauge.metrics.survival import Waits, interval
@@ -53,6 +62,50 @@ def test_intervals_at_a_busy_server_hold_the_truth_only_with_the_dependence(q: f
             held[name] += (low is None or low <= truth) and (high is None or truth <= high)
     assert held["with"] >= 0.88 * RUNS, held
     assert held["without"] <= 0.8 * RUNS, held
+
+
+def decided(runs: list[list[float]], limit: float) -> tuple[float, float]:
+    """The shares of runs in which p95 is certainly below the limit, and certainly not."""
+    below = above = 0
+    for values in runs:
+        low, high = interval(Waits(sorted(values)), 0.95, dependence_at(values, limit))
+        below += high is not None and high < limit
+        above += low is not None and low >= limit
+    return below / len(runs), above / len(runs)
+
+
+def test_an_objective_is_rarely_decided_wrongly_where_streams_wait_in_one_queue() -> None:
+    """Where the limit is the true p95, each decision is as good as wrong."""
+    every = sorted(value for seed in range(1_000, 1_010) for value in waits_of(closed_loop, seed, 2_100))
+    truth = every[int(0.95 * len(every))]
+    runs = [waits_of(closed_loop, seed, 500) for seed in range(RUNS)]
+
+    assert max(decided(runs, truth)) <= 0.05
+    assert decided(runs, 1.5 * truth)[0] >= 0.6
+    assert decided(runs, 0.7 * truth)[1] >= 0.9
+
+
+def test_independent_streams_decide_an_objective_as_often_as_the_binomial_distribution_allows() -> None:
+    truth = math.exp(0.5 * NormalDist().inv_cdf(0.95))
+    runs = [[draw.lognormvariate(0, 0.5) for _ in range(400)] for draw in map(random.Random, range(RUNS))]
+
+    assert max(decided(runs, truth)) <= 0.05
+    assert decided(runs, 1.3 * truth)[0] >= 0.9
+    assert decided(runs, 0.75 * truth)[1] >= 0.95
+
+
+def test_only_what_happens_at_the_limit_decides_what_streams_are_worth() -> None:
+    """A slow wave: it decides where it crosses the limit, and not where it is far below."""
+    wave = [300.0 + 100 * math.sin(number / 20) for number in range(400)]
+    assert dependence_at(wave, 300) > 10
+    assert dependence_at(wave, 399) > 5, "few are beyond, so the slowest tenth speaks for them"
+    assert dependence_at(wave, 100_000) == 1, "it moves by less than 5 % of the limit"
+
+
+def test_failed_streams_that_count_as_infinitely_slow_have_a_dependence() -> None:
+    assert dependence_at([math.inf if number % 100 < 20 else 1.0 for number in range(400)], 5) > 5
+    assert dependence_at([math.inf] * 40, 5) == 1
+    assert dependence_at([0.0] * 40, 0) == 1
 
 
 def test_streams_behind_one_queue_are_worth_few() -> None:

@@ -188,7 +188,7 @@ def test_a_wait_that_the_client_gave_up_is_a_lower_bound_too(outcome: Outcome) -
 
 def test_the_clients_error_bound_decides_whether_an_objective_is_decided() -> None:
     """Each first token shares its read with the next one, which this client may have made 300 ms too late."""
-    totals = Totals()
+    totals = Totals(parse_slo(f"ttft p95 < {limit}ms") for limit in (100, 400, 600))
     for _ in range(100):
         record = made(50, 500, 510)
         waits = Waits([1], [300 * MS])
@@ -242,13 +242,12 @@ def test_a_stream_without_the_value_is_not_good() -> None:
 
 
 def test_an_objective_is_judged_over_the_run() -> None:
-    totals = Totals()
-    for ttft in random.Random(1).sample(range(1, 101), 100):
-        totals.add(made(ttft, ttft + 10))
-    totals.add(made(outcome=Outcome.TIMEOUT))
-
     def judged(text: str) -> tuple[str, str | None]:
-        found = totals.judge_slo(parse_slo(text))
+        totals = Totals([parse_slo(text)])
+        for ttft in random.Random(1).sample(range(1, 101), 100):
+            totals.add(made(ttft, ttft + 10))
+        totals.add(made(outcome=Outcome.TIMEOUT))
+        found = totals.judge_slo(totals.slos[0])
         return found.verdict.value, found.measured
 
     assert judged("ttft p95 < 101ms") == ("met", "95ms")
@@ -434,12 +433,13 @@ def test_a_percentile_at_the_edge_of_its_rounding_decides_no_objective() -> None
     assert totals.judge_slo(parse_slo("itl max < 100.1ms")).verdict is SloVerdict.MET  # a maximum is exact
 
 
-def with_failures(good: int, failed: int) -> Totals:
-    totals = Totals()
+def with_failures(good: int, failed: int, *slos: str) -> Totals:
+    totals = Totals(map(parse_slo, slos))
+    starts = iter(random.Random(2).sample(range(good + failed), good + failed))
     for number in random.Random(1).sample(range(good), good):
-        totals.add(made(100 + number, 200 + number))
+        totals.add(made(100 + number, 200 + number, start_ms=next(starts)))
     for _ in range(failed):
-        totals.add(made(10, 20, outcome=Outcome.TRUNCATED))
+        totals.add(made(10, 20, outcome=Outcome.TRUNCATED, start_ms=next(starts)))
     return totals
 
 
@@ -467,7 +467,7 @@ def test_without_failed_streams_the_adjusted_percentiles_are_the_plain_ones() ->
 
 
 def test_an_objective_on_an_adjusted_metric_is_missed_by_failures() -> None:
-    totals = with_failures(85, 15)
+    totals = with_failures(85, 15, "adj_ttft p90 < 1s", "adj_ttft p95 < 1s", "ttft p95 < 1s", "adj_ttft p50 < 1s")
     missed = totals.judge_slo(parse_slo("adj_ttft p90 < 1s"))
     assert (missed.verdict, missed.measured) == (SloVerdict.UNDECIDED, "∞")
     assert missed.interval == "184ms to ∞"
@@ -493,10 +493,10 @@ def test_the_share_of_cached_prompt_tokens_is_of_streams_that_say_it() -> None:
 
 def in_a_queue(text: str) -> SloResult:
     """300 streams; each has nearly the TTFT of the one before, from 200 to 300 ms and back."""
-    totals = Totals()
+    totals = Totals([parse_slo(text)])
     for number in range(300):
         totals.add(made(200 + abs(number % 100 - 50) * 2, 500, start_ms=10 * number))
-    return totals.judge_slo(parse_slo(text))
+    return totals.judge_slo(totals.slos[0])
 
 
 def test_streams_that_depend_on_each_other_decide_less() -> None:

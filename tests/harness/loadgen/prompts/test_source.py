@@ -216,3 +216,18 @@ def test_recorded_messages_and_texts_are_sent_as_they_are() -> None:
     assert taken == Prompt("Rivers?", output_tokens=3, prompt_tokens=2)
     assert prompts.take(0, recorded=Request(text="Rivers?")).output_tokens == 7
     assert prompts.take(0, recorded=Request()).text == "not this"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        PromptPlan(text="Tell me about rivers."),
+        PromptPlan(text="Tell me about rivers.", nonce="n"),
+        PromptPlan(prompt_tokens=Length("uniform", 10, 90), output_tokens=Length("uniform", 5, 9)),
+        PromptPlan(prompt_tokens=Length("uniform", 10, 90), prefix_tokens=5, prefixes=2, nonce="n", seed=4),
+    ],
+)
+def test_lengths_are_known_without_writing_a_text(plan: PromptPlan) -> None:
+    asked = source(plan)
+    taken = [asked.take(number) for number in range(30)]
+    assert [asked.lengths(number) for number in range(30)] == [(p.prompt_tokens, p.output_tokens) for p in taken]
