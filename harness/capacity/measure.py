@@ -31,7 +31,7 @@ from streamgauge.metrics.facts import StreamFacts
 from streamgauge.metrics.metric import PerStream, Pooled
 from streamgauge.metrics.process_stats import WorkerRow
 from streamgauge.metrics.slo import scopes_of
-from streamgauge.metrics.validity import Validity
+from streamgauge.metrics.validity import BOUNDS, LATE_USERS, Validity
 from streamgauge.rundir.runs import workers
 from streamgauge.units import SECOND
 
@@ -131,7 +131,8 @@ def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observ
         end_s=(end_ns - origin_ns) / SECOND,
         waits=[None if stream.ttft_ns is None else stream.ttft_ns / SECOND for stream in facts],
     )
-    lateness, client = summary.loop_late_ms, summary.validity.about([])
+    lateness, excused = summary.loop_late_ms, _excused(probe)
+    client = summary.validity.about([]).without(excused)
     rows = workers(result.directory)
     return observe(
         probe,
@@ -139,9 +140,10 @@ def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observ
         conditions.objectives,
         conditions.confidence,
         pooled=dict(_pooled(result, conditions.objectives)),
-        doubts=dict(_doubts(summary.validity, conditions.objectives)),
+        doubts=dict(_doubts(summary.validity.without(excused), conditions.objectives)),
         client=client.verdict,
         client_reasons=list(client.reasons),
+        late_users=next((doubt.reason for doubt in summary.validity.doubts if doubt.limit in excused), None),
         troubles=_troubles(result, conditions.objectives, rows),
         core_used=_rounded(core_used(rows)),
         core_awaited=_rounded(core_awaited(rows)),
@@ -209,12 +211,21 @@ def _value(stream: StreamFacts, objective: Objective) -> Value | None:
 
 
 def _doubts(client: Validity, objectives: Sequence[Objective]) -> Iterator[tuple[str, str]]:
-    """The objectives whose figures this client may have distorted, each with the reason."""
+    """The objectives whose figures this client may have distorted, each with the reason.
+
+    An objective about a latency weighs each stream with its own error bound: a large bound is no further doubt.
+    """
     every = [objective.condition for objective in objectives]
     for objective in objectives:
-        found = client.about(scopes_of([objective.condition], every))
+        weighed = BOUNDS if objective.is_latency else frozenset()
+        found = client.about(scopes_of([objective.condition], every)).without(weighed)
         if found.verdict in ("SUSPECT", "INVALID"):
             yield str(objective), f"{found.verdict}, {'; '.join(found.reasons)}"
+
+
+def _excused(probe: Probe) -> frozenset[str]:
+    """The limits of which the verdict takes care by itself: users who begin late make a closed load smaller."""
+    return frozenset({LATE_USERS}) if probe.axis is Axis.USERS else frozenset()
 
 
 def _troubles(result: LoadResult, objectives: Sequence[Objective], rows: Sequence[WorkerRow]) -> list[Trouble]:

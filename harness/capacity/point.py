@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.probe import Probe
@@ -19,6 +20,8 @@ LITTLE: Final = 0.05
 """Little's law: streams in flight = rate x time in the system. More than 5 % beside it, the figures contradict
 themselves: streams are missing from them, or the load was not the planned one.
 """
+FULL: Final = 0.98
+"""This share of the asked streams in flight counts as the whole load: between two streams of a user is a moment."""
 
 
 class Verdict(StrEnum):
@@ -44,7 +47,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     `unusable` says why the point says nothing at all, `unsteady` why its window has no steady state. `stopped` says at
     which of its own limits it was ended early: that is evidence, not a fault. `overrun` says why an open loop asks for
     more than the server does. `client` and `client_reasons` are the verdict on this client as far as it concerns every
-    figure; a doubt about some figures is in `Figure.doubt`. `core_used` and `core_awaited` are the shares of a core of
+    figure; a doubt about some figures is in `Figure.doubt`. `late_users` says why the load may have been smaller than asked. `core_used` and `core_awaited` are the shares of a core of
     its busiest process, and of the process that waited most. `residence_s` is the mean time of a stream in the system,
     and `little` by which share rate x residence differs from the streams in flight (Little's law). `took_s` is the time
     of the whole point.
@@ -68,6 +71,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     goodput_of_ok: float | None = None
     client: str = "VALID"
     client_reasons: Sequence[str] = ()
+    late_users: str | None = None
     troubles: Sequence[Trouble] = ()
     core_used: float | None = None
     core_awaited: float | None = None
@@ -154,6 +158,8 @@ def judge(probe: Probe, seen: Observation) -> Point:
     if doubted := [figure for figure in seen.figures if figure.doubt is not None]:
         whys = "; ".join(f"this client is doubtful for {figure.slo}: {figure.doubt}" for figure in doubted)
         return point(Verdict.UNDECIDED, whys, client_limited=True)
+    if seen.late_users is not None and not _was_full(probe, seen):
+        return point(Verdict.UNDECIDED, f"this client is doubtful: {seen.late_users}", client_limited=True)
     if seen.unsteady is not None:
         return point(Verdict.UNDECIDED, f"no steady state: {seen.unsteady}")
     if seen.stopped is not None:
@@ -166,6 +172,13 @@ def judge(probe: Probe, seen: Observation) -> Point:
 def _missed(seen: Observation) -> list[str]:
     """The objectives that are certainly missed. A figure that this client may have distorted is not certain."""
     return [figure.slo for figure in seen.figures if figure.decision is Decision.FAIL and figure.doubt is None]
+
+
+def _was_full(probe: Probe, seen: Observation) -> bool:
+    """Whether the asked number of streams was in flight although users began late. A smaller load fails for certain,
+    but it passes for nothing.
+    """
+    return seen.in_flight is not None and seen.in_flight >= FULL * probe.load
 
 
 def _open(figures: Sequence[Figure]) -> str:

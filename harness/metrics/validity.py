@@ -67,10 +67,18 @@ class Validity(msgspec.Struct, frozen=True):
         if not self.doubts or self.verdict == "NO DATA":
             return self
         asked = {Scope.EVERYTHING, *figures}
-        left = [doubt for doubt in self.doubts if doubt.concerns & asked]
-        if not left:
+        return self._of([doubt for doubt in self.doubts if doubt.concerns & asked])
+
+    def without(self, limits: Collection[str]) -> "Validity":
+        """The verdict without the doubts that make figures SUSPECT because of these limits."""
+        if not self.doubts or self.verdict == "NO DATA":
+            return self
+        return self._of([doubt for doubt in self.doubts if doubt.limit not in limits or doubt.verdict == "INVALID"])
+
+    def _of(self, doubts: list[Doubt]) -> "Validity":
+        if not doubts:
             return Validity("VALID", self.rule, ["no limit is exceeded that concerns these figures"])
-        return Validity(_worst(left), self.rule, [doubt.reason for doubt in left], left)
+        return Validity(_worst(doubts), self.rule, [doubt.reason for doubt in doubts], doubts)
 
 
 class ClientEvidence(NamedTuple):
@@ -143,6 +151,9 @@ LIMITS: Final = (
     Limit("schedule_delay_p99", "schedule delay p99", 10, None, "streams began later than the load model wanted"),
 )
 UNSTAMPED: Final = "unstamped_share"
+LATE_USERS: Final = "loop_late_p99"
+BOUNDS: Final = frozenset({"ttft_bound_p99", "itl_bound_p99"})
+"""The limits of error bounds. Each stream carries its own bound, so an objective can still be certainly met or missed."""
 DELAYS: Final = frozenset(limit.field for limit in LIMITS) - {UNSTAMPED}
 """The limits that a client exceeds because it was late."""
 

@@ -169,6 +169,36 @@ class TestObservation:
         point = judge(PROBE, observed(PROBE, on_ttft, result(tmp_path, streams(80, 100, 120), client=busy)))
         assert (point.verdict, point.client_limited) == (Verdict.UNDECIDED, True)
 
+    def test_an_error_bound_that_every_stream_was_weighed_with_is_no_further_doubt(self, tmp_path: Path) -> None:
+        bound = validity(ClientEvidence(ttft_bound_p99=8.0), tokens=True)
+        on_ttft = CONDITIONS._replace(objectives=objectives(["ttft p95 < 500ms"]))
+        on_share = CONDITIONS._replace(objectives=objectives(["ttft p95 < 500ms", "goodput > 90%"]))
+        loaded = result(tmp_path, streams(80, 100, 120), client=bound)
+
+        assert bound.verdict == "SUSPECT"
+        assert judge(PROBE, observed(PROBE, on_ttft, loaded)).verdict is Verdict.PASS
+        assert "doubtful for goodput" in judge(PROBE, observed(PROBE, on_share, loaded)).reason
+        far = validity(ClientEvidence(ttft_bound_p99=80.0), tokens=True)
+        point = judge(PROBE, observed(PROBE, on_ttft, result(tmp_path, streams(80, 100, 120), client=far)))
+        assert point.client_limited
+
+    @pytest.mark.parametrize("ttft_ms", [100, 900])
+    def test_users_who_began_late_make_a_load_smaller_so_a_failure_stands(self, tmp_path: Path, ttft_ms: int) -> None:
+        late = validity(ClientEvidence(loop_late_p99=200.0), tokens=True)
+        on_ttft = CONDITIONS._replace(objectives=objectives(["ttft p95 < 500ms"]))
+        loaded = result(tmp_path, streams(80, ttft_ms, ttft_ms + 20), client=late)
+        seen = observed(PROBE, on_ttft, loaded)
+        assert seen.in_flight is not None
+        few = msgspec.structs.replace(PROBE, load=2 * seen.in_flight)
+        whole = msgspec.structs.replace(PROBE, load=seen.in_flight)
+
+        passes = ttft_ms < 500
+        assert judge(whole, seen).verdict is (Verdict.PASS if passes else Verdict.FAIL)
+        assert judge(few, seen).verdict is (Verdict.UNDECIDED if passes else Verdict.FAIL)
+        assert judge(few, seen).client_limited is passes
+        by_rate = msgspec.structs.replace(PROBE, axis=Axis.RATE)
+        assert judge(by_rate, observed(by_rate, on_ttft, loaded)).client_limited
+
     def test_streams_for_which_this_machine_had_no_means_are_a_limit_of_the_client(self, tmp_path: Path) -> None:
         unmade = msgspec.structs.replace(made(outcome=Outcome.CLIENT_LIMIT), detail="Too many open files")
         records = [*streams(80, 100, 120), unmade]
