@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.probe import Probe
@@ -47,10 +46,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     `unusable` says why the point says nothing at all, `unsteady` why its window has no steady state. `stopped` says at
     which of its own limits it was ended early: that is evidence, not a fault. `overrun` says why an open loop asks for
     more than the server does. `client` and `client_reasons` are the verdict on this client as far as it concerns every
-    figure; a doubt about some figures is in `Figure.doubt`. `late_users` says why the load may have been smaller than asked. `core_used` and `core_awaited` are the shares of a core of
-    its busiest process, and of the process that waited most. `residence_s` is the mean time of a stream in the system,
-    and `little` by which share rate x residence differs from the streams in flight (Little's law). `took_s` is the time
-    of the whole point.
+    figure; a doubt about some figures is in `Figure.doubt`. `late_users` says why the load may have been smaller than
+    asked. `core_used` and `core_awaited` are the shares of a core of its busiest process, and of the one that waited
+    most. `residence_s` is the mean time of a stream in the system, and `little` by which share rate x residence differs
+    from the streams in flight (Little's law). `took_s` is the time of the whole point.
     """
 
     seconds: float

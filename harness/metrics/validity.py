@@ -153,7 +153,7 @@ LIMITS: Final = (
 UNSTAMPED: Final = "unstamped_share"
 LATE_USERS: Final = "loop_late_p99"
 BOUNDS: Final = frozenset({"ttft_bound_p99", "itl_bound_p99"})
-"""The limits of error bounds. Each stream carries its own bound, so an objective can still be certainly met or missed."""
+"""The limits of error bounds. Each stream carries its own bound, so an objective can be met or missed for certain."""
 DELAYS: Final = frozenset(limit.field for limit in LIMITS) - {UNSTAMPED}
 """The limits that a client exceeds because it was late."""
 
