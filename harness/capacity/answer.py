@@ -12,7 +12,7 @@ from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.point import Kind, Margin, Point, Verdict
 from streamgauge.capacity.probe import Purpose
 from streamgauge.capacity.search import Search
-from streamgauge.units import plural
+from streamgauge.units import plural, two_digits_up
 
 _CLIFF: Final = 0.5
 _STEEP: Final = 0.15
@@ -53,7 +53,8 @@ class Confirmation(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a search. Loads are in the unit of the axis; None where there is none.
 
-    `low` is the highest load that passed, `high` the lowest that failed. `undecided` loads lie between them.
+    `low` is the highest load that passed, `high` the lowest that failed. `undecided` loads lie between them, and
+    `left_open` says why they are undecided.
     `passed_above` passed although a lower load failed. `wall` is the load at which the client was the limit.
     """
 
@@ -62,6 +63,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
     undecided: Sequence[float] = ()
+    left_open: str | None = None
     passed_above: Sequence[float] = ()
     wall: float | None = None
     because: str | None = None
@@ -99,10 +101,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         match self.ending:
             case Ending.BRACKETED if self.low is not None and self.high is not None:
                 if self.undecided:
-                    between = ", ".join(show(load) for load in self.undecided)
                     return (
                         f"between {show(self.low)} (passed) and {show(self.high)} (failed), not decided further: "
-                        f"{between} allowed both answers for the longest time"
+                        f"{self.left_open}"
                     )
                 return f"between {show(self.low)} (passed) and {show(self.high)} (failed)"
             case Ending.AT_LEAST:
@@ -118,7 +119,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         if self.low is not None:
             return f"≥ {show(self.low)}, then stopped: {self.because}"
         if self.high is not None:
-            return f"less than {show(self.high)}, then stopped: {self.because}"
+            how = "not decided further" if self.because == self.left_open else "then stopped"
+            return f"less than {show(self.high)}, {how}: {self.because}"
         return f"not known: {self.because}"
 
 
@@ -128,6 +130,7 @@ def answer(search: Search) -> Answer:
     low, high = ladder.bracket
     wall = ladder.wall if high is None else None
     undecided = [load for load in ladder.undecided_between(low, high) if high is not None and not ladder.is_wall(load)]
+    left_open = _left_open(search, undecided)
     passes = _trials(search, low, Verdict.PASS)
     fails = _trials(search, high, Verdict.FAIL)
     binding = _binding(passes, fails)
@@ -141,9 +144,10 @@ def answer(search: Search) -> Answer:
         low=low,
         high=high,
         undecided=undecided,
+        left_open=left_open,
         passed_above=ladder.passed_above,
         wall=wall,
-        because=search.stopped or _cache_moved(search),
+        because=search.stopped or _cache_moved(search) or (left_open if low is None else None),
         trials_low=len(passes),
         trials_high=len(fails),
         binding=binding,
@@ -165,13 +169,35 @@ def answer(search: Search) -> Answer:
     )
 
 
+def _left_open(search: Search, undecided: Sequence[float]) -> str | None:
+    """Why these loads are undecided; loads with the same reason together."""
+    loads: dict[str, list[float]] = {}
+    for load in undecided:
+        loads.setdefault(_why_open(search, load), []).append(load)
+    show = search.plan.axis.show
+    return "; ".join(f"{', '.join(map(show, group))} {why}" for why, group in loads.items()) or None
+
+
+def _why_open(search: Search, load: float) -> str:
+    ladder, longest = search.ladder, f"{search.plan.longest_s:g} s"
+    if (reason := search.given_up.get(load)) is not None:
+        return reason
+    if (least_s := ladder.least_s(load)) is not None:
+        return f"would need more than {two_digits_up(least_s):,} s, and --longest is {longest}"
+    if ladder.exhausted(load):
+        return f"allowed both answers even for the longest time ({longest})"
+    return "passed and failed" if ladder.decided(load) else "allowed both answers"
+
+
 def _ending(search: Search) -> Ending:
     ladder, plan = search.ladder, search.plan
     low, high = ladder.bracket
     if not search.settled or not search.points or _cache_moved(search) is not None:
         return Ending.UNDECIDED
+    if high is not None and low is None:
+        return Ending.UNDECIDED if ladder.undecided_between(None, high) else Ending.NOTHING_PASSED
     if high is not None:
-        return Ending.BRACKETED if low is not None else Ending.NOTHING_PASSED
+        return Ending.BRACKETED
     if ladder.wall is not None:
         return Ending.CLIENT_LIMITED
     most = plan.most if plan.only is None else plan.only

@@ -7,8 +7,8 @@ import msgspec
 
 from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.point import Point
-from streamgauge.capacity.probe import Probe
-from streamgauge.capacity.search import SearchPlan
+from streamgauge.capacity.probe import Probe, Purpose
+from streamgauge.capacity.search import Search, SearchPlan
 from streamgauge.units import plural
 
 _OVERHEAD_S = 4.0
@@ -103,6 +103,38 @@ def exceeded(budget: Budget, used: Spent, coming: Spent) -> str | None:
         spent_so_far = budget.price.of(used.prompt_tokens, used.output_tokens)
         return f"the next point could exceed --max-cost {budget.cost:g} ({spent_so_far:.2f} are used)"
     return None
+
+
+def affordable(search: Search, budget: Budget) -> Probe | None:
+    """The next probe of a search, if the budget allows it; None at the end of the search.
+
+    An undecided load that needs more than is left is given up: both ends must be repeated with what is left. Any other
+    probe that exceeds the budget stops the search.
+    """
+    used = spent(search.points)
+    while (probe := search.next) is not None:
+        coming = estimate(probe, search.ladder.nearest(probe.load))
+        if probe.purpose is not Purpose.LONGER or search.ladder.bracket.low is None:
+            reason = exceeded(budget, used, coming)
+            if reason is None:
+                return probe
+            search.stop(reason)
+        else:
+            kept = used
+            for end in search.ends():
+                kept = kept.plus(estimate(end, search.ladder.nearest(end.load)))
+            if exceeded(budget, kept, coming) is None:
+                return probe
+            search.give_up(probe.load, _too_long(probe, budget, kept))
+    return None
+
+
+def _too_long(probe: Probe, budget: Budget, kept: Spent) -> str:
+    """Why a load is not measured for longer."""
+    left = max(budget.seconds - kept.seconds, 0)
+    if probe.warmup_s + probe.seconds + _OVERHEAD_S > left:
+        return f"needs about {probe.seconds:.0f} s more, and {left:.0f} s of --budget are left for it"
+    return f"needs about {probe.seconds:.0f} s more, and that could exceed a limit"
 
 
 def preview(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:

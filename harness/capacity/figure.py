@@ -1,9 +1,9 @@
 """What the streams of one point say about one objective: the figure, its interval, and the decision."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor
+from math import ceil, floor, sqrt
 from statistics import NormalDist
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,16 +15,26 @@ from streamgauge.metrics.intervals import Decision, decide, error_of_share, perc
 
 _LEAST_CLUSTERS: Final = 10
 """Fewer streams say too little about how their pools differ."""
+_POWER: Final = NormalDist().inv_cdf(0.65)
+_SPARE: Final = 1.2
+_MOST: Final = 1_000_000_000
+_FAR: Final = 0.5
+"""Where no stream takes more than half of the limit (as in metrics/slo.py), how streams depend on each other says
+nothing about streams beyond the limit, because there are none.
+"""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """An objective at one point. `value`, `low` and `high` are in the unit of its limit; None where nothing bounds it.
 
     `misses` of `total` measurements certainly miss the limit, and `possible` do when the error of this client is not
-    taken off. `worth` is how many independent streams the dependent ones are worth, and `needed` how
-    many can show that the objective is met when none of them misses it. `margin` is the distance to the
-    limit as a share of the limit: negative when the limit is exceeded. `doubt` says why this client may have distorted
-    this figure, although not every figure: then the figure decides nothing.
+    taken off. `worth` is how many independent streams the dependent ones are worth, and `needed` how many can show that
+    the objective is met when none of them misses it. `margin` is the distance to the limit as a share of the limit:
+    negative when the limit is exceeded.
+
+    A point with `likely` measurements would decide the objective in 2 of 3 cases, as far as these show it; None where
+    no number would. With fewer than `least`, a point is not worth a try. `doubt` says why this client may have
+    distorted this figure, although not every figure: then the figure decides nothing.
     """
 
     slo: str
@@ -38,7 +48,14 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     needed: int = 0
     decision: Decision = Decision.UNDECIDED
     margin: float | None = None
+    likely: int | None = None
+    least: int | None = None
     doubt: str | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether more misses were measured than are allowed, so that more measurements would rather show a failure."""
+        return self.decision is Decision.FAIL or (self.margin is not None and self.margin < 0 and self.misses > 0)
 
 
 def figures(
@@ -83,7 +100,11 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
     measured = nearest_rank(ordered, quantile)
     low, high = percentile(ordered, quantile, confidence)
     misses, possible = sum(value.certain for value in values), sum(value.possible for value in values)
-    worth = round(len(values) / dependence_at([value.value for value in values], objective.condition.limit), 1)
+    limit, count = objective.condition.limit, len(values)
+    worth = round(count / dependence_at([value.value for value in values], limit), 1)
+    if not possible and ordered[-1] <= _FAR * limit:
+        worth = float(count)
+    enough = _enough(misses, possible, count, worth, objective, confidence)
     return Figure(
         slo=str(objective),
         needed=objective.needed(confidence),
@@ -92,10 +113,12 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
         high=high,
         misses=misses,
         possible=possible,
-        total=len(values),
+        total=count,
         worth=worth,
-        decision=_decision(misses, possible, len(values), objective.allowed, confidence, worth),
-        margin=_margin(measured, objective.condition.limit),
+        decision=_decision(misses, possible, count, objective.allowed, confidence, worth),
+        margin=_margin(measured, limit),
+        likely=enough.likely,
+        least=enough.least,
     )
 
 
@@ -118,6 +141,7 @@ def _share(
     assert high is not None
     share = misses / len(ended)
     worth = round(len(ended) / clear_dependence([float(one) for one in bad]), 1)
+    enough = _enough(misses, possible, len(ended), worth, objective, confidence)
     if objective.metric == GOODPUT:
         value, low, high = 1 - share, 1 - high, 1 - low
     else:
@@ -134,6 +158,8 @@ def _share(
         worth=worth,
         decision=_decision(misses, possible, len(ended), objective.allowed, confidence, worth),
         margin=_margin(share, objective.allowed),
+        likely=enough.likely,
+        least=enough.least,
     )
 
 
@@ -168,14 +194,43 @@ def _pooled(values: Sequence[Value], objective: Objective, measured: float | Non
         # A share of all gaps is at most the share of streams with such a gap.
         return msgspec.structs.replace(figure, decision=_decision(0, 0, len(values), objective.allowed, confidence))
     z, sizes = NormalDist().inv_cdf(confidence), [value.of for value in values]
-    upper = possible / total + z * error_of_share([value.possible for value in values], sizes)
+    error = error_of_share([value.possible for value in values], sizes)
+    upper = possible / total + z * error
     lower = misses / total - z * error_of_share([value.certain for value in values], sizes)
     decision = Decision.UNDECIDED
     if upper < objective.allowed:
         decision = Decision.PASS
     elif lower > objective.allowed:
         decision = Decision.FAIL
-    return msgspec.structs.replace(figure, decision=decision)
+    worth = objective.allowed * (1 - objective.allowed) / error**2 if error else float(total)
+    enough = _enough(misses, possible, total, worth, objective, confidence)
+    return msgspec.structs.replace(figure, decision=decision, likely=enough.likely, least=enough.least)
+
+
+class Enough(NamedTuple):
+    """How many measurements would decide an objective: `likely`, None when no number does, and at `least`."""
+
+    likely: int | None
+    least: int
+
+
+def _enough(misses: int, possible: int, total: int, worth: float, objective: Objective, confidence: float) -> Enough:
+    """How many measurements would decide it, of which `total` are worth `worth` independent ones.
+
+    By the normal approximation of the binomial distribution: a share is told from the allowed one when its distance is
+    z standard errors. The true distance may be one standard error larger than the measured one.
+    """
+    allowed = objective.allowed
+    each = total / max(min(worth, total), 1)  # measurements that are worth an independent one
+    none = objective.needed(confidence) * each
+    if not possible:
+        return Enough(ceil(_SPARE * none), ceil(none))
+    share = misses / total if misses / total > allowed else min(possible / total, allowed)
+    z, variance, distance = NormalDist().inv_cdf(confidence), allowed * (1 - allowed), abs(share - allowed)
+    error = sqrt(variance * each / total)
+    least = max(z**2 * variance * each / (distance + error) ** 2, none if share <= allowed else 1)
+    likely = (z + _POWER) ** 2 * variance * each / distance**2 if distance else _MOST
+    return Enough(None if likely >= _MOST else ceil(max(likely, least)), ceil(least))
 
 
 def _decision(

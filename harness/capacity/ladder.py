@@ -64,13 +64,24 @@ class Ladder:
         ]
 
     def exhausted(self, load: float) -> bool:
-        """Whether a trial of the longest time decided nothing."""
-        return any(point.probe.seconds >= self._longest_s for point in self.open_trials(load))
+        """Whether a trial of the longest time decided nothing, or would not."""
+        return any(
+            point.probe.seconds >= self._longest_s or point.least_s > self._longest_s
+            for point in self.open_trials(load)
+        )
+
+    def least_s(self, load: float) -> float | None:
+        """The shortest time that is worth a try, when it is longer than the longest time; None otherwise."""
+        tried = [point.least_s for point in self.open_trials(load) if point.least_s > self._longest_s]
+        return min(tried, default=None)
 
     def disputed(self, load: float) -> bool:
-        """Whether the trials of a load contradict each other, and another may settle it."""
+        """Whether the trials of a load contradict each other, and another one may settle it. After a trial of the
+        longest time that decided nothing, none may: the load is so near the limit that each verdict on it was chance.
+        """
         passed, failed = self.count(load, Verdict.PASS), self.count(load, Verdict.FAIL)
-        return min(passed, failed) > 0 and passed + failed < MOST_TRIALS and self.verdict(load) is Verdict.UNDECIDED
+        is_open = self.verdict(load) is Verdict.UNDECIDED and not self.exhausted(load)
+        return min(passed, failed) > 0 and passed + failed < MOST_TRIALS and is_open
 
     def is_wall(self, load: float) -> bool:
         """Whether the client was the limit when this load was tried last, and no trial is decided."""

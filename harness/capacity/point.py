@@ -4,7 +4,7 @@ A verdict is never stronger than its evidence. A point that was cut short by som
 one whose client may have been the limit, and one without a steady state are undecided, and never end an interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from streamgauge.capacity.client import Trouble
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.probe import Probe
 from streamgauge.metrics.intervals import Decision
+from streamgauge.units import two_digits_up
 
 LITTLE: Final = 0.05
 """Little's law: streams in flight = rate x time in the system. More than 5 % beside it, the figures contradict
@@ -112,6 +113,41 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         found = [Margin(figure.slo, figure.margin) for figure in self.observation.figures if figure.margin is not None]
         return sorted(found, key=lambda margin: margin.share)
 
+    def likely_s(self, unknown_s: float) -> float:
+        """How long a point at this load must be so that its figures decide it in 2 of 3 cases; `unknown_s` where no
+        length does, or where they do not say it.
+        """
+        failing, others = self._lengths(lambda figure: figure.likely)
+        if failing:
+            return min((length for length in failing if length is not None), default=unknown_s)
+        known = [length for length in others if length is not None]
+        return max(known) if known and len(known) == len(others) else unknown_s
+
+    @property
+    def least_s(self) -> float:
+        """A shorter point at this load is not worth a try; 0 where the figures do not say it."""
+        failing, others = self._lengths(lambda figure: figure.least)
+        known = [length for length in failing or others if length is not None]
+        return (min if failing else max)(known, default=0.0)
+
+    def _lengths(self, count: Callable[[Figure], int | None]) -> tuple[list[float | None], list[float | None]]:
+        """The lengths for so many measurements: of the figures that rather fail, each of which is enough, and of the
+        others, all of which are needed.
+        """
+        found: tuple[list[float | None], list[float | None]] = [], []
+        for figure in self.observation.figures:
+            wanted = count(figure)
+            if figure.total:
+                found[not figure.fails].append(None if wanted is None else self.probe.seconds * wanted / figure.total)
+        return found
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is undecided only because its figures allow both answers: more streams would decide it."""
+        seen = self.observation
+        disturbed = seen.unusable or seen.unsteady or seen.stopped
+        return self.verdict is Verdict.UNDECIDED and not self.client_limited and disturbed is None
+
     @property
     def missed(self) -> list[str]:
         """The objectives that are certainly missed."""
@@ -193,6 +229,12 @@ def _too_little(figure: Figure) -> str:
         return f"{figure.slo}: no data"
     count = figure.total if figure.worth is None else min(figure.total, int(figure.worth))
     if not figure.possible and count < figure.needed:
-        worth = "" if count == figure.total else f", worth {count:,} independent ones"
-        return f"{figure.slo}: none of {figure.total:,} misses it{worth}; {figure.needed:,} would decide"
-    return f"{figure.slo}: {figure.possible:,} of {figure.total:,} miss it, which allows both answers"
+        worth = "" if count == figure.total else f", but they depend on each other and are worth {count:,}"
+        enough = _about(figure.least or figure.needed)
+        return f"{figure.slo}: none of {figure.total:,} misses it{worth}; {enough} would decide"
+    enough = "no number of streams would decide" if figure.likely is None else f"{_about(figure.likely)} would decide"
+    return f"{figure.slo}: {figure.possible:,} of {figure.total:,} miss it, which allows both answers; {enough}"
+
+
+def _about(count: float) -> str:
+    return f"about {two_digits_up(count):,}"

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamgauge.capacity.answer import answer
-from streamgauge.capacity.budget import Budget, estimate, exceeded, spent
+from streamgauge.capacity.budget import Budget, affordable, spent
 from streamgauge.capacity.drain import Gauge, drain, gauge_of
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.fleet import FleetRequest, OneReplica, fleet_of
@@ -130,11 +130,7 @@ def _go_on(
     load_progress: LoadProgress,
 ) -> bool:
     """Measure until there is nothing left to ask; whether Ctrl-C ended it."""
-    while (probe := search.next) is not None:
-        near = search.ladder.nearest(probe.load)
-        if reason := exceeded(request.budget, spent(search.points), estimate(probe, near)):
-            search.stop(reason)
-            break
+    while (probe := affordable(search, request.budget)) is not None:
         pause_s = 0.0
         if search.points and probe.rests:
             drained = drain(gauge, _PAUSE_S, request.drain_limit_s)

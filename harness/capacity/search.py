@@ -2,13 +2,15 @@
 
     double       1, 2, 4, ... until a load fails, or the client is the limit
     bisect       between the highest load that passed and the lowest that failed, down to the precision
+                 an undecided load in between is measured again, so long that it is probably decided
     repeat       both ends again, in random order, with the same seeds at both: the same prompts and lengths
     overload     twice the load that failed, then at once the load that passed: does it pass from above as well?
     rate         the same number of streams per second in an open loop
     sustain      the answer, and 80 % of it, for a long time
 
 A point that is undecided, was disturbed, or was made by a doubtful client is never an end of the interval. It is
-measured again: an undecided one for longer, a doubtful one as it was. Loads that stay undecided lie inside.
+measured again: an undecided one for longer, a doubtful one as it was. Loads that stay undecided lie inside, and so do
+those that are given up, because the time that is left does not decide them.
 
 A search that is stopped in one of the last three steps has its interval all the same.
 
@@ -17,6 +19,7 @@ that was interrupted goes on when it is given the points of its history again.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from math import ceil
 from random import Random
 from typing import Final
@@ -39,6 +42,8 @@ _MOST_RECOVERIES: Final = 5
 _LOWER_RATES: Final = (0.9, 0.8, 0.65, 0.5)
 _OVERLOAD: Final = 2
 _SUSTAINED: Final = (1.0, 0.8)
+_LEAST_GROWTH: Final = 2
+"""An undecided load is measured at least so many times as long: a little more would rarely decide it."""
 
 
 class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +78,7 @@ class Search:
         self.points: list[Point] = []
         self.stopped: str | None = None
         self.settled = True  # whether the interval was final when the search was stopped
+        self.given_up: dict[float, str] = {}  # undecided loads that are not measured again, and why
         self._queue: deque[Probe] = deque()
         self._random = Random(f"{plan.seed}/order")
 
@@ -101,6 +107,15 @@ class Search:
             self.stopped = reason
             steps = (self._again, self._double, self._bisect, self._repeat)
             self.settled = self.plan.only is None and not any(step() for step in steps)
+
+    def give_up(self, load: float, reason: str) -> None:
+        """Leave an undecided load as it is, and go on with the rest."""
+        self.given_up[load] = reason
+        self._queue.clear()
+
+    def ends(self) -> list[Probe]:
+        """What it takes to repeat both ends as they are now."""
+        return self._repeat(shuffled=False)
 
     def of(self, purpose: Purpose) -> list[Point]:
         """The points that were measured for a purpose."""
@@ -166,15 +181,14 @@ class Search:
         return [self._probe(load, Purpose.REPEAT, seconds=self._as_long(load))]
 
     def _bisect(self) -> list[Probe]:
-        """A load between the ends, or an undecided load between them for longer."""
+        """A load between the ends, or an undecided load between them for so long that it is probably decided."""
         ladder, axis = self.ladder, self.plan.axis
         low, high = ladder.bracket
         high = high if high is not None else ladder.wall
         if high is None:
             return []
-        bottom = low if low is not None else 0.0
-        middle = axis.middle(bottom, high) if low is not None or axis is Axis.USERS else axis.scaled(high, 0.5)
-        inside = ladder.undecided_between(low, high)
+        bottom, inside = low or 0.0, ladder.undecided_between(low, high)
+        middle = self._middle(bottom, high)
         for load in sorted(inside, key=lambda load: abs(load - middle)):
             if longer := self._longer(load):
                 return [longer]
@@ -182,12 +196,16 @@ class Search:
         for begin, end in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
             if end - begin <= axis.tolerance(begin, self.plan.precision):
                 continue
-            load = axis.middle(begin, end) if begin or axis is Axis.USERS else axis.scaled(end, 0.5)
+            load = self._middle(begin, end)
             if load not in ladder.points and load >= axis.least:
                 return [self._probe(load, Purpose.BISECT)]
         return []
 
-    def _repeat(self) -> list[Probe]:
+    def _middle(self, begin: float, end: float) -> float:
+        axis = self.plan.axis
+        return axis.middle(begin, end) if begin or axis is Axis.USERS else axis.scaled(end, 0.5)
+
+    def _repeat(self, *, shuffled: bool = True) -> list[Probe]:
         """Both ends, and loads that passed above, until enough trials of each agree. The order is random: a machine
         that slows down must not always hit the same end.
         """
@@ -198,7 +216,8 @@ class Search:
             for load in ends
             for trial in range(ladder.decided(load), self.plan.agreeing)
         ]
-        self._random.shuffle(probes)
+        if shuffled:
+            self._random.shuffle(probes)
         return probes
 
     def _from_above(self) -> list[Probe]:
@@ -249,9 +268,10 @@ class Search:
         same = [point for point in tried if point.load == last.load]
         if last.client_limited or last.observation.unusable is not None:
             return [last.probe] if len(same) < _MOST_RETESTS else []
-        if last.probe.seconds >= self.plan.longest_s:
+        if last.probe.seconds >= self.plan.longest_s or last.least_s > self.plan.longest_s:
             return []
-        longer = min(2 * last.probe.seconds, self.plan.longest_s)
+        likely = last.likely_s(unknown_s=self.plan.longest_s) if last.is_open else 2 * last.probe.seconds
+        longer = min(max(ceil(likely), _LEAST_GROWTH * last.probe.seconds), self.plan.longest_s)
         return [msgspec.structs.replace(last.probe, seconds=longer)]
 
     # ---- what a probe needs
@@ -282,19 +302,32 @@ class Search:
         )
 
     def _longer(self, load: float) -> Probe | None:
-        """An undecided load for twice as long; None when it had the longest time, or when no time would help."""
+        """An undecided load for so long that it is probably decided; None when no time would help."""
         ladder = self.ladder
-        if ladder.is_wall(load) or ladder.decided(load) or ladder.exhausted(load):
+        if ladder.is_wall(load) or ladder.decided(load) or ladder.exhausted(load) or load in self.given_up:
             return None
         longest = max(point.probe.seconds for point in ladder.points[load])
-        seconds = min(max(2 * longest, self._seconds(load)), self.plan.longest_s)
+        seconds = self._decisive(ladder.open_trials(load), longest, load)
         return self._probe(load, Purpose.LONGER, seconds=seconds, trial=0)  # the same prompts, and more of them
 
+    def _decisive(self, trials: Sequence[Point], longest: float, load: float) -> float:
+        """How long a load must be measured so that it is probably decided, judged by the longest of some trials."""
+        by = max(trials, key=lambda point: point.probe.seconds, default=None)
+        likely = 2 * longest if by is None or not by.is_open else by.likely_s(unknown_s=self.plan.longest_s)
+        return float(min(max(ceil(likely), _LEAST_GROWTH * longest, self._seconds(load)), self.plan.longest_s))
+
     def _as_long(self, load: float) -> float:
-        """As long as the longest trial of this load that was decided, and twice as long as one that was not."""
-        decided = [p.probe.seconds for p in self.ladder.points[load] if p.verdict is not Verdict.UNDECIDED]
-        undecided = [2 * point.probe.seconds for point in self.ladder.open_trials(load)]
-        return min(max(self._seconds(load), *decided, *undecided), self.plan.longest_s)
+        """So long that one more trial of this load is probably decided: no longer than the longest one that was."""
+        trials = self.ladder.points[load]
+        decided = [point for point in trials if point.verdict is not Verdict.UNDECIDED]
+        seconds = self._seconds(load)
+        if decided:
+            most = max(point.probe.seconds for point in decided)
+            by = max(decided, key=lambda point: point.probe.seconds)
+            seconds = max(seconds, min(most, ceil(by.likely_s(unknown_s=most))))
+        if opened := self.ladder.open_trials(load):
+            seconds = max(seconds, self._decisive(opened, max(point.probe.seconds for point in opened), load))
+        return min(seconds, self.plan.longest_s)
 
     def _seconds(self, load: float) -> float:
         """Long enough for the streams that the objectives need, judged by the nearest load that was measured."""

@@ -1,6 +1,6 @@
 """Points of a search with a given verdict, for tests of the search alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamgauge.capacity.client import Trouble
@@ -14,7 +14,9 @@ SLO = "ttft p95 < 500ms"
 Judge = Callable[[Probe], Verdict | str]
 
 
-def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **more: Any) -> Point:
+def point(
+    probe: Probe, verdict: Verdict | str, *, rate: float | None = None, figure: Mapping[str, Any] = {}, **more: Any
+) -> Point:
     """A point; the words `client` (without CPU time) and `disturbed` make an undecided one of that kind."""
     client, disturbed = verdict == "client", verdict == "disturbed"
     decided = Verdict.UNDECIDED if isinstance(verdict, str) and not isinstance(verdict, Verdict) else verdict
@@ -33,6 +35,7 @@ def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **
                 needed=59,
                 margin=margin,
                 decision=Decision(decided.value),
+                **figure,
             )
         ],
         client="SUSPECT" if client else "VALID",
@@ -44,13 +47,20 @@ def point(probe: Probe, verdict: Verdict | str, *, rate: float | None = None, **
 
 
 def run(
-    judge: Judge, *, most_points: int = 60, seen: Callable[[Probe], dict[str, Any]] = lambda _: {}, **settings: object
+    judge: Judge,
+    *,
+    most_points: int = 60,
+    seen: Callable[[Probe], dict[str, Any]] = lambda _: {},
+    figure: Mapping[str, Any] = {},
+    **settings: object,
 ) -> Search:
-    """A whole search whose points `judge` decides; `seen` gives further fields of what was observed."""
+    """A whole search whose points `judge` decides; `seen` gives further fields of what was observed, `figure` those of
+    the figure of its objective.
+    """
     options = {"from_above": False, "confirm_rate": False, "needed": 1, "seconds": 10.0, "longest_s": 40.0, **settings}
     search = Search(SearchPlan(**options))  # type: ignore[arg-type]
     while (probe := search.next) is not None:
-        search.take(point(probe, judge(probe), **seen(probe)))
+        search.take(point(probe, judge(probe), figure=figure, **seen(probe)))
         assert len(search.points) <= most_points, [(one.load, one.verdict) for one in search.points]
     return search
 

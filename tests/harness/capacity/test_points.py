@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.objective import objectives
 from streamgauge.capacity.observe import Sample, observe
 from streamgauge.capacity.point import Kind, Point, Verdict, judge
@@ -216,3 +217,52 @@ class TestObjectives:
     def test_the_streams_that_a_claim_needs(self) -> None:
         (p99, _) = objectives(["ttft p99 < 1s"])
         assert [TTFT[0].needed(0.95), p99.needed(0.99), p99.needed(0.99, 1)] == [59, 459, 662]
+
+
+class TestHowManyStreamsDecide:
+    """A point of 200 streams near the limit says how many would decide it."""
+
+    @staticmethod
+    def figure(slow: int, count: int = 200) -> Figure:
+        return of(even(count, slow=slow)).observation.figures[0]
+
+    def test_the_nearer_the_share_is_to_the_allowed_one_the_more_it_takes(self) -> None:
+        """5 % are allowed: of 200, 7 misses are 3.5 %, and 8 are 4 %."""
+        near, nearer = self.figure(7), self.figure(8)
+        assert near.likely is not None
+        assert nearer.likely is not None
+        assert 200 < near.likely < nearer.likely < 5_000
+        assert self.figure(10).likely is None, "a share of exactly 5 % is on the limit"
+
+    def test_less_than_the_least_is_not_worth_a_try(self) -> None:
+        figure = self.figure(8)
+        assert figure.least is not None
+        assert figure.likely is not None
+        assert 200 <= figure.least < figure.likely
+        assert (self.figure(10).least or 0) > 400
+
+    def test_without_a_miss_it_takes_as_many_as_the_objective_needs(self) -> None:
+        assert self.figure(0, count=20).least == 59
+        assert (self.figure(0, count=20).likely or 0) >= 59
+
+    def test_as_many_streams_as_are_likely_to_decide_do_so_when_the_share_stays_the_same(self) -> None:
+        for slow in (4, 7, 16):
+            likely = self.figure(slow).likely or 0
+            assert of(even(likely, slow=likely * slow // 200)).verdict is not Verdict.UNDECIDED
+
+    def test_the_reason_says_it(self) -> None:
+        assert of(even(200, slow=8)).reason.startswith(
+            "ttft p95 < 500ms: 8 of 200 miss it, which allows both answers; about"
+        )
+        assert "no number of streams would decide" in of(even(200, slow=10)).reason
+
+
+def test_waits_that_stay_below_half_of_the_limit_decide_although_they_depend_on_each_other() -> None:
+    """How streams beyond the limit would depend on each other cannot be known, because there are none."""
+    rng, wait, waits = Random(1), 150.0, []
+    for _ in range(100):
+        wait = min(max(wait + rng.gauss(0, 20), 50), 250)
+        waits.append(wait)
+    assert of([stream(i, wait) for i, wait in enumerate(waits)]).observation.figures[0].decision is Decision.PASS
+    far = [*waits[:50], 260, *waits[50:-1]]
+    assert of([stream(i, wait) for i, wait in enumerate(far)]).observation.figures[0].decision is Decision.UNDECIDED

@@ -4,6 +4,7 @@ import pytest
 
 from streamgauge.capacity.answer import Ending, answer, sentences
 from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.budget import Budget, affordable, spent
 from streamgauge.capacity.point import Verdict
 from streamgauge.capacity.probe import Probe, Purpose
 from streamgauge.capacity.search import Search, SearchPlan
@@ -53,9 +54,57 @@ def test_an_undecided_point_is_measured_for_longer_and_then_stays_inside_of_the_
     search = run(judge)
     found = answer(search)
 
-    assert [one.probe.seconds for one in search.points if one.load == 6] == [10, 20, 40]
+    assert [one.probe.seconds for one in search.points if one.load == 6] == [10, 40]
     assert (found.low, found.high, found.undecided) == (5, 8, [6, 7])
     assert "between 5 users (passed) and 8 users (failed), not decided further: 6 users, 7 users" in found.headline
+    assert "allowed both answers even for the longest time (40 s)" in found.headline
+
+
+def test_a_longer_point_lasts_as_long_as_its_figures_need_and_at_least_twice_as_long() -> None:
+    def lengths(likely: int | None, least: int = 100) -> list[float]:
+        judge = lambda probe: UNDECIDED if probe.load == 6 and probe.seconds < 39 else holds(6)(probe)  # noqa: E731
+        search = run(judge, figure={"likely": likely, "least": least})
+        return [one.probe.seconds for one in search.points if one.load == 6]
+
+    assert lengths(310)[:2] == [10, 31]  # 3.1 times as many streams as the 100 of 10 s
+    assert lengths(110)[:2] == [10, 20]
+    assert lengths(900)[:2] == [10, 40]
+    assert lengths(None)[:2] == [
+        10,
+        40,
+    ]  # no number of streams is likely to decide it: the longest is the last
+
+
+def test_a_load_that_needs_more_than_the_longest_time_is_not_measured_for_it() -> None:
+    judge = lambda probe: UNDECIDED if probe.load == 6 else holds(6)(probe)  # noqa: E731
+    search = run(judge, figure={"likely": None, "least": 450})
+
+    assert [one.probe.seconds for one in search.points if one.load == 6] == [10]
+    assert "6 users would need more than 45 s, and --longest is 40 s" in answer(search).headline
+
+
+def test_an_undecided_load_is_given_up_when_its_time_is_not_left_and_both_ends_are_repeated_first() -> None:
+    search = Search(SearchPlan(seconds=10, longest_s=400, needed=1, from_above=False, confirm_rate=False, agreeing=2))
+    judge = lambda probe: UNDECIDED if probe.load == 6 else holds(6)(probe)  # noqa: E731
+    budget = Budget(seconds=160)
+    while (probe := affordable(search, budget)) is not None:
+        search.take(point(probe, judge(probe), figure={"likely": 2_000, "least": 300}))
+    found = answer(search)
+
+    assert [one.probe.seconds for one in search.points if one.load == 6] == [10]
+    assert (found.ending, found.low, found.high, found.trials_low, found.trials_high) == (
+        Ending.BRACKETED, 5, 7, 2, 2,
+    )  # fmt: skip
+    assert "6 users needs about 200 s more, and" in found.headline
+    assert "s of --budget are left for it" in found.headline
+    assert spent(search.points).seconds <= 160
+
+
+def test_without_a_load_that_passed_undecided_ones_are_no_failure_of_the_endpoint() -> None:
+    found = answer(run(lambda probe: UNDECIDED if probe.load < 4 else FAIL))
+
+    assert (found.ending, found.low, found.high) == (Ending.UNDECIDED, None, 4)
+    assert found.headline.startswith("less than 4 users, not decided further: 1 user, 2 users, 3 users allowed both")
 
 
 def test_an_undecided_low_load_is_not_measured_again_before_something_failed() -> None:
@@ -118,6 +167,14 @@ class TestTrialsThatDisagree:
         assert (found.low, found.high, found.undecided) == (9, 10, [])
         found = answer(run(self.scripted({10: [PASS, FAIL, PASS, FAIL]}, 9)))
         assert (found.low, found.high, found.undecided) == (9, 11, [10])
+
+    def test_trials_that_disagree_are_not_settled_after_one_of_the_longest_time_decided_nothing(self) -> None:
+        """It went on for ten more trials of the longest time, each of them undecided."""
+        script = {5: [PASS, FAIL, UNDECIDED, UNDECIDED, UNDECIDED]}
+        search = run(self.scripted(script, 5))
+
+        assert [one.verdict for one in search.ladder.points[5]] == [PASS, FAIL, UNDECIDED, UNDECIDED]
+        assert answer(search).undecided == [5]
 
     def test_a_load_that_the_longest_trial_left_open_needs_two_that_agree(self) -> None:
         search = run(self.scripted({6: [PASS, UNDECIDED, UNDECIDED, UNDECIDED]}, 6))
@@ -204,7 +261,7 @@ def test_one_load_alone_is_measured_until_two_trials_agree(capacity: int, met: b
 
 def test_one_load_alone_can_stay_undecided_or_be_too_much_for_the_client() -> None:
     open_ = run(lambda _: UNDECIDED, only=50.0)
-    assert [one.probe.seconds for one in open_.points] == [10, 20, 40]
+    assert [one.probe.seconds for one in open_.points] == [10, 40]
     assert (answer(open_).met(50), answer(open_).ending) == (None, Ending.UNDECIDED)
     assert answer(run(lambda _: "client", only=50.0)).ending is Ending.CLIENT_LIMITED
 
