@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from streamgauge.secrets import forget
+from tests.builders.cold_caches import filled_once
 from tests.builders.order import longest_first
 from tests.builders.retries import PROPERTY, take_retries
 
@@ -65,6 +67,12 @@ STARTERS = {
 def pytest_xdist_auto_num_workers() -> int:
     """See above."""
     return 3 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    with filled_once():
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)  # after others have left out tests, and put tests of one fixture together

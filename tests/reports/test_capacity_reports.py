@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from streamgauge.reports.render import render
 from streamgauge.rundir import runs
 from tests.harness.capacity.files import simulated
 
-FOUND = {name: simulated(name) for name in ("queue", "429")}
+found_in = cache(simulated)
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -30,14 +31,14 @@ def starved(probe: Probe) -> dict[str, Any]:
 
 
 def test_a_directory_with_a_search_gives_its_reports_again(tmp_path: Path) -> None:
-    runs.write(tmp_path / FILE, FOUND["429"])
+    runs.write(tmp_path / FILE, found_in("429"))
 
     first = {path.name: path.read_text() for path in render(tmp_path)}
     again = {path.name: path.read_text() for path in render(tmp_path)}
 
     assert set(first) == {"report.html", "report.md", "junit.xml"}
     assert again == first
-    assert first["report.md"] == capacity_markdown(FOUND["429"])
+    assert first["report.md"] == capacity_markdown(found_in("429"))
 
 
 def test_a_search_that_cannot_be_read_is_one_message(tmp_path: Path) -> None:
@@ -48,9 +49,9 @@ def test_a_search_that_cannot_be_read_is_one_message(tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_answer_its_pictures_and_no_script() -> None:
-    page = capacity_html(FOUND["queue"])
+    page = capacity_html(found_in("queue"))
 
-    assert FOUND["queue"].answer.headline in page
+    assert found_in("queue").answer.headline in page
     for title in ("Throughput over the load", "ttft p95 over the load", "tpot p95 over the load"):
         assert title in page
     assert "limit 500 ms" in page
@@ -61,8 +62,8 @@ def test_the_page_has_the_answer_its_pictures_and_no_script() -> None:
 
 
 def test_the_share_of_failures_is_drawn_where_it_ends_the_capacity() -> None:
-    assert "error_rate over the load" in capacity_html(FOUND["429"])
-    assert "error_rate over the load" not in capacity_html(FOUND["queue"])
+    assert "error_rate over the load" in capacity_html(found_in("429"))
+    assert "error_rate over the load" not in capacity_html(found_in("queue"))
 
 
 def test_the_limit_of_the_client_is_a_wall_and_its_text_is_no_markup() -> None:
@@ -81,7 +82,7 @@ def test_the_limit_of_the_client_is_a_wall_and_its_text_is_no_markup() -> None:
     [(None, None, "the capacity is known"), (9, None, "holds 9 users"), (10, "failure", "holds 10 users")],
 )
 def test_junit_says_whether_the_load_is_held(at_least: float | None, kind: str | None, name: str) -> None:
-    root = ET.fromstring(capacity_junit(msgspec.structs.replace(FOUND["429"], at_least=at_least)))
+    root = ET.fromstring(capacity_junit(msgspec.structs.replace(found_in("429"), at_least=at_least)))
     (case,) = root.iter("testcase")
 
     assert case.get("name") == name
@@ -97,7 +98,7 @@ def test_junit_has_an_error_where_the_answer_is_not_known() -> None:
 
 
 def test_markdown_has_every_load_and_every_point() -> None:
-    found = FOUND["429"]
+    found = found_in("429")
     text = capacity_markdown(found)
 
     assert f"capacity: {found.answer.headline}" in text

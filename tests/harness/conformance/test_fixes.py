@@ -1,11 +1,15 @@
 """A finding shows what to paste into the products that are there."""
 
+from collections.abc import Mapping
+from functools import cache
+
 import pytest
 
 from streamgauge.conformance.cases import Release
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.registry import Check
+from streamgauge.conformance.result import CheckResult
 from streamgauge.diagnosis.product import fixes_for
 from tests.harness.conformance.examples import EXAMPLES, judged
 from tests.harness.conformance.tapes import Example, Tape, Verdict, headers
@@ -51,9 +55,13 @@ def test_where_no_product_is_known_all_fixes_are_shown(given: dict[str, str]) ->
 
 CAUSES = [(check, cause) for check in CHECKS.values() for cause in check.requirement.causes]
 LITTLE = {"no", "not", "with", "after", "key", "value", "string", "last"}
-EXAMPLES_BY_CAUSE = {
-    (example.check, result.cause): result for example in EXAMPLES if (result := judged(example)[1]).cause is not None
-}
+
+
+@cache
+def results_by_cause() -> Mapping[tuple[str, str], CheckResult]:
+    """Not made on import: each worker of pytest would judge all examples, and one of them runs these tests."""
+    results = [(example.check, judged(example)[1]) for example in EXAMPLES]
+    return {(check, result.cause): result for check, result in results if result.cause is not None}
 
 
 @pytest.mark.parametrize(("check", "cause"), CAUSES, ids=lambda value: getattr(value, "id", value))
@@ -67,7 +75,7 @@ def test_the_fix_of_a_cause_names_it(check: Check, cause: str) -> None:
 
 @pytest.mark.parametrize(("check", "cause"), CAUSES, ids=lambda value: getattr(value, "id", value))
 def test_a_tape_shows_each_cause_and_gets_its_fix(check: Check, cause: str) -> None:
-    result = EXAMPLES_BY_CAUSE[check.id, cause]
+    result = results_by_cause()[check.id, cause]
 
     assert result.fix == check.requirement.causes[cause]
     assert result.fixes.items() <= fixes_for(f"{check.id}:{cause}").items()
@@ -75,14 +83,14 @@ def test_a_tape_shows_each_cause_and_gets_its_fix(check: Check, cause: str) -> N
 
 
 def test_a_missing_final_chunk_does_not_get_the_fix_for_an_empty_string() -> None:
-    result = EXAMPLES_BY_CAUSE["openai-chat.finish-reason", "missing"]
+    result = results_by_cause()["openai-chat.finish-reason", "missing"]
 
     assert "final chunk" in result.advice[0]
     assert not any("''" in line or '""' in line for line in result.advice)
 
 
 def test_an_absent_role_does_not_get_the_fix_for_left_out_nulls() -> None:
-    result = EXAMPLES_BY_CAUSE["openai-chat.chunk-shape", "no-role"]
+    result = results_by_cause()["openai-chat.chunk-shape", "no-role"]
 
     assert "role" in result.advice[0]
     assert not any("exclude_none" in line for line in result.advice)
