@@ -42,7 +42,7 @@ def demo(
             (
                 "How fast does the endpoint stream?",
                 ExitCode.OK,
-                ["load", endpoint, "--users", str(users), "--duration", duration, "--mock", mock],
+                ["load", endpoint, "--users", str(users), "--duration", duration, "--mock", mock, "--no-report"],
             ),
             ("Does the upstream stop when the user leaves?", ExitCode.OK, ["cancel", endpoint, "--mock", mock]),
             (

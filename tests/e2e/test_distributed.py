@@ -103,7 +103,7 @@ def test_a_killed_remote_worker_is_named_with_the_gap(start: Start, paced: str, 
     port = str(free_port())
     load = start(
         "load", paced + CHAT, "--users", "6", "--duration", "4s", "--out", tmp_path, "--master", "--expect-workers",
-        "2", "--port", port,
+        "2", "--port", port, "--no-report",
     )  # fmt: skip
     workers = [start("load", "--worker", f"127.0.0.1:{port}") for _ in range(2)]
     until(lambda: len(accounts_of(tmp_path, busy=3)) == 2)

@@ -138,13 +138,14 @@ class Project:
         These run in one process, one after the other: that saves imports.
         """
         port = str(free_port())
-        master = ("load", url, *LONGER, "--out", "led", "--master", "--expect-workers", "2", "--port", port)
+        master = (
+            "load", url, *LONGER, "--out", "led", "--master", "--expect-workers", "2", "--port", port, "--no-report",
+        )  # fmt: skip
         with ThreadPoolExecutor() as pool:
             token = {TOKEN_ENV: new_token()}
             leading = pool.submit(partial(self.run, self.streamgauge, *master, **token))
             worker = ("load", "--worker", f"127.0.0.1:{port}", "--processes", "2")
             problems = self.run(self.streamgauge, *worker, **token) + leading.result()
-        (self.folder / "led" / "report.html").unlink(missing_ok=True)
         commands = {
             ("report", "led"): "report.html",
             ("check", url, "--only", "framing"): "checks",

@@ -185,7 +185,7 @@ def test_a_load_of_many_streams_has_each_token_once_and_after_it_was_written(
     """More streams than MANY of epoll_collector, so that reads are collected. No time is asserted."""
     done = streamgauge(
         "load", getattr(front, scheme) + CHAT, "--http2", "--ca", front.ca, "--users", "24", "--duration", "1s",
-        "--mock", mock, "--out", tmp_path,
+        "--mock", mock, "--out", tmp_path, "--no-report",
     )  # fmt: skip
     assert ended_well(done.returncode, done.stderr), done.stderr
     records = list(RecordReader(tmp_path))
@@ -219,7 +219,7 @@ def test_forty_users_share_four_connections_of_their_process(
     done = streamgauge(
         "load", getattr(front, scheme) + CHAT, "--ca", front.ca, "--http2", "--connections", "4", "--users", "40",
         "--processes", processes, "--duration", "3s", "--drain", "20s", "--abandon", "20%@tokens:3..9", "--mock", mock,
-        "--out", tmp_path,
+        "--out", tmp_path, "--no-report",
     )  # fmt: skip
     assert ended_well(done.returncode, done.stderr), done.stderr
     records = list(RecordReader(tmp_path))

@@ -43,7 +43,7 @@ def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
 ) -> None:
     done = streamgauge(
         "load", paced + CHAT, "--users", "6", "--duration", "4s", "--processes", str(processes),
-        "--mock", paced, "--out", tmp_path,
+        "--mock", paced, "--out", tmp_path, "--no-report",
     )  # fmt: skip
 
     run = json.loads((tmp_path / "run.json").read_text())
@@ -65,7 +65,9 @@ def test_every_stream_that_the_mock_saw_is_recorded_with_its_tokens(
 
 
 def test_what_is_reported_agrees_with_the_ledger_of_the_same_run(streamgauge: Run, paced: str, tmp_path: Path) -> None:
-    streamgauge("load", paced + CHAT, "--users", "5", "--duration", "4s", "--mock", paced, "--out", tmp_path)
+    streamgauge(
+        "load", paced + CHAT, "--users", "5", "--duration", "4s", "--mock", paced, "--out", tmp_path, "--no-report"
+    )
 
     truth = json.loads((tmp_path / "run.json").read_text())["truth"]
     assert truth["streams"] == truth["ttft_error_ms"]["count"] > 10
@@ -111,7 +113,10 @@ def test_in_the_background_of_a_script_a_load_ends_in_order_too(paced: str, tmp_
     """There a shell has SIGINT ignored, in all that it starts."""
     ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     process = subprocess.Popen(
-        [*ignoring, *command("load", paced + CHAT, "--users", "4", "--duration", "60s", "--out", tmp_path)],
+        [
+            *ignoring,
+            *command("load", paced + CHAT, "--users", "4", "--duration", "60s", "--out", tmp_path, "--no-report"),
+        ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     seen = wait_for_records(tmp_path, 4)
@@ -127,13 +132,15 @@ def test_in_the_background_of_a_script_a_load_ends_in_order_too(paced: str, tmp_
 
 
 def test_a_missed_slo_fails_and_a_met_one_does_not(streamgauge: Run, paced: str, tmp_path: Path) -> None:
-    common = ("load", paced + CHAT, "--users", "2", "--duration", "2s", "--out", tmp_path)
+    (tmp_path / "report.html").write_text("of an earlier run")
+    common = ("load", paced + CHAT, "--users", "2", "--duration", "2s", "--out", tmp_path, "--no-report")
 
     met = streamgauge(*common, "--slo", "ttft p50 < 20s", "--slo", "error_rate <= 0%")
     missed = streamgauge(*common, "--slo", "ttft p50 < 1ms")
 
     assert (met.returncode, missed.returncode) == (0, 1)
     assert "SLO missed" in missed.stderr
+    assert not (tmp_path / "report.html").exists(), "with --no-report"
     assert json.loads((tmp_path / "run.json").read_text())["summary"]["goodput"] == 0
 
 
@@ -237,6 +244,7 @@ def test_prompts_and_answers_have_the_lengths_that_were_asked_for(streamgauge: R
     done = streamgauge(
         "load", paced + CHAT, "--users", "4", "--duration", "3s", "--processes", "2", "--out", tmp_path,
         "--prompt-tokens", "U(20,60)", "--output-tokens", "U(3,9)", "--prefix-tokens", "10*2", "--nonce",
+        "--no-report",
     )  # fmt: skip
 
     found = [record for record in records(tmp_path) if record.outcome == "ok"]
@@ -281,8 +289,9 @@ def test_a_mock_behind_tls_is_believed_as_the_target_is(streamgauge: Run, tmp_pa
     with MockServer(MockConfig(tokens=5, ttft="20ms", itl="5ms", listening=listening)) as server:
         url = server.url
         done = streamgauge(
-            "load", url + CHAT, "--users", "2", "--duration", "1s", "--mock", url, "--insecure", "--out", tmp_path
-        )
+            "load", url + CHAT, "--users", "2", "--duration", "1s", "--mock", url, "--insecure", "--out", tmp_path,
+            "--no-report",
+        )  # fmt: skip
     assert ended_well(done.returncode, done.stderr), done.stderr
     assert json.loads((tmp_path / "run.json").read_text())["truth"]["streams"] > 0
 

@@ -143,7 +143,9 @@ def test_a_trace_is_replayed_with_its_lengths(streamgauge: Run, paced: str, tmp_
     trace.write_text("timestamp,prompt_tokens,output_tokens\n" + "".join(f"{n / 10},30,{n + 1}\n" for n in range(10)))
     run_dir = tmp_path / "run"
 
-    done = streamgauge("load", paced + CHAT, "--replay", trace, "--drain", "10s", "--mock", paced, "--out", run_dir)
+    done = streamgauge(
+        "load", paced + CHAT, "--replay", trace, "--drain", "10s", "--mock", paced, "--out", run_dir, "--no-report"
+    )
 
     found = records(run_dir)
     intended = [record.intended_ns or 0 for record in found]
@@ -153,7 +155,9 @@ def test_a_trace_is_replayed_with_its_lengths(streamgauge: Run, paced: str, tmp_
 
 
 def test_stages_change_the_number_of_users(streamgauge: Run, paced: str, tmp_path: Path) -> None:
-    done = streamgauge("load", paced + CHAT, "--stages", "1:3s,6:3s", "--think-time", "exp(1ms)", "--out", tmp_path)
+    done = streamgauge(
+        "load", paced + CHAT, "--stages", "1:3s,6:3s", "--think-time", "exp(1ms)", "--out", tmp_path, "--no-report"
+    )
 
     found = records(tmp_path)
     assert ended_well(done.returncode, done.stderr), done.stderr
@@ -261,8 +265,9 @@ def test_equal_blocks_of_a_trace_are_found_by_a_prefix_cache(streamgauge: Run, t
 
     with MockServer(MockConfig(ttft="1ms", itl="1ms", fleet=FleetSettings(prefix_cache=1000))) as mock:
         done = streamgauge(
-            "load", mock.url + CHAT, "--replay", trace, "--drain", "10s", "--mock", mock.url, "--out", run_dir
-        )
+            "load", mock.url + CHAT, "--replay", trace, "--drain", "10s", "--mock", mock.url, "--out", run_dir,
+            "--no-report",
+        )  # fmt: skip
         with MockControl(mock.url) as ledger:
             entries = [ledger.entries(record.id)[-1] for record in records(run_dir)]
 
@@ -294,7 +299,7 @@ def test_a_session_is_sent_in_a_header_so_that_a_balancer_keeps_it_on_one_replic
     with MockServer(MockConfig(tokens=2, ttft="1ms", itl="1ms", fleet=fleet)) as mock:
         done = streamgauge(
             "load", mock.url + CHAT, "--replay", trace, "--session-header", "X-Session-Affinity", "--drain", "10s",
-            "--mock", mock.url, "--out", tmp_path / "run",
+            "--mock", mock.url, "--out", tmp_path / "run", "--no-report",
         )  # fmt: skip
         with MockControl(mock.url) as ledger:
             found = [(record, ledger.entries(record.id)[-1]) for record in records(tmp_path / "run")]
@@ -312,7 +317,7 @@ def test_users_play_the_sessions_of_a_trace_one_after_the_other(streamgauge: Run
 
     done = streamgauge(
         "load", paced + CHAT, "--replay", trace, "--users", "2", "--max-gap", "50ms", "--duration", "3s",
-        "--drain", "10s", "--mock", paced, "--out", run_dir,
+        "--drain", "10s", "--mock", paced, "--out", run_dir, "--no-report",
     )  # fmt: skip
 
     found, run = records(run_dir), manifest(run_dir)

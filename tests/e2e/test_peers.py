@@ -212,8 +212,9 @@ def test_a_process_of_the_same_machine_cannot_join_a_load_of_several_processes(
     start: Start, paced: str, tmp_path: Path
 ) -> None:
     load = start(
-        "load", paced + CHAT, "--users", "2", "--duration", "3s", "--processes", "2", "--out", tmp_path / "run"
-    )
+        "load", paced + CHAT, "--users", "2", "--duration", "3s", "--processes", "2", "--out", tmp_path / "run",
+        "--no-report",
+    )  # fmt: skip
     port = master_port(tmp_path / "run")
     until_open(port)
     with rogue(port, no_mechanism, "rogue") as client:
@@ -244,7 +245,7 @@ def test_the_command_that_a_master_prints_makes_a_worker_of_it(start: Start, pac
     port = str(free_port())
     load = start(
         "load", paced + CHAT, "--users", "1", "--duration", "3s", "--out", tmp_path, "--master", "--port", port,
-        without=TOKEN_ENV,
+        "--no-report", without=TOKEN_ENV,
     )  # fmt: skip
     assert load.stderr is not None
     first = load.stderr.readline()

@@ -23,6 +23,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.load import load as read_run
+from streamgauge.reports.render import render
 from streamgauge.rundir.accounts import Account, read_accounts
 from streamgauge.rundir.runs import RecordReader
 from tests.e2e.conftest import TOKEN, command, free_port
@@ -137,6 +138,8 @@ class Load:
         for worker in self.workers:
             with suppress(subprocess.TimeoutExpired):
                 errors += worker.communicate(timeout=1)[1]
+        if self.directory.exists() and self.master.returncode != -signal.SIGKILL:
+            render(self.directory)  # in this process, which has imported what reports need
         arrivals = sorted(self.arrivals + _arrivals(self.mock))[TRIALS:]
         run = {}
         with suppress(OSError, ValueError):
@@ -221,7 +224,7 @@ def running(
             processes = ["--master", "--expect-workers", "2", "--port", port]
         words = command(
             "load", mock.url.replace("127.0.0.1", host) + CHAT, "--users", str(users), "--duration", f"{seconds:g}s",
-            "--out", directory, *processes, *options,
+            "--out", directory, "--no-report", *processes, *options,
         )  # fmt: skip
         load = Load(mock, directory, shape, _start([*before, *words], environment))
         try:
