@@ -11,10 +11,11 @@ from streamgauge.reports import compare_markdown as tables
 from streamgauge.reports.figures.canvas import Drawing
 from streamgauge.reports.figures.failure_sides import draw_failures
 from streamgauge.reports.figures.quantile_shift import draw_shifts
+from streamgauge.reports.headline import HeadlineFinding, Level, Tile, worst_first
 from streamgauge.reports.html import page
 
-_LEVELS = {RuleVerdict.REGRESSION: "bad", RuleVerdict.UNDECIDED: "warn", RuleVerdict.NONE: "good"}
-_FOUND = {Finding.WORSE: "bad", Finding.BETTER: "good"}
+_LEVELS = {RuleVerdict.REGRESSION: Level.BAD, RuleVerdict.UNDECIDED: Level.WARN, RuleVerdict.NONE: Level.GOOD}
+_FOUND = {Finding.WORSE: Level.BAD, Finding.BETTER: Level.GOOD}
 _TILES = (
     ("ttft", "p50"),
     ("ttft", "p95"),
@@ -25,15 +26,6 @@ _TILES = (
 )
 
 
-class Tile(NamedTuple):
-    """A key figure of the comparison."""
-
-    label: str
-    value: str
-    note: str
-    level: str
-
-
 class Part(NamedTuple):
     """One side against the first, as the page shows it."""
 
@@ -41,9 +33,9 @@ class Part(NamedTuple):
     base: SideInfo
     info: SideInfo
     anchor: str
-    level: str
+    level: Level
     words: str
-    rules: list[tuple[str, str]]
+    findings: list[HeadlineFinding]
     tiles: list[Tile]
     figures: list[tuple[Drawing, Markup]]
 
@@ -57,30 +49,45 @@ def compare_html(report: CompareReport) -> str:
 def _part(report: CompareReport, at: int) -> Part:
     versus = report.against[at]
     base, info = report.side(versus.base), report.side(versus.name)
+    anchor = f"part-{at + 1}"
     drawings = [*draw_shifts(versus), *draw_failures(versus, base, info)]
     return Part(
         versus,
         base,
         info,
-        f"part-{at + 1}",
+        anchor,
         _LEVELS[versus.verdict],
         words.headline(versus),
-        [(_LEVELS[one.verdict], f"{one.rule}: {words.rule(one)}" + (f" ({one.measured})" if one.measured else ""))
-         for one in versus.rules],
-        _tiles(versus),
+        _findings(versus),
+        _tiles(versus, anchor),
         # These drawings are safe as markup: they are our own, and matplotlib escapes the text in them.
         [(drawing, Markup(drawing.svg)) for drawing in drawings],
-    )  # fmt: skip
+    )
 
 
-def _tiles(versus: Versus) -> list[Tile]:
+def _findings(versus: Versus) -> list[HeadlineFinding]:
+    """The rules, worst first, and what is in doubt about the comparison."""
+    rules = [
+        HeadlineFinding(
+            _LEVELS[result.verdict],
+            f"{result.rule}: {result.measured}, {words.rule(result)}"
+            if result.measured
+            else f"{result.rule}: {words.rule(result)}",
+        )
+        for result in versus.rules
+    ]
+    return worst_first([*rules, *(HeadlineFinding(Level.WARN, f"in doubt: {doubt}") for doubt in versus.doubts)])
+
+
+def _tiles(versus: Versus, anchor: str) -> list[Tile]:
     rows = {(row.metric, row.statistic): row for row in versus.rows}
     return [
         Tile(
+            anchor,
             " ".join(part for part in (row.metric.replace("output_tokens_per_s", "tokens/s"), row.statistic) if part),
             words.change(row),
             f"{words.interval(row)}; {words.figure(row, row.a)} → {words.figure(row, row.b)}",
-            _FOUND.get(row.finding, ""),
+            _FOUND.get(row.finding, Level.NOTE),
         )
         for key in _TILES
         if (row := rows.get(key)) is not None

@@ -1,10 +1,13 @@
 """The top of a report, readable in five seconds: a verdict, its reasons, and the key figures."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.result import Verdict
 from streamgauge.diagnosis.cancellation import CancelRow
+from streamgauge.metrics.calibration import beyond
 from streamgauge.metrics.distributions import Distribution, show_interval
 from streamgauge.metrics.facts import NEUTRAL
 from streamgauge.metrics.intervals import CONFIDENCE
@@ -39,6 +42,7 @@ _SLO_LEVELS: Final = {
     SloVerdict.MISSED: Level.BAD,
     SloVerdict.UNDECIDED: Level.WARN,
 }
+_BY_WEIGHT: Final = (SloVerdict.MISSED, SloVerdict.UNDECIDED, SloVerdict.MET)
 _CANCEL_LEVELS: Final = {"pass": Level.GOOD, "fail": Level.BAD, "error": Level.BAD, "warn": Level.WARN}
 
 
@@ -71,11 +75,34 @@ class Headline(NamedTuple):
 def headline(run: Run) -> Headline:
     """The whole run in a line and a row of tiles."""
     findings = [*_checks(run), *_load(run), *_cancellation(run), *_diagnosis(run)]
-    findings.sort(key=lambda finding: -_ORDER.index(finding.level))
+    findings = worst_first(findings)
     level = findings[0].level if findings else Level.NOTE
     words = _WORDS[level] if any(f.level is not Level.NOTE for f in findings) else "Nothing to judge"
+    if (decided := _decided(run)) is not None:
+        words = f"{words}: {decided}"
     tiles = [*_load_tiles(run.summary), *_check_tiles(run), *_cancel_tiles(run), *_diagnosis_tiles(run)]
     return Headline(level, words, findings, tiles)
+
+
+def worst_first(findings: Iterable[HeadlineFinding]) -> list[HeadlineFinding]:
+    """The findings by level; those of one level stay in their order."""
+    return sorted(findings, key=lambda finding: -_ORDER.index(finding.level))
+
+
+def _decided(run: Run) -> str | None:
+    """How many objectives of the load are met, missed and undecided; None without an objective."""
+    counts = Counter(result.verdict for result in run.slos)
+    total = sum(counts.values())
+    if not total:
+        return None
+    if run.summary is not None and run.summary.validity.verdict == "INVALID":
+        return "the timings are INVALID, so they decide nothing"
+    if counts[SloVerdict.MET] == total > 1:
+        return f"all {total} objectives are met"
+    if total == 1:
+        return f"the objective is {next(iter(counts)).value}"
+    first, *rest = [f"{counts[verdict]}{{}} {verdict.value}" for verdict in _BY_WEIGHT if counts[verdict]]
+    return ", ".join([first.format(f" of {total} objectives"), *(part.format("") for part in rest)])
 
 
 def check_counts(run: Run) -> dict[str, int]:
@@ -157,7 +184,7 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
     if summary.slos and summary.goodput is not None:
         level = Level.GOOD if summary.goodput == 1 else Level.WARN
-        findings.append(HeadlineFinding(level, f"goodput is {_goodput(summary)} for {clean('; '.join(summary.slos))}"))
+        findings.append(HeadlineFinding(level, f"goodput is {_goodput(summary)} for {_all_of(summary.slos)}"))
     findings += [HeadlineFinding(_SLO_LEVELS[result.verdict], _objective(result)) for result in summary.slo_results]
     if (steady := summary.steady_state) is not None and steady.verdict is Steadiness.NOT_STEADY:
         findings.append(HeadlineFinding(Level.WARN, clean(str(steady))))
@@ -170,8 +197,25 @@ def _load(run: Run) -> list[HeadlineFinding]:
         findings.append(HeadlineFinding(Level.WARN, plural(summary.stalls, "stall")))
     if summary.validity.verdict not in ("VALID", "NO DATA"):
         level = Level.BAD if summary.validity.verdict == "INVALID" else Level.WARN
-        findings.append(HeadlineFinding(level, f"the timings are {clean(summary.validity.verdict)}: see the caveats"))
-    return findings
+        reasons = clean("; ".join(summary.validity.reasons)) or "see the caveats"
+        findings.append(HeadlineFinding(level, f"the timings are {clean(summary.validity.verdict)}: {reasons}"))
+    return [*findings, *_of_client(run)]
+
+
+def _all_of(slos: Sequence[str]) -> str:
+    """The objectives, in a length that fits a tile."""
+    return clean("; ".join(slos)) if len(slos) < 3 else f"all {len(slos)} objectives together"
+
+
+def _of_client(run: Run) -> list[HeadlineFinding]:
+    """The error of this client at TTFT: no difference smaller than it means anything."""
+    found = run.manifest.calibration if run.manifest else None
+    if found is None or found.ttft_error_ms is None or run.summary is None or run.manifest is None:
+        return []
+    error = found.ttft_error_ms
+    words = f"this client's own error in TTFT: p50 {error.p50:+.2f} ms, p99 {error.p99:+.2f} ms"
+    why = beyond(found, run.summary, run.manifest.most_open)
+    return [HeadlineFinding(Level.NOTE, clean(f"{words}, but {why}" if why else words))]
 
 
 def _objective(result: SloResult) -> str:
@@ -232,7 +276,7 @@ def _load_tiles(summary: Summary | None) -> list[Tile]:
     ttft, itl = summary.ttft_ms, summary.itl_ms
     total, failed = sum(summary.streams.values()), unsuccessful(summary)
     ended = ", ".join(f"{count:,} {outcome}" for outcome, count in _by_outcome(summary))
-    slos = "; ".join(summary.slos) if summary.slos else "share of streams ok; no SLO given"
+    slos = _all_of(summary.slos) if summary.slos else "share of streams ok; no SLO given"
     return [
         Tile("load", "TTFT p50", _of(ttft, "p50"), _interval(ttft, "p50", "time to first token")),
         Tile("load", "TTFT p95", _of(ttft, "p95"), _interval(ttft, "p95", "1 in 20 waited longer")),

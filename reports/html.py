@@ -14,7 +14,7 @@ from streamgauge.reports.caveats import caveats
 from streamgauge.reports.figures import draw_all
 from streamgauge.reports.headline import check_counts, headline
 from streamgauge.reports.load import Run
-from streamgauge.reports.text import ABSENT, clean, ms
+from streamgauge.reports.text import ABSENT, clean, moment, ms
 
 _LOUD: Final = frozenset({Verdict.ERROR, Verdict.FAIL, Verdict.WARN})
 
@@ -61,7 +61,7 @@ def _templates() -> Environment:
         loader=PackageLoader("streamgauge.reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"ms": ms, "clean": clean}
+    environment.filters |= {"ms": ms, "clean": clean, "moment": moment}
     return environment
 
 

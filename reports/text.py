@@ -12,6 +12,7 @@ ABSENT: Final = "–"
 LONGEST: Final = 4_000
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~$])")
 
 
@@ -38,6 +39,14 @@ def ms_cell(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def moment(text: str | None) -> str:
+    """A time of ISO 8601 as people write it; other texts stay as they are."""
+    if text is None:
+        return ABSENT
+    found = _MOMENT.fullmatch(text)
+    return text if found is None else f"{found[1]} {found[2]} UTC"
 
 
 def number(value: float | None) -> str:

@@ -39,8 +39,12 @@ _VARIABLES: Final = {
     GREEN: "var(--green)",
 }
 
-HALF: Final = 540
-WHOLE: Final = 1110
+# The page scales a drawing to the width of its column. Drawn for a column of a phone, the text stays legible there
+# (10 px) and does not become larger than a heading on a wide screen (16 px).
+HALF: Final = 400
+WHOLE: Final = 860
+HEIGHT: Final = 250
+TEXT: Final = 12
 
 
 class Drawing(NamedTuple):
@@ -53,6 +57,11 @@ class Drawing(NamedTuple):
     svg: str
     width: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the drawing takes the whole width of the page."""
+        return self.width > HALF
+
 
 _RC: Final[dict[Any, Any]] = {
     "figure.dpi": 72,
@@ -61,11 +70,11 @@ _RC: Final[dict[Any, Any]] = {
     "svg.hashsalt": "streamgauge",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
-    "font.size": 11,
+    "font.size": TEXT,
     "text.color": INK,
     "axes.labelcolor": FAINT,
     "axes.edgecolor": GRID,
-    "axes.labelsize": 11,
+    "axes.labelsize": TEXT,
     "axes.linewidth": 1,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -80,11 +89,15 @@ _RC: Final[dict[Any, Any]] = {
     "ytick.color": GRID,
     "xtick.labelcolor": FAINT,
     "ytick.labelcolor": FAINT,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
+    "xtick.labelsize": TEXT,
+    "ytick.labelsize": TEXT,
     "path.simplify_threshold": 0.5,
     "lines.linewidth": 2,
     "legend.frameon": False,
+    "legend.fontsize": TEXT,
+    "legend.handlelength": 1.4,
+    "legend.columnspacing": 1.2,
+    "legend.handletextpad": 0.5,
     "figure.constrained_layout.use": True,
 }  # fmt: skip
 
@@ -162,14 +175,16 @@ def left_out(axes: Axes, window: tuple[float, float] | None, *, words: bool = Tr
     if window is None:
         return
     low, high = axes.get_xlim()
-    slack = (high - low) / 12  # room for the word; a shorter time is only the end of the last streams, not a drain
-    for begin, end, name in ((low, min(window[0], high), "warm-up"), (max(window[1], low), high, "drain")):
+    slack = (high - low) / 12  # a shorter time is only the end of the last streams, not a drain
+    for begin, end, name, at, side in (
+        (low, min(window[0], high), "warm-up", 0.01, "left"),
+        (max(window[1], low), high, "drain", 0.99, "right"),
+    ):
         if end - begin > slack:
             axes.axvspan(begin, end, color=GREY, alpha=0.18, linewidth=0)
-            if words:
-                blended: Transform = axes.get_xaxis_transform()
-                said = axes.text((begin + end) / 2, 0.97, name, transform=blended, ha="center", va="top", color=INK)
-                said.set_in_layout(False)
+            if words:  # from the edge inwards: a word in the middle of a short time would lie over the ticks
+                label = axes.text(at, 0.97, name, transform=axes.transAxes, ha=side, va="top", color=INK)
+                label.set_in_layout(False)
 
 
 def _show_tick(value: float, _position: object = None) -> str:

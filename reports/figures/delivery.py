@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from streamgauge.diagnosis.patterns import PathFinding
-from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, PLAIN, Drawing, svg
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, HEIGHT, PLAIN, Drawing, svg
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ABSENT, clean, ms
 from streamgauge.units import plural
@@ -50,7 +50,7 @@ def _path(index: int, path: PathFinding, latest: float, tokens: int) -> Drawing:
         f"first after {ms(path.ttft_ms) if path.ttft_ms is not None else ABSENT}.{emitted}",
         f"Tokens over time on path {name}, {path.pattern.value}: the first arrived after {ms(path.arrivals_ms[0])}, "
         f"the last after {ms(path.arrivals_ms[-1])}.",
-        svg(f"delivery-{index}", HALF, 280, paint),
+        svg(f"delivery-{index}", HALF, HEIGHT, paint),
         HALF,
     )
 

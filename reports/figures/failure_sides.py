@@ -22,22 +22,24 @@ def draw_failures(versus: Versus, a: SideInfo, b: SideInfo) -> list[Drawing]:
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         y = np.arange(len(rows))
-        for offset, column, colour, side in ((-0.2, 0, GREY, versus.base), (0.2, 1, BLUE, versus.name)):
-            axes.barh(y + offset, 100 * shares[:, column], height=0.36, color=colour, label=side)
+        for offset, column, colour, side in ((-0.16, 0, GREY, versus.base), (0.16, 1, BLUE, versus.name)):
+            axes.barh(y + offset, 100 * shares[:, column], height=0.28, color=colour, label=side)
             for at, share in enumerate(shares[:, column]):
                 words = axes.annotate(percent(float(share)), (100 * share, at + offset), xytext=(4, 0),
-                                      textcoords="offset points", va="center", color=INK, fontsize=9)  # fmt: skip
+                                      textcoords="offset points", va="center", color=INK)  # fmt: skip
                 words.set_in_layout(False)
         axes.set_xlim(0, max(float(shares.max()) * 145, 0.1))
-        axes.set_yticks(y, kinds)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_yticks([])
+        for at, kind in enumerate(kinds):  # above its bars: beside them, it would take half of the width
+            axes.annotate(kind, (0, at - 0.45), xytext=(4, 0), textcoords="offset points", va="bottom", color=INK)
+        axes.set_ylim(len(rows) - 0.5, -0.95)
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_formatter(PLAIN)
         axes.set_xlabel("share of the side's streams, %")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
 
     with style():
-        drawn = svg(f"{name}-{versus.name.lower()}", HALF, 120 + 44 * len(rows), paint)
+        drawn = svg(f"{name}-{versus.name.lower()}", HALF, 96 + 56 * len(rows), paint)
     return [
         Drawing(
             f"{name}-{versus.name.lower()}",
@@ -56,4 +58,4 @@ def draw_failures(versus: Versus, a: SideInfo, b: SideInfo) -> list[Drawing]:
 def _kind(outcome: str, status: int | None, detail: str) -> str:
     """A short name: the outcome, with the status of a refusal, and the beginning of the detail."""
     name = f"{outcome} {status}" if status not in (None, 200) else outcome
-    return label(f"{name}: {detail}" if detail and status in (None, 200) else name, 30)
+    return label(f"{name}: {detail}" if detail and status in (None, 200) else name, 46)

@@ -4,7 +4,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from streamgauge.metrics.histogram import RELATIVE_ERROR
-from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, SHARES, Drawing, at_line, log_axis, svg
+from streamgauge.reports.figures.canvas import (
+    BLUE,
+    GREY,
+    HALF,
+    HEIGHT,
+    INK,
+    ORANGE,
+    SHARES,
+    Drawing,
+    at_line,
+    log_axis,
+    svg,
+)
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ms, percent
 from streamgauge.units import MS, plural
@@ -69,7 +81,7 @@ def draw(run: Run) -> list[Drawing]:
             f"{plural(pool.count, 'gap')}, pooled over streams. " + note,
             f"Histogram of gaps between token events: p50 {ms(dist.p50)}, p99 {ms(dist.p99)}, longest {ms(dist.max)}; "
             f"{percent(zero_share)} of the gaps are coalesced.",
-            svg("itl-histogram", HALF, 300, paint),
+            svg("itl-histogram", HALF, HEIGHT, paint),
             HALF,
         )
     ]

@@ -1,5 +1,6 @@
 """Throughput and the figure of each objective over the load of a search, with the interval of the capacity."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from streamgauge.reports.figures.canvas import (
     GREEN,
     GREY,
     HALF,
+    HEIGHT,
     INK,
     ORANGE,
     PLAIN,
@@ -31,11 +33,11 @@ from streamgauge.reports.figures.canvas import (
 from streamgauge.reports.text import number
 from streamgauge.units import MS
 
-_HEIGHT: Final = 320
 _LOG: Final = 20  # a larger ratio of the largest value to the smallest needs a logarithmic axis
 _ABOVE: Final[dict[str, Any]] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 3, "borderaxespad": 0}
 _ROOM: Final = 0.3  # of the axis, for the words of a wall
 _MOST_OBJECTIVES: Final = 4
+_APART: Final = 0.012  # of the largest load
 _MARKS: Final = {
     Verdict.PASS: ("o", GREEN, GREEN),
     Verdict.FAIL: ("X", RED, RED),
@@ -97,7 +99,7 @@ def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
             "Throughput over the load",
             f"Streams per second that ended.{fit}{refused} Shaded: the interval of the capacity.",
             f"Streams per second by {_unit(found)}: {listed}.",
-            svg("throughput", HALF, _HEIGHT, paint),
+            svg("throughput", HALF, HEIGHT, paint),
             HALF,
         )
     ]
@@ -131,13 +133,16 @@ def _objective(found: CapacityFile, points: Sequence[Point], text: str) -> list[
         else:
             axes.set_ylim(0, max(*values, limit) * 1.3)
         axes.yaxis.set_major_formatter(PLAIN)
+        trials = Counter[float]()
         for point, result in measured:
             marker, colour, face = _MARKS[point.verdict]
+            x = point.load + most * _APART * trials[point.load]  # trials of one load side by side
+            trials[point.load] += 1
             value = (result.value or 0) / scale
             low = value if result.low is None else result.low / scale
             high = value if result.high is None else result.high / scale
-            axes.plot([point.load, point.load], [low, high], color=colour, linewidth=1.4)
-            axes.plot([point.load], [value], marker, color=colour, markerfacecolor=face, markersize=7)
+            axes.plot([x, x], [low, high], color=colour, linewidth=1.4)
+            axes.plot([x], [value], marker, color=colour, markerfacecolor=face, markersize=7)
         axes.axhline(limit, color=RED, linestyle=(0, (4, 3)), linewidth=1.4)
         axes.annotate(
             f"limit {short(slo, slo.limit)}", (0, limit), xytext=(6, 5), textcoords="offset points", color=INK
@@ -161,7 +166,7 @@ def _objective(found: CapacityFile, points: Sequence[Point], text: str) -> list[
             f"Each mark is a point with its {found.confidence:.0%} interval; it says what the point decided over all "
             f"objectives.{binding}",
             f"{text}, measured: {listed}.",
-            svg(name, HALF, _HEIGHT, paint),
+            svg(name, HALF, HEIGHT, paint),
             HALF,
         )
     ]

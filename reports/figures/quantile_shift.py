@@ -7,10 +7,11 @@ from matplotlib.ticker import FuncFormatter
 from streamgauge.comparing.change import Change, Kind, parse_change
 from streamgauge.comparing.report import Shift, Versus
 from streamgauge.comparing.verdict import RuleVerdict
-from streamgauge.reports.figures.canvas import BLUE, FAINT, GREY, HALF, INK, RED, Drawing, style, svg
+from streamgauge.reports.figures.canvas import BLUE, FAINT, GREY, HALF, HEIGHT, INK, RED, Drawing, style, svg
 from streamgauge.reports.text import ms
 
 _LABELLED = (0.05, 0.5, 0.9, 0.99)
+_TICKS = (0.05, 0.2, 0.5, 0.8, 0.95, 0.99)  # more would touch each other
 
 
 def draw_shifts(versus: Versus) -> list[Drawing]:
@@ -46,7 +47,7 @@ def _draw(shift: Shift, versus: Versus) -> Drawing:
         # An interval without a bound would press everything else against zero.
         bound = float(min(np.abs(np.concatenate([low, high])).max() * 1.1, 2 * extreme))
         axes.set_ylim(-max(bound, extreme), max(bound, extreme))
-        axes.set_xticks(x, [f"p{100 * point.q:g}" for point in points])
+        axes.set_xticks(x, [f"p{100 * point.q:g}" if point.q in _TICKS else "" for point in points])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position=None: f"{value:+g} %" if value else "0"))
         axes.set_xlabel("quantile")
         axes.set_ylabel(f"{versus.name} against {versus.base}")
@@ -64,7 +65,7 @@ def _draw(shift: Shift, versus: Versus) -> Drawing:
         f"{ms(median.b_ms)}. Grey: what one target measured twice differs by."
         + (" Red: a limit of --fail-on." if limits else ""),
         f"Relative change of {shift.metric} by quantile: {told}.",
-        svg(name, HALF, 300, paint),
+        svg(name, HALF, HEIGHT, paint),
         HALF,
     )
 

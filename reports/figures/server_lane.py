@@ -3,7 +3,19 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, ORANGE, PLAIN, SHARES, Drawing, left_out, svg
+from streamgauge.reports.figures.canvas import (
+    BLUE,
+    GREY,
+    HALF,
+    HEIGHT,
+    INK,
+    ORANGE,
+    PLAIN,
+    SHARES,
+    Drawing,
+    left_out,
+    svg,
+)
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import clean, number
 
@@ -56,7 +68,7 @@ def draw(run: Run) -> list[Drawing]:
             "The server's own view",
             f"What {clean(lane.engine)} says of itself, once a second on this client's clock. {clean(lane.trap)}",
             f"The server showed at most {number(round(float(running)))} requests running{queued}.",
-            svg("server-lane", HALF, 300, paint),
+            svg("server-lane", HALF, HEIGHT, paint),
             HALF,
         )
     ]

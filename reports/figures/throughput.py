@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, INK, PLAIN, Drawing, left_out, svg
+from streamgauge.reports.figures.canvas import BLUE, GREY, HALF, HEIGHT, INK, PLAIN, Drawing, left_out, svg
 from streamgauge.reports.figures.steady_part import steady_part
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import number
@@ -53,7 +53,7 @@ def draw(run: Run) -> list[Drawing]:
             ),
             f"Output tokens per second over time, at most {number(round(peak_tokens))}, "
             f"with at most {number(round(peak_streams, 1))} streams in flight.",
-            svg("throughput", HALF, 300, paint),
+            svg("throughput", HALF, HEIGHT, paint),
             HALF,
         )
     ]

@@ -85,7 +85,7 @@ def _paint_lane(axes: Axes, row: int, lane: Lane, limit: float) -> None:
         axes.plot([lane.tokens[0]], [row], "o", color=colour, markersize=5)
     if last > limit:
         axes.annotate(
-            f"{ms(round(last, 3))} →", (limit, row - 0.12), ha="right", va="bottom", color=INK, fontsize=9
+            f"{ms(round(last, 3))} →", (limit, row - 0.12), ha="right", va="bottom", color=INK
         )  # fmt: skip
     elif lane.outcome == Outcome.OK:
         axes.plot([last], [row], "s", color=INK, markersize=4.5)

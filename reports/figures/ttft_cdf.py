@@ -18,6 +18,7 @@ from streamgauge.reports.figures.canvas import (
     BLUE,
     GREEN,
     HALF,
+    HEIGHT,
     INK,
     ORANGE,
     PLAIN,
@@ -96,7 +97,7 @@ def draw(run: Run) -> list[Drawing]:
             f"confidence of {CONFIDENCE:.0%}.{_sides(objectives, values)}{cut}{thinned}",
             f"Cumulative distribution of time to first token: p50 {_shown(dist, 'p50')}, p95 {_shown(dist, 'p95')}, "
             f"p99 {_shown(dist, 'p99')}, slowest {dist.sign('max')}{ms(dist.max)}.{_sides(objectives, values)}",
-            svg("ttft-cdf", HALF, 300, paint),
+            svg("ttft-cdf", HALF, HEIGHT, paint),
             HALF,
         )
     ]

@@ -8,6 +8,7 @@ from streamgauge.reports.figures.canvas import (
     BLUE,
     GREY,
     HALF,
+    HEIGHT,
     INK,
     ORANGE,
     PLAIN,
@@ -82,7 +83,7 @@ def draw(run: Run) -> list[Drawing]:
             "Time to first token by start of the stream: p50 "
             f"{ms(round(lines[0][1], 3))} at the beginning, {ms(round(lines[-1][1], 3))} at the end of the run."
             f"{steadiness(run)}",
-            svg("ttft-over-time", HALF, 300, paint),
+            svg("ttft-over-time", HALF, HEIGHT, paint),
             HALF,
         )
     ]

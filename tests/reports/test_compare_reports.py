@@ -55,7 +55,8 @@ def test_the_page_needs_neither_network_nor_script(report: CompareReport) -> Non
     page = compare_html(report)
     assert "<script" not in page
     assert "src=" not in page
-    assert "http-equiv" not in page
+    assert page.count("http-equiv") == 1, "the policy, and no refresh"
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
 
 
 def test_junit_fails_for_a_regression_and_is_an_error_without_a_verdict(report: CompareReport) -> None:
