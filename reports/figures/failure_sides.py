@@ -31,15 +31,15 @@ def draw_failures(versus: Versus, a: SideInfo, b: SideInfo) -> list[Drawing]:
         axes.set_xlim(0, max(float(shares.max()) * 145, 0.1))
         axes.set_yticks([])
         for at, kind in enumerate(kinds):  # above its bars: beside them, it would take half of the width
-            axes.annotate(kind, (0, at - 0.45), xytext=(4, 0), textcoords="offset points", va="bottom", color=INK)
-        axes.set_ylim(len(rows) - 0.5, -0.95)
+            axes.annotate(kind, (0, at - 0.34), xytext=(4, 0), textcoords="offset points", va="bottom", color=INK)
+        axes.set_ylim(len(rows) - 0.5, -0.85)
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_formatter(PLAIN)
         axes.set_xlabel("share of the side's streams, %")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
 
     with style():
-        drawn = svg(f"{name}-{versus.name.lower()}", HALF, 96 + 56 * len(rows), paint)
+        drawn = svg(f"{name}-{versus.name.lower()}", HALF, 90 + 66 * len(rows), paint)
     return [
         Drawing(
             f"{name}-{versus.name.lower()}",
