@@ -7,7 +7,7 @@ fills the time bins and keeps the lanes of the timeline. The event times of a st
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -66,7 +66,8 @@ class Streams:
 
 
 class _Choice:
-    """Chooses the streams of the timeline: failures, the slowest first tokens, the longest stalls, and some others.
+    """Chooses the streams of the timeline: failures, the longest stalls, the slowest, a usual and the fastest first
+    token, and some others.
 
     Each candidate is condensed at once, so that no record is read twice; `count` is the number of streams to come.
     """
@@ -75,6 +76,7 @@ class _Choice:
         self._all = count <= MAX_LANES  # all are shown, so "the slowest" would say nothing
         self._every = max(count // (4 * MAX_LANES), 1)
         self._slowest: list[tuple[int, int, Lane]] = []
+        self._fastest: tuple[int, int, Lane] | None = None
         self._stalled: list[tuple[int, int, Lane]] = []
         self._failed: dict[str, list[tuple[int, Lane]]] = {}
         self._others: list[tuple[int, Lane]] = []
@@ -89,6 +91,8 @@ class _Choice:
             self._others.append((index, _lane(stream)))
         if stream.ttft_ns is not None:
             _keep_largest(self._slowest, stream.ttft_ns, index, stream)
+            if record.outcome is Outcome.OK and (self._fastest is None or stream.ttft_ns < self._fastest[0]):
+                self._fastest = stream.ttft_ns, index, _lane(stream)
         if stream.stalls_ns:
             _keep_largest(self._stalled, max(stream.stalls_ns), index, stream)
 
@@ -104,12 +108,24 @@ class _Choice:
         if not self._all:
             for _, index, lane in sorted(self._slowest, reverse=True):
                 chosen.setdefault(index, lane._replace(why="slowest first token"))
+            for index, lane in self._usual_and_best():
+                chosen.setdefault(index, lane)
         rest = [found for found in self._others if found[0] not in chosen]
         wanted = min(max(MAX_LANES - len(chosen), 0), len(rest))
         for position in range(wanted):
             index, lane = rest[position * len(rest) // wanted]
             chosen[index] = lane
         return list(chosen.values())
+
+    def _usual_and_best(self) -> Iterator[tuple[int, Lane]]:
+        """The stream in the middle of the even pick, and the one with the earliest first token of all."""
+        ordered = sorted((found for found in self._others if found[1].tokens), key=lambda found: found[1].tokens[0])
+        if ordered:
+            index, lane = ordered[len(ordered) // 2]
+            yield index, lane._replace(why="usual first token")
+        if self._fastest is not None:
+            _, index, lane = self._fastest
+            yield index, lane._replace(why="fastest first token")
 
 
 def _keep_largest(

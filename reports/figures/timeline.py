@@ -56,8 +56,8 @@ def draw(run: Run) -> list[Drawing]:
         Drawing(
             "timeline",
             "Sample streams",
-            "Chosen, not random: failures first, then the longest stalls, the slowest first tokens and an even pick of "
-            "the rest. A stream that goes past the right edge shows its time there.",
+            "Chosen, not random: failures first, then the longest stalls, the slowest, a usual and the fastest first "
+            "token, and an even pick of the rest. A stream that goes past the right edge shows its time there.",
             f"Timeline of {plural(len(lanes), 'stream')}: {outcomes}; the longest took {ms(round(longest, 3))}.",
             svg("timeline", WHOLE, 110 + 20 * len(lanes), paint),
             WHOLE,

@@ -17,6 +17,7 @@ from streamgauge.metrics.summary import Summary
 from streamgauge.reports.figures.canvas import (
     BLUE,
     GREEN,
+    GREY,
     HALF,
     HEIGHT,
     INK,
@@ -66,8 +67,14 @@ def draw(run: Run) -> list[Drawing]:
     low, high = min(at[0], dist.p50, *edges), max(at[-1], dist.p95, *edges)
     wide = low > 0 and high > 10 * dist.p50
 
+    error = _client_error_ms(run)
+
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
+        if error is not None:
+            axes.fill_betweenx(
+                shares, np.maximum(at - error, at[0] / 2), at + error, color=GREY, alpha=0.35, linewidth=0
+            )
         axes.step(np.concatenate([at[:1], at]), np.concatenate([[0], shares]), where="post", color=BLUE)
         span = max(high - low, high * 0.02, 0.1)
         if wide:
@@ -87,6 +94,7 @@ def draw(run: Run) -> list[Drawing]:
         axes.set_xlabel("time to first token, ms" + (" (log scale)" if wide else ""))
         axes.set_ylabel("share of streams")
 
+    own = "" if error is None else f" Grey: this client's own error, ± {ms(error)}."
     cut = f" {plural(dist.cut, 'stream')} without a token when cut not drawn." if dist.cut else ""
     thinned = f" Drawn from every {streams.stride}th stream." if streams.stride > 1 else ""
     return [
@@ -94,13 +102,19 @@ def draw(run: Run) -> list[Drawing]:
             "ttft-cdf",
             "Time to first token",
             f"Share of {plural(dist.count, 'stream')} with a first token by then. Bars: where p50 and p95 lie with a "
-            f"confidence of {CONFIDENCE:.0%}.{_sides(objectives, values)}{cut}{thinned}",
+            f"confidence of {CONFIDENCE:.0%}.{_sides(objectives, values)}{own}{cut}{thinned}",
             f"Cumulative distribution of time to first token: p50 {_shown(dist, 'p50')}, p95 {_shown(dist, 'p95')}, "
             f"p99 {_shown(dist, 'p99')}, slowest {dist.sign('max')}{ms(dist.max)}.{_sides(objectives, values)}",
             svg("ttft-cdf", HALF, HEIGHT, paint),
             HALF,
         )
     ]
+
+
+def _client_error_ms(run: Run) -> float | None:
+    """The error of this client in TTFT that 99 % of its calibrated streams stayed within, where it was calibrated."""
+    found = run.manifest.calibration if run.manifest else None
+    return None if found is None or found.ttft_error_ms is None else abs(found.ttft_error_ms.p99)
 
 
 def _objectives(summary: Summary) -> Iterator[Objective]:

@@ -8,8 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streamgauge.metrics.calibration import Calibration
+from streamgauge.metrics.distributions import distribution
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals, Window
+from streamgauge.metrics.validity import Validity
 from streamgauge.reports.figures import draw_all
 from streamgauge.reports.figures.canvas import Drawing
 from streamgauge.reports.load import load
@@ -27,6 +30,7 @@ def figures(
     *slos: str,
     ttft_ms: Callable[[int], float] = lambda number: 200 + SHUFFLED[number],
     begin_s: float = 0,
+    calibration: Calibration | None = None,
 ) -> dict[str, Drawing]:
     """The figures of a run in which a stream begins every 50 ms."""
     window = Window(EPOCH + round(begin_s * SECOND), EPOCH + STREAMS * 50 * MS)
@@ -39,7 +43,8 @@ def figures(
         totals.add(record)
     write_streams(directory, records)
     runs.write_window(directory, window)
-    runs.write(directory / runs.RUN, manifest(totals.summary(), settings={"users": USERS, "slos": list(slos)}))
+    settings = {"users": USERS, "slos": list(slos)}
+    runs.write(directory / runs.RUN, manifest(totals.summary(), settings=settings, calibration=calibration))
     return {drawing.name: drawing for drawing in draw_all(load(directory))["load"]}
 
 
@@ -79,6 +84,19 @@ def test_a_limit_far_away_is_named_but_does_not_press_the_curve_together(tmp_pat
     found = figures(tmp_path, "ttft p95 < 30s")["ttft-cdf"]
     assert "p95 < 30.00 s" not in unescape(found.svg)
     assert "ttft p95 < 30000ms: met, 100 % of streams hold it." in found.caption
+
+
+def test_the_error_of_the_client_is_a_band_around_the_curve(tmp_path: Path) -> None:
+    floor = Calibration(
+        streamgauge="1", started="2025-11-21T09:00:00Z", machine="a", users=9, processes=1, ttft="200ms", itl="20ms",
+        tokens=10, streams=100, tokens_per_s=9.0, ttft_error_ms=distribution([3 * MS] * 100), itl_p50_error_ms=None,
+        itl_p99_error_ms=None, client_lag_ms=None, loop_late_ms=None, busiest_core=None,
+        validity=Validity("VALID", "", []),
+    )  # fmt: skip
+    assert "this client's own error" not in figures(tmp_path / "none")["ttft-cdf"].caption
+    found = figures(tmp_path / "floor", calibration=floor)["ttft-cdf"]
+    assert "Grey: this client's own error, ± 3.00 ms." in found.caption
+    assert "var(--grey)" in found.svg
 
 
 def test_the_steady_part_is_shaded_behind_the_warm_up(tmp_path: Path) -> None:

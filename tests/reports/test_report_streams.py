@@ -57,6 +57,16 @@ def test_the_timeline_shows_failures_stalls_and_slow_starts(tmp_path: Path) -> N
     assert lanes["s60"].why == "stall 2.0 s"
 
 
+def test_the_timeline_shows_a_usual_and_the_fastest_first_token_too(tmp_path: Path) -> None:
+    lanes = condensed(tmp_path, *(stream(number, ttft_ms=200 + (number * 37) % 101) for number in range(101))).lanes
+
+    (fastest,) = (lane for lane in lanes if lane.why == "fastest first token")
+    (usual,) = (lane for lane in lanes if lane.why == "usual first token")
+    assert fastest.tokens[0] == 200
+    assert 240 < usual.tokens[0] < 260
+    assert len({lane.id for lane in lanes}) == len(lanes)
+
+
 def test_a_long_stream_has_a_bounded_lane(tmp_path: Path) -> None:
     lane = condensed(tmp_path, stream(0, tokens=20_000, itl_ms=1)).lanes[0]
 
