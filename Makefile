@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage docs capacity-proof faults new-check bench bench-decode bench-docs bench-mock bench-records bench-compare soak \
+.PHONY: help demo test test-fast coverage docs capacity-proof faults new-check bench bench-decode bench-docs bench-mock bench-records bench-compare bench-intervals soak \
 	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean nginx
 
 help: ## list what make can do
@@ -60,6 +60,9 @@ capacity-proof: N = 100
 capacity-proof: $(VENV)/.dev ## capacity against closed forms: 100 simulated searches of each kind of endpoint (N=20 for fewer)
 	STREAMGAUGE_CAPACITY_RUNS=$(N) $(BIN)/python -m pytest -q -n $$(nproc) tests/harness/capacity/test_capacity_truth.py \
 		tests/harness/capacity/test_capacity_rate.py
+
+bench-intervals: $(VENV)/.dev ## how often intervals of dependent streams hold the truth, in simulated runs: 3 minutes (A="--times 200")
+	$(BIN)/python -m tests.bench.intervals $(A)
 
 bench-compare: $(VENV)/.dev ## how often compare and overhead are right, in simulated runs: 3 minutes (A="--times 50")
 	$(BIN)/python -m tests.bench.comparing $(A)

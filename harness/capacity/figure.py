@@ -9,7 +9,7 @@ import msgspec
 
 from streamgauge.capacity.objective import GOODPUT, Objective
 from streamgauge.capacity.stream import Fate, Stream, Value
-from streamgauge.metrics.dependence import clear_dependence, dependence_at
+from streamgauge.metrics.dependence import Events, at_limit, of_share
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.intervals import Decision, decide, error_of_share, percentile, wilson
 
@@ -101,7 +101,7 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
     low, high = percentile(ordered, quantile, confidence)
     misses, possible = sum(value.certain for value in values), sum(value.possible for value in values)
     limit, count = objective.condition.limit, len(values)
-    worth = round(count / dependence_at([value.value for value in values], limit), 1)
+    worth = round(count / at_limit([value.value for value in values], limit), 1)
     if not possible and ordered[-1] <= _FAR * limit:
         worth = float(count)
     enough = _enough(misses, possible, count, worth, objective, confidence)
@@ -140,7 +140,7 @@ def _share(
     assert low is not None
     assert high is not None
     share = misses / len(ended)
-    worth = round(len(ended) / clear_dependence([float(one) for one in bad]), 1)
+    worth = round(len(ended) / of_share(Events(bad)), 1)
     enough = _enough(misses, possible, len(ended), worth, objective, confidence)
     if objective.metric == GOODPUT:
         value, low, high = 1 - share, 1 - high, 1 - low

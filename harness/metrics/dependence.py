@@ -1,24 +1,48 @@
 """How many independent streams a series of dependent ones is worth.
 
 The waits of two streams that queue behind the same others are nearly the same, so 100 of them say less than 100
-independent ones. The variance of a mean of dependent values is that of n / tau independent ones, where tau = 1 + twice
-the sum of the autocorrelations. The sum ends where the autocorrelations of two neighbouring lags together are no longer
-positive: beyond, they are noise (Geyer, Practical Markov Chain Monte Carlo, 1992, initial positive sequence).
+independent ones. The share of streams beyond a limit then varies like that of n / tau independent streams, where tau
+is 1 + twice the sum of the autocorrelations of being beyond it. The sum ends where the autocorrelations of two
+neighbouring lags together are no longer positive: beyond, they are noise (Geyer, Practical Markov Chain Monte Carlo,
+1992, initial positive sequence). Four corrections make intervals hold the truth as often as they claim, also in short
+runs:
+
+- Autocorrelations around the mean of the run itself are too small: tau is divided by 1 - (2 * lags + 1) / n.
+- tau is itself an estimate, so Student's quantile takes the place of the normal one. Its degrees of freedom are
+  n / (2 * lags + 1) (Priestley, Spectral Analysis and Time Series, 1981, section 6.2.4), but at most the number of
+  bursts, because ten bad streams in one burst show a single event, and at least 3.
+- A slow change hides below the noise of single streams. So the sum is also made of about 48 batches of streams. Where
+  it gives more, the geometric mean of both counts.
+- At a high percentile the few values beyond it show little. So the dependence is also taken where twice as many are.
+
+Without clear dependence the streams count as independent: one clear sign is enough.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from operator import mul
 from typing import Final, NamedTuple
 
+from streamgauge.metrics.intervals import CONFIDENCE, normal, student
+
 _LEAST: Final = 20
 """With fewer values, autocorrelations are noise."""
+_NEIGHBOURS: Final = 1.75
+"""Of 25 simulated series of independent values, one has neighbours with a correlation above 1.75 / sqrt(n)."""
 _CHANCE: Final = 9.0
 """Of 20 simulated series of independent values, one has a tau above 1 + 9 / sqrt(n)."""
-_TAIL: Final = 0.9
-"""Of the few values beyond a higher quantile, the dependence cannot be measured: it is at least that of this one."""
+_CHANCE_OF_BATCHES: Final = 2.0
+_BATCHES: Final = 48
+_MOST_LAGS: Final = 500
+"""The cost grows with the lags; a series that still depends on itself after 500 streams has no steady state anyway."""
+_LEAST_DEGREES: Final = 3
+"""With fewer, intervals would be far too wide: in simulations 3 cover the truth as often as 1."""
+_LEAST_LEFT: Final = 0.2
+"""The correction for the mean of the run is at most a factor of 5."""
+_MIDDLE, _TAIL = 0.5, 0.9
+"""Between these quantiles enough values are beyond to show how they depend on each other."""
 MOST_VALUES: Final = 5_000
 """So many successive streams of a longer run show how they depend on each other."""
 _STEPS: Final = 20
@@ -32,41 +56,108 @@ _KINDS: Final = {
     "error_rate": "failed",
     "goodput": "bad",
 }
-_MOST_LAGS: Final = 500
-"""The cost grows with the lags; a series that still depends on itself after 500 streams has no steady state anyway."""
 
 
-def dependence(values: Sequence[float]) -> float:
-    """tau: so many values of a series, in the order in which they came, are worth one independent value; at least 1.
+class Autocorrelation(NamedTuple):
+    """tau of a series of `n` values: so many of them vary like one independent value. `lags` were added up for it."""
 
-    Ranks are correlated in place of values, so that a few very long waits do not hide how the others depend.
+    tau: float
+    lags: int
+    n: int
+
+    def error_factor(self, bursts: int) -> float:
+        """tau, corrected for a mean and an autocorrelation that are estimates (see above)."""
+        used = 2 * self.lags + 1
+        degrees = max(min(self.n / used, bursts), _LEAST_DEGREES)
+        return self.tau / max(1 - used / self.n, _LEAST_LEFT) * (student(CONFIDENCE, degrees) / normal(CONFIDENCE)) ** 2
+
+
+class Events:
+    """For each stream, in the order of their starts, whether something happened to it."""
+
+    def __init__(self, events: Iterable[object]) -> None:
+        self._text = "".join("1" if event else "0" for event in events)
+        self._bits = int(self._text or "0", 2)
+        self.n = len(self._text)
+        self._share = self._bits.bit_count() / max(self.n, 1)
+
+    def products(self, lag: int) -> float:
+        """The sum of the products of deviations of streams with this distance: one step for 64 streams."""
+        length = self.n - lag
+        earlier, later = self._bits >> lag, self._bits & ((1 << length) - 1)
+        sums = earlier.bit_count() + later.bit_count()
+        return (self._bits & earlier).bit_count() - self._share * (sums - self._share * length)
+
+    @property
+    def bursts(self) -> int:
+        """How many times in a row of streams it begins to happen."""
+        return self._text.count("01") + self._text.startswith("1")
+
+    def batches(self) -> list[float]:
+        """The deviations of the counts in 48 to 95 batches of equal size; none when these are single streams."""
+        size = self.n // _BATCHES
+        if size < 2:
+            return []
+        counts = [self._text.count("1", at, at + size) for at in range(0, self.n - size + 1, size)]
+        mean = sum(counts) / len(counts)
+        return [count - mean for count in counts]
+
+
+def of_share(events: Events, bursts: int | None = None) -> float:
+    """How many of these streams are worth one independent stream for the share of events; between 1 and n.
+
+    `bursts` takes the place of the number of bursts where other events show the dependence, too.
     """
-    n = len(values)
-    if n < _LEAST:
+    variance = events.products(0)
+    if events.n < _LEAST or variance <= 0:
         return 1.0
-    deviations = _ranks(values)
-    variance = sum(map(mul, deviations, deviations))
-    if variance <= 0:
+    single = autocorrelation(events.products, events.n)
+    neighbours = events.products(1) / variance
+    if neighbours <= _NEIGHBOURS / sqrt(events.n) and single.tau <= 1 + _CHANCE / sqrt(events.n):
         return 1.0
-    tau = 1.0
+    found = single.error_factor(events.bursts if bursts is None else bursts)
+    if (slow := _of_batches(events, variance)) > found:
+        found = sqrt(found * slow)  # both are noisy, so the larger alone would be too large
+    return min(max(found, 1.0), float(events.n))
+
+
+def autocorrelation(products: Callable[[int], float], n: int) -> Autocorrelation:
+    """tau from the sums of products of deviations at a distance, of `n` values that are not all equal."""
+    variance, tau, lags = products(0), 1.0, 0
     for lag in range(1, min(n // 3, _MOST_LAGS), 2):
-        pair = (_products(deviations, lag) + _products(deviations, lag + 1)) / variance
+        pair = (products(lag) + products(lag + 1)) / variance
         if pair <= 0:
             break
-        tau += 2 * pair
-    return tau
+        tau, lags = tau + 2 * pair, lag + 1
+    return Autocorrelation(tau, lags, n)
 
 
-def clear_dependence(values: Sequence[float]) -> float:
-    """The same, but 1 where independent values would give as much by chance (about 1 of 20 series)."""
-    found = dependence(values)
-    return found if found > 1 + _CHANCE / sqrt(max(len(values), 1)) else 1.0
+def _of_batches(events: Events, variance: float) -> float:
+    """The dependence that batches show, from how their counts vary and depend on each other; 0 if they do not."""
+    deviations = events.batches()
+    squares = sum(value * value for value in deviations)
+    if not squares:
+        return 0.0
+    count = len(deviations)
+    found = autocorrelation(_products_of(deviations), count)
+    if found.tau <= 1 + _CHANCE_OF_BATCHES / sqrt(count):
+        return 0.0
+    size = events.n // _BATCHES
+    return found.error_factor(events.bursts) * (squares / count) / (size * variance / events.n)
 
 
-def dependence_at(values: Sequence[float], limit: float) -> float:
-    """So many values are worth an independent one for the question which share of them is beyond `limit`.
+def at_quantile(series: Sequence[float], q: float) -> float:
+    """How many values of a series, in the order of their starts, are worth one independent value for quantile `q`."""
+    if len(series) < _LEAST:
+        return 1.0
+    ordered = sorted(series)
+    twice_as_many = max(min(2 * q - 1, _TAIL), _MIDDLE)
+    return max(of_share(_beyond(series, ordered, quantile)) for quantile in {q, twice_as_many})
 
-    The values are those of successive streams. What counts is how being beyond the limit depends on the streams before.
+
+def at_limit(values: Sequence[float], limit: float) -> float:
+    """How many values of successive streams are worth one independent value for the share of them beyond `limit`.
+
     Where less than a tenth of the values is beyond, these are too few to show that: the dependence is at least that of
     the slowest tenth. Differences of less than 5 % of the limit do not count.
     """
@@ -75,8 +166,20 @@ def dependence_at(values: Sequence[float], limit: float) -> float:
     step = limit / _STEPS or 1.0
     steps = [round(min(value, 2 * limit) / step) for value in values]
     slowest = sorted(steps)[min(int(_TAIL * len(steps)), len(steps) - 1)]
-    found = clear_dependence([float(value >= limit) for value in values])
-    return max(found, clear_dependence([float(value >= slowest) for value in steps])) if slowest < _STEPS else found
+    beyond = Events(value >= limit for value in values)
+    if slowest >= _STEPS:
+        return of_share(beyond)
+    return max(of_share(beyond, bursts=beyond.n), of_share(Events(value >= slowest for value in steps)))
+
+
+def _beyond(series: Sequence[float], ordered: Sequence[float], q: float) -> Events:
+    """Which values are beyond quantile `q`. Equal values are all beyond it or all not, whichever is nearer to `q`."""
+    n = len(ordered)
+    limit = ordered[min(int(q * n), n - 1)]
+    below, up_to = bisect_left(ordered, limit), bisect_right(ordered, limit)
+    if up_to - q * n < q * n - below:
+        return Events(value > limit for value in series)
+    return Events(value >= limit for value in series)
 
 
 class Wait(NamedTuple):
@@ -112,7 +215,7 @@ class Dependence:
             return 1.0
         if (kind, q) not in self._known:
             series = [value for wait in sorted(self._newest, key=_start) if (value := getattr(wait, kind)) is not None]
-            self._known[kind, q] = clear_dependence(series) if q is None else _at_quantile(series, q)
+            self._known[kind, q] = of_share(Events(series)) if q is None else at_quantile(series, q)
         return self._known[kind, q]
 
 
@@ -120,22 +223,6 @@ def _start(wait: Wait) -> int:
     return wait.start_ns
 
 
-def _at_quantile(series: Sequence[float], q: float) -> float:
-    """The dependence of being beyond quantile `q`."""
-    if len(series) < _LEAST:
-        return 1.0
-    ordered = sorted(series)
-    limits = {ordered[min(int(quantile * len(series)), len(series) - 1)] for quantile in {q, min(q, _TAIL)}}
-    return max(clear_dependence([float(value >= limit) for value in series]) for limit in limits)
-
-
-def _products(deviations: Sequence[float], lag: int) -> float:
-    return float(sum(map(mul, deviations[lag:], deviations)))
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """The rank of each value, less the mean rank; equal values have the mean of their ranks."""
-    ordered = sorted(values)
-    middle = (len(values) - 1) / 2
-    rank = {value: (bisect_left(ordered, value) + bisect_right(ordered, value) - 1) / 2 - middle for value in values}
-    return [rank[value] for value in values]
+def _products_of(deviations: Sequence[float]) -> Callable[[int], float]:
+    """The sums of products of deviations, by their distance."""
+    return lambda lag: float(sum(map(mul, deviations[lag:], deviations)))

@@ -7,7 +7,7 @@ from typing import Final
 
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.definitions import BY_NAME, PER_STREAM, POOLED
-from streamgauge.metrics.dependence import MOST_VALUES, Dependence, Wait, dependence_at
+from streamgauge.metrics.dependence import MOST_VALUES, Dependence, Wait, at_limit
 from streamgauge.metrics.distributions import quantile_of, statistic
 from streamgauge.metrics.facts import CUT, StreamFacts, share
 from streamgauge.metrics.histogram import RELATIVE_ERROR, Packed
@@ -208,7 +208,7 @@ class _AtLimit:
     @property
     def dependence(self) -> float:
         """So many of the streams are worth an independent one."""
-        return dependence_at([value for _, value in sorted(self._newest, key=_start)], self._slo.limit)
+        return at_limit([value for _, value in sorted(self._newest, key=_start)], self._slo.limit)
 
 
 def _start(timed: tuple[int, float]) -> int:

@@ -71,8 +71,8 @@ class Pool:
         whole = self.whole
         low, high = ranks(worth, q, confidence)
         return Interval(
-            None if low is None else whole.quantile(low / worth),
-            None if high is None else whole.quantile(high / worth),
+            None if low is None else whole.quantile((low - 0.5) / worth),
+            None if high is None else whole.quantile((high - 0.5) / worth),
         )
 
     def worth(self, q: float, confidence: float = CONFIDENCE) -> int | None:

@@ -107,7 +107,8 @@ def interval(waits: Waits, q: float, dependence: float = 1.0, confidence: float 
     upper end counts only the waits that ended as observations; their ranks become shares, and Kaplan and Meier's
     estimate gives the value at the share.
 
-    So many waits as `dependence` says are worth one independent wait (metrics/dependence.py).
+    So many waits as `dependence` says are worth one independent wait (metrics/dependence.py). An independent value
+    then stands for several waits, and the middle one of these is its place: half a rank below its own.
     """
     total = len(waits.ended) + len(waits.cut)
     if not total:
@@ -117,10 +118,10 @@ def interval(waits: Waits, q: float, dependence: float = 1.0, confidence: float 
     if waits.cut:
         of_all = max(int(total / dependence), 1)
         rank = lower_rank(of_all, q, confidence)
-        lower = None if rank is None else _nth(waits, max(math.ceil(round(rank / of_all * total, _DECIMALS)), 1))
+        lower = None if rank is None else _nth(waits, math.ceil(round((rank - 0.5) / of_all * total, _DECIMALS)))
     else:
-        lower = None if low is None else _value(quantile(waits, low / worth))
-    return Interval(lower, None if high is None else _value(quantile(waits, high / worth)))
+        lower = None if low is None else _value(quantile(waits, (low - 0.5) / worth))
+    return Interval(lower, None if high is None else _value(quantile(waits, (high - 0.5) / worth)))
 
 
 def _value(found: Estimate | None) -> float | None:
