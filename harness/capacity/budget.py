@@ -1,17 +1,15 @@
 """What a search may spend, what it has spent, and what the next point can cost at most."""
 
 from collections.abc import Iterable
-from math import ceil, log2
 
 import msgspec
 
 from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.point import Point
 from streamgauge.capacity.probe import Probe, Purpose
-from streamgauge.capacity.search import Search, SearchPlan
-from streamgauge.units import plural
+from streamgauge.capacity.search import Search
 
-_OVERHEAD_S = 4.0
+OVERHEAD_S = 4.0
 """A point starts Locust, asks for one stream before, and waits for the last streams."""
 
 
@@ -60,7 +58,7 @@ def spent(points: Iterable[Point]) -> Spent:
         seen = point.observation
         total = total.plus(
             Spent(
-                seconds=seen.took_s or point.probe.warmup_s + point.probe.seconds + _OVERHEAD_S,
+                seconds=seen.took_s or point.probe.warmup_s + point.probe.seconds + OVERHEAD_S,
                 requests=seen.requests,
                 prompt_tokens=seen.prompt_tokens,
                 output_tokens=seen.output_tokens,
@@ -73,7 +71,7 @@ def estimate(probe: Probe, near: Point | None) -> Spent:
     """The most that a probe is expected to use: the rate of the nearest point, grown with the load, for its time."""
     length_s = probe.warmup_s + probe.seconds
     if near is None or not near.observation.requests:
-        return Spent(seconds=length_s + _OVERHEAD_S)
+        return Spent(seconds=length_s + OVERHEAD_S)
     seen = near.observation
     rate = seen.requests / (near.probe.warmup_s + near.probe.seconds)
     if probe.axis is near.probe.axis:
@@ -82,7 +80,7 @@ def estimate(probe: Probe, near: Point | None) -> Spent:
         rate = probe.load
     requests = rate * length_s
     return Spent(
-        seconds=length_s + _OVERHEAD_S,
+        seconds=length_s + OVERHEAD_S,
         requests=requests,
         prompt_tokens=requests * seen.prompt_tokens / seen.requests,
         output_tokens=requests * seen.output_tokens / seen.requests,
@@ -132,43 +130,6 @@ def affordable(search: Search, budget: Budget) -> Probe | None:
 def _too_long(probe: Probe, budget: Budget, kept: Spent) -> str:
     """Why a load is not measured for longer."""
     left = max(budget.seconds - kept.seconds, 0)
-    if probe.warmup_s + probe.seconds + _OVERHEAD_S > left:
+    if probe.warmup_s + probe.seconds + OVERHEAD_S > left:
         return f"needs about {probe.seconds:.0f} s more, and {left:.0f} s of --budget are left for it"
     return f"needs about {probe.seconds:.0f} s more, and that could exceed a limit"
-
-
-def preview(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:
-    """What a search will do at most, said before it starts."""
-    if plan.only is not None:
-        loads, points = f"only {plan.axis.show(plan.only)}", f"until {plan.agreeing} of it agree"
-        return [("loads", loads), ("points", points), *_each(plan, budget)]
-    doubles = ceil(log2(plan.most / plan.start)) + 1
-    bisections = ceil(log2(1 / plan.precision))
-    ends = 2 * (plan.agreeing - 1)
-    after = (2 if plan.from_above else 0) + (1 if plan.confirm_rate else 0) + (2 if plan.sustain_s else 0)
-    points = (
-        f"up to {doubles} to find the first failure, about {bisections} to come within {plan.precision:.0%}, {ends} to "
-        f"repeat both ends, {after} after that"
-    )
-    return [
-        ("loads", f"from {plan.axis.show(plan.start)}, doubled up to {plan.axis.show(plan.most)}"),
-        ("points", points),
-        *_each(plan, budget),
-    ]
-
-
-def _each(plan: SearchPlan, budget: Budget) -> list[tuple[str, str]]:
-    """What each point takes, and the limits."""
-    lines = [
-        ("a point", f"{plan.seconds:g} s, up to {plan.longest_s:g} s where that decides nothing, after its warm-up"),
-        ("streams", f"{plan.needed:,} without a miss decide every objective; near a limit it takes many more"),
-        ("time", f"at most {budget.seconds / 60:,.0f} min (--budget)"),
-    ]
-    limits = [
-        plural(budget.requests, "request") if budget.requests is not None else None,
-        plural(budget.tokens, "token") if budget.tokens is not None else None,
-        f"a cost of {budget.cost:g}" if budget.cost is not None else None,
-    ]
-    if known := [limit for limit in limits if limit is not None]:
-        lines.append(("limits", f"at most {', '.join(known)}: the search stops before the point that could exceed it"))
-    return lines

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.probe import Purpose
 from streamgauge.capacity.search import Search
 from streamgauge.metrics.slo import parse_slo
@@ -269,10 +268,10 @@ def fleet_of(search: Search, request: FleetRequest, each: Sequence[OneReplica] =
     users_low, users_high = _paused(search, base.low, request), _paused(search, base.high, request)
     rates = {load: rate for load in ladder.loads if (rate := search.throughput(load)) is not None}
     return Fleet(
-        law=scalability(rates) if search.plan.axis is Axis.USERS else _NO_USERS,
+        law=scalability(rates) if search.plan.axis.is_whole else _NO_USERS,
         queue=_queue(search, request),
         needs=None
-        if request.users is None or search.plan.axis is not Axis.USERS
+        if request.users is None or not search.plan.axis.is_whole
         else replicas_for(
             request.users,
             users_low,

@@ -1,7 +1,9 @@
 """A probe against a real endpoint: a load of its own, read back as the observation of a point."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -11,6 +13,7 @@ from streamgauge.capacity.client import Trouble, core_awaited, core_used, troubl
 from streamgauge.capacity.objective import ERRORS, Objective
 from streamgauge.capacity.observe import Sample, observe
 from streamgauge.capacity.point import Observation
+from streamgauge.capacity.preview import Sizes
 from streamgauge.capacity.probe import Probe
 from streamgauge.capacity.stream import Stream, Value, fate_of
 from streamgauge.endpoint.target import Target
@@ -22,6 +25,7 @@ from streamgauge.loadgen.prompts.options import plan_from
 from streamgauge.loadgen.result import LoadResult
 from streamgauge.loadgen.run import run_load
 from streamgauge.loadgen.scenario_files import locustfiles
+from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.abort_rules import AbortRule
 from streamgauge.metrics.calibration import Calibration
 from streamgauge.metrics.condition import Condition
@@ -42,10 +46,15 @@ _HOPELESS_FOR_S: Final = 5
 _MEMBER: Final = Value(0.0, 0, 0)
 """Of an objective on a share: the stream counts in it, and its fate decides."""
 _INTERRUPTED: Final = "interrupted by the user"
+_SAMPLED: Final = 200
+"""So many prompts show how long prompts and answers are on average."""
 
 
 class Conditions(NamedTuple):
-    """What is the same for every point of a search. `prompts` are the keywords of `plan_from`, without the nonce."""
+    """What is the same for every point of a search. `prompts` are the keywords of `plan_from`, without the nonce.
+
+    `trace` are the keywords of `workload_from` about a trace of conversations: `replay` and how it is read.
+    """
 
     target: Target
     objectives: Sequence[Objective]
@@ -56,6 +65,7 @@ class Conditions(NamedTuple):
     think_time: str | None = None
     abandon: str | None = None
     drain_s: float = 10.0
+    trace: Mapping[str, Any] = {}
     replica_header: str | None = None
     server_metrics: str | None = None
     reset_cache: str | None = None
@@ -77,7 +87,7 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
     """The load of a probe. Raises UsageError on a probe that is not a load, such as too many users."""
     shape: dict[str, Any] = (
         {"users": int(probe.load), "think_time": conditions.think_time}
-        if probe.axis is Axis.USERS
+        if probe.axis.is_whole
         else {"rate": f"{probe.load:.9f}/s"}
     )
     workload = workload_from(
@@ -88,6 +98,7 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
         processes=min(conditions.processes, max(int(probe.load), 1)),
         abandon=conditions.abandon,
         **shape,
+        **conditions.trace,
     )
     workload = msgspec.structs.replace(workload, replica_header=conditions.replica_header)
     prompts = plan_from(**conditions.prompts, nonce=conditions.nonce)
@@ -104,6 +115,32 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
         abort_rules=hopeless(conditions.objectives),
         calibration=conditions.calibration,
         server_metrics=conditions.server_metrics,
+    )
+
+
+def sizes_of(target: Target, prompts: Mapping[str, Any], played: Workload | None, *, unique: bool) -> Sizes:
+    """What the streams of a search ask for on average. `played` are the conversations of a trace."""
+    if played is not None:
+        return _sizes_of_trace(played)
+    plan = plan_from(**prompts, nonce=unique)
+    found = source(msgspec.structs.replace(plan, text=target.prompt))
+    lengths = [found.lengths(number) for number in range(_SAMPLED)]
+    outputs = [output for _, output in lengths if output is not None]
+    output = fmean(outputs) if outputs else target.max_tokens
+    return Sizes(prompt=fmean(prompt or 0 for prompt, _ in lengths), output=output)
+
+
+def _sizes_of_trace(played: Workload) -> Sizes:
+    requests = played.recorded()
+    prompts = [request.prompt_tokens for request in requests if request.prompt_tokens is not None]
+    outputs = [request.output_tokens for request in requests if request.output_tokens is not None]
+    arrivals = list(islice(played.sessions(), _SAMPLED))
+    pauses_ns = [follower.pause_ns for arrival in arrivals for follower in arrival.followers]
+    return Sizes(
+        pause_s=sum(pauses_ns) / SECOND / (len(arrivals) + len(pauses_ns)),
+        prompt=fmean(prompts) if prompts else None,
+        output=fmean(outputs) if outputs else None,
+        understood=played.understood,
     )
 
 
@@ -149,6 +186,7 @@ def observed(probe: Probe, conditions: Conditions, result: LoadResult) -> Observ
         core_awaited=_rounded(core_awaited(rows)),
         loop_late_ms=None if lateness is None else lateness.p99,
         cached_share=summary.cached_share,
+        session_s=_session_s(result),
         stopped=ended.stopped,
         unusable=_unusable(result),
         directory=result.directory.name,
@@ -242,6 +280,12 @@ def _troubles(result: LoadResult, objectives: Sequence[Objective], rows: Sequenc
     }
     found = troubles(limits, core_used(rows), core_awaited(rows))
     return [*found, *(trouble for trouble, is_found in others.items() if is_found)]
+
+
+def _session_s(result: LoadResult) -> float | None:
+    """The mean time of a conversation, in seconds."""
+    sessions = result.run.sessions
+    return None if sessions is None or sessions.time_ms is None else round(sessions.time_ms.mean / 1_000, 3)
 
 
 def _rounded(share: float | None) -> float | None:

@@ -50,7 +50,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     figure; a doubt about some figures is in `Figure.doubt`. `late_users` says why the load may have been smaller than
     asked. `core_used` and `core_awaited` are the shares of a core of its busiest process, and of the one that waited
     most. `residence_s` is the mean time of a stream in the system, and `little` by which share rate x residence differs
-    from the streams in flight (Little's law). `took_s` is the time of the whole point.
+    from the streams in flight (Little's law). `session_s` is the mean time of a conversation,
+    its pauses included. `took_s` is the time of the whole point.
     """
 
     seconds: float
@@ -83,6 +84,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     cold: str | None = None
     cached_share: float | None = None
     replicas: dict[str, int] = {}
+    session_s: float | None = None
     took_s: float | None = None
     directory: str | None = None
 

@@ -74,6 +74,7 @@ class Request(NamedTuple):
             "processes": conditions.processes,
             "think_time": conditions.think_time,
             "abandon": conditions.abandon,
+            **({"trace": {name: str(value) for name, value in conditions.trace.items()}} if conditions.trace else {}),
         }
 
 

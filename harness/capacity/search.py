@@ -203,7 +203,7 @@ class Search:
 
     def _middle(self, begin: float, end: float) -> float:
         axis = self.plan.axis
-        return axis.middle(begin, end) if begin or axis is Axis.USERS else axis.scaled(end, 0.5)
+        return axis.middle(begin, end) if begin or axis.is_whole else axis.scaled(end, 0.5)
 
     def _repeat(self, *, shuffled: bool = True) -> list[Probe]:
         """Both ends, and loads that passed above, until enough trials of each agree. The order is random: a machine
@@ -340,9 +340,10 @@ class Search:
         return float(min(max(self.plan.seconds, ceil(1.5 * self.plan.needed / rate_per_s)), self.plan.longest_s))
 
     def _warmup_s(self, load: float) -> float:
-        """The time in which every user has begun its second stream, capped."""
+        """The time in which every user has begun its second stream, or its second session, capped."""
         near = self.ladder.nearest(load)
         if near is None or near.observation.residence_s is None:
             return _FIRST_WARMUP_S
         residence = near.observation.residence_s * max(load / near.load, 1.0)
-        return round(min(max(_WARMUP_RESIDENCES * residence, _FIRST_WARMUP_S), self.plan.warmup_cap_s), 3)
+        wanted = max(_WARMUP_RESIDENCES * residence, near.observation.session_s or 0.0, _FIRST_WARMUP_S)
+        return round(min(wanted, self.plan.warmup_cap_s), 3)

@@ -7,15 +7,21 @@ from pathlib import Path
 import typer
 
 from streamgauge.capacity.answer import Ending
-from streamgauge.capacity.budget import preview
 from streamgauge.capacity.file import FILE, CapacityFile
 from streamgauge.capacity.fleet import OneReplica
 from streamgauge.capacity.history import NAME
-from streamgauge.capacity.measure import Conditions
+from streamgauge.capacity.measure import Conditions, sizes_of
 from streamgauge.capacity.run import Request, find_capacity
-from streamgauge.cli.capacity_options import BudgetOptions, CapacityPrompts, FleetOptions, PointOptions, SearchOptions
-from streamgauge.cli.capacity_output import print_capacity, show_event, silent_load
-from streamgauge.cli.console import err, facts, out, print_error, safe
+from streamgauge.cli.capacity_options import (
+    BudgetOptions,
+    CapacityPrompts,
+    FleetOptions,
+    PointOptions,
+    SearchOptions,
+    SessionOptions,
+)
+from streamgauge.cli.capacity_output import print_capacity, show_event, show_preview, silent_load
+from streamgauge.cli.console import err, out, print_error, safe
 from streamgauge.cli.option_groups import with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.cli.rendering import write_reports
@@ -35,6 +41,7 @@ def capacity(
     fleet: FleetOptions,
     points: PointOptions,
     prompts: CapacityPrompts,
+    sessions: SessionOptions,
     target: TargetOptions,
 ) -> None:
     """Find the largest load that an endpoint holds while it meets its objectives, with an interval and the reason.
@@ -51,6 +58,8 @@ def capacity(
 
       streamgauge capacity --target target.toml --slo "goodput > 95%" --slo "ttft p95 < 2s" --axis rate --start 0.5
 
+      streamgauge capacity --target target.toml --slo "ttft p95 < 2s where turn > 1" --axis sessions --replay chats.json
+
       streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --price 0.15,0.60 --max-cost 5 --dry-run
 
       streamgauge capacity --target target.toml --slo "ttft p95 < 1s" --out runs/night --resume
@@ -63,12 +72,12 @@ def capacity(
     limits = budget.limits()
     directory = points.directory or Path("runs") / f"capacity-{datetime.now():%Y%m%d-%H%M%S}"
     given = target.target(url)
-    err.print(
-        facts([("target", safe(given.masked_url)), *((label, safe(text)) for label, text in preview(plan, limits))])
-    )
+    has_place = given.request().prompt is not None
+    wanted = prompts.keywords()
+    sizes = sizes_of(given, wanted, sessions.conversations(search.axis), unique=has_place and not prompts.same_prompts)
+    show_preview(given.masked_url, plan, limits, sizes)
     if budget.dry_run:
         return
-    has_place = given.request().prompt is not None
     if not has_place and not prompts.same_prompts:
         err.print("[yellow]caveat:[/yellow] the request has no place for a prompt: every stream asks for the same")
     request = Request(
@@ -77,11 +86,12 @@ def capacity(
             target=given,
             objectives=objectives,
             confidence=search.confidence / 100,
-            prompts=prompts.keywords(),
+            prompts=wanted,
             nonce=has_place and not prompts.same_prompts,
             processes=count_processes(points.processes),
             think_time=points.think_time,
             abandon=points.abandon,
+            trace=sessions.keywords(search.axis),
             drain_s=parse_bounded(points.drain, "--drain") / SECOND,
             replica_header=fleet.replica_header,
             server_metrics=points.server_metrics,

@@ -11,9 +11,24 @@ from streamgauge.capacity.budget import Budget, Price
 from streamgauge.capacity.fleet import FleetRequest
 from streamgauge.capacity.objective import Objective, objectives
 from streamgauge.capacity.search import SearchPlan
+from streamgauge.cli.load_model import (
+    TRACE,
+    BlockTokens,
+    MaxGap,
+    MaxOutputTokens,
+    MaxPromptTokens,
+    SessionHeader,
+    TimeScale,
+    TimeUnit,
+    TraceColumns,
+    TraceFormatName,
+    TraceWindow,
+)
 from streamgauge.cli.prompt_options import OutputTokens, PrefixTokens, PromptFile, PromptTokens, Tokenizer
 from streamgauge.errors import UsageError
+from streamgauge.loadgen.model import workload_from
 from streamgauge.loadgen.schedule import MAX_PER_S, MAX_USERS
+from streamgauge.loadgen.workload import Workload
 from streamgauge.units import SECOND, parse_bounded
 
 _SEARCH: Final = "Search"
@@ -48,7 +63,8 @@ class SearchOptions:
         Axis,
         _search(
             metavar="AXIS",
-            help="The load that varies: users (closed loop), or rate (arrivals per second, open loop).",
+            help="The load that varies: users (closed loop), rate (arrivals per second, open loop), or sessions "
+            "(conversations at once, each of several turns; see --replay).",
         ),
     ] = Axis.USERS
     at_least: Annotated[
@@ -103,16 +119,16 @@ class SearchOptions:
                 f"--point {self.point} and --longest {self.longest} do not fit",
                 "give at least 1s for --point, and at least as much for --longest",
             )
-        limit = MAX_USERS if self.axis is Axis.USERS else MAX_PER_S
+        limit = MAX_USERS if self.axis.is_whole else MAX_PER_S
         most = min(10_000, limit) if self.most is None else self.most
-        if self.axis is Axis.USERS and (self.start != int(self.start) or most != int(most) or self.start < 1):
-            raise UsageError("--start and --most count users", "give whole numbers from 1, or --axis rate")
+        if self.axis.is_whole and (self.start != int(self.start) or most != int(most) or self.start < 1):
+            raise UsageError(f"--start and --most count {self.axis.value}", "give whole numbers from 1, or --axis rate")
         if not self.start <= most <= limit:
             raise UsageError(f"--most {most:g} is not between --start {self.start:g} and {limit:,}")
         if self.quick and not self.at_least:
             raise UsageError("--quick needs a load to decide", "give --at-least N")
-        if self.quick and self.axis is Axis.USERS and self.at_least != int(self.at_least or 0):
-            raise UsageError("--at-least counts users", "give a whole number from 1, or --axis rate")
+        if self.quick and self.axis.is_whole and self.at_least != int(self.at_least or 0):
+            raise UsageError(f"--at-least counts {self.axis.value}", "give a whole number from 1, or --axis rate")
         return SearchPlan(
             only=self.at_least if self.quick else None,
             axis=self.axis,
@@ -185,6 +201,61 @@ class CapacityPrompts:
     def keywords(self) -> dict[str, Any]:
         """The keywords of `plan_from`, without the nonce."""
         return {name: value for name, value in asdict(self).items() if name != "same_prompts" and value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """The conversations of --axis sessions: a trace, and how it is read."""
+
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --axis sessions: a trace with conversations, in a format of `load --replay`. Each of the users "
+            "plays one conversation after the other: every turn waits for the answer to the turn before and for the "
+            "recorded pause. Objectives can be for later turns: 'ttft p95 < 1s where turn > 1'.",
+            rich_help_panel=TRACE,
+        ),
+    ] = None
+    time_unit: TimeUnit = None
+    trace_format: TraceFormatName = None
+    trace_columns: TraceColumns = None
+    block_tokens: BlockTokens = None
+    time_scale: TimeScale = None
+    trace_window: TraceWindow = None
+    max_gap: MaxGap = None
+    max_prompt_tokens: MaxPromptTokens = None
+    max_output_tokens: MaxOutputTokens = None
+    session_header: SessionHeader = None
+
+    def keywords(self, axis: Axis) -> dict[str, Any]:
+        """The keywords of `workload_from`. Raises UsageError on options that do not fit the axis."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if axis is not Axis.SESSIONS and given:
+            name = f"--{next(iter(given)).replace('_', '-')}"
+            raise UsageError(f"{name} belongs to --axis sessions", f"drop {name}, or give --axis sessions")
+        if axis is Axis.SESSIONS and self.replay is None:
+            raise UsageError(
+                "--axis sessions needs conversations",
+                "give --replay FILE: a trace whose rows name their session, such as ShareGPT, Bailian or Mooncake with "
+                "session_id (docs/traces.md)",
+            )
+        return given
+
+    def conversations(self, axis: Axis) -> Workload | None:
+        """One user who plays the conversations of the trace; None on another axis. Raises UsageError as `load` does,
+        and when no request belongs to a session.
+        """
+        given = self.keywords(axis)
+        if not given:
+            return None
+        played = workload_from(users=1, **given)
+        if not any(request.session for request in played.recorded()):
+            raise UsageError(
+                f"{self.replay} has no sessions: {played.understood}",
+                "give a trace whose rows name their session (--trace-columns session_id=COLUMN), or --axis users",
+            )
+        return played
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,12 @@ from typing import Final
 
 from rich.table import Table
 
+from streamgauge.capacity.budget import Budget, Price
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.point import Point, Verdict
+from streamgauge.capacity.preview import Sizes, assumption, plan_lines, preview
 from streamgauge.capacity.run import Asking, SearchEvent
+from streamgauge.capacity.search import SearchPlan
 from streamgauge.capacity.words import by_load, client_advice, conclusion, figure_text, labelled, level, trials_text
 from streamgauge.cli.console import err, facts, out, safe
 from streamgauge.loadgen.progress import LoadEvent
@@ -32,6 +35,30 @@ def show_event(event: SearchEvent) -> None:
     )
     nearest = "".join(f" ({margin.slo}: margin {margin.share:.0%})" for margin in point.margins[:1])
     err.print(f"{resumed} [{colour}]{point.verdict.value}[/{colour}]  {safe(point.reason + nearest)}")
+
+
+def show_preview(url: str, plan: SearchPlan, budget: Budget, sizes: Sizes) -> None:
+    """What the search can take, to standard error, before anything is asked for."""
+    err.print(facts([(label, safe(text)) for label, text in [("target", url), *plan_lines(plan, budget, sizes)]]))
+    priced = budget.price != Price()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("if it holds", "points", "minutes", "requests", "tokens", *(["cost"] if priced else [])):
+        table.add_column(column, justify="left" if column == "if it holds" else "right")
+    table.add_column("")
+    for row in preview(plan, budget, sizes):
+        used, known = row.used, sizes.prompt is not None and sizes.output is not None
+        cost = budget.price.of(used.prompt_tokens, used.output_tokens)
+        table.add_row(
+            plan.axis.show(row.capacity),
+            f"{row.points:,}",
+            f"{used.seconds / 60:,.0f}",
+            f"{used.requests:,.0f}",
+            f"{used.tokens:,.0f}" if known else "-",
+            *([f"{cost:,.2f}" if known else "-"] if priced else []),
+            "" if row.ended is None else safe(f"stopped: {row.ended}"),
+        )
+    err.print(table)
+    err.print(safe(assumption(sizes)))
 
 
 def silent_load(_: LoadEvent) -> None:

@@ -12,7 +12,7 @@ from streamgauge.loadgen.traces.registry import FORMATS
 
 _CLOSED: Final = "Closed loop: a user sends the next request when its answer has ended"
 _OPEN: Final = "Open loop: streams start on a schedule, even if earlier streams are slow"
-_TRACE: Final = "Replay of a trace: its format is found by the content, and what was understood is shown"
+TRACE: Final = "Replay of a trace: its format is found by the content, and what was understood is shown"
 
 
 def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
@@ -55,7 +55,7 @@ Arrivals = Annotated[
 Replay = Annotated[
     Path | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="FILE",
         help="Replay the requests of a trace: Mooncake, aiperf, Bailian, WEKA, BurstGPT, Azure, Baseten, ShareGPT, or "
         "CSV or JSONL with timestamp[, prompt_tokens, output_tokens]. With --rate its sessions start at that rate; "
@@ -65,7 +65,7 @@ Replay = Annotated[
 TimeUnit = Annotated[
     str | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="UNIT",
         help="Unit of the timestamps: s, ms, us, ns, or a number of seconds. Default: by the format and the values.",
     ),
@@ -74,7 +74,7 @@ TraceFormatName = Annotated[
     str | None,
     _option(
         "--trace-format",
-        panel=_TRACE,
+        panel=TRACE,
         metavar="NAME",
         help=f"{', '.join(form.key for form in FORMATS)}. Default: by the columns.",
     ),
@@ -82,41 +82,41 @@ TraceFormatName = Annotated[
 TraceColumns = Annotated[
     str | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="NAME=COLUMN,...",
         help=f"What columns of other names mean, such as timestamp=arrived_at. NAME: {', '.join(COLUMNS)}.",
     ),
 ]
 BlockTokens = Annotated[
     int | None,
-    _option(panel=_TRACE, metavar="N", min=1, help="Tokens of a block of hash_ids. Default: as the format defines it."),
+    _option(panel=TRACE, metavar="N", min=1, help="Tokens of a block of hash_ids. Default: as the format defines it."),
 ]
 TimeScale = Annotated[
     str | None,
-    _option(panel=_TRACE, metavar="FACTOR", help="Multiply the times of the trace: 0.5 replays twice as fast."),
+    _option(panel=TRACE, metavar="FACTOR", help="Multiply the times of the trace: 0.5 replays twice as fast."),
 ]
 TraceWindow = Annotated[
     str | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="FROM..UNTIL",
         help="Only this part, counted from the first arrival: 10m..20m or ..5m.",
     ),
 ]
 MaxGap = Annotated[
     str | None,
-    _option(panel=_TRACE, metavar="DURATION", help="Shorten longer gaps between arrivals, and longer pauses, to this."),
+    _option(panel=TRACE, metavar="DURATION", help="Shorten longer gaps between arrivals, and longer pauses, to this."),
 ]
 MaxPromptTokens = Annotated[
-    int | None, _option(panel=_TRACE, metavar="N", min=1, help="Cut longer prompts of the trace to N tokens.")
+    int | None, _option(panel=TRACE, metavar="N", min=1, help="Cut longer prompts of the trace to N tokens.")
 ]
 MaxOutputTokens = Annotated[
-    int | None, _option(panel=_TRACE, metavar="N", min=1, help="Cut longer answers of the trace to N tokens.")
+    int | None, _option(panel=TRACE, metavar="N", min=1, help="Cut longer answers of the trace to N tokens.")
 ]
 Turns = Annotated[
     str | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="WHEN",
         help="Later turns of a session: recorded (at their recorded times, the default), or waiting (after the "
         "answer to the turn before and the recorded pause).",
@@ -134,7 +134,7 @@ MaxStreams = Annotated[
 SessionHeader = Annotated[
     str | None,
     _option(
-        panel=_TRACE,
+        panel=TRACE,
         metavar="NAME",
         help="Send the session in this header field, such as X-Session-Affinity: a balancer can then keep it on one "
         "replica.",

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.point import Point, Verdict
 from streamgauge.capacity.words import by_load, short
@@ -57,7 +56,7 @@ def draw_capacity(found: CapacityFile) -> list[Drawing]:
 
 
 def _unit(found: CapacityFile) -> str:
-    return "users" if found.answer.axis is Axis.USERS else "streams per second offered"
+    return found.answer.axis.value if found.answer.axis.is_whole else "streams per second offered"
 
 
 def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
@@ -70,7 +69,7 @@ def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
         return []
     loads, law = sorted(rates), found.fleet.law
     most, top = loads[-1], max(rates.values())
-    fitted = law.refused is None and found.answer.axis is Axis.USERS
+    fitted = law.refused is None and found.answer.axis.is_whole
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()

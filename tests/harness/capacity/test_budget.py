@@ -3,10 +3,9 @@
 import pytest
 
 from streamgauge.capacity.axis import Axis
-from streamgauge.capacity.budget import Budget, Price, Spent, estimate, exceeded, preview, spent
+from streamgauge.capacity.budget import Budget, Price, Spent, estimate, exceeded, spent
 from streamgauge.capacity.point import Observation, Point, Verdict
 from streamgauge.capacity.probe import Probe, Purpose
-from streamgauge.capacity.search import SearchPlan
 
 
 def probe(load: float, axis: Axis = Axis.USERS) -> Probe:
@@ -47,14 +46,3 @@ def test_a_search_stops_before_the_point_that_could_exceed_a_limit(limits: dict,
     assert reason is not None
     assert says in reason
     assert exceeded(Budget(seconds=1e9), used, estimate(probe(8), NEAR)) is None
-
-
-def test_the_preview_says_what_a_search_does_at_most() -> None:
-    budget = Budget(seconds=1800, requests=500, tokens=10**6, cost=2.5, price=Price(1, 2))
-    lines = dict(preview(SearchPlan(most=64, sustain_s=60), budget))
-
-    assert lines["loads"] == "from 1 user, doubled up to 64 users"
-    assert lines["points"].startswith("up to 7 to find the first failure, about 5 to come within 5%, 2 to repeat")
-    assert lines["streams"].startswith("59 without a miss decide every objective")
-    assert lines["time"] == "at most 30 min (--budget)"
-    assert lines["limits"].startswith("at most 500 requests, 1,000,000 tokens, a cost of 2.5")

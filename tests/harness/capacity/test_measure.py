@@ -8,11 +8,12 @@ import pytest
 
 from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.client import Trouble
-from streamgauge.capacity.measure import Conditions, hopeless, load_plan, observed, was_interrupted
+from streamgauge.capacity.measure import Conditions, hopeless, load_plan, observed, sizes_of, was_interrupted
 from streamgauge.capacity.objective import objectives
 from streamgauge.capacity.point import Verdict, judge
 from streamgauge.capacity.probe import Probe, Purpose
 from streamgauge.endpoint.target import Target
+from streamgauge.loadgen.model import workload_from
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.metrics.summary import Totals, Window
 from streamgauge.metrics.validity import ClientEvidence, Validity, disturbed, validity
@@ -50,6 +51,34 @@ class TestLoad:
 
         assert workload.rate is not None
         assert workload.rate.per_s == 12.5
+
+    def test_sessions_are_users_who_each_play_one_conversation_after_the_other(self, tmp_path: Path) -> None:
+        trace = tmp_path / "chats.jsonl"
+        rows = ((session, turn) for session in "ab" for turn in range(3))
+        trace.write_text(
+            "".join(
+                f'{{"timestamp": {turn}, "session_id": "{session}", "prompt_tokens": {100 * turn + 50}, '
+                '"output_tokens": 20}\n'
+                for session, turn in rows
+            )
+        )
+        conditions = CONDITIONS._replace(trace={"replay": trace})
+        probe = msgspec.structs.replace(PROBE, axis=Axis.SESSIONS)
+        plan = load_plan(probe, conditions, tmp_path)
+
+        assert (plan.workload.users, plan.workload.by_users, plan.workload.is_open) == (3, True, False)
+        assert plan.locustfiles[0].stem == "sessions"
+        played = workload_from(users=1, replay=trace)
+        sizes = sizes_of(CONDITIONS.target, {}, played, unique=True)
+        assert (sizes.prompt, sizes.output, sizes.understood) == (150, 20, played.understood)
+
+    def test_what_a_stream_asks_for_is_known_before_the_first_one(self) -> None:
+        prompts = {"prompt_tokens": "480", "output_tokens": "U(100,200)"}
+        sizes = sizes_of(CONDITIONS.target, prompts, None, unique=False)
+        assert sizes.prompt == 480
+        assert sizes.output == pytest.approx(150, abs=10)
+        limited = msgspec.structs.replace(CONDITIONS.target, max_tokens=64)
+        assert sizes_of(limited, {}, None, unique=False).output == 64
 
     def test_two_probes_with_one_seed_have_the_same_lengths_and_different_words(self, tmp_path: Path) -> None:
         """Common random numbers, although no cache may answer the second of them."""

@@ -95,6 +95,9 @@ def test_a_limit_of_the_client_says_what_to_do(capsys: pytest.CaptureFixture[str
         (["--slo", "ttft p95 < 1s", "--price", "a,b"], "is not two prices"),
         (["--slo", "ttft p95 < 1s", "--price", "nan,1"], "is not two prices"),
         (["--slo", "ttft p95 < 1s", "--processes", "0"], "--processes 0 cannot be run"),
+        (["--slo", "ttft p95 < 1s", "--axis", "sessions"], "--axis sessions needs conversations"),
+        (["--slo", "ttft p95 < 1s", "--replay", "x.jsonl"], "--replay belongs to --axis sessions"),
+        (["--slo", "ttft p95 < 1s", "--axis", "sessions", "--replay", "x.jsonl"], "x.jsonl"),
     ],
 )
 def test_a_mistake_is_one_message_before_the_endpoint_is_asked(options: list[str], says: str) -> None:
@@ -122,6 +125,9 @@ def test_a_dry_run_prints_the_plan_and_asks_for_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "doubled up to 64 users" in done.stderr
     assert "at most 10 min" in done.stderr
+    assert "if it holds" in done.stderr
+    assert "64 users" in done.stderr
+    assert "assumed: a stream of" in done.stderr
     assert not (tmp_path / "x").exists()
 
 
