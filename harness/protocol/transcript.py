@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from streamgauge.protocol.dialects.base import Delta, Dialect, Kind, Media
@@ -56,6 +57,8 @@ class Transcript:
     deltas: list[Found] = field(default_factory=list)
     comments: int = 0
     retry_ms: int | None = None
+    _ends: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Where in `body` each read ends, once it was asked for: checks ask for the read of every event."""
 
     @property
     def tokens(self) -> list[tuple[Event, str]]:
@@ -91,15 +94,14 @@ class Transcript:
         """
         if not 0 <= offset < len(self.body):
             return None
-        if sum(len(data) for _, data in self.capture.body) == len(self.body):
-            end = 0
-            for read, data in self.capture.body:
-                end += len(data)
-                if offset < end:
-                    return read
-        lines = [*self.lines, *([self.pending] if self.pending is not None else [])]
-        at = bisect_right(lines, offset, key=lambda line: line.offset)
-        return lines[at - 1].read_index if at else None
+        if len(self._ends) != len(self.capture.body):
+            self._ends = list(accumulate(len(data) for _, data in self.capture.body))
+        if self._ends and self._ends[-1] == len(self.body):
+            return self.capture.body[bisect_right(self._ends, offset)][0]
+        if self.pending is not None and offset >= self.pending.offset:
+            return self.pending.read_index
+        at = bisect_right(self.lines, offset, key=lambda line: line.offset)
+        return self.lines[at - 1].read_index if at else None
 
     def time_of(self, event: Event) -> int:
         """Arrival of the read that completed `event`, epoch ns."""

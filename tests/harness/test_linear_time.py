@@ -172,6 +172,17 @@ def test_reading_one_byte_at_a_time(name: str) -> None:
     grows_linearly(work)
 
 
+@pytest.mark.parametrize("piece", [16, 400])
+def test_looking_for_the_read_of_every_event(piece: int) -> None:
+    """Each event in reads of its own, and several events in a read."""
+
+    def work(n: int) -> Callable[[], object]:
+        transcript = interpret(captured(BODIES["tokens"](n), piece), keep=True)
+        return lambda: [transcript.read_of(event.offset) for event in transcript.events]
+
+    grows_linearly(work, size=100_000)
+
+
 def fed(parts: list[bytes]) -> Callable[[], object]:
     def run() -> None:
         parser = ResponseParser(ExchangeState(Capture(1, url="http://x/", sent_ns=1)))

@@ -200,14 +200,14 @@ def message_delta_stop_reason(seen: Observed, _case: Case) -> Finding:
     counted = 0
     for payload in deltas:
         tokens = dig(payload.value, "usage", "output_tokens")
-        evidence = seen.at(payload.event.offset)
+        offset = payload.event.offset
         if kind_of(tokens) != "number":
-            return unmet("a message_delta has no usage.output_tokens", evidence, cause="no-usage")
+            return unmet("a message_delta has no usage.output_tokens", seen.at(offset), cause="no-usage")
         if whole(tokens) is None:
             cannot = f"output_tokens are {described(tokens)}, which cannot be a count of tokens"
-            return unmet(cannot, evidence, cause="no-usage")
+            return unmet(cannot, seen.at(offset), cause="no-usage")
         if tokens < counted:
-            return unmet(f"output_tokens fall from {counted:,} to {tokens:,}", evidence, cause="falling-count")
+            return unmet(f"output_tokens fall from {counted:,} to {tokens:,}", seen.at(offset), cause="falling-count")
         counted = tokens
     reasons = [reason for payload in deltas if (reason := dig(payload.value, "delta", "stop_reason")) is not None]
     if not reasons:

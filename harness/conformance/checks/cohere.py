@@ -77,16 +77,16 @@ def lifecycle(seen: Observed, _case: Case) -> Finding | None:
     opened: dict[str, set[object]] = {family: set() for family in _FAMILIES}
     ended: Payload | None = None
     for number, payload in enumerate(objects(seen.transcript)):
-        evidence = seen.at(payload.event.offset)
+        offset = payload.event.offset
         if ended is not None:
-            return unmet(f"{printable(payload.type, 40)} follows message-end", evidence, cause="not-last")
+            return unmet(f"{printable(payload.type, 40)} follows message-end", seen.at(offset), cause="not-last")
         if (payload.type == "message-start") != (number == 0):
             what = printable(payload.type, 40)
-            return unmet(f"{what} is the first event" if number == 0 else "message-start comes again", evidence)
+            return unmet(f"{what} is the first event" if number == 0 else "message-start comes again", seen.at(offset))
         if payload.type == "message-end":
             ended = payload
         if problem := _step(opened, payload):
-            return unmet(problem, evidence)
+            return unmet(problem, seen.at(offset))
     body_end = seen.at(len(seen.transcript.body))
     if ended is None:
         return unmet(f"no message-end: {seen.transcript.detail or 'the stream just ends'}", body_end)

@@ -68,16 +68,16 @@ def one_json_per_line(seen: Observed, _case: Case) -> Finding | None:
     pending = seen.transcript.pending
     lines = [*seen.transcript.lines, *([pending] if pending is not None else [])]
     for number, line in enumerate(lines, 1):
-        evidence = seen.at(line.offset)
+        offset = line.offset
         if not line.raw.strip():
-            return unmet(f"line {number:,} is blank", evidence, cause="blank-line")
+            return unmet(f"line {number:,} is blank", seen.at(offset), cause="blank-line")
         if line.raw.startswith(_EVENT_STREAM):
-            return unmet(f"line {number:,} is one of an event stream", evidence, cause="event-stream")
+            return unmet(f"line {number:,} is one of an event stream", seen.at(offset), cause="event-stream")
         value = decode(line.raw)
         if isinstance(value, NotJson):
-            return unmet(f"line {number:,} is not one JSON object: {printable(value.reason)}", evidence)
+            return unmet(f"line {number:,} is not one JSON object: {printable(value.reason)}", seen.at(offset))
         if not isinstance(value, dict):
-            return unmet(f"line {number:,} is a JSON {kind_of(value)}", evidence)
+            return unmet(f"line {number:,} is a JSON {kind_of(value)}", seen.at(offset))
     if pending is not None:
         return lesser("the last line has no line feed", seen.at(pending.offset), cause="no-final-newline")
     return met(f"{plural(len(lines), 'line')}, each one object") if lines else None

@@ -10,7 +10,6 @@ from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OPENAI_CHAT, issue, source
@@ -199,41 +198,43 @@ def constant_id(case: Case) -> Finding:
     expected="one known finish_reason for each choice, null before it, no content after it",
 )
 def finish_reason(seen: Observed, _case: Case) -> Finding | None:
-    finished: dict[Any, Evidence] = {}
-    open_choices: dict[Any, Evidence] = {}
-    lenient: list[Finding] = []
+    finished: set[int] = set()
+    opened: dict[int, None] = {}  # in the order of their first chunk
+    lenient: Finding | None = None
     for chunk in chunks(seen):
         for choice in chunk.choices:
-            evidence = seen.at(chunk.event.offset)
+            offset = chunk.event.offset
             index = choice.get("index", 0)
             index = index if isinstance(index, int) else 0
-            open_choices.setdefault(index, evidence)
+            opened[index] = None
             reason = choice.get("finish_reason")
             delta = choice.get("delta")
             content = delta.get("content") if isinstance(delta, dict) else None
             if index in finished and (content or reason):
                 what = "content" if content else "a second finish_reason"
-                return unmet(f"{what} follows the finish_reason", evidence, cause="not-last")
+                return unmet(f"{what} follows the finish_reason", seen.at(offset), cause="not-last")
             if "finish_reason" not in choice and "content_filter_offsets" not in choice:
-                lenient.append(lesser("finish_reason is absent where it should be null", evidence, cause="absent-key"))
+                absent = "finish_reason is absent where it should be null"
+                lenient = lenient or lesser(absent, seen.at(offset), cause="absent-key")
             if reason == "":
-                return unmet('finish_reason is "" where it should be null', evidence, cause="empty-string")
+                return unmet('finish_reason is "" where it should be null', seen.at(offset), cause="empty-string")
             if reason is None:
                 continue
             if not isinstance(reason, str) or reason not in REASONS:
                 named = repr(printable(reason, 40)) if isinstance(reason, str) else described(reason)
-                return unmet(f"finish_reason is {named}", evidence, cause="unknown-value")
-            finished[index] = evidence
+                return unmet(f"finish_reason is {named}", seen.at(offset), cause="unknown-value")
+            finished.add(index)
             if content:
-                lenient.append(lesser("content shares a chunk with finish_reason", evidence, cause="with-content"))
-    if not open_choices:
+                shared = "content shares a chunk with finish_reason"
+                lenient = lenient or lesser(shared, seen.at(offset), cause="with-content")
+    if not opened:
         return None
-    missing = [index for index in open_choices if index not in finished]
+    missing = [index for index in opened if index not in finished]
     if missing:
         return unmet(
             f"choice {missing[0]} ends without a finish_reason", seen.at(len(seen.transcript.body)), cause="missing"
         )
-    return worst(lenient, met("each choice ends with one finish_reason"))
+    return lenient or met("each choice ends with one finish_reason")
 
 
 @per_stream(

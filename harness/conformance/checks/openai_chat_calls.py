@@ -7,10 +7,9 @@ from typing import Any
 from streamgauge.conformance.applies import openai_chat
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.checks.openai_chat import Chunk, chunks
-from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet, worst
+from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_CHAT, issue, rfc
 from streamgauge.protocol.dialects.payload import NotJson, decode
@@ -51,22 +50,22 @@ def tool_call_deltas(seen: Observed, _case: Case) -> Finding:
 
 def _judge_deltas(seen: Observed) -> Finding:
     ids: dict[int, str] = {}
-    repeated: list[Finding] = []
+    repeated: Finding | None = None
     for chunk, call in _tool_calls(seen):
-        evidence = seen.at(chunk.event.offset)
+        offset = chunk.event.offset
         index = call.get("index")
         if not isinstance(index, int):
-            return unmet("a tool call delta has no index", evidence)
+            return unmet("a tool call delta has no index", seen.at(offset))
         call_id = call.get("id")
         if index not in ids:
             if not isinstance(call_id, str) or not call_id:
-                return unmet(f"the first delta of tool call {index} has no id", evidence, cause="no-id")
+                return unmet(f"the first delta of tool call {index} has no id", seen.at(offset), cause="no-id")
             ids[index] = call_id
         elif call_id and call_id != ids[index]:
-            return unmet(f"two tool calls share the index {index}", evidence, cause="shared-index")
-        elif call_id:
-            repeated.append(lesser(f"the id of tool call {index} is repeated", evidence, cause="repeated-id"))
-    return worst(repeated, met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
+            return unmet(f"two tool calls share the index {index}", seen.at(offset), cause="shared-index")
+        elif call_id and repeated is None:
+            repeated = lesser(f"the id of tool call {index} is repeated", seen.at(offset), cause="repeated-id")
+    return repeated or (met(f"{len(ids)} tool calls") if ids else not_applicable("no tool was called"))
 
 
 @per_stream(
@@ -89,7 +88,7 @@ def _judge_deltas(seen: Observed) -> Finding:
 )
 def tool_args_json(seen: Observed, _case: Case) -> Finding | None:
     arguments: dict[int, str] = defaultdict(str)
-    last: Evidence | None = None
+    last = 0
     calls = _judge_deltas(seen)
     if calls.verdict is None and not calls.lesser:
         return None  # without the index of its call, no piece can be joined to the others
@@ -98,15 +97,13 @@ def tool_args_json(seen: Observed, _case: Case) -> Finding | None:
         piece = function.get("arguments") if isinstance(function, dict) else None
         if isinstance(piece, str):
             arguments[call["index"]] += piece
-            last = seen.at(chunk.event.offset)
+            last = chunk.event.offset
         elif piece is not None:
             return None  # openai-chat.chunk-shape says what came in place of a string
     for index, text in arguments.items():
         if isinstance(problem := decode(text), NotJson):
-            return unmet(
-                f"the arguments of tool call {index} are not JSON: {printable(problem.reason)}",
-                *([last] if last else []),
-            )
+            why = f"the arguments of tool call {index} are not JSON: {printable(problem.reason)}"
+            return unmet(why, seen.at(last))
     return met("arguments are JSON") if arguments else not_applicable("no tool was called")
 
 

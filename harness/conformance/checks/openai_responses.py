@@ -82,13 +82,13 @@ def sequence_number(seen: Observed, _case: Case) -> Finding | None:
     late: Finding | None = None
     for payload in objects(seen.transcript):
         number = payload.value.get("sequence_number")
-        evidence = seen.at(payload.event.offset)
+        offset = payload.event.offset
         if not isinstance(number, int):
-            return unmet(f"{printable(payload.type, 40) or 'an event'} has no sequence_number", evidence)
+            return unmet(f"{printable(payload.type, 40) or 'an event'} has no sequence_number", seen.at(offset))
         if expected is None and number != 0:
-            late = lesser(f"the first sequence_number is {number}", evidence)
+            late = lesser(f"the first sequence_number is {number}", seen.at(offset))
         elif expected is not None and number != expected:
-            return unmet(f"sequence_number {number} comes where {expected} is due", evidence)
+            return unmet(f"sequence_number {number} comes where {expected} is due", seen.at(offset))
         expected = number + 1
     return None if expected is None else late or met(f"0 to {expected - 1:,}")
 
@@ -120,12 +120,12 @@ def item_lifecycle(seen: Observed, _case: Case) -> Finding | None:
     life = _Life()
     count = 0
     for payload in objects(seen.transcript):
-        evidence = seen.at(payload.event.offset)
+        offset = payload.event.offset
         if not count and payload.type != "response.created":
-            return unmet(f"the first event is {printable(payload.type, 40)!r}, not response.created", evidence)
+            return unmet(f"the first event is {printable(payload.type, 40)!r}, not response.created", seen.at(offset))
         count += 1
         if problem := life.take(payload):
-            return unmet(problem, evidence)
+            return unmet(problem, seen.at(offset))
     return met(f"{plural(life.count, 'item')}, each added and done") if count else None
 
 
