@@ -24,7 +24,8 @@ from streamgauge.metrics.facts import StreamFacts, mean
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
-from streamgauge.units import MS, SECOND, parse_bounded, plural, show_ms
+from streamgauge.transport.memory import MemoryBudget
+from streamgauge.units import MIB, MS, SECOND, parse_bounded, plural, show_ms
 from streamgauge.version import __version__
 
 PRECISION: Final = "0.5ms"
@@ -33,6 +34,7 @@ MAX_PAIRS: Final = 2_000
 _WARM_UP: Final = 3
 """Streams on each path before the first pair: connections, caches and compilers become warm."""
 
+_POOL_BYTES: Final = 16 * MIB  # an answer is in memory several times while it is judged
 _MOST_LOST: Final = 5  # pairs in a row of which a stream failed
 _CHECK_EVERY: Final = 4  # pairs between two looks at the interval
 _LIMITED: Final = {name: BY_NAME[name] for name in ("ttft", "itl", "e2e")}
@@ -168,7 +170,8 @@ def overhead(
     with ExitStack() as stack:
         # A client each: a kept connection to one path must not be closed for the other.
         total_s = length_ns / SECOND + 2 * given.timeout_s  # for an endpoint that never ends a stream
-        clients = [stack.enter_context(StreamClient.to(path, total_s=total_s)) for path in paths]
+        memory = MemoryBudget(_POOL_BYTES, remedy="ask for shorter answers: --max-tokens")
+        clients = [stack.enter_context(StreamClient.to(path, total_s=total_s, memory=memory)) for path in paths]
         warm = [_warm(client, path, progress) for client, path in zip(clients, paths, strict=True)]
         return _Run(clients, warm, length_ns, precision_ns, max_pairs, seed, progress).measure(parsed)
 
@@ -214,6 +217,7 @@ class _Run:
         self._pairs: list[Pair] = []
         self._lost = self._lost_in_a_row = 0
         self._failure: Transcript | None = None
+        self._failed_path = ""
 
     def measure(self, limits: Sequence[Condition]) -> OverheadReport:
         """Run pairs until the interval is narrow enough, or time or pairs are used up."""
@@ -242,7 +246,7 @@ class _Run:
             transcript = _ask(self._clients[path], self._targets[path])
             sample = sample_of(transcript)
             if sample is None:
-                self._failure = transcript
+                self._failure, self._failed_path = transcript, ("direct", "via")[path]
             else:
                 samples[path] = sample
         if len(samples) == 2:
@@ -256,7 +260,8 @@ class _Run:
         if self._lost_in_a_row >= _MOST_LOST and self._failure is not None:
             detail = self._failure.detail or self._failure.outcome.value
             raise CannotMeasure(
-                f"a stream failed in {_MOST_LOST} pairs in a row: {detail}", "streamgauge probe shows one stream"
+                f"a stream failed in {_MOST_LOST} pairs in a row, the last on the {self._failed_path} path: {detail}",
+                "streamgauge probe shows one stream",
             )
 
     def _announce(self, pair: Iterable[Sample]) -> None:

@@ -22,6 +22,7 @@ from streamgauge.protocol.eventstream import Event, Line
 from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.transport.exchange import Kept
 from streamgauge.units import SECOND, plural
 from streamgauge.wire import End, Framing, Head
 
@@ -63,6 +64,7 @@ class Observed:
     of a prompt, the round, or the status of the upstream. `crowded` says that this run's own requests may have kept the
     endpoint from answering: then nothing here counts against it. `credentials` are digests of the wrong key that this
     request carried, with and without the name of its scheme. `state` is what the endpoint showed afterwards as saved.
+    `kept` says what became of the connection afterwards, where that was watched.
     """
 
     scenario: str
@@ -85,6 +87,7 @@ class Observed:
     state: str | None = None
     crowded: str | None = None
     credentials: frozenset[str] = frozenset()
+    kept: Kept | None = None
 
     @property
     def wait_ns(self) -> int | None:

@@ -29,7 +29,7 @@ from streamgauge.secrets import mask_url
 from streamgauge.steady import set_by_ns
 from streamgauge.transport.connection import Close
 from streamgauge.transport.connector import Connector
-from streamgauge.transport.exchange import Driver, Exchange, Wants
+from streamgauge.transport.exchange import Driver, Exchange, Kept, Wants
 from streamgauge.transport.http1 import CaptureTransport
 from streamgauge.transport.http2 import Http2Transport
 from streamgauge.transport.memory import PROCESS, MemoryBudget
@@ -315,6 +315,13 @@ class StreamClient:
             self._exchange.read_until(Wants.END)
             answer.whole = self._exchange.whole
         return answer
+
+    def watch_kept(self, until_ns: int) -> Kept | None:
+        """Whether the peer closes the connection of the last exchange, when that was kept: see `Exchange.watch_kept`.
+
+        None where it was not kept: the answer was incomplete or announced a close.
+        """
+        return None if self._exchange is None else self._exchange.watch_kept(until_ns)
 
     def cut(self, dialect: Dialect | None = None) -> Answer | None:
         """After an interruption, end the exchange in progress and return its stream so far; None without an exchange.

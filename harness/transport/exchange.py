@@ -38,6 +38,7 @@ READ_BYTES: Final = 300  # of memory that a parsed read takes: a tuple and its f
 PIECE_BYTES: Final = 130  # and a piece of the body, beside its bytes
 _NEWEST_BYTES: Final = 4096  # of the stored reads, the last bytes that are searched for content
 _NEWEST_S: Final = 1.0  # older bytes do not say whether content still comes
+_WATCH_EVERY_S: Final = 0.005
 _CONFIRM_S: Final = 0.25
 """An exchange ends for lack of content only when none comes in this time either: a busy client reads late."""
 
@@ -121,6 +122,16 @@ def raise_for_end(capture: Capture) -> None:
         raise httpx.ReadError(detail or end.value)
 
 
+class Kept(NamedTuple):
+    """A connection that a complete response left open, watched from then on; ns since the end of the response.
+
+    `closed_ns`: when the peer closed it; None while it was open.
+    """
+
+    watched_ns: int
+    closed_ns: int | None
+
+
 class Exchange(httpx.SyncByteStream):
     """The body of one response, as httpx iterates it; `read_until` reads the same without httpx in between.
 
@@ -141,6 +152,7 @@ class Exchange(httpx.SyncByteStream):
         self.limits = limits
         self.whole: Whole | None = None
         self._connection: Connection | None = connection
+        self._kept: Connection | None = None  # the same, when the pool has it
         self._state = state
         self._parser = parser
         self._driver = driver
@@ -192,6 +204,23 @@ class Exchange(httpx.SyncByteStream):
         now_s, allowed_s = time.monotonic(), content.silence_s
         self._content, self._content_due_s = content, now_s + allowed_s
         self._look_s = now_s + min(self._driver.look_s, allowed_s)
+
+    def watch_kept(self, until_ns: int) -> Kept | None:
+        """Watch a connection that was kept, until so long after the end of the response or until the peer closes it.
+
+        None where it was not kept. Nobody else may use it meanwhile.
+        """
+        if self._kept is None or self.capture.end_ns is None:
+            return None
+        while True:
+            try:
+                closed = self._kept.leftovers() is None
+            except OSError:  # a reset, or a fault of TLS: neither is an orderly close
+                closed = False
+            watched_ns = time.time_ns() - self.capture.end_ns
+            if closed or watched_ns >= until_ns:
+                return Kept(watched_ns, watched_ns if closed else None)
+            time.sleep(_WATCH_EVERY_S)
 
     def half_close(self) -> None:
         """Close the sending side, and go on reading."""
@@ -498,6 +527,7 @@ class Exchange(httpx.SyncByteStream):
         else:
             self._state.ended_at(time.time_ns())
         if self._parser.done and self._parser.keep_alive:
+            self._kept = connection
             self._pool.append(connection)
         else:
             connection.close()

@@ -130,11 +130,24 @@ def _http10(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Acti
             yield action
 
 
+def _unannounced_close(source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
+    yield from source
+    yield Close(reset=False, kind="complete")
+
+
 def _accept_close(_source: Iterator[Action], _arg: Arg, _facts: Facts) -> Iterator[Action]:
     yield Close(reset=False)
 
 
 FAULTS = (
+    Fault(
+        name="close-unannounced",
+        sentence="a FIN after the last chunk, and no Connection: close in the head, as llama.cpp's server does",
+        level="tcp",
+        trips=("http.announces-close",),
+        needs=CHUNKED,
+        wire=_unannounced_close,
+    ),
     Fault(
         name="truncated-chunk",
         sentence="after COUNT tokens (default half) a FIN in the middle of a chunk",

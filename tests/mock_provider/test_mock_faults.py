@@ -8,6 +8,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS, ndjson, vendors
 from tests.mock_provider.fault_wire import clean_and_faulty, play, steady_chunks
+from tests.mock_provider.mock_wire import HTTP, connect, read_to_end, request_bytes
 from tests.mock_provider.wire_cases import BODIES, BOM, HEADS, T0
 
 
@@ -32,11 +33,24 @@ def test_faults_compose(mock: MockServer) -> None:
     assert faulty.header("content-type") == ["text/plain"]
 
 
+def test_an_unannounced_close_follows_a_whole_answer(mock: MockServer) -> None:
+    with connect(mock.url) as client:
+        client.sendall(
+            request_bytes("raw-text", "[[mock id=unannounced tokens=3 fault=close-unannounced]]", headers=())
+        )
+        raw, end = read_to_end(client)
+    assert end == "fin"
+    assert raw.endswith(b"\r\n0\r\n\r\n")
+    assert b"\r\nconnection:" not in raw.lower()
+    (stream,) = HTTP.get(f"{mock.url}/_mock/streams/unannounced", params={"wait": 5}).json()["streams"]
+    assert stream["end"] == "complete"
+
+
 def test_every_fault_is_exercised_here() -> None:
     exercised = {case.name for case in BODIES} | {spec.partition(":")[0] for spec in HEADS}
     exercised |= {"no-answer", "accept-close", "html-200", "status", "secret-in-error", "stack-trace", "rst-at"}
     exercised |= {"100-first", "103-first", "error-unframed", "status-lines", "context-length"}
-    exercised |= {"chunk-extensions"}
+    exercised |= {"chunk-extensions", "close-unannounced"}
     exercised |= {"fragile", "leaks-slots", "head-as-get", "always-streams", "half-close-hangs"}
     exercised |= {"error-string", "http10-chunked", "no-retry-after", "strict-accept"}
     exercised |= {"ok-on-bad-json", "no-validation", "no-allow"}

@@ -24,7 +24,7 @@ from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.locks import ROOT
 from tests.real.commands import NothingWritten, checks, document, streamgauge
 from tests.real.engines import differences_of_engine
-from tests.real.systems import PACKAGES, PROGRAMS, SYSTEMS, System
+from tests.real.systems import PACKAGES, PROGRAMS, SYSTEMS, WATCHED, System
 
 BUILD = ROOT / "build/real"
 _INSTALLS_S, _STARTS_S = 900, 120
@@ -111,6 +111,9 @@ def _differences_of_checks(system: System, results: dict[str, Any]) -> Iterator[
         yield f"{check} fails: {failed[check]}"
     for check in sorted(system.defects - failed.keys()):
         yield f"{check} does not fail"
+    warned = {one["id"] for one in results["results"] if one["verdict"] == "warn"} & WATCHED
+    for check in sorted(warned ^ system.warned):
+        yield f"{check} {'warns' if check in warned else 'does not warn'}"
 
 
 def _differences_of_load(system: System, run: dict[str, Any]) -> Iterator[str]:

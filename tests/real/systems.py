@@ -22,8 +22,8 @@ class System(NamedTuple):
 
     `command` may name {port}, {upstream}, {python} (the folder of the environment's programs) and {programs}.
     `defects` are the MUSTs that it does not meet; `perhaps` those that depend on when the client leaves, and no other
-    may be named. `serial` says that it serves one request
-    at a time.
+    may be named. `warned` are those of WATCHED that it does not meet. `serial` says that it serves one request at a
+    time.
     """
 
     name: str
@@ -33,6 +33,7 @@ class System(NamedTuple):
     dialect: str
     defects: frozenset[str]
     perhaps: frozenset[str] = frozenset()
+    warned: frozenset[str] = frozenset()
     serial: bool = False
     environment: Mapping[str, str] = {}
     engine: Engine | None = None
@@ -51,6 +52,9 @@ PACKAGES: Final = {
 _UVICORN: Final = ("{python}/uvicorn", "relays_fastapi:app", "--port", "{port}", "--log-level", "error")
 _GUNICORN: Final = ("{python}/gunicorn", "-b", "127.0.0.1:{port}", "--log-level", "error")
 CHAT: Final = "/v1/chat/completions"
+
+WATCHED: Final = frozenset({"http.announces-close"})
+"""SHOULDs whose findings are certain, so that no system may be accused without reason."""
 
 CUT: Final = "termination.truncation-distinguishable"
 # A relay that builds its own chunks with an SDK forgets the same things.
@@ -116,8 +120,8 @@ SYSTEMS: Final = (
     System(
         "llama.cpp", "llama", ("{python}/python", "llama_cpp.py", "{port}", "4"), CHAT, "openai-chat",
         frozenset({"http.validation-before-stream", "security.cors-no-wildcard-credentials"}),
-        # It closes the connection after each stream, and its answer does not say so: a client that uses the connection
-        # again at once loses that request.
+        # A client that uses the connection again at once loses that request.
+        warned=WATCHED,
         engine=Engine(4, ("--header", "Connection: close")),
     ),
 )  # fmt: skip

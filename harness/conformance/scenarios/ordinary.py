@@ -23,6 +23,11 @@ LONG_TOKENS: Final = 10
 LONG_NS: Final = 1 * SECOND  # below it, times do not tell a burst from a flow
 LONGER_PROMPT: Final = "Write the numbers from one to one hundred in words, one on each line, and nothing else."
 LONGER_TOKENS: Final = 300
+WATCHED_NS: Final = SECOND // 4
+"""Of a kept connection, after the end of an answer: longer than a client needs to send its next request, and far
+shorter than any timeout of idle connections. Those are whole seconds: gunicorn 2, Apache, Node.js, uvicorn and
+llama.cpp 5, nginx 75, Kestrel 130.
+"""
 FOREIGN_ORIGIN: Final = "https://evil.example"
 
 
@@ -32,6 +37,19 @@ def happy(run: ScenarioRunner) -> Iterator[Observed]:
     """The first stream has the longest grace, because it shows how long the body stays open after the end marker."""
     patience = run.client.patience
     yield run.ask(patience=patience if run.happy else patience._replace(grace_s=FIRST_GRACE_S))
+
+
+@scenario("kept", "a stream whose connection is watched for a moment after its end", cost=Cost(2, 2))
+def kept(run: ScenarioRunner) -> Iterator[Observed]:
+    """Where the endpoint closes it, once more, on a new connection: one close may be a coincidence, such as a limit of
+    requests on one connection.
+    """
+    for variant in ("the first connection", "the second connection"):
+        seen = run.ask({"tokens": 2, "ttft": "1ms", "itl": "1ms"}, variant=variant)
+        seen.kept = run.client.watch_kept(WATCHED_NS)
+        yield seen
+        if seen.kept is None or seen.kept.closed_ns is None:
+            return
 
 
 @scenario(

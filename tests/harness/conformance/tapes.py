@@ -10,6 +10,7 @@ from streamgauge.conformance.result import Verdict
 from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.protocol import dialects
 from streamgauge.protocol.reader import interpret
+from streamgauge.transport.exchange import Kept
 from streamgauge.units import MS
 from streamgauge.wire import Capture, End, Framing, FramingFault, Head, Read
 
@@ -51,6 +52,7 @@ class Tape:
     trailing: bytes = b""
     method: str = "POST"
     url: str = "http://x/chat"
+    request: bytes = b""
     request_body: bytes | None = None
     prompt: str = ""
     origin: str | None = None
@@ -63,12 +65,14 @@ class Tape:
     credentials: frozenset[str] = frozenset()
     crowded: str | None = None
     reused: bool = False
+    kept: Kept | None = None
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
         sent_ns = None if self.sent_ms is None else START_NS + round(self.sent_ms * MS)
         capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
         capture.trailing, capture.fault, capture.reused = self.trailing, self.fault, self.reused
+        capture.request = self.request
         if self.status is not None:
             capture.head = Head(self.status, "", self.http_version, self.headers)
             capture.framing, capture.head_read = self.framing, 0
@@ -101,6 +105,7 @@ class Tape:
             steps=self.steps,
             credentials=self.credentials,
             crowded=self.crowded,
+            kept=self.kept,
         )
 
 

@@ -10,7 +10,7 @@ NAMES = {
     "http": (
         "status-200 method-not-allowed head-no-body bad-json-400 validation-before-stream unauthenticated-401 "
         "accept-negotiation chunked-framing no-content-length http10-no-chunked h2-no-connection-headers "
-        "unambiguous-framing keeps-accepting"
+        "unambiguous-framing keeps-accepting announces-close"
     ),
     "headers": (
         "content-type cache-control x-accel-buffering no-content-encoding no-duplicates retry-after request-id"

@@ -12,7 +12,9 @@ import pytest
 import trustme
 
 from streamgauge.transport.connection import Arrived, Close, Connection
+from streamgauge.transport.exchange import Exchange, Kept
 from streamgauge.transport.http1 import CaptureTransport
+from streamgauge.units import MS
 from streamgauge.wire import Capture, End
 from tests.builders.exchanges import NOTHING, Held
 from tests.builders.tapes import chunk, head
@@ -195,6 +197,35 @@ def test_a_connection_closed_while_idle_is_not_used_again(client: httpx.Client) 
             thread.join()  # the FIN is on its way before the second request
         second = capture_of(client.get(server.url))
     assert (first.reused, second.reused, second.end) == (False, False, End.COMPLETE)
+
+
+def watched(client: httpx.Client, server: WireServer, until_ms: int) -> Kept | None:
+    exchange = client.get(server.url).extensions["exchange"]
+    assert isinstance(exchange, Exchange)
+    return exchange.watch_kept(until_ms * MS)
+
+
+def test_a_kept_connection_that_the_peer_closes_is_noticed(client: httpx.Client) -> None:
+    with WireServer([Do.REQUEST, FRAMED, Do.CLOSE]) as server:
+        kept = watched(client, server, 20_000)
+    assert kept is not None
+    assert kept.closed_ns == kept.watched_ns < 20_000 * MS
+
+
+def test_a_kept_connection_that_stays_open_is_watched_to_the_end_and_used_again(client: httpx.Client) -> None:
+    over = threading.Event()
+    with WireServer([Do.REQUEST, FRAMED, over, Do.REQUEST, FRAMED]) as server:
+        kept = watched(client, server, 30)
+        over.set()
+        assert capture_of(client.get(server.url)).reused
+    assert kept is not None
+    assert (kept.closed_ns, kept.watched_ns >= 30 * MS) == (None, True)
+
+
+@pytest.mark.parametrize("answer", [head("Content-Length: 5", "Connection: close") + b"abcde", head() + b"abcde"])
+def test_a_connection_that_was_not_kept_is_not_watched(client: httpx.Client, answer: bytes) -> None:
+    with WireServer([Do.REQUEST, answer, Do.CLOSE]) as server:
+        assert watched(client, server, 20_000) is None
 
 
 @pytest.mark.parametrize("how", [Do.CLOSE, Do.RST])
