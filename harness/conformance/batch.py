@@ -59,7 +59,7 @@ def measure(
         client = stack.enter_context(StreamClient.to(subject, total_s=options.total_s))
         mock = stack.enter_context(MockControl.of(subject)) if subject.mock else None
         if mock is not None:
-            mock.clock()
+            mock.ping()
         progress("finding out how to ask", 0, 1)
         if options.budget is not None and mock is None:
             charge_for_settling(options.budget, subject)

@@ -43,10 +43,11 @@ from streamgauge.protocol.causality import misread, older_by_ns
 from streamgauge.protocol.dialects.choice import SETTLE
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import is_secret, learn
-from streamgauge.units import SECOND
+from streamgauge.units import MS, SECOND
 from streamgauge.version import __version__
 from streamgauge.wire import End
 
+_CLOCK_ERROR_NS: Final = 1 * MS  # checks of cancellation judge by seconds
 REPLAYED: Final = (*HAPPY, "length", "mid-error")
 """The scenarios whose streams are replayed through clients: those that clients are meant to read."""
 
@@ -170,7 +171,7 @@ def observe(
     Raises CannotMeasure when the first stream does not come from the mock: its ledger would have nothing to say.
     `profile` None is the one that follows from the dialect. `budget` bounds the tokens that a real model may cost.
     """
-    offset = None if mock is None else mock.clock()
+    offset = None if mock is None else mock.clock(_CLOCK_ERROR_NS)
     watch = None if mock is None else UpstreamWatch.begin(mock)
     pace = pace or Pace()
     allowed = replace(allowed, promise=target.promise, reads_state=target.state_url is not None)

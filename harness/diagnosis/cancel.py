@@ -22,7 +22,7 @@ def cancel(target: str | Target, *, progress: Progress = lambda _: None) -> Canc
         raise UsageError("cancel needs --mock URL", "only the upstream can tell when it saw the client leave")
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with StreamClient.to(given, total_s=TOTAL_S) as client, MockControl.of(given) as mock:
-        mock.clock()
+        mock.ping()
         settled = settle(client, given)
         rows = run_matrix(client, settled, mock, "endpoint", progress)
     return CancellationFile(target=settled.masked_url, mock=given.mock, started=started, rows=rows)

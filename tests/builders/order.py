@@ -17,7 +17,7 @@ LONGEST: Final = (
     "tests/test_docs_python.py::test_the_examples_run_in_their_order",
     "tests/e2e/test_cases.py::test_check_finds_the_fault_and_nothing_else[a stall behind comments]",
     "tests/e2e/test_cases.py::test_check_finds_the_fault_and_nothing_else[heartbeats for ever]",
-    "tests/e2e/test_foreign_folder.py::test_every_command_runs_beside_packages_of_the_same_names[wheel]",
+    "tests/e2e/test_foreign_folder.py",  # the others of it: the worker that builds the wheel has all tests that need it
     "tests/harness/conformance/test_saved.py::test_what_an_application_saves",
     "tests/test_docs.py::test_the_actions_step_does_what_it_says",
     "tests/e2e/test_distributed.py::test_a_killed_remote_worker_is_named_with_the_gap",

@@ -36,6 +36,10 @@ _REPLACEMENT_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u[fF]{3}[dD]")  # n
 _SURROGATES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
+# What every match of these two holds. They begin with letters, so a search skips a body without any in a thousandth of
+# the time: a check reads megabytes.
+_REPLACEMENT: Final = re.compile(rb"\\u[fF]{3}[dD]")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # Characters that some clients take for line ends; `_ESCAPED` finds their JSON escapes.
 SEPARATORS: Final = {"U+2028": "\u2028", "U+2029": "\u2029", "U+0085": "\u0085", "VT": "\v", "FF": "\f"}
 _ESCAPED: Final = re.compile(rb"\\u(?:2028|2029|0085|000[bBcC])|\\f")
@@ -81,14 +85,14 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
             return unmet(f"byte {error.start:,} is not UTF-8: {error.reason}", seen.at(error.start))
     at = body.find(REPLACEMENT)
     if case.dialect is not None and case.dialect.json_payload:
-        lone = next((match for match in _SURROGATES.finditer(body) if match[1]), None)
+        lone = _lone_surrogate(body)
         if lone is not None:
             return unmet(
                 "half of a surrogate pair is escaped: a character was cut in two",
                 seen.at(lone.start()),
                 cause="half-pair",
             )
-        if at < 0 and (escaped := _REPLACEMENT_ESCAPE.search(body)):
+        if at < 0 and (escaped := _escaped_replacement(body)):
             at = escaped.end() - len(r"\ufffd")
     if at >= 0:
         if seen.sent_text is None:
@@ -104,6 +108,18 @@ def utf8_valid(seen: Observed, case: Case) -> Finding:
     if body.isascii() and seen.received_text.isascii():
         return inconclusive("only ASCII came", MOCK)
     return met("text beyond ASCII arrives intact")
+
+
+def _lone_surrogate(body: bytes) -> re.Match[bytes] | None:
+    """The first escape of half a surrogate pair."""
+    if not _SURROGATE.search(body):
+        return None
+    return next((match for match in _SURROGATES.finditer(body) if match[1]), None)
+
+
+def _escaped_replacement(body: bytes) -> re.Match[bytes] | None:
+    """The first escape of U+FFFD."""
+    return _REPLACEMENT_ESCAPE.search(body) if _REPLACEMENT.search(body) else None
 
 
 def _times_word(count: int) -> str:

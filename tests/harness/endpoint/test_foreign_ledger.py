@@ -19,10 +19,11 @@ from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.diagnosis.abandonment import abandonment
 from streamgauge.diagnosis.cancel_matrix import upstream_of
 from streamgauge.diagnosis.cancellation import PHASES, judge_cancellation, overall
-from streamgauge.endpoint.mock_ledger import LedgerEntry, MockControl
+from streamgauge.endpoint.mock_ledger import PINGS, LedgerEntry, MockControl
 from streamgauge.errors import CannotMeasure
 from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.units import SECOND
 from tests.builders.foreign_numbers import fragments, places, with_number
 from tests.builders.made import made
 from tests.builders.tapes import stream
@@ -46,10 +47,12 @@ class Lying:
 
     def __init__(self) -> None:
         self.body = b""
+        self.asked = 0
         lying = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                lying.asked += 1
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(lying.body)))
                 self.end_headers()
@@ -66,10 +69,10 @@ class Lying:
         with MockControl(f"http://127.0.0.1:{self.server.server_port}") as mock:
             return mock.entries("s")
 
-    def clock(self, body: bytes) -> Offset:
-        self.body = body
+    def clock(self, body: bytes, enough_ns: int = 0) -> Offset:
+        self.body, self.asked = body, 0
         with MockControl(f"http://127.0.0.1:{self.server.server_port}") as mock:
-            return mock.clock()
+            return mock.clock(enough_ns)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,15 @@ def test_whatever_number_a_ledger_has_it_is_refused_or_used(
 def test_whatever_the_clock_says_it_is_refused_or_an_offset(lying: Lying, number: str) -> None:
     with suppress(CannotMeasure):
         assert abs(lying.clock(f'{{"realtime_ns": {number}}}'.encode("utf-8", "surrogatepass")).offset_ns) < 2**62
+
+
+def test_a_clock_is_asked_until_the_error_is_small_enough(lying: Lying) -> None:
+    answer = b'{"realtime_ns": 1800000000000000000}'
+
+    assert lying.clock(answer, enough_ns=3600 * SECOND).error_ns > 0
+    assert lying.asked == 1
+    assert lying.clock(answer).error_ns > 0
+    assert lying.asked == PINGS
 
 
 def test_a_lie_is_one_message(lying: Lying) -> None:
