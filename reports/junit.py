@@ -114,7 +114,7 @@ def _slos(slos: Sequence[SloResult]) -> ET.Element:
         case = ET.SubElement(suite, "testcase", classname="streamgauge.slo", name=clean(one.slo), time="0")
         measured = [f"measured {one.measured}"] if one.measured else []
         measured += [f"{CONFIDENCE:.0%} interval {one.interval}"] if one.interval else []
-        measured += [plural(one.streams, "stream")] if one.streams is not None else []
+        measured += [plural(one.streams, one.counted)] if one.streams is not None else []
         message = clean("; ".join([one.verdict.value, *measured, *([one.reason] if one.reason else [])]))
         if kind := kinds.get(one.verdict):
             ET.SubElement(case, kind, message=message, type=one.verdict.value)

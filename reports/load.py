@@ -12,7 +12,8 @@ from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.errors import UsageError
 from streamgauge.metrics.concurrency import OneAtATime
 from streamgauge.metrics.condition import Condition
-from streamgauge.metrics.slo import SloResult, parse_slo
+from streamgauge.metrics.sessions import sessions_of
+from streamgauge.metrics.slo import SloResult, counted, parse_slo
 from streamgauge.metrics.summary import Summary, Totals
 from streamgauge.reports.streams import Streams, collect
 from streamgauge.rundir import runs
@@ -131,6 +132,8 @@ def _recomputed(directory: Path, totals: Totals, manifest: RunFile | None) -> Su
     last_ns = last_sign_ns(accounts)
     if totals.window is not None and last_ns is not None:
         totals.window = totals.window.until(max(totals.last_ns or 0, last_ns))
+    if any(counted(slo) == "session" for slo in totals.slos):
+        totals.sessions = sessions_of(runs.RecordReader(directory))
     unfinished = [f"the run did not finish (status: {manifest.status})"] if manifest else []
     return totals.summary(runs.workers(directory), faults=[*unfinished, *faults(accounts), *totals.faults])
 

@@ -36,8 +36,8 @@ def markdown_report(run: Run) -> str:
             markdown_table(tables.distributions(run.summary), code=1),
             markdown_table(tables.outcomes(run.summary)),
         ]
-        extras = (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.sessions, tables.server,
-                  tables.abandonment, tables.floor)  # fmt: skip
+        extras = (tables.failures, tables.scenarios, tables.truth, tables.open_loop, tables.sessions,
+                  tables.session_ends, tables.server, tables.abandonment, tables.floor)  # fmt: skip
         for make in extras:
             if extra := make(run):
                 parts.append(markdown_table(extra))

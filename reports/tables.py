@@ -105,14 +105,33 @@ def sessions(run: Run) -> Table | None:
             f"{turn.streams:,}",
             f"{turn.failed:,}",
             ABSENT if turn.prompt_tokens is None else f"{turn.prompt_tokens:,.0f}",
+            percent(turn.cached_share),
             *_percentiles(turn.ttft_ms),
         ]
         for turn in found.turns
     ]
     failed = found.sessions - found.succeeded
     for name, times in (("whole session", found.time_ms), ("without its pauses", found.busy_ms)):
-        rows.append([name, f"{found.sessions:,}", f"{failed:,}", ABSENT, *_percentiles(times)])
-    return Table(["sessions, ms", "count", "failed or cut", "prompt tokens, mean", "p50", "p95", "max"], rows, 6)
+        rows.append([name, f"{found.sessions:,}", f"{failed:,}", ABSENT, ABSENT, *_percentiles(times)])
+    columns = ["sessions, ms", "count", "failed or cut", "prompt tokens, mean", "from a cache", "p50", "p95", "max"]
+    return Table(columns, rows, 7)
+
+
+def session_ends(run: Run) -> Table | None:
+    """How the conversations of the load ended, and how many of their turns were completed."""
+    found = run.manifest.sessions if run.manifest else None
+    if found is None:
+        return None
+    turns = found.turns_completed
+    rows = [
+        ["every turn succeeded", f"{found.succeeded:,}"],
+        ["a turn failed", f"{found.failed:,}"],
+        ["not finished when the run ended", f"{found.unfinished:,}"],
+        ["going on at once, at most", f"{found.most_open:,}"],
+    ]
+    if turns is not None:
+        rows.append(["turns completed, mean / p50 / max", f"{turns.mean:,.2f} / {turns.p50:,.0f} / {turns.max:,}"])
+    return Table(["sessions", "number"], rows, 1)
 
 
 def _percentiles(found: Distribution | None) -> list[str]:
@@ -172,7 +191,7 @@ def slos(run: Run) -> Table | None:
             result.verdict.value + (f": {result.reason}" if result.reason else ""),
             result.measured or ABSENT,
             result.interval or ABSENT,
-            number(result.streams),
+            result.count or ABSENT,
             number(result.needed),
         ]
         for result in run.slos

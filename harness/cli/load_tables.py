@@ -207,20 +207,29 @@ def print_open_loop(found: OpenLoop) -> None:
 
 def print_sessions(found: Sessions) -> None:
     """The conversations: how many, how long they took, and TTFT by turn."""
-    line = f"{plural(found.sessions, 'session')} with {plural(found.streams, 'turn')}, "
-    line += f"{found.succeeded:,} without a failure, at most {found.most_open:,} going on at once"
+    parts = [
+        f"{plural(found.sessions, 'session')} with {plural(found.streams, 'turn')}",
+        f"{found.succeeded:,} without a failure",
+        f"{found.failed:,} failed",
+        f"{found.unfinished:,} not finished when the run ended",
+        f"at most {found.most_open:,} going on at once",
+    ]
+    line = ", ".join(parts)
+    if found.turns_completed is not None:
+        line += f"; turns completed p50 {found.turns_completed.p50:,.0f}, max {found.turns_completed.max:,}"
     if found.time_ms is not None:
         line += f"; from first to last p50 {found.time_ms.p50 / 1000:,.2f} s, p95 {found.time_ms.p95 / 1000:,.2f} s"
     out.print(facts([("sessions", line)]))
     table = Table(box=None, pad_edge=False)
-    for name in ("turn", "streams", "failed or cut", "prompt tokens", "ttft p50", "p95", "ms"):
+    for name in ("turn", "streams", "failed or cut", "prompt tokens", "from cache", "ttft p50", "p95", "ms"):
         table.add_column(name if name != "ms" else "", justify="right")
     for turn in found.turns:
         ttft = turn.ttft_ms
         times = ("-", "-", "") if ttft is None else (f"{ttft.p50:.2f}", f"{ttft.p95:.2f}", "ms")
         asked = "-" if turn.prompt_tokens is None else f"{turn.prompt_tokens:,.0f}"
         name = f"{turn.turn}{'+' if turn.and_later else ''}"
-        table.add_row(name, f"{turn.streams:,}", f"{turn.failed:,}", asked, *times)
+        cached = "-" if turn.cached_share is None else f"{turn.cached_share:.0%}"
+        table.add_row(name, f"{turn.streams:,}", f"{turn.failed:,}", asked, cached, *times)
     out.print(table)
 
 

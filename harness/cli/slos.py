@@ -26,7 +26,7 @@ def slo_table(results: Sequence[SloResult]) -> Table:
     for result in results:
         colour = _COLOURS[result.verdict]
         verdict = f"[{colour}]{result.verdict.value}[/{colour}]"
-        interval, streams = result.interval or "", "" if result.streams is None else f"{result.streams:,}"
+        interval, streams = result.interval or "", result.count or ""
         measured, reason = safe(result.measured or "-"), safe(result.reason or "")
         table.add_row(safe(result.slo), measured, safe(interval), streams, verdict, reason)
     return table

@@ -31,6 +31,7 @@ from streamgauge.loadgen.prompts.options import check_place
 from streamgauge.loadgen.result import Ended, LoadResult
 from streamgauge.loadgen.sample_size import check_classes, expected
 from streamgauge.loadgen.scenario_files import is_named
+from streamgauge.loadgen.traces.timetable import planned_turns
 from streamgauge.metrics.concurrency import alone
 from streamgauge.metrics.openloop import OpenLoop, judge_open_loop
 from streamgauge.metrics.reading import reading_caveats
@@ -174,7 +175,7 @@ def _conclude(run: runs.RunFile, target: Target, plan: LoadPlan, totals: Totals,
     run.ended = _now()
     run.most_open = totals.intervals.most_open
     run.one_at_a_time = totals.intervals.one_at_a_time(run.alone.ttft_ns if run.alone else None)
-    run.sessions = _sessions(plan)
+    run.sessions = totals.sessions = _sessions(plan)
     run.open_loop = _open_loop(plan, totals, ended, run.sessions.waiting if run.sessions is not None else 0)
     if run.open_loop is not None and run.open_loop.caveat:
         run.caveats.append(run.open_loop.caveat)
@@ -217,8 +218,10 @@ def _misread(run: runs.RunFile) -> str | None:
 
 def _sessions(plan: LoadPlan) -> Sessions | None:
     """The figures of the conversations, where there can be any: in a trace, or in a scenario of the user's own."""
-    if any(request.session for request in plan.workload.recorded()) or not is_named(plan.locustfiles[0]):
-        return sessions_of(runs.RecordReader(plan.directory))
+    recorded = plan.workload.recorded()
+    if any(request.session for request in recorded) or not is_named(plan.locustfiles[0]):
+        in_window = () if plan.workload.trace.is_cut else recorded
+        return sessions_of(runs.RecordReader(plan.directory), planned_turns(in_window))
     return None
 
 

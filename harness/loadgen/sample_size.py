@@ -13,8 +13,8 @@ from streamgauge.loadgen.workload import Think, Workload
 from streamgauge.metrics.concurrency import Alone
 from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.intervals import CONFIDENCE
-from streamgauge.metrics.slo import needed_streams
-from streamgauge.metrics.stream_class import Bound
+from streamgauge.metrics.slo import counted, needed_streams
+from streamgauge.metrics.stream_class import Bound, Class
 from streamgauge.units import MS, SECOND, plural, show_ms
 
 _LOOKED_AT: Final = 2_000  # streams; enough to see how large a class is
@@ -38,9 +38,9 @@ def check_classes(workload: Workload, slos: Sequence[Condition], prompts: Prompt
     """Raises UsageError when an objective is about a class of streams that this load cannot have."""
     some = _some_streams(workload, prompts)
     for slo in slos:
-        for bound in slo.where:
-            if some and all(getattr(stream, bound.name) is None for stream in some):
-                raise UsageError(f"--slo {str(slo)!r}: no stream of this load has {bound.name!r}", _HINTS[bound.name])
+        for name in ["turn"] if counted(slo) == "session" else [bound.name for bound in slo.where]:
+            if some and all(getattr(stream, name) is None for stream in some):
+                raise UsageError(f"--slo {str(slo)!r}: no stream of this load has {name!r}", _HINTS[name])
 
 
 def expected(
@@ -80,6 +80,8 @@ class _Need(NamedTuple):
     expected: int
 
     def __str__(self) -> str:
+        if counted(self.slo) == "session":
+            return f"{self.slo} needs {self.least:,} of the about {plural(self.expected, 'session')}"
         of_class = f" of the about {self.expected:,} of its class" if self.slo.where else ""
         return f"{self.slo} needs {self.least:,}{of_class}"
 
@@ -87,13 +89,19 @@ class _Need(NamedTuple):
 def _needs(
     workload: Workload, slos: Sequence[Condition], streams: int, prompts: PromptSource | None
 ) -> Iterator[_Need]:
-    some = _some_streams(workload, prompts) if prompts is not None and any(slo.where for slo in slos) else []
-    for slo in slos:
+    parts = {slo: _part(slo) for slo in slos}
+    some = _some_streams(workload, prompts) if prompts is not None and any(parts.values()) else []
+    for slo, part in parts.items():
         least = needed_streams(slo)
-        if least is None or (slo.where and not some):
+        if least is None or (part and not some):
             continue
-        members = sum(all(_allows(bound, stream) for bound in slo.where) for stream in some)
-        yield _Need(slo, least, round(streams * members / len(some)) if slo.where else streams)
+        members = sum(all(_allows(bound, stream) for bound in part) for stream in some)
+        yield _Need(slo, least, round(streams * members / len(some)) if part else streams)
+
+
+def _part(slo: Condition) -> Class:
+    """The streams that an objective counts; of sessions, it is their first turns."""
+    return (Bound("turn", "=", 1),) if counted(slo) == "session" else slo.where
 
 
 def _allows(bound: Bound, stream: Chosen) -> bool:

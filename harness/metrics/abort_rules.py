@@ -2,8 +2,8 @@
 
 rule = condition [ "for" duration ]      the condition as in metrics/condition.py; 10s if no duration is given
 
-A latency without a statistic means its p95. Metrics are the objectives for which less is better; a run stops when one
-is above its limit.
+A latency without a statistic means its p95. Metrics are the objectives over streams for which less is better; a run
+stops when one is above its limit.
 
 The rule looks at the streams that ended within the last `duration`. It first applies when one such window has passed
 since the first stream ended: the first slow answer of a cold server stops nothing. A window without a stream stops
@@ -24,7 +24,11 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.units import SECOND, plural, show_ms
 
-METRICS: Final = {name: metric for name, metric in OBJECTIVES.items() if not metric.higher_is_better}
+METRICS: Final = {
+    name: metric
+    for name, metric in OBJECTIVES.items()
+    if not metric.higher_is_better and (not isinstance(metric, OfRun) or metric.of_streams)
+}
 WINDOW_NS: Final = 10 * SECOND
 
 _COMPARISONS: Final = dict.fromkeys(METRICS, (">", ">="))

@@ -275,6 +275,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         higher_is_better=True,
     ),
     OfRun(
+        name="session_error_rate",
+        definition="share of sessions in which a turn failed; sessions that the end of the run cut do not count",
+        absent="no session ended",
+        title="session error rate",
+        unit=Unit.SHARE,
+        counts="session",
+        value=lambda run: share(run.sessions_failed, run.sessions_ended),
+        objective=True,
+    ),
+    OfRun(
         name="stalls",
         definition="number of gaps between token events above max(10 × the stream's median gap, 500 ms); the silence "
         "at the end of a stream that stops before its content ends is one too",

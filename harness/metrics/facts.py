@@ -78,7 +78,8 @@ class RunFacts(NamedTuple):
 
     `judged` are the streams that ended by themselves. `goodput` is the share of all streams that are known to be good.
     `window_tokens` and `window_events` arrived in the window, whichever stream they belong to. `prompt_tokens` are
-    those of streams whose usage says how many of them, `cached_tokens`, came from a cache.
+    those of streams whose usage says how many of them, `cached_tokens`, came from a cache. `sessions_ended` are those
+    that succeeded or failed.
     """
 
     seconds: float = 0.0
@@ -96,6 +97,8 @@ class RunFacts(NamedTuple):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     busiest_core: float | None = None
+    sessions_ended: int = 0
+    sessions_failed: int = 0
 
     def per_second(self, count: float) -> float | None:
         """A count as a rate over the window; None when nothing was counted."""

@@ -125,9 +125,11 @@ class OfProcesses(Latency):
 class OfRun(Metric):
     """One number for the whole run. `title` is its label in the report's table of rates.
 
-    `of_streams`: it is a share of the streams, so a class of them has one, too (metrics/stream_class.py).
+    `of_streams`: it is a share of the streams, so a class of them has one, too (metrics/stream_class.py). `counts` is
+    what it is a share of.
     """
 
     title: str
     of_streams: bool = False
+    counts: str = "stream"
     value: Callable[[RunFacts], float | None]

@@ -1,13 +1,18 @@
-"""Conversations of a load: TTFT by turn, how long sessions took, and how many were going on at once."""
+"""Conversations of a load: TTFT and cached tokens by turn, how sessions ended, how long they took, and how many were
+going on at once.
+"""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from statistics import fmean
 from typing import Final
 
 import msgspec
 
-from streamgauge.metrics.distributions import Distribution, distribution
-from streamgauge.metrics.facts import ttft_ns
+from streamgauge.metrics.dependence import MOST_VALUES, clear_dependence
+from streamgauge.metrics.distributions import Distribution, distribution, nearest_rank
+from streamgauge.metrics.facts import NEUTRAL, share, ttft_ns
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import StreamRecord
 
@@ -20,7 +25,8 @@ _GOOD: Final = (Outcome.OK, Outcome.CANCELLED)
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """The streams that were turn `turn` of their sessions; with `and_later`, those of later turns too.
 
-    `failed` of them failed or were cut.
+    `failed` of them failed or were cut. `cached_share` is the share of the prompt tokens that came from a cache, over
+    the streams whose usage says it.
     """
 
     turn: int
@@ -29,14 +35,25 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     prompt_tokens: float | None
     ttft_ms: Distribution | None
+    cached_share: float | None = None
+
+
+class TurnsCompleted(msgspec.Struct, frozen=True):
+    """How many turns of a session succeeded, over all sessions."""
+
+    mean: float
+    p50: float
+    max: int
 
 
 class Sessions(msgspec.Struct, frozen=True, kw_only=True):
-    """`sessions` of run.json. `time_ms` is from the start of a session's first turn to the end of its last one, over
-    the sessions in which every turn succeeded; `busy_ms` leaves out the pauses between turns.
+    """`sessions` of run.json. Of the sessions, `succeeded` played all their turns with success, `failed` had a turn
+    that failed, and `unfinished` had neither when the run ended. `dependence`: so many sessions are worth an
+    independent one for the share that failed (metrics/dependence.py).
 
-    `waiting` turns had no intended start: they followed an answer. Sessions with a turn in the warm-up have no time,
-    and turns in the warm-up are in no TTFT.
+    `time_ms` is from the start of a session's first turn to the end of its last one, over the sessions that succeeded;
+    `busy_ms` leaves out the pauses between turns. `waiting` turns had no intended start: they followed an answer.
+    Sessions with a turn in the warm-up have no time, and turns in the warm-up are in no TTFT.
     """
 
     sessions: int
@@ -47,6 +64,21 @@ class Sessions(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: Distribution | None
     busy_ms: Distribution | None
     turns: list[Turn]
+    failed: int = 0
+    unfinished: int = 0
+    turns_completed: TurnsCompleted | None = None
+    dependence: float = 1.0
+
+    @property
+    def ended(self) -> int:
+        """The sessions that decide which share of them fails."""
+        return self.succeeded + self.failed
+
+
+class _End(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
 
 
 class _Session:
@@ -56,7 +88,8 @@ class _Session:
         self.begin_ns: int | None = None
         self.end_ns: int | None = None
         self.busy_ns = 0
-        self.succeeded = True
+        self.turns = self.good = 0
+        self.failed = False
         self.warmup = False
 
     def add(self, record: StreamRecord) -> None:
@@ -64,13 +97,22 @@ class _Session:
         self.begin_ns = record.start_ns if self.begin_ns is None else min(self.begin_ns, record.start_ns)
         self.end_ns = end_ns if self.end_ns is None else max(self.end_ns, end_ns)
         self.busy_ns += record.closed_ns or 0
-        self.succeeded = self.succeeded and record.outcome in _GOOD
+        self.turns += 1
+        self.good += record.outcome in _GOOD
+        self.failed = self.failed or record.outcome not in NEUTRAL
         self.warmup = self.warmup or record.warmup
+
+    def end(self, planned: int | None) -> _End:
+        """How the session ended; `planned` is the number of its turns, if known."""
+        if self.failed:
+            return _End.FAILED
+        return _End.SUCCEEDED if self.good == self.turns and self.turns >= (planned or 0) else _End.UNFINISHED
 
 
 class _Turns:
     def __init__(self) -> None:
         self.streams = self.failed = self.asked = self.asked_tokens = 0
+        self.prompt_tokens = self.cached_tokens = 0  # of streams whose usage says both
         self.ttft_ns = array("q")
 
     def add(self, record: StreamRecord) -> None:
@@ -79,12 +121,23 @@ class _Turns:
         if record.asked_prompt_tokens is not None:
             self.asked += 1
             self.asked_tokens += record.asked_prompt_tokens
+        if record.usage_cached_tokens is not None and record.usage_prompt_tokens is not None:
+            self.prompt_tokens += record.usage_prompt_tokens
+            self.cached_tokens += record.usage_cached_tokens
         if not record.warmup and (first := ttft_ns(record)) is not None:
             self.ttft_ns.append(first)
 
 
-def sessions_of(records: Iterable[StreamRecord]) -> Sessions | None:
-    """The figures of all records that belong to a session; None if none does."""
+def _not_known(_: str) -> None:
+    return None
+
+
+def sessions_of(records: Iterable[StreamRecord], planned: Callable[[str], int | None] = _not_known) -> Sessions | None:
+    """The figures of all records that belong to a session; None if none does.
+
+    `planned` gives the number of turns of a session by its name. Where that is not known, a session that the end of the
+    run cut in a pause between turns counts as one that succeeded.
+    """
     sessions: dict[str, _Session] = {}
     turns: dict[int, _Turns] = {}
     later = False
@@ -99,7 +152,10 @@ def sessions_of(records: Iterable[StreamRecord]) -> Sessions | None:
         turns.setdefault(min(turn, LAST_TURN), _Turns()).add(record)
     if not sessions:
         return None
-    succeeded = [session for session in sessions.values() if session.succeeded]
+    ends = {name: session.end(planned(name)) for name, session in sessions.items()}
+    succeeded = [session for name, session in sessions.items() if ends[name] is _End.SUCCEEDED]
+    completed = sorted(session.good for session in sessions.values())
+    by_start = sorted((session.begin_ns or 0, ends[name] is _End.FAILED) for name, session in sessions.items())
     return Sessions(
         sessions=len(sessions),
         succeeded=len(succeeded),
@@ -116,10 +172,19 @@ def sessions_of(records: Iterable[StreamRecord]) -> Sessions | None:
                 failed=found.failed,
                 prompt_tokens=round(found.asked_tokens / found.asked, 1) if found.asked else None,
                 ttft_ms=distribution(found.ttft_ns),
+                cached_share=_rounded(share(found.cached_tokens, found.prompt_tokens)),
             )
             for turn, found in sorted(turns.items())
         ],
+        failed=sum(end is _End.FAILED for end in ends.values()),
+        unfinished=sum(end is _End.UNFINISHED for end in ends.values()),
+        turns_completed=TurnsCompleted(round(fmean(completed), 2), nearest_rank(completed, 0.5), completed[-1]),
+        dependence=round(clear_dependence([float(failed) for _, failed in by_start[-MOST_VALUES:]]), 2),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _length_ns(session: _Session) -> int:

@@ -23,7 +23,7 @@ from streamgauge.metrics.definitions import BY_NAME
 from streamgauge.metrics.distributions import quantile_of
 from streamgauge.metrics.facts import CUT, StreamFacts
 from streamgauge.metrics.intervals import CONFIDENCE, Interval, needed, normal
-from streamgauge.metrics.metric import PerStream, Pooled, Unit
+from streamgauge.metrics.metric import OfRun, PerStream, Pooled, Unit
 from streamgauge.metrics.pool import LEAST_BLOCKS
 from streamgauge.metrics.validity import Scope
 from streamgauge.protocol.outcome import Outcome
@@ -38,6 +38,7 @@ _HINT: Final = (
     f"metrics: {', '.join(OBJECTIVES)}"
 )
 NO_DATA: Final = "no data: no stream came far enough"
+NO_SESSION: Final = "no data: no session ended"
 NOT_IN_CLASS: Final = "no data: no stream of the run belongs to this class"
 _SURE: Final = normal(CONFIDENCE)
 _MOST: Final = 1_000_000
@@ -58,7 +59,8 @@ class SloResult(msgspec.Struct, frozen=True):
 
     `reason` says why the objective is undecided, or why it is met although the interval is open. `interval` is text,
     too: where the true figure lies with a confidence of 95 %, as `streams` streams show it. At least `needed` streams,
-    none of them beyond the limit, can meet the objective. These three are absent for a fact of the run.
+    none of them beyond the limit, can meet the objective. These three are absent for a fact of the run. With `counted`
+    "session", they are numbers of sessions.
     """
 
     slo: str
@@ -68,6 +70,14 @@ class SloResult(msgspec.Struct, frozen=True):
     interval: str | None = None
     streams: int | None = None
     needed: int | None = None
+    counted: str = "stream"
+
+    @property
+    def count(self) -> str | None:
+        """How many streams or sessions the figure rests on, as text; the word "streams" is left out."""
+        if self.streams is None:
+            return None
+        return f"{self.streams:,}" if self.counted == "stream" else plural(self.streams, self.counted)
 
 
 class Sample(NamedTuple):
@@ -98,7 +108,7 @@ class Sample(NamedTuple):
 
     def reason(self, slo: Condition) -> str:
         """Why the sample does not decide the objective, and how many streams would."""
-        streams = plural(self.streams, "stream") + (" of this class" if slo.where else "")
+        streams = plural(self.streams, counted(slo)) + (" of this class" if slo.where else "")
         few = f"{streams} {'is' if self.streams == 1 else 'are'} too few"
         if self.worth < _CLEARLY_LESS * self.streams and self.worth >= 1:
             few = f"{streams} that depend on each other, and are worth {self.worth:.0f}, are too few"
@@ -179,7 +189,14 @@ def judge_slo(slo: Condition, measured: Measured | None, doubt: str | None = Non
         interval=None if sample is None else sample.show(slo),
         streams=None if sample is None else sample.streams,
         needed=None if sample is None else needed_streams(slo),
+        counted=counted(slo),
     )
+
+
+def counted(slo: Condition) -> str:
+    """What the sample of an objective consists of: `stream` or `session`."""
+    metric = BY_NAME[slo.metric]
+    return metric.counts if isinstance(metric, OfRun) else "stream"
 
 
 def allowed_misses(slo: Condition) -> float | None:

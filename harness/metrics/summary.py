@@ -29,11 +29,16 @@ from streamgauge.metrics.metric import Adjusted, Latency, OfRun, PerStream, Unit
 from streamgauge.metrics.outages import Outages
 from streamgauge.metrics.pool import Pool
 from streamgauge.metrics.process_stats import WorkerRow, busiest
+from streamgauge.metrics.sessions import Sessions
 from streamgauge.metrics.slo import (
     NO_DATA,
+    NO_SESSION,
     NOT_IN_CLASS,
     Measured,
+    Sample,
     SloResult,
+    allowed_misses,
+    counted,
     fate_of,
     is_per_stream,
     judge_slo,
@@ -43,6 +48,7 @@ from streamgauge.metrics.slo import (
 from streamgauge.metrics.steady_state import UNSTEADY, Flow, InFlight, Steadiness, SteadyState, steady_state
 from streamgauge.metrics.stream_class import Class
 from streamgauge.metrics.summary_fields import MetricFields
+from streamgauge.metrics.survival import Share, interval_of_share
 from streamgauge.metrics.validity import (
     LATE_READ_NS,
     ClientEvidence,
@@ -208,6 +214,7 @@ class Totals:
         self.sources: set[str] = set()
         self.prompt_tokens = self.cached_tokens = 0  # of streams that say how many came from a cache
         self.lengths = AnswerLengths()
+        self.sessions: Sessions | None = None  # known when the run has ended
         self.doubted_usages = 0
         self.usage_doubt: str | None = None  # the first of them
         self.stamps: set[str] = set()
@@ -290,14 +297,31 @@ class Totals:
         metric = BY_NAME[slo.metric]
         client = None if client is None else client.about(scopes_of([slo], self.slos))
         group = self.group(slo)
-        of_streams = isinstance(metric, Latency) or (isinstance(metric, OfRun) and metric.of_streams)
-        measured = group.measured(slo) if of_streams else self._measured_of_run(slo, client)
+        absent = NO_DATA if group.count or not slo.where else NOT_IN_CLASS
+        if counted(slo) == "session":
+            measured, absent = self._measured_of_sessions(slo), NO_SESSION
+        elif isinstance(metric, Latency) or (isinstance(metric, OfRun) and metric.of_streams):
+            measured = group.measured(slo)
+        else:
+            measured = self._measured_of_run(slo, client)
         if measured is not None and self.reading_doubt is not None and not metric.of_wire:
             measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)
         doubt = distorted(client)
         if doubt is None and steadiness is not None and steadiness.growing and metric.unit is not Unit.PER_SECOND:
             doubt = str(steadiness)
-        return judge_slo(slo, measured, doubt, NO_DATA if group.count or not slo.where else NOT_IN_CLASS)
+        return judge_slo(slo, measured, doubt, absent)
+
+    def _measured_of_sessions(self, slo: Condition) -> Measured | None:
+        """The share of sessions that failed, and its interval; None without a session that ended."""
+        found = self.sessions
+        if found is None or not found.ended:
+            return None
+        failed = found.failed / found.ended
+        if allowed_misses(slo) is None:
+            return Measured(failed, failed, slo.show_measured(failed))
+        interval = interval_of_share(Share(failed, failed), found.ended, 0, found.dependence)
+        sample = Sample(found.ended, interval, found.ended / found.dependence, failed)
+        return Measured(sample.low, sample.high, slo.show_measured(failed), sample.reason(slo), sample)
 
     def _measured_of_run(self, slo: Condition, client: Validity | None) -> Measured | None:
         """A figure of the whole run and its interval; None without data."""
@@ -328,6 +352,8 @@ class Totals:
             stalls=self.stalls,
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
+            sessions_ended=0 if self.sessions is None else self.sessions.ended,
+            sessions_failed=0 if self.sessions is None else self.sessions.failed,
             busiest_core=busiest(workers),
         )
 

@@ -122,6 +122,9 @@ def _objective(found: CapacityFile, points: Sequence[Point], text: str) -> list[
     most = max(point.load for point, _ in measured)
     name = f"curve-{slo.metric}-{slo.statistic or 'share'}".replace(".", "-")
     title = " ".join(part for part in (slo.metric, slo.statistic) if part)
+    if slo.where:
+        name += f"-{found.objectives.index(text)}"
+        title += f" where {' and '.join(map(str, slo.where))}"
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()

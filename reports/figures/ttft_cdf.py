@@ -124,7 +124,7 @@ def _objectives(summary: Summary) -> Iterator[Objective]:
             slo = parse_slo(result.slo)
         except UsageError:
             continue
-        if slo.metric == "ttft":
+        if slo.metric == "ttft" and not slo.where:  # the curve is that of all streams
             yield Objective(slo, result)
 
 

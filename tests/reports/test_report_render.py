@@ -13,6 +13,7 @@ from streamgauge.errors import UsageError
 from streamgauge.metrics.comparison import Ledgered, compare_with_ledger
 from streamgauge.metrics.distributions import FIGURES, show_interval
 from streamgauge.metrics.openloop import OpenLoop
+from streamgauge.metrics.sessions import sessions_of
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals, Window
 from streamgauge.protocol.outcome import Outcome
@@ -521,3 +522,19 @@ def test_the_servers_own_figures_are_under_those_of_the_client(tmp_path: Path) -
     assert "requests waiting, at most" in short
     assert "one of several" in page
     assert "<script>alert" not in page
+
+
+def test_sessions_are_shown_by_turn_and_by_how_they_ended(tmp_path: Path) -> None:
+    records = [
+        msgspec.structs.replace(stream(n), session="a", turn=n, usage_prompt_tokens=100, usage_cached_tokens=40)
+        for n in (1, 2)
+    ]
+    write_streams(tmp_path, records)
+    sessions = sessions_of(records, {"a": 3}.get)
+    runs.write(tmp_path / runs.RUN, manifest(summary_of(records), sessions=sessions))
+    text = page_of(tmp_path).text
+    short = (tmp_path / "report.md").read_text()
+
+    assert "not finished when the run ended" in text
+    assert "| turn 2, TTFT | 1 | 0 | - | 40.0 % |" in short
+    assert "| not finished when the run ended | 1 |" in short

@@ -39,6 +39,11 @@ class TraceControls(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
     session_header: str | None = None
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether only a part of the trace is played."""
+        return bool(self.from_ns) or self.until_ns is not None
+
     def scaled(self, length_ns: int) -> int:
         """A pause of the trace in the replay: shortened to the longest gap, then scaled."""
         return round((length_ns if self.max_gap_ns is None else min(length_ns, self.max_gap_ns)) * self.scale)

@@ -1,9 +1,10 @@
 """When the requests of a trace start: its times after window, gap limit and scale; the turns of a session in order."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,6 +13,9 @@ from streamgauge.loadgen.schedule import Arrival, Follower
 from streamgauge.loadgen.traces.controls import TraceControls
 from streamgauge.loadgen.traces.reading import Trace
 from streamgauge.loadgen.traces.request import Request
+
+_ROUND: Final = "#"
+"""Before the number of the round in the name of a session that is played again."""
 
 
 class Head(NamedTuple):
@@ -82,9 +86,20 @@ def sessions_in_turn(trace: Trace, controls: TraceControls, name: str) -> Iterat
         yield _arrival(number, 0, Head(0, _played_again(head.request, played), head.turn, later), controls)
 
 
+def planned_turns(requests: Iterable[Request]) -> Callable[[str], int | None]:
+    """How many turns the trace has of a session, by the session's name in a record; None for any other name."""
+    counts = Counter(request.session for request in requests if request.session is not None)
+
+    def of(session: str) -> int | None:
+        first_round, _, played = session.rpartition(_ROUND)
+        return counts.get(session) or (counts.get(first_round) if played.isdigit() else None)
+
+    return of
+
+
 def _in_window(trace: Trace, controls: TraceControls, name: str) -> list[Request]:
     """The requests within --trace-window, for a replay that does not use the times of the trace."""
-    if not controls.from_ns and controls.until_ns is None:
+    if not controls.is_cut:
         return trace.requests
     times = [request.at_ns for request in trace.requests if request.at_ns is not None]
     if trace.own_starts or len(times) < len(trace.requests):
@@ -110,7 +125,7 @@ def _played_again(request: Request, played: int) -> Request:
     """The request in a later round: a session of its own, with text of its own, which no cache has seen before."""
     if not played:
         return request
-    session = None if request.session is None else f"{request.session}#{played + 1}"
+    session = None if request.session is None else f"{request.session}{_ROUND}{played + 1}"
     blocks = request.blocks and request.blocks._replace(scope=f"{request.blocks.scope}#{played + 1}")
     return request._replace(session=session, blocks=blocks)
 

@@ -2,12 +2,16 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 
-from streamgauge.cli.load_tables import line, print_failures
+from streamgauge.cli.load_tables import line, print_failures, print_sessions
 from streamgauge.loadgen.workload import Workload
+from streamgauge.metrics.sessions import sessions_of
 from streamgauge.metrics.summary import Failure, Totals, Window
+from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import SECOND
+from tests.builders.made import made
 
 
 def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +52,26 @@ def test_the_commonest_failures_are_printed_short_and_harmless(capsys: pytest.Ca
 def test_progress_counts_from_the_beginning_of_the_run(window: Window | None, now_s: int, told: str) -> None:
     workload = Workload(length_ns=10 * SECOND, warmup_ns=3 * SECOND, drain_ns=4 * SECOND)
     assert line(Totals(window=window), workload, now_s * SECOND, "1 of 2 workers here").startswith(told)
+
+
+def test_sessions_are_printed_by_how_they_ended_and_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = [
+        msgspec.structs.replace(record, session=session, turn=turn, usage_prompt_tokens=100, usage_cached_tokens=cached)
+        for record, session, turn, cached in (
+            (made(100, 120), "a", 1, 0),
+            (made(50, 70, start_ms=500), "a", 2, 80),
+            (made(100, 120), "b", 1, 0),
+            (made(outcome=Outcome.TRUNCATED, start_ms=500), "c", 1, 0),
+        )
+    ]
+    found = sessions_of(turns, {"b": 2}.get)
+    assert found is not None
+    print_sessions(found)
+    lines = capsys.readouterr().out.splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert "3 sessions with 4 turns, 1 without a failure, 1 failed, 1 not finished when the run ended" in text
+    assert "turns completed p50 1, max 2" in text
+    assert [row.split() for row in lines if row.split()[0] in ("1", "2")] == [
+        ["1", "3", "1", "-", "0%", "100.00", "100.00", "ms"],
+        ["2", "1", "0", "-", "80%", "50.00", "50.00", "ms"],
+    ]

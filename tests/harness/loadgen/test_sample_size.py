@@ -119,3 +119,13 @@ def test_a_class_that_the_load_cannot_have_is_refused_before_the_run() -> None:
 def test_a_class_of_a_scenario_of_the_users_own_is_not_foreseen() -> None:
     slos = [parse_slo("ttft p95 < 1s where turn > 1")]
     assert expected(Workload(users=5, length_ns=SECOND), slos, ALONE) is None
+
+
+def test_the_sessions_that_an_objective_needs_are_foreseen(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("timestamp,session_id\n0,a\n1,b\n2,a\n3,a\n", encoding="utf-8")
+    load = Workload(replay=str(trace), trace=TraceControls(closed=True, unit_ns=SECOND), length_ns=30 * SECOND)
+    found = expected(load, [parse_slo("session_error_rate < 40%")], None, prompts())
+    assert "session_error_rate < 40% needs 6 of the about 2 sessions" in str(found)
+    with pytest.raises(UsageError, match="no stream of this load has 'turn'"):
+        check_classes(Workload(users=5, length_ns=SECOND), [parse_slo("session_error_rate < 5%")], prompts())

@@ -115,6 +115,7 @@ def test_a_new_declaration_comes_out_everywhere(tmp_path: Path) -> None:
                 "interval": None,
                 "streams": None,
                 "needed": None,
+                "counted": "stream",
             }
         ],
         "goodput": 0,

@@ -96,7 +96,7 @@ def test_nothing_measured_is_all_absent() -> None:
         "busiest_core",
         "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms", "goodput_at_most", "longest_cut_wait_ms",
             "usage_doubt", "in_flight", "steady_state", "lengths", "adj_ttft_ms", "adj_tpot_ms",
-            "adj_e2e_ms", "cached_share",
+            "adj_e2e_ms", "cached_share", "session_error_rate",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 

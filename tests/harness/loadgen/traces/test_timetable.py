@@ -14,7 +14,7 @@ from streamgauge.loadgen.schedule import Arrival, Follower
 from streamgauge.loadgen.traces.controls import TraceControls, controls_from
 from streamgauge.loadgen.traces.reading import Trace, parse_trace
 from streamgauge.loadgen.traces.request import Request
-from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of, sessions_in_turn
+from streamgauge.loadgen.traces.timetable import arrivals_at, arrivals_of, planned_turns, sessions_in_turn
 from streamgauge.loadgen.traces.understood import peak, understood
 from streamgauge.units import MS, SECOND
 
@@ -200,3 +200,8 @@ def test_every_request_is_replayed_once_and_in_order(
     assert seconds(found) == sorted(seconds(found))
     assert found[0].at_ns == 0
     assert [arrival.number for arrival in found] == list(range(len(found)))
+
+
+def test_the_turns_of_a_session_are_known_in_every_round() -> None:
+    planned = planned_turns([Request(session="a"), Request(session="b#2"), Request(session="a"), Request()])
+    assert [planned(name) for name in ("a", "a#2", "b#2", "b#2#3", "b", "c", "a#x")] == [2, 2, 1, 1, None, None, None]
