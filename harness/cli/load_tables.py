@@ -122,6 +122,7 @@ def print_summary(summary: Summary, reader: str | None = None) -> None:
         *_flow(summary),
         *_cut(summary),
         ("goodput", f"{_goodput(summary)} ({objectives})"),
+        *_flattering(summary),
         ("validity", f"[{colour}]{summary.validity.verdict}[/{colour}] {reasons}"),
     ]
     if reader is not None:
@@ -171,6 +172,14 @@ def _goodput(summary: Summary) -> str:
     return shown + (
         f", {plural(summary.undecided_streams, 'cut stream')} undecided" if summary.undecided_streams else ""
     )
+
+
+def _flattering(summary: Summary) -> list[tuple[str, str]]:
+    """Goodput as some peers count it, where failed streams make a difference."""
+    found = summary.goodput_of_ok
+    if found is None or summary.goodput is None or summary.error_rate in (None, 0):
+        return []
+    return [("  of ok only", f"{found:.1%} of the ok streams; failed streams left out, as inference-perf counts")]
 
 
 def print_one_at_a_time(found: OneAtATime) -> None:

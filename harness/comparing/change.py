@@ -3,6 +3,7 @@
 change     = latency [ statistic ] ">" "+" ( percent | duration )      ttft p95 > +10%    ttft p50 > +20ms
            | rate "<" "-" percent                                      output_tokens_per_s < -5%
            | "error_rate" ">" "+" points                               error_rate > +1pp
+           | "goodput" "<" "-" points                                  goodput < -1pp
            | "checks"                                                  a conformance check that passed fails now
 statistic  = "mean" | "p" number                                       p50, p99.9; p95 where none is given
 percent    = a number and "%"                                          of the figure of the first side
@@ -23,7 +24,8 @@ CHECKS: Final = "checks"
 COMPARED: Final[dict[str, Metric]] = {
     name: metric
     for name, metric in OBJECTIVES.items()
-    if isinstance(metric, PerStream | Pooled) or name in ("error_rate", "output_tokens_per_s", "streams_per_s")
+    if isinstance(metric, PerStream | Pooled)
+    or name in ("error_rate", "goodput", "output_tokens_per_s", "streams_per_s")
 }
 _NAMES: Final = (*COMPARED, CHECKS)
 _HINT: Final = (
@@ -34,7 +36,7 @@ _NUMBER: Final = r"[0-9]{1,6}(?:\.[0-9]{1,6})?"
 _LIMITS: Final = {
     Unit.DURATION: "a change such as +10% or +20ms",
     Unit.PER_SECOND: "a change such as -5%",
-    Unit.SHARE: "percentage points such as +1pp",
+    Unit.SHARE: "percentage points such as {sign}1pp",
 }
 
 
@@ -103,7 +105,7 @@ def _take(words: Words) -> Change:
     text = words.take()
     found = _limit(text.removeprefix(sign), metric.unit) if text.startswith(sign) else None
     if found is None:
-        words.refuse(_LIMITS[metric.unit], back=1)
+        words.refuse(_LIMITS[metric.unit].format(sign=sign), back=1)
     return Change(metric.name, statistic, *found)
 
 

@@ -41,6 +41,7 @@ from streamgauge.version import __version__
 SHOWN: Final = (
     ("ttft", "p50"), ("ttft", "p95"), ("ttft", "p99"), ("itl", "p50"), ("itl", "p95"), ("itl", "p99"),
     ("tpot", "p50"), ("e2e", "p50"), ("e2e", "p95"), ("output_tokens_per_s", None), ("error_rate", None),
+    ("goodput", None),
 )  # fmt: skip
 """The rows of every comparison; those of the rules are added."""
 
@@ -87,10 +88,10 @@ def compare(
     if len(sides) < 2:
         raise UsageError("a comparison needs two sides at least", "name two run directories: the base, then the other")
     metrics = list(dict.fromkeys(name for name, _ in _rows_of(changes)))
-    read = []
+    read: list[Side] = []
     for side in sides:
         progress(f"reading {side}")
-        read.append(read_side(str(side), metrics))
+        read.append(read_side(str(side), metrics, base=read[0] if read else None))
     return compare_sides(read, fail_on=changes, anyway=anyway, seed=seed, resamples=resamples, progress=progress)
 
 
@@ -201,7 +202,7 @@ class _Versus:
         one, other = (estimate(runs, statistic or "mean", self._rng, self._resamples, lengths) for runs in (a, b))
         found = difference(one, other, twice=self._twice(metric, statistic))
         if declared.unit is Unit.SHARE:
-            found = share_difference(found, self._a, self._b)
+            found = share_difference(found, metric, self._a, self._b)
         why = why or _weak(one, other)
         finding = Finding.NOT_JUDGED if why else find(found, floor, higher_is_better=declared.higher_is_better)
         streams = min(self._a.streams, self._b.streams)
@@ -226,7 +227,8 @@ class _Versus:
 
     def _why_not(self, metric: str, statistic: str | None) -> str | None:
         """Why a row cannot be judged, before it is computed; None when it can."""
-        if spoilt := self._identity.spoilt(metric):
+        rests_on = [slo.metric for slo in self._a.slos] if metric == "goodput" else [metric]
+        if spoilt := next(filter(None, map(self._identity.spoilt, rests_on)), None):
             return f"not comparable: {spoilt}"
         if COMPARED[metric].unit is Unit.PER_SECOND:
             return None
@@ -262,13 +264,15 @@ class _Versus:
         """How many streams a side would decide a rule, if nothing changed."""
         streams = min(self._a.streams, self._b.streams)
         if change.kind is Kind.POINTS:
-            return streams_to_exclude(self._a, self._b, change.limit)
+            return streams_to_exclude(change.metric, self._a, self._b, change.limit)
         limit = change.limit if change.kind is Kind.RELATIVE else change.limit / a if a else 0.0
         least = found.needed(streams, limit) if limit else None
         return None if least is None or least <= streams else least
 
     def _notes(self) -> list[str]:
         notes = []
+        if self._a.slos:
+            notes.append(f"Goodput is judged by the objectives of the base: {'; '.join(map(str, self._a.slos))}.")
         if min(len(self._a.runs), len(self._b.runs)) < RUNS_TO_RESAMPLE:
             notes.append(
                 f"With fewer than {RUNS_TO_RESAMPLE} runs a side, the intervals hold the noise within the runs only, "

@@ -6,7 +6,7 @@ Newcombe (1998, method 10) makes the interval of a difference from Wilson's inte
 import math
 
 from streamgauge.comparing.difference import Difference, Span, round_up
-from streamgauge.comparing.side import Side
+from streamgauge.comparing.side import Counted, Side
 from streamgauge.metrics.intervals import wilson
 
 _LARGEST: int = 100_000_000
@@ -20,26 +20,32 @@ def newcombe(failed_a: int, of_a: int, failed_b: int, of_b: int) -> Span:
     return Span(b - a, b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a))
 
 
-def share_difference(found: Difference, a: Side, b: Side) -> Difference:
+def share_difference(found: Difference, metric: str, a: Side, b: Side) -> Difference:
     """A difference of shares with the wider of two intervals: the resampled one, and that of independent streams."""
-    counts = [(sum(run.failed for run in side.runs), sum(run.judged for run in side.runs)) for side in (a, b)]
-    if not all(judged for _, judged in counts):
+    one, other = (_counted(metric, side) for side in (a, b))
+    if not one.total or not other.total:
         return found
-    independent = newcombe(*counts[0], *counts[1])
+    independent = newcombe(*one, *other)
     low, high = min(found.absolute.low, independent.low), max(found.absolute.high, independent.high)
     return found._replace(absolute=Span(independent.point, low, high), relative=None, noise=None)
 
 
-def streams_to_exclude(a: Side, b: Side, points: float) -> int | None:
-    """How many streams a side would exclude a rise by so many points, if both sides failed as both together do now."""
-    failed = sum(run.failed for side in (a, b) for run in side.runs)
-    judged = sum(run.judged for side in (a, b) for run in side.runs)
-    least = min(sum(run.judged for run in side.runs) for side in (a, b))
+def _counted(metric: str, side: Side) -> Counted:
+    found = [run.shares[metric] for run in side.runs]
+    return Counted(sum(counted.having for counted in found), sum(counted.total for counted in found))
+
+
+def streams_to_exclude(metric: str, a: Side, b: Side, points: float) -> int | None:
+    """How many streams a side would exclude a change by so many points, if the share of both sides were that of both
+    together now.
+    """
+    one, other = (_counted(metric, side) for side in (a, b))
+    least, judged = min(one.total, other.total), one.total + other.total
     if not judged or points <= 0:
         return None
     count = 10
     while count < _LARGEST:
-        each = round(failed / judged * count)
+        each = round((one.having + other.having) / judged * count)
         if count > least and newcombe(each, count, each, count).high < points:
             return round_up(count)
         count = math.ceil(count * 1.1)

@@ -4,16 +4,19 @@ import itertools
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from streamgauge.comparing.blocks import SLICES, Placed, Sliced, sliced_waits
 from streamgauge.comparing.change import COMPARED
 from streamgauge.conformance.result import ChecksFile
 from streamgauge.errors import UsageError
 from streamgauge.metrics.calibration import Calibration
+from streamgauge.metrics.condition import Condition
 from streamgauge.metrics.facts import CUT, StreamFacts
 from streamgauge.metrics.metric import PerStream, Pooled
+from streamgauge.metrics.slo import Fate, fate_of, is_per_stream, parse_slo
 from streamgauge.metrics.summary import Failure, Summary, Totals
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.rundir import runs
@@ -34,8 +37,17 @@ class Lengths(NamedTuple):
     output: float | None = None
 
 
+class Counted(NamedTuple):
+    """So many streams have a property, out of `total` that decide."""
+
+    having: int
+    total: int
+
+
 class RunSample(NamedTuple):
-    """One run. `columns` has the values of each compared metric. Error bounds are in ns, by whether of gaps."""
+    """One run. `columns` has the values of each compared metric, `shares` the counts behind a share of streams. Error
+    bounds are in ns, by whether of gaps. `slos` are the objectives by which goodput was judged.
+    """
 
     directory: Path
     run: RunFile
@@ -43,7 +55,8 @@ class RunSample(NamedTuple):
     columns: dict[str, Sliced]
     streams: int
     failed: int
-    judged: int
+    shares: dict[str, Counted]
+    slos: Sequence[Condition]
     failures: Counter[Failure]
     begin_ns: int
     length_ns: int
@@ -73,6 +86,11 @@ class Side(NamedTuple):
     def streams(self) -> int:
         return sum(run.streams for run in self.runs)
 
+    @property
+    def slos(self) -> Sequence[Condition]:
+        """The objectives by which goodput was judged."""
+        return self.runs[0].slos
+
     def columns(self, metric: str) -> list[Sliced]:
         """The values of a metric, a run each."""
         return [run.columns[metric] for run in self.runs]
@@ -82,8 +100,10 @@ class Side(NamedTuple):
         return max(run.floor_ns(of_gaps=of_gaps) for run in self.runs)
 
 
-def read_side(text: str, metrics: Iterable[str]) -> Side:
+def read_side(text: str, metrics: Iterable[str], base: Side | None = None) -> Side:
     """The side that an argument names. Raises UsageError when a directory holds no load that can be compared.
+
+    Goodput is judged by the objectives of `base`; without a base, by those of the first run.
 
     `text` is a run directory, a directory with run directories in it, or several of either, separated by commas.
     """
@@ -91,7 +111,8 @@ def read_side(text: str, metrics: Iterable[str]) -> Side:
     found = [directory for part in _parts(text) for directory in _run_directories(Path(part))]
     if len(found) > MOST_RUNS:
         raise UsageError(f"{text} holds {len(found)} runs, and at most {MOST_RUNS} are compared", "name fewer")
-    samples = [read_run(directory, wanted) for directory in found]
+    slos = objectives(found[0]) if base is None else base.slos
+    samples = [read_run(directory, wanted, slos) for directory in found]
     samples.sort(key=lambda sample: sample.begin_ns)
     return Side(text, samples)
 
@@ -114,13 +135,28 @@ def _run_directories(path: Path) -> list[Path]:
     return inside
 
 
-def read_run(directory: Path, metrics: Sequence[str]) -> RunSample:
-    """One run from its files. Raises UsageError when it is no load, or holds no measured stream."""
+def objectives(directory: Path) -> list[Condition]:
+    """The objectives of a run that a single stream meets or misses; a text that is not an objective is left out."""
+    found: Any = _manifest(directory).settings.get("slos")
+    slos = []
+    for text in found if isinstance(found, list) else []:
+        with suppress(UsageError):
+            slos.append(parse_slo(str(text)))
+    return [slo for slo in slos if is_per_stream(slo)]
+
+
+def _manifest(directory: Path) -> RunFile:
     run = runs.read_file(directory / runs.RUN, RunFile)
     if run is None:
         raise UsageError(f"{directory} has no run.json", "name the --out directory of a `streamgauge load`")
+    return run
+
+
+def read_run(directory: Path, metrics: Sequence[str], slos: Sequence[Condition] = ()) -> RunSample:
+    """One run from its files. Raises UsageError when it is no load, or holds no measured stream."""
+    run = _manifest(directory)
     begin_ns, end_ns = _window(directory)
-    totals, collector = Totals(reading_doubt=run.dialect_doubt), _Collector(metrics, begin_ns, end_ns)
+    totals, collector = Totals(reading_doubt=run.dialect_doubt), _Collector(metrics, slos, begin_ns, end_ns)
     for record in runs.RecordReader(directory):
         stream = totals.add(record)
         collector.add(stream)
@@ -134,7 +170,8 @@ def read_run(directory: Path, metrics: Sequence[str]) -> RunSample:
         collector.columns(),
         collector.streams,
         collector.failed,
-        collector.judged,
+        collector.shares(),
+        slos,
         totals.failures,
         begin_ns,
         end_ns - begin_ns,
@@ -160,7 +197,7 @@ def _window(directory: Path) -> tuple[int, int]:
 class _Collector:
     """Takes in the streams of one run, and keeps the values of the compared metrics by slice."""
 
-    def __init__(self, metrics: Sequence[str], begin_ns: int, end_ns: int) -> None:
+    def __init__(self, metrics: Sequence[str], slos: Sequence[Condition], begin_ns: int, end_ns: int) -> None:
         self._begin_ns, self._step_ns = begin_ns, (end_ns - begin_ns) / SLICES
         chosen = [COMPARED[name] for name in metrics]
         self._of_stream = [metric for metric in chosen if isinstance(metric, PerStream)]
@@ -168,9 +205,10 @@ class _Collector:
         self._ended = {metric.name: Counter[Placed]() for metric in chosen}
         self._cut = {metric.name: Counter[Placed]() for metric in chosen}
         self._judged = Counter[Placed]()
+        self._slos, self._good = slos, Counter[Placed]()
         self._tokens, self._started = [0.0] * SLICES, [0] * SLICES
         self._prompts, self._outputs = _Mean(), _Mean()
-        self.streams = self.failed = self.judged = 0
+        self.streams = self.failed = 0
 
     def _slice(self, at_ns: int) -> int:
         return min(max(int((at_ns - self._begin_ns) / self._step_ns), 0), SLICES - 1)
@@ -185,9 +223,10 @@ class _Collector:
         self.streams += 1
         self._started[at] += 1
         if record.outcome not in CUT:
-            self.judged += 1
             self.failed += record.outcome is not Outcome.OK
             self._judged[float(record.outcome is not Outcome.OK), at] += 1
+        if self._slos and (fate := fate_of(stream, self._slos)[0]) is not Fate.OPEN:
+            self._good[float(fate is Fate.GOOD), at] += 1
         if record.outcome is Outcome.OK:
             self._outputs.add(record.output_tokens)
         self._prompts.add(record.usage_prompt_tokens)
@@ -223,13 +262,23 @@ class _Collector:
         return {
             **{name: sliced_waits(counts, self._cut[name]) for name, counts in self._ended.items()},
             "error_rate": sliced_waits(self._judged),
+            "goodput": sliced_waits(self._good),
             "output_tokens_per_s": _rate(self._tokens, step_s),
             "streams_per_s": _rate(self._started, step_s),
         }
 
+    def shares(self) -> dict[str, Counted]:
+        """The counts behind the shares of streams."""
+        return {"error_rate": _counted(self._judged), "goodput": _counted(self._good)}
+
     def lengths(self) -> Lengths:
         """Mean lengths of prompts and of whole answers."""
         return Lengths(self._prompts.value, self._outputs.value)
+
+
+def _counted(placed: Counter[Placed]) -> Counted:
+    """The streams with a value of 1, of all with a value."""
+    return Counted(sum(count for (value, _), count in placed.items() if value), placed.total())
 
 
 def _rate(counts: Sequence[float], step_s: float) -> Sliced:

@@ -275,6 +275,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         higher_is_better=True,
     ),
     OfRun(
+        name="goodput_of_ok",
+        definition="share of the ok streams that meet every SLO: goodput as inference-perf counts it, which failed "
+        "streams do not make smaller",
+        absent="no ok stream, or no SLO that a stream meets or misses",
+        title="goodput of ok streams only, without failed ones",
+        unit=Unit.SHARE,
+        value=lambda run: None if run.good is None else share(run.good, run.ok),
+        higher_is_better=True,
+    ),
+    OfRun(
         name="session_error_rate",
         definition="share of sessions in which a turn failed; sessions that the end of the run cut do not count",
         absent="no session ended",

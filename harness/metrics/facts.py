@@ -76,7 +76,8 @@ class StreamFacts:
 class RunFacts(NamedTuple):
     """Counts over the measured streams of a run. `seconds` is the length of the measured window.
 
-    `judged` are the streams that ended by themselves. `goodput` is the share of all streams that are known to be good.
+    `judged` are the streams that ended by themselves. `goodput` is the share of all streams that are known to be good,
+    and `good` their number; None where no objective asks something of a stream.
     `window_tokens` and `window_events` arrived in the window, whichever stream they belong to. `prompt_tokens` are
     those of streams whose usage says how many of them, `cached_tokens`, came from a cache. `sessions_ended` are those
     that succeeded or failed.
@@ -87,6 +88,7 @@ class RunFacts(NamedTuple):
     judged: int = 0
     ok: int = 0
     goodput: float | None = None
+    good: int | None = None
     window_tokens: float = 0.0
     window_events: float = 0.0
     token_events: int = 0

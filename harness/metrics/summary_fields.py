@@ -40,6 +40,7 @@ class MetricFields(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_s: float | None = None
     error_rate: float | None = None
     goodput: float | None = None
+    goodput_of_ok: float | None = None
     session_error_rate: float | None = None
     stalls: int = 0
     coalesced_share: float | None = None

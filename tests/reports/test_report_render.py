@@ -18,7 +18,7 @@ from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals, Window
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.render import render
-from streamgauge.reports.text import ms, ms_cell
+from streamgauge.reports.text import ABSENT, ms, ms_cell, percent
 from streamgauge.rundir import runs
 from streamgauge.serverlane.figures import Figures
 from streamgauge.serverlane.lane import Sample
@@ -532,9 +532,9 @@ def test_sessions_are_shown_by_turn_and_by_how_they_ended(tmp_path: Path) -> Non
     write_streams(tmp_path, records)
     sessions = sessions_of(records, {"a": 3}.get)
     runs.write(tmp_path / runs.RUN, manifest(summary_of(records), sessions=sessions))
-    text = page_of(tmp_path).text
-    short = (tmp_path / "report.md").read_text()
+    render(tmp_path)
+    text, short = page_of(tmp_path).text, (tmp_path / "report.md").read_text()
 
     assert "not finished when the run ended" in text
-    assert "| turn 2, TTFT | 1 | 0 | - | 40.0 % |" in short
+    assert f"| turn 2, TTFT | 1 | 0 | {ABSENT} | {percent(0.4)} |" in short
     assert "| not finished when the run ended | 1 |" in short

@@ -5,9 +5,10 @@ from collections import Counter
 import msgspec
 import pytest
 
-from streamgauge.cli.load_tables import line, print_failures, print_sessions
+from streamgauge.cli.load_tables import line, print_failures, print_sessions, print_summary
 from streamgauge.loadgen.workload import Workload
 from streamgauge.metrics.sessions import sessions_of
+from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Failure, Totals, Window
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import SECOND
@@ -75,3 +76,16 @@ def test_sessions_are_printed_by_how_they_ended_and_by_turn(capsys: pytest.Captu
         ["1", "3", "1", "-", "0%", "100.00", "100.00", "ms"],
         ["2", "1", "0", "-", "80%", "50.00", "50.00", "ms"],
     ]
+
+
+def test_goodput_without_failed_streams_stands_beside_the_honest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    totals = Totals([parse_slo("ttft < 1s")])
+    for number in range(3):
+        totals.add(made(100, 120, start_ms=number))
+    print_summary(totals.summary())
+    assert "inference-perf" not in capsys.readouterr().out
+    totals.add(made(outcome=Outcome.TRUNCATED, start_ms=5))
+    print_summary(totals.summary())
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(line.startswith("goodput 75.0% of streams") for line in shown)
+    assert any(line.startswith("of ok only 100.0% of the ok streams; failed streams left out") for line in shown)

@@ -145,6 +145,45 @@ def test_failures_are_shown_side_by_side_and_a_rise_is_a_regression(base: Path, 
     assert only_rule(report).measured.startswith("+20.00 pp (+1")
 
 
+def with_objectives(directory: Path, slow: int, *slos: str) -> Path:
+    """400 streams of which every `slow`-th has a TTFT of 900 ms, and the others one of 200 ms."""
+    records = [stream(number, 2e8 if number % slow else 9e8) for number in range(400)]
+    return write_run(directory, records, settings={**SETTINGS, "slos": list(slos)})
+
+
+def test_goodput_is_compared_by_the_objectives_of_the_base(tmp_path: Path) -> None:
+    base = with_objectives(tmp_path / "a", 40, "ttft p95 < 500ms", "error_rate < 1%", "not an objective")
+    other = with_objectives(tmp_path / "b", 5, "ttft p95 < 2s")
+    fall = (parse_change("goodput < -5pp"),)
+
+    report = report_of(base, other, fail_on=fall)
+    found = row(report, "goodput", None)
+    assert (found.a, found.b, found.finding) == (0.975, 0.8, Finding.WORSE)
+    assert only_rule(report).verdict is RuleVerdict.REGRESSION
+    assert only_rule(report).measured is not None
+    assert only_rule(report).measured.startswith("-17.50 pp (-2")
+    assert "Goodput is judged by the objectives of the base: ttft p95 < 500ms." in report.against[0].notes
+
+    back = report_of(other, base, fail_on=fall)
+    assert row(back, "goodput", None).a == 1, "the objective of the other base"
+    assert only_rule(back).verdict is RuleVerdict.NONE
+
+
+def test_goodput_without_an_objective_has_no_row_and_no_verdict(base: Path, tmp_path: Path) -> None:
+    report = report_of(base, simulated_run(tmp_path / "b", 2), fail_on=(parse_change("goodput < -5pp"),))
+    assert [one.metric for one in report.against[0].rows if one.metric == "goodput"] == []
+    assert only_rule(report).verdict is RuleVerdict.UNDECIDED
+
+
+def test_goodput_is_not_compared_where_a_metric_of_its_objectives_is_not(tmp_path: Path) -> None:
+    base = with_objectives(tmp_path / "a", 40, "e2e < 2s")
+    longer = [stream(number, 2e8, tokens=9) for number in range(400)]
+    other = write_run(tmp_path / "b", longer, settings={**SETTINGS, "slos": ["e2e < 2s"]})
+    found = row(report_of(base, other), "goodput", None)
+    assert found.finding is Finding.NOT_JUDGED
+    assert (found.note or "").startswith("not comparable: mean answer, tokens")
+
+
 def test_two_runs_without_a_failure_exclude_a_rise_when_they_are_long_enough(base: Path, tmp_path: Path) -> None:
     rise = (parse_change("error_rate > +1pp"),)
     assert only_rule(report_of(base, simulated_run(tmp_path / "b", 2), fail_on=rise)).verdict is RuleVerdict.NONE

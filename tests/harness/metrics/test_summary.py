@@ -96,7 +96,7 @@ def test_nothing_measured_is_all_absent() -> None:
         "busiest_core",
         "schedule_delay_ms", "ttft_intended_ms", "e2e_intended_ms", "goodput_at_most", "longest_cut_wait_ms",
             "usage_doubt", "in_flight", "steady_state", "lengths", "adj_ttft_ms", "adj_tpot_ms",
-            "adj_e2e_ms", "cached_share", "session_error_rate",
+            "adj_e2e_ms", "cached_share", "session_error_rate", "goodput_of_ok",
     }  # fmt: skip
     assert summary.validity.verdict == "NO DATA"
 
@@ -108,6 +108,16 @@ def test_goodput_counts_failed_streams() -> None:
     totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
     assert totals.summary().goodput == 0.3333
     assert totals.judged == 3
+
+
+def test_goodput_of_ok_streams_leaves_out_the_failed_ones_and_is_absent_without_an_objective() -> None:
+    for slos, expected in (["ttft < 100ms"], 0.5), (["error_rate < 50%"], None), ([], None):
+        totals = Totals(map(parse_slo, slos))
+        for ttft in (50, 150):
+            totals.add(made(ttft, ttft + 10))
+            totals.add(made(50, 60, outcome=Outcome.ERROR_EVENT))
+        assert totals.summary().goodput_of_ok == expected
+        assert totals.summary().goodput == (0.25 if expected else 0.5)
 
 
 def hanging() -> Totals:
