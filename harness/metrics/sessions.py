@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.metrics.dependence import MOST_VALUES, clear_dependence
+from streamgauge.metrics.dependence import MOST_VALUES, Events, of_share
 from streamgauge.metrics.distributions import Distribution, distribution, nearest_rank
 from streamgauge.metrics.facts import NEUTRAL, share, ttft_ns
 from streamgauge.protocol.outcome import Outcome
@@ -179,7 +179,7 @@ def sessions_of(records: Iterable[StreamRecord], planned: Callable[[str], int | 
         failed=sum(end is _End.FAILED for end in ends.values()),
         unfinished=sum(end is _End.UNFINISHED for end in ends.values()),
         turns_completed=TurnsCompleted(round(fmean(completed), 2), nearest_rank(completed, 0.5), completed[-1]),
-        dependence=round(clear_dependence([float(failed) for _, failed in by_start[-MOST_VALUES:]]), 2),
+        dependence=round(of_share(Events(failed for _, failed in by_start[-MOST_VALUES:])), 2),
     )
 
 
