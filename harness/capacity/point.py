@@ -95,6 +95,10 @@ class Margin(msgspec.Struct, frozen=True):
     slo: str
     share: float
 
+    @property
+    def words(self) -> str:
+        return f"exceeded by {-self.share:.0%}" if self.share < 0 else f"margin {self.share:.0%}"
+
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """A probe, what was observed, and the verdict. `reason` says why it is undecided, or which objectives it misses."""

@@ -3,6 +3,7 @@
 from math import ceil, log2
 from typing import Final, NamedTuple
 
+from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.budget import OVERHEAD_S, Budget, Spent, affordable, spent
 from streamgauge.capacity.point import Observation, Point, Verdict
 from streamgauge.capacity.probe import Probe
@@ -116,7 +117,8 @@ def _points(plan: SearchPlan) -> str:
     if plan.only is not None:
         return f"until {plan.agreeing} of it agree"
     doubles, bisections = ceil(log2(plan.most / plan.start)) + 1, ceil(log2(1 / plan.precision))
-    after = (2 if plan.from_above else 0) + (1 if plan.confirm_rate else 0) + (2 if plan.sustain_s else 0)
+    rates = plan.confirm_rate and plan.axis is Axis.USERS
+    after = (2 if plan.from_above else 0) + (1 if rates else 0) + (2 if plan.sustain_s else 0)
     return (
         f"up to {doubles} to find the first failure, about {bisections} to come within {plan.precision:.0%}, "
         f"{2 * (plan.agreeing - 1)} to repeat both ends, {after} after that"
@@ -128,8 +130,8 @@ def assumption(sizes: Sizes) -> str:
     output = f"{_UNKNOWN_TOKENS} tokens (--output-tokens is not given)"
     if sizes.output is not None:
         output = f"{sizes.output:,.0f} tokens"
-    prompt = "" if sizes.prompt is None else f", for a prompt of {sizes.prompt:,.0f} tokens"
-    pause = f" and a pause of {sizes.pause_s:.1f} s" if sizes.pause_s else ""
+    prompt = "" if sizes.prompt is None else f" for a prompt of {sizes.prompt:,.0f} tokens"
+    pause = f", and its user then pauses for {sizes.pause_s:.1f} s" if sizes.pause_s else ""
     return (
         f"assumed: a stream of {output}{prompt} takes {sizes.stream_s:.1f} s ({_TOKENS_PER_S} tokens/s){pause}. The "
         "limits count what was measured"

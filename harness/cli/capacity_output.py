@@ -23,7 +23,7 @@ def show_event(event: SearchEvent) -> None:
     """One line to standard error."""
     if isinstance(event, Asking):
         probe = event.probe
-        warm = f" after {probe.warmup_s:g} s of warm-up" if probe.warmup_s else " at once"
+        warm = f" after {probe.warmup_s:.1f} s of warm-up" if probe.warmup_s else " at once"
         err.print(f"{event.number:>3}  {probe.shown}, {probe.purpose.value}: {probe.seconds:g} s{warm} ...")
         return
     point = event.point
@@ -33,7 +33,7 @@ def show_event(event: SearchEvent) -> None:
         if event.resumed
         else "    "
     )
-    nearest = "".join(f" ({margin.slo}: margin {margin.share:.0%})" for margin in point.margins[:1])
+    nearest = "".join(f" ({margin.slo}: {margin.words})" for margin in point.margins[:1])
     err.print(f"{resumed} [{colour}]{point.verdict.value}[/{colour}]  {safe(point.reason + nearest)}")
 
 
@@ -55,10 +55,15 @@ def show_preview(url: str, plan: SearchPlan, budget: Budget, sizes: Sizes) -> No
             f"{used.requests:,.0f}",
             f"{used.tokens:,.0f}" if known else "-",
             *([f"{cost:,.2f}" if known else "-"] if priced else []),
-            "" if row.ended is None else safe(f"stopped: {row.ended}"),
+            "" if row.ended is None else safe(f"stopped before its answer: {_limit(row.ended)}"),
         )
     err.print(table)
     err.print(safe(assumption(sizes)))
+
+
+def _limit(reason: str) -> str:
+    """The option that ends a search, of a sentence about it."""
+    return next((word for word in reason.split() if word.startswith("--")), reason)
 
 
 def silent_load(_: LoadEvent) -> None:

@@ -68,7 +68,7 @@ def test_the_plan_says_what_a_search_does_at_most() -> None:
 
 
 def test_what_is_assumed_is_said() -> None:
-    assert assumption(SIZES).startswith("assumed: a stream of 125 tokens, for a prompt of 480 tokens")
+    assert assumption(SIZES).startswith("assumed: a stream of 125 tokens for a prompt of 480 tokens")
     assert "takes 3.0 s (50 tokens/s)" in assumption(SIZES)
     assert "250 tokens (--output-tokens is not given)" in assumption(Sizes())
     lines = dict(plan_lines(SearchPlan(), Budget(seconds=600, tokens=5_000), Sizes(understood="3 sessions")))
