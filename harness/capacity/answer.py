@@ -53,8 +53,8 @@ class Confirmation(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a search. Loads are in the unit of the axis; None where there is none.
 
-    `low` is the highest load that passed, `high` the lowest that failed. `undecided` loads lie between them, and
-    `left_open` says why they are undecided.
+    `low` is the highest load that passed, `high` the lowest that failed. `undecided` loads lie between them.
+    `left_open` says why these are undecided, and why no more loads in between were measured.
     `passed_above` passed although a lower load failed. `wall` is the load at which the client was the limit.
     """
 
@@ -100,7 +100,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         show = self.axis.show
         match self.ending:
             case Ending.BRACKETED if self.low is not None and self.high is not None:
-                if self.undecided:
+                if self.left_open is not None:
                     return (
                         f"between {show(self.low)} (passed) and {show(self.high)} (failed), not decided further: "
                         f"{self.left_open}"
@@ -170,12 +170,15 @@ def answer(search: Search) -> Answer:
 
 
 def _left_open(search: Search, undecided: Sequence[float]) -> str | None:
-    """Why these loads are undecided; loads with the same reason together."""
+    """Why these loads are undecided, loads with the same reason together, and why the interval is not narrower."""
     loads: dict[str, list[float]] = {}
     for load in undecided:
         loads.setdefault(_why_open(search, load), []).append(load)
     show = search.plan.axis.show
-    return "; ".join(f"{', '.join(map(show, group))} {why}" for why, group in loads.items()) or None
+    found = [f"{', '.join(map(show, group))} {why}" for why, group in loads.items()]
+    if search.not_narrowed is not None:
+        found.append(f"no more loads in between, because {search.not_narrowed}")
+    return "; ".join(found) or None
 
 
 def _why_open(search: Search, load: float) -> str:

@@ -1,6 +1,7 @@
 """What a search may spend, what it has spent, and what the next point can cost at most."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import median
 
 import msgspec
 
@@ -67,11 +68,13 @@ def spent(points: Iterable[Point]) -> Spent:
     return total
 
 
-def estimate(probe: Probe, near: Point | None) -> Spent:
-    """The most that a probe is expected to use: the rate of the nearest point, grown with the load, for its time."""
+def estimate(probe: Probe, near: Point | None, overhead_s: float = OVERHEAD_S) -> Spent:
+    """The most that a probe is expected to use: the rate of the nearest point, grown with the load, for its time, and
+    `overhead_s` besides.
+    """
     length_s = probe.warmup_s + probe.seconds
     if near is None or not near.observation.requests:
-        return Spent(seconds=length_s + OVERHEAD_S)
+        return Spent(seconds=length_s + overhead_s)
     seen = near.observation
     rate = seen.requests / (near.probe.warmup_s + near.probe.seconds)
     if probe.axis is near.probe.axis:
@@ -80,7 +83,7 @@ def estimate(probe: Probe, near: Point | None) -> Spent:
         rate = probe.load
     requests = rate * length_s
     return Spent(
-        seconds=length_s + OVERHEAD_S,
+        seconds=length_s + overhead_s,
         requests=requests,
         prompt_tokens=requests * seen.prompt_tokens / seen.requests,
         output_tokens=requests * seen.output_tokens / seen.requests,
@@ -106,30 +109,49 @@ def exceeded(budget: Budget, used: Spent, coming: Spent) -> str | None:
 def affordable(search: Search, budget: Budget) -> Probe | None:
     """The next probe of a search, if the budget allows it; None at the end of the search.
 
-    An undecided load that needs more than is left is given up: both ends must be repeated with what is left. Any other
-    probe that exceeds the budget stops the search.
+    Both ends must be repeated, or there is no answer. So a probe that only narrows the interval must leave room for
+    that: otherwise an undecided load is given up, or the interval stays as wide as it is. Any other probe that exceeds
+    the budget stops the search.
     """
-    used = spent(search.points)
+    used, overhead_s = spent(search.points), _overhead_s(search.points)
     while (probe := search.next) is not None:
-        coming = estimate(probe, search.ladder.nearest(probe.load))
-        if probe.purpose is not Purpose.LONGER or search.ladder.bracket.low is None:
-            reason = exceeded(budget, used, coming)
-            if reason is None:
+        coming = estimate(probe, search.ladder.nearest(probe.load), overhead_s)
+        kept = used.plus(_repeats(search, overhead_s)) if probe.purpose in (Purpose.LONGER, Purpose.BISECT) else used
+        reason = exceeded(budget, kept, coming)
+        if reason is None:
+            return probe
+        if kept is used or None in search.ladder.bracket:
+            if exceeded(budget, used, coming) is None:
                 return probe
             search.stop(reason)
+        elif probe.purpose is Purpose.LONGER:
+            search.give_up(probe.load, _too_long(probe, budget, kept.plus(coming)))
         else:
-            kept = used
-            for end in search.ends():
-                kept = kept.plus(estimate(end, search.ladder.nearest(end.load)))
-            if exceeded(budget, kept, coming) is None:
-                return probe
-            search.give_up(probe.load, _too_long(probe, budget, kept))
+            search.stop_narrowing(reason)
     return None
 
 
-def _too_long(probe: Probe, budget: Budget, kept: Spent) -> str:
-    """Why a load is not measured for longer."""
-    left = max(budget.seconds - kept.seconds, 0)
-    if probe.warmup_s + probe.seconds + OVERHEAD_S > left:
+def _repeats(search: Search, overhead_s: float) -> Spent:
+    """What it takes to repeat both ends as they are now, twice: one trial of three decides nothing."""
+    total = Spent()
+    for probe in 2 * search.ends():
+        total = total.plus(estimate(probe, search.ladder.nearest(probe.load), overhead_s))
+    return total
+
+
+def _overhead_s(points: Sequence[Point]) -> float:
+    """What a point takes besides its load, by the points so far: on a busy machine Locust alone starts for 10 s."""
+    taken = [
+        point.observation.took_s - point.probe.warmup_s - point.probe.seconds
+        for point in points
+        if point.observation.took_s is not None and point.observation.stopped is None
+    ]
+    return max(median(taken), OVERHEAD_S) if taken else OVERHEAD_S
+
+
+def _too_long(probe: Probe, budget: Budget, after: Spent) -> str:
+    """Why a load is not measured for longer, when the search would have used `after` in the end."""
+    if after.seconds > budget.seconds:
+        left = max(budget.seconds - after.seconds + probe.seconds, 0)
         return f"needs about {probe.seconds:.0f} s more, and {left:.0f} s of --budget are left for it"
     return f"needs about {probe.seconds:.0f} s more, and that could exceed a limit"

@@ -78,6 +78,7 @@ class Search:
         self.points: list[Point] = []
         self.stopped: str | None = None
         self.settled = True  # whether the interval was final when the search was stopped
+        self.not_narrowed: str | None = None  # why no new load between the ends is measured
         self.given_up: dict[float, str] = {}  # undecided loads that are not measured again, and why
         self._queue: deque[Probe] = deque()
         self._random = Random(f"{plan.seed}/order")
@@ -111,6 +112,11 @@ class Search:
     def give_up(self, load: float, reason: str) -> None:
         """Leave an undecided load as it is, and go on with the rest."""
         self.given_up[load] = reason
+        self._queue.clear()
+
+    def stop_narrowing(self, reason: str) -> None:
+        """Measure no new load between the ends, and go on with the rest."""
+        self.not_narrowed = reason
         self._queue.clear()
 
     def ends(self) -> list[Probe]:
@@ -197,7 +203,7 @@ class Search:
             if end - begin <= axis.tolerance(begin, self.plan.precision):
                 continue
             load = self._middle(begin, end)
-            if load not in ladder.points and load >= axis.least:
+            if load not in ladder.points and load >= axis.least and self.not_narrowed is None:
                 return [self._probe(load, Purpose.BISECT)]
         return []
 

@@ -3,9 +3,11 @@
 import pytest
 
 from streamgauge.capacity.axis import Axis
-from streamgauge.capacity.budget import Budget, Price, Spent, estimate, exceeded, spent
+from streamgauge.capacity.budget import Budget, Price, Spent, affordable, estimate, exceeded, spent
 from streamgauge.capacity.point import Observation, Point, Verdict
 from streamgauge.capacity.probe import Probe, Purpose
+from streamgauge.capacity.search import Search, SearchPlan
+from tests.harness.capacity.points import point
 
 
 def probe(load: float, axis: Axis = Axis.USERS) -> Probe:
@@ -46,3 +48,14 @@ def test_a_search_stops_before_the_point_that_could_exceed_a_limit(limits: dict,
     assert reason is not None
     assert says in reason
     assert exceeded(Budget(seconds=1e9), used, estimate(probe(8), NEAR)) is None
+
+
+def test_what_a_point_takes_besides_its_load_is_learned_from_the_points_so_far() -> None:
+    """On a busy machine Locust alone starts for 10 s, so 8 more points of 10 s do not fit into 100 s."""
+    search = Search(SearchPlan(seconds=10, needed=1))
+    budget = Budget(seconds=100)
+    while (probe := affordable(search, budget)) is not None:
+        search.take(point(probe, Verdict.PASS, took_s=probe.warmup_s + probe.seconds + 13.0))
+
+    assert spent(search.points).seconds <= 100
+    assert "would exceed --budget 100s" in (search.stopped or "")

@@ -86,7 +86,7 @@ def test_a_load_that_needs_more_than_the_longest_time_is_not_measured_for_it() -
 def test_an_undecided_load_is_given_up_when_its_time_is_not_left_and_both_ends_are_repeated_first() -> None:
     search = Search(SearchPlan(seconds=10, longest_s=400, needed=1, from_above=False, confirm_rate=False, agreeing=2))
     judge = lambda probe: UNDECIDED if probe.load == 6 else holds(6)(probe)  # noqa: E731
-    budget = Budget(seconds=160)
+    budget = Budget(seconds=230)
     while (probe := affordable(search, budget)) is not None:
         search.take(point(probe, judge(probe), figure={"likely": 2_000, "least": 300}))
     found = answer(search)
@@ -97,7 +97,22 @@ def test_an_undecided_load_is_given_up_when_its_time_is_not_left_and_both_ends_a
     )  # fmt: skip
     assert "6 users needs about 200 s more, and" in found.headline
     assert "s of --budget are left for it" in found.headline
-    assert spent(search.points).seconds <= 160
+    assert spent(search.points).seconds <= 230
+
+
+def test_the_interval_stays_wide_when_the_budget_only_lets_both_ends_be_repeated() -> None:
+    search = Search(SearchPlan(seconds=10, needed=1, from_above=False, confirm_rate=False))
+    budget = Budget(seconds=170)
+    while (probe := affordable(search, budget)) is not None:
+        search.take(point(probe, holds(41)(probe)))
+    found = answer(search)
+
+    assert (found.ending, found.low, found.high) == (Ending.BRACKETED, 32, 64)
+    assert (found.trials_low, found.trials_high) == (2, 2)
+    assert "not decided further: no more loads in between, because the next point would exceed --budget 170s" in (
+        found.headline
+    )
+    assert spent(search.points).seconds <= 170
 
 
 def test_without_a_load_that_passed_undecided_ones_are_no_failure_of_the_endpoint() -> None:
