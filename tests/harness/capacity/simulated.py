@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
 
+from streamgauge.capacity.budget import Budget, affordable
 from streamgauge.capacity.objective import Objective
 from streamgauge.capacity.observe import Sample, observe
 from streamgauge.capacity.point import Point, judge
@@ -158,12 +159,20 @@ def measure(system: System, probe: Probe, objectives: Sequence[Objective], run: 
     return judge(probe, seen)
 
 
+UNLIMITED = Budget(seconds=1e9)
+
+
 def searched(
-    system: System, objectives: Sequence[Objective], run: int, plan: SearchPlan, client: Client = able
+    system: System,
+    objectives: Sequence[Objective],
+    run: int,
+    plan: SearchPlan,
+    client: Client = able,
+    budget: Budget = UNLIMITED,
 ) -> Search:
-    """A whole search on a simulated endpoint."""
+    """A whole search on a simulated endpoint, as far as its budget allows it."""
     search = Search(plan)
-    while (probe := search.next) is not None:
+    while (probe := affordable(search, budget)) is not None:
         search.take(measure(system, probe, objectives, run, client))
         assert len(search.points) < 200, "a search ends"
     return search

@@ -7,11 +7,13 @@ import math
 import os
 from dataclasses import replace
 from random import Random
+from statistics import median
 from typing import Any
 
 import pytest
 
 from streamgauge.capacity.answer import Answer, Ending, answer
+from streamgauge.capacity.budget import Budget, spent
 from streamgauge.capacity.objective import objectives
 from streamgauge.capacity.point import Kind, Verdict
 from streamgauge.capacity.probe import Probe, Purpose
@@ -56,6 +58,23 @@ def test_the_interval_contains_the_truth_and_the_binding_objective_is_right(name
     # An interval is also worth something: without undecided loads it is one user or 5 % wide.
     widths = [one.high - one.low for one in found if one.high is not None and one.low is not None]
     assert sum(width <= 3 for width in widths) >= 0.95 * RUNS
+    assert median(one.seconds for one in found) <= setting.load_s
+
+
+@pytest.mark.timeout(120 + 10 * RUNS)
+def test_a_budget_that_is_too_small_for_the_whole_search_is_spent_on_both_ends() -> None:
+    """In 200 s there is no room for the whole search. Most answers are settled all the same, and none is wrong."""
+    budget, runs = Budget(seconds=200), max(RUNS // 5, 2)
+    searches = [
+        (searched(setting.system, objectives(setting.slos), run, plan(run), budget=budget), setting.truth)
+        for setting in SETTINGS.values()
+        for run in range(runs)
+    ]
+    found = [(answer(search), truth) for search, truth in searches]
+
+    assert sum(one.ending is Ending.BRACKETED for one, _ in found) >= 0.7 * len(found)
+    assert all(contains(one, truth) for one, truth in found if one.ending is Ending.BRACKETED)
+    assert all(spent(search.points).seconds <= budget.seconds for search, _ in searches)
 
 
 def test_the_truths_are_those_of_the_closed_forms() -> None:
