@@ -35,6 +35,7 @@ _CONTROLS: Final = (
 )  # fmt: skip
 _NEAR: Final = 3
 _MAX_SPOTS: Final = 6
+_MOST_FINDINGS: Final = 6  # in the card of a target; the matrix has all
 
 
 Parts = list[tuple[str, str]]
@@ -141,6 +142,11 @@ class TargetColumn(NamedTuple):
         """Its name at the head of a column."""
         return self.row.name.removeprefix("https://").removeprefix("http://")
 
+    def findings(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The checks that fail the run on this target, worst first."""
+        failing = [cell for cell in cells if cell.row is self.row and cell.result.id in self.row.failing]
+        return sorted(failing, key=lambda cell: WORST_FIRST.index(cell.result.verdict))
+
     @property
     def standing(self) -> tuple[str, str]:
         """A level for the colour, and words."""
@@ -191,6 +197,7 @@ def checks_html(report: ChecksReport) -> str:
         clients=_clients(targets),
         upstream_columns=UPSTREAM_ERROR_COLUMNS,
         words=conclusion(report),
+        most_findings=_MOST_FINDINGS,
         marks=MARKS,
         show_bytes=show_bytes,
         show_ms=show_ms,

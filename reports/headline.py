@@ -17,7 +17,7 @@ from streamgauge.metrics.steady_state import Steadiness
 from streamgauge.metrics.summary import Summary
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.load import Run
-from streamgauge.reports.text import ABSENT, clean, ms, number, percent
+from streamgauge.reports.text import ABSENT, clean, label, ms, number, percent
 from streamgauge.units import plural
 
 
@@ -178,7 +178,10 @@ def _load(run: Run) -> list[HeadlineFinding]:
     total = sum(summary.streams.values())
     if failed := unsuccessful(summary):
         findings.append(
-            HeadlineFinding(Level.BAD, f"{failed:,} of {plural(total, 'stream')} failed ({percent(failed / total)})")
+            HeadlineFinding(
+                Level.BAD,
+                f"{failed:,} of {plural(total, 'stream')} failed ({percent(failed / total)}){_most_often(run)}",
+            )
         )
     elif total:
         findings.append(HeadlineFinding(Level.GOOD, f"0 of {plural(total, 'stream')} failed"))
@@ -200,6 +203,17 @@ def _load(run: Run) -> list[HeadlineFinding]:
         reasons = clean("; ".join(summary.validity.reasons)) or "see the caveats"
         findings.append(HeadlineFinding(level, f"the timings are {clean(summary.validity.verdict)}: {reasons}"))
     return [*findings, *_of_client(run)]
+
+
+def _most_often(run: Run) -> str:
+    """The most frequent failure, for the end of a sentence; empty where the records are missing."""
+    counted = run.streams.totals.failures if run.streams else {}
+    if not counted:
+        return ""
+    failure, count = min(counted.items(), key=lambda item: (-item[1], item[0].outcome))
+    status = "" if failure.status in (None, 200) else f" {failure.status}"
+    detail = "" if not failure.detail else f": {label(failure.detail, 80)}"
+    return clean(f"; {'all' if len(counted) == 1 else f'{count:,} of them'} {failure.outcome}{status}{detail}")
 
 
 def _all_of(slos: Sequence[str]) -> str:
@@ -266,7 +280,9 @@ def _of(dist: Distribution | None, field: str) -> str:
 
 def _interval(dist: Distribution | None, field: str, note: str) -> str:
     """The interval of a percentile, and a note."""
-    shown = show_interval(dist.intervals.get(field)) if dist else ""
+    if dist is None:
+        return "no stream came so far"
+    shown = show_interval(dist.intervals.get(field))
     return f"{shown} ms ({CONFIDENCE:.0%}); {note}" if shown else note
 
 

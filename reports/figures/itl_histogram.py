@@ -58,7 +58,7 @@ def draw(run: Run) -> list[Drawing]:
             def place(value: float) -> float:
                 return float(np.log(max(value, low) / low) / np.log(high / low))
 
-            aside, at_edge = place(dist.p50) > 0.17, place(dist.p99) > 0.78
+            aside, at_edge = place(dist.p50) > 0.27, place(dist.p99) > 0.7
             if dist.p50 > 0:
                 at_line(axes, dist.p50, f"p50 {ms(dist.p50)}", INK, 0.96, left=aside)
             if dist.p99 > 0:

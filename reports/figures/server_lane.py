@@ -41,8 +41,8 @@ def draw(run: Run) -> list[Drawing]:
         ratios = [3, 2] if has_cache else [1]
         lanes = list(figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0])
         above = lanes[0]
-        above.stairs(streams.rates["streams"], edges, fill=True, color=GREY, alpha=0.25, label="open at this client")
-        above.plot(table["at_s"], table["running"], color=BLUE, label="running at the server")
+        above.stairs(streams.rates["streams"], edges, fill=True, color=GREY, alpha=0.25, label="open here")
+        above.plot(table["at_s"], table["running"], color=BLUE, label="running there")
         if table["waiting"].notna().any():
             above.plot(table["at_s"], table["waiting"], color=ORANGE, linestyle=(0, (5, 2)), label="waiting there")
         above.set_ylabel("requests")

@@ -29,7 +29,7 @@ def draw(run: Run) -> list[Drawing]:
             _mean(active, in_flight.mean, streams.window_s or (edges[0], edges[-1]))
         active.set_xlabel("seconds since the first stream began")
         for axes in (tokens, active):
-            axes.set_ylim(0, axes.get_ylim()[1] * 1.12)
+            axes.set_ylim(0, max(axes.get_ylim()[1] * 1.12, 1))  # also where nothing came
             axes.yaxis.set_major_formatter(PLAIN)
         active.xaxis.set_major_formatter(PLAIN)
         active.set_xlim(edges[0], edges[-1])

@@ -201,7 +201,9 @@ def test_every_cell_opens_what_stands_behind_it(any_report: ChecksReport) -> Non
     assert all(link.startswith("#") for link in page.links)
     assert not {"script", "iframe", "img", "link", "object"} & set(page.tags)
     cells = [link for link in page.links if link.startswith("#c")]
-    assert len(cells) == sum(len(checks.results) for checks in any_report.measured)
+    assert len(set(cells)) == sum(len(checks.results) for checks in any_report.measured)
+    named = sum(len(one.failing) for one in any_report.targets if one.checks)
+    assert len(cells) == len(set(cells)) + named, "the card of a target opens what fails, too"
 
 
 def test_the_page_is_made_for_hostile_text() -> None:
@@ -219,6 +221,19 @@ def test_the_quoted_byte_is_marked_in_the_wire() -> None:
     assert 'data: <mark>x</mark><span class="k">LF</span>' in page
     assert "1.2 KiB not shown" in page or "1,191 B not shown" in page
     assert page.count('class="quoted') == 2  # beside the check, and in the exchange
+
+
+def test_the_card_of_a_target_names_what_fails_worst_first_and_opens_it() -> None:
+    results = [check("soft", Verdict.WARN), check("good", Verdict.PASS)]
+    results += [check(f"bad-{number}", Verdict.FAIL) for number in range(8)]
+    given = msgspec.structs.replace(row("a", results), failing=["framing.soft", *(one.id for one in results[2:])])
+    page = checks_html(report(given))
+    card = page[page.index('<div class="cards">') : page.index('<main id="matrix">')]
+
+    named = re.findall(r'<a href="#c1-([^"]+)">', card)
+    assert named == [f"framing.bad-{number}" for number in range(6)]
+    assert "the actual of bad-0" in card
+    assert "and 3 more below" in card
 
 
 def test_a_reference_is_a_link() -> None:

@@ -1,9 +1,13 @@
 """Drawings are legible where they are shown: nothing lies outside of their frame, and the text has one size."""
 
 import re
+from html import unescape
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from streamgauge.reports.figures import draw_all
 from streamgauge.reports.figures.canvas import HALF, TEXT, WHOLE, Drawing
@@ -15,6 +19,7 @@ from tests.reports.report_builders import full_run
 COLUMN_OF_A_PHONE = 340
 SCROLLED = 720
 SMALLEST = 10
+FONT = FontProperties(family="DejaVu Sans", size=TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +41,39 @@ def test_every_drawing_has_one_of_two_widths(drawings: list[Drawing]) -> None:
         assert frame(drawing.svg)[0] == pytest.approx(drawing.width), drawing.name
 
 
-def test_no_text_begins_outside_of_the_frame(drawings: list[Drawing]) -> None:
+class Words(NamedTuple):
+    """A text of a drawing that is not rotated, and where it reaches from and to in the font that it is drawn with."""
+
+    text: str
+    left: float
+    right: float
+    y: float
+
+
+def words(svg: str) -> list[Words]:
+    found = []
+    for attributes, text in re.findall(r"<text ([^>]*)>([^<]*)</text>", svg):
+        place = re.search(r"translate\(([-\d.]+) ([-\d.]+)\)", attributes)
+        x, y = (re.search(rf'\b{name}="([-\d.]+)"', attributes) for name in "xy")
+        rotated = re.search(r"rotate\((?!-?0(?:\.0+)?[ )])", attributes)
+        if rotated or not (place or (x and y)):
+            continue
+        at = (float(place[1]), float(place[2])) if place else (float(x[1]), float(y[1]))  # type: ignore[index]
+        width = TextPath((0, 0), unescape(text).strip(), prop=FONT).get_extents().width if text.strip() else 0
+        before = {"middle": 0.5, "end": 1.0}.get((re.search(r"text-anchor: (\w+)", attributes) or ["", "start"])[1], 0)
+        found.append(Words(text, at[0] - before * width, at[0] + (1 - before) * width, at[1]))
+    return found
+
+
+def test_no_text_reaches_out_of_the_frame(drawings: list[Drawing]) -> None:
     for drawing in drawings:
         width, height = frame(drawing.svg)
-        places = re.findall(r'<text [^>]*?(?:x="|translate\()([-\d.]+)"?,? ?(?:y=")?([-\d.]+)', drawing.svg)
-        assert places, drawing.name
-        for x, y in places:
-            assert 0 <= float(x) <= width, drawing.name
-            assert 0 <= float(y) <= height, drawing.name
+        found = words(drawing.svg)
+        assert found, drawing.name
+        for text in found:
+            assert text.left >= 0, (drawing.name, text)
+            assert text.right <= width, (drawing.name, text)
+            assert 0 <= text.y <= height, (drawing.name, text)
 
 
 def test_text_is_legible_on_a_phone(drawings: list[Drawing]) -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.metrics.summary import Totals
+from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.headline import Headline, headline
 from streamgauge.reports.load import load
 from streamgauge.reports.text import moment
 from streamgauge.rundir import runs
-from tests.reports.report_builders import manifest, stream, write_streams
+from tests.reports.report_builders import manifest, stream, summary_of, write_streams
 
 
 def top(directory: Path, *slos: str, validity: str | None = None) -> Headline:
@@ -47,6 +48,19 @@ def test_invalid_timings_decide_nothing_and_their_reason_is_in_the_verdict(tmp_p
 
     assert found.words == "Problems found: the timings are INVALID, so they decide nothing"
     assert "the timings are INVALID: a core was busy for 100 %" in [finding.text for finding in found.findings]
+
+
+def test_failed_streams_are_counted_with_their_most_frequent_failure(tmp_path: Path) -> None:
+    refused = [stream(number, outcome=Outcome.HTTP_ERROR, detail="Too Many Requests", tokens=0) for number in range(3)]
+    records = [stream(number) for number in range(3, 11)]
+    records += [msgspec.structs.replace(record, status=429) for record in refused]
+    records.append(stream(11, outcome=Outcome.TRUNCATED, detail="no end marker", tokens=3))
+    write_streams(tmp_path, records)
+    runs.write(tmp_path / runs.RUN, manifest(summary_of(records)))
+
+    found = headline(load(tmp_path)).findings[0]
+
+    assert found.text == "4 of 12 streams failed (33.3 %); 3 of them http_error 429: Too Many Requests"
 
 
 def test_many_objectives_are_counted_where_their_list_would_be_too_long(tmp_path: Path) -> None:
