@@ -74,6 +74,6 @@ def _tiles(found: CapacityFile) -> list[Tile]:
             Tile(_PART, "sustained", show(one.load), f"{one.verdict.value}, {one.seconds:.0f} s", _MARKS[one.verdict])
         )
     needs = found.fleet.needs
-    if needs is not None:
+    if needs is not None and any(map(str.isdigit, needs.words)):  # else it says that the number is not known
         tiles.append(Tile(_PART, "replicas", needs.words.removesuffix(" replicas"), f"for {needs.users:,} users"))
     return tiles
