@@ -90,7 +90,7 @@ def settings(found: CapacityFile) -> Table:
         ["target", found.target],
         ["objectives", ", ".join(found.objectives)],
         ["confidence of each verdict", f"{found.confidence:.1%}"],
-        ["precision", f"{plan.get('precision', 0):.1%} of the load, at least one user"],
+        ["precision", f"{plan.get('precision', 0):.1%} of the load, at least 1 user or session"],
         ["prompts", "each one unique" if found.settings.get("nonce") else "the same for every point"],
         ["processes", str(found.settings.get("processes", 1))],
         ["seed", str(plan.get("seed", ""))],

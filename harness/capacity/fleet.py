@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.probe import Purpose
 from streamgauge.capacity.search import Search
 from streamgauge.metrics.slo import parse_slo
@@ -326,9 +327,9 @@ def _queue(search: Search, request: FleetRequest) -> Queueing | None:
     return None
 
 
-def fleet_sentences(fleet: Fleet) -> list[tuple[str, str]]:
-    """The models and the plan in labelled lines."""
-    lines = [("scalability", _law_text(fleet.law))]
+def fleet_sentences(fleet: Fleet, axis: Axis) -> list[tuple[str, str]]:
+    """The models and the plan in labelled lines; loads are those of the axis."""
+    lines = [("scalability", _law_text(fleet.law, axis))]
     if fleet.queue is not None:
         queue = fleet.queue
         text = (
@@ -337,7 +338,7 @@ def fleet_sentences(fleet: Fleet) -> list[tuple[str, str]]:
         )
         lines.append(("Erlang C", f"refused: {queue.refused} ({text})" if queue.refused else text))
     for one in fleet.each:
-        lines.append((f"replica {one.url}", f"{_load(one.low)} to {_load(one.high)} users"))
+        lines.append((f"replica {one.url}", f"{_load(one.low)} to {_load(one.high)} {axis.value}"))
     if fleet.ratio_low is not None and fleet.ratio_high is not None:
         lines.append(("the fleet", f"holds {fleet.ratio_low:.0%} to {fleet.ratio_high:.0%} of its replicas together"))
     if fleet.skew is not None:
@@ -352,15 +353,13 @@ def _load(load: float | None) -> str:
     return "?" if load is None else f"{load:,.0f}"
 
 
-def _law_text(law: Scalability) -> str:
+def _law_text(law: Scalability, axis: Axis) -> str:
     if law.refused is not None:
         return f"no law fitted: {law.refused}"
-    peak = "no peak" if law.peak is None else f"most streams at {law.peak:,.0f} users"
+    peak = "no peak" if law.peak is None else f"most streams/s at {axis.show(round(law.peak))}"
     error = "-" if law.error is None else f"{law.error:.1%}"
-    return (
-        f"X(N) = {law.rate:.3g} N / (1 + {law.contention:.3g} (N - 1) + {law.coherency:.3g} N (N - 1)), error "
-        f"{error}; {peak}"
-    )
+    formula = f"X(N) = {law.rate:.3g} N / (1 + {law.contention:.3g} (N - 1) + {law.coherency:.3g} N (N - 1))"
+    return f"{peak}, by the law {formula}, which misses the points by {error}"
 
 
 def _needs_text(fleet: Fleet) -> str:

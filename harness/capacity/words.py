@@ -67,7 +67,7 @@ def short(slo: Condition, value: float) -> str:
 
 def labelled(found: CapacityFile) -> list[tuple[str, str]]:
     """The answer, the models and the plan in labelled lines."""
-    return [*sentences(found.answer), *fleet_sentences(found.fleet)]
+    return [*sentences(found.answer), *fleet_sentences(found.fleet, found.answer.axis)]
 
 
 def conclusion(found: CapacityFile) -> tuple[str, str] | None:

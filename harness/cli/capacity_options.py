@@ -87,9 +87,7 @@ class SearchOptions:
         _search(metavar="PERCENT", min=80, max=99.9, help="Confidence of the verdict on each point, in percent."),
     ] = 95.0
     point: Annotated[str, _search(metavar="DURATION", help="How long a point is measured, after its warm-up.")] = "15s"
-    longest: Annotated[
-        str, _search(metavar="DURATION", help="How long an undecided point may be measured. A point doubles its time.")
-    ] = "2m"
+    longest: Annotated[str, _search(metavar="DURATION", help="How long an undecided load may be measured.")] = "2m"
     repeats: Annotated[
         int, _search(metavar="N", min=1, max=10, help="Trials that must agree at each end of the interval.")
     ] = 2

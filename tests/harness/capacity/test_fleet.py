@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.capacity.answer import answer
+from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.fleet import (
     FleetRequest,
     OneReplica,
@@ -48,7 +49,9 @@ def test_a_search_gives_the_exact_number_of_replicas(capacity: int) -> None:
     assert fleet.needs is not None
     assert answer(search).low == capacity
     assert fleet.needs.low == fleet.needs.high == math.ceil(100 / capacity)
-    assert dict(fleet_sentences(fleet))["replicas"].startswith("100 users need ")
+    assert dict(fleet_sentences(fleet, Axis.USERS))["replicas"].startswith("100 users need ")
+    by_sessions = dict(fleet_sentences(fleet, Axis.SESSIONS))["scalability"]
+    assert "users" not in by_sessions
 
 
 def test_the_capacity_of_a_fleet_is_that_of_all_its_replicas() -> None:
@@ -125,7 +128,7 @@ def test_skew_is_the_share_of_the_busiest_replica() -> None:
 def test_a_fleet_is_compared_with_its_replicas() -> None:
     each = [OneReplica("http://a/", 10, 11), OneReplica("http://b/", 10, 11)]
     fleet = fleet_of(run(holds(16)), FleetRequest(users=100, headroom=0), each)
-    lines = dict(fleet_sentences(fleet))
+    lines = dict(fleet_sentences(fleet, Axis.USERS))
 
     assert (fleet.ratio_low, fleet.ratio_high) == (round(16 / 22, 4), round(17 / 20, 4))
     assert lines["the fleet"] == "holds 73% to 85% of its replicas together"
