@@ -9,6 +9,7 @@ from streamgauge.cli import app
 from streamgauge.conformance.checks import CHECKS
 from tools import readme_metrics
 from tools.blocks import rewritten
+from tools.sample import sample
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -31,7 +32,7 @@ def checks() -> str:
     return f"`check` has {sum(groups.values())} checks ({listed}). {more}"
 
 
-BLOCKS = {"commands": commands, "checks": checks, "metrics": readme_metrics.table}
+BLOCKS = {"sample": sample, "commands": commands, "checks": checks, "metrics": readme_metrics.table}
 
 
 def readme() -> str:
