@@ -52,7 +52,7 @@ def _status_pages() -> str:
         (
             f"`{engine}`",
             ", ".join(f"`{path}`" for path in pages),
-            ", ".join(f"`POST {path}`" for path in RESETS[engine]),
+            ", ".join(f"`POST {path}`" for path in RESETS.get(engine, {})),
         )
         for engine, pages in ENGINES.items()
     ]

@@ -26,7 +26,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     name: str
     path: str
     format: Format = Format.PROMETHEUS
-    running: tuple[str, ...]
+    running: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     running_and_waiting: tuple[str, ...] = ()
     kv_share: tuple[str, ...] = ()

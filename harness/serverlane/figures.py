@@ -65,8 +65,8 @@ def read(engine: Engine, body: bytes) -> Figures | None:
 
 
 def _from_text(engine: Engine, body: bytes) -> Figures:
-    wanted = {_name(place) for places in (engine.running, engine.waiting, engine.kv_share, engine.generated)
-              for place in places}  # fmt: skip
+    gauges = (engine.running, engine.waiting, engine.running_and_waiting, engine.kv_share, engine.generated)
+    wanted = {_name(place) for places in gauges for place in places}
     wanted |= {f"{name}_{end}" for name in (*engine.queue, *engine.prefill) for end in ("sum", "count")}
     series: dict[str, list[_Series]] = {}
     for name, one in _series(body, tuple(wanted)):
@@ -77,9 +77,10 @@ def _from_text(engine: Engine, body: bytes) -> Figures:
                   for place in places)  # fmt: skip
         return next((found for found in chosen if found), None)
 
+    waiting = _sum(values(engine.waiting))
     return Figures(
-        running=_sum(values(engine.running)),
-        waiting=_sum(values(engine.waiting)),
+        running=_running(_sum(values(engine.running)), waiting, _sum(values(engine.running_and_waiting))),
+        waiting=waiting,
         kv_share=max(values(engine.kv_share) or [math.nan]) if values(engine.kv_share) else None,
         generated=_sum(values(engine.generated)),
         queue=_seconds(values, engine.queue),
@@ -120,6 +121,11 @@ def _sum(values: Iterable[float] | None) -> float | None:
     return found if found is not None and abs(found) <= _LARGEST else None
 
 
+def _running(running: float | None, waiting: float | None, both: float | None) -> float | None:
+    """What runs, also where an engine shows only what runs and waits together."""
+    return both - (waiting or 0) if running is None and both is not None else running
+
+
 def _seconds(values: Any, names: Sequence[str]) -> Seconds | None:
     for name in names:
         count, total = _sum(values([f"{name}_count"])), _sum(values([f"{name}_sum"]))
@@ -138,9 +144,7 @@ def _from_json(engine: Engine, body: bytes) -> Figures | None:
         return next((found for place in places if (found := _sum(_at(content, place.split(".")))) is not None), None)
 
     running, waiting, both = (value(places) for places in (engine.running, engine.waiting, engine.running_and_waiting))
-    if running is None and both is not None:
-        running = both - (waiting or 0)
-    return Figures(running=running, waiting=waiting, generated=value(engine.generated))
+    return Figures(running=_running(running, waiting, both), waiting=waiting, generated=value(engine.generated))
 
 
 def _at(content: Any, path: Sequence[str]) -> list[float] | None:

@@ -9,7 +9,7 @@ from streamgauge.mock_provider.fleet.fleet import Fleet
 from streamgauge.mock_provider.fleet.snapshot import Snapshot, snapshot, together
 from streamgauge.mock_provider.http import Reply, json_reply
 
-Engine = Literal["vllm", "sglang", "llama.cpp"]
+Engine = Literal["vllm", "sglang", "llama.cpp", "tgi", "trtllm", "dynamo", "kestrel"]
 Lie = Literal[
     "stale",
     "frozen",
@@ -39,7 +39,7 @@ class Gauges:
 
     def __init__(self, fleet: Fleet, engine: Engine, lies: Sequence[Lie], model: str) -> None:
         self._fleet, self._lies, self._model = fleet, frozenset(lies), model
-        self._pages, self._resets = ENGINES[engine], RESETS[engine]
+        self._pages, self._resets = ENGINES[engine], RESETS.get(engine, {})
         self._start = self._truth()
         self._before: dict[str, Sequence[Snapshot]] = {}  # by page, for `stale`
         self._scrapes = 0

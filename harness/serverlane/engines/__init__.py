@@ -5,7 +5,7 @@
   engines rename their metrics. A Prometheus series may ask for labels: `name{kind="active"}`; the values of several
   series are added (the largest counts for `kv_share`). In JSON, a place is a path such as `*.num_waiting_reqs`: `*` is
   each item of a list, and the values are added, true counting as 1.
-- `running_and_waiting`, in JSON: where an engine shows only both together. `running` is then the rest.
+- `running_and_waiting`: where an engine shows only both together. `running` is then the rest.
 - `queue`, `prefill`: Prometheus histograms in seconds, by the name without `_sum` and `_count`.
 - `trap`: how these figures can mislead, in one sentence.
 """

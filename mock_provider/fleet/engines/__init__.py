@@ -8,7 +8,7 @@ told to show a series for each replica.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from streamgauge.mock_provider.fleet.engines import llama_cpp, sglang, vllm
+from streamgauge.mock_provider.fleet.engines import dynamo, kestrel, llama_cpp, sglang, tgi, trtllm, vllm
 from streamgauge.mock_provider.fleet.snapshot import Snapshot
 from streamgauge.mock_provider.http import Reply
 
@@ -16,9 +16,13 @@ Page = Callable[[Sequence[Snapshot]], Reply]
 
 Reset = Callable[[bool], Reply]  # the answer, by whether the prefix cache was emptied
 
-RESETS: Mapping[str, Mapping[str, Reset]] = {"vllm": vllm.RESETS, "sglang": sglang.RESETS, "llama.cpp": {}}
+RESETS: Mapping[str, Mapping[str, Reset]] = {"vllm": vllm.RESETS, "sglang": sglang.RESETS}
 ENGINES: Mapping[str, Mapping[str, Page]] = {
     "vllm": vllm.PAGES,
     "sglang": sglang.PAGES,
     "llama.cpp": llama_cpp.PAGES,
+    "tgi": tgi.PAGES,
+    "trtllm": trtllm.PAGES,
+    "dynamo": dynamo.PAGES,
+    "kestrel": kestrel.PAGES,
 }

@@ -12,13 +12,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
 
 
+class Totals(NamedTuple):
+    """A histogram of which nobody reads the buckets."""
+
+    values: int
+    total: float
+
+
 class Metric(NamedTuple):
     """One series: how its value is read from a snapshot; `labels` come after those of the engine."""
 
     kind: str
     name: str
     text: str
-    read: Callable[[Snapshot], float | Histogram]
+    read: Callable[[Snapshot], float | Histogram | Totals]
     labels: Labels = {}  # noqa: RUF012 (never changed)
 
 
@@ -34,6 +41,11 @@ def counter(name: str, text: str, read: Callable[[Snapshot], float], **labels: s
 
 def histogram(name: str, text: str, read: Callable[[Snapshot], Histogram]) -> Metric:
     """Durations in seconds."""
+    return Metric("histogram", name, text, read)
+
+
+def totals(name: str, text: str, read: Callable[[Snapshot], Totals]) -> Metric:
+    """A histogram of anything else, with one bucket."""
     return Metric("histogram", name, text, read)
 
 
@@ -60,14 +72,18 @@ def _lines(metrics: list[Metric], engines: Sequence[tuple[Labels, Snapshot]]) ->
             yield from _samples(name, {**labels, **metric.labels}, metric.read(engine))
 
 
-def _samples(name: str, labels: Labels, value: float | Histogram) -> Iterator[str]:
-    if not isinstance(value, Histogram):
+def _samples(name: str, labels: Labels, value: float | Histogram | Totals) -> Iterator[str]:
+    if isinstance(value, Histogram):
+        cumulated, total, count = list(value.cumulated()), value.sum_ns / 1e9, value.count
+    elif isinstance(value, Totals):
+        cumulated, total, count = [("+Inf", value.values)], value.total, value.values
+    else:
         yield f"{name}{_braced(labels)} {value}"
         return
-    for bound, count in value.cumulated():
-        yield f"{name}_bucket{_braced({**labels, 'le': bound})} {count}"
-    yield f"{name}_sum{_braced(labels)} {value.sum_ns / 1e9}"
-    yield f"{name}_count{_braced(labels)} {value.count}"
+    for bound, below in cumulated:
+        yield f"{name}_bucket{_braced({**labels, 'le': bound})} {below}"
+    yield f"{name}_sum{_braced(labels)} {total}"
+    yield f"{name}_count{_braced(labels)} {count}"
 
 
 def _braced(labels: Labels) -> str:

@@ -120,12 +120,23 @@ def test_llama_cpp_tells_the_truth() -> None:
     assert samples["llamacpp:n_decode_total"] == 20
 
 
+def test_a_frontend_counts_waiting_requests_among_those_in_flight() -> None:
+    samples = Load("dynamo").page()
+    assert (one(samples, "dynamo_frontend_inflight_requests"), one(samples, "dynamo_frontend_queued_requests")) == (
+        4,
+        1,
+    )
+    samples = Load("kestrel").page()
+    assert one(samples, "http_server_active_requests") == 4
+    assert one(samples, "aspnetcore_rate_limiting_queued_requests") == 1
+
+
 @pytest.mark.parametrize(("engine", "path"), [(engine, path) for engine, pages in ENGINES.items() for path in pages])
 def test_every_page_of_an_idle_fleet_can_be_read(engine: Engine, path: str) -> None:
     gauges = Gauges(Fleet(FleetLimits(), lambda: 0), engine, (), "m")
     answer = gauges.answer(path)
     assert answer.status == 200
-    if path == "/metrics":
+    if path.endswith("/metrics"):
         text = answer.body.decode()
         assert text.endswith("\n")
         assert answer.content_type.startswith("text/plain; version=0.0.4")
