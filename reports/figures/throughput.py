@@ -25,12 +25,12 @@ def draw(run: Run) -> list[Drawing]:
         active.stairs(rates["streams"], edges, fill=True, color=GREY, alpha=0.25)
         active.stairs(rates["streams"], edges, baseline=None, color=GREY, linewidth=1.8)
         active.set_ylabel("in flight")
-        if in_flight is not None:
-            _mean(active, in_flight.mean, streams.window_s or (edges[0], edges[-1]))
         active.set_xlabel("seconds since the first stream began")
         for axes in (tokens, active):
             axes.set_ylim(0, max(axes.get_ylim()[1] * 1.12, 1))  # also where nothing came
             axes.yaxis.set_major_formatter(PLAIN)
+        if in_flight is not None:
+            _mean(active, in_flight.mean, streams.window_s or (edges[0], edges[-1]))
         active.xaxis.set_major_formatter(PLAIN)
         active.set_xlim(edges[0], edges[-1])
         left_out(tokens, streams.window_s)
@@ -60,10 +60,11 @@ def draw(run: Run) -> list[Drawing]:
 
 
 def _mean(axes: Axes, mean: float, window_s: tuple[float, float]) -> None:
-    """A dashed line over the measured window, with its value above the right end."""
+    """A dashed line over the measured window, with its value at the right end."""
     axes.plot(window_s, (mean, mean), color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    is_low = mean < 0.35 * axes.get_ylim()[1]  # below the line, the words would lie over the ticks
     words = axes.annotate(
-        f"mean {mean:,.1f}", (window_s[1], mean), xytext=(-4, -4), textcoords="offset points", ha="right", va="top",
-        color=INK,
+        f"mean {mean:,.1f}", (window_s[1], mean), xytext=(-4, 4 if is_low else -4), textcoords="offset points",
+        ha="right", va="bottom" if is_low else "top", color=INK,
     )  # fmt: skip
     words.set_in_layout(False)

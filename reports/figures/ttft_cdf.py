@@ -1,11 +1,12 @@
 """Time to first token: which share of the streams had it by when, and what that says about the objectives."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Transform
 
 from streamgauge.errors import UsageError
@@ -35,6 +36,7 @@ from streamgauge.units import MS, plural
 
 _STEPS: Final = 400
 _MOST_OBJECTIVES: Final = 3
+_WIDTH_OF_A_LETTER: Final = 0.024  # of the axes, bold
 _FAR: Final = 4  # times the largest value: a limit beyond it is only named, so that the curve keeps its width
 _COLOURS: Final = {SloVerdict.MET: GREEN, SloVerdict.MISSED: RED, SloVerdict.UNDECIDED: ORANGE}
 
@@ -149,11 +151,18 @@ def _draw_objective(axes: Axes, objective: Objective, height: float) -> None:
     is_right = _place(axes, limit) > 0.5
     if objective.slo.statistic not in (None, "mean", "max"):
         axes.plot([limit], [quantile_of(objective.slo.statistic or "")], "o", color=colour, markersize=6)
-    words = axes.annotate(
-        f"{objective.slo.statistic or 'all'} {objective.slo.op} {ms(limit)}: {objective.result.verdict.value}",
-        (limit, height), xycoords=blended, xytext=(-6 if is_right else 6, 0), textcoords="offset points",
-        ha="right" if is_right else "left", va="center", color=colour, fontweight="bold",
-    )  # fmt: skip
+    text = f"{objective.slo.statistic or 'all'} {objective.slo.op} {ms(limit)}: {objective.result.verdict.value}"
+    bold: dict[str, Any] = {"va": "center", "color": colour, "fontweight": "bold"}
+    width, place = len(text) * _WIDTH_OF_A_LETTER, _place(axes, limit)
+    if width < max(place, 1 - place):
+        words: Text = axes.annotate(
+            text, (limit, height), xycoords=blended, xytext=(-6 if is_right else 6, 0), textcoords="offset points",
+            ha="right" if is_right else "left", **bold,
+        )  # fmt: skip
+    else:  # neither side has room: across the line, as near to it as the frame allows
+        words = axes.text(
+            min(max(place, width / 2), 1 - width / 2), height, text, transform=axes.transAxes, ha="center", **bold
+        )
     words.set_in_layout(False)
 
 
