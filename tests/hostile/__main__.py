@@ -33,6 +33,7 @@ _SAMPLE_S: Final = 0.02
 _IN_ALL: Final = "Ten users on an endless line make `load` take"
 _FIRST_ARE_GOOD: Final = 3  # of a load: its first streams decide how the others are read
 _LOADS: Final = ("load", "capacity")
+_ENDS: Final = (0, 1, 3, 4)  # 4: to read what the endpoint sends takes all of this client's time, and capacity says so
 
 
 class Row(NamedTuple):
@@ -54,7 +55,7 @@ class Row(NamedTuple):
             *([f"memory {self.above(base)} MB"] if self.memory - base > bound.memory_mb * MB else []),
             *([f"{self.seconds:.0f} s"] if self.seconds > bound.table_s * self.busy else []),
             *([f"{self.cpu_s:.0f} s of CPU"] if self.cpu_s > bound.cpu_s else []),
-            *([f"exit {self.code}"] if self.code not in (0, 1, 3) else []),
+            *([f"exit {self.code}"] if self.code not in _ENDS else []),
             *(["traceback"] if "Traceback" in self.shown else []),
             *([f"{len(self.shown):,} characters shown"] if len(self.shown) > bound.most_shown else []),
         ]
