@@ -18,6 +18,7 @@ from streamgauge.metrics.stream_class import Bound, Class
 from streamgauge.units import MS, SECOND, plural, show_ms
 
 _LOOKED_AT: Final = 2_000  # streams; enough to see how large a class is
+_NAMES: Final = {"prompt": "prompt tokens", "output": "output tokens that it asks for", "turn": "its turn"}
 _HINTS: Final = {
     "prompt": "give --prompt-tokens, such as --prompt-tokens 'lognormal(2000,1)', or a trace with lengths",
     "output": "give --output-tokens, or a trace with lengths",
@@ -40,7 +41,9 @@ def check_classes(workload: Workload, slos: Sequence[Condition], prompts: Prompt
     for slo in slos:
         for name in ["turn"] if counted(slo) == "session" else [bound.name for bound in slo.where]:
             if some and all(getattr(stream, name) is None for stream in some):
-                raise UsageError(f"--slo {str(slo)!r}: no stream of this load has {name!r}", _HINTS[name])
+                raise UsageError(
+                    f"--slo {str(slo)!r}: no stream of this load has a number of {_NAMES[name]}", _HINTS[name]
+                )
 
 
 def expected(

@@ -108,9 +108,9 @@ def test_a_class_of_a_trace_has_the_streams_that_the_trace_gives_it(tmp_path: Pa
 
 def test_a_class_that_the_load_cannot_have_is_refused_before_the_run() -> None:
     load = Workload(users=5, length_ns=SECOND)
-    with pytest.raises(UsageError, match="no stream of this load has 'turn'"):
+    with pytest.raises(UsageError, match="no stream of this load has a number of its turn"):
         check_classes(load, [parse_slo("ttft p95 < 1s where turn > 1")], prompts())
-    with pytest.raises(UsageError, match="no stream of this load has 'output'") as error:
+    with pytest.raises(UsageError, match="no stream of this load has a number of output tokens") as error:
         check_classes(load, [parse_slo("goodput > 90% where output > 10")], prompts())
     assert "--output-tokens" in (error.value.hint or "")
     check_classes(load, [parse_slo("ttft p95 < 1s where prompt > 1")], prompts())
@@ -127,5 +127,5 @@ def test_the_sessions_that_an_objective_needs_are_foreseen(tmp_path: Path) -> No
     load = Workload(replay=str(trace), trace=TraceControls(closed=True, unit_ns=SECOND), length_ns=30 * SECOND)
     found = expected(load, [parse_slo("session_error_rate < 40%")], None, prompts())
     assert "session_error_rate < 40% needs 6 of the about 2 sessions" in str(found)
-    with pytest.raises(UsageError, match="no stream of this load has 'turn'"):
+    with pytest.raises(UsageError, match="no stream of this load has a number of its turn"):
         check_classes(Workload(users=5, length_ns=SECOND), [parse_slo("session_error_rate < 5%")], prompts())
