@@ -290,7 +290,7 @@ def _client(search: Search, wall: float | None) -> list[str]:
     if seen.core_used is not None:
         facts.append(f"its busiest process used {seen.core_used:.0%} of a core")
     if seen.core_awaited is not None:
-        facts.append(f"waited for one for {seen.core_awaited:.0%} of the time")
+        facts.append(f"a process waited for a core for {seen.core_awaited:.0%} of its time")
     if seen.loop_late_ms is not None:
         facts.append(f"its event loop was up to {seen.loop_late_ms:.1f} ms late (p99)")
     return facts

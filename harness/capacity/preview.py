@@ -98,7 +98,7 @@ def plan_lines(plan: SearchPlan, budget: Budget, sizes: Sizes) -> list[tuple[str
         ("points", _points(plan)),
         ("a point", f"{plan.seconds:g} s, up to {plan.longest_s:g} s where that decides nothing, after its warm-up"),
         ("streams", f"{plan.needed:,} without a miss decide every objective; near a limit it takes many more"),
-        ("time", f"at most {budget.seconds / 60:,.0f} min (--budget)"),
+        ("time", f"at most {budget.seconds / 60:,.3g} min (--budget)"),
     ]
     limits = [
         plural(budget.requests, "request") if budget.requests is not None else None,

@@ -74,3 +74,4 @@ def test_what_is_assumed_is_said() -> None:
     lines = dict(plan_lines(SearchPlan(), Budget(seconds=600, tokens=5_000), Sizes(understood="3 sessions")))
     assert (lines["time"], lines["trace"]) == ("at most 10 min (--budget)", "3 sessions")
     assert "at most 5,000 tokens" in lines["limits"]
+    assert dict(plan_lines(SearchPlan(), Budget(seconds=150), SIZES))["time"] == "at most 2.5 min (--budget)"
