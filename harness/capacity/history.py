@@ -20,6 +20,7 @@ from streamgauge.version import __version__
 
 SCHEMA: Final = 1
 NAME: Final = "history.jsonl"
+_LEAST: Final = 1e-7  # rates and times are rounded to six digits behind the point; the inverse of 1e-300 is too large
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +85,25 @@ def read_history(directory: Path, header: Header) -> list[Taken]:
 
 def _taken(line: bytes) -> Taken:
     found = from_json(line, Taken)
-    if wrong := out_of_range(msgspec.json.decode(line)):
+    if wrong := out_of_range(msgspec.json.decode(line)) or _contradiction(found.observation):
         raise ValueError(wrong)
     return found
+
+
+def _contradiction(seen: Observation) -> str | None:
+    """What no search writes, because nothing can be calculated with it; None without such a thing."""
+    counts = (
+        seen.requests, seen.ok, seen.refused, seen.broken, seen.cut, seen.prompt_tokens, seen.output_tokens,
+        *seen.replicas.values(),
+    )  # fmt: skip
+    known = [x for x in (seen.streams_per_s, seen.tokens_per_s, seen.residence_s, seen.in_flight) if x is not None]
+    if min(*counts, *known, seen.seconds) < 0:
+        return "a point has fewer than no streams, tokens or seconds"
+    if any(0 < figure < _LEAST for figure in known):
+        return f"a point has a figure below {_LEAST:g}"
+    if seen.little is not None and seen.in_flight is None:
+        return "a point has a residual of Little's law and no streams in flight"
+    return None
 
 
 def _differing(earlier: Header, now: Header) -> list[str]:

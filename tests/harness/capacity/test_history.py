@@ -64,6 +64,22 @@ def test_a_number_that_no_measurement_has_is_refused(tmp_path: Path) -> None:
         read_history(tmp_path, HEADER)
 
 
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"ok": -1}, {"seconds": -1.0}, {"replicas": {"a": -3}}, {"streams_per_s": -1.0}, {"streams_per_s": 1e-300},
+        {"residence_s": -1.0}, {"residence_s": 1e-300}, {"little": 0.9, "in_flight": None},
+    ],
+)  # fmt: skip
+def test_a_point_with_which_nothing_can_be_calculated_is_refused(tmp_path: Path, impossible: dict[str, Any]) -> None:
+    point = written(tmp_path)[0]
+    history = History(tmp_path, HEADER)
+    history.add(point.probe, msgspec.structs.replace(point.observation, **impossible))
+
+    with pytest.raises(UsageError, match=r"--resume: .* cannot be read: a point has"):
+        read_history(tmp_path, HEADER)
+
+
 def test_without_a_history_the_message_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=NAME):
         read_history(tmp_path, HEADER)
