@@ -24,6 +24,9 @@ LONG: Final = LENGTHS[-2:]
 _NEAR: Final = 8  # standard errors around a quantile in which its resamples are looked for
 _GRID: Final = 256  # values among which they are looked for
 _ROUNDING: Final = 1e-6  # of a mass: 0.999 * 1000 is a little more than 999 in binary
+_QUIET: Final = 0.25  # standard errors: a smaller correlation of neighbouring blocks counts as none
+_BIAS: Final = 4.0  # so many n-ths of a correlation are missing in the correlation of n values
+_LEAST_LEFT: Final = 0.2
 _MOST_CORRELATION: Final = 0.7  # beyond it the correction would be a guess
 
 
@@ -199,21 +202,24 @@ class Fit(NamedTuple):
 def fitted(runs: Sequence[Sliced], name: str, lengths: Sequence[int] = LENGTHS) -> Fit:
     """The shortest blocks that do not depend on their neighbours, as far as so many blocks can show it.
 
-    Neighbours depend when the correlation of what they contribute to the statistic is above half a standard error: one
-    standard error finds half of a moderate dependence only, and too short blocks make false alarms. What is left after
-    the longest blocks, and half a standard error more, widens the error as in a first-order autoregression (Law,
-    Simulation Modeling and Analysis, section 9.5).
+    Neighbours depend when the correlation of what they contribute to the statistic is above a quarter of a standard
+    error: one standard error finds half of a moderate dependence only, and too short blocks make false alarms. What is
+    left after the longest blocks, and half a standard error more, widens the error as in a first-order autoregression
+    (Law, Simulation Modeling and Analysis, section 9.5). In few blocks a correlation seems smaller than it is: that is
+    corrected, too (Kendall, "Note on bias in the estimation of autocorrelation", Biometrika, 1954).
     """
     for length in lengths:
         blocks = Blocks.of(runs, length)
         found = statistic_of(blocks, name)
         correlation = _correlation(found.excess, blocks.of_runs)
         deviation = 1 / math.sqrt(max(len(blocks.totals), 1))
-        if correlation <= deviation / 2:
+        if correlation <= deviation * _QUIET:
             break
-    if correlation > deviation / 2:
-        correlation += deviation / 2
-    left = min(max(correlation, 0.0), _MOST_CORRELATION)
+    left = correlation
+    if correlation > deviation * _QUIET:
+        blocks_of_run = len(blocks.totals) / max(len(blocks.of_runs), 1)
+        left = (correlation + deviation / 2) / max(1 - _BIAS / blocks_of_run, _LEAST_LEFT)
+    left = min(max(left, 0.0), _MOST_CORRELATION)
     return Fit(blocks, found, math.sqrt((1 + left) / (1 - left)), correlation > 2 * deviation)
 
 

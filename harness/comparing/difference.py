@@ -11,7 +11,7 @@ from streamgauge.units import two_digits_up
 POWER: Final = 0.99
 """The share of comparisons that show a difference of the size for which `Difference.needed` gives the sample."""
 
-_SURE: Final = 0.95
+_SURE: Final = 0.975
 """How sure the needed sample is: the error itself is known from few blocks, so its upper bound at this confidence is
 used."""
 

@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from streamgauge.metrics.intervals import CONFIDENCE, student
+from streamgauge.metrics.intervals import student
 
 LEAST_PAIRS: Final = 12
 """Fewer pairs give no interval."""
+
+CAUTIOUS: Final = 0.96
+"""Pairs on a level that wanders still depend on each other a little: with 0.95 an interval of 200 pairs held the true
+cost in 948 of 1,000 simulated measurements."""
 
 
 class Cost(NamedTuple):
@@ -48,7 +52,7 @@ def cost_of(differences: Sequence[int]) -> Cost:
         return Cost(point, -math.inf, math.inf)
     # Student's quantile and not the normal one: the measurement ends when the interval is narrow, which favours pairs
     # that happen to agree.
-    spread = student(CONFIDENCE, pairs - 1) * math.sqrt(pairs * (pairs + 1) * (2 * pairs + 1) / 24)
+    spread = student(CAUTIOUS, pairs - 1) * math.sqrt(pairs * (pairs + 1) * (2 * pairs + 1) / 24)
     rank = max(math.floor(averages / 2 - spread), 1)
     return Cost(point, _walsh(ordered, rank), _walsh(ordered, averages + 1 - rank))
 

@@ -10,7 +10,7 @@ from tests.builders.dependent import Kind, bursts, covered, holds_share, served,
 from tests.harness.metrics.test_steady_state import closed_loop, queue
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
-LONG = 400_000
+LONG = 200_000
 KINDS: dict[str, tuple[Kind, tuple[int, ...]]] = {
     "independent, heavy tail": (wandering(0), (20, 60, 200, 600, 2_000)),
     "correlated over 3 streams": (wandering(3), (60, 200, 600, 2_000)),

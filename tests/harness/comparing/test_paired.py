@@ -35,12 +35,12 @@ def simulated(rng: random.Random, pairs: int, added_ms: float) -> list[Pair]:
 
 
 def test_3_ms_of_a_proxy_are_inside_the_interval_in_95_of_100_measurements() -> None:
-    """952 of 1,000 at the last count; the 300 here may be two points off."""
+    """962 of 1,000 at the last count."""
     inside = 0
     for seed in range(300):
         _, measured = costs_of(simulated(random.Random(seed), 60, 3.0))
         inside += measured["ttft"].low <= 3 * MS <= measured["ttft"].high
-    assert inside >= 0.93 * 300
+    assert inside >= 0.95 * 300
 
 
 def test_a_server_that_becomes_slower_does_not_add_to_the_cost() -> None:
