@@ -54,8 +54,10 @@ def announces_close(case: Case) -> Finding:
     if closed and sum(seen.kept is not None for seen in found) < _STREAMS:
         return inconclusive("it was closed right after one answer, and the next could not be watched", STREAM)
     if len(closed) == _STREAMS:
+        promise = head.get("keep-alive")
+        although = "" if promise is None else f", although it says Keep-Alive: {printable(promise)}"
         return unmet(
-            "the connection was closed right after the answer, which did not announce it, twice",
+            f"the connection was closed right after the answer, which did not announce it, twice{although}",
             *(seen.note(f"closed {_ms(seen)} ms after the end of the answer") for seen in closed),
         )
     if closed:

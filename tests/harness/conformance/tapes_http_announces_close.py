@@ -20,6 +20,8 @@ def stream(kept: Kept | None, **changes: Any) -> Tape:
 
 examples.add(CHECK, "pass", stream(OPEN))
 examples.add(CHECK, "warn", stream(CLOSED), stream(CLOSED))
+PROMISED = headers(keep_alive="timeout=5, max=100")
+examples.add(CHECK, "warn", stream(CLOSED, headers=PROMISED), stream(CLOSED, headers=PROMISED))
 examples.add(CHECK, "pass", stream(CLOSED), stream(OPEN))
 examples.add(CHECK, "pass", stream(LATE), stream(LATE))
 examples.add(CHECK, "pass", stream(None, headers=headers(connection="Keep-Alive, Close")))

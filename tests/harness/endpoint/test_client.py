@@ -440,6 +440,18 @@ def test_the_error_for_an_answer_without_a_stream_has_a_hint(answer: bytes, hint
 
 
 @pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("X-Replica: a\x1b[31m", "a proxy in front of it, writes this line"),
+        ("Content-Length: -5", "set neither Transfer-Encoding nor Content-Length"),
+    ],
+)
+def test_the_error_for_a_defect_of_the_head_says_who_can_mend_it(field: str, hint: str) -> None:
+    error = not_a_stream(run(head("Content-Type: text/event-stream", field) + b"data: a\n\n"))
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize(
     ("end", "detail", "hint"),
     [
         (End.TIMEOUT, "no answer came for 2.0 s", "--timeout"),
