@@ -52,7 +52,7 @@ def scalability(throughput: Mapping[float, float]) -> Scalability:
     if len(points) < _LEAST_LOADS:
         return Scalability(
             rate=0, contention=0, coherency=0, error=None,
-            refused=f"{len(points)} loads with a throughput, and the law needs {_LEAST_LOADS}",
+            refused=f"{plural(len(points), 'load')} with a throughput, and the law needs {_LEAST_LOADS}",
         )  # fmt: skip
     best = None
     for active in ((True, True), (True, False), (False, True), (False, False)):
