@@ -195,14 +195,16 @@ def _why_open(search: Search, load: float) -> str:
 def _ending(search: Search) -> Ending:
     ladder, plan = search.ladder, search.plan
     low, high = ladder.bracket
-    if not search.settled or not search.points or _cache_moved(search) is not None:
+    if not search.points or _cache_moved(search) is not None:
+        return Ending.UNDECIDED
+    if ladder.wall is not None and high is None:
+        return Ending.CLIENT_LIMITED  # also when a budget ends: the rest of the search stays below this wall
+    if not search.settled:
         return Ending.UNDECIDED
     if high is not None and low is None:
         return Ending.UNDECIDED if ladder.undecided_between(None, high) else Ending.NOTHING_PASSED
     if high is not None:
         return Ending.BRACKETED
-    if ladder.wall is not None:
-        return Ending.CLIENT_LIMITED
     most = plan.most if plan.only is None else plan.only
     return Ending.AT_LEAST if low is not None and low >= most else Ending.UNDECIDED
 

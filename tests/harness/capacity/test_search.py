@@ -156,6 +156,18 @@ def test_a_doubtful_client_is_a_wall_and_the_search_goes_on_below_it() -> None:
     assert found.headline == "≥ 21 users (the client, not the server, ended the search)"
 
 
+def test_a_budget_that_ends_below_the_wall_of_the_client_leaves_the_client_as_the_limit() -> None:
+    plan = SearchPlan(from_above=False, confirm_rate=False, needed=1, seconds=10.0, longest_s=40.0)
+    search = Search(plan)
+    while (probe := search.next) is not None and len(search.points) < 7:
+        search.take(point(probe, "client" if probe.load >= 22 else PASS))
+    search.stop("--budget 4m is used up")
+    found = answer(search)
+
+    assert (found.ending, found.low, found.high, found.wall) == (Ending.CLIENT_LIMITED, 16, None, 32)
+    assert dict(sentences(found))["not measured"] == "--budget 4m is used up"
+
+
 def test_a_failure_below_the_wall_of_the_client_is_an_end() -> None:
     found = answer(run(lambda probe: "client" if probe.load >= 30 else holds(17)(probe)))
 
