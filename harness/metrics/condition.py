@@ -40,7 +40,13 @@ _LIMITS: Final = {
     Unit.PER_SECOND: "a number such as 1000",
     Unit.COUNT: "a number such as 10",
 }
-_STEPS: Final = {Unit.DURATION: MS / 100, Unit.SHARE: 1e-4, Unit.PER_SECOND: 0.1, Unit.COUNT: 1}
+_STEPS: Final = {
+    Unit.DURATION: ((99.95 * MS, MS), (9.995 * MS, MS / 10), (0, MS / 100)),
+    Unit.SHARE: ((0, 1e-4),),
+    Unit.PER_SECOND: ((0, 0.1),),
+    Unit.COUNT: ((0, 1),),
+}
+"""To what a measured value is rounded from which size on, as everywhere in a report."""
 
 
 class Condition(NamedTuple):
@@ -83,7 +89,7 @@ class Condition(NamedTuple):
         """A measured value rounded for people, but never onto the other side of the limit."""
         if math.isinf(value):
             return self.show(value)
-        step = _STEPS[self.unit]
+        step = next(step for least, step in _STEPS[self.unit] if abs(value) >= least)
         short = round(value / step) * step
         return self.show(short if self.holds(short) == self.holds(value) else value)
 
