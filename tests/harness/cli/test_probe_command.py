@@ -1,6 +1,7 @@
 """`streamgauge probe`: what it says of streams without an end marker, and what it shows of the wire."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -53,8 +54,9 @@ def test_the_wire_shows_no_key_that_is_scattered_over_frames(monkeypatch: pytest
     with H2Server(answer) as server:
         output = _wire(server.url, monkeypatch, "--http2")
 
+    shown = re.sub(r"[\d.,]+ m?s\b", "", output)  # a time can hold the digits of a piece
     for piece in PIECES[:-1]:
-        assert piece not in output
+        assert piece not in shown
     assert output.count("***") >= len(PIECES) + 1
 
 
