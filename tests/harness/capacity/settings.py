@@ -89,7 +89,7 @@ SETTINGS = {
         slos=("ttft p95 < 500ms", "tpot p95 < 100ms"),
         truth=largest_waiting(500 * MS, _QUEUE),
         binding="ttft p95 < 500ms",
-        load_s=375,
+        load_s=400,
     ),
     "429": Setting(
         system=_REFUSING, slos=("ttft p95 < 1s", "tpot p95 < 100ms"), truth=6 + 3, binding="error_rate < 5%", load_s=85

@@ -36,7 +36,7 @@ KINDS = {
 
 
 def plan(run: int, **more: Any) -> SearchPlan:
-    return SearchPlan(seed=run + 1, seconds=5, longest_s=40, from_above=False, confirm_rate=False, **more)
+    return SearchPlan(seed=run + 1, seconds=5, longest_s=50, from_above=False, confirm_rate=False, **more)
 
 
 def search(setting: Setting, run: int) -> Search:
