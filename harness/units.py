@@ -61,13 +61,14 @@ def show_ms(value_ns: int | float | None) -> str:
     if math.isinf(value_ns):
         return "∞"
     ms = value_ns / MS
-    if abs(ms) < 9.995:
-        return f"{ms:.2f} ms"
-    if abs(ms) < 99.95:
-        return f"{ms:.1f} ms"
     if abs(ms) < 9_999.5:
-        return f"{ms:.0f} ms"
+        return f"{ms:.{decimals_of_ms(ms)}f} ms"
     return f"{ms / 1000:.2f} s"
+
+
+def decimals_of_ms(ms: float) -> int:
+    """How many decimals of a duration in ms are shown: three digits below 100 ms, and whole ms above."""
+    return 2 if abs(ms) < 9.995 else 1 if abs(ms) < 99.95 else 0
 
 
 def show_bytes(count: int) -> str:

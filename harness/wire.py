@@ -159,10 +159,14 @@ def _by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 
 class FramingFault(NamedTuple):
-    """What is wrong with a head where it says how the body ends. `readable`: the end is certain all the same."""
+    """What is wrong with a head where it says how the body ends. `readable`: the end is certain all the same.
+
+    `of_line`: a line of the head is no field at all, so nothing in the head is believed.
+    """
 
     what: str
     readable: bool
+    of_line: bool = False
 
 
 class PlainResponse(NamedTuple):

@@ -93,7 +93,7 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if isinstance(item, pytest.Function) and (item.nodeid.startswith(SERVERS) or needs_server(item)):
             item.add_marker("server")
-            # A busy machine can spoil one try in ten thousand: the budget below counts it.
+            # A busy machine spoils about one try in ten thousand. RETRY_BUDGET limits these second tries.
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

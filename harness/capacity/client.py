@@ -1,4 +1,4 @@
-"""What held this client up at a point, and what helps. More processes help only a client without CPU time."""
+"""Why this client was too slow at a point, and what to do. More processes help only when its CPU time is used up."""
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ _WAITING: Final = 0.1
 
 
 class Trouble(StrEnum):
-    """What held a client up."""
+    """Why a client was too slow."""
 
     CPU = "its own work"
     BUSY_MACHINE = "other work on this machine"
@@ -32,13 +32,13 @@ def core_used(rows: Iterable[WorkerRow]) -> float | None:
 
 
 def core_awaited(rows: Iterable[WorkerRow]) -> float | None:
-    """The largest share of its time that a process waited for a core; None where the system does not say it."""
+    """The largest share of its time that a process waited for a core; None where the system does not report it."""
     shares = [row.waited_ns / row.wall_ns for row in rows if row.wall_ns > 0 and row.waited_ns is not None]
     return max(shares, default=None)
 
 
 def troubles(limits: Collection[str], used: float | None, awaited: float | None) -> list[Trouble]:
-    """What made this client exceed its `limits` (fields of metrics/validity.py)."""
+    """The reasons why this client exceeded these `limits` (fields of metrics/validity.py)."""
     found = []
     if DELAYS & set(limits):
         if (used or 0) >= _BUSY:

@@ -12,16 +12,13 @@ from streamgauge.capacity.stream import Fate, Stream, Value
 from streamgauge.metrics.dependence import Events, at_limit, of_share
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.intervals import Decision, decide, error_of_share, percentile, wilson
+from streamgauge.metrics.slo import FAR_SHARE
 
 _LEAST_CLUSTERS: Final = 10
 """Fewer streams say too little about how their pools differ."""
 _POWER: Final = NormalDist().inv_cdf(0.65)
 _SPARE: Final = 1.2
 _MOST: Final = 1_000_000_000
-_FAR: Final = 0.5
-"""Where no stream takes more than half of the limit (as in metrics/slo.py), how streams depend on each other says
-nothing about streams beyond the limit, because there are none.
-"""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +99,7 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
     misses, possible = sum(value.certain for value in values), sum(value.possible for value in values)
     limit, count = objective.condition.limit, len(values)
     worth = round(count / at_limit([value.value for value in values], limit), 1)
-    if not possible and ordered[-1] <= _FAR * limit:
+    if not possible and ordered[-1] <= FAR_SHARE * limit:
         worth = float(count)
     enough = _enough(misses, possible, count, worth, objective, confidence)
     return Figure(

@@ -197,7 +197,7 @@ def _unusable(result: LoadResult) -> str | None:
     """Why the load says nothing about the endpoint's capacity; None when it does."""
     if result.ended.interrupted:
         return _INTERRUPTED
-    # Streams for which this machine had no means make the client INVALID: then the client is the limit.
+    # A stream that this machine could not ask for makes the client INVALID: the client is then the limit.
     if faults := [fault for fault in result.run.faults if fault not in result.totals.faults]:
         return f"the load was not the planned one: {'; '.join(faults)}"
     if outages := str(result.totals.outages):
@@ -262,12 +262,12 @@ def _doubts(client: Validity, objectives: Sequence[Objective]) -> Iterator[tuple
 
 
 def _excused(probe: Probe) -> frozenset[str]:
-    """The limits of which the verdict takes care by itself: users who begin late make a closed load smaller."""
+    """The limits that `judge` allows for by itself: users who begin late only make a closed load smaller."""
     return frozenset({LATE_USERS}) if probe.axis is Axis.USERS else frozenset()
 
 
 def _troubles(result: LoadResult, objectives: Sequence[Objective], rows: Sequence[WorkerRow]) -> list[Trouble]:
-    """What held this client up, as far as it concerns the objectives."""
+    """Why this client was too slow, by the limits that concern the objectives."""
     every = [objective.condition for objective in objectives]
     doubts = result.summary.validity.about(scopes_of(every, every)).doubts
     limits = {doubt.limit for doubt in doubts if doubt.limit is not None}

@@ -1,4 +1,4 @@
-"""What a search can take, before anything was measured: its own questions, answered by an imaginary endpoint."""
+"""How much a search takes, before anything is measured: the real search, with an imaginary endpoint."""
 
 from math import ceil, log2
 from typing import Final, NamedTuple
@@ -14,16 +14,16 @@ _TTFT_S: Final = 0.5
 _TOKENS_PER_S: Final = 50
 _UNKNOWN_TOKENS: Final = 250
 _STEP: Final = 8
-"""Loads that the endpoint may hold: each is so many times the one before."""
+"""The search is shown for several capacities. Each is 8 times the one before."""
 _SMALLER: Final = 3
 _LARGEST: Final = 0.9
 _NEAR: Final = 0.06
-"""Loads so near the capacity need the longest time to be decided."""
+"""A load within 6 % of the capacity takes the longest time to be decided."""
 _MOST_POINTS: Final = 300
 
 
 class Sizes(NamedTuple):
-    """What a stream asks for on average, in tokens, and the pause of a user after it. None where nobody says it."""
+    """The tokens of a stream's prompt and answer, on average, and the pause of its user after it. None is not known."""
 
     prompt: float | None = None
     output: float | None = None
@@ -37,7 +37,7 @@ class Sizes(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What a search takes when the endpoint holds `capacity`. `ended` says which limit ends it before its answer."""
+    """How much a search takes when the endpoint holds `capacity`. `ended` names the limit that ends it too early."""
 
     capacity: float
     points: int

@@ -187,7 +187,7 @@ class Search:
         return [self._probe(load, Purpose.REPEAT, seconds=self._as_long(load))]
 
     def _bisect(self) -> list[Probe]:
-        """A load between the ends, or an undecided load between them for so long that it is probably decided."""
+        """A load between the ends, or an undecided load between them once more, for a time that probably decides it."""
         ladder, axis = self.ladder, self.plan.axis
         low, high = ladder.bracket
         high = high if high is not None else ladder.wall
@@ -276,9 +276,7 @@ class Search:
             return [last.probe] if len(same) < _MOST_RETESTS else []
         if last.probe.seconds >= self.plan.longest_s or last.least_s > self.plan.longest_s:
             return []
-        likely = last.likely_s(unknown_s=self.plan.longest_s) if last.is_open else 2 * last.probe.seconds
-        longer = min(max(ceil(likely), _LEAST_GROWTH * last.probe.seconds), self.plan.longest_s)
-        return [msgspec.structs.replace(last.probe, seconds=longer)]
+        return [msgspec.structs.replace(last.probe, seconds=self._grown(last, last.probe.seconds))]
 
     # ---- what a probe needs
 
@@ -308,7 +306,7 @@ class Search:
         )
 
     def _longer(self, load: float) -> Probe | None:
-        """An undecided load for so long that it is probably decided; None when no time would help."""
+        """An undecided load once more, for a time that probably decides it; None when no time would help."""
         ladder = self.ladder
         if ladder.is_wall(load) or ladder.decided(load) or ladder.exhausted(load) or load in self.given_up:
             return None
@@ -317,19 +315,23 @@ class Search:
         return self._probe(load, Purpose.LONGER, seconds=seconds, trial=0)  # the same prompts, and more of them
 
     def _decisive(self, trials: Sequence[Point], longest: float, load: float) -> float:
-        """How long a load must be measured so that it is probably decided, judged by the longest of some trials."""
+        """How long to measure a load so that it is probably decided. The longest of `trials` shows that best."""
         by = max(trials, key=lambda point: point.probe.seconds, default=None)
-        likely = 2 * longest if by is None or not by.is_open else by.likely_s(unknown_s=self.plan.longest_s)
-        return float(min(max(ceil(likely), _LEAST_GROWTH * longest, self._seconds(load)), self.plan.longest_s))
+        return max(self._grown(by, longest), self._seconds(load))
+
+    def _grown(self, by: Point | None, longest: float) -> float:
+        """The time in which the figures of `by` would probably be decided, clearly longer than the `longest` so far."""
+        likely = by.likely_s(unknown_s=self.plan.longest_s) if by is not None and by.is_open else 2 * longest
+        return float(min(max(ceil(likely), _LEAST_GROWTH * longest), self.plan.longest_s))
 
     def _as_long(self, load: float) -> float:
-        """So long that one more trial of this load is probably decided: no longer than the longest one that was."""
+        """The time that probably decides one more trial of this load, at most that of the longest decided trial."""
         trials = self.ladder.points[load]
         decided = [point for point in trials if point.verdict is not Verdict.UNDECIDED]
         seconds = self._seconds(load)
         if decided:
-            most = max(point.probe.seconds for point in decided)
             by = max(decided, key=lambda point: point.probe.seconds)
+            most = by.probe.seconds
             seconds = max(seconds, min(most, ceil(by.likely_s(unknown_s=most))))
         if opened := self.ladder.open_trials(load):
             seconds = max(seconds, self._decisive(opened, max(point.probe.seconds for point in opened), load))

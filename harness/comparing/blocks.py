@@ -200,7 +200,7 @@ class Fit(NamedTuple):
 
 
 def fitted(runs: Sequence[Sliced], name: str, lengths: Sequence[int] = LENGTHS) -> Fit:
-    """The shortest blocks that do not depend on their neighbours, as far as so many blocks can show it.
+    """The shortest blocks that show no correlation with their neighbours.
 
     Neighbours depend when the correlation of what they contribute to the statistic is above a quarter of a standard
     error: one standard error finds half of a moderate dependence only, and too short blocks make false alarms. What is

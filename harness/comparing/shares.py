@@ -36,8 +36,8 @@ def _counted(metric: str, side: Side) -> Counted:
 
 
 def streams_to_exclude(metric: str, a: Side, b: Side, points: float) -> int | None:
-    """How many streams a side would exclude a change by so many points, if the share of both sides were that of both
-    together now.
+    """How many streams a side needs to exclude a change by this many points, if both sides have the same share: the
+    present share of both together.
     """
     one, other = (_counted(metric, side) for side in (a, b))
     least, judged = min(one.total, other.total), one.total + other.total

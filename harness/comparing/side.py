@@ -38,7 +38,7 @@ class Lengths(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """So many streams have a property, out of `total` that decide."""
+    """`having` of `total` streams have a property. Streams that were cut too early count in neither."""
 
     having: int
     total: int

@@ -399,14 +399,13 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     if transcript.outcome is Outcome.CONNECT_ERROR:
         return unreachable(transcript)
     if transcript.capture.fault is not None:
-        what = transcript.capture.fault.what
-        is_framing = any(word in what for word in ("Transfer-Encoding", "Content-Length", "chunked", "transfer coding"))
+        fault = transcript.capture.fault
         hint = (
-            "set neither Transfer-Encoding nor Content-Length in the application: the server writes them"
-            if is_framing
-            else "the application, or a proxy in front of it, writes this line: clients refuse the whole answer"
+            "the application, or a proxy in front of it, writes this line: clients refuse the whole answer"
+            if fault.of_line
+            else "set neither Transfer-Encoding nor Content-Length in the application: the server writes them"
         )
-        return CannotMeasure(transcript.detail or what, hint)
+        return CannotMeasure(transcript.detail or fault.what, hint)
     if head is None:
         slow = transcript.outcome is Outcome.TIMEOUT
         hint = (

@@ -25,7 +25,7 @@ from streamgauge.metrics.definitions import BY_NAME, METRICS
 from streamgauge.metrics.metric import Latency, Metric, OfRun, Unit
 from streamgauge.metrics.stream_class import COMPARISONS, PROPERTIES, Bound, Class
 from streamgauge.protocol.record import StreamRecord
-from streamgauge.units import MS, parse_bounded
+from streamgauge.units import MS, decimals_of_ms, parse_bounded
 
 OBJECTIVES: Final = {metric.name: metric for metric in METRICS if metric.objective}
 
@@ -40,13 +40,7 @@ _LIMITS: Final = {
     Unit.PER_SECOND: "a number such as 1000",
     Unit.COUNT: "a number such as 10",
 }
-_STEPS: Final = {
-    Unit.DURATION: ((99.95 * MS, MS), (9.995 * MS, MS / 10), (0, MS / 100)),
-    Unit.SHARE: ((0, 1e-4),),
-    Unit.PER_SECOND: ((0, 0.1),),
-    Unit.COUNT: ((0, 1),),
-}
-"""To what a measured value is rounded from which size on, as everywhere in a report."""
+_STEPS: Final = {Unit.SHARE: 1e-4, Unit.PER_SECOND: 0.1, Unit.COUNT: 1}
 
 
 class Condition(NamedTuple):
@@ -89,7 +83,7 @@ class Condition(NamedTuple):
         """A measured value rounded for people, but never onto the other side of the limit."""
         if math.isinf(value):
             return self.show(value)
-        step = next(step for least, step in _STEPS[self.unit] if abs(value) >= least)
+        step = MS / 10 ** decimals_of_ms(value / MS) if self.unit is Unit.DURATION else _STEPS[self.unit]
         short = round(value / step) * step
         return self.show(short if self.holds(short) == self.holds(value) else value)
 

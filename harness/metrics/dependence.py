@@ -59,14 +59,14 @@ _KINDS: Final = {
 
 
 class Autocorrelation(NamedTuple):
-    """tau of a series of `n` values: so many of them vary like one independent value. `lags` were added up for it."""
+    """For `n` successive values: `tau` of them vary like one independent value. `lags` were added up for it."""
 
     tau: float
     lags: int
     n: int
 
-    def error_factor(self, bursts: int) -> float:
-        """tau, corrected for a mean and an autocorrelation that are estimates (see above)."""
+    def corrected(self, bursts: int) -> float:
+        """tau, made larger because the mean and the autocorrelations are estimates (see above)."""
         used = 2 * self.lags + 1
         degrees = max(min(self.n / used, bursts), _LEAST_DEGREES)
         return self.tau / max(1 - used / self.n, _LEAST_LEFT) * (student(CONFIDENCE, degrees) / normal(CONFIDENCE)) ** 2
@@ -115,7 +115,7 @@ def of_share(events: Events, bursts: int | None = None) -> float:
     neighbours = events.products(1) / variance
     if neighbours <= _NEIGHBOURS / sqrt(events.n) and single.tau <= 1 + _CHANCE / sqrt(events.n):
         return 1.0
-    found = single.error_factor(events.bursts if bursts is None else bursts)
+    found = single.corrected(events.bursts if bursts is None else bursts)
     if (slow := _of_batches(events, variance)) > found:
         found = sqrt(found * slow)  # both are noisy, so the larger alone would be too large
     return min(max(found, 1.0), float(events.n))
@@ -143,7 +143,7 @@ def _of_batches(events: Events, variance: float) -> float:
     if found.tau <= 1 + _CHANCE_OF_BATCHES / sqrt(count):
         return 0.0
     size = events.n // _BATCHES
-    return found.error_factor(events.bursts) * (squares / count) / (size * variance / events.n)
+    return found.corrected(events.bursts) * (squares / count) / (size * variance / events.n)
 
 
 def at_quantile(series: Sequence[float], q: float) -> float:

@@ -49,7 +49,7 @@ class StreamGroup:
         return cls(objectives, only={slo.metric for slo in objectives} | set(_BOUNDS))
 
     def add(self, stream: StreamFacts, fate: Fate, known_ns: float) -> None:
-        """Take in a stream; `fate` and when it was known (ns since its start) are those of slo.fate_of."""
+        """Add a stream. slo.fate_of gives its `fate`, and `known_ns`: when this was known, in ns since its start."""
         self.streams[stream.record.outcome.value] += 1
         self.fates[fate].add(known_ns)
         self.dependence.add(_wait(stream, fate))
@@ -159,7 +159,7 @@ class StreamGroup:
         return 0.0 if found is None else found.value
 
     def _rounding(self, metric: Latency, name: str) -> float:
-        """The most by which a statistic may differ from that of the true values, relative; a maximum is exact."""
+        """The largest relative error that counting values in classes makes in a statistic; a maximum has none."""
         if isinstance(metric, Pooled):
             return 0.0 if name in ("mean", "max") else RELATIVE_ERROR
         return 0.0 if name == "max" else self.values[metric.name].rounding
@@ -197,7 +197,7 @@ class _AtLimit:
         self._newest: deque[tuple[int, float]] = deque(maxlen=MOST_VALUES)
 
     def add(self, stream: StreamFacts) -> None:
-        """Take in a stream. One that was cut while it waited counts only where it had waited beyond the limit."""
+        """Add a stream. One that was cut while it waited counts only when it had waited beyond the limit."""
         value = self._metric.value(stream)
         if value is None and stream.cut_ns is not None and self._metric.cut is not None:
             waited_ns = self._metric.cut(stream)
@@ -207,7 +207,7 @@ class _AtLimit:
 
     @property
     def dependence(self) -> float:
-        """So many of the streams are worth an independent one."""
+        """How many of the streams are worth one independent stream."""
         return at_limit([value for _, value in sorted(self._newest, key=_start)], self._slo.limit)
 
 

@@ -133,7 +133,7 @@ def _not_known(_: str) -> None:
 
 
 def sessions_of(records: Iterable[StreamRecord], planned: Callable[[str], int | None] = _not_known) -> Sessions | None:
-    """The figures of all records that belong to a session; None if none does.
+    """The figures of the records that belong to a session; None without such a record.
 
     `planned` gives the number of turns of a session by its name. Where that is not known, a session that the end of the
     run cut in a pause between turns counts as one that succeeded.

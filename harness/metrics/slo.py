@@ -43,6 +43,8 @@ NOT_IN_CLASS: Final = "no data: no stream of the run belongs to this class"
 _SURE: Final = normal(CONFIDENCE)
 _MOST: Final = 1_000_000
 _CLEARLY_LESS: Final = 0.8
+FAR_SHARE: Final = 0.5
+"""Where no stream takes more than this share of a limit, how streams beyond it depend on each other says nothing."""
 FAR: Final = "no stream took more than half of the limit"
 
 
@@ -120,7 +122,9 @@ class Sample(NamedTuple):
         How streams beyond the limit would depend on each other cannot be known, because there are none.
         """
         least = needed_streams(slo)
-        return least is not None and self.streams >= least and slo.op.startswith("<") and 2 * largest <= slo.limit
+        return (
+            least is not None and self.streams >= least and slo.op.startswith("<") and largest <= FAR_SHARE * slo.limit
+        )
 
     def _enough(self, slo: Condition) -> str:
         least, allowed = needed_streams(slo), allowed_misses(slo)

@@ -501,7 +501,7 @@ class Totals:
 
 
 def _classes(slos: Iterable[Condition]) -> dict[Class, StreamGroup]:
-    """A group for each class of streams that objectives name."""
+    """One group for each class of streams that an objective names."""
     found: defaultdict[Class, list[Condition]] = defaultdict(list)
     for slo in slos:
         if slo.where:

@@ -109,9 +109,15 @@ class Limit(NamedTuple):
         return f"{value:.{4 if near else 1}%}" if share else f"{value:.{6 if near else 2}f} ms"
 
 
+_TTFT_BOUND: Final = "ttft_bound_p99"
+_ITL_BOUND: Final = "itl_bound_p99"
+LATE_USERS: Final = "loop_late_p99"
+UNSTAMPED: Final = "unstamped_share"
+BOUNDS: Final = frozenset({_TTFT_BOUND, _ITL_BOUND})
+"""The limits of error bounds. Each stream carries its own bound, so an objective can be met or missed for certain."""
 LIMITS: Final = (
     Limit(
-        "ttft_bound_p99",
+        _TTFT_BOUND,
         "TTFT error bound p99",
         5,
         50,
@@ -119,7 +125,7 @@ LIMITS: Final = (
         frozenset({Scope.STARTS}),
     ),
     Limit(
-        "itl_bound_p99",
+        _ITL_BOUND,
         "ITL error bound p99",
         5,
         50,
@@ -127,14 +133,14 @@ LIMITS: Final = (
         frozenset({Scope.GAPS}),
     ),
     Limit(
-        "loop_late_p99",
+        LATE_USERS,
         "event loop lateness p99",
         100,
         None,
         "users began the next stream late, so the load was smaller",
     ),
     Limit(
-        "unstamped_share",
+        UNSTAMPED,
         "share of reads without a kernel stamp",
         0.01,
         None,
@@ -150,10 +156,6 @@ LIMITS: Final = (
     ),
     Limit("schedule_delay_p99", "schedule delay p99", 10, None, "streams began later than the load model wanted"),
 )
-UNSTAMPED: Final = "unstamped_share"
-LATE_USERS: Final = "loop_late_p99"
-BOUNDS: Final = frozenset({"ttft_bound_p99", "itl_bound_p99"})
-"""The limits of error bounds. Each stream carries its own bound, so an objective can be met or missed for certain."""
 DELAYS: Final = frozenset(limit.field for limit in LIMITS) - {UNSTAMPED}
 """The limits that a client exceeds because it was late."""
 

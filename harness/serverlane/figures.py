@@ -116,13 +116,13 @@ def _has_labels(place: str, labels: str) -> bool:
 
 
 def _sum(values: Iterable[float] | None) -> float | None:
-    """The sum; None where no server counts to it, as for a single value."""
+    """The sum; None without values, and above 2^53, which no real server reaches."""
     found = None if values is None else math.fsum(values)
     return found if found is not None and abs(found) <= _LARGEST else None
 
 
 def _running(running: float | None, waiting: float | None, both: float | None) -> float | None:
-    """What runs, also where an engine shows only what runs and waits together."""
+    """The running requests. An engine may show only `both`, running and waiting together."""
     return both - (waiting or 0) if running is None and both is not None else running
 
 

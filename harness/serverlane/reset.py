@@ -26,7 +26,8 @@ class _Answer(msgspec.Struct):
 
 
 def reset_cache(target: Target, url: str, timeout_s: float = _TIMEOUT_S) -> str | None:
-    """Ask the server to empty its cache; None when it did, else why not. An answer takes at most `timeout_s`.
+    """Ask the server to empty its cache. Returns None on success, and otherwise the reason of the failure. The answer
+    may take `timeout_s`.
 
     Raises UsageError for a URL with a user.
     """

@@ -76,7 +76,7 @@ def fault_of_refused(received: bytes) -> FramingFault | None:
     fields: list[tuple[str, str]] = []
     for number, line in enumerate(lines):
         if (wrong := _line_fault(line, is_first=number == 0)) is not None:
-            return FramingFault(wrong, readable=False)
+            return FramingFault(wrong, readable=False, of_line=True)
         name, _, value = line.decode("latin-1").partition(":")
         fields.append((name, value.strip(" \t")))
     version = "1.0" if status.startswith(b"HTTP/1.0") else "1.1"

@@ -54,7 +54,7 @@ def served(load: Callable[..., list[Stay]], length: int = 50_000, **more: float)
 
 
 def bursts(length: float, share: float) -> Callable[[random.Random, int], list[bool]]:
-    """Streams fail together: runs of geometric length, of which a share fails."""
+    """Streams fail in groups: a group has a geometric length, and a share of the groups fails as a whole."""
 
     def draw(rng: random.Random, n: int) -> list[bool]:
         fails, found = rng.random() < share, []

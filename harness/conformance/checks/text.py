@@ -36,8 +36,8 @@ _REPLACEMENT_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u[fF]{3}[dD]")  # n
 _SURROGATES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-# What every match of these two holds. They begin with letters, so a search skips a body without any in a thousandth of
-# the time: a check reads megabytes.
+# Every match of the two expressions above holds one of these. A search for them is a thousand times as fast, because it
+# begins with fixed characters, and a check reads megabytes.
 _REPLACEMENT: Final = re.compile(rb"\\u[fF]{3}[dD]")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # Characters that some clients take for line ends; `_ESCAPED` finds their JSON escapes.
