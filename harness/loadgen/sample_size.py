@@ -37,9 +37,10 @@ class Chosen(NamedTuple):
 
 def check_classes(workload: Workload, slos: Sequence[Condition], prompts: PromptSource) -> None:
     """Raises UsageError when an objective is about a class of streams that this load cannot have."""
-    some = _some_streams(workload, prompts)
-    for slo in slos:
-        for name in ["turn"] if counted(slo) == "session" else [bound.name for bound in slo.where]:
+    parts = {slo: part for slo in slos if (part := _part(slo))}
+    some = _some_streams(workload, prompts) if parts else []
+    for slo, part in parts.items():
+        for name in [bound.name for bound in part]:
             if some and all(getattr(stream, name) is None for stream in some):
                 raise UsageError(
                     f"--slo {str(slo)!r}: no stream of this load has a number of {_NAMES[name]}", _HINTS[name]
