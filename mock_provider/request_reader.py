@@ -35,6 +35,9 @@ class RequestReader:
         self._requests: deque[Request] = deque()
         self._queued_bytes = 0
         self._arrival_ns = 0  # of the bytes that are being parsed
+        # Of reads since the last progress. llhttp tells of a field only when its line has ended, so that a line without
+        # an end would be kept, and copied again with each read.
+        self._bytes_aside = 0
         self._refusal: Reply | None = None
         self._headers: dict[str, str]
         self._begin()
@@ -42,6 +45,7 @@ class RequestReader:
     def feed(self, data: bytes, arrival_ns: int) -> Reply | None:
         """Parse bytes that arrived at `arrival_ns` (epoch); the reply, if any, is an error that ends the connection."""
         self._arrival_ns = arrival_ns
+        self._bytes_aside += len(data)
         try:
             while data:
                 try:
@@ -51,7 +55,9 @@ class RequestReader:
                     data = self._head_without_upgrade() + data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             if self._refusal is None:
-                self._refusal = json_reply(400, {"error": {"message": f"not a valid HTTP request: {error}"}})
+                self._refusal = _refusal(400, f"not a valid HTTP request: {error}")
+        if self._bytes_aside > HEAD_LIMIT and self._refusal is None:
+            self._refusal = _refusal(431, f"a line of the request has more than {HEAD_LIMIT} bytes")
         return self._refusal
 
     def take(self) -> Request | None:
@@ -72,6 +78,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """First byte of a request."""
         self._begin()
+        self._bytes_aside = 0
         self.began_ns = time.monotonic_ns()
 
     def on_url(self, url: bytes) -> None:
@@ -87,6 +94,7 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """The blank line."""
+        self._bytes_aside = 0
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             self._refuse(501, "this server opens no tunnels")
@@ -132,6 +140,7 @@ class RequestReader:
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._bytes_aside = 0
         self._body += body
         if self._queued_bytes + len(self._body) > BODY_LIMIT:
             self._refuse(413, f"the body has more than {BODY_LIMIT} bytes")
@@ -172,5 +181,9 @@ class RequestReader:
             self._refuse(431, f"the request head has more than {HEAD_LIMIT} bytes")
 
     def _refuse(self, status: int, message: str) -> None:
-        self._refusal = json_reply(status, {"error": {"message": message}})
+        self._refusal = _refusal(status, message)
         raise ValueError(message)  # makes llhttp stop
+
+
+def _refusal(status: int, message: str) -> Reply:
+    return json_reply(status, {"error": {"message": message}})

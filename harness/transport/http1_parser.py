@@ -38,6 +38,7 @@ class ResponseParser:
         self._reason = b""
         self._headers: list[tuple[str, str]] = []
         self._received = bytearray()  # until the head is complete: it explains why llhttp refuses one
+        self._head_bytes = 0  # of `_received`: the heads that are complete, informational ones included
         self._refusal: str | None = None
         self._unreadable = False
         self._bytes = 0
@@ -78,7 +79,7 @@ class ResponseParser:
         if self._refusal is not None and not self.done and self._head_is_whole:
             self._end_refused(self._refusal)
         elif self.capture.head is None and not self.done and self._bytes > MAX_HEAD_BYTES:
-            self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
+            self._end_head_too_large()
         elif self._body_bytes > self._max_body_bytes or too_many_pieces(len(self.capture.body), self._body_bytes):
             self._end_too_large()
         elif aside > MAX_ASIDE_BYTES:
@@ -192,6 +193,9 @@ class ResponseParser:
         why = fault.what if fault is not None else refusal
         self._end(End.MALFORMED, f"the answer is not valid HTTP/1.1: {why}")
 
+    def _end_head_too_large(self) -> None:
+        self._end(End.TOO_LARGE, f"the response head is larger than {MAX_HEAD_BYTES:,} bytes")
+
     def _end_too_large(self) -> None:
         pieces = len(self.capture.body)
         self._end(End.TOO_LARGE, body_too_large(pieces, self._body_bytes, self._max_body_bytes))
@@ -218,6 +222,12 @@ class ResponseParser:
         self._headers.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
+        self._head_bytes = self._received.find(b"\r\n\r\n", self._head_bytes) + 4
+        if self._head_bytes > MAX_HEAD_BYTES:
+            # All of it came in one read, or its end did.
+            self._unreadable = True
+            self._end_head_too_large()
+            return
         status = self._http.get_status_code()
         if status < 200 and status != 101:
             return

@@ -236,6 +236,7 @@ class UpstreamSide(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[str, str]] = []
         self._head_size = 0  # bytes of all fields so far
+        self._bytes_aside = 0  # of reads since the last head or piece of a body: see RequestReader
         self._chunked = False
         self._complete = False
         self._holder: Holder | None = None
@@ -256,9 +257,13 @@ class UpstreamSide(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer."""
         self._heard()
+        self._bytes_aside += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._break(reset=False)
+            return
+        if self._bytes_aside > HEAD_LIMIT:
             self._break(reset=False)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -296,6 +301,7 @@ class UpstreamSide(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Forward the head at once; only bodies are held back."""
+        self._bytes_aside = 0
         status = self._parser.get_status_code()
         if status < 200:  # an interim response, which is not forwarded
             self._headers = []
@@ -342,6 +348,7 @@ class UpstreamSide(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._bytes_aside = 0
         if self._reader is not None:
             body = self._reader.feed(body)
         if self._holder is not None and self._client is not None and body:

@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from streamgauge.mock_provider.proxy.config import ProxyConfig
 from streamgauge.mock_provider.proxy.holding import MOST_HELD, Holder
 from streamgauge.mock_provider.proxy.narrow import SpacedData, WholeEvents
 from streamgauge.mock_provider.proxy.relay import ERROR_EVENT
+from streamgauge.mock_provider.request_reader import HEAD_LIMIT, RequestReader
 from tests.mock_provider.mock_wire import (
     HTTP,
     ROUTES,
@@ -315,6 +317,54 @@ def test_an_endless_head_is_refused(mock: MockServer) -> None:
     with BufferingProxy(ProxyConfig(upstream=mock.url)) as proxy, connect(proxy.url) as client:
         client.sendall(b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 40_000)
         assert b" 431 " in read_until(client, b"\r\n")
+
+
+HEADS = (b"GET /", b"GET / HTTP/1.1\r\nHost: m\r\nX: ", b"GET / HTTP/1.1\r\nHost: m\r\nX")
+CHUNKED = b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("begin", [*HEADS, CHUNKED + b"1;", CHUNKED + b"1\r\na\r\n0\r\nX: "])
+def test_a_line_of_a_request_that_never_ends_is_refused_before_it_is_kept(begin: bytes) -> None:
+    reader, piece = RequestReader(lambda: None), b"y" * 1_460
+    refusal, sent = reader.feed(begin, 0), 0
+    while refusal is None:
+        refusal = reader.feed(piece, 0)
+        sent += len(piece)
+        assert sent <= HEAD_LIMIT + len(piece)
+    assert refusal.status in (400, 431)
+
+
+def test_a_long_body_and_many_requests_have_no_line_that_never_ends() -> None:
+    reader = RequestReader(lambda: None)
+    post = b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    for at in range(0, len(post), 1_460):
+        assert reader.feed(post[at : at + 1_460], 0) is None
+    assert reader.take() is not None
+    for _ in range(HEAD_LIMIT // 16):
+        assert reader.feed(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n", 0) is None
+        assert reader.take() is not None
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 "])
+def test_a_line_of_an_upstream_that_never_ends_is_a_502(begin: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as upstream, ThreadPoolExecutor() as threads:
+        sent = threads.submit(_send_without_end, upstream, begin)
+        with BufferingProxy(ProxyConfig(upstream=f"http://127.0.0.1:{upstream.getsockname()[1]}")) as proxy:
+            assert HTTP.get(proxy.url).status_code == 502
+        assert sent.result() < 64 * HEAD_LIMIT  # what the buffers of both sockets hold was sent as well
+
+
+def _send_without_end(server: socket.socket, begin: bytes) -> int:
+    """Sends a line to the first client until that has closed the connection; returns how many bytes."""
+    client, _ = server.accept()
+    with client:
+        client.sendall(begin)
+        for sent in range(0, 4_096 * HEAD_LIMIT, HEAD_LIMIT):
+            try:
+                client.sendall(b"y" * HEAD_LIMIT)
+            except OSError:
+                return sent
+    return sent
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,19 @@ def test_an_endless_head_is_too_large_and_bounded() -> None:
     assert capture.end is End.TOO_LARGE
 
 
+@pytest.mark.parametrize("size", [1_460, 64 * 1024, 1024 * 1024])
+@pytest.mark.parametrize("before", [b"", head(status="103 Early Hints")])
+def test_a_head_that_is_too_large_is_so_in_reads_of_any_size(size: int, before: bytes) -> None:
+    def answer(head_bytes: int) -> bytes:
+        empty = head("X: ", "Content-Length: 2")
+        return before + head("X: " + "y" * (head_bytes - len(before) - len(empty)), "Content-Length: 2") + b"ab"
+
+    for more, end in ((0, End.COMPLETE), (1, End.TOO_LARGE)):
+        wire = answer(MAX_HEAD_BYTES + more)
+        capture = play([(0, wire[at : at + size]) for at in range(0, len(wire), size)])
+        assert (capture.end, capture.head is None) == (end, end is End.TOO_LARGE)
+
+
 def test_endless_informational_answers_are_too_large() -> None:
     parser = ResponseParser(ExchangeState(Capture(0, sent_ns=0)))
     fed = 0
