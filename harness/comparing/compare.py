@@ -35,6 +35,7 @@ from streamgauge.conformance.result import Verdict
 from streamgauge.errors import UsageError
 from streamgauge.metrics.intervals import CONFIDENCE
 from streamgauge.metrics.metric import Unit
+from streamgauge.metrics.slo import scopes_of_metrics
 from streamgauge.units import MS, SECOND, plural, show_ms
 from streamgauge.version import __version__
 
@@ -162,15 +163,15 @@ class _Versus:
         rows = [row for key in _rows_of(fail_on) if (row := self._row(*key)[0]) is not None]
         checks = list(_changed_checks(self._a, self._b))
         effect = order_effect(self._a, self._b, self._rng)
-        doubts = [*self._identity.doubts, *([effect.doubt] if effect.doubt else [])]
+        drift = [effect.doubt] if effect.doubt else []
         return Versus(
             name=name,
             identity=self._identity.line,
             alike=not self._identity.refused,
-            doubts=doubts,
+            doubts=[*self._identity.doubts, *drift],
             notes=[*self._notes(), *([effect.note] if effect.note else [])],
             rows=[row for row in rows if row.a is not None or row.b is not None],
-            rules=[self._rule(change, checks, doubts) for change in self._asked(fail_on)],
+            rules=[self._rule(change, checks, drift) for change in self._asked(fail_on)],
             shifts=[shift for metric in _SHIFTED if (shift := self._shift(metric)) is not None],
             failures=_failures(self._a, self._b),
             checks=checks,
@@ -227,8 +228,7 @@ class _Versus:
 
     def _why_not(self, metric: str, statistic: str | None) -> str | None:
         """Why a row cannot be judged, before it is computed; None when it can."""
-        rests_on = [slo.metric for slo in self._a.slos] if metric == "goodput" else [metric]
-        if spoilt := next(filter(None, map(self._identity.spoilt, rests_on)), None):
+        if spoilt := next(filter(None, map(self._identity.spoilt, self._rests_on(metric))), None):
             return f"not comparable: {spoilt}"
         if COMPARED[metric].unit is Unit.PER_SECOND:
             return None
@@ -243,7 +243,11 @@ class _Versus:
                 found += [(one, other) for at, one in enumerate(figures) for other in figures[at + 1 :]]
         return found
 
-    def _rule(self, change: Change, checks: Sequence[CheckChange], doubts: Sequence[str]) -> RuleResult:
+    def _rests_on(self, metric: str) -> list[str]:
+        """The metrics whose values decide a metric."""
+        return [metric, *(slo.metric for slo in self._a.slos)] if metric == "goodput" else [metric]
+
+    def _rule(self, change: Change, checks: Sequence[CheckChange], drift: Sequence[str]) -> RuleResult:
         if change.kind is Kind.CHECKS:
             return _rule_of_checks(checks, compared=_have_checks(self._a, self._b))
         row, found = self._row(change.metric, change.statistic)
@@ -256,6 +260,7 @@ class _Versus:
         needed = None
         if verdict is RuleVerdict.UNDECIDED:
             needed = self._needed(change, found, row.a * scale)
+        doubts = [*self._identity.doubts_about(scopes_of_metrics(self._rests_on(change.metric))), *drift]
         if doubts and verdict is not RuleVerdict.UNDECIDED:
             verdict, reason = RuleVerdict.UNDECIDED, f"nothing is decided: {doubts[0]}"
         return RuleResult(rule=str(change), verdict=verdict, measured=measured, reason=reason, needed=needed)

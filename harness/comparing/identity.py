@@ -3,11 +3,13 @@
 Peers compare whatever they are given, so a difference of the workload is reported as one of the server.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from streamgauge.comparing.side import RunSample, Side
 from streamgauge.metrics.metric import Metric
+from streamgauge.metrics.validity import Scope, Validity
 
 _NOT_OF_THE_LOAD: Final = frozenset({"slos", "max_errors", "abort_if"})
 _NAMED_SETTINGS: Final = frozenset({"seed", "duration_s", "warmup_s", "drain_s", "processes", "expect_workers"})
@@ -35,12 +37,23 @@ class Mismatch(NamedTuple):
 class Identity(NamedTuple):
     """What differs between two sides: `refused` decides the figures, `named` is worth knowing.
 
-    `doubts` say why a client could have distorted figures: then nothing is decided, in favour of neither side.
+    `clients` are the verdicts on this client in each run, by the run's directory.
     """
 
     refused: list[Mismatch]
     named: list[Mismatch]
-    doubts: list[str]
+    clients: list[tuple[Path, Validity]]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why a client could have distorted figures."""
+        return [_doubt(*client) for client in self.clients if client[1].verdict != "VALID"]
+
+    def doubts_about(self, figures: Iterable[Scope]) -> list[str]:
+        """Why a client could have distorted figures of these kinds: then they decide nothing, for neither side."""
+        asked = frozenset(figures)
+        about = [(directory, client.about(asked)) for directory, client in self.clients]
+        return [_doubt(*client) for client in about if client[1].verdict != "VALID"]
 
     def spoilt(self, metric: str) -> str | None:
         """Why a metric cannot be compared; None when it can."""
@@ -70,7 +83,8 @@ def identify(a: Side, b: Side) -> Identity:
             _add(named, one)
     for one in (*_lengths(a, b), *_caches(a, b)):
         _add(named, one)
-    return Identity(refused, named, list(_doubts(a, b)))
+    clients = [(run.directory, run.summary.validity) for side in (a, b) for run in side.runs]
+    return Identity(refused, named, clients)
 
 
 def _add(found: list[Mismatch], one: Mismatch) -> None:
@@ -150,12 +164,8 @@ def _mean(side: Side, field: str) -> float | None:
     return sum(value * streams for value, streams in known) / total if total else None
 
 
-def _doubts(a: Side, b: Side) -> Iterator[str]:
-    for side in (a, b):
-        for run in side.runs:
-            if run.summary.validity.verdict != "VALID":
-                reason = next(iter(run.summary.validity.reasons), "")
-                yield f"{run.directory} is {run.summary.validity.verdict}: {reason}"
+def _doubt(directory: Path, client: Validity) -> str:
+    return f"{directory} is {client.verdict}: {next(iter(client.reasons), '')}"
 
 
 def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

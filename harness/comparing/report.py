@@ -104,7 +104,7 @@ class SideInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versus(msgspec.Struct, frozen=True, kw_only=True):
-    """Side `name` against side `base`. `doubts` say why nothing is decided, `notes` what else a reader must know."""
+    """Side `name` against side `base`. `doubts` say why a figure decides nothing, `notes` what else matters."""
 
     name: str
     base: str = "A"

@@ -12,7 +12,7 @@ An objective for every stream of the run has no interval: `max`, a latency witho
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -237,7 +237,12 @@ def scopes_of(slos: Sequence[Condition], every: Sequence[Condition]) -> frozense
     rests_on = {slo.metric for slo in slos}
     if "goodput" in rests_on:
         rests_on |= {slo.metric for slo in every if is_per_stream(slo)}
-    return frozenset().union(*(BY_NAME[name].scopes for name in rests_on))
+    return scopes_of_metrics(rests_on)
+
+
+def scopes_of_metrics(names: Iterable[str]) -> frozenset[Scope]:
+    """The doubts about this client that concern these metrics."""
+    return frozenset().union(*(BY_NAME[name].scopes for name in names))
 
 
 def fate_of(stream: StreamFacts, slos: Sequence[Condition]) -> tuple[Fate, float]:

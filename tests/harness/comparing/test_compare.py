@@ -12,7 +12,7 @@ from streamgauge.comparing.report import CompareReport, Row, RuleResult
 from streamgauge.comparing.verdict import Finding, RuleVerdict
 from streamgauge.conformance.result import Verdict
 from streamgauge.errors import ExitCode, UsageError
-from streamgauge.metrics.validity import Validity
+from streamgauge.metrics.validity import Doubt, Scope, Validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.compare_html import compare_html
 from streamgauge.reports.compare_markdown import compare_markdown
@@ -118,13 +118,40 @@ def test_a_warmer_cache_spoils_the_time_to_the_first_token(tmp_path: Path) -> No
     assert only_rule(report).reason == "not comparable: share of prompt tokens from a cache 10% → 90%"
 
 
-def test_a_doubtful_client_decides_nothing(base: Path, tmp_path: Path) -> None:
-    other = simulated_run(tmp_path / "b", 3, factor=1.5)
-    run = runs.read_file(other / runs.RUN, RunFile)
+def doubted(directory: Path, client: Validity) -> Path:
+    """The run, with another verdict on its client."""
+    run = runs.read_file(directory / runs.RUN, RunFile)
     assert run is not None
     assert run.summary is not None
-    run.summary = msgspec.structs.replace(run.summary, validity=Validity("SUSPECT", "rule", ["the client was busy"]))
-    runs.write(other / runs.RUN, run)
+    run.summary = msgspec.structs.replace(run.summary, validity=client)
+    runs.write(directory / runs.RUN, run)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("concerns", "ttft", "itl"),
+    [
+        (Scope.GAPS, RuleVerdict.REGRESSION, RuleVerdict.UNDECIDED),
+        (Scope.STARTS, RuleVerdict.UNDECIDED, RuleVerdict.NONE),
+        (Scope.EVERYTHING, RuleVerdict.UNDECIDED, RuleVerdict.UNDECIDED),
+    ],
+)
+def test_a_doubt_about_one_figure_leaves_the_verdict_on_another_alone(
+    base: Path, tmp_path: Path, concerns: Scope, ttft: RuleVerdict, itl: RuleVerdict
+) -> None:
+    doubt = Doubt("SUSPECT", "the client was busy", frozenset({concerns}))
+    other = simulated_run(tmp_path / "b", 3, factor=1.5)
+    doubted(other, Validity("SUSPECT", "rule", [doubt.reason], [doubt]))
+
+    report = report_of(base, other, fail_on=tuple(map(parse_change, ("ttft p50 > +10%", "itl p50 > +10%"))))
+
+    assert [rule.verdict for rule in report.against[0].rules] == [ttft, itl]
+    assert report.against[0].doubts == [f"{other} is SUSPECT: the client was busy"]
+
+
+def test_a_doubtful_client_decides_nothing(base: Path, tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 3, factor=1.5)
+    doubted(other, Validity("SUSPECT", "rule", ["the client was busy"]))
 
     report = report_of(base, other)
 
