@@ -11,20 +11,9 @@ from streamgauge.capacity.budget import Budget, Price
 from streamgauge.capacity.fleet import FleetRequest
 from streamgauge.capacity.objective import Objective, objectives
 from streamgauge.capacity.search import SearchPlan
-from streamgauge.cli.load_model import (
-    TRACE,
-    BlockTokens,
-    MaxGap,
-    MaxOutputTokens,
-    MaxPromptTokens,
-    SessionHeader,
-    TimeScale,
-    TimeUnit,
-    TraceColumns,
-    TraceFormatName,
-    TraceWindow,
-)
+from streamgauge.cli.option_groups import options_of
 from streamgauge.cli.prompt_options import OutputTokens, PrefixTokens, PromptFile, PromptTokens, Tokenizer
+from streamgauge.cli.trace_options import TRACE, TraceFlags
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.model import workload_from
 from streamgauge.loadgen.schedule import MAX_PER_S, MAX_USERS
@@ -215,20 +204,11 @@ class SessionOptions:
             rich_help_panel=TRACE,
         ),
     ] = None
-    time_unit: TimeUnit = None
-    trace_format: TraceFormatName = None
-    trace_columns: TraceColumns = None
-    block_tokens: BlockTokens = None
-    time_scale: TimeScale = None
-    trace_window: TraceWindow = None
-    max_gap: MaxGap = None
-    max_prompt_tokens: MaxPromptTokens = None
-    max_output_tokens: MaxOutputTokens = None
-    session_header: SessionHeader = None
+    trace: TraceFlags
 
     def keywords(self, axis: Axis) -> dict[str, Any]:
         """The keywords of `workload_from`. Raises UsageError on options that do not fit the axis."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
+        given = {name: value for name, value in options_of(self).items() if value is not None}
         if axis is not Axis.SESSIONS and given:
             name = f"--{next(iter(given)).replace('_', '-')}"
             raise UsageError(f"{name} belongs to --axis sessions", f"drop {name}, or give --axis sessions")

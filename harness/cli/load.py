@@ -10,7 +10,7 @@ from streamgauge.cli.console import err, out, print_error, safe
 from streamgauge.cli.distributed import ClusterOptions
 from streamgauge.cli.load_model import LoadModelOptions
 from streamgauge.cli.load_output import print_result, shown
-from streamgauge.cli.option_groups import with_groups
+from streamgauge.cli.option_groups import options_of, with_groups
 from streamgauge.cli.options import TargetOptions, Url
 from streamgauge.cli.prompt_options import PromptFlags
 from streamgauge.cli.rendering import write_reports
@@ -133,8 +133,8 @@ def load(
             cluster=cluster.cluster(model.processes),
             progress=progress,
             **run.keywords(),
-            **asdict(model),
-            **asdict(prompts),
+            **options_of(model),
+            **options_of(prompts),
         )
     print_result(result)
     if result.unwritten is not None:

@@ -6,13 +6,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from streamgauge.cli.trace_options import TRACE, TraceFlags
 from streamgauge.loadgen.schedule import MAX_USERS
-from streamgauge.loadgen.traces.controls import COLUMNS
-from streamgauge.loadgen.traces.registry import FORMATS
 
 _CLOSED: Final = "Closed loop: a user sends the next request when its answer has ended"
 _OPEN: Final = "Open loop: streams start on a schedule, even if earlier streams are slow"
-TRACE: Final = "Replay of a trace: its format is found by the content, and what was understood is shown"
 
 
 def _option(*names: str, panel: str | None = None, **rest: Any) -> Any:
@@ -62,57 +60,6 @@ Replay = Annotated[
         "with --users or --stages each user plays one session after the other.",
     ),
 ]
-TimeUnit = Annotated[
-    str | None,
-    _option(
-        panel=TRACE,
-        metavar="UNIT",
-        help="Unit of the timestamps: s, ms, us, ns, or a number of seconds. Default: by the format and the values.",
-    ),
-]
-TraceFormatName = Annotated[
-    str | None,
-    _option(
-        "--trace-format",
-        panel=TRACE,
-        metavar="NAME",
-        help=f"{', '.join(form.key for form in FORMATS)}. Default: by the columns.",
-    ),
-]
-TraceColumns = Annotated[
-    str | None,
-    _option(
-        panel=TRACE,
-        metavar="NAME=COLUMN,...",
-        help=f"What columns of other names mean, such as timestamp=arrived_at. NAME: {', '.join(COLUMNS)}.",
-    ),
-]
-BlockTokens = Annotated[
-    int | None,
-    _option(panel=TRACE, metavar="N", min=1, help="Tokens of a block of hash_ids. Default: as the format defines it."),
-]
-TimeScale = Annotated[
-    str | None,
-    _option(panel=TRACE, metavar="FACTOR", help="Multiply the times of the trace: 0.5 replays twice as fast."),
-]
-TraceWindow = Annotated[
-    str | None,
-    _option(
-        panel=TRACE,
-        metavar="FROM..UNTIL",
-        help="Only this part, counted from the first arrival: 10m..20m or ..5m.",
-    ),
-]
-MaxGap = Annotated[
-    str | None,
-    _option(panel=TRACE, metavar="DURATION", help="Shorten longer gaps between arrivals, and longer pauses, to this."),
-]
-MaxPromptTokens = Annotated[
-    int | None, _option(panel=TRACE, metavar="N", min=1, help="Cut longer prompts of the trace to N tokens.")
-]
-MaxOutputTokens = Annotated[
-    int | None, _option(panel=TRACE, metavar="N", min=1, help="Cut longer answers of the trace to N tokens.")
-]
 Turns = Annotated[
     str | None,
     _option(
@@ -129,15 +76,6 @@ MaxStreams = Annotated[
         metavar="N",
         min=1,
         help="Limit of concurrent streams. The report counts the arrivals that the limit delays or drops.",
-    ),
-]
-SessionHeader = Annotated[
-    str | None,
-    _option(
-        panel=TRACE,
-        metavar="NAME",
-        help="Send the session in this header field, such as X-Session-Affinity: a balancer can then keep it on one "
-        "replica.",
     ),
 ]
 Duration = Annotated[
@@ -196,16 +134,7 @@ class LoadModelOptions:
     rate: RateText = None
     arrivals: Arrivals = "poisson"
     replay: Replay = None
-    time_unit: TimeUnit = None
-    trace_format: TraceFormatName = None
-    trace_columns: TraceColumns = None
-    block_tokens: BlockTokens = None
-    time_scale: TimeScale = None
-    trace_window: TraceWindow = None
-    max_gap: MaxGap = None
-    max_prompt_tokens: MaxPromptTokens = None
-    max_output_tokens: MaxOutputTokens = None
+    trace: TraceFlags
     turns: Turns = None
-    session_header: SessionHeader = None
     max_streams: MaxStreams = None
     connections: Connections = None

@@ -32,6 +32,15 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def options_of(group: Any) -> dict[str, Any]:
+    """The options of a group with their values, those of the groups in it included."""
+    found: dict[str, Any] = {}
+    for field in fields(group):
+        value = getattr(group, field.name)
+        found |= options_of(value) if is_dataclass(value) else {field.name: value}
+    return found
+
+
 def _flat(hints: dict[str, Any], declared: Any) -> Iterator[inspect.Parameter]:
     """A keyword parameter for each option, those of groups included. `declared` are parameters of the command."""
     for name, parameter in declared.items():
