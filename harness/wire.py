@@ -205,7 +205,8 @@ class Capture:
     durations, absent on reuse.
 
     On a shared connection (HTTP/2), `wanted_ns` is when the stream was wanted: from then to `start_ns` it waited for a
-    connection with room. `crowded` are the reads in which bytes of other streams came behind those of this stream: the
+    connection with room. `opening_ns` is how long the requests took that a stream of a SignalR hub needs before its own
+    (a duration). `crowded` are the reads in which bytes of other streams came behind those of this stream: the
     stamp may be theirs. `fault` is a defect of the head that leaves the end of the body in doubt. `memory` is what the
     exchange takes of the budget of its process; None without a budget.
     """
@@ -222,6 +223,7 @@ class Capture:
     handshake_ns: int | None = None
     sent_ns: int | None = None
     wanted_ns: int | None = None
+    opening_ns: int | None = None
     reads: list[Read] = field(default_factory=list)
     crowded: list[int] = field(default_factory=list)
     wire: list[bytes] | None = None

@@ -332,7 +332,9 @@ class StreamingUser(User):
     def _record(self, answer: Answer, prepared: Prepared) -> StreamRecord:
         capture = answer.capture
         wanted_ns = None if capture.wanted_ns is None else capture.wanted_ns - answer.clock_ns
-        intended_ns = wanted_ns if prepared.intended_ns is None else prepared.intended_ns
+        # At a SignalR hub an arrival opens a connection, and its stream is due when that is open.
+        due_ns = None if prepared.intended_ns is None else prepared.intended_ns + (capture.opening_ns or 0)
+        intended_ns = wanted_ns if due_ns is None else due_ns
         start_ns = capture.start_ns - answer.clock_ns if intended_ns is None else intended_ns
         record = answer.record(
             prepared.stream_id,

@@ -17,6 +17,7 @@ from streamgauge.conformance.clients.strict_reading import strict
 from streamgauge.conformance.matrix import ASIDE, Matrix
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.signalr import refuse_hub
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.upstream import rehearse
 from streamgauge.errors import CannotMeasure, ExitCode, UsageError
@@ -75,6 +76,7 @@ def clients(
 
 
 def _of_url(target: Target) -> Matrix:
+    refuse_hub(target, "clients")
     with ExitStack() as stack:
         client = stack.enter_context(StreamClient.to(target, total_s=DEADLINE_S))
         settled = settle(client, target)

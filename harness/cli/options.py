@@ -14,6 +14,7 @@ from streamgauge.endpoint.target_input import load_target, ready
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol import dialects
+from streamgauge.protocol.dialects.signalr import HubTable
 from streamgauge.protocol.encoding import SUPPORTED
 from streamgauge.protocol.outcome import Ends
 
@@ -76,6 +77,16 @@ DialectName = Annotated[
         "--dialect",
         metavar="NAME",
         help=f"Format of the stream: {dialects.AUTO}, {', '.join(d.name for d in dialects.DIALECTS)}.",
+        rich_help_panel=_PANEL,
+    ),
+]
+HubMethod = Annotated[
+    str | None,
+    typer.Option(
+        "--hub-method",
+        metavar="NAME",
+        help="The URL is a SignalR hub: call this streaming method with the prompt. Other arguments: [\\[signalr] in a "
+        "target file.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -184,6 +195,7 @@ class RequestOptions:
     body: Body = None
     method: Method = None
     dialect: DialectName = dialects.AUTO
+    hub_method: HubMethod = None
     api_key_env: ApiKeyEnv = None
     model: Model = None
     max_tokens: MaxTokens = None
@@ -209,6 +221,7 @@ class RequestOptions:
                 headers={**base.headers, **dict(_header(text) for text in self.header or [])},
                 body=_read(self.body) if self.body else base.body,
                 dialect=self.dialect if self.dialect != dialects.AUTO else base.dialect,
+                signalr=base.signalr if self.hub_method is None else HubTable(self.hub_method),
                 model=self.model or base.model,
                 max_tokens=self.max_tokens or base.max_tokens,
                 prompt=self.prompt or base.prompt,

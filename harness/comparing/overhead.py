@@ -14,6 +14,7 @@ import msgspec
 from streamgauge.comparing.paired import LEAST_PAIRS, Cost, cost_of, order_matters, schedule
 from streamgauge.comparing.report import Range
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
+from streamgauge.endpoint.signalr import refuse_hub
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_url, at_vendor_path
 from streamgauge.errors import CannotMeasure, ExitCode, OutOfTime, UsageError
@@ -162,6 +163,7 @@ def overhead(
     UsageError on input that cannot be used, and CannotMeasure when a path gives no stream.
     """
     given = as_target(direct)
+    refuse_hub(given, "overhead")
     paths = (given, at_vendor_path(at_url(given, via, instead=True)))
     parsed = [parse_limit(text) for text in limits]
     precision_ns, length_ns = parse_bounded(precision, "--precision"), parse_bounded(max_time, "--max-time")

@@ -24,6 +24,7 @@ from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.conformance.targets import CheckedTarget
 from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.signalr import refuse_hub
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import at_url, check_url
 from streamgauge.errors import CannotMeasure, LimitExceeded
@@ -55,6 +56,7 @@ def measure(
     subject: CheckedTarget, options: CheckOptions, progress: scheduler.Progress = lambda *_: None
 ) -> ChecksFile:
     """Check one target with a client of its own. Raises CannotMeasure when there is no stream to judge."""
+    refuse_hub(subject, "check")
     with ExitStack() as stack:
         client = stack.enter_context(StreamClient.to(subject, total_s=options.total_s))
         mock = stack.enter_context(MockControl.of(subject)) if subject.mock else None

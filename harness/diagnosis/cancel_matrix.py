@@ -30,6 +30,7 @@ from streamgauge.transport.connection import Close
 DEADLINE_S: Final = 30.0
 METHODS: Final = (Close.FIN, Close.RST)
 METHODS_HTTP2: Final = (Close.RST_STREAM, *METHODS)
+METHODS_HUB: Final = (Close.INVOCATION, *METHODS)
 
 Progress = Callable[[str], None]
 
@@ -45,7 +46,7 @@ def run_matrix(
     offset = mock.clock()
     rows = []
     for phase in PHASES:
-        for method in METHODS_HTTP2 if target.http2 else METHODS:
+        for method in METHODS_HTTP2 if target.http2 else METHODS_HUB if target.signalr else METHODS:
             closes: list[CancelRow] = []
             while not enough(closes):
                 progress(f"{label}: {phase.name}, {method.value.upper()}, close {len(closes) + 1}")

@@ -6,6 +6,7 @@ from streamgauge.diagnosis import buffering
 from streamgauge.diagnosis.patterns import DiagnosisFile
 from streamgauge.endpoint.client import TOTAL_S, StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
+from streamgauge.endpoint.signalr import refuse_hub
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_url, at_vendor_path
 from streamgauge.endpoint.upstream import rehearse
@@ -21,6 +22,7 @@ def diagnose(
     be used, and CannotMeasure when a path gives no stream, or one that does not come from the mock.
     """
     given = as_target(target)
+    refuse_hub(given, "diagnose")
     paths = [buffering.PathTarget("via", given)]
     if direct is not None:
         own = at_vendor_path(at_url(given, direct, instead=True))

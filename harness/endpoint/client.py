@@ -17,6 +17,7 @@ from streamgauge.endpoint import signalr
 from streamgauge.endpoint.answer import Answer
 from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.endpoint.hints import hint_for
+from streamgauge.endpoint.hub_transport import HubTransport
 from streamgauge.endpoint.request_spec import RequestSpec
 from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, OutOfMeans, OutOfTime
@@ -134,7 +135,7 @@ class StreamClient:
             ends=Ends(target.end),
             total_s=total_s,
             driver=driver,
-            kind=kind,
+            kind=kind or (None if target.signalr is None else HubTransport),
             memory=memory,
         )
 
@@ -415,7 +416,7 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
         )
         return CannotMeasure(transcript.detail or "the endpoint gave no answer", hint)
     body = transcript.body or b"".join(data for _, data in transcript.capture.body)
-    if signalr.is_hub(body):
+    if signalr.is_hub(body) and transcript.capture.detail is None:  # else the harness has negotiated
         status = f"{mask_url(transcript.capture.url)} answers HTTP {head.status}"
         return CannotMeasure(f"{signalr.SUMMARY}: {status}", signalr.ADVICE)
     reason = transcript.detail or transcript.outcome.value

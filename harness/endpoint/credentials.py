@@ -47,7 +47,7 @@ def key_in(variable: str, option: str) -> str:
 
 
 def secrets_of(target: Target) -> Iterator[str]:
-    """The secrets of a target: in its headers, its URLs and its body."""
+    """The secrets of a target: in its headers, its URLs, and its body or arguments."""
     for name, value in target.headers.items():
         yield from in_header(value) if is_secret(name) or is_like_one(value) else in_url(value)
     for url in (target.url, target.mock, target.state_url):
@@ -56,6 +56,7 @@ def secrets_of(target: Target) -> Iterator[str]:
             # Not by urlsplit: the URL is not checked yet, and may be none.
             yield from (value for _, value in parse_qsl(url.partition("?")[2]) if is_like_one(value))
     yield from () if target.body is None else in_body(target.body)
+    yield from () if target.signalr is None else in_body(target.signalr.invocation()[:-1])
 
 
 def without_key(target: Target) -> Target:

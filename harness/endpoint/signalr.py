@@ -7,12 +7,22 @@ The texts are those of ASP.NET Core's HttpConnectionDispatcher
 import json
 from typing import Final
 
+from streamgauge.endpoint.target import Target
+from streamgauge.errors import UsageError
+
 REFUSALS: Final = (b"Connection ID required", b"No Connection with that ID")
 SUMMARY: Final = "this is a SignalR hub, not an SSE endpoint"
 ADVICE: Final = (
-    "a hub answers only clients that negotiate a connection first. Measure an endpoint that streams over HTTP: map one "
-    "beside the hub that calls the same service (docs/dotnet.md shows one)"
+    "a hub answers only clients that negotiate a connection first. probe, load, capacity and cancel do, with "
+    "--hub-method NAME. For everything else measure an endpoint that streams over HTTP: map one beside the hub that "
+    "calls the same service (docs/dotnet.md shows one)"
 )
+
+
+def refuse_hub(target: Target, command: str) -> None:
+    """Raises UsageError when the target is a hub, for a command that cannot measure one."""
+    if target.signalr is not None:
+        raise UsageError(f"{command} cannot measure a SignalR hub", ADVICE)
 
 
 def is_hub(body: bytes) -> bool:

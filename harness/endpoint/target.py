@@ -24,6 +24,7 @@ from streamgauge.errors import UsageError
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import AUTHORIZATION, Dialect, RequestTemplate
 from streamgauge.protocol.dialects.by_pointer import StreamTable
+from streamgauge.protocol.dialects.signalr import HubTable, SignalR
 from streamgauge.protocol.encoding import SUPPORTED
 from streamgauge.protocol.outcome import Ends
 from streamgauge.secrets import hide, mask_body, mask_headers, mask_url
@@ -38,6 +39,7 @@ _BASE_HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": f"streamgauge/{__version__}",
 }
+_HUB_HEADERS: Final = {"Content-Type": "text/plain;charset=UTF-8"}  # as SignalR's own clients label a message
 
 
 class _Filled(NamedTuple):
@@ -53,6 +55,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """An endpoint and how to ask it for a stream. The fields are also the keys of a target file (TOML).
 
     `dialect` decides how to ask and how to read. `stream` describes how to read an answer of no known dialect.
+    `signalr` names the method of a SignalR hub; `stream` then describes the items of its stream.
     `answers_in` only decides how to read: a run sets it when its first good stream has settled the dialect.
     """
 
@@ -77,6 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     content_timeout: str | None = None
     end: str = Ends.AUTO.value
     stream: StreamTable | None = None
+    signalr: HubTable | None = None
     promise: Promise = NOTHING
     state_url: str | None = None
 
@@ -100,13 +104,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
         None: the stream decides it. Raises UsageError on an unknown name.
         """
-        if self.stream is not None:
-            return self.stream.dialect()
+        described = None if self.stream is None else self.stream.dialect()
+        if self.signalr is not None:
+            return SignalR(described)
+        if described is not None:
+            return described
         return self.named_dialect() or (None if self.answers_in is None else dialects.by_key(self.answers_in))
 
     def answering_in(self, dialect: Dialect | None) -> Self:
         """The target whose later streams are read in this dialect: a run settles it once. None leaves it open."""
-        if dialect is None or self.stream is not None or self.named_dialect() is not None:
+        if dialect is None or self.stream or self.signalr or self.named_dialect() is not None:
             return self
         return msgspec.structs.replace(self, answers_in=dialects.key_of(dialect))
 
@@ -134,7 +141,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def settled(self) -> bool:
         """Whether the fields determine the method and the place of the prompt, so that no alternative must be tried."""
-        named = self.method or self.body or self._request_dialect()
+        named = self.method or self.body or self.signalr or self._request_dialect()
         return bool(named) or prompt_parameter(self.url) is not None
 
     @property
@@ -203,6 +210,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
         A dialect that was recognised only by the path adds its headers, and its query if its own request has a body.
         """
+        if self.signalr is not None:
+            invocation = self.signalr.invocation()
+            body = fill_body(invocation, prompt)
+            return _Filled(self.url, body or invocation, _HUB_HEADERS, has_prompt=body is not None)
         dialect = self._request_dialect()
         template = RequestTemplate("", None, {}) if dialect is None else self._template(dialect, prompt, max_tokens)
         if (url := fill_url(self.url, prompt)) is not None:

@@ -122,6 +122,16 @@ def _check_fields(target: Target) -> None:
     """
     if target.stream is not None:
         target.stream.dialect()
+    if target.signalr is not None:
+        target.signalr.invocation()
+        given = {"method": target.method, "body": target.body, "dialect": target.named_dialect(), "http2": target.http2,
+                 "compressed": target.compressed}  # fmt: skip
+        if others := [name for name, value in given.items() if value]:
+            raise UsageError(
+                f"a SignalR hub is asked in its own protocol, over HTTP/1.1 and uncompressed: {', '.join(others)} "
+                "cannot be given",
+                "leave it out; [signalr] arguments say what the method gets",
+            )
     if target.method and not _TOKEN.fullmatch(target.method):
         raise UsageError(f"--method {target.method!r} is not an HTTP method", "write for example POST")
     for name, value in target.headers.items():

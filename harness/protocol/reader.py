@@ -144,7 +144,8 @@ class StreamReader:
             self._look_for_dialect(events)
             return
         first = len(kept)
-        kept += events
+        separator = transcript.dialect.separator
+        kept += events if separator is None else _records(events, separator)
         self._read_from(first, transcript.dialect)
 
     def _read_from(self, first: int, dialect: Dialect | None) -> None:
@@ -280,7 +281,8 @@ class StreamReader:
         ]
         if not failed or transcript.dialect_doubt is not None:
             return None
-        strict = transcript.dialect is not None and transcript.dialect.vendor is not None
+        dialect = transcript.dialect
+        strict = dialect is not None and (dialect.vendor is not None or dialect.separator is not None)
         ours = {"message", "line", *(event.type for event, _ in transcript.tokens)}
         for index, delta in failed:
             data = events[index].data
@@ -387,6 +389,16 @@ class StreamReader:
 def quoted(text: str) -> str:
     """The beginning of a text, for the detail of an outcome."""
     return repr(beginning(text, _MOST_QUOTED)) + ("..." if len(text) > _MOST_QUOTED else "")
+
+
+def _records(events: list[Event], separator: str) -> list[Event]:
+    """An event for each record, with the separator that ends it."""
+    return [
+        event._replace(data=record)
+        for event in events
+        for record in re.split(f"(?<={re.escape(separator)})", event.data)
+        if record
+    ]
 
 
 def _deltas_of(dialect: Dialect | None, event: Event) -> list[Delta]:

@@ -30,13 +30,14 @@ class Close(StrEnum):
     """How the client leaves a response.
 
     FIN is an orderly close, RST an abortive one (SO_LINGER 0). RST_STREAM ends the HTTP/2 stream and keeps the
-    connection; over HTTP/1.1, where a connection carries one stream, it is an orderly close. HALF closes only the
-    sending side and goes on reading.
+    connection; over HTTP/1.1, where a connection carries one stream, it is an orderly close. INVOCATION does the same
+    at a SignalR hub: it sends CancelInvocation. HALF closes only the sending side and goes on reading.
     """
 
     FIN = "fin"
     RST = "rst"
     RST_STREAM = "rst_stream"
+    INVOCATION = "invocation"
     HALF = "half"
 
 

@@ -236,7 +236,7 @@ class Exchange(httpx.SyncByteStream):
         self._state.end(End.CANCELLED, f"closed by the harness ({how.value.upper()})", Actor.CLIENT)
         if connection is not None:
             self._state.ended_at(time.time_ns())
-            farewell = self._parser.cancel() if how is Close.RST_STREAM else b""
+            farewell = self._parser.cancel() if how in (Close.RST_STREAM, Close.INVOCATION) else b""
             if farewell and _sent(connection, farewell) and self._parser.keep_alive:
                 self._pool.append(connection)
             else:

@@ -8,6 +8,7 @@ all of it can be tested with values.
 """
 
 from collections.abc import Iterable
+from dataclasses import fields
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
@@ -162,6 +163,38 @@ class ExchangeState:
         """A fast path has taken a whole chunked response, and keeps its reads and body packed: it is complete."""
         self.head(head, Framing.CHUNKED, head_read)
         self.end(End.COMPLETE, None, Actor.PARSER)
+
+    # Of an exchange that several requests prepare (a SignalR hub)
+
+    def restarts(self, asked: Capture, began_ns: int) -> None:
+        """The stream starts with the request `asked`, after this response has begun: what came so far is no part of
+        it, and its connection was open before. Opening that began at `began_ns`.
+        """
+        self._only_in(Phase.BODY)
+        self.forget()
+        capture = self.capture
+        for name in ("method", "url", "request", "start_ns", "sent_ns"):
+            setattr(capture, name, getattr(asked, name))
+        capture.reused, capture.opening_ns = True, asked.start_ns - began_ns
+        capture.dns_ns = capture.connect_ns = capture.tunnel_ns = capture.tls_ns = capture.handshake_ns = None
+
+    def forget(self) -> None:
+        """What came of the response before the stream started is no part of it; its head stays known."""
+        capture = self.capture
+        capture.head_read, capture.chunks = None, 0
+        for came in (capture.reads, capture.crowded, capture.body, capture.wire or []):
+            came.clear()
+
+    def stands_for(self, asked: Capture, end: End | None, detail: str) -> None:
+        """The exchange failed with the request `asked`: its capture takes the place of this one. `end` is why, where
+        that exchange itself was complete.
+        """
+        capture = self.capture
+        for field in fields(Capture):
+            if field.name != "memory":
+                setattr(capture, field.name, getattr(asked, field.name))
+        capture.end, capture.detail = end or asked.end, detail
+        self.phase = Phase.ENDED
 
     # The end
 

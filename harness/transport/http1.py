@@ -8,6 +8,7 @@ requests, headers, authentication and the TLS configuration. A transport belongs
 
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
@@ -27,13 +28,22 @@ from streamgauge.wire import Arrivals, Capture
 
 
 class CaptureTransport(httpx.BaseTransport):
-    """The transport. A caller that needs the Capture even of a failed exchange passes it in `extensions`."""
+    """The transport. A caller that needs the Capture even of a failed exchange passes it in `extensions`.
+
+    `parser` makes the parser of a response.
+    """
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, *, connector: Connector | None = None, driver: Driver | None = None
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        connector: Connector | None = None,
+        driver: Driver | None = None,
+        parser: Callable[[ExchangeState], Parser] = ResponseParser,
     ) -> None:
         self._connector = connector or Connector(tls)
         self._driver = driver or Blocking()
+        self._parser = parser
         self._idle: dict[Origin, list[Connection]] = {}
         stamps.prime()
 
@@ -140,7 +150,7 @@ class CaptureTransport(httpx.BaseTransport):
             fields += proxy.fields
         line = b"%b %b HTTP/%b" % (prepared.method.encode("ascii"), target, prepared.http_version.encode("ascii"))
         request = b"\r\n".join([line, *fields]) + b"\r\n\r\n" + prepared.body
-        parser = ResponseParser(state)
+        parser = self._parser(state)
         state.prepared(request, time.time_ns(), reused=connection is not None)
         return request, parser
 

@@ -3,6 +3,7 @@
 They are not part of the project: STREAMGAUGE_ASPNET names the folder that holds their `run` script.
 """
 
+import json
 import os
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from streamgauge import load, probe
 from streamgauge.conformance.permissions import Allowed
 from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.run import check
@@ -21,6 +23,9 @@ from streamgauge.diagnosis.cancel_matrix import run_matrix
 from streamgauge.endpoint.client import StreamClient, settle
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.upstream import marked
+from streamgauge.protocol.dialects.signalr import HubTable
+from streamgauge.protocol.outcome import Outcome
 from tests.e2e.conftest import free_port
 
 FOLDER = os.environ.get("STREAMGAUGE_ASPNET")
@@ -145,3 +150,50 @@ def test_cancelling_reaches_the_model_where_the_token_is_threaded_through(mock: 
         rows = run_matrix(client, target, control, "endpoint")
 
     assert {row.verdict for row in rows} == {"pass"}
+
+
+def test_a_signalr_hub_is_measured_as_its_model_wrote(mock: str, guides: str) -> None:
+    """TTFT counts from the invocation: the model's own, and what the hub adds."""
+    target = Target(url=f"{guides}/s2/hub", signalr=HubTable("Ask"), mock=mock)
+    probe(target, prompt="[[mock tokens=2]]")  # the first call of a program compiles it
+    spec, stream_id = marked(target, "", tokens=20, ttft="200ms", itl="20ms")
+    with StreamClient.to(target) as client, MockControl(mock) as control:
+        transcript = client.run(spec, dialect=target.reader())
+        (entry,) = control.entries(stream_id)
+
+    assert (transcript.outcome, transcript.detail) == (Outcome.OK, None)
+    assert transcript.text == "".join(text for _, text in transcript.tokens)
+    assert len(transcript.tokens) == entry.tokens_written == 20
+    arrived_ns = [transcript.time_of(event) for event, _ in transcript.tokens]
+    assert all(read_ns >= written_ns for read_ns, written_ns in zip(arrived_ns, entry.token_ns(), strict=True))
+    assert transcript.capture.start_ns <= entry.arrival_ns
+
+
+@pytest.mark.parametrize(
+    ("prompt", "method", "outcome", "says"),
+    [
+        ("[[mock fault=rst:5]]", "Ask", Outcome.ERROR_EVENT, "An error occurred"),
+        ("[[mock tokens=5]]", "Nothing", Outcome.ERROR_EVENT, "Method does not exist"),
+    ],
+)
+def test_a_hub_s_failure_is_its_own(guides: str, prompt: str, method: str, outcome: Outcome, says: str) -> None:
+    stream = probe(Target(url=f"{guides}/s2/hub", signalr=HubTable(method)), prompt=prompt)
+    assert stream.outcome == outcome.value
+    assert says in (stream.detail or "")
+
+
+def test_cancelling_a_hub_s_method_reaches_the_model(mock: str, guides: str) -> None:
+    target = Target(url=f"{guides}/s2/hub", signalr=HubTable("Ask"))
+    with StreamClient.to(target) as client, MockControl(mock) as control:
+        rows = run_matrix(client, target, control, "endpoint")
+    assert {(row.method, row.verdict) for row in rows} == {
+        ("INVOCATION", "pass"), ("FIN", "pass"), ("RST", "pass")}  # fmt: skip
+
+
+def test_a_hub_carries_a_load(mock: str, guides: str, tmp_path: Path) -> None:
+    target = Target(url=f"{guides}/s2/hub", signalr=HubTable("Ask"), mock=mock)
+    result = load(target, users=3, duration="4s", directory=tmp_path / "run")
+    truth = json.loads((result.directory / "run.json").read_text())["truth"]
+    assert result.run.dialect == "signalr"
+    assert truth["streams"] > 5
+    assert truth["ttft_ms"]["p50"] >= truth["true_ttft_ms"]["p50"]

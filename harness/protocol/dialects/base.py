@@ -144,6 +144,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def separator(self) -> str | None:
+        """What ends a record, where an event may have several: the reader makes an event of each. None: it is one."""
+        ...
+
+    @property
     def usual_path(self) -> str | None:
         """The path at which frameworks serve it by convention; None without one."""
         ...
@@ -204,6 +209,7 @@ class Defaults:
     bare_errors = False
     also_lines = False
     so_far = False
+    separator: str | None = None
     usual_path: str | None = None
     model = ""
     key_header = AUTHORIZATION

@@ -243,3 +243,34 @@ def _is_part(node: ast.AST, captures: set[str], parts: set[str]) -> bool:
     if not isinstance(node, ast.Attribute):
         return False
     return (node.attr in COLUMNS and _is_capture(node.value, captures)) or _is_part(node.value, captures, parts)
+
+
+# Of an exchange that several requests prepare
+
+
+def test_a_stream_may_start_after_its_response_has_begun() -> None:
+    state = in_phase(Phase.BODY)
+    state.body(0, b"before")
+    state.restarts(Capture(100, "POST", "http://test/hub", b"request", sent_ns=110), 5)
+    state.end(End.COMPLETE, None, Actor.PARSER)
+
+    assert state.capture == Capture(
+        100, "POST", "http://test/hub", b"request", reused=True, sent_ns=110, opening_ns=95, head=HEAD,
+        framing=Framing.CHUNKED, end=End.COMPLETE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", [Phase.OPENING, Phase.SENT, Phase.ENDED])
+def test_it_starts_nowhere_else(phase: Phase) -> None:
+    with pytest.raises(NotAllowed):
+        in_phase(phase).restarts(Capture(100), 5)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_request_that_failed_stands_for_the_exchange_that_it_prepares(phase: Phase) -> None:
+    failed = in_phase(Phase.ENDED).capture
+    state = in_phase(phase)
+    state.stands_for(failed, End.MALFORMED, "it is not an object")
+
+    assert (state.phase, state.capture.end, state.capture.detail) == (Phase.ENDED, End.MALFORMED, "it is not an object")
+    assert (state.capture.head, state.capture.reads) == (failed.head, failed.reads)
