@@ -14,7 +14,14 @@ With less silence its next token may have been on its way."""
 CUT_GRACE_NS: Final = 5 * SECOND // 2
 """The same for a stream whose content had ended: from there to the end of the body."""
 _MOST_MESSAGE_CHARS: Final = 500
-_MESSAGE_KEYS: Final = ("message", "detail", "title", "code", "type")  # detail and title: RFC 9457 problem details
+_MESSAGE_KEYS: Final = (
+    "message",
+    "msg",
+    "detail",
+    "title",
+    "code",
+    "type",
+)  # detail and title: RFC 9457 problem details
 
 
 class Outcome(StrEnum):

@@ -18,7 +18,7 @@ from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutt
 from streamgauge.protocol.dialects import deltas_of
 from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
-from streamgauge.protocol.dialects.foreign import error_in, undecided
+from streamgauge.protocol.dialects.foreign import any_error, failed, foreign, is_done, lone_error, undecided
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
@@ -237,7 +237,7 @@ class StreamReader:
         transcript, capture, head = self.transcript, self.transcript.capture, self.transcript.capture.head
         signals = transcript.signals()
         error = first_of(signals, Kind.ERROR)
-        value = error.delta.value if error is not None else transcript.unframed_error or self._json_error()
+        value = error.delta.value if error is not None else self._other_error(signals)
         no_room = self.excess if self.excess is not None and self.excess.end is End.NO_ROOM else None
         return Facts(
             end=capture.end if no_room is None else no_room.end,
@@ -290,14 +290,26 @@ class StreamReader:
                 return _PLACE.sub("", delta.value)
         return None
 
+    def _other_error(self, signals: list[Found]) -> object:
+        """The error of a stream without an error event; None without one."""
+        reasons = (found.delta.value for found in signals if found.delta.kind is Kind.FINISH)
+        if (reason := next(filter(failed, reasons), None)) is not None:
+            return {"message": f"the finish reason is {reason!r}"}
+        if error := self.transcript.unframed_error or self._json_error():
+            return error
+        if self.token_events or first_of(signals, Kind.FINISH) is not None:
+            return None
+        return lone_error([event for event in self.transcript.events if not is_done(event) and foreign(event) is None])
+
     def _json_error(self) -> object:
         """The error of a JSON body with status 200 that came in place of a stream; None without one."""
         head = self.transcript.capture.head
         if head is None or head.status != 200 or self._cutter is not None:
             return None
         text = self._begin.decode("utf-8", "replace")
-        error = error_in(Event("message", text, "", 0, len(text), 0), decode(text))
-        return None if error is None else error.value
+        event = Event("message", text, "", 0, len(text), 0)
+        error = any_error(event, decode(text))
+        return lone_error([event]) if error is None else error.value
 
     def _excerpt(self) -> str:
         """How a body without any event begins, comments left out; empty where nothing else came."""

@@ -4,6 +4,8 @@ A gateway, a framework or a failing upstream puts them between the events of a d
 tokens, and they are no evidence of the dialect.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from streamgauge.protocol.dialects.base import Delta, Kind
@@ -17,6 +19,9 @@ _PINGS: Final = ("ping", "pong", "heartbeat", "heart_beat", "keepalive", "keep-a
 _ERROR_KEYS: Final = ("type", "event", "object", "status", "kind")
 # Keys that hold the type of a heartbeat.
 _TYPE_KEYS: Final = ("type", "event")
+_STATUS_KEYS: Final = ("status", "statusCode", "status_code", "code")
+_TEXT_KEYS: Final = ("message", "msg", "detail", "title")
+_FAILED: Final = re.compile(r"error(?:_\w+)?", re.IGNORECASE)
 
 
 def error_in(event: Event, payload: Any) -> Delta | None:
@@ -36,10 +41,52 @@ def error_in(event: Event, payload: Any) -> Delta | None:
     return None
 
 
+def error_body(payload: Any) -> Any:
+    """The error in a JSON body as frameworks write it; None where the payload is none.
+
+    Problem Details (RFC 9457; ASP.NET Core) and NestJS have a status, GraphQL and Cloudflare a list of errors.
+    """
+    if not isinstance(payload, dict):
+        return None
+    errors = payload.get("errors")
+    if isinstance(errors, list) and errors:
+        return errors[0]
+    fails = any(isinstance(status := payload.get(key), int) and 400 <= status < 600 for key in _STATUS_KEYS)
+    return payload if fails and any(isinstance(payload.get(key), str) for key in _TEXT_KEYS) else None
+
+
+def any_error(event: Event, payload: Any) -> Delta | None:
+    """The error in an event with this JSON payload, whether it calls itself an error or has the form of a body."""
+    if error := error_in(event, payload):
+        return error
+    found = error_body(payload)
+    return None if found is None else Delta(Kind.ERROR, value=found)
+
+
+def lone_error(events: Sequence[Event]) -> Any:
+    """The error in the only event of a stream that is neither an end marker nor a heartbeat; None where it is none.
+
+    FastAPI writes an object with `detail` alone, and many servers `success: false`. Beside other events that may be a
+    word of the application about its progress.
+    """
+    payload = decode(events[0].data) if len(events) == 1 else None
+    if not isinstance(payload, dict):
+        return None
+    if payload.keys() == {"detail"}:
+        detail = payload["detail"]
+        return detail[0] if isinstance(detail, list) and detail else payload
+    return payload if payload.get("success") is False or payload.get("ok") is False else None
+
+
+def failed(reason: object) -> bool:
+    """Whether a finish reason says that the model failed (`error` of OpenRouter and the AI SDK, Cohere's `ERROR`)."""
+    return isinstance(reason, str) and _FAILED.fullmatch(reason) is not None
+
+
 def foreign(event: Event) -> Delta | None:
     """The event as ERROR or PING delta when it is one of them in any known shape; else None."""
     payload = decode(event.data)
-    if error := error_in(event, payload):
+    if error := any_error(event, payload):
         return error
     if event.type in _PINGS or (isinstance(payload, dict) and any(payload.get(key) in _PINGS for key in _TYPE_KEYS)):
         return Delta(Kind.PING)

@@ -2,7 +2,7 @@
 
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
-from streamgauge.protocol.dialects.foreign import ERROR, error_in
+from streamgauge.protocol.dialects.foreign import ERROR, any_error
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
@@ -15,7 +15,7 @@ class PlainText(Defaults):
     terminal = None
 
     def deltas_in(self, event: Event) -> list[Delta]:
-        if event.data.startswith(("{", ERROR)) and (error := error_in(event, decode(event.data))):
+        if event.data.startswith(("{", ERROR)) and (error := any_error(event, decode(event.data))):
             return [error]
         return [Delta(Kind.CONTENT, event.data)]
 

@@ -370,6 +370,7 @@ def test_two_broken_chunks_are_not_taken_for_whole_ones() -> None:
 # Errors without an event, and payloads that cannot be read
 
 CHAT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+CHAT_FINISH = CHAT.replace(b'{"content":"a"}', b'{},"finish_reason":"stop"')
 CHAT_DONE = b"data: [DONE]\n\n"
 PRETTY = b'{\n  "error": {\n    "message": "boom",\n    "code": 500\n  }\n}'
 
@@ -412,6 +413,35 @@ def test_an_error_without_an_event_behind_tokens_is_an_error(error: bytes, tail:
 def test_other_lines_outside_of_events_are_not_errors(line: bytes) -> None:
     transcript = stream(b"data: hello\n\n", line, CHAT_DONE, dialect=dialects.by_name("raw-text"))
     assert transcript.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("name", [None, "openai-chat", "anthropic", "token-done", "event-json"])
+@pytest.mark.parametrize(
+    "error", ['{"detail":"boom"}', '{"detail":[{"msg":"boom"}]}', '{"success":false,"message":"boom"}']
+)
+@pytest.mark.parametrize("tail", [b"", b"data: [DONE]\n\n"])
+def test_an_object_that_may_be_an_error_is_one_where_nothing_else_came(
+    name: str | None, error: str, tail: bytes
+) -> None:
+    transcript = stream(f"data: {error}\n\n".encode(), tail, dialect=dialects.by_name(name) if name else None)
+    assert (transcript.outcome, transcript.detail, transcript.tokens) == (Outcome.ERROR_EVENT, "boom", [])
+    behind = stream(CHAT, f"data: {error}\n\n".encode(), CHAT, CHAT_DONE)
+    assert (behind.outcome, behind.text) == (Outcome.OK, "aa")
+
+
+def test_text_under_the_key_of_an_error_is_no_error() -> None:
+    transcript = stream(*(f'data: {{"detail":"word {n}"}}\n\n'.encode() for n in range(5)))
+    assert transcript.outcome is not Outcome.ERROR_EVENT
+
+
+@pytest.mark.parametrize("reason", ["error", "ERROR", "ERROR_TOXIC"])
+@pytest.mark.parametrize("tokens", [0, 3])
+def test_a_finish_reason_that_says_error_is_no_success(reason: str, tokens: int) -> None:
+    finish = CHAT_FINISH.replace(b'"stop"', f'"{reason}"'.encode())
+    assert finish != CHAT_FINISH
+    transcript = stream(*[CHAT] * tokens, finish, CHAT_DONE)
+    assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, f"the finish reason is {reason!r}")
+    assert stream(*[CHAT] * tokens, CHAT_FINISH, CHAT_DONE).outcome is Outcome.OK
 
 
 @pytest.mark.parametrize("media", ["application/json", "text/html"])

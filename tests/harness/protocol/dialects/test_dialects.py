@@ -238,6 +238,10 @@ def test_mistral_s_parts_are_reasoning_and_text() -> None:
         (event("boom", "error"), "boom"),
         (event('"boom"', "error"), "boom"),
         (event("[ERROR] boom"), "boom"),
+        (event('{"errors":[{"message":"boom","code":10000}],"success":false}'), "boom"),
+        (event('{"statusCode":500,"message":"boom"}'), "boom"),
+        (event('{"code":429,"msg":"boom"}'), "boom"),
+        (event('{"type":"about:blank","title":"Error","status":500,"detail":"boom"}'), "boom"),
     ],
 )
 def test_an_error_of_any_known_shape_is_an_error_in_every_dialect(dialect: Dialect, error: Event, message: str) -> None:
