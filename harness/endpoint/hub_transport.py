@@ -17,7 +17,7 @@ import httpx
 from streamgauge.errors import LimitExceeded
 from streamgauge.protocol.dialects.payload import decode, object_of
 from streamgauge.protocol.dialects.signalr import CANCEL, HANDSHAKE, RECORD_END, is_last
-from streamgauge.protocol.eventstream import Event, Interpreter, Lexer
+from streamgauge.protocol.eventstream import Interpreter, Lexer
 from streamgauge.transport.connector import Connector, earlier
 from streamgauge.transport.exchange import Driver, Exchange, Limits, Wants
 from streamgauge.transport.exchange_state import ExchangeState
@@ -49,6 +49,7 @@ class HubParser(ResponseParser):
         self.farewell: Callable[[], None] | None = None
         self._lexer, self._interpreter = Lexer(), Interpreter()
         self._start_ns: int | None = None
+        self._piece = b""  # of the body, that the read at hand has brought
         self._rest = b""  # of an event that has begun before the stream
 
     def restart(self, asked: Capture, began_ns: int) -> None:
@@ -58,40 +59,41 @@ class HubParser(ResponseParser):
         self._state.restarts(asked, began_ns)
 
     def feed(self, data: bytes, read: int) -> None:
-        """See `Parser`. What arrived before the request was made may be read only now."""
+        """See `Parser`. What a read brings is one piece of the body, and may have arrived before the stream began."""
         super().feed(data, read)
-        # The connection is never kept; parsing never waits, and no fast path is taken (see `on_body`).
+        # The connection is never kept; parsing never waits, and no fast path is taken: here all of it has to be seen.
         self.keep_alive = self._chunked = self._between_chunks = False
+        if self._piece:
+            self._state.body(read, self._rest + self._piece)
+            self._hear(self._piece, read)
+            self._rest = self._piece = b""
         if self._start_ns is not None and self.capture.reads[read].t_ns < self._start_ns and not self.done:
             self._leave_out()
             self._state.forget()
+
+    def on_body(self, data: bytes) -> None:
+        """See `ResponseParser`. ASP.NET Core writes four chunks an event; kept as pieces they would look like abuse."""
+        if not self._unreadable:
+            self._piece += data
+            self._body_bytes += len(data)
 
     def _leave_out(self) -> None:
         came = self._rest + b"".join(piece for _, piece in self.capture.body)
         self._rest = came[max(came.rfind(end) + len(end) if end in came else 0 for end in _EVENT_ENDS) :]
 
-    def on_body(self, data: bytes) -> None:
-        """See `ResponseParser`."""
-        rest, self._rest = (self._rest, b"") if self._start_ns is not None else (b"", b"")
-        super().on_body(rest + data)
+    def _hear(self, piece: bytes, read: int) -> None:
         try:
-            for line in self._lexer.feed(data, self._read):
-                if event := self._interpreter.feed(line):
-                    self._hear(event)
+            events = [self._interpreter.feed(line) for line in self._lexer.feed(piece, read)]
         except LimitExceeded as error:
             self._end(End.TOO_LARGE, error.message)
-
-    def _hear(self, event: Event) -> None:
-        for record in event.data.split(RECORD_END):
+            return
+        for record in RECORD_END.join(event.data for event in events if event is not None).split(RECORD_END):
             message = object_of(record)
-            if message is None or self.done:
+            if message is None:
                 continue
-            if self.spoke and self.shaken:
-                last = is_last(message)
-            else:
-                self.spoke, self.shaken = True, not {"type", "error"} & message.keys()
-                last = not self.shaken
-            if last:
+            last = is_last(message) if self.spoke else bool({"type", "error"} & message.keys())
+            self.spoke, self.shaken = True, self.shaken or not last
+            if last and not self.done:
                 self._end(End.COMPLETE, None)
 
     def cancel(self) -> bytes:
@@ -113,11 +115,11 @@ class HubTransport(CaptureTransport):
     """The transport. `begin` takes the POST of the invocation, and gives the exchange of the hub's event stream.
 
     Its POSTs share a connection that is kept; each stream has one of its own. All that prepares a stream is over in the
-    limit of silence.
+    limit of silence. `driver` reads the streams only: in a load the short answers to POSTs would queue behind them.
     """
 
     def __init__(self, *, connector: Connector, driver: Driver | None = None) -> None:
-        super().__init__(connector=connector, driver=driver)
+        super().__init__(connector=connector)
         self._streams = CaptureTransport(connector=connector, driver=driver, parser=self._new_parser)
         self._newest: HubParser | None = None
 

@@ -127,11 +127,8 @@ def _check_fields(target: Target) -> None:
         given = {"method": target.method, "body": target.body, "dialect": target.named_dialect(), "http2": target.http2,
                  "compressed": target.compressed}  # fmt: skip
         if others := [name for name, value in given.items() if value]:
-            raise UsageError(
-                f"a SignalR hub is asked in its own protocol, over HTTP/1.1 and uncompressed: {', '.join(others)} "
-                "cannot be given",
-                "leave it out; [signalr] arguments say what the method gets",
-            )
+            what = f"a SignalR hub is asked in a way of its own: {', '.join(others)} cannot be given"
+            raise UsageError(what, "leave it out; [signalr] arguments say what the method gets")
     if target.method and not _TOKEN.fullmatch(target.method):
         raise UsageError(f"--method {target.method!r} is not an HTTP method", "write for example POST")
     for name, value in target.headers.items():

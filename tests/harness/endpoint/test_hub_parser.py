@@ -140,3 +140,17 @@ def test_a_line_without_end_is_bounded() -> None:
     played.read(ASKED_NS + MS, part)
     played.read(ASKED_NS + 2 * MS, part)
     assert (played.parser.done, played.capture.end) == (True, End.TOO_LARGE)
+
+
+def test_a_long_answer_in_the_four_chunks_of_asp_net_core_is_no_abuse() -> None:
+    played = Played()
+    played.read(START_NS + MS, ACCEPTED)
+    played.asks()
+    parts = [b"data: ", b'{"type":2,"invocationId":"0","item":"w"}\x1e\r\n', b"\r", b"\n"]
+    event = b"".join(map(chunk, parts))
+    for number in range(60_000):
+        played.read(ASKED_NS + number, event)
+    assert not played.parser.done
+    played.read(ASKED_NS + 60_000, COMPLETION)
+    assert played.capture.end is End.COMPLETE
+    assert len(interpret(played.capture, SignalR()).tokens) == 60_000
