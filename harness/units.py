@@ -85,6 +85,11 @@ def plural(count: int, noun: str, many: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
+def show_digits(value: float, digits: int = 3) -> str:
+    """A number for people, with so many digits and never fewer than its whole ones: `0.123`, `17.4`, `12,345`."""
+    return f"{value:,.0f}" if abs(value) >= 10**digits - 0.5 else f"{value:,.{digits}g}"
+
+
 def two_digits_up(count: float) -> int:
     """A positive count rounded up to two digits: enough for an estimate."""
     step: int = 10 ** max(len(str(int(count))) - 2, 0)

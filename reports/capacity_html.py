@@ -12,6 +12,7 @@ from streamgauge.reports.figures.load_curve import draw_capacity
 from streamgauge.reports.headline import HeadlineFinding, Level, Tile
 from streamgauge.reports.html import page
 from streamgauge.reports.text import ABSENT, number
+from streamgauge.units import show_digits
 
 _MARKS = {Verdict.PASS: Level.GOOD, Verdict.FAIL: Level.BAD, Verdict.UNDECIDED: Level.WARN}
 _PART = "answer"
@@ -66,9 +67,9 @@ def _tiles(found: CapacityFile) -> list[Tile]:
         tiles.append(Tile(_PART, "binding SLO", answer.binding.replace("_", " "), margin))
     if answer.streams_per_s is not None:
         tokens = "" if answer.tokens_per_s is None else f"{number(answer.tokens_per_s)} tokens/s"
-        tiles.append(Tile(_PART, "at the answer", f"{answer.streams_per_s:,.3g} streams/s", tokens))
+        tiles.append(Tile(_PART, "at the answer", f"{show_digits(answer.streams_per_s)} streams/s", tokens))
     for one in answer.rates[-1:]:
-        tiles.append(Tile(_PART, "open loop", f"{one.load:,.3g}/s", one.verdict.value, _MARKS[one.verdict]))
+        tiles.append(Tile(_PART, "open loop", f"{show_digits(one.load)}/s", one.verdict.value, _MARKS[one.verdict]))
     for one in answer.sustained[:1]:
         tiles.append(
             Tile(_PART, "sustained", show(one.load), f"{one.verdict.value}, {one.seconds:.0f} s", _MARKS[one.verdict])

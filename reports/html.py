@@ -1,12 +1,13 @@
 """report.html: one self-contained file. Autoescaping is on, and every string passes through `clean`."""
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from streamgauge.conformance.result import WORST_FIRST, CheckResult, Verdict
 from streamgauge.reports import tables
@@ -16,6 +17,8 @@ from streamgauge.reports.headline import check_counts, headline
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ABSENT, clean, moment, ms
 
+_COMMAND: Final = re.compile(r"`([^`<>]{1,200})`")
+_OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{0,40}")
 _LOUD: Final = frozenset({Verdict.ERROR, Verdict.FAIL, Verdict.WARN})
 
 
@@ -61,8 +64,17 @@ def _templates() -> Environment:
         loader=PackageLoader("streamgauge.reports"), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"ms": ms, "clean": clean, "moment": moment}
+    environment.filters |= {"ms": ms, "clean": clean, "moment": moment, "prose": prose}
     return environment
+
+
+def prose(text: str) -> Markup:
+    """A sentence of our own as HTML: a command in backticks is code, and a line never breaks inside of an option.
+
+    All of it is escaped first, so untrusted words in it stay words.
+    """
+    shown = _COMMAND.sub(r"<code>\1</code>", str(escape(clean(text))))
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', shown))
 
 
 def grouped(results: Iterable[CheckResult]) -> list[Group]:

@@ -12,7 +12,7 @@ from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.point import Kind, Margin, Point, Verdict
 from streamgauge.capacity.probe import Purpose
 from streamgauge.capacity.search import Search
-from streamgauge.units import plural, two_digits_up
+from streamgauge.units import plural, show_digits, two_digits_up
 
 _CLIFF: Final = 0.5
 _STEEP: Final = 0.15
@@ -111,7 +111,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             case Ending.CLIENT_LIMITED if self.low is not None:
                 return f"≥ {show(self.low)} (the client, not the server, ended the search)"
             case Ending.CLIENT_LIMITED:
-                return "not known: the client, not the server, was the limit at every load"
+                return "not known: the client, not the server, ended the search before a load had passed"
             case Ending.NOTHING_PASSED:
                 return f"less than {show(self.high or 0)}: no load that was tried meets the objectives"
         if self.low is not None and self.high is not None:
@@ -279,7 +279,9 @@ def _recovery(search: Search) -> str | None:
 
 
 def _confirmations(search: Search, purpose: Purpose) -> list[Confirmation]:
-    return [Confirmation(point.load, point.verdict, point.reason, point.probe.seconds) for point in search.of(purpose)]
+    """Each load that was confirmed, by its last trial: one is tried again where the trial before decided nothing."""
+    last = {point.load: point for point in search.of(purpose)}
+    return [Confirmation(load, point.verdict, point.reason, point.probe.seconds) for load, point in last.items()]
 
 
 def _client(search: Search, wall: float | None) -> list[str]:
@@ -363,11 +365,11 @@ def sentences(found: Answer) -> list[tuple[str, str]]:
         lines.append(("beyond it", _shape_text(found.shape)))
     if found.streams_per_s is not None:
         tokens = "" if found.tokens_per_s is None else f", {found.tokens_per_s:,.1f} tokens/s"
-        lines.append(("at the answer", f"{found.streams_per_s:,.3g} streams/s{tokens}"))
+        lines.append(("at the answer", f"{show_digits(found.streams_per_s)} streams/s{tokens}"))
     for one in found.rates:
         lines.append(("open loop", f"{Axis.RATE.show(one.load)} (Poisson): {one.verdict.value}, {one.reason}"))
     if found.recovery is not None:
-        lines.append(("from above", f"{show(found.low or 0)} {found.recovery}"))
+        lines.append(("from above", f"{show(found.low or 0)}: {found.recovery}"))
     for one in found.sustained:
         lines.append(("sustained", f"{show(one.load)} for {one.seconds:.0f} s: {one.verdict.value}, {one.reason}"))
     if found.passed_above:

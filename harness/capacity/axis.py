@@ -4,6 +4,8 @@ from enum import StrEnum
 from math import floor, log10
 from typing import Final
 
+from streamgauge.units import show_digits
+
 _DIGITS: Final = 3  # of a rate: finer steps than one in a thousand mean nothing
 
 
@@ -43,7 +45,7 @@ class Axis(StrEnum):
     def show(self, load: float) -> str:
         """A load with its unit."""
         if self is Axis.RATE:
-            return f"{load:,.4g} streams/s"
+            return f"{show_digits(load, 4)} streams/s"
         return f"1 {self.value.removesuffix('s')}" if load == 1 else f"{load:,.0f} {self.value}"
 
 

@@ -185,11 +185,22 @@ def _pooled(values: Sequence[Value], objective: Objective, measured: float | Non
         total=total,
         margin=None if measured is None else _margin(measured, objective.condition.limit),
     )
-    if len(values) < _LEAST_CLUSTERS or not total:
+    if not total:
         return figure
     if not possible:
-        # A share of all gaps is at most the share of streams with such a gap.
-        return msgspec.structs.replace(figure, decision=_decision(0, 0, len(values), objective.allowed, confidence))
+        # A share of all gaps is at most the share of streams with such a gap: only the streams count.
+        clusters = len(values)
+        enough = _enough(0, 0, total, clusters, objective, confidence)
+        few = clusters < _LEAST_CLUSTERS
+        return msgspec.structs.replace(
+            figure,
+            worth=float(clusters),
+            decision=Decision.UNDECIDED if few else _decision(0, 0, clusters, objective.allowed, confidence),
+            likely=enough.likely,
+            least=enough.least,
+        )
+    if len(values) < _LEAST_CLUSTERS:
+        return figure
     z, sizes = NormalDist().inv_cdf(confidence), [value.of for value in values]
     error = error_of_share([value.possible for value in values], sizes)
     upper = possible / total + z * error

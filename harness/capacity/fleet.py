@@ -15,7 +15,7 @@ from streamgauge.capacity.axis import Axis
 from streamgauge.capacity.probe import Purpose
 from streamgauge.capacity.search import Search
 from streamgauge.metrics.slo import parse_slo
-from streamgauge.units import SECOND, plural
+from streamgauge.units import SECOND, plural, show_digits
 
 _MOST_ERROR: Final = 0.05
 _MOST_POINTS_OFF: Final = 0.10
@@ -333,8 +333,8 @@ def fleet_sentences(fleet: Fleet, axis: Axis) -> list[tuple[str, str]]:
     if fleet.queue is not None:
         queue = fleet.queue
         text = (
-            f"at {queue.rate:,.3g} streams/s and {plural(queue.slots, 'slot')}: {queue.predicted:.1%} too late, "
-            f"measured {queue.measured:.1%}"
+            f"at {show_digits(queue.rate)} streams/s and {plural(queue.slots, 'slot')}: {queue.predicted:.1%} too "
+            f"late, measured {queue.measured:.1%}"
         )
         lines.append(("Erlang C", f"refused: {queue.refused} ({text})" if queue.refused else text))
     for one in fleet.each:
@@ -358,7 +358,7 @@ def _law_text(law: Scalability, axis: Axis) -> str:
         return f"no law fitted: {law.refused}"
     peak = "no peak" if law.peak is None else f"most streams/s at {axis.show(round(law.peak))}"
     error = "-" if law.error is None else f"{law.error:.1%}"
-    formula = f"X(N) = {law.rate:.3g} N / (1 + {law.contention:.3g} (N - 1) + {law.coherency:.3g} N (N - 1))"
+    formula = f"X(N) = {show_digits(law.rate)} N / (1 + {law.contention:.3g} (N - 1) + {law.coherency:.3g} N (N - 1))"
     return f"{peak}, by the law {formula}, which misses the points by {error}"
 
 

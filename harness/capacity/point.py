@@ -225,7 +225,8 @@ def _was_full(probe: Probe, seen: Observation) -> bool:
 def _open(figures: Sequence[Figure]) -> str:
     """Why these objectives are open, in as few words as possible."""
     most = max(figure.total for figure in figures)
-    if most and not any(figure.possible for figure in figures) and most < min(figure.needed for figure in figures):
+    alike = all(figure.worth is None or figure.worth >= figure.total for figure in figures)
+    if most and alike and not any(figure.possible for figure in figures) and most < min(f.needed for f in figures):
         return f"none of {most:,} streams misses an objective; {max(f.needed for f in figures):,} would decide"
     return "; ".join(map(_too_little, figures))
 

@@ -8,7 +8,7 @@ from streamgauge.capacity.budget import OVERHEAD_S, Budget, Spent, affordable, s
 from streamgauge.capacity.point import Observation, Point, Verdict
 from streamgauge.capacity.probe import Probe
 from streamgauge.capacity.search import Search, SearchPlan
-from streamgauge.units import plural
+from streamgauge.units import plural, show_digits
 
 _TTFT_S: Final = 0.5
 _TOKENS_PER_S: Final = 50
@@ -31,9 +31,14 @@ class Sizes(NamedTuple):
     understood: str | None = None
 
     @property
+    def answer(self) -> float:
+        """How many tokens an answer is taken to have."""
+        return _UNKNOWN_TOKENS if self.output is None else self.output
+
+    @property
     def stream_s(self) -> float:
         """How long a stream is taken to last."""
-        return _TTFT_S + (_UNKNOWN_TOKENS if self.output is None else self.output) / _TOKENS_PER_S
+        return _TTFT_S + self.answer / _TOKENS_PER_S
 
 
 class Row(NamedTuple):
@@ -81,7 +86,7 @@ def _imagined(probe: Probe, plan: SearchPlan, sizes: Sizes, capacity: float) -> 
         streams_per_s=rate,
         residence_s=sizes.stream_s,
         prompt_tokens=round(requests * (sizes.prompt or 0)),
-        output_tokens=round(requests * (sizes.output or 0)),
+        output_tokens=round(requests * sizes.answer),
         took_s=length_s + OVERHEAD_S + (1.0 if probe.rests else 0.0),
     )
     return Point(probe=probe, observation=seen, verdict=verdict, reason="imagined")
@@ -98,7 +103,7 @@ def plan_lines(plan: SearchPlan, budget: Budget, sizes: Sizes) -> list[tuple[str
         ("points", _points(plan)),
         ("a point", f"{plan.seconds:g} s, up to {plan.longest_s:g} s where that decides nothing, after its warm-up"),
         ("streams", f"{plan.needed:,} without a miss decide every objective; near a limit it takes many more"),
-        ("time", f"at most {budget.seconds / 60:,.3g} min (--budget)"),
+        ("time", f"at most {_span(budget.seconds)} (--budget)"),
     ]
     limits = [
         plural(budget.requests, "request") if budget.requests is not None else None,
@@ -110,6 +115,10 @@ def plan_lines(plan: SearchPlan, budget: Budget, sizes: Sizes) -> list[tuple[str
     if sizes.understood is not None:
         lines.append(("trace", sizes.understood))
     return lines
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else f"{show_digits(seconds / 60)} min"
 
 
 def _points(plan: SearchPlan) -> str:
@@ -127,9 +136,7 @@ def _points(plan: SearchPlan) -> str:
 
 def assumption(sizes: Sizes) -> str:
     """What the rows of a preview assume of a stream."""
-    output = f"{_UNKNOWN_TOKENS} tokens (--output-tokens is not given)"
-    if sizes.output is not None:
-        output = f"{sizes.output:,.0f} tokens"
+    output = f"{sizes.answer:,.0f} tokens{' (--output-tokens is not given)' if sizes.output is None else ''}"
     prompt = "" if sizes.prompt is None else f" for a prompt of {sizes.prompt:,.0f} tokens"
     pause = f", and its user then pauses for {sizes.pause_s:.1f} s" if sizes.pause_s else ""
     return (

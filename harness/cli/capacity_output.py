@@ -46,12 +46,12 @@ def show_preview(url: str, plan: SearchPlan, budget: Budget, sizes: Sizes) -> No
         table.add_column(column, justify="left" if column == "if it holds" else "right")
     table.add_column("")
     for row in preview(plan, budget, sizes):
-        used, known = row.used, sizes.prompt is not None and sizes.output is not None
+        used, known = row.used, sizes.prompt is not None
         cost = budget.price.of(used.prompt_tokens, used.output_tokens)
         table.add_row(
             plan.axis.show(row.capacity),
             f"{row.points:,}",
-            f"{used.seconds / 60:,.0f}",
+            f"{used.seconds / 60:,.1f}" if used.seconds < 600 else f"{used.seconds / 60:,.0f}",
             f"{used.requests:,.0f}",
             f"{used.tokens:,.0f}" if known else "-",
             *([f"{cost:,.2f}" if known else "-"] if priced else []),

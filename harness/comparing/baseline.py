@@ -19,6 +19,7 @@ import msgspec
 from streamgauge.comparing.report import CompareReport
 from streamgauge.errors import UsageError
 from streamgauge.rundir import runs
+from streamgauge.units import show_digits
 
 FILE: Final = "baseline.json"
 _RUNS: Final = "runs"
@@ -148,5 +149,5 @@ def trend(file: BaselineFile, figures: Sequence[tuple[str, str | None]], most: i
         ][-most:]  # fmt: skip
         if len(values) > 1:
             name = " ".join(part for part in (metric, statistic) if part)
-            lines.append(f"{name}: {', '.join(f'{value:,.4g}' for value in values)}")
+            lines.append(f"{name}: {', '.join(show_digits(value, 4) for value in values)}")
     return lines

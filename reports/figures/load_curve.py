@@ -96,7 +96,7 @@ def _throughput(found: CapacityFile, points: Sequence[Point]) -> list[Drawing]:
         Drawing(
             "throughput",
             "Throughput over the load",
-            f"Streams per second that ended.{fit}{refused} Shaded: the interval of the capacity.",
+            f"Streams per second that ended.{fit}{refused}{_shaded(found)}",
             f"Streams per second by {_unit(found)}: {listed}.",
             svg("throughput", HALF, HEIGHT, paint),
             HALF,
@@ -179,6 +179,17 @@ def _handle(verdict: Verdict) -> Line2D:
     return Line2D(
         [], [], linestyle="none", marker=marker, color=colour, markerfacecolor=face, markersize=7, label=verdict.value
     )
+
+
+def _shaded(found: CapacityFile) -> str:
+    """What the shaded part of a figure is, where there is one."""
+    answer = found.answer
+    shades = []
+    if answer.low is not None and answer.high is not None:
+        shades.append("the interval of the capacity")
+    if answer.wall is not None:
+        shades.append("loads at which this client was the limit")
+    return f" Shaded: {', and '.join(shades)}." if shades else ""
 
 
 def _answer(axes: Axes, found: CapacityFile) -> None:

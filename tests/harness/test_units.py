@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.errors import UsageError
-from streamgauge.units import MS, SECOND, ns_to_ms, parse_duration, show_bytes, show_ms
+from streamgauge.units import MS, SECOND, ns_to_ms, parse_duration, show_bytes, show_digits, show_ms
 
 UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": MS, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 
@@ -87,3 +87,11 @@ def test_milliseconds_keep_a_microsecond() -> None:
 )
 def test_small_sizes_keep_their_digits(count: int, expected: str) -> None:
     assert show_bytes(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.12345, "0.123"), (17.44, "17.4"), (999.4, "999"), (999.6, "1,000"), (12_345.6, "12,346"), (0, "0")],
+)
+def test_a_number_is_never_shown_in_powers_of_ten(value: float, expected: str) -> None:
+    assert show_digits(value) == expected

@@ -55,6 +55,7 @@ def test_the_page_has_the_answer_its_pictures_and_no_script() -> None:
     for title in ("Throughput over the load", "ttft p95 over the load", "tpot p95 over the load"):
         assert title in page
     assert "limit 500 ms" in page
+    assert "Shaded: the interval of the capacity." in page
     assert "scalability law" in page or "No law is drawn" in page
     assert not re.search(r"<script|https?://(?!127\.0\.0\.1:9000/)", page)
     ids = re.findall(r'\bid="([^"]+)"', page)
@@ -74,7 +75,11 @@ def test_the_limit_of_the_client_is_a_wall_and_its_text_is_no_markup() -> None:
     assert "the client, not the server, ended the search" in page
     assert HOSTILE not in page
     assert HOSTILE not in capacity_markdown(found).replace("\\", "")
-    assert "run it again with --processes 2" in page
+    assert 'run it again with <span class="option">--processes</span> 2' in page
+    assert "<code>streamgauge calibrate --users N --out DIR</code>" not in page, "an option inside of code is one too"
+    assert re.search(r"<code>streamgauge calibrate <span[^>]*>--users</span> N", page)
+    assert "Shaded: the interval of the capacity" not in page
+    assert "Shaded: loads at which this client was the limit." in page
 
 
 @pytest.mark.parametrize(

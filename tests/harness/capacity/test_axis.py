@@ -15,6 +15,7 @@ from tests.harness.capacity.points import holds, run
         (Axis.SESSIONS, 1, "1 session"),
         (Axis.SESSIONS, 1_200, "1,200 sessions"),
         (Axis.RATE, 2.5, "2.5 streams/s"),
+        (Axis.RATE, 12_300, "12,300 streams/s"),
     ],
 )
 def test_a_load_is_shown_with_its_unit(axis: Axis, load: float, shown: str) -> None:

@@ -195,6 +195,25 @@ def test_the_gaps_of_a_stream_are_one_observation() -> None:
         assert (figure.decision, figure.margin) == (decision, 0.6)
 
 
+@pytest.mark.parametrize("count", [8, 40])
+def test_gaps_without_a_miss_are_worth_their_streams_and_the_reason_says_how_many_more_it_takes(count: int) -> None:
+    """A p95 needs 59 streams, however many gaps they have."""
+    streams = [Stream(i * 2, i * 2 + 1, Fate.OK, (Value(0, 0, 0, 100), None)) for i in range(count)]
+    slos = objectives(["itl p95 < 50ms"])
+    sample = Sample(streams, 0, 100, [None] * count)
+    point = judge(PROBE, observe(PROBE, sample, slos, 0.95, pooled={"itl p95 < 50ms": 20 * MS}))
+    figure = point.observation.figures[0]
+
+    assert figure.decision is Decision.UNDECIDED
+    assert figure.least == 59 * 100
+    assert (figure.likely or 0) > figure.least
+    assert PROBE.seconds < point.likely_s(unknown_s=1e9) < 1e9
+    assert point.reason.startswith(
+        f"itl p95 < 50ms: none of {count * 100:,} misses it, but they depend on each other and are worth {count}; "
+        "about 5,900 would decide"
+    )
+
+
 class TestObjectives:
     def test_one_about_failures_is_added(self) -> None:
         assert [str(one) for one in TTFT] == ["ttft p95 < 500ms", "error_rate < 5%"]

@@ -74,4 +74,11 @@ def test_what_is_assumed_is_said() -> None:
     lines = dict(plan_lines(SearchPlan(), Budget(seconds=600, tokens=5_000), Sizes(understood="3 sessions")))
     assert (lines["time"], lines["trace"]) == ("at most 10 min (--budget)", "3 sessions")
     assert "at most 5,000 tokens" in lines["limits"]
-    assert dict(plan_lines(SearchPlan(), Budget(seconds=150), SIZES))["time"] == "at most 2.5 min (--budget)"
+    for seconds, shown in ((10, "10 s"), (150, "2.5 min"), (604_800, "10,080 min")):
+        assert dict(plan_lines(SearchPlan(), Budget(seconds=seconds), SIZES))["time"] == f"at most {shown} (--budget)"
+
+
+def test_answers_of_an_assumed_length_are_paid_for() -> None:
+    budget = Budget(seconds=1e6, cost=0.05, price=Price(0.15, 0.60))
+    assert rows(budget, Sizes(prompt=480)) == rows(budget, Sizes(prompt=480, output=250))
+    assert "--max-cost 0.05" in (rows(budget, Sizes(prompt=480))[0].ended or "")

@@ -255,6 +255,21 @@ def test_the_equivalent_rate_is_lowered_while_it_fails() -> None:
     assert [(one.load, one.verdict) for one in found.rates] == [(5, FAIL), (4.5, FAIL), (4, PASS)]
 
 
+def test_a_rate_that_was_tried_again_is_in_the_answer_once() -> None:
+    tried: list[Verdict] = []
+
+    def judge(probe: Probe) -> Verdict | str:
+        if probe.axis is Axis.RATE:
+            tried.append(PASS if tried else UNDECIDED)
+            return tried[-1]
+        return holds(5)(probe)
+
+    found = answer(run(judge, confirm_rate=True))
+
+    assert tried == [UNDECIDED, PASS]
+    assert [(one.load, one.verdict) for one in found.rates] == [(5, PASS)]
+
+
 def test_the_answer_and_80_percent_of_it_are_sustained() -> None:
     search = run(holds(10), sustain_s=300.0)
     found = answer(search)
