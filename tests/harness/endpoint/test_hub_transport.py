@@ -163,6 +163,7 @@ def test_silence_ends_a_stream_and_pings_do_not_hide_it(method: tuple[Step, ...]
         (Script(handshake=(Do.END,)), Outcome.PROTOCOL_ERROR, "did not answer the handshake"),
         (Script(handshake=(Do.CUT,)), Outcome.TRUNCATED, "did not answer the handshake"),
         (Script(handshake=(b": " + b"x" * MOST_ANSWER_BYTES + b"\n",)), Outcome.PROTOCOL_ERROR, "larger than"),
+        (Script(handshake=(b":\n", 0.1) * 100), Outcome.TIMEOUT, "did not answer the handshake"),  # not even dripping
         (Script(handshake=()), Outcome.TIMEOUT, "did not answer the handshake"),
         (
             Script(stream_headers={"Content-Type": "text/event-stream", "Content-Encoding": "br"}),
