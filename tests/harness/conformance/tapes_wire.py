@@ -366,6 +366,16 @@ add(
 )
 add("text.utf8-valid", "fail", Tape(scenario="unicode", body=b"data: caf\n\n", said="café", upstream=SEEN))
 add("text.utf8-valid", "inconclusive", Tape(scenario="unicode", body=b"data: caf\n\n", said="café"))
+for verdict, wire in (
+    ("pass", "data: café\n\ndata: café\n\n"),  # twice: no fault of the encoding
+    ("pass", "data: thé\n\ndata: café\n\n"),  # begins with text of another answer
+    ("fail", "data: cafÃ©\n\n"),
+    ("fail", "data: caf?\n\n"),
+    ("fail", "data: caf&#233;\n\n"),
+    ("fail", "data: café noel\n\n"),
+):
+    said = "café noël" if "noel" in wire else "café"
+    add("text.utf8-valid", verdict, Tape(scenario="unicode", body=wire.encode(), said=said, upstream=SEEN))
 add("text.utf8-valid", "fail", Tape(scenario="characters", body="data: \ufffd\n\n".encode(), said="é", upstream=SEEN))
 RETURNED = b'data: {"token":"one\\r\\ntwo\\rthree","done":true}\n\n'
 LF_ONLY = RETURNED.replace(b"\\r\\n", b"\\n").replace(b"\\r", b"\\n")
