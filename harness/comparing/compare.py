@@ -29,7 +29,7 @@ from streamgauge.comparing.report import (
     Versus,
 )
 from streamgauge.comparing.shares import share_difference, streams_to_exclude
-from streamgauge.comparing.side import RunSample, Side, failure_kinds, read_side
+from streamgauge.comparing.side import RunSample, Side, failure_kinds, growing, read_side
 from streamgauge.comparing.verdict import LEAST_UNITS, Finding, Floor, RuleVerdict, find, judge, too_few
 from streamgauge.conformance.result import Verdict
 from streamgauge.errors import UsageError
@@ -53,6 +53,7 @@ _SHIFTED: Final = ("ttft", "itl", "e2e")
 _QUANTILES: Final = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99)
 _SHIFT_RESAMPLES: Final = 400
 _MOST_FAILURES: Final = 12
+_MOST_GROWING: Final = 0.05  # of a run: more of it without its load is no noise of a rate
 _FAILING: Final = frozenset({Verdict.FAIL, Verdict.ERROR})
 
 FIRST: Final = "the first baseline"
@@ -125,6 +126,7 @@ def compare_sides(
 ) -> CompareReport:
     """The same with sides that were read. Raises UsageError on sides that were not measured alike unless `anyway`."""
     base, names = sides[0], labels(sides)
+    _must_be_different_runs(sides)
     against = []
     for side, name in zip(sides[1:], names[1:], strict=True):
         identity = identify(base, side)
@@ -143,6 +145,16 @@ def compare_sides(
         sides=[_info(side, name) for side, name in zip(sides, names, strict=True)],
         against=against,
     )
+
+
+def _must_be_different_runs(sides: Sequence[Side]) -> None:
+    """Raises UsageError when a run is there twice: it has no difference to itself, whatever the noise is."""
+    seen = set[Path]()
+    for run in (run for side in sides for run in side.runs):
+        place = run.directory.resolve()
+        if place in seen:
+            raise UsageError(f"{run.directory} is there twice", "measure again: a run is always equal to itself")
+        seen.add(place)
 
 
 def _rows_of(fail_on: Iterable[Change]) -> list[tuple[str, str | None]]:
@@ -231,7 +243,8 @@ class _Versus:
         if spoilt := next(filter(None, map(self._identity.spoilt, self._rests_on(metric))), None):
             return f"not comparable: {spoilt}"
         if COMPARED[metric].unit is Unit.PER_SECOND:
-            return None
+            share = max(growing(run) for side in (self._a, self._b) for run in side.columns(metric))
+            return None if share <= _MOST_GROWING else f"the load still grew for {share:.0%} of a run: give --warmup"
         return too_few(statistic, min(self._a.streams, self._b.streams))
 
     def _twice(self, metric: str, statistic: str | None) -> list[tuple[float, float]]:

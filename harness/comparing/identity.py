@@ -12,8 +12,10 @@ from streamgauge.metrics.metric import Metric
 from streamgauge.metrics.validity import Scope, Validity
 
 _NOT_OF_THE_LOAD: Final = frozenset({"slos", "max_errors", "abort_if"})
-_NAMED_SETTINGS: Final = frozenset({"seed", "duration_s", "warmup_s", "drain_s", "processes", "expect_workers"})
-"""Settings that leave the load the same: how long it is measured, and by which processes."""
+_NAMED_SETTINGS: Final = frozenset(
+    {"seed", "duration_s", "warmup_s", "drain_s", "processes", "expect_workers", "server_metrics"}
+)
+"""Settings that leave the load the same: how long it is measured, by which processes, and what is asked besides."""
 
 _SALT: Final = frozenset({"nonce"})  # a random text of each run
 _LENGTH_TOLERANCE: Final = 0.02

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 from streamgauge.comparing.blocks import SLICES, Placed, Sliced, sliced_waits
@@ -285,6 +286,13 @@ def _rate(counts: Sequence[float], step_s: float) -> Sliced:
     """A rate as a mean: the value of a slice is its rate, and its mass is its length in seconds."""
     ordered = sorted((count / step_s, at) for at, count in enumerate(counts))
     return Sliced([value for value, _ in ordered], [at for _, at in ordered], [step_s] * len(ordered))
+
+
+def growing(rate: Sliced) -> float:
+    """The share of a run, at its begin, in which a rate has not yet reached half of its median: users still start."""
+    level = median(rate.values) / 2
+    by_slice = dict(zip(rate.slices, rate.values, strict=True))
+    return next((at for at in range(SLICES) if by_slice[at] >= level), 0) / SLICES
 
 
 def _rounded(value: float) -> float:

@@ -12,6 +12,7 @@ from streamgauge.comparing.report import CompareReport, Row, RuleResult
 from streamgauge.comparing.verdict import Finding, RuleVerdict
 from streamgauge.conformance.result import Verdict
 from streamgauge.errors import ExitCode, UsageError
+from streamgauge.metrics.summary import Window
 from streamgauge.metrics.validity import Doubt, Scope, Validity
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.reports.compare_html import compare_html
@@ -19,7 +20,8 @@ from streamgauge.reports.compare_markdown import compare_markdown
 from streamgauge.reports.junit import compare_junit
 from streamgauge.rundir import runs
 from streamgauge.rundir.runs import RunFile
-from tests.builders.compared import BEGIN_NS, SETTINGS, simulated_run, stream, write_run
+from streamgauge.units import MS
+from tests.builders.compared import BEGIN_NS, EVERY_NS, SETTINGS, simulated_run, stream, write_run
 from tests.reports.report_builders import check, checks_file
 
 P50 = (parse_change("ttft p50 > +5%"),)
@@ -336,3 +338,30 @@ def test_throughput_is_compared_by_where_the_tokens_arrived(base: Path, tmp_path
     found = row(report_of(base, simulated_run(tmp_path / "b", 2)), "output_tokens_per_s", None)
     assert found.a == pytest.approx(100, rel=0.02)
     assert found.finding is Finding.NONE_VISIBLE
+
+
+def test_a_run_is_not_compared_with_itself(base: Path) -> None:
+    for sides in ((base, base), (base, base.parent / ".." / base.parent.name / base.name), (f"{base},{base}", base)):
+        with pytest.raises(UsageError, match="is there twice") as refused:
+            report_of(*sides)
+        assert "a run is always equal to itself" in (refused.value.hint or "")
+
+
+def test_asking_the_server_for_its_own_figures_leaves_the_load_the_same(base: Path, tmp_path: Path) -> None:
+    other = simulated_run(tmp_path / "b", 2, settings={**SETTINGS, "server_metrics": "auto"})
+    assert "Differs: server_metrics" in report_of(base, other).against[0].identity
+
+
+@pytest.mark.parametrize(("late", "note"), [(0, None), (80, "the load still grew for 17% of a run: give --warmup")])
+def test_a_rate_is_not_judged_while_the_load_still_grows(late: int, note: str | None, tmp_path: Path) -> None:
+    """400 streams in 20 s; those that begin late leave the begin of their run empty."""
+    sides = []
+    for name in ("a", "b"):
+        streams = [stream(number, 200 * MS) for number in range(400)]
+        sides.append(write_run(tmp_path / name, streams))
+        runs.write_window(sides[-1], Window(BEGIN_NS - late * EVERY_NS, BEGIN_NS + 400 * EVERY_NS))
+    rule = parse_change("output_tokens_per_s < -10%")
+    report = report_of(*sides, fail_on=(rule,))
+    assert row(report, "output_tokens_per_s", None).note == note
+    assert (only_rule(report).verdict is RuleVerdict.UNDECIDED) == (note is not None)
+    assert note is None or note in only_rule(report).reason
