@@ -17,7 +17,7 @@ from streamgauge.reports.headline import check_counts, headline
 from streamgauge.reports.load import Run
 from streamgauge.reports.text import ABSENT, clean, moment, ms
 
-_COMMAND: Final = re.compile(r"`([^`<>]{1,200})`")
+_COMMAND: Final = re.compile(r"`([^`<>]{1,600})`")
 _OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{0,40}")
 _LOUD: Final = frozenset({Verdict.ERROR, Verdict.FAIL, Verdict.WARN})
 

@@ -1,10 +1,12 @@
 """The words and rows of a finished search: the terminal, the Markdown and the page say the same."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from streamgauge.capacity.answer import Ending, sentences
-from streamgauge.capacity.client import advice
+from streamgauge.capacity.axis import Axis
+from streamgauge.capacity.client import Trouble, advice
 from streamgauge.capacity.figure import Figure
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.fleet import fleet_sentences
@@ -105,8 +107,26 @@ def client_advice(found: CapacityFile) -> list[str]:
         processes=processes,
         cpus=found.machine.cpus or 1,
     )
+    if found.answer.ending is not Ending.CLIENT_LIMITED:
+        return what_helps
+    several = [_from_several_machines(found, last)] if _is_used_up(found, last) else []
+    return [_ceiling(found.calibration), *what_helps, *several]
+
+
+def _is_used_up(found: CapacityFile, last: Point) -> bool:
+    """Whether only more machines would help. A conversation of a trace belongs to one machine's search."""
+    processes = int(found.settings.get("processes", 1))
+    is_full = Trouble.CPU in last.observation.troubles and processes >= (found.machine.cpus or 1)
+    return is_full and found.answer.axis is not Axis.SESSIONS
+
+
+def _from_several_machines(found: CapacityFile, last: Point) -> str:
+    """The command that offers the last load from several machines: a search itself runs on one."""
+    load = f"--users {last.load:.0f}" if found.answer.axis.is_whole else f"--rate {last.load:g}/s"
+    slos = " ".join(f"--slo {quote(objective)}" for objective in found.objectives)
     return (
-        what_helps if found.answer.ending is not Ending.CLIENT_LIMITED else [_ceiling(found.calibration), *what_helps]
+        "a search runs on one machine; one load can come from several, whose workers the command names: "
+        f"`streamgauge load {quote(found.target)} {load} {slos} --master --expect-workers 2 --bind 0.0.0.0`"
     )
 
 

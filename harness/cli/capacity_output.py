@@ -29,7 +29,7 @@ def show_event(event: SearchEvent) -> None:
     point = event.point
     colour = _COLOURS[point.verdict]
     resumed = (
-        f"{event.number:>3}  {point.probe.shown}, {point.probe.purpose.value}, from the history"
+        f"{event.number:>3}  {point.probe.shown}, {point.probe.purpose.value}, from the history:"
         if event.resumed
         else "    "
     )

@@ -272,19 +272,22 @@ class _Versus:
         verdict, reason = judge(change, found, floor, row.a * scale)
         needed = None
         if verdict is RuleVerdict.UNDECIDED:
-            needed = self._needed(change, found, row.a * scale)
+            needed = self._needed(change, found, floor, row.a * scale)
         doubts = [*self._identity.doubts_about(scopes_of_metrics(self._rests_on(change.metric))), *drift]
         if doubts and verdict is not RuleVerdict.UNDECIDED:
             verdict, reason = RuleVerdict.UNDECIDED, f"nothing is decided: {doubts[0]}"
         return RuleResult(rule=str(change), verdict=verdict, measured=measured, reason=reason, needed=needed)
 
-    def _needed(self, change: Change, found: Difference, a: float) -> int | None:
-        """How many streams a side would decide a rule, if nothing changed."""
+    def _needed(self, change: Change, found: Difference, floor: Floor, a: float) -> int | None:
+        """How many streams a side would decide a rule, if nothing changed; None where no number would, because this
+        client's own error is as large as the limit.
+        """
         streams = min(self._a.streams, self._b.streams)
         if change.kind is Kind.POINTS:
             return streams_to_exclude(change.metric, self._a, self._b, change.limit)
         limit = change.limit if change.kind is Kind.RELATIVE else change.limit / a if a else 0.0
-        least = found.needed(streams, limit) if limit else None
+        room = limit - (floor.value / a if a else 0.0)
+        least = found.needed(streams, room) if room > 0 else None
         return None if least is None or least <= streams else least
 
     def _notes(self) -> list[str]:

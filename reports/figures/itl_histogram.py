@@ -52,7 +52,7 @@ def draw(run: Run) -> list[Drawing]:
             axes.stairs(heights, edges, fill=True, color=BLUE)
             axes.set_xscale("log")
             axes.set_xlim(edges[0], edges[-1])
-            axes.set_ylim(0, tallest * 1.12)
+            axes.set_ylim(0, tallest * 1.3)  # room for the words above every bar
             log_axis(axes.xaxis, low, high)
 
             def place(value: float) -> float:

@@ -1,15 +1,18 @@
 """`capacity`: options, exit codes and output, with searches that are already done."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import typer
 
 from streamgauge.capacity.answer import Ending, answer
 from streamgauge.capacity.budget import Spent
 from streamgauge.capacity.file import CapacityFile
 from streamgauge.capacity.fleet import FleetRequest, fleet_of
+from streamgauge.cli import app
 from streamgauge.cli.capacity import exit_code
 from streamgauge.cli.capacity_output import client_advice, print_capacity
 from streamgauge.errors import ExitCode
@@ -80,6 +83,20 @@ def test_a_limit_of_the_client_says_what_to_do(capsys: pytest.CaptureFixture[str
     assert "calibrate --users N" in shown.err
     on_all = msgspec.structs.replace(done, settings={"processes": 4})
     assert "a larger machine" in client_advice(on_all)[1]
+
+
+def test_where_every_cpu_is_used_the_load_of_several_machines_is_a_command_that_load_understands() -> None:
+    done = found(run(lambda probe: "client" if probe.load > 3 else holds(9)(probe)))
+    (line,) = client_advice(msgspec.structs.replace(done, settings={"processes": 4}))[2:]
+    words = shlex.split(line.split("`")[1])
+
+    assert words[:3] == ["streamgauge", "load", done.target]
+    assert words[words.index("--users") + 1] == "4"
+    assert words[words.index("--slo") + 1] == SLO
+    parser: Any = typer.main.get_command(app())
+    understood = parser.commands["load"].make_context("load", words[2:])
+    assert understood.params["master"] is True
+    assert understood.params["slos"] == [*done.objectives]
 
 
 @pytest.mark.parametrize(
