@@ -286,7 +286,10 @@ class StreamReader:
         ours = {"message", "line", *(event.type for event, _ in transcript.tokens)}
         for index, delta in failed:
             data = events[index].data
-            if events[index].type in ours and data.strip() and (strict or isinstance(decode(data), NotJson)):
+            # An end marker behind that of the dialect is no payload: relays add `[DONE]` to any stream.
+            if is_done(events[index]) or not data.strip() or events[index].type not in ours:
+                continue
+            if strict or isinstance(decode(data), NotJson):
                 return _PLACE.sub("", delta.value)
         return None
 

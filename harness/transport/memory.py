@@ -18,7 +18,7 @@ from typing import Final
 from streamgauge.errors import OutOfMeans
 from streamgauge.units import MIB, show_bytes
 
-POOL_BYTES: Final = 128 * MIB
+POOL_BYTES: Final = 112 * MIB
 LOAD_POOL_BYTES: Final = 32 * MIB
 """Of a process under load. It has more in memory that is not counted here: UNREAD_BYTES of each stream, and one large
 answer while it is interpreted. So ten users on an endless line take 250 MB in all processes together.

@@ -37,9 +37,11 @@ class TokenDone(Defaults):
 
     def sniff(self, event: Event) -> str | None:
         payload = decode(event.data)
-        if event.type == "message" and isinstance(payload, dict) and {"token", "done"} & payload.keys():
-            return 'JSON objects with "token" or "done"'
-        return None
+        if event.type != "message" or not isinstance(payload, dict):
+            return None
+        # Text Generation Inference has an object under `token`.
+        known = isinstance(payload.get("token"), str) or isinstance(payload.get("done"), bool)
+        return 'JSON objects with "token" or "done"' if known else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
         return custom.post(prompt)

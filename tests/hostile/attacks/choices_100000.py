@@ -3,4 +3,4 @@
 from tests.hostile.attack import DONE, SSE, Attack, ends
 
 CHOICES = b",".join(b'{"index":%d,"delta":{"content":"a"}}' % n for n in range(100_000))
-ATTACK = Attack(ends("ok", "client_limit"), SSE + b'data: {"choices":[' + CHOICES + b"]}\n\n" + DONE)
+ATTACK = Attack(ends("protocol_error", "client_limit"), SSE + b'data: {"choices":[' + CHOICES + b"]}\n\n" + DONE)

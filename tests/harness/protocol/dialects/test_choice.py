@@ -100,6 +100,12 @@ def test_payloads_against_the_path_are_a_doubt_or_where_all_agree_decide() -> No
     assert named(choose(CHAT, [OTHER, CHUNK])) == ("openai-chat", False)
 
 
+def test_an_object_under_the_key_of_a_text_is_another_shape() -> None:
+    """Source: StreamResponse of Text Generation Inference's own API, /generate_stream."""
+    tgi = payload({"index": 1, "token": {"id": 5, "text": "Hi", "special": False}, "generated_text": None})
+    assert named(choose(Origin("/generate_stream"), [tgi, tgi])) == ("raw-text", True)
+
+
 def test_a_header_decides_before_the_payloads() -> None:
     head = Head(200, "OK", "1.1", (("x-vercel-ai-ui-message-stream", "v1"),))
     assert named(choose(Origin("/chat", head), [payload({"type": "start"})])) == ("ai-sdk-ui", False)

@@ -298,6 +298,24 @@ def test_a_vendor_is_asked_for_a_stream_of_a_length(name: str) -> None:
     assert asked.query == ({"alt": "sse"} if name == "gemini" else {})
 
 
+@pytest.mark.parametrize("name", ["anthropic", "cohere", "openai-responses"])
+def test_a_sentinel_behind_the_end_marker_is_no_payload_that_cannot_be_read(name: str) -> None:
+    wire, _ = WIRES[name]
+    for tail in (b"", b"data: [DONE]\n\n"):
+        assert play(name, *wire, tail).outcome is Outcome.OK
+    assert play(name, *wire, b"data: [D\n\n").outcome is Outcome.PROTOCOL_ERROR
+
+
+def test_an_event_of_more_parts_than_any_answer_has_is_not_kept() -> None:
+    def chunk(choices: int) -> bytes:
+        return data(choices=[{"index": n, "delta": {"content": "a"}} for n in range(choices)])
+
+    most = play("openai-chat", chunk(dialects.MOST_DELTAS), b"data: [DONE]\n\n")
+    assert (most.outcome, len(most.tokens)) == (Outcome.OK, 1)
+    more = play("openai-chat", chunk(dialects.MOST_DELTAS + 1), b"data: [DONE]\n\n")
+    assert (more.outcome, len(more.deltas)) == (Outcome.PROTOCOL_ERROR, 2)
+
+
 def test_anthropic_is_always_told_a_limit() -> None:
     body = dialects.by_name("anthropic").ask("p", "m", None).body or {}
     assert body["max_tokens"] > 0
