@@ -202,7 +202,7 @@ class Capture:
     `body` holds `(read index, bytes)` after transfer decoding and before content decoding. `wire` is the raw
     response, one item a read, kept only on request. `dns_ns` (absent for an address, and for a Unix socket),
     `connect_ns`, `tunnel_ns` (a proxy's answer to CONNECT), `tls_ns` and `handshake_ns` (TCP's own round trip) are
-    durations, absent on reuse.
+    durations, absent on reuse. `peer` is the address and port of a connection of its own, the proxy's behind a proxy.
 
     On a shared connection (HTTP/2), `wanted_ns` is when the stream was wanted: from then to `start_ns` it waited for a
     connection with room. `opening_ns` is how long the requests took that a stream of a SignalR hub needs before its own
@@ -216,6 +216,7 @@ class Capture:
     url: str = ""
     request: bytes = b""
     reused: bool = False
+    peer: str | None = None
     dns_ns: int | None = None
     connect_ns: int | None = None
     tunnel_ns: int | None = None

@@ -24,7 +24,6 @@ from streamgauge.endpoint.stencil import MARK, Stencil
 from streamgauge.endpoint.target import Target, directive
 from streamgauge.endpoint.target_input import at_url
 from streamgauge.errors import UsageError
-from streamgauge.leaks import brief
 from streamgauge.loadgen.job import given_prompts, given_target
 from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.prompts import Prompt, PromptPlan, PromptSource, source
@@ -50,7 +49,6 @@ from streamgauge.transport.connection import Close
 from streamgauge.transport.memory import SHARE_BYTES, return_large_blocks
 from streamgauge.transport.request import PreparedRequest
 from streamgauge.units import MS, SECOND
-from streamgauge.wire import Head
 
 _PLAIN: Final = "-._~:/@#"  # kept as they are in a header field; everything else of a session's name is escaped
 DEFAULT_PATH = "/v1/chat/completions"
@@ -63,9 +61,6 @@ LARGE_ANSWER_BYTES: Final = SHARE_BYTES
 """An answer that takes more, in memory, is interpreted in parts, with looks at the other streams between them: all of
 it at once would stop them for seconds."""
 _large_answers: Final = BoundedSemaphore()  # one at a time: interpreted, an answer takes ten times its bytes
-
-
-_MOST_REPLICA_CHARS: Final = 64
 
 
 MOST_FAILURES: Final = 100
@@ -354,7 +349,7 @@ class StreamingUser(User):
             StreamingUser.reader = dialects.by_name(record.dialect)
         if reads := doubtful(record, capture.crowded):
             record.waits = Waits(reads, [_waited_ns(record, read, answer) for read in reads])
-        record.replica = _replica(capture.head)
+        record.replica = WORKLOAD.replica_of(capture)
         self._recorder.add(record)
         show_live(record)
         return record
@@ -383,14 +378,6 @@ class StreamingUser(User):
         if len(StreamingUser._failures) < MOST_FAILURES:
             StreamingUser._failures.add(text)
         return text if text in StreamingUser._failures else str(record.outcome)
-
-
-def _replica(head: Head | None) -> str | None:
-    """The name of the replica that answered, where the load asks for it."""
-    if WORKLOAD.replica_header is None or head is None:
-        return None
-    name = head.get(WORKLOAD.replica_header)
-    return brief(name, _MOST_REPLICA_CHARS) if name else None
 
 
 def _waited_ns(record: StreamRecord, read: int, answer: Answer) -> int:

@@ -116,10 +116,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
                 return f"less than {show(self.high or 0)}: no load that was tried meets the objectives"
         if self.low is not None and self.high is not None:
             return f"between {show(self.low)} (passed) and {show(self.high)} (failed), then stopped: {self.because}"
+        how = "not decided further" if self.because == self.left_open else "then stopped"
         if self.low is not None:
-            return f"≥ {show(self.low)}, then stopped: {self.because}"
+            return f"≥ {show(self.low)}, {how}: {self.because}"
         if self.high is not None:
-            how = "not decided further" if self.because == self.left_open else "then stopped"
             return f"less than {show(self.high)}, {how}: {self.because}"
         return f"not known: {self.because}"
 
@@ -129,7 +129,8 @@ def answer(search: Search) -> Answer:
     ladder, axis = search.ladder, search.plan.axis
     low, high = ladder.bracket
     wall = ladder.wall if high is None else None
-    undecided = [load for load in ladder.undecided_between(low, high) if high is not None and not ladder.is_wall(load)]
+    between = ladder.undecided_between(low, high) if high is not None or wall is None else []
+    undecided = [load for load in between if not ladder.is_wall(load)]
     left_open = _left_open(search, undecided)
     passes = _trials(search, low, Verdict.PASS)
     fails = _trials(search, high, Verdict.FAIL)
@@ -147,7 +148,7 @@ def answer(search: Search) -> Answer:
         left_open=left_open,
         passed_above=ladder.passed_above,
         wall=wall,
-        because=search.stopped or _cache_moved(search) or (left_open if low is None else None),
+        because=search.stopped or _cache_moved(search) or (left_open if None in (low, high) else None),
         trials_low=len(passes),
         trials_high=len(fails),
         binding=binding,

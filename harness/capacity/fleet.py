@@ -344,6 +344,8 @@ def fleet_sentences(fleet: Fleet, axis: Axis) -> list[tuple[str, str]]:
     if fleet.skew is not None:
         shares = ", ".join(f"{name} {count:,}" for name, count in sorted(fleet.replicas.items()))
         lines.append(("skew", f"the busiest replica got {fleet.skew:.2f} times its fair share ({shares} streams)"))
+    for only in list(fleet.replicas)[:1] if len(fleet.replicas) == 1 else []:
+        lines.append(("skew", f"every stream was answered by {only}: one replica, or a balancer before several"))
     if fleet.needs is not None:
         lines.append(("replicas", _needs_text(fleet)))
     return lines

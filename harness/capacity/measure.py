@@ -67,6 +67,7 @@ class Conditions(NamedTuple):
     drain_s: float = 10.0
     trace: Mapping[str, Any] = {}
     replica_header: str | None = None
+    replica_address: bool = False
     server_metrics: str | None = None
     reset_cache: str | None = None
     calibration: Calibration | None = None
@@ -100,7 +101,9 @@ def load_plan(probe: Probe, conditions: Conditions, directory: Path) -> LoadPlan
         **shape,
         **conditions.trace,
     )
-    workload = msgspec.structs.replace(workload, replica_header=conditions.replica_header)
+    workload = msgspec.structs.replace(
+        workload, replica_header=conditions.replica_header, replica_address=conditions.replica_address
+    )
     prompts = plan_from(**conditions.prompts, nonce=conditions.nonce)
     return LoadPlan(
         workload=workload,

@@ -94,6 +94,7 @@ def capacity(
             trace=sessions.keywords(search.axis),
             drain_s=parse_bounded(points.drain, "--drain") / SECOND,
             replica_header=fleet.replica_header,
+            replica_address=fleet.replica_address,
             server_metrics=points.server_metrics,
             reset_cache=points.reset_cache,
             calibration=runs.calibration(points.calibration, directory),

@@ -263,7 +263,7 @@ class FleetOptions:
         typer.Option(
             metavar="K",
             min=1,
-            help="Replicas behind the URL. Default: those that --replica-header names, else one.",
+            help="Replicas behind the URL. Default: those that --replica-header or --replica-address finds, else one.",
             rich_help_panel=_FLEET,
         ),
     ] = None
@@ -279,6 +279,14 @@ class FleetOptions:
             metavar="NAME", help="Field of an answer that names its replica: shows skew.", rich_help_panel=_FLEET
         ),
     ] = None
+    replica_address: Annotated[
+        bool,
+        typer.Option(
+            "--replica-address",
+            help="The replica is the address that answered, where the host name has several: shows skew.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = False
     replica_url: Annotated[
         list[str] | None,
         typer.Option(
@@ -289,7 +297,11 @@ class FleetOptions:
     ] = None
 
     def request(self) -> FleetRequest:
-        """What to plan. Raises UsageError on text that cannot be read."""
+        """What to plan. Raises UsageError on text that cannot be read, and on two ways to name a replica."""
+        if self.replica_header is not None and self.replica_address:
+            raise UsageError(
+                "--replica-header and --replica-address do not go together", "a replica has one name: drop one of them"
+            )
         return FleetRequest(
             users=self.for_users,
             headroom=self.headroom / 100,

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.errors import UsageError
+from streamgauge.leaks import brief
 from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.schedule import Arrival, Rate, Stage, arrivals
 from streamgauge.loadgen.traces.controls import TraceControls
@@ -16,8 +17,10 @@ from streamgauge.loadgen.traces.files import read_arrivals, read_trace
 from streamgauge.loadgen.traces.request import Request
 from streamgauge.loadgen.traces.timetable import arrivals_at, sessions_in_turn
 from streamgauge.units import SECOND, parse_bounded
+from streamgauge.wire import Capture
 
 _MODEL: Final = re.compile(r"(exp|uniform)\(([^()]*)\)")
+_MOST_REPLICA_CHARS: Final = 64
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
 
@@ -60,7 +63,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     `connections` HTTP/2 connections of each process carry all its streams; None gives each user its own connection.
     Streams are started for `length_ns`, the warm-up included. Streams that still run then have `drain_ns` to end.
-    `replica_header` is the field of an answer that names the replica which gave it.
+    `replica_header` is the field of an answer that names the replica which gave it. With `replica_address`, that is
+    the address which answered.
     """
 
     length_ns: int
@@ -81,6 +85,16 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     abandon: Abandon | None = None
     replica_header: str | None = None
+    replica_address: bool = False
+
+    def replica_of(self, capture: Capture) -> str | None:
+        """The name of the replica that answered, where the load asks for it."""
+        if capture.head is None:
+            return None
+        if self.replica_address:
+            return capture.peer
+        name = None if self.replica_header is None else capture.head.get(self.replica_header)
+        return brief(name, _MOST_REPLICA_CHARS) if name else None
 
     @property
     def is_open(self) -> bool:

@@ -62,6 +62,17 @@ class Registration(Protocol):
         """Never touch the descriptor again."""
 
 
+def _peer_of(sock: socket.socket) -> str | None:
+    try:
+        address = sock.getpeername()
+    except OSError:  # it has closed already
+        return None
+    if not isinstance(address, tuple):
+        return None
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Connection:
     """One TCP connection (or Unix socket), with or without TLS on top."""
 
@@ -73,6 +84,8 @@ class Connection:
         self._notified = False  # the peer has sent close_notify (RFC 8446 section 6.1): no more data will come
         self.registration: Registration | None = None
         self._raw: _socket.socket | None = None  # the same descriptor as a plain socket, without gevent's layer
+        self.peer = _peer_of(sock)
+        """The address and port at the other end, the proxy's behind a proxy; None of a Unix socket."""
 
     def start_tls(self, context: ssl.SSLContext, hostname: str, ends_s: float | None = None) -> None:
         """Handshake, over by `ends_s` of the monotonic clock. Raises ssl.SSLError, OSError or TimeoutError."""

@@ -65,6 +65,13 @@ def test_the_capacity_of_a_fleet_is_that_of_all_its_replicas() -> None:
     assert counted.skew == 1.5
 
 
+def test_one_replica_that_answered_everything_is_said_and_is_no_skew() -> None:
+    only = fleet_of(run(holds(9), seen=lambda _: {"replicas": {"10.0.0.7:80": 50}}), FleetRequest())
+    assert only.skew is None
+    assert dict(fleet_sentences(only, Axis.USERS))["skew"].startswith("every stream was answered by 10.0.0.7:80:")
+    assert "skew" not in dict(fleet_sentences(fleet_of(run(holds(9)), FleetRequest()), Axis.USERS))
+
+
 @pytest.mark.parametrize(("users", "capacity"), [(100, 9), (64, 8), (65, 8), (7, 30)])
 def test_the_replicas_are_those_of_the_closed_form_of_the_mock(users: int, capacity: int) -> None:
     assert replicas_for(users, capacity, capacity + 1).low == forms.replicas_for(users, capacity)

@@ -43,7 +43,8 @@ class TestLoad:
 
         assert (workload.users, workload.rate, workload.processes, workload.seed) == (3, None, 3, 7)
         assert (workload.length_ns, workload.warmup_ns) == (round(11.5 * SECOND), round(1.5 * SECOND))
-        assert workload.replica_header == "x-replica"
+        assert (workload.replica_header, workload.replica_address) == ("x-replica", False)
+        assert load_plan(PROBE, CONDITIONS._replace(replica_address=True), tmp_path).workload.replica_address
 
     def test_a_rate_is_an_open_loop(self, tmp_path: Path) -> None:
         probe = msgspec.structs.replace(PROBE, axis=Axis.RATE, load=12.5)

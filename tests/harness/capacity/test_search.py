@@ -372,3 +372,16 @@ def test_a_point_lasts_long_enough_for_the_streams_that_the_objectives_need() ->
     assert search.next is not None
     assert search.next.purpose is Purpose.REPEAT
     assert search.next.seconds == 177
+
+
+def test_a_search_that_ends_at_its_largest_load_says_why_this_load_is_open() -> None:
+    open_at = lambda load: lambda probe: UNDECIDED if probe.load >= load else PASS  # noqa: E731
+    nothing, some = (answer(run(open_at(load), most=4.0, longest_s=10.0)) for load in (1, 4))
+
+    assert (nothing.ending, nothing.low, some.low) == (Ending.UNDECIDED, None, 2)
+    assert nothing.headline == (
+        "not known: 1 user, 2 users, 4 users allowed both answers even for the longest time (10 s)"
+    )
+    assert some.headline == (
+        "≥ 2 users, not decided further: 4 users allowed both answers even for the longest time (10 s)"
+    )

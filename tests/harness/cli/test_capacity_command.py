@@ -111,6 +111,7 @@ def test_where_every_cpu_is_used_the_load_of_several_machines_is_a_command_that_
         (["--slo", "ttft p95 < 1s", "--max-cost", "3"], "--max-cost needs a price"),
         (["--slo", "ttft p95 < 1s", "--price", "a,b"], "is not two prices"),
         (["--slo", "ttft p95 < 1s", "--price", "nan,1"], "is not two prices"),
+        (["--slo", "ttft p95 < 1s", "--replica-header", "X-R", "--replica-address"], "do not go together"),
         (["--slo", "ttft p95 < 1s", "--processes", "0"], "--processes 0 cannot be run"),
         (["--slo", "ttft p95 < 1s", "--axis", "sessions"], "--axis sessions needs conversations"),
         (["--slo", "ttft p95 < 1s", "--replay", "x.jsonl"], "--replay belongs to --axis sessions"),

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from streamgauge.loadgen.leave import Leave
 from streamgauge.loadgen.schedule import Rate, Stage
 from streamgauge.loadgen.workload import Abandon, Think, Workload, parse_abandon, parse_think
 from streamgauge.units import MS, SECOND
+from streamgauge.wire import Capture, Head
 
 
 @pytest.mark.parametrize(
@@ -131,3 +133,21 @@ def test_a_workload_travels_described() -> None:
 )
 def test_a_model_is_named(workload: Workload, model: str, is_open: bool) -> None:
     assert (workload.model, workload.is_open) == (model, is_open)
+
+
+@pytest.mark.parametrize(
+    ("options", "replica"),
+    [
+        ({}, None),
+        ({"replica_header": "X-Replica"}, "replica-1"),
+        ({"replica_header": "X-Other"}, None),
+        ({"replica_address": True}, "10.0.0.7:80"),
+    ],
+)
+def test_a_replica_is_named_by_a_field_of_its_answer_or_by_its_address(
+    options: dict[str, Any], replica: str | None
+) -> None:
+    workload = Workload(length_ns=SECOND, **options)
+    answered = Capture(start_ns=0, peer="10.0.0.7:80", head=Head(200, "OK", "1.1", (("X-Replica", "replica-1"),)))
+    assert workload.replica_of(answered) == replica
+    assert workload.replica_of(Capture(start_ns=0, peer="10.0.0.7:80")) is None

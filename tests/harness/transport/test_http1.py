@@ -6,6 +6,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -187,6 +188,7 @@ def test_a_kept_connection_is_used_again(client: httpx.Client) -> None:
         captures = [capture_of(client.get(server.url)) for _ in range(3)]
     assert server.accepted == 1
     assert [capture.reused for capture in captures] == [False, True, True]
+    assert {capture.peer for capture in captures} == {urlsplit(captures[0].url).netloc}
     assert [capture.connect_ns is None for capture in captures] == [False, True, True]
 
 
