@@ -35,8 +35,9 @@ def loads(found: CapacityFile) -> Table:
         "in flight",
         "goodput",
         "of ok only",
-        *found.objectives,
     ]
+    cached = any(point.observation.cached_share is not None for point in found.points)
+    columns += [*(["from cache"] if cached else []), *found.objectives]
     rows = []
     for row in by_load(found.points):
         seen = row.best.observation
@@ -51,6 +52,7 @@ def loads(found: CapacityFile) -> Table:
                 number(seen.in_flight),
                 percent(seen.goodput),
                 percent(seen.goodput_of_ok),
+                *([percent(seen.cached_share)] if cached else []),
                 *(figure_text(figures.get(slo), interval=True) or ABSENT for slo in found.objectives),
             ]
         )
@@ -83,6 +85,16 @@ def points(found: CapacityFile) -> Table:
     return Table(columns, rows, 7)
 
 
+def workload(found: CapacityFile) -> list[list[str]]:
+    """The options that say what the streams ask for, as they were given. A history from elsewhere may hold anything."""
+    given: dict[str, object] = {}
+    for group in ("prompts", "trace"):
+        options = found.settings.get(group)
+        given |= options if isinstance(options, dict) else {}
+    given |= {name: found.settings.get(name) for name in ("think_time", "abandon")}
+    return [[str(name).replace("_", " "), str(value)] for name, value in given.items() if value is not None]
+
+
 def settings(found: CapacityFile) -> Table:
     """How the search was made, and what it used."""
     plan = found.settings.get("plan", {})
@@ -92,6 +104,7 @@ def settings(found: CapacityFile) -> Table:
         ["confidence of each verdict", f"{found.confidence:.1%}"],
         ["precision", f"{plan.get('precision', 0):.1%} of the load, at least 1 user or session"],
         ["prompts", "each one unique" if found.settings.get("nonce") else "the same for every point"],
+        *workload(found),
         ["processes", str(found.settings.get("processes", 1))],
         ["seed", str(plan.get("seed", ""))],
         [

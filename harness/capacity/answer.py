@@ -96,7 +96,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """The answer in one sentence."""
+        """The answer in one sentence, with what a long run at it said."""
+        held = [f"{self.axis.show(one.load)} for {one.seconds:.0f} s: {one.verdict.value}" for one in self.sustained]
+        return "; ".join([self._interval_text(), *held])
+
+    def _interval_text(self) -> str:
         show = self.axis.show
         match self.ending:
             case Ending.BRACKETED if self.low is not None and self.high is not None:

@@ -109,3 +109,29 @@ def test_markdown_has_every_load_and_every_point() -> None:
     assert f"capacity: {found.answer.headline}" in text
     assert text.count("| double |") == sum(point.probe.purpose.value == "double" for point in found.points)
     assert all(f"| {load:.0f} users |" in text for load in (2, 4, 8, 9, 10))
+
+
+def test_what_the_streams_ask_for_is_among_the_settings_as_it_was_given() -> None:
+    base = found_in("queue")
+    asked = {"prompt_tokens": "480", "prefix_tokens": "200*4"}
+    more = {**base.settings, "prompts": asked, "think_time": "2s", "abandon": None, "trace": {"time_scale": HOSTILE}}
+    text = capacity_markdown(msgspec.structs.replace(base, settings=more))
+
+    for row in ("| prompt tokens | 480 |", "| prefix tokens | 200\\*4 |", "| think time | 2s |"):
+        assert row in text
+    assert "abandon" not in text
+    assert HOSTILE not in text
+    assert "prompts | each" in capacity_markdown(msgspec.structs.replace(base, settings={"nonce": True, "prompts": 3}))
+
+
+def test_the_share_from_the_cache_is_shown_where_the_server_says_it() -> None:
+    base = found_in("queue")
+    points = [
+        msgspec.structs.replace(point, observation=msgspec.structs.replace(point.observation, cached_share=0.25))
+        for point in base.points
+    ]
+
+    assert "from cache" not in capacity_markdown(base)
+    text = capacity_markdown(msgspec.structs.replace(base, points=points))
+    assert "from cache" in text
+    assert "| 25.0 % |" in text

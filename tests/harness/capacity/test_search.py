@@ -275,6 +275,9 @@ def test_the_answer_and_80_percent_of_it_are_sustained() -> None:
     found = answer(search)
 
     assert [(one.load, one.seconds) for one in found.sustained] == [(10, 300), (8, 300)]
+    assert found.headline == (
+        "between 10 users (passed) and 11 users (failed); 10 users for 300 s: pass; 8 users for 300 s: pass"
+    )
 
 
 def test_a_sustained_load_that_fails_is_not_held() -> None:
