@@ -101,22 +101,8 @@ def _latency(values: Sequence[Value], objective: Objective, confidence: float) -
     worth = round(count / at_limit([value.value for value in values], limit), 1)
     if not possible and ordered[-1] <= FAR_SHARE * limit:
         worth = float(count)
-    enough = _enough(misses, possible, count, worth, objective, confidence)
-    return Figure(
-        slo=str(objective),
-        needed=objective.needed(confidence),
-        value=measured,
-        low=low,
-        high=high,
-        misses=misses,
-        possible=possible,
-        total=count,
-        worth=worth,
-        decision=_decision(misses, possible, count, objective.allowed, confidence, worth),
-        margin=_margin(measured, limit),
-        likely=enough.likely,
-        least=enough.least,
-    )
+    figure = Figure(slo=str(objective), value=measured, low=low, high=high, margin=_margin(measured, limit))
+    return _decided(figure, misses, possible, count, worth, objective, confidence)
 
 
 def _share(
@@ -138,23 +124,27 @@ def _share(
     assert high is not None
     share = misses / len(ended)
     worth = round(len(ended) / of_share(Events(bad)), 1)
-    enough = _enough(misses, possible, len(ended), worth, objective, confidence)
     if objective.metric == GOODPUT:
         value, low, high = 1 - share, 1 - high, 1 - low
     else:
         value = share
-    return Figure(
-        slo=str(objective),
+    figure = Figure(slo=str(objective), value=value, low=low, high=high, margin=_margin(share, objective.allowed))
+    return _decided(figure, misses, possible, len(ended), worth, objective, confidence)
+
+
+def _decided(
+    figure: Figure, misses: int, possible: int, total: int, worth: float, objective: Objective, confidence: float
+) -> Figure:
+    """The figure with its counts, what they decide, and how many would decide it."""
+    enough = _enough(misses, possible, total, worth, objective, confidence)
+    return msgspec.structs.replace(
+        figure,
         needed=objective.needed(confidence),
-        value=value,
-        low=low,
-        high=high,
         misses=misses,
         possible=possible,
-        total=len(ended),
+        total=total,
         worth=worth,
-        decision=_decision(misses, possible, len(ended), objective.allowed, confidence, worth),
-        margin=_margin(share, objective.allowed),
+        decision=_decision(misses, possible, total, objective.allowed, confidence, worth),
         likely=enough.likely,
         least=enough.least,
     )
