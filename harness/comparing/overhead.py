@@ -18,10 +18,12 @@ from streamgauge.endpoint.signalr import refuse_hub
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_url, at_vendor_path
 from streamgauge.errors import CannotMeasure, ExitCode, OutOfTime, UsageError
+from streamgauge.leaks import brief
 from streamgauge.metrics.condition import Condition, Words, take_condition
 from streamgauge.metrics.definitions import BY_NAME
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.facts import StreamFacts, mean
+from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
@@ -189,10 +191,16 @@ def _warm(client: StreamClient, path: Target, progress: Progress) -> Target:
         settled = settled.answering_in(transcript.dialect)
     if not transcript.tokens:
         raise CannotMeasure(
-            f"no token came from {path.masked_url}: {transcript.detail or transcript.outcome}",
+            f"no token came from {path.masked_url}: {transcript.detail or _how_it_ended(transcript)}",
             "streamgauge probe shows what came",
         )
     return settled
+
+
+def _how_it_ended(transcript: Transcript) -> str:
+    finish = transcript.first(Kind.FINISH)
+    reason = "" if finish is None else f", finish reason {brief(str(finish.delta.value))}"
+    return f"the stream ended as {transcript.outcome}{reason}"
 
 
 def _ask(client: StreamClient, target: Target) -> Transcript:

@@ -64,6 +64,14 @@ def test_connections_that_are_not_kept_are_named() -> None:
     assert any("4 of 4 streams on the via path needed a new connection" in note for note in report.notes)
 
 
+def test_an_answer_without_a_token_is_told_by_its_finish_reason(fast: str) -> None:
+    with (
+        MockServer(MockConfig(tokens=0, ttft="1ms", itl="1ms")) as mock,
+        pytest.raises(CannotMeasure, match="the stream ended as ok, finish reason stop"),
+    ):
+        overhead(fast, mock.url + CHAT)
+
+
 def test_streams_that_fail_end_the_measurement_with_their_reason(fast: str) -> None:
     with (
         MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=("rst:2",))) as mock,
