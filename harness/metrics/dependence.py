@@ -4,7 +4,7 @@ The waits of two streams that queue behind the same others are nearly the same, 
 independent ones. The share of streams beyond a limit then varies like that of n / tau independent streams, where tau
 is 1 + twice the sum of the autocorrelations of being beyond it. The sum ends where the autocorrelations of two
 neighbouring lags together are no longer positive: beyond, they are noise (Geyer, Practical Markov Chain Monte Carlo,
-1992, initial positive sequence). Four corrections make intervals hold the truth as often as they claim, also in short
+1992, initial positive sequence). Five corrections make intervals hold the truth as often as they claim, also in short
 runs:
 
 - Autocorrelations around the mean of the run itself are too small: tau is divided by 1 - (2 * lags + 1) / n.
@@ -13,7 +13,12 @@ runs:
   bursts, because ten bad streams in one burst show a single event, and at least 3.
 - A slow change hides below the noise of single streams. So the sum is also made of about 48 batches of streams. Where
   it gives more, the geometric mean of both counts.
+- A run that happens to miss the large bursts has too few events and too small a tau, both at once. So where the counts
+  of 24 batches are more skewed than those of bursts of equal size, the upper end goes up as for the mean of skewed
+  values (Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA, 1978).
 - At a high percentile the few values beyond it show little. So the dependence is also taken where twice as many are.
+  Below p75 it is also taken at p75, towards which the upper end lies: long waits are more alike than others. Where that
+  gives more, the geometric mean of both counts.
 
 Without clear dependence the streams count as independent: one clear sign is enough.
 """
@@ -35,13 +40,18 @@ _CHANCE: Final = 9.0
 """Of 20 simulated series of independent values, one has a tau above 1 + 9 / sqrt(n)."""
 _CHANCE_OF_BATCHES: Final = 2.0
 _BATCHES: Final = 48
+_LARGE_BATCHES: Final = 24
+_USUAL_SKEWNESS: Final = 0.5
+"""Autoregressive series have less than this share of the skewness of bursts of equal size, queues have more."""
+_LEAST_BURSTS: Final = 0.2
+"""Batches much shorter than a burst have no larger skewness."""
 _MOST_LAGS: Final = 500
 """The cost grows with the lags; a series that still depends on itself after 500 streams has no steady state anyway."""
 _LEAST_DEGREES: Final = 3
 """With fewer, intervals would be far too wide: in simulations 3 cover the truth as often as 1."""
 _LEAST_LEFT: Final = 0.2
 """The correction for the mean of the run is at most a factor of 5."""
-_MIDDLE, _TAIL = 0.5, 0.9
+_MIDDLE, _TAIL = 0.75, 0.9
 """Between these quantiles enough values are beyond to show how they depend on each other."""
 MOST_VALUES: Final = 5_000
 """So many successive streams of a longer run show how they depend on each other."""
@@ -93,20 +103,23 @@ class Events:
         """How many times in a row of streams it begins to happen."""
         return self._text.count("01") + self._text.startswith("1")
 
-    def batches(self) -> list[float]:
-        """The deviations of the counts in 48 to 95 batches of equal size; none when these are single streams."""
-        size = self.n // _BATCHES
-        if size < 2:
-            return []
+    @property
+    def share(self) -> float:
+        """To what share of the streams it happened."""
+        return self._share
+
+    def batches(self, size: int) -> list[float]:
+        """The deviations of the counts in batches of so many streams."""
         counts = [self._text.count("1", at, at + size) for at in range(0, self.n - size + 1, size)]
         mean = sum(counts) / len(counts)
         return [count - mean for count in counts]
 
 
-def of_share(events: Events, bursts: int | None = None) -> float:
+def of_share(events: Events, bursts: int | None = None, *, skewed: bool = True) -> float:
     """How many of these streams are worth one independent stream for the share of events; between 1 and n.
 
-    `bursts` takes the place of the number of bursts where other events show the dependence, too.
+    `bursts` takes the place of the number of bursts where other events show the dependence, too. Without `skewed`,
+    nothing allows for large bursts that may be missing.
     """
     variance = events.products(0)
     if events.n < _LEAST or variance <= 0:
@@ -118,6 +131,8 @@ def of_share(events: Events, bursts: int | None = None) -> float:
     found = single.corrected(events.bursts if bursts is None else bursts)
     if (slow := _of_batches(events, variance)) > found:
         found = sqrt(found * slow)  # both are noisy, so the larger alone would be too large
+    if skewed:
+        found *= _of_skewness(events, found)
     return min(max(found, 1.0), float(events.n))
 
 
@@ -134,7 +149,8 @@ def autocorrelation(products: Callable[[int], float], n: int) -> Autocorrelation
 
 def _of_batches(events: Events, variance: float) -> float:
     """The dependence that batches show, from how their counts vary and depend on each other; 0 if they do not."""
-    deviations = events.batches()
+    size = events.n // _BATCHES
+    deviations = events.batches(size) if size > 1 else []
     squares = sum(value * value for value in deviations)
     if not squares:
         return 0.0
@@ -142,8 +158,21 @@ def _of_batches(events: Events, variance: float) -> float:
     found = autocorrelation(_products_of(deviations), count)
     if found.tau <= 1 + _CHANCE_OF_BATCHES / sqrt(count):
         return 0.0
-    size = events.n // _BATCHES
     return found.corrected(events.bursts) * (squares / count) / (size * variance / events.n)
+
+
+def _of_skewness(events: Events, tau: float) -> float:
+    """By which factor tau grows because large bursts may be missing: 1 where the counts of batches are not skewed."""
+    size = max(events.n // _LARGE_BATCHES, 1)
+    deviations = events.batches(size)
+    count, squares = len(deviations), sum(value**2 for value in deviations)
+    if not squares:
+        return 1.0
+    skewness = sum(value**3 for value in deviations) * sqrt(count / squares) / squares
+    bursts = max(size / tau, _LEAST_BURSTS)
+    usual = (1 - 2 * events.share) / sqrt(bursts * events.share * (1 - events.share))
+    z, excess = normal(CONFIDENCE), max(skewness - _USUAL_SKEWNESS * usual, 0.0)
+    return (1 + excess * (2 * z * z + 1) / (6 * z * sqrt(count))) ** 2
 
 
 def at_quantile(series: Sequence[float], q: float) -> float:
@@ -151,15 +180,19 @@ def at_quantile(series: Sequence[float], q: float) -> float:
     if len(series) < _LEAST:
         return 1.0
     ordered = sorted(series)
-    twice_as_many = max(min(2 * q - 1, _TAIL), _MIDDLE)
-    return max(of_share(_beyond(series, ordered, quantile)) for quantile in {q, twice_as_many})
+    found = of_share(_beyond(series, ordered, q))
+    other = max(min(2 * q - 1, _TAIL), _MIDDLE)
+    if other == q or (also := of_share(_beyond(series, ordered, other))) <= found:
+        return found
+    return also if other < q else sqrt(found * also)
 
 
 def at_limit(values: Sequence[float], limit: float) -> float:
     """How many values of successive streams are worth one independent value for the share of them beyond `limit`.
 
     Where less than a tenth of the values is beyond, these are too few to show that: the dependence is at least that of
-    the slowest tenth. Differences of less than 5 % of the limit do not count.
+    the slowest tenth. Differences of less than 5 % of the limit do not count. Skewness counts only where a tenth is
+    beyond: few values far from a limit are always skewed, and an objective that they clearly meet would stay undecided.
     """
     if len(values) < _LEAST:
         return 1.0
@@ -169,7 +202,8 @@ def at_limit(values: Sequence[float], limit: float) -> float:
     beyond = Events(value >= limit for value in values)
     if slowest >= _STEPS:
         return of_share(beyond)
-    return max(of_share(beyond, bursts=beyond.n), of_share(Events(value >= slowest for value in steps)))
+    tenth = Events(value >= slowest for value in steps)
+    return max(of_share(beyond, bursts=beyond.n, skewed=False), of_share(tenth, skewed=False))
 
 
 def _beyond(series: Sequence[float], ordered: Sequence[float], q: float) -> Events:

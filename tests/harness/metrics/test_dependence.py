@@ -32,6 +32,7 @@ KINDS = {
     "correlated over 20 streams": (wandering(20), 600),
     "half correlated over 20 streams": (wandering(20, own=0.5), 600),
     "a queue that is 70 % busy": (QUEUE, 1_000),
+    "a short run of that queue": (QUEUE, 600),
     "a closed loop": (LOOP, 300),
 }
 
@@ -99,6 +100,29 @@ def test_a_single_burst_of_failures_says_little() -> None:
     together, apart = (of_share(Events(number % every < 20 * every / 400 for number in range(400)))
                        for every in (400, 100))  # fmt: skip
     assert together > 2 * apart > 10
+
+
+def test_bursts_of_very_different_sizes_say_less_than_even_ones() -> None:
+    """Of 1,200 streams 120 are beyond: in 24 bursts of 5, or in 21 of 2 to 4 and three large ones."""
+    sizes = [[5] * 24, [3, 2, 4] * 7 + [19, 19, 19]]
+    found = []
+    for each in sizes:
+        assert sum(each) == 120
+        begins = [number * 50 for number in range(24)]
+        beyond = {begin + at for begin, size in zip(begins, each, strict=True) for at in range(size)}
+        events = Events(number in beyond for number in range(1_200))
+        found.append(of_share(events) / of_share(events, skewed=False))
+    assert found[0] == 1
+    assert found[1] > 1.2
+
+
+def test_the_upper_end_of_a_median_allows_for_long_waits_that_are_more_alike() -> None:
+    """Half of the streams alternate; of the others, the longest quarter comes in runs of 25."""
+    values = [float(number % 2) + (2.0 if number % 100 < 25 else 0.0) for number in range(400)]
+    series = [*values]
+    ordered = sorted(series)
+    above = of_share(Events(value >= ordered[200] for value in series))
+    assert at_quantile(series, 0.5) > above
 
 
 def test_equal_values_are_on_the_same_side() -> None:
