@@ -191,9 +191,9 @@ def writes(source: str) -> Iterator[int]:
 
     Variables are followed within the module, whatever their function.
     """
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     captures, parts = {"capture", "_capture"}, set[str]()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.arg) and node.annotation is not None and ast.unparse(node.annotation) == "Capture":
             captures.add(node.arg)
         elif isinstance(node, ast.Assign):
@@ -201,7 +201,7 @@ def writes(source: str) -> Iterator[int]:
             made = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "Capture"
             captures |= names if made or _is_capture(node.value, captures) else set()
             parts |= names if _is_part(node.value, captures, set()) else set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if any(_is_part(target, captures, parts) for target in _targets(node)) or (
             isinstance(node, ast.Call)
             and (
