@@ -72,10 +72,11 @@ class PlainClient:
         Raises httpx.TransportError, httpx.InvalidURL and UnicodeError.
         """
         until_s = time.monotonic() + seconds
+        place = httpx.URL(url)
         request = httpx.Request(
             method,
-            url,
-            headers={"Host": httpx.URL(url).netloc.decode("ascii"), **self._headers, **(headers or {})},
+            place,
+            headers={"Host": place.netloc.decode("ascii"), **self._headers, **(headers or {})},
             extensions={
                 "timeout": dict.fromkeys(("connect", "read", "write"), silence_s or seconds), "deadline": until_s,
             },
