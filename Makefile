@@ -9,7 +9,7 @@ LOCKED := $(PIP) --no-deps --require-hashes -r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast coverage docs capacity-proof faults new-check bench bench-decode bench-docs bench-mock bench-records bench-compare bench-intervals soak \
-	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean nginx
+	secrets fuzz fuzz-mock hostile sanitize dotnet real lint typecheck format lock audit release clean programs
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -19,7 +19,7 @@ demo: $(VENV)/.base ## run the whole tool once against the mock provider; writes
 
 # T: a file, a folder or a test (make test T=tests/harness/metrics/test_slo.py); K: a word of the test's name.
 T ?= tests
-test: $(VENV)/.dev nginx ## run the tests (T=path for some of them, K=word for those with the word in their name)
+test: $(VENV)/.dev programs ## run the tests (T=path for some of them, K=word for those with the word in their name)
 	$(BIN)/python -m pytest -q $(if $(filter tests,$(T)),-n auto --dist worksteal) $(T) $(if $(K),-k "$(K)")
 
 # These tests never wait, so a process a core is enough.
@@ -28,7 +28,7 @@ test-fast: $(VENV)/.dev ## run the tests that start no server, with fewer exampl
 		--ignore tests/e2e --ignore tests/fuzz
 
 # COVERAGE_PROCESS_START makes the workers of pytest measure themselves; tests/conftest.py hides it from their children.
-coverage: $(VENV)/.dev nginx ## run all tests and print the lines of harness and mock_provider that no test reaches
+coverage: $(VENV)/.dev programs ## run all tests and print the lines of harness and mock_provider that no test reaches
 	$(BIN)/coverage erase
 	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m pytest -q -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
@@ -139,12 +139,14 @@ $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
 	$(LOCKED) requirements/fuzz.txt
 	@touch $@
 
-# The tests that want a real nginx skip, and say so, where it cannot be installed.
-nginx:
-	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-		&& echo "installing nginx for the tests ..." && apt-get update -qq \
-		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; } || \
-		echo "nginx is not installed: its tests will be skipped"
+# The tests that want a program that is not here skip, and say so. Of Apache, the program alone: it starts no service.
+PROGRAMS := nginx haproxy caddy apache2
+programs:
+	@PATH="$$PATH:/usr/sbin" which $(PROGRAMS) >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing $(PROGRAMS) for the tests ..." \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends nginx-light haproxy caddy apache2-bin >/dev/null; } || \
+		echo "not all of $(PROGRAMS) are installed: the tests of the others will be skipped"
 
 # Universal pins (every Python from 3.11 on), extras, hashes, and no index address. LOCK_FLAGS= keeps today's versions.
 LOCK_FLAGS ?= --upgrade
