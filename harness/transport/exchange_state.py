@@ -106,6 +106,11 @@ class ExchangeState:
         capture.dns_ns, capture.connect_ns, capture.tunnel_ns = timings.dns_ns, timings.connect_ns, timings.tunnel_ns
         capture.tls_ns, capture.handshake_ns = timings.tls_ns, timings.handshake_ns
 
+    def connected_to(self, peer: str | None) -> None:
+        """The address at the other end of the connection that carries the request; None where it is not known."""
+        self._only_in(Phase.OPENING)
+        self.capture.peer = peer
+
     def sent(self, at_ns: int) -> None:
         """The kernel has taken the request; called again when it takes a part that waited for flow control."""
         if self.phase is Phase.OPENING:

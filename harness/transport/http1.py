@@ -83,7 +83,7 @@ class CaptureTransport(httpx.BaseTransport):
             if connection is None:
                 connection = self._connect(to.origin, state, proxy, prepared.connect_timeout_s, deadline_s)
                 self._connected(connection, parser)
-            capture.peer = connection.peer
+            state.connected_to(connection.peer)
             with closing_on_error(connection):
                 connection.settimeout(left_of(earlier(prepared.write_timeout_s, deadline_s)))
                 connection.send(payload)

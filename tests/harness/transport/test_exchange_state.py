@@ -74,6 +74,7 @@ STEPS: dict[str, tuple[Callable[[ExchangeState], None], Phase]] = {
     "begin": (lambda state: state.begin("GET", "/", 1), Phase.OPENING),
     "prepared": (lambda state: state.prepared(b"GET", 1, reused=False), Phase.OPENING),
     "opened": (lambda state: state.opened(Timings()), Phase.OPENING),
+    "connected_to": (lambda state: state.connected_to("192.0.2.1"), Phase.OPENING),
     "head": (lambda state: state.head(HEAD, Framing.CLOSE, 0), Phase.SENT),
     "whole": (lambda state: state.whole(HEAD, 0), Phase.SENT),
 }
