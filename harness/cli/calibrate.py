@@ -15,6 +15,7 @@ from streamgauge.loadgen.load import load
 from streamgauge.loadgen.locust_process import LOG
 from streamgauge.metrics.calibration import Calibration, calibration_lines, floor_of
 from streamgauge.rundir import runs
+from streamgauge.rundir.default_directory import default_directory
 from streamgauge.units import SECOND, parse_bounded, parse_duration
 from streamgauge.version import __version__
 
@@ -32,7 +33,7 @@ def calibrate(
     processes: Annotated[int, typer.Option(metavar="P", min=1, help="Processes that share the users.")] = 1,
     out_dir: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Directory for calibration.json. Default: runs/calibration-TIME."),
+        typer.Option("--out", metavar="DIR", help="Directory for calibration.json. Default: runs/calibration-TIME-ID."),
     ] = None,
 ) -> None:
     """Measure the error of this client on this machine at a planned load, against a mock that knows the true times.
@@ -50,7 +51,7 @@ def calibrate(
     Exit codes: 0 this client can carry the load (VALID), 1 it cannot, 2 usage, 3 could not measure, 130 interrupted.
     """
     _check_lengths(duration, ttft, itl, tokens)
-    directory = out_dir or Path("runs") / f"calibration-{datetime.now():%Y%m%d-%H%M%S}"
+    directory = out_dir or default_directory("calibration")
     runs.must_take_a_run(directory)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with child("mock", "--ttft", ttft, "--itl", itl, "--tokens", str(tokens)) as mock:

@@ -1,7 +1,6 @@
 """`streamgauge capacity`: the largest load that an endpoint holds while it meets its objectives."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -29,6 +28,7 @@ from streamgauge.endpoint.target import Target
 from streamgauge.errors import ExitCode, StreamgaugeError
 from streamgauge.loadgen.model import count_processes
 from streamgauge.rundir import runs
+from streamgauge.rundir.default_directory import default_directory
 from streamgauge.units import SECOND, parse_bounded
 
 
@@ -70,7 +70,7 @@ def capacity(
     objectives = search.objectives()
     plan = search.plan(objectives)
     limits = budget.limits()
-    directory = points.directory or Path("runs") / f"capacity-{datetime.now():%Y%m%d-%H%M%S}"
+    directory = points.directory or default_directory("capacity")
     given = target.target(url)
     has_place = given.request().prompt is not None
     wanted = prompts.keywords()

@@ -353,7 +353,7 @@ class PointOptions:
         False
     )
     directory: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Directory. Default: runs/capacity-TIME.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Directory. Default: runs/capacity-TIME-ID.")
     ] = None
 
 

@@ -68,7 +68,7 @@ class RunOptions:
         ),
     ] = None
     directory: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Run directory. Default: runs/load-TIME.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Run directory. Default: runs/load-TIME-ID.")
     ] = None
 
     def keywords(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`streamgauge.load`: a load as a function call. Locust runs in a child process; the result is a value."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Unpack
 
@@ -22,6 +21,7 @@ from streamgauge.loadgen.scenario_files import locustfiles
 from streamgauge.metrics.abort_rules import parse_abort
 from streamgauge.metrics.slo import parse_slo
 from streamgauge.rundir import runs
+from streamgauge.rundir.default_directory import default_directory
 
 
 class LoadOptions(LoadModel, PromptOptions, total=False):
@@ -47,8 +47,8 @@ def load(
 ) -> LoadResult:
     """Load an endpoint: `load(url, users=50, duration="30s", slos=["ttft p95 < 500ms"])`.
 
-    The records go to `directory`, which is runs/load-TIME if not given. Ctrl-C and a limit end the run early, and the
-    result says so. Raises UsageError on input that cannot be used, and CannotMeasure when no stream came.
+    The records go to `directory`, which is runs/load-TIME-ID if not given. Ctrl-C and a limit end the run early, and
+    the result says so. Raises UsageError on input that cannot be used, and CannotMeasure when no stream came.
     """
     if unknown := options.keys() - LoadOptions.__annotations__.keys():
         raise TypeError(f"load() has no option {', '.join(sorted(unknown))}")
@@ -67,7 +67,7 @@ def load(
             )
         workload = msgspec.structs.replace(workload, processes=cluster.workers)
     files = locustfiles(scenario, workload)
-    place = Path(directory) if directory is not None else Path("runs") / f"load-{datetime.now():%Y%m%d-%H%M%S}"
+    place = Path(directory) if directory is not None else default_directory("load")
     runs.must_take_a_run(place)
     plan = LoadPlan(
         workload=workload,

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
+from streamgauge.protocol.dialects.payload import text_in
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.typed import decoder
 
@@ -14,6 +15,9 @@ _REASONING_KEYS = (
     "reasoning_content",
     "reasoning",
 )  # DeepSeek and older vLLM; OpenRouter, Ollama and newer vLLM
+# Lists of parts, beside those texts or in their place: OpenRouter and LiteLLM.
+_REASONING_PARTS = ("reasoning_details", "thinking_blocks")
+_PART_TEXTS = ("text", "summary", "thinking")
 
 
 class _PlainDelta(msgspec.Struct, frozen=True, gc=False):
@@ -147,14 +151,29 @@ def _text_of(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
+def _reasoning(delta: dict[str, Any]) -> str:
+    """The thought in a delta, which some servers send twice, as a text and as parts; empty without one."""
+    for key in _REASONING_KEYS:
+        if isinstance(delta.get(key), str) and delta[key]:
+            return str(delta[key])
+    for key in _REASONING_PARTS:
+        parts = delta.get(key)
+        text = "".join(map(_thought_in, parts)) if isinstance(parts, list) else ""
+        if text:
+            return text
+    return ""
+
+
+def _thought_in(part: Any) -> str:
+    return next((text for name in _PART_TEXTS if (text := text_in(part, name))), "")
+
+
 def _read_choice(choice: dict[str, Any]) -> list[Delta]:
     delta = choice.get("delta")
     deltas: list[Delta] = []
     if isinstance(delta, dict):
-        for key in _REASONING_KEYS:
-            if isinstance(delta.get(key), str) and delta[key]:
-                deltas.append(Delta(Kind.REASONING, delta[key]))
-                break
+        if thought := _reasoning(delta):
+            deltas.append(Delta(Kind.REASONING, thought))
         content = delta.get("content")
         if isinstance(content, list):
             deltas += _parts(content)
