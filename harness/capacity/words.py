@@ -114,7 +114,7 @@ def client_advice(found: CapacityFile) -> list[str]:
 
 
 def _is_used_up(found: CapacityFile, last: Point) -> bool:
-    """Whether only more machines would help. A conversation of a trace belongs to one machine's search."""
+    """Whether only more machines would help, for users and rates: the command for several machines has no sessions."""
     processes = int(found.settings.get("processes", 1))
     is_full = Trouble.CPU in last.observation.troubles and processes >= (found.machine.cpus or 1)
     return is_full and found.answer.axis is not Axis.SESSIONS

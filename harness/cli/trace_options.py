@@ -17,7 +17,7 @@ def _trace(*names: str, **rest: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class TraceFlags:
-    """Keywords of `streamgauge.loadgen.traces.controls.controls_from`, all but `turns`: a user plays turns in turn."""
+    """Keywords of `streamgauge.loadgen.traces.controls.controls_from`, without `turns`: only `load` has it."""
 
     time_unit: Annotated[
         str | None,

@@ -18,7 +18,7 @@ from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutt
 from streamgauge.protocol.dialects import deltas_of
 from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
-from streamgauge.protocol.dialects.foreign import any_error, failed, foreign, is_done, lone_error, undecided
+from streamgauge.protocol.dialects.foreign import any_error, failed, is_done, lone_error, own_events, undecided
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
@@ -302,7 +302,7 @@ class StreamReader:
             return error
         if self.token_events or first_of(signals, Kind.FINISH) is not None:
             return None
-        return lone_error([event for event in self.transcript.events if not is_done(event) and foreign(event) is None])
+        return lone_error(own_events(self.transcript.events))
 
     def _json_error(self) -> object:
         """The error of a JSON body with status 200 that came in place of a stream; None without one."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import NDJSON_TYPES, Dialect, Kind, Media
-from streamgauge.protocol.dialects.foreign import foreign, is_done, lone_error
+from streamgauge.protocol.dialects.foreign import lone_error, own_events
 from streamgauge.protocol.dialects.payload import Pointer, decode, texts_in, written
 from streamgauge.protocol.eventstream import Event
 from streamgauge.wire import Head
@@ -74,7 +74,7 @@ def choose(origin: Origin, events: Sequence[Event], media: Media = Media.SSE) ->
 
 def evidence(events: Sequence[Event]) -> list[Event]:
     """The events that tell something about the dialect."""
-    found = [event for event in events if event.data and not is_done(event) and foreign(event) is None]
+    found = own_events([event for event in events if event.data])
     return [] if lone_error(found) is not None else found
 
 

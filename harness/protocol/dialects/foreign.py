@@ -63,6 +63,11 @@ def any_error(event: Event, payload: Any) -> Delta | None:
     return None if found is None else Delta(Kind.ERROR, value=found)
 
 
+def own_events(events: Sequence[Event]) -> list[Event]:
+    """Those that are neither an end marker nor an error nor a heartbeat of any known shape."""
+    return [event for event in events if not is_done(event) and foreign(event) is None]
+
+
 def lone_error(events: Sequence[Event]) -> Any:
     """The error in the only event of a stream that is neither an end marker nor a heartbeat; None where it is none.
 

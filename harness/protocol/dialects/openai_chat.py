@@ -15,7 +15,7 @@ _REASONING_KEYS = (
     "reasoning_content",
     "reasoning",
 )  # DeepSeek and older vLLM; OpenRouter, Ollama and newer vLLM
-# Lists of parts, beside those texts or in their place: OpenRouter and LiteLLM.
+# OpenRouter and LiteLLM send the same thought as a list of parts, beside such a text or instead of it.
 _REASONING_PARTS = ("reasoning_details", "thinking_blocks")
 _PART_TEXTS = ("text", "summary", "thinking")
 

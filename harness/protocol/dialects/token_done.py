@@ -39,7 +39,7 @@ class TokenDone(Defaults):
         payload = decode(event.data)
         if event.type != "message" or not isinstance(payload, dict):
             return None
-        # Text Generation Inference has an object under `token`.
+        # The events of Text Generation Inference have an object under `token`: they are another shape.
         known = isinstance(payload.get("token"), str) or isinstance(payload.get("done"), bool)
         return 'JSON objects with "token" or "done"' if known else None
 

@@ -117,7 +117,7 @@ def test_bursts_of_very_different_sizes_say_less_than_even_ones() -> None:
 
 
 def test_the_upper_end_of_a_median_allows_for_long_waits_that_are_more_alike() -> None:
-    """Half of the streams alternate; of the others, the longest quarter comes in runs of 25."""
+    """Short waits alternate between 0 and 1. Of every 100 streams, the first 25 in a row wait 2 longer."""
     values = [float(number % 2) + (2.0 if number % 100 < 25 else 0.0) for number in range(400)]
     series = [*values]
     ordered = sorted(series)
