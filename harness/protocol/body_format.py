@@ -40,8 +40,8 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
         return Media.NDJSON if lines else NoStream.NOT_A_STREAM
     if media == SSE_TYPE or first.startswith(_SSE_STARTS):
         return Media.SSE
-    if first.startswith(b"[") and (named is None or named.vendor is None):
-        return _array_format(head, first, described=named is not None, final=final)
+    if first.startswith(b"["):
+        return _array_format(head, first, named, final=final)
     any_format = named is None or named.also_lines
     if not final and _may_become_a_stream(first, any_format=any_format):
         return NoStream.UNDECIDED
@@ -52,10 +52,11 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
     return NoStream.NOT_A_STREAM
 
 
-def _array_format(head: Head, first: bytes, *, described: bool, final: bool) -> Media | NoStream:
+def _array_format(head: Head, first: bytes, named: Dialect | None, *, final: bool) -> Media | NoStream:
     """A JSON array is a stream where its items are tokens: texts, or objects of a shape that some dialect has.
 
-    A list of known length is an ordinary answer, unless its shape is that of tokens.
+    A list of known length is an ordinary answer, unless its shape is that of tokens. Of a vendor's dialect the items
+    must have the shape: as the whole run reads, so must each stream of it read.
     """
     item = first_item(first)
     if item is None:
@@ -63,9 +64,12 @@ def _array_format(head: Head, first: bytes, *, described: bool, final: bool) -> 
         return NoStream.UNDECIDED if more else NoStream.NOT_A_STREAM
     text = item.decode("utf-8", "replace")
     grows = head.get("content-length") is None
-    if specific(Event("message", text, "", 0, len(item), 0), Media.SSE) is not None:
+    event = Event("message", text, "", 0, len(item), 0)
+    if named is not None and named.vendor is not None:
+        return Media.ARRAY if named.sniff(event) is not None else NoStream.NOT_A_STREAM
+    if specific(event, Media.SSE) is not None:
         return Media.ARRAY if grows or text.startswith("{") else NoStream.NOT_A_STREAM
-    return Media.ARRAY if described and grows else NoStream.NOT_A_STREAM
+    return Media.ARRAY if named is not None and grows else NoStream.NOT_A_STREAM
 
 
 def _may_become_a_stream(first: bytes, *, any_format: bool) -> bool:

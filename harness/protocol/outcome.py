@@ -70,7 +70,8 @@ class Facts(NamedTuple):
     has_error: bool = False
     end_marker: str | None = None  # the marker that has to come; None: the stream ends at the end of the body
     marker_unknown: bool = False  # nothing tells whether this stream has an end marker
-    excerpt: str = ""  # what a body without any event begins with
+    excerpt: str = ""  # what came in place of a token: how the body begins, or an event of no known shape
+    undispatched: bool = False  # fields without a blank line behind them are left at the end of the body
     silent_ns: int = 0  # from the last content to the end of the exchange
     longest_gap_ns: int = 0  # between two tokens
 
@@ -225,7 +226,7 @@ RULES: Final = (
         "the body ended where an end marker has to come",
         lambda facts: facts.end_marker is not None,
         Outcome.TRUNCATED,
-        lambda facts: f"the stream ended without its end marker ({facts.end_marker})",
+        lambda facts: f"the stream ended without its end marker ({facts.end_marker})" + _last_event(facts),
     ),
     Rule(
         "the body ended, perhaps as it should",
@@ -248,6 +249,10 @@ def _awaited(facts: Facts) -> str:
     if facts.end_marker is None:
         return "the end of the body did not come"
     return f"neither the end marker ({facts.end_marker}) nor the end of the body came"
+
+
+def _last_event(facts: Facts) -> str:
+    return ": its last event has no blank line behind it, so clients drop it" if facts.undispatched else ""
 
 
 def message_of(error: object) -> str:

@@ -17,7 +17,7 @@ from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
 from streamgauge.protocol.dialects import deltas_of
 from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
-from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific
+from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific, unknown_to
 from streamgauge.protocol.dialects.foreign import any_error, failed, is_done, lone_error, own_events, undecided
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
@@ -257,7 +257,8 @@ class StreamReader:
             error=value,
             has_error=value is not None or error is not None,
             unreadable=self._unreadable(signals),
-            excerpt="" if transcript.events else self._excerpt(),
+            excerpt="" if self.token_events else self._excerpt(),
+            undispatched=transcript.undispatched,
             end_marker=self._end_marker,
             marker_unknown=self._marker_unknown,
             **self._silence(),
@@ -311,11 +312,20 @@ class StreamReader:
             return None
         text = self._begin.decode("utf-8", "replace")
         event = Event("message", text, "", 0, len(text), 0)
-        error = any_error(event, decode(text))
+        payload = decode(text)
+        if isinstance(payload, list) and payload:  # Gemini's, where the answer is an array
+            payload = payload[0]
+        error = any_error(event, payload)
         return lone_error([event]) if error is None else error.value
 
     def _excerpt(self) -> str:
-        """How a body without any event begins, comments left out; empty where nothing else came."""
+        """What came in place of a token: the first event of no known shape, or how a body without any event begins.
+        Comments are left out. Empty where nothing else came.
+        """
+        if events := self.transcript.events:
+            unknown = unknown_to(evidence(events), self.transcript.dialect)
+            data = unknown[0].data.encode("utf-8", "replace")[:_MOST_BEGIN_BYTES] if unknown else b""
+            return quoted(hidden_part(data, 0, len(data)).decode("utf-8", "replace")) if data else ""
         begin = hidden_part(self._begin, 0, len(self._begin))
         lines = begin.decode("utf-8", "replace").splitlines()
         text = "\n".join(line for line in lines if line.strip() and not line.startswith(":"))

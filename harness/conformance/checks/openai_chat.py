@@ -286,7 +286,9 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
             return unmet(
                 f"{name} is {described(count)}, which cannot be a count of tokens", evidence, cause="no-counts"
             )
-    if not usage.get("completion_tokens") or not usage.get("prompt_tokens"):
+    wrote = bool(seen.transcript.tokens) or bool(usage.get("completion_tokens"))
+    # An answer without a token (a filter, a limit) truly has 0; the prompt never has.
+    if not usage.get("prompt_tokens") or (wrote and not usage.get("completion_tokens")):
         return unmet("usage counts no tokens", evidence, cause="no-counts")
     done = seen.transcript.first(Kind.DONE)
     if done is not None and seen.transcript.events[done.event].offset < last.event.offset:

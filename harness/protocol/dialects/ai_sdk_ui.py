@@ -26,6 +26,9 @@ _TYPES: Final = frozenset(
 )  # fmt: skip
 
 
+_DATA: Final = "data-"  # begins the types of an application's own parts, whose content is in `data`
+
+
 class AiSdkUi(Defaults):
     name = "ai-sdk-ui"
     summary = 'Vercel AI SDK, UI message stream: data: {"type": "text-delta", ...}, then data: [DONE]'
@@ -56,8 +59,10 @@ class AiSdkUi(Defaults):
         return [error] if error else _usage(payload) or [Delta(Kind.META)]
 
     def sniff(self, event: Event) -> str | None:
-        kind = text_in(object_of(event.data), "type")
-        return f'JSON objects with "type": "{kind}"' if kind in _TYPES else None
+        payload = object_of(event.data)
+        kind = text_in(payload, "type")
+        data = payload is not None and kind.startswith(_DATA) and "data" in payload
+        return f'JSON objects with "type": "{kind}"' if data or kind in _TYPES else None
 
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
         message = {"id": "msg-1", "role": "user", "parts": [{"type": "text", "text": prompt}]}

@@ -48,7 +48,7 @@ class Anthropic(Defaults):
             text = text_in(payload, "content_block", "text")
             return [Delta(Kind.CONTENT, text)] if text else [Delta(Kind.META)]
         if kind == "message_start":
-            return _usage(dig(payload, "message", "usage")) or [Delta(Kind.META)]
+            return _prompt_usage(dig(payload, "message", "usage")) or [Delta(Kind.META)]
         if kind == "message_delta":
             reason = text_in(payload, "delta", "stop_reason")
             finish = [Delta(Kind.FINISH, value=reason)] if reason else []
@@ -71,6 +71,15 @@ class Anthropic(Defaults):
             "stream": True,
         }
         return RequestTemplate("POST", body, {}, {"anthropic-version": VERSION})
+
+
+def _prompt_usage(value: Any) -> list[Delta]:
+    """The usage at the start. Its `output_tokens` counts what was there then, mostly 1: a stream that breaks off has no
+    other, and has written more.
+    """
+    return _usage(
+        {name: count for name, count in value.items() if name != "output_tokens"} if isinstance(value, dict) else None
+    )
 
 
 def _usage(value: Any) -> list[Delta]:

@@ -60,7 +60,7 @@ def choose(origin: Origin, events: Sequence[Event], media: Media = Media.SSE) ->
     by_payloads = _by_majority(payloads, media, origin.head)
     if told.dialect is None:
         return by_payloads
-    strange = _strange(payloads, told.dialect)
+    strange = unknown_to(payloads, told.dialect)
     if len(strange) * 2 <= len(payloads):
         return told
     if by_payloads.dialect is None or not by_payloads.dialect.json_payload:
@@ -103,7 +103,7 @@ def _most_voted(payloads: list[Event], dialect: Dialect) -> Choice:
     alike = Counter(why for event in payloads if (why := dialect.sniff(event)))
     shown = alike.most_common(1)[0][0]
     reason = f"{alike.total():,} of {len(payloads):,} payloads look like it, most of them as {shown}"
-    strange = _strange(payloads, dialect)
+    strange = unknown_to(payloads, dialect)
     choice = Choice(dialect, reason)
     if len(strange) * 2 < len(payloads):
         return choice
@@ -113,12 +113,13 @@ def _most_voted(payloads: list[Event], dialect: Dialect) -> Choice:
     return choice._replace(doubt=_doubt(choice, f"the event at byte {first.offset:,} {looks}, {more}"))
 
 
-def _strange(payloads: Sequence[Event], dialect: Dialect) -> list[Event]:
-    """The payloads that the dialect does not know."""
+def unknown_to(payloads: Sequence[Event], dialect: Dialect | None) -> list[Event]:
+    """The payloads that the dialect does not know: all, where there is no dialect."""
     return [
         event
         for event in payloads
-        if dialect.sniff(event) is None and all(delta.kind is Kind.META for delta in dialect.deltas_in(event))
+        if dialect is None
+        or (dialect.sniff(event) is None and all(delta.kind is Kind.META for delta in dialect.deltas_in(event)))
     ]
 
 

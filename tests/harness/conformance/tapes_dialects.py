@@ -76,11 +76,17 @@ bodies(
 )
 ASKED = {"request_body": b'{"stream":true,"stream_options":{"include_usage":true}}'}
 zero = USAGE | {"usage": {"prompt_tokens": 0, "completion_tokens": 0}}
+none_written = USAGE | {"usage": {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}}
 bodies(
     "openai-chat.usage-chunk",
     {
-        "pass": [GOOD],
-        "fail": [chat(ROLE, FINISH, "[DONE]"), chat(ROLE, FINISH, zero, "[DONE]"), chat(ROLE, FINISH, "[DONE]", USAGE)],
+        "pass": [GOOD, chat(ROLE, chunk(None, finish="content_filter"), none_written, "[DONE]")],
+        "fail": [
+            chat(ROLE, FINISH, "[DONE]"),
+            chat(ROLE, FINISH, zero, "[DONE]"),
+            chat(ROLE, chunk(), FINISH, none_written, "[DONE]"),
+            chat(ROLE, FINISH, "[DONE]", USAGE),
+        ],
         "warn": [
             chat(ROLE, FINISH | {"usage": USAGE["usage"]}, "[DONE]"),
             chat(ROLE, chunk(usage=USAGE["usage"]), FINISH, USAGE, "[DONE]"),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgauge.protocol import dialects
 from streamgauge.protocol.array_cutter import ArrayCutter, first_item
-from streamgauge.protocol.dialects.base import Media
+from streamgauge.protocol.dialects.base import Dialect, Media
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import interpret
 from streamgauge.protocol.transcript import Transcript
@@ -23,7 +24,14 @@ ITEMS = st.lists(
 )
 
 
-def read(body: bytes, *, size: int = 7, end: End = End.COMPLETE, length: bool = False) -> Transcript:
+def read(
+    body: bytes,
+    *,
+    size: int = 7,
+    end: End = End.COMPLETE,
+    length: bool = False,
+    dialect: Dialect | None = None,
+) -> Transcript:
     fields = [("Content-Type", "application/json; charset=utf-8")]
     fields += [("Content-Length", str(len(body)))] if length else [("Transfer-Encoding", "chunked")]
     capture = Capture(0, method="POST", sent_ns=0, end=end)
@@ -33,7 +41,7 @@ def read(body: bytes, *, size: int = 7, end: End = End.COMPLETE, length: bool = 
         capture.reads.append(Read(number * 1_000_000, number * 1_000_000, size))
         capture.body.append((number, body[at : at + size]))
     capture.end_ns = capture.reads[-1].t_ns
-    return interpret(capture, keep=True)
+    return interpret(capture, dialect, keep=True)
 
 
 @given(ITEMS, st.integers(1, 9), st.sampled_from([None, 2]), st.booleans())
@@ -90,3 +98,35 @@ def test_other_arrays_are_no_stream(body: bytes) -> None:
 def test_a_list_of_texts_with_a_length_is_an_ordinary_answer() -> None:
     assert read(b'["a","b"]', length=True).is_stream is False
     assert read(b'["a","b"]').is_stream is True
+
+
+CHAT = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+STOP = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+GEMINI = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]}
+
+
+@pytest.mark.parametrize(
+    ("items", "name"),
+    [([CHAT, STOP], "openai-chat"), ([GEMINI], "gemini"), ([{"token": "Hi"}], "token-done"), (["Hi"], "json-string")],
+)
+def test_an_array_reads_the_same_once_its_dialect_is_settled(items: list[object], name: str) -> None:
+    """A load settles the dialect by its first stream: it called each later one no stream."""
+    body = json.dumps(items).encode()
+    first = read(body)
+    later = read(body, dialect=first.dialect)
+
+    assert first.dialect is dialects.by_name(name)
+    assert (first.outcome, first.text) == (Outcome.OK, "Hi")
+    assert (later.outcome, later.detail, later.media, later.text) == (first.outcome, None, first.media, first.text)
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "gemini", "anthropic"])
+def test_an_array_without_the_shape_of_its_vendor_is_no_stream(name: str) -> None:
+    assert read(b'[{"id":5,"name":"x"}]', dialect=dialects.by_name(name)).is_stream is False
+
+
+@pytest.mark.parametrize("name", ["gemini", "openai-chat", "json-string"])
+def test_an_error_in_an_array_is_an_error(name: str) -> None:
+    found = read(b'[{"error":{"code":503,"message":"overloaded"}}]', dialect=dialects.by_name(name))
+    assert found.outcome is Outcome.ERROR_EVENT
+    assert "overloaded" in (found.detail or "")

@@ -14,6 +14,7 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.protocol.reader import StreamReader, interpret
 from streamgauge.protocol.reader_fast import by_read
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.secrets import forget, learn
 from streamgauge.wire import Capture, End
 from tests.builders.tapes import MS, SSE_HEAD, START_NS, chunk, chunkings, cut, head, play, read, stream
 
@@ -119,6 +120,38 @@ def test_comments_alone_are_not_tokens() -> None:
     transcript = stream(b": ping\n\n", b": ping\n\n")
     assert (transcript.outcome, transcript.detail) == (Outcome.EMPTY, "the stream ended without a single token")
     assert transcript.comments == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"},"choices":null}',
+        '{"error_code":336100,"error_msg":"try again"}',
+        '{"code":"InvalidParameter","message":"bad"}',
+    ],
+)
+def test_an_empty_stream_quotes_the_event_that_came_in_place_of_a_token(words: str) -> None:
+    """Servers have errors of their own shapes (MiniMax, Qianfan, DashScope, hand-made ones)."""
+    dialect = dialects.by_name("openai-chat")
+    transcript = stream(f"data: {words}\n\n".encode(), b"data: [DONE]\n\n", dialect=dialect)
+    assert transcript.outcome is Outcome.EMPTY
+    assert transcript.detail == f"the stream ended without a single token: {words!r}"
+
+
+def test_what_an_empty_stream_quotes_holds_no_secret() -> None:
+    learn(["sk-abcdef0123"])
+    try:
+        transcript = stream(b'data: {"info":"no user sk-abcdef0123"}\n\n', dialect=dialects.by_name("openai-chat"))
+    finally:
+        forget()
+    assert transcript.outcome is Outcome.EMPTY
+    assert transcript.detail == """the stream ended without a single token: '{"info":"no user ***"}'"""
+
+
+def test_an_empty_stream_of_known_events_is_not_quoted() -> None:
+    role = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant"}}]}\n\n'
+    transcript = stream(role, b'data: {"type":"ping"}\n\n', b"data: [DONE]\n\n")
+    assert (transcript.outcome, transcript.detail) == (Outcome.EMPTY, "the stream ended without a single token")
 
 
 def test_no_answer_at_all_is_truncated() -> None:

@@ -89,3 +89,13 @@ def test_an_error_counts_whatever_was_said() -> None:
 def test_a_run_that_ends_is_not_a_proper_end() -> None:
     capture = play([(0, SSE_HEAD + UNMARKED["json-string"])], End.INTERRUPTED)
     assert interpret(capture, dialects.by_name("json-string"), ends=Ends.CLOSE).outcome is Outcome.INCOMPLETE
+
+
+@pytest.mark.parametrize("rest", [b"data: [DONE]\n", b"data: [DONE]"])
+def test_an_end_marker_without_its_blank_line_is_lost_and_the_reason_is_said(rest: bytes) -> None:
+    transcript = ended(FRAMINGS["chunked"](CHAT + STOP + rest), "openai-chat")
+    assert transcript.outcome is Outcome.TRUNCATED
+    assert transcript.detail == (
+        "the stream ended without its end marker (data: [DONE]): "
+        "its last event has no blank line behind it, so clients drop it"
+    )

@@ -111,6 +111,13 @@ def test_a_header_decides_before_the_payloads() -> None:
     assert named(choose(Origin("/chat", head), [payload({"type": "start"})])) == ("ai-sdk-ui", False)
 
 
+def test_the_parts_that_an_application_adds_to_an_ai_sdk_stream_are_its_own() -> None:
+    text = payload({"type": "text-delta", "id": "0", "delta": "x"})
+    parts = [payload({"type": "data-status", "data": {"step": step}}) for step in range(5)]
+    assert named(choose(Origin("/api/chat"), [payload({"type": "start"}), text, *parts])) == ("ai-sdk-ui", False)
+    assert named(choose(Origin("/api/chat"), [text, *[payload({"type": "data-status"})] * 5])) == ("ai-sdk-ui", True)
+
+
 def test_without_evidence_nothing_is_decided() -> None:
     events = [payload({"error": "x"}), payload({}, "ping"), Event("message", "[DONE]", "", 0, 0, 0)]
     assert named(choose(Origin("/chat"), events)) == (None, False)

@@ -10,6 +10,7 @@ from streamgauge.protocol.dialects.base import Delta, Kind
 from streamgauge.protocol.eventstream import MAX_LINE_BYTES, Event
 from streamgauge.protocol.numbers import PromptCounts, prompt_counts
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
 from tests.builders.tapes import stream
 
@@ -358,3 +359,22 @@ def test_the_prompt_tokens_from_a_cache_are_read_in_every_dialect_that_has_them(
     deltas = dialects.by_name(name).deltas_in(stream(event).events[0])
     usage = next(delta.value for delta in deltas if delta.kind is U)
     assert prompt_counts(usage) == PromptCounts(90, 64)
+
+
+@pytest.mark.parametrize(
+    ("rest", "counted"),
+    [
+        ((), (3, "token events")),
+        ((typed("error", error={"type": "overloaded_error", "message": "Overloaded"}),), (3, "token events")),
+        ((typed("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 7}),), (7, "usage")),
+    ],
+    ids=["cut", "failed", "whole"],
+)
+def test_the_count_at_the_start_of_a_message_is_not_that_of_its_end(
+    rest: tuple[bytes, ...], counted: tuple[int, str]
+) -> None:
+    """A stream that broke off after three tokens had one by usage, and no TPOT."""
+    start = typed("message_start", message={"usage": {"input_tokens": 3, "output_tokens": 1}})
+    made = record_of(play("anthropic", start, *[block(0, type="text_delta", text="a ")] * 3, *rest), "s", url="u")
+    assert (made.output_tokens, made.tokens_source) == counted
+    assert made.usage_prompt_tokens == 3
