@@ -1,5 +1,7 @@
 """Whether a requirement can apply to an endpoint: each function returns the reason why not, or None."""
 
+from typing import Final
+
 from streamgauge.conformance.cases import Case
 from streamgauge.conformance.registry import Applies
 from streamgauge.protocol.dialects.base import Media
@@ -38,7 +40,11 @@ def speaks(*names: str) -> Applies:
     return applies
 
 
+OPENAI_CHUNKS: Final = ("openai-chat", "openai-completions")
+"""The dialects whose chunks have `choices`: what is the same in both has one check, called after the newer one."""
+
 openai_chat = speaks("openai-chat")
+openai_chunks = speaks(*OPENAI_CHUNKS)
 
 
 def custom(case: Case) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.dialects.foreign import DONE
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.numbers import whole
@@ -13,7 +13,7 @@ from streamgauge.protocol.transcript import Transcript
 
 def is_sentinel(text: str) -> bool:
     """`[DONE]`, the one payload of JSON dialects that is not JSON."""
-    return text.strip() == SENTINEL
+    return text.strip() == DONE
 
 
 _COUNTS: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count")

@@ -14,6 +14,9 @@ CORS: Final = "WHATWG Fetch, CORS protocol: https://fetch.spec.whatwg.org/#http-
 OPENAI_CHAT: Final = (
     "OpenAI API reference, Chat Completions streaming: https://platform.openai.com/docs/api-reference/chat-streaming"
 )
+OPENAI_COMPLETIONS: Final = (
+    "OpenAI API reference, Completions: https://platform.openai.com/docs/api-reference/completions/object"
+)
 OPENAI_RESPONSES: Final = (
     "OpenAI API reference, Responses streaming: https://platform.openai.com/docs/api-reference/responses-streaming"
 )

@@ -1,4 +1,4 @@
-"""Shared by OpenAI's two APIs: fields of requests, tools, and errors in the vendor's own words."""
+"""Shared by OpenAI's APIs: fields of requests, tools, and errors in the vendor's own words."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ from streamgauge.mock_provider.answer import Tool, calls_for
 from streamgauge.mock_provider.chat_request import Refusal
 from streamgauge.mock_provider.dialects.fields import argument_name, field, served
 
+_MOST_STOPS = 4
 _JSON_TYPES = {str: "a string", bool: "a boolean", int: "an integer", dict: "an object", list: "an array"}
 
 
@@ -41,6 +42,34 @@ def chosen_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
     """The model; 404 if the server has a list of models without it."""
     model: str = typed(body, "model", str, "mock-1")
     return served(model, models, f"The model `{model}` does not exist or you do not have access to it.")
+
+
+def read_stream(body: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether the answer is streamed, and whether the usage then comes with it."""
+    options = typed(body, "stream_options", dict, {})
+    stream: bool = typed(body, "stream", bool, False)
+    if options and not stream:
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise Refusal(400, message, param="stream_options")
+    return stream, typed(options, "include_usage", bool, False, "stream_options.")
+
+
+def check_one_choice(body: dict[str, Any]) -> None:
+    """Refusal of `n` above 1, which the mock does not serve."""
+    if (at_least(body, "n", 1) or 1) > 1:
+        raise Refusal(400, "this mock gives one choice: expected n = 1", param="n", code="unsupported_value")
+
+
+def read_stops(body: dict[str, Any]) -> tuple[str, ...]:
+    """`ChatRequest.stop`."""
+    value = body.get("stop")
+    stops = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
+        raise wrong_type("stop", "one of a string or array of strings", value)
+    if len(stops) > _MOST_STOPS:
+        message = f"Invalid 'stop': array too long. Expected an array with maximum length {_MOST_STOPS}."
+        raise Refusal(400, message, param="stop", code="array_above_max_length")
+    return tuple(stop for stop in stops if stop)
 
 
 def read_tools(body: dict[str, Any], *, nested: bool, answered: bool) -> tuple[tuple[Tool, ...], int | None]:

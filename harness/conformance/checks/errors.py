@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from streamgauge.conformance.applies import OPENAI_CHUNKS
 from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed, printable
@@ -128,7 +129,7 @@ def _judge_payload(seen: Observed, value: Any, offset: int) -> Finding:
             "marker."
         ),
         fix="Write the marker of success on the path of success only, never in a finally block.",
-        lesser="In openai-chat, whose clients stop at the error, no [DONE] follows it.",
+        lesser="In OpenAI's chunks, whose clients stop at the error, no [DONE] follows it.",
     ),
     scenarios=(*FAULTED, *HAPPY),
     wants=stream,
@@ -144,7 +145,7 @@ def no_success_after_error(seen: Observed, case: Case) -> Finding | None:
         return met("no marker of success follows the error")
     if case.dialect is not None and not case.dialect.marks_success:
         return met("the end marker of this dialect ends failed streams, too")
-    judged = lesser if case.dialect_name == "openai-chat" else unmet
+    judged = lesser if case.dialect_name in OPENAI_CHUNKS else unmet
     return judged("the marker of success follows the error", seen.at(transcript.events[after[0].event].offset))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
 
+from streamgauge.conformance.applies import OPENAI_CHUNKS
 from streamgauge.conformance.cases import Case, Observed, first_difference, printable
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet
@@ -27,7 +28,6 @@ from streamgauge.units import SECOND, show_ms
 from streamgauge.wire import End
 
 STOPS_WITHIN_NS: Final = 2 * SECOND
-COUNTED_ON_REQUEST: Final = "openai-chat"  # the mock's dialect that sends usage only when it is asked for it
 # Finish reasons of all vendors by what they mean, in lower case.
 MEANINGS: Final = {
     **dict.fromkeys(("stop", "end_turn", "complete", "completed", "stop_sequence", "eos"), "stop"),
@@ -117,8 +117,8 @@ def _counts(seen: Observed) -> Iterator[tuple[str, Any]]:
 
 
 def _reports_usage(upstream: Upstream) -> bool:
-    """Whether the mock told usage: OpenAI's Chat Completions only on request, other vendors' always, no other shape."""
-    if upstream.dialect == COUNTED_ON_REQUEST:
+    """Whether the mock told usage: OpenAI's chunks only on request, other vendors' always, no other shape."""
+    if upstream.dialect in OPENAI_CHUNKS:
         return upstream.received is not None and upstream.received.include_usage
     return upstream.dialect in {"anthropic", "gemini", "ollama", "ollama-generate", "cohere", "openai-responses"}
 

@@ -1,9 +1,12 @@
-"""openai-chat.*: Chat Completions chunks, https://platform.openai.com/docs/api-reference/chat/streaming."""
+"""openai-chat.*: Chat Completions chunks, https://platform.openai.com/docs/api-reference/chat/streaming.
+
+The chunks of the older Completions are those of chat with `text` in place of `delta`, so most checks judge both.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from streamgauge.conformance.applies import openai_chat
+from streamgauge.conformance.applies import OPENAI_CHUNKS, openai_chunks
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
@@ -12,11 +15,11 @@ from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
-from streamgauge.conformance.sources import OPENAI_CHAT, issue, source
+from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_COMPLETIONS, issue, source
 from streamgauge.conformance.vendors import judge_payloads
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.payload import decode
+from streamgauge.protocol.dialects.payload import decode, dig
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.numbers import described, whole
 
@@ -57,7 +60,9 @@ PROFILES: Final = (
     ),
 )
 
-REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+_CHAT: Final = OPENAI_CHUNKS[0]
+_TEXT_REASONS: Final = frozenset({"stop", "length", "content_filter"})
+REASONS: Final = _TEXT_REASONS | {"tool_calls", "function_call"}
 
 
 class Chunk(NamedTuple):
@@ -95,8 +100,9 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         Severity.HIGH,
         Basis.DIALECT,
         "Every payload is a chat.completion.chunk as the vendor defines it: id, object, created, model and choices, "
-        "each choice with index and delta, and every member with its type: arguments of tool calls are strings.",
-        references=(OPENAI_CHAT,),
+        "each choice with index and delta, and every member with its type: arguments of tool calls are strings. In "
+        "the older Completions it is a text_completion, whose choices have index and text.",
+        references=(OPENAI_CHAT, OPENAI_COMPLETIONS),
         breaks=(
             "Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail; those for Python and Node "
             "hand on arguments that applications cannot parse (tried)."
@@ -105,16 +111,17 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
             "Serialize each chunk from one type with all its fields, nulls included, arguments as a string of JSON, "
             "and send a chunk with the role first."
         ),
-        lesser="The first delta names the role assistant.",
+        lesser="The first delta of a chat names the role assistant.",
         causes={"no-role": 'Send a first chunk with the role that is missing: its delta is {"role": "assistant"}.'},
     ),
     scenarios=(*HAPPY, "tools"),
-    applies=openai_chat,
+    applies=openai_chunks,
     expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
 )
-def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
-    judged = judge_payloads(seen, DEFINITIONS["openai-chat"])
-    if judged is None or judged.verdict is None:
+def chunk_shape(seen: Observed, case: Case) -> Finding | None:
+    dialect = case.dialect_name or _CHAT
+    judged = judge_payloads(seen, DEFINITIONS[dialect])
+    if judged is None or judged.verdict is None or dialect != _CHAT:
         return judged
     deltas = (choice.get("delta") for chunk in chunks(seen) for choice in chunk.choices)
     first = next((delta for delta in deltas if isinstance(delta, dict)), None)
@@ -142,7 +149,7 @@ def chunk_shape(seen: Observed, _case: Case) -> Finding | None:
         fix="Make the id once for each request, with enough randomness.",
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     expected="one id and one created in a response, another id in the next response",
 )
 def constant_id(case: Case) -> Finding:
@@ -174,6 +181,7 @@ def constant_id(case: Case) -> Finding:
         "Each choice has one finish_reason of the documented set, null in every chunk before it, and no text after it.",
         references=(
             OPENAI_CHAT,
+            OPENAI_COMPLETIONS,
             issue("vllm-project/vllm", 35705),
             issue("ollama/ollama", 4357),
         ),
@@ -182,7 +190,7 @@ def constant_id(case: Case) -> Finding:
             "enums raise."
         ),
         fix="Send null until the end, then one chunk with the reason, after the last text.",
-        lesser="finish_reason is null before the end, not absent, and its chunk has no content.",
+        lesser="finish_reason is null before the end, not absent, and in a chat its chunk has no content.",
         causes={
             "missing": "Send the missing final chunk: one for each choice, whose finish_reason says why it ends.",
             "empty-string": 'Send null and not "", an empty string, as finish_reason until the end.',
@@ -193,11 +201,12 @@ def constant_id(case: Case) -> Finding:
         },
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     wants=success,
     expected="one known finish_reason for each choice, null before it, no content after it",
 )
-def finish_reason(seen: Observed, _case: Case) -> Finding | None:
+def finish_reason(seen: Observed, case: Case) -> Finding | None:
+    in_chat = case.dialect_name in (None, _CHAT)
     finished: set[int] = set()
     opened: dict[int, None] = {}  # in the order of their first chunk
     lenient: Finding | None = None
@@ -208,8 +217,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
             index = index if isinstance(index, int) else 0
             opened[index] = None
             reason = choice.get("finish_reason")
-            delta = choice.get("delta")
-            content = delta.get("content") if isinstance(delta, dict) else None
+            content = dig(choice, "delta", "content") if in_chat else choice.get("text")
             if index in finished and (content or reason):
                 what = "content" if content else "a second finish_reason"
                 return unmet(f"{what} follows the finish_reason", seen.at(offset), cause="not-last")
@@ -220,11 +228,11 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
                 return unmet('finish_reason is "" where it should be null', seen.at(offset), cause="empty-string")
             if reason is None:
                 continue
-            if not isinstance(reason, str) or reason not in REASONS:
+            if not isinstance(reason, str) or reason not in (REASONS if in_chat else _TEXT_REASONS):
                 named = repr(printable(reason, 40)) if isinstance(reason, str) else described(reason)
                 return unmet(f"finish_reason is {named}", seen.at(offset), cause="unknown-value")
             finished.add(index)
-            if content:
+            if content and in_chat:  # the object of Completions has both by its nature, also where it is not streamed
                 shared = "content shares a chunk with finish_reason"
                 lenient = lenient or lesser(shared, seen.at(offset), cause="with-content")
     if not opened:
@@ -263,7 +271,7 @@ def finish_reason(seen: Observed, _case: Case) -> Finding | None:
         },
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     wants=success,
     expected="with include_usage, one chunk with choices [] and usage before [DONE]",
 )
@@ -315,7 +323,7 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
         fix="Keep the connection alive with comments, not with empty chunks.",
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     expected="choices is empty on the usage chunk only",
 )
 def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:

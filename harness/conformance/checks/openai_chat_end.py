@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from streamgauge.conformance.applies import openai_chat
+from streamgauge.conformance.applies import OPENAI_CHUNKS, openai_chunks
 from streamgauge.conformance.cases import Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet, worst
 from streamgauge.conformance.permissions import MOCK
@@ -12,10 +12,11 @@ from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, source
 from streamgauge.conformance.wants import answer, success
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.dialects.foreign import DONE
 from streamgauge.protocol.dialects.payload import NotJson, decode
 
 ERROR_KEYS: Final = ("message", "type", "param", "code")
+_WHOLE: Final = dict(zip(OPENAI_CHUNKS, ("chat.completion", "text_completion"), strict=True))
 
 
 @per_stream(
@@ -33,7 +34,7 @@ ERROR_KEYS: Final = ("message", "type", "param", "code")
         },
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     expected="no error key on a successful chunk",
 )
 def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
@@ -79,16 +80,16 @@ def no_null_error_key(seen: Observed, _case: Case) -> Finding | None:
         },
     ),
     scenarios=HAPPY,
-    applies=openai_chat,
+    applies=openai_chunks,
     wants=success,
     expected="data: [DONE] once, as the last event",
 )
 def done_sentinel(seen: Observed, _case: Case) -> Finding:
     events = seen.transcript.events
-    exact = [event for event in events if event.data == SENTINEL]
+    exact = [event for event in events if event.data == DONE]
     if not exact:
-        alike = [event for event in events if event.data.strip(' "\t').upper() == SENTINEL]
-        if alike and alike[0].data.strip() == SENTINEL:
+        alike = [event for event in events if event.data.strip(' "\t').upper() == DONE]
+        if alike and alike[0].data.strip() == DONE:
             return lesser("there is white space around [DONE]", seen.at(alike[0].offset), cause="white-space")
         if alike:
             return unmet(
@@ -126,7 +127,7 @@ def done_sentinel(seen: Observed, _case: Case) -> Finding:
         fix="Send the error object under the key error, as data, with or without event: error.",
     ),
     scenarios=("bad-json", "text-plain", "invalid", "no-auth", "mid-error", "pre-error", *HAPPY),
-    applies=openai_chat,
+    applies=openai_chunks,
     expected='{"error": {"message", "type", "param", "code"}}',
 )
 def error_shape(case: Case) -> Finding:
@@ -161,7 +162,8 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "stream: true gives an event stream; stream: false or none gives one JSON chat.completion.",
+        "stream: true gives an event stream; stream: false or none gives one JSON object, a chat.completion or in the "
+        "older Completions a text_completion.",
         references=(
             (
                 "OpenAI API reference, stream: "
@@ -172,14 +174,15 @@ def _judge_error(seen: Observed, value: Any, offset: int) -> Finding:
         fix="Choose the kind of the answer by the flag, before anything is sent.",
     ),
     scenarios=("no-stream",),
-    applies=openai_chat,
+    applies=openai_chunks,
     wants=answer,
-    expected="one chat.completion as application/json for stream: false",
+    expected="one chat.completion (or text_completion) as application/json for stream: false",
 )
-def stream_flag_honoured(seen: Observed, _case: Case) -> Finding:
+def stream_flag_honoured(seen: Observed, case: Case) -> Finding:
     if seen.streams:
         return unmet("stream: false gets a stream", seen.header("Content-Type"))
     value = decode(seen.transcript.body)
-    if seen.status == 200 and isinstance(value, dict) and value.get("object") == "chat.completion":
-        return met("stream: false gets one chat.completion")
+    wanted = _WHOLE[case.dialect_name or OPENAI_CHUNKS[0]]
+    if seen.status == 200 and isinstance(value, dict) and value.get("object") == wanted:
+        return met(f"stream: false gets one {wanted}")
     return unmet(f"stream: false gets {seen.how_it_went()}", seen.at(0))

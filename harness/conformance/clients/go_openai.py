@@ -1,4 +1,4 @@
-"""The community's OpenAI client for Go. Rules from sashabaranov/go-openai v1.42.0: stream_reader.go, chat_stream.go.
+"""The community's OpenAI client for Go. Rules from sashabaranov/go-openai v1.42.0: stream_reader.go and its types.
 
 It reads lines, not events: each `data:` line is a separate payload, only LF ends a line, and a last line without LF
 is dropped. It collects all other lines as a possible error message. More than 300 of them in a row are an error.
@@ -31,6 +31,7 @@ _SPACE: Final = (
 
 
 def _read(body: Body) -> Iterator[Message]:
+    struct, fields = _COMPLETION if body.dialect == "openai-completions" else _CHUNK
     others: list[bytes] = []
     empty, in_error = 0, False
     for raw in lf_lines(body, rest=False):
@@ -50,7 +51,7 @@ def _read(body: Body) -> Iterator[Message]:
             return
         text = payload.decode("utf-8", "replace")
         chunk = strict_json(text, "json")
-        _fits(chunk, _CHUNK, "ChatCompletionStreamResponse")
+        _fits(chunk, fields, struct)
         if chunk is None or not chunk.get("error"):  # the Go struct has no error field, so the client drops the error
             yield Message(text)
     if error := _reported_error(others):
@@ -72,11 +73,19 @@ _DELTA: Final = {
     "function_call": {"name": str, "arguments": str},
     "tool_calls": [{"index": int, "id": str, "type": str, "function": {"name": str, "arguments": str}}],
 }  # fmt: skip
-_CHUNK: Final = {
+_COMMON: Final = {
     "id": str, "object": str, "created": int, "model": str, "system_fingerprint": str,
-    "choices": [{"index": int, "delta": _DELTA, "finish_reason": str}],
     "usage": {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int},
 }  # fmt: skip
+_CHUNK: Final = (
+    "ChatCompletionStreamResponse",
+    {**_COMMON, "choices": [{"index": int, "delta": _DELTA, "finish_reason": str}]},
+)
+_LOGPROBS: Final = {"tokens": [str], "text_offset": [int]}
+_COMPLETION: Final = (
+    "CompletionResponse",
+    {**_COMMON, "choices": [{"index": int, "text": str, "finish_reason": str, "logprobs": _LOGPROBS}]},
+)
 
 
 def _fits(value: Any, wanted: Any, where: str) -> None:
@@ -106,7 +115,7 @@ CLIENT = Client(
     name="go-openai",
     source="sashabaranov/go-openai v1.42.0: stream_reader.go",
     read=_read,
-    applies=speaks("openai-chat"),
+    applies=speaks("openai-chat", "openai-completions"),
     follows="v1.42.0",
     events=False,
 )

@@ -59,7 +59,7 @@ CLIENT = Client(
     name="openai-go",
     source="openai/openai-go v3: packages/ssestream/ssestream.go",
     read=_read,
-    applies=speaks("openai-chat", "openai-responses"),
+    applies=speaks("openai-chat", "openai-completions", "openai-responses"),
     follows="v3",
     events=False,
 )

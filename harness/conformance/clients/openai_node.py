@@ -63,7 +63,7 @@ RAW = Client(
     name="openai-node raw",
     source="npm openai 7.57.0: core/streaming.mjs",
     read=_read,
-    applies=speaks("openai-chat", "openai-responses"),
+    applies=speaks("openai-chat", "openai-completions", "openai-responses"),
     follows="7.57.0",
     events=False,
 )

@@ -91,7 +91,7 @@ RAW = Client(
     name="openai-python raw",
     source="openai itself: openai/_streaming.py",
     read=_read,
-    applies=speaks("openai-chat", "openai-responses"),
+    applies=speaks("openai-chat", "openai-completions", "openai-responses"),
     package="openai",
     least="3.52",
     events=False,
@@ -100,6 +100,7 @@ STREAM = RAW._replace(
     name="openai-python stream()",
     source="openai itself: openai/lib/streaming/",
     read=_gather,
+    applies=speaks("openai-chat", "openai-responses"),
     events=True,
     gathers=True,
 )

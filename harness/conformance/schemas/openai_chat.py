@@ -14,13 +14,13 @@ from streamgauge.conformance.schemas.build import (
     OBJECT,
     STRING,
     array_of,
-    exactly,
     or_null,
     record,
     tagged,
     unless,
 )
 from streamgauge.conformance.schemas.definition import ANY, Definition, Schema
+from streamgauge.conformance.schemas.openai_chunks import chunk_of
 
 _FUNCTION: Final = record(optional={"name": or_null(STRING), "arguments": or_null(STRING)})
 _TOOL_CALL: Final = record(
@@ -45,29 +45,7 @@ _PLAIN_CHOICE: Final = record(
 )
 # Azure's asynchronous filter annotates text that has gone out, in choices without a delta.
 _CHOICE: Final[Schema] = {"type": "object", **unless({"content_filter_offsets": OBJECT}, _PLAIN_CHOICE)}
-_USAGE: Final = record(
-    optional={
-        "prompt_tokens": or_null(INTEGER),
-        "completion_tokens": or_null(INTEGER),
-        "total_tokens": or_null(INTEGER),
-        "prompt_tokens_details": or_null(OBJECT),
-        "completion_tokens_details": or_null(OBJECT),
-    }
-)
-_CHUNK: Final = record(
-    {
-        "id": STRING,
-        "object": exactly("chat.completion.chunk"),
-        "created": INTEGER,
-        "model": STRING,
-        "choices": array_of(_CHOICE),
-    },
-    optional={
-        "usage": or_null(_USAGE),
-        "system_fingerprint": or_null(STRING),
-        "service_tier": or_null(STRING),
-    },
-)
+_CHUNK: Final = chunk_of("chat.completion.chunk", _CHOICE)
 # Azure's first chunk has the filter's results for the prompt, and an empty id, model and object.
 DEFINITION: Final = Definition(
     {ANY: {"type": "object", **unless({"prompt_filter_results": ARRAY, "choices": ARRAY}, _CHUNK)}}

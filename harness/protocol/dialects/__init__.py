@@ -16,6 +16,7 @@ from streamgauge.protocol.dialects.json_string import JsonString
 from streamgauge.protocol.dialects.langgraph import LangGraph
 from streamgauge.protocol.dialects.ollama import Ollama, OllamaGenerate
 from streamgauge.protocol.dialects.openai_chat import OpenAIChat
+from streamgauge.protocol.dialects.openai_completions import OpenAICompletions
 from streamgauge.protocol.dialects.openai_responses import OpenAIResponses
 from streamgauge.protocol.dialects.plain_text import PlainText
 from streamgauge.protocol.dialects.raw_text import RawText
@@ -28,6 +29,7 @@ MOST_DELTAS: Final = 1_000
 AUTO = "auto"
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
+    OpenAICompletions(),
     AiSdkUi(),
     LangGraph(),
     OpenAIResponses(),

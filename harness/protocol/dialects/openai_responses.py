@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
-from streamgauge.protocol.dialects.openai_chat import SENTINEL
+from streamgauge.protocol.dialects.foreign import DONE
 from streamgauge.protocol.dialects.payload import dig, object_of, text_in, unread
 from streamgauge.protocol.eventstream import Event
 
@@ -35,7 +35,7 @@ class OpenAIResponses(Defaults):
     model = "gpt-4o-mini"
 
     def deltas_in(self, event: Event) -> list[Delta]:
-        if event.data == SENTINEL:  # OpenResponses ends with it, OpenAI does not: response.completed is the end of both
+        if event.data == DONE:  # OpenResponses ends with it, OpenAI does not: response.completed is the end of both
             return [Delta(Kind.META)]
         payload = object_of(event.data)
         if payload is None:
