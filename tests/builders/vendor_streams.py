@@ -89,6 +89,18 @@ CALLS: Final = chat(
     finish="tool_calls",
 )
 
+# OpenAI Completions
+
+
+def text_chunk(text: str | None = None, finish: str | None = None, **more: Any) -> Payload:
+    """A chunk of Completions; without text it has no choice."""
+    choices = [] if text is None else [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]
+    base = {"id": "cmpl-1", "object": "text_completion", "created": 1_800_000_000, "model": "m"}
+    return {**base, "choices": choices, **more}
+
+
+COMPLETION: Final = [text_chunk("Hel"), text_chunk("lo"), text_chunk("", "stop"), text_chunk(usage=USAGE)]
+
 # Anthropic Messages
 
 MESSAGE: Final[list[Payload]] = [
@@ -236,6 +248,7 @@ UI_MESSAGE: Final[list[Payload]] = [
 ]
 STREAMS: Final[dict[str, list[Payload]]] = {
     "openai-chat": [*CHAT, *CALLS],
+    "openai-completions": COMPLETION,
     "openai-responses": RESPONSE,
     "anthropic": MESSAGE,
     "gemini": GEMINI,

@@ -77,6 +77,24 @@ def test_what_is_reported_agrees_with_the_ledger_of_the_same_run(streamgauge: Ru
     assert truth["itl_ms"]["p50"] == pytest.approx(truth["true_itl_ms"]["p50"], rel=0.25)
 
 
+def test_a_load_of_openai_s_older_completions_equals_the_ledger(streamgauge: Run, paced: str, tmp_path: Path) -> None:
+    url = f"{paced}/v1/completions"
+    streamgauge("load", url, "--users", "4", "--duration", "3s", "--mock", paced, "--out", tmp_path, "--no-report")
+
+    run = json.loads((tmp_path / "run.json").read_text())
+    done = [record for record in records(tmp_path) if record.outcome == "ok"]
+    with MockControl(paced) as mock:
+        ledger = {record.id: mock.entries(record.id) for record in done}
+    assert len(done) > 4
+    assert run["truth"]["ttft_error_ms"]["count"] >= len(done)
+    assert run["truth"]["ttft_ms"]["p50"] >= run["truth"]["true_ttft_ms"]["p50"]
+    for record in done:
+        (entry,) = ledger[record.id]
+        assert (record.dialect, entry.dialect) == ("openai-completions", "openai-completions")
+        assert record.tokens_source == "usage"
+        assert len(record.token_reads) == record.output_tokens == entry.tokens_written
+
+
 def wait_for_records(directory: Path, count: int) -> int:
     """How many streams have ended well as soon as that is enough, or after 30 s."""
     reader = RecordReader(directory)

@@ -120,7 +120,7 @@ class Clean:
             error = f'"error":{{"code":"server_error","message":{told}}}'.encode()
             chunk = self.text(0, "").replace(b'"finish_reason":null', b'"finish_reason":"error"')
             return chunk.replace(b'"usage":null', error)
-        if name in PROFILE_NAMES:
+        if name in (*PROFILE_NAMES, "openai-completions"):
             error = f'{{"message":{told},"type":"server_error","param":null,"code":null}}'
             return f'data: {{"error":{error}}}\n\n'.encode()
         if name == "cohere":
@@ -313,7 +313,7 @@ def completed(**changes: object) -> Callable[[Clean], list[bytes]]:
 
 
 def renamed(clean: Clean) -> list[bytes]:
-    new = [re.sub(rb'"id":"(chatcmpl-\w+)"', rb'"id":"\1x"', chunk) for chunk in clean.chunks]
+    new = [re.sub(rb'"id":"((?:chat)?cmpl-\w+)"', rb'"id":"\1x"', chunk) for chunk in clean.chunks]
     return [*clean.chunks[: clean.middle], *new[clean.middle :]]
 
 

@@ -17,6 +17,7 @@ HTTP = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(max_keepa
 
 ROUTES = {
     "openai-chat": ("POST", "/v1/chat/completions"),
+    "openai-completions": ("POST", "/v1/completions"),
     "json-string": ("GET", "/api/chat/stream"),
     "token-done": ("POST", "/api/chat/stream"),
     "event-text": ("POST", "/chat/stream"),
@@ -43,8 +44,10 @@ def request_bytes(
     **fields: object,
 ) -> bytes:
     method, path = ROUTES[dialect]
-    if dialect == "openai-chat":
-        value: dict[str, object] = {"messages": [{"role": "user", "content": prompt}], "stream": stream}
+    if dialect.startswith("openai-"):
+        turns = [{"role": "user", "content": prompt}]
+        asked: dict[str, object] = {"messages": turns} if dialect == "openai-chat" else {"prompt": prompt}
+        value: dict[str, object] = {**asked, "stream": stream}
         if stream:
             value["stream_options"] = {"include_usage": True}
         value |= fields
@@ -136,7 +139,7 @@ def exchange(url: str, request: bytes) -> Answer:
 
 def steady(data: bytes) -> bytes:
     """Without what differs from one response to the next."""
-    data = re.sub(rb"chatcmpl-[0-9a-f]{24}", b"chatcmpl-ID", data)
+    data = re.sub(rb"cmpl-[0-9a-f]{24}", b"cmpl-ID", data)
     data = re.sub(rb'("created": ?)\d+', rb"\g<1>0", data)
     return re.sub(rb"req_[0-9a-f]{24}", b"req_ID", data)
 

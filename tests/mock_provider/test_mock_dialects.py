@@ -22,6 +22,17 @@ def choice(delta: str, finish: str) -> bytes:
     return f'{CHUNK}[{{"index":0,"delta":{delta},"finish_reason":{finish}}}],"usage":null}}\n\n'.encode()
 
 
+TEXT = CHUNK.replace("chat", "").replace(".completion.chunk", "text_completion")
+
+
+def text_choice(text: str, finish: str) -> bytes:
+    return f'{TEXT}[{{"index":0,"text":{text},"logprobs":null,"finish_reason":{finish}}}],"usage":null}}\n\n'.encode()
+
+
+def usage(chunk: str) -> bytes:
+    return f'{chunk}[],"usage":{{"prompt_tokens":4,"completion_tokens":3,"total_tokens":7,{DETAILS}}}}}\n\n'.encode()
+
+
 # The text is the kind "newlines", which starts " one\n", "\n", "\n\n".
 CLEAN = {
     "openai-chat": [
@@ -30,7 +41,15 @@ CLEAN = {
         choice('{"content":"\\n"}', "null"),
         choice('{"content":"\\n\\n"}', "null"),
         choice("{}", '"stop"'),
-        f'{CHUNK}[],"usage":{{"prompt_tokens":4,"completion_tokens":3,"total_tokens":7,{DETAILS}}}}}\n\n'.encode(),
+        usage(CHUNK),
+        b"data: [DONE]\n\n",
+    ],
+    "openai-completions": [
+        text_choice('" one\\n"', "null"),
+        text_choice('"\\n"', "null"),
+        text_choice('"\\n\\n"', "null"),
+        text_choice('""', '"stop"'),
+        usage(TEXT),
         b"data: [DONE]\n\n",
     ],
     "json-string": [b'data: " one\\n"\n\n', b'data: "\\n"\n\n', b'data: "\\n\\n"\n\n', b"data: [DONE]\n\n"],
@@ -102,6 +121,15 @@ def test_max_tokens_cuts_and_says_so(mock: MockServer) -> None:
     assert payloads[-1]["usage"]["completion_tokens"] == 2
 
 
+def test_whole_text_completion(mock: MockServer) -> None:
+    answer = exchange(mock.url, request_bytes("openai-completions", "hi [[mock tokens=3]]", stream=False))
+    value = json.loads(answer.rest)
+    assert answer.header("content-type") == ["application/json"]
+    assert (value["object"], value["id"][:5]) == ("text_completion", "cmpl-")
+    assert value["choices"] == [{"index": 0, "text": "It words buffer", "logprobs": None, "finish_reason": "stop"}]
+    assert value["usage"]["completion_tokens"] == 3
+
+
 def test_whole_completion(mock: MockServer) -> None:
     answer = exchange(mock.url, request_bytes("openai-chat", "hi [[mock tokens=3]]", stream=False))
     value = json.loads(answer.rest)
@@ -148,6 +176,40 @@ GOOD = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
 def test_openai_refuses_in_its_own_shape(mock: MockServer, body: object, param: str | None) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = HTTP.post(f"{mock.url}/v1/chat/completions", content=data, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.headers["content-type"]) == (400, "application/json")
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] == param
+
+
+ASKED = {"prompt": "hi", "stream": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"{,,}", None),
+        (b"[]", None),
+        ({"stream": True}, "prompt"),
+        ({"messages": GOOD["messages"]}, "prompt"),
+        ({"prompt": 7}, "prompt"),
+        ({"prompt": [1, 2, 3]}, "prompt"),
+        ({"prompt": ["a", "b"]}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": " \n"}, "prompt"),
+        ({"prompt": [""]}, "prompt"),
+        (ASKED | {"n": 2}, "n"),
+        (ASKED | {"stream": "yes"}, "stream"),
+        (ASKED | {"max_tokens": 0}, "max_tokens"),
+        (ASKED | {"model": 7}, "model"),
+        (ASKED | {"stop": 7}, "stop"),
+        ({"prompt": "hi", "stream_options": {"include_usage": True}}, "stream_options"),
+        ({"prompt": "[[mock tools=1 speed=9]]"}, None),
+    ],
+)
+def test_openai_s_older_api_refuses_in_the_same_shape(mock: MockServer, body: object, param: str | None) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = HTTP.post(f"{mock.url}/v1/completions", content=data, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.headers["content-type"]) == (400, "application/json")
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}

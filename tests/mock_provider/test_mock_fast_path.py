@@ -10,8 +10,8 @@ import pytest
 from streamgauge.mock_provider.chat_request import ChatRequest
 from streamgauge.mock_provider.compose import ComposedStream, compose
 from streamgauge.mock_provider.config import MockConfig
-from streamgauge.mock_provider.dialects.base import Encoder
-from streamgauge.mock_provider.dialects.openai_chat import DIALECT
+from streamgauge.mock_provider.dialects import openai_chat, openai_completions
+from streamgauge.mock_provider.dialects.base import Dialect, Encoder
 from streamgauge.mock_provider.directive import read_directive
 from streamgauge.mock_provider.fast_path import AHEAD, CacheableEncoder, takes_fast_path
 from streamgauge.mock_provider.http import Request
@@ -30,10 +30,14 @@ class Plainly:
         return self.inner.encode(item)
 
 
-def streams(directive: str, *, usage: bool = False) -> Iterator[ComposedStream]:
+CHAT = openai_chat.DIALECT
+DIALECTS = [CHAT, openai_completions.DIALECT]
+
+
+def streams(directive: str, *, dialect: Dialect = CHAT, usage: bool = False) -> Iterator[ComposedStream]:
     """The same stream for the short way and for the layers."""
-    request = Request("POST", "/v1/chat/completions", "1.1", {}, b"", 0, 0, keep_alive=True)
-    features = DIALECT.features | {"stream", "http/1.1", "lf"}
+    request = Request("POST", "/", "1.1", {}, b"", 0, 0, keep_alive=True)
+    features = dialect.features | {"stream", "http/1.1", "lf"}
     plan = resolve(
         read_directive(f"[[mock id=s {directive}]]", {}),
         MockConfig(),
@@ -42,11 +46,11 @@ def streams(directive: str, *, usage: bool = False) -> Iterator[ComposedStream]:
         max_tokens=None,
     )
     ask = ChatRequest("hi", include_usage=usage)
-    short = ComposedStream(request, DIALECT, ask, plan, DIALECT.encoder(ask, plan))
+    short = ComposedStream(request, dialect, ask, plan, dialect.encoder(ask, plan))
     assert isinstance(short.encoder, CacheableEncoder)
     assert takes_fast_path(plan)
     yield short
-    yield replace(short, encoder=Plainly(DIALECT.encoder(ask, plan)))
+    yield replace(short, encoder=Plainly(dialect.encoder(ask, plan)))
 
 
 def told(stream: ComposedStream) -> list[Action]:
@@ -54,12 +58,13 @@ def told(stream: ComposedStream) -> list[Action]:
     return list(islice(compose(stream).actions, 200))[1:]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("usage", [False, True])
 @pytest.mark.parametrize("text", KINDS)
 @pytest.mark.parametrize("tokens", [0, 1, AHEAD - 1, AHEAD, AHEAD + 1, 100])
-def test_it_gives_what_the_layers_give(text: str, tokens: int, usage: bool) -> None:
+def test_it_gives_what_the_layers_give(dialect: Dialect, text: str, tokens: int, usage: bool) -> None:
     seed = Random(tokens).randrange(1_000)
-    short, layered = streams(f"tokens={tokens} text={text} seed={seed} finish=length", usage=usage)
+    short, layered = streams(f"tokens={tokens} text={text} seed={seed} finish=length", dialect=dialect, usage=usage)
     assert told(short) == told(layered)
 
 

@@ -23,6 +23,7 @@ CONFIG = MockConfig(ttft="0", itl="0")
 STREAMS = [
     ("openai-chat", "profile=mistral tokens=4"),
     ("openai-chat", "profile=openrouter reasoning=2 tools=2 tokens=4"),
+    ("openai-completions", "tokens=4"),
     ("openai-responses", "reasoning=1 tools=1 tokens=3"),
     ("anthropic", "reasoning=1 tools=1 tokens=3"),
     ("gemini", "reasoning=1 tools=1 tokens=3"),

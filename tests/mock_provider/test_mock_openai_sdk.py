@@ -11,7 +11,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.lazily import Lazily
 
-openai, chat_types = Lazily("openai"), Lazily("openai.types.chat")
+openai, types, chat_types = Lazily("openai"), Lazily("openai.types"), Lazily("openai.types.chat")
 
 WEATHER = {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]}
 CHAT_TOOL = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}
@@ -211,6 +211,52 @@ def test_responses_events_are_typed_and_numbered(client: openai.OpenAI) -> None:
     ]
     for event in events:
         type(event).model_validate(event.model_dump(), strict=False)  # every field that the client's type demands
+
+
+def pieces(client: openai.OpenAI, prompt: str | list[str], **fields: object) -> list[types.Completion]:
+    return list(client.completions.create(model="m", prompt=prompt, stream=True, **fields))
+
+
+@pytest.mark.parametrize("prompt", ["hi [[mock tokens=4]]", ["hi [[mock tokens=4]]"]])
+def test_completions_text_and_usage(client: openai.OpenAI, prompt: str | list[str]) -> None:
+    stream = pieces(client, prompt, stream_options={"include_usage": True})
+    types.Completion.model_validate(stream[-2].model_dump(), strict=True)
+    assert "".join(piece.choices[0].text for piece in stream[:-1]) == "It words buffer path"
+    assert {piece.object for piece in stream} == {"text_completion"}
+    assert len({piece.id for piece in stream}) == 1
+    assert [piece.choices[0].finish_reason for piece in stream[:-1]] == [None] * 4 + ["stop"]
+    assert stream[-1].choices == []
+    usage = stream[-1].usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (3, 4, 7)
+
+
+def test_completions_without_usage(client: openai.OpenAI) -> None:
+    stream = pieces(client, "[[mock tokens=2]]")
+    assert [piece.choices[0].text for piece in stream] == ["It", " words", ""]
+    assert not any(piece.usage for piece in stream)
+
+
+def test_completions_cut_by_a_limit_or_a_stop(client: openai.OpenAI) -> None:
+    cut = pieces(client, "[[mock tokens=9]]", max_tokens=2)
+    assert ("".join(piece.choices[0].text for piece in cut), cut[-1].choices[0].finish_reason) == ("It words", "length")
+    stopped = pieces(client, "[[mock tokens=9]]", stop="buffer")
+    assert ("".join(p.choices[0].text for p in stopped), stopped[-1].choices[0].finish_reason) == ("It words ", "stop")
+
+
+def test_completions_whole(client: openai.OpenAI) -> None:
+    whole = client.completions.create(model="m", prompt="hi [[mock tokens=2 id=w]]")
+    streamed = pieces(client, "hi [[mock tokens=2 id=w]]")
+    types.Completion.model_validate(whole.model_dump(), strict=True)
+    assert whole.choices[0].text == "".join(piece.choices[0].text for piece in streamed) == "It words"
+    assert (whole.id, whole.created) == (streamed[0].id, streamed[0].created)
+    assert whole.usage is not None
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (4, 2)
+
+
+def test_completions_error_mid_stream(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APIError, match="failed while"):
+        pieces(client, "[[mock tokens=4 fault=error-event:2]]")
 
 
 def test_responses_stream_helper(client: openai.OpenAI) -> None:

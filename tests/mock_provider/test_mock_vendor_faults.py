@@ -194,7 +194,7 @@ def told_of(vendor: str, status: int, message: str) -> object:
     google = {"error": {"code": status, "message": message, "status": kinds[1]}}
     if vendor == "azure" and status == 401:
         return {"error": {"code": "401", "message": message}}
-    if vendor in PROFILES or vendor == "openai-responses":
+    if vendor in PROFILES or vendor.startswith("openai-"):
         kind = "server_error" if status >= 500 else kinds[0]
         return {"error": {"message": message, "type": kind, "param": None, "code": None}}
     return {

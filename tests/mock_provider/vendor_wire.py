@@ -24,11 +24,13 @@ class Vendor:
             return {"contents": [{"role": "user", "parts": [{"text": prompt}]}]} | fields
         if self.name == "openai-responses":
             return {"model": "m", "input": prompt, "stream": True} | fields
+        options = {"stream_options": {"include_usage": True}} if fields.get("stream", True) else {}
         if self.name in PROFILE_NAMES:
-            options = {"stream_options": {"include_usage": True}} if fields.get("stream", True) else {}
             return {"model": "m", "messages": turns, "stream": True} | options | fields
         if self.name == "ollama-generate":
             return {"model": "m", "prompt": prompt, "stream": True} | fields
+        if self.name == "openai-completions":
+            return {"model": "m", "prompt": prompt, "stream": True} | options | fields
         limit = {"max_tokens": 1_000} if self.name == "anthropic" else {}
         return {"model": "m", "messages": turns, "stream": True} | limit | fields
 
@@ -48,11 +50,12 @@ VENDORS = {
     )
 }
 CHAT, AZURE = "/v1/chat/completions", "/openai/deployments/m/chat/completions?api-version=1"
-# With OpenAI's other dialect and the profiles of its first one, whose clean bytes test_mock_openai_wire knows.
+# With OpenAI's other dialects and the profiles of its first one, whose clean bytes test_mock_openai_wire knows.
 SHAPES = VENDORS | {
     vendor.name: vendor
     for vendor in (
         Vendor("openai-responses", "/v1/responses", SSE, before=3, after=2),
+        Vendor("openai-completions", "/v1/completions", SSE, before=0, after=3),
         Vendor("azure", AZURE, SSE, before=2, after=3),
         Vendor("mistral", CHAT, SSE, before=1, after=1, directive="profile=mistral"),  # the finish is the last token's
         Vendor("deepseek", CHAT, SSE, before=2, after=3, directive="profile=deepseek"),

@@ -348,7 +348,7 @@ VARY = ("start_ns", "connect_ns", "handshake_ns", "sent_ns", "first_byte_ns", "h
 
 
 @needs_reader
-@pytest.mark.parametrize("dialect", ["openai-chat", "anthropic", "ollama"])
+@pytest.mark.parametrize("dialect", ["openai-chat", "openai-completions", "anthropic", "ollama"])
 @pytest.mark.parametrize("cut", [None, -20])
 def test_all_drivers_give_the_same_record_but_for_times(dialect: str, cut: int | None) -> None:
     """A clean response, and one that stops within its last writes."""

@@ -99,9 +99,9 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
         MUST,
         Severity.HIGH,
         Basis.DIALECT,
-        "Every payload is a chat.completion.chunk as the vendor defines it: id, object, created, model and choices, "
-        "each choice with index and delta, and every member with its type: arguments of tool calls are strings. In "
-        "the older Completions it is a text_completion, whose choices have index and text.",
+        "Every payload is a chat.completion.chunk (or text_completion) as the vendor defines it: id, object, created, "
+        "model and choices, each choice with index and delta (or text), and every member with its type: arguments of "
+        "tool calls are strings.",
         references=(OPENAI_CHAT, OPENAI_COMPLETIONS),
         breaks=(
             "Typed SDKs (Go, Rust, .NET, Java) and code that adds up choices by index fail; those for Python and Node "
@@ -116,7 +116,10 @@ def chunks(seen: Observed) -> Iterator[Chunk]:
     ),
     scenarios=(*HAPPY, "tools"),
     applies=openai_chunks,
-    expected='object "chat.completion.chunk" with id, created, model and choices; role assistant in the first delta',
+    expected=(
+        'object "chat.completion.chunk" (or "text_completion") with id, created, model and choices; in a chat, role '
+        "assistant in the first delta"
+    ),
 )
 def chunk_shape(seen: Observed, case: Case) -> Finding | None:
     dialect = case.dialect_name or _CHAT

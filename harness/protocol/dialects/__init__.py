@@ -29,7 +29,6 @@ MOST_DELTAS: Final = 1_000
 AUTO = "auto"
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
-    OpenAICompletions(),
     AiSdkUi(),
     LangGraph(),
     OpenAIResponses(),
@@ -38,6 +37,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Ollama(),
     OllamaGenerate(),
     Cohere(),
+    OpenAICompletions(),
     EventJson(),
     TokenDone(),
     JsonString(),

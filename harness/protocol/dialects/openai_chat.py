@@ -37,7 +37,7 @@ _plain_run = decoder(list[_PlainChunk])
 class OpenAIChat(OpenAIChunks):
     name = "openai-chat"
     summary = "OpenAI Chat Completions: data: {chat.completion.chunk}, then data: [DONE]"
-    api = "OpenAI's Chat Completions"
+    api = "OpenAI's Chat Completions, and the older Completions"
     path = "/v1/chat/completions"
     places = re.compile(r"/chat/completions/?$")
     model = "gpt-4o-mini"

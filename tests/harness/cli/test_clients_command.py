@@ -30,6 +30,8 @@ def clients(*arguments: str | Path, stdin: bytes | None = None) -> Result:
     ("path", "client"),
     [
         ("/v1/chat/completions", "openai-python raw"),
+        ("/v1/completions", "openai-python raw"),
+        ("/v1/completions", "go-openai"),
         ("/v1/responses", "openai-node raw"),
         ("/v1/messages", "anthropic-python raw"),
         ("/v1beta/models/m:streamGenerateContent?alt=sse", "genai-python raw"),

@@ -23,6 +23,7 @@ LAST = b'data: {"token":"","done":true}\n\n'
 ERROR = b'event: error\ndata: {"message":"the model failed"}\n\n'
 RAW = b"data: Hello\n\ndata:  world\n\n"
 CHAT_ERROR = b'data: {"error":{"message":"x","type":"y","param":null,"code":null}}\n\n'
+TEXT = b'data: {"object":"text_completion","choices":[{"index":0,"text":"Hi","finish_reason":null}]}\n\n'
 CHAT = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
 SEEN = ledger()
 
@@ -99,7 +100,7 @@ bodies(
     "errors.no-success-after-error",
     {
         "pass": [TOKEN + ERROR, CHAT + CHAT_ERROR],
-        "warn": [CHAT + CHAT_ERROR + b"data: [DONE]\n\n"],
+        "warn": [CHAT + CHAT_ERROR + b"data: [DONE]\n\n", TEXT + CHAT_ERROR + b"data: [DONE]\n\n"],
         "fail": [TOKEN + ERROR + LAST],
         "inconclusive": [TOKEN + LAST],
     },

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from streamgauge.wire import Framing
+from tests.builders.vendor_streams import COMPLETION, text_chunk
 from tests.harness.conformance.tapes import Examples, Tape, chunk, headers
 
 examples = Examples()
@@ -177,6 +178,59 @@ add(
 )  # type: ignore[arg-type]
 add("openai-chat.stream-flag-honoured", "fail", Tape(body=GOOD, scenario="no-stream"), dialect="openai-chat")
 add("openai-chat.stream-flag-honoured", "fail", Tape(body=b"{}", **WHOLE), dialect="openai-chat")  # type: ignore[arg-type]
+
+# openai-chat, where it judges the older Completions
+
+TEXT_LAST = text_chunk("lo", "stop")
+COUNTED = text_chunk(usage=USAGE["usage"])
+WRITTEN = chat(text_chunk("Hel"), TEXT_LAST, COUNTED, "[DONE]")  # as vLLM: the last text shares the chunk of the reason
+EMPTY_LAST = chat(*COMPLETION, "[DONE]")
+bodies(
+    "openai-chat.finish-reason",
+    {
+        "pass": [WRITTEN, EMPTY_LAST],
+        "fail": [
+            chat(text_chunk("Hel"), text_chunk("lo"), COUNTED, "[DONE]"),
+            chat(text_chunk("Hel"), TEXT_LAST, text_chunk("", "stop"), "[DONE]"),
+            chat(text_chunk("Hel"), TEXT_LAST, text_chunk("x"), "[DONE]"),
+            chat(text_chunk("Hel"), text_chunk("lo", "tool_calls"), "[DONE]"),
+            chat(text_chunk("Hel", ""), TEXT_LAST, "[DONE]"),
+        ],
+        "warn": [chat(text_chunk(choices=[{"index": 0, "text": "a"}]), TEXT_LAST, "[DONE]")],
+        "inconclusive": [chat(text_chunk("Hel"), {"error": {"message": "x", "type": "y"}})],
+    },
+    dialect="openai-completions",
+)
+bodies(
+    "openai-chat.usage-chunk",
+    {
+        "pass": [WRITTEN],
+        "fail": [chat(TEXT_LAST, "[DONE]"), chat(TEXT_LAST, "[DONE]", COUNTED)],
+        "warn": [chat(TEXT_LAST | {"usage": USAGE["usage"]}, "[DONE]")],
+    },
+    **ASKED,
+)
+bodies(
+    "openai-chat.empty-choices-only-usage",
+    {"pass": [WRITTEN], "warn": [chat(text_chunk("Hel"), text_chunk(), TEXT_LAST, COUNTED, "[DONE]")]},
+)
+bodies(
+    "openai-chat.done-sentinel",
+    {
+        "pass": [WRITTEN],
+        "fail": [chat(TEXT_LAST), WRITTEN + chat("[DONE]"), chat(TEXT_LAST, "[done]")],
+        "warn": [chat(TEXT_LAST, "[DONE] ")],
+    },
+)
+bodies("openai-chat.no-null-error-key", {"pass": [WRITTEN], "warn": [chat(TEXT_LAST | {"error": None}, "[DONE]")]})
+bodies("openai-chat.tool-call-deltas", {"not-applicable": [WRITTEN]})
+add("openai-chat.constant-id", "pass", Tape(body=WRITTEN))
+add("openai-chat.constant-id", "warn", Tape(body=chat(text_chunk("Hel"), TEXT_LAST | {"id": "cmpl-2"}, "[DONE]")))
+add("openai-chat.error-shape", "pass", refusal(shaped), dialect="openai-completions")
+add("openai-chat.error-shape", "fail", refusal(b'{"detail":"x"}'), dialect="openai-completions")
+for body, verdict in ((b'{"object":"text_completion"}', "pass"), (b'{"object":"chat.completion"}', "fail")):
+    whole = Tape(body=body, **WHOLE)  # type: ignore[arg-type]
+    add("openai-chat.stream-flag-honoured", verdict, whole, dialect="openai-completions")
 
 # custom
 

@@ -42,6 +42,8 @@ add(check, "fail", replace(HAPPY, upstream=upstream(2)))
 add(check, "fail", replace(HAPPY, upstream=upstream(1, prompt_tokens=30)))
 add(check, "info", replace(HAPPY, upstream=upstream(2, include_usage=False)))
 add(check, "info", replace(HAPPY, upstream=upstream(2, dialect="token-done")))
+for dialect, judged in (("openai-completions", "info"), ("anthropic", "fail")):  # who tells usage without being asked
+    add(check, judged, replace(HAPPY, upstream=upstream(2, dialect=dialect, include_usage=False)))
 add(check, "not-applicable", asked("happy", CHAT + STOP % b"stop" + DONE))
 add(check, "not-applicable", HAPPY, endpoint_is_mock=True)
 add(check, "inconclusive", replace(HAPPY, upstream=upstream(requests=2)))
@@ -58,6 +60,7 @@ def whole(value: Any, **more: Any) -> Tape:
 
 for value in (
     {"choices": [{"message": {"content": "Hi"}}]},
+    {"choices": [{"text": "Hi"}]},
     {"content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]},
     {"output": [{"content": [{"text": "Hi"}]}]},
     {"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]},

@@ -88,6 +88,16 @@ BREAKING: dict[str, list[Change]] = {
         (8, "/input", ABSENT),
         (10, "/finishReason", "end_turn"),
     ],
+    "openai-completions": [
+        (0, "/object", "completion"),
+        (0, "/choices", {}),
+        (0, "/choices/0/text", ABSENT),
+        (0, "/choices/0/text", None),
+        (0, "/choices/0/text", 5),
+        (1, "/choices/0/index", ABSENT),
+        (2, "/choices/0/finish_reason", 1),
+        (3, "/usage/total_tokens", "7"),
+    ],
     "ollama-generate": [(0, "/response", ABSENT), (0, "/response", None), (1, "/total_duration", 1.5)],
 }
 DOCUMENTED: dict[str, list[Change]] = {
@@ -98,6 +108,7 @@ DOCUMENTED: dict[str, list[Change]] = {
 }
 CHECKS = {
     "openai-chat": "openai-chat.chunk-shape",
+    "openai-completions": "openai-chat.chunk-shape",
     "gemini": "gemini.candidates-shape",
     "ollama-generate": "ollama.payload-shape",
     "ai-sdk-ui": "custom.ai-sdk-chunks",
@@ -107,6 +118,7 @@ CHECKS = {
 def written(dialect: str, payloads: list[Payload]) -> bytes:
     write: Callable[[list[Payload]], bytes] = {
         "openai-chat": unnamed_events,
+        "openai-completions": unnamed_events,
         "gemini": unnamed_events,
         "ai-sdk-ui": unnamed_events,
         "ollama": lines,

@@ -24,7 +24,7 @@ from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from streamgauge.mock_provider.faults import FAULTS
 from tests.builders.retries import count_retry
-from tests.builders.shapes import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDOR_GROUPS, VENDORS
+from tests.builders.shapes import FOUND, HURRIED, INHERENT, SHAPES, UNMET, VENDOR_GROUPS, VENDORS, group_of
 from tests.builders.together import side_by_side
 from tools.check_faults import COMPANIONS, SHOWN_BY
 
@@ -63,7 +63,7 @@ def shapes_of(name: str) -> list[str]:
         if name in FLOWING and shape != TWO[0]:
             continue
         able = spoken.can_show(fault.needs)
-        wanted = shape.removesuffix("-generate") in groups if shape in VENDORS else name not in SLOW or shape in TWO
+        wanted = group_of(shape) in groups if shape in VENDORS else name not in SLOW or shape in TWO
         if able and wanted and shape not in found:
             found.append(shape)
     return found
@@ -71,7 +71,7 @@ def shapes_of(name: str) -> list[str]:
 
 def patterns_of(name: str, shape: str) -> list[str]:
     """The checks whose scenarios are played: those that the fault is for, where it has any in this shape."""
-    own = shape.removesuffix("-generate") if shape in VENDORS else None
+    own = group_of(shape) if shape in VENDORS else None
     wanted = [
         check
         for check in FAULTS[name].trips

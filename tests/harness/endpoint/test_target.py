@@ -192,6 +192,7 @@ def test_a_mock_upstream_is_told_the_length_otherwise() -> None:
 
 VENDORS = {
     "openai-chat": ("/v1/chat/completions", {}, "Authorization"),
+    "openai-completions": ("/v1/completions", {}, "Authorization"),
     "openai-responses": ("/v1/responses", {}, "Authorization"),
     "anthropic": ("/v1/messages", {"anthropic-version": "2023-06-01"}, "x-api-key"),
     "gemini": ("/v1beta/models/m%2F1:streamGenerateContent", {}, "x-goog-api-key"),

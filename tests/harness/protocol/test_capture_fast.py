@@ -23,7 +23,9 @@ from tests.harness.transport.http2_frames import END, OPENING, REQUEST, SETTINGS
 from tests.harness.transport.http2_frames import head as http2_head
 
 SSE = "Content-Type: text/event-stream"
-TAKEN = ("openai-chat", "azure-chat", "anthropic", "cohere", "event-json", "json-string", "token-done")
+TAKEN = (
+    "openai-chat", "openai-completions", "azure-chat", "anthropic", "cohere", "event-json", "json-string", "token-done"
+)  # fmt: skip
 BODIES = {
     name: [written.split(b"\r\n", 1)[1][:-2] for written in writes(name, "tokens=30")[1:-1]] for name in sorted(BY_NAME)
 }

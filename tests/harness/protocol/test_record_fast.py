@@ -26,7 +26,9 @@ LAST = b"0\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 # The dialects whose clean streams the fast path takes. Ollama's lines and plain text are not event streams, the text
 # dialects have no JSON, Gemini's lines end in CRLF, and OpenAI Responses numbers its events.
-TAKEN = ("openai-chat", "azure-chat", "anthropic", "cohere", "event-json", "json-string", "token-done")
+TAKEN = (
+    "openai-chat", "openai-completions", "azure-chat", "anthropic", "cohere", "event-json", "json-string", "token-done"
+)  # fmt: skip
 MOCK_STREAMS = {
     **{name: writes(name, "tokens=30") for name in (*TAKEN, "event-text", "raw-text", "gemini", "openai-responses")},
     "short": writes("openai-chat", "tokens=1"),

@@ -6,7 +6,7 @@ seen by running them: the Python ones here, the npm ones and .NET's in test_orac
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamgauge.conformance.clients.running import Ending
@@ -50,6 +50,11 @@ def chunk(text: str | None, finish: str | None = None, **more: Any) -> dict[str,
     return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
 
 
+def text_chunk(text: Any, finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+    return {"id": "c1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+
+
 DONE = data(b"[DONE]")
 CHUNKS = (chunk(""), chunk("Hel"), chunk("lo"), chunk(None, "stop"))
 CHAT = data(*CHUNKS) + DONE
@@ -71,6 +76,12 @@ def chat(body: bytes, breaks: Expected | None = None, **more: Any) -> Body:
     return Body("openai-chat", body, ({SPLIT: (RAISES, at)} if at >= 0 else {}) | (breaks or {}), **more)
 
 
+def text(body: bytes, breaks: Expected | None = None) -> Body:
+    """A body of the older Completions."""
+    return replace(chat(body, breaks), dialect="openai-completions")
+
+
+TEXTS = data(text_chunk("Hel"), text_chunk("lo"), text_chunk("", "stop")) + DONE
 ANTHROPIC = b"".join(
     f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode()
     for one in (
@@ -184,6 +195,13 @@ BODIES = {
     "broken off after [DONE]": chat(CHAT, all_of(PARSERS, RAISES, len(CHAT)), ending=Ending.BROKEN),
     "a wrong Content-Type": chat(
         CHAT, all_of((*PAGES, "fetch-event-source", "httpx-sse"), RAISES, 0), media_type="application/json"
+    ),
+    "Completions": text(TEXTS),
+    "Completions, BOM": text(
+        BOM + TEXTS, all_of(("openai-python raw", "openai-go", "go-openai", "httpx-sse", LINES), LOSES, 0)
+    ),
+    "Completions, the text as a list": text(
+        data(text_chunk(["x"]), text_chunk("", "stop")) + DONE, {"go-openai": (RAISES, 0)}
     ),
     "Anthropic": Body("anthropic", ANTHROPIC, UNNAMED_ONLY | {SPLIT: (LOSES, 0)}),
     "Anthropic, left open after message_stop": Body(

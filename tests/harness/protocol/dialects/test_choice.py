@@ -29,8 +29,8 @@ FOREIGN = {
     "a time": b'data: {"t":1}\n\n',
 }
 # Dialects whose tokens are an event each; the first write of the mock is the head.
-NAMES = ["openai-chat", "anthropic", "cohere", "openai-responses", "token-done", "event-json", "json-string",
-         "ai-sdk-ui", "langgraph"]  # fmt: skip
+NAMES = ["openai-chat", "openai-completions", "anthropic", "cohere", "openai-responses", "token-done", "event-json",
+         "json-string", "ai-sdk-ui", "langgraph"]  # fmt: skip
 
 
 def body(name: str) -> list[bytes]:

@@ -382,9 +382,22 @@ def test_no_hostile_text_breaks_a_reader_or_detection(dialect: Dialect, data: st
     assert choose(Origin(), [event(data)])
 
 
-JSON_VALUE = st.sampled_from([None, "", "x", "\u20ac", 0, 1.5, True, [], ["x"], {}, {"content": "x"}])
+JSON_VALUE = st.sampled_from([None, "", "x", "\u20ac", 0, 1.5, True, [], ["x"], {}, {"content": "x"}, [{"text": "x"}]])
 CHUNK_DELTA = st.dictionaries(
-    st.sampled_from(["content", "reasoning_content", "reasoning", "refusal", "tool_calls", "role", "other"]), JSON_VALUE
+    st.sampled_from(
+        [
+            "content",
+            "reasoning_content",
+            "reasoning",
+            "reasoning_details",
+            "thinking_blocks",
+            "refusal",
+            "tool_calls",
+            "role",
+            "other",
+        ]
+    ),
+    JSON_VALUE,
 )
 CHOICE = st.fixed_dictionaries({}, optional={"delta": CHUNK_DELTA | JSON_VALUE, "finish_reason": JSON_VALUE})
 
