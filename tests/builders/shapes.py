@@ -16,7 +16,7 @@ SHAPES = {
     **{dialect.name: dialect.path.replace("{model}", "m") for dialect in dialects.DIALECTS if dialect.path},
 }
 # A vendor's second dialect, which the checks of its first one judge.
-_SECOND = {"ollama-generate": "ollama", "openai-completions": "openai-chat"}
+SECOND = {"ollama-generate": "ollama", "openai-completions": "openai-chat"}
 # The vendors whose own checks are tried here; what holds for every dialect is shown in the other shapes.
 VENDORS = {dialect.name for dialect in dialects.DIALECTS if dialect.vendor} - {"openai-chat"}
 VENDOR_GROUPS = groups.VENDOR_GROUPS.keys() - {"openai-chat"}
@@ -24,7 +24,7 @@ VENDOR_GROUPS = groups.VENDOR_GROUPS.keys() - {"openai-chat"}
 
 def group_of(dialect: str) -> str:
     """The group of the checks that judge a vendor's dialect."""
-    return _SECOND.get(dialect, dialect)
+    return SECOND.get(dialect, dialect)
 
 
 # OpenAI's dialect as other vendors have it: the mock's profile, where it is spoken, and the harness's profile for it.
