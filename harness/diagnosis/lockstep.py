@@ -96,10 +96,12 @@ class Step(Protocol):
 def is_one_behind(steps: Iterable[Step]) -> bool:
     """Whether each token arrived only with the release of the next.
 
-    It takes two late steps to see that: in a single one, a path that holds everything looks the same.
+    It takes two late steps to see that: in a single one, a path that holds everything looks the same. The first step is
+    one of them: a path that loses a token later is one short from there on, and looks the same otherwise.
     """
+    steps = list(steps)
     late = [step for step in steps if step.timed_out]
-    return len(late) > 1 and all(step.seen == step.released - 1 for step in late)
+    return len(late) > 1 and steps[0].timed_out and all(step.seen == step.released - 1 for step in late)
 
 
 def run_lockstep(

@@ -6,6 +6,7 @@ from streamgauge.conformance.applies import json_events, sse
 from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.cases import BLANKS, FIELDS, Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
+from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
@@ -164,7 +165,7 @@ def _is_json(value: str, wanted: type) -> bool:
     applies=sse,
     expected="a data: prefix on every line of a text, or JSON escapes",
 )
-def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
+def data_prefix_every_line(seen: Observed, case: Case) -> Finding:
     for block in blocks(seen.transcript):
         data_seen = False
         for line in block.fields:
@@ -177,8 +178,13 @@ def data_prefix_every_line(seen: Observed, _case: Case) -> Finding:
                 )
     if "\n" not in seen.received_text:
         return inconclusive("no token with a line break came", MOCK)
+    if case.dialect is not None and case.dialect.json_payload and case.doubt is None:
+        # A line break that is lost from inside of JSON is for text.newline-roundtrip.
+        return met("line breaks come as JSON escapes")
     # Lost blanks are for text.whitespace-roundtrip.
     if seen.sent_text is not None and (difference := seen.difference(ignored=BLANKS)) is not None:
+        if doubt := changes_any_text(case):
+            return doubt
         where = seen.at(seen.event_at(difference.at))
         return unmet(f"the text with line breaks changed on its way: {difference}", where)
     return met("text with line breaks arrives unchanged")

@@ -7,6 +7,7 @@ from streamgauge.conformance.applies import sse
 from streamgauge.conformance.cases import FIELDS, WHITE_SPACE, Case, Observed, blocks
 from streamgauge.conformance.checks.framing import BOM, data_lines, show_line
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
+from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -260,12 +261,14 @@ def _retry_problem(value: bytes) -> Finding | None:
     applies=sse,
     expected="lines of at most 64 KiB, or a whole big event",
 )
-def event_size_64k(seen: Observed, _case: Case) -> Finding:
+def event_size_64k(seen: Observed, case: Case) -> Finding:
     if seen.sent_text is not None and len(seen.sent_text) > LONG_LINE:
         size = show_bytes(len(seen.sent_text))
         difference = seen.difference(ignored=WHITE_SPACE)  # lost white space is for text.whitespace-roundtrip
         if difference is None:
             return met(f"a token of {size} arrives whole")
+        if doubt := changes_any_text(case):
+            return doubt
         where = seen.at(seen.event_at(difference.at))
         got, sent = len(seen.received_text), len(seen.sent_text)
         if got < sent:

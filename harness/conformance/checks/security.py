@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from streamgauge.conformance.applies import custom, resumable
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import BLANKS, Case, Observed, first_difference, printable
+from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
+from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
@@ -220,10 +221,13 @@ def sse_injection(seen: Observed, case: Case) -> Finding | None:
     if case.dialect is not None and case.dialect.terminal is None and not case.dialect.json_payload:
         # Without an agreed end marker, a token that looks like a marker is ordinary text.
         text = seen.part("".join(event.data for event in seen.transcript.events if event.type not in _CONTROL_EVENTS))
-    # Lost blanks are for text.whitespace-roundtrip.
-    difference = first_difference(text, seen.expected_text, BLANKS)
+    # Lost blanks are for text.whitespace-roundtrip, and breaks lost from JSON for text.newline-roundtrip.
+    in_json = case.dialect is not None and case.dialect.json_payload and case.doubt is None
+    difference = first_difference(text, seen.expected_text, WHITE_SPACE if in_json else BLANKS)
     if difference is None:
         return met("the hostile text arrives as text")
+    if doubt := changes_any_text(case):
+        return doubt
     return unmet(f"text was taken for structure: {difference}", seen.at(seen.event_at(difference.at)))
 
 

@@ -9,6 +9,7 @@ from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet
+from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
@@ -223,7 +224,7 @@ def _roundtrip(seen: Observed, feature: str, ignored: str = "") -> Finding | Non
     wants=stream,
     expected=r"these characters as JSON escapes such as \u2028",
 )
-def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
+def unicode_line_separators_escaped(seen: Observed, case: Case) -> Finding:
     body = seen.transcript.body
     found = [(at, name) for name, char in SEPARATORS.items() if (at := body.find(char.encode())) >= 0]
     if found:
@@ -232,6 +233,8 @@ def unicode_line_separators_escaped(seen: Observed, _case: Case) -> Finding:
             f"a payload contains {name} unescaped: clients that iterate over lines split the payload there", seen.at(at)
         )
     if seen.sent_text is not None and (difference := seen.difference(ignored=BLANKS)) is not None:
+        if doubt := changes_any_text(case):
+            return doubt
         return unmet(f"a separator was lost: {difference}", seen.at(seen.event_at(difference.at)))
     if not _ESCAPED.search(body):
         return inconclusive("no such character came", MOCK)

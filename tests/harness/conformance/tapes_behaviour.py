@@ -176,6 +176,9 @@ def stepped(*steps: tuple[int, int, bool]) -> Tape:
 IN_STEP = stepped((1, 1, False), (2, 2, False), (3, 3, False))
 BEHIND = stepped((1, 0, True), (2, 1, True))
 HELD = stepped((1, 0, True), (2, 0, True))
+LOST = stepped((1, 1, False), (2, 2, False), (3, 2, True), (4, 3, True))  # the third token never comes
+add("flush.no-one-behind", "pass", LOST)
+add("flush.lockstep", "fail", LOST)
 for check, one_behind, held in (("flush.lockstep", "fail", "fail"), ("flush.no-one-behind", "fail", "pass")):
     add(check, "pass", IN_STEP)
     add(check, one_behind, BEHIND)
@@ -353,4 +356,12 @@ add("security.sse-injection", "pass", Tape(body=SAFE, **FORGING))  # type: ignor
 add("security.sse-injection", "pass", Tape(body=b"data:  x\ndata: \ndata: data: [DONE]\ndata: \ndata: \n\n", **FORGING))  # type: ignore[arg-type]
 add("security.sse-injection", "fail", Tape(body=b"data:  x\n\ndata: [DONE]\n\n\n", **FORGING))  # type: ignore[arg-type]
 add("security.sse-injection", "fail", Tape(body=SAFE + b"id: 7\nretry: 1\n\n", **FORGING))  # type: ignore[arg-type]
+# A line break that JSON text has lost is no structure.
+add("security.sse-injection", "pass", Tape(body=SAFE.replace(rb"x\n\n", b"x"), **FORGING))  # type: ignore[arg-type]
+SHORT = Tape(body=b'data: {"token":" x","done":false}\n\n', **FORGING)  # type: ignore[arg-type]
+add("security.sse-injection", "fail", SHORT)
+OTHERS_WORDS = Tape(body=b'data: {"token":"other","done":false}\n\n', scenario="unicode", said="words", upstream=SEEN)
+add("security.sse-injection", "inconclusive", SHORT, OTHERS_WORDS)
+FORGED = Tape(body=SAFE + b"id: 7\nretry: 1\n\n", **FORGING)  # type: ignore[arg-type]
+add("security.sse-injection", "fail", FORGED, OTHERS_WORDS)
 add("security.sse-injection", "inconclusive", Tape(body=SAFE, scenario="injection", said="x", upstream=None))

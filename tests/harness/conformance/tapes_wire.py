@@ -119,6 +119,9 @@ add("http.chunked-framing", "fail", Tape(body=JSON, end=End.CLOSED, detail="clos
 add("http.chunked-framing", "fail", Tape(body=JSON, end=End.RESET))
 add("http.chunked-framing", "fail", Tape(body=JSON, end=End.MALFORMED, detail="bad chunk size"))
 add("http.chunked-framing", "fail", Tape(body=JSON, trailing=b"more"))
+UNENDED = Tape(body=JSON + b"data: [DONE]\n\n", end=End.TIMEOUT, detail="the body did not end in 2.5 s")
+add("http.chunked-framing", "fail", UNENDED)
+add("http.chunked-framing", "pass", UNENDED, Tape(body=JSON + b"data: [DONE]\n\n"))
 add("http.chunked-framing", "warn", Tape(body=JSON, framing=Framing.CLOSE, headers=headers(transfer_encoding=None)))
 
 add("http.no-content-length", "pass", Tape(body=JSON))
@@ -342,6 +345,18 @@ NO_SPACE = Tape(scenario="big", body=b"data: " + b"x" * 70_000 + b"\n\n", said="
 add("framing.event-size-64k", "pass", NO_SPACE)  # only the text's own first space is lost
 OTHER_TEXT = Tape(scenario="big", body=BIG, said="y" * 70_000, upstream=SEEN)
 add("framing.event-size-64k", "warn", OTHER_TEXT)
+# Where plain words do not arrive either, the size of the event, the separator or the line break is not the cause.
+OTHERS_WORDS = Tape(scenario="unicode", body=b"data: other\n\n", said="words", upstream=SEEN)
+add("framing.event-size-64k", "inconclusive", OTHER_TEXT, OTHERS_WORDS)
+add(
+    "framing.data-prefix-every-line", "inconclusive",
+    Tape(scenario="newlines", body=b"data: one\ndata: two\n\n", said="one\ntwo\n", upstream=SEEN), OTHERS_WORDS,
+)  # fmt: skip
+add("framing.data-prefix-every-line", "fail", Tape(scenario="newlines", body=b"data: one\ntwo\n\n"), OTHERS_WORDS)
+add(
+    "framing.data-prefix-every-line", "pass",
+    Tape(scenario="newlines", body=b'data: {"token":"one\\ntwo","done":false}\n\n', said="one\n\ntwo", upstream=SEEN),
+)  # fmt: skip
 # An endpoint that did not ask the mock has lost nothing of what it was to say.
 add("framing.event-size-64k", "inconclusive", Tape(scenario="big", body=RAW, said="x" * 70_000))
 
@@ -418,6 +433,11 @@ add(
     Tape(scenario="separators", body=b'data: {"token":"ab","done":false}\n\n', said="a\u2028b", upstream=SEEN),
 )  # fmt: skip
 add("text.unicode-line-separators-escaped", "inconclusive", Tape(scenario="separators", body=JSON, said="a\u2028b"))
+add(
+    "text.unicode-line-separators-escaped", "inconclusive",
+    Tape(scenario="separators", body=b'data: {"token":"ab","done":false}\n\n', said="a\u2028b", upstream=SEEN),
+    Tape(scenario="unicode", body=JSON, said="words", upstream=SEEN),
+)  # fmt: skip
 bodies(
     "text.json-valid",
     {
