@@ -75,7 +75,10 @@ def choose(origin: Origin, events: Sequence[Event], media: Media = Media.SSE) ->
 def evidence(events: Sequence[Event]) -> list[Event]:
     """The events that tell something about the dialect."""
     found = own_events([event for event in events if event.data])
-    return [] if lone_error(found) is not None else found
+    if lone_error(found) is not None:
+        return []
+    # White space alone may be a token of a text, or keep a connection alive: other payloads tell more.
+    return [event for event in found if event.data.strip()] or found
 
 
 def specific(event: Event, media: Media) -> Dialect | None:

@@ -123,6 +123,13 @@ def test_without_evidence_nothing_is_decided() -> None:
     assert named(choose(Origin("/chat"), events)) == (None, False)
 
 
+def test_white_space_that_keeps_a_connection_alive_does_not_outvote_the_answer() -> None:
+    space = Event("message", " ", "", 0, 0, 0)
+    assert named(choose(Origin("/chat"), [space, CHUNK, *[space] * 9])) == ("openai-chat", False)
+    assert named(choose(CHAT, [space, CHUNK, *[space] * 9])) == ("openai-chat", False)
+    assert named(choose(Origin("/chat"), [space, space])) == ("raw-text", False)
+
+
 def test_a_reader_is_found_again_by_its_key() -> None:
     for dialect in (*dialects.DIALECTS, dialects.amid_json("raw-text"), dialects.amid_json("event-text")):
         assert dialects.by_key(dialects.key_of(dialect)) is dialect
