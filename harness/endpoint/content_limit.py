@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from streamgauge.protocol.dialects.base import Dialect, Kind
+from streamgauge.protocol.dialects.payload import object_of, texts_in
+from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.reader import MAX_EVENTS, StreamReader
 from streamgauge.protocol.reader_fast import feed_all
 from streamgauge.transport.exchange import Allowance
@@ -48,6 +50,7 @@ class ContentLimit:
         self._judged = 0  # deltas
         self._counted = 0  # events
         self._without_text = 0  # events since the last content
+        self._words: object = None  # those of the last content, where no dialect knows its shape
         self._since_ns: int | None = None  # arrival of the last content
         self._end: Kind | None = None  # what ended the content; after an end marker nothing is content
 
@@ -106,7 +109,7 @@ class ContentLimit:
         transcript = self.reader.transcript
         last: int | None = None  # the event with the newest content
         for event, delta in transcript.deltas[self._judged :]:
-            if delta.is_token and self._end is not Kind.DONE:
+            if delta.is_token and self._end is not Kind.DONE and self._is_new(transcript.events[event]):
                 last, self._end = event, None
             elif delta.kind in _ENDS and not (delta.kind is Kind.FINISH and str(delta.value).startswith(_TOOL_REASONS)):
                 last, self._end = event, delta.kind
@@ -122,12 +125,18 @@ class ContentLimit:
             transcript.deltas.clear()
             self._judged = self._counted = 0
 
+    def _is_new(self, event: Event) -> bool:
+        """Whether the words differ from those before. Of an unknown shape, that tells text from heartbeats."""
+        if not self.reader.takes_anything_for_text:
+            return True
+        payload = object_of(event.data)
+        before, self._words = self._words, event.data if payload is None else list(texts_in(payload))
+        return self._words != before
+
     def _silence(self, allowed_s: float) -> str:
         transcript = self.reader.transcript
         if transcript.capture.head is None:
             return f"no response head came for {allowed_s:.1f} s"
-        came = [
-            *(["comments"] if transcript.comments else []),
-            *(["events without text"] if self._without_text else []),
-        ]
+        events = "events without text" if self._words is None else "events without new text"
+        came = [*(["comments"] if transcript.comments else []), *([events] if self._without_text else [])]
         return f"no content came for {allowed_s:.1f} s" + (f", only {' and '.join(came)}" if came else "")

@@ -1,5 +1,7 @@
 """When a response must end although bytes still come: its content fails to come, or exceeds a limit."""
 
+import pytest
+
 from streamgauge.endpoint.content_limit import ContentLimit, Patience
 from streamgauge.protocol import dialects
 from streamgauge.protocol.cutters import MAX_IDLE_LINES
@@ -73,3 +75,34 @@ def test_tokens_behind_the_end_marker_do_not_keep_a_stream_open() -> None:
 
     assert (since_ns, allowed_s) == (START_NS + 2 * MS, 2.0)
     assert detail == "the body did not end in 2.0 s after the end marker"
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [b'{"heartbeat":true}', b'{"status":"thinking","elapsed":%d}', b" ", b"..."],
+    ids=["the same object", "only a number changes", "white space", "the same text"],
+)
+def test_of_an_unknown_shape_only_other_words_are_content(beat: bytes) -> None:
+    """An endpoint that only ever sent its heartbeat kept `probe` for its whole ten minutes."""
+    beats = [b"data: " + (beat % number if b"%d" in beat else beat) + b"\n\n" for number in range(40)]
+    capture = play([(0, SSE_HEAD), *((MS * number, piece) for number, piece in enumerate(beats, 1))], None)
+
+    since_ns, _, detail = ContentLimit(capture, None, PATIENCE).allowance()
+
+    assert since_ns == START_NS + MS
+    assert detail == "no content came for 60.0 s, only events without new text"
+
+
+@pytest.mark.parametrize("shape", [b'{"out":{"word":"w%d"}}', b"w%d", b'["w%d"]'])
+def test_words_of_an_unknown_shape_are_content(shape: bytes) -> None:
+    words = [(MS * number, b"data: " + shape % number + b"\n\n") for number in range(1, 41)]
+    limit = ContentLimit(play([(0, SSE_HEAD), *words], None), None, PATIENCE)
+
+    assert limit.allowance().since_ns == START_NS + 40 * MS
+
+
+def test_a_dialect_that_was_named_knows_its_tokens() -> None:
+    same = [(MS * number, b"data: ha \n\n") for number in range(1, 41)]
+    limit = ContentLimit(play([(0, SSE_HEAD), *same], None), dialects.by_name("raw-text"), PATIENCE)
+
+    assert limit.allowance().since_ns == START_NS + 40 * MS
