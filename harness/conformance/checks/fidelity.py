@@ -73,9 +73,9 @@ def _untold(seen: Observed) -> Finding:
         breaks="Bills, quotas and budgets are wrong.",
         fix="Pass the upstream's usage on; ask for it with stream_options.include_usage, and do not count chunks.",
     ),
-    scenarios=("happy",),
+    scenarios=("happy", "whole"),
     applies=between,
-    wants=success,
+    wants=answer,
     expected="the tokens that the mock's ledger counts",
 )
 def usage(seen: Observed, _case: Case) -> Finding:
@@ -85,7 +85,7 @@ def usage(seen: Observed, _case: Case) -> Finding:
     assert upstream is not None
     counted = {kind: count for kind, count in _counts(seen) if count is not None}
     if not counted:
-        return not_applicable("the stream reports no usage")
+        return not_applicable("the answer reports no usage")
     # The stream reported usage, so the mock has written all of its tokens; the ledger may close a moment later.
     if upstream.requests > 1 or upstream.end not in ("complete", None):
         return inconclusive("the upstream's stream did not run once to its end", "a stream that ends by itself")
@@ -93,19 +93,19 @@ def usage(seen: Observed, _case: Case) -> Finding:
     wrong = [kind for kind, count in counted.items() if truth[kind] is not None and whole(count) != truth[kind]]
     said = ", ".join(f"{kind} {described(count)}" for kind, count in counted.items())
     real = ", ".join(f"{kind} {truth[kind]}" for kind in counted)
-    if not _reports_usage(upstream):
+    if not _reports_usage(upstream, streamed=seen.streams):
         return info(f"the endpoint counts by itself: {said}. Its upstream, which was not asked for usage, has {real}")
     if not wrong:
         return met(f"the usage is the upstream's: {said}")
     at = seen.transcript.first(Kind.USAGE)
-    assert at is not None
-    where = seen.at(seen.transcript.events[at.event].offset)
-    return unmet(f"the usage says {said}; the upstream reported {real}", where)
+    where = seen.note(said) if at is None else seen.at(seen.transcript.events[at.event].offset)
+    whose = "the usage" if seen.streams else "the usage of the answer without streaming"
+    return unmet(f"{whose} says {said}; the upstream reported {real}", where)
 
 
 def _counts(seen: Observed) -> Iterator[tuple[str, Any]]:
-    """The tokens that the stream reports; later counts replace earlier ones."""
-    merged: dict[str, Any] = {}
+    """The tokens that the answer reports; later counts of a stream replace earlier ones."""
+    merged: dict[str, Any] = {} if seen.streams else dict(_usage_of_whole(seen.transcript.body))
     for found in seen.transcript.deltas:
         if found.delta.kind is Kind.USAGE and isinstance(found.delta.value, dict):
             merged |= {name: count for name, count in found.delta.value.items() if count is not None}
@@ -116,10 +116,20 @@ def _counts(seen: Observed) -> Iterator[tuple[str, Any]]:
         yield kind, next((merged[name] for name in names if name in merged), None)
 
 
-def _reports_usage(upstream: Upstream) -> bool:
-    """Whether the mock told usage: OpenAI's chunks only on request, other vendors' always, no other shape."""
+def _usage_of_whole(body: bytes) -> dict[str, Any]:
+    """The usage in an answer that is not streamed, where its vendor calls the counts as OpenAI or Anthropic do."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    found = value.get("usage") if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _reports_usage(upstream: Upstream, *, streamed: bool) -> bool:
+    """Whether the mock told usage: in OpenAI's chunks only on request, else in vendors' shapes always."""
     if upstream.dialect in OPENAI_CHUNKS:
-        return upstream.received is not None and upstream.received.include_usage
+        return not streamed or (upstream.received is not None and upstream.received.include_usage)
     return upstream.dialect in {"anthropic", "gemini", "ollama", "ollama-generate", "cohere", "openai-responses"}
 
 

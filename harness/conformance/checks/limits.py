@@ -1,6 +1,7 @@
 """limits.*: whether limits of size, time and number are reported properly."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
@@ -24,6 +25,7 @@ LARGEST: Final = 1_000_000
 TOO_LONG: Final = (400, 413, 414, 422, 431)
 REFUSED: Final = (429, 503)
 QUEUED_NS: Final = 5 * SECOND
+LEAST_IN_TURN: Final = 3  # streams
 MORE_STREAMS: Final = "--allow-load with a larger --max-streams"
 OTHER_STATUS: Final = "Refuse with the status 429 and Retry-After: 503 says that the service is down for everybody."
 _CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
@@ -140,6 +142,8 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
         return None
     reported = reported_tokens(seen.transcript)
     count = reported if reported is not None else len(transcript.tokens)
+    if seen.upstream is not None and seen.upstream.requests == 1:
+        count = min(count, seen.upstream.tokens)  # a usage that is not the upstream's is for fidelity.usage
     finish = next((str(found.delta.value) for found in transcript.deltas if found.delta.kind is Kind.FINISH), None)
     outcome = f"{count:,} tokens, finish reason {finish or 'absent'}"
     if count > MAX_OUTPUT:
@@ -170,6 +174,10 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
         causes={
             "broken-stream": "Refuse the new request, and let the running stream go on: it was broken here.",
             "other-status": OTHER_STATUS,
+            "in-turn": (
+                "Serve streams side by side, not in turn: a lock, a single worker or a blocking call in an async "
+                "handler lets each wait for the end of the one before. Refuse what is too much with 429."
+            ),
             "queue": "Refuse at once rather than let requests wait in a queue, or bound the wait to a few seconds.",
         },
     ),
@@ -184,13 +192,23 @@ def concurrency_429(case: Case) -> Finding:
     late = [one for one in seen if (one.wait_ns or 0) > QUEUED_NS + (happy[0].wait_ns or 0 if happy else 0)]
     if late:
         waited = show_ms(max(one.wait_ns or 0 for one in late))
-        found.append(
-            unmet(
-                f"{len(late)} of {len(seen)} streams waited for up to {waited}", late[0].note("queued"), cause="queue"
-            )
-        )
+        actual, cause = f"{len(late)} of {len(seen)} streams waited for up to {waited}", "queue"
+        if _one_at_a_time(seen):
+            actual, cause = f"streams are served one at a time: {actual}", "in-turn"
+        found.append(unmet(actual, late[0].note("queued"), cause=cause))
     nothing = inconclusive(f"no limit was met with {len(seen)} streams at once", MORE_STREAMS)
     return worst(found, nothing)
+
+
+def _one_at_a_time(seen: Iterable[Observed]) -> bool:
+    """Whether no stream began before the one before it had sent its last token."""
+    spans = []
+    for one in seen:
+        times = [one.transcript.time_of(event) for event, _ in one.transcript.tokens]
+        if times:
+            spans.append((times[0], times[-1]))
+    spans.sort()
+    return len(spans) >= LEAST_IN_TURN and all(next_[0] >= last for (_, last), next_ in pairwise(spans))
 
 
 def _refusals(seen: Iterable[Observed]) -> list[Finding]:

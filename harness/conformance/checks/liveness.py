@@ -78,6 +78,10 @@ def heartbeat_is_comment(seen: Observed, case: Case) -> Finding:
         return unmet(
             f"{len(fake):,} empty events: as heartbeats they are content to every client", seen.at(fake[0].offset)
         )
+    if case.dialect_name == "openai-chat" and (ping := transcript.first(Kind.PING)):
+        event = events[ping.event]
+        shown = printable(event.data, 40)
+        return unmet(f"{shown} is no chunk: clients look for choices in every payload", seen.at(event.offset))
     if transcript.comments or transcript.first(Kind.PING):
         return met(f"{transcript.comments:,} comments")
     return not_applicable("no heartbeat came")

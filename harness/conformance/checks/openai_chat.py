@@ -330,9 +330,12 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
     expected="choices is empty on the usage chunk only",
 )
 def empty_choices_only_usage(seen: Observed, _case: Case) -> Finding | None:
-    count = 0
+    count = filters = 0
     for chunk in chunks(seen):
         count += 1
+        filters += chunk.is_filter and chunk.value.get("choices") == []
         if chunk.value.get("choices") == [] and not chunk.is_filter and not isinstance(chunk.value.get("usage"), dict):
             return unmet("choices is empty on a chunk without usage", seen.at(chunk.event.offset))
+    if filters:
+        return met("empty choices only on the usage chunk and on Azure's chunk of prompt_filter_results")
     return met("no other chunk has empty choices") if count else None

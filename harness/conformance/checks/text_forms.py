@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import WHITE_SPACE, Case, Observed
+from streamgauge.conformance.cases import WHITE_SPACE, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet
+from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.scenarios.forms import FORMS, USUAL
 from streamgauge.conformance.sources import INTERPRETING, PARSING, rfc
+from streamgauge.protocol.dialects.payload import NotJson, decode
 
 
 class FormRow(NamedTuple):
@@ -60,10 +62,21 @@ def _loss(seen: Observed) -> str | None:
         return seen.how_it_went()
     if seen.expected_text is None:
         return None
+    if (strange := _unreadable(seen)) is not None:
+        return f"a payload is no JSON: {printable(strange, 40)}"
     difference = seen.difference(ignored=WHITE_SPACE)
     if difference is not None and "\ufffd" in seen.received_text:  # a torn character is for text.utf8-valid
         return None
     return None if difference is None else f"the text differs {difference}"
+
+
+def _unreadable(seen: Observed) -> str | None:
+    """The first payload of a stream of JSON that is none, such as a comment that was put on a data line."""
+    transcript = seen.transcript
+    if transcript.dialect is None or not transcript.dialect.json_payload:
+        return None
+    payloads = (event.data for event in transcript.events if event.data and not is_sentinel(event.data))
+    return next((data for data in payloads if isinstance(decode(data), NotJson)), None)
 
 
 def unusual(rows: list[FormRow]) -> Iterator[FormRow]:

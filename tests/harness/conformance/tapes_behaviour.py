@@ -279,6 +279,7 @@ LOST_CRLF, LOST_CR = (form(name, "a", (1, 0, True)) for name in ("CRLF", "CR alo
 REFUSED = form("CRLF", "", status=502, headers=headers(content_type="application/json"))
 TORN = form("CRLF", "a\ufffd", *STEPS)
 UNASKED = form("CRLF", "", upstream=None)
+COMMENT_AS_DATA = replace(form("CRLF"), body=b"data: : ka\n\n" + form("CRLF").body)
 for check, late, lost in (("flush.upstream-forms", "fail", "pass"), ("text.upstream-forms", "pass", "fail")):
     facts = {"position": Position.SANDWICH}
     add(check, "pass", IN_LF, IN_CRLF, IN_CR, **facts)
@@ -287,6 +288,7 @@ for check, late, lost in (("flush.upstream-forms", "fail", "pass"), ("text.upstr
     add(check, lost, IN_LF, LOST_CRLF, IN_CR, **facts)
     add(check, "warn" if lost == "fail" else lost, IN_LF, IN_CRLF, LOST_CR, **facts)
     add(check, lost, IN_LF, REFUSED, **facts)
+    add(check, lost, IN_LF, COMMENT_AS_DATA, **facts, dialect="token-done")
     add(check, "pass", IN_LF, TORN, **facts)  # for text.utf8-valid
     add(check, "pass", IN_LF, UNASKED, **facts)  # a form that the upstream's dialect cannot have
     add(check, "inconclusive", form("LF", upstream=None), **facts)

@@ -104,6 +104,15 @@ bodies(
         "warn": [chat(ROLE, chunk(choices=[]), FINISH, "[DONE]")],
     },
 )
+FILTERED = chunk(choices=[], prompt_filter_results=[])
+bodies("openai-chat.empty-choices-only-usage", {"pass": [chat(FILTERED, ROLE, FINISH, "[DONE]")]})
+bodies(
+    "liveness.heartbeat-is-comment",
+    {
+        "pass": [b": ka\n\n" + GOOD],
+        "warn": [chat(ROLE, {"type": "keepalive"}, FINISH, "[DONE]"), b"event: ping\ndata: {}\n\n" + GOOD],
+    },
+)
 FIRST = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":'}}
 REST = {"index": 0, "function": {"arguments": "1}"}}
 bodies(

@@ -36,6 +36,7 @@ def asked(scenario: str, body: bytes, **more: Any) -> Tape:
 
 HAPPY = asked("happy", CHAT + STOP % b"stop" + USAGE % 1 + DONE)
 
+COUNTED = {"choices": [{"message": {"content": "Hi"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
 check = "fidelity.usage"
 add(check, "pass", HAPPY)
 add(check, "fail", replace(HAPPY, upstream=upstream(2)))
@@ -48,6 +49,17 @@ add(check, "not-applicable", asked("happy", CHAT + STOP % b"stop" + DONE))
 add(check, "not-applicable", HAPPY, endpoint_is_mock=True)
 add(check, "inconclusive", replace(HAPPY, upstream=upstream(requests=2)))
 add(check, "inconclusive", replace(HAPPY, upstream=None))
+
+
+def uncounted(tokens: int) -> Tape:
+    """An answer without streaming whose usage says one token; no request asks for that usage."""
+    facts = {"upstream": upstream(tokens, include_usage=False), "headers": UNSTREAMED, "variant": "whole"}
+    return asked("whole", json.dumps(COUNTED).encode(), **facts)
+
+
+add(check, "pass", HAPPY, uncounted(1))
+add(check, "fail", HAPPY, uncounted(2))
+add(check, "pass", HAPPY, asked("whole", b"[]", variant="whole", headers=UNSTREAMED))
 
 check = "fidelity.whole-equals-streamed"
 STREAMED = asked("whole", CHAT + STOP % b"stop" + DONE, variant="streamed")

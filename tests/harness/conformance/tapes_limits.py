@@ -1,13 +1,14 @@
 """Examples for what takes waiting, load, a second user or a file: liveness, resume, limits, and some of security."""
 
 import json
+from dataclasses import replace
 
 from streamgauge.conformance.cases import Position
 from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.units import SECOND
 from streamgauge.wire import End
-from tests.harness.conformance.tapes import Examples, Tape, headers, ledger
+from tests.harness.conformance.tapes import START_NS, Examples, Tape, headers, ledger
 
 examples = Examples()
 add = examples.add
@@ -125,6 +126,10 @@ add(check, "warn", chat(5, "stop"), **limited)
 add(check, "warn", chat(16, "stop"), **limited)
 add(check, "warn", chat(2, "length", usage=9), **limited)
 add(check, "not-applicable", chat(16, "stop"), dialect="openai-chat")
+# What the endpoint counts is not what its upstream wrote: that is for fidelity.usage.
+for judged, wrote in (("pass", 5), ("warn", 9)):
+    counted = ledger(token_ns=[START_NS])._replace(tokens=wrote)
+    add(check, judged, replace(chat(5, "length", usage=9), upstream=counted), **limited)
 add(check, "inconclusive", Tape(scenario="max-output", status=400), **limited)
 
 
@@ -146,6 +151,10 @@ add(check, "warn", among(1), among(2, None, end=End.RESET), **load)
 add(check, "warn", among(1, body=TOKEN, end=End.RESET), among(2, 429, PROBLEM, headers=AGAIN), **load)
 add(check, "inconclusive", among(1), among(2), **load)
 add(check, "inconclusive", HAPPY)
+in_turn = [
+    among(number, body=b"", timed=((4_000 * number, TOKEN), (4_000 * number + 3_900, LAST))) for number in (1, 2, 3)
+]
+add(check, "warn", HAPPY, *in_turn, **load)
 
 
 def soon(number: int, status: int | None = 200, body: bytes = TOKEN, **more: object) -> Tape:
