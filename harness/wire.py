@@ -158,6 +158,14 @@ def _by_name(headers: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     return values
 
 
+_WITHOUT_CONTENT: Final = (204, 205)
+
+
+def succeeds(status: int) -> bool:
+    """Whether a status says that the request was served, and allows content (RFC 9110 section 15.3)."""
+    return 200 <= status < 300 and status not in _WITHOUT_CONTENT
+
+
 class FramingFault(NamedTuple):
     """What is wrong with a head where it says how the body ends. `readable`: the end is certain all the same.
 

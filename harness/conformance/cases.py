@@ -24,7 +24,7 @@ from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.exchange import Kept
 from streamgauge.units import SECOND, plural
-from streamgauge.wire import End, Framing, Head
+from streamgauge.wire import End, Framing, Head, succeeds
 
 FIELDS: Final = frozenset({b"data", b"event", b"id", b"retry"})
 """The fields of an event stream (WHATWG HTML 9.2.6)."""
@@ -219,7 +219,7 @@ class Observed:
         if self.head is None:
             return transcript.detail or transcript.outcome.value
         answer = f"HTTP {self.head.status}, Content-Type {printable(self.head.get('content-type') or 'absent', 80)}"
-        if self.status != 200:
+        if not succeeds(self.head.status):
             return answer
         if transcript.outcome is Outcome.CANCELLED:
             after = plural(len(transcript.tokens), "token")

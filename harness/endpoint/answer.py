@@ -14,7 +14,7 @@ from streamgauge.protocol.transcript import Transcript
 from streamgauge.steady import LEAST_STEP_NS, set_by_ns
 from streamgauge.transport.exchange import Whole
 from streamgauge.transport.http1 import unpacked
-from streamgauge.wire import Capture, End
+from streamgauge.wire import Capture, End, succeeds
 
 REFUSED: Final = frozenset({Outcome.CONNECT_ERROR, Outcome.CLIENT_LIMIT, Outcome.HTTP_ERROR})
 """Outcomes of requests that are not served, or not read to their end, however often they are sent."""
@@ -89,5 +89,7 @@ class Answer:
         if self.transcript is not None:
             return self.transcript.outcome in REFUSED
         return self.whole is None and (
-            self.capture.sent_ns is None or self.capture.end is End.NO_ROOM or (head is not None and head.status != 200)
+            self.capture.sent_ns is None
+            or self.capture.end is End.NO_ROOM
+            or (head is not None and not succeeds(head.status))
         )

@@ -11,7 +11,7 @@ from streamgauge.protocol.dialects.base import NDJSON_TYPES, SSE_TYPE, Dialect, 
 from streamgauge.protocol.dialects.choice import specific
 from streamgauge.protocol.dialects.payload import object_of
 from streamgauge.protocol.eventstream import BOM, Event
-from streamgauge.wire import Head
+from streamgauge.wire import Head, succeeds
 
 _MOST_FIRST_LINE: Final = 16 * 1024  # bytes to wait for the first line end of a body that begins with {
 _SSE_STARTS: Final = tuple(bom + name for bom in (b"", BOM) for name in (b"data:", b"event:", b"id:", b"retry:", b":"))
@@ -30,7 +30,7 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
     `named` is the dialect that is already known, `final` says that no more bytes will come.
     """
     media = head.media_type
-    if head.status != 200:
+    if not succeeds(head.status):
         return NoStream.NOT_A_STREAM
     if named is not None and named.media is Media.TEXT:
         return Media.TEXT

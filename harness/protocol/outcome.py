@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from streamgauge.leaks import MOST_DETAIL_CHARS, beginning, brief
 from streamgauge.units import SECOND
-from streamgauge.wire import End
+from streamgauge.wire import End, succeeds
 
 CUT_STALL_NS: Final = 5 * SECOND
 """A stream that the end of the run cuts is stalled after so much silence, and twice the longest gap that it had before.
@@ -63,6 +63,7 @@ class Facts(NamedTuple):
     is_stream: bool = True  # False when the body is not a stream of events, lines or text
     content_type: str | None = None
     unreadable: str | None = None  # why a payload of the stream could not be read, and the payload
+    greeting: str | None = None  # a payload of no dialect that stands before or behind the whole answer, in words
     has_token: bool = False
     has_finish: bool = False
     has_end_marker: bool = False
@@ -74,6 +75,17 @@ class Facts(NamedTuple):
     undispatched: bool = False  # fields without a blank line behind them are left at the end of the body
     silent_ns: int = 0  # from the last content to the end of the exchange
     longest_gap_ns: int = 0  # between two tokens
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the status is that of an answer: 200, or with a stream any other that says success."""
+        return self.status == 200 or (self.status is not None and succeeds(self.status) and self.is_stream)
+
+    @property
+    def remark(self) -> str | None:
+        """What is odd about a stream that is whole; None where nothing is."""
+        status = f"the status is {self.status}, and 200 is that of a stream" if self.status not in (None, 200) else None
+        return "; ".join(filter(None, (self.framing_fault, status, self.greeting))) or None
 
     @property
     def cut(self) -> bool:
@@ -133,8 +145,8 @@ RULES: Final = (
         lambda facts: f"the content ended, but {_awaited(facts)}: {facts.transport_detail or facts.end}",
     ),
     Rule(
-        "a status other than 200, then no end",
-        lambda facts: facts.gave_up and facts.status not in (None, 200),
+        "a status that is not of a stream, then no end",
+        lambda facts: facts.gave_up and facts.status is not None and not facts.accepted,
         Outcome.HTTP_ERROR,
         lambda facts: f"HTTP {facts.status} {facts.reason}".rstrip() + ", and the body did not end",
     ),
@@ -169,8 +181,8 @@ RULES: Final = (
     ),
     # The answer is not a stream.
     Rule(
-        "a status other than 200",
-        lambda facts: facts.status != 200,
+        "a status that is not of a stream",
+        lambda facts: not facts.accepted,
         Outcome.HTTP_ERROR,
         lambda facts: f"HTTP {facts.status} {facts.reason}".rstrip(),
     ),
@@ -213,7 +225,7 @@ RULES: Final = (
         "the end marker, then the end of the body",
         lambda facts: facts.has_end_marker and facts.end is End.COMPLETE,
         Outcome.OK,
-        lambda facts: facts.framing_fault,
+        lambda facts: facts.remark,
     ),
     Rule(
         "the end marker, then another end",
@@ -232,9 +244,9 @@ RULES: Final = (
         "the body ended, perhaps as it should",
         lambda facts: facts.marker_unknown,
         Outcome.OK,
-        lambda facts: facts.framing_fault or "no end marker came, so a stream that is cut cleanly would look the same",
+        lambda facts: facts.remark or "no end marker came, so a stream that is cut cleanly would look the same",
     ),
-    Rule("the body ended, as it should", lambda _: True, Outcome.OK, lambda facts: facts.framing_fault),
+    Rule("the body ended, as it should", lambda _: True, Outcome.OK, lambda facts: facts.remark),
 )
 
 

@@ -16,17 +16,17 @@ from streamgauge.protocol.array_cutter import ArrayCutter
 from streamgauge.protocol.body_format import NoStream, format_of
 from streamgauge.protocol.cutters import Cutter, LineCutter, SseCutter, TextCutter
 from streamgauge.protocol.dialects import deltas_of
-from streamgauge.protocol.dialects.base import SO_FAR, Delta, Dialect, Kind, Media
+from streamgauge.protocol.dialects.base import NDJSON_TYPES, SO_FAR, SSE_TYPE, Delta, Dialect, Kind, Media
 from streamgauge.protocol.dialects.choice import Choice, Origin, announced, choose, evidence, specific, unknown_to
 from streamgauge.protocol.dialects.foreign import any_error, failed, is_done, lone_error, own_events, undecided
-from streamgauge.protocol.dialects.payload import NotJson, decode
+from streamgauge.protocol.dialects.payload import NotJson, decode, is_fragment
 from streamgauge.protocol.encoding import MAX_DECODED_BYTES, Decoder, Identity, decoder_for
 from streamgauge.protocol.eventstream import Event
 from streamgauge.protocol.outcome import Ends, Facts, outcome_of
 from streamgauge.protocol.reader_fast import contents, feed_all, runs_of, windows
 from streamgauge.protocol.scattered import hidden_part
 from streamgauge.protocol.transcript import Found, Transcript, first_of
-from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Excess, Head
+from streamgauge.wire import MAX_KEPT_BYTES, Capture, End, Excess, Head, succeeds
 
 MAX_EVENTS: Final = 150_000
 """The longest answers of today's models have 128,000 tokens."""
@@ -36,6 +36,7 @@ _EVENT_BYTES: Final = 500  # with its deltas
 # After so many payloads without a known shape, a provisional dialect is chosen: a caller who leaves at a token must not
 # wait for the end of the stream.
 _ENOUGH_EVIDENCE: Final = 3
+_STREAM_TYPES: Final = NDJSON_TYPES | {SSE_TYPE}
 _MOST_BEGIN_BYTES: Final = 16 * 1024
 _MOST_QUOTED: Final = 100
 _PLACE: Final = re.compile(r" \(byte \d+\)")  # in a parser's message; without it equal defects have equal details
@@ -244,6 +245,7 @@ class StreamReader:
         signals = transcript.signals()
         error = first_of(signals, Kind.ERROR)
         value = error.delta.value if error is not None else self._other_error(signals)
+        unreadable, greeting = self._unread(signals)
         no_room = self.excess if self.excess is not None and self.excess.end is End.NO_ROOM else None
         return Facts(
             end=capture.end if no_room is None else no_room.end,
@@ -253,7 +255,7 @@ class StreamReader:
             reason="" if head is None else head.reason,
             framing_fault=None if capture.fault is None else capture.fault.what,
             failure=self._failure,
-            is_stream=self._cutter is not None or not self._format_known,
+            is_stream=self._cutter is not None or (not self._format_known and self._may_stream),
             content_type=None if head is None else head.get("content-type"),
             has_token=self.token_events > 0,
             has_finish=first_of(signals, Kind.FINISH) is not None,
@@ -262,7 +264,8 @@ class StreamReader:
             or (isinstance(self._cutter, ArrayCutter) and self._cutter.closed),
             error=value,
             has_error=value is not None or error is not None,
-            unreadable=self._unreadable(signals),
+            unreadable=unreadable,
+            greeting=greeting,
             excerpt="" if self.token_events else self._excerpt(),
             undispatched=transcript.undispatched,
             end_marker=self._end_marker,
@@ -270,8 +273,9 @@ class StreamReader:
             **self._silence(),
         )
 
-    def _unreadable(self, signals: list[Found]) -> str | None:
-        """The first payload that the dialect cannot read, with the reason; None without one.
+    def _unread(self, signals: list[Found]) -> tuple[str | None, str | None]:
+        """Why the first payload that the dialect cannot read is no part of an answer, or what such a payload is that
+        stands alone before or behind the whole answer; None without one.
 
         Only unnamed events count, and those with the name of this stream's tokens: an application may add events of
         its own, whose data need not be JSON. In its own shape it may also add JSON of another kind. Empty data is a
@@ -287,18 +291,38 @@ class StreamReader:
             if found.delta.kind is Kind.META and isinstance(found.delta.value, str) and found.event < whole
         ]
         if not failed or transcript.dialect_doubt is not None:
-            return None
+            return None, None
         dialect = transcript.dialect
         strict = dialect is not None and (dialect.vendor is not None or dialect.separator is not None)
         ours = {"message", "line", *(event.type for event, _ in transcript.tokens)}
-        for index, delta in failed:
-            data = events[index].data
-            # An end marker behind that of the dialect is no payload: relays add `[DONE]` to any stream.
-            if is_done(events[index]) or not data.strip() or events[index].type not in ours:
-                continue
-            if strict or isinstance(decode(data), NotJson):
-                return _PLACE.sub("", delta.value)
-        return None
+        # An end marker behind that of the dialect is no payload: relays add `[DONE]` to any stream.
+        unread = [
+            found
+            for found in failed
+            if not is_done(events[found.event])
+            and events[found.event].data.strip()
+            and events[found.event].type in ours
+            and (strict or isinstance(decode(events[found.event].data), NotJson))
+        ]
+        if not unread:
+            return None, None
+        index, delta = unread[0]
+        data = events[index].data
+        lone = len(unread) == 1 and not is_fragment(data) and not isinstance(decode(data), dict)
+        if lone and (side := self._side_of_answer(index, signals)):
+            return None, f"a payload {side} the answer is no part of it: {_quoted_payload(data)}"
+        return _PLACE.sub("", delta.value), None
+
+    def _side_of_answer(self, index: int, signals: list[Found]) -> str | None:
+        """The side of the whole answer on which an event stands; None in its middle, and where no answer came."""
+        first = next((found.event for found in self.transcript.deltas if found.delta.is_token), None)
+        ended = next((found.event for found in signals if found.delta.kind in (Kind.FINISH, Kind.DONE)), None)
+        if first is None and not any(found.delta.kind is Kind.FINISH for found in signals):
+            return None
+        begins = ended if first is None else first
+        if begins is not None and index < begins:
+            return "before"
+        return "behind" if ended is not None and index > ended else None
 
     def _other_error(self, signals: list[Found]) -> object:
         """The error of a stream without an error event; None without one."""
@@ -309,7 +333,7 @@ class StreamReader:
             return error
         if self.token_events or first_of(signals, Kind.FINISH) is not None:
             return None
-        return lone_error(own_events(self.transcript.events))
+        return lone_error(own_events(self.transcript.events), vendor=_of_vendor(self.transcript.dialect))
 
     def _json_error(self) -> object:
         """The error of a JSON body with status 200 that came in place of a stream; None without one."""
@@ -322,7 +346,7 @@ class StreamReader:
         if isinstance(payload, list) and payload:  # Gemini's, where the answer is an array
             payload = payload[0]
         error = any_error(event, payload)
-        return lone_error([event]) if error is None else error.value
+        return lone_error([event], vendor=_of_vendor(self._named)) if error is None else error.value
 
     def _excerpt(self) -> str:
         """What came in place of a token: the first event of no known shape, or how a body without any event begins.
@@ -330,12 +354,17 @@ class StreamReader:
         """
         if events := self.transcript.events:
             unknown = unknown_to(evidence(events), self.transcript.dialect)
-            data = unknown[0].data.encode("utf-8", "replace")[:_MOST_BEGIN_BYTES] if unknown else b""
-            return quoted(hidden_part(data, 0, len(data)).decode("utf-8", "replace")) if data else ""
+            return _quoted_payload(unknown[0].data) if unknown and unknown[0].data else ""
         begin = hidden_part(self._begin, 0, len(self._begin))
         lines = begin.decode("utf-8", "replace").splitlines()
         text = "\n".join(line for line in lines if line.strip() and not line.startswith(":"))
         return quoted(text) if text else ""
+
+    @property
+    def _may_stream(self) -> bool:
+        """Whether an answer without a body, or with the beginning of one, may become a stream."""
+        head = self.transcript.capture.head
+        return head is None or head.status == 200 or (succeeds(head.status) and head.media_type in _STREAM_TYPES)
 
     @property
     def _marker(self) -> Kind:
@@ -415,6 +444,16 @@ class StreamReader:
         except (LimitExceeded, OutOfMeans) as error:
             self._exceed(error)
         return True
+
+
+def _of_vendor(dialect: Dialect | None) -> bool:
+    return dialect is not None and dialect.vendor is not None
+
+
+def _quoted_payload(data: str) -> str:
+    """The beginning of a payload without the secrets in it, for the detail of an outcome."""
+    begin = data.encode("utf-8", "replace")[:_MOST_BEGIN_BYTES]
+    return quoted(hidden_part(begin, 0, len(begin)).decode("utf-8", "replace"))
 
 
 def quoted(text: str) -> str:

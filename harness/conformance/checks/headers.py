@@ -15,6 +15,7 @@ from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import SSE_TYPE, Media
+from streamgauge.wire import succeeds
 
 DAY_S: Final = 86_400
 NS: Final = 1_000_000_000
@@ -54,7 +55,7 @@ _NO_STORE: Final = re.compile(r"\bno-(?:cache|store)\b")
 )
 def content_type(seen: Observed, case: Case) -> Finding | None:
     head = seen.head
-    if head is None or seen.status != 200:
+    if head is None or not succeeds(head.status):
         return None
     wanted = (seen.transcript.media or Media.SSE) if case.dialect is None else case.dialect.media
     values = head.all("content-type")

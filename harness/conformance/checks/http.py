@@ -30,6 +30,7 @@ SEE: Final = "send the request again with the curl command"
         ),
         breaks="Browser EventSource, and clients built like it, close for good on any other status.",
         fix="Answer a stream with 200; 202 and 204 are for answers without a body.",
+        lesser="A stream that no EventSource can ask for, because the request is no GET, has status 200, too.",
         causes={
             "no-answer": (
                 "Give every request an answer: an exception before the head must become a status, not a closed "
@@ -47,6 +48,8 @@ def status_200(seen: Observed, _case: Case) -> Finding:
         return unmet(f"no answer: {seen.how_it_went()}", seen.note(seen.how_it_went()), cause="no-answer")
     if status == 200:
         return met("status 200")
+    if seen.streams and seen.method != "GET":  # no EventSource can send it
+        return lesser(f"status {status} with a stream", seen.note(seen.how_it_went()))
     if 300 <= status < 400 and head.get("location"):
         return inconclusive(f"status {status}: the endpoint has moved", "the URL that Location names")
     if 400 <= status < 500:

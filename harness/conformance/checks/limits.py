@@ -17,7 +17,7 @@ from streamgauge.conformance.wants import stream
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import SECOND, show_ms
-from streamgauge.wire import End
+from streamgauge.wire import End, succeeds
 
 TOO_MANY: Final = rfc(6585, "4", "429 Too Many Requests")
 ASPNET_LIMITS: Final = "https://learn.microsoft.com/aspnet/core/performance/rate-limit"
@@ -224,7 +224,7 @@ def _refusals(seen: Iterable[Observed]) -> list[Finding]:
             found.append(unmet("503 instead of 429", note, cause="other-status"))
         elif run.status is None:
             found.append(unmet(f"no answer: {run.how_it_went()}", note))
-        elif run.status >= 500 or run.status != 200:
+        elif not succeeds(run.status):
             found.append(unmet(f"{run.status} instead of 429", note))
         elif run.failed_by_error and not run.transcript.tokens:
             found.append(unmet("a refusal only within the stream, after 200", run.at(0)))

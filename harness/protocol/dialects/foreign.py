@@ -15,12 +15,49 @@ from streamgauge.protocol.eventstream import Event
 DONE: Final = "[DONE]"
 ERROR: Final = "[ERROR]"  # written by hand-made servers as they write [DONE]
 _PINGS: Final = ("ping", "pong", "heartbeat", "heart_beat", "keepalive", "keep-alive", "keep_alive")
-# Keys whose value "error" makes an object an error: Anthropic and the AI SDK, Dify, vLLM before 0.6, hand-made servers.
-_ERROR_KEYS: Final = ("type", "event", "object", "status", "kind")
+# Names of events, and types of payloads, that say that the answer failed; lower case, with _ for every other sign.
+# OpenAI's Assistants, Coze, AG-UI, Agno, Spring and hand-made servers. A tool that failed is no failure of the answer.
+_ERROR_NAMES: Final = frozenset(
+    {"error", "errors", "exception", "fail", "failed", "failure", "fatal", "abort", "aborted", "fatal_error",
+     "stream_error", "streamerror", "stream_failed", "stream_aborted", "server_error", "internal_error",
+     "internal_server_error", "upstream_error", "api_error", "chat_error", "chat_failed", "conversation_chat_failed",
+     "run_error", "runerror", "run_failed", "thread_run_failed"}
+)  # fmt: skip
+_EXCEPTION: Final = "Exception"  # ends the names of Bedrock's: internalServerException, modelStreamErrorException
+# Keys whose value may be one of these names: Anthropic and the AI SDK, Dify, vLLM before 0.6, hand-made servers.
+_ERROR_KEYS: Final = ("type", "event", "object", "kind")
+# Keys that only an error has: Spring and Python's web frameworks, ASP.NET, AWS Lambda, Hunyuan, Replicate.
+_KEYS_OF_ERRORS: Final = (
+    "exception", "Error", "errorMessage", "error_message", "errorMsg", "ErrorMsg", "err",
+)  # fmt: skip
 # Keys that hold the type of a heartbeat.
 _TYPE_KEYS: Final = ("type", "event")
 _STATUS_KEYS: Final = ("status", "statusCode", "status_code", "code")
 _TEXT_KEYS: Final = ("message", "msg", "detail", "title")
+_MESSAGE_KEYS: Final = ("message", "Message")
+# Beside the message of an error that says nothing else of itself.
+_BESIDE_MESSAGE: Final = frozenset({"id", "request_id", "requestId", "RequestId", "trace_id", "code", "__type"})
+_FAILS: Final = re.compile(
+    r"error|fail|exception|denied|unauthori[sz]ed|forbidden|time[d-]? ?out|limit|exceed|invalid|unavailable|overload"
+    r"|not found|not allowed|not supported|no such|cannot|could not|refused|wrong",
+    re.IGNORECASE,
+)
+_LEAST_ERROR_CODE: Final = 400  # smaller codes say success in many shapes: 0, 1, 200
+# Where the AI SDK, Flowise, n8n and AWS have the text of an error.
+_OTHER_TEXT_KEYS: Final = (
+    "errorText",
+    "Message",
+    "errorMessage",
+    "error_message",
+    "error_msg",
+    "msg",
+    "detail",
+    "content",
+    "data",
+    "text",
+    "reason",
+)
+_NO_WORD: Final = re.compile(r"[\W_]+")
 _FAILED: Final = re.compile(r"error(?:_\w+)?", re.IGNORECASE)
 
 
@@ -31,11 +68,21 @@ def error_in(event: Event, payload: Any) -> Delta | None:
             # LangGraph and others put the class of the error there, and its text beside it.
             beside = error is True or (isinstance(error, str) and isinstance(payload.get("message"), str))
             return Delta(Kind.ERROR, value=payload if beside else error)
-        if event.type == "error" or any(payload.get(key) == "error" for key in _ERROR_KEYS):
+        if (
+            payload.get("status") == "error"
+            or _says_error(event.type)
+            or any(_says_error(payload.get(key)) for key in _ERROR_KEYS)
+        ):
             return Delta(Kind.ERROR, value=_worded(payload))
-        return None
-    if event.type == "error":
-        return Delta(Kind.ERROR, value={"message": payload if isinstance(payload, str) else event.data})
+        found = _under_key(payload)
+        return None if found is None else Delta(Kind.ERROR, value=found)
+    if isinstance(payload, list):  # Gemini's answer is an array, and so is its error
+        first = payload[0] if payload else None
+        if isinstance(first, dict) and first.get("error"):
+            return Delta(Kind.ERROR, value=first["error"])
+    if _says_error(event.type):
+        text = payload if isinstance(payload, str) else f"event: {event.type}" if payload is None else event.data
+        return Delta(Kind.ERROR, value={"message": text})
     if event.data.startswith(ERROR):
         return Delta(Kind.ERROR, value={"message": event.data.removeprefix(ERROR).strip() or event.data})
     return None
@@ -48,11 +95,13 @@ def error_body(payload: Any) -> Any:
     """
     if not isinstance(payload, dict):
         return None
-    errors = payload.get("errors")
-    if isinstance(errors, list) and errors:
-        return errors[0]
+    for around in (payload, payload.get("payload")):  # GraphQL over SSE, with one connection for all queries
+        errors = around.get("errors") if isinstance(around, dict) else None
+        if isinstance(errors, list) and errors:
+            return errors[0]
     fails = any(isinstance(status := payload.get(key), int) and 400 <= status < 600 for key in _STATUS_KEYS)
-    return payload if fails and any(isinstance(payload.get(key), str) for key in _TEXT_KEYS) else None
+    texts = [text for key in _TEXT_KEYS if isinstance(text := payload.get(key), (str, list))]
+    return payload if fails and texts else _coded(payload)
 
 
 def any_error(event: Event, payload: Any) -> Delta | None:
@@ -68,11 +117,13 @@ def own_events(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not is_done(event) and foreign(event) is None]
 
 
-def lone_error(events: Sequence[Event]) -> Any:
+def lone_error(events: Sequence[Event], *, vendor: bool = False) -> Any:
     """The error in the only event of a stream that is neither an end marker nor a heartbeat; None where it is none.
 
-    FastAPI writes an object with `detail` alone, and many servers `success: false`. Beside other events that may be a
-    word of the application about its progress.
+    FastAPI writes an object with `detail` alone, API gateways and Cohere one with `message`, and many servers
+    `success: false`. Beside other events that may be a word of the application about its progress. A message alone is
+    an answer, too, in some shapes: only one that tells of a failure is an error, unless `vendor` says that the run
+    speaks a vendor's dialect, which has no such answer.
     """
     payload = decode(events[0].data) if len(events) == 1 else None
     if not isinstance(payload, dict):
@@ -80,7 +131,12 @@ def lone_error(events: Sequence[Event]) -> Any:
     if payload.keys() == {"detail"}:
         detail = payload["detail"]
         return detail[0] if isinstance(detail, list) and detail else payload
-    return payload if payload.get("success") is False or payload.get("ok") is False else None
+    key = next((key for key in _MESSAGE_KEYS if isinstance(payload.get(key), str)), None)
+    if key is not None and payload.keys() <= {key} | _BESIDE_MESSAGE and (vendor or _FAILS.search(payload[key])):
+        return {**payload, "message": payload[key]}
+    failed = payload.get("success") is False or payload.get("ok") is False or _says_error(payload.get("status"))
+    coded = _is_error_code(payload.get("code")) and not payload.get("data") and any(map(payload.get, _TEXT_KEYS))
+    return _worded(payload) if failed or coded else None
 
 
 def failed(reason: object) -> bool:
@@ -113,7 +169,53 @@ def undecided(event: Event) -> list[Delta]:
     return [Delta(Kind.DONE if is_done(event) else Kind.META)]
 
 
+def _says_error(name: object) -> bool:
+    """Whether the name of an event, or the type in a payload, is that of an error."""
+    if not isinstance(name, str):
+        return False
+    return _NO_WORD.sub("_", name).lower() in _ERROR_NAMES or (name.endswith(_EXCEPTION) and name.isidentifier())
+
+
+def _under_key(payload: dict[str, Any]) -> Any:
+    """The error under a key that only errors have, as {"internalServerException": {...}}; None without one."""
+    for key in _KEYS_OF_ERRORS:
+        value = payload.get(key)
+        if value and isinstance(value, (str, dict)):
+            return value
+    return next(
+        (
+            {"message": name, **value} if isinstance(value, dict) else {"message": f"{name}: {value}"}
+            for name, value in payload.items()
+            if name.endswith(_EXCEPTION) and value and isinstance(value, (dict, str))
+        ),
+        None,
+    )
+
+
+def _coded(payload: dict[str, Any]) -> Any:
+    """The error of a body whose code says so in the way of its vendor; None where none does.
+
+    MiniMax has `base_resp`, Spark a `header`, ERNIE an `error_code`.
+    """
+    base = payload.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        return {"message": base.get("status_msg") or f"status_code {base['status_code']}", **base}
+    header = payload.get("header")
+    if isinstance(header, dict) and _is_error_code(header.get("code")) and isinstance(header.get("message"), str):
+        return header
+    if code := payload.get("error_code"):
+        text = payload.get("error_msg") or payload.get("message")
+        return {**payload, "message": text} if isinstance(text, str) and code != "0" else None
+    return None
+
+
+def _is_error_code(code: object) -> bool:
+    return isinstance(code, int) and (code < 0 or code >= _LEAST_ERROR_CODE)
+
+
 def _worded(payload: dict[str, Any]) -> dict[str, Any]:
-    """The error with its text under `message`, where the AI SDK calls it `errorText`."""
-    text = payload.get("errorText")
-    return {**payload, "message": text} if isinstance(text, str) else payload
+    """The error with its text under `message`, also where its shape has another name for it."""
+    if isinstance(payload.get("message"), str):
+        return payload
+    text = next((text for key in _OTHER_TEXT_KEYS if isinstance(text := payload.get(key), str) and text), None)
+    return payload if text is None else {**payload, "message": text}

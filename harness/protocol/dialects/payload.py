@@ -1,8 +1,9 @@
 """JSON payloads as readers need them: nothing here raises on what an endpoint sent."""
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +16,7 @@ class NotJson(NamedTuple):
     reason: str
 
 
+_WORD_IN_BRACKETS: Final = re.compile(r"\[[A-Za-z _-]+\]")
 NOT_AN_OBJECT = "not a JSON object"
 Pointer = tuple[str, ...]
 # Fields that differ from event to event and are not text.
@@ -41,6 +43,13 @@ def object_of(text: str) -> dict[str, Any] | None:
     """The JSON object in `text`, or None."""
     value = decode(text)
     return value if isinstance(value, dict) else None
+
+
+def is_fragment(text: str) -> bool:
+    """Whether the text is a part of a JSON value: it is no whole one, and begins or ends as one does."""
+    text = text.strip()
+    broken = isinstance(decode(text), NotJson) and not _WORD_IN_BRACKETS.fullmatch(text)
+    return broken and (text.startswith(("{", "[", '"')) or text.endswith(("}", "]", '"')))
 
 
 def unread(text: str) -> list[Delta]:

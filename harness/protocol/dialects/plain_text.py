@@ -15,7 +15,7 @@ class PlainText(Defaults):
     terminal = None
 
     def deltas_in(self, event: Event) -> list[Delta]:
-        if event.data.startswith(("{", ERROR)) and (error := any_error(event, decode(event.data))):
+        if event.data.startswith(("{", "[{", ERROR)) and (error := any_error(event, decode(event.data))):
             return [error]
         return [Delta(Kind.CONTENT, event.data)]
 

@@ -151,7 +151,11 @@ bodies(
 bodies(
     "openai-chat.done-sentinel",
     {
-        "pass": [GOOD],
+        "pass": [
+            GOOD,
+            *(chat(ROLE, FINISH) + field + b"data: [DONE]\n\n" for field in (b"id: 9\n", b"retry: 3000\n")),
+            chat(ROLE, FINISH) + b"id:\nevent: message\ndata: [DONE]\nretry: 1\n\n",
+        ],
         "fail": [
             chat(ROLE, FINISH),
             GOOD + chat("[DONE]"),

@@ -28,6 +28,8 @@ def answer(status: int | None, scenario: str, **more: object) -> Tape:
 
 add("http.status-200", "pass", Tape(body=JSON))
 add("http.status-200", "fail", answer(202, "happy"))
+add("http.status-200", "warn", Tape(body=JSON, status=201))
+add("http.status-200", "fail", Tape(body=JSON, status=201, method="GET"))
 add("http.status-200", "fail", answer(500, "happy"))
 add("http.status-200", "fail", Tape(status=None, end=End.CLOSED, detail="closed without an answer"))
 add("http.status-200", "fail", answer(302, "happy"))

@@ -146,6 +146,13 @@ def test_a_finish_reason_stands_for_a_token() -> None:
     assert outcome_of(OK._replace(has_token=False, has_finish=True)) == (Outcome.OK, None)
 
 
+def test_what_is_odd_about_a_whole_stream_is_all_in_the_detail() -> None:
+    odd = OK._replace(status=201, greeting="a greeting", framing_fault="two lengths")
+    told = "two lengths; the status is 201, and 200 is that of a stream; a greeting"
+    assert outcome_of(odd) == (Outcome.OK, told)
+    assert outcome_of(odd._replace(is_stream=False)) == (Outcome.HTTP_ERROR, "HTTP 201")
+
+
 def test_a_detail_quotes_at_most_a_thousand_characters() -> None:
     """A reason phrase may be as long as a whole head."""
     _, detail = outcome_of(Facts(status=500, reason="x" * 60_000))

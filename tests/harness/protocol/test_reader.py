@@ -46,11 +46,24 @@ def test_a_dialect_without_an_end_marker_is_ok_at_the_end_of_the_body() -> None:
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "429 Too Many", "500 Oops", "204 No Content",
-                                    "302 Found", "206 Partial Content"])  # fmt: skip
-def test_another_status_than_200_is_an_http_error_even_with_a_stream_in_it(status: str) -> None:
+                                    "205 Reset Content", "302 Found"])  # fmt: skip
+def test_another_status_than_success_is_an_http_error_even_with_a_stream_in_it(status: str) -> None:
     transcript = read([(0, head("Content-Type: text/event-stream", status=status) + TOKEN + LAST)])
     assert (transcript.outcome, transcript.detail) == (Outcome.HTTP_ERROR, f"HTTP {status}")
     assert not transcript.is_stream
+
+
+@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "203 X", "206 Partial Content"])
+def test_a_stream_with_another_success_is_a_stream_and_anything_else_is_not(status: str) -> None:
+    code = status.split()[0]
+    transcript = read([(0, head("Content-Type: text/event-stream", status=status) + TOKEN + LAST)])
+    assert (transcript.outcome, transcript.is_stream) == (Outcome.OK, True)
+    assert transcript.detail == f"the status is {code}, and 200 is that of a stream"
+    failed = read([(0, head("Content-Type: text/event-stream", status=status) + TOKEN + ERROR)])
+    assert (failed.outcome, failed.detail) == (Outcome.ERROR_EVENT, "boom")
+    for body in (b'{"job":1}', b""):
+        job = read([(0, head("Content-Type: application/json", status=status) + body)])
+        assert (job.outcome, job.detail, job.is_stream) == (Outcome.HTTP_ERROR, f"HTTP {status}", False)
 
 
 def test_an_error_event_is_not_a_success_and_is_quoted() -> None:
@@ -125,13 +138,14 @@ def test_comments_alone_are_not_tokens() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        '{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"},"choices":null}',
-        '{"error_code":336100,"error_msg":"try again"}',
-        '{"code":"InvalidParameter","message":"bad"}',
+        '{"notice":"insufficient balance","choices":null}',
+        '{"base_resp":{"status_code":0,"status_msg":"success"}}',
+        '{"error_code":0,"error_msg":"success"}',
+        '{"status":"failed over","note":"try again"}',
     ],
 )
 def test_an_empty_stream_quotes_the_event_that_came_in_place_of_a_token(words: str) -> None:
-    """Servers have errors of their own shapes (MiniMax, Qianfan, DashScope, hand-made ones)."""
+    """Servers have errors of their own shapes."""
     dialect = dialects.by_name("openai-chat")
     transcript = stream(f"data: {words}\n\n".encode(), b"data: [DONE]\n\n", dialect=dialect)
     assert transcript.outcome is Outcome.EMPTY
@@ -450,7 +464,15 @@ def test_other_lines_outside_of_events_are_not_errors(line: bytes) -> None:
 
 @pytest.mark.parametrize("name", [None, "openai-chat", "anthropic", "token-done", "event-json"])
 @pytest.mark.parametrize(
-    "error", ['{"detail":"boom"}', '{"detail":[{"msg":"boom"}]}', '{"success":false,"message":"boom"}']
+    "error",
+    [
+        '{"detail":"boom"}',
+        '{"detail":[{"msg":"boom"}]}',
+        '{"success":false,"message":"boom"}',
+        '{"status":"failed","message":"boom"}',
+        '{"code":10007,"message":"boom","sid":"x"}',
+        '{"success":false,"msg":"boom"}',
+    ],
 )
 @pytest.mark.parametrize("tail", [b"", b"data: [DONE]\n\n"])
 def test_an_object_that_may_be_an_error_is_one_where_nothing_else_came(
@@ -460,6 +482,19 @@ def test_an_object_that_may_be_an_error_is_one_where_nothing_else_came(
     assert (transcript.outcome, transcript.detail, transcript.tokens) == (Outcome.ERROR_EVENT, "boom", [])
     behind = stream(CHAT, f"data: {error}\n\n".encode(), CHAT, CHAT_DONE)
     assert (behind.outcome, behind.text) == (Outcome.OK, "aa")
+
+
+@pytest.mark.parametrize("error", ['{"message":"%s"}', '{"Message":"%s"}', '{"code":"Bad","message":"%s"}'])
+def test_a_message_alone_is_an_error_where_it_says_so_or_the_dialect_has_no_such_answer(error: str) -> None:
+    told, plain = "Endpoint request timed out", "boom"
+    for name in (None, "openai-chat", "cohere", "token-done"):
+        transcript = stream(f"data: {error % told}\n\n".encode(), dialect=dialects.by_name(name) if name else None)
+        assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, told)
+    for name in ("openai-chat", "anthropic", "cohere"):
+        transcript = stream(f"data: {error % plain}\n\n".encode(), dialect=dialects.by_name(name))
+        assert (transcript.outcome, transcript.detail) == (Outcome.ERROR_EVENT, plain)
+    # In a shape that nobody knows it may be the whole answer.
+    assert stream(f"data: {error % plain}\n\n".encode()).outcome is not Outcome.ERROR_EVENT
 
 
 def test_text_under_the_key_of_an_error_is_no_error() -> None:
@@ -506,6 +541,41 @@ def test_an_application_may_mix_json_of_another_kind_into_its_shape() -> None:
     assert stream(text, sources, text, CHAT_DONE, dialect=shape).outcome is Outcome.OK
     assert stream(text, b"data: hello\n\n", text, CHAT_DONE, dialect=shape).outcome is Outcome.PROTOCOL_ERROR
     assert stream(CHAT, b'data: "a"\n\n', CHAT, CHAT_DONE).outcome is Outcome.PROTOCOL_ERROR
+
+
+GREETINGS = ["connected", "ok", "null", '""', "[START]", "1", ": hello", "[]"]
+
+
+@pytest.mark.parametrize("name", [None, "openai-chat"])
+@pytest.mark.parametrize("greeting", GREETINGS)
+def test_one_payload_of_no_dialect_before_or_behind_the_answer_is_told_and_is_no_defect_of_it(
+    greeting: str, name: str | None
+) -> None:
+    dialect = dialects.by_name(name) if name else None
+    hello = f"data: {greeting}\n\n".encode()
+    before = stream(hello, CHAT, CHAT, CHAT_FINISH, CHAT_DONE, dialect=dialect)
+    assert (before.outcome, before.text, len(before.tokens)) == (Outcome.OK, "aa", 2)
+    assert before.detail == f"a payload before the answer is no part of it: {greeting!r}"
+    behind = stream(CHAT, CHAT, CHAT_FINISH, hello, CHAT_DONE, dialect=dialect)
+    assert behind.detail == f"a payload behind the answer is no part of it: {greeting!r}"
+    assert stream(CHAT, hello, CHAT, CHAT_FINISH, CHAT_DONE, dialect=dialect).outcome is Outcome.PROTOCOL_ERROR
+    assert stream(hello, hello, *[CHAT] * 4, CHAT_DONE, dialect=dialect).outcome is Outcome.PROTOCOL_ERROR
+    alone = stream(hello, CHAT_DONE, dialect=dialects.by_name("openai-chat"))
+    assert alone.outcome is Outcome.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("hello", [b"data: {}\n\n", b"data:\n\n", b"event: open\ndata: connected\n\n"])
+def test_a_greeting_that_can_be_read_needs_no_word(hello: bytes) -> None:
+    transcript = stream(hello, CHAT, CHAT, CHAT_FINISH, CHAT_DONE)
+    assert (transcript.outcome, transcript.detail, transcript.text) == (Outcome.OK, None, "aa")
+
+
+@pytest.mark.parametrize("part", ['{"choices":[{"del', '"choices":[]}', '"hel', '[{"a"', '{"a":1}{"b":2}'])
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_a_part_of_a_payload_is_a_protocol_error_wherever_it_stands(part: str, at: int) -> None:
+    events = [CHAT, CHAT, CHAT_FINISH, CHAT_DONE]
+    events.insert(at, f"data: {part}\n\n".encode())
+    assert stream(*events, dialect=dialects.by_name("openai-chat")).outcome is Outcome.PROTOCOL_ERROR
 
 
 def test_an_error_event_says_more_than_a_payload_that_cannot_be_read() -> None:

@@ -247,6 +247,31 @@ ERRORS = [
     (event('{"statusCode":500,"message":"boom"}'), "boom"),
     (event('{"code":429,"msg":"boom"}'), "boom"),
     (event('{"type":"about:blank","title":"Error","status":500,"detail":"boom"}'), "boom"),
+    (event("boom", "exception"), "boom"),
+    (event("boom", "failed"), "boom"),
+    (event("boom", "stream_error"), "boom"),
+    (event("boom", "stream-error"), "boom"),
+    (event("boom", "fail"), "boom"),
+    (event('{"message":"boom"}', "abort"), "boom"),
+    (event('{"code":4000,"msg":"boom"}', "error"), "boom"),
+    (event('{"message":"boom"}', "modelStreamErrorException"), "boom"),
+    (event('{"internalServerException":{"message":"boom"}}'), "boom"),
+    (event('{"modelStreamErrorException":{"message":"boom","originalStatusCode":500},"p":"ab"}'), "boom"),
+    (event('{"timestamp":"2026-01-01","status":500,"error":"boom","path":"/chat"}'), "boom"),
+    (event('{"exception":"boom","traceback":"Traceback"}'), "boom"),
+    (event('{"type":"exception","message":"boom"}'), "boom"),
+    (event('{"type":"RUN_ERROR","message":"boom"}'), "boom"),
+    (event('{"event":"error","data":"boom"}'), "boom"),
+    (event('{"type":"error","content":"boom"}'), "boom"),
+    (event('{"errorMessage":"boom","errorType":"Runtime"}'), "boom"),
+    (event('{"Error":"boom"}'), "boom"),
+    (event('{"data":null,"errors":[{"message":"boom"}]}', "next"), "boom"),
+    (event('{"id":"1","payload":{"errors":[{"message":"boom"}]}}', "next"), "boom"),
+    (event('{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"boom"}}'), "boom"),
+    (event('{"choices":null,"base_resp":{"status_code":1004,"status_msg":"boom"}}'), "boom"),
+    (event('{"header":{"code":10013,"message":"boom","sid":"x","status":2}}'), "boom"),
+    (event('{"error_code":336501,"error_msg":"boom"}'), "boom"),
+    (event('[{"error":{"code":503,"message":"boom"}}]'), "boom"),
 ]
 
 
@@ -272,6 +297,24 @@ def test_an_error_of_any_known_shape_is_an_error_in_every_dialect(dialect: Diale
 def test_a_heartbeat_of_any_known_shape_is_never_a_token(dialect: Dialect, foreign: Event) -> None:
     if dialect.media is not Media.TEXT:
         assert [delta.kind for delta in dialects.deltas_of(dialect, foreign)] == [Kind.PING]
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(
+    "word",
+    [
+        '{"base_resp":{"status_code":0,"status_msg":"success"}}',
+        '{"error_code":0,"error_msg":"success"}',
+        '{"header":{"code":0,"message":"Success"}}',
+        '{"code":20000,"message":"searching"}',
+        '{"status":"failed","tool":"search"}',
+        '{"type":"tool-output-error","toolCallId":"1"}',
+        '{"exception":null}',
+        '{"errors":[]}',
+    ],
+)
+def test_progress_and_success_are_no_error_in_any_dialect(dialect: Dialect, word: str) -> None:
+    assert all(delta.kind is not Kind.ERROR for delta in dialects.deltas_of(dialect, event(word)))
 
 
 def test_text_that_only_mentions_an_error_is_still_text() -> None:
