@@ -83,7 +83,7 @@ def test_a_check_that_chooses_its_own_verdict_is_an_error_of_ours(verdict: Verdi
 
 
 def test_an_undeclared_lesser_part_is_an_error_of_ours() -> None:
-    result = found(CHECKS["http.status-200"], lesser("mine"))
+    result = found(CHECKS["http.bad-json-400"], lesser("mine"))
 
     assert result.verdict is Verdict.ERROR
     assert "declares no lesser part" in result.actual
