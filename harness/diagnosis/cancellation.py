@@ -81,7 +81,8 @@ class Phase(NamedTuple):
 
 EARLY_LEAVE_S: Final = 0.5
 TOKENS: Final = 300
-ITL: Final = "20ms"
+ITL_NS: Final = 20 * MS
+ITL: Final = f"{ITL_NS // MS}ms"
 # A hop that notices the close only when it writes the first token has paid for the whole prefill.
 EARLY: Final = Phase("before the first token", "8s", None, late_ns=3 * SECOND, wait_s=4.0)
 # Longer than the rest of the stream (300 × 20 ms): an upstream that has seen nothing by then never will.
@@ -94,6 +95,8 @@ MOST_SHARE: Final = 0.8
 """The endpoint fails when at least this share of its closes fail: a busy machine alone can delay one of five."""
 PROMPT_NS: Final = SECOND
 """An upstream that stops within this time is prompt. A garbage collector or a drain timeout takes longer."""
+STOOD_STILL_SHARE: Final = 0.5
+"""The mock writes a token every ITL until it notices. With less than this share of them it was not running."""
 _DOTNET_DRAIN_NS: Final = (1_800 * MS, 2_400 * MS)
 
 
@@ -168,6 +171,9 @@ def judge_cancellation(
         how = "ran to its end" if upstream.end == "complete" else "still ran when the harness stopped waiting"
         return row(FAIL, f"the upstream never saw the client leave and {how}", None, wasted)
     delay = max(upstream.disconnect_ns - close_ns, 0)
+    if delay > PROMPT_NS and phase is MID and wasted < STOOD_STILL_SHARE * min(delay // ITL_NS, TOKENS - received):
+        told = f"in the {delay // MS:,} ms until the upstream noticed it wrote {plural(wasted, 'token')}, at {ITL} each"
+        return row(INCONCLUSIVE, f"{told}: the mock stood still itself, so the machine was too busy")
     verdict = PASS if delay <= PROMPT_NS else WARN if delay <= phase.late_ns else FAIL
     return row(verdict, _cause(delay, phase), delay, wasted)
 

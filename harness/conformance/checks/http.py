@@ -233,15 +233,19 @@ def _has_credential(case: Case) -> str | None:
 def unauthenticated_401(case: Case) -> Finding:
     asked = [seen for seen in case.of(("no-auth",)) if seen.answered]
     accepted = [seen for seen in asked if seen.streams]
-    if accepted and all(_passed_on(seen) for seen in accepted):
+    # An endpoint without a key of its own looks the same to its upstream as one that has no key to pass on. Another
+    # key than none shows which it is.
+    keeps_keys = any(seen.credentials and not _passed_on(seen) for seen in asked)
+    passed_on = [seen for seen in accepted if _passed_on(seen) and (seen.credentials or not keeps_keys)]
+    if accepted and passed_on == accepted:
         why = "the endpoint passes the caller's key on to its upstream, and the mock takes every key"
         return inconclusive(why, "streamgauge mock --api-key KEY as the upstream, which refuses every other key")
-    open_to_all = [seen for seen in accepted if not _passed_on(seen)]
+    open_to_all = [seen for seen in accepted if seen not in passed_on]
     if len(open_to_all) > 1:
         why = "the endpoint is open: without a credential or with a wrong one the stream comes too (--public allows it)"
         return unmet(why, *(seen.note(f"{seen.variant}: {seen.how_it_went()}") for seen in open_to_all))
     nothing = inconclusive("no request without a valid credential was answered", "an endpoint that answers")
-    return worst((_unauthenticated(seen) for seen in asked if not _passed_on(seen)), nothing)
+    return worst((_unauthenticated(seen) for seen in asked if seen not in passed_on), nothing)
 
 
 def _passed_on(seen: Observed) -> bool:

@@ -143,7 +143,8 @@ def left(scenario: str, upstream: Upstream | None = None, end: End = End.CANCELL
 
 
 def seen_after(ms: int) -> Upstream:
-    return ledger(end="disconnected", disconnect_ns=START_NS + (100 + ms) * MS)
+    wrote = [START_NS + at * MS for at in range(100, 100 + min(ms, 6_000), 20)]  # 300 tokens take 6 s
+    return ledger(end="disconnected", disconnect_ns=START_NS + (100 + ms) * MS, token_ns=wrote)
 
 
 TO_THE_END = ledger(end="complete", token_ns=[START_NS + n * SECOND for n in range(9)])

@@ -103,6 +103,7 @@ for first, second, verdict in (
     (passing(ANYBODY, None), passing(WRONG, None), "fail"),  # no key reaches the upstream, whatever the caller sends
     (answer(403, "no-auth"), passing(WRONG, "wrong"), "inconclusive"),
     (answer(403, "no-auth"), WRONG, "fail"),  # any key will do
+    (passing(ANYBODY, None), answer(403, "no-auth", credentials=frozenset({"wrong"})), "fail"),  # no key will do, too
 ):
     add("http.unauthenticated-401", verdict, first, second, has_credential=True)
 add("http.unauthenticated-401", "not-applicable", Tape(body=JSON))

@@ -4,8 +4,10 @@ import pytest
 
 from streamgauge.diagnosis.cancellation import (
     EARLY,
+    ITL_NS,
     MID,
     PROMPT_NS,
+    TOKENS,
     CancelRow,
     Phase,
     Upstream,
@@ -24,13 +26,16 @@ LEFT = stream(b"data: a\n\n", b"data: b\n\n", then=End.CANCELLED)
 
 def upstream(
     seen_after_ns: int | None = None,
-    tokens_after_ns: tuple[int, ...] = (),
+    tokens_after_ns: tuple[int, ...] | None = None,
     *,
     end: str | None = "disconnected",
     tokens_after: int = 0,
     requests: int = 1,
 ) -> Upstream:
+    """Without other times it wrote a token every ITL until it saw the client leave, or had written all."""
     seen = None if seen_after_ns is None else CLOSE_NS + seen_after_ns
+    if tokens_after_ns is None:
+        tokens_after_ns = tuple(range(ITL_NS, seen_after_ns or 0, ITL_NS))[: TOKENS - 2]
     times = [CLOSE_NS - 5 * MS, CLOSE_NS, *(CLOSE_NS + after for after in tokens_after_ns)]
     return Upstream(requests, end, seen, "fin" if seen else None, times, tokens_after, 300_000)
 
@@ -53,6 +58,16 @@ def test_a_row_tells_delay_waste_and_clock_error() -> None:
     assert (found.seen, found.tokens_received, found.upstream_requests) == (True, 2, 2)
     assert (found.upstream_end, found.upstream_kind) == ("disconnected", "fin")
     assert (found.path, found.phase, found.method) == ("via", "mid-stream", "FIN")
+
+
+def test_a_mock_that_stood_still_itself_proves_nothing_about_the_endpoint() -> None:
+    """One close of five took 1,610 ms on a busy machine; the mock wrote 4 tokens in that time, and not 80."""
+    found = row(upstream(1_610 * MS, tuple(range(ITL_NS, 5 * ITL_NS, ITL_NS))))
+    assert (found.verdict, found.wasted_tokens) == ("inconclusive", None)
+    assert "wrote 4 tokens" in (found.note or "")
+    assert overall([*closes(5, 40, 778), found]).verdict == "pass"
+    assert row(upstream(1_610 * MS, tuple(range(ITL_NS, 60 * ITL_NS, ITL_NS)))).verdict == "warn"
+    assert row(upstream(1_610 * MS, ()), phase=EARLY).verdict == "warn"  # where no token is due
 
 
 def test_a_disconnect_that_clocks_put_before_the_close_took_no_time() -> None:
