@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
+from urllib.parse import quote
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.scenarios.cost import Cost
@@ -38,6 +39,7 @@ CHARACTERS: Final = (
 )  # fmt: skip
 # Upstreams whose text stands on the data lines itself, where CR means the same as LF.
 RAW_TEXT: Final = ("raw-text", "event-text")
+MARKUP: Final = r"""Is 1 < 2 && 3 > 2? <b title="x">'yes'</b> &amp; <script>f("\n")</script> {"a": [1]} `x` $y$ end."""
 MARKS: Final = tuple(f"--{kind}--" for kind in (*TEXTS, "end"))
 """The tokens between the texts: each text stands between two of them."""
 
@@ -68,6 +70,13 @@ def texts(run: ScenarioRunner) -> Iterator[Observed]:
         yield replace(whole, scenario=kind, expected_text=sent_so_far(whole, pieces, first), marks=marks)
         first += len(pieces) + 1
     yield _characters(run)
+
+
+@scenario("markup", "an answer with the characters of markup and code", mock=True)
+def markup(run: ScenarioRunner) -> Iterator[Observed]:
+    """Percent-encoded in the prompt, so that nothing on the way there can change it."""
+    seen = run.ask({"tokens": None, "say": quote(MARKUP, safe=""), "ttft": "1ms", "itl": "1ms"})
+    yield replace(seen, expected_text=MARKUP)
 
 
 def _characters(run: ScenarioRunner) -> Observed:

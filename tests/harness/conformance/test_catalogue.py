@@ -22,7 +22,7 @@ NAMES = {
     ),
     "text": (
         "utf8-valid newline-roundtrip whitespace-roundtrip unicode-line-separators-escaped json-valid "
-        "delta-not-cumulative concat-equals-final upstream-forms"
+        "delta-not-cumulative concat-equals-final upstream-forms markup-verbatim"
     ),
     "openai-chat": (
         "chunk-shape constant-id finish-reason usage-chunk empty-choices-only-usage tool-call-deltas "

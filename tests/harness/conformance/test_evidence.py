@@ -41,7 +41,7 @@ QUOTED: Final = {
     "framing.id-retry-valid": rb"id: (a\0b|1\n|\xc3|a{99})|retry:( soon| 100)?\n",
     "framing.event-size-64k": rb"data: x{99}",
     "text.json-valid": rb"data: (\{'|\{\"token\": NaN|\{\"token\":\"a\",\}|\[\[)|\{\"model\"",
-    "openai-chat.constant-id": rb"[^\n]*chatcmpl-(9|1)",
+    "openai-chat.constant-id": rb"[^\n]*(chatcmpl-(9|1)|\"cmpl-2\")",
     "openai-chat.done-sentinel": rb"(event: end\n)?data: \"?\[(DONE|done)\]|data: \{",
     "openai-chat.no-null-error-key": rb"[^\n]*\"error\"",
     "custom.consistent-shape": rb"data: \{\"text\"|event: token\ndata: [^\n]*\"n\":1|data: \{\"token\":\"x\"\}\n",
