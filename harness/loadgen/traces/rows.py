@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from streamgauge.errors import UsageError
-from streamgauge.units import MIB, show_bytes
+from streamgauge.units import MIB, plural, show_bytes
 
 MOST_LINE: Final = 16 * MIB
 """Characters. A session of an agent is one line of several MiB in some traces."""
@@ -132,6 +132,12 @@ def _csv(first: str, number: int, numbered: Iterator[tuple[int, str]], name: str
             raise UsageError(f"{name}, line {max(at, begins + 1)} is not a line of CSV: {error}", HINT) from None
         if cells is None:
             return
+        if len(cells) < len(header):
+            raise UsageError(
+                f"{name}, line {at} has {plural(len(cells), 'cell')} where the header has {len(header)}: it lacks the "
+                f"column {header[len(cells)].strip()[:60]!r}",
+                "write a comma for each column; a cell without a value may be empty",
+            )
         yield _row(f"{name}, line {at}", dict(zip(header, cells, strict=False)))
 
 

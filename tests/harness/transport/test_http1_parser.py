@@ -355,13 +355,25 @@ def test_sizes_of_chunks_that_come_alone_do_not_count_against_a_stream_of_tokens
     parser = begun()
     parser.feed(CHUNKED_HEAD, 0)
 
-    for _ in range(MAX_ASIDE_BYTES // 4):
+    for _ in range(max(MAX_ASIDE_BYTES // 4, FREE_PIECES + FREE_PIECES // 10)):
         parser.feed(b"1\r\n", 0)
         parser.feed(b"a\r\n", 0)
         if parser.done:
             break
 
     assert "pieces of 1 bytes on average" in (parser.capture.detail or "")
+
+
+def test_an_event_in_three_small_chunks_may_come_as_often_as_the_longest_answer_has_tokens() -> None:
+    parser = begun()
+    parser.feed(CHUNKED_HEAD, 0)
+
+    for _ in range(128):
+        parser.feed(b"6\r\ndata: \r\n1\r\na\r\n2\r\n\n\n\r\n" * 1_000, 0)
+    parser.feed(b"0\r\n\r\n", 0)
+
+    assert (parser.capture.end, parser.capture.detail) == (End.COMPLETE, None)
+    assert len(parser.capture.body) == 3 * 128_000
 
 
 def test_a_body_in_pieces_of_one_byte_is_too_large_long_before_its_bytes_are() -> None:

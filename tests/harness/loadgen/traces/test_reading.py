@@ -59,6 +59,11 @@ def test_arrivals_are_ordered_and_counted_from_the_first(text: str) -> None:
         ('{"timestamp": 1}\n{"time', "line 2 is not a JSON object"),
         ('{"timestamp": true}\n', "no timestamp"),
         ('{"time": 1}\n', "no columns of a known trace"),
+        (
+            "timestamp,prompt_tokens,output_tokens\n1,2,3\n1,2\n",
+            "line 3 has 2 cells where the header has 3: it lacks the column 'output_tokens'",
+        ),
+        ("prompt_tokens,timestamp\n1,2\n\n1\n", "line 4 has 1 cell where the header has 2: it lacks the column 'time"),
         ('{"timestamp": 1, "output_tokens": "many"}\n', "output_tokens is 'many'"),
     ],
 )
