@@ -9,8 +9,8 @@ from streamgauge.wire import MAX_KEPT_BYTES, Capture
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 # A piece takes 130 bytes of memory beside its own, so a body in pieces of one byte would take a hundred times its size.
-# The memory of all of them is counted (transport/memory.py); this bounds one answer, and the time that it takes. Servers
-# write an event in three chunks (its name, its data, its end), and the longest answers have 150,000 events.
+# The memory of all of them is counted (transport/memory.py); this bounds one answer, and the time that it takes.
+# Servers write an event in three chunks (its name, its data, its end), and the longest answers have 150,000 events.
 FREE_PIECES: Final = 450_000
 LEAST_PIECE_BYTES: Final = 50  # on average, behind the first FREE_PIECES
 MOST_WIRE_PER_BODY: Final = 2  # bytes on the wire, as a multiple of the largest body: the sizes of chunks
