@@ -6,6 +6,7 @@ from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
+from streamgauge.conformance.result import Verdict
 from streamgauge.conformance.scenarios.cancellation import close_of
 from streamgauge.conformance.sources import guides, issue
 from streamgauge.diagnosis.cancellation import INCONCLUSIVE, PASS, WARN, overall
@@ -50,13 +51,27 @@ def upstream_aborted(case: Case) -> Finding:
         breaks="Prefill is the expensive part: the server pays for a long prefill whose answer nobody reads.",
         fix="Cancel the upstream call on the disconnect itself, not on the first write that fails.",
         lesser="The call is aborted within a second.",
+        causes={
+            "awaited-head": (
+                "Cancel the call while its head is awaited, too: begin to watch for the client's disconnect before the "
+                "upstream is called, not when its answer begins."
+            ),
+        },
     ),
-    scenarios=("cancel-early",),
+    scenarios=("cancel-early", "cancel-headless"),
     expected="the upstream call is aborted within 3 s, before the first token, each time",
     broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def before_first_token(case: Case) -> Finding:
-    return _judged(case, "cancel-early")
+    found = _judged(case, "cancel-early")
+    if found.verdict is not Verdict.PASS or not case.of(("cancel-headless",)):
+        return found
+    headless = _judged(case, "cancel-headless")
+    if headless.verdict is None and not headless.lesser:
+        return headless._replace(
+            cause="awaited-head", actual=f"where the upstream's head comes late, {headless.actual}"
+        )
+    return found
 
 
 def _judged(case: Case, scenario: str) -> Finding:

@@ -8,7 +8,7 @@ from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.cost import Cost
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
-from streamgauge.conformance.scenarios.runner import DEADLINE_S, ScenarioRunner
+from streamgauge.conformance.scenarios.runner import DEADLINE_S, NO_KEYS, Keys, ScenarioRunner
 from streamgauge.diagnosis.cancel_matrix import leave, upstream_of
 from streamgauge.diagnosis.cancellation import (
     EARLY,
@@ -35,7 +35,7 @@ HALF_CLOSED_S: Final = 8.0
 STALLED_TOKENS: Final = 1000  # 50 MB
 
 
-PHASE_OF: Final[Mapping[str, Phase]] = {"cancel-mid": MID, "cancel-early": EARLY}
+PHASE_OF: Final[Mapping[str, Phase]] = {"cancel-mid": MID, "cancel-early": EARLY, "cancel-headless": EARLY}
 
 
 @scenario("cancel-mid", "the client leaves after 5 tokens, several times", mock=True, cost=CLOSES)
@@ -57,11 +57,23 @@ def cancel_early(run: ScenarioRunner) -> Iterator[Observed]:
         yield from _closes(run, Close.FIN)
 
 
-def _closes(run: ScenarioRunner, how: Close) -> Iterator[Observed]:
+@scenario(
+    "cancel-headless",
+    "the client leaves while the upstream's head, which comes with the first token, is awaited, several times",
+    mock=True,
+    cost=CLOSES,
+)
+def cancel_headless(run: ScenarioRunner) -> Iterator[Observed]:
+    """Many model servers send no head before the first token: a relay still awaits the answer to its call then."""
+    if not run.asks_the_mock:
+        yield from _closes(run, Close.RST_STREAM if run.target.http2 else Close.RST, {"fault": "late-head"})
+
+
+def _closes(run: ScenarioRunner, how: Close, keys: Keys = NO_KEYS) -> Iterator[Observed]:
     """As many closes of one kind as settle the verdict."""
     phase, rows = PHASE_OF[run.scenario], list[CancelRow]()
     while not enough(rows):
-        spec, stream_id = run.request({"tokens": TOKENS, "ttft": phase.ttft, "itl": ITL})
+        spec, stream_id = run.request({"tokens": TOKENS, "ttft": phase.ttft, "itl": ITL, **keys})
         transcript = leave(run.client, spec, run.dialect, phase, how, keep=True)
         variant = f"{how.value.upper()}, close {len(rows) + 1}"
         seen = run.observed(spec, stream_id, transcript, variant=variant, wait_s=_wait_s(transcript, phase.wait_s))

@@ -167,6 +167,13 @@ for check, scenario in (("cancel.upstream-aborted", "cancel-mid"), ("cancel.befo
     add(check, "fail", *([left(scenario, TO_THE_END)] * 4), *often[:1])
     add(check, "inconclusive", *([left(scenario, TO_THE_END)] * 2), *often)
 
+HEADLESS = left("cancel-headless", TO_THE_END)
+check, noticed = "cancel.before-first-token", left("cancel-early", seen_after(5))
+add(check, "fail", noticed, HEADLESS, HEADLESS, HEADLESS)
+add(check, "pass", noticed, left("cancel-headless", seen_after(5)))
+add(check, "pass", noticed, left("cancel-headless"))  # the mock has no late head in this dialect
+add(check, "fail", left("cancel-early", TO_THE_END), left("cancel-headless", seen_after(5)))
+
 # flush
 
 

@@ -144,4 +144,4 @@ def test_shared_scenarios_start_in_their_order_whichever_thread_comes_first() ->
 def test_the_scenarios_that_leave_streams_early_are_the_last_shared_ones() -> None:
     shared = [scenario.name for scenario in SCENARIOS.values() if scenario.concurrency is Concurrency.SHARED]
 
-    assert set(shared[-3:]) == {"cancel-mid", "cancel-early", "half-close"}
+    assert set(shared[-4:]) == {"cancel-mid", "cancel-early", "cancel-headless", "half-close"}
