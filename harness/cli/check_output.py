@@ -18,6 +18,7 @@ from streamgauge.conformance.result import (
     ChecksFile,
     Verdict,
 )
+from streamgauge.errors import ExitCode
 from streamgauge.units import plural
 
 _MARKS: Final = {
@@ -71,7 +72,7 @@ def _print_head(row: TargetChecks, checks: ChecksFile) -> None:
 
 def _print_unfinished(checks: ChecksFile, indent: str = "") -> None:
     if checks.unfinished:
-        out.print(f"{indent}[yellow]not finished:[/yellow] {safe(checks.unfinished)}")
+        out.print(f"{indent}[yellow]not decided:[/yellow] {safe(checks.unfinished)}")
 
 
 def _print_one_at_a_time(checks: ChecksFile, indent: str = "") -> None:
@@ -297,6 +298,9 @@ def _print_conclusion(report: ChecksReport) -> None:
         out.print("[red]interrupted[/red]")
     elif why:
         out.print(f"[bold red]failed[/bold red]: {', '.join(why)}")
+    elif report.exit_code is ExitCode.CANNOT_MEASURE:
+        undecided = dict.fromkeys(safe(checks.unfinished) for checks in measured if checks.unfinished)
+        out.print(f"[bold yellow]undecided[/bold yellow]: {'; '.join(undecided)}")
     else:
         out.print("[bold green]passed[/bold green]")
 

@@ -299,12 +299,21 @@ class Case:
 
     @property
     def unfinished(self) -> str | None:
-        """Why some of the requests could not be made, although they were permitted; None if they all were.
+        """Why the run decides too little to pass: permitted requests could not be made, or no answer had content.
 
-        Those without the proxy (`reference`) count too.
+        None where it is whole. The run without the proxy (`reference`) counts too.
         """
-        own = self.dead_end or ("the time of the whole check was over" if self.out_of_time else None)
+        own = self.dead_end or ("the time of the whole check was over" if self.out_of_time else self._no_content)
         return own or (None if self.reference is None else self.reference.unfinished)
+
+    @property
+    def _no_content(self) -> str | None:
+        """Why an endpoint that only ever failed, hung or answered nothing has not passed by its framing alone."""
+        streams = [one.transcript for one in self.observed if one.streams]
+        if self.doubt or not streams or any(transcript.tokens for transcript in streams):
+            return None
+        detail = f": {streams[0].detail}" if streams[0].detail else ""
+        return f"no stream had content, so most checks had nothing to judge ({streams[0].outcome}{detail})"
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

@@ -52,7 +52,7 @@ class ChecksReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """3 when no target could be measured, or when nothing failed but a check could not be finished.
+        """3 when no target could be measured, or when nothing failed but a run decides too little (`unfinished`).
 
         If only some of the targets could not be measured, the run has failed (1).
         """

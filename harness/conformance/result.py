@@ -180,9 +180,9 @@ class ChecksFile(msgspec.Struct, frozen=True, kw_only=True):
     `dialect_rule` is the rule that recognised the dialect, and `dialect_doubt` the evidence against it. Both are absent
     when the user named the dialect. `clients` shows how popular clients read the streams; None without `--clients`.
     `upstream_errors` shows what the endpoint makes of a failing upstream; empty without the mock behind it.
-    `one_at_a_time` says how it showed that the endpoint serves one request at a time, `unfinished` why some of the
-    requests were not made: the endpoint no longer answers, or the time was over. `tokens_spent` is about how many
-    tokens a real model has read and written; None where the mock answers.
+    `one_at_a_time` says how it showed that the endpoint serves one request at a time, `unfinished` why the run decides
+    too little to pass: the endpoint no longer answers, the time was over, or no answer had content. `tokens_spent` is
+    about how many tokens a real model has read and written; None where the mock answers.
     """
 
     schema: int = SCHEMA

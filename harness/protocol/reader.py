@@ -178,9 +178,8 @@ class StreamReader:
 
     @property
     def takes_anything_for_text(self) -> bool:
-        """Whether each payload counts as text only because no dialect with a known shape was found."""
-        dialect = self.transcript.dialect
-        return self._named is None and dialect is not None and not dialect.json_payload
+        """Whether each payload counts as text: the dialect has no shape that would tell tokens from heartbeats."""
+        return self.transcript.dialect is not None and not self.transcript.dialect.json_payload
 
     def _look_for_dialect(self, new: list[Event]) -> None:
         """Choose a provisional dialect when an event has the shape of one, or when enough events have no known shape.

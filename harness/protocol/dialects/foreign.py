@@ -32,6 +32,7 @@ _KEYS_OF_ERRORS: Final = (
 )  # fmt: skip
 # Keys that hold the type of a heartbeat.
 _TYPE_KEYS: Final = ("type", "event")
+_TIME_KEYS: Final = ("ts", "time", "timestamp", "at", "seq")  # what may be beside
 _STATUS_KEYS: Final = ("status", "statusCode", "status_code", "code")
 _TEXT_KEYS: Final = ("message", "msg", "detail", "title")
 _MESSAGE_KEYS: Final = ("message", "Message")
@@ -149,9 +150,16 @@ def foreign(event: Event) -> Delta | None:
     payload = decode(event.data)
     if error := any_error(event, payload):
         return error
-    if event.type in _PINGS or (isinstance(payload, dict) and any(payload.get(key) in _PINGS for key in _TYPE_KEYS)):
-        return Delta(Kind.PING)
-    return None
+    return Delta(Kind.PING) if event.type in _PINGS or _is_ping(payload) else None
+
+
+def _is_ping(payload: Any) -> bool:
+    """Whether an object has the type of a heartbeat, or is nothing else: {"heartbeat": true}, {"ping": 1, "ts": 17}."""
+    if not isinstance(payload, dict):
+        return False
+    if any(payload.get(key) in _PINGS for key in _TYPE_KEYS):
+        return True
+    return any(key in _PINGS for key in payload) and all(key in _PINGS or key in _TIME_KEYS for key in payload)
 
 
 def is_done(event: Event) -> bool:

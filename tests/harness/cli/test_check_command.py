@@ -47,6 +47,18 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     return run
 
 
+def test_an_endpoint_that_only_ever_fails_has_not_passed_by_its_framing(check: Check, tmp_path: Path) -> None:
+    """`passed`, with exit code 0, of an endpoint from which no token ever came."""
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=("error-event:0",))) as mock:
+        done = check(mock.url + PATH, "--json", "all.json", only=("framing",))
+
+    assert done.exit_code == ExitCode.CANNOT_MEASURE
+    assert done.output.splitlines()[-1].startswith("undecided: no stream had content")
+    (row,) = json.loads((tmp_path / "all.json").read_text())["targets"]
+    assert row["failing"] == []
+    assert "error_event: " in row["checks"]["unfinished"]
+
+
 def test_several_targets_are_one_report(check: Check, clean: str, faulty: str, tmp_path: Path) -> None:
     """What cannot be reached is a row with its reason, not the end of the run."""
     done = check(clean, faulty, NOBODY, "--json", "all.json", "--junit", "all.xml", "--out", "runs")

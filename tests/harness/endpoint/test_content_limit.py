@@ -82,12 +82,14 @@ def test_tokens_behind_the_end_marker_do_not_keep_a_stream_open() -> None:
     [b'{"heartbeat":true}', b'{"status":"thinking","elapsed":%d}', b" ", b"..."],
     ids=["the same object", "only a number changes", "white space", "the same text"],
 )
-def test_of_an_unknown_shape_only_other_words_are_content(beat: bytes) -> None:
+@pytest.mark.parametrize("name", [None, "raw-text"])
+def test_of_an_unknown_shape_only_other_words_are_content(beat: bytes, name: str | None) -> None:
     """An endpoint that only ever sent its heartbeat kept `probe` for its whole ten minutes."""
     beats = [b"data: " + (beat % number if b"%d" in beat else beat) + b"\n\n" for number in range(40)]
     capture = play([(0, SSE_HEAD), *((MS * number, piece) for number, piece in enumerate(beats, 1))], None)
 
-    since_ns, _, detail = ContentLimit(capture, None, PATIENCE).allowance()
+    dialect = name and dialects.by_name(name)
+    since_ns, _, detail = ContentLimit(capture, dialect or None, PATIENCE).allowance()
 
     assert since_ns == START_NS + MS
     assert detail == "no content came for 60.0 s, only events without new text"
@@ -101,8 +103,8 @@ def test_words_of_an_unknown_shape_are_content(shape: bytes) -> None:
     assert limit.allowance().since_ns == START_NS + 40 * MS
 
 
-def test_a_dialect_that_was_named_knows_its_tokens() -> None:
-    same = [(MS * number, b"data: ha \n\n") for number in range(1, 41)]
-    limit = ContentLimit(play([(0, SSE_HEAD), *same], None), dialects.by_name("raw-text"), PATIENCE)
+def test_a_token_that_comes_again_is_content_where_the_shape_says_so() -> None:
+    same = [(MS * number, TOKEN) for number in range(1, 41)]
+    limit = ContentLimit(play([(0, SSE_HEAD), *same], None), None, PATIENCE)
 
     assert limit.allowance().since_ns == START_NS + 40 * MS

@@ -292,7 +292,15 @@ def test_an_error_of_any_known_shape_is_an_error_in_every_dialect(dialect: Diale
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS, ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize(
-    "foreign", [event("{}", "ping"), event("x", "heartbeat"), event('{"type":"keepalive"}'), event('{"type":"ping"}')]
+    "foreign",
+    [
+        event("{}", "ping"),
+        event("x", "heartbeat"),
+        event('{"type":"keepalive"}'),
+        event('{"type":"ping"}'),
+        event('{"heartbeat":true}'),
+        event('{"ping":1,"ts":1733000000}'),
+    ],
 )
 def test_a_heartbeat_of_any_known_shape_is_never_a_token(dialect: Dialect, foreign: Event) -> None:
     if dialect.media is not Media.TEXT:
