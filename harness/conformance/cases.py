@@ -64,7 +64,8 @@ class Observed:
     of a prompt, the round, or the status of the upstream. `crowded` says that this run's own requests may have kept the
     endpoint from answering: then nothing here counts against it. `credentials` are digests of the wrong key that this
     request carried, with and without the name of its scheme. `state` is what the endpoint showed afterwards as saved.
-    `kept` says what became of the connection afterwards, where that was watched.
+    `kept` says what became of the connection afterwards, where that was watched. `directed`: the prompt ended with a
+    directive for the mock.
     """
 
     scenario: str
@@ -88,6 +89,7 @@ class Observed:
     crowded: str | None = None
     credentials: frozenset[str] = frozenset()
     kept: Kept | None = None
+    directed: bool = False
 
     @property
     def wait_ns(self) -> int | None:
@@ -159,6 +161,14 @@ class Observed:
     def failed_by_error(self) -> bool:
         """Whether the stream reported an error; then the rules for successful streams do not apply."""
         return self.transcript.first(Kind.ERROR) is not None
+
+    @property
+    def passes_key_on(self) -> bool:
+        """Whether the mock's ledger shows the credential of this request: then its upstream is the one to check it."""
+        if self.upstream is None or not self.streams:
+            return False
+        used = self.upstream.credential
+        return used in self.credentials if self.credentials else used is None
 
     @property
     def hang(self) -> str | None:
@@ -368,6 +378,16 @@ def blocks(transcript: Transcript) -> Iterator[Block]:
         lines.append(transcript.pending)
     if lines:
         yield Block(lines, False)
+
+
+def keys_passed_on(asked: Sequence[Observed]) -> list[Observed]:
+    """Those of the requests without a valid credential whose key, or lack of one, the endpoint passed on.
+
+    An endpoint without a key of its own looks the same to its upstream as one that has no key to pass on. Another key
+    than none shows which it is.
+    """
+    keeps_keys = any(seen.credentials and not seen.passes_key_on for seen in asked)
+    return [seen for seen in asked if seen.passes_key_on and (seen.credentials or not keeps_keys)]
 
 
 class Difference(NamedTuple):

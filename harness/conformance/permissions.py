@@ -11,6 +11,7 @@ from streamgauge.units import SECOND
 MOCK: Final = "--mock URL, with the endpoint's upstream set to that mock provider"
 PLACE: Final = "the place of the prompt: {{prompt}} in the URL or in --body FILE"
 FRAMING: Final = "an answer whose framing is valid (see http.unambiguous-framing and http.chunked-framing)"
+REFUSING_MOCK: Final = "streamgauge mock --api-key KEY as the upstream, which refuses every other key"
 LARGER_BUDGET: Final = "a larger --max-tokens-spent"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
 

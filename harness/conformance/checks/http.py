@@ -3,9 +3,9 @@
 from typing import Final
 
 from streamgauge.conformance.applies import takes_body
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import Case, Observed, keys_passed_on, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
-from streamgauge.conformance.permissions import PLACE, STREAM
+from streamgauge.conformance.permissions import PLACE, REFUSING_MOCK, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.scenarios.ordinary import HAPPY
@@ -233,27 +233,16 @@ def _has_credential(case: Case) -> str | None:
 def unauthenticated_401(case: Case) -> Finding:
     asked = [seen for seen in case.of(("no-auth",)) if seen.answered]
     accepted = [seen for seen in asked if seen.streams]
-    # An endpoint without a key of its own looks the same to its upstream as one that has no key to pass on. Another
-    # key than none shows which it is.
-    keeps_keys = any(seen.credentials and not _passed_on(seen) for seen in asked)
-    passed_on = [seen for seen in accepted if _passed_on(seen) and (seen.credentials or not keeps_keys)]
+    passed_on = keys_passed_on(asked)
     if accepted and passed_on == accepted:
         why = "the endpoint passes the caller's key on to its upstream, and the mock takes every key"
-        return inconclusive(why, "streamgauge mock --api-key KEY as the upstream, which refuses every other key")
+        return inconclusive(why, REFUSING_MOCK)
     open_to_all = [seen for seen in accepted if seen not in passed_on]
     if len(open_to_all) > 1:
         why = "the endpoint is open: without a credential or with a wrong one the stream comes too (--public allows it)"
         return unmet(why, *(seen.note(f"{seen.variant}: {seen.how_it_went()}") for seen in open_to_all))
     nothing = inconclusive("no request without a valid credential was answered", "an endpoint that answers")
     return worst((_unauthenticated(seen) for seen in asked if seen not in passed_on), nothing)
-
-
-def _passed_on(seen: Observed) -> bool:
-    """Whether the mock's ledger shows the credential of this request: then its upstream is the one to check it."""
-    if seen.upstream is None or not seen.streams:
-        return False
-    used = seen.upstream.credential
-    return used in seen.credentials if seen.credentials else used is None
 
 
 def _unauthenticated(seen: Observed) -> Finding:

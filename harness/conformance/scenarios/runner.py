@@ -163,6 +163,7 @@ class ScenarioRunner(NamedTuple):
             prompt=spec.prompt or "",
             curl=spec.curl(),
             upstream=upstream,
+            directed=stream_id is not None,
         )
 
 

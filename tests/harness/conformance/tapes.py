@@ -66,11 +66,14 @@ class Tape:
     crowded: str | None = None
     reused: bool = False
     kept: Kept | None = None
+    start_ms: float = 0
+    directed: bool = False
 
     def play(self, piece: int | None = None) -> Observed:
         """The observation; `piece` cuts an untimed body into reads of so many bytes."""
         sent_ns = None if self.sent_ms is None else START_NS + round(self.sent_ms * MS)
-        capture = Capture(START_NS, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
+        start_ns = START_NS + round(self.start_ms * MS)
+        capture = Capture(start_ns, method=self.method, sent_ns=sent_ns, end=self.end, detail=self.detail)
         capture.trailing, capture.fault, capture.reused = self.trailing, self.fault, self.reused
         capture.request = self.request
         if self.status is not None:
@@ -106,6 +109,7 @@ class Tape:
             credentials=self.credentials,
             crowded=self.crowded,
             kept=self.kept,
+            directed=self.directed,
         )
 
 

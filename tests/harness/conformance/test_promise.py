@@ -1,6 +1,9 @@
 """Promises, tested at servers that keep them and servers that do not."""
 
+import asyncio
 import itertools
+import time
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,42 @@ class Nameless(Keeps):
         return []
 
 
+class Queue(Keeps):
+    """The fourth stream waits for a place rather than be refused."""
+
+    async def respond(self, request: Request, writer: Writer) -> None:
+        while self._open >= self.concurrent:
+            await asyncio.sleep(0.01)
+        await super().respond(request, writer)
+
+
+class Late(Keeps):
+    """It refuses with an error in a stream, whose status is 200."""
+
+    async def respond(self, request: Request, writer: Writer) -> None:
+        plain = writer.head
+
+        async def head(status: str = "200 OK", media_type: str = "text/event-stream", body: bytes | None = None,
+                       *extra: str) -> None:  # fmt: skip
+            if status[:3] in ("400", "429") and request.prompt and body is not None:
+                await plain("200 OK", "text/event-stream", b"data: " + body + b"\n\n", *extra)
+            else:
+                await plain(status, media_type, body, *extra)
+
+        writer.head = head  # type: ignore[method-assign]
+        await super().respond(request, writer)
+
+
+class Vague(Keeps):
+    refusal = ("429 Too Many Requests", "Retry-After: soon")
+
+
+class Few(Keeps):
+    """A lower limit of requests, which also refuses streams at once."""
+
+    rate = 20
+
+
 def checked(server: Keeps, promise: Promise = LIMITS, allowed: Allowed = EVERYTHING) -> dict[str, CheckResult]:
     with server as url, StreamClient(read_timeout_s=10.0) as client:
         results = run.check(
@@ -120,10 +159,45 @@ def test_an_endpoint_that_keeps_its_promises_passes() -> None:
         (Unlimited, {"concurrent", "rate"}),
         (Curt, {"retry-after"}),
         (Nameless, {"request-id"}),
+        (Queue, {"concurrent"}),
+        (Late, {"max-input", "context", "concurrent", "rate"}),
+        (Vague, {"retry-after"}),
     ],
 )
 def test_a_broken_promise_is_found_and_no_other(server: type[Keeps], expected: set[str]) -> None:
     assert broken(checked(server())) == expected
+
+
+def test_a_stream_that_waits_for_another_is_not_said_to_run_beside_it() -> None:
+    assert "stream 4 is not refused: it waits" in checked(Queue())["concurrent"].actual
+
+
+def test_a_limit_of_requests_is_not_taken_for_one_of_streams() -> None:
+    found = checked(Few())
+
+    assert found["rate"].verdict is Verdict.INCONCLUSIVE
+    assert found["rate"].needs == "--long, with which it first waits for the length of the window"
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(3, set()), (2, {"rate"}), (4, {"rate"})])
+def test_after_a_rest_of_the_window_the_limit_is_exact(limit: int, expected: set[str]) -> None:
+    class Sliding(Keeps):
+        concurrent = 50
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._times: deque[float] = deque()
+
+        async def respond(self, request: Request, writer: Writer) -> None:
+            now = time.monotonic()
+            while self._times and self._times[0] < now - 1:
+                self._times.popleft()
+            self._count = self.rate if len(self._times) >= limit else 0
+            if self._count == 0:
+                self._times.append(now)
+            await super().respond(request, writer)
+
+    assert broken(checked(Sliding(), Promise(rate="3/s"))) == expected
 
 
 def test_an_open_endpoint_breaks_the_promise_of_authentication() -> None:
@@ -142,7 +216,7 @@ def test_without_promises_nothing_is_asked_and_without_permission_nothing_costly
 
     assert not any(name.startswith("promise") for name in names)
     assert [name for name in dear if name.startswith("promise")] == ["promise-input"]
-    assert (allowed["promise-concurrent"].requests, allowed["promise-rate"].requests) == (4, 41)
+    assert (allowed["promise-concurrent"].requests, allowed["promise-rate"].requests) == (8, 81)
     assert allowed["promise-input"].prompt_tokens >= 100
 
 
