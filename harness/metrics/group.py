@@ -22,6 +22,8 @@ from streamgauge.protocol.outcome import Outcome
 from streamgauge.units import MS, plural
 
 _BOUNDS: Final = ("ttft_bound", "itl_bound")
+# Outcomes that are the same in every dialect: the endpoint itself said that it failed, or was not there.
+_SAID_SO: Final = (Outcome.HTTP_ERROR, Outcome.ERROR_EVENT, Outcome.CONNECT_ERROR)
 
 
 class StreamGroup:
@@ -110,6 +112,11 @@ class StreamGroup:
         """The figure of these streams for an objective, and its interval; None without data."""
         metric = BY_NAME[slo.metric]
         return self._latency(slo, metric) if isinstance(metric, Latency) else self._share(slo)
+
+    @property
+    def surely_failed(self) -> bool:
+        """Whether each stream that failed said so itself, in a way that does not depend on the dialect."""
+        return self.judged - self.streams[Outcome.OK] == sum(self.streams[outcome] for outcome in _SAID_SO)
 
     @property
     def _error_rate(self) -> float | None:

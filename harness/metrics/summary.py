@@ -306,7 +306,9 @@ class Totals:
         else:
             measured = self._measured_of_run(slo, client)
         if measured is not None and self.reading_doubt is not None and not metric.of_wire:
-            measured = measured._replace(low=0.0, high=inf, because=self.reading_doubt)
+            # However the answers are read, what said that it failed has failed.
+            certain = slo.metric == "error_rate" and group.surely_failed
+            measured = measured._replace(low=measured.low if certain else 0.0, high=inf, because=self.reading_doubt)
         doubt = distorted(client)
         if doubt is None and steadiness is not None and steadiness.growing and metric.unit is not Unit.PER_SECOND:
             doubt = str(steadiness)

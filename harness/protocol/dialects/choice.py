@@ -97,8 +97,17 @@ def _by_majority(payloads: list[Event], media: Media, head: Head | None) -> Choi
     votes = Counter(dialect.name for dialect in likely if dialect is not None)
     texts = sum(dialect is None and not _is_json(event) for dialect, event in zip(likely, payloads, strict=True))
     if votes and votes.most_common(1)[0][1] >= texts:
-        return _most_voted(payloads, dialects.by_name(votes.most_common(1)[0][0]))
+        voted = dialects.by_name(votes.most_common(1)[0][0])
+        if not _only_around(payloads, voted):
+            return _most_voted(payloads, voted)
     return _text(payloads) if media is Media.SSE else _unknown_lines(payloads)
+
+
+def _only_around(payloads: list[Event], dialect: Dialect) -> bool:
+    """Whether the dialect knows only a few payloads, and none of them has text: LangServe begins as LangGraph does."""
+    if len(unknown_to(payloads, dialect)) * 2 <= len(payloads):
+        return False
+    return not any(delta.is_token for event in payloads for delta in dialect.deltas_in(event))
 
 
 def _most_voted(payloads: list[Event], dialect: Dialect) -> Choice:

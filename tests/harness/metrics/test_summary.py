@@ -403,6 +403,16 @@ def test_streams_that_may_be_read_wrongly_decide_nothing_about_tokens() -> None:
     assert first_byte.verdict is SloVerdict.MISSED, "the first byte is the same in every dialect"
 
 
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_an_endpoint_that_says_itself_that_it_failed_misses_its_error_rate_however_it_is_read(outcome: Outcome) -> None:
+    totals = Totals([parse_slo("error_rate < 1%")], reading_doubt="the stream looked like raw-text")
+    for _ in range(20):
+        totals.add(made(100, outcome=outcome))
+    said_so = outcome in (Outcome.HTTP_ERROR, Outcome.ERROR_EVENT, Outcome.CONNECT_ERROR)
+    (found,) = totals.summary().slo_results
+    assert found.verdict is (SloVerdict.MISSED if said_so else SloVerdict.UNDECIDED)
+
+
 @pytest.mark.parametrize(
     ("record", "stalls", "longest_ms"),
     [

@@ -122,6 +122,16 @@ def test_langgraph_s_partial_messages_hold_all_text_so_far_and_only_the_new_part
     assert transcript.first(Kind.DONE) is not None
 
 
+def test_langserve_begins_as_langgraph_does_and_is_not_taken_for_it() -> None:
+    chunks = [data({"content": word, "type": "AIMessageChunk"}, "data") for word in ("Hel", "lo", "!")]
+    transcript = stream(METADATA, *chunks, b"event: end\n\n")
+    assert transcript.dialect is not LANGGRAPH
+    assert transcript.outcome is Outcome.OK
+    assert transcript.dialect_doubt is not None  # where the text is, only the user can say
+    assert stream(METADATA).dialect is LANGGRAPH
+    assert stream(METADATA, chunk("Hel"), *chunks[:1]).dialect is LANGGRAPH
+
+
 def test_an_answer_that_comes_only_in_a_state_is_one_token_event_and_one_that_was_streamed_is_not_counted_again() -> (
     None
 ):
