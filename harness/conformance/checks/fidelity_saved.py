@@ -35,7 +35,7 @@ def _end(seen: Observed) -> str:
         MUST,
         Severity.HIGH,
         Basis.OPS,
-        "An answer that ended whole is saved whole.",
+        "An answer that ended whole is saved whole, and once.",
         references=(guides("no silent truncation"),),
         breaks="A user who comes back finds half of the answer, or none of it.",
         fix="Save the collected text after the last update, and finish saving even when the client has left.",
@@ -55,6 +55,9 @@ def saved_whole(case: Case) -> Finding:
     state = seen.state or ""
     begins, ends = _begin(seen) in state, _end(seen) in state
     if begins and ends:
+        times = _times(_json(state), _begin(seen))
+        if times > 1:
+            return unmet(f"the answer is saved {times} times", seen.note(f"{times} items of one list hold it"))
         return met("the whole answer is saved")
     if begins or ends:
         lost = "the end" if begins else "the beginning"
@@ -62,6 +65,26 @@ def saved_whole(case: Case) -> Finding:
     if _question(seen) in state:
         return unmet("the question is saved, its answer is not", seen.note(f"{len(state):,} characters of state"))
     return inconclusive("the state has nothing of the conversation", RIGHT_STATE)
+
+
+def _json(state: str) -> Any:
+    try:
+        return json.loads(state)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _times(value: Any, mark: str) -> int:
+    """How many items of one list hold a text with the mark directly; one that is also shown elsewhere counts once."""
+    if isinstance(value, dict):
+        return max((_times(item, mark) for item in value.values()), default=0)
+    if not isinstance(value, list):
+        return 0
+    held = sum(
+        isinstance(item, dict) and any(isinstance(text, str) and mark in text for text in item.values())
+        for item in value
+    )
+    return max(held, *(_times(item, mark) for item in value), 0)
 
 
 def _question(seen: Observed) -> str:
@@ -109,11 +132,7 @@ def _part(seen: Observed, usual: dict[str, Any]) -> Finding:
 
 def _entry(seen: Observed) -> dict[str, Any] | None:
     """The innermost object of the state that holds the answer's beginning."""
-    try:
-        value = json.loads(seen.state or "")
-    except (ValueError, RecursionError):
-        return None
-    return next(_holders(value, _begin(seen)), None)
+    return next(_holders(_json(seen.state or ""), _begin(seen)), None)
 
 
 def _holders(value: Any, mark: str) -> Iterator[dict[str, Any]]:

@@ -38,6 +38,8 @@ check = "fidelity.saved-whole"
 add(check, "pass", saved("whole", ALL))
 add(check, "fail", saved("whole", [{"text": "begin1 and"}]))
 add(check, "fail", saved("whole", [{"text": "hi [[mock id=q1 itl=2ms]]"}]))
+add(check, "fail", saved("whole", [{"role": "user", "text": "hi"}, *ALL, *ALL]))
+add(check, "pass", saved("whole", {"messages": ALL, "last": ALL[0], "titles": [{"title": "begin1 and"}]}))
 add(check, "inconclusive", saved("whole", []))
 add(check, "inconclusive", saved("whole", ALL, "begin1"))
 examples.add(check, "not-applicable", saved("whole", ALL))
