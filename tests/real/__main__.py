@@ -124,8 +124,17 @@ def _differences_of_load(system: System, run: dict[str, Any]) -> Iterator[str]:
         yield "load says that it serves one at a time" if not system.serial else "load does not say: one at a time"
 
 
+def named(word: str) -> list[System]:
+    """The systems that have the word in their names."""
+    return [system for system in SYSTEMS if word.lower() in system.name.lower()]
+
+
 def main() -> int:
-    wanted = [system for system in SYSTEMS if all(word.lower() in system.name.lower() for word in sys.argv[1:])]
+    words = sys.argv[1:] or [""]
+    if unknown := [word for word in words if not named(word)]:
+        print(f"no system is called {', '.join(unknown)}; there are: {', '.join(system.name for system in SYSTEMS)}")
+        return 2
+    wanted = [system for system in SYSTEMS if any(system in named(word) for word in words)]
     failed = 0
     for system in wanted:
         if (why_not := installed(system.needs)) is not None:
