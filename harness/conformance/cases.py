@@ -35,6 +35,9 @@ EXCERPT_BYTES: Final = 160
 _BEFORE: Final = 40
 _BEYOND_ASCII: Final = re.compile(r"[^ -~]")  # ASCII in between is printable, and is most of what is shown
 _SHOWN: Final = 20  # characters of a difference
+_USUAL: Final = ("happy", "happy-2", "gzip")
+_BROKEN_ANYHOW: Final = (Outcome.ERROR_EVENT, Outcome.STALLED, Outcome.TIMEOUT)
+"""Outcomes that no other dialect would make good. A stream that seems empty may have its text elsewhere."""
 
 
 class Position(StrEnum):
@@ -320,10 +323,16 @@ class Case:
     def _no_content(self) -> str | None:
         """Why an endpoint that only ever failed, hung or answered nothing has not passed by its framing alone."""
         streams = [one.transcript for one in self.observed if one.streams]
-        if self.doubt or not streams or any(transcript.tokens for transcript in streams):
+        if self.doubt:
+            # Which events are tokens is not known then, but a failure and a silence show all the same.
+            usual = [one.transcript for one in self.of(_USUAL) if one.streams]
+            broken = _BROKEN_ANYHOW if self.dialect is not None else (*_BROKEN_ANYHOW, Outcome.EMPTY)
+            if not usual or any(transcript.outcome not in broken for transcript in usual):
+                return None
+            return f"no ordinary stream ended well, and most checks had nothing to judge ({_how(usual[0])})"
+        if not streams or any(transcript.tokens for transcript in streams):
             return None
-        detail = f": {streams[0].detail}" if streams[0].detail else ""
-        return f"no stream had content, so most checks had nothing to judge ({streams[0].outcome}{detail})"
+        return f"no stream had content, so most checks had nothing to judge ({_how(streams[0])})"
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""
@@ -430,6 +439,10 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
     lead = "…" if start else ""
     tail = "…" if end < len(body) else ""
     return f"{lead}{masked}{tail}", None if mark is None else len(lead) + mark
+
+
+def _how(transcript: Transcript) -> str:
+    return f"{transcript.outcome}: {transcript.detail}" if transcript.detail else transcript.outcome.value
 
 
 def whole_character(body: bytes, at: int) -> int:

@@ -13,6 +13,7 @@ from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import NDJSON_TYPES, Dialect, Kind, Media
 from streamgauge.protocol.dialects.foreign import lone_error, own_events
 from streamgauge.protocol.dialects.payload import Pointer, decode, texts_in, written
+from streamgauge.protocol.dialects.text_payload import AROUND
 from streamgauge.protocol.eventstream import Event
 from streamgauge.wire import Head
 
@@ -104,10 +105,9 @@ def _by_majority(payloads: list[Event], media: Media, head: Head | None) -> Choi
 
 
 def _only_around(payloads: list[Event], dialect: Dialect) -> bool:
-    """Whether the dialect knows only a few payloads, and none of them has text: LangServe begins as LangGraph does."""
-    if len(unknown_to(payloads, dialect)) * 2 <= len(payloads):
-        return False
-    return not any(delta.is_token for event in payloads for delta in dialect.deltas_in(event))
+    """Whether the dialect knows few payloads, and those have names of any framework: LangServe begins as LangGraph."""
+    strange = unknown_to(payloads, dialect)
+    return len(strange) * 2 > len(payloads) and all(event in strange or event.type in AROUND for event in payloads)
 
 
 def _most_voted(payloads: list[Event], dialect: Dialect) -> Choice:

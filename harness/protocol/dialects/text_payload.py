@@ -8,11 +8,11 @@ from streamgauge.protocol.dialects.foreign import foreign, is_done
 from streamgauge.protocol.dialects.payload import object_of
 from streamgauge.protocol.eventstream import Event
 
-# Names of events that frameworks send around the events with text.
-_AROUND: Final = frozenset(
+AROUND: Final = frozenset(
     {"start", "end", "open", "close", "finish", "stop", "complete", "metadata", "meta", "info", "status", "session",
      "id", "usage", "run", "config"}
 )  # fmt: skip
+"""Names of events that frameworks send around the events with text."""
 
 
 def text_deltas(event: Event, *, amid_json: bool) -> list[Delta]:
@@ -25,6 +25,6 @@ def text_deltas(event: Event, *, amid_json: bool) -> list[Delta]:
     # Only these can be foreign events, and most tokens are not.
     if (event.data.startswith(("{", "[")) or event.type != "message") and (known := foreign(event)):
         return [known]
-    if amid_json and (event.type in _AROUND or (event.data.startswith("{") and object_of(event.data))):
+    if amid_json and (event.type in AROUND or (event.data.startswith("{") and object_of(event.data))):
         return [Delta(Kind.META)]
     return [Delta(Kind.CONTENT, event.data)]

@@ -1,6 +1,7 @@
 """A dialect that was guessed, and what comes after the first event: a wrong guess must not blame the endpoint."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from streamgauge.conformance.judgement import asks, judge_case
 from streamgauge.conformance.result import Verdict
 from streamgauge.protocol.dialects.choice import SETTLE
 from streamgauge.protocol.outcome import Outcome
+from streamgauge.wire import End
 from tests.harness.conformance.tapes import Tape, chunk, headers
 from tests.harness.conformance.tapes_dialects import GOOD as CHAT
 from tests.harness.conformance.tapes_dialects import chat
@@ -95,6 +97,49 @@ def case_of(*tapes: Tape) -> Case:
         doubt=doubt,
         profile=profiles.of_dialect(None if doubt else happy.dialect),
     )
+
+
+PIECES = data(*({"output": {"text": word}} for word in "abc"))
+# Streams in doubt that fail, whichever dialect it is.
+FAILING = {
+    "an error behind JSON of no known shape": (
+        Tape(body=PIECES + data({"message": "boom"}, name="error")), "error_event: boom"),
+    "silence behind JSON of no known shape": (
+        Tape(body=PIECES, end=End.TIMEOUT, detail="no content came for 4.0 s"), "no content came for 4.0 s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_no_doubt_lets_an_endpoint_pass_that_only_ever_fails(name: str) -> None:
+    """`passed`, with exit code 0: nearly every check was inconclusive, and none was left to fail."""
+    tape, told = FAILING[name]
+    case = case_of(tape, replace(tape, scenario="happy-2"))
+
+    assert case.doubt is not None
+    assert case.unfinished is not None
+    assert case.unfinished.startswith("no ordinary stream ended well, ")
+    assert told in case.unfinished
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_an_endpoint_that_shows_nothing_but_its_error_has_not_passed(name: str) -> None:
+    case = replace(case_of(Tape(body=UNDECIDED[name])), doubt="the dialect is not known")
+
+    assert case.unfinished is not None
+    assert case.unfinished.endswith("(error_event: engine died)")
+
+
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_a_doubt_alone_leaves_a_run_whole(name: str) -> None:
+    body, _, _ = UNCERTAIN[name]
+
+    assert case_of(Tape(body=body)).unfinished is None
+
+
+def test_one_ordinary_stream_that_ends_well_is_enough_in_doubt() -> None:
+    failed = Tape(scenario="happy-2", body=PIECES + data({"message": "boom"}, name="error"))
+
+    assert case_of(Tape(body=PIECES), failed).unfinished is None
 
 
 @pytest.mark.parametrize("name", UNCERTAIN)
