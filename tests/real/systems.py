@@ -67,7 +67,11 @@ _STATUS_LOST: Final = frozenset({"errors.caller-fault-kept", "errors.rate-limit-
 _LEAVES_LATE: Final = frozenset({"cancel.upstream-aborted"})
 
 SYSTEMS: Final = (
-    System("FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat", frozenset()),
+    System(
+        # It awaits the upstream's head before it answers, and uvicorn watches for the client only from then on.
+        "FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat",
+        frozenset({"cancel.before-first-token"}),
+    ),
     System(
         "FastAPI, a generator in a thread", "fastapi", _UVICORN, f"/sync{CHAT}", "openai-chat",
         _OWN_CHUNKS | _IN_A_THREAD,

@@ -7,7 +7,7 @@ from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, 
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
 from streamgauge.conformance.result import Verdict
-from streamgauge.conformance.scenarios.cancellation import close_of
+from streamgauge.conformance.scenarios.cancellation import HEADLESS, close_of
 from streamgauge.conformance.sources import guides, issue
 from streamgauge.diagnosis.cancellation import INCONCLUSIVE, PASS, WARN, overall
 from streamgauge.units import plural
@@ -58,15 +58,15 @@ def upstream_aborted(case: Case) -> Finding:
             ),
         },
     ),
-    scenarios=("cancel-early", "cancel-headless"),
+    scenarios=("cancel-early", HEADLESS),
     expected="the upstream call is aborted within 3 s, before the first token, each time",
     broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def before_first_token(case: Case) -> Finding:
     found = _judged(case, "cancel-early")
-    if found.verdict is not Verdict.PASS or not case.of(("cancel-headless",)):
+    if found.verdict is not Verdict.PASS or not case.of((HEADLESS,)):
         return found
-    headless = _judged(case, "cancel-headless")
+    headless = _judged(case, HEADLESS)
     if headless.verdict is None and not headless.lesser:
         return headless._replace(
             cause="awaited-head", actual=f"where the upstream's head comes late, {headless.actual}"

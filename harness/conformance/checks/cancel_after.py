@@ -16,7 +16,7 @@ from streamgauge.units import SECOND, show_bytes, show_ms
 from streamgauge.wire import End
 
 # The requests that the client leaves in an ordinary run, and the storm that --allow-load adds.
-LEFT: Final = ("http10", "accept", "cancel-mid", "cancel-early", "cancel-headless", "half-close", "storm")
+LEFT: Final = ("http10", "accept", "cancel-mid", "cancel-early", "half-close", "storm")
 SLOWER: Final = 3
 SLOWER_NS: Final = 2 * SECOND
 # Of 50 MB. Kernel buffers alone hold 4 MB on one hop over loopback, and 12 MB on two hops.

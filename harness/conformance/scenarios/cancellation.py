@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios.cost import Cost
-from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
+from streamgauge.conformance.scenarios.declaration import Concurrency, Part, scenario
 from streamgauge.conformance.scenarios.runner import DEADLINE_S, NO_KEYS, Keys, ScenarioRunner
 from streamgauge.diagnosis.cancel_matrix import leave, upstream_of
 from streamgauge.diagnosis.cancellation import (
@@ -35,7 +36,8 @@ HALF_CLOSED_S: Final = 8.0
 STALLED_TOKENS: Final = 1000  # 50 MB
 
 
-PHASE_OF: Final[Mapping[str, Phase]] = {"cancel-mid": MID, "cancel-early": EARLY, "cancel-headless": EARLY}
+HEADLESS: Final = "cancel-headless"
+PHASE_OF: Final[Mapping[str, Phase]] = {"cancel-mid": MID, "cancel-early": EARLY, HEADLESS: EARLY}
 
 
 @scenario("cancel-mid", "the client leaves after 5 tokens, several times", mock=True, cost=CLOSES)
@@ -48,25 +50,21 @@ def cancel_mid(run: ScenarioRunner) -> Iterator[Observed]:
     "the client leaves before the first token, by a reset, several times",
     mock=True,
     cost=CLOSES._replace(requests=2 * MOST_CLOSES, answers=2 * MOST_CLOSES),
+    parts=(Part(HEADLESS, "the same while the upstream's head, which comes with the first token, is awaited"),),
 )
 def cancel_early(run: ScenarioRunner) -> Iterator[Observed]:
-    """Leaves by a reset. If the upstream misses it, leaves again by an orderly close, to see whether that differs."""
-    seen = list(_closes(run, Close.RST_STREAM if run.target.http2 else Close.RST))
+    """Leaves by a reset. If the upstream misses it, leaves again by an orderly close, to see whether that differs.
+
+    If not, leaves again while the head is awaited: many model servers send none before the first token, and a relay
+    still awaits the answer to its call then.
+    """
+    how = Close.RST_STREAM if run.target.http2 else Close.RST
+    seen = list(_closes(run, how))
     yield from seen
     if overall([close_of(one) for one in seen]).missed:
         yield from _closes(run, Close.FIN)
-
-
-@scenario(
-    "cancel-headless",
-    "the client leaves while the upstream's head, which comes with the first token, is awaited, several times",
-    mock=True,
-    cost=CLOSES,
-)
-def cancel_headless(run: ScenarioRunner) -> Iterator[Observed]:
-    """Many model servers send no head before the first token: a relay still awaits the answer to its call then."""
-    if not run.asks_the_mock:
-        yield from _closes(run, Close.RST_STREAM if run.target.http2 else Close.RST, {"fault": "late-head"})
+    elif not run.asks_the_mock:
+        yield from (replace(one, scenario=HEADLESS) for one in _closes(run, how, {"fault": "late-head"}))
 
 
 def _closes(run: ScenarioRunner, how: Close, keys: Keys = NO_KEYS) -> Iterator[Observed]:
