@@ -1,6 +1,5 @@
 """The targets of `check`: a name, and what checks may assume about the endpoint. Also files with several targets."""
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -8,18 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
-from streamgauge.endpoint.promise import Promise
 from streamgauge.endpoint.target import Target
+from streamgauge.endpoint.target_keys import keys_of, meant_by
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
-from streamgauge.protocol.dialects.by_pointer import StreamTable
 from streamgauge.protocol.typed import from_value
 from streamgauge.secrets import in_url, is_secret, learn
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LIST: Final = "target"
-_UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`(?: - at `\$\.(\w+)`)?")
-_TABLES: Final[dict[str, type[msgspec.Struct]]] = {"promise": Promise, "stream": StreamTable}
 
 
 class CheckedTargetKeys(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +77,7 @@ def _subject(path: Path, table: dict[str, Any], line: int) -> CheckedTarget:
     try:
         subject = from_value(table, CheckedTargetKeys)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: {error}", _nearest(str(error)) or _hint()) from None
+        raise UsageError(f"{where}: {error}", meant_by(str(error), CheckedTargetKeys) or _hint()) from None
     if any(in_url(subject.url)):
         raise UsageError(f"{where}: the URL holds a secret", "name the variable that holds it with api_key_env")
     headers = {name: _filled(where, name, value) for name, value in subject.headers.items()}
@@ -120,17 +116,5 @@ def _lines(text: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[\[\s*{_LIST}\s*\]\]", line)]
 
 
-def _nearest(error: str) -> str | None:
-    """The key that an unknown one was meant to be, and all keys of its table; None for another error."""
-    found = _UNKNOWN.search(error)
-    if found is None:
-        return None
-    known = [field.name for field in msgspec.structs.fields(_TABLES.get(found[2] or "", CheckedTargetKeys))]
-    near = difflib.get_close_matches(found[1].replace("-", "_"), known, n=1, cutoff=0.5)
-    table = f"[{found[2]}]" if found[2] else "a target"
-    return f"{f'did you mean {near[0]}? ' if near else ''}the keys of {table} are {', '.join(known)}"
-
-
 def _hint() -> str:
-    known = [field.name for field in msgspec.structs.fields(CheckedTargetKeys)]
-    return f"it is TOML with the keys: {', '.join(known)}; several targets are [[{_LIST}]] tables"
+    return f"it is TOML with the keys: {', '.join(keys_of(CheckedTargetKeys))}; several targets are [[{_LIST}]] tables"

@@ -422,5 +422,5 @@ def not_a_stream(transcript: Transcript) -> CannotMeasure:
     reason = transcript.detail or transcript.outcome.value
     return CannotMeasure(
         f"no stream came from {mask_url(transcript.capture.url)}: {reason}",
-        hint_for(head, body, mask_url(transcript.capture.url)),
+        hint_for(head, body, mask_url(transcript.capture.url), transcript.capture.request),
     )

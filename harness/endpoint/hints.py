@@ -23,50 +23,102 @@ _AUTH_WORDS: Final = re.compile(
 _MODEL: Final = re.compile(
     r"\bmodels?\b.{0,80}\b"
     r"(?:not (?:found|exist|supported|available|valid)|does(?:n.t| not) exist|unknown|invalid|required|missing|pull)"
-    r"|\b(?:unknown|invalid|unsupported|missing|no such|provide|specify|specified|required)\b.{0,40}\bmodel",
+    r"|\b(?:unknown|invalid|unsupported|missing|no such|provide|specify|specified|required|access to|allowed to use)\b"
+    r".{0,40}\bmodel",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADER: Final = re.compile(
     r"(?:missing|required|requires?|expected|needs?|provide|set|send)\b[^.]{0,40}?[\"'`]?\b((?:[A-Za-z]+-)+[A-Za-z]+)\b[\"'`]?"
     r"[^.]{0,20}\bheader\b|\bheader\b[:\s]*[\"'`]?((?:[A-Za-z]+-)+[A-Za-z]+|[Aa]uthorization)\b|"
-    r"[\"'`]?\b((?:[A-Za-z]+-)+[A-Za-z]+)\b[\"'`]?(?: request)? header",
+    r"[\"'`]?\b((?:[A-Za-z]+-)+[A-Za-z]+)\b[\"'`]?:?(?: request)? header",
     re.IGNORECASE,
 )
 _FIELD: Final = re.compile(
     r"(?:missing|required|expected)\s+(?:\w+\s+){0,3}?(?:field|parameter|property|key|argument)s?[:\s]*[\"'`]?(\w+)[\"'`]?"
     r"|[\"'`](\w+)[\"'`]\s+(?:is|are)\s+(?:a\s+)?(?:required|missing)"
-    r"|(?:field|parameter|property)\s+[\"'`]?(\w+)[\"'`]?\s+(?:is\s+)?(?:required|missing)",
+    r"|(?:field|parameter|property)\s+[\"'`]?(?!is\b)(\w+)[\"'`]?\s+(?:is\s+)?(?:required|missing)"
+    r"|\b(?!(?:the|this|a|each|every|one)\b)(\w+)[\"'`]?\s+(?:field|parameter|property)\s+is\s+(?:required|missing)",
     re.IGNORECASE,
 )
+_TOO_LONG: Final = re.compile(
+    r"\bcontext[ _-]?(?:length|window|limit)|\btoo (?:long|large|big|many (?:input |prompt )?tokens)"
+    r"|\bmax(?:imum)? .{0,20}\b(?:length|size)",
+    re.IGNORECASE,
+)
+_MUST_STREAM: Final = re.compile(
+    r"\bstream\b[\"'`]?.{0,20}\b(?:must|should|has to|needs? to)\b.{0,20}\b(?:true|set|enabled)"
+    r"|\bstream(?:ing)?\b[\"'`]?.{0,10}\b(?:is )?(?:required|mandatory)|\bonly\b.{0,20}\bstream(?:ing|[\"'`]?\s*=)",
+    re.IGNORECASE,
+)
+_SPENT: Final = re.compile(r"quota|billing|credits?\b|\bbalance\b|payment", re.IGNORECASE)
+_NO_KEY_HELPS: Final = re.compile(
+    r"csrf|xsrf|\byour ip\b|ip address|\bcountry\b|\bregion\b|blocked|firewall|cloudflare|captcha|\borigin\b|robot",
+    re.IGNORECASE,
+)
+_WANTS_TLS: Final = re.compile(r"http request .{0,30}\bhttps\b", re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(
+    rb"^(?:authorization|(?:x-)?[\w-]*(?:api|functions)-?key|x-auth[\w-]*):", re.IGNORECASE | re.MULTILINE
+)
+_TAG: Final = re.compile(r"<[^>]*>")
+_LESS: Final = "it is too long for the endpoint: ask for less with --prompt, --max-tokens or --body FILE"
 _UNDER: Final = ("error", "detail", "message", "title", "msg", "errors", "error_description", "description")
 
 
-def hint_for(head: Head, body: bytes, url: str) -> str:
-    """The option that the answer asks for, after a quotation of the answer."""
+def hint_for(head: Head, body: bytes, url: str, request: bytes = b"") -> str:
+    """The option that the answer asks for, after a quotation of the answer.
+
+    `request` is the request as it went out, where that is known: a key that it carried was not missing.
+    """
     said = message_of(body)[:SEARCHED_CHARS]
     quoted = f"the answer says: {beginning(said, MOST_CHARS)!r}" if said else _excerpt(body)
-    advice = "; ".join(dict.fromkeys(_advice(head, body, said, url)))
+    words = said or " ".join(_TAG.sub(" ", body[:SEARCHED_CHARS].decode("utf-8", "replace")).split())
+    has_key = _CREDENTIAL.search(request.partition(b"\r\n\r\n")[0]) is not None
+    advice = "; ".join(dict.fromkeys(_advice(head, body, words, url, has_key=has_key)))
     return f"{quoted}; {advice}" if advice else quoted
 
 
-def _advice(head: Head, body: bytes, said: str, url: str) -> Iterator[str]:
+def _advice(head: Head, body: bytes, said: str, url: str, *, has_key: bool) -> Iterator[str]:
     status = head.status
     wanted = list(_missing_places(body))
     yield from (advice for _, advice in wanted)
     header = _named(_HEADER, said)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or (status >= 400 and _AUTH_WORDS.search(said)):
+    no_model = status >= 400 and _MODEL.search(said) is not None
+    if _wants_key(status, said, no_model=no_model):
         named = f"--header '{header}: VALUE'" if header else "--header 'NAME: VALUE'"
-        yield f"give the key with --api-key-env NAME_OF_ENV, or with {named}"
+        how = f"--api-key-env NAME_OF_ENV, or with {named}"
+        yield (
+            f"it does not accept the key that was sent: give another with {how}"
+            if has_key
+            else f"give the key with {how}"
+        )
     elif header and status >= 400:
         yield f"give the header with --header '{header}: VALUE'"
-    if status >= 400 and _MODEL.search(said):
+    if no_model:
         yield "name a model that the endpoint has with --model NAME"
     elif status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and not wanted and not header:
-        if field := _named(_FIELD, said):
-            yield _lacking(repr(field))
-        elif not _AUTH_WORDS.search(said):
-            yield "write the body that the endpoint expects with --body FILE, or name its shape with --dialect"
+        yield from _about_body(said)
     yield from _by_status(head, said, url)
+
+
+def _wants_key(status: int, said: str, *, no_model: bool) -> bool:
+    """Whether another key may help: a 401, an answer that speaks of one, or a 403 that names no other cause."""
+    if status == HTTPStatus.UNAUTHORIZED or (status >= 400 and _AUTH_WORDS.search(said)):
+        return True
+    return status == HTTPStatus.FORBIDDEN and not no_model and not _NO_KEY_HELPS.search(said)
+
+
+def _about_body(said: str) -> Iterator[str]:
+    """What a refusal of the request itself asks for."""
+    if _WANTS_TLS.search(said):
+        yield "write https:// in the URL"
+    elif field := _named(_FIELD, said):
+        yield _lacking(repr(field))
+    elif _MUST_STREAM.search(said):
+        yield 'put "stream": true into the body with --body FILE, or name its shape with --dialect'
+    elif _TOO_LONG.search(said):
+        yield _LESS
+    elif not _AUTH_WORDS.search(said):
+        yield "write the body that the endpoint expects with --body FILE, or name its shape with --dialect"
 
 
 def _by_status(head: Head, said: str, url: str) -> Iterator[str]:
@@ -76,8 +128,18 @@ def _by_status(head: Head, said: str, url: str) -> Iterator[str]:
         yield f"it redirects to {mask_url(elsewhere)[:500]!r}: is that the URL to measure?"
     elif status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         yield "say what the body is with --header 'Content-Type: TYPE'"
+    elif status == HTTPStatus.NOT_ACCEPTABLE:
+        yield "say what it may send with --header 'Accept: TYPE'"
+    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        yield _LESS
+    elif status == HTTPStatus.UPGRADE_REQUIRED:
+        yield _upgrade(head.get("upgrade") or "")
+    elif status == HTTPStatus.PAYMENT_REQUIRED or (status == HTTPStatus.TOO_MANY_REQUESTS and _SPENT.search(said)):
+        yield "the quota or the credit of this key's account is used up: waiting may not help"
     elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        yield "its rate limit is used up: try again later"
+        after = head.get("retry-after") or ""
+        when = f"in {after} s" if after.isdecimal() and len(after) < 10 else "later"
+        yield f"its rate limit is used up: try again {when}"
     elif status >= 500:
         yield "the endpoint itself failed: its log says why"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED or (status == HTTPStatus.NOT_FOUND and not _MODEL.search(said)):
@@ -86,9 +148,20 @@ def _by_status(head: Head, said: str, url: str) -> Iterator[str]:
         else:
             yield "is the path right?"
         if allowed := head.get("allow"):
-            yield f"it allows {allowed[:60]}: --method"
+            yield f"it allows {allowed[:60]}: name one with --method"
+        elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+            yield "name the method that it takes with --method"
     elif _is_base(url) and status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         yield f"this is a base URL: try {' or '.join(nearest_paths(url))}"
+
+
+def _upgrade(protocol: str) -> str:
+    """What to do with an endpoint that wants another protocol: the value of its Upgrade header."""
+    if "websocket" in protocol.lower():
+        return "it speaks WebSocket at this URL: give the URL at which it streams over HTTP"
+    if protocol.lower().startswith("tls"):
+        return "write https:// in the URL"
+    return "it wants another protocol: try --http2, or https:// in the URL"
 
 
 def _named(pattern: re.Pattern[str], said: str) -> str | None:
@@ -142,6 +215,10 @@ def _missing_places(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _lacking(names: str) -> str:
+    if names == repr("model"):
+        return (
+            "the body lacks 'model': name its shape with --dialect and a model with --model NAME, or write --body FILE"
+        )
     return f"the body lacks {names}: write it with --body FILE, and {{{{prompt}}}} where the prompt belongs"
 
 
@@ -158,13 +235,25 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for name in _UNDER:
-            if name in value:
-                yield from _texts(value[name])
-                return
+        below = {str(name).lower(): inner for name, inner in value.items()}
+        first = next((name for name in _UNDER if name in below), None)
+        if first is not None:
+            yield from _texts(below[first])
+            if isinstance(below[first], str):  # often only the status in words: the cause is beside it
+                yield from _causes(below, first)
     elif isinstance(value, list):
         for item in value[:3]:
             yield from _texts(item)
+
+
+def _causes(below: dict[str, Any], first: str) -> Iterator[str]:
+    """The texts beside a title: those of a validator, which lists them by field, and those of Spring and NestJS."""
+    errors = below.get("errors")
+    if isinstance(errors, dict):
+        errors = list(errors.values())
+    for value in (None if first == "message" else below.get("message"), errors):
+        if isinstance(value, (str, list)):
+            yield from (text for text in _texts(value) if text != below[first])
 
 
 def _json(body: bytes) -> Any:

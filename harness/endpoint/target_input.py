@@ -11,6 +11,7 @@ import msgspec
 
 from streamgauge.endpoint.credentials import secrets_of, with_key
 from streamgauge.endpoint.target import ENDS_A_HEADER, AnyTarget, Target
+from streamgauge.endpoint.target_keys import keys_of, meant_by
 from streamgauge.errors import UsageError
 from streamgauge.files import read_file
 from streamgauge.protocol.dialects.base import AUTHORIZATION
@@ -25,13 +26,13 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 def load_target(path: Path) -> Target:
     """Read a target file. Raises UsageError that says what is wrong with it and which keys it may hold."""
-    known = ", ".join(field.name for field in msgspec.structs.fields(Target))
     try:
         return from_toml(read_file(path), Target)
     except OSError as error:
         raise UsageError(f"target file {path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"target file {path} is not usable: {error}", f"it is TOML with the keys: {known}") from None
+        hint = meant_by(str(error), Target) or f"it is TOML with the keys: {', '.join(keys_of(Target))}"
+        raise UsageError(f"target file {path} is not usable: {error}", hint) from None
 
 
 def as_target(given: str | Target) -> Target:

@@ -3,14 +3,16 @@
 Pure. A caveat names an observation and its consequence; it is not a doubt about the dialect.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Final
 
 from streamgauge.protocol.dialects.base import TOKEN_KINDS
+from streamgauge.protocol.dialects.by_pointer import ByPointer
 from streamgauge.protocol.dialects.payload import Pointer, decode, texts_in, written
 from streamgauge.protocol.record import StreamRecord
 from streamgauge.protocol.transcript import Transcript
+from streamgauge.units import plural
 
 _GROWS: Final = 3  # a field grows with the answer when it has so many different texts
 _MANY_TIMES: Final = 3  # usage counts so many times the token events
@@ -23,7 +25,22 @@ def reading_caveats(transcript: Transcript, record: StreamRecord) -> list[str]:
     """The caveats about one stream; empty for one whose dialect is uncertain, because nothing of it is believed."""
     if transcript.dialect is None or transcript.dialect_doubt is not None:
         return []
-    return [*_unknown_texts(transcript), *_hidden_tokens(transcript, record)]
+    return [*(_unlisted_events(transcript) or _unknown_texts(transcript)), *_hidden_tokens(transcript, record)]
+
+
+def _unlisted_events(transcript: Transcript) -> list[str]:
+    """Events with text where a [stream] table says that it is, under a name that the table does not list."""
+    dialect = transcript.dialect
+    if not isinstance(dialect, ByPointer):
+        return []
+    names = Counter(event.type for event in transcript.events[:_MOST_EVENTS] if dialect.left_out(event))
+    return [
+        f"{plural(count, 'event')} named {name!r} {'has' if count == 1 else 'have'} text where [stream] says that it "
+        f"is, but `events` lists only {', '.join(repr(one) for one in sorted(dialect.events))}: if it is a part of "
+        f"the answer, add {name!r} to events"
+        for name, count in names.items()
+        if count >= _GROWS
+    ]
 
 
 def _unknown_texts(transcript: Transcript) -> Iterator[str]:

@@ -12,7 +12,7 @@ from streamgauge.conformance.cases import Observed
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.concurrent import VARIANTS
 from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
-from streamgauge.units import SECOND, show_ms
+from streamgauge.units import SECOND, plural, show_ms
 from streamgauge.wire import End
 
 REFUSED: Final = (429, 503)
@@ -90,7 +90,8 @@ def note_crowding(again: Iterable[Observed], observed: Sequence[Observed], happy
             continue
         last_ns = max(one.transcript.capture.end_ns or 0 for one in left)
         if (capture.end_ns or capture.start_ns) - last_ns < 2 * len(left) * _lasted_ns(happy) + SLOWER_NS:
-            seen.crowded = f"the endpoint may still have been busy with {len(left)} streams that this run had left"
+            busy = plural(len(left), "stream")
+            seen.crowded = f"the endpoint may still have been busy with {busy} that this run had left"
 
 
 def fails_again(again: Iterable[Observed], happy: Observed) -> bool:

@@ -64,7 +64,7 @@ class ByPointer(Defaults):
         if not self._text:
             raise UsageError("[stream] text names no place", _EXAMPLE)
         self._error = None if table.error is None else parse(table.error, "error")
-        self._events = frozenset(table.events)
+        self.events = frozenset(table.events)
         self._end = _end_mark(table.end)
         self._end_at = None if self._end.pointer is None else parse(self._end.pointer, "end.pointer")
         self._mark = SO_FAR if table.cumulative else None
@@ -94,9 +94,8 @@ class ByPointer(Defaults):
         if error := self._error_in(event, payload):
             return [error]
         deltas: list[Delta] = []
-        if not self._events or event.type in self._events or event.type == "line":
-            deltas += self._found(Kind.REASONING, self._reasoning, payload)
-            deltas += self._found(Kind.CONTENT, self._text, payload)
+        if self._reads(event):
+            deltas += self._tokens_in(payload)
         if self._ends_by_value(payload):
             deltas.append(Delta(Kind.DONE))
         return deltas or [Delta(Kind.META)]
@@ -107,6 +106,13 @@ class ByPointer(Defaults):
     def ask(self, prompt: str, model: str, max_tokens: int | None) -> RequestTemplate:  # noqa: ARG002 - nowhere to put them
         return custom.post(prompt)
 
+    def left_out(self, event: Event) -> bool:
+        """Whether the event carries text where the table says, but a name that its `events` does not list."""
+        return not self._reads(event) and not self._marked(event) and bool(self._tokens_in(decode(event.data)))
+
+    def _reads(self, event: Event) -> bool:
+        return not self.events or event.type in self.events or event.type == "line"
+
     def _marked(self, event: Event) -> bool:
         return event.type == self._end.event or (self._end.data is not None and event.data == self._end.data)
 
@@ -115,6 +121,12 @@ class ByPointer(Defaults):
             if value:
                 return Delta(Kind.ERROR, value=value)
         return error_in(event, payload)
+
+    def _tokens_in(self, payload: Any) -> list[Delta]:
+        return [
+            *self._found(Kind.REASONING, self._reasoning, payload),
+            *self._found(Kind.CONTENT, self._text, payload),
+        ]
 
     def _found(self, kind: Kind, pointers: list[Pointer], payload: Any) -> list[Delta]:
         text = "".join(text for pointer in pointers for text in _values(payload, pointer) if isinstance(text, str))

@@ -161,3 +161,13 @@ def test_whole_answers_at_once_are_not_one_after_another() -> None:
 
     assert own_load.serves_one_at_a_time(whole, (stream(0, 990, 1_000), stream(0, 1_010, 1_020))) is None
     assert own_load.serves_one_at_a_time(whole, (stream(0, 990, 1_000), stream(0, 1_990, 2_000))) is not None
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "busy with 1 stream that"), (2, "busy with 2 streams that")])
+def test_streams_that_this_run_left_explain_a_silence_for_as_long_as_their_answers_take(count: int, said: str) -> None:
+    left = [stream(0, 100, 200, end=End.CANCELLED) for _ in range(count)]
+    soon, late = stream(300, 400, 1_300, status=None, end=End.TIMEOUT), stream(60_000, 60_001, 60_002, end=End.TIMEOUT)
+
+    own_load.note_crowding((soon, late), left, ALONE)
+    assert said in (soon.crowded or "")
+    assert late.crowded is None

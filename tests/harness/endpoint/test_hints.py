@@ -43,6 +43,20 @@ def openai(message: str) -> dict[str, Any]:
         (415, "", "--header 'Content-Type"),
         (429, openai("Rate limit reached"), "rate limit"),
         (502, "<html>Bad Gateway</html>", "the endpoint itself failed"),
+        (400, openai("anthropic-version: header is required"), "--header 'anthropic-version: VALUE'"),
+        (400, openai("This model's maximum context length is 10 tokens"), "--max-tokens"),
+        (400, openai("stream must be true"), '"stream": true'),
+        (400, {"error": "Only streaming is supported"}, '"stream": true'),
+        (400, "<html>The plain HTTP request was sent to HTTPS port</html>", "https://"),
+        (400, {"title": "Validation", "errors": {"Message": ["The Message field is required."]}}, "lacks 'Message'"),
+        (422, {"detail": [{"loc": ["body", "model"], "msg": "Field required"}]}, "--model NAME"),
+        (402, openai("Insufficient credits"), "credit"),
+        (403, openai("You do not have access to this model"), "--model NAME"),
+        (405, "", "--method"),
+        (406, {"detail": "Not Acceptable"}, "--header 'Accept: TYPE'"),
+        (413, "<html><title>413 Request Entity Too Large</title></html>", "--prompt"),
+        (426, "Upgrade Required", "--http2"),
+        (429, openai("You exceeded your current quota"), "quota"),
     ],
 )
 def test_the_hint_names_the_option(status: int, body: Any, named: str) -> None:
@@ -57,6 +71,13 @@ def test_the_hint_names_the_option(status: int, body: Any, named: str) -> None:
         (400, openai("No API key was given"), "--body"),
         (400, {"error": "missing required header: anthropic-version"}, "--body"),
         (422, {"detail": [{"loc": ["body", "question"], "msg": "Field required"}]}, "--dialect"),
+        (403, "<html><p>CSRF verification failed. Request aborted.</p></html>", "--api-key-env"),
+        (403, openai("Your country, region, or territory is not supported"), "--api-key-env"),
+        (403, openai("You do not have access to this model"), "--api-key-env"),
+        (400, openai("This model's maximum context length is 10 tokens"), "--dialect"),
+        (400, openai("The field is required"), "'The'"),
+        (429, openai("You exceeded your current quota"), "try again"),
+        (429, "the load balancer has no room", "quota"),
     ],
 )
 def test_the_hint_names_no_option_that_does_not_help(status: int, body: Any, other: str) -> None:
@@ -98,6 +119,20 @@ def test_an_answer_to_the_wrong_method_names_the_right_one() -> None:
     assert "it allows GET" in hint(405, "", "http://host/ask", ("Allow", "GET"))
 
 
+def test_a_key_that_was_sent_is_not_called_missing() -> None:
+    refused = Head(401, "", "1.1", ())
+    sent = b"POST / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer k\r\n\r\n{}"
+    assert "does not accept the key that was sent" in hint_for(refused, b"", CHAT, sent)
+    assert "does not accept" not in hint_for(refused, b"", CHAT, b"POST / HTTP/1.1\r\n\r\nAuthorization: k\r\n")
+
+
+def test_what_the_refusal_says_of_time_and_protocol_is_said() -> None:
+    assert "in 20 s" in hint(429, openai("Rate limit reached"), CHAT, ("Retry-After", "20"))
+    assert "later" in hint(429, openai("Rate limit reached"), CHAT, ("Retry-After", "Wed, 21 Oct 2026 07:28:00 GMT"))
+    assert "WebSocket" in hint(426, "", CHAT, ("Upgrade", "websocket"))
+    assert "https://" in hint(426, "", CHAT, ("Upgrade", "TLS/1.2, HTTP/1.1"))
+
+
 def test_a_redirect_is_quoted() -> None:
     assert "/elsewhere" in hint(307, "", CHAT, ("Location", "/elsewhere"))
 
@@ -109,6 +144,10 @@ def test_a_redirect_is_quoted() -> None:
         (b'{"error":"no"}', "no"),
         (b'{"detail":[{"msg":"a"},{"msg":"b"}]}', "a b"),
         (b'{"title":"no","status":400}', "no"),
+        (b'{"Message":"no"}', "no"),
+        (b'{"title":"Invalid","errors":{"Text":["a"],"Id":["b"]}}', "Invalid a b"),
+        (b'{"statusCode":400,"message":["question is empty"],"error":"Bad Request"}', "Bad Request question is empty"),
+        (b'{"error":"no","message":"no"}', "no"),
         (b"no\nway", "no way"),
         (b"<html>no</html>", ""),
         (b"[" * 100_000, "[" * 100_000),

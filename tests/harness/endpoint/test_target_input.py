@@ -1,5 +1,6 @@
 """What a user writes: target files, URLs and fields, and why they are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +64,29 @@ def test_a_target_file_that_cannot_be_used_says_why_and_what_it_may_hold(tmp_pat
     assert str(path) in caught.value.message
     assert said in caught.value.message
     assert "api_key_env" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        ("tiemout = '3s'", "did you mean timeout? the keys of a target are "),
+        ("[stream]\ntext = '/t'\nevnts = ['a']", "did you mean events? the keys of [stream] are "),
+        ("[stream]\ntext = '/t'\nend = { evnt = 'a' }", "did you mean event? the keys of [stream.end] are "),
+        ("[signalr]\nmethd = 'Chat'", "did you mean method? the keys of [signalr] are "),
+        ("[promise]\nmax_inputs = 3", "did you mean max_input? the keys of [promise] are "),
+        ("zzzzz = 1", "the keys of a target are "),
+    ],
+)
+@pytest.mark.parametrize("read", [load_target, load_targets])
+def test_a_mistyped_key_gets_the_one_that_was_meant_and_the_keys_of_its_own_table(
+    tmp_path: Path, read: Callable[[Path], object], lines: str, hint: str
+) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(f'url = "http://h/"\n{lines}\n')
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    assert (caught.value.hint or "").startswith(hint)
+    assert "answers_in" not in (caught.value.hint or "")
 
 
 def test_a_target_file_that_is_no_text_or_not_there_is_a_usage_error(tmp_path: Path) -> None:

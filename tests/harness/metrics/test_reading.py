@@ -5,6 +5,7 @@ from typing import Any
 
 from streamgauge.metrics.reading import reading_caveats
 from streamgauge.protocol.dialects.base import Dialect
+from streamgauge.protocol.dialects.by_pointer import EndMark, StreamTable
 from streamgauge.protocol.record import record_of
 from tests.builders.tapes import stream
 
@@ -65,6 +66,26 @@ def test_a_text_that_comes_again_with_each_event_is_known() -> None:
     texts = [" ".join(WORDS[: count + 1]) for count in range(len(WORDS))]
     events = [f'event: messages/partial\ndata: [{{"type":"ai","content":"{text}"}}]\n\n'.encode() for text in texts]
     assert caveats(*events) == []
+
+
+def by_events(*names: str) -> Dialect:
+    return StreamTable(text="/t", events=list(names), end=EndMark(data="[DONE]")).dialect()
+
+
+def test_text_in_events_that_the_stream_table_does_not_list_is_told() -> None:
+    told = [f'event: tok\ndata: {{"t": "{word}"}}\n\n'.encode() for word in WORDS]
+    (line,) = caveats(*told, dialect=by_events("token"))
+    assert "8 events named 'tok' have text" in line
+    assert "lists only 'token'" in line
+    assert "add 'tok' to events" in line
+    assert caveats(*told, dialect=by_events("tok")) == []
+    assert caveats(*told, dialect=by_events()) == []
+
+
+def test_listed_events_beside_others_without_text_are_not_told() -> None:
+    told = [f'event: tok\ndata: {{"t": "{word}"}}\n\n'.encode() for word in WORDS]
+    status = [b'event: status\ndata: {"n": 1}\n\n'] * len(WORDS)
+    assert caveats(*told, *status, dialect=by_events("tok")) == []
 
 
 def test_a_stream_of_an_uncertain_dialect_has_no_caveats() -> None:
