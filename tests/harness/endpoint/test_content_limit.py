@@ -79,7 +79,7 @@ def test_tokens_behind_the_end_marker_do_not_keep_a_stream_open() -> None:
 
 @pytest.mark.parametrize(
     "beat",
-    [b'{"heartbeat":true}', b'{"status":"thinking","elapsed":%d}', b" ", b"..."],
+    [b'{"beat":true}', b'{"status":"thinking","elapsed":%d}', b" ", b"..."],
     ids=["the same object", "only a number changes", "white space", "the same text"],
 )
 @pytest.mark.parametrize("name", [None, "raw-text"])
@@ -93,6 +93,15 @@ def test_of_an_unknown_shape_only_other_words_are_content(beat: bytes, name: str
 
     assert since_ns == START_NS + MS
     assert detail == "no content came for 60.0 s, only events without new text"
+
+
+def test_a_heartbeat_known_as_one_was_never_content() -> None:
+    beats = [(MS * number, b'data: {"heartbeat":true}\n\n') for number in range(1, 41)]
+
+    since_ns, _, detail = ContentLimit(play([(0, SSE_HEAD), *beats], None), None, PATIENCE).allowance()
+
+    assert since_ns is None
+    assert detail == "no content came for 60.0 s, only events without text"
 
 
 @pytest.mark.parametrize("shape", [b'{"out":{"word":"w%d"}}', b"w%d", b'["w%d"]'])
