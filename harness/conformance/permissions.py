@@ -14,6 +14,7 @@ FRAMING: Final = "an answer whose framing is valid (see http.unambiguous-framing
 REFUSING_MOCK: Final = "streamgauge mock --api-key KEY as the upstream, which refuses every other key"
 LARGER_BUDGET: Final = "a larger --max-tokens-spent"
 STREAM: Final = "a request that is answered with a stream: --body, --header, --api-key-env or --dialect"
+ENDS_WELL: Final = "a stream that ends well: mend the error, the cut or the silence that came here first"
 
 LONG_NS: Final = 200 * SECOND  # above the 180 s after which a stalled upstream should have been given up
 MAX_STREAMS: Final = 20

@@ -25,9 +25,10 @@ from streamgauge.conformance import wants as wanted
 from streamgauge.conformance.broken_by import BrokenBy
 from streamgauge.conformance.cases import Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive
-from streamgauge.conformance.permissions import LARGER_BUDGET, MOCK, STREAM, OptIn
+from streamgauge.conformance.permissions import ENDS_WELL, LARGER_BUDGET, MOCK, STREAM, OptIn
 from streamgauge.conformance.requirement import Requirement
 from streamgauge.conformance.scenarios import SCENARIOS
+from streamgauge.protocol.outcome import Outcome
 
 Applies = Callable[[Case], str | None]
 PerStream = Callable[[Observed, Case], Finding | None]
@@ -182,7 +183,8 @@ def _nothing_to_judge(case: Case, scenarios: Sequence[str]) -> Finding:
     observed = case.of(scenarios)
     if observed:
         outcomes = "; ".join(f"{one.label}: {one.how_it_went()}" for one in observed[:3])
-        return inconclusive(f"nothing to judge in {outcomes}", STREAM)
+        ends = [one.transcript.outcome for one in observed if one.streams]
+        return inconclusive(f"nothing to judge in {outcomes}", ENDS_WELL if ends and Outcome.OK not in ends else STREAM)
     if (left_out := next((case.left_out[name] for name in scenarios if name in case.left_out), None)) is not None:
         return inconclusive(f"not tried: {left_out}", LARGER_BUDGET)
     if (limit := next((case.beyond_means[name] for name in scenarios if name in case.beyond_means), None)) is not None:

@@ -1,6 +1,8 @@
 """Which observations a check judges: the values of `wants=` in its declaration."""
 
 from streamgauge.conformance.cases import Observed
+from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.outcome import Outcome
 from streamgauge.wire import End
 
 
@@ -15,8 +17,19 @@ def stream(seen: Observed) -> bool:
 
 
 def success(seen: Observed) -> bool:
-    """A stream without an error: the rules for successful streams do not apply to a failed one."""
-    return seen.streams and not seen.failed_by_error and seen.transcript.unframed_error is None
+    """A stream that did not fail: the rules for successful streams do not apply to one with an error, a cut or a stall.
+
+    What is wrong with those is said once, by termination.explicit-end and http.chunked-framing.
+    """
+    return seen.streams and not seen.failed_by_error and seen.transcript.unframed_error is None and not _broke_off(seen)
+
+
+def _broke_off(seen: Observed) -> bool:
+    """Whether the stream was cut, or fell silent, before it had said that it is whole."""
+    transcript = seen.transcript
+    if transcript.first(Kind.DONE) is not None or transcript.first(Kind.FINISH) is not None:
+        return False
+    return transcript.outcome in (Outcome.STALLED, Outcome.TIMEOUT) or transcript.capture.end in (End.CLOSED, End.RESET)
 
 
 def answer(seen: Observed) -> bool:

@@ -1,5 +1,6 @@
 """framing.*: the lines of the event stream, https://html.spec.whatwg.org/multipage/server-sent-events.html 9.2.6."""
 
+import re
 from typing import Final
 
 from streamgauge.conformance.applies import json_events, sse
@@ -18,6 +19,7 @@ from streamgauge.protocol.eventstream import Line
 from streamgauge.wire import End
 
 BOM: Final = b"\xef\xbb\xbf"
+_NAME_ALONE: Final = re.compile(rb"[A-Za-z][\w.-]*:[ \t]*")
 
 
 def show_line(raw: bytes) -> str:
@@ -45,6 +47,12 @@ def data_lines(seen: Observed) -> list[Line]:
         ),
         breaks="Every parser drops such a line in silence: an error becomes a clean end (openai-python, tried).",
         fix="Write errors as event: error with a data line, and text only inside data lines.",
+        causes={
+            "name-alone": (
+                "Write the name of an event behind event:, such as event: message, or leave the line out: a field of"
+                " that name does not exist."
+            ),
+        },
     ),
     scenarios=(*PLAIN, "mid-error", "newlines"),
     applies=sse,
@@ -68,7 +76,12 @@ def known_fields(seen: Observed, _case: Case) -> Finding:
         return met("every line is a known field or a comment")
     first = unknown[0]
     more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
-    return unmet(f"the line {show_line(first.raw)} is ignored by every parser{more}", seen.at(first.offset))
+    alone = all(_NAME_ALONE.fullmatch(line.raw) for line in unknown)
+    return unmet(
+        f"the line {show_line(first.raw)} is ignored by every parser{more}",
+        seen.at(first.offset),
+        cause="name-alone" if alone else None,
+    )
 
 
 @per_stream(

@@ -39,6 +39,12 @@ _HEAD_BYTES: Final = 4_096
             "Catch failures in the handler, send an error event and return; raise the time limits of the proxy or "
             "server that cuts the connection."
         ),
+        causes={
+            "ends-by-close": (
+                "Let the server chunk the body: answer as HTTP/1.1, and set no Connection: close, which turns the"
+                " chunking of some servers off."
+            ),
+        },
         lesser="The end of the body is marked by the transfer coding, and not only by the end of the connection.",
     ),
     scenarios=PLAIN,
@@ -69,6 +75,7 @@ def chunked_framing(seen: Observed, _case: Case) -> Finding | None:
         return lesser(
             "the body ends when the connection closes: a client cannot tell a cut from the end",
             seen.header("Transfer-Encoding"),
+            cause="ends-by-close",
         )
     return met(f"{capture.framing}, complete")
 

@@ -28,7 +28,8 @@ QUEUED_NS: Final = 5 * SECOND
 LEAST_IN_TURN: Final = 3  # streams
 MORE_STREAMS: Final = "--allow-load with a larger --max-streams"
 OTHER_STATUS: Final = "Refuse with the status 429 and Retry-After: 503 says that the service is down for everybody."
-_CUT_SHORT: Final = ("length", "max_tokens", "max_output_tokens")
+_OF_ITSELF: Final = ("stop", "end_turn", "complete", "completed")
+"""Reasons that deny the length as the cause. Of others, such as a filter or a tool call, the length tells nothing."""
 
 
 @whole_case(
@@ -148,7 +149,7 @@ def max_output_honoured(seen: Observed, _case: Case) -> Finding | None:
     outcome = f"{count:,} tokens, finish reason {finish or 'absent'}"
     if count > MAX_OUTPUT:
         return unmet(f"{outcome}, but the limit was {MAX_OUTPUT}", seen.note(outcome))
-    if count == MAX_OUTPUT and finish is not None and finish.lower() not in _CUT_SHORT:
+    if count == MAX_OUTPUT and finish is not None and finish.lower() in _OF_ITSELF:
         return unmet(
             f"{outcome}: the answer ended at the length limit, but does not say so",
             seen.note(outcome),

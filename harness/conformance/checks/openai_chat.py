@@ -278,7 +278,7 @@ def finish_reason(seen: Observed, case: Case) -> Finding | None:
     wants=success,
     expected="with include_usage, one chunk with choices [] and usage before [DONE]",
 )
-def usage_chunk(seen: Observed, _case: Case) -> Finding:
+def usage_chunk(seen: Observed, _case: Case) -> Finding | None:
     asked = b'"include_usage"' in (seen.request_body or b"")
     found = [chunk for chunk in chunks(seen) if isinstance(chunk.value.get("usage"), dict)]
     if not asked:
@@ -288,6 +288,9 @@ def usage_chunk(seen: Observed, _case: Case) -> Finding:
             else not_applicable("the request does not ask for usage")
         )
     if not found:
+        transcript = seen.transcript
+        if transcript.first(Kind.FINISH) is None and not (transcript.first(Kind.DONE) and transcript.tokens):
+            return None  # the answer broke off, or there is none: that is for termination.explicit-end
         return unmet("the request had include_usage, but no usage came", seen.at(len(seen.transcript.body)))
     last = found[-1]
     evidence = seen.at(last.event.offset)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from streamgauge.wire import Framing
+from streamgauge.wire import End, Framing
 from tests.builders.vendor_streams import COMPLETION, text_chunk
 from tests.harness.conformance.tapes import Examples, Tape, chunk, headers
 
@@ -95,6 +95,21 @@ bodies(
     },
     **ASKED,
 )
+# What is wrong with an answer that broke off, termination.explicit-end and http.chunked-framing say.
+bodies("openai-chat.usage-chunk", {"inconclusive": [chat(ROLE, chunk())]}, **ASKED)
+add("openai-chat.usage-chunk", "inconclusive", Tape(body=chat("[DONE]"), **ASKED), dialect="openai-chat")
+BROKE_OFF = (
+    Tape(body=chat(ROLE, chunk()), end=End.CLOSED, detail="closed before the final chunk", **ASKED),
+    Tape(body=chat(ROLE, chunk()), end=End.TIMEOUT, detail="no content came for 5.0 s", **ASKED),
+)
+for tape in BROKE_OFF:
+    add("openai-chat.finish-reason", "inconclusive", tape)
+    add("openai-chat.usage-chunk", "inconclusive", tape)
+    add("openai-chat.done-sentinel", "inconclusive", tape)
+    add("termination.explicit-end", "fail", tape)
+FINISHED = Tape(body=chat(ROLE, chunk(), FINISH), end=End.TIMEOUT, detail="the body did not end in 5.0 s", **ASKED)
+add("openai-chat.finish-reason", "pass", FINISHED)
+add("openai-chat.done-sentinel", "fail", FINISHED)
 add("openai-chat.usage-chunk", "info", Tape(body=GOOD, request_body=b'{"stream":true}'))
 add("openai-chat.usage-chunk", "not-applicable", Tape(body=chat(ROLE, FINISH, "[DONE]"), request_body=b"{}"))
 bodies(

@@ -240,7 +240,13 @@ bodies(
     "framing.known-fields",
     {
         "pass": [JSON, RAW, b": note\n" + JSON],
-        "fail": [b"error: x\n" + RAW, b"Data: x\n\n" + RAW, b" data: x\n\n" + RAW, b"lost text\n" + RAW],
+        "fail": [
+            b"error: x\n" + RAW,
+            b"Data: x\n\n" + RAW,
+            b" data: x\n\n" + RAW,
+            b"lost text\n" + RAW,
+            b"message:\n" + RAW,
+        ],
     },
 )
 BARE = b'{"error": {"code": 400, "message": "too many tokens", "type": "exceed_context_size_error"}}'

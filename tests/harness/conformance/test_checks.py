@@ -8,6 +8,7 @@ import pytest
 
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.judgement import judge_case
+from streamgauge.conformance.permissions import ENDS_WELL, STREAM
 from streamgauge.conformance.result import CheckResult, Evidence, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.protocol import dialects
@@ -140,3 +141,14 @@ def test_a_stream_that_never_ends_after_an_upstreams_failure_hangs_for_the_secon
     results = [judged(example)[1] for example in hanging]
     assert results
     assert all("the stream hangs: it was still open 60.0 s after its last token" in one.actual for one in results)
+
+
+def test_where_every_stream_failed_it_is_not_a_stream_that_is_wanted() -> None:
+    """`--body, --header, --api-key-env or --dialect` was the advice for an answer that streamed and then broke off."""
+    failed = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: {"error":{"message":"x"}}\n\n'
+    needs = {}
+    for name, tape in {"failed": Tape(body=failed), "no stream": Tape(status=500)}.items():
+        example = Example("", Verdict.INCONCLUSIVE, (tape,), {"dialect": "openai-chat"})
+        (result,) = judge_case(example.case(), [CHECKS["openai-chat.done-sentinel"]])
+        needs[name] = result.needs
+    assert needs == {"failed": ENDS_WELL, "no stream": STREAM}
