@@ -64,14 +64,12 @@ _OWN_CHUNKS: Final = frozenset({"openai-chat.error-shape", "openai-chat.stream-f
 _IN_A_THREAD: Final = frozenset({"errors.pre-stream-status", "cancel.before-first-token"})
 # An exception of the SDK becomes a 500, whatever the upstream said.
 _STATUS_LOST: Final = frozenset({"errors.caller-fault-kept", "errors.rate-limit-kept"})
+# The handler awaits the upstream's head before it answers, and watches for the client only from then on.
+_AWAITS_THE_HEAD: Final = frozenset({"cancel.before-first-token"})
 _LEAVES_LATE: Final = frozenset({"cancel.upstream-aborted"})
 
 SYSTEMS: Final = (
-    System(
-        # It awaits the upstream's head before it answers, and uvicorn watches for the client only from then on.
-        "FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat",
-        frozenset({"cancel.before-first-token"}),
-    ),
+    System("FastAPI, bytes passed on", "fastapi", _UVICORN, f"/async{CHAT}", "openai-chat", _AWAITS_THE_HEAD),
     System(
         "FastAPI, a generator in a thread", "fastapi", _UVICORN, f"/sync{CHAT}", "openai-chat",
         _OWN_CHUNKS | _IN_A_THREAD,
@@ -88,7 +86,7 @@ SYSTEMS: Final = (
     ),
     System(
         "FastAPI, the shape of LangGraph", "fastapi", _UVICORN, "/graph/runs/stream", "langgraph",
-        _STATUS_LOST | {CUT},
+        _STATUS_LOST | _AWAITS_THE_HEAD | {CUT},
     ),
     System(
         "Flask under gunicorn, sync worker", "flask", (*_GUNICORN, "relay_flask:app"), CHAT, "openai-chat",
@@ -112,13 +110,13 @@ SYSTEMS: Final = (
     ),
     System(
         "Hono with OpenAI's SDK", "hono", ("node", "hono.mjs"), CHAT, "openai-chat",
-        _OWN_CHUNKS | _STATUS_LOST | {"http.bad-json-400", "errors.mid-stream-event"},
+        _OWN_CHUNKS | _STATUS_LOST | _AWAITS_THE_HEAD | {"http.bad-json-400", "errors.mid-stream-event"},
     ),
     System("Vercel AI SDK", "ai", ("node", "ai_sdk.mjs"), "/", "ai-sdk-ui", frozenset({CUT})),
     System(
         "LiteLLM", "litellm",
         ("{python}/litellm", "--config", "litellm.yaml", "--port", "{port}", "--host", "127.0.0.1"),
-        CHAT, "openai-chat", frozenset({CUT}),
+        CHAT, "openai-chat", _AWAITS_THE_HEAD | {CUT},
         environment={"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
     ),
     System(
