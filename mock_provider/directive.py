@@ -22,6 +22,7 @@ Script = Literal["play", "lockstep", "endless", "silent"]
 
 # The bound of 4,000 characters keeps the search linear on hostile text.
 _PATTERN = re.compile(r"\[\[mock(?=[\s\]])([^\[\]]{0,4000})\]\]")
+_CUT = re.compile(r'\[\[mock\s[^\[\]]{0,4000}?say="[^"\[\]]{0,4000}[\[\]]')
 # Spaces separate pairs, except inside the parentheses of a timing model and inside quotes.
 _PAIR = re.compile(r'(?:\([^()]*\)|"(?:[^"\\]|\\.)*"|\S)+')
 _HEADER_LIMIT = 4_000  # characters of a header field, as of a directive in a prompt
@@ -131,6 +132,10 @@ def find_directive(prompt: str) -> Directive:
     The last one, because an application may send earlier turns of the conversation before the newest.
     """
     bodies = _PATTERN.findall(prompt)
+    if not bodies and _CUT.search(prompt):
+        raise DirectiveError(
+            "mock directive: say: a bracket ends a directive; write \\u005b and \\u005d, or %5B and %5D"
+        )
     return _parsed(bodies[-1]) if bodies else Directive()
 
 

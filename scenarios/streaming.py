@@ -21,7 +21,7 @@ from locust.exception import StopUser
 from streamgauge.endpoint.answer import REFUSED, Answer
 from streamgauge.endpoint.client import OnToken, StreamClient
 from streamgauge.endpoint.stencil import MARK, Stencil
-from streamgauge.endpoint.target import Target, directive
+from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import at_url
 from streamgauge.errors import UsageError
 from streamgauge.loadgen.job import given_prompts, given_target
@@ -252,7 +252,7 @@ class StreamingUser(User):
         prompt = self.prompt() if given is None else Prompt(given) if isinstance(given, str) else given
         marked = prompt
         if self.target.mock:
-            marked = prompt.ending_in(directive(id=stream_id, tokens=prompt.output_tokens))
+            marked = prompt.marked(id=stream_id, tokens=prompt.output_tokens)
         on_token, leave_after = _leaving(about.get("leave") or WORKLOAD.leave(name))
         request = self._request(marked, session)._replace(leave_after=leave_after)
         return Prepared(stream_id, request, on_token, intended_ns, prompt, session, about.get("turn"))

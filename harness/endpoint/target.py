@@ -295,8 +295,22 @@ def _server(url: str) -> tuple[str | None, int]:
 
 
 AnyTarget = TypeVar("AnyTarget", bound=Target)
+_DIRECTIVE: Final = "[[mock "
 
 
 def directive(**keys: str | int | None) -> str:
     """The text that the mock obeys wherever it finds it in a prompt: `[[mock id=ab12 tokens=40]]`."""
-    return "[[mock " + " ".join(f"{key}={value}" for key, value in keys.items() if value is not None) + "]]"
+    return _DIRECTIVE + " ".join(f"{key}={value}" for key, value in keys.items() if value is not None) + "]]"
+
+
+def with_directive(text: str, **keys: str | int | None) -> str:
+    """The prompt with these keys for the mock. A directive that the user wrote into it gets them, and keeps its own.
+
+    The mock obeys only the last directive of a prompt: one behind the user's would undo it. One that has an id already
+    is an earlier request's.
+    """
+    before, opened, own = text.rpartition(_DIRECTIVE)
+    if not opened or "]]" not in own or "id=" in own:
+        return f"{text} {directive(**keys)}"
+    added = {key: value for key, value in keys.items() if f"{key}=" not in own}
+    return f"{before}{directive(**added).removesuffix(']]')} {own}"

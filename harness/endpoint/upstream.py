@@ -9,7 +9,7 @@ from uuid import uuid4
 from streamgauge.endpoint.client import StreamClient, not_a_stream
 from streamgauge.endpoint.mock_ledger import MockControl
 from streamgauge.endpoint.request_spec import RequestSpec
-from streamgauge.endpoint.target import Target, directive
+from streamgauge.endpoint.target import Target, directive, with_directive
 from streamgauge.errors import CannotMeasure
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.units import plural
@@ -57,10 +57,14 @@ class UpstreamWatch:
 
 
 def marked(target: Target, prompt: str | None = None, **keys: str | int) -> tuple[RequestSpec, str]:
-    """A request whose prompt carries a directive with these keys and a new id; the id finds it in the mock's ledger."""
+    """A request whose prompt carries a directive with these keys and a new id; the id finds it in the mock's ledger.
+
+    Without keys, a directive of the user's own counts.
+    """
     stream_id = uuid4().hex[:12]
     text = target.prompt if prompt is None else prompt
-    return target.request(f"{text} {directive(id=stream_id, **keys)}"), stream_id
+    asked = f"{text} {directive(id=stream_id, **keys)}" if keys else with_directive(text, id=stream_id)
+    return target.request(asked), stream_id
 
 
 def rehearse(client: StreamClient, target: Target, mock: MockControl) -> Transcript:

@@ -159,3 +159,15 @@ def test_embeddings_are_fixed_and_of_length_one(mock: MockServer) -> None:
     assert isinstance(ask(input="one", encoding_format="base64").json()["data"][0]["embedding"], str)
     assert ask(input="").status_code == ask(input=5).status_code == ask(input="x", dimensions=10_000).status_code == 400
     assert httpx.get(f"{mock.url}/v1/embeddings").status_code == 405
+
+
+@pytest.mark.parametrize("value", ['"a [b] c"', '"[1]" tools=1', '"a] b"'])
+def test_a_bracket_in_a_text_is_refused_with_the_way_to_write_it(value: str) -> None:
+    """The answer would be the mock's own text, without a word."""
+    with pytest.raises(DirectiveError, match="u005b"):
+        find_directive(f"hi [[mock say={value}]]")
+    assert find_directive(f"an earlier [[mock say={value}]] [[mock id=a]]").id == "a"
+
+
+def test_brackets_elsewhere_are_no_directive() -> None:
+    assert find_directive('a list [1] and [[mockery say="[x]"]]') == find_directive("")

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streamgauge.endpoint.target import directive, with_directive
 from streamgauge.errors import UsageError
 from streamgauge.files import text_lines
 from streamgauge.loadgen.prompts import tokenizer
@@ -72,6 +73,12 @@ class Prompt(NamedTuple):
     messages: Messages | None = None
     output_tokens: int | None = None
     prompt_tokens: int | None = None
+
+    def marked(self, **keys: str | int | None) -> "Prompt":
+        """This prompt with a directive for the mock; one that the user wrote into its text keeps its own keys."""
+        if self.messages is None:
+            return self._replace(text=with_directive(self.text, **keys))
+        return self.ending_in(directive(**keys))
 
     def ending_in(self, text: str) -> "Prompt":
         """This prompt with a text after it; with messages, after the last user message."""

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgauge.endpoint.credentials import with_key, without_key
-from streamgauge.endpoint.target import DEFAULT_PROMPT, Target, directive
+from streamgauge.endpoint.target import DEFAULT_PROMPT, Target, directive, with_directive
 from streamgauge.endpoint.target_input import at_vendor_path
 from streamgauge.errors import UsageError
+from streamgauge.mock_provider.directive import find_directive
 
 HARD = 'a "b" \\ ü\u2028 {{x}} & = ?\n[[mock id=1]]'
 
@@ -133,6 +134,22 @@ def test_headers_replace_in_any_case_add_and_remove() -> None:
     assert headers["x-a"] == "2"
     assert headers["X-B"] == "3"
     assert not {"Accept", "X-A", "Accept-Encoding"} & headers.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("hi", "hi [[mock id=a tokens=4]]"),
+        ('[[mock say="one two"]]', '[[mock id=a tokens=4 say="one two"]]'),
+        ("hi [[mock tokens=9]] there", "hi [[mock id=a tokens=9]] there"),
+        ("[[mock id=z]] hi", "[[mock id=z]] hi [[mock id=a tokens=4]]"),
+        ("[[mock is open", "[[mock is open [[mock id=a tokens=4]]"),
+        ("[[mocked]]", "[[mocked]] [[mock id=a tokens=4]]"),
+    ],
+)
+def test_a_directive_of_the_users_own_is_kept(text: str, sent: str) -> None:
+    assert with_directive(text, id="a", tokens=4, seed=None) == sent
+    assert find_directive(sent).id == "a"
 
 
 def test_the_directive_leaves_out_what_is_none() -> None:
